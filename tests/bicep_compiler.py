@@ -21,7 +21,7 @@ SNAPSHOT_OF = (
 )
 
 
-def bicep(*arguments: str, of: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_bicep(*arguments: str, of: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the compiler in a folder. A warning goes to stderr and leaves exit code 0."""
     return subprocess.run(
         [COMPILER, *arguments],
@@ -34,15 +34,15 @@ def bicep(*arguments: str, of: Path | None = None) -> subprocess.CompletedProces
     )
 
 
-def diagnostics(folder: Path, pattern: str) -> list[str]:
+def list_diagnostics(folder: Path, pattern: str) -> list[str]:
     """Return errors, warnings and notes of the compiler and its linter about files."""
-    said = bicep("lint", "--pattern", pattern, of=folder).stderr.splitlines()
+    said = run_bicep("lint", "--pattern", pattern, of=folder).stderr.splitlines()
     return sorted({line for line in said if line.strip()})
 
 
-def snapshot(parameters: Path) -> Path:
+def write_snapshot(parameters: Path) -> Path:
     """Write the snapshot of a set of parameters; return its path, or raise the compiler's error."""
-    done = bicep("snapshot", str(parameters), "--mode=overwrite", *SNAPSHOT_OF)
+    done = run_bicep("snapshot", str(parameters), "--mode=overwrite", *SNAPSHOT_OF)
     if done.returncode:
         raise ValueError(done.stderr)
     written = parameters.with_suffix(".snapshot.json")
@@ -53,12 +53,12 @@ def snapshot(parameters: Path) -> Path:
     return written
 
 
-def validated(parameters: Path) -> str:
+def compare_snapshot(parameters: Path) -> str:
     """Return for each resource how a committed snapshot differs."""
-    done = bicep("snapshot", str(parameters), "--mode=validate", *SNAPSHOT_OF)
+    done = run_bicep("snapshot", str(parameters), "--mode=validate", *SNAPSHOT_OF)
     return done.stdout + done.stderr
 
 
 if __name__ == "__main__":  # `make snapshots`
     for _path in sorted((Path(__file__).parents[1] / "infra/snapshots").glob("*.bicepparam")):
-        print(snapshot(_path))
+        print(write_snapshot(_path))

@@ -47,10 +47,10 @@ def build_text() -> str:
 
 def with_table(text: str) -> str:
     """Return the text of the page with the table that the code generates."""
-    return with_tables(text, "tests.caller_roles", {"caller roles": _rows()})
+    return with_tables(text, "tests.caller_roles", {"caller roles": _format_rows()})
 
 
-def _rows() -> Iterator[str]:
+def _format_rows() -> Iterator[str]:
     yield "| Role | Trigger URLs that it finds and replaces |"
     yield "|---|---|"
     for role in build_roles():

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.command_tree import command_tree, is_group
+from tests.command_tree import build_command_tree, is_group
 
 PAGE = Path(__file__).parents[1] / "docs" / "command-reference.md"
 #: Of every command that talks to the app: named once.
@@ -26,51 +26,59 @@ _OF_MANY = "\n\nMany commands share these:\n\n"
 _TABLE = ("", "| Command | What it does |", "|---|---|")
 
 
-def reference() -> str:
+def build_reference() -> str:
     """Return the page."""
-    commands = {words: one for words, one in sorted(command_tree().items()) if not is_group(one)}
-    common = [one for one in command_tree()["health",].params if one.name in COMMON]
-    count = Counter(_row(one) for command in commands.values() for one in _own(command))
+    commands = {
+        words: one for words, one in sorted(build_command_tree().items()) if not is_group(one)
+    }
+    common = [one for one in build_command_tree()["health",].params if one.name in COMMON]
+    count = Counter(
+        _format_row(one) for command in commands.values() for one in _list_own_parameters(command)
+    )
     shared = sorted(row for row, times in count.items() if times >= _SHARED)
-    sections = [_command(words, one) for words, one in commands.items()]
-    head = _HEAD + "\n".join(map(_row, common)) + _OF_MANY + "\n".join(shared)
+    sections = [_format_command(words, one) for words, one in commands.items()]
+    head = _HEAD + "\n".join(map(_format_row, common)) + _OF_MANY + "\n".join(shared)
     return "\n".join((head, *_TABLE, *sections)) + "\n"
 
 
-def _command(words: tuple[str, ...], command: Any) -> str:
-    usage = " ".join((*words, *(_metavar(one) for one in command.params if _is_argument(one))))
-    return f"| `{usage}` | {summary(command.help)} |"
+def _format_command(words: tuple[str, ...], command: Any) -> str:
+    usage = " ".join(
+        (*words, *(_format_metavar(one) for one in command.params if _is_argument(one)))
+    )
+    return f"| `{usage}` | {find_summary(command.help)} |"
 
 
-def _own(command: Any) -> list[Any]:
+def _list_own_parameters(command: Any) -> list[Any]:
     return [one for one in command.params if one.name not in COMMON and not one.hidden]
 
 
-def _row(one: Any) -> str:
+def _format_row(one: Any) -> str:
     names = (
-        f"`{_metavar(one)}`" if _is_argument(one) else ", ".join(f"`{name}`" for name in one.opts)
+        f"`{_format_metavar(one)}`"
+        if _is_argument(one)
+        else ", ".join(f"`{name}`" for name in one.opts)
     )
-    return f"* {names}: {one_line(one.help or '')}"
+    return f"* {names}: {join_lines(one.help or '')}"
 
 
 def _is_argument(one: Any) -> bool:
     return bool(one.param_type_name == "argument")
 
 
-def _metavar(argument: Any) -> str:
+def _format_metavar(argument: Any) -> str:
     metavar = str(argument.metavar or argument.name.upper())
     return metavar if argument.required else f"[{metavar}]"
 
 
-def one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """Return a help text on one line, as Markdown text that is not a command."""
     return " ".join(text.split()).replace("|", "\\|").replace("`", "")
 
 
-def summary(text: str) -> str:
+def find_summary(text: str) -> str:
     """Return the first sentence of a help text on one line."""
-    return one_line(text).partition(". ")[0].removesuffix(".") + "."
+    return join_lines(text).partition(". ")[0].removesuffix(".") + "."
 
 
 if __name__ == "__main__":
-    PAGE.write_text(reference())
+    PAGE.write_text(build_reference())

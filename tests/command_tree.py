@@ -11,7 +11,7 @@ from cmkflow.__main__ import app
 
 
 @cache
-def command_tree() -> Mapping[tuple[str, ...], Any]:
+def build_command_tree() -> Mapping[tuple[str, ...], Any]:
     """Return commands and groups by the words after `cmkflow`; `()` is the program itself."""
     return MappingProxyType(dict(_walk(get_command(app), ())))
 

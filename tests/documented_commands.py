@@ -53,9 +53,9 @@ class Command:
         return f"{self.page}:{self.line}"
 
 
-def documented_commands() -> list[Command]:
+def list_documented_commands() -> list[Command]:
     """Return the commands of all pages in their order."""
-    return [command for path in PAGES for command in _Reader(path).commands()]
+    return [command for path in PAGES for command in _Reader(path).find_commands()]
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class _Reader:
     #: For the text before any heading, then for each level of headings down to here.
     marks: list[bool] = field(default_factory=lambda: [False])
 
-    def commands(self) -> Iterator[Command]:
+    def find_commands(self) -> Iterator[Command]:
         fence, block = None, ""
         for number, line in enumerate(self.path.read_text().splitlines(), start=1):
             if opened := re.match(r" *```(\w*)", line):
@@ -74,14 +74,14 @@ class _Reader:
             elif fence is None:
                 self._look_for_mark(line)
                 for code in re.findall(r"`([^`]+)`", line):
-                    if _COMMAND.match(text := _typed(code)):
-                        yield self._command(number, text, is_fenced=False)
+                    if _COMMAND.match(text := _strip_prompt(code)):
+                        yield self._build_command(number, text, is_fenced=False)
             elif fence in {"", "sh", "powershell"}:
-                block = f"{block}\n{line}" if block else _typed(line)
+                block = f"{block}\n{line}" if block else _strip_prompt(line)
                 if fence == "" and not _COMMAND.match(block):
                     block = ""  # what a command prints
                 elif block and _is_whole(block):
-                    yield self._command(number, block, is_fenced=True)
+                    yield self._build_command(number, block, is_fenced=True)
                     block = ""
 
     def _look_for_mark(self, line: str) -> None:
@@ -90,7 +90,7 @@ class _Reader:
             self.marks = [*above, *[False] * (len(heading[0]) - len(above))]
         self.marks[-1] |= _MARK in line.lower()
 
-    def _command(self, line: int, text: str, *, is_fenced: bool) -> Command:
+    def _build_command(self, line: int, text: str, *, is_fenced: bool) -> Command:
         return Command(
             page=str(self.path.relative_to(ROOT)),
             line=line,
@@ -100,7 +100,7 @@ class _Reader:
         )
 
 
-def _typed(code: str) -> str:
+def _strip_prompt(code: str) -> str:
     return code.strip().removeprefix("$ ").removeprefix(".venv/bin/")
 
 

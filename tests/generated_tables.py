@@ -19,7 +19,7 @@ def with_tables(text: str, module: str, tables: Mapping[str, Iterable[str]]) -> 
     return text
 
 
-def rows_of(kind: type[StrEnum]) -> Iterator[str]:
+def format_rows(kind: type[StrEnum]) -> Iterator[str]:
     """Yield a table of the values of an enumeration, each with its comment (`#:`) in the code."""
     comments = dict(re.findall(r"^    (\w+) = .+  #: (.+)$", inspect.getsource(kind), re.MULTILINE))
     yield "| | |"

@@ -12,12 +12,12 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.remediation import RemediationMode
-from tests.generated_tables import rows_of, with_tables
+from tests.generated_tables import format_rows, with_tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
 
 
-def documented_endpoints() -> dict[tuple[str, str], Endpoint]:
+def list_documented_endpoints() -> dict[tuple[str, str], Endpoint]:
     """Return by method and path the endpoints for programs, without the pages."""
     return {
         route: one
@@ -29,27 +29,27 @@ def documented_endpoints() -> dict[tuple[str, str], Endpoint]:
 def with_all_tables(text: str) -> str:
     """Return the text of the page with the tables that the code generates."""
     tables = {
-        "routes": _routes(),
-        "approval policies": rows_of(ApprovalPolicy),
-        "remediation modes": rows_of(RemediationMode),
-        "remediation states": rows_of(RemediationState),
-        "deletion states": rows_of(DeletionState),
-        "problems": _problems(),
+        "routes": _format_routes(),
+        "approval policies": format_rows(ApprovalPolicy),
+        "remediation modes": format_rows(RemediationMode),
+        "remediation states": format_rows(RemediationState),
+        "deletion states": format_rows(DeletionState),
+        "problems": _format_problems(),
     }
     return with_tables(text, "tests.http_api_tables", tables)
 
 
-def _routes() -> Iterator[str]:
+def _format_routes() -> Iterator[str]:
     yield "| Path | Methods with their roles |"
     yield "|---|---|"
     roles: dict[str, list[str]] = {}
-    for (method, path), one in documented_endpoints().items():
+    for (method, path), one in list_documented_endpoints().items():
         roles.setdefault(path, []).append(f"`{method}` {one.role or 'none'}")
     for path, methods in sorted(roles.items()):
         yield f"| `/api/{path}` | {', '.join(methods)} |"
 
 
-def _problems() -> Iterator[str]:
+def _format_problems() -> Iterator[str]:
     kinds = (f"{problem.status} `{kind}`" for kind, problem in PROBLEMS.items())
     yield f"{', '.join(kinds)}."
 

@@ -47,7 +47,7 @@ class Text:
     text: str
 
 
-def files(places: Sequence[str], pattern: str) -> list[Path]:
+def list_files(places: Sequence[str], pattern: str) -> list[Path]:
     """Return the files of these names and folders, in order."""
     found = [
         path
@@ -58,13 +58,13 @@ def files(places: Sequence[str], pattern: str) -> list[Path]:
 
 
 @cache
-def population() -> dict[str, list[Text]]:
+def collect_texts() -> dict[str, list[Text]]:
     """Return every text that can be drawn, by its group."""
     found = {
-        "Docstrings": _docstrings(),
-        "Sentences of documents": _sentences(),
-        "Texts on screen": _screen_texts(),
-        "Names of functions": _function_names(),
+        "Docstrings": _find_docstrings(),
+        "Sentences of documents": _find_sentences(),
+        "Texts on screen": _find_screen_texts(),
+        "Names of functions": _find_function_names(),
     }
     return {group: sorted(set(texts)) for group, texts in found.items()}
 
@@ -72,10 +72,10 @@ def population() -> dict[str, list[Text]]:
 def draw(seed: int) -> dict[str, list[Text]]:
     """Return the sample of a seed."""
     random = Random(seed)  # noqa: S311 - no secret
-    return {group: random.sample(texts, COUNTS[group]) for group, texts in population().items()}
+    return {group: random.sample(texts, COUNTS[group]) for group, texts in collect_texts().items()}
 
 
-def markdown(sample: Mapping[str, Sequence[Text]], seed: int) -> str:
+def format_sample(sample: Mapping[str, Sequence[Text]], seed: int) -> str:
     """Return a sample as tables with a column for each mark."""
     lines = [f"# Reading sample {seed}"]
     for group, texts in sample.items():
@@ -87,47 +87,47 @@ def markdown(sample: Mapping[str, Sequence[Text]], seed: int) -> str:
             "|---|---|---|---|---|",
         ]
         lines += [
-            f"| {number} | {one.where} | {_cell(one.text)} | | |"
+            f"| {number} | {one.where} | {_format_cell(one.text)} | | |"
             for number, one in enumerate(texts, 1)
         ]
     return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
+def _format_cell(text: str) -> str:
     return re.sub(r"\s+", " ", text).replace("|", "\\|")
 
 
-def _trees(places: Sequence[str]) -> Iterator[tuple[Path, ast.Module]]:
-    for path in files(places, r"\.py$"):
+def _parse_files(places: Sequence[str]) -> Iterator[tuple[Path, ast.Module]]:
+    for path in list_files(places, r"\.py$"):
         yield path, ast.parse(path.read_text())
 
 
-def _at(path: Path, line: int) -> str:
+def _format_place(path: Path, line: int) -> str:
     return f"{path.relative_to(ROOT)}:{line}"
 
 
-def _docstrings() -> Iterator[Text]:
-    for path, tree in _trees(CODE):
+def _find_docstrings() -> Iterator[Text]:
+    for path, tree in _parse_files(CODE):
         for node in ast.walk(tree):
             if isinstance(
                 node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
             ) and (docstring := ast.get_docstring(node)):
                 name = "" if isinstance(node, ast.Module) else f"`{node.name}`: "
-                yield Text(_at(path, getattr(node, "lineno", 1)), name + docstring)
+                yield Text(_format_place(path, getattr(node, "lineno", 1)), name + docstring)
 
 
-def _function_names() -> Iterator[Text]:
-    for path, tree in _trees(PRODUCT):
+def _find_function_names() -> Iterator[Text]:
+    for path, tree in _parse_files(PRODUCT):
         for node in ast.walk(tree):
             if isinstance(
                 node, ast.FunctionDef | ast.AsyncFunctionDef
             ) and not node.name.startswith("__"):
-                yield Text(_at(path, node.lineno), f"`{node.name}`")
+                yield Text(_format_place(path, node.lineno), f"`{node.name}`")
 
 
-def _sentences() -> Iterator[Text]:
-    for path in files(DOCUMENTS, r"\.md$"):
-        text = re.sub(r"^```.*?^```", _blank, path.read_text(), flags=re.DOTALL | re.MULTILINE)
+def _find_sentences() -> Iterator[Text]:
+    for path in list_files(DOCUMENTS, r"\.md$"):
+        text = re.sub(r"^```.*?^```", _blank_out, path.read_text(), flags=re.DOTALL | re.MULTILINE)
         for paragraph in re.finditer(
             rf"^(?![#|<!]|\*\*(?:{_EVIDENCE})\*\*).+(?:\n(?![#|<!*\-0-9]| *[*\-] ).+)*",
             text,
@@ -138,15 +138,15 @@ def _sentences() -> Iterator[Text]:
                 sentence = re.sub(r"^(?:[*-] |\d+\. )", "", sentence)
                 is_link = re.fullmatch(r"\[[^]]*\]\([^)]*\)", sentence)
                 if not is_link and len(sentence.split()) >= _SHORTEST_SENTENCE:
-                    yield Text(_at(path, line), sentence)
+                    yield Text(_format_place(path, line), sentence)
 
 
-def _blank(block: re.Match[str]) -> str:
+def _blank_out(block: re.Match[str]) -> str:
     return "\n" * block[0].count("\n")
 
 
-def _screen_texts() -> Iterator[Text]:
-    for path, tree in _trees(SCREENS):
+def _find_screen_texts() -> Iterator[Text]:
+    for path, tree in _parse_files(SCREENS):
         parts = {
             id(part)
             for node in ast.walk(tree)
@@ -160,18 +160,18 @@ def _screen_texts() -> Iterator[Text]:
         }
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in parts:
-                text = _literal(node)
+                text = _format_literal(node)
                 if _is_prose(text):
-                    yield Text(_at(path, node.lineno), text)
-    for path in files(SCREENS, r"\.j2$"):
+                    yield Text(_format_place(path, node.lineno), text)
+    for path in list_files(SCREENS, r"\.j2$"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             text = re.sub(r"\{%.*?%\}|</?[^>]*>", " ", line)
             text = re.sub(r"&\w+;", " ", re.sub(r"\{\{.*?\}\}", "…", text)).strip()
             if _is_prose(text) and "{" not in text:
-                yield Text(_at(path, number), text)
+                yield Text(_format_place(path, number), text)
 
 
-def _literal(node: ast.Constant | ast.JoinedStr) -> str:
+def _format_literal(node: ast.Constant | ast.JoinedStr) -> str:
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
     return "".join(
@@ -191,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draw a reading sample.")
     parser.add_argument("--seed", type=int, required=True)
     seed = parser.parse_args().seed
-    print(markdown(draw(seed), seed))
+    print(format_sample(draw(seed), seed))
 
 
 if __name__ == "__main__":

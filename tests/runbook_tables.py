@@ -66,43 +66,43 @@ _NOTHING = "Nothing"
 def with_tables(page: str) -> str:
     """Return the page's text with the lists that the code generates."""
     tables = {
-        "reasons": _reasons(page),
-        "codes of the platform": _platform_codes(),
+        "reasons": _format_reasons(page),
+        "codes of the platform": _format_platform_codes(),
     }
     return generated_tables.with_tables(page, "tests.runbook_tables", tables)
 
 
 def _is_waiting(reason: Reason) -> bool:
     """Return whether the job continues without a person, so that its code needs no explanation."""
-    return reason.fix.startswith(_NOTHING) and reason not in _anchors()
+    return reason.fix.startswith(_NOTHING) and reason not in _find_anchors()
 
 
-def _anchors() -> dict[Reason, str]:
+def _find_anchors() -> dict[Reason, str]:
     return {reason: anchor for anchor, reasons in ENTRIES.items() for reason in reasons}
 
 
-def _reasons(page: str) -> Iterator[str]:
+def _format_reasons(page: str) -> Iterator[str]:
     titles = re.findall(r"^## (.+)$", page, re.MULTILINE)
     by_anchor = {title.lower().replace(" ", "-"): title for title in titles}
     waiting = ", ".join(f"`{reason}`" for reason in sorted(Reason) if _is_waiting(reason))
     yield f"* {waiting}: nothing, the job continues automatically."
     for reason in sorted(Reason):
-        if anchor := _anchors().get(reason):
+        if anchor := _find_anchors().get(reason):
             yield f"* `{reason}`: [{by_anchor.get(anchor)}](#{anchor})"
         elif not _is_waiting(reason):
             meaning = f"{reason.meaning} " * (reason in _EXPLAINED)
             yield f"* `{reason}`: {meaning}{_fix(reason.fix)}"
 
 
-def _platform_codes() -> Iterator[str]:
+def _format_platform_codes() -> Iterator[str]:
     for one in REFUSALS:
         codes = ", ".join(f"`{code}`" for code in one.codes)
-        yield f"* {codes}: {_sentence(one.meaning)} {_fix(one.fix)}"
+        yield f"* {codes}: {_format_sentence(one.meaning)} {_fix(one.fix)}"
     means = OTHER.meaning.removeprefix("any other code: ")
-    yield f"* Any other: {_sentence(means)} {_fix(OTHER.fix)}"
+    yield f"* Any other: {_format_sentence(means)} {_fix(OTHER.fix)}"
 
 
-def _sentence(meaning: str) -> str:
+def _format_sentence(meaning: str) -> str:
     return f"{meaning[:1].upper()}{meaning[1:]}."
 
 

@@ -17,18 +17,18 @@ PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 
 def with_table(text: str) -> str:
     """Return the text of the page with the table that the code generates."""
-    return with_tables(text, "tests.settings_tables", {"settings": _rows()})
+    return with_tables(text, "tests.settings_tables", {"settings": _format_rows()})
 
 
-def _rows() -> Iterator[str]:
+def _format_rows() -> Iterator[str]:
     yield "| Setting | Default | Meaning |"
     yield "|---|---|---|"
     meaning = read_meanings()
     for name, field in Settings.model_fields.items():
-        yield f"| `{name_setting(name)}` | {_default(field)} | {meaning[name]} |"
+        yield f"| `{name_setting(name)}` | {_format_default(field)} | {meaning[name]} |"
 
 
-def _default(field: FieldInfo) -> str:
+def _format_default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be set"
     text = format_default(field)

@@ -29,10 +29,13 @@ FOLDER = Path(__file__).parent / "stored_rows"
 async def run_remediation() -> MemoryStore:
     """Return the store after a remediation whose flows end in several ways."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    orders, invoices = scenario.build.http_flow("Orders"), scenario.build.http_flow("Invoices")
-    scenario.build.app_setting_caller(orders, site="orders-app")
-    scenario.build.secret_caller(invoices)
-    scenario.build.link()
+    orders, invoices = (
+        scenario.build.add_http_flow("Orders"),
+        scenario.build.add_http_flow("Invoices"),
+    )
+    scenario.build.add_app_setting_caller(orders, site="orders-app")
+    scenario.build.add_secret_caller(invoices)
+    scenario.build.apply_key()
     await scenario.opt_in()
     await poll_environments(scenario.services)
     await scenario.order()
@@ -43,18 +46,18 @@ async def run_remediation() -> MemoryStore:
     return store
 
 
-def item_types() -> dict[str, type]:
+def list_item_types() -> dict[str, type]:
     """Return the type of the items of each table."""
     hints = get_type_hints(Tables)
     return {name: get_args(hint)[0] for name, hint in hints.items() if name != "store"}
 
 
-async def rows() -> list[StoreRow]:
+async def build_rows() -> list[StoreRow]:
     """Return two rows of each table: one of the remediation, one built from the types."""
     ran = (await run_remediation()).rows.values()
     store = MemoryStore()
     tables = Tables(VersionedStore(store, [], ""))
-    for name, kind in item_types().items():
+    for name, kind in list_item_types().items():
         table: Table[Any] = getattr(tables, name)
         found = [row for row in ran if row.table == table.name and row.key != FENCE]
         for row in found[:1]:
@@ -63,7 +66,7 @@ async def rows() -> list[StoreRow]:
     return [store.rows[name] for name in sorted(store.rows)]
 
 
-def documents(stored: list[StoreRow]) -> Iterator[dict[str, object]]:
+def format_documents(stored: list[StoreRow]) -> Iterator[dict[str, object]]:
     """Yield rows as they appear in JSON."""
     for row in stored:
         yield {
@@ -80,7 +83,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"version-{SCHEMA_VERSION}.json"
     known = json.loads(path.read_text()) if path.exists() else []
-    new = [one for one in documents(asyncio.run(rows())) if one not in known]
+    new = [one for one in format_documents(asyncio.run(build_rows())) if one not in known]
     ordered = sorted([*known, *new], key=lambda one: str(one["table"]))
     lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in ordered)
     path.write_text(f"[\n{lines}\n]\n")

@@ -41,7 +41,7 @@ class Alert:
     operator: str
     threshold: int
 
-    def fires(self, value: int) -> bool:
+    def is_raised_by(self, value: int) -> bool:
         """Return whether a number of rows, or a value of the metric, raises the alert."""
         is_above = self.operator == "GreaterThan"
         return value > self.threshold if is_above else value < self.threshold
@@ -55,7 +55,7 @@ def log_alerts() -> dict[str, Alert]:
     return {one.name: one for one in alerts}
 
 
-def metric_alerts() -> dict[str, Alert]:
+def read_metric_alerts() -> dict[str, Alert]:
     """Return the alerts on a metric, by name."""
     alerts = [
         _alert(one, "metricName") for one in find_resources("Microsoft.Insights/metricAlerts")
@@ -88,14 +88,14 @@ class Telemetry:
         [(number,)] = duckdb_kql.kql(self._connection, f"{query}\n| count").fetchall()
         return int(number)
 
-    def messages(self, query: str) -> list[str]:
+    def find_messages(self, query: str) -> list[str]:
         """Return the messages that a query on traces finds, the oldest first."""
         project = f"{query}\n| sort by timestamp asc\n| project message"
         return [str(text) for (text,) in duckdb_kql.kql(self._connection, project).fetchall()]
 
-    def fired(self) -> set[str]:
+    def list_raised_alerts(self) -> set[str]:
         """Return the names of the log alerts that are raised."""
-        return {one.name for one in log_alerts().values() if one.fires(self.count(one.asks))}
+        return {one.name for one in log_alerts().values() if one.is_raised_by(self.count(one.asks))}
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if "dropped" in line:

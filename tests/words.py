@@ -72,7 +72,7 @@ class Hit:
 
 
 @cache
-def avoided_words() -> tuple[AvoidedWord, ...]:
+def read_avoided_words() -> tuple[AvoidedWord, ...]:
     """Return the rows of `words_to_avoid.txt`: pattern, replacement, and why it is narrowed.
 
     A path in backticks in the last cell names files in which the word may be used.
@@ -93,13 +93,13 @@ def avoided_words() -> tuple[AvoidedWord, ...]:
 
 
 @cache
-def _any_word() -> re.Pattern[str]:
+def _compile_any_word() -> re.Pattern[str]:
     """Return a fast test of whether a passage contains any avoided word."""
-    patterns = "|".join(f"(?:{word.compiled.pattern})" for word in avoided_words())
+    patterns = "|".join(f"(?:{word.compiled.pattern})" for word in read_avoided_words())
     return re.compile(patterns, re.IGNORECASE)
 
 
-def files(paths: Iterable[str] = ()) -> list[str]:
+def list_files(paths: Iterable[str] = ()) -> list[str]:
     """Return the searched files of the repository, or only those below some paths."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths],
@@ -120,10 +120,12 @@ def find_hits(path: str, text: str) -> Iterator[Hit]:
     }
     used: set[int] = set()
     words = [
-        word for word in avoided_words() if not any(fnmatch(path, one) for one in word.except_in)
+        word
+        for word in read_avoided_words()
+        if not any(fnmatch(path, one) for one in word.except_in)
     ]
-    for passage in passages(path, text):
-        if not _any_word().search(passage.text):
+    for passage in find_passages(path, text):
+        if not _compile_any_word().search(passage.text):
             continue
         for word in words:
             for one in word.compiled.finditer(passage.text):
@@ -149,56 +151,56 @@ def find_hits(path: str, text: str) -> Iterator[Hit]:
                 )
 
 
-def passages(path: str, text: str) -> Iterator[Passage]:
+def find_passages(path: str, text: str) -> Iterator[Passage]:
     """Yield the searched passages of a file, its path first."""
     yield Passage(text=_as_words(path), line=1, last_line=1)
     if path.endswith(".py"):
-        yield from _of_python(text)
+        yield from _find_python_passages(text)
         return
     # An exception is for its own line: passages of one line, and phrases over the end of two.
-    for number, (line, after) in enumerate(_pairs(text.splitlines()), 1):
+    for number, (line, after) in enumerate(_pair_lines(text.splitlines()), 1):
         yield Passage(text=_as_words(_without_exception(line)), line=number, last_line=number)
-        yield from _over_the_end(line, after, number)
+        yield from _find_phrases_over_the_end(line, after, number)
 
 
-def _over_the_end(line: str, after: str, number: int) -> Iterator[Passage]:
+def _find_phrases_over_the_end(line: str, after: str, number: int) -> Iterator[Passage]:
     """Yield the end of a line with the start of the next, for phrases over two lines."""
     both = f"{' '.join(line.split()[-2:])}\n{' '.join(after.split()[:2])}"
-    for one in _any_word().finditer(both):
+    for one in _compile_any_word().finditer(both):
         if "\n" in one[0]:
             yield Passage(text=one[0], line=number, last_line=number)
 
 
-def _pairs(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _pair_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
     return zip(lines, [*lines[1:], ""], strict=True)
 
 
-def _of_python(text: str) -> Iterator[Passage]:
+def _find_python_passages(text: str) -> Iterator[Passage]:
     comment: list[tokenize.TokenInfo] = []
     for token in tokenize.generate_tokens(StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             if comment and token.start[0] != comment[-1].start[0] + 1:
-                yield from _comment(comment)
+                yield from _join_comment(comment)
                 comment = []
             comment.append(token)
         elif token.type in {tokenize.STRING, tokenize.FSTRING_MIDDLE}:
             written = _as_words(token.string)
             yield Passage(text=written, line=token.start[0], last_line=token.end[0])
-    yield from _comment(comment)
+    yield from _join_comment(comment)
     for node in ast.walk(ast.parse(text)):
-        for name in _declared(node):
+        for name in _list_declared_names(node):
             line = getattr(node, "lineno", 1)
             yield Passage(text=_as_words(name), line=line, last_line=line)
 
 
-def _comment(tokens: list[tokenize.TokenInfo]) -> Iterator[Passage]:
+def _join_comment(tokens: list[tokenize.TokenInfo]) -> Iterator[Passage]:
     if tokens:
         text = "\n".join(_without_exception(one.string) for one in tokens)
         last = tokens[-1].start[0] if len(tokens) > 1 else tokens[0].start[0]
         yield Passage(text=_as_words(text), line=tokens[0].start[0], last_line=last)
 
 
-def _declared(node: ast.AST) -> Iterator[str]:
+def _list_declared_names(node: ast.AST) -> Iterator[str]:
     """Yield the names that a node declares, without those that libraries declare."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
@@ -222,9 +224,9 @@ def _as_words(text: str) -> str:
     return _WORD_ENDS.sub(" ", text)
 
 
-def all_hits(paths: Iterable[str] = ()) -> Iterator[Hit]:
+def find_all_hits(paths: Iterable[str] = ()) -> Iterator[Hit]:
     """Yield the hits of all files, or only of those below some paths."""
-    for path in files(paths):
+    for path in list_files(paths):
         try:
             text = (ROOT / path).read_text()
         except UnicodeDecodeError:
@@ -235,7 +237,7 @@ def all_hits(paths: Iterable[str] = ()) -> Iterator[Hit]:
 def lower_ceilings() -> None:
     """Write the present number of hits of each folder into the test."""
     test = ROOT / "tests" / "unit" / "test_words.py"
-    counts = Counter(hit.folder for hit in all_hits())
+    counts = Counter(hit.folder for hit in find_all_hits())
     text = re.sub(
         r'^    "([^"]+)": \d+,$',
         lambda one: f'    "{one[1]}": {counts[one[1]]},',
@@ -250,7 +252,7 @@ def main(arguments: list[str]) -> None:
     if arguments == ["--lower"]:
         lower_ceilings()
         return
-    for hit in all_hits(arguments):
+    for hit in find_all_hits(arguments):
         print(hit)
 
 

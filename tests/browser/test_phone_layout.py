@@ -132,7 +132,7 @@ async def test_nothing_touches_the_card_above(phone: Viewer, pages: dict[str, Sh
 async def test_nothing_scrolls_sideways(phone: Viewer, pages: dict[str, ShownPage]) -> None:
     """Neither a page nor a part of it, such as the draft of a support request."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
     visitor = Visitor(scenario)
     query = {"request": (await open_support_request(scenario)).id}

@@ -142,7 +142,7 @@ class Adapters(PlatformPorts):
     http: HttpClient
     operator: ServiceAccountCredential
 
-    async def environment(self) -> Environment:
+    async def read_environment(self) -> Environment:
         """Return the environment that most tests use."""
         return await self.environments.get(ENVIRONMENT)
 

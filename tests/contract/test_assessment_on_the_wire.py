@@ -41,7 +41,7 @@ async def test_search_finds_canvas_apps_and_reports_unreadable_ones(
 ) -> None:
     """A canvas app is a caller that its maker must change."""
     kind = CanvasAppCallers(app.canvas_apps)
-    environment = await app.environment()
+    environment = await app.read_environment()
     found: list[Caller] = []
 
     async def search() -> None:

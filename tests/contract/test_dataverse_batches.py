@@ -11,7 +11,13 @@ from shared.concurrency import run_concurrently
 from shared.domain.flow import WorkflowSummary
 from shared.errors import CmkflowError, NotFound, ServiceUnavailable, ThrottledError
 from tests.contract.adapter_world import Adapters, run_adapters
-from tests.local_cloud.tenant.tenant_world import BUTTON, HTTP_FLOW, MAKER, PARENT_FLOW, definition
+from tests.local_cloud.tenant.tenant_world import (
+    BUTTON,
+    HTTP_FLOW,
+    MAKER,
+    PARENT_FLOW,
+    build_definition,
+)
 
 MANY = 230
 BATCHES = "dataverse.run_batch"
@@ -36,7 +42,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
                 {
                     "workflowEntityId": build_id(number),
                     "displayName": f"Flow {number}",
-                    "definition": definition(BUTTON),
+                    "definition": build_definition(BUTTON),
                     "owner": MAKER,
                     "solutions": ["Orders"],
                 },
@@ -47,7 +53,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 async def test_many_flows_are_read_in_few_batches(app: Adapters) -> None:
     """Solutions are read with filters for 25 flows, ten filters per batch."""
-    environment, ids = await app.environment(), [build_id(number) for number in range(MANY)]
+    environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
 
     shares = await app.flow_sharing.list_each(environment, ids)
     held = await app.solutions.read_solution_ids(environment, ids)
@@ -59,7 +65,7 @@ async def test_many_flows_are_read_in_few_batches(app: Adapters) -> None:
 
 
 async def test_next_pages_of_a_batched_read_are_read(app: Adapters) -> None:
-    environment, ids = await app.environment(), [build_id(number) for number in range(MANY)]
+    environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
     whole = await app.solutions.read_solution_ids(environment, ids)
     app.world.platform.assumptions.dataverse_page = 10
 
@@ -68,17 +74,17 @@ async def test_next_pages_of_a_batched_read_are_read(app: Adapters) -> None:
 
 async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
     """The reads may be in nested tasks. A failed or cancelled read does not affect the others."""
-    environment, calls = await app.environment(), app.world.tenant.calls
+    environment, calls = await app.read_environment(), app.world.tenant.calls
     calls.reset()
 
-    async def within() -> dict[str, frozenset[str]]:
+    async def read_in_group() -> dict[str, frozenset[str]]:
         async with run_concurrently() as reads:
             return await reads.create_task(
                 app.solutions.read_solution_ids(environment, [build_id(0)])
             )
 
     row = asyncio.create_task(app.workflows.get(environment, build_id(0)))
-    held = asyncio.create_task(within())
+    held = asyncio.create_task(read_in_group())
     shares = asyncio.create_task(app.flow_sharing.list(environment, build_id(0)))
     gone = asyncio.create_task(app.workflows.get(environment, GONE))
     impatient = asyncio.create_task(app.workflows.get(environment, build_id(1)))
@@ -96,7 +102,7 @@ async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
 
 async def test_single_read_is_not_sent_as_a_batch(app: Adapters) -> None:
     """Consecutive reads are not combined either."""
-    environment, calls = await app.environment(), app.world.tenant.calls
+    environment, calls = await app.read_environment(), app.world.tenant.calls
     calls.reset()
 
     await app.workflows.get(environment, build_id(0))
@@ -113,7 +119,7 @@ async def test_rejected_read_does_not_affect_other_reads_of_the_batch(app: Adapt
     )
 
     found = await app.flow_sharing.list_each(
-        await app.environment(), [HTTP_FLOW, GONE, PARENT_FLOW, build_id(1)]
+        await app.read_environment(), [HTTP_FLOW, GONE, PARENT_FLOW, build_id(1)]
     )
 
     assert found[HTTP_FLOW] == found[build_id(1)] == []
@@ -126,7 +132,7 @@ async def test_rejected_read_does_not_affect_other_reads_of_the_batch(app: Adapt
 
 async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> None:
     """A filter has 25 flows. If it fails, each of its flows has the error as its result."""
-    environment, ids = await app.environment(), [build_id(number) for number in range(MANY)]
+    environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
     whole = await app.workflows.read_summaries(environment, ids)
     calls = dict(app.world.tenant.calls.routes)
     app.world.tenant.faults.add(Fault(route=LISTS, status=429, headers={"Retry-After": "7"}))
@@ -148,7 +154,7 @@ async def test_failed_batch_does_not_affect_other_batches(app: Adapters) -> None
     app.world.tenant.faults.add(Fault(route=BATCHES, status=503, times=10))
     ids = [build_id(number) for number in range(MANY)]
 
-    found = await app.flow_sharing.list_each(await app.environment(), ids)
+    found = await app.flow_sharing.list_each(await app.read_environment(), ids)
 
     silent = [one for one in found.values() if isinstance(one, CmkflowError)]
     assert all(isinstance(one, ServiceUnavailable) for one in silent)

@@ -11,16 +11,16 @@ from shared.domain.callers.caller import Caller
 from shared.errors import PlatformError
 from shared.ports import CallerKind
 from tests.contract.adapter_world import VAULT_URL, Adapters, run_adapters
-from tests.fakes.services import kinds_on
-from tests.kinds.case import resource
-from tests.kinds.cases import caller_case
+from tests.fakes.services import build_kinds
+from tests.kinds.case import build_resource
+from tests.kinds.cases import load_caller_case
 from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
 KIND = "event_grid_subscription"
 OTHER = "https://other.example/hook?key=1"
-PATH = resource("Microsoft.EventGrid/topics/eventSubscriptions", "sales", "flow", properties={})[
-    "id"
-]
+PATH = build_resource(
+    "Microsoft.EventGrid/topics/eventSubscriptions", "sales", "flow", properties={}
+)["id"]
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def add_subscription(app: Adapters) -> tuple[CallerKind, Caller, str]:
     """Add an event subscription of the HTTP flow; return its kind, itself and its URL."""
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value  # avoid-ok: name of a secret
-    await caller_case(KIND).add_on_the_wire(app, url)
-    kind = kinds_on(app)[KIND]
+    await load_caller_case(KIND).add_on_the_wire(app, url)
+    kind = build_kinds(app)[KIND]
     [caller] = [one async for one in kind.find([])]
     return kind, caller, url
 

@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import pytest
 
-from tests.fakes.ports import Ports, fakes_of
+from tests.fakes.ports import Ports, build_fakes
 from tests.fakes.test_world import World
 
 PORTS = get_type_hints(Ports)
@@ -21,7 +21,7 @@ def list_methods(protocol: type) -> list[str]:
 def test_signatures_of_a_fake_equal_those_of_its_port(name: str) -> None:
     """Their parameters have equal names, kinds and defaults."""
     protocol = PORTS[name]
-    fake = type(getattr(fakes_of(World()).ports, name))
+    fake = type(getattr(build_fakes(World()).ports, name))
 
     for method in list_methods(protocol):
         asked = inspect.signature(getattr(protocol, method)).parameters.values()

@@ -29,7 +29,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 async def test_page_is_read_with_one_request(app: Adapters) -> None:
     """Each page has two rows until the list ends."""
-    environment = await app.environment()
+    environment = await app.read_environment()
 
     page = await app.flow_pages.read_workflows(environment)
     rows, calls = len(page.items), 1
@@ -43,7 +43,7 @@ async def test_page_is_read_with_one_request(app: Adapters) -> None:
 
 async def test_cursor_to_another_host_is_not_followed(app: Adapters) -> None:
     """A request contains the access token, and a person may have changed the stored cursor."""
-    environment = await app.environment()
+    environment = await app.read_environment()
     app.world.tenant.calls.reset()
 
     for host in ("attacker.example", "attacker.westeurope.cloudapp.azure.com"):
@@ -57,7 +57,7 @@ async def test_cursor_to_another_host_is_not_followed(app: Adapters) -> None:
 
 async def test_expired_cursor_raises_an_error_with_status_400(app: Adapters) -> None:
     """Dataverse answers an unknown paging cookie with this status."""
-    environment = await app.environment()
+    environment = await app.read_environment()
     first = await app.flow_pages.read_workflows(environment)
     app.world.tenant.faults.add(Fault(route="dataverse.list_workflows", status=400, code="0x8"))
 

@@ -19,9 +19,15 @@ from shared.domain.trigger_urls.trigger_url import find_signatures, find_trigger
 from shared.errors import PlatformError
 from shared.firewalls import build_firewall_kinds
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters
-from tests.fakes.services import kinds_on
+from tests.fakes.services import build_kinds
 from tests.kinds.case import HOST
-from tests.kinds.cases import CALLER_KINDS, FIREWALL_KINDS, MOVED_KINDS, caller_case, firewall_case
+from tests.kinds.cases import (
+    CALLER_KINDS,
+    FIREWALL_KINDS,
+    MOVED_KINDS,
+    load_caller_case,
+    load_firewall_case,
+)
 from tests.local_cloud.tenant.tenant_world import GROUP, HTTP_FLOW, PARENT_FLOW
 from tests.unit.uncovered import find_required_issues
 
@@ -41,12 +47,12 @@ async def add_and_find_callers(app: Adapters) -> tuple[str, list[Caller]]:
     """Add a caller of each kind; return the URL and all callers of the HTTP flow."""
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value
     for kind in CALLER_KINDS:
-        await caller_case(kind).add_on_the_wire(app, url)
+        await load_caller_case(kind).add_on_the_wire(app, url)
     url_id = find_trigger_urls(url)[0].url.trigger_url_id
     environments = await app.environments.list()
     found = [
         caller
-        for kind in kinds_on(app).values()
+        for kind in build_kinds(app).values()
         async for caller in kind.find(environments)
         if url_id in caller.trigger_url_ids or HTTP_FLOW in caller.child_flow_ids
     ]
@@ -68,7 +74,7 @@ async def test_every_caller_is_updated_and_reverted_byte_for_byte(app: Adapters)
     urls = {old_id: url.replace(old_id, COPY_ID)}
 
     for caller in (one for one in found if not one.manual_reason):
-        kind = kinds_on(app)[caller.kind]
+        kind = build_kinds(app)[caller.kind]
         before = await kind.read(caller)
         done = replace_references(
             before.text, is_json=kind.is_json, urls=urls, flow_ids={HTTP_FLOW: COPY_FLOW}
@@ -92,7 +98,7 @@ async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: st
     Azure Policy denies writes of resources, and not files that the host of an app writes.
     """
     _, found = await add_and_find_callers(app)
-    azure, kinds = app.world.tenant.get_part(Azure), kinds_on(app)
+    azure, kinds = app.world.tenant.get_part(Azure), build_kinds(app)
     writers = {
         name
         for name, kind in kinds.items()
@@ -130,11 +136,11 @@ async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: st
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters, kind: str) -> None:
     """At first, the firewall allows the old address ranges only."""
-    case = firewall_case(kind)
+    case = load_firewall_case(kind)
     tags = await app.service_tags.get_list()
 
     async def read(*names: str) -> list[Firewall]:
-        seed_azure(app.world.tenant, case.seed(case.sources(names, tags)))
+        seed_azure(app.world.tenant, case.seed(case.build_sources(names, tags)))
         found = await build_firewall_kinds(app.resources)[kind].read()
         return [firewall for firewall in found if firewall.name == case.name]
 
@@ -150,12 +156,12 @@ async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters,
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, kind: str) -> None:
     """Tenant and app agree before and after a rule for the new address ranges."""
-    case, copy = firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
+    case, copy = load_firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
     tags, azure = await app.service_tags.get_list(), app.world.tenant.get_part(Azure)
 
     refusals = []
     for names in (["LogicApps"], ["LogicApps", "PowerPlatformPlex"]):
-        seed_azure(app.world.tenant, case.seed(case.sources(names, tags)))
+        seed_azure(app.world.tenant, case.seed(case.build_sources(names, tags)))
         refusals.append(find_denial(azure, HOST, copy))
 
     before, after = refusals

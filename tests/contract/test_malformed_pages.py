@@ -62,7 +62,7 @@ def build_environment_read(read: Callable[[Adapters, Environment], Awaitable[obj
     """Return a read of a list of an environment's Dataverse."""
 
     async def read_there(app: Adapters) -> object:
-        return await read(app, await app.environment())
+        return await read(app, await app.read_environment())
 
     return read_there
 
@@ -146,12 +146,12 @@ LISTS: dict[str, list[Read]] = {
 
 async def read_workflows(app: Adapters, cursor: str) -> ResultPage[Any]:
     """Read a page of flows from Dataverse."""
-    return await app.flow_pages.read_workflows(await app.environment(), cursor)
+    return await app.flow_pages.read_workflows(await app.read_environment(), cursor)
 
 
 async def read_workflow_summaries(app: Adapters, cursor: str) -> ResultPage[Any]:
     """Read a page of flows from Dataverse, without definitions."""
-    return await app.flow_pages.read_workflow_summaries(await app.environment(), cursor)
+    return await app.flow_pages.read_workflow_summaries(await app.read_environment(), cursor)
 
 
 #: Reads of one page, whose cursor is stored, by their module. They take the cursor.
@@ -236,7 +236,7 @@ class Damage:
         """Damage the responses of every client."""
         send = HttpClient.send
 
-        async def damaged(
+        async def read_damaged_page(
             http: HttpClient, service: HttpService, call: ServiceRequest
         ) -> ServiceResponse:
             self.hosts.append(call.url.split("/")[2])
@@ -249,7 +249,7 @@ class Damage:
             self._page = page
             return self._build_response(page)
 
-        monkeypatch.setattr(HttpClient, "send", damaged)
+        monkeypatch.setattr(HttpClient, "send", read_damaged_page)
 
     def _build_response(self, page: Page) -> ServiceResponse:
         self.hits += 1
@@ -311,7 +311,7 @@ async def test_malformed_page_raises_an_error(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The read returns no part of the list, and no other host gets a request."""
-    await app.environment()
+    await app.read_environment()
     wrong = []
     for name, read in list_all_reads():
         for how, change in MALFORMED.items():
@@ -339,7 +339,7 @@ async def test_list_with_repeated_pages_raises_an_error(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second page names the third, and the third names the second."""
-    await app.environment()
+    await app.read_environment()
     wrong = []
     for name, read in name_reads(LISTS):
         with monkeypatch.context() as patch:
@@ -357,7 +357,7 @@ async def test_stored_cursor_to_another_host_is_not_followed(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person can change a stored cursor, and the request contains the access token."""
-    await app.environment()
+    await app.read_environment()
     damage = Damage(lambda page: page.document)
     damage.put_before(monkeypatch)
 

@@ -115,12 +115,12 @@ async def test_account_is_read_from_the_cache_once(
     looks = 0
     look = PublicClientApplication.get_accounts
 
-    def counted(self: PublicClientApplication, username: str | None = None) -> object:
+    def count_and_list(self: PublicClientApplication, username: str | None = None) -> object:
         nonlocal looks
         looks += 1
         return look(self, username)
 
-    monkeypatch.setattr(PublicClientApplication, "get_accounts", counted)
+    monkeypatch.setattr(PublicClientApplication, "get_accounts", count_and_list)
 
     assert [await credential.read_object_id() for _ in range(3)] == [MAKER] * 3
     assert looks == 1

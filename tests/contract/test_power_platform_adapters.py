@@ -18,9 +18,9 @@ from tests.local_cloud.tenant.tenant_world import (
     HTTP,
     HTTP_FLOW,
     MAKER,
-    bound,
-    client_data,
-    definition,
+    build_client_data,
+    build_definition,
+    build_references,
 )
 
 
@@ -34,13 +34,13 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def test_definition_from_the_flow_service_has_the_dataverse_format(app: Adapters) -> None:
     """The app can write this definition as `clientdata`."""
     flow = app.world.environment.flows[HTTP_FLOW]
-    flow.save(client_data(definition(HTTP), bound("cr1_office")))
+    flow.save(build_client_data(build_definition(HTTP), build_references("cr1_office")))
 
     detail = await app.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)
 
     given = json.loads(detail.client_data or "")
-    assert given["properties"]["connectionReferences"] == bound("cr1_office")
-    assert given["properties"]["definition"] == definition(HTTP)
+    assert given["properties"]["connectionReferences"] == build_references("cr1_office")
+    assert given["properties"]["definition"] == build_definition(HTTP)
     assert (detail.owner_id, detail.state, detail.in_solution) == (MAKER, FlowState.ON, True)
     assert detail.workflow_id == HTTP_FLOW
 
@@ -56,7 +56,7 @@ async def test_platform_faults_and_lost_answers_raise_service_unavailable(app: A
         await app.flow_reports.list_flows(ENVIRONMENT)
 
     faults.add(Fault(route="dataverse.*", kind=FaultKind.DROP_AFTER))
-    environment = await app.environment()
+    environment = await app.read_environment()
     with pytest.raises(ServiceUnavailable):
         await app.workflows.create(environment, draft(app))
     with pytest.raises(AlreadyExists):
@@ -77,7 +77,7 @@ async def test_throttled_request_has_a_wait(app: Adapters) -> None:
 
 async def test_unreachable_host_raises_service_unavailable(app: Adapters) -> None:
     """The proxy does not connect to the host."""
-    other = replace(await app.environment(), dataverse_url="https://elsewhere.example")
+    other = replace(await app.read_environment(), dataverse_url="https://elsewhere.example")
 
     with pytest.raises(ServiceUnavailable):
         await app.workflows.get(other, HTTP_FLOW)

@@ -363,7 +363,7 @@ async def test_concurrent_replaces_lose_no_increment(store: Store) -> None:
     """Each writer reads a counter and replaces it with its ETag."""
     await store.write(InsertRow(build_row(n=0)))
 
-    async def step() -> int:
+    async def count_step() -> int:
         lost = 0
         while True:
             found = await store.get(JOBS, "p", "k")
@@ -377,7 +377,7 @@ async def test_concurrent_replaces_lose_no_increment(store: Store) -> None:
             else:
                 return lost
 
-    await asyncio.gather(*(step() for _ in range(10)))
+    await asyncio.gather(*(count_step() for _ in range(10)))
 
     found = await store.get(JOBS, "p", "k")
     assert found is not None
@@ -421,7 +421,7 @@ async def test_every_answer_of_a_storage_account_corrects_the_clock() -> None:
     """The app's clock is wrong by an hour."""
     wrong = ManualClock()
 
-    async def time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:
+    async def read_time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:
         clock = StoreClock(wrong)
         async with TableServiceClient.from_connection_string(
             get_azurite_address(), raw_response_hook=clock.record_time
@@ -431,7 +431,7 @@ async def test_every_answer_of_a_storage_account_corrects_the_clock() -> None:
                 await ask(TableStore(service))
         return clock.now()
 
-    async def listed(store: Store) -> list[StoreRow]:
+    async def list_rows(store: Store) -> list[StoreRow]:
         return [one async for one in store.query(JOBS)]
 
     asked: list[Callable[[Store], Awaitable[object]]] = [
@@ -439,8 +439,8 @@ async def test_every_answer_of_a_storage_account_corrects_the_clock() -> None:
         lambda store: store.write(InsertRow(build_row("time"))),
         lambda store: store.get(JOBS, "p", "time"),
         lambda store: store.get(JOBS, "p", "nothing"),
-        listed,
+        list_rows,
     ]
     for ask in asked:
         before = datetime.now(UTC) - timedelta(seconds=2)
-        assert before < await time_after(ask) < datetime.now(UTC) + timedelta(seconds=1)
+        assert before < await read_time_after(ask) < datetime.now(UTC) + timedelta(seconds=1)

@@ -36,7 +36,7 @@ def collector() -> Iterator[Collector]:
         yield collector
 
 
-def settings_for(url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def build_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return settings with this collector."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     return Settings(tenant_id="fakes")
@@ -45,7 +45,7 @@ def settings_for(url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.fixture
 def telemetry(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> OpenTelemetry:
     """The adapter; a test closes it, which sends all."""
-    return build_telemetry(settings_for(collector.url, monkeypatch))
+    return build_telemetry(build_settings(collector.url, monkeypatch))
 
 
 def test_span_continues_its_parent_and_links(
@@ -142,7 +142,7 @@ def test_unreachable_collector_harms_nothing(
 ) -> None:
     """One line of level WARNING reports it; an error would raise an alert."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    telemetry = build_telemetry(settings_for(NOWHERE, monkeypatch))
+    telemetry = build_telemetry(build_settings(NOWHERE, monkeypatch))
     with caplog.at_level(logging.DEBUG):
         for _ in range(2):
             with telemetry.span("step"):

@@ -26,7 +26,7 @@ async def find(kind: CallerKind, app: Adapters) -> tuple[list[Caller], str]:
     """Return the callers of a kind, and what was not searched."""
     found: list[Caller] = []
     try:
-        async for caller in kind.find([await app.environment()]):
+        async for caller in kind.find([await app.read_environment()]):
             found.append(caller)  # noqa: PERF401 -- kept if a later one fails
     except JobBlocked as err:
         return found, str(err)

@@ -32,9 +32,9 @@ from tests.local_cloud.tenant.tenant_world import (
     DAILY,
     ENVIRONMENT,
     TENANT_ID,
-    definition,
+    build_definition,
 )
-from tests.telemetry import Telemetry, log_alerts, metric_alerts
+from tests.telemetry import Telemetry, log_alerts, read_metric_alerts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -106,11 +106,11 @@ class Cloud:
     @property
     def fired(self) -> set[str]:
         """Return the log alerts that are currently raised."""
-        return Telemetry(self.lines).fired()
+        return Telemetry(self.lines).list_raised_alerts()
 
     def find_lines(self, alert: str) -> list[str]:
         """Return the messages that an alert's query finds."""
-        return Telemetry(self.lines).messages(log_alerts()[alert].asks)
+        return Telemetry(self.lines).find_messages(log_alerts()[alert].asks)
 
     async def wait_until(self, is_so: Callable[[], bool]) -> None:
         """Wait until the log lines meet a condition."""
@@ -142,7 +142,7 @@ class Cloud:
 
 async def test_each_alert_is_raised_by_its_cause_only(tmp_path: Path) -> None:
     """The causes are a plan, a blocked flow, both flows off, failing timers and poison messages."""
-    daily = build_flow_seed(NIGHTLY, "Nightly report", definition(DAILY), heldBack=True)
+    daily = build_flow_seed(NIGHTLY, "Nightly report", build_definition(DAILY), heldBack=True)
     seed = build_tenant_seed(build_orders_seed(), daily)
     options = StackOptions(folder=tmp_path, seed=seed, settings=SETTINGS)
     async with Stack(options) as stack, aiohttp.ClientSession() as session:
@@ -208,25 +208,25 @@ async def _fail_timer(cloud: Cloud) -> None:
 
 async def _move_to_poison_queue(cloud: Cloud) -> None:
     """Send a message without an event, which becomes a poison message, and dead-letter it."""
-    alerts = metric_alerts()
+    alerts = read_metric_alerts()
     parked, dead = alerts["poison-messages"], alerts["dead-letters"]
     client = ServiceBusClient.from_connection_string(cloud.stack.service_bus)
     async with client:
-        assert not parked.fires(await _count_messages(client, parked.queue))
+        assert not parked.is_raised_by(await _count_messages(client, parked.queue))
         async with client.get_queue_sender("key-events") as sender:
             await sender.send_messages(ServiceBusMessage(b"no event"))
         await cloud.wait_until(
             lambda: any("message moved to poison queue" in one["message"] for one in cloud.lines)
         )
-        assert parked.fires(await _count_messages(client, parked.queue))
+        assert parked.is_raised_by(await _count_messages(client, parked.queue))
 
-        assert not dead.fires(
+        assert not dead.is_raised_by(
             await _count_messages(client, parked.queue, ServiceBusSubQueue.DEAD_LETTER)
         )
         async with client.get_queue_receiver(parked.queue, max_wait_time=10) as receiver:
             (message,) = await receiver.receive_messages(max_message_count=1)
             await receiver.dead_letter_message(message)
-        assert dead.fires(
+        assert dead.is_raised_by(
             await _count_messages(client, parked.queue, ServiceBusSubQueue.DEAD_LETTER)
         )
     assert (parked.asks, dead.asks) == ("ActiveMessages", "DeadletteredMessages")

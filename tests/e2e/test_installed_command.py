@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shared.bootstrap import provide
-from tests.command_tree import command_tree
+from tests.command_tree import build_command_tree
 from tests.functional.cli.cli_app import KEY, deliver_messages, serve_app
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.pins import write_constraints
@@ -172,7 +172,7 @@ def test_import_of_shared_that_cannot_be_rewritten_fails_the_build(
 async def test_installed_command_line_works_offline_and_with_the_app(installed: Installed) -> None:
     """Every module can be imported."""
     modules = await installed.run_python(MODULES)
-    helps = await installed.read_helps([*command_tree()])
+    helps = await installed.read_helps([*build_command_tree()])
     version = await installed.run("--version")
     completed = await replace(installed, environ=COMPLETION).run()
     (installed.home / "flow.json").write_text(json.dumps(FLOW))
@@ -183,7 +183,7 @@ async def test_installed_command_line_works_offline_and_with_the_app(installed: 
         *("--token-cache-secret", "https://operator.vault.azure.net/secrets/cache"),
     )
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     provide(scenario.services)
     async with serve_app() as app, deliver_messages(scenario.driver):
         online = replace(installed, environ={"CMKFLOW_API": app.url, "CMKFLOW_KEY": KEY})
@@ -194,7 +194,7 @@ async def test_installed_command_line_works_offline_and_with_the_app(installed: 
     assert version[0] == 0, version
     assert version[1].startswith("cmkflow ")
     assert completed == (0, "inspect\n")
-    assert len(helps) == len(command_tree())
+    assert len(helps) == len(build_command_tree())
     assert [said for said in helps if said[0] or "Usage:" not in said[1]] == []
     assert inspected[0] == 0, inspected
     assert "1 stays on Microsoft's key" in inspected[1]

@@ -54,5 +54,5 @@ class FakeAppConfiguration:
         if key_value.is_locked:
             raise PlatformError("the key is locked", code="key-locked", status=409)
         etag = str(int(key_value.etag) + 1)
-        with self._world.writing(None, "write key-value", "|".join(place)):
+        with self._world.record_write(None, "write key-value", "|".join(place)):
             self._world.key_values[place] = replace(key_value, value=value, etag=etag)

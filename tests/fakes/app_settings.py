@@ -31,11 +31,11 @@ class FakeAppSettings:
 
     async def read(self, site_id: str) -> dict[str, str]:
         """Return all settings of an app."""
-        return dict(self._site(site_id).settings)
+        return dict(self._get_site(site_id).settings)
 
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
         """Return the app and its slots with their identities."""
-        app_id = self._site(site_id).id.partition("/slots/")[0]
+        app_id = self._get_site(site_id).id.partition("/slots/")[0]
         return [
             SecretReader(name=site.name, principal_id=site.principal_id)
             for site in self._world.sites.values()
@@ -44,17 +44,17 @@ class FakeAppSettings:
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
         """Return the status of each Key Vault reference, by setting."""
-        site = self._site(site_id)
+        site = self._get_site(site_id)
         return read_statuses(self._world, site, site.settings)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all settings of an app; the app restarts."""
-        site = self._site(site_id)
-        with self._world.writing(None, "write app settings", site_id):
+        site = self._get_site(site_id)
+        with self._world.record_write(None, "write app settings", site_id):
             site.settings = dict(settings)
             restart(site)
 
-    def _site(self, site_id: str) -> FakeSite:
+    def _get_site(self, site_id: str) -> FakeSite:
         try:
             return self._world.sites[site_id]
         except KeyError:
@@ -66,16 +66,16 @@ class FakeConnectionStrings(FakeAppSettings):
 
     async def read(self, site_id: str) -> dict[str, str]:
         """Return all connection strings of an app."""
-        return dict(self._site(site_id).connection_strings)
+        return dict(self._get_site(site_id).connection_strings)
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
         """Return the status of each Key Vault reference, by name without type."""
-        site = self._site(site_id)
+        site = self._get_site(site_id)
         return read_statuses(self._world, site, site.connection_strings)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all connection strings of an app; the app restarts."""
-        site = self._site(site_id)
-        with self._world.writing(None, "write connection strings", site_id):
+        site = self._get_site(site_id)
+        with self._world.record_write(None, "write connection strings", site_id):
             site.connection_strings = dict(settings)
             restart(site)

@@ -8,7 +8,7 @@ from shared.domain.environment import Environment
 from shared.domain.power_apps import CanvasApp, Connection, add_sign_in
 from shared.errors import InvalidInput, NotFound
 from shared.ports import ResultPage
-from tests.fakes.flow_reports import page_of
+from tests.fakes.flow_reports import build_page
 from tests.fakes.test_world import World
 
 
@@ -29,11 +29,11 @@ class FakeConnections:
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
         """Return a page of the connections, without their sign-in."""
         found = self._list(environment_id)
-        return page_of(self._world, found, cursor, self._world.power_apps_page)
+        return build_page(self._world, found, cursor, self._world.power_apps_page)
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
         """Return how the connections of a connector sign in."""
-        self._world.environment(environment_id)
+        self._world.get_environment(environment_id)
         return ConnectorSignIn(only_way=self._world.oauth_connectors.get(connector))
 
     def _list(self, environment_id: str) -> builtins.list[Connection]:
@@ -42,14 +42,14 @@ class FakeConnections:
                 name=one.name,
                 connector=one.connector,
                 display_name=one.name,
-                owner=self._world.user(one.owner_id).name,
+                owner=self._world.get_user(one.owner_id).name,
             )
-            for one in self._world.environment(environment_id).connections.values()
+            for one in self._world.get_environment(environment_id).connections.values()
         ]
 
     async def read_errors(self, environment_id: str) -> dict[str, str]:
         """Return the errors of each connection."""
-        connections = self._world.environment(environment_id).connections
+        connections = self._world.get_environment(environment_id).connections
         return {name.lower(): one.error for name, one in connections.items()}
 
 
@@ -61,18 +61,18 @@ class FakeCanvasApps:
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use, or may use, any flow."""
-        apps = self._world.environment(environment_id).canvas_apps
+        apps = self._world.get_environment(environment_id).canvas_apps
         return [app for app in apps if _may_use_flows(app)]
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
         """Return the apps of a page that use, or may use, a flow."""
-        apps = self._world.environment(environment_id).canvas_apps
-        page = page_of(self._world, apps, cursor, self._world.power_apps_page)
+        apps = self._world.get_environment(environment_id).canvas_apps
+        page = build_page(self._world, apps, cursor, self._world.power_apps_page)
         return replace(page, items=tuple(app for app in page.items if _may_use_flows(app)))
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
         """Return one app, with or without flows."""
-        for app in self._world.environment(environment_id).canvas_apps:
+        for app in self._world.get_environment(environment_id).canvas_apps:
             if app.name == name:
                 if app.unknown_reason:
                     raise InvalidInput(app.unknown_reason)
@@ -92,4 +92,4 @@ class FakeMachineGroups:
 
     async def read_hosted_groups(self, environment: Environment) -> list[str]:
         """Return the names of the hosted groups."""
-        return list(self._world.environment(environment.id).hosted_machine_groups)
+        return list(self._world.get_environment(environment.id).hosted_machine_groups)

@@ -13,7 +13,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.app_configuration import read_key_value
 from tests.fakes.container_secrets import read_secret_in_use
 from tests.fakes.definition_builder import Json
-from tests.fakes.definitions import facts_of
+from tests.fakes.definitions import parse_facts
 from tests.fakes.flow_builder import SUBSCRIPTION, FlowBuilder
 from tests.fakes.named_values import read_named_value
 from tests.fakes.site_references import read_setting
@@ -29,17 +29,17 @@ SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 class AzureCallerBuilder(FlowBuilder):
     """Adds flows and the resources of Azure that call them."""
 
-    def app_setting_caller(
+    def add_app_setting_caller(
         self, flow: FakeFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"
     ) -> FakeSite:
         """Add an app that reads the URL from a setting and calls it."""
         fake = self._find_or_add_site(site)
-        fake.settings[setting] = self.url_of(flow)
+        fake.settings[setting] = self.get_trigger_url(flow)
         read = partial(read_setting, self.world, fake, setting)
         self.add_system(UrlHolder(name=f"{site}/{setting}", read=read))
         return fake
 
-    def url_vault(self, *readers: FakeSite | str, name: str = "kv-urls") -> str:
+    def add_url_vault(self, *readers: FakeSite | str, name: str = "kv-urls") -> str:
         """Add a vault for URL secrets that these apps, or resources by id, may read; return its
         URL.
         """
@@ -67,23 +67,23 @@ class AzureCallerBuilder(FlowBuilder):
             self.world.roles[vault.id, principal_id] = [role]
         return vault.url
 
-    def connection_string_caller(
+    def add_connection_string_caller(
         self, flow: FakeFlow, *, site: str = "portal-api", name: str = "Custom|Flow"
     ) -> FakeSite:
         """Add an app that reads the URL from a connection string and calls it."""
         fake = self._find_or_add_site(site)
-        fake.connection_strings[name] = self.url_of(flow)
+        fake.connection_strings[name] = self.get_trigger_url(flow)
         read = partial(read_setting, self.world, fake, name)
         self.add_system(UrlHolder(name=f"{site}/{name}", read=read))
         return fake
 
-    def workflow_file_caller(
+    def add_workflow_file_caller(
         self, *flows: FakeFlow, site: str = "hub", path: str = "call/workflow.json"
     ) -> tuple[str, str]:
         """Let a file of a Logic App (Standard) hold the URL of each flow; return its place."""
         fake = self._find_or_add_site(site)
         fake.is_workflow_app = True
-        place, calls = (fake.id, path), [{"uri": self.url_of(flow)} for flow in flows]
+        place, calls = (fake.id, path), [{"uri": self.get_trigger_url(flow)} for flow in flows]
         self.world.site_files[place] = SiteFile(text=json.dumps(calls, indent=2), etag="1")
         for number, _ in enumerate(flows):
             read = partial(
@@ -92,14 +92,14 @@ class AzureCallerBuilder(FlowBuilder):
             self.add_system(UrlHolder(name=f"{site}/{path}/{number}", read=read))
         return place
 
-    def key_value_caller(self, *flows: FakeFlow, key: str = "Flow:Urls") -> None:
+    def add_key_value_caller(self, *flows: FakeFlow, key: str = "Flow:Urls") -> None:
         """Add an app that reads URLs, one per line, from App Configuration before each call."""
         place = ("https://contoso.azconfig.io", key, "production")
         self.world.key_values[place] = KeyValue(
             store_url=place[0],
             key=key,
             label=place[2],
-            value="\n".join(map(self.url_of, flows)),
+            value="\n".join(map(self.get_trigger_url, flows)),
             etag="1",
             content_type="text/plain",
             tags={"team": "integration"},
@@ -109,7 +109,7 @@ class AzureCallerBuilder(FlowBuilder):
             read = partial(lambda line: read_key_value(self.world, place).split()[line], number)
             self.add_system(UrlHolder(name=f"key {key}/{number}", read=read))
 
-    def api_management_caller(self, path: str, properties: Json, read: str, flows: int) -> str:
+    def add_api_management_caller(self, path: str, properties: Json, read: str, flows: int) -> str:
         """Let a place below an API Management service hold URLs in a property, one in each line,
         for a number of flows; return its resource id.
         """
@@ -137,37 +137,42 @@ class AzureCallerBuilder(FlowBuilder):
             self.add_system(UrlHolder(name=f"{path}/{number}", read=partial(read_url, number)))
         return identity
 
-    def backend_caller(self, *flows: FakeFlow) -> list[str]:
+    def add_backend_caller(self, *flows: FakeFlow) -> list[str]:
         """Let a backend of API Management have the URL of each flow; return their resource ids."""
         return [
-            self.api_management_caller(
-                f"backends/crm{number}", {"url": self.url_of(flow), "protocol": "http"}, "url", 1
+            self.add_api_management_caller(
+                f"backends/crm{number}",
+                {"url": self.get_trigger_url(flow), "protocol": "http"},
+                "url",
+                1,
             )
             for number, flow in enumerate(flows)
         ]
 
-    def named_value_caller(self, *flows: FakeFlow, name: str = "flow-urls") -> str:
+    def add_named_value_caller(self, *flows: FakeFlow, name: str = "flow-urls") -> str:
         """Let a secret named value hold the URL of each flow; return its resource id."""
-        value = "\n".join(map(self.url_of, flows))
+        value = "\n".join(map(self.get_trigger_url, flows))
         properties = {"displayName": name, "secret": True, "tags": ["x"], "value": value}
-        return self.api_management_caller(f"namedValues/{name}", properties, "value", len(flows))
+        return self.add_api_management_caller(
+            f"namedValues/{name}", properties, "value", len(flows)
+        )
 
-    def policy_caller(self, *flows: FakeFlow, api: str = "sales") -> str:
+    def add_policy_caller(self, *flows: FakeFlow, api: str = "sales") -> str:
         """Let the policy of an API send a request to each flow; return its resource id."""
         requests = "".join(
-            f"<send-request><set-url>{html.escape(self.url_of(flow))}</set-url></send-request>"
+            f"<send-request><set-url>{html.escape(self.get_trigger_url(flow))}</set-url></send-request>"
             for flow in flows
         )
         value = f"<policies>\r\n  <inbound>{requests}</inbound>\r\n</policies>"
         properties = {"format": "rawxml", "value": value}
         path = f"apis/{api}/policies/policy"
-        return self.api_management_caller(path, properties, "value", len(flows))
+        return self.add_api_management_caller(path, properties, "value", len(flows))
 
-    def automation_caller(
+    def add_automation_caller(
         self, *flows: FakeFlow, name: str = "FlowUrls", is_encrypted: bool = False
     ) -> str:
         """Let a variable of Automation hold the URL of each flow as JSON; return its id."""
-        value = json.dumps([self.url_of(flow) for flow in flows])
+        value = json.dumps([self.get_trigger_url(flow) for flow in flows])
         path = self._add_automation(
             f"variables/{name}", {"value": value, "isEncrypted": is_encrypted, "description": "x"}
         )
@@ -201,9 +206,9 @@ class AzureCallerBuilder(FlowBuilder):
             }
         return f"{account}/{path}"
 
-    def synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
+    def add_synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
         """Let web activities of a Synapse pipeline call each flow; return its resource id."""
-        path = self.add_synapse_part(f"pipelines/{name}", self._call_by_activities(flows))
+        path = self.add_synapse_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
         self._beat_activities(path, len(flows))
         return path
 
@@ -214,13 +219,13 @@ class AzureCallerBuilder(FlowBuilder):
         settings = {"workspaceRepositoryConfiguration": repository} if repository else {}
         return self._add_part("Microsoft.Synapse/workspaces", settings, path, properties)
 
-    def _call_by_activities(self, flows: Sequence[FakeFlow]) -> Json:
+    def _build_pipeline_properties(self, flows: Sequence[FakeFlow]) -> Json:
         """Return the properties of a pipeline with a web activity for each flow."""
         activities = [
             {
                 "type": "WebActivity",
                 "name": f"Call {n}",
-                "typeProperties": {"url": self.url_of(one)},
+                "typeProperties": {"url": self.get_trigger_url(one)},
             }
             for n, one in enumerate(flows)
         ]
@@ -254,9 +259,9 @@ class AzureCallerBuilder(FlowBuilder):
         activity = objects_at(properties, "activities")[number]
         return text_at(mapping_at(activity, "typeProperties"), "url") or ""
 
-    def data_factory_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
+    def add_data_factory_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
         """Let web activities of a pipeline call each flow; return its resource id."""
-        path = self.add_factory_part(f"pipelines/{name}", self._call_by_activities(flows))
+        path = self.add_factory_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
         self._beat_activities(path, len(flows))
         return path
 
@@ -267,7 +272,7 @@ class AzureCallerBuilder(FlowBuilder):
         settings = {"repoConfiguration": repository} if repository else {}
         return self._add_part("Microsoft.DataFactory/factories", settings, path, properties)
 
-    def action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
+    def add_action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
         """Let an action group hold the URL of each flow in a webhook; return its resource id."""
         path = f"{SUBSCRIPTION}/providers/Microsoft.Insights/actionGroups/{name}"
         self.world.resources[path.lower()] = {
@@ -279,7 +284,7 @@ class AzureCallerBuilder(FlowBuilder):
                 "groupShortName": name,
                 "enabled": True,
                 "webhookReceivers": [
-                    {"name": f"flow{number}", "serviceUri": self.url_of(flow)}
+                    {"name": f"flow{number}", "serviceUri": self.get_trigger_url(flow)}
                     for number, flow in enumerate(flows)
                 ],
             },
@@ -293,12 +298,12 @@ class AzureCallerBuilder(FlowBuilder):
         properties = as_mapping(self.world.resources[path]["properties"])
         return text_at(objects_at(properties, "webhookReceivers")[number], "serviceUri") or ""
 
-    def container_app_caller(self, *flows: FakeFlow, name: str = "till") -> str:
+    def add_container_app_caller(self, *flows: FakeFlow, name: str = "till") -> str:
         """Let a container app hold the URLs in secrets and environment variables in turn; return
         its resource id.
         """
         path = f"{SUBSCRIPTION}/providers/Microsoft.App/containerApps/{name}"
-        held = {f"url{number}": self.url_of(flow) for number, flow in enumerate(flows)}
+        held = {f"url{number}": self.get_trigger_url(flow) for number, flow in enumerate(flows)}
         secrets = [{"name": key, "value": url} for key, url in [*held.items()][::2]]
         variables = [{"name": key, "value": url} for key, url in [*held.items()][1::2]]
         references = [{"name": one["name"], "secretRef": one["name"]} for one in secrets]
@@ -337,14 +342,14 @@ class AzureCallerBuilder(FlowBuilder):
         [variable] = [one for one in objects_at(container, "env") if one["name"] == key]
         return text_at(variable, "value") or ""
 
-    def event_grid_caller(self, *flows: FakeFlow, topic: str = "sales") -> str:
+    def add_event_grid_caller(self, *flows: FakeFlow, topic: str = "sales") -> str:
         """Let event subscriptions of a topic call flows, and every HTTP flow answer validations;
         return the topic's resource id.
         """
         for one in self.environment.flows.values():
-            if facts_of(one.client_data).has_callback_url:
+            if parse_facts(one.client_data).has_callback_url:
                 one.client_data = define.with_action(
-                    one.client_data, "Validate", define.validation_action()
+                    one.client_data, "Validate", define.build_validation_action()
                 )
         path = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/topics/{topic}"
         self.world.resources[path.lower()] = {
@@ -354,7 +359,7 @@ class AzureCallerBuilder(FlowBuilder):
         }
         for number, flow in enumerate(flows):
             subscription = f"{path}/eventSubscriptions/flow{number}"
-            webhook = {"endpointUrl": self.url_of(flow), "maxEventsPerBatch": 1}
+            webhook = {"endpointUrl": self.get_trigger_url(flow), "maxEventsPerBatch": 1}
             self.world.resources[subscription.lower()] = {
                 "id": subscription,
                 "name": f"flow{number}",
@@ -374,7 +379,7 @@ class AzureCallerBuilder(FlowBuilder):
         webhook = mapping_at(subscription, "properties", "destination", "properties")
         return text_at(webhook, "endpointUrl") or ""
 
-    def logic_app_caller(self, *flows: FakeFlow, name: str = "hub") -> str:
+    def add_logic_app_caller(self, *flows: FakeFlow, name: str = "hub") -> str:
         """Let a logic app hold the URL of each flow in a parameter; return its resource id."""
         path = f"{SUBSCRIPTION}/providers/Microsoft.Logic/workflows/{name}"
         parameters = {f"url{number}": flow for number, flow in enumerate(flows)}
@@ -387,7 +392,7 @@ class AzureCallerBuilder(FlowBuilder):
             "properties": {
                 "state": "Enabled",
                 "parameters": {
-                    key: {"value": self.url_of(flow)} for key, flow in parameters.items()
+                    key: {"value": self.get_trigger_url(flow)} for key, flow in parameters.items()
                 },
                 "definition": {
                     "parameters": {key: {"type": "String"} for key in parameters},
@@ -416,7 +421,7 @@ class AzureCallerBuilder(FlowBuilder):
             site_id, FakeSite(id=site_id, name=name, hosts=(f"{name}.azurewebsites.net",))
         )
 
-    def secret_caller(
+    def add_secret_caller(
         self, *flows: FakeFlow, name: str = "flow-url", beside: str = ""
     ) -> FakeSecret:
         """Add a system that reads URLs, one per line, from a secret before each call."""
@@ -424,7 +429,11 @@ class AzureCallerBuilder(FlowBuilder):
         secret = FakeSecret(
             vault_url=vault_url,
             name=name,
-            versions=[self.world.secret_version(beside + "\n".join(map(self.url_of, flows)))],
+            versions=[
+                self.world.create_secret_version(
+                    beside + "\n".join(map(self.get_trigger_url, flows))
+                )
+            ],
             content_type="text/uri",
             tags={"team": "integration"},
         )

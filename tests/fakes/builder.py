@@ -14,7 +14,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.azure_caller_builder import AzureCallerBuilder
 from tests.fakes.definition_builder import Json
 from tests.fakes.flow_builder import SUBSCRIPTION
-from tests.fakes.flow_service import move_under_key, stays_on_microsoft_key
+from tests.fakes.flow_service import has_microsoft_key_reason, move_under_key
 from tests.fakes.sound_key import put_sound_key
 from tests.fakes.tenant import FakeFlow, FakeRow, FakeVariable
 from tests.fakes.traffic import UrlHolder
@@ -41,11 +41,11 @@ def describe_connector(url: str) -> str:
 class Builder(AzureCallerBuilder):
     """Adds items to one environment of a world; flows are on and in a solution by default."""
 
-    def system(self, name: str, url: str) -> UrlHolder:
+    def add_external_system(self, name: str, url: str) -> UrlHolder:
         """Add an external system with the URL in its code, where the app cannot find it."""
         return self.add_system(UrlHolder(name=name, read=lambda: url))
 
-    def declared_caller(self, flow: FakeFlow, *, secret: str = "", name: str = "Till") -> None:
+    def add_declared_caller(self, flow: FakeFlow, *, secret: str = "", name: str = "Till") -> None:
         """Declare a system; it reads the secret if there is one, and else has the URL in its code.
 
         `secret` is the identifier of a Key Vault secret that need not exist.
@@ -56,7 +56,7 @@ class Builder(AzureCallerBuilder):
         self.world.declared_callers.append(
             DeclaredCaller(name=name, owner="Alex", contact="alex@contoso.example", flows=(called,))
         )
-        url, place = self.url_of(flow), parse_secret_id(secret)
+        url, place = self.get_trigger_url(flow), parse_secret_id(secret)
 
         def read() -> str:
             held = self.world.secrets.get(place)
@@ -70,11 +70,11 @@ class Builder(AzureCallerBuilder):
         self.world.json_documents.setdefault(service.name, {})[path] = document
         return path
 
-    def flow_caller(self, *flows: FakeFlow, name: str = "Caller") -> FakeFlow:
+    def add_flow_caller(self, *flows: FakeFlow, name: str = "Caller") -> FakeFlow:
         """Add a button flow whose HTTP actions hold URLs, and a person who presses the button."""
-        return self._button_flow(name, *map(self.url_of, flows))
+        return self._add_button_flow(name, *map(self.get_trigger_url, flows))
 
-    def variable_caller(
+    def add_variable_caller(
         self, flow: FakeFlow, *in_default: FakeFlow, schema_name: str = "con_FlowUrl"
     ) -> tuple[FakeVariable, FakeFlow]:
         """Add an environment variable with the URL, and a button flow that posts to it.
@@ -82,35 +82,37 @@ class Builder(AzureCallerBuilder):
         The URLs of other flows stand in its default, which nobody uses.
         """
         variable = FakeVariable(
-            definition_id=self.world.guid(),
+            definition_id=self.world.create_guid(),
             schema_name=schema_name,
-            value_id=self.world.guid(),
-            value=self.url_of(flow),
-            default_value=" ".join(map(self.url_of, in_default)) or None,
+            value_id=self.world.create_guid(),
+            value=self.get_trigger_url(flow),
+            default_value=" ".join(map(self.get_trigger_url, in_default)) or None,
         )
         self.environment.variables[variable.definition_id] = variable
-        expression = define.variable_expression(schema_name)
-        return variable, self._button_flow(f"Reads {schema_name}", expression)
+        expression = define.build_variable_expression(schema_name)
+        return variable, self._add_button_flow(f"Reads {schema_name}", expression)
 
-    def webhook_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
+    def add_webhook_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
         """Add a webhook of Dataverse for each flow, which calls it at every beat; return its row.
 
         `values` are columns of the rows.
         """
         rows = []
         for number, flow in enumerate(flows):
-            given = {"name": f"Webhook {number}", "url": self.url_of(flow)}
+            given = {"name": f"Webhook {number}", "url": self.get_trigger_url(flow)}
             rows.append(self.add_row("serviceendpoints", {**_WEBHOOK, **given, **values}))
             read = partial(lambda row: str(row.values["url"]), rows[-1])
             self.add_system(UrlHolder(name=f"webhook {number}", read=read))
         return rows
 
-    def site_setting_caller(self, *flows: FakeFlow, **values: object) -> FakeRow:
+    def add_site_setting_caller(self, *flows: FakeFlow, **values: object) -> FakeRow:
         """Add a setting of a Power Pages site with the URL of each flow; return its row.
 
         `values` are columns of the row.
         """
-        text = json.dumps({"value": " ".join(map(self.url_of, flows)), "source": 0}, indent=2)
+        text = json.dumps(
+            {"value": " ".join(map(self.get_trigger_url, flows)), "source": 0}, indent=2
+        )
         given = {"content": text, "powerpagesiteid": {"name": "Contoso"}}
         row = self.add_row("powerpagecomponents", {**_SITE_SETTING, **given, **values})
 
@@ -140,29 +142,31 @@ class Builder(AzureCallerBuilder):
         }
         return self.add_row("botcomponents", values)
 
-    def connector_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
+    def add_connector_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
         """Add a custom connector that calls each flow; return their rows.
 
         `values` are columns of the rows.
         """
         rows = []
         for number, flow in enumerate(flows):
-            text = describe_connector(self.url_of(flow))
+            text = describe_connector(self.get_trigger_url(flow))
             given = {"name": f"contoso_orders{number}", "openapidefinition": text}
             rows.append(self.add_row("connectors", given | values))
-            self.add_system(UrlHolder(name=f"connector/{number}", read=partial(self.url_of, flow)))
+            self.add_system(
+                UrlHolder(name=f"connector/{number}", read=partial(self.get_trigger_url, flow))
+            )
         return rows
 
     def add_row(self, table: str, values: Mapping[str, object]) -> FakeRow:
         """Add a row to a table of Dataverse and return it."""
-        row = FakeRow(id=self.world.guid(), values=dict(values))
+        row = FakeRow(id=self.world.create_guid(), values=dict(values))
         self.environment.rows.setdefault(table, {})[row.id] = row
         return row
 
-    def link(self, *, name: str = "cmk-eu", migrated: bool = True) -> PolicyLink:
+    def apply_key(self, *, name: str = "cmk-eu", migrated: bool = True) -> PolicyLink:
         """Apply a customer-managed key; with `migrated=False` the migration of flows continues."""
         policy_id = f"{SUBSCRIPTION}/providers/microsoft.powerplatform/enterprisepolicies/{name}"
-        system_id = self.world.guid()
+        system_id = self.world.create_guid()
         link = PolicyLink(
             policy_id=policy_id.lower(),
             system_id=f"/regions/europe/providers/Microsoft.PowerPlatform/enterprisePolicies/{system_id}",
@@ -186,15 +190,17 @@ class Builder(AzureCallerBuilder):
         """Move flows under the key, `at_most` of them; migration ends with the last one."""
         movable = [
             flow
-            for flow in self.environment.live_flows()
-            if not flow.is_protected and not stays_on_microsoft_key(self.environment, flow)
+            for flow in self.environment.list_live_flows()
+            if not flow.is_protected and not has_microsoft_key_reason(self.environment, flow)
         ]
         for flow in movable[:at_most]:
             move_under_key(self.world, flow)
         self.environment.is_migrating = at_most is not None and len(movable) > at_most
 
-    def _button_flow(self, name: str, *uris: str) -> FakeFlow:
-        actions = {f"Post_to_flow_{one}": define.http_action(uri) for one, uri in enumerate(uris)}
-        flow = self.flow(name, define.request_trigger("Button"), actions)
-        self.starter(flow)
+    def _add_button_flow(self, name: str, *uris: str) -> FakeFlow:
+        actions = {
+            f"Post_to_flow_{one}": define.build_http_action(uri) for one, uri in enumerate(uris)
+        }
+        flow = self.add_flow(name, define.build_request_trigger("Button"), actions)
+        self.add_starter(flow)
         return flow

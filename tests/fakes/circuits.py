@@ -40,14 +40,14 @@ class _Guarded:
         # Through what interrupts calls, to what is called.
         is_async = is_async_method(getattr(getattr(self._port, "_port", self._port), name))
 
-        def method(*arguments: Any, **named: Any) -> Any:
-            where = (self._name, _place(arguments), f"{name} {_strings(arguments)}")
+        def call_guarded(*arguments: Any, **named: Any) -> Any:
+            where = (self._name, _find_place(arguments), f"{name} {_find_first_text(arguments)}")
             if is_async:
                 return self._call(where, lambda: attribute(*arguments, **named))
             result = attribute(*arguments, **named)
             return self._iterate(where, result) if inspect.isasyncgen(result) else result
 
-        return method
+        return call_guarded
 
     async def _call(self, where: tuple[str, str, str], call: Callable[[], Awaitable[Any]]) -> Any:
         async with self._circuits.calling(*where):
@@ -61,12 +61,12 @@ class _Guarded:
                 yield item
 
 
-def _place(arguments: tuple[Any, ...]) -> str:
+def _find_place(arguments: tuple[Any, ...]) -> str:
     first = arguments[0] if arguments else ""
     if isinstance(first, Environment):
         return first.id
     return first if isinstance(first, str) and len(first) == 36 else ""
 
 
-def _strings(arguments: tuple[Any, ...]) -> str:
+def _find_first_text(arguments: tuple[Any, ...]) -> str:
     return "/".join(one for one in arguments if isinstance(one, str))

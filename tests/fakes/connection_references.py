@@ -27,7 +27,7 @@ class FakeConnectionReferences:
     ) -> list[ConnectionReference]:
         """Return the references of any of these connections."""
         wanted = {name.lower() for name in connection_ids}
-        rows = self._shown(environment.id, in_list=True)
+        rows = self._list_shown(environment.id, in_list=True)
         return [row for row in rows if row.connection_id.lower() in wanted]
 
     async def find_by_name(
@@ -35,25 +35,25 @@ class FakeConnectionReferences:
     ) -> list[ConnectionReference]:
         """Return the references with any of these logical names."""
         wanted = {name.lower() for name in logical_names}
-        rows = self._shown(environment.id, in_list=True)
+        rows = self._list_shown(environment.id, in_list=True)
         return [row for row in rows if row.logical_name.lower() in wanted]
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
         """Return one reference; raises `NotFound`."""
-        for row in self._shown(environment.id):
+        for row in self._list_shown(environment.id):
             if row.reference_id == reference_id:
                 return row
         raise NotFound(f"connectionreference With Id = {reference_id} Does Not Exist")
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
         """Create the reference with the draft's id; raises `AlreadyExists`."""
-        world, fake = self._world, self._world.environment(environment.id)
-        actor = self._actor(draft)
-        if any(row.reference_id == draft.reference_id for row in self._rows(fake.id)):
+        world, fake = self._world, self._world.get_environment(environment.id)
+        actor = self._get_actor(draft)
+        if any(row.reference_id == draft.reference_id for row in self._list_rows(fake.id)):
             raise AlreadyExists("A record with matching key values already exists.")
         if draft.connection_id:
             _require_permission(fake, draft, actor)
-        with world.writing(fake.id, "create connection reference", draft.reference_id):
+        with world.record_write(fake.id, "create connection reference", draft.reference_id):
             world.let_reference_lag(fake, draft.reference_id)
             fake.connection_references[draft.logical_name] = ConnectionReference(
                 reference_id=draft.reference_id,
@@ -63,24 +63,26 @@ class FakeConnectionReferences:
                 owner_id=actor.user_id,
             )
 
-    def _shown(self, environment_id: str, *, in_list: bool = False) -> list[ConnectionReference]:
+    def _list_shown(
+        self, environment_id: str, *, in_list: bool = False
+    ) -> list[ConnectionReference]:
         """Return the rows that reads, or lists, show at this time."""
-        unseen = self._world.environment(environment_id).unseen_references
+        unseen = self._world.get_environment(environment_id).unseen_references
         now = self._world.clock.now()
         return [
             row
-            for row in self._rows(environment_id)
+            for row in self._list_rows(environment_id)
             if row.reference_id not in unseen
             or unseen[row.reference_id].find_shown_item(row, now, in_list=in_list) is not None
         ]
 
-    def _rows(self, environment_id: str) -> list[ConnectionReference]:
-        return list(self._world.environment(environment_id).connection_references.values())
+    def _list_rows(self, environment_id: str) -> list[ConnectionReference]:
+        return list(self._world.get_environment(environment_id).connection_references.values())
 
-    def _actor(self, draft: ConnectionReferenceDraft) -> FakeUser:
+    def _get_actor(self, draft: ConnectionReferenceDraft) -> FakeUser:
         if not draft.owner_id:
             return self._world.application
-        return self._world.acting_for(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
+        return self._world.get_acting_user(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
 
 
 def _require_permission(

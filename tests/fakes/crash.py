@@ -76,7 +76,7 @@ class Plan:
             raise failure
 
 
-def interrupting[T](port: T, plan: Plan) -> T:
+def wrap_with_plan[T](port: T, plan: Plan) -> T:
     """Return `port` with every external call under `plan`."""
     return cast("T", _Interrupted(port, plan))
 
@@ -111,13 +111,13 @@ class _Interrupted:
             return attribute
         label = f"{type(self._port).__name__}.{name}"
 
-        def method(*arguments: Any, **named: Any) -> Any:
+        def call_interrupted(*arguments: Any, **named: Any) -> Any:
             if is_async_method(attribute):
                 return self._call(label, lambda: attribute(*arguments, **named))
             result = attribute(*arguments, **named)
             return self._iterate(label, result) if inspect.isasyncgen(result) else result
 
-        return method
+        return call_interrupted
 
     async def _call(self, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
         # A real call lets other tasks run; only so two handlers meet in the middle of a step.

@@ -15,7 +15,7 @@ _SCHEMA = (
 _APIS = "/providers/Microsoft.PowerApps/apis/"
 
 
-def client_data(
+def build_client_data(
     lineage: str,
     trigger: Json,
     actions: Mapping[str, Json],
@@ -45,7 +45,7 @@ def client_data(
     definition = {
         "$schema": _SCHEMA,
         "contentVersion": "1.0.0.0",
-        "parameters": _parameters(actions),
+        "parameters": _build_parameters(actions),
         "triggers": {"manual": trigger},
         "actions": steps,
     }
@@ -57,25 +57,25 @@ def client_data(
     )
 
 
-def request_trigger(kind: str, **inputs: object) -> Json:
+def build_request_trigger(kind: str, **inputs: object) -> Json:
     """Return a `Request` trigger of a kind (platform.md#trigger-kinds)."""
     return {"type": "Request", "kind": kind, "inputs": {"schema": {}, **inputs}}
 
 
-def http_trigger(*, authentication: str = "All", relative_path: str = "") -> Json:
+def build_http_trigger(*, authentication: str = "All", relative_path: str = "") -> Json:
     """Return *When an HTTP request is received*."""
     inputs: Json = {"triggerAuthenticationType": authentication}
     if relative_path:
         inputs["relativePath"] = relative_path
-    return request_trigger("Http", **inputs)
+    return build_request_trigger("Http", **inputs)
 
 
-def recurrence_trigger(frequency: str = "Hour", interval: int = 1) -> Json:
+def build_recurrence_trigger(frequency: str = "Hour", interval: int = 1) -> Json:
     """Return a recurrence without a start time."""
     return {"type": "Recurrence", "recurrence": {"frequency": frequency, "interval": interval}}
 
 
-def connector_trigger(connector: str, operation_id: str, *, is_webhook: bool = False) -> Json:
+def build_connector_trigger(connector: str, operation_id: str, *, is_webhook: bool = False) -> Json:
     """Return a connector trigger that polls, or one whose connector sends events (`is_webhook`)."""
     host = {"apiId": _APIS + connector, "connectionName": connector, "operationId": operation_id}
     trigger: Json = {"type": "OpenApiConnection", "inputs": {"host": host, "parameters": {}}}
@@ -84,28 +84,28 @@ def connector_trigger(connector: str, operation_id: str, *, is_webhook: bool = F
     return trigger | {"recurrence": {"frequency": "Minute", "interval": 3}}
 
 
-def http_action(uri: str) -> Json:
+def build_http_action(uri: str) -> Json:
     """Return an HTTP action that posts to `uri`, a URL or an expression."""
     return {"type": "Http", "inputs": {"method": "POST", "uri": uri, "body": {"number": 1}}}
 
 
-def child_flow_action(workflow_id: str) -> Json:
+def build_child_flow_action(workflow_id: str) -> Json:
     """Return *Run a child flow*."""
     return {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": workflow_id}}}
 
 
-def connector_action(connector: str, operation_id: str) -> Json:
+def build_connector_action(connector: str, operation_id: str) -> Json:
     """Return an action of a connector."""
     host = {"apiId": _APIS + connector, "connectionName": connector, "operationId": operation_id}
     return {"type": "OpenApiConnection", "inputs": {"host": host, "parameters": {}}}
 
 
-def response_action() -> Json:
+def build_response_action() -> Json:
     """Return *Response*."""
     return {"type": "Response", "kind": "Http", "inputs": {"statusCode": 200, "body": {"ok": True}}}
 
 
-def validation_action() -> Json:
+def build_validation_action() -> Json:
     """Return a *Response* that answers Event Grid's validation."""
     code = "@{triggerBody()?[0]?['data']?['validationCode']}"
     inputs = {"statusCode": 200, "body": {"validationResponse": code}}
@@ -119,12 +119,12 @@ def with_action(client_data: str, name: str, action: Json) -> str:
     return json.dumps(document)
 
 
-def variable_expression(schema_name: str) -> str:
+def build_variable_expression(schema_name: str) -> str:
     """Return the expression that reads an environment variable."""
     return f"@parameters('Address ({schema_name})')"
 
 
-def _parameters(actions: Mapping[str, Json]) -> Json:
+def _build_parameters(actions: Mapping[str, Json]) -> Json:
     parameters: Json = {
         "$connections": {"defaultValue": {}, "type": "Object"},
         "$authentication": {"defaultValue": {}, "type": "SecureObject"},

@@ -29,27 +29,27 @@ _SELF_STARTING = frozenset(
 
 
 @lru_cache(maxsize=4096)
-def properties_of(client_data: str) -> dict[str, Any]:
+def parse_properties(client_data: str) -> dict[str, Any]:
     """Return the `properties` of a `clientdata`, which must not be changed."""
     return parse_client_data(client_data)
 
 
 @lru_cache(maxsize=4096)
-def facts_of(client_data: str) -> FlowFacts:
+def parse_facts(client_data: str) -> FlowFacts:
     """Return what the platform reads from a `clientdata`."""
-    return read_facts(properties_of(client_data))
+    return read_facts(parse_properties(client_data))
 
 
 def require_valid(client_data: str) -> None:
     """Raise `PlatformError` for a `clientdata` that the flow service would reject."""
     try:
-        facts_of(client_data)
+        parse_facts(client_data)
     except InvalidDefinitionError as error:
         raise PlatformError(str(error), code="InvalidTemplate", status=400) from error
 
 
 @contextmanager
-def refused() -> Iterator[None]:
+def convert_tenant_errors() -> Iterator[None]:
     """Raise `PlatformError` with the adapters' code for an error of the local tenant."""
     try:
         yield
@@ -59,21 +59,21 @@ def refused() -> Iterator[None]:
 
 
 @lru_cache(maxsize=4096)
-def lineage_of(client_data: str) -> str | None:
+def find_lineage(client_data: str) -> str | None:
     """Return the id that a built flow shares with its copies, or None for any other flow."""
-    action = properties_of(client_data)["definition"]["actions"].get(LINEAGE)
+    action = parse_properties(client_data)["definition"]["actions"].get(LINEAGE)
     return str(action["inputs"]["lineage"]) if action else None
 
 
 def is_self_starting(client_data: str) -> bool:
     """Return whether the flow starts without a call."""
-    return facts_of(client_data).trigger_type.lower() in _SELF_STARTING
+    return parse_facts(client_data).trigger_type.lower() in _SELF_STARTING
 
 
 @lru_cache(maxsize=4096)
-def event_source(client_data: str) -> str | None:
+def find_event_source(client_data: str) -> str | None:
     """Return the event source of a connector trigger, the same for flow and copy, or None."""
-    trigger = next(iter(properties_of(client_data)["definition"]["triggers"].values()))
+    trigger = next(iter(parse_properties(client_data)["definition"]["triggers"].values()))
     if not is_self_starting(client_data) or trigger["type"] == "Recurrence":
         return None
     inputs = {
@@ -90,20 +90,20 @@ def event_source(client_data: str) -> str | None:
 
 def is_webhook(client_data: str) -> bool:
     """Return whether the flow gets pushed events, which are lost while it is off."""
-    kind = facts_of(client_data).trigger_type.lower()
+    kind = parse_facts(client_data).trigger_type.lower()
     return kind.endswith(("webhook", "notification"))
 
 
-def http_uris(client_data: str, variables: dict[str, str]) -> Iterator[tuple[str, str]]:
+def list_http_targets(client_data: str, variables: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield name and target of each HTTP action, with the values of environment variables."""
-    definition = properties_of(client_data)["definition"]
+    definition = parse_properties(client_data)["definition"]
     parameters: dict[str, Any] = definition.get("parameters", {})
 
-    def value(match: re.Match[str]) -> str:
+    def resolve_variable(match: re.Match[str]) -> str:
         parameter = parameters.get(match[1], {})
         schema_name = parameter.get("metadata", {}).get("schemaName", "")
         return variables.get(schema_name) or str(parameter.get("defaultValue", ""))
 
     for name, action in walk_actions(definition["actions"]):
         if action.get("type") == "Http":
-            yield name, _PARAMETER.sub(value, str(action["inputs"]["uri"]))
+            yield name, _PARAMETER.sub(resolve_variable, str(action["inputs"]["uri"]))

@@ -20,7 +20,7 @@ from tests.fakes.crash import Plan, was_killed
 from tests.fakes.messages import Delivered, Delivery
 from tests.fakes.pause import Pause
 from tests.fakes.ports import Fakes, Ports
-from tests.fakes.services import services_of
+from tests.fakes.services import build_fake_services
 
 type UseCase = Callable[[Services, Delivered], Awaitable[object]]
 
@@ -33,17 +33,17 @@ class NeverEndsError(AssertionError):
     """Raised if messages keep coming although no time passes."""
 
 
-async def _flow_job(services: Services, message: Delivered) -> None:
+async def _run_flow_job(services: Services, message: Delivered) -> None:
     body = message.body
     await run_flow_job_step(services, str(body["environment"]), str(body["job"]))
 
 
-async def _environment_job(services: Services, message: Delivered) -> None:
+async def _run_environment_job(services: Services, message: Delivered) -> None:
     body = message.body
     await run_environment_job_step(services, str(body["remediation"]), str(body["job"]))
 
 
-async def next_reminder(store: Store, now: datetime) -> datetime | None:
+async def find_next_reminder(store: Store, now: datetime) -> datetime | None:
     """Return when the timer, which runs every minute, next has work."""
     async for row in store.query("requestbudgets"):
         if row.key[0].isdigit():
@@ -53,7 +53,10 @@ async def next_reminder(store: Store, now: datetime) -> datetime | None:
     return None
 
 
-USE_CASES: Mapping[str, UseCase] = {FLOW_JOBS: _flow_job, ENVIRONMENT_JOBS: _environment_job}
+USE_CASES: Mapping[str, UseCase] = {
+    FLOW_JOBS: _run_flow_job,
+    ENVIRONMENT_JOBS: _run_environment_job,
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +66,7 @@ class Driver:
     fakes: Fakes
     #: By queue.
     use_cases: Mapping[str, UseCase] = field(default_factory=lambda: USE_CASES)
-    make: Callable[[Ports], Services] = services_of
+    make: Callable[[Ports], Services] = build_fake_services
     #: Called whenever time has passed and after every delivery: traffic, ticks, checks.
     meanwhile: Callable[[], object] = lambda: None
     #: Longest time that passes without `meanwhile`.
@@ -103,14 +106,14 @@ class Driver:
         clock = self.fakes.world.clock
         now = clock.now()
         step = MINUTE if now < self._restless_until else self.pace
-        due = self.fakes.messages.next_due(*self.use_cases) or until
-        reminded = max(await next_reminder(self.fakes.store, now) or until, now + MINUTE)
+        due = self.fakes.messages.find_next_due(*self.use_cases) or until
+        reminded = max(await find_next_reminder(self.fakes.store, now) or until, now + MINUTE)
         wakes = self.plan.wakes_at if isinstance(self.plan, Pause) and self.plan.is_asleep else None
         clock.advance_to(min(due, reminded, until, now + step, wakes or until))
         if isinstance(self.plan, Pause) and wakes and wakes <= clock.now():
             await self._wake(self.plan)
         try:
-            await self.plan.run(self.timer(self._services()))
+            await self.plan.run(self.timer(self._provide_services()))
         except BaseException as error:
             if not (was_killed(error) or isinstance(error, TransientError)):
                 raise
@@ -120,7 +123,7 @@ class Driver:
 
     async def call[T](self, use_case: Callable[[Services], Awaitable[T]]) -> T:
         """Run a use case that no message starts, under the plan."""
-        return await self.plan.run(use_case(self._services()))
+        return await self.plan.run(use_case(self._provide_services()))
 
     async def _deliver(self) -> bool:
         """Deliver one message of any queue; returns False if none is due."""
@@ -128,7 +131,7 @@ class Driver:
         queues = list(self.use_cases)
         world.random.shuffle(queues)
         for queue in queues:
-            services, use_case = self._services(), self.use_cases[queue]
+            services, use_case = self._provide_services(), self.use_cases[queue]
 
             async def handle(
                 message: Delivered, services: Services = services, use_case: UseCase = use_case
@@ -157,10 +160,10 @@ class Driver:
         self._restless_until = self.fakes.world.clock.now() + SETTLES
         self.meanwhile()
 
-    def _services(self) -> Services:
+    def _provide_services(self) -> Services:
         """Return the services of the process; after a kill, those of a new process."""
         if self._current is None or (self.plan.is_gone and not self._is_new):
             self._is_new = self.plan.is_gone
             ports = self.fakes.ports
-            self._current = self.make(ports if self._is_new else ports.under(self.plan))
+            self._current = self.make(ports if self._is_new else ports.wrap_with_plan(self.plan))
         return self._current

@@ -16,32 +16,34 @@ if TYPE_CHECKING:
 _ANYBODY = frozenset({"*", "any", "internet", "0.0.0.0/0"})
 
 
-def egress_tag(world: World, flow: FakeFlow) -> str:
+def find_egress_tag(world: World, flow: FakeFlow) -> str:
     """Return the service tag from which a flow calls; it is another one under your key.
 
     See platform.md#plex-tag.
     """
-    region = world.environment(flow.environment_id).region
+    region = world.get_environment(flow.environment_id).region
     return f"{'powerplatformplex' if flow.is_protected else 'logicapps'}.{region}"
 
 
-def refusing_firewall(world: World, flow: FakeFlow, host: str) -> str | None:
+def find_denying_firewall(world: World, flow: FakeFlow, host: str) -> str | None:
     """Return the firewall before `host` that denies an address of the flow, or None."""
-    addresses = _networks(world.service_tags.get(egress_tag(world, flow), ()))
+    addresses = _parse_networks(world.service_tags.get(find_egress_tag(world, flow), ()))
     for firewall in world.firewalls:
-        if host in firewall.hosts and not all(_lets_in(world, firewall, one) for one in addresses):
+        if host in firewall.hosts and not all(
+            _is_allowed(world, firewall, one) for one in addresses
+        ):
             return firewall.name
     return None
 
 
-def _lets_in(world: World, firewall: Firewall, address: IPv4Network | IPv6Network) -> bool:
+def _is_allowed(world: World, firewall: Firewall, address: IPv4Network | IPv6Network) -> bool:
     for rule in firewall.rules:
-        if any(_covers(world, source.lower(), address) for source in rule.sources):
+        if any(_has_address(world, source.lower(), address) for source in rule.sources):
             return rule.action is RuleAction.ALLOW
     return firewall.default is RuleAction.ALLOW
 
 
-def _covers(world: World, source: str, address: IPv4Network | IPv6Network) -> bool:
+def _has_address(world: World, source: str, address: IPv4Network | IPv6Network) -> bool:
     if source in _ANYBODY:
         return True
     prefixes = world.service_tags.get(source)
@@ -49,9 +51,9 @@ def _covers(world: World, source: str, address: IPv4Network | IPv6Network) -> bo
         return False
     return any(
         network.version == address.version and address.subnet_of(network)  # type: ignore[arg-type]  # same version
-        for network in _networks(prefixes if prefixes is not None else (source,))
+        for network in _parse_networks(prefixes if prefixes is not None else (source,))
     )
 
 
-def _networks(prefixes: Iterable[str]) -> list[IPv4Network | IPv6Network]:
+def _parse_networks(prefixes: Iterable[str]) -> list[IPv4Network | IPv6Network]:
     return [ip_network(prefix, strict=False) for prefix in prefixes]

@@ -22,19 +22,19 @@ class FakeEnvironmentVariables:
     async def list(self, environment: Environment) -> builtins.list[EnvironmentVariable]:
         """Return all environment variables."""
         now = self._world.clock.now()
-        variables = self._world.environment(environment.id).variables.values()
+        variables = self._world.get_environment(environment.id).variables.values()
         shown = (one.past.find_shown_item(one, now, in_list=True) for one in variables)
-        return [_row(variable) for variable in shown if variable is not None]
+        return [_build_row(variable) for variable in shown if variable is not None]
 
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
         """Set a value; raises `Conflict`, `NotFound`."""
-        variables = self._world.environment(environment.id).variables.values()
+        variables = self._world.get_environment(environment.id).variables.values()
         for variable in variables:
             if variable.value_id == value_id:
                 _require(etag, variable.value_version)
-                with self._world.writing(environment.id, "write variable", value_id):
+                with self._world.record_write(environment.id, "write variable", value_id):
                     variable.value = value
                     variable.value_version += 1
                     variable.value_modified_at = self._world.clock.now().replace(microsecond=0)
@@ -45,13 +45,13 @@ class FakeEnvironmentVariables:
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
         """Set a default value; raises `Conflict`, `NotFound`."""
-        variable = self._world.environment(environment.id).variables.get(definition_id)
+        variable = self._world.get_environment(environment.id).variables.get(definition_id)
         if variable is None:
             raise NotFound(
                 f"environmentvariabledefinition With Id = {definition_id} Does Not Exist"
             )
         _require(etag, variable.definition_version)
-        with self._world.writing(environment.id, "write variable", definition_id):
+        with self._world.record_write(environment.id, "write variable", definition_id):
             variable.default_value = value
             variable.definition_version += 1
             variable.definition_modified_at = self._world.clock.now().replace(microsecond=0)
@@ -62,7 +62,7 @@ def _require(etag: str, version: int) -> None:
         raise Conflict("The version of the existing record doesn't match the RowVersion.")
 
 
-def _row(variable: FakeVariable) -> EnvironmentVariable:
+def _build_row(variable: FakeVariable) -> EnvironmentVariable:
     return EnvironmentVariable(
         definition_id=variable.definition_id,
         schema_name=variable.schema_name,

@@ -20,11 +20,11 @@ class FakeEnvironments:
 
     async def list(self) -> builtins.list[Environment]:
         """Return all environments of the tenant."""
-        return [one.described() for one in self._world.environments.values()]
+        return [one.build_environment() for one in self._world.environments.values()]
 
     async def get(self, environment_id: str) -> Environment:
         """Return one environment; raises `NotFound`."""
-        found = self._world.environment(environment_id).described()
+        found = self._world.get_environment(environment_id).build_environment()
         self._read[environment_id] = self._world.clock.now(), found
         return found
 

@@ -5,10 +5,15 @@ from datetime import datetime
 from shared.domain.flow import FlowPermission, FlowServiceFlow
 from shared.domain.platform_errors import NO_CO_OWNER
 from shared.errors import JobBlocked, NotFound, PlatformError
-from tests.fakes.definitions import facts_of
-from tests.fakes.flow_reports import detail_of
-from tests.fakes.flow_service import refuse_while_migrating, require_published, trigger_url, turn_on
-from tests.fakes.sharing import permissions_of, user_row
+from tests.fakes.definitions import parse_facts
+from tests.fakes.flow_reports import build_detail
+from tests.fakes.flow_service import (
+    build_trigger_url,
+    refuse_while_migrating,
+    require_published,
+    turn_on,
+)
+from tests.fakes.sharing import build_user_row, list_permissions
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
@@ -22,27 +27,27 @@ class FakeFlowAccess:
 
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return owners and co-owners."""
-        flow = self._world.shown_flow(environment_id, flow_name)
-        return permissions_of(self._world, flow)
+        flow = self._world.get_shown_flow(environment_id, flow_name)
+        return list_permissions(self._world, flow)
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
         """Make the service account a co-owner; return whether it is one now."""
-        flow = self._world.flow(environment_id, flow_name)
+        flow = self._world.get_flow(environment_id, flow_name)
         operator = self._world.operator
         if operator.user_id == flow.owner_id:
             return False
         if operator.entra_id not in flow.co_owners:
-            with self._world.writing(environment_id, "add co-owner", flow_name):
+            with self._world.record_write(environment_id, "add co-owner", flow_name):
                 flow.co_owners[operator.entra_id] = "CanEdit"
         return True
 
     async def revoke(self, environment_id: str, flow_name: str) -> None:
         """Revoke the service account's co-ownership; do nothing if it has none."""
-        flow, operator = self._world.flow(environment_id, flow_name), self._world.operator
-        if operator.entra_id in flow.co_owners or user_row(operator) in flow.shares:
-            with self._world.writing(environment_id, "remove co-owner", flow_name):
+        flow, operator = self._world.get_flow(environment_id, flow_name), self._world.operator
+        if operator.entra_id in flow.co_owners or build_user_row(operator) in flow.shares:
+            with self._world.record_write(environment_id, "remove co-owner", flow_name):
                 flow.co_owners.pop(operator.entra_id, None)
-                flow.shares.pop(user_row(operator), None)
+                flow.shares.pop(build_user_row(operator), None)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL; raises `PlatformError` where the trigger has none.
@@ -50,7 +55,7 @@ class FakeFlowAccess:
         See platform.md#trigger-url-read.
         """
         flow = self._own(environment_id, flow_name)
-        facts = facts_of(flow.client_data)
+        facts = parse_facts(flow.client_data)
         if trigger != facts.trigger_name:
             raise NotFound(f"the flow {flow_name} has no trigger {trigger}")
         if not facts.has_callback_url:
@@ -66,32 +71,32 @@ class FakeFlowAccess:
                 code="WorkflowTriggerIsNotEnabled",
                 status=400,
             )
-        return trigger_url(self._world.environment(environment_id), flow)
+        return build_trigger_url(self._world.get_environment(environment_id), flow)
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return a flow as the operator sees it; raises `PlatformError` (403) if it is no
         co-owner.
         """
-        return detail_of(self._world, self._own(environment_id, flow_name))
+        return build_detail(self._world, self._own(environment_id, flow_name))
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow on as the operator; raises `PlatformError` (403) if it is no co-owner."""
         self._own(environment_id, flow_name)
-        flow = self._world.flow(environment_id, flow_name)
-        refuse_while_migrating(self._world, self._world.served(environment_id))
-        with self._world.writing(environment_id, "start flow", flow_name):
+        flow = self._world.get_flow(environment_id, flow_name)
+        refuse_while_migrating(self._world, self._world.get_served_environment(environment_id))
+        with self._world.record_write(environment_id, "start flow", flow_name):
             require_published(flow)
             turn_on(self._world, flow, self._world.operator)
             flow.touch(self._world.clock.now())
 
     def _own(self, environment_id: str, flow_name: str) -> FakeFlow:
         """Return a flow as reads show it; the permission to read applies at once."""
-        flow = self._world.shown_flow(environment_id, flow_name)
+        flow = self._world.get_shown_flow(environment_id, flow_name)
         operator = self._world.operator
-        now = self._world.workflow(environment_id, flow.workflow_id)
+        now = self._world.get_workflow(environment_id, flow.workflow_id)
         if operator.entra_id in now.co_owners or operator.user_id == flow.owner_id:
             return flow
-        rights = now.shares.get(user_row(operator), frozenset())
+        rights = now.shares.get(build_user_row(operator), frozenset())
         if "WriteAccess" in rights and self._world.assumptions.shares_let_people_ask:
             return flow
         raise PlatformError(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, list_rights
 from tests.fakes import definition_builder as define
 from tests.fakes.definition_builder import Json
-from tests.fakes.definitions import properties_of
-from tests.fakes.flow_service import trigger_url, turn_on
+from tests.fakes.definitions import parse_properties
+from tests.fakes.flow_service import build_trigger_url, turn_on
 from tests.fakes.tenant import (
     FakeConnection,
     FakeEnvironment,
@@ -32,7 +32,7 @@ class FlowBuilder:
         self.environment = environment or self._add_environment(name)
         self.owner = world.add_user(f"{name} maker")
 
-    def flow(
+    def add_flow(
         self,
         name: str,
         trigger: Json,
@@ -45,21 +45,23 @@ class FlowBuilder:
     ) -> FakeFlow:
         """Add a flow; its owner turns it on. `connections` maps connections to connectors."""
         world, environment = self.world, self.environment
-        workflow_id = world.guid()
+        workflow_id = world.create_guid()
         owner = owner or self.owner
         for connection, connector in (connections or {}).items():
-            self.connection(connection, connector, owner=owner)
-        text = define.client_data(workflow_id, trigger, actions or {}, connections=connections)
-        properties_of(text)  # a definition that cannot be read shows here, not later
+            self.add_connection(connection, connector, owner=owner)
+        text = define.build_client_data(
+            workflow_id, trigger, actions or {}, connections=connections
+        )
+        parse_properties(text)  # a definition that cannot be read shows here, not later
         flow = world.add_flow(
             FakeFlow(
                 environment_id=environment.id,
                 workflow_id=workflow_id,
-                flow_name=world.guid() if in_solution else workflow_id,
+                flow_name=world.create_guid() if in_solution else workflow_id,
                 name=name,
                 client_data=text,
                 owner_id=owner.user_id,
-                trigger_url_id=world.hex_id(),
+                trigger_url_id=world.create_hex_id(),
                 access_key=world.random.randbytes(32),
                 created=world.clock.now(),
                 in_solution=in_solution,
@@ -69,78 +71,86 @@ class FlowBuilder:
             turn_on(world, flow, owner)
         return flow
 
-    def http_flow(self, name: str, actions: Mapping[str, Json] | None = None) -> FakeFlow:
+    def add_http_flow(self, name: str, actions: Mapping[str, Json] | None = None) -> FakeFlow:
         """Add a flow that callers start by URL."""
-        return self.flow(name, define.http_trigger(), actions)
+        return self.add_flow(name, define.build_http_trigger(), actions)
 
-    def off_flow(self, name: str) -> FakeFlow:
+    def add_off_flow(self, name: str) -> FakeFlow:
         """Add an HTTP flow that was never on."""
-        return self.flow(name, define.http_trigger(), is_on=False)
+        return self.add_flow(name, define.build_http_trigger(), is_on=False)
 
-    def mail_flow(self, name: str) -> FakeFlow:
+    def add_mail_flow(self, name: str) -> FakeFlow:
         """Add an HTTP flow outside solutions that sends mail over its own embedded connection."""
-        return self.flow(
+        return self.add_flow(
             name,
-            define.http_trigger(),
-            {"Send": define.connector_action("shared_office365", "SendEmailV2")},
-            connections={f"shared-office365-{self.world.hex_id()[:8]}": "shared_office365"},
+            define.build_http_trigger(),
+            {"Send": define.build_connector_action("shared_office365", "SendEmailV2")},
+            connections={f"shared-office365-{self.world.create_hex_id()[:8]}": "shared_office365"},
             in_solution=False,
         )
 
-    def teams_flow(self, name: str) -> FakeFlow:
+    def add_teams_flow(self, name: str) -> FakeFlow:
         """Add a Teams webhook flow, called by URL."""
-        trigger = define.request_trigger("TeamsWebhook", triggerAuthenticationType="All")
-        return self.flow(name, trigger)
+        trigger = define.build_request_trigger("TeamsWebhook", triggerAuthenticationType="All")
+        return self.add_flow(name, trigger)
 
-    def power_apps_v1_flow(self, name: str, *, in_solution: bool = False) -> FakeFlow:
+    def add_power_apps_v1_flow(self, name: str, *, in_solution: bool = False) -> FakeFlow:
         """Add a flow of the first Power Apps trigger."""
-        return self.flow(name, define.request_trigger("PowerApp"), in_solution=in_solution)
+        return self.add_flow(
+            name, define.build_request_trigger("PowerApp"), in_solution=in_solution
+        )
 
-    def polling_flow(self, name: str, *, posts_to: str = "") -> FakeFlow:
+    def add_polling_flow(self, name: str, *, posts_to: str = "") -> FakeFlow:
         """Add a flow that polls Teams for new messages.
 
         `posts_to` is a URL that it calls for each message.
         """
-        connection = f"shared-teams-{self.world.hex_id()[:8]}"
-        return self.flow(
+        connection = f"shared-teams-{self.world.create_hex_id()[:8]}"
+        return self.add_flow(
             name,
-            define.connector_trigger("shared_teams", "OnNewChannelMessage"),
-            {"Post": define.http_action(posts_to)} if posts_to else None,
+            define.build_connector_trigger("shared_teams", "OnNewChannelMessage"),
+            {"Post": define.build_http_action(posts_to)} if posts_to else None,
             connections={connection: "shared_teams"},
         )
 
-    def keyword_flow(self, name: str) -> FakeFlow:
+    def add_keyword_flow(self, name: str) -> FakeFlow:
         """Add a self-starting flow with a Teams keyword, which stays on Microsoft's key."""
-        connection = f"shared-teams-{self.world.hex_id()[:8]}"
-        return self.flow(
+        connection = f"shared-teams-{self.world.create_hex_id()[:8]}"
+        return self.add_flow(
             name,
-            define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True),
+            define.build_connector_trigger(
+                "shared_teams", "WebhookKeywordTrigger", is_webhook=True
+            ),
             connections={connection: "shared_teams"},
         )
 
-    def admin_list_flow(self, name: str) -> FakeFlow:
+    def add_admin_list_flow(self, name: str) -> FakeFlow:
         """Add a recurrence that uses *List flows as Admin (V1)*."""
-        connection = f"shared-flowmanagement-{self.world.hex_id()[:8]}"
-        return self.flow(
+        connection = f"shared-flowmanagement-{self.world.create_hex_id()[:8]}"
+        return self.add_flow(
             name,
-            define.recurrence_trigger("Day"),
-            {"List": define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")},
+            define.build_recurrence_trigger("Day"),
+            {
+                "List": define.build_connector_action(
+                    "shared_flowmanagement", "ListFlowsInEnvironment"
+                )
+            },
             connections={connection: "shared_flowmanagement"},
         )
 
-    def parent(self, name: str, *children: FakeFlow, trigger: Json | None = None) -> FakeFlow:
+    def add_parent(self, name: str, *children: FakeFlow, trigger: Json | None = None) -> FakeFlow:
         """Add a flow that runs others as child flows: a recurrence unless `trigger` is given."""
         actions = {
-            f"Run_child_{number}": define.child_flow_action(child.workflow_id)
+            f"Run_child_{number}": define.build_child_flow_action(child.workflow_id)
             for number, child in enumerate(children, start=1)
         }
-        return self.flow(name, trigger or define.recurrence_trigger(), actions)
+        return self.add_flow(name, trigger or define.build_recurrence_trigger(), actions)
 
-    def family(self, name: str) -> tuple[FakeFlow, FakeFlow, FakeFlow]:
+    def add_family(self, name: str) -> tuple[FakeFlow, FakeFlow, FakeFlow]:
         """Add an HTTP child, an HTTP parent of it, and a recurring grandparent; child first."""
-        child = self.http_flow(f"{name} child", {"Answer": define.response_action()})
-        parent = self.parent(f"{name} parent", child, trigger=define.http_trigger())
-        return child, parent, self.parent(f"{name} grandparent", parent)
+        child = self.add_http_flow(f"{name} child", {"Answer": define.build_response_action()})
+        parent = self.add_parent(f"{name} parent", child, trigger=define.build_http_trigger())
+        return child, parent, self.add_parent(f"{name} grandparent", parent)
 
     def share(self, flow: FakeFlow, holder: FakeUser | FakeTeam, role: str = "CanEdit") -> None:
         """Share a solution flow with the rights of a role."""
@@ -150,12 +160,12 @@ class FlowBuilder:
             principal = DataversePrincipal(table=TEAMS, id=holder.team_id)
         flow.shares[principal] = list_rights(role)
 
-    def solution(
+    def add_solution(
         self, unique_name: str, *flows: FakeFlow, is_managed: bool = False
     ) -> FakeSolution:
         """Add a solution with these flows in it."""
         solution = FakeSolution(
-            solution_id=self.world.guid(),
+            solution_id=self.world.create_guid(),
             unique_name=unique_name,
             title=f"{unique_name} title",
             is_managed=is_managed,
@@ -164,19 +174,19 @@ class FlowBuilder:
         self.environment.solutions[solution.solution_id] = solution
         return solution
 
-    def team_flow(self, name: str) -> FakeFlow:
+    def add_team_flow(self, name: str) -> FakeFlow:
         """Add an HTTP flow with a co-owner, a team that may read it, and a solution."""
-        flow = self.http_flow(name)
+        flow = self.add_http_flow(name)
         self.share(flow, self.world.add_user(f"{name} co-owner"))
         self.share(flow, self.world.add_team(f"{name} team"), "CanView")
-        self.solution(f"{name}Solution", flow)
+        self.add_solution(f"{name}Solution", flow)
         return flow
 
-    def url_of(self, flow: FakeFlow) -> str:
+    def get_trigger_url(self, flow: FakeFlow) -> str:
         """Return the trigger URL that callers use."""
-        return trigger_url(self.environment, flow)
+        return build_trigger_url(self.environment, flow)
 
-    def starter(self, flow: FakeFlow) -> FlowStarter:
+    def add_starter(self, flow: FakeFlow) -> FlowStarter:
         """Add a person who starts a flow by its id at every beat of the traffic."""
         starter = FlowStarter(
             name=f"starter of {flow.name}",
@@ -186,7 +196,7 @@ class FlowBuilder:
         self.world.traffic.systems.append(starter)
         return starter
 
-    def connection(self, name: str, connector: str, *, owner: FakeUser) -> FakeConnection:
+    def add_connection(self, name: str, connector: str, *, owner: FakeUser) -> FakeConnection:
         """Add a connection, or return the one of that name."""
         return self.environment.connections.setdefault(
             name, FakeConnection(name=name, connector=connector, owner_id=owner.user_id)
@@ -204,7 +214,7 @@ class FlowBuilder:
 
     def _add_environment(self, name: str) -> FakeEnvironment:
         environment = FakeEnvironment(
-            id=self.world.guid(),
+            id=self.world.create_guid(),
             display_name=name,
             dataverse_url=f"https://{name.lower().replace(' ', '')}.api.crm4.dynamics.com",
         )

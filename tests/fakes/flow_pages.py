@@ -7,7 +7,7 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, Workflow, WorkflowSummary
 from shared.domain.flow_owner import FlowOwner, OwnerStatus
 from shared.ports import ResultPage
-from tests.fakes.flow_reports import FakeFlowReports, page_of
+from tests.fakes.flow_reports import FakeFlowReports, build_page
 from tests.fakes.test_world import World
 from tests.fakes.workflows import FakeWorkflows
 
@@ -60,4 +60,4 @@ class FakeFlowPages:
         return self._page(await self._reports.list_flows(environment_id), cursor)
 
     def _page[T](self, items: list[T], cursor: str) -> ResultPage[T]:
-        return page_of(self._world, items, cursor, SIZE)
+        return build_page(self._world, items, cursor, SIZE)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.errors import NotFound, PlatformError
-from tests.fakes.flow_service import refuse_while_migrating, releasing
+from tests.fakes.flow_service import refuse_while_migrating, release_after_change
 from tests.fakes.test_world import World
 
 _MOST = 20
@@ -21,17 +21,17 @@ class FakeFlowPlacement:
         request.
         """
         world = self._world
-        environment = world.served(environment_id)
+        environment = world.get_served_environment(environment_id)
         refuse_while_migrating(world, environment)
         if len(flow_names) > _MOST:
             raise PlatformError("too many flows", code="InvalidRequestContent", status=400)
-        live = {flow.flow_name: flow for flow in environment.live_flows()}
+        live = {flow.flow_name: flow for flow in environment.list_live_flows()}
         for name in flow_names:
             if name not in live:
                 raise NotFound(f"no flow {name}")
-        with world.writing(environment_id, "add to solution", ",".join(flow_names)):
+        with world.record_write(environment_id, "add to solution", ",".join(flow_names)):
             for flow in (live[name] for name in flow_names):
                 if not flow.in_solution:
-                    with releasing(world, environment, flow):
+                    with release_after_change(world, environment, flow):
                         flow.in_solution = True
                     flow.touch(world.clock.now())

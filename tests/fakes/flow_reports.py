@@ -12,27 +12,27 @@ from shared.domain.callers.observed_caller import ObservedCall
 from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow
 from shared.errors import NotFound, PlatformError
 from shared.ports import ResultPage
-from tests.fakes.flow_service import stays_on_microsoft_key
+from tests.fakes.flow_service import has_microsoft_key_reason
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.fakes.test_world import World
 
 
-def detail_of(world: World, flow: FakeFlow) -> FlowServiceFlow:
+def build_detail(world: World, flow: FakeFlow) -> FlowServiceFlow:
     """Return a flow as the flow service shows it to a co-owner."""
     return FlowServiceFlow(
         flow_name=flow.flow_name,
         display_name=flow.name,
         workflow_id=flow.workflow_id if flow.in_solution else None,
         state=flow.state,
-        client_data=_shown(world, flow.client_data),
-        owner_id=world.entra_id_of(flow.owner_id),
+        client_data=_convert_to_shown_shape(world, flow.client_data),
+        owner_id=world.get_entra_id(flow.owner_id),
         is_managed=flow.is_managed,
         in_solution=flow.in_solution,
         description=flow.description,
     )
 
 
-def _shown(world: World, client_data: str) -> str:
+def _convert_to_shown_shape(world: World, client_data: str) -> str:
     if not world.assumptions.flow_service_shows_runtime_shape:
         return client_data
     document = json.loads(client_data)
@@ -40,7 +40,7 @@ def _shown(world: World, client_data: str) -> str:
     return json.dumps(document)
 
 
-def page_of[T](world: World, items: list[T], cursor: str, size: int) -> ResultPage[T]:
+def build_page[T](world: World, items: list[T], cursor: str, size: int) -> ResultPage[T]:
     """Return one page of a list; a cursor is a place in it."""
     if cursor and world.cursors_expired:
         raise PlatformError("The paging cookie has expired.", code="0x80040216", status=400)
@@ -63,39 +63,39 @@ class FakeFlowReports:
 
         See platform.md#microsoft-key-list.
         """
-        environment = self._world.served(environment_id)
+        environment = self._world.get_served_environment(environment_id)
         flows = [
-            self._reported(flow)
-            for flow in self._world.shown_flows(environment_id, in_list=True)
+            self._build_list_entry(flow)
+            for flow in self._world.list_shown_flows(environment_id, in_list=True)
             if not flow.is_protected
             and (flow.is_on or self._world.assumptions.stopped_flows_stay_listed)
-            and (not cannot_migrate_only or stays_on_microsoft_key(environment, flow))
+            and (not cannot_migrate_only or has_microsoft_key_reason(environment, flow))
         ]
-        return page_of(self._world, flows, cursor, self._world.report_page)
+        return build_page(self._world, flows, cursor, self._world.report_page)
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
         """Return every flow of the environment, lean, solution flows included."""
-        shown = self._world.shown_flows(environment_id, in_list=True)
-        return [self._reported(flow) for flow in shown]
+        shown = self._world.list_shown_flows(environment_id, in_list=True)
+        return [self._build_list_entry(flow) for flow in shown]
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
-        shown = detail_of(self._world, self._world.shown_flow(environment_id, flow_name))
+        shown = build_detail(self._world, self._world.get_shown_flow(environment_id, flow_name))
         is_hidden = self._world.assumptions.definitions_hidden_from_administrators
         return replace(shown, client_data=None) if is_hidden else shown
 
     async def read_licence(self, environment_id: str, flow_name: str) -> str | None:
         """Return the licence with which a flow runs, or an empty text."""
-        flow = self._world.flow(environment_id, flow_name)
+        flow = self._world.get_flow(environment_id, flow_name)
         if not self._world.tells_licences:
             return None
-        return "PowerAutomatePremium" if self._world.user(flow.owner_id).has_premium else ""
+        return "PowerAutomatePremium" if self._world.get_user(flow.owner_id).has_premium else ""
 
     async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
         """Return runs that began from `since` on, newest first, at most `limit`."""
-        return self._runs(environment_id, flow_name, since, self._world.clock.now())[:limit]
+        return self._list_runs(environment_id, flow_name, since, self._world.clock.now())[:limit]
 
     async def run_page(
         self,
@@ -113,29 +113,29 @@ class FakeFlowReports:
         place, _, listed_until = cursor.partition("~")
         listed_until = listed_until or until.isoformat()
         moment = datetime.fromisoformat(listed_until)
-        runs = self._runs(environment_id, flow_name, since, moment)
-        page = page_of(self._world, runs, place, self._world.run_page)
+        runs = self._list_runs(environment_id, flow_name, since, moment)
+        page = build_page(self._world, runs, place, self._world.run_page)
         items = tuple(run for run in page.items if run.started_at <= until)
         return ResultPage(items=items, cursor=page.cursor and f"{page.cursor}~{listed_until}")
 
-    def _runs(
+    def _list_runs(
         self, environment_id: str, flow_name: str, since: datetime, until: datetime
     ) -> list[FlowRun]:
-        flow = self._world.shown_flow(environment_id, flow_name)
-        kept = self._kept(flow)
+        flow = self._world.get_shown_flow(environment_id, flow_name)
+        kept = self._list_kept_runs(flow)
         if flow.protected_since:
             kept = [run for run in kept if run.started >= flow.protected_since]
-        shown = [self._run(run) for run in kept if since <= run.started <= until]
+        shown = [self._build_run(run) for run in kept if since <= run.started <= until]
         return sorted(shown, key=lambda run: run.started_at, reverse=True)
 
     async def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int
     ) -> AsyncGenerator[ObservedCall]:
         """Yield the answered calls after `since`, oldest first; the headers of the newest."""
-        runs = self._runs(environment_id, flow_name, since, self._world.clock.now())[:250]
+        runs = self._list_runs(environment_id, flow_name, since, self._world.clock.now())[:250]
         calls = [run for run in runs if run.is_answered_call and run.started_at > since]
         headers = {
-            run.run_id: run.headers for run in self._world.flow(environment_id, flow_name).runs
+            run.run_id: run.headers for run in self._world.get_flow(environment_id, flow_name).runs
         }
         for newer, run in reversed([*enumerate(calls)]):
             shown = headers[run.run_id]
@@ -148,18 +148,18 @@ class FakeFlowReports:
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
         """Return the actions of a run that failed; raises `NotFound`."""
-        flow = self._world.shown_flow(environment_id, flow_name)
-        for run in self._kept(flow):
+        flow = self._world.get_shown_flow(environment_id, flow_name)
+        for run in self._list_kept_runs(flow):
             if run.run_id == run_id:
                 named = FailedAction(name=run.failed_action, code="BadRequest", message=run.error)
                 return [named] if run.failed_action else []
         raise NotFound(f"there is no run {run_id}")
 
-    def _kept(self, flow: FakeFlow) -> list[FakeRun]:
+    def _list_kept_runs(self, flow: FakeFlow) -> list[FakeRun]:
         oldest = self._world.clock.now() - RUN_HISTORY
         return [run for run in flow.runs if run.started >= oldest]
 
-    def _reported(self, flow: FakeFlow) -> FlowListEntry:
+    def _build_list_entry(self, flow: FakeFlow) -> FlowListEntry:
         is_bare = self._world.reports_are_bare
         return FlowListEntry(
             flow_name=flow.flow_name,
@@ -169,7 +169,7 @@ class FakeFlowReports:
             state=None if is_bare else flow.state,
         )
 
-    def _run(self, run: FakeRun) -> FlowRun:
+    def _build_run(self, run: FakeRun) -> FlowRun:
         has_ended = run.ends <= self._world.clock.now()
         ended = "Skipped" if run.is_skipped else "Failed" if run.failed else "Succeeded"
         return FlowRun(

@@ -23,11 +23,11 @@ from local_cloud.tenant.flows.saves import (
 from shared.domain.flow import FlowState
 from shared.errors import PlatformError, PlatformMigrationInProgress
 from tests.fakes.definitions import (
-    event_source,
-    facts_of,
+    convert_tenant_errors,
+    find_event_source,
     is_self_starting,
-    properties_of,
-    refused,
+    parse_facts,
+    parse_properties,
     require_valid,
 )
 from tests.fakes.records import Switch
@@ -53,41 +53,41 @@ def refuse_while_migrating(world: World, environment: FakeEnvironment) -> None:
         )
 
 
-def trigger_url(environment: FakeEnvironment, flow: FakeFlow) -> str:
+def build_trigger_url(environment: FakeEnvironment, flow: FakeFlow) -> str:
     """Return the trigger URL in one of the shapes of platform.md#url-shapes."""
-    facts = facts_of(flow.client_data)
-    path = _signed_path(flow)
+    facts = parse_facts(flow.client_data)
+    path = _build_signed_path(flow)
     match flow.url_form:
         case "logic_apps":
             host, version = f"prod-93.{environment.region}.logic.azure.com", "2016-06-01"
         case "capacity_unit":
-            host, version = environment_host(environment), "1"
+            host, version = build_environment_host(environment), "1"
             path = f"/powerautomate/automations/direct/cu/24{path}"
         case _:
-            host, version = environment_host(environment), "1"
+            host, version = build_environment_host(environment), "1"
             path = f"/powerautomate/automations/direct{path}"
     signed = ""
     # tenant URLs carry no signature (platform.md#trigger-authentication)
     if facts.authentication == "All":
         permission = quote(f"/triggers/{facts.trigger_name}/run", safe="")
-        signed = f"&sp={permission}&sv=1.0&sig={signature(flow)}"
+        signed = f"&sp={permission}&sv=1.0&sig={compute_signature(flow)}"
     return f"https://{host}:443{path}?api-version={version}{signed}"
 
 
-def environment_host(environment: FakeEnvironment) -> str:
+def build_environment_host(environment: FakeEnvironment) -> str:
     """Return the host of an environment (platform.md#environment-host)."""
     bare = environment.id.replace("-", "").lower()
     return f"{bare[:-2]}.{bare[-2:]}.environment.api.powerplatform.com"
 
 
-def signature(flow: FakeFlow) -> str:
+def compute_signature(flow: FakeFlow) -> str:
     """Return 43 characters: the key over the URL's path (platform.md#url-signature)."""
-    digest = hmac.digest(flow.access_key, _signed_path(flow).encode(), sha256)
+    digest = hmac.digest(flow.access_key, _build_signed_path(flow).encode(), sha256)
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def _signed_path(flow: FakeFlow) -> str:
-    facts = facts_of(flow.client_data)
+def _build_signed_path(flow: FakeFlow) -> str:
+    facts = parse_facts(flow.client_data)
     name = quote(facts.trigger_name, safe="")
     path = f"/workflows/{flow.trigger_url_id}/triggers/{name}/paths/invoke"
     return f"{path}/{facts.relative_path.lstrip('/')}" if facts.relative_path else path
@@ -96,27 +96,29 @@ def _signed_path(flow: FakeFlow) -> str:
 def save(world: World, flow: FakeFlow, client_data: str, actor: FakeUser) -> None:
     """Store a definition; a flow that is on may only use connections of `actor`."""
     require_valid(client_data)
-    with refused():
+    with convert_tenant_errors():
         require_savable(world.assumptions, client_data)
         _require_savable_again(world, flow, client_data)
-    environment = world.environment(flow.environment_id)
+    environment = world.get_environment(flow.environment_id)
     if flow.is_on:
         _check_connections(environment, flow, client_data, actor)
-    with releasing(world, environment, flow):
+    with release_after_change(world, environment, flow):
         flow.client_data = client_data
     _read_variables(environment, flow)
 
 
 @contextmanager
-def releasing(world: World, environment: FakeEnvironment, flow: FakeFlow) -> Iterator[None]:
+def release_after_change(
+    world: World, environment: FakeEnvironment, flow: FakeFlow
+) -> Iterator[None]:
     """Let a flow and its parents migrate if the change inside removes their last reason to stay."""
-    was_held = not flow.is_protected and stays_on_microsoft_key(environment, flow)
+    was_held = not flow.is_protected and has_microsoft_key_reason(environment, flow)
     yield
     has_key = environment.policy is not None and world.assumptions.edited_flows_migrate
-    if not (has_key and was_held) or stays_on_microsoft_key(environment, flow):
+    if not (has_key and was_held) or has_microsoft_key_reason(environment, flow):
         return
-    for other in environment.live_flows():
-        if not other.is_protected and not stays_on_microsoft_key(environment, other):
+    for other in environment.list_live_flows():
+        if not other.is_protected and not has_microsoft_key_reason(environment, other):
             move_under_key(world, other)
 
 
@@ -166,23 +168,23 @@ def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
     """
     if flow.is_on:
         return
-    environment = world.environment(flow.environment_id)
+    environment = world.get_environment(flow.environment_id)
     if actor is world.application and not world.assumptions.applications_activate:
         text = f"BapListServicePlansFailed: user details of '{actor.entra_id}' are missing."
         raise PlatformError(text, code="MissingUserDetails", status=400)
-    with refused():
+    with convert_tenant_errors():
         require_known_references(flow.client_data)
     _check_connections(environment, flow, flow.client_data, actor)
     _check_licence(world, flow)
     _check_children(world, environment, flow)
-    if _meets_data_policy(world, environment, flow):
+    if _apply_data_policy(world, environment, flow):
         return
     if world.assumptions.activations_that_do_not_stick:
         world.assumptions.activations_that_do_not_stick -= 1
         return
     if not flow.was_ever_on and world.assumptions.activation_changes_flow_name:
-        flow.flow_name = world.guid()
-    used = _connections(environment, flow.client_data)
+        flow.flow_name = world.create_guid()
+    used = _list_connection_names(environment, flow.client_data)
     flow.granted_connections |= {
         name
         for name in used
@@ -221,35 +223,37 @@ def delete(world: World, flow: FakeFlow) -> None:
     flow.is_deleted, flow.deleted_at = True, now
 
 
-def stays_on_microsoft_key(environment: FakeEnvironment, flow: FakeFlow) -> bool:
+def has_microsoft_key_reason(environment: FakeEnvironment, flow: FakeFlow) -> bool:
     """Return whether the migration leaves the flow on Microsoft's key: categories a to d.
 
     See platform.md#flows-that-stay.
     """
-    return _stays(environment, flow, set())
+    return _has_microsoft_key_reason(environment, flow, set())
 
 
-def _stays(environment: FakeEnvironment, flow: FakeFlow, seen: set[str]) -> bool:
+def _has_microsoft_key_reason(environment: FakeEnvironment, flow: FakeFlow, seen: set[str]) -> bool:
     seen.add(flow.workflow_id)
-    facts = facts_of(flow.client_data)
+    facts = parse_facts(flow.client_data)
     if facts.has_microsoft_key_reason(in_solution=flow.in_solution):
         return True
     children = [environment.flows.get(child) for child in facts.children if child not in seen]
     return any(
-        not child.is_protected and not child.is_deleted and _stays(environment, child, seen)
+        not child.is_protected
+        and not child.is_deleted
+        and _has_microsoft_key_reason(environment, child, seen)
         for child in children
         if child is not None
     )
 
 
-def handled_events(traffic: Traffic, client_data: str) -> int:
+def count_events(traffic: Traffic, client_data: str) -> int:
     """Return how many events the source of a definition has had so far."""
-    return len(traffic.events.get(event_source(client_data) or "", []))
+    return len(traffic.events.get(find_event_source(client_data) or "", []))
 
 
-def recurrence(client_data: str) -> timedelta:
+def parse_recurrence(client_data: str) -> timedelta:
     """Return the interval of a flow's recurrence."""
-    trigger = next(iter(properties_of(client_data)["definition"]["triggers"].values()))
+    trigger = next(iter(parse_properties(client_data)["definition"]["triggers"].values()))
     rule = trigger["recurrence"]
     return timedelta(seconds=_UNITS[rule["frequency"].lower()] * rule["interval"])
 
@@ -258,11 +262,11 @@ def _start_listening(world: World, flow: FakeFlow) -> None:
     """Let a new flow begin with the present; a flow that is on again may process missed events."""
     if not is_self_starting(flow.client_data):
         return
-    if facts_of(flow.client_data).trigger_type == "Recurrence":
+    if parse_facts(flow.client_data).trigger_type == "Recurrence":
         # without a start time it runs at once (platform.md#recurrence-start)
         flow.next_run = world.clock.now()
     elif not flow.was_ever_on or not world.assumptions.polling_replays_backlog:
-        flow.cursor = handled_events(world.traffic, flow.client_data)
+        flow.cursor = count_events(world.traffic, flow.client_data)
 
 
 def _switch(world: World, flow: FakeFlow, state: FlowState) -> None:
@@ -278,12 +282,12 @@ def _read_variables(environment: FakeEnvironment, flow: FakeFlow) -> None:
     flow.variables = {name: value for name, value in values.items() if value is not None}
 
 
-def _connections(environment: FakeEnvironment, client_data: str) -> set[str]:
+def _list_connection_names(environment: FakeEnvironment, client_data: str) -> set[str]:
     """Name the connections a definition is bound to; raises `PlatformError` for an entry without
     one.
     """
     names = set()
-    for use in facts_of(client_data).connections:
+    for use in parse_facts(client_data).connections:
         if use.is_invokers:
             continue
         reference = environment.connection_references.get(use.logical_name or "")
@@ -306,7 +310,7 @@ def _check_connections(
 
     See platform.md#activation-check.
     """
-    for name in sorted(_connections(environment, client_data)):
+    for name in sorted(_list_connection_names(environment, client_data)):
         connection = environment.connections.get(name)
         may_use = {connection.owner_id, *connection.shared_with} if connection else set()
         is_granted = actor.user_id in may_use or name in flow.granted_connections
@@ -321,11 +325,11 @@ def _check_connections(
         )
 
 
-def _meets_data_policy(world: World, environment: FakeEnvironment, flow: FakeFlow) -> bool:
+def _apply_data_policy(world: World, environment: FakeEnvironment, flow: FakeFlow) -> bool:
     """Say whether a data policy suspends the flow instead; raises `PlatformError` if it forbids
     it.
     """
-    used = {use.api for use in facts_of(flow.client_data).connections}
+    used = {use.api for use in parse_facts(flow.client_data).connections}
     blocked = sorted(used & environment.blocked_connectors)
     if blocked and world.assumptions.data_policy_refuses_activation:
         apis = ", ".join(f"/providers/Microsoft.PowerApps/apis/{one}" for one in blocked)
@@ -337,7 +341,7 @@ def _meets_data_policy(world: World, environment: FakeEnvironment, flow: FakeFlo
 
 
 def _check_licence(world: World, flow: FakeFlow) -> None:
-    if facts_of(flow.client_data).is_premium and not world.user(flow.owner_id).has_premium:
+    if parse_facts(flow.client_data).is_premium and not world.get_user(flow.owner_id).has_premium:
         raise PlatformError(
             "The user has no adequate licence.", code="MissingAdequateQuotaPolicy", status=403
         )
@@ -346,7 +350,7 @@ def _check_licence(world: World, flow: FakeFlow) -> None:
 def _check_children(world: World, environment: FakeEnvironment, flow: FakeFlow) -> None:
     if not world.assumptions.children_must_be_on:
         return
-    for child_id in facts_of(flow.client_data).children:
+    for child_id in parse_facts(flow.client_data).children:
         child = environment.flows.get(child_id)
         if child is flow and flow.was_ever_on:
             continue  # it is off while it is turned on

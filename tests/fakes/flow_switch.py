@@ -22,40 +22,40 @@ class FakeFlowSwitch:
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow on; raises `NotFound`."""
-        flow = self._changeable(environment_id, flow_name)
-        with self._world.writing(environment_id, "start flow", flow_name):
+        flow = self._require_changeable(environment_id, flow_name)
+        with self._world.record_write(environment_id, "start flow", flow_name):
             require_published(flow)
             turn_on(self._world, flow, self._world.application)
             flow.touch(self._world.clock.now())
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow off; raises `NotFound`."""
-        flow = self._changeable(environment_id, flow_name)
-        with self._world.writing(environment_id, "stop flow", flow_name):
+        flow = self._require_changeable(environment_id, flow_name)
+        with self._world.record_write(environment_id, "stop flow", flow_name):
             turn_off(self._world, flow)
             flow.touch(self._world.clock.now())
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
         """Delete a flow; do nothing if it is deleted."""
         try:
-            flow = self._changeable(environment_id, flow_name)
+            flow = self._require_changeable(environment_id, flow_name)
         except NotFound:
             return
-        with self._world.writing(environment_id, "delete flow", flow_name):
+        with self._world.record_write(environment_id, "delete flow", flow_name):
             delete(self._world, flow)
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
         """Restore a flow from the recycle bin, off; raises `NotFound` if it is not there."""
         now = self._world.clock.now()
-        for flow in self._world.served(environment_id).flows.values():
+        for flow in self._world.get_served_environment(environment_id).flows.values():
             deleted = flow.deleted_at
             if flow.flow_name == flow_name and deleted and now < deleted + RECYCLE_BIN:
-                with self._world.writing(environment_id, "restore flow", flow_name):
+                with self._world.record_write(environment_id, "restore flow", flow_name):
                     flow.is_deleted, flow.deleted_at = False, None
                 return
         raise NotFound(f"Could not find the deleted flow '{flow_name}'.")
 
-    def _changeable(self, environment_id: str, flow_name: str) -> FakeFlow:
-        flow = self._world.flow(environment_id, flow_name)
-        refuse_while_migrating(self._world, self._world.served(environment_id))
+    def _require_changeable(self, environment_id: str, flow_name: str) -> FakeFlow:
+        flow = self._world.get_flow(environment_id, flow_name)
+        refuse_while_migrating(self._world, self._world.get_served_environment(environment_id))
         return flow

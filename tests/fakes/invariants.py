@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.flow import FlowState
-from tests.fakes.definitions import facts_of, http_uris, is_self_starting, lineage_of
-from tests.fakes.flow_service import signature
+from tests.fakes.definitions import find_lineage, is_self_starting, list_http_targets, parse_facts
+from tests.fakes.flow_service import compute_signature
 from tests.fakes.memory_store import MemoryStore
-from tests.fakes.run_jobs import find_flow, urls_in
+from tests.fakes.run_jobs import find_flow, find_urls
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 from tests.fakes.traffic import UrlHolder
 
 
-def second_copies(world: World) -> list[str]:
+def find_second_copies(world: World) -> list[str]:
     """1: at most one live copy per original and policy."""
     copies: dict[tuple[str, str | None, str], list[str]] = defaultdict(list)
-    for flow in world.flows():
+    for flow in world.list_flows():
         if flow.made_by_app:
-            key = flow.environment_id, lineage_of(flow.client_data), flow.policy_id
+            key = flow.environment_id, find_lineage(flow.client_data), flow.policy_id
             copies[key].append(flow.workflow_id)
     return [
         f"the original {lineage} has the copies {ids}"
@@ -42,37 +42,39 @@ class CallerWatch:
     def __call__(self, world: World) -> list[str]:
         """Return the callers that are broken now."""
         return [
-            f"{who}: {why}" for who, why in _broken_callers(world) if who not in self.broken_before
+            f"{who}: {why}"
+            for who, why in _find_broken_callers(world)
+            if who not in self.broken_before
         ]
 
 
 def watch_callers(world: World) -> CallerWatch:
     """Return the check of invariant 2, for the callers that work at this moment."""
-    return CallerWatch(broken_before=frozenset(who for who, _ in _broken_callers(world)))
+    return CallerWatch(broken_before=frozenset(who for who, _ in _find_broken_callers(world)))
 
 
-def pairs_on_together(world: World) -> list[str]:
+def find_pairs_on_together(world: World) -> list[str]:
     """5: a self-starting flow never has original and copy on together."""
     on: dict[str, list[str]] = defaultdict(list)
-    for flow in world.flows():
+    for flow in world.list_flows():
         if flow.is_on and is_self_starting(flow.client_data):
-            on[lineage_of(flow.client_data) or flow.workflow_id].append(flow.workflow_id)
+            on[find_lineage(flow.client_data) or flow.workflow_id].append(flow.workflow_id)
     return [f"the self-starting flows {ids} are on together" for ids in on.values() if len(ids) > 1]
 
 
-def left_off(world: World, were_on: Collection[str]) -> list[str]:
+def find_flows_left_off(world: World, were_on: Collection[str]) -> list[str]:
     """8: of each flow that was on (ids), it or a copy of it is on."""
-    on = {lineage_of(flow.client_data) for flow in world.flows() if flow.is_on}
-    on |= {flow.workflow_id for flow in world.flows() if flow.is_on}
+    on = {find_lineage(flow.client_data) for flow in world.list_flows() if flow.is_on}
+    on |= {flow.workflow_id for flow in world.list_flows() if flow.is_on}
     flows = {flow.workflow_id: flow for flow in world.flows_by_url_id.values()}
     return [
         f"neither {flows[one].name} nor a copy of it is on"
         for one in were_on
-        if one not in on and lineage_of(flows[one].client_data) not in on
+        if one not in on and find_lineage(flows[one].client_data) not in on
     ]
 
 
-def stopped_too_early(world: World, quiet: timedelta) -> list[str]:
+def find_flows_stopped_too_early(world: World, quiet: timedelta) -> list[str]:
     """5: no called original is stopped within the quiet period of its last run, or uncovered."""
     wrong = []
     flows = {flow.workflow_id: flow for flow in world.flows_by_url_id.values()}
@@ -87,7 +89,7 @@ def stopped_too_early(world: World, quiet: timedelta) -> list[str]:
     return wrong
 
 
-def writes_outside(world: World, opted_in: Collection[str]) -> list[str]:
+def find_writes_outside(world: World, opted_in: Collection[str]) -> list[str]:
     """7: nothing is written in an environment that has not been opted in."""
     return [
         f"{write.what} {write.target}"
@@ -96,47 +98,47 @@ def writes_outside(world: World, opted_in: Collection[str]) -> list[str]:
     ]
 
 
-def signatures_in(world: World, text: str) -> list[str]:
+def find_signatures(world: World, text: str) -> list[str]:
     """6: return the flows whose signature is in a text, such as a log, a page or an exception."""
-    return [flow.name for flow in world.flows_by_url_id.values() if signature(flow) in text]
+    return [flow.name for flow in world.flows_by_url_id.values() if compute_signature(flow) in text]
 
 
-def signatures_in_store(world: World, store: MemoryStore) -> list[str]:
+def find_signatures_in_store(world: World, store: MemoryStore) -> list[str]:
     """6: return the rows that contain a signature."""
     return [
         f"{row.table}/{row.partition}/{row.key} holds the signature of {flow}"
         for row in store.rows.values()
-        for flow in signatures_in(world, " ".join(map(str, row.columns.values())))
+        for flow in find_signatures(world, " ".join(map(str, row.columns.values())))
     ]
 
 
 def watch(world: World, *checks: Callable[[World], list[str]]) -> None:
     """Run `checks` after every write, and those that always apply: 1, 2 and the pairs of 5."""
-    world.watchers += [second_copies, watch_callers(world), pairs_on_together, *checks]
+    world.watchers += [find_second_copies, watch_callers(world), find_pairs_on_together, *checks]
 
 
-def _broken_callers(world: World) -> Iterator[tuple[str, str]]:
+def _find_broken_callers(world: World) -> Iterator[tuple[str, str]]:
     for system in world.traffic.systems:
         if isinstance(system, UrlHolder):
-            yield from ((system.name, why) for why in _broken_url(world, system.url()))
-    for flow in world.flows():
+            yield from ((system.name, why) for why in _find_broken_url(world, system.find_url()))
+    for flow in world.list_flows():
         if flow.is_on:
-            yield from _broken_calls(world, flow)
+            yield from _find_broken_calls(world, flow)
 
 
-def _broken_calls(world: World, flow: FakeFlow) -> Iterator[tuple[str, str]]:
+def _find_broken_calls(world: World, flow: FakeFlow) -> Iterator[tuple[str, str]]:
     """Check the calls of a flow that is on."""
-    for name, uri in http_uris(flow.client_data, flow.variables):
-        for url in urls_in(uri):
-            yield from ((f"{flow.name}/{name}", why) for why in _broken_url(world, url))
-    flows = world.environment(flow.environment_id).flows
-    for child_id in facts_of(flow.client_data).children:
+    for name, uri in list_http_targets(flow.client_data, flow.variables):
+        for url in find_urls(uri):
+            yield from ((f"{flow.name}/{name}", why) for why in _find_broken_url(world, url))
+    flows = world.get_environment(flow.environment_id).flows
+    for child_id in parse_facts(flow.client_data).children:
         child = flows.get(child_id)
         if child is None or not child.is_on:
             yield f"{flow.name}/{child_id}", "runs a child flow that is off or gone"
 
 
-def _broken_url(world: World, url: str | None) -> Iterator[str]:
+def _find_broken_url(world: World, url: str | None) -> Iterator[str]:
     if url is None:
         yield "holds no URL"
         return

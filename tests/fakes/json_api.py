@@ -57,7 +57,7 @@ class FakeJsonApi:
     async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
         """Replace a document; raise `NotFound`."""
         await self.get(service, path)
-        with self._world.writing(None, "write document", path):
+        with self._world.record_write(None, "write document", path):
             self._read_documents(service)[self._find(service, path)] = dict(body)
 
     async def patch(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
@@ -65,7 +65,7 @@ class FakeJsonApi:
         document, is_config, _ = path.partition("/config")
         change = {"config": dict(body)} if is_config else body
         before = await self.get(service, document)
-        with self._world.writing(None, "write document", document):
+        with self._world.record_write(None, "write document", document):
             self._read_documents(service)[document] = merge_patch(before, change)
 
     def _read_documents(self, service: JsonService) -> dict[str, Mapping[str, object]]:

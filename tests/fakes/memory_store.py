@@ -54,7 +54,7 @@ class MemoryStore:
         check_batch(operations)
         for operation in operations:
             _check(operation, self.rows.get(_name(operation.row)))
-        rows = [self._do(operation) for operation in operations]
+        rows = [self._apply_operation(operation) for operation in operations]
         for watcher in self.watchers:
             watcher()
         return rows
@@ -77,10 +77,10 @@ class MemoryStore:
         names = [name for name in names if before is None or name[2] < before]
         for name in sorted(name for name in names if after is None or name[2] > after):
             row = self.rows.get(name)
-            if row is not None and all(_fits(row, condition) for condition in where):
+            if row is not None and all(_is_condition_met(row, condition) for condition in where):
                 yield row
 
-    def _do(self, operation: Operation) -> StoreRow:
+    def _apply_operation(self, operation: Operation) -> StoreRow:
         row = operation.row
         if isinstance(operation, DeleteRow):
             del self.rows[_name(row)]
@@ -113,7 +113,7 @@ def _check(operation: Operation, stored: StoreRow | None) -> None:
             pass
 
 
-def _fits(row: StoreRow, condition: Condition) -> bool:
+def _is_condition_met(row: StoreRow, condition: Condition) -> bool:
     """Compare values of the same type; a row without the column fits no condition."""
     value = row.columns.get(condition.column)
     if value is None or _sort(value) != _sort(condition.value):

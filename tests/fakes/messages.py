@@ -68,39 +68,40 @@ class FakeMessages:
 
     async def send(self, *messages: QueueMessage) -> None:
         """Send all messages; drop a message whose id was seen within ten minutes."""
-        bodies = [_encoded(message) for message in messages]
+        bodies = [_encode_body(message) for message in messages]
         for message, body in zip(messages, bodies, strict=True):
             self._take(message, json.loads(body))
 
     async def check_sending(self, queue: str) -> None:
         """Raise `NotFound` for a queue that does not exist."""
-        self._queue(queue)
+        self._get_queue(queue)
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
         """Count the messages in a queue or its dead-letter queue, up to 1,000."""
-        found = self._queue(queue)
+        found = self._get_queue(queue)
         return min(len(found.dead if dead_letters else found.waiting), _MOST_COUNTED)
 
     # --- the other side ----------------------------------------------------------------------
 
-    def waiting(self, queue: str) -> list[Delivered]:
+    def list_waiting_messages(self, queue: str) -> list[Delivered]:
         """Return the messages in a queue, including scheduled ones."""
-        return list(self._queue(queue).waiting)
+        return list(self._get_queue(queue).waiting)
 
-    def dead_letters(self, queue: str) -> list[Delivered]:
+    def list_dead_letters(self, queue: str) -> list[Delivered]:
         """Return the dead-lettered messages."""
-        return list(self._queue(queue).dead)
+        return list(self._get_queue(queue).dead)
 
     def lose(self) -> None:
         """Remove all messages of all queues."""
         for queue in self._queues.values():
             queue.waiting.clear()
 
-    def next_due(self, *queues: str) -> datetime | None:
+    def find_next_due(self, *queues: str) -> datetime | None:
         """Return when the next message is due, possibly now, or None without messages."""
         names = queues or tuple(self._queues)
         return min(
-            (message.due for name in names for message in self._queue(name).waiting), default=None
+            (message.due for name in names for message in self._get_queue(name).waiting),
+            default=None,
         )
 
     async def deliver_next(
@@ -110,7 +111,7 @@ class FakeMessages:
         message = self._pick(queue)
         if message is None:
             return Delivery.NOTHING_DUE
-        found = self._queue(queue)
+        found = self._get_queue(queue)
         found.waiting.remove(message)
         message.delivery_count += 1
         try:
@@ -127,19 +128,19 @@ class FakeMessages:
 
     def _pick(self, queue: str) -> Delivered | None:
         now = self._clock.now()
-        due = [message for message in self._queue(queue).waiting if message.due <= now]
+        due = [message for message in self._get_queue(queue).waiting if message.due <= now]
         if not due:
             return None
         return self._order.choice(due) if self._order else min(due, key=lambda one: one.due)
 
     def _return(self, message: Delivered) -> None:
-        found = self._queue(message.queue)
+        found = self._get_queue(message.queue)
         is_given_up = message.delivery_count >= MOST_DELIVERIES
         (found.dead if is_given_up else found.waiting).append(message)
 
     def _take(self, message: QueueMessage, body: dict[str, object]) -> None:
         now = self._clock.now()
-        found = self._queue(message.queue)
+        found = self._get_queue(message.queue)
         seen = found.seen.get(message.message_id)
         if seen is not None and now - seen < DUPLICATE_WINDOW:
             return
@@ -155,13 +156,13 @@ class FakeMessages:
             )
         )
 
-    def _queue(self, name: str) -> _Queue:
+    def _get_queue(self, name: str) -> _Queue:
         if name not in self._queues:
             raise NotFound(f"there is no queue {name}")
         return self._queues[name]
 
 
-def _encoded(message: QueueMessage) -> str:
+def _encode_body(message: QueueMessage) -> str:
     """Return the body as it travels; raises `PlatformError` for one that the broker would not
     take.
     """

@@ -18,7 +18,7 @@ class FakeOrganization:
 
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
         """Return the setting for new flows."""
-        there = self._world.environment(environment.id)
+        there = self._world.get_environment(environment.id)
         return SolutionSetting(
             organization_id=hash_key(there.id), is_on=there.creates_flows_in_solutions
         )
@@ -27,7 +27,7 @@ class FakeOrganization:
         self, environment: Environment, organization_id: str, *, is_on: bool | None
     ) -> None:
         """Change the setting for new flows."""
-        there = self._world.environment(environment.id)
+        there = self._world.get_environment(environment.id)
         if organization_id != hash_key(there.id):
             raise NotFound(f"organization {organization_id} does not exist")
         if self._world.assumptions.organization_changes_that_do_not_stick > 0:

@@ -20,7 +20,7 @@ from tests.fakes.app_configuration import FakeAppConfiguration
 from tests.fakes.app_settings import FakeAppSettings, FakeConnectionStrings
 from tests.fakes.assessment import FakeCanvasApps, FakeConnections, FakeMachineGroups
 from tests.fakes.connection_references import FakeConnectionReferences
-from tests.fakes.crash import Plan, interrupting
+from tests.fakes.crash import Plan, wrap_with_plan
 from tests.fakes.declared_callers import FakeDeclaredCallers
 from tests.fakes.environment_variables import FakeEnvironmentVariables
 from tests.fakes.environments import FakeEnvironments
@@ -62,11 +62,11 @@ class Ports(PlatformPorts):
     notices: AlertSender
     firewalls: FirewallKind
 
-    def under(self, plan: Plan) -> Self:
+    def wrap_with_plan(self, plan: Plan) -> Self:
         """Return the same ports, with every call under `plan`."""
         return replace(
             self,
-            **{one.name: interrupting(getattr(self, one.name), plan) for one in fields(self)},
+            **{one.name: wrap_with_plan(getattr(self, one.name), plan) for one in fields(self)},
         )
 
 
@@ -82,7 +82,7 @@ class Fakes:
     ports: Ports
 
 
-def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
+def build_fakes(world: World, *, order: Random | None = None) -> Fakes:
     """Return the fakes of `world`; messages come in the order drawn from `order`."""
     store, archive = MemoryStore(), MemoryArchive()
     messages, notices = FakeMessages(world.clock, order=order), FakeNotices()

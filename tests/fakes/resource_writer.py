@@ -41,7 +41,7 @@ class FakeResourceWriter:
         if etag is not None and (there is None or etag not in ("*", there.get("etag", "W/0"))):
             raise Conflict(f"{resource_id} has changed")
         kept = {key: value for key, value in (there or {}).items() if key in _SET_BY_AZURE}
-        with self._world.writing(None, "write resource", resource_id):
+        with self._world.record_write(None, "write resource", resource_id):
             self._put(resource_id, {**kept, **body})
 
     async def patch(
@@ -62,7 +62,7 @@ class FakeResourceWriter:
             require_validated(self._world, body)
             body = {"properties": body}
         require_readable_secrets(self._world, there, merge_patch(there, body))
-        with self._world.writing(None, "write resource", resource_id):
+        with self._world.record_write(None, "write resource", resource_id):
             self._put(resource_id, merge_patch(there, body))
             if mapping_at(body, "properties", "template"):  # a new revision of a container app
                 self._start_containers(resource_id)
@@ -91,7 +91,7 @@ class FakeResourceWriter:
             return self._world.resources.get(resource_id.lower())
         if group_id not in self._world.resources:
             raise NotFound(f"there is no group {group_id}")
-        return next((one for one in self._rules(group_id) if _name(one) == name), None)
+        return next((one for one in self._list_rules(group_id) if _name(one) == name), None)
 
     def _put(self, resource_id: str, document: Mapping[str, object]) -> None:
         if "/namedvalues/" in resource_id.lower():
@@ -107,15 +107,17 @@ class FakeResourceWriter:
                 "etag": f"W/{self._writes}",
             }
 
-    def _rules(self, group_id: str) -> list[Mapping[str, object]]:
-        listed = _object(self._world.resources[group_id].get("properties")).get("securityRules")
-        return [_object(one) for one in listed] if isinstance(listed, list) else []
+    def _list_rules(self, group_id: str) -> list[Mapping[str, object]]:
+        listed = _require_object(self._world.resources[group_id].get("properties")).get(
+            "securityRules"
+        )
+        return [_require_object(one) for one in listed] if isinstance(listed, list) else []
 
     def _change_rules(self, group_id: str, name: str, rule: Mapping[str, object] | None) -> None:
         group = self._world.resources[group_id]
-        kept = [one for one in self._rules(group_id) if _name(one) != name]
+        kept = [one for one in self._list_rules(group_id) if _name(one) != name]
         rules = [*kept, rule] if rule else kept
-        properties = {**_object(group.get("properties")), "securityRules": rules}
+        properties = {**_require_object(group.get("properties")), "securityRules": rules}
         self._writes += 1
         self._world.resources[group_id] = {
             **group,
@@ -128,5 +130,5 @@ def _name(rule: Mapping[str, object]) -> str:
     return str(rule.get("name")).lower()
 
 
-def _object(value: object) -> Mapping[str, object]:
+def _require_object(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.fakes.definitions import facts_of, http_uris
-from tests.fakes.egress import refusing_firewall
-from tests.fakes.flow_service import signature, trigger_url
+from tests.fakes.definitions import list_http_targets, parse_facts
+from tests.fakes.egress import find_denying_firewall
+from tests.fakes.flow_service import build_trigger_url, compute_signature
 from tests.fakes.tenant import FakeFlow, FakeRun
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Outcome:
         return any(run.failed for run in self.runs)
 
 
-def urls_in(text: str) -> list[str]:
+def find_urls(text: str) -> list[str]:
     """Return the trigger URLs in a text."""
     return _URL.findall(text)
 
@@ -55,15 +55,15 @@ def find_flow(world: World, url: str) -> tuple[FakeFlow | None, Outcome | None]:
     flow = world.flows_by_url_id.get(match[1]) if match else None
     if match is None or flow is None:
         return None, Outcome(status=404, code="WorkflowNotFound")
-    environment = world.environment(flow.environment_id)
-    own = urlsplit(trigger_url(environment, flow))
+    environment = world.get_environment(flow.environment_id)
+    own = urlsplit(build_trigger_url(environment, flow))
     if flow.is_deleted:
         status = world.assumptions.deleted_flow_status
         return flow, Outcome(status=status, code="WorkflowTriggerIsNotEnabled")
-    if parts.hostname != own.hostname or match[2] != facts_of(flow.client_data).trigger_name:
+    if parts.hostname != own.hostname or match[2] != parse_facts(flow.client_data).trigger_name:
         return flow, Outcome(status=404, code="WorkflowNotFound")
     given = parse_qs(parts.query).get("sig", [""])[0]
-    if "sig=" in own.query and given != signature(flow):
+    if "sig=" in own.query and given != compute_signature(flow):
         code = "AuthorizationFailed" if given else "DirectApiAuthorizationRequired"
         return flow, Outcome(status=401, code=code)
     if not flow.is_on:
@@ -77,7 +77,7 @@ def call(world: World, url: str, *, depth: int = 0) -> Outcome:
     if refusal or flow is None:
         return refusal or Outcome(status=404, code="WorkflowNotFound")
     run = run_flow(world, flow, depth=depth, trigger_url_id=flow.trigger_url_id)
-    if not facts_of(flow.client_data).has_response:
+    if not parse_facts(flow.client_data).has_response:
         return Outcome(status=202, runs=(run,))
     return Outcome(status=502 if run.failed else 200, runs=(run,))
 
@@ -94,16 +94,16 @@ def run_flow(
         trigger_url_id=trigger_url_id,
     )
     flow.runs.append(run)
-    run.error = _children_error(world, flow, depth)
+    run.error = _find_child_error(world, flow, depth)
     if not run.error:
-        run.failed_action, run.error = _http_error(world, flow, depth)
+        run.failed_action, run.error = _find_http_error(world, flow, depth)
     run.failed = bool(run.error)
     return run
 
 
-def _children_error(world: World, flow: FakeFlow, depth: int) -> str:
-    environment = world.environment(flow.environment_id)
-    for child_id in facts_of(flow.client_data).children:
+def _find_child_error(world: World, flow: FakeFlow, depth: int) -> str:
+    environment = world.get_environment(flow.environment_id)
+    for child_id in parse_facts(flow.client_data).children:
         child = environment.flows.get(child_id)
         if child is None or not child.is_on or depth >= _DEEPEST:
             return f"the child flow {child_id} could not be run"
@@ -112,13 +112,13 @@ def _children_error(world: World, flow: FakeFlow, depth: int) -> str:
     return ""
 
 
-def _http_error(world: World, flow: FakeFlow, depth: int) -> tuple[str, str]:
+def _find_http_error(world: World, flow: FakeFlow, depth: int) -> tuple[str, str]:
     """Return the failing action and its reason, or nothing."""
-    for name, uri in http_uris(flow.client_data, flow.variables):
-        if firewall := refusing_firewall(world, flow, urlsplit(uri).hostname or ""):
+    for name, uri in list_http_targets(flow.client_data, flow.variables):
+        if firewall := find_denying_firewall(world, flow, urlsplit(uri).hostname or ""):
             # The text a refused run shows (platform.md#denied-calls).
             return name, f"{firewall}: the target machine actively refused it"
-        if urls_in(uri):
+        if find_urls(uri):
             outcome = call(world, uri, depth=depth + 1) if depth < _DEEPEST else Outcome(status=508)
             if not outcome.is_accepted:
                 return name, f"{name}: {outcome.status} {outcome.code}"

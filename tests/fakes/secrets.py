@@ -29,7 +29,7 @@ class FakeSecrets:
 
     async def read(self, vault_url: str, name: str) -> Secret:
         """Return the current version; raises `NotFound`, and `PlatformError` for a disabled one."""
-        secret = self._secret(vault_url, name)
+        secret = self._get_secret(vault_url, name)
         if not secret.is_enabled:
             raise PlatformError("the secret is disabled", code="Forbidden", status=403)
         version = secret.versions[-1]
@@ -44,22 +44,22 @@ class FakeSecrets:
 
     async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
         """Return the values of all versions added since then, to the second."""
-        versions = self._secret(vault_url, name).versions
+        versions = self._get_secret(vault_url, name).versions
         second = since.replace(microsecond=0)
         return [version.value for version in versions if version.created >= second]
 
     async def write(self, secret: Secret, value: str) -> None:
         """Add a version with `value`, with the content type and tags of `secret`."""
-        with self._world.writing(None, "write secret", f"{secret.vault_url}/{secret.name}"):
+        with self._world.record_write(None, "write secret", f"{secret.vault_url}/{secret.name}"):
             fake = self._world.secrets.setdefault(
                 (secret.vault_url, secret.name),
                 FakeSecret(vault_url=secret.vault_url, name=secret.name, versions=[]),
             )
-            fake.versions.append(self._world.secret_version(value))
+            fake.versions.append(self._world.create_secret_version(value))
             fake.content_type = secret.content_type
             fake.tags = dict(secret.tags)
 
-    def _secret(self, vault_url: str, name: str) -> FakeSecret:
+    def _get_secret(self, vault_url: str, name: str) -> FakeSecret:
         try:
             return self._world.secrets[(vault_url, name)]
         except KeyError:

@@ -22,7 +22,7 @@ _EVERYBODY: dict[str, Any] = {
 _DEFAULT = Settings(**_EVERYBODY)
 
 
-def fake_settings(**changes: Any) -> Settings:
+def build_fake_settings(**changes: Any) -> Settings:
     """Return the default settings, except that every caller has all roles. They are read from the
     environment once.
 
@@ -31,19 +31,19 @@ def fake_settings(**changes: Any) -> Settings:
     return Settings(**{**_EVERYBODY, **changes}) if changes else _DEFAULT
 
 
-def kinds_on(ports: PlatformPorts) -> dict[str, CallerKind]:
+def build_kinds(ports: PlatformPorts) -> dict[str, CallerKind]:
     """Return the caller kinds on these ports, as in a new process."""
-    return build_caller_kinds(ports, fake_settings())
+    return build_caller_kinds(ports, build_fake_settings())
 
 
-def services_of(
+def build_fake_services(
     ports: Ports, *, settings: Settings | None = None, has_azure_firewalls: bool = False
 ) -> Services:
     """Return services on these ports, as in a new process; after a kill, build them again.
 
     `has_azure_firewalls`: firewalls are read from the raw Azure resources, by their kinds.
     """
-    settings = settings or fake_settings()
+    settings = settings or build_fake_settings()
     tables = Tables(ports.store)
     ports = with_circuits(ports, tables, settings)
     return Services(

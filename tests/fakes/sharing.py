@@ -23,26 +23,27 @@ from tests.fakes.tenant import FakeFlow, FakeUser
 from tests.fakes.test_world import World
 
 
-def user_row(user: FakeUser) -> DataversePrincipal:
+def build_user_row(user: FakeUser) -> DataversePrincipal:
     """Return a user as Dataverse names it."""
     return DataversePrincipal(table=USERS, id=user.user_id)
 
 
-def shares_of(world: World, flow: FakeFlow) -> dict[DataversePrincipal, frozenset[str]]:
+def list_shares(world: World, flow: FakeFlow) -> dict[DataversePrincipal, frozenset[str]]:
     """Return the principals with whom Dataverse shares a flow, and their rights."""
     if not flow.in_solution:
         return {}
     by_role = {
-        _row_of(world, entra_id): list_rights(role) for entra_id, role in flow.co_owners.items()
+        _build_principal_row(world, entra_id): list_rights(role)
+        for entra_id, role in flow.co_owners.items()
     }
     return by_role | flow.shares
 
 
-def permissions_of(world: World, flow: FakeFlow) -> list[FlowPermission]:
+def list_permissions(world: World, flow: FakeFlow) -> list[FlowPermission]:
     """Return the principals that the flow service names, the owner first."""
-    roles = {world.entra_id_of(flow.owner_id): "Owner"} | flow.co_owners
+    roles = {world.get_entra_id(flow.owner_id): "Owner"} | flow.co_owners
     for principal, rights in flow.shares.items():
-        entra_id = _entra_id_of(world, principal)
+        entra_id = _find_entra_id(world, principal)
         if entra_id:
             roles[entra_id] = "CanEdit" if "WriteAccess" in rights else "CanView"
     groups = {team.entra_id for team in world.teams.values()}
@@ -60,20 +61,20 @@ def permissions_of(world: World, flow: FakeFlow) -> list[FlowPermission]:
 def is_lent(world: World, flow: FakeFlow) -> bool:
     """Return whether the service account is a co-owner in either service."""
     operator = world.operator
-    return operator.entra_id in flow.co_owners or user_row(operator) in flow.shares
+    return operator.entra_id in flow.co_owners or build_user_row(operator) in flow.shares
 
 
-def _row_of(world: World, entra_id: str) -> DataversePrincipal:
+def _build_principal_row(world: World, entra_id: str) -> DataversePrincipal:
     for team in world.teams.values():
         if team.entra_id == entra_id:
             return DataversePrincipal(table=TEAMS, id=team.team_id)
-    return user_row(world.user_by_entra_id(entra_id))
+    return build_user_row(world.get_user_by_entra_id(entra_id))
 
 
-def _entra_id_of(world: World, principal: DataversePrincipal) -> str | None:
+def _find_entra_id(world: World, principal: DataversePrincipal) -> str | None:
     if principal.table == TEAMS:
         return world.teams[principal.id].entra_id
-    return world.user(principal.id).entra_id
+    return world.get_user(principal.id).entra_id
 
 
 class FakeFlowSharing:
@@ -85,10 +86,10 @@ class FakeFlowSharing:
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         """Return every share of a flow; raises `NotFound`."""
-        flow = self._world.shown_workflow(environment.id, workflow_id)
+        flow = self._world.get_shown_workflow(environment.id, workflow_id)
         return [
             Share(principal=principal, rights=rights)
-            for principal, rights in shares_of(self._world, flow).items()
+            for principal, rights in list_shares(self._world, flow).items()
         ]
 
     async def list_each(
@@ -105,35 +106,35 @@ class FakeFlowSharing:
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Give rights to a principal that has none; a repetition changes nothing."""
-        flow = self._world.workflow(environment.id, workflow_id)
-        held = shares_of(self._world, flow).get(share.principal, frozenset())
+        flow = self._world.get_workflow(environment.id, workflow_id)
+        held = list_shares(self._world, flow).get(share.principal, frozenset())
         self._set(flow, share.principal, held | share.rights)
 
     async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Replace the rights of a principal; a repetition changes nothing."""
-        flow = self._world.workflow(environment.id, workflow_id)
+        flow = self._world.get_workflow(environment.id, workflow_id)
         self._set(flow, share.principal, share.rights)
 
     async def revoke(
         self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
         """Revoke all rights of a share; do nothing if there is none."""
-        world, flow = self._world, self._world.workflow(environment.id, workflow_id)
-        if principal in shares_of(world, flow):
-            with world.writing(environment.id, "unshare workflow", workflow_id):
+        world, flow = self._world, self._world.get_workflow(environment.id, workflow_id)
+        if principal in list_shares(world, flow):
+            with world.record_write(environment.id, "unshare workflow", workflow_id):
                 flow.shares.pop(principal, None)
-                flow.co_owners.pop(_entra_id_of(world, principal) or "", None)
+                flow.co_owners.pop(_find_entra_id(world, principal) or "", None)
 
     def _set(self, flow: FakeFlow, principal: DataversePrincipal, rights: frozenset[str]) -> None:
         world = self._world
         known = world.users if principal.table == USERS else world.teams
         if principal.id not in known:
             raise NotFound(f"{principal.table} With Id = {principal.id} Does Not Exist")
-        if principal.table == USERS and world.user(principal.id).is_disabled:
+        if principal.table == USERS and world.get_user(principal.id).is_disabled:
             raise PlatformError("The specified user is disabled.", code="0x80040225", status=403)
         if not world.may_share:
             raise PlatformError("missing prvShareWorkflow privilege", code="0x80040220", status=403)
-        with world.writing(flow.environment_id, "share workflow", flow.workflow_id):
+        with world.record_write(flow.environment_id, "share workflow", flow.workflow_id):
             flow.shares[principal] = rights
 
 
@@ -150,7 +151,7 @@ class FakePrincipals:
         """Return users by Entra object id in lower case; ids without a row are left out."""
         wanted = {one.lower() for one in entra_ids}
         return {
-            user.entra_id: _shown(user)
+            user.entra_id: _build_shown_user(user)
             for user in self._world.users.values()
             if user.entra_id in wanted
         }
@@ -169,11 +170,11 @@ class FakePrincipals:
     async def read_user(self, environment: Environment, user_id: str) -> DataverseUser | None:
         """Return a user by `systemuserid`, or None for an unknown id or a team's id."""
         user = self._world.users.get(user_id)
-        return _shown(user) if user else None
+        return _build_shown_user(user) if user else None
 
     async def read_application_user(self, environment: Environment) -> DataversePrincipal:
         """Return the app's own application user."""
-        return user_row(self._world.application)
+        return build_user_row(self._world.application)
 
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
@@ -191,5 +192,7 @@ class FakePrincipals:
 _TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 
-def _shown(user: FakeUser) -> DataverseUser:
-    return DataverseUser(principal=user_row(user), name=user.name, is_disabled=user.is_disabled)
+def _build_shown_user(user: FakeUser) -> DataverseUser:
+    return DataverseUser(
+        principal=build_user_row(user), name=user.name, is_disabled=user.is_disabled
+    )

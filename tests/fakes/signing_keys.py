@@ -17,8 +17,8 @@ class FakeSigningKeys:
 
     async def read(self, key_url: str) -> SigningKey:
         """Return a version of a key; raises `NotFound`."""
-        place, name, version = self._parts(key_url)
-        for number, found in enumerate(reversed(self._versions(place, name))):
+        place, name, version = self._split_key_url(key_url)
+        for number, found in enumerate(reversed(self._get_versions(place, name))):
             if found.version == version:
                 numbers = (
                     get_private_key(name, number, found.size or 0).public_key().public_numbers()
@@ -33,8 +33,8 @@ class FakeSigningKeys:
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
         """Return a signature; raises `PlatformError` for a disabled version."""
-        place, name, version = self._parts(key.id)
-        versions = self._versions(place, name)
+        place, name, version = self._split_key_url(key.id)
+        versions = self._get_versions(place, name)
         number, found = next(
             (number, one) for number, one in enumerate(reversed(versions)) if one.version == version
         )
@@ -42,12 +42,12 @@ class FakeSigningKeys:
             raise PlatformError("the key is off", code="KeyDisabled", status=403)
         return sign_digest(get_private_key(name, number, found.size or 0), digest)
 
-    def _parts(self, key_url: str) -> tuple[str, str, str]:
+    def _split_key_url(self, key_url: str) -> tuple[str, str, str]:
         place, _, rest = key_url.partition("/keys/")
         name, _, version = rest.partition("/")
-        return place, name, version or self._versions(place, name)[0].version
+        return place, name, version or self._get_versions(place, name)[0].version
 
-    def _versions(self, place: str, name: str) -> list[KeyVersion]:
+    def _get_versions(self, place: str, name: str) -> list[KeyVersion]:
         try:
             return self._world.keys[place, name]
         except KeyError:

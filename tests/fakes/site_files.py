@@ -31,6 +31,6 @@ class FakeSiteFiles:
         there = await self.read(site_id, path)
         if there.etag != etag:
             raise Conflict(f"the file {path} was changed")
-        with self._world.writing(None, "write file", f"{site_id}|{path}"):
+        with self._world.record_write(None, "write file", f"{site_id}|{path}"):
             changed = SiteFile(text=text, etag=str(int(etag) + 1))
             self._world.site_files[site_id, path] = changed

@@ -19,8 +19,8 @@ class Snapshot:
 def take_snapshot(world: World) -> Snapshot:
     """Return the current state of the world."""
     texts: dict[str, str] = {}
-    for flow in world.flows():
-        texts |= _flow_texts(flow)
+    for flow in world.list_flows():
+        texts |= _list_flow_texts(flow)
     for environment in world.environments.values():
         for variable in environment.variables.values():
             texts[f"variable {variable.schema_name}"] = f"{variable.value}|{variable.default_value}"
@@ -41,13 +41,17 @@ def take_snapshot(world: World) -> Snapshot:
     for (vault_url, name), secret in world.secrets.items():
         described = f"{secret.value}|{secret.content_type}|{sorted(secret.tags.items())}"
         texts[f"secret {vault_url}{name}"] = described
-    return Snapshot(texts=texts, flows=frozenset(flow.workflow_id for flow in world.flows()))
+    return Snapshot(texts=texts, flows=frozenset(flow.workflow_id for flow in world.list_flows()))
 
 
-def differences(before: Snapshot, world: World) -> list[str]:
+def find_differences(before: Snapshot, world: World) -> list[str]:
     """Return the names of items that are not byte for byte as before; copies may exist if off."""
     now = take_snapshot(world)
-    new = {flow.workflow_id: flow for flow in world.flows() if flow.workflow_id not in before.flows}
+    new = {
+        flow.workflow_id: flow
+        for flow in world.list_flows()
+        if flow.workflow_id not in before.flows
+    }
     changed = [name for name, text in before.texts.items() if now.texts.get(name) != text]
     extra = [
         name
@@ -58,7 +62,7 @@ def differences(before: Snapshot, world: World) -> list[str]:
     return sorted(changed + extra + on)
 
 
-def _flow_texts(flow: FakeFlow) -> dict[str, str]:
+def _list_flow_texts(flow: FakeFlow) -> dict[str, str]:
     about = f"flow {flow.workflow_id}"
     return {
         f"{about} clientdata": flow.client_data,

@@ -19,7 +19,7 @@ class FakeSolutions:
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
         """Return by workflow id the ids of all solutions that contain each flow."""
-        solutions = self._world.environment(environment.id).solutions.values()
+        solutions = self._world.get_environment(environment.id).solutions.values()
         return {
             flow: frozenset(one.solution_id for one in solutions if flow in one.flows)
             for flow in workflow_ids
@@ -27,7 +27,7 @@ class FakeSolutions:
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
         """Return these solutions; missing ones are left out."""
-        solutions = self._world.environment(environment.id).solutions
+        solutions = self._world.get_environment(environment.id).solutions
         return [
             Solution(
                 id=one.solution_id,
@@ -43,9 +43,9 @@ class FakeSolutions:
         self, environment: Environment, solution: Solution, workflow_id: str
     ) -> None:
         """Add a flow to an unmanaged solution; do nothing if it is in it."""
-        flow = self._world.workflow(environment.id, workflow_id)
-        fake = self._world.environment(environment.id).solutions[solution.id]
+        flow = self._world.get_workflow(environment.id, workflow_id)
+        fake = self._world.get_environment(environment.id).solutions[solution.id]
         if fake.is_managed or not self._world.may_change_solutions:
             raise PlatformError("missing prvWriteSolution privilege", code="0x80040220", status=403)
-        with self._world.writing(environment.id, "add to solution", solution.unique_name):
+        with self._world.record_write(environment.id, "add to solution", solution.unique_name):
             fake.flows.add(flow.workflow_id)

@@ -48,7 +48,7 @@ class FakeSynapseArtifacts:
         if etag not in ("*", there["etag"]):
             raise Conflict(f"{name} has changed")
         path = str(there["id"]).lower()
-        with self._world.writing(None, "write artifact", path):
+        with self._world.record_write(None, "write artifact", path):
             self._writes += 1
             changed = {**there, "properties": properties, "etag": f"W/{self._writes}"}
             self._world.resources[path] = changed

@@ -89,6 +89,6 @@ class RecordingTelemetry:
         """Store the value of a metric."""
         self.values[name, frozenset(attributes.items())] = value
 
-    def value(self, name: str, **attributes: str) -> float:
+    def find_last_value(self, name: str, **attributes: str) -> float:
         """Return the last value of a metric; raises `KeyError` if there is none."""
         return self.values[name, frozenset(attributes.items())]

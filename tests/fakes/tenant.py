@@ -145,7 +145,7 @@ class FakeFlow:
     #: How it was before its latest writes, which reads may not see yet.
     past: Past[FakeFlow] = field(default_factory=Past, compare=False, repr=False)
 
-    def as_it_is(self) -> FakeFlow:
+    def copy_for_reads(self) -> FakeFlow:
         """Return a copy that reads show while they lag; its runs are visible at once."""
         return replace(self, co_owners=dict(self.co_owners), shares=dict(self.shares), past=Past())
 
@@ -182,7 +182,7 @@ class FakeVariable:
     #: How it was before its latest writes, which lists may not show yet.
     past: Past[FakeVariable] = field(default_factory=Past, compare=False, repr=False)
 
-    def as_it_is(self) -> FakeVariable:
+    def copy_for_reads(self) -> FakeVariable:
         """Return a copy that lists show while they lag."""
         return replace(self, past=Past())
 
@@ -203,7 +203,7 @@ class FakeRow:
     #: How it was before its latest writes, which reads may not show yet.
     past: Past[FakeRow] = field(default_factory=Past, compare=False, repr=False)
 
-    def as_it_is(self) -> FakeRow:
+    def copy_for_reads(self) -> FakeRow:
         """Return a copy that reads show while they lag."""
         return replace(self, values=dict(self.values), past=Past())
 
@@ -243,7 +243,7 @@ class FakeEnvironment:
     hosted_machine_groups: list[str] = field(default_factory=list)
     creates_flows_in_solutions: bool | None = True
 
-    def described(self) -> Environment:
+    def build_environment(self) -> Environment:
         """Return the environment as the port shows it."""
         return Environment(
             id=self.id,
@@ -257,7 +257,7 @@ class FakeEnvironment:
             dataverse_url=self.dataverse_url,
         )
 
-    def live_flows(self) -> list[FakeFlow]:
+    def list_live_flows(self) -> list[FakeFlow]:
         """Return the flows that are not deleted."""
         return [flow for flow in self.flows.values() if not flow.is_deleted]
 

@@ -135,22 +135,25 @@ class World:
 
     # --- making things -----------------------------------------------------------------------
 
-    def guid(self) -> str:
+    def create_guid(self) -> str:
         """Return a new id."""
         return str(UUID(int=self.random.getrandbits(128), version=4))
 
-    def hex_id(self) -> str:
+    def create_hex_id(self) -> str:
         """Return a new 32-hex id."""
         return f"{self.random.getrandbits(128):032x}"
 
-    def secret_version(self, value: str) -> FakeVersion:
+    def create_secret_version(self, value: str) -> FakeVersion:
         """Return a new version of a secret with the present time."""
-        return FakeVersion(self.hex_id(), value, self.clock.now())
+        return FakeVersion(self.create_hex_id(), value, self.clock.now())
 
     def add_user(self, name: str, *, has_premium: bool = True) -> FakeUser:
         """Add a person or an application."""
         user = FakeUser(
-            user_id=self.guid(), entra_id=self.guid(), name=name, has_premium=has_premium
+            user_id=self.create_guid(),
+            entra_id=self.create_guid(),
+            name=name,
+            has_premium=has_premium,
         )
         return self.join(user)
 
@@ -161,52 +164,52 @@ class World:
 
     def add_team(self, name: str, *, of_group: bool = True) -> FakeTeam:
         """Add a team, by default of an Entra group."""
-        entra_id = self.guid() if of_group else None
-        team = FakeTeam(team_id=self.guid(), name=name, entra_id=entra_id)
+        entra_id = self.create_guid() if of_group else None
+        team = FakeTeam(team_id=self.create_guid(), name=name, entra_id=entra_id)
         self.teams[team.team_id] = team
         return team
 
     def add_flow(self, flow: FakeFlow) -> FakeFlow:
         """Put a flow into its environment."""
-        self.environment(flow.environment_id).flows[flow.workflow_id] = flow
+        self.get_environment(flow.environment_id).flows[flow.workflow_id] = flow
         self.flows_by_url_id[flow.trigger_url_id] = flow
         return flow
 
     # --- finding things ----------------------------------------------------------------------
 
-    def environment(self, environment_id: str) -> FakeEnvironment:
+    def get_environment(self, environment_id: str) -> FakeEnvironment:
         """Return an environment; raises `NotFound`."""
         try:
             return self.environments[environment_id]
         except KeyError:
             raise NotFound(f"the environment {environment_id} could not be found") from None
 
-    def user(self, user_id: str) -> FakeUser:
+    def get_user(self, user_id: str) -> FakeUser:
         """Return a user by `systemuserid`; raises `PlatformError` as Dataverse does for a strange
         one.
         """
         try:
             return self.users[user_id]
         except KeyError:
-            raise _no_such_user() from None
+            raise _build_unknown_user_error() from None
 
-    def entra_id_of(self, user_id: str) -> str:
+    def get_entra_id(self, user_id: str) -> str:
         """Return the Entra object id of a present or former user."""
         return self._ever[user_id].entra_id
 
-    def user_by_entra_id(self, entra_id: str) -> FakeUser:
+    def get_user_by_entra_id(self, entra_id: str) -> FakeUser:
         """Return a user by Entra object id; raises `PlatformError` for a strange one."""
         for user in self.users.values():
             if user.entra_id == entra_id:
                 return user
-        raise _no_such_user()
+        raise _build_unknown_user_error()
 
-    def acting_for(self, user_id: str, *, is_entra_id: bool = False) -> FakeUser:
+    def get_acting_user(self, user_id: str, *, is_entra_id: bool = False) -> FakeUser:
         """Return the user for whom the app acts; raises `PlatformError` if it may not.
 
         Dataverse looks at this before it looks at a row.
         """
-        user = self.user_by_entra_id(user_id) if is_entra_id else self.user(user_id)
+        user = self.get_user_by_entra_id(user_id) if is_entra_id else self.get_user(user_id)
         if user.is_disabled:
             raise PlatformError("The specified user is disabled.", code="0x80040225", status=403)
         if not self.may_act_on_behalf:
@@ -214,14 +217,14 @@ class World:
             raise PlatformError(message, code="0x80040220", status=403)
         return user
 
-    def workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
+    def get_workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
         """Return a flow by Dataverse id; raises `NotFound`."""
-        flow = self.environment(environment_id).flows.get(workflow_id.lower())
+        flow = self.get_environment(environment_id).flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
             raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
         return flow
 
-    def served(self, environment_id: str) -> FakeEnvironment:
+    def get_served_environment(self, environment_id: str) -> FakeEnvironment:
         """Return an environment as the flow service finds it; raises `PlatformError` for a strange
         one.
 
@@ -231,55 +234,59 @@ class World:
             raise PlatformError("no access", code="EnvironmentAccessDenied", status=403)
         return self.environments[environment_id]
 
-    def flow(self, environment_id: str, flow_name: str) -> FakeFlow:
+    def get_flow(self, environment_id: str, flow_name: str) -> FakeFlow:
         """Return a flow by its id in the flow service; raises `NotFound`, `PlatformError`."""
-        for flow in self.served(environment_id).live_flows():
+        for flow in self.get_served_environment(environment_id).list_live_flows():
             if flow.flow_name == flow_name:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
-    def shown_flows(self, environment_id: str, *, in_list: bool = False) -> Iterator[FakeFlow]:
+    def list_shown_flows(self, environment_id: str, *, in_list: bool = False) -> Iterator[FakeFlow]:
         """Yield the flows of an environment as reads show them; raises `PlatformError` as
-        `served`.
+        `get_served_environment`.
         """
         now = self.clock.now()
-        for flow in self.served(environment_id).flows.values():
+        for flow in self.get_served_environment(environment_id).flows.values():
             shown: FakeFlow | None = flow.past.find_shown_item(flow, now, in_list=in_list)
             if shown is not None and not shown.is_deleted:
                 yield shown
 
-    def shown_flow(self, environment_id: str, flow_name: str) -> FakeFlow:
+    def get_shown_flow(self, environment_id: str, flow_name: str) -> FakeFlow:
         """Return a flow as reads show it, by its id in the flow service; raises `NotFound`."""
-        for flow in self.shown_flows(environment_id):
+        for flow in self.list_shown_flows(environment_id):
             if flow.flow_name == flow_name:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
-    def shown_workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
+    def get_shown_workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
         """Return a flow as reads show it, by its Dataverse id; raises `NotFound`."""
-        self.environment(environment_id)
-        for flow in self.shown_flows(environment_id):
+        self.get_environment(environment_id)
+        for flow in self.list_shown_flows(environment_id):
             if flow.workflow_id == workflow_id.lower():
                 return flow
         raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
 
-    def flows(self) -> Iterator[FakeFlow]:
+    def list_flows(self) -> Iterator[FakeFlow]:
         """Yield every flow of the tenant that is not deleted."""
         for environment in self.environments.values():
-            yield from environment.live_flows()
+            yield from environment.list_live_flows()
 
     # --- writing -----------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
+    def record_write(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
         """Record the changes inside as one write if it succeeds, and run the watchers."""
         if self.denial and target.startswith("/subscriptions/"):
             raise self.denial
         lag = draw_lag(self.assumptions, self.random, self.clock.now())
-        before = {id(one): one.as_it_is() for one in self._written(environment_id, target) if lag}
+        before = {
+            id(one): one.copy_for_reads()
+            for one in self._list_written(environment_id, target)
+            if lag
+        }
         yield
         if lag:
-            for one in self._written(environment_id, target):
+            for one in self._list_written(environment_id, target):
                 one.past.keep(before.get(id(one)), lag)
         self.writes.append(
             Write(at=self.clock.now(), environment_id=environment_id, what=what, target=target)
@@ -296,9 +303,9 @@ class World:
     def let_reads_lag(self, flow: FakeFlow) -> None:
         """Let reads still show a flow as it is now, before a change that nobody requested."""
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
-            flow.past.keep(flow.as_it_is(), lag)
+            flow.past.keep(flow.copy_for_reads(), lag)
 
-    def _written(self, environment_id: str | None, target: str) -> list[Any]:
+    def _list_written(self, environment_id: str | None, target: str) -> list[Any]:
         """Return the flows, variables and rows that a write names by either of their ids."""
         environment, names = self.environments.get(environment_id or ""), set(target.split(","))
         if environment is None:
@@ -316,5 +323,5 @@ class World:
         ]
 
 
-def _no_such_user() -> PlatformError:
+def _build_unknown_user_error() -> PlatformError:
     return PlatformError("The impersonated user does not exist.", code="0x80072560", status=403)

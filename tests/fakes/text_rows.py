@@ -20,7 +20,7 @@ class FakeTextRows:
     async def list(self, environment: Environment, column: TextColumn) -> builtins.list[TextRow]:
         """Return the rows that meet the condition; none if there is no such table."""
         matches, now = parse_filter(column.condition), self._world.clock.now()
-        rows = self._world.environment(environment.id).rows.get(column.entity_set, {}).values()
+        rows = self._world.get_environment(environment.id).rows.get(column.entity_set, {}).values()
         shown = (row.past.find_shown_item(row, now, in_list=True) for row in rows)
         return [
             _build_row(column, row)
@@ -40,12 +40,12 @@ class FakeTextRows:
         there = self._find(environment, row.column, row.id)
         if row.column.has_row_versions and row.etag != f'W/"{there.version}"':
             raise Conflict("The version of the existing record doesn't match the RowVersion.")
-        with self._world.writing(environment.id, "write row", row.id):
+        with self._world.record_write(environment.id, "write row", row.id):
             there.values[row.column.text] = text
             there.version += 1
 
     def _find(self, environment: Environment, column: TextColumn, row_id: str) -> FakeRow:
-        rows = self._world.environment(environment.id).rows.get(column.entity_set, {})
+        rows = self._world.get_environment(environment.id).rows.get(column.entity_set, {})
         if row_id not in rows:
             raise NotFound(f"{column.entity_set} With Id = {row_id} Does Not Exist")
         return rows[row_id]

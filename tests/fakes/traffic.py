@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tests.fakes.definitions import event_source, facts_of, is_self_starting, is_webhook
-from tests.fakes.flow_service import recurrence
-from tests.fakes.run_jobs import Outcome, call, run_flow, urls_in
+from tests.fakes.definitions import find_event_source, is_self_starting, is_webhook, parse_facts
+from tests.fakes.flow_service import parse_recurrence
+from tests.fakes.run_jobs import Outcome, call, find_urls, run_flow
 
 if TYPE_CHECKING:
     from tests.fakes.tenant import FakeFlow
@@ -28,13 +28,13 @@ class UrlHolder:
     #: Returns the text as the system sees it now; it holds one trigger URL.
     read: Callable[[], str]
 
-    def url(self) -> str | None:
+    def find_url(self) -> str | None:
         """Return the URL that the system would call."""
-        return next(iter(urls_in(self.read())), None)
+        return next(iter(find_urls(self.read())), None)
 
     def post(self, world: World) -> Outcome:
         """Call once."""
-        url = self.url()
+        url = self.find_url()
         return call(world, url) if url else Outcome(status=0, code="NoUrl")
 
 
@@ -48,7 +48,7 @@ class FlowStarter:
 
     def post(self, world: World) -> Outcome:
         """Run the flow once."""
-        flow = world.environment(self.environment_id).flows[self.workflow_id]
+        flow = world.get_environment(self.environment_id).flows[self.workflow_id]
         if not flow.is_on:
             return Outcome(status=400, code="WorkflowTriggerIsNotEnabled")
         return Outcome(status=202, runs=(run_flow(world, flow),))
@@ -98,32 +98,32 @@ class Traffic:
 
     def emit(self, world: World, flow: FakeFlow) -> str:
         """Create an event that `flow`'s trigger listens to; return the event's name."""
-        source = event_source(flow.client_data)
+        source = find_event_source(flow.client_data)
         if source is None:
             raise ValueError("the flow listens to nothing")
         events = self.events.setdefault(source, [])
         event = f"{len(self.events)}-{len(events)}"
         events.append(event)
         self.handled[event] = []
-        for listener in list(world.flows()):
-            hears = event_source(listener.client_data) == source and listener.is_on
+        for listener in list(world.list_flows()):
+            hears = find_event_source(listener.client_data) == source and listener.is_on
             if hears and is_webhook(listener.client_data):
                 self._handle(world, listener, event)
         return event
 
     def tick(self, world: World) -> None:
         """Let every self-starting flow do its due work."""
-        for flow in list(world.flows()):
+        for flow in list(world.list_flows()):
             if flow.is_on and is_self_starting(flow.client_data):
                 self._tick(world, flow)
 
     def _tick(self, world: World, flow: FakeFlow) -> None:
-        if facts_of(flow.client_data).trigger_type == "Recurrence":
+        if parse_facts(flow.client_data).trigger_type == "Recurrence":
             if flow.next_run is None or flow.next_run <= world.clock.now():
-                flow.next_run = world.clock.now() + recurrence(flow.client_data)
+                flow.next_run = world.clock.now() + parse_recurrence(flow.client_data)
                 run_flow(world, flow)
         elif not is_webhook(flow.client_data):
-            events = self.events.get(event_source(flow.client_data) or "", [])
+            events = self.events.get(find_event_source(flow.client_data) or "", [])
             for event in events[flow.cursor :]:
                 self._handle(world, flow, event)
             flow.cursor = len(events)

@@ -9,7 +9,7 @@ from local_cloud.tenant.flows.saves import require_savable
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowDraft, WorkflowSummary, WorkflowUpdate
 from shared.errors import AlreadyExists, CmkflowError, Conflict, NotFound, PlatformError
-from tests.fakes.definitions import refused, require_valid
+from tests.fakes.definitions import convert_tenant_errors, require_valid
 from tests.fakes.flow_service import (
     delete,
     empty_references_when_rejected,
@@ -33,16 +33,16 @@ class FakeWorkflows:
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
         """Yield every cloud flow, or just those of managed solutions."""
-        self._environment(environment)
-        for flow in self._world.shown_flows(environment.id, in_list=True):
+        self._get_environment(environment)
+        for flow in self._world.list_shown_flows(environment.id, in_list=True):
             if self._has_row(flow) and (flow.is_managed or not managed_only):
-                yield _row(flow)
+                yield _build_row(flow)
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
         """Return one flow; raises `NotFound`."""
-        self._environment(environment)
-        flow = self._world.shown_workflow(environment.id, workflow_id)
-        return _row(self._with_row(flow))
+        self._get_environment(environment)
+        flow = self._world.get_shown_workflow(environment.id, workflow_id)
+        return _build_row(self._require_row(flow))
 
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
@@ -59,8 +59,8 @@ class FakeWorkflows:
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
         """Create the flow, off, with the draft's id; raises `AlreadyExists`."""
-        world, fake = self._world, self._environment(environment)
-        owner = world.acting_for(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
+        world, fake = self._world, self._get_environment(environment)
+        owner = world.get_acting_user(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
         workflow_id = draft.workflow_id.lower()
         there = fake.flows.get(workflow_id)
         if there is not None and not there.is_deleted:
@@ -68,10 +68,10 @@ class FakeWorkflows:
         refuse_while_migrating(world, fake)
         self._require_short_name(draft.name)
         require_valid(draft.client_data)
-        with refused():
+        with convert_tenant_errors():
             require_savable(world.assumptions, draft.client_data)
-        with world.writing(fake.id, "create workflow", workflow_id):
-            flow = world.add_flow(self._new_flow(fake, draft, owner))
+        with world.record_write(fake.id, "create workflow", workflow_id):
+            flow = world.add_flow(self._build_flow(fake, draft, owner))
             save(world, flow, draft.client_data, world.application)
 
     async def update(
@@ -80,14 +80,14 @@ class FakeWorkflows:
         """Change the flow if it has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
         if change.state is FlowState.SUSPENDED:
             raise ValueError("only the platform can suspend a flow")
-        world, fake = self._world, self._environment(environment)
-        actor = self._actor(change.on_behalf_of)
-        flow = self._flow(fake.id, workflow_id)
+        world, fake = self._world, self._get_environment(environment)
+        actor = self._get_actor(change.on_behalf_of)
+        flow = self._get_flow(fake.id, workflow_id)
         if etag not in ("*", flow.etag):
             raise Conflict("The version of the existing record doesn't match the RowVersion.")
         refuse_while_migrating(world, fake)
         self._require_short_name(change.name or "")
-        with world.writing(fake.id, "update workflow", flow.workflow_id):
+        with world.record_write(fake.id, "update workflow", flow.workflow_id):
             if change.client_data is not None:
                 with empty_references_when_rejected(world, flow):
                     self._save(flow, change, actor)
@@ -111,7 +111,7 @@ class FakeWorkflows:
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
         """Delete the flow if it has `etag`; do nothing if it is gone. Raises `Conflict`."""
-        fake = self._environment(environment)
+        fake = self._get_environment(environment)
         flow = fake.flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
             return
@@ -122,11 +122,11 @@ class FakeWorkflows:
                 "missing prvDeleteWorkflow privilege", code="0x80040220", status=403
             )
         refuse_while_migrating(self._world, fake)
-        with self._world.writing(fake.id, "delete workflow", flow.workflow_id):
+        with self._world.record_write(fake.id, "delete workflow", flow.workflow_id):
             delete(self._world, flow)
 
-    def _environment(self, environment: Environment) -> FakeEnvironment:
-        fake = self._world.environment(environment.id)
+    def _get_environment(self, environment: Environment) -> FakeEnvironment:
+        fake = self._world.get_environment(environment.id)
         if fake.dataverse_url is None:
             raise PlatformError("the environment has no Dataverse", code="NoDataverse", status=403)
         return fake
@@ -143,26 +143,26 @@ class FakeWorkflows:
     def _has_row(self, flow: FakeFlow) -> bool:
         return flow.in_solution or self._world.assumptions.my_flows_have_rows
 
-    def _flow(self, environment_id: str, workflow_id: str) -> FakeFlow:
-        return self._with_row(self._world.workflow(environment_id, workflow_id))
+    def _get_flow(self, environment_id: str, workflow_id: str) -> FakeFlow:
+        return self._require_row(self._world.get_workflow(environment_id, workflow_id))
 
-    def _with_row(self, flow: FakeFlow) -> FakeFlow:
+    def _require_row(self, flow: FakeFlow) -> FakeFlow:
         if not self._has_row(flow):
             raise NotFound(f"workflow With Id = {flow.workflow_id} Does Not Exist")
         return flow
 
-    def _actor(self, on_behalf_of: str | None) -> FakeUser:
+    def _get_actor(self, on_behalf_of: str | None) -> FakeUser:
         """Return the user that the flow service sees, which may not be the impersonated one.
 
         See platform.md#impersonation.
         """
         if on_behalf_of is None:
             return self._world.application
-        user = self._world.acting_for(on_behalf_of)
+        user = self._world.get_acting_user(on_behalf_of)
         reaches = self._world.assumptions.impersonation_reaches_flow_service
         return user if reaches else self._world.application
 
-    def _new_flow(self, fake: FakeEnvironment, draft: WorkflowDraft, owner: FakeUser) -> FakeFlow:
+    def _build_flow(self, fake: FakeEnvironment, draft: WorkflowDraft, owner: FakeUser) -> FakeFlow:
         world = self._world
         is_protected = fake.policy is not None
         return FakeFlow(
@@ -174,7 +174,7 @@ class FakeWorkflows:
             modern_type=draft.modern_type or 0,
             client_data=draft.client_data,
             owner_id=owner.user_id,
-            trigger_url_id=world.hex_id(),
+            trigger_url_id=world.create_hex_id(),
             access_key=world.random.randbytes(32),
             created=world.clock.now(),
             # what is created after linking is protected (platform.md#new-flows)
@@ -185,7 +185,7 @@ class FakeWorkflows:
         )
 
 
-def _row(flow: FakeFlow) -> Workflow:
+def _build_row(flow: FakeFlow) -> Workflow:
     return Workflow(
         workflow_id=flow.workflow_id,
         name=flow.name,

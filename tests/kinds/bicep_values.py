@@ -11,15 +11,15 @@ from tree_sitter_bicep import language
 PARSER = Parser(Language(language()))
 
 
-def nodes(node: Node, kind: str) -> Iterator[Node]:
+def find_nodes(node: Node, kind: str) -> Iterator[Node]:
     """Yield every node of a kind below a node."""
     if node.type == kind:
         yield node
     for child in node.children:
-        yield from nodes(child, kind)
+        yield from find_nodes(child, kind)
 
 
-def text(node: Node) -> str:
+def read_source(node: Node) -> str:
     """Return the source of a node without quotes."""
     assert node.text is not None
     return node.text.decode().strip("'")
@@ -37,16 +37,16 @@ class DeclaredResource:
     properties: Any
 
 
-def declared(source: str) -> list[DeclaredResource]:
+def parse_resources(source: str) -> list[DeclaredResource]:
     """Return the resources of a text except existing ones; fail on an error."""
     root = PARSER.parse(source.encode()).root_node
     assert not root.has_error, source
     names: dict[str, tuple[str, ...]] = {}
     found = []
-    for node in nodes(root, "resource_declaration"):
+    for node in find_nodes(root, "resource_declaration"):
         children = [child for child in node.children if child.is_named]
-        label, kind = text(children[0]), text(children[1])
-        value = evaluated(children[-1])
+        label, kind = read_source(children[0]), read_source(children[1])
+        value = evaluate(children[-1])
         parent = names.get(str(value.get("parent", "")), ())
         names[label] = (*parent, value["name"])
         if not any(child.type == "existing" for child in node.children):
@@ -62,18 +62,18 @@ def declared(source: str) -> list[DeclaredResource]:
     return found
 
 
-def evaluated(node: Node) -> Any:
+def evaluate(node: Node) -> Any:
     """Return the value of a literal; a name represents itself."""
     match node.type:
         case "object":
             pairs = [child for child in node.children if child.type == "object_property"]
-            return {text(pair.children[0]): evaluated(pair.children[-1]) for pair in pairs}
+            return {read_source(pair.children[0]): evaluate(pair.children[-1]) for pair in pairs}
         case "array":
-            return [evaluated(child) for child in node.children if child.is_named]
+            return [evaluate(child) for child in node.children if child.is_named]
         case "number":
-            return int(text(node))
+            return int(read_source(node))
         case "boolean":
-            return text(node) == "true"
+            return read_source(node) == "true"
         case "null":
             return None
-    return text(node).replace("\\'", "'").replace("\\$", "$").replace("\\\\", "\\")
+    return read_source(node).replace("\\'", "'").replace("\\$", "$").replace("\\\\", "\\")

@@ -87,7 +87,7 @@ class FirewallCase:
     #: Whether sources are service tags; else they are the IPv4 prefixes of these.
     takes_service_tags: bool = True
 
-    def sources(self, tags: Sequence[str], listed: ServiceTagList) -> list[str]:
+    def build_sources(self, tags: Sequence[str], listed: ServiceTagList) -> list[str]:
         """Return sources that allow some service tags, by the tags of the list."""
         if self.takes_service_tags:
             return [*tags]
@@ -100,7 +100,7 @@ SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 _GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
 
 
-def resource(resource_type: str, *names: str, properties: Json, **more: object) -> Json:
+def build_resource(resource_type: str, *names: str, properties: Json, **more: object) -> Json:
     """Return a resource as Azure Resource Manager shows it."""
     provider, *kinds = resource_type.split("/")
     path = "/".join(f"{kind}/{name}" for kind, name in zip(kinds, names, strict=True))
@@ -113,7 +113,7 @@ def resource(resource_type: str, *names: str, properties: Json, **more: object) 
     }
 
 
-def resources_case(
+def build_resources_case(
     name: str, build: Callable[[Sequence[str]], Sequence[Json]], *, takes_service_tags: bool = False
 ) -> FirewallCase:
     """Return a case of resources that both sides hold in the form of Azure Resource Manager."""
@@ -134,5 +134,5 @@ def add_nothing(seed: Json) -> None:
     """Add nothing, because the seed of the adapters' tests has such places already."""
 
 
-async def seeded(app: "Adapters", url: str) -> None:
+async def add_no_caller(app: "Adapters", url: str) -> None:
     """Add nothing, because the tenant of the adapters' tests has such a caller already."""

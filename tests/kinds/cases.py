@@ -13,21 +13,21 @@ CALLER_KINDS = [kind.kind for kind in find_kinds("shared.callers")]
 FIREWALL_KINDS = [kind.kind for kind in find_kinds("shared.firewalls")]
 
 
-def caller_case(kind: str) -> CallerCase:
+def load_caller_case(kind: str) -> CallerCase:
     """Return the case of a caller kind."""
-    case = _case("callers", kind)
+    case = _load_case("callers", kind)
     assert isinstance(case, CallerCase)
     return case
 
 
-def firewall_case(kind: str) -> FirewallCase:
+def load_firewall_case(kind: str) -> FirewallCase:
     """Return the case of a firewall kind."""
-    case = _case("firewalls", kind)
+    case = _load_case("firewalls", kind)
     assert isinstance(case, FirewallCase)
     return case
 
 
-def _case(folder: str, kind: str) -> object:
+def _load_case(folder: str, kind: str) -> object:
     try:
         return import_module(f"tests.kinds.{folder}.{kind}").CASE
     except ModuleNotFoundError as err:
@@ -37,10 +37,10 @@ def _case(folder: str, kind: str) -> object:
 def find_opt_in_places() -> Iterator[WirePlaces]:
     """Yield the places of each kind that the app searches only if settings name them."""
     for kind in CALLER_KINDS:
-        places = caller_case(kind).wire
+        places = load_caller_case(kind).wire
         if places and places.settings:
             yield places
 
 
 #: Kinds whose places the app points at another flow.
-MOVED_KINDS = [kind for kind in CALLER_KINDS if not caller_case(kind).is_by_hand]
+MOVED_KINDS = [kind for kind in CALLER_KINDS if not load_caller_case(kind).is_by_hand]

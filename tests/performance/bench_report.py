@@ -35,7 +35,7 @@ class Results:
         self._results = [one for one in results if "failed" not in one]
         self.failed = [one for one in results if "failed" in one]
 
-    def all(self, what: str, **about: object) -> list[Result]:
+    def list_results(self, what: str, **about: object) -> list[Result]:
         """Return the results with these members, ordered by the number of flows."""
         found = [
             one
@@ -44,9 +44,9 @@ class Results:
         ]
         return sorted(found, key=lambda one: one["flows"])
 
-    def one(self, what: str, **about: object) -> Result | None:
+    def find_result(self, what: str, **about: object) -> Result | None:
         """Return the result with these members, or None if it is missing."""
-        return next(iter(self.all(what, **about)), None)
+        return next(iter(self.list_results(what, **about)), None)
 
 
 def write_report(document: Result) -> None:
@@ -98,8 +98,8 @@ def _format_wide_table(results: Results, *, most_load: float) -> Iterator[str]:
         "| Calls for each flow | Load |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|"
-    for one in results.all("app"):
-        hand = results.one("hand", call_seconds=one["call_seconds"])
+    for one in results.list_results("app"):
+        hand = results.find_result("hand", call_seconds=one["call_seconds"])
         if hand is None or one["load"] > most_load:
             continue
         parallel = _find_parallel_run(results, one)
@@ -112,7 +112,9 @@ def _format_wide_table(results: Results, *, most_load: float) -> Iterator[str]:
             f"| {one['tenant_cpu_seconds']:.0f} "
             f"| {_count_requests_per_flow(one):.1f} | {one['load']:.1f} |"
         )
-    if (cli := results.one("cli")) and (hand := results.one("hand", call_seconds=0.05)):
+    if (cli := results.find_result("cli")) and (
+        hand := results.find_result("hand", call_seconds=0.05)
+    ):
         yield ""
         yield (
             f"The script takes {hand['seconds'] / hand['flows']:.2f} s a flow at 50 ms a call; "
@@ -133,7 +135,7 @@ def _compute_cpu_ratio(one: Result, hand: Result, *, without_host: bool = False)
 def _find_parallel_run(results: Results, app: Result) -> Result | None:
     """Return the run of the parallel script that corresponds to a run of the app."""
     about = {"flows": app["flows"], "call_seconds": app["call_seconds"]}
-    return results.one("parallel hand", **about)
+    return results.find_result("parallel hand", **about)
 
 
 def _count_requests_per_flow(one: Result) -> float:
@@ -146,11 +148,11 @@ def _format_each(results: list[Result], show: Callable[[Result], str], *, by: st
 
 
 def _find_app_runs(results: Results) -> list[Result]:
-    return results.all("app", call_seconds=0.05, processes=1)
+    return results.list_results("app", call_seconds=0.05, processes=1)
 
 
 def _compare_with_serial_script(results: Results, ratio: Callable[[Result, Result], float]) -> str:
-    hand = results.one("hand", call_seconds=0.05)
+    hand = results.find_result("hand", call_seconds=0.05)
     if hand is None:
         return ""
     return _format_each(_find_app_runs(results), lambda one: f"{ratio(one, hand):.1f}")
@@ -165,7 +167,7 @@ def _compare_with_parallel_script(results: Results) -> str:
 
 
 def _format_plan(results: Results) -> str:
-    one = results.one("plan")
+    one = results.find_result("plan")
     if one is None:
         return ""
     calls = one["plan_calls"]
@@ -173,7 +175,7 @@ def _format_plan(results: Results) -> str:
 
 
 def _format_planning_time(results: Results) -> str:
-    one = results.one("planning time")
+    one = results.find_result("planning time")
     if one is None:
         return ""
     kind = "public" if one["is_public"] else "made"
@@ -181,7 +183,7 @@ def _format_planning_time(results: Results) -> str:
 
 
 def _format_one_app(results: Results) -> str:
-    app, hand = results.one("app, one app"), results.one("hand, one app")
+    app, hand = results.find_result("app, one app"), results.find_result("hand, one app")
     if app is None or hand is None:
         return ""
     return (
@@ -194,7 +196,9 @@ def _build_default_formatter(
     name: str, digits: int = 0, factor: float = 1
 ) -> Callable[[Results], str]:
     def show(results: Results) -> str:
-        return _format_each(results.all("default"), lambda one: f"{one[name] * factor:.{digits}f}")
+        return _format_each(
+            results.list_results("default"), lambda one: f"{one[name] * factor:.{digits}f}"
+        )
 
     return show
 
@@ -218,12 +222,16 @@ _TARGETS: tuple[tuple[str, str, Callable[[Results], str]], ...] = (
     (
         "flow service calls a flow, five a minute",
         "as wide + 10 %",
-        lambda r: _format_each(r.all("default"), lambda one: f"{one['calls']['flow_service']:.1f}"),
+        lambda r: _format_each(
+            r.list_results("default"), lambda one: f"{one['calls']['flow_service']:.1f}"
+        ),
     ),
     (
         "all calls a flow, five a minute",
         "as wide + 10 %",
-        lambda r: _format_each(r.all("default"), lambda one: f"{sum(one['calls'].values()):.1f}"),
+        lambda r: _format_each(
+            r.list_results("default"), lambda one: f"{sum(one['calls'].values()):.1f}"
+        ),
     ),
     (
         "hours to the end without the no-call period, five a minute",
@@ -233,7 +241,7 @@ _TARGETS: tuple[tuple[str, str, Callable[[Results], str]], ...] = (
     (
         "the same where the flow service rejects none",
         "",
-        lambda r: _format_each(r.all("learnt"), lambda one: f"{one['hours']:.1f}"),
+        lambda r: _format_each(r.list_results("learnt"), lambda one: f"{one['hours']:.1f}"),
     ),
     (
         "minutes from the approval to the first updated callers",
@@ -258,7 +266,9 @@ _TARGETS: tuple[tuple[str, str, Callable[[Results], str]], ...] = (
     (
         "Resource Manager calls a flow for the network, wide",
         "< 1, falling",
-        lambda r: _format_each(r.all("network"), lambda one: f"{one['calls_per_flow']:.1f}"),
+        lambda r: _format_each(
+            r.list_results("network"), lambda one: f"{one['calls_per_flow']:.1f}"
+        ),
     ),
     ("10 flows in one app", "faster than the script, 1 restart", _format_one_app),
     ("messages a flow", "≤ 15, constant", _build_default_formatter("messages", 1)),
@@ -283,28 +293,28 @@ _TARGETS: tuple[tuple[str, str, Callable[[Results], str]], ...] = (
 
 
 def _draw_charts(results: Results) -> Iterator[tuple[str, str]]:
-    hand = results.one("hand", call_seconds=0.05)
+    hand = results.find_result("hand", call_seconds=0.05)
     app = _find_app_runs(results)
     if hand and app:
         calls = {"script": _name_services(hand["calls"], hand["flows"])}
         calls |= {
             f"wide {one['flows']:,}": _name_services(one["calls"], one["flows"]) for one in app
         }
-        defaults = results.all("default")
+        defaults = results.list_results("default")
         calls |= {f"5/min {one['flows']:,}": _name_services(one["calls"]) for one in defaults}
         yield "calls", draw_stacked_bars(_TITLES["calls"], calls)
         each = hand["seconds"] / hand["flows"] / 60
         counts = [one["flows"] for one in app]
         series = {"serial script": [(n, each * n) for n in counts]}
-        parallel = results.all("parallel hand", call_seconds=0.05)
+        parallel = results.list_results("parallel hand", call_seconds=0.05)
         series["parallel script"] = [(one["flows"], one["seconds"] / 60) for one in parallel]
         for processes in (1, 2, 4):
-            found = results.all("app", call_seconds=0.05, processes=processes)
+            found = results.list_results("app", call_seconds=0.05, processes=processes)
             name = "app" if processes == 1 else f"app, {processes} processes"
             series[name] = [(one["flows"], one["seconds"] / 60) for one in found]
         series = {name: line for name, line in series.items() if line}
         yield "wide", draw_lines(_TITLES["wide"], "minutes", series)
-    if defaults := results.all("default"):
+    if defaults := results.list_results("default"):
         hours = [(one["flows"], one["hours"]) for one in defaults]
         script = [(n, n * _HAND_CALLS / _RATE / 60) for n, _ in hours]
         series = {"script (computed)": script, "app": hours}

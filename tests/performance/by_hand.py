@@ -50,10 +50,10 @@ class ByHand:
 
     async def migrate(self, flow_id: str, site: str) -> None:
         """Replace one flow by its copy. Raises `RuntimeError` if a request is rejected."""
-        listed = await self._flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
+        listed = await self._call_flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
         assert flow_id in _get_names(listed) or "nextLink" in listed
 
-        original = await self._dataverse("GET", flow_id)
+        original = await self._call_dataverse("GET", flow_id)
         copy_id = str(uuid4())
         draft = {
             "category": 5,
@@ -63,53 +63,55 @@ class ByHand:
             "clientdata": original["clientdata"],
         }
         as_owner = {"MSCRMCallerID": original["_ownerid_value"]}
-        await self._dataverse("PATCH", copy_id, draft, {"If-None-Match": "*", **as_owner})
-        assert (await self._dataverse("GET", copy_id))["clientdata"] == original["clientdata"]
-        await self._dataverse("PATCH", copy_id, ON, as_owner)
-        assert (await self._dataverse("GET", copy_id))["statecode"] == 1
-        copy_name = (await self._flow_service("GET", f"{ADMIN_FLOWS}/flows/{copy_id}"))["name"]
+        await self._call_dataverse("PATCH", copy_id, draft, {"If-None-Match": "*", **as_owner})
+        assert (await self._call_dataverse("GET", copy_id))["clientdata"] == original["clientdata"]
+        await self._call_dataverse("PATCH", copy_id, ON, as_owner)
+        assert (await self._call_dataverse("GET", copy_id))["statecode"] == 1
+        copy_name = (await self._call_flow_service("GET", f"{ADMIN_FLOWS}/flows/{copy_id}"))["name"]
         assert copy_name not in _get_names(
-            await self._flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
+            await self._call_flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
         )
 
         role = {"properties": {"principal": {"id": OPERATOR, "type": "User"}}}
         role["properties"]["roleName"] = "CanEdit"  # type: ignore[assignment]
         permissions = f"{ADMIN_FLOWS}/flows/{copy_name}/modifyPermissions"
-        await self._flow_service("POST", permissions, {"put": [role]})
+        await self._call_flow_service("POST", permissions, {"put": [role]})
         new, old = await self._trigger_url(copy_name), await self._trigger_url(flow_id)
         await self._replace_url(site, old, new)
 
         runs = f"{ADMIN_FLOWS}/flows/{flow_id}/runs"
-        assert (await self._flow_service("GET", runs))["value"] == []
+        assert (await self._call_flow_service("GET", runs))["value"] == []
         # Days go by.
-        assert (await self._flow_service("GET", runs))["value"] == []
-        await self._dataverse("PATCH", flow_id, OFF)
-        assert (await self._dataverse("GET", flow_id))["statecode"] == 0
-        await self._dataverse("PATCH", flow_id, {"name": f"{original['name']} (retired)"})
-        await self._dataverse("PATCH", copy_id, {"name": original["name"]})
-        await self._flow_service("POST", permissions, {"delete": [{"id": OPERATOR}]})
+        assert (await self._call_flow_service("GET", runs))["value"] == []
+        await self._call_dataverse("PATCH", flow_id, OFF)
+        assert (await self._call_dataverse("GET", flow_id))["statecode"] == 0
+        await self._call_dataverse("PATCH", flow_id, {"name": f"{original['name']} (retired)"})
+        await self._call_dataverse("PATCH", copy_id, {"name": original["name"]})
+        await self._call_flow_service("POST", permissions, {"delete": [{"id": OPERATOR}]})
 
     async def _replace_url(self, site: str, old: str, new: str) -> None:
         """Replace the old URL by the new one in an app's settings."""
         sites = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Web/sites"
-        listed = await self._arm("GET", sites)
+        listed = await self._call_arm("GET", sites)
         assert site in {one["id"] for one in listed["value"]} or "nextLink" in listed
-        settings = (await self._arm("POST", f"{site}/config/appsettings/list"))["properties"]
+        settings = (await self._call_arm("POST", f"{site}/config/appsettings/list"))["properties"]
         changed = {name: new if value == old else value for name, value in settings.items()}
         assert changed != settings
-        await self._arm("PUT", f"{site}/config/appsettings", {"properties": changed})
-        assert (await self._arm("POST", f"{site}/config/appsettings/list"))["properties"] == changed
+        await self._call_arm("PUT", f"{site}/config/appsettings", {"properties": changed})
+        assert (await self._call_arm("POST", f"{site}/config/appsettings/list"))[
+            "properties"
+        ] == changed
 
     async def _trigger_url(self, flow_name: str) -> str:
         url = f"{MAKER_FLOWS}/flows/{flow_name}/triggers/manual/listCallbackUrl"
         answer = await self._call("POST", f"{url}?api-version=2016-11-01", self.as_operator, {})
         return str((answer.get("response") or answer)["value"])
 
-    async def _flow_service(self, method: str, url: str, body: Json | None = None) -> Json:
-        token = await self._token(FLOW_SCOPE)
+    async def _call_flow_service(self, method: str, url: str, body: Json | None = None) -> Json:
+        token = await self._request_token(FLOW_SCOPE)
         return await self._call(method, f"{url}?api-version=2016-11-01", token, body)
 
-    async def _dataverse(
+    async def _call_dataverse(
         self,
         method: str,
         flow_id: str,
@@ -117,12 +119,12 @@ class ByHand:
         headers: Mapping[str, str] | None = None,
     ) -> Json:
         return await self._call(
-            method, f"{ORG_API}/workflows({flow_id})", await self._token(ORG), body, headers
+            method, f"{ORG_API}/workflows({flow_id})", await self._request_token(ORG), body, headers
         )
 
-    async def _arm(self, method: str, path: str, body: Json | None = None) -> Json:
+    async def _call_arm(self, method: str, path: str, body: Json | None = None) -> Json:
         return await self._call(
-            method, f"{ARM}{path}?api-version=2024-11-01", await self._token(ARM), body
+            method, f"{ARM}{path}?api-version=2024-11-01", await self._request_token(ARM), body
         )
 
     async def _call(
@@ -143,7 +145,7 @@ class ByHand:
                 raise RuntimeError(f"{method} {url}: {answer.status} {content[:300]!r}")
             return json.loads(content) if content else {}
 
-    async def _token(self, resource: str) -> str:
+    async def _request_token(self, resource: str) -> str:
         if resource not in self._tokens:
             async with self.session.get(
                 os.environ["IDENTITY_ENDPOINT"],

@@ -24,25 +24,25 @@ def draw_lines(title: str, unit: str, series: Series) -> str:
     high = max(high, low + 1)
     first, last = math.log10(xs[0]), math.log10(xs[-1])
 
-    def across(x: float) -> float:
+    def scale_x(x: float) -> float:
         return _LEFT + (math.log10(x) - first) / ((last - first) or 1) * _get_inner_width()
 
-    def up(y: float) -> float:
+    def scale_y(y: float) -> float:
         return _compute_y((math.log10(y) - low) / (high - low))
 
-    parts = [_draw_text(across(x), _HEIGHT - 15, f"{x:g}", "middle") for x in xs]
+    parts = [_draw_text(scale_x(x), _HEIGHT - 15, f"{x:g}", "middle") for x in xs]
     for power in range(low, high + 1):
-        y = up(10.0**power)
+        y = scale_y(10.0**power)
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(_draw_text(_LEFT - 8, y + 4, f"{10.0**power:g}", "end"))
     for number, line in enumerate(series.values()):
         colour = COLOURS[number % len(COLOURS)]
-        path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line)
+        path = " ".join(f"{scale_x(x):.1f},{scale_y(y):.1f}" for x, y in line)
         parts.append(
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         )
         parts += [
-            f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="4" fill="{colour}"/>'
+            f'<circle cx="{scale_x(x):.1f}" cy="{scale_y(y):.1f}" r="4" fill="{colour}"/>'
             for x, y in line
         ]
     return _build_chart(f"{title}, {unit}", [*parts, *_draw_legend(series)])

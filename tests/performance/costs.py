@@ -55,7 +55,7 @@ class Price:
     units: float
     free: float = 0
 
-    def of(self, units: float) -> float:
+    def compute_dollars(self, units: float) -> float:
         """Return the dollars for these units."""
         return max(0.0, units - self.free) * self.dollars / self.units
 
@@ -137,7 +137,7 @@ TIMERS: Mapping[str, tuple[Callable[[Services], Awaitable[None]], ...]] = {
 async def count_operations() -> Counts:
     """Return the counts, with one environment under a policy and no flow."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await _poll(scenario.services)
     schedules = dict(re.findall(r"^  (CMK_\w+): '(.+)'$", TEMPLATE.read_text(), re.MULTILINE))
@@ -219,7 +219,7 @@ def _format_costs(counts: Counts) -> Iterator[str]:
     totals = [0.0] * len(months)
     for field in fields(Prices):
         price: Price = getattr(Prices(), field.name)
-        dollars = [price.of(month[field.name]) for month in months]
+        dollars = [price.compute_dollars(month[field.name]) for month in months]
         totals = [total + one for total, one in zip(totals, dollars, strict=True)]
         cells = [
             f"${one:,.2f} ({format_units(month[field.name])})"

@@ -31,7 +31,7 @@ from tests.performance.large_environment import (
 class DecodedWorkflows(LargeWorkflows):
     """The flows as the adapter gets them: it decodes each page as a whole."""
 
-    async def rows(
+    async def read_page(
         self, environment: Environment, start: int, count: int
     ) -> AsyncIterator[Workflow]:
         """Yield a page of flows."""

@@ -142,8 +142,8 @@ class Grown:
 async def build_grown_tenant(flows: int, file: Path | None = None) -> Grown:
     """Return a tenant with this number of retired flows, on SQLite if a file is given."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(run=timedelta(days=30))
     await _copy_many(scenario, flows)
@@ -151,7 +151,7 @@ async def build_grown_tenant(flows: int, file: Path | None = None) -> Grown:
     scenario.world.clock.advance(SETTLED_AFTER)
     await compare_job_index(scenario.services)
     retired = scenario.remediation
-    more = scenario.build.http_flow("Invoices").workflow_id
+    more = scenario.build.add_http_flow("Invoices").workflow_id
     await scenario.order(RemediationMode.APPLY, more, cause="more", run=timedelta(hours=3))
     scenario.remediation = retired
     for _ in range(20):  # reminders of what is done are dropped
@@ -174,7 +174,7 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
     The rows are those of an app without the job index; a comparison builds the index.
     """
     tables = scenario.services.tables
-    job, environment_job = await scenario.job("Orders"), await scenario.environment_job()
+    job, environment_job = await scenario.read_job("Orders"), await scenario.read_environment_job()
     assert job.state is FlowJobState.RETIRED, job
     (item,) = await tables.plan_items.read_all(environment_job.id)
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(1, flows)]

@@ -27,8 +27,8 @@ from shared.domain.flow import (
 from shared.ports import ResultPage
 from shared.services import Services
 from shared.steps.updating_callers.find_callers import CallerSearchRequest
-from tests.fakes.ports import fakes_of
-from tests.fakes.services import services_of
+from tests.fakes.ports import build_fakes
+from tests.fakes.services import build_fake_services
 from tests.fakes.test_world import World
 
 FLOWS = 10_000
@@ -220,7 +220,7 @@ class LargeReports:
 def build_services(workflows: Any, reports: Any) -> Services:
     """Return services that read these flows; only flows can be callers."""
     world = World()
-    fakes = services_of(fakes_of(world).ports)
+    fakes = build_fake_services(build_fakes(world).ports)
     flow_callers = FlowCallers(workflows, fakes.environments)
     return replace(
         fakes,

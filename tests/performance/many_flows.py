@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.functional.wire.wire_seed import build_flow_seed, build_mail_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import GROUP, HTTP, bound, definition
+from tests.local_cloud.tenant.tenant_world import GROUP, HTTP, build_definition, build_references
 
 #: Public flows have 16 actions and 12 KB in the mean; so have these, with the HTTP action.
 _CONNECTOR_ACTIONS, _BUILT_IN_ACTIONS = 9, 7
@@ -23,7 +23,8 @@ def build_many_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[st
     """Return the tenant's seed; `more` is added to each flow."""
     ids = build_flow_ids(flows)
     seeds = [
-        build_flow_seed(one, f"Flow {n:05}", definition(HTTP), **more) for n, one in enumerate(ids)
+        build_flow_seed(one, f"Flow {n:05}", build_definition(HTTP), **more)
+        for n, one in enumerate(ids)
     ]
     return _add_apps(build_tenant_seed(*seeds), ids, flows_per_app)
 
@@ -36,8 +37,10 @@ def build_many_public_flows(flows: int, flows_per_app: int = 1, **more: Any) -> 
     """
     ids = build_flow_ids(flows)
     seeds = [
-        build_flow_seed(one, f"Flow {n:05}", definition(HTTP, _build_actions(n, flows_per_app)))
-        | {"connectionReferences": bound("cr1_mail"), **more}
+        build_flow_seed(
+            one, f"Flow {n:05}", build_definition(HTTP, _build_actions(n, flows_per_app))
+        )
+        | {"connectionReferences": build_references("cr1_mail"), **more}
         for n, one in enumerate(ids)
     ]
     return _add_apps(build_tenant_seed(*seeds, **build_mail_seed()), ids, flows_per_app)

@@ -109,11 +109,11 @@ async def migrate_with_app(run: Run) -> Took:
                 f"environments/{ENVIRONMENT}", {"approval_policy": "automatic", "max_flows": 10_000}
             )
             await reset_calls(stack, session)
-            before = _Busy.now(stack, names)
+            before = _Busy.measure(stack, names)
             began = time.perf_counter()
             await _remediate(stack, app, [stack.locate_log(name) for name in names])
             seconds = time.perf_counter() - began
-            busy = _Busy.now(stack, names) - before
+            busy = _Busy.measure(stack, names) - before
             return await _read_cost(stack, session, run.flows, seconds, busy)
 
 
@@ -126,9 +126,9 @@ async def migrate_with_script(run: Run) -> Took:
             aiohttp.ClientSession() as session,
         ):
             numbers = map(str, (run.flows, run.flows_per_app, run.at_once))
-            before = _Busy.now(stack)
+            before = _Busy.measure(stack)
             told = json.loads(await run_module(stack, "-m", "tests.performance.by_hand", *numbers))
-            busy = replace(_Busy.now(stack) - before, mover=told["cpu_seconds"])
+            busy = replace(_Busy.measure(stack) - before, mover=told["cpu_seconds"])
             return await _read_cost(stack, session, run.flows, told["seconds"], busy)
 
 
@@ -232,7 +232,7 @@ class _Busy:
     tenant: float
 
     @classmethod
-    def now(cls, stack: Stack, names: Sequence[str] = ()) -> Self:
+    def measure(cls, stack: Stack, names: Sequence[str] = ()) -> Self:
         """Return the processor time of the processes since their start."""
         apps = [stack.process_id(name) for name in names]
         return cls(

@@ -43,7 +43,7 @@ from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.driver import USE_CASES
 from tests.fakes.observed_store import ObservedStore
 from tests.functional.scenarios.remediation_scenario import approve_shown
-from tests.functional.wire.wire_scenario import PLENTY, WIDE, WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import PLENTY, WIDE, WireScenario, serve_wire_scenario
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 from tests.performance.direct_transport import DirectTransport
 from tests.performance.many_flows import build_many_public_flows
@@ -133,7 +133,7 @@ class Counted(ObservedStore):
                 kept[row.key] = (str(row.columns["state"]), str(row.columns["next_check_at"]))
         return rows
 
-    def next_due(self) -> datetime | None:
+    def find_next_due(self) -> datetime | None:
         """Return when the first row is due, or None if no row is due."""
         dues = [due for _, due in (*self.jobs.values(), *self.environment_jobs.values())]
         first = min(dues, default=format_sortable_time(None))
@@ -216,8 +216,8 @@ class MovedTime:
     async def _pass_time(self) -> None:
         """Advance the clock to the next message, or to the next minute with work for the timer."""
         scenario, now = self._scenario, self._scenario.services.now
-        message = scenario.messages.next_due(*USE_CASES) or now + LONGEST
-        row = now if self._store.line else self._store.next_due() or now + LONGEST
+        message = scenario.messages.find_next_due(*USE_CASES) or now + LONGEST
+        row = now if self._store.line else self._store.find_next_due() or now + LONGEST
         self._timer_due += max(min(row, message) - self._timer_due, timedelta()) // TIMER * TIMER
         moment = min(message, self._timer_due)
         scenario.tenant.clock.advance(max(0.0, (moment - now).total_seconds()))
@@ -268,7 +268,7 @@ class Moved:
         await approve_shown(services, scenario.remediation.id)
         await time.run_until(FlowJobState.RETIRED)
 
-        jobs = (await scenario.jobs()).values()
+        jobs = (await scenario.read_jobs()).values()
         flows = len(jobs)
         cut_over = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
         took = services.now - scenario.remediation.created_at - services.settings.no_call_period
@@ -306,7 +306,7 @@ async def open_moved_scenario(
         wires: list[FlowServiceCalls] = []
         make_store = core_services._build_store
 
-        def counted(*arguments: Any) -> Store:
+        def open_counted(*arguments: Any) -> Store:
             store = make_store(*arguments)
             assert isinstance(store, VersionedStore)
             assert isinstance(store.store, SqliteStore)
@@ -316,15 +316,15 @@ async def open_moved_scenario(
             stores.append(counting)
             return store
 
-        def direct(server: TenantServer) -> DirectTransport:
+        def build_direct_transport(server: TenantServer) -> DirectTransport:
             wires.append(FlowServiceCalls(server.tenant))
             return DirectTransport(wires[0], server.tenant.clock)
 
         begun = datetime.now(UTC)
-        patch.setattr(core_services, "_build_store", counted)
+        patch.setattr(core_services, "_build_store", open_counted)
         patch.setattr(SimulatedClock, "now", lambda clock: begun + clock._skipped)
-        async with wire_scenario(
-            patch, Path(folder), description, budgets or {}, transport=direct
+        async with serve_wire_scenario(
+            patch, Path(folder), description, budgets or {}, transport=build_direct_transport
         ) as scenario:
             (store,), (wire,) = stores, wires
             time = MovedTime(scenario, store)

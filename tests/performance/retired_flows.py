@@ -20,7 +20,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.use_cases.run_daily_check import DailyCheckResult, run_daily_check
 from tests.functional.wire.wire_seed import build_flow_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, definition
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, build_definition
 from tests.performance.many_flows import build_flow_ids
 from tests.performance.remediation_figures import Moved, count_by_service, open_moved_scenario
 
@@ -97,7 +97,7 @@ async def open_retired_tenant(flows: int) -> AsyncIterator[Retired]:
     """Build an environment with this number of retired originals and no copies."""
     ids = build_flow_ids(flows)
     seeds = [
-        build_flow_seed(one, f"Flow {n:05}", definition(HTTP), state="Stopped")
+        build_flow_seed(one, f"Flow {n:05}", build_definition(HTTP), state="Stopped")
         for n, one in enumerate(ids)
     ]
     async with open_moved_scenario(build_tenant_seed(*seeds)) as moved_time:

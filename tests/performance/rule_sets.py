@@ -82,18 +82,18 @@ class AppEvaluation:
             found for name in regions if (found := tags.find_addresses(name)) is not None
         ]
 
-    def covered(self, rules: Sequence[str]) -> Answers:
+    def find_covered(self, rules: Sequence[str]) -> Answers:
         """Return for each region whether all of it is allowed."""
-        allowed = evaluate_rules(_firewall(rules), self._sources).allowed
+        allowed = evaluate_rules(_build_firewall(rules), self._sources).allowed
         return [region <= allowed for region in self._regions]
 
-    def missing(self, rules: Sequence[str]) -> Answers:
+    def find_missing(self, rules: Sequence[str]) -> Answers:
         """Return for each region the addresses that are not allowed."""
-        allowed = evaluate_rules(_firewall(rules), self._sources).allowed
+        allowed = evaluate_rules(_build_firewall(rules), self._sources).allowed
         return [(region - allowed).list_prefixes() for region in self._regions]
 
 
-def _firewall(rules: Sequence[str]) -> Firewall:
+def _build_firewall(rules: Sequence[str]) -> Firewall:
     rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=tuple(rules))
     return Firewall(
         kind="any",
@@ -114,14 +114,14 @@ class LibraryEvaluation:
             for prefixes in get_prefixes_by_region(tags).values()
         ]
 
-    def covered(self, rules: Sequence[str]) -> Answers:
+    def find_covered(self, rules: Sequence[str]) -> Answers:
         """Return for each region whether all of it is allowed; stop at the first missing prefix."""
         allowed = _group_by_version(rules)
         return [
             all(_is_in(one, allowed[one.version]) for one in region) for region in self._regions
         ]
 
-    def missing(self, rules: Sequence[str]) -> Answers:
+    def find_missing(self, rules: Sequence[str]) -> Answers:
         """Return for each region the addresses that are not allowed, in the fewest prefixes."""
         allowed = _group_by_version(rules)
         return [

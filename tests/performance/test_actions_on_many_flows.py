@@ -24,12 +24,12 @@ MOST_SHARED = 20
 async def block_all(tenant: Grown) -> None:
     """Block every flow job."""
 
-    def blocked(job: FlowJob) -> FlowJob:
+    def mark_blocked(job: FlowJob) -> FlowJob:
         reached = FlowJobState.CHECKING_FOR_CALLS
         return replace(job, state=FlowJobState.BLOCKED, resume_state=reached, reason_code="x")
 
     jobs = tenant.services.tables.flow_jobs
-    await jobs.upsert(*map(blocked, await jobs.read_all()))
+    await jobs.upsert(*map(mark_blocked, await jobs.read_all()))
     await compare_job_index(tenant.services)
 
 

@@ -44,13 +44,13 @@ def test_evaluation_equals_ipaddress_with_fewer_operations(tags: ServiceTagList,
     ours, yardstick = AppEvaluation(tags), LibraryEvaluation(tags)
     sets = generate_rule_sets(tags, size, SAMPLE)
 
-    assert answer_each(ours.covered, sets) == answer_each(yardstick.covered, sets)
-    assert answer_each(ours.missing, sets) == answer_each(yardstick.missing, sets)
+    assert answer_each(ours.find_covered, sets) == answer_each(yardstick.find_covered, sets)
+    assert answer_each(ours.find_missing, sets) == answer_each(yardstick.find_missing, sets)
     few = sets[:COUNTED]
-    verdicts = count_operations(lambda: answer_each(ours.covered, few))
-    slow_verdicts = count_operations(lambda: answer_each(yardstick.covered, few))
-    lists = count_operations(lambda: answer_each(ours.missing, few))
-    slow_lists = count_operations(lambda: answer_each(yardstick.missing, few))
+    verdicts = count_operations(lambda: answer_each(ours.find_covered, few))
+    slow_verdicts = count_operations(lambda: answer_each(yardstick.find_covered, few))
+    lists = count_operations(lambda: answer_each(ours.find_missing, few))
+    slow_lists = count_operations(lambda: answer_each(yardstick.find_missing, few))
 
     assert slow_verdicts / verdicts >= LEAST_FOR_VERDICTS, slow_verdicts / verdicts
     assert slow_lists / lists >= LEAST_FOR_LISTS, slow_lists / lists
@@ -70,7 +70,7 @@ def test_evaluation_of_1000_firewalls_needs_little_memory(tags: ServiceTagList) 
 
     tracemalloc.start()
     for rules in sets:
-        ours.missing(rules)
+        ours.find_missing(rules)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

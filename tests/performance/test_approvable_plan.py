@@ -9,14 +9,14 @@ from typing import Any
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_seed import build_flow_seed
-from tests.kinds.cases import CALLER_KINDS, caller_case
-from tests.local_cloud.tenant.tenant_world import BUTTON, definition
+from tests.kinds.cases import CALLER_KINDS, load_caller_case
+from tests.local_cloud.tenant.tenant_world import BUTTON, build_definition
 from tests.performance.large_environment import FLOWS, HELD_BACK, build_flow_id
 from tests.performance.many_flows import build_many_flows
 from tests.performance.remediation_figures import count_by_service, open_moved_scenario
 
 #: The search for callers of each kind, in a tenant that has only the apps.
-SEARCH_CALLS = sum(caller_case(kind).requests.without_places for kind in CALLER_KINDS)
+SEARCH_CALLS = sum(load_caller_case(kind).requests.without_places for kind in CALLER_KINDS)
 #: Of all services but for one of each app, of the flow service, and the time that its budget takes.
 MOST_CALLS = 49 + SEARCH_CALLS
 MOST_FLOW_SERVICE_CALLS = 15
@@ -40,7 +40,7 @@ def build_large_tenant() -> dict[str, Any]:
     for flow in environment["flows"]:
         flow["solutions"] = ["Orders"]
     environment["flows"] += [
-        build_flow_seed(build_flow_id(number), f"Moves {number}", definition(BUTTON))
+        build_flow_seed(build_flow_id(number), f"Moves {number}", build_definition(BUTTON))
         for number in range(FLOWS - HELD_BACK)
     ]
     return description
@@ -52,11 +52,13 @@ async def test_plan_of_ten_thousand_flows_needs_few_requests() -> None:
         scenario, calls = moved.scenario, moved.scenario.tenant.calls
         plan = await moved.start_and_plan()
         for_each_app = sum(calls.routes[route] for route in FOR_EACH_APP)
-        job = await scenario.environment_job()
+        job = await scenario.read_environment_job()
         items = await scenario.services.tables.plan_items.read_all(job.id)
         calls.reset()
         await approve_shown(scenario.services, scenario.remediation.id)
-        while (await scenario.environment_job()).state is not EnvironmentJobState.RUNNING_FLOW_JOBS:
+        while (
+            await scenario.read_environment_job()
+        ).state is not EnvironmentJobState.RUNNING_FLOW_JOBS:
             if not await scenario.deliver():
                 scenario.tenant.clock.advance(MINUTE)  # until there are calls again
         comparing = count_by_service(calls.capabilities)

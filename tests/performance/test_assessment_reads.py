@@ -17,8 +17,8 @@ from shared.tables import Tables
 from shared.use_cases.assess import assess_environment
 from tests.fakes.builder import Builder
 from tests.fakes.memory_store import MemoryStore
-from tests.fakes.ports import fakes_of
-from tests.fakes.services import services_of
+from tests.fakes.ports import build_fakes
+from tests.fakes.services import build_fake_services
 from tests.fakes.test_world import World
 
 FEW, MANY = 3, 150
@@ -47,13 +47,13 @@ async def count_reads(number: int) -> Counter[str]:
     """Return the reads of an assessment with this number of retired originals."""
     world, store = World(), CountedStore()
     build = Builder(world)
-    services = replace(services_of(fakes_of(world).ports), tables=Tables(store))
+    services = replace(build_fake_services(build_fakes(world).ports), tables=Tables(store))
     jobs = []
     for one in range(number):
-        flow, copy = build.http_flow(f"Flow {one}"), build.http_flow(f"Copy {one}")
+        flow, copy = build.add_http_flow(f"Flow {one}"), build.add_http_flow(f"Copy {one}")
         flow.state, copy.is_protected = FlowState.OFF, True
         jobs.append((flow, copy))
-    build.link()
+    build.apply_key()
     environment = await services.environments.get(build.environment.id)
     assert environment.policy is not None
     policy = environment.policy.policy_id

@@ -38,12 +38,12 @@ class Deliveries(PlentyOfCalls):
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
         """Let the work begin, and record its requests when it ends."""
-        before = self._made()
+        before = self._count_calls()
         yield
         if need and need.row[0] == "flowjobs":
-            self.took.append((need.requests, self._made() - before))
+            self.took.append((need.requests, self._count_calls() - before))
 
-    def _made(self) -> int:
+    def _count_calls(self) -> int:
         return count_by_service(self.calls.capabilities)["flow_service"] - self.calls.routes[LIST]
 
 

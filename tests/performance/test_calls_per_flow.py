@@ -22,7 +22,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.steps.updating_callers import find_callers
 from shared.steps.updating_callers.find_callers import search_kind
 from tests.functional.scenarios.remediation_scenario import approve_shown
-from tests.functional.wire.wire_scenario import PLENTY, SHORT, WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import PLENTY, SHORT, WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import (
     CHILD,
     OPERATOR,
@@ -36,9 +36,9 @@ from tests.local_cloud.tenant.tenant_world import (
     ENVIRONMENT,
     GROUP,
     HTTP,
-    child_action,
-    definition,
-    http_action,
+    build_child_action,
+    build_definition,
+    build_http_action,
 )
 from tests.performance.by_hand import open_script_client
 from tests.performance.many_flows import build_flow_ids, build_many_flows, build_site_id
@@ -60,12 +60,14 @@ def add_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[st
 
 def build_seeds() -> dict[str, dict[str, Any]]:
     """Return a tenant for each row of the table."""
-    daily = build_flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
+    daily = build_flow_seed(ORDERS, "Daily", build_definition(DAILY), heldBack=True)
     calling = build_orders_seed(
-        definition=definition(HTTP, http_action("https://api.partner.example/"))
+        definition=build_definition(HTTP, build_http_action("https://api.partner.example/"))
     )
-    child = build_flow_seed(CHILD, "Book", definition(HTTP))
-    parent = build_flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
+    child = build_flow_seed(CHILD, "Book", build_definition(HTTP))
+    parent = build_flow_seed(
+        ORDERS, "Take orders", build_definition(HTTP, build_child_action(CHILD))
+    )
     return {
         "one called flow, a caller": add_callers(build_tenant_seed(build_orders_seed()), [ORDERS]),
         "the same with an HTTP action": add_callers(build_tenant_seed(calling), [ORDERS]),
@@ -118,7 +120,7 @@ async def count_requests(scenario: WireScenario, monkeypatch: pytest.MonkeyPatch
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(days=40))
 
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
     return {service: number - searching[service] for service, number in count().items()}
 
 
@@ -127,7 +129,7 @@ async def test_flow_needs_the_documented_number_of_requests(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The table's numbers are upper limits, and are no higher than necessary."""
-    async with wire_scenario(monkeypatch, tmp_path, build_seeds()[name]) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, build_seeds()[name]) as scenario:
         calls = await count_requests(scenario, monkeypatch)
 
     flows = MANY if name.startswith("each") else 1

@@ -7,14 +7,16 @@ import pytest
 from shared.callers.dataverse_rows import DataverseRowCallers
 from shared.kind_discovery import find_kinds
 from tests.contract.adapter_world import Adapters, build_description, run_adapters
-from tests.fakes.services import kinds_on
-from tests.kinds.cases import CALLER_KINDS, caller_case
+from tests.fakes.services import build_kinds
+from tests.kinds.cases import CALLER_KINDS, load_caller_case
 from tests.local_cloud.tenant.tenant_world import SEED
 
-MANY_PLACES = {kind: many for kind in CALLER_KINDS if (many := caller_case(kind).requests.many)}
+MANY_PLACES = {
+    kind: many for kind in CALLER_KINDS if (many := load_caller_case(kind).requests.many)
+}
 
 
-def kinds_of_rows() -> list[str]:
+def list_row_kinds() -> list[str]:
     """Return the kinds whose callers are rows of Dataverse."""
     return [
         kind.kind for kind in find_kinds("shared.callers") if issubclass(kind, DataverseRowCallers)
@@ -25,14 +27,14 @@ async def count_requests(app: Adapters, kind: str) -> int:
     """Return the requests of a search for the callers of a kind."""
     environments = await app.environments.list()
     before = app.http.calls.total()
-    async for _ in kinds_on(app)[kind].find(environments):
+    async for _ in build_kinds(app)[kind].find(environments):
         pass
     return app.http.calls.total() - before
 
 
 def test_every_kind_outside_of_environments_declares_many_places() -> None:
     """Other kinds search environments, or the rows of the app."""
-    others = {"canvas_app", "declared_caller", "environment_variable", "flow", *kinds_of_rows()}
+    others = {"canvas_app", "declared_caller", "environment_variable", "flow", *list_row_kinds()}
 
     assert set(CALLER_KINDS) - set(MANY_PLACES) == others
 
@@ -57,12 +59,12 @@ async def test_search_of_each_kind_needs_its_declared_requests(
     async with run_adapters(monkeypatch, deepcopy(SEED)) as app:
         without = {kind: await count_requests(app, kind) for kind in CALLER_KINDS}
 
-    declared = {kind: caller_case(kind).requests for kind in CALLER_KINDS}
+    declared = {kind: load_caller_case(kind).requests for kind in CALLER_KINDS}
     assert standard == {kind: one.standard for kind, one in declared.items()}
     assert without == {kind: one.without_places for kind, one in declared.items()}
 
 
-@pytest.mark.parametrize("kind", kinds_of_rows())
+@pytest.mark.parametrize("kind", list_row_kinds())
 async def test_search_of_rows_needs_one_request_per_environment(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,7 +50,7 @@ def test_schedule_that_is_not_for_each_day_is_rejected() -> None:
 def test_free_units_cost_nothing() -> None:
     price = Price(dollars=2, units=10, free=100)
 
-    assert (price.of(90), price.of(150)) == (0, 10)
+    assert (price.compute_dollars(90), price.compute_dollars(150)) == (0, 10)
 
 
 def test_units_grow_with_the_flows() -> None:

@@ -29,7 +29,7 @@ from shared.use_cases.show_audit import ROWS_OF_PAGE
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import PlanView, RemediationView, show_remediation
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.deleting.deletion_scenario import build_retired_scenario
 from tests.functional.deleting.deletion_scenario import schedule as order_deletion
 from tests.functional.scenarios.app_calls import call
@@ -60,8 +60,8 @@ BARE = """<!doctype html><table>{% for flow in flows %}
 async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
     """Return a remediation of many flows in progress: one real flow, repeated."""
     scenario = Scenario()
-    scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
-    scenario.build.link()
+    scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=6))
@@ -103,16 +103,16 @@ async def test_remediation_page_of_2000_flows_costs_little_more_than_a_table(
     principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=shown.remediation.created_at)
 
-    def table() -> str:
+    def render_table() -> str:
         return render_template(bare, {"flows": flows, "id": shown.remediation.id})
 
     def page() -> str:
         choice = RemediationPageChoice(flows=FlowFilter(owner=owner), start=1_900 if owner else 0)
         return build_remediation_page(view, shown, flows, choice)
 
-    for make in (table, page):
+    for make in (render_table, page):
         make()  # templates are read once in a process
-    ratio = count_operations(page) / count_operations(table)
+    ratio = count_operations(page) / count_operations(render_table)
 
     assert page().count('<svg class="graph"') == GROUPS_ON_PAGE
     assert ratio <= MOST_TIMES, ratio
@@ -180,15 +180,15 @@ async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(
         approval_policy=ApprovalPolicy.REQUIRED,
     )
 
-    def table() -> str:
+    def render_table() -> str:
         return render_template(bare, {"flows": flows, "id": shown.remediation.id})
 
     def page() -> str:
         return build_plan_page(view, shown.remediation.id, [plan], PlanChoice())
 
-    for make in (table, page):
+    for make in (render_table, page):
         make()  # templates are read once in a process
-    ratio = count_operations(page) / count_operations(table)
+    ratio = count_operations(page) / count_operations(render_table)
 
     assert f"You approve {FLOWS:,} flows" in page()
     assert page().count('class="group"') > 1
@@ -198,10 +198,10 @@ async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(
 
 async def build_audited_tenant(entries: int) -> Grown:
     """Return a tenant with this number of sealed audit entries, one every ten minutes."""
-    scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
+    scenario = Scenario(settings=build_fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await compare_job_index(scenario.services)

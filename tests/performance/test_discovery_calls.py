@@ -22,17 +22,17 @@ from shared.steps.planning.discover_flows import discover_flows, read_flows_stil
 from shared.steps.planning.make_plan import make_plan
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 from tests.contract.adapter_world import Adapters, run_adapters
-from tests.fakes.ports import fakes_of
-from tests.fakes.services import kinds_on, services_of
+from tests.fakes.ports import build_fakes
+from tests.fakes.services import build_fake_services, build_kinds
 from tests.fakes.test_world import World
-from tests.kinds.cases import CALLER_KINDS, caller_case
+from tests.kinds.cases import CALLER_KINDS, load_caller_case
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON,
     ENVIRONMENT,
     HTTP,
     MAKER,
-    child_action,
-    definition,
+    build_child_action,
+    build_definition,
 )
 from tests.performance.large_environment import FLOWS, HELD_BACK, build_flow_id
 
@@ -40,7 +40,7 @@ from tests.performance.large_environment import FLOWS, HELD_BACK, build_flow_id
 MOST_CALLS_WITHOUT_SEARCH = 23
 #: The search for callers of each kind.
 MOST_CALLS = MOST_CALLS_WITHOUT_SEARCH + sum(
-    caller_case(kind).requests.standard for kind in CALLER_KINDS
+    load_caller_case(kind).requests.standard for kind in CALLER_KINDS
 )
 #: Held-back flows that Dataverse does not have: each takes a call of its own.
 OUTSIDE = 7
@@ -59,14 +59,14 @@ def _add_flows(platform: Adapters) -> None:
     children = HELD_BACK - parents
     for number in range(FLOWS - already):
         if number < children:
-            content = definition(HTTP)
+            content = build_definition(HTTP)
         elif number < children + parents:
-            content = definition(BUTTON, child_action(build_flow_id(number - children)))
+            content = build_definition(BUTTON, build_child_action(build_flow_id(number - children)))
         else:
-            content = definition(BUTTON)
+            content = build_definition(BUTTON)
         _add_flow(platform, number, content, in_solution=True)
     for number in range(FLOWS, FLOWS + OUTSIDE):
-        _add_flow(platform, number, definition(HTTP), in_solution=False)
+        _add_flow(platform, number, build_definition(HTTP), in_solution=False)
     world.platform.assumptions.my_flows_have_rows = False
 
 
@@ -94,12 +94,12 @@ async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 def _build_services(platform: Adapters) -> Services:
     return replace(
-        services_of(fakes_of(World()).ports),
+        build_fake_services(build_fakes(World()).ports),
         environments=platform.environments,
         flow_reports=platform.flow_reports,
         flow_pages=platform.flow_pages,
         workflows=platform.workflows,
-        callers=kinds_on(platform),
+        callers=build_kinds(platform),
     )
 
 
@@ -128,7 +128,7 @@ async def _run_to_plan(services: Services, environment: Environment) -> list[Pla
 
 async def test_managed_flows_are_listed_with_one_request(platform: Adapters) -> None:
     """The app does not read ten thousand definitions for this."""
-    environment = await platform.environment()
+    environment = await platform.read_environment()
     managed = list(platform.world.environment.order)[100:103]
     for flow in managed:
         flow.is_managed = True
@@ -143,7 +143,7 @@ async def test_managed_flows_are_listed_with_one_request(platform: Adapters) -> 
 async def test_plan_of_10000_flows_needs_few_requests(platform: Adapters) -> None:
     """The app reads the reports, each definition once, each caller kind, and other flows singly."""
     await platform.world.migrate()
-    environment = await platform.environment()
+    environment = await platform.read_environment()
     services = _build_services(platform)
     calls = platform.world.tenant.calls
     calls.reset()
@@ -167,7 +167,7 @@ async def test_resumed_discovery_reads_only_the_remaining_pages(
     Neither the pages before nor the report are read again.
     """
     await platform.world.migrate()
-    environment = await platform.environment()
+    environment = await platform.read_environment()
     services = _build_services(platform)
     tenant = platform.world.tenant
     tenant.faults.add(Fault(route=PAGES, kind=FaultKind.DROP_BEFORE, skip=read, times=None))
@@ -186,7 +186,7 @@ async def test_resumed_discovery_reads_only_the_remaining_pages(
 async def test_comparison_of_all_flows_needs_one_request_per_page(platform: Adapters) -> None:
     """The comparison runs only on request. Here it finds only flows outside solutions."""
     await platform.world.migrate()
-    environment = await platform.environment()
+    environment = await platform.read_environment()
     services = _build_services(platform)
     calls = platform.world.tenant.calls
     calls.reset()

@@ -41,11 +41,11 @@ class Noted(ObservedStore):
 async def test_timer_reads_no_job_if_none_is_due() -> None:
     """A thousand jobs are retired, and a thousand are in their no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(run=timedelta(hours=2))
-    job, tables = await scenario.job("Orders"), scenario.services.tables
+    job, tables = await scenario.read_job("Orders"), scenario.services.tables
     assert job.next_check_at is not None
     done = replace(
         job, state=FlowJobState.RETIRED, resume_state=None, reason_code="", next_check_at=None

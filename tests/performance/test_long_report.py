@@ -18,7 +18,7 @@ async def test_report_of_6000_flows_is_read_once_in_several_invocations() -> Non
     """No invocation can read all pages; each one continues after the last page of the previous."""
     async with open_moved_scenario(build_many_flows(FLOWS, flows_per_app=FLOWS // 50)) as moved:
         plan = await moved.start_and_plan(limit=100)
-        job = await moved.scenario.environment_job()
+        job = await moved.scenario.read_environment_job()
         routes = moved.scenario.tenant.calls.routes
 
     assert (job.state, job.awaiting_approval_count) == (EnvironmentJobState.AWAITING_APPROVAL, 100)

@@ -26,8 +26,8 @@ async def test_number_of_messages_is_proportional_to_the_flows(
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.driver.most_at_once = 100 * flows
     for number in range(flows):
-        scenario.build.http_flow(f"Flow {number}")
-    scenario.build.link()
+        scenario.build.add_http_flow(f"Flow {number}")
+    scenario.build.apply_key()
     await scenario.opt_in(max_flows=flows)
     sent: list[QueueMessage] = []
     take = scenario.fakes.messages.send
@@ -40,7 +40,7 @@ async def test_number_of_messages_is_proportional_to_the_flows(
 
     await scenario.order(run=timedelta(days=10))
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * flows
     assert len(sent) <= MOST_EACH * flows + MOST_SHARED
     # As they stand in the line for calls: each sees who goes before it, and asks once.

@@ -20,12 +20,12 @@ from shared.resumable_resources import ResumableResources
 from shared.settings import Settings
 from shared.steps.flows.check_network import find_blocking_issues
 from tests.fakes.builder import Builder
-from tests.fakes.ports import fakes_of
+from tests.fakes.ports import build_fakes
 from tests.fakes.resource_reader import FakeResourceReader
-from tests.fakes.services import services_of
+from tests.fakes.services import build_fake_services
 from tests.fakes.test_world import World
 from tests.kinds.case import HOST
-from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
 from tests.performance.operation_count import count_operations
 from tests.performance.test_calls_per_flow import read_table
 
@@ -91,16 +91,16 @@ async def count_requests_to_verify(flows: int, apart: timedelta) -> int:
     environment_id = Builder(world).environment.id
     for tag in FLOW_TAGS:
         world.service_tags |= {tag: [PREFIX], f"{tag}.westeurope": [PREFIX]}
-    fakes = fakes_of(world)
+    fakes = build_fakes(world)
     listed = await fakes.ports.service_tags.get_list()
     for kind in FIREWALL_KINDS:
-        case = firewall_case(kind)
-        resources = case.resources(case.sources(FLOW_TAGS, listed))
+        case = load_firewall_case(kind)
+        resources = case.resources(case.build_sources(FLOW_TAGS, listed))
         world.resources |= {path.lower(): one for path, one in resources.items()}
     counted = Counted(FakeResourceReader(world), fakes.ports.service_tags)
     for _ in range(flows):
         services = replace(
-            services_of(fakes.ports),
+            build_fake_services(fakes.ports),
             firewalls=build_firewall_kinds(ResumableResources(counted)),
             service_tags=counted,
         )
@@ -127,7 +127,7 @@ async def test_network_check_needs_less_than_one_request_per_flow(flows: int) ->
 def test_cost_of_a_network_check_does_not_grow_with_other_firewalls() -> None:
     """A flow calls only one of the hosts that the apps have."""
 
-    def operations(apps: int) -> int:
+    def measure_operations(apps: int) -> int:
         walls = [
             Firewall(
                 kind="app_service",
@@ -145,4 +145,4 @@ def test_cost_of_a_network_check_does_not_grow_with_other_firewalls() -> None:
         assert check.find_issues(hosts) == check.find_issues(hosts)
         return count_operations(lambda: check.find_issues(hosts))
 
-    assert operations(1_000) == operations(10)
+    assert measure_operations(1_000) == measure_operations(10)

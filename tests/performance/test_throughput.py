@@ -30,12 +30,12 @@ async def remediate_forty_flows(limit: BudgetLimit) -> tuple[Meter, Sequence[Flo
     meter, scenario = Meter(), Scenario(mode=ApprovalPolicy.AUTOMATIC)
     put_on_budget(scenario, limit, meter)
     for number in range(FLOWS):
-        scenario.build.http_flow(f"Flow {number}")
-    scenario.build.link()
+        scenario.build.add_http_flow(f"Flow {number}")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.run(timedelta(days=30))
-    return meter, list((await scenario.jobs()).values())
+    return meter, list((await scenario.read_jobs()).values())
 
 
 async def test_small_budget_is_used_and_causes_no_additional_request() -> None:
@@ -53,7 +53,9 @@ async def test_small_budget_is_used_and_causes_no_additional_request() -> None:
     first, last = moved[0] - begun, moved[-1] - begun
     made = sum(begun < moment <= moved[-1] for moment in meter.scarce)
     allowed = LIMIT.calls * (last / MINUTE)
-    assert all(count <= 1.1 * wide.counts()[name] for name, count in meter.counts().items())
+    assert all(
+        count <= 1.1 * wide.count_requests()[name] for name, count in meter.count_requests().items()
+    )
     assert made >= 0.95 * allowed
     assert first <= 10 * MINUTE
-    assert meter.most_in_a_minute() <= LIMIT.calls
+    assert meter.find_most_in_a_minute() <= LIMIT.calls

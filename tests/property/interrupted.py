@@ -18,7 +18,7 @@ from shared.use_cases import change_remediation
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
-from tests.fakes.snapshot import Snapshot, differences, take_snapshot
+from tests.fakes.snapshot import Snapshot, find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 from tests.functional.preparing.prepare_scenario import PREPARE, add_input_flow
@@ -38,13 +38,13 @@ type Order = Callable[[Services, str], Awaitable[object]]
 
 def _add_v1_flows(scenario: Scenario, *names: str) -> list[FakeFlow]:
     for name in names:
-        scenario.build.power_apps_v1_flow(name)
+        scenario.build.add_power_apps_v1_flow(name)
     return []
 
 
 def _add_admin_flow(scenario: Scenario) -> FakeFlow:
     """Add a flow whose action has the format that both platforms accept in a save."""
-    flow = scenario.build.admin_list_flow("Admin")
+    flow = scenario.build.add_admin_list_flow("Admin")
     flow.client_data = flow.client_data.replace('"connectionName"', '"connectionReferenceName"')
     return flow
 
@@ -119,14 +119,14 @@ class Interrupted:
         return has_struck
 
     async def _check_end(self, order: Order | None) -> None:
-        jobs = (await self.scenario.jobs()).values()
+        jobs = (await self.scenario.read_jobs()).values()
         states, told = {job.state for job in jobs}, [(job.state, job.message) for job in jobs]
         if order in {None, change_remediation.retry}:
             assert states == {self.done}, told
             assert self.scenario.world.traffic.handled_twice == []
         elif order is not change_remediation.cancel or self.done not in states:
             assert states <= {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}, told
-            assert differences(self.before, self.scenario.world) == []
+            assert find_differences(self.before, self.scenario.world) == []
 
 
 def build_copied(

@@ -111,7 +111,7 @@ class Striker:
             return Plan(moment=moment, failure=failure)
         return Plan()
 
-    def _strikes(self, site: str) -> bool:
+    def _may_strike(self, site: str) -> bool:
         if site != self.site or self.has_struck:
             return False
         self.has_struck = True
@@ -119,7 +119,7 @@ class Striker:
 
     async def permit(self, site: str, permit: Callable[[], Awaitable[object]]) -> None:
         """Turn the kill switch on before a permission, if that is the fault."""
-        if self.fault is not Fault.STOPPED or not self._strikes(site):
+        if self.fault is not Fault.STOPPED or not self._may_strike(site):
             await permit()
             return
         await self.switch(is_on=True)
@@ -147,9 +147,9 @@ class Striker:
             if self.fault is Fault.REFUSED_FOR_DAYS:
                 raise _build_refusal()
             return
-        if self.fault is Fault.NOT_KEPT and self._strikes(site):
+        if self.fault is Fault.NOT_KEPT and self._may_strike(site):
             return
-        if self.fault is not Fault.NOT_KEPT and not self.fault.lasts and self._strikes(site):
+        if self.fault is not Fault.NOT_KEPT and not self.fault.lasts and self._may_strike(site):
             plan = self.scenario.driver.plan
             plan.at = plan.calls + 1
         await call()
@@ -160,14 +160,14 @@ def install_striker(striker: Striker) -> Iterator[None]:
     """Let the striker run before the permission and around the request of each write."""
     before = Write.__init__
 
-    def init(write: Write, **members: Any) -> None:
+    def initialize(write: Write, **members: Any) -> None:
         site = getattr(members["call"], "site", "") or _find_site(sys._getframe(1))
         for name in ("permit", "call"):
             if not hasattr(members[name], "site"):
                 members[name] = _wrap_with_guard(getattr(striker, name), site, members[name])
         before(write, **members)
 
-    Write.__init__ = init  # type: ignore[method-assign, assignment]
+    Write.__init__ = initialize  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
@@ -175,11 +175,11 @@ def install_striker(striker: Striker) -> Iterator[None]:
 
 
 def _wrap_with_guard(guard: Any, site: str, inner: Any) -> Any:
-    def outer() -> Any:
+    def run_guarded() -> Any:
         return guard(site, inner)
 
-    outer.site = site  # type: ignore[attr-defined]
-    return outer
+    run_guarded.site = site  # type: ignore[attr-defined]
+    return run_guarded
 
 
 def _find_site(frame: Any) -> str:

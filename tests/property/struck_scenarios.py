@@ -28,7 +28,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Plan, was_killed
 from tests.fakes.test_world import World
 from tests.functional.deleting.deletion_scenario import schedule
-from tests.functional.planning.test_hidden_definitions import hidden_scenario
+from tests.functional.planning.test_hidden_definitions import build_hidden_scenario
 from tests.functional.preparing.prepare_scenario import PREPARE
 from tests.functional.scenarios.guarded_scenario import build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
@@ -87,9 +87,9 @@ def _build_copied_again() -> tuple[Scenario, list[str]]:
 def _build_outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow outside solutions that no application may turn on."""
     scenario, _ = _build_scenario()
-    flow = scenario.build.http_flow("Outside")
+    flow = scenario.build.add_http_flow("Outside")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
-    scenario.build.app_setting_caller(flow)
+    scenario.build.add_app_setting_caller(flow)
     scenario.build.migrate()
     assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = has_row
@@ -101,7 +101,7 @@ def _build_declared() -> tuple[Scenario, list[str]]:
     """Return a scenario with a declared caller whose new secret does not exist yet."""
     scenario, _ = _build_scenario()
     secret = "https://till.vault.azure.net/secrets/orders-url"
-    scenario.build.declared_caller(scenario.build.http_flow("Orders"), secret=secret)
+    scenario.build.add_declared_caller(scenario.build.add_http_flow("Orders"), secret=secret)
     scenario.build.migrate()
     return scenario, []
 
@@ -116,22 +116,22 @@ def _build_with_url_vault() -> tuple[Scenario, list[str]]:
     that can refer to secrets with the URLs of their flows.
     """
     scenario, named = _build_scenario("app_setting", "two")
-    flow = scenario.build.http_flow("Called by a policy")
-    scenario.build.key_value_caller(flow)
-    named_value = scenario.build.named_value_caller(flow)
+    flow = scenario.build.add_http_flow("Called by a policy")
+    scenario.build.add_key_value_caller(flow)
+    named_value = scenario.build.add_named_value_caller(flow)
     service, resources = named_value.partition("/namedValues/")[0], scenario.world.resources
     stored = resources[named_value.lower()]
     properties = {**as_mapping(stored["properties"]), "secret": False}
     resources[named_value.lower()] = {**stored, "properties": properties}
     scenario.world.traffic.beat(scenario.world)  # the plan finds the flow's URL in its runs
-    vault = scenario.build.url_vault(*scenario.world.sites.values(), service)
+    vault = scenario.build.add_url_vault(*scenario.world.sites.values(), service)
     scenario.settings = scenario.settings.model_copy(update={"trigger_url_vault": vault})
     return scenario, named
 
 
 def _build_hidden() -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow whose definition the platform does not show to the app."""
-    scenario, _ = hidden_scenario()
+    scenario, _ = build_hidden_scenario()
     return scenario, []
 
 
@@ -145,7 +145,7 @@ async def _build_behind_a_firewall() -> tuple[Scenario, list[str]]:
 def _build_long_name() -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow whose name is longer than the platform now allows."""
     scenario, _ = _build_scenario()
-    scenario.build.http_flow("N" * 120)
+    scenario.build.add_http_flow("N" * 120)
     scenario.build.migrate()
     return scenario, []
 
@@ -153,7 +153,7 @@ def _build_long_name() -> tuple[Scenario, list[str]]:
 def _build_with_colleagues_connection() -> tuple[Scenario, list[str]]:
     """Return a scenario with a flow whose connection belongs to a colleague and is shared."""
     scenario, _ = _build_scenario()
-    flow = scenario.build.mail_flow("Mail")
+    flow = scenario.build.add_mail_flow("Mail")
     flow.in_solution = False
     colleague = scenario.world.add_user("Colleague")
     for connection in scenario.build.environment.connections.values():
@@ -165,17 +165,17 @@ def _build_with_colleagues_connection() -> tuple[Scenario, list[str]]:
 
 async def _edit_originals(scenario: Scenario) -> None:
     """Let each original's owner add an action and save the flow."""
-    for flow in list(scenario.world.flows()):
+    for flow in list(scenario.world.list_flows()):
         if not flow.made_by_app:
             edit(flow)
 
 
 async def _leave_co_ownership(scenario: Scenario) -> None:
     """Leave a temporary co-ownership, as an invocation does that is killed during planning."""
-    table, job = scenario.services.tables.environment_jobs, await scenario.environment_job()
+    table, job = scenario.services.tables.environment_jobs, await scenario.read_environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
-    (flow,) = (one for one in scenario.world.flows() if not one.made_by_app)
+    (flow,) = (one for one in scenario.world.list_flows() if not one.made_by_app)
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     names = (flow.flow_name,)
     await table.replace(kept, replace(kept.item, active_grants=names, past_grants=names))
@@ -231,8 +231,8 @@ async def _repeat_request(
 async def _run_daily_checks(striker: Striker) -> None:
     """Turn all copies on, and run the daily check on three days."""
     scenario = striker.scenario
-    for job in (await scenario.jobs()).values():
-        scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
+    for job in (await scenario.read_jobs()).values():
+        scenario.world.get_workflow(job.environment_id, job.copy_id).state = FlowState.ON
     for day in ("first", "second", "third"):
         await repeat_until_done(
             scenario, partial(scenario.driver.call, partial(run_daily_check, date=day))
@@ -240,7 +240,7 @@ async def _run_daily_checks(striker: Striker) -> None:
         await _let_time_pass(striker, DAYS)
         assert scenario.fakes.notices.told
         striker.is_mended = True
-    copies = [flow for flow in scenario.world.flows() if flow.made_by_app]
+    copies = [flow for flow in scenario.world.list_flows() if flow.made_by_app]
     assert not any(flow.is_on for flow in copies)
 
 
@@ -293,7 +293,7 @@ async def run_scenario(told: Told, site: str = "", fault: Fault | None = None) -
         await repeat_until_done(scenario, lambda: scenario.order(told.mode, *named))
         await approve_plan(scenario)
         await _let_time_pass(striker, timedelta(hours=1))
-        if not await scenario.jobs():
+        if not await scenario.read_jobs():
             return await _check_plan_without_a_job(striker)
         if told.midway:
             await _let_time_pass(striker, 2 * DAYS)
@@ -334,7 +334,7 @@ async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta)
     scenario = striker.scenario
     for _ in range(RETRIES):
         await _let_time_pass(striker, lasts)
-        jobs = (await scenario.jobs()).values()
+        jobs = (await scenario.read_jobs()).values()
         if striker.fault and striker.fault.lasts and striker.has_struck and not striker.is_mended:
             _check_notification(striker, list(jobs), end)
             striker.is_mended = True
@@ -348,7 +348,9 @@ async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta)
             ),
         )
     await _let_time_pass(striker, 2 * DAYS)
-    ended = {job.display_name: (job.state, job.message) for job in (await scenario.jobs()).values()}
+    ended = {
+        job.display_name: (job.state, job.message) for job in (await scenario.read_jobs()).values()
+    }
     assert {state for state, _ in ended.values()} == {end}, ended
 
 

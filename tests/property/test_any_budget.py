@@ -17,7 +17,7 @@ from tests.functional.deleting.deletion_scenario import (
     run_timers,
     schedule,
 )
-from tests.functional.planning.test_hidden_definitions import hidden_scenario
+from tests.functional.planning.test_hidden_definitions import build_hidden_scenario
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_report import WatchedReport
@@ -42,8 +42,8 @@ def test_remediation_ends_and_reads_no_page_twice(
     async def play() -> None:
         scenario, report, meter = Scenario(), WatchedReport(), Meter()
         for number in range(flows):
-            scenario.build.app_setting_caller(scenario.build.http_flow(f"Flow {number}"))
-        scenario.build.link()
+            scenario.build.add_app_setting_caller(scenario.build.add_http_flow(f"Flow {number}"))
+        scenario.build.apply_key()
         scenario.world.report_page = page
         report.put_before(scenario)
         limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE)
@@ -54,14 +54,14 @@ def test_remediation_ends_and_reads_no_page_twice(
         await scenario.order(run=timedelta(hours=4))
         await scenario.approve(run=timedelta(days=15))
 
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * flows, [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         whole = [str(first) if first else "" for first in range(0, flows, page)]
         for kind in (True, False):
-            assert all(one == whole for one in report.readings(cannot_migrate_only=kind))
-        assert meter.most_in_a_minute() <= calls
+            assert all(one == whole for one in report.list_readings(cannot_migrate_only=kind))
+        assert meter.find_most_in_a_minute() <= calls
         assert await scenario.services.tables.discovery_pages.read_all() == []
 
     asyncio.run(play())
@@ -76,10 +76,10 @@ def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others:
     """
 
     async def play() -> None:
-        scenario, _ = hidden_scenario()
+        scenario, _ = build_hidden_scenario()
         for number in range(others):
-            flow = scenario.build.http_flow(f"Flow {number}")
-            scenario.build.app_setting_caller(flow, site=f"app-{number}")
+            flow = scenario.build.add_http_flow(f"Flow {number}")
+            scenario.build.add_app_setting_caller(flow, site=f"app-{number}")
         meter = Meter()
         put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
         await scenario.opt_in()
@@ -87,11 +87,11 @@ def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others:
         await scenario.order(run=timedelta(hours=6))
         await scenario.approve(run=timedelta(days=20))
 
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * (others + 1), [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]
-        assert meter.most_in_a_minute() <= calls
+        assert meter.find_most_in_a_minute() <= calls
 
     asyncio.run(play())
 
@@ -100,9 +100,9 @@ def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others:
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
 async def test_deletion_ends_with_few_requests(calls: int, *, in_solution: bool) -> None:
     """Dataverse or the flow service reads and deletes the flow."""
-    trigger = define.request_trigger("Http" if in_solution else "PowerApp")
+    trigger = define.build_request_trigger("Http" if in_solution else "PowerApp")
     scenario = await build_retired_scenario(
-        lambda new: new.build.flow("Button", trigger, in_solution=in_solution)
+        lambda new: new.build.add_flow("Button", trigger, in_solution=in_solution)
     )
     meter = Meter()
     put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
@@ -113,4 +113,4 @@ async def test_deletion_ends_with_few_requests(calls: int, *, in_solution: bool)
     await run_timers(scenario, services)
 
     assert find_original(scenario, "Button").is_deleted
-    assert meter.most_in_a_minute() <= calls
+    assert meter.find_most_in_a_minute() <= calls

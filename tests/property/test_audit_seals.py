@@ -31,11 +31,11 @@ from shared.signatures import is_signature_valid
 from shared.use_cases.seal_audit_log import read_audit_rows, seal_audit_log
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
-from tests.fakes.ports import Fakes, fakes_of
-from tests.fakes.services import fake_settings, services_of
+from tests.fakes.ports import Fakes, build_fakes
+from tests.fakes.services import build_fake_services, build_fake_settings
 from tests.fakes.test_world import World
 
-SETTINGS = fake_settings(evidence_key=KEY_URL)
+SETTINGS = build_fake_settings(evidence_key=KEY_URL)
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 
 #: Texts of rows by their keys; any text, to show that none is taken for two.
@@ -158,13 +158,13 @@ class Log:
     def __init__(self) -> None:
         self.world = World()
         add_evidence_key(self.world)
-        self.fakes: Fakes = fakes_of(self.world)
+        self.fakes: Fakes = build_fakes(self.world)
         self.written = 0
 
     @property
     def services(self) -> Services:
         """Return the services of a new process."""
-        return services_of(self.fakes.ports, settings=SETTINGS)
+        return build_fake_services(self.fakes.ports, settings=SETTINGS)
 
     async def write(self, recorded_at: datetime, *, is_result: bool, is_rejection: bool) -> None:
         """Write an entry, as a request does."""
@@ -253,8 +253,8 @@ async def test_killed_process_seals_each_entry_exactly_once(moment: Moment) -> N
         log.world.clock.advance(timedelta(days=1))
         plan = Plan(at=at, moment=moment)
         try:
-            ports = log.fakes.ports.under(plan)
-            await seal_audit_log(services_of(ports, settings=SETTINGS))
+            ports = log.fakes.ports.wrap_with_plan(plan)
+            await seal_audit_log(build_fake_services(ports, settings=SETTINGS))
         except Killed:
             pass
         has_struck = plan.has_struck

@@ -13,7 +13,12 @@ from shared.domain.network.azure_firewall_rules import RuleReader
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.service_tags import ServiceTagList
-from tests.kinds.firewalls.azure_firewall import collection, group, nat_rule, network_rule
+from tests.kinds.firewalls.azure_firewall import (
+    build_collection,
+    build_nat_rule,
+    build_network_rule,
+    group,
+)
 
 type Json = dict[str, Any]
 
@@ -41,7 +46,7 @@ PROTOCOLS = st.sampled_from([["TCP"], ["UDP"], ["UDP", "Any"]])
 @st.composite
 def draw_nat_rules(draw: st.DrawFn) -> Json:
     """Return a DNAT rule for one or both of two public addresses."""
-    return nat_rule(
+    return build_nat_rule(
         "nat",
         *draw(SOURCES),
         destinationAddresses=draw(st.lists(st.sampled_from(PUBLIC), min_size=1, max_size=2)),
@@ -55,7 +60,7 @@ def draw_nat_rules(draw: st.DrawFn) -> Json:
 @st.composite
 def draw_network_rules(draw: st.DrawFn) -> Json:
     """Return a network rule for one machine or for all machines."""
-    return network_rule(
+    return build_network_rule(
         "network",
         *draw(SOURCES),
         destinationAddresses=[draw(st.sampled_from([*INSIDE, "*"]))],
@@ -68,14 +73,14 @@ def draw_network_rules(draw: st.DrawFn) -> Json:
 def draw_groups(draw: st.DrawFn) -> list[Json]:
     """Return groups and collections with different priorities."""
 
-    def collections() -> Iterator[Json]:
+    def draw_collections() -> Iterator[Json]:
         for priority in draw(st.permutations(range(1, draw(st.integers(1, 4))))):
             action = draw(st.sampled_from(["Dnat", "Allow", "Deny"]))
             rules = draw_nat_rules() if action == "Dnat" else draw_network_rules()
-            yield collection("c", priority, *draw(st.lists(rules, max_size=2)), action=action)
+            yield build_collection("c", priority, *draw(st.lists(rules, max_size=2)), action=action)
 
     return [
-        group("p", f"g{priority}", priority, *collections())
+        group("p", f"g{priority}", priority, *draw_collections())
         for priority in draw(st.permutations(range(1, draw(st.integers(1, 4)))))
     ]
 
@@ -91,7 +96,7 @@ def iterate_rules(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, 
                         yield each["action"]["type"], rule
 
 
-def matches_packet(rule: Json, caller: str, destination: str) -> bool:
+def is_packet_matched(rule: Json, caller: str, destination: str) -> bool:
     """Return whether a rule matches an HTTPS packet from a caller to a destination."""
     ports = any(
         port == "*" or int(port.split("-")[0]) <= 443 <= int(port.split("-")[-1])
@@ -99,10 +104,10 @@ def matches_packet(rule: Json, caller: str, destination: str) -> bool:
     )
     to = "*" in rule["destinationAddresses"] or destination in rule["destinationAddresses"]
     tcp = bool({"TCP", "Any"} & {*rule["ipProtocols"]})
-    return ports and to and tcp and any(contains(one, caller) for one in rule["sourceAddresses"])
+    return ports and to and tcp and any(has_address(one, caller) for one in rule["sourceAddresses"])
 
 
-def contains(source: str, caller: str) -> bool:
+def has_address(source: str, caller: str) -> bool:
     """Return whether a rule's source contains an address."""
     first, _, last = source.partition("-")
     if last:
@@ -114,15 +119,17 @@ def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str
     """Return the documented result for a packet to a target: allowed, denied, or unknown."""
     network = [*iterate_rules(policies, "NetworkRule")]
     if target not in PUBLIC:
-        decided = (action for action, rule in network if matches_packet(rule, caller, target))
+        decided = (action for action, rule in network if is_packet_matched(rule, caller, target))
         return next(decided, "Deny")
     nat = [rule for _, rule in iterate_rules(policies, "NatRule")]
-    if not any(matches_packet(rule, caller, target) for rule in nat):
+    if not any(is_packet_matched(rule, caller, target) for rule in nat):
         return "Deny"
     anybody = [rule | {"sourceAddresses": ["*"]} for rule in nat]
-    machines = [one["translatedAddress"] for one in anybody if matches_packet(one, caller, target)]
+    machines = [
+        one["translatedAddress"] for one in anybody if is_packet_matched(one, caller, target)
+    ]
     denied = any(
-        action == "Deny" and matches_packet(rule, caller, machine)
+        action == "Deny" and is_packet_matched(rule, caller, machine)
         for action, rule in network
         for machine in machines
     )
@@ -166,6 +173,6 @@ def test_verdict_follows_the_documented_order_of_rules(base: list[Json], child: 
         address
         for _, rule in iterate_rules([base, child], "NatRule")
         for address in rule["destinationAddresses"]
-        if matches_packet(rule | {"sourceAddresses": ["*"]}, "8.0.0.0", address)
+        if is_packet_matched(rule | {"sourceAddresses": ["*"]}, "8.0.0.0", address)
     }
     assert {one.id.rpartition("#")[2] for one in found} >= published

@@ -34,7 +34,7 @@ AROUND = st.text(alphabet=" ,;()=&/:.abcXYZ09-", max_size=12)
 
 
 @st.composite
-def headers_with_a_secret(draw: st.DrawFn) -> tuple[dict[str, str], str]:
+def draw_headers_with_a_secret(draw: st.DrawFn) -> tuple[dict[str, str], str]:
     """Return headers, and a secret that some of their values contain."""
     secret = draw(SECRET)
     name = draw(st.sampled_from(READ + OTHERS))
@@ -47,7 +47,7 @@ def headers_with_a_secret(draw: st.DrawFn) -> tuple[dict[str, str], str]:
     return headers, secret
 
 
-@given(headers_with_a_secret())
+@given(draw_headers_with_a_secret())
 def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
     """Neither in the row nor in a text about the caller."""
     headers, secret = drawn

@@ -31,7 +31,7 @@ _ARCHIVES = [
 
 
 @st.composite
-def _damaged_archives(draw: st.DrawFn) -> bytes:
+def _draw_damaged_archive(draw: st.DrawFn) -> bytes:
     data = bytearray(draw(st.sampled_from(_ARCHIVES)))
     for place, byte in draw(
         st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=4)
@@ -51,7 +51,7 @@ def _scan(file: Path) -> None:
 
 # Names that occur twice are a warning of zipfile.
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@given(data=_damaged_archives())
+@given(data=_draw_damaged_archive())
 def test_damaged_archive_raises_no_error(data: bytes) -> None:
     """Both commands that read archives continue with the next file."""
     with TemporaryDirectory() as folder:

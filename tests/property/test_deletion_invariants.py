@@ -15,7 +15,7 @@ from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes.crash import Moment, Plan
-from tests.fakes.definitions import facts_of
+from tests.fakes.definitions import parse_facts
 from tests.fakes.pause import Pause
 from tests.fakes.test_world import World
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -51,7 +51,7 @@ def find_wrong_delete(world: World) -> list[str]:
     parents = [
         flow.name
         for flow in flows
-        if gone.workflow_id in facts_of(flow.client_data).children and not flow.is_deleted
+        if gone.workflow_id in parse_facts(flow.client_data).children and not flow.is_deleted
     ]
     wrong = [f"{gone.name} went before {name}" for name in parents]
     return wrong + ([f"the copy {gone.name} was deleted"] if gone.made_by_app else [])
@@ -152,12 +152,12 @@ async def check_end(scenario: Scenario, *, is_undone: bool) -> None:
     assert len(targets) == len(set(targets))
     environment = scenario.build.environment
     for row in await scenario.services.tables.deletions.read_all(environment.id):
-        flow, job = environment.flows[row.original_id], await scenario.job(row.display_name)
+        flow, job = environment.flows[row.original_id], await scenario.read_job(row.display_name)
         assert flow.is_deleted is (row.state is DeletionState.DELETED), row
         if not is_undone:
             assert (row.state, job.state) == (DeletionState.DELETED, FlowJobState.RETIRED), row
         if job.state is FlowJobState.RETIRED:
-            copy = scenario.world.workflow(environment.id, job.copy_id)
+            copy = scenario.world.get_workflow(environment.id, job.copy_id)
             assert copy.is_on is (job.migration_method is not MigrationMethod.COPY_OFF), job
         elif job.state is not FlowJobState.ROLLED_BACK:
             # Only a person can restore it, or what it calls, or what calls it.

@@ -9,7 +9,7 @@ _IDS = st.sampled_from("abcdefghij")
 _GRAPHS = st.dictionaries(_IDS, st.frozensets(_IDS, max_size=4), max_size=10)
 
 
-def _reaches(children: dict[str, frozenset[str]], start: str) -> set[str]:
+def _find_reachable(children: dict[str, frozenset[str]], start: str) -> set[str]:
     found: set[str] = set()
     stack = [start]
     while stack:
@@ -32,7 +32,9 @@ def test_order_contains_each_flow_once_after_its_children(
     assert sorted(order) == sorted(children)
     for parent in children:
         for child in graph.find_children(parent):
-            assert order.index(child) <= order.index(parent) or parent in _reaches(children, child)
+            assert order.index(child) <= order.index(parent) or parent in _find_reachable(
+                children, child
+            )
 
 
 @given(_GRAPHS)
@@ -43,7 +45,7 @@ def test_call_loops_contain_exactly_the_flows_that_reach_themselves(
     cycles = DependencyGraph(children).call_loops
 
     others = {flow: called - {flow} for flow, called in children.items()}
-    reaches = {flow: _reaches(others, flow) for flow in others}
+    reaches = {flow: _find_reachable(others, flow) for flow in others}
     assert {flow for cycle in cycles for flow in cycle} == {f for f in children if f in reaches[f]}
     for cycle in cycles:
         assert all(set(cycle) <= reaches[flow] for flow in cycle)
@@ -80,6 +82,6 @@ def test_ancestors_are_all_flows_that_reach_the_flow(children: dict[str, frozens
 
     others = {flow: called - {flow} for flow, called in children.items()}
     for flow in children:
-        expected = {one for one in children if flow in _reaches(others, one)}
+        expected = {one for one in children if flow in _find_reachable(others, one)}
         assert graph.find_ancestors(flow) == expected
-        assert graph.find_descendants(flow) == _reaches(others, flow)
+        assert graph.find_descendants(flow) == _find_reachable(others, flow)

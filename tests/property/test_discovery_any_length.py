@@ -14,7 +14,7 @@ from shared.domain.plans import discovery
 from shared.errors import ServiceUnavailable, ThrottledError
 from shared.steps.planning.discover_flows import discover_flows
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.functional.planning.test_discovery_resumed import rows
+from tests.functional.planning.test_discovery_resumed import open_rows
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.examples import count_examples
 
@@ -52,11 +52,11 @@ class _Rationed:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
 
-        async def asked(*arguments: Any, **named: Any) -> Any:
+        async def count_and_call(*arguments: Any, **named: Any) -> Any:
             self._rationed.take(name, arguments)
             return await method(*arguments, **named)
 
-        return asked
+        return count_and_call
 
 
 @settings(max_examples=count_examples(30))
@@ -78,8 +78,8 @@ def test_long_discovery_ends_and_finds_every_flow(
         scenario, rationed = Scenario(), Rationed(set(malformed))
         scenario.world.assumptions.my_flows_have_rows = False
         for number in range(flows):
-            scenario.build.http_flow(f"Flow {number}").in_solution = number >= without_row
-        scenario.build.link()
+            scenario.build.add_http_flow(f"Flow {number}").in_solution = number >= without_row
+        scenario.build.apply_key()
         scenario.world.report_page = page
         environment = await scenario.services.environments.get(scenario.build.environment.id)
         for turn in range(200):
@@ -91,7 +91,7 @@ def test_long_discovery_ends_and_finds_every_flow(
             rationed.left = calls
             try:
                 found = await discover_flows(
-                    services, environment, rows(services, turn + 1), reconcile=reconcile
+                    services, environment, open_rows(services, turn + 1), reconcile=reconcile
                 )
                 break
             except ServiceUnavailable:

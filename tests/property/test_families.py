@@ -21,9 +21,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.examples import count_examples
 
 TRIGGERS = {
-    "http": define.http_trigger(),
-    "button": define.request_trigger("Button"),
-    "recurrence": define.recurrence_trigger(),
+    "http": define.build_http_trigger(),
+    "button": define.build_request_trigger("Button"),
+    "recurrence": define.build_recurrence_trigger(),
 }
 
 
@@ -68,13 +68,13 @@ def build_flows(scenario: Scenario, family: FlowGroup) -> list[FakeFlow]:
     flows: list[FakeFlow] = []
     for title, (trigger, below) in enumerate(zip(family.triggers, family.children, strict=True)):
         children = [flows[one] for one in sorted(below)]
-        flows.append(scenario.build.parent(str(title), *children, trigger=TRIGGERS[trigger]))
+        flows.append(scenario.build.add_parent(str(title), *children, trigger=TRIGGERS[trigger]))
     return flows
 
 
 async def remediate(scenario: Scenario) -> None:
     """Let the app complete the remediation; watchers check the tenant after every write."""
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     watch(scenario.world)
     await scenario.opt_in()
@@ -102,7 +102,7 @@ def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
             return
         await remediate(scenario)
 
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         assert set(await scenario.plan()) == set(jobs) == family.staying
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         for parent, job in jobs.items():
@@ -142,12 +142,14 @@ def test_call_loop_blocks_only_its_flows_and_their_ancestors(
         flows = build_flows(scenario, family)
         document = json.loads(flows[int(low)].client_data)
         actions = document["properties"]["definition"]["actions"]
-        actions["Back"] = define.child_flow_action(flows[int(high)].workflow_id) | {"runAfter": {}}
+        actions["Back"] = define.build_child_flow_action(flows[int(high)].workflow_id) | {
+            "runAfter": {}
+        }
         flows[int(low)].client_data = json.dumps(document)
         between = graph.find_descendants(high) & (graph.find_ancestors(low) | {low})
         circle = {high, *between} if high != low else set[str]()
         above = {one for one in family.staying if graph.find_descendants(one) & circle}
-        scenario.build.link()
+        scenario.build.apply_key()
         scenario.build.share_connections()
         await scenario.opt_in()
         await scenario.order()
@@ -159,7 +161,7 @@ def test_call_loop_blocks_only_its_flows_and_their_ancestors(
         if free:
             await scenario.approve()
         assert {
-            title: job.state for title, job in (await scenario.jobs()).items()
+            title: job.state for title, job in (await scenario.read_jobs()).items()
         } == dict.fromkeys(free, FlowJobState.RETIRED)
 
     asyncio.run(play())

@@ -46,10 +46,10 @@ def test_killed_job_with_a_reservation_stops_no_other_job(
         await approve_plan(scenario)
         await settle(scenario)
         check_invariants(scenario)
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]
-        assert meter.most_in_a_minute() <= LIMIT.calls
+        assert meter.find_most_in_a_minute() <= LIMIT.calls
 
     asyncio.run(play())

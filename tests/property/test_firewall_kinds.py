@@ -21,20 +21,20 @@ from shared.firewalls import build_firewall_kinds
 from shared.firewalls.api_management import build_open_service
 from shared.firewalls.app_service import read_scm_site, read_site
 from shared.firewalls.network_security_group import read_group
-from tests.fakes.ports import fakes_of
+from tests.fakes.ports import build_fakes
 from tests.fakes.test_world import World
-from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
 from tests.kinds.firewalls import api_management
-from tests.kinds.firewalls.app_service import restriction, site, web_config
-from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.unit.uncovered import tag_list
+from tests.kinds.firewalls.app_service import build_restriction, build_site, build_web_config
+from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
+from tests.unit.uncovered import build_tag_list
 
 type Json = dict[str, Any]
 
 #: The callers that are asked about, one by one; a tag holds the second half of them.
 CALLERS = [str(one) for one in ip_network("8.0.0.0/28")]
 TAG = "PowerPlatformPlex.WestEurope"
-SOURCES = RuleSources(tag_list({TAG: ["8.0.0.8/29"]}), ["PowerPlatformPlex"])
+SOURCES = RuleSources(build_tag_list({TAG: ["8.0.0.8/29"]}), ["PowerPlatformPlex"])
 PREFIX = st.builds(
     lambda host, bits: f"8.0.0.{host}/{bits}", st.integers(0, 15), st.integers(28, 32)
 )
@@ -47,7 +47,7 @@ ACCESS = st.sampled_from(["Allow", "Deny"])
 LISTS = [
     kind
     for kind in FIREWALL_KINDS
-    if not firewall_case(kind).takes_service_tags and kind != "azure_firewall"
+    if not load_firewall_case(kind).takes_service_tags and kind != "azure_firewall"
 ]
 
 
@@ -58,7 +58,7 @@ def list_allowed_addresses(firewall: Firewall) -> list[str]:
     return [one for one in CALLERS if AddressRanges.parse([one]) <= admission.allowed]
 
 
-def source_contains(source: str, caller: str) -> bool:
+def has_address(source: str, caller: str) -> bool:
     """Return whether a source contains an address.
 
     A source is a prefix, a service tag, `*`, or the tag of virtual networks.
@@ -76,7 +76,7 @@ def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> 
             (
                 access
                 for access, sources in rules
-                if any(source_contains(one, caller) for one in sources)
+                if any(has_address(one, caller) for one in sources)
             ),
             default,
         )
@@ -89,7 +89,7 @@ def draw_security_rules(draw: st.DrawFn) -> list[Json]:
     """Return rules with different priorities, some of them for other traffic."""
     ports = st.sampled_from(["443", "*", "400-500", "80"])
     return [
-        security_rule(
+        build_security_rule(
             f"r{priority}",
             priority,
             access=draw(ACCESS),
@@ -106,7 +106,7 @@ def draw_security_rules(draw: st.DrawFn) -> list[Json]:
 @given(draw_security_rules())
 def test_first_rule_of_a_network_security_group_decides(rules: list[Json]) -> None:
     """Of the rules for inbound HTTPS, the one with the lowest priority number decides."""
-    [firewall] = read_group(security_group(*rules))
+    [firewall] = read_group(build_security_group(*rules))
 
     about = [
         one["properties"]
@@ -132,14 +132,15 @@ def test_first_access_restriction_of_a_site_decides(
 ) -> None:
     """A restriction denies all other addresses. The scm site may have separate restrictions."""
     listed = [
-        restriction(source, 100 - number, access) for number, (source, access) in enumerate(drawn)
+        build_restriction(source, 100 - number, access)
+        for number, (source, access) in enumerate(drawn)
     ]
     member = "scmIpSecurityRestrictions" if is_scm and not uses_main else "ipSecurityRestrictions"
     written = {member: listed, f"{member}DefaultAction": default}
-    config = web_config(scmIpSecurityRestrictionsUseMain=uses_main)
+    config = build_web_config(scmIpSecurityRestrictionsUseMain=uses_main)
     config["properties"].update(written)
 
-    firewall = (read_scm_site if is_scm else read_site)(site(), config)
+    firewall = (read_scm_site if is_scm else read_site)(build_site(), config)
 
     rules = [(access, [source]) for source, access in reversed(drawn)]
     assert list_allowed_addresses(firewall) == list_first_allowed(
@@ -152,12 +153,12 @@ def test_first_access_restriction_of_a_site_decides(
 def test_address_list_allows_exactly_its_addresses(kind: str, prefixes: list[str]) -> None:
     """The test runs for each kind that has such a list."""
     world = World()
-    resources = firewall_case(kind).resources(prefixes)
+    resources = load_firewall_case(kind).resources(prefixes)
     world.resources = {path.lower(): one for path, one in resources.items()}
 
-    [firewall] = asyncio.run(build_firewall_kinds(fakes_of(world).ports.resources)[kind].read())
+    [firewall] = asyncio.run(build_firewall_kinds(build_fakes(world).ports.resources)[kind].read())
 
-    expected = [one for one in CALLERS if any(source_contains(prefix, one) for prefix in prefixes)]
+    expected = [one for one in CALLERS if any(has_address(prefix, one) for prefix in prefixes)]
     assert list_allowed_addresses(firewall) == expected
 
 
@@ -170,25 +171,25 @@ def test_api_management_allows_addresses_that_all_filters_allow(
 ) -> None:
     """The filters are those of the API, and of the service if the API's policy has its base."""
 
-    def policy(filters: list[tuple[str, list[str]]], *before: str) -> str:
+    def build_policy(filters: list[tuple[str, list[str]]], *before: str) -> str:
         written = [
-            api_management.ip_filter(
+            api_management.build_ip_filter(
                 *(f"{ip_network(one)[0]}-{ip_network(one)[-1]}" for one in prefixes), action=action
             )
             for action, prefixes in filters
         ]
-        document: str = api_management.policy(*before, *written)["properties"]["value"]
+        document: str = api_management.build_policy(*before, *written)["properties"]["value"]
         return document
 
-    outer = read_policy(policy(common), "service")
-    inner = read_policy(policy(own, *(["<base />"] if has_base else [])), "api")
-    whole = build_open_service(api_management.service())
+    outer = read_policy(build_policy(common), "service")
+    inner = read_policy(build_policy(own, *(["<base />"] if has_base else [])), "api")
+    whole = build_open_service(api_management.build_service())
     firewall = build_firewall_from_filters(whole, [outer, inner] if inner.has_base else [inner])
 
-    def passes(caller: str, one: tuple[str, list[str]]) -> bool:
+    def is_allowed(caller: str, one: tuple[str, list[str]]) -> bool:
         action, prefixes = one
-        return any(source_contains(prefix, caller) for prefix in prefixes) == (action == "allow")
+        return any(has_address(prefix, caller) for prefix in prefixes) == (action == "allow")
 
     applied = [*(common if has_base else []), *own]
-    expected = [one for one in CALLERS if all(passes(one, each) for each in applied)]
+    expected = [one for one in CALLERS if all(is_allowed(one, each) for each in applied)]
     assert list_allowed_addresses(firewall) == expected

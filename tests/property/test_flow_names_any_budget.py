@@ -52,11 +52,11 @@ class _Rationed:
         if name not in self._names:
             return method
 
-        async def asked(*arguments: Any) -> Any:
+        async def count_and_call(*arguments: Any) -> Any:
             self._rationed.take(name, str(arguments[-1]))
             return await method(*arguments)
 
-        return asked
+        return count_and_call
 
 
 class _Unnamed:
@@ -88,8 +88,8 @@ def _build_services(
 
 def _build_scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
     scenario = Scenario()
-    made = [scenario.build.http_flow(f"Flow {number}") for number in range(flows)]
-    scenario.build.link()
+    made = [scenario.build.add_http_flow(f"Flow {number}") for number in range(flows)]
+    scenario.build.apply_key()
     assert all(flow.flow_name != flow.workflow_id for flow in made)
     return scenario, made
 

@@ -78,10 +78,10 @@ def build_scenario() -> Scenario:
     """Return a tenant with a few flows that are not planned yet."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     for title in FLOWS:
-        scenario.build.app_setting_caller(
-            scenario.build.http_flow(title), site=title, setting="URL"
+        scenario.build.add_app_setting_caller(
+            scenario.build.add_http_flow(title), site=title, setting="URL"
         )
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     return scenario
 
@@ -89,7 +89,7 @@ def build_scenario() -> Scenario:
 async def block_job(services: Services, job: FlowJob) -> None:
     """Block a job with a reason that only a person can fix."""
 
-    def stuck(job: FlowJob) -> FlowJob | None:
+    def mark_stuck(job: FlowJob) -> FlowJob | None:
         if job.is_inactive:
             return None
         told = stop_with_reason(
@@ -97,12 +97,12 @@ async def block_job(services: Services, job: FlowJob) -> None:
         )
         return replace(told, next_check_at=None)
 
-    await FLOW.apply_command(services, (job.environment_id, job.id), stuck)
+    await FLOW.apply_command(services, (job.environment_id, job.id), mark_stuck)
 
 
 async def do_random_action(scenario: Scenario, draw: random.Random, number: int) -> None:
     """Do a random action; raises what the app or a killed process raises."""
-    ids = {flow.name: flow.workflow_id for flow in scenario.world.flows()}
+    ids = {flow.name: flow.workflow_id for flow in scenario.world.list_flows()}
     some = [ids[title] for title in draw.sample(FLOWS, draw.randint(1, 2))]
     deeds = ["order", "approve", "roll back", "retry", "block", "compare", "settle", "time"]
     match draw.choice(deeds):
@@ -115,7 +115,7 @@ async def do_random_action(scenario: Scenario, draw: random.Random, number: int)
         case "retry":
             await scenario.retry(run=timedelta(0))
         case "block":
-            job = draw.choice([*(await scenario.jobs()).values()] or [None])
+            job = draw.choice([*(await scenario.read_jobs()).values()] or [None])
             if job and not job.is_inactive:
                 await scenario.driver.call(lambda s: block_job(s, job))
         case "compare":
@@ -160,12 +160,12 @@ async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> N
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
     await compare_twice(scenario.services, scenario)
 
     before = await count_index_rows(scenario.services)
     await check_answers(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     await scenario.driver.call(
         lambda s: FLOW.apply_command(s, (job.environment_id, job.id), _keep_row)
     )
@@ -195,12 +195,12 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
     services = scenario.services
     await compare_job_index(services)
     scenario.world.clock.advance(SETTLED_AFTER)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     kept = await services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept
     write, done = services.tables.store.write, False
 
-    async def beaten(*operations: Operation) -> list[StoreRow]:
+    async def act_before_write(*operations: Operation) -> list[StoreRow]:
         """Let another action happen right before the names are removed."""
         nonlocal done
         if len(operations) > 1 and not done:
@@ -209,7 +209,7 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
             await services.tables.flow_jobs.replace(kept, opened)
         return await write(*operations)
 
-    services.tables.store.write = beaten  # type: ignore[method-assign]
+    services.tables.store.write = act_before_write  # type: ignore[method-assign]
     try:
         await compare_job_index(services)
     except Conflict:

@@ -47,16 +47,16 @@ class Service:
         following = str(number + 1) if number + 1 < len(self.pages) else ""
         if number == self.repeats_after:
             following = "1"
-        return ResultPage(items=tuple(map(self._flow, self.pages[number])), cursor=following)
+        return ResultPage(items=tuple(map(self._build_entry, self.pages[number])), cursor=following)
 
     async def get_flow(self, _: str, flow_name: str) -> FlowListEntry:
         """Return a flow with its state."""
         self._take()
         if flow_name in self.refused:
             raise PlatformError("no access", code="Forbidden", status=403)
-        return replace(self._flow(flow_name), state=FlowState.ON)
+        return replace(self._build_entry(flow_name), state=FlowState.ON)
 
-    def _flow(self, name: str) -> FlowListEntry:
+    def _build_entry(self, name: str) -> FlowListEntry:
         state = None if self.is_bare else FlowState.ON
         return FlowListEntry(flow_name=name, display_name=name, workflow_id=None, state=state)
 
@@ -72,15 +72,17 @@ class Service:
 async def _run_check(
     services: Services, environment: Environment, names: frozenset[str], seen: set[str]
 ) -> int:
-    async def found_on(name: str) -> None:
+    async def record_name(name: str) -> None:
         seen.add(name)
 
-    return await check_in_flow_list(services, environment, {name: name for name in names}, found_on)
+    return await check_in_flow_list(
+        services, environment, {name: name for name in names}, record_name
+    )
 
 
 async def _check_daily(service: Service, calls: int, expires: set[int], deaths: list[int]) -> None:
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     environment = await scenario.services.environments.get(scenario.build.environment.id)
     double: Any = service
     services = replace(scenario.services, flow_pages=double, flow_reports=double)
@@ -135,7 +137,7 @@ def test_daily_check_reads_each_flow_of_the_list_in_turn(
 async def test_daily_check_of_a_list_that_repeats_its_pages_ends() -> None:
     """The check reads each page once, reports the other flows as not checked, and starts again."""
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     environment = await scenario.services.environments.get(scenario.build.environment.id)
     pages: list[tuple[str, ...]] = [("a",), ("b",), ("c",), ("d",)]
     service = Service(pages=pages, is_bare=False, refused=frozenset(), repeats_after=2)

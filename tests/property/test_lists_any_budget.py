@@ -47,11 +47,11 @@ class Lists:
     def put_before(self, scenario: Scenario) -> None:
         """Wrap the port in every process of the scenario."""
 
-        def watched(ports: Ports) -> Ports:
+        def watch_reports(ports: Ports) -> Ports:
             reports: Any = _Watched(self, ports.flow_reports)
             return replace(ports, flow_reports=reports)
 
-        scenario.around = watched
+        scenario.around = watch_reports
         scenario.renew()
 
     @property
@@ -155,8 +155,8 @@ def test_run_archives_complete_and_read_no_run_twice(
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
-        flows = [scenario.build.http_flow(f"Flow {number}") for number in range(len(runs))]
-        scenario.build.link()
+        flows = [scenario.build.add_http_flow(f"Flow {number}") for number in range(len(runs))]
+        scenario.build.apply_key()
         scenario.world.run_page = page
         await scenario.opt_in()
         await scenario.order()
@@ -180,7 +180,7 @@ def test_run_archives_complete_and_read_no_run_twice(
                 assert len(cursors) == len(set(cursors)), lists.given
         of_runs = [one for one in lists.given if isinstance(one[0], tuple)]
         assert sum(size or 0 for _, _, size in of_runs) <= sum(runs) + lists.count_expired
-        assert meter.most_in_a_minute() <= calls
+        assert meter.find_most_in_a_minute() <= calls
 
     asyncio.run(play())
 
@@ -201,7 +201,7 @@ def test_assessment_completes_and_reads_no_page_twice(
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
         for number in range(flows):
-            scenario.build.app_setting_caller(scenario.build.http_flow(f"Flow {number}"))
+            scenario.build.add_app_setting_caller(scenario.build.add_http_flow(f"Flow {number}"))
         scenario.world.report_page = page
         lists.put_before(scenario)
         put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
@@ -220,7 +220,7 @@ def test_assessment_completes_and_reads_no_page_twice(
             *cut, last = lists.list_readings(staying)
             assert last == whole
             assert all(one == whole[: len(one)] for one in cut)
-        assert meter.most_in_a_minute() <= calls
+        assert meter.find_most_in_a_minute() <= calls
 
     asyncio.run(play())
 
@@ -247,12 +247,12 @@ class FewRequests:
     def put_before(self, scenario: Scenario) -> None:
         """Wrap the two ports of the service."""
 
-        def limited(ports: Ports) -> Ports:
+        def limit_requests(ports: Ports) -> Ports:
             connections: Any = _FewRequestsOf(self, "connections", ports.connections)
             apps: Any = _FewRequestsOf(self, "apps", ports.canvas_apps)
             return replace(ports, connections=connections, canvas_apps=apps)
 
-        scenario.around = limited
+        scenario.around = limit_requests
         scenario.renew()
 
 
@@ -293,10 +293,10 @@ def test_assessment_reads_connections_and_canvas_apps_once(
 
     async def play() -> None:
         scenario = Scenario()
-        flow, owner = scenario.build.http_flow("Orders"), scenario.world.add_user("Anna")
+        flow, owner = scenario.build.add_http_flow("Orders"), scenario.world.add_user("Anna")
         world, environment = scenario.world, scenario.build.environment
         for number in range(connections):
-            scenario.build.connection(f"c{number}", f"shared_{number % 4}", owner=owner)
+            scenario.build.add_connection(f"c{number}", f"shared_{number % 4}", owner=owner)
         environment.canvas_apps += [
             CanvasApp(
                 name=f"a{number}",
@@ -360,9 +360,9 @@ def test_assessment_searches_each_place_once(flows: int, calls: int) -> None:
 
     async def play() -> None:
         scenario = Scenario()
-        made = [scenario.build.http_flow(f"Flow {number}") for number in range(flows)]
+        made = [scenario.build.add_http_flow(f"Flow {number}") for number in range(flows)]
         for flow in made:
-            scenario.build.app_setting_caller(flow, site=flow.name.replace(" ", "-"))
+            scenario.build.add_app_setting_caller(flow, site=flow.name.replace(" ", "-"))
             _add_runs(scenario, flow, 1)
         settings = FewReads(scenario.fakes.ports.app_settings, scenario.world.clock, calls)
         ports: Any = settings

@@ -64,7 +64,7 @@ async def run_daily_checks(
     Raises `AssertionError` if a flow waits longer than necessary.
     """
     scenario, turns = Scenario(), -(-flows // AT_A_TIME)
-    scenario.build.link()
+    scenario.build.apply_key()
     ids = {f"job-{n:03}": f"flow-{n:03}" for n in range(flows)}
     wanted = {job for job, flow in ids.items() if flow not in refused}
     environment = await scenario.services.environments.get(scenario.build.environment.id)

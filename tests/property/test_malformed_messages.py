@@ -108,7 +108,7 @@ def test_malformed_message_is_ignored_or_stored(messages: list[tuple[Trigger, by
         assert await scenario.services.tables.remediations.read_all() == []
         assert await scenario.services.tables.environment_jobs.read_all() == []
         assert scenario.fakes.notices.told == []
-        for parked in scenario.fakes.messages.waiting(POISON):
+        for parked in scenario.fakes.messages.list_waiting_messages(POISON):
             assert parked.body["reason"]
 
     asyncio.run(deliver())

@@ -166,7 +166,7 @@ def test_read_of_the_network_ends_and_sends_no_request_twice(
 
     async def play() -> None:
         scenario = Scenario()
-        scenario.build.link()
+        scenario.build.apply_key()
         azure = Rationed(apps, page_size, expires, set(malformed), gone)
         lists = len(build_firewall_kinds(azure)) + 20 + -(-apps // page_size)
         most = len(malformed) + (lists * (1 + len(expires)) + apps + len(expires)) // calls + 2
@@ -201,7 +201,7 @@ def test_killed_process_repeats_at_most_one_batch_of_requests(
 
     async def play() -> None:
         scenario = Scenario()
-        scenario.build.link()
+        scenario.build.apply_key()
         azure = Rationed(apps, page_size)
         killed = 0
         for dies_in in [*deaths, 0]:
@@ -229,7 +229,7 @@ def get_max_parallel_requests() -> int:
 async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
     """The firewall of the flow's host is read before the 1,000 others."""
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
     azure = Rationed(1_000, 500)
     services = _build_services(scenario, azure)
@@ -247,7 +247,7 @@ async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
 async def test_only_one_invocation_reads_the_network_at_a_time() -> None:
     """A second invocation uses stored answers, or waits."""
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     azure = Rationed(10, 5, left=1_000)
     services = _build_services(scenario, azure)
     environment = await services.environments.get(scenario.build.environment.id)

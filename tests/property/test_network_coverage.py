@@ -11,7 +11,7 @@ from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.verdict import Verdict, find_verdict
-from tests.unit.uncovered import find_uncovered_prefixes, tag_list
+from tests.unit.uncovered import build_tag_list, find_uncovered_prefixes
 
 #: A neighbourhood small enough to ask about each address, in both versions.
 V4 = st.builds(lambda host, bits: f"10.0.0.{host}/{bits}", st.integers(0, 31), st.integers(27, 32))
@@ -24,7 +24,7 @@ TAG, REGIONAL = "PowerPlatformPlex", "PowerPlatformPlex.WestEurope"
 SOURCES = st.one_of(V4, V6, st.sampled_from([TAG.lower(), REGIONAL.upper(), "*", "VirtualNetwork"]))
 
 
-def prefixes_contain(prefixes: list[str], address: str) -> bool:
+def has_address(prefixes: list[str], address: str) -> bool:
     """Return whether one of the prefixes contains an address."""
     return any(ip_address(address) in ip_network(one, strict=False) for one in prefixes)
 
@@ -36,14 +36,12 @@ def test_set_operations_on_address_ranges_are_exact(left: list[str], right: list
 
     both, either, only = (list(part.list_prefixes()) for part in (a & b, a | b, a - b))
 
-    assert (a <= b) == all(
-        prefixes_contain(right, one) for one in ADDRESSES if prefixes_contain(left, one)
-    )
+    assert (a <= b) == all(has_address(right, one) for one in ADDRESSES if has_address(left, one))
     for address in ADDRESSES:
-        in_left, in_right = prefixes_contain(left, address), prefixes_contain(right, address)
-        assert prefixes_contain(both, address) == (in_left and in_right)
-        assert prefixes_contain(either, address) == (in_left or in_right)
-        assert prefixes_contain(only, address) == (in_left and not in_right)
+        in_left, in_right = has_address(left, address), has_address(right, address)
+        assert has_address(both, address) == (in_left and in_right)
+        assert has_address(either, address) == (in_left or in_right)
+        assert has_address(only, address) == (in_left and not in_right)
 
 
 WALLS = st.builds(
@@ -75,7 +73,7 @@ def test_issues_of_a_firewall_do_not_depend_on_other_firewalls(
     walls: list[Firewall], hosts: list[str | None]
 ) -> None:
     """Firewalls with equal rules are evaluated once. Each issue has the name of its firewall."""
-    tags = tag_list({TAG: ["10.0.0.0/28"], REGIONAL: ["10.0.0.0/28", "fd00::/124"]})
+    tags = build_tag_list({TAG: ["10.0.0.0/28"], REGIONAL: ["10.0.0.0/28", "fd00::/124"]})
 
     found = NetworkCheck(walls, "europe", tags).find_required_issues()
 
@@ -162,16 +160,16 @@ def test_first_matching_rule_decides_for_an_address(firewall: Firewall, tag: lis
 
     for address in ADDRESSES:
         is_refused = (
-            prefixes_contain(tag, address) and _decide(firewall, tag, address) is RuleAction.DENY
+            has_address(tag, address) and _decide(firewall, tag, address) is RuleAction.DENY
         )
-        assert prefixes_contain(left, address) == is_refused
+        assert has_address(left, address) == is_refused
 
 
 def _decide(firewall: Firewall, tag: list[str], address: str) -> RuleAction:
     meanings = {TAG.lower(): tag, REGIONAL.lower(): tag, "virtualnetwork": []}
     for rule in firewall.rules:
         for source in rule.sources:
-            if source == "*" or prefixes_contain(meanings.get(source.lower(), [source]), address):
+            if source == "*" or has_address(meanings.get(source.lower(), [source]), address):
                 return rule.action
     return firewall.default
 
@@ -204,7 +202,7 @@ def test_verdict_agrees_with_a_check_of_each_address(
     firewall: Firewall, tag: list[str], version: AddressRanges
 ) -> None:
     """The addresses are those of a service tag, for IPv4 or IPv6."""
-    tags = tag_list({TAG: tag, REGIONAL: tag})
+    tags = build_tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.parse(tag) & version
 
     verdict = find_verdict(evaluate_rules(firewall, RuleSources(tags, [TAG])), asked)
@@ -212,7 +210,7 @@ def test_verdict_agrees_with_a_check_of_each_address(
     answers = {
         _decide(firewall, tag, address)
         for address in ADDRESSES
-        if prefixes_contain(list(asked.list_prefixes()), address)
+        if has_address(list(asked.list_prefixes()), address)
     }
     assert (
         verdict

@@ -12,7 +12,7 @@ import pytest
 from shared.reason import Reason
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
-from tests.fakes.invariants import left_off, pairs_on_together
+from tests.fakes.invariants import find_flows_left_off, find_pairs_on_together
 from tests.fakes.pause import Pause
 from tests.functional.scenarios.swap_scenario import Pair, build_pair
 
@@ -32,7 +32,7 @@ async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
     """Interrupt a cutover, let all work end, and check both flows."""
     pair = await build_pair(read_lag_seconds=(lag, lag))
     scenario, world = pair.scenario, pair.scenario.world
-    world.watchers.append(pairs_on_together)
+    world.watchers.append(find_pairs_on_together)
     original, copy = REFUSED[refused]
     pair.reject_starts(*([pair.original] if original else []), *([pair.copy] if copy else []))
     if isinstance(plan, Pause):
@@ -45,8 +45,8 @@ async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
 
     where = (refused, lag, plan.at, plan.moment)
     assert world.violations == [], where
-    job = await scenario.job("Keyword")
-    if left_off(world, [pair.original.workflow_id]):
+    job = await scenario.read_job("Keyword")
+    if find_flows_left_off(world, [pair.original.workflow_id]):
         assert job.reason_code == Reason.BOTH_OFF, (where, job.message, job.history)
         assert original, where
         assert copy, where
@@ -55,7 +55,7 @@ async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
         await scenario.run(timedelta(hours=1))
     else:
         assert job.both_off_since is None, (where, job.message, job.history)
-    assert left_off(world, [pair.original.workflow_id]) == [], where
+    assert find_flows_left_off(world, [pair.original.workflow_id]) == [], where
     assert world.violations == [], where
     return pair
 

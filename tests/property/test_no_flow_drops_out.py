@@ -9,17 +9,21 @@ from hypothesis import strategies as st
 from shared.domain.plans.discovery import NOT_SHOWN
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes.builder import Builder
-from tests.fakes.definition_builder import http_trigger, recurrence_trigger, request_trigger
+from tests.fakes.definition_builder import (
+    build_http_trigger,
+    build_recurrence_trigger,
+    build_request_trigger,
+)
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.examples import count_examples
 
 _TRIGGERS = {
-    "http": http_trigger(),
-    "daily": recurrence_trigger("Day"),
-    "agents": request_trigger("VirtualAgent"),
-    "riddle": request_trigger("NobodyKnows"),
-    "v1": request_trigger("PowerApp"),
+    "http": build_http_trigger(),
+    "daily": build_recurrence_trigger("Day"),
+    "agents": build_request_trigger("VirtualAgent"),
+    "riddle": build_request_trigger("NobodyKnows"),
+    "v1": build_request_trigger("PowerApp"),
 }
 _FLOWS = st.lists(
     st.tuples(st.sampled_from(sorted(_TRIGGERS)), st.booleans(), st.booleans()),
@@ -37,7 +41,7 @@ def build_flows(builder: Builder, tenant: _Tenant) -> None:
     assumptions.definitions_hidden_from_administrators = hidden
     assumptions.stopped_flows_stay_listed = stopped_listed
     for number, (kind, in_solution, is_on) in enumerate(flows):
-        builder.flow(f"{kind} {number}", _TRIGGERS[kind], in_solution=in_solution, is_on=is_on)
+        builder.add_flow(f"{kind} {number}", _TRIGGERS[kind], in_solution=in_solution, is_on=is_on)
 
 
 @settings(max_examples=count_examples(60))
@@ -51,7 +55,7 @@ def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
 
     listed = {
         flow.workflow_id
-        for flow in assessed.build.environment.live_flows()
+        for flow in assessed.build.environment.list_live_flows()
         if flow.in_solution
         or assessed.world.assumptions.my_flows_have_rows
         or flow.is_on
@@ -73,7 +77,7 @@ def test_plan_contains_every_listed_flow(tenant: _Tenant, opted_in: bool) -> Non
     """Each flow has one item. The counts of the actions agree with the items."""
     scenario = Scenario()
     build_flows(scenario.build, tenant)
-    scenario.build.link()
+    scenario.build.apply_key()
 
     async def plan() -> tuple[set[str], dict[str, int]]:
         if opted_in:
@@ -86,7 +90,7 @@ def test_plan_contains_every_listed_flow(tenant: _Tenant, opted_in: bool) -> Non
         items = await scenario.plan()
         assert {item.workflow_id for item in items.values()} == {one.identity for one in listed}
         return {one.identity for one in listed}, (
-            await scenario.environment_job()
+            await scenario.read_environment_job()
         ).planned_action_counts or {}
 
     listed, counts = asyncio.run(plan())

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from cmkflow.exported_resources import ExportedResources
 from cmkflow.network_check import Question, check_network
 from shared.domain.network.verdict import Verdict
-from tests.kinds.cases import FIREWALL_KINDS, firewall_case
-from tests.unit.uncovered import tag_list
+from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
+from tests.unit.uncovered import build_tag_list
 
-TAGS = tag_list({"PowerPlatformPlex": ["20.61.88.128/26", "2603:1061:2004:7800::/56"]})
+TAGS = build_tag_list({"PowerPlatformPlex": ["20.61.88.128/26", "2603:1061:2004:7800::/56"]})
 #: What stands where something else belongs: other types, and what only a deployment evaluates.
 ODD: st.SearchStrategy[Any] = st.sampled_from(
     [
@@ -39,8 +39,8 @@ def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @given(st.sampled_from(FIREWALL_KINDS), st.data())
 def test_malformed_firewall_yields_a_verdict_or_unknown(kind: str, data: st.DataObject) -> None:
     """The test replaces any member of the firewall's resources except ids and types."""
-    case = firewall_case(kind)
-    sources = case.sources(["PowerPlatformPlex"], TAGS)
+    case = load_firewall_case(kind)
+    sources = case.build_sources(["PowerPlatformPlex"], TAGS)
     documents = copy.deepcopy([*case.resources(sources).values()])
     for _ in range(data.draw(st.integers(1, 3))):
         path = data.draw(st.sampled_from(list_paths(documents)))

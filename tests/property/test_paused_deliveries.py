@@ -102,7 +102,7 @@ def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
         [secret] = scenario.world.secrets.values()
 
         async def change(services: Services, remediation_id: str) -> None:
-            secret.versions.append(scenario.world.secret_version(f"new {secret.value}"))
+            secret.versions.append(scenario.world.create_secret_version(f"new {secret.value}"))
             if undo:
                 await scenario.run(ordered * MINUTE)
                 await undo(services, remediation_id)

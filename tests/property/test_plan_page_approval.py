@@ -69,7 +69,7 @@ class Page:
             one["checked"] = "checked" if box.endswith(" checked>") else ""
         return {one["value"]: one for one in found}
 
-    def data(self, name: str) -> str:
+    def read_form_data(self, name: str) -> str:
         """Return the data that the form passes to its script."""
         found = re.search(rf"""data-{name}=(?:"([^"]*)"|'([^']*)')""", self.form)
         assert found
@@ -90,14 +90,16 @@ class Page:
             )
             for tick in self.ticks.values()
         }
-        far = {at: (writes, runs) for at, writes, runs in json.loads(self.data("far"))}
+        far = {at: (writes, runs) for at, writes, runs in json.loads(self.read_form_data("far"))}
         out = {int(t["data-at"]) for flow, t in self.ticks.items() if flow not in set(ticked)}
         flows = near | far
         while more := {at for at, (_, runs) in flows.items() if out & set(runs)} - out:
             out |= more
         on = [writes for at, (writes, _) in flows.items() if at not in out]
-        changes = int(self.data("changes-elsewhere")) - sum(writes for writes, _ in far.values())
-        return int(self.data("flows-elsewhere")) - len(far) + len(on), changes + sum(on)
+        changes = int(self.read_form_data("changes-elsewhere")) - sum(
+            writes for writes, _ in far.values()
+        )
+        return int(self.read_form_data("flows-elsewhere")) - len(far) + len(on), changes + sum(on)
 
 
 def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:

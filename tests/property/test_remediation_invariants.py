@@ -23,16 +23,16 @@ from shared.use_cases import change_remediation
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Moment, Plan, was_killed
-from tests.fakes.definitions import lineage_of
+from tests.fakes.definitions import find_lineage
 from tests.fakes.driver import Driver
-from tests.fakes.invariants import signatures_in_store, stopped_too_early, watch
-from tests.fakes.ports import fakes_of
+from tests.fakes.invariants import find_flows_stopped_too_early, find_signatures_in_store, watch
+from tests.fakes.ports import build_fakes
 from tests.fakes.sharing import is_lent
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
-from tests.kinds.cases import MOVED_KINDS, caller_case
+from tests.kinds.cases import MOVED_KINDS, load_caller_case
 from tests.property.examples import count_examples
 
 ENDED = {
@@ -49,24 +49,28 @@ type Undo = Callable[[Services, str], Awaitable[object]]
 
 def add_called(build: Builder, *, kind: str) -> None:
     """Add a flow with a caller of this kind."""
-    caller_case(kind).add(build, build.http_flow(f"Called by {kind}"))
+    load_caller_case(kind).add(build, build.add_http_flow(f"Called by {kind}"))
 
 
 #: What a tenant is made of; each adds flows and those who call them.
 INGREDIENTS: dict[str, Callable[[Builder], object]] = {
     **{kind: partial(add_called, kind=kind) for kind in MOVED_KINDS},
-    "keyword": lambda b: b.keyword_flow("Keyword"),
-    "family": lambda b: b.family("Billing"),
-    "mail": lambda b: b.app_setting_caller(b.mail_flow("Mail"), setting="MAIL"),
-    "off": lambda b: b.off_flow("Off"),
-    "v1": lambda b: b.power_apps_v1_flow("App"),
-    "team": lambda b: b.app_setting_caller(b.team_flow("Team"), setting="TEAM_URL"),
+    "keyword": lambda b: b.add_keyword_flow("Keyword"),
+    "family": lambda b: b.add_family("Billing"),
+    "mail": lambda b: b.add_app_setting_caller(b.add_mail_flow("Mail"), setting="MAIL"),
+    "off": lambda b: b.add_off_flow("Off"),
+    "v1": lambda b: b.add_power_apps_v1_flow("App"),
+    "team": lambda b: b.add_app_setting_caller(b.add_team_flow("Team"), setting="TEAM_URL"),
     "two": lambda b: [
-        b.app_setting_caller(b.http_flow("A"), setting="A"),
-        b.app_setting_caller(b.http_flow("B"), setting="B"),
+        b.add_app_setting_caller(b.add_http_flow("A"), setting="A"),
+        b.add_app_setting_caller(b.add_http_flow("B"), setting="B"),
     ],
-    "two in a secret": lambda b: b.secret_caller(b.http_flow("C"), b.http_flow("D"), name="two"),
-    "two in a flow": lambda b: b.flow_caller(b.http_flow("E"), b.http_flow("F"), name="Posts"),
+    "two in a secret": lambda b: b.add_secret_caller(
+        b.add_http_flow("C"), b.add_http_flow("D"), name="two"
+    ),
+    "two in a flow": lambda b: b.add_flow_caller(
+        b.add_http_flow("E"), b.add_http_flow("F"), name="Posts"
+    ),
 }
 
 
@@ -74,7 +78,7 @@ def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None
     """Let an owner save a flow with one more action."""
     flows = [
         flow
-        for flow in scenario.world.flows()
+        for flow in scenario.world.list_flows()
         if flow.made_by_app is copies and "Lineage" in flow.client_data
     ]
     if flows:
@@ -92,12 +96,12 @@ def edit_settings(scenario: Scenario, random: Random) -> None:
 
 def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
     """Return the copy of an original, or None."""
-    lineage = lineage_of(original.client_data)
+    lineage = find_lineage(original.client_data)
     return next(
         (
             flow
-            for flow in scenario.world.flows()
-            if flow.made_by_app and lineage_of(flow.client_data) == lineage
+            for flow in scenario.world.list_flows()
+            if flow.made_by_app and find_lineage(flow.client_data) == lineage
         ),
         None,
     )
@@ -105,13 +109,13 @@ def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
 
 def restore_settings(scenario: Scenario, _: Random) -> None:
     """Let a deployment restore the original's URL if that URL still works."""
-    for flow in list(scenario.world.flows()):
-        original = scenario.build.url_of(flow)
+    for flow in list(scenario.world.list_flows()):
+        original = scenario.build.get_trigger_url(flow)
         copy = find_copy(scenario, flow)
         if flow.made_by_app or copy is None or not flow.is_on:
             continue
         for site in scenario.world.sites.values():
-            new = scenario.build.url_of(copy)
+            new = scenario.build.get_trigger_url(copy)
             for name, value in site.settings.items():
                 site.settings[name] = value.replace(new, original)
 
@@ -143,9 +147,9 @@ def build_ingredients_scenario(
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     for name in ingredients:
         INGREDIENTS[name](scenario.build)
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
-    scenario.fakes = fakes_of(scenario.world, order=Random(seed))  # noqa: S311 -- repeatable
+    scenario.fakes = build_fakes(scenario.world, order=Random(seed))  # noqa: S311 -- repeatable
     scenario.driver = Driver(
         fakes=scenario.fakes, make=scenario.make, plan=plan, unsettled=unsettled
     )
@@ -185,9 +189,11 @@ async def settle(scenario: Scenario) -> None:
 def check_invariants(scenario: Scenario) -> None:
     """Check the invariants in the tenant and in the store."""
     assert scenario.world.violations == []
-    assert stopped_too_early(scenario.world, QUIET) == []
-    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
-    assert [flow.name for flow in scenario.world.flows() if is_lent(scenario.world, flow)] == []
+    assert find_flows_stopped_too_early(scenario.world, QUIET) == []
+    assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert [
+        flow.name for flow in scenario.world.list_flows() if is_lent(scenario.world, flow)
+    ] == []
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.traffic.lost == []
 
@@ -212,7 +218,7 @@ def test_killed_process_and_duplicate_messages_do_not_change_the_result(
         await approve_plan(scenario)
         await settle(scenario)
         check_invariants(scenario)
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]
@@ -255,7 +261,7 @@ def test_rollback_at_any_moment_reverts_everything(
         )
         await settle(scenario)
         check_invariants(scenario)
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         ended = {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}
         if undo is change_remediation.cancel and FlowJobState.RETIRED in {
             job.state for job in jobs.values()
@@ -264,7 +270,7 @@ def test_rollback_at_any_moment_reverts_everything(
         assert {job.state for job in jobs.values()} <= ended, [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]
-        assert differences(before, scenario.world) == []
+        assert find_differences(before, scenario.world) == []
 
     asyncio.run(play())
 
@@ -312,7 +318,7 @@ def test_failed_request_does_not_change_the_result_with_automatic_approval(
         await repeat_until_done(scenario, scenario.order)
         await settle(scenario)
         check_invariants(scenario)
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]
@@ -374,7 +380,7 @@ def test_manual_edits_at_any_moment_lose_no_call(
             )
         await settle(scenario)
         check_invariants(scenario)
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         assert {job.state for job in jobs.values()} <= ENDED, [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]

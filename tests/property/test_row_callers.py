@@ -15,8 +15,8 @@ from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.kind_discovery import find_kinds
 from shared.ports import TextColumn
 from tests.fakes.builder import Builder
-from tests.fakes.ports import fakes_of
-from tests.fakes.services import kinds_on
+from tests.fakes.ports import build_fakes
+from tests.fakes.services import build_kinds
 from tests.fakes.test_world import World
 from tests.property.trigger_url_texts import WRITINGS, draw_trigger_urls
 
@@ -32,8 +32,8 @@ async def find_ids(kind: str, column: TextColumn, text: str) -> set[str]:
     """Return the trigger URL ids of the callers that a search finds in a row with this text."""
     world = World()
     Builder(world).add_row(column.entity_set, {column.name: "x", column.text: text})
-    ports = fakes_of(world).ports
-    found = kinds_on(ports)[kind].find(await ports.environments.list())
+    ports = build_fakes(world).ports
+    found = build_kinds(ports)[kind].find(await ports.environments.list())
     return {one async for caller in found for one in caller.trigger_url_ids}
 
 

@@ -12,8 +12,8 @@ from shared.use_cases import change_remediation
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.fakes.invariants import watch
-from tests.fakes.ports import fakes_of
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.ports import build_fakes
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.test_world import World
 from tests.functional.scenarios.two_environments import TwoEnvironments
 from tests.property.examples import count_examples
@@ -28,10 +28,10 @@ from tests.property.test_remediation_invariants import (
 def build_two_environments(seed: int, plan: Plan) -> TwoEnvironments:
     """Build both environments; messages come in random order, and some come twice."""
     scenario = TwoEnvironments(world=World(seed=seed))
-    _, shop = scenario.called_across()
-    scenario.other.app_setting_caller(shop)
+    _, shop = scenario.add_call_across()
+    scenario.other.add_app_setting_caller(shop)
     scenario.prepare()
-    scenario.fakes = fakes_of(scenario.world, order=Random(seed))  # noqa: S311 -- repeatable
+    scenario.fakes = build_fakes(scenario.world, order=Random(seed))  # noqa: S311 -- repeatable
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan, unsettled=0.2)
     scenario.world.traffic.beat(scenario.world)
     watch(scenario.world)
@@ -62,11 +62,11 @@ def test_killed_process_or_rollback_loses_no_call_across_environments(
             ended = {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}
         await settle(scenario)
         check_invariants(scenario)
-        jobs = await scenario.everywhere()
+        jobs = await scenario.read_all_jobs()
         assert {job.state for job in jobs.values()} <= ended, [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         if undo:
-            assert differences(before, scenario.world) == []
+            assert find_differences(before, scenario.world) == []
 
     asyncio.run(play())

@@ -171,9 +171,9 @@ async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObj
 async def test_unknown_fields_survive_a_remediation(hours: int) -> None:
     """A newer release wrote every row; then this one ends the remediation."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.keyword_flow("Keyword")
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.add_keyword_flow("Keyword")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.run(timedelta(hours=hours))

@@ -15,9 +15,9 @@ from shared.domain.network.firewall_issue import FirewallIssue
 from shared.firewalls import build_firewall_kinds
 from tests.bicep_compiler import COMPILER, needs_compiler
 from tests.contract.adapter_world import SUBSCRIPTION
-from tests.documented_commands import ROOT, Command, documented_commands
+from tests.documented_commands import ROOT, Command, list_documented_commands
 from tests.kinds.case import HOST
-from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
 from tests.local_cloud.tenant.tenant_world import APP, GROUP
 from tests.third_party_clients.azure_cli import AzureCli, needs_azure_cli, sign_in_to_azure_cli
 from tests.third_party_clients.documented import compare_answers
@@ -39,7 +39,7 @@ TAGS = [
 
 async def find_issues(cli: AzureCli, kind: str) -> list[FirewallIssue]:
     """Return the issues of a kind's firewall, as the app finds them."""
-    app, name = cli.app, firewall_case(kind).name
+    app, name = cli.app, load_firewall_case(kind).name
     firewalls = await build_firewall_kinds(app.resources)[kind].read()
     tags = await app.service_tags.get_list()
     return find_required_issues(
@@ -52,8 +52,8 @@ async def test_printed_fix_commands_allow_all_new_addresses(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async with sign_in_to_azure_cli(monkeypatch, tmp_path, [{"serviceTags": TAGS}]) as cli:
-        case, tags = firewall_case(kind), await cli.app.service_tags.get_list()
-        seed_azure(cli.app.world.tenant, case.seed(case.sources(["LogicApps"], tags)))
+        case, tags = load_firewall_case(kind), await cli.app.service_tags.get_list()
+        seed_azure(cli.app.world.tenant, case.seed(case.build_sources(["LogicApps"], tags)))
         [gap] = await find_issues(cli, kind)
 
         repair = await build_firewall_kinds(cli.app.resources)[kind].propose_fix(gap)
@@ -98,7 +98,7 @@ def read_commands() -> list[Command]:
     """Return the Azure CLI commands of all documents that work on the local tenant."""
     return [
         one
-        for one in documented_commands()
+        for one in list_documented_commands()
         if one.words[0] == "az"
         and one.page != ON_A_REAL_TENANT
         and one.words not in {SIGN_IN, PRINTED}
@@ -128,7 +128,7 @@ async def test_documented_deployment_sends_the_template_with_its_parameters(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The Azure CLI compiles the template; a parameter that it does not have is rejected."""
-    [command] = [one for one in documented_commands() if one.words[:4] == DEPLOYMENT]
+    [command] = [one for one in list_documented_commands() if one.words[:4] == DEPLOYMENT]
     received = ReceivedDeployments()
     (tmp_path / "infra").symlink_to(ROOT / "infra")
     bicep = tmp_path / "bicep"

@@ -18,7 +18,7 @@ from tests.contract.adapter_world import (
     build_description,
     run_adapters,
 )
-from tests.fakes.services import kinds_on
+from tests.fakes.services import build_kinds
 from tests.kinds.callers.github import TOKEN
 from tests.kinds.cases import MOVED_KINDS
 from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
@@ -101,7 +101,7 @@ async def run_client(world: World, judge: Judge, command: str, url: str) -> tupl
 async def find_callers(app: Adapters, judge: Judge, url_id: str) -> list[tuple[CallerKind, Caller]]:
     """Return the callers that have the URL, with their kinds."""
     found, environments = list[tuple[CallerKind, Caller]](), await app.environments.list()
-    for kind in (kinds_on(app)[name] for name in judge.places):
+    for kind in (build_kinds(app)[name] for name in judge.places):
         try:
             async for one in kind.find(environments):
                 if url_id in one.trigger_url_ids:
@@ -120,7 +120,7 @@ async def test_client_and_app_change_the_same_places(
     """The client reads the URL that the app wrote; after the app has reverted it, the old one."""
     async with run_adapters(monkeypatch, describe(judge)) as app:
         world = World(tenant=app.world.tenant, server=app.world.server, folder=tmp_path)
-        url = await app.world.url_of(HTTP_FLOW)
+        url = await app.world.get_trigger_url(HTTP_FLOW)
         url_id = find_trigger_urls(url)[0].url.trigger_url_id
         copy = url.replace(url_id, COPY_ID)
         known = [one.address for _, one in await find_callers(app, judge, url_id)]

@@ -10,7 +10,7 @@ from local_cloud.tenant.azure.providers.automation import ACCOUNTS as AUTOMATION
 from local_cloud.tenant.azure.resources import ResourceScope, build_resource_id
 from tests.local_cloud.tenant.azure_world import GROUP, GROUP_ID, POLICY_ID, SUBSCRIPTION
 from tests.local_cloud.tenant.azure_world import SEED as AZURE
-from tests.local_cloud.tenant.tenant_world import BUTTON, DAILY, HTTP, definition
+from tests.local_cloud.tenant.tenant_world import BUTTON, DAILY, HTTP, build_definition
 
 TENANT_ID = "72f00000-0000-4000-8000-000000000001"
 #: Who signs in: an administrator who makes flows too.
@@ -36,7 +36,7 @@ _GRANT = {
 }
 
 
-def _resource(kind: str, *names: str, **properties: Any) -> dict[str, Any]:
+def _build_resource(kind: str, *names: str, **properties: Any) -> dict[str, Any]:
     scope = ResourceScope(subscription=SUBSCRIPTION, group=GROUP)
     return {
         "id": build_resource_id(scope, kind, *names),
@@ -46,11 +46,11 @@ def _resource(kind: str, *names: str, **properties: Any) -> dict[str, Any]:
     }
 
 
-def _flow(flow_id: str, name: str, trigger: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _build_flow(flow_id: str, name: str, trigger: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "workflowEntityId": flow_id,
         "displayName": name,
-        "definition": definition(trigger),
+        "definition": build_definition(trigger),
         "owner": ADA,
         "inSolution": False,
     } | more
@@ -82,11 +82,11 @@ SEED: dict[str, Any] = {
                 {"uniquename": "Hidden", "friendlyname": "Hidden", "isvisible": False},
             ],
             "flows": [
-                _flow(ORDERS, "Receive order", HTTP, inSolution=True, solutions=["Orders"]),
-                _flow(NIGHTLY, "Nightly", DAILY),
-                _flow(DIGEST, "Team digest", BUTTON, coOwners={MAX: "CanEdit"}),
-                _flow(MAILS, "Mails of Max", BUTTON, owner=MAX, coOwners={ADA: "CanEdit"}),
-                _flow(PRIVATE, "Private of Max", BUTTON, owner=MAX),
+                _build_flow(ORDERS, "Receive order", HTTP, inSolution=True, solutions=["Orders"]),
+                _build_flow(NIGHTLY, "Nightly", DAILY),
+                _build_flow(DIGEST, "Team digest", BUTTON, coOwners={MAX: "CanEdit"}),
+                _build_flow(MAILS, "Mails of Max", BUTTON, owner=MAX, coOwners={ADA: "CanEdit"}),
+                _build_flow(PRIVATE, "Private of Max", BUTTON, owner=MAX),
             ],
         },
         {"id": DEFAULT, "displayName": "Contoso (default)", "isDefault": True},
@@ -132,15 +132,19 @@ SEED: dict[str, Any] = {
             }
         ],
         "resources": [
-            _resource("Microsoft.Network/ipGroups", "partners", ipAddresses=["203.0.113.0/24"]),
-            _resource("Microsoft.Network/azureFirewalls", "edge"),
-            _resource("Microsoft.Logic/workflows", "order-hub", state="Enabled"),
-            _resource(
+            _build_resource(
+                "Microsoft.Network/ipGroups", "partners", ipAddresses=["203.0.113.0/24"]
+            ),
+            _build_resource("Microsoft.Network/azureFirewalls", "edge"),
+            _build_resource("Microsoft.Logic/workflows", "order-hub", state="Enabled"),
+            _build_resource(
                 "Microsoft.EventGrid/systemTopics", "keys", topicType="microsoft.keyvault.vaults"
             ),
-            _resource("Microsoft.EventGrid/systemTopics/eventSubscriptions", "keys", "to-queue"),
-            _resource("Microsoft.EventGrid/topics", "sales"),
-            _resource(
+            _build_resource(
+                "Microsoft.EventGrid/systemTopics/eventSubscriptions", "keys", "to-queue"
+            ),
+            _build_resource("Microsoft.EventGrid/topics", "sales"),
+            _build_resource(
                 "Microsoft.EventGrid/topics/eventSubscriptions",
                 "sales",
                 "flow",
@@ -149,14 +153,20 @@ SEED: dict[str, Any] = {
                     "properties": {"endpointUrl": "https://flow.example/?sig=x"},
                 },
             ),
-            _resource("Microsoft.Insights/metricAlerts", "parked", severity=1, enabled=True),
-            _resource("Microsoft.Insights/actionGroups", "on-call", groupShortName="oncall"),
-            _resource(AUTOMATION, "jobs"),
-            _resource(f"{AUTOMATION}/variables", "jobs", "flow", isEncrypted=False, value='"x"'),
-            _resource(f"{AUTOMATION}/variables", "jobs", "key", isEncrypted=True, value='"x"'),
-            _resource(f"{AUTOMATION}/runbooks", "jobs", "notify", state="Published", content="$x"),
-            _resource(FACTORIES, "nightly"),
-            _resource(
+            _build_resource("Microsoft.Insights/metricAlerts", "parked", severity=1, enabled=True),
+            _build_resource("Microsoft.Insights/actionGroups", "on-call", groupShortName="oncall"),
+            _build_resource(AUTOMATION, "jobs"),
+            _build_resource(
+                f"{AUTOMATION}/variables", "jobs", "flow", isEncrypted=False, value='"x"'
+            ),
+            _build_resource(
+                f"{AUTOMATION}/variables", "jobs", "key", isEncrypted=True, value='"x"'
+            ),
+            _build_resource(
+                f"{AUTOMATION}/runbooks", "jobs", "notify", state="Published", content="$x"
+            ),
+            _build_resource(FACTORIES, "nightly"),
+            _build_resource(
                 f"{FACTORIES}/linkedservices",
                 *("nightly", "crm"),
                 type="RestService",
@@ -165,20 +175,20 @@ SEED: dict[str, Any] = {
                     "password": {"type": "SecureString", "value": "x"},
                 },
             ),
-            _resource(
+            _build_resource(
                 f"{FACTORIES}/pipelines",
                 *("nightly", "load"),
                 activities=[{"name": "Notify", "type": "WebActivity", "typeProperties": {}}],
             ),
-            _resource(API_MANAGEMENT, "contoso-api"),
-            _resource(f"{API_MANAGEMENT}/apis", "contoso-api", "sales", path="sales"),
-            _resource(f"{API_MANAGEMENT}/apis/operations", "contoso-api", "sales", "post"),
-            _resource(
+            _build_resource(API_MANAGEMENT, "contoso-api"),
+            _build_resource(f"{API_MANAGEMENT}/apis", "contoso-api", "sales", path="sales"),
+            _build_resource(f"{API_MANAGEMENT}/apis/operations", "contoso-api", "sales", "post"),
+            _build_resource(
                 f"{API_MANAGEMENT}/apis/operations/policies",
                 *("contoso-api", "sales", "post", "policy"),
                 value='<policies><inbound><x a="@(1 < 2)" /></inbound></policies>',
             ),
-            _resource(
+            _build_resource(
                 f"{API_MANAGEMENT}/namedValues",
                 *("contoso-api", "flow"),
                 displayName="flow",

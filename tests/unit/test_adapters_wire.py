@@ -93,14 +93,14 @@ def test_error_for_an_invalid_answer_names_the_member_and_not_its_value() -> Non
 async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
     """A flow on two pages is returned once (platform.md#shadow-flows, #flow-lists)."""
 
-    def flow(name: str, state: str = "Started") -> object:
+    def build_flow(name: str, state: str = "Started") -> object:
         return {"name": name, "properties": {"displayName": name, "state": state}}
 
     first = {
-        "value": [flow("a"), flow("b-azshadow")],
+        "value": [build_flow("a"), build_flow("b-azshadow")],
         "nextLink": "https://emea.api.flow.microsoft.com/2",
     }
-    second = {"value": [flow("a"), flow("c", "Deleted"), flow("d", "New")]}
+    second = {"value": [build_flow("a"), build_flow("c", "Deleted"), build_flow("d", "New")]}
 
     flows = await FlowServiceReports(build_flow_service(first, second)).list_flows("e")
 

@@ -50,7 +50,7 @@ class Host:
     @property
     def fired(self) -> set[str]:
         """Return the alerts that the lines raise, without the alert on missing lines."""
-        return Telemetry(self.lines).fired() - SILENT
+        return Telemetry(self.lines).list_raised_alerts() - SILENT
 
 
 @contextmanager
@@ -168,9 +168,9 @@ def test_completed_daily_check_suppresses_its_alert_for_26_hours() -> None:
     day_ago = line | {"time": compute_past_time(hours=25).isoformat()}
     older = line | {"time": compute_past_time(hours=27).isoformat()}
 
-    assert Telemetry([day_ago]).fired() == set()
-    assert Telemetry([older]).fired() == {"no-daily-check"}
-    assert Telemetry([]).fired() == {"no-daily-check"}
+    assert Telemetry([day_ago]).list_raised_alerts() == set()
+    assert Telemetry([older]).list_raised_alerts() == {"no-daily-check"}
+    assert Telemetry([]).list_raised_alerts() == {"no-daily-check"}
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,9 @@ def test_two_consecutive_failures_fire_an_alert_and_one_failure_does_not(
     lines += [run_of("sweep", minutes=1, succeeded=False)]
     api = [run_of("show", minutes=n, succeeded=False, trigger="http") for n in range(3)]
 
-    assert Telemetry([*lines, *api]).fired() - SILENT == ({"failing"} if fires else set())
+    assert Telemetry([*lines, *api]).list_raised_alerts() - SILENT == (
+        {"failing"} if fires else set()
+    )
 
 
 def test_a_line_of_level_error_raises_an_alert() -> None:

@@ -45,11 +45,11 @@ async def test_throttled_read_is_retried_once_after_the_given_wait() -> None:
         [ThrottledError(retry_after=timedelta(0)), "flows", ThrottledError(), "never"]
     )
 
-    async def question() -> str:
+    async def ask() -> str:
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    assert await read_or_none_with_retry(question) == "flows"
-    assert isinstance(await read_or_none_with_retry(question), NoAnswer)
+    assert await read_or_none_with_retry(ask) == "flows"
+    assert isinstance(await read_or_none_with_retry(ask), NoAnswer)

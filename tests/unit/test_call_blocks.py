@@ -38,7 +38,7 @@ class Instances:
             self.made.append(self.clock.now())
             self.clock.advance(apart)
 
-    async def told(self, budget: StoredRequestBudget, need: RequestDemand) -> datetime:
+    async def find_due_time(self, budget: StoredRequestBudget, need: RequestDemand) -> datetime:
         """Return when a rejected job is due again."""
         with pytest.raises(MustWait) as caught:
             async with budget.reserve(need):
@@ -54,12 +54,12 @@ class Instances:
             except MustWait as err:
                 self.clock.advance_to(err.until)
 
-    async def places(self) -> list[str]:
+    async def list_queued_jobs(self) -> list[str]:
         """Return the jobs in the request queue, in order."""
         rows = [row.key async for row in self.store.query("requestbudgets", "flow-service")]
         return [key for key in rows if key != "leases"]
 
-    def most_in_any_minute(self) -> int:
+    def find_most_in_any_minute(self) -> int:
         """Return the highest number of requests in any period of one minute."""
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
 
@@ -76,13 +76,13 @@ async def test_rejected_job_is_accepted_at_the_time_that_it_was_given() -> None:
     async with one.reserve(build_demand("a", CALLS)):
         await here.use(one, CALLS)
 
-    comes = await here.told(other, build_demand("b"))
+    comes = await here.find_due_time(other, build_demand("b"))
     here.clock.advance_to(comes)
 
     async with other.reserve(build_demand("b")):
         await here.use(other, 3)
     assert comes - here.made[0] < 1.1 * MINUTE
-    assert here.most_in_any_minute() == CALLS
+    assert here.find_most_in_any_minute() == CALLS
 
 
 async def test_job_with_the_furthest_step_is_accepted_first() -> None:
@@ -94,11 +94,11 @@ async def test_job_with_the_furthest_step_is_accepted_first() -> None:
     async with one.reserve(build_demand("a", CALLS)):
         await here.use(one, CALLS)
     new, begun = build_demand("b", rank="3"), build_demand("c", rank="1")
-    await here.told(one, new)
-    comes = await here.told(other, begun)
+    await here.find_due_time(one, new)
+    comes = await here.find_due_time(other, begun)
 
     here.clock.advance_to(comes)
-    later = await here.told(one, new)
+    later = await here.find_due_time(one, new)
     async with other.reserve(begun):
         await here.use(other, 3)
 
@@ -115,7 +115,7 @@ async def test_unused_requests_of_a_step_stay_reserved_for_the_next_step_of_its_
     async with one.reserve(build_demand("a", CALLS)):
         pass
 
-    await here.told(other, build_demand("b", rank="0"))
+    await here.find_due_time(other, build_demand("b", rank="0"))
     async with one.reserve(build_demand("a", 2)):
         await here.use(one, 2)
     here.clock.advance(SECOND * 4)
@@ -135,7 +135,7 @@ async def test_reservation_begins_with_fewer_requests_than_needed_and_its_reads_
         await here.use(other, 3)
         assert here.clock.now() - begun > MINUTE * 0.9
 
-    assert here.most_in_any_minute() == CALLS
+    assert here.find_most_in_any_minute() == CALLS
 
 
 async def test_incomplete_reservation_is_filled_before_another_job_is_accepted() -> None:
@@ -146,7 +146,7 @@ async def test_incomplete_reservation_is_filled_before_another_job_is_accepted()
         await here.use(one, 4)
         here.clock.advance(MINUTE / 2)
         async with other.reserve(build_demand("b", 3)):
-            await here.told(one, build_demand("c", 1, rank="0"))
+            await here.find_due_time(one, build_demand("c", 1, rank="0"))
 
 
 async def test_a_wait_of_minutes_is_a_refusal() -> None:
@@ -171,14 +171,14 @@ async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_reques
     begun = here.clock.now()
 
     async with one.reserve(build_demand("c", 3)), other.reserve(asked):
-        await here.told(one, build_demand("d"))
+        await here.find_due_time(one, build_demand("d"))
         await other.wait_for(2)
         for _ in range(2):
             await other.take()
             here.made.append(here.clock.now())
 
     assert MINUTE * 0.9 < here.clock.now() - begun < 1.1 * MINUTE
-    assert here.most_in_any_minute() <= CALLS
+    assert here.find_most_in_any_minute() <= CALLS
 
 
 async def test_queue_place_of_a_dead_job_expires() -> None:
@@ -187,10 +187,10 @@ async def test_queue_place_of_a_dead_job_expires() -> None:
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):
         await here.use(one, CALLS)
-    comes = await here.told(one, build_demand("dead", CALLS, rank="0"))
+    comes = await here.find_due_time(one, build_demand("dead", CALLS, rank="0"))
 
     here.clock.advance_to(comes)
-    await here.told(other, build_demand("b"))
+    await here.find_due_time(other, build_demand("b"))
     here.clock.advance(MINUTE * 1.1)
 
     async with other.reserve(build_demand("b")):
@@ -240,7 +240,7 @@ async def test_many_jobs_use_the_budget_and_never_exceed_it(seed: int) -> None:
         most_begun = max(most_begun, sum(0 < step[one] < 4 for one in step))
 
     waited = here.made[-5] - here.made[0]
-    assert here.most_in_any_minute() <= CALLS
+    assert here.find_most_in_any_minute() <= CALLS
     assert len(here.made) >= 0.95 * CALLS * (waited / MINUTE)
     assert most_begun <= 2 * CALLS
     assert asked <= 20 * 40
@@ -286,7 +286,7 @@ async def fill_queue(here: Instances) -> None:
             priority="3",
             row=("flowjobs", "here", "a"),
         )
-        await here.told(other, new)
+        await here.find_due_time(other, new)
 
 
 async def test_jobs_whose_turn_comes_within_two_minutes_are_promoted_once() -> None:
@@ -314,7 +314,7 @@ async def test_last_job_of_a_long_queue_is_promoted_when_earlier_jobs_give_up() 
     here, called = Instances(), list[str]()
     await fill_queue(here)
     last = RequestDemand(job_id="last", requests=1, later_requests=8, priority="3")
-    comes = await here.told(here.budgets[0], last)
+    comes = await here.find_due_time(here.budgets[0], last)
 
     async def come(turn: QueuedJob) -> bool:
         called.append(turn.queue_position)
@@ -325,7 +325,7 @@ async def test_last_job_of_a_long_queue_is_promoted_when_earlier_jobs_give_up() 
 
     assert comes - here.made[0] > timedelta(hours=7)
     assert called[-1] == last.queue_position
-    assert await here.places() == [last.queue_position]
+    assert await here.list_queued_jobs() == [last.queue_position]
     async with here.budgets[1].reserve(last):
         pass
 
@@ -345,7 +345,7 @@ async def test_job_that_starts_during_its_promotion_leaves_no_queue_place() -> N
     here.clock.advance(MINUTE * 5)
     await one.promote_waiters(come)
 
-    assert (await here.places())[0] == "3-0006"
+    assert (await here.list_queued_jobs())[0] == "3-0006"
 
 
 async def test_job_whose_requests_are_due_within_seconds_waits_without_a_queue_place() -> None:
@@ -358,8 +358,8 @@ async def test_job_whose_requests_are_due_within_seconds_waits_without_a_queue_p
     began = here.clock.now()
 
     async with other.reserve(build_demand("b", CALLS)):
-        await here.told(one, build_demand("c"))
+        await here.find_due_time(one, build_demand("c"))
         await here.use(other, CALLS)
 
     assert SECOND < here.clock.now() - began < 10 * SECOND
-    assert here.most_in_any_minute() == CALLS
+    assert here.find_most_in_any_minute() == CALLS

@@ -159,12 +159,12 @@ def test_caller_is_compared_with_what_was_declared(
     assert not has_claims(NOT_SHOWN, user_agent, networks)
 
 
-def traits(number: int) -> CallTraits:
+def build_traits(number: int) -> CallTraits:
     """Return the traits of a caller."""
     return CallTraits(source=CallerSource.OTHER, user_agent=f"agent/{number}")
 
 
-def row() -> ObservedCallers:
+def build_row() -> ObservedCallers:
     """Return a row without calls."""
     return ObservedCallers(environment_id="e", job_id="j", read_until=NOW)
 
@@ -176,8 +176,10 @@ def call(minute: int, of: CallTraits) -> ObservedCall:
 
 def test_calls_are_grouped_by_caller_with_first_and_last_time() -> None:
     """Calls up to the time of the last check are not counted again."""
-    first = add_calls(row(), [call(1, traits(1)), call(2, traits(2)), call(3, traits(1))])
-    again = add_calls(first, [call(3, traits(1)), call(4, traits(1))])
+    first = add_calls(
+        build_row(), [call(1, build_traits(1)), call(2, build_traits(2)), call(3, build_traits(1))]
+    )
+    again = add_calls(first, [call(3, build_traits(1)), call(4, build_traits(1))])
 
     assert [(one.call_count, one.first_at, one.last_at) for one in again.callers] == [
         (3, NOW + timedelta(minutes=1), NOW + timedelta(minutes=4)),
@@ -188,9 +190,9 @@ def test_calls_are_grouped_by_caller_with_first_and_last_time() -> None:
 
 def test_a_row_lists_a_limited_number_of_callers() -> None:
     """Calls of further callers are counted together; those not shown take no place."""
-    calls = [call(1, NOT_SHOWN), *(call(number, traits(number)) for number in range(2, 62))]
+    calls = [call(1, NOT_SHOWN), *(call(number, build_traits(number)) for number in range(2, 62))]
 
-    counted = add_calls(row(), calls)
+    counted = add_calls(build_row(), calls)
 
     assert len(counted.callers) == MOST_LISTED + 2
     assert sum(one.call_count for one in counted.callers) == len(calls)
@@ -202,11 +204,11 @@ def test_unknown_callers_come_first() -> None:
     """Those that show nothing come last, because nobody can act on them."""
     known = CallTraits(source=CallerSource.FLOW, source_id=FLOW, workflow_url_id=HEX)
     logic_app = replace(known, source=CallerSource.LOGIC_APP, source_id=LOGIC_APP_ID)
-    calls = [call(1, NOT_READ), call(2, known), call(3, logic_app), call(4, traits(1))]
-    calls += [call(5, traits(1))]
+    calls = [call(1, NOT_READ), call(2, known), call(3, logic_app), call(4, build_traits(1))]
+    calls += [call(5, build_traits(1))]
     names = CallerNames(flows={}, known={FLOW: "flow Billing"})
 
-    named = name_callers(add_calls(row(), calls), names)
+    named = name_callers(add_calls(build_row(), calls), names)
 
     assert [one.text for one in named] == [
         "Unknown caller, 2 calls since 2026-11-24 08:19 UTC, claims to be agent/1",

@@ -32,11 +32,11 @@ class World:
     def __init__(self) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
         self.tables = Tables(self.store)
-        self.one, self.other = self.instance(), self.instance()
+        self.one, self.other = self.build_circuits(), self.build_circuits()
         #: Calls that reached the service.
         self.calls = 0
 
-    def instance(self) -> CircuitBreakers:
+    def build_circuits(self) -> CircuitBreakers:
         """Return the circuit breakers of a process that has met no failure yet."""
         return CircuitBreakers(
             self.tables, self.clock, Settings(tenant_id="tests", circuit_breaker_threshold=5)

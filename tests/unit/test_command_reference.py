@@ -7,26 +7,26 @@ from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
 from cmkflow.examples import EXAMPLES
-from tests.command_reference import COMMON, PAGE, reference, summary
-from tests.command_tree import command_tree, is_group
+from tests.command_reference import COMMON, PAGE, build_reference, find_summary
+from tests.command_tree import build_command_tree, is_group
 
 
 def test_command_reference_page_is_generated_from_the_commands() -> None:
     """`python -m tests.command_reference` generates the page."""
-    assert PAGE.read_text() == reference()
+    assert PAGE.read_text() == build_reference()
 
 
 def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
     """The help also explains every option, and fits 80 columns without cuts."""
     text = PAGE.read_text()
-    for words, command in command_tree().items():
+    for words, command in build_command_tree().items():
         if is_group(command):
             continue
         done = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"})
 
         assert done.exit_code == 0, words
         assert max(map(len, done.stdout.splitlines())) <= 80, words
-        assert summary(command.help) in text
+        assert find_summary(command.help) in text
         for one in command.params:
             if not one.hidden and one.name not in COMMON:
                 shown = one.metavar if one.param_type_name == "argument" else one.opts[0]
@@ -35,13 +35,13 @@ def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
 
 def test_no_command_is_missing_in_the_help_of_its_group() -> None:
     """The runbook names commands; `--help` is where a person looks for them."""
-    assert [words for words, command in command_tree().items() if command.hidden] == []
+    assert [words for words, command in build_command_tree().items() if command.hidden] == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_of_a_command_are_in_its_help_and_are_valid(name: str) -> None:
     """Each example is one line of `--help`, with valid options and values."""
-    command = command_tree()[tuple(name.split())]
+    command = build_command_tree()[tuple(name.split())]
     shown = CliRunner().invoke(app, [*name.split(), "--help"]).stdout.splitlines()
 
     for example in EXAMPLES[name]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.command_tree import command_tree, is_group
+from tests.command_tree import build_command_tree, is_group
 from tests.documented_commands import ROOT
 
 _NAMED = re.compile(r"`cmkflow ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)")
@@ -25,7 +25,7 @@ def _find_named_commands() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("path", "name"), sorted(set(_find_named_commands())))
 def test_every_command_named_in_a_text_exists(path: str, name: str) -> None:
     """The text may be a literal over several lines; a sentence may name a group alone."""
-    tree = command_tree()
+    tree = build_command_tree()
     words = tuple(name.split(" "))
 
     assert words in tree or (words[:1] in tree and not is_group(tree[words[:1]])), path

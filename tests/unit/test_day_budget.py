@@ -39,7 +39,7 @@ class Instance:
                     self.made += 1
             self.clock.advance(MINUTE / 2)
 
-    async def refusal(self) -> tuple[datetime, str]:
+    async def request_until_rejected(self) -> tuple[datetime, str]:
         """Return when the job is due again, and why."""
         try:
             async with self.budget.reserve(WORK):
@@ -50,7 +50,7 @@ class Instance:
             return self.clock.now() + (err.retry_after or timedelta(0)), str(err)
         raise AssertionError("there was a call")
 
-    async def left(self) -> int | None:
+    async def read_remaining(self) -> int | None:
         """Return the requests that are left today."""
         return (await self.budget.read_queue_status()).remaining_today
 
@@ -80,7 +80,7 @@ async def test_error_of_an_exhausted_day_contains_the_time_of_the_next_requests(
     began = here.clock.now()
     await here.work(HOUR)
 
-    comes, why = await here.refusal()
+    comes, why = await here.request_until_rejected()
 
     assert why == message
     assert began + DAY < comes <= began + DAY + HOUR
@@ -96,7 +96,7 @@ async def test_right_can_be_revoked_after_the_day_is_exhausted(calls: int) -> No
     """
     here = Instance(calls)
     await here.work(2 * HOUR)
-    assert await here.left() == 0
+    assert await here.read_remaining() == 0
 
     async with here.budget.reserve(None):
         with pytest.raises(ThrottledError):
@@ -127,7 +127,7 @@ async def test_unused_requests_of_a_slice_are_returned() -> None:
         await here.budget.take()
         here.clock.advance(MINUTE)
 
-    assert await here.left() == 90 - 40 - 1
+    assert await here.read_remaining() == 90 - 40 - 1
 
 
 async def test_another_instance_continues_the_count_of_the_day() -> None:
@@ -135,4 +135,4 @@ async def test_another_instance_continues_the_count_of_the_day() -> None:
     here = Instance(SCARCE)
     await here.work(MINUTE * 10)
 
-    assert await Instance(SCARCE, here).left() == 90 - here.made
+    assert await Instance(SCARCE, here).read_remaining() == 90 - here.made

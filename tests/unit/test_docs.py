@@ -292,13 +292,13 @@ def test_requirements_of_the_app_equal_its_imports() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module)
 
-    def modules_of(package: str) -> str:
+    def build_module_name(package: str) -> str:
         if package == "opentelemetry-api":
             return "opentelemetry"
         is_dotted = package.startswith(("azure-", "opentelemetry-"))
         return package.replace("-", "." if is_dotted else "_").lower()
 
-    wanted = {modules_of(package) for package in read_required_packages("requirements.txt")}
+    wanted = {build_module_name(package) for package in read_required_packages("requirements.txt")}
     assert not {
         one for one in wanted if not any(f"{name}.".startswith(f"{one}.") for name in imported)
     }

@@ -11,10 +11,10 @@ from itertools import takewhile
 
 import pytest
 
-from tests.command_tree import command_tree, is_group
-from tests.documented_commands import ROOT, Command, documented_commands
+from tests.command_tree import build_command_tree, is_group
+from tests.documented_commands import ROOT, Command, list_documented_commands
 
-COMMANDS = documented_commands()
+COMMANDS = list_documented_commands()
 _INSTALLED = "tests/e2e/test_installed_command.py"
 #: What commands begin with that are run elsewhere, and where.
 RUN_BY = {
@@ -73,7 +73,7 @@ def test_a_named_command_exists(command: Command) -> None:
     if command.words[1].startswith("--"):
         assert f"{command.words[1]} " in run(sys.executable, "-m", "cmkflow", "--help")[1]
         return
-    tree = command_tree()
+    tree = build_command_tree()
     names = [command.words[1 : 1 + length] for length in (1, 2)]
     found = [tree[name] for name in names if name in tree]
 

@@ -14,17 +14,21 @@ CALL_BACK = {
     "type": "Http",
     "inputs": {"method": "GET", "uri": "@triggerBody()?[0]?['data']?['validationUrl']"},
 }
-IN_A_CONDITION = {"type": "If", "expression": {}, "actions": {"Answer": define.validation_action()}}
+IN_A_CONDITION = {
+    "type": "If",
+    "expression": {},
+    "actions": {"Answer": define.build_validation_action()},
+}
 
 
 @pytest.mark.parametrize(
     ("actions", "answers"),
     [
-        ({"Answer": define.validation_action()}, True),
+        ({"Answer": define.build_validation_action()}, True),
         ({"Condition": IN_A_CONDITION}, True),
         ({"Build": BUILD, "Answer": RESPONSE}, True),
         ({"Call": CALL_BACK}, True),
-        ({"Answer": define.response_action()}, False),
+        ({"Answer": define.build_response_action()}, False),
         ({"Build": BUILD}, False),
         ({}, False),
     ],
@@ -34,6 +38,6 @@ def test_flow_answers_if_it_returns_the_code_or_calls_its_url(
     actions: dict[str, Any], *, answers: bool
 ) -> None:
     """The response may be in a branch, and its body may be built before."""
-    text = define.client_data("lineage", define.http_trigger(), actions)
+    text = define.build_client_data("lineage", define.build_http_trigger(), actions)
 
     assert parse_client_data(text).answers_event_grid is answers

@@ -152,14 +152,14 @@ def test_plan_that_was_replaced_with_its_manifest_is_reported(tmp_path: Path) ->
 def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
     """For a version of few digits, a person could find another plan with it."""
 
-    def renamed(files: dict[str, bytes]) -> None:
+    def rename_files(files: dict[str, bytes]) -> None:
         manifest = json.loads(files[MANIFEST])
         for version in ("", VERSION[:3]):
             name = f"approved-plans/e/{version}.json"
             files[name], manifest["files"][name] = PLAN, manifest["files"][APPROVED]
         files[MANIFEST] = json.dumps(manifest).encode()
 
-    assert len(find_differences(rewrite_pack(build_pack(tmp_path / "a"), renamed))) == 2
+    assert len(find_differences(rewrite_pack(build_pack(tmp_path / "a"), rename_files))) == 2
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

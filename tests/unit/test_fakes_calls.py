@@ -10,8 +10,8 @@ from shared.domain.trigger_urls.trigger_url import find_trigger_urls, parse_trig
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import turn_off
-from tests.fakes.ports import fakes_of
-from tests.fakes.run_jobs import call, run_flow, urls_in
+from tests.fakes.ports import build_fakes
+from tests.fakes.run_jobs import call, find_urls, run_flow
 from tests.fakes.test_world import World
 
 
@@ -23,9 +23,9 @@ def builder() -> Builder:
 
 def test_call_of_a_flow_that_is_on_starts_a_run(builder: Builder) -> None:
     """The caller gets a 202, the run carries the id of the URL."""
-    flow = builder.http_flow("Orders")
+    flow = builder.add_http_flow("Orders")
 
-    outcome = call(builder.world, builder.url_of(flow))
+    outcome = call(builder.world, builder.get_trigger_url(flow))
 
     assert (outcome.status, outcome.code) == (202, "")
     assert flow.runs == list(outcome.runs)
@@ -34,10 +34,10 @@ def test_call_of_a_flow_that_is_on_starts_a_run(builder: Builder) -> None:
 
 def test_call_of_a_flow_that_is_off_is_rejected_without_a_run(builder: Builder) -> None:
     """The call gets a 400 and starts no run."""
-    flow = builder.http_flow("Orders")
+    flow = builder.add_http_flow("Orders")
     turn_off(builder.world, flow)
 
-    outcome = call(builder.world, builder.url_of(flow))
+    outcome = call(builder.world, builder.get_trigger_url(flow))
 
     assert (outcome.status, outcome.code) == (400, "WorkflowTriggerIsNotEnabled")
     assert flow.runs == []
@@ -45,7 +45,7 @@ def test_call_of_a_flow_that_is_off_is_rejected_without_a_run(builder: Builder) 
 
 def test_a_signature_is_checked(builder: Builder) -> None:
     """A wrong signature and a missing one get different errors."""
-    url = builder.url_of(builder.http_flow("Orders"))
+    url = builder.get_trigger_url(builder.add_http_flow("Orders"))
     unsigned, _, _ = url.partition("&sp=")
 
     assert call(builder.world, url[:-1] + ("A" if url[-1] != "A" else "B")).status == 401
@@ -54,9 +54,9 @@ def test_a_signature_is_checked(builder: Builder) -> None:
 
 def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
     """With tenant authentication the URL is no secret."""
-    flow = builder.flow("Orders", define.http_trigger(authentication="Tenant"))
+    flow = builder.add_flow("Orders", define.build_http_trigger(authentication="Tenant"))
 
-    url = builder.url_of(flow)
+    url = builder.get_trigger_url(flow)
 
     assert "sig=" not in url
     assert call(builder.world, url).is_accepted
@@ -64,9 +64,9 @@ def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
 
 async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
     """The old URL stays invalid if a flow with this id is created again."""
-    workflows = fakes_of(builder.world).ports.workflows
-    flow, environment = builder.http_flow("Orders"), builder.environment.described()
-    url = builder.url_of(flow)
+    workflows = build_fakes(builder.world).ports.workflows
+    flow, environment = builder.add_http_flow("Orders"), builder.environment.build_environment()
+    url = builder.get_trigger_url(flow)
 
     await workflows.delete(environment, flow.workflow_id)
 
@@ -76,23 +76,23 @@ async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
 @pytest.mark.parametrize("form", ["environment", "capacity_unit", "logic_apps"])
 def test_the_product_reads_every_shape_of_url(builder: Builder, form: str) -> None:
     """The app reads the id from every format of a trigger URL, with a relative path too."""
-    flow = builder.flow("Orders", define.http_trigger(relative_path="orders/{id}"))
+    flow = builder.add_flow("Orders", define.build_http_trigger(relative_path="orders/{id}"))
     flow.url_form = form
 
-    url = builder.url_of(flow).replace("%7Bid%7D", "42").replace("{id}", "42")
+    url = builder.get_trigger_url(flow).replace("%7Bid%7D", "42").replace("{id}", "42")
 
     parsed = parse_trigger_url(url)
     assert parsed is not None
     assert parsed.trigger_url_id == flow.trigger_url_id
-    assert len(find_trigger_urls(f'{{"url": "{url}"}}')) == len(urls_in(f'"{url}"')) == 1
+    assert len(find_trigger_urls(f'{{"url": "{url}"}}')) == len(find_urls(f'"{url}"')) == 1
     assert call(builder.world, url).is_accepted
 
 
 def test_a_parent_runs_its_children(builder: Builder) -> None:
     """One call of the parent starts one run of each child, without a URL."""
-    child, parent, _ = builder.family("Billing")
+    child, parent, _ = builder.add_family("Billing")
 
-    call(builder.world, builder.url_of(parent))
+    call(builder.world, builder.get_trigger_url(parent))
 
     assert len(parent.runs) == len(child.runs) == 1
     assert child.runs[0].trigger_url_id is None
@@ -100,10 +100,10 @@ def test_a_parent_runs_its_children(builder: Builder) -> None:
 
 def test_a_parent_fails_when_its_child_is_off(builder: Builder) -> None:
     """The parent's caller still gets a 202, and only the run shows the failure."""
-    child, parent, _ = builder.family("Billing")
+    child, parent, _ = builder.add_family("Billing")
     turn_off(builder.world, child)
 
-    outcome = call(builder.world, builder.url_of(parent))
+    outcome = call(builder.world, builder.get_trigger_url(parent))
 
     assert outcome.is_accepted
     assert outcome.has_failed
@@ -111,8 +111,8 @@ def test_a_parent_fails_when_its_child_is_off(builder: Builder) -> None:
 
 def test_a_calling_flow_fails_when_the_call_is_refused(builder: Builder) -> None:
     """A flow whose HTTP action posts to a stopped flow fails."""
-    flow = builder.http_flow("Orders")
-    caller = builder.flow_caller(flow)
+    flow = builder.add_http_flow("Orders")
+    caller = builder.add_flow_caller(flow)
     assert not run_flow(builder.world, caller).failed
 
     turn_off(builder.world, flow)
@@ -122,14 +122,14 @@ def test_a_calling_flow_fails_when_the_call_is_refused(builder: Builder) -> None
 
 async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(builder: Builder) -> None:
     """A flow keeps the old value of an environment variable until somebody saves the flow."""
-    old, new = builder.http_flow("Old"), builder.http_flow("New")
-    variable, reader = builder.variable_caller(old)
-    ports, environment = fakes_of(builder.world).ports, builder.environment.described()
+    old, new = builder.add_http_flow("Old"), builder.add_http_flow("New")
+    variable, reader = builder.add_variable_caller(old)
+    ports, environment = build_fakes(builder.world).ports, builder.environment.build_environment()
 
     [shown] = await ports.environment_variables.list(environment)
     assert shown.value_id == variable.value_id
     await ports.environment_variables.write_value(
-        environment, str(shown.value_id), builder.url_of(new), etag=shown.value_etag
+        environment, str(shown.value_id), builder.get_trigger_url(new), etag=shown.value_etag
     )
     run_flow(builder.world, reader)
     change = WorkflowUpdate(client_data=reader.client_data)
@@ -156,7 +156,9 @@ def test_flow_on_your_key_calls_from_other_addresses(builder: Builder) -> None:
         default=RuleAction.DENY,
     )
     world.firewalls = [firewall]
-    flow = builder.http_flow("Orders", {"Post": define.http_action("https://erp.contoso.com/in")})
+    flow = builder.add_http_flow(
+        "Orders", {"Post": define.build_http_action("https://erp.contoso.com/in")}
+    )
     assert not run_flow(world, flow).failed
 
     flow.is_protected = True
@@ -169,10 +171,10 @@ def test_flow_on_your_key_calls_from_other_addresses(builder: Builder) -> None:
 
 async def test_going_runs_have_no_end(builder: Builder) -> None:
     """A run shows its end only after the clock has passed it."""
-    flow = builder.http_flow("Orders")
-    reports = fakes_of(builder.world).ports.flow_reports
+    flow = builder.add_http_flow("Orders")
+    reports = build_fakes(builder.world).ports.flow_reports
     began = builder.world.clock.now()
-    call(builder.world, builder.url_of(flow))
+    call(builder.world, builder.get_trigger_url(flow))
 
     [going] = await reports.read_runs(flow.environment_id, flow.flow_name, since=began)
     builder.world.clock.advance(flow.run_duration)

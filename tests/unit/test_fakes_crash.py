@@ -8,7 +8,7 @@ from shared.errors import ServiceUnavailable
 from shared.ports import InsertRow, StoreRow, UpsertRow
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Killed, Moment, Plan, was_killed
-from tests.fakes.ports import Fakes, Ports, fakes_of
+from tests.fakes.ports import Fakes, Ports, build_fakes
 from tests.fakes.test_world import World
 
 
@@ -16,8 +16,8 @@ from tests.fakes.test_world import World
 def fakes() -> Fakes:
     """Return the fakes of a world with one flow."""
     world = World()
-    Builder(world).http_flow("Orders")
-    return fakes_of(world)
+    Builder(world).add_http_flow("Orders")
+    return build_fakes(world)
 
 
 def build_row(key: str) -> StoreRow:
@@ -39,7 +39,7 @@ async def test_crash_plan_without_a_position_only_counts_calls(fakes: Fakes) -> 
     """Calls of all ports count together, with iterators and without the clock."""
     plan = Plan(trace=[])
 
-    assert await run_work(fakes.ports.under(plan)) == ["Orders"]
+    assert await run_work(fakes.ports.wrap_with_plan(plan)) == ["Orders"]
 
     assert plan.calls == 4
     assert plan.trace == [
@@ -66,14 +66,14 @@ async def test_the_process_dies_before_or_after_a_call(
 ) -> None:
     """Earlier writes stay, and no later write happens."""
     with pytest.raises(Killed):
-        await run_work(fakes.ports.under(Plan(at=at, moment=moment)))
+        await run_work(fakes.ports.wrap_with_plan(Plan(at=at, moment=moment)))
 
     assert [key for _, _, key in fakes.store.rows] == written
 
 
 async def test_killed_process_cannot_write(fakes: Fakes) -> None:
     """A `finally` block cannot write after the kill, and a new process can."""
-    ports = fakes.ports.under(Plan(at=1))
+    ports = fakes.ports.wrap_with_plan(Plan(at=1))
 
     async def tidy_up_at_the_end() -> None:
         try:
@@ -85,12 +85,12 @@ async def test_killed_process_cannot_write(fakes: Fakes) -> None:
         await tidy_up_at_the_end()
 
     assert fakes.store.rows == {}
-    assert await run_work(fakes.ports.under(Plan())) == ["Orders"]
+    assert await run_work(fakes.ports.wrap_with_plan(Plan())) == ["Orders"]
 
 
 async def test_a_plan_may_lose_an_answer_instead(fakes: Fakes) -> None:
     """The call is done, its caller gets an error, and the process continues."""
-    ports = fakes.ports.under(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
+    ports = fakes.ports.wrap_with_plan(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
 
     with pytest.raises(ServiceUnavailable):
         await ports.store.write(InsertRow(build_row("a")))
@@ -101,7 +101,7 @@ async def test_a_plan_may_lose_an_answer_instead(fakes: Fakes) -> None:
 
 async def test_a_kill_inside_a_group_of_tasks_is_still_a_kill(fakes: Fakes) -> None:
     """A task group wraps the error, and the broker's fake unwraps it."""
-    ports = fakes.ports.under(Plan(at=2))
+    ports = fakes.ports.wrap_with_plan(Plan(at=2))
 
     async def list_together() -> None:
         async with asyncio.TaskGroup() as group:

@@ -10,7 +10,7 @@ from shared.services import Services
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver, NeverEndsError
 from tests.fakes.messages import Delivered
-from tests.fakes.ports import Fakes, fakes_of
+from tests.fakes.ports import Fakes, build_fakes
 from tests.fakes.test_world import World
 
 QUEUE = "flow-jobs"
@@ -19,7 +19,7 @@ QUEUE = "flow-jobs"
 @pytest.fixture
 def fakes() -> Fakes:
     """Return the fakes of an empty world."""
-    return fakes_of(World())
+    return build_fakes(World())
 
 
 def build_message(number: int, due: datetime | None = None) -> QueueMessage:
@@ -90,10 +90,10 @@ async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
 async def test_endless_messages_raise_never_ends_error(fakes: Fakes) -> None:
     """Messages that send messages without end are an error of the app."""
 
-    async def forever(services: Services, message: Delivered) -> None:
+    async def run_forever(services: Services, message: Delivered) -> None:
         await services.messages.send(build_message(int(str(message.body["number"])) + 1))
 
     await fakes.messages.send(build_message(0))
 
     with pytest.raises(NeverEndsError):
-        await Driver(fakes=fakes, use_cases={QUEUE: forever}).run(fakes.world.clock.now())
+        await Driver(fakes=fakes, use_cases={QUEUE: run_forever}).run(fakes.world.clock.now())

@@ -9,15 +9,15 @@ from shared.domain.flow import FlowState, WorkflowDraft, WorkflowUpdate
 from shared.ports import InsertRow, StoreRow
 from tests.fakes.builder import Builder
 from tests.fakes.invariants import (
-    signatures_in,
-    signatures_in_store,
-    stopped_too_early,
+    find_flows_stopped_too_early,
+    find_signatures,
+    find_signatures_in_store,
+    find_writes_outside,
     watch,
-    writes_outside,
 )
-from tests.fakes.ports import Fakes, fakes_of
+from tests.fakes.ports import Fakes, build_fakes
 from tests.fakes.run_jobs import call
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
@@ -32,31 +32,31 @@ class Watched:
         """Build the environment and begin to watch."""
         self.world = World()
         self.builder = Builder(self.world)
-        self.builder.link()
-        self.orders = self.builder.http_flow("Orders")
-        self.keyword = self.builder.keyword_flow("Keyword")
+        self.builder.apply_key()
+        self.orders = self.builder.add_http_flow("Orders")
+        self.keyword = self.builder.add_keyword_flow("Keyword")
         self.builder.share_connections()
-        self.site = self.builder.app_setting_caller(self.orders)
-        self.fakes: Fakes = fakes_of(self.world)
+        self.site = self.builder.add_app_setting_caller(self.orders)
+        self.fakes: Fakes = build_fakes(self.world)
         self.before = take_snapshot(self.world)
         watch(self.world)
 
     @property
     def environment(self) -> Environment:
         """Return the environment as the port shows it."""
-        return self.builder.environment.described()
+        return self.builder.environment.build_environment()
 
     async def copy(self, original: FakeFlow) -> FakeFlow:
         """Create a copy that is off."""
         draft = WorkflowDraft(
-            workflow_id=self.world.guid(),
+            workflow_id=self.world.create_guid(),
             name="copy",
             description="",
             client_data=original.client_data,
             owner_id=original.owner_id,
         )
         await self.fakes.ports.workflows.create(self.environment, draft)
-        return self.world.workflow(original.environment_id, draft.workflow_id)
+        return self.world.get_workflow(original.environment_id, draft.workflow_id)
 
     async def update(self, flow: FakeFlow, change: WorkflowUpdate) -> None:
         """Change a flow."""
@@ -75,7 +75,7 @@ async def test_world_records_no_violation_for_a_correct_remediation(watched: Wat
     """The order is copy, on, callers updated, original off; for a cutover off, then on."""
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
-    url = watched.builder.url_of(copy)
+    url = watched.builder.get_trigger_url(copy)
     await watched.fakes.ports.app_settings.write(watched.site.id, {"FLOW_URL": url})
     await watched.update(watched.orders, OFF)
     swapped = await watched.copy(watched.keyword)
@@ -118,20 +118,20 @@ async def test_world_records_violation_if_original_and_copy_are_both_on(watched:
 async def test_stopped_too_early_finds_a_stop_within_the_no_call_period(watched: Watched) -> None:
     """The check reads the time of the last run when the flow is stopped."""
     quiet = timedelta(days=7)
-    call(watched.world, watched.builder.url_of(watched.orders))
+    call(watched.world, watched.builder.get_trigger_url(watched.orders))
 
     watched.world.clock.advance(timedelta(days=6))
     await watched.update(watched.orders, OFF)
-    assert stopped_too_early(watched.world, quiet)
-    assert not stopped_too_early(watched.world, timedelta(days=6))
+    assert find_flows_stopped_too_early(watched.world, quiet)
+    assert not find_flows_stopped_too_early(watched.world, timedelta(days=6))
 
 
 async def test_writes_outside_finds_writes_in_other_environments(watched: Watched) -> None:
     """Every write has the id of its environment."""
     await watched.update(watched.orders, WorkflowUpdate(name="Orders 2"))
 
-    assert writes_outside(watched.world, {watched.environment.id}) == []
-    assert len(writes_outside(watched.world, set())) == 1
+    assert find_writes_outside(watched.world, {watched.environment.id}) == []
+    assert len(find_writes_outside(watched.world, set())) == 1
 
 
 async def test_differences_finds_changes_that_a_rollback_did_not_revert(watched: Watched) -> None:
@@ -143,22 +143,22 @@ async def test_differences_finds_changes_that_a_rollback_did_not_revert(watched:
         watched.site.id, {"FLOW_URL": settings["FLOW_URL"] + " "}
     )
 
-    assert differences(watched.before, watched.world) == [
+    assert find_differences(watched.before, watched.world) == [
         f"flow {copy.workflow_id} is on",
         "setting orders-api/FLOW_URL",
     ]
     await watched.fakes.ports.app_settings.write(watched.site.id, settings)
     await watched.update(copy, OFF)
-    assert differences(watched.before, watched.world) == []
+    assert find_differences(watched.before, watched.world) == []
 
 
 async def test_signature_in_stored_state_is_found(watched: Watched) -> None:
     """Any text can be searched for the signatures of the world."""
-    url = watched.builder.url_of(watched.orders)
+    url = watched.builder.get_trigger_url(watched.orders)
     row = StoreRow(table="Jobs", partition="p", key="k", columns={"url": url})
     await watched.fakes.store.write(InsertRow(row))
 
-    assert signatures_in(watched.world, f"posted to {url}") == ["Orders"]
-    [seen] = signatures_in_store(watched.world, watched.fakes.store)
+    assert find_signatures(watched.world, f"posted to {url}") == ["Orders"]
+    [seen] = find_signatures_in_store(watched.world, watched.fakes.store)
     assert "Orders" in seen
     assert url not in seen

@@ -66,7 +66,7 @@ async def test_scheduled_message_is_not_delivered_before_its_time(
 
     assert await messages.deliver_next(QUEUE, Reader()) is Delivery.NOTHING_DUE
     assert await messages.count(QUEUE) == 1
-    assert messages.next_due() == due
+    assert messages.find_next_due() == due
     clock.advance_to(due)
 
     assert await messages.deliver_next(QUEUE, Reader()) is Delivery.COMPLETED
@@ -113,7 +113,7 @@ async def test_message_is_dead_lettered_after_ten_failures(messages: FakeMessage
 
     assert await messages.count(QUEUE) == 0
     assert await messages.count(QUEUE, dead_letters=True) == 1
-    assert [one.message_id for one in messages.dead_letters(QUEUE)] == ["a"]
+    assert [one.message_id for one in messages.list_dead_letters(QUEUE)] == ["a"]
 
 
 async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) -> None:
@@ -140,4 +140,4 @@ async def test_message_that_the_sdk_rejects_raises_value_error(
     """The SDK takes no ids over 128 characters."""
     with pytest.raises(ValueError, match="message"):
         await messages.send(refused)
-    assert messages.waiting(QUEUE) == []
+    assert messages.list_waiting_messages(QUEUE) == []

@@ -5,8 +5,8 @@ import pytest
 from shared.domain.flow import FlowState, WorkflowUpdate
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
-from tests.fakes.flow_service import trigger_url, turn_off, turn_on
-from tests.fakes.ports import fakes_of
+from tests.fakes.flow_service import build_trigger_url, turn_off, turn_on
+from tests.fakes.ports import build_fakes
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
@@ -24,8 +24,8 @@ def turn_on_again(builder: Builder, flow: FakeFlow) -> None:
 
 def test_rejected_call_is_recorded_as_lost(builder: Builder) -> None:
     """Each call that worked before and does not now is lost."""
-    traffic, flow = builder.world.traffic, builder.http_flow("Orders")
-    builder.system("till", builder.url_of(flow))
+    traffic, flow = builder.world.traffic, builder.add_http_flow("Orders")
+    builder.add_external_system("till", builder.get_trigger_url(flow))
     traffic.beat(builder.world)
 
     turn_off(builder.world, flow)
@@ -39,8 +39,8 @@ def test_rejected_call_is_recorded_as_lost(builder: Builder) -> None:
 
 def test_call_with_a_failed_run_is_recorded_as_lost(builder: Builder) -> None:
     """An accepted call is also lost if its run fails."""
-    child, parent, _ = builder.family("Billing")
-    builder.system("till", builder.url_of(parent))
+    child, parent, _ = builder.add_family("Billing")
+    builder.add_external_system("till", builder.get_trigger_url(parent))
     builder.world.traffic.beat(builder.world)
 
     turn_off(builder.world, child)
@@ -52,9 +52,9 @@ def test_call_with_a_failed_run_is_recorded_as_lost(builder: Builder) -> None:
 
 def test_system_whose_calls_never_worked_loses_no_call(builder: Builder) -> None:
     """A remediation has not broken what was broken before."""
-    child, parent, _ = builder.family("Billing")
+    child, parent, _ = builder.add_family("Billing")
     turn_off(builder.world, child)
-    builder.system("till", builder.url_of(parent))
+    builder.add_external_system("till", builder.get_trigger_url(parent))
 
     builder.world.traffic.beat(builder.world)
     builder.world.traffic.beat(builder.world)
@@ -64,11 +64,11 @@ def test_system_whose_calls_never_worked_loses_no_call(builder: Builder) -> None
 
 async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Builder) -> None:
     """A new value in a setting, a secret or a flow changes which flow the next call reaches."""
-    old, new = builder.http_flow("Old"), builder.http_flow("New")
-    site = builder.app_setting_caller(old)
-    builder.secret_caller(old)
-    caller = builder.flow_caller(old)
-    ports, url = fakes_of(builder.world).ports, builder.url_of(new)
+    old, new = builder.add_http_flow("Old"), builder.add_http_flow("New")
+    site = builder.add_app_setting_caller(old)
+    builder.add_secret_caller(old)
+    caller = builder.add_flow_caller(old)
+    ports, url = build_fakes(builder.world).ports, builder.get_trigger_url(new)
     builder.world.traffic.beat(builder.world)
 
     settings = await ports.app_settings.read(site.id)
@@ -76,9 +76,9 @@ async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Buil
     [vault_url] = [found async for found in ports.secrets.read_vaults()]
     [name] = [found async for found in ports.secrets.list(vault_url)]
     await ports.secrets.write(await ports.secrets.read(vault_url, name), url)
-    text = caller.client_data.replace(builder.url_of(old), url)
+    text = caller.client_data.replace(builder.get_trigger_url(old), url)
     change = WorkflowUpdate(client_data=text)
-    environment = builder.environment.described()
+    environment = builder.environment.build_environment()
     await ports.workflows.update(environment, caller.workflow_id, change, etag="*")
     builder.world.traffic.beat(builder.world)
 
@@ -89,8 +89,8 @@ async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Buil
 
 def test_recurrence_runs_at_activation_and_then_at_its_interval(builder: Builder) -> None:
     """Without a start time the first run comes at activation, and missed runs are not repeated."""
-    flow, clock = builder.parent("Hourly"), builder.world.clock
-    interval = define.recurrence_trigger()["recurrence"]["interval"]
+    flow, clock = builder.add_parent("Hourly"), builder.world.clock
+    interval = define.build_recurrence_trigger()["recurrence"]["interval"]
     step = flow.run_duration
 
     builder.world.traffic.tick(builder.world)
@@ -106,10 +106,10 @@ def test_recurrence_runs_at_activation_and_then_at_its_interval(builder: Builder
 
 def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(builder: Builder) -> None:
     """If it is turned on again, it processes the backlog; a new flow begins with the present."""
-    world, flow = builder.world, builder.polling_flow("Notes")
+    world, flow = builder.world, builder.add_polling_flow("Notes")
     turn_off(world, flow)
     world.traffic.emit(world, flow)
-    fresh = builder.polling_flow("Notes again")
+    fresh = builder.add_polling_flow("Notes again")
 
     world.traffic.tick(world)
     assert world.traffic.not_handled
@@ -122,11 +122,11 @@ def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(builder: Bu
 
 def test_webhook_trigger_loses_events_while_it_is_off(builder: Builder) -> None:
     """Events are not repeated, and two flows that are on handle one event twice."""
-    world, first = builder.world, builder.keyword_flow("Keyword")
+    world, first = builder.world, builder.add_keyword_flow("Keyword")
     turn_off(world, first)
     missed = world.traffic.emit(world, first)
     turn_on_again(builder, first)
-    second = builder.keyword_flow("Keyword again")
+    second = builder.add_keyword_flow("Keyword again")
 
     doubled = world.traffic.emit(world, second)
     world.traffic.tick(world)
@@ -138,22 +138,22 @@ def test_webhook_trigger_loses_events_while_it_is_off(builder: Builder) -> None:
 def test_equal_seeds_make_equal_worlds() -> None:
     """Everything random comes from the seed, so a failure can be repeated."""
 
-    def url(seed: int) -> str:
+    def build_url(seed: int) -> str:
         builder = Builder(World(seed=seed))
-        return trigger_url(builder.environment, builder.http_flow("Orders"))
+        return build_trigger_url(builder.environment, builder.add_http_flow("Orders"))
 
-    assert url(7) == url(7)
-    assert url(7) != url(8)
+    assert build_url(7) == build_url(7)
+    assert build_url(7) != build_url(8)
 
 
 async def test_second_turn_off_is_not_recorded(builder: Builder) -> None:
     """A repeated write changes nothing and is not counted as another stop."""
-    flow, workflows = builder.http_flow("Orders"), fakes_of(builder.world).ports.workflows
+    flow, workflows = builder.add_http_flow("Orders"), build_fakes(builder.world).ports.workflows
     off = WorkflowUpdate(state=FlowState.OFF)
     before = len(builder.world.switches)
 
     for _ in range(2):
-        environment = builder.environment.described()
+        environment = builder.environment.build_environment()
         await workflows.update(environment, flow.workflow_id, off, etag="*")
 
     assert len(builder.world.switches) == before + 1

@@ -6,7 +6,7 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowDraft, WorkflowUpdate
 from shared.errors import NotFound, PlatformError
 from tests.fakes.builder import Builder
-from tests.fakes.ports import Ports, fakes_of
+from tests.fakes.ports import Ports, build_fakes
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
@@ -20,24 +20,24 @@ class Tenant:
         """Apply the policy to an environment without flows."""
         self.world = World()
         self.builder = Builder(self.world)
-        self.builder.link()
-        self.ports: Ports = fakes_of(self.world).ports
+        self.builder.apply_key()
+        self.ports: Ports = build_fakes(self.world).ports
 
     @property
     def environment(self) -> Environment:
         """Return the environment as the port shows it."""
-        return self.builder.environment.described()
+        return self.builder.environment.build_environment()
 
     async def copy(self, original: FakeFlow) -> FakeFlow:
         """Create an unchanged copy of a flow, off."""
         draft = self.draft(original)
         await self.ports.workflows.create(self.environment, draft)
-        return self.world.workflow(original.environment_id, draft.workflow_id)
+        return self.world.get_workflow(original.environment_id, draft.workflow_id)
 
     def draft(self, original: FakeFlow) -> WorkflowDraft:
         """Return the draft of a copy of a flow."""
         return WorkflowDraft(
-            workflow_id=self.world.guid(),
+            workflow_id=self.world.create_guid(),
             name=f"{original.name} (CMK)",
             description="",
             client_data=original.client_data,
@@ -53,7 +53,7 @@ def tenant() -> Tenant:
 
 async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant: Tenant) -> None:
     """A copy created after the link is under your key and has another URL."""
-    original = tenant.builder.http_flow("Orders")
+    original = tenant.builder.add_http_flow("Orders")
 
     copy = await tenant.copy(original)
 
@@ -64,7 +64,7 @@ async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant
 
 async def test_activation_for_the_owner_fails_if_the_header_is_lost(tenant: Tenant) -> None:
     """If the header is lost, the app's own rights count; otherwise Dataverse may reject it."""
-    original = tenant.builder.polling_flow("Notes")
+    original = tenant.builder.add_polling_flow("Notes")
     copy = await tenant.copy(original)
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=original.owner_id)
     update = tenant.ports.workflows.update
@@ -80,13 +80,13 @@ async def test_activation_for_the_owner_fails_if_the_header_is_lost(tenant: Tena
 async def test_copy_of_a_flow_without_a_row_has_the_owner_of_the_original(tenant: Tenant) -> None:
     """The draft says that the owner is named by the Entra object id."""
     tenant.world.assumptions.my_flows_have_rows = False
-    flow = tenant.builder.power_apps_v1_flow("Approve")
+    flow = tenant.builder.add_power_apps_v1_flow("Approve")
     with pytest.raises(NotFound):
         await tenant.ports.workflows.get(tenant.environment, flow.workflow_id)
 
     detail = await tenant.ports.flow_reports.get_flow(flow.environment_id, flow.flow_name)
     draft = WorkflowDraft(
-        workflow_id=tenant.world.guid(),
+        workflow_id=tenant.world.create_guid(),
         name="Approve (CMK)",
         description="",
         client_data=detail.client_data or "",

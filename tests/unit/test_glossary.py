@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from tests import documented_commands
-from tests.words import avoided_words
+from tests.words import read_avoided_words
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("shared", "functions", "cmkflow")
@@ -108,7 +108,7 @@ QUOTING_PAGES = {
 
 def find_words_to_avoid(text: str) -> list[str]:
     """Return what the patterns of the glossary find in a text."""
-    return [found[0] for word in avoided_words() for found in word.compiled.finditer(text)]
+    return [found[0] for word in read_avoided_words() for found in word.compiled.finditer(text)]
 
 
 def extract_prose(page: str) -> str:
@@ -147,6 +147,6 @@ def test_terms_and_meanings_hold_no_word_to_avoid() -> None:
     assert [
         (text, word.pattern)
         for text in texts
-        for word in avoided_words()
+        for word in read_avoided_words()
         if word.compiled.search(text)
     ] == []

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from shared.domain.clouds import CLOUDS, CloudName
-from tests.bicep_compiler import bicep, diagnostics, needs_compiler, snapshot, validated
+from tests.bicep_compiler import (
+    compare_snapshot,
+    list_diagnostics,
+    needs_compiler,
+    run_bicep,
+    write_snapshot,
+)
 from tests.unit.deployed import FILES, INFRA, SETS
 
 pytestmark = needs_compiler
@@ -24,7 +30,7 @@ def copied(tmp_path: Path) -> Path:
 
 def test_compiler_reports_no_diagnostics() -> None:
     """Neither the template nor a set of parameters has an error or a warning."""
-    assert diagnostics(INFRA, "**/*.bicep*") == []
+    assert list_diagnostics(INFRA, "**/*.bicep*") == []
 
 
 def test_compiler_warning_is_reported(copied: Path) -> None:
@@ -32,7 +38,7 @@ def test_compiler_warning_is_reported(copied: Path) -> None:
     main = copied / "main.bicep"
     main.write_text(main.read_text() + "\nparam unused string = ''\n")
 
-    [said] = diagnostics(copied, "main.bicep")
+    [said] = list_diagnostics(copied, "main.bicep")
 
     assert "Warning no-unused-params" in said
 
@@ -40,7 +46,7 @@ def test_compiler_warning_is_reported(copied: Path) -> None:
 def test_every_file_is_formatted(copied: Path) -> None:
     """`bicep format FILE` formats a file."""
     for pattern in ("**/*.bicep", "**/*.bicepparam"):
-        bicep("format", "--pattern", pattern, of=copied)
+        run_bicep("format", "--pattern", pattern, of=copied)
 
     for path in (*FILES, *SETS):
         assert path.read_text() == (copied / path.relative_to(INFRA)).read_text()
@@ -49,10 +55,10 @@ def test_every_file_is_formatted(copied: Path) -> None:
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_each_snapshot_is_current(path: Path, copied: Path) -> None:
     """A review shows each resource that a change of the template touches."""
-    made = snapshot(copied / path.relative_to(INFRA))
+    made = write_snapshot(copied / path.relative_to(INFRA))
 
     if made.read_text() != path.with_suffix(".snapshot.json").read_text():
-        pytest.fail(f"`make snapshots` brings it up to date.\n{validated(path)}")
+        pytest.fail(f"`make snapshots` brings it up to date.\n{compare_snapshot(path)}")
 
 
 def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
@@ -61,7 +67,7 @@ def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
     tunables = "{ CMK_WEBHOOK: 'https://example.org/hook' }"
     given.write_text(f"{given.read_text()}\nparam tunables = {tunables}\n")
 
-    assert "example.org" not in snapshot(given).read_text()
+    assert "example.org" not in write_snapshot(given).read_text()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +117,7 @@ def test_private_zones_have_the_names_of_each_cloud(
         f"'.{domains.key_vault_domain}')\n"
     )
 
-    found = json.loads(snapshot(given).read_text())["outputs"]["names"]
+    found = json.loads(write_snapshot(given).read_text())["outputs"]["names"]
 
     parts = ["blob", "table", "namespace", "vault", "sites", "monitor", "oms", "ods", "agents"]
     assert list(found) == parts
@@ -125,4 +131,4 @@ def test_existing_network_without_subnets_is_rejected(copied: Path) -> None:
     given.write_text("\n".join(lines) + "\n")
 
     with pytest.raises(ValueError, match="An existing network needs appSubnetId"):
-        snapshot(given)
+        write_snapshot(given)

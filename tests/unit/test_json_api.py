@@ -10,7 +10,7 @@ from shared.callers.azure_devops import AZURE_DEVOPS
 from shared.callers.github import GitHubCallers
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.errors import PlatformError, ThrottledError
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.unit.adapter_wire import Scripted, ScriptedTransport
 
 
@@ -18,7 +18,7 @@ async def test_sign_in_page_costs_only_its_organization() -> None:
     """A temporary error would be repeated, and then stop the search of all organizations."""
     page = Scripted(status=203, body=b"<html>Sign in</html>")
     http = HttpClient(ScriptedTransport(page))
-    api = HttpJsonApi(http, None, fake_settings())
+    api = HttpJsonApi(http, None, build_fake_settings())
 
     with pytest.raises(PlatformError) as raised:
         await api.list(AZURE_DEVOPS, "contoso/_apis/projects", member="value")
@@ -32,7 +32,7 @@ async def test_rate_limit_stops_a_search_until_it_is_over() -> None:
     secrets, variables = (Scripted(body={name: []}) for name in ("secrets", "variables"))
     hooks = Scripted(body=[])  # reads are sent side by side
     transport = ScriptedTransport(secrets, limit, hooks, variables, hooks)
-    settings = fake_settings(github_repositories=("contoso/shop",))
+    settings = build_fake_settings(github_repositories=("contoso/shop",))
     kind = GitHubCallers(HttpJsonApi(HttpClient(transport), None, settings))
     search = CallerSearchPosition()
 

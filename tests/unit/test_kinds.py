@@ -15,8 +15,8 @@ from shared.firewalls import build_firewall_kinds
 from shared.kind_discovery import find_kinds
 from shared.ports import PlatformPorts
 from shared.settings import Settings
-from tests.fakes.ports import fakes_of
-from tests.fakes.services import fake_settings
+from tests.fakes.ports import build_fakes
+from tests.fakes.services import build_fake_settings
 from tests.fakes.test_world import World
 
 PACKAGES = ("shared.callers", "shared.firewalls")
@@ -25,10 +25,10 @@ KINDS = [(package, kind) for package in PACKAGES for kind in find_kinds(package)
 
 def test_every_kind_of_a_package_is_built_by_its_name() -> None:
     """The ports are fakes, and the settings have default values."""
-    ports = fakes_of(World()).ports
+    ports = build_fakes(World()).ports
 
     callers, firewalls = (
-        build_caller_kinds(ports, fake_settings()),
+        build_caller_kinds(ports, build_fake_settings()),
         build_firewall_kinds(ports.resources),
     )
 

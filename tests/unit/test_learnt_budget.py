@@ -23,9 +23,9 @@ class Service:
         self.takes, self.limits = takes, limits
         self.made: list[datetime] = []
         self.refused: list[datetime] = []
-        self.budget = self.begun(5)
+        self.budget = self.start_process(5)
 
-    def begun(self, calls: int) -> StoredRequestBudget:
+    def start_process(self, calls: int) -> StoredRequestBudget:
         """Return the budget of a process that begins with this number of requests a minute."""
         limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE, **self.limits)
         return StoredRequestBudget(self.store, self.clock, limit)
@@ -51,13 +51,13 @@ class Service:
             await self.budget.wait_for()
             await self.budget.take(is_write=is_write)
             self.clock.advance(MINUTE / 600)
-            if self.takes is not None and self.in_last(MINUTE) >= self.takes:
+            if self.takes is not None and self.count_in_last(MINUTE) >= self.takes:
                 self.refused.append(self.clock.now())
                 await self.budget.slow_down(WAIT)
                 raise ThrottledError(retry_after=WAIT)
             self.made.append(self.clock.now())
 
-    def in_last(self, length: timedelta) -> int:
+    def count_in_last(self, length: timedelta) -> int:
         """Return the number of requests."""
         return sum(one > self.clock.now() - length for one in self.made[-60:])
 
@@ -81,7 +81,7 @@ async def test_service_at_its_limit_rejects_one_request_a_day() -> None:
     service = Service(takes=5, most=20)
 
     await service.work(10 * HOUR)
-    service.budget = service.begun(5)
+    service.budget = service.start_process(5)
     await service.work(10 * HOUR)
 
     assert len(service.refused) == 1
@@ -118,7 +118,7 @@ async def test_changed_setting_resets_the_learned_rate() -> None:
     service = Service(takes=None, most=20)
     await service.work(2 * HOUR)
 
-    service.budget = service.begun(7)
+    service.budget = service.start_process(7)
 
     assert 6.5 <= await service.work(HOUR / 7) <= 7
 

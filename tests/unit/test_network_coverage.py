@@ -13,7 +13,7 @@ from shared.domain.network.geographies import GEOGRAPHIES, list_regions
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import PROTECTED_TAG, NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
-from tests.unit.uncovered import find_required_issues, find_uncovered_prefixes, tag_list
+from tests.unit.uncovered import build_tag_list, find_required_issues, find_uncovered_prefixes
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 PREFIXES = {
@@ -23,7 +23,7 @@ PREFIXES = {
     "LogicApps.WestEurope": ["13.69.71.0/25"],
     "AzureCloud.westeurope": ["20.61.0.0/16", "2603:1061:2004:7800::/56"],
 }
-TAGS = tag_list(PREFIXES)
+TAGS = build_tag_list(PREFIXES)
 HOST = "api.contoso.example"
 
 
@@ -217,8 +217,10 @@ def test_a_geography_without_a_region_in_the_list_is_never_covered() -> None:
 
 def test_list_without_the_tag_is_an_issue() -> None:
     """A list that is older than the tag, or a tag that cannot be read, covers nothing."""
-    old = tag_list({"LogicApps.WestEurope": ["13.69.71.0/25"]})
-    broken = tag_list({WEST: ["20.61.88.128/26", "[variables('more')]"], NORTH: ["4.0.0.0/8"]})
+    old = build_tag_list({"LogicApps.WestEurope": ["13.69.71.0/25"]})
+    broken = build_tag_list(
+        {WEST: ["20.61.88.128/26", "[variables('more')]"], NORTH: ["4.0.0.0/8"]}
+    )
     [absent] = find_required_issues([group(build_rule("*"), hosts=HOST)], "europe", [HOST], old)
     [unread] = find_required_issues([group(build_rule("*"), hosts=HOST)], "europe", [HOST], broken)
 
@@ -348,7 +350,7 @@ def test_region_without_ipv4_addresses_is_an_issue_of_an_ipv4_firewall(
         kind="key_vault",
         is_ipv4_only=True,
     )
-    tags = tag_list({"PowerPlatformPlex.SpainCentral": ["2603:1061:2004:8f00::/56"]})
+    tags = build_tag_list({"PowerPlatformPlex.SpainCentral": ["2603:1061:2004:8f00::/56"]})
 
     found = find_required_issues([firewall], "spain", [HOST], tags)
 

@@ -18,11 +18,11 @@ from shared.domain.conversions.preview import (
 from shared.domain.definitions.action_nodes import walk_actions
 from shared.domain.definitions.flow_definition import parse_client_data
 from tests.fakes.definition_builder import (
-    client_data,
-    connector_action,
-    http_action,
-    http_trigger,
-    request_trigger,
+    build_client_data,
+    build_connector_action,
+    build_http_action,
+    build_http_trigger,
+    build_request_trigger,
 )
 
 #: As a signature looks, and of nothing.
@@ -31,8 +31,8 @@ _SIGNATURE = "q7Zk3Xw9Lm2Rt5Vb8Nc1Pd4Fg6Hj0Ks-Ty_Ue2Wi4Oz0"
 
 def test_a_proposal_shows_old_and_new_without_signatures() -> None:
     """The lines around a change may contain a trigger URL."""
-    action = http_action(f"https://x/workflows/{'0' * 32}?sp=%2F&sig={_SIGNATURE}")
-    text = client_data("a", request_trigger("PowerApp"), {"Post": action})
+    action = build_http_action(f"https://x/workflows/{'0' * 32}?sp=%2F&sig={_SIGNATURE}")
+    text = build_client_data("a", build_request_trigger("PowerApp"), {"Post": action})
 
     shown = preview_conversion(text, [ConversionKind.POWER_APPS_TRIGGER])
 
@@ -43,9 +43,9 @@ def test_a_proposal_shows_old_and_new_without_signatures() -> None:
 
 def test_impossible_conversion_returns_its_obstacle() -> None:
     """A preview never shows a partial conversion."""
-    action = connector_action("shared_teams", "PostMessage")
+    action = build_connector_action("shared_teams", "PostMessage")
     action["inputs"]["parameters"] = {"body": "@triggerBody()"}
-    text = client_data("a", request_trigger("PowerApp"), {"Post": action})
+    text = build_client_data("a", build_request_trigger("PowerApp"), {"Post": action})
 
     shown = preview_conversion(text, [ConversionKind.POWER_APPS_TRIGGER])
 
@@ -54,8 +54,8 @@ def test_impossible_conversion_returns_its_obstacle() -> None:
 
 def test_deeply_nested_definition_is_an_obstacle() -> None:
     """The app can read such a definition but cannot write one."""
-    text = client_data(
-        "a", request_trigger("PowerApp"), {"Scope": {"type": "Scope", "actions": {}}}
+    text = build_client_data(
+        "a", build_request_trigger("PowerApp"), {"Scope": {"type": "Scope", "actions": {}}}
     )
     deep = '{"S": {"type": "Scope", "actions": ' * 2000 + "{}" + "}}" * 2000
 
@@ -68,8 +68,8 @@ def test_deeply_nested_definition_is_an_obstacle() -> None:
 
 def test_both_edits_of_a_flow_are_proposed_together() -> None:
     """With one edit alone, the flow would stay on Microsoft's key."""
-    actions = {"List": connector_action("shared_flowmanagement", "ListFlowsInEnvironment")}
-    text = client_data("a", request_trigger("PowerApp"), actions)
+    actions = {"List": build_connector_action("shared_flowmanagement", "ListFlowsInEnvironment")}
+    text = build_client_data("a", build_request_trigger("PowerApp"), actions)
 
     edits = list_possible_edits(parse_client_data(text), in_solution=False)
 
@@ -83,13 +83,13 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
 
 @pytest.mark.parametrize(
     ("trigger", "in_solution"),
-    [(http_trigger(), False), (request_trigger("PowerApp"), True)],
+    [(build_http_trigger(), False), (build_request_trigger("PowerApp"), True)],
 )
 def test_flow_that_needs_no_edit_gets_no_proposal(
     trigger: dict[str, object], in_solution: bool
 ) -> None:
     """An HTTP flow is copied. The platform migrates a Power Apps flow in a solution."""
-    text = client_data("a", trigger, {})
+    text = build_client_data("a", trigger, {})
 
     edits = list_possible_edits(parse_client_data(text), in_solution=in_solution)
 
@@ -98,11 +98,12 @@ def test_flow_that_needs_no_edit_gets_no_proposal(
 
 def test_long_difference_is_cut_with_a_note() -> None:
     """The size of a stored row is limited."""
-    old = {f"A{n}": http_action(f"https://old/{n}") for n in range(400)}
-    new = {f"A{n}": http_action(f"https://new/{n}") for n in range(400)}
+    old = {f"A{n}": build_http_action(f"https://old/{n}") for n in range(400)}
+    new = {f"A{n}": build_http_action(f"https://new/{n}") for n in range(400)}
 
     text = build_unified_diff(
-        client_data("a", http_trigger(), old), client_data("a", http_trigger(), new)
+        build_client_data("a", build_http_trigger(), old),
+        build_client_data("a", build_http_trigger(), new),
     )
 
     assert len(text) < LONGEST_DIFFERENCE + 100

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def population() -> dict[str, list[Text]]:
     """Return every text that can be drawn."""
-    return reading_sample.population()
+    return reading_sample.collect_texts()
 
 
 def list_files(texts: list[Text]) -> set[str]:
@@ -32,10 +32,10 @@ def test_sample_has_the_promised_number_of_each_group() -> None:
 
 def test_sample_of_a_seed_is_reproducible() -> None:
     """Another seed draws other texts."""
-    first = reading_sample.markdown(reading_sample.draw(7), 7)
-    reading_sample.population.cache_clear()
+    first = reading_sample.format_sample(reading_sample.draw(7), 7)
+    reading_sample.collect_texts.cache_clear()
 
-    assert first == reading_sample.markdown(reading_sample.draw(7), 7)
+    assert first == reading_sample.format_sample(reading_sample.draw(7), 7)
     assert reading_sample.draw(8) != reading_sample.draw(7)
 
 
@@ -53,7 +53,7 @@ def test_sentences_come_from_every_document(population: dict[str, list[Text]]) -
     """The sample covers each page that a reader can open."""
     pages = {
         str(path.relative_to(ROOT))
-        for path in reading_sample.files(reading_sample.DOCUMENTS, r"\.md$")
+        for path in reading_sample.list_files(reading_sample.DOCUMENTS, r"\.md$")
     }
 
     assert pages - list_files(population["Sentences of documents"]) == set()
@@ -81,6 +81,6 @@ def test_every_text_is_at_its_stated_place(population: dict[str, list[Text]]) ->
 
 def test_text_with_a_bar_or_a_newline_stays_in_its_cell() -> None:
     """Bars are escaped and newlines are removed."""
-    table = reading_sample.markdown({"Docstrings": [Text("a.py:1", "one | two\nthree")]}, 1)
+    table = reading_sample.format_sample({"Docstrings": [Text("a.py:1", "one | two\nthree")]}, 1)
 
     assert "| one \\| two three |" in table

@@ -18,7 +18,7 @@ from shared.domain.clouds import PUBLIC
 from shared.firewalls.app_service import AppServices
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
-from tests.kinds.firewalls.app_service import restriction, site, web_config
+from tests.kinds.firewalls.app_service import build_restriction, build_site, build_web_config
 from tests.unit.adapter_wire import (
     Scripted,
     ScriptedResponse,
@@ -51,14 +51,16 @@ class AzureTransport(ScriptedTransport):
 
     def _answer(self, url: str) -> Scripted:
         if "/config/web" not in url:
-            return Scripted(body={"value": [site(f"app-{number}") for number in range(APPS)]})
+            return Scripted(body={"value": [build_site(f"app-{number}") for number in range(APPS)]})
         if f"/{GONE}/" in url:
             return Scripted(status=404, body={"error": {"code": "NotFound", "message": "gone"}})
         return Scripted(body=_build_config(url.partition("/sites/")[2].partition("/")[0]))
 
 
 def _build_config(name: str) -> Mapping[str, object]:
-    return web_config(restriction("PowerPlatformPlex", 100, tag="ServiceTag") | {"name": name})
+    return build_web_config(
+        build_restriction("PowerPlatformPlex", 100, tag="ServiceTag") | {"name": name}
+    )
 
 
 async def test_every_app_is_read_side_by_side_within_the_budget() -> None:

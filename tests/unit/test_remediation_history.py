@@ -99,15 +99,15 @@ def test_filters_select_entries_of_all_jobs() -> None:
         ),
     ]
 
-    def titles(kind: str) -> list[str]:
+    def list_titles(kind: str) -> list[str]:
         return [
             f"{line.title} {line.entry.state}" for line in build_history_page(flows, kind).lines
         ]
 
-    assert titles("person") == ["a blocked"]
-    assert titles("done") == ["b retired"]
-    assert titles("environment") == ["Env-1 completed", "Env-1 discovering"]
-    assert len(titles("all")) == build_history_page(flows).total == 6
+    assert list_titles("person") == ["a blocked"]
+    assert list_titles("done") == ["b retired"]
+    assert list_titles("environment") == ["Env-1 completed", "Env-1 discovering"]
+    assert len(list_titles("all")) == build_history_page(flows).total == 6
 
 
 def test_an_environment_is_not_shown_as_done_while_flows_are_blocked() -> None:

@@ -39,10 +39,10 @@ class Machine(ObservedStore):
         self.world = world
         self.local = ManualClock(world.now() + skew)
         self.begun = world.now()
-        self.clock = StoreClock(self.local, self._steady)
+        self.clock = StoreClock(self.local, self._compute_steady_seconds)
         self.random = Random(seed)  # noqa: S311  # a test
 
-    def _steady(self) -> float:
+    def _compute_steady_seconds(self) -> float:
         return (self.world.now() - self.begun).total_seconds()
 
     def hear(self) -> None:

@@ -107,9 +107,9 @@ def test_digest_of_a_text_does_not_depend_on_its_trigger_urls() -> None:
     """The text beside the URLs changes the digest, and no two places have the same digest."""
     original, copy = URL.format("a" * 32, "abc"), URL.format("b" * 32, "def")
 
-    def of(text: str) -> str:
+    def hash_text(text: str) -> str:
         return hash_surroundings("place", text, is_json=False)
 
-    assert of(f"pw=1;{original};") == of(f"pw=1;{copy};")
-    assert of(f"pw=1;{original};") != of(f"pw=2;{original};")
+    assert hash_text(f"pw=1;{original};") == hash_text(f"pw=1;{copy};")
+    assert hash_text(f"pw=1;{original};") != hash_text(f"pw=2;{original};")
     assert hash_value("one", "value") != hash_value("two", "value")

@@ -11,7 +11,7 @@ from tests.fakes.test_world import World
 HOST = "6f0a1d6e8f3b4a549d0a2f6b7c1e9d.11.environment.api.powerplatform.com"
 
 
-def limited(*, length: int | None = None, hosts: tuple[str, ...] = ()) -> Caller:
+def build_limited_caller(*, length: int | None = None, hosts: tuple[str, ...] = ()) -> Caller:
     """Return a caller with these limits."""
     return Caller(
         kind="any",
@@ -27,24 +27,24 @@ def limited(*, length: int | None = None, hosts: tuple[str, ...] = ()) -> Caller
 def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
     """The longest shape has exactly the expected length."""
     build = Builder(World())
-    flow = build.http_flow("Original")
+    flow = build.add_http_flow("Original")
     flow.url_form = form
 
     expected = estimate_url_length(PUBLIC.environment_host(build.environment.id), "manual")
 
-    assert len(build.url_of(flow)) <= expected
-    assert form != "capacity_unit" or len(build.url_of(flow)) == expected
+    assert len(build.get_trigger_url(flow)) <= expected
+    assert form != "capacity_unit" or len(build.get_trigger_url(flow)) == expected
 
 
 def test_a_field_that_is_too_short_is_named_with_both_lengths() -> None:
     """A field of exactly the expected length is long enough."""
     length = estimate_url_length(HOST, "manual")
 
-    text = describe_url_limits(HOST, "manual", limited(length=length - 1))
+    text = describe_url_limits(HOST, "manual", build_limited_caller(length=length - 1))
 
     assert f"URLs of {length - 1} characters" in text
     assert f"may have {length}" in text
-    assert describe_url_limits(HOST, "manual", limited(length=length)) == ""
+    assert describe_url_limits(HOST, "manual", build_limited_caller(length=length)) == ""
 
 
 def test_a_long_trigger_name_counts_in_its_encoded_form() -> None:
@@ -66,7 +66,7 @@ def test_a_long_trigger_name_counts_in_its_encoded_form() -> None:
 )
 def test_a_host_that_is_not_allowed_is_named(hosts: tuple[str, ...], is_allowed: bool) -> None:
     """A pattern covers the subdomains of its domain only."""
-    text = describe_url_limits(HOST, "manual", limited(hosts=hosts))
+    text = describe_url_limits(HOST, "manual", build_limited_caller(hosts=hosts))
 
     assert (text == "") is is_allowed
     assert is_allowed or HOST in text

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.words import Hit, all_hits, avoided_words, find_hits
+from tests.words import Hit, find_all_hits, find_hits, read_avoided_words
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
@@ -28,7 +28,7 @@ def compute_allowed_reduction(ceiling: int) -> int:
 @pytest.fixture(scope="module")
 def hits() -> list[Hit]:
     """Return the hits of the whole repository."""
-    return list(all_hits())
+    return list(find_all_hits())
 
 
 def test_words_to_avoid_of_each_folder_only_become_fewer(hits: list[Hit]) -> None:
@@ -54,8 +54,8 @@ def test_exceptions_have_a_reason_and_a_use(hits: list[Hit]) -> None:
 
 def test_table_of_words_is_read_whole() -> None:
     """Each row has a pattern and a replacement."""
-    assert len(avoided_words()) == 58
-    assert all(word.instead for word in avoided_words())
+    assert len(read_avoided_words()) == 58
+    assert all(word.instead for word in read_avoided_words())
 
 
 def find_words(path: str, text: str) -> list[str]:

@@ -84,8 +84,8 @@ def find_strays(source: str, path: str) -> Iterator[str]:
     module = _Module(ast.parse(source))
     for node in ast.walk(module.tree):
         method = module.write_named(node)
-        if method and not all(map(module.is_in_call, module.uses(node))):
-            yield f"{path}:{'.'.join(module.functions_around(node))}:{method}"
+        if method and not all(map(module.is_in_call, module.find_uses(node))):
+            yield f"{path}:{'.'.join(module.list_functions_around(node))}:{method}"
 
 
 class _Module:
@@ -94,7 +94,7 @@ class _Module:
         self._above = {
             child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)
         }
-        self._ports = dict(self._port_names())
+        self._ports = dict(self._find_port_names())
         self._calls = {
             keyword.value
             for node in ast.walk(tree)
@@ -102,7 +102,7 @@ class _Module:
             for keyword in node.keywords
             if keyword.arg == "call"
         }
-        self._called = self._called_from_effects()
+        self._called = self._find_functions_called_from_effects()
 
     def write_named(self, node: ast.AST) -> str:
         """Return `port.method` if the node names a write method of a port, else nothing."""
@@ -112,13 +112,13 @@ class _Module:
         port = self._ports.get(owner, {"access": "flow_access"}.get(owner, owner))
         return f"{port}.{node.attr}" if node.attr in WRITES.get(port, ()) else ""
 
-    def uses(self, node: ast.AST) -> list[ast.AST]:
+    def find_uses(self, node: ast.AST) -> list[ast.AST]:
         """Return where a method is called: at the node, or where the name is that it is given."""
-        statement = next(one for one in self._upwards(node) if isinstance(one, ast.stmt))
+        statement = next(one for one in self._walk_upwards(node) if isinstance(one, ast.stmt))
         if not isinstance(statement, ast.Assign) or self.is_in_call(node):
             return [node]
         names = {_name_of(one) for one in ast.walk(statement) if _is_stored(one)}
-        scope = next(one for one in self._upwards(statement) if isinstance(one, _FUNCTIONS))
+        scope = next(one for one in self._walk_upwards(statement) if isinstance(one, _FUNCTIONS))
         used = [one for one in ast.walk(scope) if isinstance(one, ast.Name) and one.id in names]
         return [one for one in used if isinstance(one.ctx, ast.Load)] or [node]
 
@@ -126,14 +126,14 @@ class _Module:
         """Say whether the node is part of what an effect calls."""
         return any(
             one in self._calls or (isinstance(one, _FUNCTIONS) and one.name in self._called)
-            for one in (node, *self._upwards(node))
+            for one in (node, *self._walk_upwards(node))
         )
 
-    def functions_around(self, node: ast.AST) -> list[str]:
+    def list_functions_around(self, node: ast.AST) -> list[str]:
         """Return the names of the functions around a node, the outermost first."""
-        return [one.name for one in self._upwards(node) if isinstance(one, _FUNCTIONS)][::-1]
+        return [one.name for one in self._walk_upwards(node) if isinstance(one, _FUNCTIONS)][::-1]
 
-    def _called_from_effects(self) -> set[str]:
+    def _find_functions_called_from_effects(self) -> set[str]:
         """Return the module's functions that the `call` of an effect leads to."""
         functions = {one.name: one for one in ast.walk(self.tree) if isinstance(one, _FUNCTIONS)}
         found: set[str] = set()
@@ -145,7 +145,7 @@ class _Module:
             waiting += [functions[name] for name in new]
         return found
 
-    def _port_names(self) -> Iterator[tuple[str, str]]:
+    def _find_port_names(self) -> Iterator[tuple[str, str]]:
         """Yield local names of ports, as in `flows, job = work.services.workflows, work.job`."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Assign):
@@ -156,7 +156,7 @@ class _Module:
                     if isinstance(name, ast.Name) and _name_of(given).lstrip("_") in WRITES:
                         yield name.id, _name_of(given).lstrip("_")
 
-    def _upwards(self, node: ast.AST) -> Iterator[ast.AST]:
+    def _walk_upwards(self, node: ast.AST) -> Iterator[ast.AST]:
         while node in self._above:
             node = self._above[node]
             yield node

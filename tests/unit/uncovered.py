@@ -13,7 +13,7 @@ from shared.domain.network.verdict import TagVerdict, check_firewall
 type Prefixes = Mapping[str, Sequence[str]]
 
 
-def tag_list(prefixes: Prefixes) -> ServiceTagList:
+def build_tag_list(prefixes: Prefixes) -> ServiceTagList:
     """Return a list of these tags."""
     return ServiceTagList(
         ServiceTag(name=name, prefixes=tuple(listed)) for name, listed in prefixes.items()
@@ -49,6 +49,6 @@ def find_uncovered_prefixes(
     `required` are prefixes by the name of their tag, `tags` the prefixes of every known tag.
     """
     bases = sorted({name.partition(".")[0] for name in required})
-    admission = evaluate_rules(firewall, RuleSources(tag_list({**required, **tags}), bases))
+    admission = evaluate_rules(firewall, RuleSources(build_tag_list({**required, **tags}), bases))
     asked = unite(AddressRanges.parse(listed) for listed in required.values())
     return (asked - admission.allowed).list_prefixes()

@@ -145,7 +145,7 @@ class Flow:
             raise InvalidDefinitionError(f"The template is not valid: {error!r}.") from error
         self.client_data, self._facts = client_data, facts
 
-    def as_it_is(self) -> "Flow":
+    def copy_for_reads(self) -> "Flow":
         """Return a copy that reads show while they lag; its runs are visible at once."""
         return replace(
             self,

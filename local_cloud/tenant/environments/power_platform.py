@@ -77,7 +77,7 @@ class PowerPlatform:
     ) -> None:
         """Let reads show the present state of a flow for the time of the lag."""
         if lag := draw_lag(self.assumptions, self._lags, now):
-            flow.past.keep(None if is_new else flow.as_it_is(), lag)
+            flow.past.keep(None if is_new else flow.copy_for_reads(), lag)
             if flow not in environment.unseen_flows:
                 environment.unseen_flows.append(flow)
 

@@ -12,7 +12,7 @@ from shared.domain.power_apps import CanvasApp
 from shared.ports import KeyValue, SiteFile
 from tests.contract.ports.described_tenant import OPERATOR
 from tests.fakes.builder import Builder
-from tests.fakes.flow_service import trigger_url, turn_on
+from tests.fakes.flow_service import build_trigger_url, turn_on
 from tests.fakes.tenant import (
     FakeConnection,
     FakeEnvironment,
@@ -27,7 +27,7 @@ from tests.fakes.tenant import (
     FakeVariable,
 )
 from tests.fakes.test_world import World
-from tests.local_cloud.tenant.tenant_world import APP, POLICY_ID, client_data
+from tests.local_cloud.tenant.tenant_world import APP, POLICY_ID, build_client_data
 
 type Description = dict[str, Any]
 
@@ -64,7 +64,7 @@ def build_world(description: Description) -> World:
 
 def link(world: World, environment: FakeEnvironment) -> None:
     """Apply the policy. The platform migration of the flows starts later."""
-    made = Builder(world, environment=environment).link(migrated=False)
+    made = Builder(world, environment=environment).apply_key(migrated=False)
     environment.policy = replace(made, policy_id=POLICY_ID.lower())
 
 
@@ -80,7 +80,7 @@ def build_url(world: World, flow_id: str) -> str:
         for environment in world.environments.values()
         if flow_id in environment.flows
     ]
-    return trigger_url(environment, flow)
+    return build_trigger_url(environment, flow)
 
 
 def _add_people(world: World, directory: Description, environment: Description) -> None:
@@ -90,7 +90,7 @@ def _add_people(world: World, directory: Description, environment: Description) 
         if person["id"] == OPERATOR:
             continue
         user = FakeUser(
-            user_id=world.guid(),
+            user_id=world.create_guid(),
             entra_id=person["id"],
             name=person["name"],
             has_premium=person.get("hasPremium", True),
@@ -137,12 +137,12 @@ class _Filled:
             group["name"] for group in groups if group["managementtype"] == 1
         ]
 
-    def _user_id(self, entra_id: str) -> str:
-        return self._world.user_by_entra_id(entra_id).user_id
+    def _find_user_id(self, entra_id: str) -> str:
+        return self._world.get_user_by_entra_id(entra_id).user_id
 
     def _add_solution(self, described: Description) -> None:
         solution = FakeSolution(
-            solution_id=self._world.guid(),
+            solution_id=self._world.create_guid(),
             unique_name=described["uniquename"],
             title=described["friendlyname"],
             is_managed=described.get("ismanaged", False),
@@ -153,15 +153,15 @@ class _Filled:
         self._environment.connections[described["name"]] = FakeConnection(
             name=described["name"],
             connector=described["api"],
-            owner_id=self._user_id(described["owner"]),
-            shared_with={self._user_id(one) for one in described.get("sharedWith", ())},
+            owner_id=self._find_user_id(described["owner"]),
+            shared_with={self._find_user_id(one) for one in described.get("sharedWith", ())},
             error=described.get("error", ""),
         )
 
     def _add_reference(self, described: Description) -> None:
         name = described["connectionreferencelogicalname"]
         self._environment.connection_references[name] = ConnectionReference(
-            reference_id=self._world.guid(),
+            reference_id=self._world.create_guid(),
             logical_name=name,
             connector_id=described["connectorid"],
             connection_id=described["connectionid"],
@@ -169,7 +169,7 @@ class _Filled:
         )
 
     def _add_flow(self, described: Description) -> None:
-        world, owner = self._world, self._world.user_by_entra_id(described["owner"])
+        world, owner = self._world, self._world.get_user_by_entra_id(described["owner"])
         flow = world.add_flow(
             FakeFlow(
                 environment_id=self._environment.id,
@@ -177,9 +177,9 @@ class _Filled:
                 flow_name=described["workflowEntityId"],
                 name=described["displayName"],
                 description=described.get("description", ""),
-                client_data=client_data(described["definition"]),
+                client_data=build_client_data(described["definition"]),
                 owner_id=owner.user_id,
-                trigger_url_id=world.hex_id(),
+                trigger_url_id=world.create_hex_id(),
                 access_key=world.random.randbytes(32),
                 created=world.clock.now(),
                 in_solution=described.get("inSolution", True),
@@ -194,7 +194,7 @@ class _Filled:
             started = world.clock.now() - timedelta(seconds=run["secondsAgo"])
             flow.runs.append(
                 FakeRun(
-                    run_id=world.guid(),
+                    run_id=world.create_guid(),
                     started=started,
                     ends=started + timedelta(seconds=1),
                     trigger_url_id=flow.trigger_url_id,
@@ -208,14 +208,14 @@ class _Filled:
             else value
             for name, value in described.items()
         }
-        row = FakeRow(id=self._world.guid(), values=values)
+        row = FakeRow(id=self._world.create_guid(), values=values)
         self._environment.rows.setdefault(table, {})[row.id] = row
 
     def _add_variable(self, described: Description) -> None:
         variable = FakeVariable(
-            definition_id=self._world.guid(),
+            definition_id=self._world.create_guid(),
             schema_name=described["schemaName"],
-            value_id=self._world.guid(),
+            value_id=self._world.create_guid(),
             value=_fill_url(self._world, described["value"]),
         )
         self._environment.variables[variable.definition_id] = variable
@@ -331,13 +331,13 @@ def _add_azure(world: World, azure: Description) -> None:
             name=policy["id"].rpartition("/")[2],
             location=policy["location"],
             system_id=f"/regions/{policy['location']}/providers/"
-            f"Microsoft.PowerPlatform/enterprisePolicies/{world.guid()}",
+            f"Microsoft.PowerPlatform/enterprisePolicies/{world.create_guid()}",
             encryption_state="Enabled",
             vault_id=encryption["id"].lower(),
             key_name=encryption["key"]["name"],
             key_version=None,
             health="Healthy",
-            principal_id=world.guid(),
+            principal_id=world.create_guid(),
         )
 
 
@@ -362,7 +362,7 @@ def _add_vault(world: World, vault: Description) -> None:
         world.secrets[url, secret["name"]] = FakeSecret(
             vault_url=url,
             name=secret["name"],
-            versions=[world.secret_version(_fill_url(world, secret["value"]))],
+            versions=[world.create_secret_version(_fill_url(world, secret["value"]))],
             content_type=secret["contentType"],
             tags=dict(secret["tags"]),
         )
@@ -371,7 +371,7 @@ def _add_vault(world: World, vault: Description) -> None:
 def _build_key(world: World, name: str, days: int) -> KeyVersion:
     return KeyVersion(
         name=name,
-        version=world.hex_id(),
+        version=world.create_hex_id(),
         key_type="RSA",
         size=2048,
         is_enabled=True,

@@ -26,7 +26,7 @@ from tests.contract.adapter_world import Adapters, run_adapters
 from tests.contract.ports import described_fakes
 from tests.contract.ports.described_tenant import build_description
 from tests.fakes.flow_pages import SIZE
-from tests.fakes.ports import fakes_of
+from tests.fakes.ports import build_fakes
 from tests.fakes.run_jobs import run_flow
 from tests.fakes.test_world import World
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
@@ -39,19 +39,19 @@ class Hands(Protocol):
     def assumptions(self) -> Assumptions:
         """Return the tenant's assumptions about undocumented behaviour; a test may change them."""
 
-    def now(self) -> datetime:
+    def read_time(self) -> datetime:
         """Return the tenant's time."""
 
     def advance(self, step: timedelta) -> None:
         """Let time pass."""
 
-    def user_id(self, entra_id: str) -> str:
+    def find_user_id(self, entra_id: str) -> str:
         """Return the `systemuserid` of a person or application."""
 
-    def url_id(self, flow_id: str) -> str:
+    def read_url_id(self, flow_id: str) -> str:
         """Return the 32-hex id in a flow's trigger URL."""
 
-    async def url_of(self, flow_id: str) -> str:
+    async def read_trigger_url(self, flow_id: str) -> str:
         """Return a flow's trigger URL."""
 
     def make_managed(self, flow_id: str) -> None:
@@ -101,7 +101,7 @@ class Side:
     ports: PlatformPorts
     hands: Hands
 
-    async def environment(self) -> Environment:
+    async def read_environment(self) -> Environment:
         """Return the environment that most tests use, as it is now."""
         return await self.ports.environments.get(ENVIRONMENT)
 
@@ -114,46 +114,46 @@ class _FakeHands:
     def assumptions(self) -> Assumptions:
         return self.world.assumptions
 
-    def now(self) -> datetime:
+    def read_time(self) -> datetime:
         return self.world.clock.now()
 
     def advance(self, step: timedelta) -> None:
         self.world.clock.advance(step)
 
-    def user_id(self, entra_id: str) -> str:
-        return self.world.user_by_entra_id(entra_id).user_id
+    def find_user_id(self, entra_id: str) -> str:
+        return self.world.get_user_by_entra_id(entra_id).user_id
 
-    def url_id(self, flow_id: str) -> str:
-        return self.world.workflow(ENVIRONMENT, flow_id).trigger_url_id
+    def read_url_id(self, flow_id: str) -> str:
+        return self.world.get_workflow(ENVIRONMENT, flow_id).trigger_url_id
 
-    async def url_of(self, flow_id: str) -> str:
+    async def read_trigger_url(self, flow_id: str) -> str:
         return described_fakes.build_url(self.world, flow_id)
 
     def make_managed(self, flow_id: str) -> None:
-        self.world.workflow(ENVIRONMENT, flow_id).is_managed = True
+        self.world.get_workflow(ENVIRONMENT, flow_id).is_managed = True
 
     def remove_user(self, entra_id: str) -> None:
-        del self.world.users[self.user_id(entra_id)]
+        del self.world.users[self.find_user_id(entra_id)]
 
     def block_connector(self, connector: str) -> None:
-        self.world.environment(ENVIRONMENT).blocked_connectors.add(connector)
+        self.world.get_environment(ENVIRONMENT).blocked_connectors.add(connector)
 
     def stamp(self, flow_id: str, reference: str) -> None:
-        self.world.workflow(ENVIRONMENT, flow_id).stamped_reference = reference
+        self.world.get_workflow(ENVIRONMENT, flow_id).stamped_reference = reference
 
     def count_wiped_references(self, flow_id: str) -> int:
-        return self.world.workflow(ENVIRONMENT, flow_id).references_wiped
+        return self.world.get_workflow(ENVIRONMENT, flow_id).references_wiped
 
     def remove_licence(self, entra_id: str) -> None:
-        self.world.user_by_entra_id(entra_id).has_premium = False
+        self.world.get_user_by_entra_id(entra_id).has_premium = False
 
     def fail_call(self, flow_id: str) -> None:
-        run = max(self.world.workflow(ENVIRONMENT, flow_id).runs, key=lambda one: one.started)
+        run = max(self.world.get_workflow(ENVIRONMENT, flow_id).runs, key=lambda one: one.started)
         run.failed, run.failed_action, run.error = True, "Call", REFUSED
 
     def call(self, flow_id: str, headers: dict[str, str], *, is_skipped: bool = False) -> None:
         self.world.clock.advance(timedelta(seconds=10))
-        run = run_flow(self.world, self.world.workflow(ENVIRONMENT, flow_id))
+        run = run_flow(self.world, self.world.get_workflow(ENVIRONMENT, flow_id))
         run.headers, run.is_skipped = headers, is_skipped
         run.ends = run.started
 
@@ -164,10 +164,10 @@ class _FakeHands:
         self.world.run_page = size
 
     async def link(self) -> None:
-        described_fakes.link(self.world, self.world.environment(ENVIRONMENT))
+        described_fakes.link(self.world, self.world.get_environment(ENVIRONMENT))
 
     async def migrate(self) -> None:
-        described_fakes.migrate(self.world, self.world.environment(ENVIRONMENT))
+        described_fakes.migrate(self.world, self.world.get_environment(ENVIRONMENT))
 
     async def sign_in(self) -> None:
         """Do nothing: the fakes' service account is signed in."""
@@ -181,21 +181,21 @@ class _TenantHands:
     def assumptions(self) -> Assumptions:
         return self.app.world.platform.assumptions
 
-    def now(self) -> datetime:
+    def read_time(self) -> datetime:
         return self.app.world.tenant.clock.now()
 
     def advance(self, step: timedelta) -> None:
         self.app.world.tenant.clock.advance(step.total_seconds())
 
-    def user_id(self, entra_id: str) -> str:
+    def find_user_id(self, entra_id: str) -> str:
         row: str = self.app.world.environment.users[entra_id]["systemuserid"]
         return row
 
-    def url_id(self, flow_id: str) -> str:
+    def read_url_id(self, flow_id: str) -> str:
         return self.app.world.environment.flows[flow_id].workflow_id
 
-    async def url_of(self, flow_id: str) -> str:
-        return await self.app.world.url_of(flow_id)
+    async def read_trigger_url(self, flow_id: str) -> str:
+        return await self.app.world.get_trigger_url(flow_id)
 
     def make_managed(self, flow_id: str) -> None:
         self.app.world.environment.workflows[flow_id].is_managed = True
@@ -255,7 +255,7 @@ async def run_side(name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     """Yield one side, `fakes` or `wire`."""
     if name == "fakes":
         world = described_fakes.build_world(build_description())
-        yield Side(ports=fakes_of(world).ports, hands=_FakeHands(world))
+        yield Side(ports=build_fakes(world).ports, hands=_FakeHands(world))
         return
     async with run_adapters(monkeypatch, build_description()) as app:
         app.world.platform.assumptions.flow_page = SIZE

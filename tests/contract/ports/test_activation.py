@@ -17,10 +17,10 @@ from tests.local_cloud.tenant.tenant_world import (
     HTTP,
     HTTP_FLOW,
     MAKER,
-    bound,
-    child_action,
-    client_data,
-    definition,
+    build_child_action,
+    build_client_data,
+    build_definition,
+    build_references,
 )
 
 TURN_OFF = WorkflowUpdate(state=FlowState.OFF)
@@ -28,22 +28,22 @@ TURN_OFF = WorkflowUpdate(state=FlowState.OFF)
 
 async def create_copy(side: Side, text: str = "", **more: Any) -> None:
     """Create the copy, by default with a definition that needs no connection."""
-    text = text or client_data(definition(HTTP))
+    text = text or build_client_data(build_definition(HTTP))
     await side.ports.workflows.create(
-        await side.environment(), build_draft(side, client_data=text, **more)
+        await side.read_environment(), build_draft(side, client_data=text, **more)
     )
 
 
 async def change_flow(side: Side, what: WorkflowUpdate, workflow_id: str = COPY) -> FlowState:
     """Change a flow, and return the state that a read shows."""
-    environment = await side.environment()
+    environment = await side.read_environment()
     await side.ports.workflows.update(environment, workflow_id, what, etag="*")
     return (await side.ports.workflows.get(environment, workflow_id)).state
 
 
 def build_definition_with(connection: str, trigger: Mapping[str, Any] = DAILY) -> str:
     """Return a definition that uses a connection reference."""
-    return client_data(definition(trigger), bound(connection))
+    return build_client_data(build_definition(trigger), build_references(connection))
 
 
 async def test_app_can_turn_on_a_flow_with_a_connection_shared_with_it(side: Side) -> None:
@@ -61,7 +61,7 @@ async def test_app_can_turn_on_a_flow_with_a_connection_shared_with_it(side: Sid
 async def test_app_can_turn_a_flow_off_and_on_after_its_owner_turned_it_on(side: Side) -> None:
     """The flow then has its own permission to use the connection (platform.md#flow-grants)."""
     await create_copy(side, build_definition_with("cr1_office"))
-    for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
+    for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.find_user_id(MAKER))
 
     assert await change_flow(side, for_owner) is FlowState.ON
     assert await change_flow(side, TURN_OFF) is FlowState.OFF
@@ -72,7 +72,7 @@ async def test_activation_for_the_owner_fails_if_the_header_is_lost(side: Side) 
     """The flow service then checks the app's own rights."""
     side.hands.assumptions.impersonation_reaches_flow_service = False
     await create_copy(side, build_definition_with("cr1_office"))
-    for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
+    for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.find_user_id(MAKER))
 
     with pytest.raises(PlatformError, match="ConnectionAuthorizationFailed"):
         await change_flow(side, for_owner)
@@ -80,7 +80,7 @@ async def test_activation_for_the_owner_fails_if_the_header_is_lost(side: Side) 
 
 async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> None:
     """The platform saves the flow and rejects its start."""
-    await create_copy(side, owner_id=side.hands.user_id(TRAINEE))
+    await create_copy(side, owner_id=side.hands.find_user_id(TRAINEE))
 
     with pytest.raises(PlatformError, match="MissingAdequateQuotaPolicy"):
         await change_flow(side, TURN_ON)
@@ -114,7 +114,9 @@ async def test_activation_may_change_the_flow_name(side: Side) -> None:
 async def test_parent_cannot_be_turned_on_while_its_child_is_off(side: Side) -> None:
     """A parent's copy cannot be turned on while one of its children is off."""
     await change_flow(side, TURN_OFF, HTTP_FLOW)
-    await create_copy(side, client_data(definition(BUTTON, child_action(HTTP_FLOW))))
+    await create_copy(
+        side, build_client_data(build_definition(BUTTON, build_child_action(HTTP_FLOW)))
+    )
 
     with pytest.raises(PlatformError, match="ChildFlowNeverPublished"):
         await change_flow(side, TURN_ON)
@@ -131,7 +133,7 @@ async def test_rejected_activation_does_not_change_the_definition(side: Side) ->
     with pytest.raises(PlatformError):
         await change_flow(side, both)
 
-    row = await side.ports.workflows.get(await side.environment(), COPY)
+    row = await side.ports.workflows.get(await side.read_environment(), COPY)
     assert (row.client_data, row.state) == (build_definition_with("cr1_office"), FlowState.OFF)
 
 
@@ -150,7 +152,7 @@ async def test_missing_connection_and_forbidden_connection_have_different_errors
     access.
     """
     entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": "shared_x"}}
-    await create_copy(side, client_data(definition(DAILY), {"shared_x": entry}))
+    await create_copy(side, build_client_data(build_definition(DAILY), {"shared_x": entry}))
 
     with pytest.raises(PlatformError, match=code):
         await change_flow(side, TURN_ON)
@@ -189,13 +191,13 @@ async def test_flow_that_was_never_on_has_no_trigger_url(side: Side) -> None:
     await change_flow(side, TURN_ON)
 
     url = await side.ports.flow_access.trigger_url(ENVIRONMENT, COPY, "manual")
-    assert url == await side.hands.url_of(COPY)
+    assert url == await side.hands.read_trigger_url(COPY)
 
 
 async def test_flow_outside_solutions_may_have_no_row(side: Side) -> None:
     """The flow service lists such flows in any case."""
     side.hands.assumptions.my_flows_have_rows = False
-    environment = await side.environment()
+    environment = await side.read_environment()
 
     rows = {row.workflow_id async for row in side.ports.workflows.list(environment)}
     listed = await side.ports.flow_reports.list_flows(ENVIRONMENT)

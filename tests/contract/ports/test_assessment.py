@@ -99,15 +99,15 @@ async def test_read_of_one_canvas_app_returns_its_flows_or_raises_an_error(side:
 
 async def test_only_hosted_machine_groups_are_returned(side: Side) -> None:
     """Groups of a customer's own machines need no change and are omitted."""
-    assert await side.ports.machine_groups.read_hosted_groups(await side.environment()) == [
+    assert await side.ports.machine_groups.read_hosted_groups(await side.read_environment()) == [
         "Night shift"
     ]
 
 
 async def test_organization_has_its_setting_and_the_names_of_principals(side: Side) -> None:
     """People and teams are found by their row ids in any case; an unknown id is omitted."""
-    environment, organization = await side.environment(), side.ports.organization
-    maker = side.hands.user_id(MAKER)
+    environment, organization = await side.read_environment(), side.ports.organization
+    maker = side.hands.find_user_id(MAKER)
 
     names = await organization.names(environment, [maker.upper(), OWN_TEAM, STRANGER])
 
@@ -116,7 +116,7 @@ async def test_organization_has_its_setting_and_the_names_of_principals(side: Si
 
 async def test_solution_setting_is_written_and_read_back(side: Side) -> None:
     """Each value is restored exactly; an unknown organization is not found."""
-    environment, organization = await side.environment(), side.ports.organization
+    environment, organization = await side.read_environment(), side.ports.organization
     before = await organization.read_solution_setting(environment)
 
     seen = []
@@ -133,7 +133,7 @@ async def test_solution_setting_is_written_and_read_back(side: Side) -> None:
 async def test_accepted_change_of_the_solution_setting_may_not_be_kept(side: Side) -> None:
     """The platform may answer success and change nothing."""
     side.hands.assumptions.organization_changes_that_do_not_stick = 1
-    environment, organization = await side.environment(), side.ports.organization
+    environment, organization = await side.read_environment(), side.ports.organization
     before = await organization.read_solution_setting(environment)
 
     await organization.write_solution_setting(environment, before.organization_id, is_on=False)

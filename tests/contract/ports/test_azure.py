@@ -178,7 +178,7 @@ async def test_missing_azure_resource_is_not_found(side: Side) -> None:
     with pytest.raises(NotFound):
         await ports.secrets.read(VAULT_URL, "nothing")
     with pytest.raises(NotFound):
-        await ports.secrets.read_values_since(VAULT_URL, "nothing", side.hands.now())
+        await ports.secrets.read_values_since(VAULT_URL, "nothing", side.hands.read_time())
     with pytest.raises(NotFound):
         await ports.keys.read_key_versions(await ports.keys.read_vault(VAULT_ID), "nothing")
     with pytest.raises(NotFound):

@@ -22,7 +22,7 @@ def build_draft(side: Side, connection: str = "office-maker") -> ConnectionRefer
         description="Made for the copy of a flow that embeds its connection.",
         connector_id="/providers/Microsoft.PowerApps/apis/shared_office365",
         connection_id=connection,
-        owner_id=side.hands.user_id(MAKER),
+        owner_id=side.hands.find_user_id(MAKER),
     )
 
 
@@ -31,7 +31,7 @@ async def test_reference_is_created_for_the_maker_and_read_back(
     side: Side, *, by_entra_id: bool
 ) -> None:
     """The app acts for the maker, whose id is that of the row or that of Entra."""
-    references, environment = side.ports.connection_references, await side.environment()
+    references, environment = side.ports.connection_references, await side.read_environment()
     made = build_draft(side)
     if by_entra_id:
         made = replace(made, owner_id=MAKER, owner_is_entra_id=True)
@@ -40,12 +40,12 @@ async def test_reference_is_created_for_the_maker_and_read_back(
 
     row = await references.get(environment, REFERENCE)
     assert made.is_stored_as(row)
-    assert row.owner_id == side.hands.user_id(MAKER)
+    assert row.owner_id == side.hands.find_user_id(MAKER)
 
 
 async def test_second_create_raises_already_exists_and_changes_nothing(side: Side) -> None:
     """The row keeps the values of the first create."""
-    references, environment = side.ports.connection_references, await side.environment()
+    references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side))
 
     with pytest.raises(AlreadyExists):
@@ -57,7 +57,7 @@ async def test_second_create_raises_already_exists_and_changes_nothing(side: Sid
 
 async def test_owner_of_a_create_is_checked_before_the_row(side: Side) -> None:
     """A person without rights does not learn that a reference exists."""
-    references, environment = side.ports.connection_references, await side.environment()
+    references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side))
     for_a_stranger = replace(build_draft(side), owner_id=STRANGER, owner_is_entra_id=True)
 
@@ -69,7 +69,7 @@ async def test_references_are_found_by_their_connection_in_any_case(
     side: Side,
 ) -> None:
     """References to other connections are omitted, and a quote in a name has no special meaning."""
-    references, environment = side.ports.connection_references, await side.environment()
+    references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side))
 
     found = await references.find(environment, ["OFFICE-MAKER", "o'brien"])
@@ -81,7 +81,7 @@ async def test_references_are_found_by_their_connection_in_any_case(
 
 async def test_references_are_found_by_their_logical_name(side: Side) -> None:
     """References with other names are omitted; an unknown name returns nothing."""
-    references, environment = side.ports.connection_references, await side.environment()
+    references, environment = side.ports.connection_references, await side.read_environment()
     made = build_draft(side)
     await references.create(environment, made)
 
@@ -93,7 +93,7 @@ async def test_references_are_found_by_their_logical_name(side: Side) -> None:
 
 async def test_reference_to_an_unusable_connection_is_rejected(side: Side) -> None:
     """The app cannot use the maker's own connection, but can use the shared one."""
-    references, environment = side.ports.connection_references, await side.environment()
+    references, environment = side.ports.connection_references, await side.read_environment()
     as_app = replace(build_draft(side), owner_id="")
 
     with pytest.raises(PlatformError) as refused:
@@ -102,12 +102,12 @@ async def test_reference_to_an_unusable_connection_is_rejected(side: Side) -> No
     assert refused.value.code == "ConnectionAuthorizationFailed"
     await references.create(environment, replace(as_app, connection_id="office-shared"))
     row = await references.get(environment, REFERENCE)
-    assert row.owner_id == side.hands.user_id(APP)
+    assert row.owner_id == side.hands.find_user_id(APP)
 
 
 async def test_a_reference_may_be_bound_to_no_connection(side: Side) -> None:
     """The person who runs the flow then provides the connection."""
-    references, environment = side.ports.connection_references, await side.environment()
+    references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side, ""))
 
     row = await references.get(environment, REFERENCE)
@@ -116,6 +116,6 @@ async def test_a_reference_may_be_bound_to_no_connection(side: Side) -> None:
 
 
 async def test_missing_reference_is_not_found(side: Side) -> None:
-    references, environment = side.ports.connection_references, await side.environment()
+    references, environment = side.ports.connection_references, await side.read_environment()
     with pytest.raises(NotFound):
         await references.get(environment, REFERENCE)

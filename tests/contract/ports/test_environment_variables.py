@@ -10,10 +10,10 @@ from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
 async def test_variable_is_written_with_the_etag_of_its_row(side: Side) -> None:
     """Value and default are separate rows; a write with an old ETag is a conflict."""
-    environment, variables = await side.environment(), side.ports.environment_variables
+    environment, variables = await side.read_environment(), side.ports.environment_variables
     [variable] = await variables.list(environment)
     assert variable.value_id is not None
-    assert variable.value == await side.hands.url_of(HTTP_FLOW)
+    assert variable.value == await side.hands.read_trigger_url(HTTP_FLOW)
     value, default = variable.value_id, variable.definition_id
 
     await variables.write_value(environment, value, "new", etag=variable.value_etag)
@@ -30,7 +30,7 @@ async def test_variable_is_written_with_the_etag_of_its_row(side: Side) -> None:
 
 async def test_missing_variable_is_not_found(side: Side) -> None:
     """Neither its value nor its default is found."""
-    environment, variables = await side.environment(), side.ports.environment_variables
+    environment, variables = await side.read_environment(), side.ports.environment_variables
 
     with pytest.raises(NotFound):
         await variables.write_value(environment, STRANGER, "new", etag='W/"1"')

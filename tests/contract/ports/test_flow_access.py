@@ -16,7 +16,7 @@ from tests.local_cloud.tenant.tenant_world import (
     HTTP,
     HTTP_FLOW,
     MAKER,
-    definition,
+    build_definition,
 )
 
 
@@ -45,7 +45,7 @@ async def test_service_account_becomes_co_owner_reads_the_url_and_is_removed(sid
     await access.revoke(*flow)
     await access.revoke(*flow)
 
-    assert url == await side.hands.url_of(HTTP_FLOW)
+    assert url == await side.hands.read_trigger_url(HTTP_FLOW)
     assert await access.read_account_id() == OPERATOR
     assert held == {MAKER: "Owner", OPERATOR: "CanEdit"}
     assert await read_roles(side, HTTP_FLOW) == {MAKER: "Owner"}
@@ -58,10 +58,10 @@ async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
     """No source says whether a share suffices. The role of the flow service always suffices."""
     side.hands.assumptions.shares_let_people_ask = is_heard
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
-    operator = DataversePrincipal(table=USERS, id=side.hands.user_id(OPERATOR))
+    operator = DataversePrincipal(table=USERS, id=side.hands.find_user_id(OPERATOR))
     share = Share(principal=operator, rights=list_rights("CanEdit"))
 
-    await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
+    await side.ports.flow_sharing.grant(await side.read_environment(), HTTP_FLOW, share)
     try:
         url = await access.trigger_url(*flow, "manual")
     except PlatformError as err:
@@ -71,7 +71,7 @@ async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
     asked = await access.trigger_url(*flow, "manual")
     assert url == (asked if is_heard else "NoCoOwner")
     await access.revoke(*flow)
-    assert await side.ports.flow_sharing.list(await side.environment(), HTTP_FLOW) == []
+    assert await side.ports.flow_sharing.list(await side.read_environment(), HTTP_FLOW) == []
 
 
 async def test_read_of_a_missing_trigger_url_raises_an_error(side: Side) -> None:
@@ -100,7 +100,7 @@ async def test_service_account_reads_the_definition_of_flows_it_co_owns(side: Si
     assert lean.client_data is None
     assert (whole.display_name, whole.state) == (lean.display_name, lean.state)
     given = json.loads(whole.client_data or "")["properties"]
-    assert given == {"connectionReferences": {}, "definition": definition(HTTP)}
+    assert given == {"connectionReferences": {}, "definition": build_definition(HTTP)}
 
 
 async def test_service_account_can_start_flows_that_an_application_cannot(side: Side) -> None:

@@ -16,7 +16,7 @@ def remove_owners(flows: list[Workflow]) -> list[Workflow]:
 
 async def test_pages_of_rows_contain_every_flow_once(side: Side) -> None:
     """The cursors lead to every flow once, with its definition."""
-    environment, pages = await side.environment(), side.ports.flow_pages
+    environment, pages = await side.read_environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
     page = await pages.read_workflows(environment)
@@ -45,7 +45,7 @@ async def test_pages_of_the_flow_service_contain_its_list(side: Side) -> None:
 
 async def test_cursor_returns_the_same_page_again(side: Side) -> None:
     """The cursor contains no signature."""
-    environment, pages = await side.environment(), side.ports.flow_pages
+    environment, pages = await side.read_environment(), side.ports.flow_pages
     first = await pages.read_workflows(environment)
     assert first.cursor
     assert "sig=" not in first.cursor
@@ -60,7 +60,7 @@ async def test_cursor_returns_the_same_page_again(side: Side) -> None:
 
 async def test_summaries_of_all_flows_are_read_without_definitions(side: Side) -> None:
     """Every flow is listed once, with the ETag of its row."""
-    environment, pages = await side.environment(), side.ports.flow_pages
+    environment, pages = await side.read_environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
     page = await pages.read_workflow_summaries(environment)
@@ -75,7 +75,7 @@ async def test_summaries_of_all_flows_are_read_without_definitions(side: Side) -
 
 async def test_flows_are_read_by_their_ids(side: Side) -> None:
     """A deleted flow is omitted."""
-    environment = await side.environment()
+    environment = await side.read_environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone = "f0000000-0000-4000-8000-00000000dead"
 
@@ -88,7 +88,7 @@ async def test_flows_are_read_by_their_ids(side: Side) -> None:
 
 async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
     """Another id is not found, also one that is no GUID."""
-    environment = await side.environment()
+    environment = await side.read_environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone, odd = "f0000000-0000-4000-8000-00000000dead", "no id at all) or (1 eq 1"
 
@@ -103,8 +103,8 @@ async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
 
 async def test_flow_has_its_owners_name_until_the_owner_leaves(side: Side) -> None:
     """Afterwards the owner still has the id in Dataverse."""
-    environment, pages = await side.environment(), side.ports.flow_pages
-    row_id = side.hands.user_id(MAKER)
+    environment, pages = await side.read_environment(), side.ports.flow_pages
+    row_id = side.hands.find_user_id(MAKER)
 
     async def read_owner() -> FlowOwner | None:
         [flow] = await pages.read_workflows_by_id(environment, [HTTP_FLOW])

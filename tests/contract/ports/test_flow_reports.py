@@ -25,9 +25,9 @@ from tests.local_cloud.tenant.tenant_world import (
     PARENT_FLOW,
     POLICY_ID,
     TENANT_AUTH_FLOW,
-    child_action,
-    client_data,
-    definition,
+    build_child_action,
+    build_client_data,
+    build_definition,
 )
 
 ALL = {HTTP_FLOW, PARENT_FLOW, DAILY_FLOW, CALLING_FLOW, TENANT_AUTH_FLOW, BUTTON_FLOW}
@@ -38,7 +38,7 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
     """Before the link, an environment has no policy; afterwards its policy is linked."""
     before = {environment.id: environment for environment in await side.ports.environments.list()}
     await side.hands.link()
-    after = await side.environment()
+    after = await side.read_environment()
 
     assert set(before) == {ENVIRONMENT, OTHER_REGION}
     assert before[ENVIRONMENT].policy is None
@@ -117,8 +117,8 @@ async def test_edited_flow_is_no_longer_listed_as_unable_to_migrate(
     report, workflows = side.ports.flow_reports.read_microsoft_key_flows, side.ports.workflows
     await side.hands.link()
     await side.hands.migrate()
-    edit = WorkflowUpdate(client_data=client_data(definition(BUTTON)))
-    await workflows.update(await side.environment(), HTTP_FLOW, edit, etag="*")
+    edit = WorkflowUpdate(client_data=build_client_data(build_definition(BUTTON)))
+    await workflows.update(await side.read_environment(), HTTP_FLOW, edit, etag="*")
 
     listed = await report(ENVIRONMENT, cannot_migrate_only=False)
     every = {flow.workflow_id for flow in listed.items}
@@ -135,9 +135,11 @@ async def test_parent_of_a_copy_on_your_key_does_not_stay_on_microsofts_key(side
     """A child flow on your key does not keep its parent on Microsoft's key."""
     await side.hands.link()
     await side.hands.migrate()
-    environment, workflows = await side.environment(), side.ports.workflows
+    environment, workflows = await side.read_environment(), side.ports.workflows
     await workflows.create(environment, build_draft(side))
-    rewired = WorkflowUpdate(client_data=client_data(definition(BUTTON, child_action(COPY))))
+    rewired = WorkflowUpdate(
+        client_data=build_client_data(build_definition(BUTTON, build_child_action(COPY)))
+    )
     await workflows.update(environment, COPY, TURN_ON, etag="*")
     await workflows.update(environment, PARENT_FLOW, rewired, etag="*")
 
@@ -163,7 +165,7 @@ async def test_definition_from_the_flow_service_has_the_dataverse_format(side: S
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)
 
     given = json.loads(detail.client_data or "")
-    assert given["properties"] == {"connectionReferences": {}, "definition": definition(HTTP)}
+    assert given["properties"] == {"connectionReferences": {}, "definition": build_definition(HTTP)}
     assert (detail.owner_id, detail.state, detail.in_solution) == (MAKER, FlowState.ON, True)
     assert (detail.workflow_id, detail.is_managed) == (HTTP_FLOW, False)
 
@@ -178,7 +180,7 @@ async def test_flow_outside_solutions_has_its_description(side: Side) -> None:
 
 async def test_runs_since_a_time_are_listed_newest_first(side: Side) -> None:
     """Each run has the id of the trigger URL that started it."""
-    runs, now = side.ports.flow_reports.read_runs, side.hands.now()
+    runs, now = side.ports.flow_reports.read_runs, side.hands.read_time()
     day = timedelta(days=1)
 
     recent = await runs(ENVIRONMENT, HTTP_FLOW, since=now - timedelta(seconds=1000))
@@ -187,14 +189,14 @@ async def test_runs_since_a_time_are_listed_newest_first(side: Side) -> None:
     assert len(recent) == 2
     assert recent[0].started_at > recent[1].started_at
     assert newest == recent[:1]
-    assert recent[0].trigger_url_id == side.hands.url_id(HTTP_FLOW)
+    assert recent[0].trigger_url_id == side.hands.read_url_id(HTTP_FLOW)
     assert recent[0].status == "Succeeded"
     assert not recent[0].is_running
 
 
 async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
     """The cursor alone continues the list, and a run at the limit is included."""
-    reports, now = side.ports.flow_reports, side.hands.now()
+    reports, now = side.ports.flow_reports, side.hands.read_time()
     since = now - timedelta(days=1)
     side.hands.set_run_page(1)
     newest, *older = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
@@ -217,7 +219,7 @@ async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
 
 async def test_runs_are_kept_for_28_days(side: Side) -> None:
     """The limit does not depend on the number of runs."""
-    reports, now = side.ports.flow_reports, side.hands.now()
+    reports, now = side.ports.flow_reports, side.hands.read_time()
     long_ago = now - timedelta(days=60)
     [kept] = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
 
@@ -235,7 +237,7 @@ async def test_runs_are_kept_for_28_days(side: Side) -> None:
 
 async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side) -> None:
     """A flow that stays on Microsoft's key keeps its earlier runs."""
-    reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
+    reports, since = side.ports.flow_reports, side.hands.read_time() - timedelta(days=1)
     moving = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=since)
     staying = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
 
@@ -250,7 +252,7 @@ async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side
 
 async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
     """The list shows the failure, and the run shows its action and error."""
-    reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
+    reports, since = side.ports.flow_reports, side.hands.read_time() - timedelta(days=1)
     side.hands.fail_call(HTTP_FLOW)
     failed, sound, *_ = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
 
@@ -268,7 +270,7 @@ async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
 
 async def test_calls_are_read_oldest_first_with_what_identifies_the_caller(side: Side) -> None:
     """A skipped run is no answered call, and of the oldest calls the headers are not read."""
-    reports, since = side.ports.flow_reports, side.hands.now()
+    reports, since = side.ports.flow_reports, side.hands.read_time()
     for agent in ("old/1.0", "curl/8.5.0"):
         side.hands.call(HTTP_FLOW, {"User-Agent": agent, "Authorization": "Bearer secret"})
     side.hands.call(HTTP_FLOW, {"User-Agent": "skipped/1.0"}, is_skipped=True)

@@ -14,8 +14,8 @@ from tests.local_cloud.tenant.tenant_world import (
     DAILY_FLOW,
     ENVIRONMENT,
     HTTP_FLOW,
-    client_data,
-    definition,
+    build_client_data,
+    build_definition,
 )
 
 
@@ -35,7 +35,7 @@ async def test_administrator_turns_a_flow_off_and_on(side: Side) -> None:
 
 async def test_flow_in_a_solution_is_first_turned_on_in_dataverse(side: Side) -> None:
     """The flow service starts the flow only if it was on before."""
-    environment, switch = await side.environment(), side.ports.flow_switch
+    environment, switch = await side.read_environment(), side.ports.flow_switch
     await side.ports.workflows.create(environment, build_draft(side))
 
     with pytest.raises(PlatformError, match="CannotStartUnpublishedSolutionFlow"):
@@ -94,8 +94,8 @@ async def test_power_apps_v1_flow_migrates_after_it_is_added_to_a_solution(side:
     """Such a flow stays on Microsoft's key only while it is outside solutions."""
     report = side.ports.flow_reports.read_microsoft_key_flows
     first = {"type": "Request", "kind": "PowerApp", "inputs": {}}
-    edit = WorkflowUpdate(client_data=client_data(definition(first)))
-    await side.ports.workflows.update(await side.environment(), BUTTON_FLOW, edit, etag="*")
+    edit = WorkflowUpdate(client_data=build_client_data(build_definition(first)))
+    await side.ports.workflows.update(await side.read_environment(), BUTTON_FLOW, edit, etag="*")
     await side.hands.link()
     await side.hands.migrate()
     before = await report(ENVIRONMENT, cannot_migrate_only=True)

@@ -43,7 +43,7 @@ async def test_write_of_a_secret_keeps_its_content_type_and_tags(side: Side) -> 
 
     assert vaults == [VAULT_URL]
     assert names == ["orders-url"]
-    assert secret.value == await side.hands.url_of(HTTP_FLOW)
+    assert secret.value == await side.hands.read_trigger_url(HTTP_FLOW)
     assert "sig" not in repr(secret)
     assert after.version != secret.version
     assert replace(after, value="", version="") == replace(secret, value="", version="")
@@ -67,7 +67,7 @@ async def test_read_values_since_returns_versions_replaced_since_a_time(side: Si
     secrets = side.ports.secrets
     began = await secrets.read(VAULT_URL, "orders-url")
     side.hands.advance(timedelta(hours=1))
-    since = side.hands.now()
+    since = side.hands.read_time()
     await secrets.write(began, "first")
     side.hands.advance(timedelta(seconds=1))
     await secrets.write(began, "second")
@@ -76,7 +76,9 @@ async def test_read_values_since_returns_versions_replaced_since_a_time(side: Si
         "first",
         "second",
     ]
-    assert await secrets.read_values_since(VAULT_URL, "orders-url", side.hands.now()) == ["second"]
+    assert await secrets.read_values_since(VAULT_URL, "orders-url", side.hands.read_time()) == [
+        "second"
+    ]
 
 
 async def test_policy_contains_its_vault_and_key(side: Side) -> None:

@@ -26,14 +26,14 @@ def set_lag(side: Side) -> None:
 async def read_row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
     """Read one row; return None if there is none."""
     try:
-        return await side.ports.workflows.get(await side.environment(), workflow_id)
+        return await side.ports.workflows.get(await side.read_environment(), workflow_id)
     except NotFound:
         return None
 
 
 async def list_flow(side: Side, workflow_id: str = HTTP_FLOW) -> list[Workflow]:
     """Return the list's entry of a flow."""
-    rows = side.ports.workflows.list(await side.environment())
+    rows = side.ports.workflows.list(await side.read_environment())
     return [one async for one in rows if one.workflow_id == workflow_id]
 
 
@@ -41,7 +41,7 @@ async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> N
     """A flow that is turned on during the delay is on in the first read that shows it."""
     await create_copy(side)
     soon = await read_row(side, COPY)
-    await side.ports.workflows.update(await side.environment(), COPY, TURN_ON, etag="*")
+    await side.ports.workflows.update(await side.read_environment(), COPY, TURN_ON, etag="*")
     side.hands.advance(HALF)
     later, early_list = await read_row(side, COPY), await list_flow(side, COPY)
     side.hands.advance(HALF)
@@ -57,7 +57,7 @@ async def test_changed_flow_reads_as_before_until_the_delay_ends(
     side: Side, change: WorkflowUpdate
 ) -> None:
     """A write with the old ETag is a conflict. The flow service shows the same state."""
-    environment, before = await side.environment(), await read_row(side)
+    environment, before = await side.read_environment(), await read_row(side)
     assert before is not None
     await side.ports.workflows.update(environment, HTTP_FLOW, change, etag=before.etag)
 
@@ -76,7 +76,7 @@ async def test_changed_flow_reads_as_before_until_the_delay_ends(
 
 async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: Side) -> None:
     """A write with the old ETag is a conflict."""
-    environment, variables = await side.environment(), side.ports.environment_variables
+    environment, variables = await side.read_environment(), side.ports.environment_variables
     [before] = await variables.list(environment)
     assert before.value_id is not None
     await variables.write_value(environment, before.value_id, "new", etag=before.value_etag)
@@ -91,7 +91,7 @@ async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: S
 
 async def test_created_reference_is_readable_and_listed_with_a_delay(side: Side) -> None:
     """A second create fails at once."""
-    environment, references = await side.environment(), side.ports.connection_references
+    environment, references = await side.read_environment(), side.ports.connection_references
     made = reference_draft(side)
     await references.create(environment, made)
 
@@ -108,7 +108,7 @@ async def test_created_reference_is_readable_and_listed_with_a_delay(side: Side)
 
 async def test_deleted_flow_is_readable_and_listed_until_the_delay_ends(side: Side) -> None:
     before = await read_row(side)
-    await side.ports.workflows.delete(await side.environment(), HTTP_FLOW)
+    await side.ports.workflows.delete(await side.read_environment(), HTTP_FLOW)
 
     assert await read_row(side) == before
     side.hands.advance(HALF)

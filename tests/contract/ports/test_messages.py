@@ -33,11 +33,11 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
         clock = ManualClock(datetime.now(UTC))
         fake = FakeMessages(clock)
 
-        async def in_memory(queue: str) -> list[tuple[str | None, object]]:
-            waiting = fake.waiting(queue)
+        async def list_messages_in_memory(queue: str) -> list[tuple[str | None, object]]:
+            waiting = fake.list_waiting_messages(queue)
             return [(one.message_id, one.body) for one in waiting if one.due <= clock.now()]
 
-        yield Broker(fake, in_memory)
+        yield Broker(fake, list_messages_in_memory)
         return
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         client = build_client_by_connection_string(bus.connection_string)

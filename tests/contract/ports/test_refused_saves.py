@@ -20,9 +20,9 @@ from tests.local_cloud.tenant.tenant_world import (
     HTTP,
     HTTP_FLOW,
     MAKER,
-    bound,
-    client_data,
-    definition,
+    build_client_data,
+    build_definition,
+    build_references,
 )
 
 OLDER = {
@@ -45,13 +45,13 @@ NEWER = {
 
 def build_mail_definition(actions: dict[str, Any], references: dict[str, Any] | None = None) -> str:
     """Return a definition that sends mail with the app's connection."""
-    references = bound("cr1_officeshared") if references is None else references
-    return client_data(definition(HTTP, actions), references)
+    references = build_references("cr1_officeshared") if references is None else references
+    return build_client_data(build_definition(HTTP, actions), references)
 
 
 async def read_references(side: Side, workflow_id: str = COPY) -> dict[str, Any]:
     """Return the connection references of a flow that a read shows."""
-    row = await side.ports.workflows.get(await side.environment(), workflow_id)
+    row = await side.ports.workflows.get(await side.read_environment(), workflow_id)
     references: dict[str, Any] = json.loads(row.client_data)["properties"]["connectionReferences"]
     return references
 
@@ -65,7 +65,7 @@ async def test_rejected_save_may_empty_the_connection_references(side: Side) -> 
     """Neither the row's ETag nor the rest of the definition shows the damage."""
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
-    environment = await side.environment()
+    environment = await side.read_environment()
     await create_copy(side, build_mail_definition(NEWER))
     await change_flow(side, WorkflowUpdate(state=FlowState.ON))
     before = await side.ports.workflows.get(environment, COPY)
@@ -83,7 +83,7 @@ async def test_save_with_the_references_restores_them(side: Side) -> None:
     """A save of the emptied definition is rejected again."""
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
-    environment = await side.environment()
+    environment = await side.read_environment()
     await create_copy(side, build_mail_definition(NEWER))
     with pytest.raises(PlatformError):
         await save_copy(side, build_mail_definition(OLDER))
@@ -108,7 +108,7 @@ async def test_save_of_a_flow_that_is_on_is_rejected_for_an_unusable_connection(
     await change_flow(side, WorkflowUpdate(state=FlowState.ON))
 
     with pytest.raises(PlatformError, match="ConnectionAuthorizationFailed"):
-        await save_copy(side, build_mail_definition(NEWER, bound("cr1_office")))
+        await save_copy(side, build_mail_definition(NEWER, build_references("cr1_office")))
 
     assert await read_references(side) == {}
 
@@ -149,14 +149,14 @@ async def test_every_save_of_a_flow_with_an_unknown_reference_is_rejected(side: 
     for text in (
         build_mail_definition(NEWER),
         build_definition_with("cr1_officeshared"),
-        client_data(definition(HTTP)),
+        build_client_data(build_definition(HTTP)),
     ):
         with pytest.raises(
             PlatformError, match="'new_sharedoffice365_1a2b3' could not be found"
         ) as no:
             await save_copy(side, text)
         assert no.value.code == REFERENCE_NOT_FOUND
-    await side.ports.workflows.delete(await side.environment(), COPY)
+    await side.ports.workflows.delete(await side.read_environment(), COPY)
     await create_copy(side, build_mail_definition(NEWER))
     await save_copy(side, build_mail_definition(NEWER))
 
@@ -166,7 +166,7 @@ async def test_flow_service_may_return_a_format_that_no_save_accepts(side: Side)
     side.hands.assumptions.flow_service_shows_runtime_shape = True
     side.hands.assumptions.older_host_shapes_refused = True
     await create_copy(side, build_mail_definition(NEWER))
-    row = await side.ports.workflows.get(await side.environment(), COPY)
+    row = await side.ports.workflows.get(await side.read_environment(), COPY)
 
     shown = (await side.ports.flow_reports.get_flow(ENVIRONMENT, COPY)).client_data or ""
 
@@ -184,7 +184,7 @@ async def test_temporarily_rejected_save_succeeds_later(side: Side) -> None:
     await create_copy(side, build_mail_definition(NEWER))
     await save_copy(side, build_mail_definition(NEWER))
     await change_flow(
-        side, WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
+        side, WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.find_user_id(MAKER))
     )
 
     for _ in range(2):

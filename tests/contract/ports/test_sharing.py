@@ -22,7 +22,7 @@ from tests.local_cloud.tenant.tenant_world import (
 
 def build_principal(side: Side, entra_id: str) -> DataversePrincipal:
     """Return the Dataverse principal of a person."""
-    return DataversePrincipal(table=USERS, id=side.hands.user_id(entra_id))
+    return DataversePrincipal(table=USERS, id=side.hands.find_user_id(entra_id))
 
 
 async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
@@ -33,16 +33,16 @@ async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
     )
 
     for share in (user, user, team):
-        await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
+        await side.ports.flow_sharing.grant(await side.read_environment(), HTTP_FLOW, share)
 
-    found = await side.ports.flow_sharing.list(await side.environment(), HTTP_FLOW)
+    found = await side.ports.flow_sharing.list(await side.read_environment(), HTTP_FLOW)
     assert sorted(found, key=str) == sorted([user, team], key=str)
-    assert await side.ports.flow_sharing.list(await side.environment(), DAILY_FLOW) == []
+    assert await side.ports.flow_sharing.list(await side.read_environment(), DAILY_FLOW) == []
 
 
 async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
     """Each flow has its own list; a missing flow has the error `NotFound`."""
-    where = await side.environment()
+    where = await side.read_environment()
     share = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanView"))
     await side.ports.flow_sharing.grant(where, HTTP_FLOW, share)
 
@@ -59,7 +59,7 @@ async def test_grant_adds_rights_and_modify_replaces_them(
     """If a copy already has other rights, the app therefore modifies them."""
     reader = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanView"))
     sharer = Share(principal=build_principal(side, ADMIN), rights=frozenset({"ShareAccess"}))
-    where = await side.environment(), HTTP_FLOW
+    where = await side.read_environment(), HTTP_FLOW
 
     await side.ports.flow_sharing.grant(*where, reader)
     await side.ports.flow_sharing.grant(*where, sharer)
@@ -77,7 +77,7 @@ async def test_revoked_share_is_no_longer_listed(side: Side) -> None:
     team = Share(
         principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=list_rights("CanView")
     )
-    where = await side.environment(), HTTP_FLOW
+    where = await side.read_environment(), HTTP_FLOW
     for share in (user, team):
         await side.ports.flow_sharing.grant(*where, share)
 
@@ -94,7 +94,7 @@ async def test_share_in_dataverse_is_a_permission_in_the_flow_service(side: Side
         principal=DataversePrincipal(table=TEAMS, id=GROUP_TEAM), rights=list_rights("CanEdit")
     )
 
-    await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
+    await side.ports.flow_sharing.grant(await side.read_environment(), HTTP_FLOW, share)
 
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, HTTP_FLOW)
     assert (
@@ -113,11 +113,11 @@ async def test_impossible_share_raises_an_error(side: Side) -> None:
     )
 
     with pytest.raises(PlatformError):
-        await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, disabled)
+        await side.ports.flow_sharing.grant(await side.read_environment(), HTTP_FLOW, disabled)
     with pytest.raises(NotFound):
-        await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, nobody)
+        await side.ports.flow_sharing.grant(await side.read_environment(), HTTP_FLOW, nobody)
     with pytest.raises(NotFound):
-        await side.ports.flow_sharing.list(await side.environment(), STRANGER)
+        await side.ports.flow_sharing.list(await side.read_environment(), STRANGER)
 
 
 async def test_users_and_teams_are_found_by_their_entra_ids(
@@ -125,9 +125,9 @@ async def test_users_and_teams_are_found_by_their_entra_ids(
 ) -> None:
     """Unknown ids are omitted. Of a group's teams, the one with all members is returned."""
     users = await side.ports.principals.read_users(
-        await side.environment(), [MAKER.upper(), UNLICENSED, STRANGER]
+        await side.read_environment(), [MAKER.upper(), UNLICENSED, STRANGER]
     )
-    teams = await side.ports.principals.read_teams(await side.environment(), [GROUP, STRANGER])
+    teams = await side.ports.principals.read_teams(await side.read_environment(), [GROUP, STRANGER])
 
     assert {who: user.is_disabled for who, user in users.items()} == {
         MAKER: False,
@@ -140,24 +140,24 @@ async def test_users_and_teams_are_found_by_their_entra_ids(
 async def test_read_user_finds_a_user_and_not_a_team(side: Side) -> None:
     """A user or a team may own a flow."""
     maker = await side.ports.principals.read_user(
-        await side.environment(), build_principal(side, MAKER).id
+        await side.read_environment(), build_principal(side, MAKER).id
     )
 
     assert maker is not None
     assert maker.name == "Maker"
-    assert await side.ports.principals.read_user(await side.environment(), OWN_TEAM) is None
+    assert await side.ports.principals.read_user(await side.read_environment(), OWN_TEAM) is None
 
 
 async def test_application_user_is_found(side: Side) -> None:
     """The app's user is not added to copies."""
     assert await side.ports.principals.read_application_user(
-        await side.environment()
+        await side.read_environment()
     ) == build_principal(side, APP)
 
 
 async def test_privilege_levels_are_read(side: Side) -> None:
     """The app may change every flow and act for others; a maker may only change own flows."""
-    where = await side.environment()
+    where = await side.read_environment()
 
     async def reach(entra_id: str, name: str) -> frozenset[str]:
         return await side.ports.principals.read_privilege_levels(
@@ -172,7 +172,7 @@ async def test_privilege_levels_are_read(side: Side) -> None:
 
 async def test_flow_is_added_to_the_solutions_of_another_flow(side: Side) -> None:
     """Built-in and managed solutions are omitted. A second request changes nothing."""
-    where, both = await side.environment(), [HTTP_FLOW, DAILY_FLOW]
+    where, both = await side.read_environment(), [HTTP_FLOW, DAILY_FLOW]
     held = await side.ports.solutions.read_solution_ids(where, both)
     found = list_solutions_for_copy(await side.ports.solutions.get(where, held[HTTP_FLOW]))
     assert [solution.unique_name for solution in found] == ["Orders"]
@@ -186,12 +186,12 @@ async def test_flow_is_added_to_the_solutions_of_another_flow(side: Side) -> Non
 
 async def test_flow_cannot_be_added_to_a_managed_solution(side: Side) -> None:
     """The platform rejects the request."""
-    held = await side.ports.solutions.read_solution_ids(await side.environment(), [HTTP_FLOW])
-    solutions = await side.ports.solutions.get(await side.environment(), held[HTTP_FLOW])
+    held = await side.ports.solutions.read_solution_ids(await side.read_environment(), [HTTP_FLOW])
+    solutions = await side.ports.solutions.get(await side.read_environment(), held[HTTP_FLOW])
     [bought] = [one for one in solutions if one.is_managed]
 
     with pytest.raises(PlatformError):
-        await side.ports.solutions.add_flow(await side.environment(), bought, DAILY_FLOW)
+        await side.ports.solutions.add_flow(await side.read_environment(), bought, DAILY_FLOW)
 
 
 async def test_flow_outside_solutions_has_its_description_and_co_owners(

@@ -19,19 +19,19 @@ from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
 async def test_row_is_listed_by_its_condition_and_written(side: Side) -> None:
     """A list omits rows that do not meet the condition."""
-    environment, rows = await side.environment(), side.ports.text_rows
+    environment, rows = await side.read_environment(), side.ports.text_rows
     [row] = await rows.list(environment, WEBHOOKS)
 
     await rows.write(environment, row, "https://new.example")
 
-    assert (row.name, row.text) == ("hook", await side.hands.url_of(HTTP_FLOW))
+    assert (row.name, row.text) == ("hook", await side.hands.read_trigger_url(HTTP_FLOW))
     assert (await rows.read(environment, WEBHOOKS, row.id)).text == "https://new.example"
     assert await rows.list(environment, WEBHOOKS) == []
 
 
 async def test_write_with_an_old_version_is_a_conflict(side: Side) -> None:
     """A row without a text meets no condition."""
-    environment, rows = await side.environment(), side.ports.text_rows
+    environment, rows = await side.read_environment(), side.ports.text_rows
     [row] = await rows.list(environment, SITE_SETTINGS)
     await rows.write(environment, row, "new")
 
@@ -44,14 +44,14 @@ async def test_write_with_an_old_version_is_a_conflict(side: Side) -> None:
 
 
 async def test_table_that_the_environment_lacks_has_no_rows(side: Side) -> None:
-    environment, rows = await side.environment(), side.ports.text_rows
+    environment, rows = await side.read_environment(), side.ports.text_rows
 
     assert await rows.list(environment, replace(WEBHOOKS, entity_set="new_hooks")) == []
 
 
 async def test_row_that_does_not_exist_is_not_found(side: Side) -> None:
     """A write never creates a row."""
-    environment, rows = await side.environment(), side.ports.text_rows
+    environment, rows = await side.read_environment(), side.ports.text_rows
     [row] = await rows.list(environment, WEBHOOKS)
 
     with pytest.raises(NotFound):

@@ -23,9 +23,9 @@ from tests.local_cloud.tenant.tenant_world import (
     MAKER,
     OTHER_REGION,
     UNLICENSED,
-    bound,
-    client_data,
-    definition,
+    build_client_data,
+    build_definition,
+    build_references,
 )
 
 COPY = "c0000000-0000-4000-8000-0000000000c0"
@@ -34,7 +34,7 @@ TURN_ON = WorkflowUpdate(state=FlowState.ON)
 
 def build_draft(side: Side, **more: Any) -> WorkflowDraft:
     """Return the draft of a copy of the HTTP flow, for its owner."""
-    return replace(build_draft_for(side.hands.user_id(MAKER)), **more)
+    return replace(build_draft_for(side.hands.find_user_id(MAKER)), **more)
 
 
 def build_draft_for(owner_id: str) -> WorkflowDraft:
@@ -43,20 +43,20 @@ def build_draft_for(owner_id: str) -> WorkflowDraft:
         workflow_id=COPY,
         name="Receive order (CMK)",
         description="copy",
-        client_data=client_data(definition(HTTP)),
+        client_data=build_client_data(build_definition(HTTP)),
         owner_id=owner_id,
     )
 
 
 async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> None:
     """Definitions are unchanged, byte for byte. Flows outside solutions are included."""
-    environment = await side.environment()
+    environment = await side.read_environment()
 
     rows = {row.workflow_id: row async for row in side.ports.workflows.list(environment)}
 
     assert {HTTP_FLOW, BUTTON_FLOW} < set(rows)
-    assert rows[HTTP_FLOW].client_data == client_data(definition(HTTP))
-    assert rows[HTTP_FLOW].owner_id == side.hands.user_id(MAKER)
+    assert rows[HTTP_FLOW].client_data == build_client_data(build_definition(HTTP))
+    assert rows[HTTP_FLOW].owner_id == side.hands.find_user_id(MAKER)
     assert rows[HTTP_FLOW].state is FlowState.ON
     assert rows[HTTP_FLOW] == await side.ports.workflows.get(environment, HTTP_FLOW)
 
@@ -64,7 +64,7 @@ async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> Non
 async def test_list_can_be_limited_to_managed_flows(side: Side) -> None:
     """A managed solution belongs to its publisher."""
     side.hands.make_managed(HTTP_FLOW)
-    environment = await side.environment()
+    environment = await side.read_environment()
 
     listed = side.ports.workflows.list(environment, managed_only=True)
 
@@ -73,7 +73,7 @@ async def test_list_can_be_limited_to_managed_flows(side: Side) -> None:
 
 async def test_copy_is_created_once_off_and_for_its_owner(side: Side) -> None:
     """The original's owner owns the copy. A second create raises `AlreadyExists`."""
-    environment = await side.environment()
+    environment = await side.read_environment()
 
     await side.ports.workflows.create(environment, build_draft(side))
     with pytest.raises(AlreadyExists):
@@ -81,7 +81,7 @@ async def test_copy_is_created_once_off_and_for_its_owner(side: Side) -> None:
 
     copy = await side.ports.workflows.get(environment, COPY)
     assert (copy.owner_id, copy.state, copy.name) == (
-        side.hands.user_id(MAKER),
+        side.hands.find_user_id(MAKER),
         FlowState.OFF,
         "Receive order (CMK)",
     )
@@ -91,13 +91,13 @@ async def test_copy_is_created_once_off_and_for_its_owner(side: Side) -> None:
 
 async def test_owner_of_a_create_can_be_an_entra_id(side: Side) -> None:
     """The owner of a flow outside solutions is known by the Entra object id only."""
-    environment = await side.environment()
+    environment = await side.read_environment()
     by_entra_id = build_draft(side, owner_id=MAKER, owner_is_entra_id=True)
 
     await side.ports.workflows.create(environment, by_entra_id)
 
     copy = await side.ports.workflows.get(environment, COPY)
-    assert copy.owner_id == side.hands.user_id(MAKER)
+    assert copy.owner_id == side.hands.find_user_id(MAKER)
 
 
 @pytest.mark.parametrize(("owner", "code"), [(UNLICENSED, "0x80040225"), (STRANGER, "0x80072560")])
@@ -105,7 +105,7 @@ async def test_create_for_a_disabled_or_unknown_user_is_rejected(
     side: Side, owner: str, code: str
 ) -> None:
     """Afterwards the copy has no row."""
-    environment = await side.environment()
+    environment = await side.read_environment()
 
     with pytest.raises(PlatformError) as refused:
         await side.ports.workflows.create(
@@ -119,10 +119,10 @@ async def test_create_for_a_disabled_or_unknown_user_is_rejected(
 
 async def test_impersonated_user_is_checked_before_the_row(side: Side) -> None:
     """A person without rights learns neither that the row exists nor that the ETag is old."""
-    environment, workflows = await side.environment(), side.ports.workflows
+    environment, workflows = await side.read_environment(), side.ports.workflows
     await workflows.create(environment, build_draft(side))
     for_a_stranger = build_draft(side, owner_id=STRANGER, owner_is_entra_id=True)
-    disabled = WorkflowUpdate(name="x", on_behalf_of=side.hands.user_id(UNLICENSED))
+    disabled = WorkflowUpdate(name="x", on_behalf_of=side.hands.find_user_id(UNLICENSED))
 
     with pytest.raises(PlatformError, match="0x80072560"):
         await workflows.create(environment, for_a_stranger)
@@ -134,8 +134,8 @@ async def test_impersonated_user_is_checked_before_the_row(side: Side) -> None:
 
 async def test_flow_keeps_the_id_of_an_owner_who_has_left(side: Side) -> None:
     """The row and the flow service name the owner, but the app cannot act for that person."""
-    environment, workflows = await side.environment(), side.ports.workflows
-    before, owner = await workflows.get(environment, HTTP_FLOW), side.hands.user_id(MAKER)
+    environment, workflows = await side.read_environment(), side.ports.workflows
+    before, owner = await workflows.get(environment, HTTP_FLOW), side.hands.find_user_id(MAKER)
     side.hands.remove_user(MAKER)
 
     assert await workflows.get(environment, HTTP_FLOW) == before
@@ -148,7 +148,7 @@ async def test_flow_keeps_the_id_of_an_owner_who_has_left(side: Side) -> None:
 
 async def test_update_needs_the_current_etag(side: Side) -> None:
     """A write after another edit is a conflict. A missing row is not found."""
-    environment, update = await side.environment(), side.ports.workflows.update
+    environment, update = await side.read_environment(), side.ports.workflows.update
     read = await side.ports.workflows.get(environment, HTTP_FLOW)
     await update(environment, HTTP_FLOW, WorkflowUpdate(name="Renamed"), etag=read.etag)
 
@@ -162,13 +162,13 @@ async def test_update_needs_the_current_etag(side: Side) -> None:
 
 async def test_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
     """Without access to the connections, the app gets the error of the flow service."""
-    environment, update = await side.environment(), side.ports.workflows.update
-    text = client_data(definition(HTTP), bound("cr1_office"))
+    environment, update = await side.read_environment(), side.ports.workflows.update
+    text = build_client_data(build_definition(HTTP), build_references("cr1_office"))
     await side.ports.workflows.create(environment, build_draft(side, client_data=text))
 
     with pytest.raises(PlatformError) as caught:
         await update(environment, COPY, TURN_ON, etag="*")
-    on = replace(TURN_ON, on_behalf_of=side.hands.user_id(MAKER))
+    on = replace(TURN_ON, on_behalf_of=side.hands.find_user_id(MAKER))
     await update(environment, COPY, on, etag="*")
 
     assert caught.value.code == "ConnectionAuthorizationFailed"
@@ -181,12 +181,14 @@ async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
     suspended = WorkflowUpdate(state=FlowState.SUSPENDED)
 
     with pytest.raises(ValueError, match="only the platform can suspend"):
-        await side.ports.workflows.update(await side.environment(), HTTP_FLOW, suspended, etag="*")
+        await side.ports.workflows.update(
+            await side.read_environment(), HTTP_FLOW, suspended, etag="*"
+        )
 
 
 async def test_row_is_deleted_only_with_its_current_etag(side: Side) -> None:
     """Another ETag is a conflict. A second delete does nothing."""
-    environment, workflows = await side.environment(), side.ports.workflows
+    environment, workflows = await side.read_environment(), side.ports.workflows
     row = await workflows.get(environment, HTTP_FLOW)
 
     with pytest.raises(Conflict):
@@ -205,13 +207,13 @@ async def test_delete_of_a_managed_flow_is_rejected(side: Side) -> None:
     side.hands.make_managed(HTTP_FLOW)
 
     with pytest.raises(PlatformError):
-        await side.ports.workflows.delete(await side.environment(), HTTP_FLOW)
+        await side.ports.workflows.delete(await side.read_environment(), HTTP_FLOW)
 
 
 async def test_writes_during_the_platform_migration_are_rejected(side: Side) -> None:
     """A create and an update raise `PlatformMigrationInProgress`."""
     await side.hands.link()
-    environment, workflows = await side.environment(), side.ports.workflows
+    environment, workflows = await side.read_environment(), side.ports.workflows
 
     with pytest.raises(PlatformMigrationInProgress):
         await workflows.create(environment, build_draft(side))
@@ -229,7 +231,7 @@ async def test_list_of_an_environment_without_dataverse_is_rejected(side: Side) 
 
 async def test_too_long_flow_name_is_rejected(side: Side) -> None:
     """The column takes 100 code units, which are fifty emoji (platform.md#long-names)."""
-    environment = await side.environment()
+    environment = await side.read_environment()
     workflows = side.ports.workflows
 
     for name in ("x" * 101, "😀" * 51):
@@ -246,7 +248,7 @@ async def test_too_long_flow_name_is_rejected(side: Side) -> None:
 
 async def test_modern_flow_type_is_kept(side: Side) -> None:
     """`modernflowtype` 1 is a flow of Copilot Studio, 0 a plain one (platform.md#agent-flows)."""
-    environment = await side.environment()
+    environment = await side.read_environment()
     workflows = side.ports.workflows
 
     await workflows.create(environment, build_draft(side, modern_type=1))

@@ -23,7 +23,7 @@ from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_flow_job import run_flow_job_step
 from shared.use_cases.schedule_deletions import cancel_deletions
 from shared.use_cases.show_remediation import show_plan
-from tests.fakes.services import services_of
+from tests.fakes.services import build_fake_services
 from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
@@ -51,18 +51,18 @@ async def plan_remediation(
 async def build_scenario_with_copy() -> Scenario:
     """Return a scenario whose only flow is copied, before its next step begins."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await plan_remediation(scenario)
     await scenario.approve(run=NOW)
-    await scenario.until("Orders", FlowJobState.COPIED)
+    await scenario.run_until("Orders", FlowJobState.COPIED)
     return scenario
 
 
 async def lease_job(scenario: Scenario) -> LeasedJob[FlowJob]:
     """Lease the job's row, as an invocation does."""
     table = scenario.services.tables.flow_jobs
-    kept = await table.get(*table.get_address(await scenario.job("Orders")))
+    kept = await table.get(*table.get_address(await scenario.read_job("Orders")))
     assert kept is not None
     return await FLOW.claim(scenario.services, kept)
 
@@ -70,8 +70,8 @@ async def lease_job(scenario: Scenario) -> LeasedJob[FlowJob]:
 async def test_cancel_applies_to_environment_job_that_does_not_exist_yet() -> None:
     """After a cancel, the app creates the missing environment job in the state cancelled."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     row = await store_remediation_without_jobs(scenario)
 
@@ -99,15 +99,15 @@ async def test_job_of_another_remediation_stays_with_it() -> None:
     """It was started after the plan of the second remediation was compared."""
     scenario = await build_scenario_with_copy()
     await scenario.order(cause="order-2")
-    before = await scenario.job("Orders")
+    before = await scenario.read_job("Orders")
     [item] = (await scenario.plan()).values()
     as_before = replace(item, action=PlannedAction.COPY)
     await scenario.services.tables.plan_items.upsert(as_before)
 
-    jobs = await start_flow_jobs(scenario.services, await scenario.environment_job())
+    jobs = await start_flow_jobs(scenario.services, await scenario.read_environment_job())
 
     assert jobs == []
-    assert await scenario.job("Orders") == before
+    assert await scenario.read_job("Orders") == before
 
 
 async def test_rollback_requested_during_a_step_keeps_its_consent_to_backlog_replay() -> None:
@@ -118,7 +118,7 @@ async def test_rollback_requested_during_a_step_keeps_its_consent_to_backlog_rep
     await roll_back(scenario.services, scenario.remediation.id, replay=True)
     await held.end(held.job)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.requested_command, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
 
 
@@ -132,7 +132,7 @@ async def test_rollback_request_survives_renewed_lease_and_save_of_older_row() -
     await held.renew()
     await held.save(replace(read, signature_hash="read"))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.requested_command, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
     assert job.signature_hash == "read"
 
@@ -140,46 +140,46 @@ async def test_rollback_request_survives_renewed_lease_and_save_of_older_row() -
 async def test_approved_plan_waits_while_no_policy_is_applied() -> None:
     """The approved plan waits while no policy is applied, and is carried out once one is again."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await plan_remediation(scenario)
     await scenario.approve(run=NOW)
     scenario.build.unlink()
     await scenario.run(HOUR)
-    held = await scenario.environment_job()
+    held = await scenario.read_environment_job()
     items = await scenario.plan()
 
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.run(60 * DAY)
 
     assert held.state is EnvironmentJobState.APPROVED
     assert "policy" in held.message
     assert items["Orders"].action is PlannedAction.COPY
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_approved_prepare_is_blocked_after_a_key_is_applied() -> None:
     """The app prepares no flow after a key is applied. The job is blocked, with a fix."""
     scenario = Scenario()
-    scenario.build.power_apps_v1_flow("Asked by an app")
+    scenario.build.add_power_apps_v1_flow("Asked by an app")
     await plan_remediation(scenario, RemediationMode.PREPARE)
     await scenario.approve(run=NOW)
-    scenario.build.link()
+    scenario.build.apply_key()
 
     await scenario.run(HOUR)
 
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     assert job.state is EnvironmentJobState.BLOCKED
     assert "linked" in job.message
     assert job.fix
-    assert await scenario.jobs() == {}
+    assert await scenario.read_jobs() == {}
 
 
 async def test_repeated_approval_is_counted_once() -> None:
     """A client that lost the answer approves again: the same environments, approved only once."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
-        build.http_flow("Orders")
+        build.add_http_flow("Orders")
     scenario.prepare()
     await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
     await scenario.order_of(*scenario.builders)
@@ -205,7 +205,7 @@ async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_th
 
     def build(scenario: Scenario) -> None:
         for title in ("Invoices", "Orders", "Returns"):
-            scenario.build.http_flow(title)
+            scenario.build.add_http_flow(title)
 
     scenario = await build_retired_scenario(build)
     await schedule(scenario)
@@ -231,8 +231,8 @@ async def test_internal_error_in_one_deletion_does_not_block_the_others() -> Non
     """The app deletes the other originals, and sends a notification about the one that fails."""
 
     def build(scenario: Scenario) -> None:
-        scenario.build.http_flow("Invoices")
-        scenario.build.http_flow("Orders")
+        scenario.build.add_http_flow("Invoices")
+        scenario.build.add_http_flow("Orders")
 
     scenario = await build_retired_scenario(build)
     await schedule(scenario)
@@ -241,12 +241,12 @@ async def test_internal_error_in_one_deletion_does_not_block_the_others() -> Non
     services = scenario.services
     get = services.tables.flow_jobs.get
 
-    async def broken(partition: str, key: str) -> object:
+    async def fail_for_first_job(partition: str, key: str) -> object:
         if key == ids[0]:
             raise ZeroDivisionError
         return await get(partition, key)
 
-    services.tables.flow_jobs.get = broken  # type: ignore[assignment, method-assign]
+    services.tables.flow_jobs.get = fail_for_first_job  # type: ignore[assignment, method-assign]
     for _ in range(12):
         await delete_originals(services)
         scenario.world.clock.advance(5 * MINUTE)
@@ -264,32 +264,32 @@ async def test_internal_error_in_one_deletion_does_not_block_the_others() -> Non
 async def test_invocation_reads_row_again_if_a_rollback_was_requested_before_its_lease() -> None:
     """An invocation obeys a rollback that is requested between its read and its lease."""
     scenario = await build_scenario_with_copy()
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
 
-    async def an_order_comes() -> None:
+    async def order_rollback() -> None:
         await roll_back(scenario.services, scenario.remediation.id)
 
-    services = services_of(
+    services = build_fake_services(
         replace(
             scenario.fakes.ports,
-            store=Disturbed(scenario.fakes.store, "write", an_order_comes, after=False),
+            store=Disturbed(scenario.fakes.store, "write", order_rollback, after=False),
         ),
         settings=scenario.settings,
     )
     await run_flow_job_step(services, job.environment_id, job.id)
 
-    assert (await scenario.job("Orders")).is_rolling_back
+    assert (await scenario.read_job("Orders")).is_rolling_back
 
 
 async def test_job_that_is_planned_again_gets_a_new_message_number() -> None:
     """The message has a new number, because the queue drops a message with an id that it knows."""
     scenario = await build_scenario_with_copy()
     await scenario.roll_back()
-    before = await scenario.job("Orders")
+    before = await scenario.read_job("Orders")
     await scenario.order(RemediationMode.APPLY, before.original_id, cause="order-2")
 
-    await start_flow_jobs(scenario.services, await scenario.environment_job())
+    await start_flow_jobs(scenario.services, await scenario.read_environment_job())
 
-    after = await scenario.job("Orders")
+    after = await scenario.read_job("Orders")
     assert (after.state, after.remediation_id) == (FlowJobState.PLANNED, scenario.remediation.id)
     assert after.message_number > before.message_number

@@ -22,7 +22,7 @@ HOUR = timedelta(hours=1)
 
 async def plan_remediation(scenario: Scenario, **settings: object) -> None:
     """Link the environment, share its connections, opt in and start a remediation."""
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in(**settings)
     await scenario.order()
@@ -34,16 +34,16 @@ async def test_job_writes_nothing_while_kill_switch_is_on_and_completes_afterwar
     When it is off, the job completes.
     """
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.app_setting_caller(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_app_setting_caller(orders)
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.COPIED)
+    await scenario.run_until("Orders", FlowJobState.COPIED)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
     writes = len(scenario.world.writes)
 
     await scenario.run(timedelta(days=3))
-    held = await scenario.job("Orders")
+    held = await scenario.read_job("Orders")
     written = scenario.world.writes[writes:]
     await set_kill_switch(scenario.services, is_on=False, by="tests", reason="over")
     await scenario.run(timedelta(days=60))
@@ -51,7 +51,7 @@ async def test_job_writes_nothing_while_kill_switch_is_on_and_completes_afterwar
     assert held.state is FlowJobState.WAITING
     assert "kill switch" in held.message
     assert written == []
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
@@ -60,10 +60,10 @@ async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
     A retry completes it after the environment allows changes again.
     """
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.COPIED)
+    await scenario.run_until("Orders", FlowJobState.COPIED)
     await scenario.services.tables.environment_settings.upsert(
         EnvironmentSettings(
             environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
@@ -72,32 +72,32 @@ async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
     writes = len(scenario.world.writes)
 
     await scenario.run(timedelta(days=3))
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     written = scenario.world.writes[writes:]
     await scenario.opt_in()
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert written == []
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_job_waits_while_no_policy_is_applied() -> None:
     """The job names the reason while no policy is applied, and completes when one is again."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.COPIED)
+    await scenario.run_until("Orders", FlowJobState.COPIED)
     link = scenario.build.environment.policy
     writes = len(scenario.world.writes)
 
     scenario.build.unlink()
     await scenario.run(timedelta(days=1))
-    unlinking = await scenario.job("Orders")
+    unlinking = await scenario.read_job("Orders")
     scenario.build.environment.policy = None
     await scenario.run(timedelta(days=1))
-    unlinked = await scenario.job("Orders")
+    unlinked = await scenario.read_job("Orders")
     written = scenario.world.writes[writes:]
     scenario.build.environment.policy = link
     await scenario.run(timedelta(days=60))
@@ -108,22 +108,22 @@ async def test_job_waits_while_no_policy_is_applied() -> None:
     )
     assert "no longer linked" in unlinked.message
     assert written == []
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_job_waits_while_another_policy_is_applied() -> None:
     """The job writes nothing while the applied policy differs from the policy of its copy."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.COPIED)
+    await scenario.run_until("Orders", FlowJobState.COPIED)
     writes = len(scenario.world.writes)
 
-    scenario.build.link(name="cmk-other")
+    scenario.build.apply_key(name="cmk-other")
     await scenario.run(timedelta(days=1))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.message) == (
         FlowJobState.WAITING,
         "The environment was moved to another encryption policy.",
@@ -134,24 +134,24 @@ async def test_job_waits_while_another_policy_is_applied() -> None:
 async def test_cutover_completes_after_the_maintenance_window_closes() -> None:
     """If the window closes between original off and copy on, the app still turns the copy on."""
     scenario = Scenario()
-    keyword = scenario.build.keyword_flow("Keyword")
+    keyword = scenario.build.add_keyword_flow("Keyword")
     now = scenario.world.clock.now()
     closes = (now + 2 * HOUR).strftime("%H:%M")
     await plan_remediation(scenario, maintenance_window=f"{now:%H:%M}-{closes}")
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Keyword", FlowJobState.CUTTING_OVER)
+    await scenario.run_until("Keyword", FlowJobState.CUTTING_OVER)
 
-    async def the_window_closes() -> None:
+    async def close_window() -> None:
         if not keyword.is_on:
             scenario.world.clock.advance_to(now + 3 * HOUR)
 
-    disturb(scenario, "workflows", "update", the_window_closes, after=True)
+    disturb(scenario, "workflows", "update", close_window, after=True)
     await scenario.run(4 * HOUR)
 
-    job = await scenario.job("Keyword")
+    job = await scenario.read_job("Keyword")
     assert job.state is FlowJobState.WAITING, (job.message, job.history)
     assert job.resume_state is FlowJobState.MONITORING, (job.message, job.history)
-    assert scenario.world.workflow(keyword.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(keyword.environment_id, job.copy_id).is_on
 
 
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
@@ -160,15 +160,15 @@ async def test_other_flows_are_copied_after_the_pilot_flow_reaches_the_no_call_p
 ) -> None:
     """The app copies the other flow only after the job of the pilot flow checks for calls."""
     scenario = Scenario()
-    canary, rest = scenario.build.http_flow("Canary"), scenario.build.http_flow("Rest")
+    canary, rest = scenario.build.add_http_flow("Canary"), scenario.build.add_http_flow("Rest")
     canary.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
-    site = scenario.build.app_setting_caller(canary)
+    site = scenario.build.add_app_setting_caller(canary)
     await plan_remediation(scenario, pilot_flows=frozenset({getattr(canary, name)}))
     await scenario.approve(run=timedelta(0))
 
-    await scenario.until("Rest", FlowJobState.COPYING)
+    await scenario.run_until("Rest", FlowJobState.COPYING)
 
-    assert (await scenario.job("Canary")).step is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.read_job("Canary")).step is FlowJobState.CHECKING_FOR_CALLS
     assert rest.is_on
     assert "invoke" in site.settings["FLOW_URL"]
 
@@ -177,7 +177,7 @@ async def test_other_flows_are_copied_after_the_pilot_flow_reaches_the_no_call_p
 async def test_job_of_flow_excluded_while_kill_switch_is_on_writes_nothing(name: str) -> None:
     """A job that waits for the kill switch writes nothing after its flow is excluded."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
+    orders = scenario.build.add_http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
     await plan_remediation(scenario)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="look first")
@@ -187,7 +187,7 @@ async def test_job_of_flow_excluded_while_kill_switch_is_on_writes_nothing(name:
 
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "flow_excluded")
     assert scenario.world.writes == []
 
@@ -195,7 +195,7 @@ async def test_job_of_flow_excluded_while_kill_switch_is_on_writes_nothing(name:
 async def test_flow_can_be_excluded_by_its_flow_name() -> None:
     """The settings accept the flow name, because messages about a migration use it."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
+    orders = scenario.build.add_http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
 
     await plan_remediation(scenario, excluded_flows=frozenset({orders.flow_name}))
@@ -206,13 +206,13 @@ async def test_flow_can_be_excluded_by_its_flow_name() -> None:
 async def test_children_of_a_pilot_flow_are_pilot_flows() -> None:
     """Children of a pilot flow are pilot flows, too, so that no flow waits for the other."""
     scenario = Scenario()
-    _, parent, _ = scenario.build.family("Billing")
-    scenario.build.http_flow("Rest")
+    _, parent, _ = scenario.build.add_family("Billing")
+    scenario.build.add_http_flow("Rest")
     await plan_remediation(scenario, pilot_flows=frozenset({parent.workflow_id}))
 
     await scenario.approve()
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
         (job.display_name, job.state, job.message) for job in jobs.values()
     ]
@@ -221,20 +221,22 @@ async def test_children_of_a_pilot_flow_are_pilot_flows() -> None:
 async def test_job_is_blocked_until_firewall_allows_the_tag_and_a_person_retries() -> None:
     """The message names the firewall. A retry succeeds once the firewall allows the service tag."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    firewall = _firewall("erp", ())
+    scenario.build.add_http_flow(
+        "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
+    )
+    firewall = _build_firewall("erp", ())
     scenario.world.firewalls = [firewall]
-    scenario.world.service_tags = _tags(scenario)
+    scenario.world.service_tags = _list_service_tags(scenario)
     await plan_remediation(scenario)
 
     await scenario.approve(run=HOUR)
-    blocked = await scenario.job("Orders")
-    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    blocked = await scenario.read_job("Orders")
+    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "firewall_denies")
     assert "erp" in blocked.message
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_job_continues_after_its_firewall_issue_is_ignored() -> None:
@@ -243,12 +245,14 @@ async def test_job_continues_after_its_firewall_issue_is_ignored() -> None:
     For a wrong name, the app suggests one.
     """
     scenario = Scenario()
-    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    scenario.world.firewalls = [_firewall("erp", ())]
-    scenario.world.service_tags = _tags(scenario)
+    scenario.build.add_http_flow(
+        "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
+    )
+    scenario.world.firewalls = [_build_firewall("erp", ())]
+    scenario.world.service_tags = _list_service_tags(scenario)
     await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
-    (gap,) = (await scenario.environment_job()).firewall_issues
+    (gap,) = (await scenario.read_environment_job()).firewall_issues
     environment_id = scenario.build.environment.id
 
     with pytest.raises(IssueNotFound) as misspelled:
@@ -257,7 +261,7 @@ async def test_job_continues_after_its_firewall_issue_is_ignored() -> None:
     with pytest.raises(IssueNotFound):
         await change_environment(scenario.services, environment_id, wrong)
     await scenario.run(HOUR)
-    still = await scenario.job("Orders")
+    still = await scenario.read_job("Orders")
     await ignore_issue(
         scenario.services, environment_id, gap.name, "the ERP is not called any more"
     )
@@ -265,20 +269,20 @@ async def test_job_continues_after_its_firewall_issue_is_ignored() -> None:
 
     assert misspelled.value.fix == f"Did you mean {gap.name}?"
     assert still.reason_code == "firewall_denies"
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_plan_lists_external_hosts_with_flows_and_address_ranges() -> None:
     """The plan lists each host once, with its flows, unless a known firewall is in front of it."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
-        call = define.http_action("https://api.fabrikam.example/")
-        scenario.build.http_flow(title, {"Call": call})
-    scenario.build.http_flow(
-        "Bookings", {"Call": define.http_action("https://erp.contoso.example/")}
+        call = define.build_http_action("https://api.fabrikam.example/")
+        scenario.build.add_http_flow(title, {"Call": call})
+    scenario.build.add_http_flow(
+        "Bookings", {"Call": define.build_http_action("https://erp.contoso.example/")}
     )
-    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
-    scenario.world.service_tags = _tags(scenario)
+    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.service_tags = _list_service_tags(scenario)
     await plan_remediation(scenario)
 
     [shown] = await show_plan(scenario.services, scenario.remediation.id)
@@ -293,16 +297,16 @@ async def test_plan_lists_external_hosts_with_flows_and_address_ranges() -> None
 async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
     """A client may send back an ignored issue that no longer exists; only a new name must exist."""
     scenario = Scenario()
-    scenario.world.firewalls = [_firewall("erp", ())]
-    scenario.world.service_tags = _tags(scenario)
-    scenario.build.link()
+    scenario.world.firewalls = [_build_firewall("erp", ())]
+    scenario.world.service_tags = _list_service_tags(scenario)
+    scenario.build.apply_key()
     await scenario.opt_in()
     environment_id = scenario.build.environment.id
     gap = f"app_service:{scenario.world.firewalls[0].id}"
 
     first = {"ignored_issues": {gap: "shut on purpose"}}
     await change_environment(scenario.services, environment_id, first)
-    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
     again = {"ignored_issues": {gap: "shut on purpose, as before"}}
     shown = await change_environment(scenario.services, environment_id, again)
 
@@ -312,14 +316,16 @@ async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
 async def test_missing_optional_tag_is_a_finding_and_blocks_no_flow() -> None:
     """A finding of the plan names the firewall that lacks an optional tag of Microsoft's page."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.build.add_http_flow(
+        "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
+    )
+    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
     scenario.world.service_tags = {
-        **_tags(scenario),
+        **_list_service_tags(scenario),
         "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
     }
     await plan_remediation(scenario)
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
 
     await scenario.approve()
 
@@ -327,32 +333,34 @@ async def test_missing_optional_tag_is_a_finding_and_blocks_no_flow() -> None:
     [told] = [finding for finding in job.findings if "erp" in finding]
     assert "PowerPlatformInfra.westeurope" in told
     assert "20.3.0.0/24" in told
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_missing_tag_that_a_setting_requires_blocks_the_flow() -> None:
     """The flow is blocked until the firewall allows the additional tag."""
     settings = Settings(tenant_id="fakes", additional_required_tags=("PowerPlatformInfra",))
     scenario = Scenario(settings=settings)
-    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.build.add_http_flow(
+        "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
+    )
+    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
     scenario.world.service_tags = {
-        **_tags(scenario),
+        **_list_service_tags(scenario),
         "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
     }
     await plan_remediation(scenario)
 
     await scenario.approve(run=HOUR)
-    blocked = await scenario.job("Orders")
-    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
+    blocked = await scenario.read_job("Orders")
+    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "firewall_denies")
     assert "PowerPlatformInfra.westeurope" in blocked.fix
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
-def _firewall(name: str, sources: tuple[str, ...]) -> Firewall:
+def _build_firewall(name: str, sources: tuple[str, ...]) -> Firewall:
     allowed = ("LogicApps", *sources)
     return Firewall(
         kind="app_service",
@@ -364,7 +372,7 @@ def _firewall(name: str, sources: tuple[str, ...]) -> Firewall:
     )
 
 
-def _tags(scenario: Scenario) -> dict[str, list[str]]:
+def _list_service_tags(scenario: Scenario) -> dict[str, list[str]]:
     regions = ("westeurope", "northeurope")
     ranges = {f"powerplatformplex.{region}": ["20.1.0.0/24"] for region in regions}
     return {**ranges, "powerplatformplex": ["20.1.0.0/24"], "logicapps": ["20.2.0.0/24"]}
@@ -373,11 +381,11 @@ def _tags(scenario: Scenario) -> dict[str, list[str]]:
 async def test_waiting_job_continues_after_the_maintenance_window_is_removed() -> None:
     """A job that waits for the maintenance window continues when the window is removed."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     opens = scenario.world.clock.now() + 9 * HOUR
     await plan_remediation(scenario, maintenance_window=f"{opens:%H:%M}-{opens + HOUR:%H:%M}")
     await scenario.approve(run=HOUR)
-    held = await scenario.job("Orders")
+    held = await scenario.read_job("Orders")
 
     await change_environment(
         scenario.services, scenario.build.environment.id, {"maintenance_window": ""}
@@ -385,4 +393,4 @@ async def test_waiting_job_continues_after_the_maintenance_window_is_removed() -
     await scenario.run(scenario.settings.read_lag)
 
     assert (held.state, held.next_check_at) == (FlowJobState.WAITING, opens)
-    assert (await scenario.job("Orders")).is_verified
+    assert (await scenario.read_job("Orders")).is_verified

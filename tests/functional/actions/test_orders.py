@@ -14,8 +14,8 @@ from shared.errors import JobBlocked
 from shared.services import Services
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Plan
-from tests.fakes.services import services_of
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.services import build_fake_services
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 from tests.functional.scenarios.two_environments import TwoEnvironments
@@ -56,7 +56,7 @@ class BeforeLook:
 
 async def plan_remediation(scenario: Scenario, **settings: object) -> None:
     """Link the environment, share its connections, opt in and start a remediation."""
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in(**settings)
     await scenario.order()
@@ -68,32 +68,32 @@ async def test_cancel_at_any_stage_reverts_all_changes(stage: FlowJobState) -> N
     scenario = Scenario()
     swaps = stage in {FlowJobState.CUTTING_OVER, FlowJobState.MONITORING}
     title = "Keyword" if swaps else "Orders"
-    flow = scenario.build.keyword_flow(title) if swaps else scenario.build.http_flow(title)
+    flow = scenario.build.add_keyword_flow(title) if swaps else scenario.build.add_http_flow(title)
     if not swaps:
-        scenario.build.app_setting_caller(flow)
-        scenario.build.flow_caller(flow)
+        scenario.build.add_app_setting_caller(flow)
+        scenario.build.add_flow_caller(flow)
     scenario.world.traffic.beat(scenario.world)
     await plan_remediation(scenario)
     before = take_snapshot(scenario.world)
     await scenario.approve(run=timedelta(0))
-    await scenario.until(title, stage)
+    await scenario.run_until(title, stage)
 
     await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
     await scenario.run(timedelta(days=30))
     scenario.world.traffic.beat(scenario.world)
 
-    assert (await scenario.job(title)).state in ENDED
-    assert differences(before, scenario.world) == []
+    assert (await scenario.read_job(title)).state in ENDED
+    assert find_differences(before, scenario.world) == []
     assert scenario.world.traffic.lost == []
 
 
 async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:
     """The rollback starts at the end of the step, although the step sets its next check later."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
 
     async def order() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
@@ -101,13 +101,13 @@ async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:
     disturb(scenario, "flow_reports", "read_runs", order)
     await scenario.run(HOUR)
 
-    assert (await scenario.job("Orders")).step is FlowJobState.ROLLING_BACK
+    assert (await scenario.read_job("Orders")).step is FlowJobState.ROLLING_BACK
 
 
 async def test_rollback_requested_while_the_original_is_retired_is_carried_out() -> None:
     """An original that the step retires when the rollback is requested is rolled back and on."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
+    orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
 
@@ -117,7 +117,7 @@ async def test_rollback_requested_while_the_original_is_retired_is_carried_out()
     disturb(scenario, "workflows", "update", order)
     await scenario.run(timedelta(days=30))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
 
 
@@ -127,7 +127,7 @@ async def test_request_between_approval_and_start_of_flow_jobs_cancels_environme
 ) -> None:
     """The app creates no flow job and ends the environment job as cancelled."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     writes = len(scenario.world.writes)
@@ -135,8 +135,8 @@ async def test_request_between_approval_and_start_of_flow_jobs_cancels_environme
     await scenario.driver.call(lambda s: order(s, scenario.remediation.id))
     await scenario.run(timedelta(days=30))
 
-    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED
-    assert await scenario.jobs() == {}
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.CANCELLED
+    assert await scenario.read_jobs() == {}
     assert scenario.world.writes[writes:] == []
 
 
@@ -144,53 +144,55 @@ async def test_request_between_approval_and_start_of_flow_jobs_cancels_environme
 async def test_request_for_a_blocked_environment_cancels_environment_job(order: Undo) -> None:
     """The environment job ends as cancelled, and a later retry starts nothing."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
     await scenario.order()
-    blocked = (await scenario.environment_job()).state
+    blocked = (await scenario.read_environment_job()).state
 
     await scenario.driver.call(lambda s: order(s, scenario.remediation.id))
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.retry()
 
     assert blocked is EnvironmentJobState.BLOCKED
-    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED
-    assert await scenario.jobs() == {}
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.CANCELLED
+    assert await scenario.read_jobs() == {}
 
 
 async def test_retry_of_a_job_that_is_no_longer_blocked_changes_nothing() -> None:
     """If two people retry at once, the later request finds no blocked job and changes nothing."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
     await scenario.order()
-    scenario.build.link()
+    scenario.build.apply_key()
     store: Any = BeforeLook(scenario.services.tables.store, "environmentjobs", scenario.retry)
-    late = services_of(replace(scenario.fakes.ports, store=store))
+    late = build_fake_services(replace(scenario.fakes.ports, store=store))
 
     count = (await change_remediation.retry(late, scenario.remediation.id)).flow_count
 
     assert count == 0
-    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED  # it expired
+    assert (
+        await scenario.read_environment_job()
+    ).state is EnvironmentJobState.CANCELLED  # it expired
 
 
 async def test_cancel_while_flow_jobs_are_started_cancels_the_existing_jobs() -> None:
     """A cancel also cancels the flow jobs that a process created before it died."""
     scenario = Scenario()
     for name in ("A", "B", "C"):
-        scenario.build.http_flow(name)
+        scenario.build.add_http_flow(name)
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     scenario.driver.plan = Plan(at=8)
     scenario.renew()
     await scenario.run(timedelta(0))
     assert scenario.driver.plan.has_struck
-    assert not (await scenario.environment_job()).has_started_flow_jobs
+    assert not (await scenario.read_environment_job()).has_started_flow_jobs
 
     await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
     await scenario.run(timedelta(days=30))
 
-    assert {job.state for job in (await scenario.jobs()).values()} <= {FlowJobState.CANCELLED}
+    assert {job.state for job in (await scenario.read_jobs()).values()} <= {FlowJobState.CANCELLED}
     assert scenario.world.writes == []
 
 
@@ -198,7 +200,7 @@ async def test_approval_is_rejected_for_all_environments_if_one_is_read_only() -
     """If one environment is read-only, the approval is rejected for all environments."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
-        build.http_flow("Orders")
+        build.add_http_flow("Orders")
     scenario.prepare()
     await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
     await scenario.order_of(*scenario.builders)
@@ -220,9 +222,9 @@ async def test_approval_is_rejected_for_all_environments_if_one_is_read_only() -
 async def test_expired_plan_cannot_be_approved() -> None:
     """The app rejects an approval from the moment of expiry, and cancels the environment job."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
-    expires = (await scenario.environment_job()).approval_expires_at
+    expires = (await scenario.read_environment_job()).approval_expires_at
     assert expires is not None
     scenario.world.clock.advance_to(expires)
 
@@ -231,4 +233,4 @@ async def test_expired_plan_cannot_be_approved() -> None:
     await scenario.run(HOUR)
 
     assert refusal.value.code == "approval_expired"
-    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.CANCELLED

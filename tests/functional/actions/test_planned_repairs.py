@@ -18,7 +18,7 @@ from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.functional.scenarios.guarded_scenario import APPLIED, Guarded, build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import kill_after
-from tests.kinds.firewalls.network_security_group import security_rule
+from tests.kinds.firewalls.network_security_group import build_security_rule
 
 HOUR = timedelta(hours=1)
 GROUP = "network_security_group"
@@ -38,7 +38,7 @@ async def test_plan_names_firewall_fix_and_app_applies_it_after_the_approval(kin
     scenario = await build_opted_in_scenario(kind)
     before = scenario.azure
     await scenario.order()
-    [finding] = (await scenario.environment_job()).firewall_issues
+    [finding] = (await scenario.read_environment_job()).firewall_issues
     planned = scenario.azure
 
     await scenario.approve()
@@ -48,7 +48,7 @@ async def test_plan_names_firewall_fix_and_app_applies_it_after_the_approval(kin
     assert planned == before
     assert (record.state, record.changed_by) == (FirewallFixState.APPLIED, "tests")
     assert record.issue == finding.name
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
@@ -59,7 +59,7 @@ async def test_dry_run_shows_firewall_fix_and_writes_nothing(mode: RemediationMo
 
     await scenario.order(mode)
 
-    [finding] = (await scenario.environment_job()).firewall_issues
+    [finding] = (await scenario.read_environment_job()).firewall_issues
     assert finding.fix_by_app
     assert scenario.azure == before
 
@@ -69,11 +69,11 @@ async def test_plan_changes_no_firewall_that_the_settings_do_not_name() -> None:
     scenario = await build_guarded_scenario(GROUP)
     before = scenario.azure
     await scenario.order()
-    [finding] = (await scenario.environment_job()).firewall_issues
+    [finding] = (await scenario.read_environment_job()).firewall_issues
 
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert finding.fix_by_app == ""
     assert job.reason_code == Reason.FIREWALL_DENIES
     # The pages find the firewall by the message of the job.
@@ -91,7 +91,7 @@ async def test_firewall_permitted_after_the_approval_is_not_changed() -> None:
 
     await scenario.approve()
 
-    assert (await scenario.job("Orders")).reason_code == Reason.FIREWALL_DENIES
+    assert (await scenario.read_job("Orders")).reason_code == Reason.FIREWALL_DENIES
     assert scenario.azure == before
 
 
@@ -101,7 +101,7 @@ async def test_plan_version_depends_on_firewall_fixes() -> None:
     for scenario in (await build_guarded_scenario(GROUP), await build_opted_in_scenario()):
         await scenario.order()
         await scenario.approve(run=timedelta(0))
-        versions.append((await scenario.environment_job()).approved_version)
+        versions.append((await scenario.read_environment_job()).approved_version)
 
     assert len({*versions}) == 2
 
@@ -110,13 +110,13 @@ async def test_flows_behind_one_firewall_share_one_fix() -> None:
     """Six flows behind one firewall are retired with a single firewall fix."""
     scenario = await build_opted_in_scenario()
     for number in range(5):
-        call = define.http_action("https://api.contoso.example/")
-        scenario.build.http_flow(f"More {number}", {"Call": call})
+        call = define.build_http_action("https://api.contoso.example/")
+        scenario.build.add_http_flow(f"More {number}", {"Call": call})
 
     await scenario.order()
     await scenario.approve()
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
     assert len(jobs) == 6
     assert len(await list_applied_fixes(scenario.services)) == 1
@@ -136,7 +136,7 @@ async def test_kill_switch_stops_firewall_fix_and_job_completes_afterwards() -> 
     await scenario.run(timedelta(days=60))
 
     assert held == before
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("kind", APPLIED)
@@ -158,7 +158,7 @@ async def test_fix_is_recorded_once_if_the_process_dies_after_the_write(
         one.reason_code for one in scenario.fakes.notices.told
     }
     assert record.state is FirewallFixState.APPLIED
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_plan_explains_why_the_app_cannot_fix_a_firewall_and_flow_is_blocked() -> None:
@@ -166,19 +166,19 @@ async def test_plan_explains_why_the_app_cannot_fix_a_firewall_and_flow_is_block
     scenario = await build_opted_in_scenario()
     [path] = [one for one in scenario.world.resources if "/networksecuritygroups/" in one]
     group = dict(scenario.world.resources[path])
-    refusing = [security_rule("first", 100, sourceAddressPrefix="LogicApps.WestEurope")]
-    refusing.append(security_rule("nobody", 101, access="Deny"))
+    refusing = [build_security_rule("first", 100, sourceAddressPrefix="LogicApps.WestEurope")]
+    refusing.append(build_security_rule("nobody", 101, access="Deny"))
     group["properties"] = {"securityRules": refusing}
     scenario.world.resources[path] = group
     before = scenario.azure
     await scenario.order()
-    [finding] = (await scenario.environment_job()).firewall_issues
+    [finding] = (await scenario.read_environment_job()).firewall_issues
 
     await scenario.approve()
 
     assert finding.fix_by_app == ""
     assert "priority_taken" in finding.fix
-    assert (await scenario.job("Orders")).reason_code == Reason.FIREWALL_DENIES
+    assert (await scenario.read_job("Orders")).reason_code == Reason.FIREWALL_DENIES
     assert scenario.azure == before
 
 
@@ -191,7 +191,7 @@ async def test_rollback_does_not_revert_firewall_fix() -> None:
 
     await scenario.roll_back()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert scenario.azure == opened
 
 
@@ -205,4 +205,4 @@ async def test_automatic_approval_policy_applies_firewall_fix_without_approval()
 
     [record] = await list_applied_fixes(scenario.services)
     assert record.changed_by == "approval policy automatic"
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED

@@ -13,12 +13,12 @@ from tests.functional.scenarios.remediation_scenario import Scenario, on_both_pl
 async def test_called_flow_is_replaced_without_a_lost_call(profile: Profile) -> None:
     """An HTTP flow with three callers is retired, and no caller has the old URL or loses a call."""
     scenario = Scenario(profile=profile)
-    orders = scenario.build.http_flow("Orders")
-    site = scenario.build.app_setting_caller(orders)
-    secret = scenario.build.secret_caller(orders)
-    caller = scenario.build.flow_caller(orders)
-    old_url = scenario.build.url_of(orders)
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    site = scenario.build.add_app_setting_caller(orders)
+    secret = scenario.build.add_secret_caller(orders)
+    caller = scenario.build.add_flow_caller(orders)
+    old_url = scenario.build.get_trigger_url(orders)
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
@@ -26,21 +26,21 @@ async def test_called_flow_is_replaced_without_a_lost_call(profile: Profile) -> 
     await scenario.approve()
     scenario.world.traffic.beat(scenario.world)
 
-    job = (await scenario.jobs())["Orders"]
+    job = (await scenario.read_jobs())["Orders"]
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert not orders.is_on
     assert scenario.world.traffic.lost == []
     for text in (site.settings["FLOW_URL"], secret.value, caller.client_data):
         assert old_url not in text
-    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 @on_both_platforms
 async def test_self_starting_flow_is_cut_over(profile: Profile) -> None:
     """The app turns a keyword flow off and its copy on, and retires the original."""
     scenario = Scenario(profile=profile)
-    keyword = scenario.build.keyword_flow("Keyword")
-    scenario.build.link()
+    keyword = scenario.build.add_keyword_flow("Keyword")
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in()
 
@@ -48,24 +48,24 @@ async def test_self_starting_flow_is_cut_over(profile: Profile) -> None:
     assert (await scenario.plan())["Keyword"].action is PlannedAction.CUT_OVER
     await scenario.approve()
 
-    job = (await scenario.jobs())["Keyword"]
+    job = (await scenario.read_jobs())["Keyword"]
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert not keyword.is_on
-    assert scenario.world.workflow(keyword.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(keyword.environment_id, job.copy_id).is_on
 
 
 @on_both_platforms
 async def test_parent_flows_are_turned_off_before_their_children(profile: Profile) -> None:
     """The app retires child, parent and grandparent, and turns the grandparent off first."""
     scenario = Scenario(profile=profile)
-    child, parent, grandparent = scenario.build.family("Billing")
-    scenario.build.link()
+    child, parent, grandparent = scenario.build.add_family("Billing")
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {name: job.state for name, job in jobs.items()} == dict.fromkeys(
         (child.name.removesuffix(" (retired, MMK)"), "Billing parent", "Billing grandparent"),
         FlowJobState.RETIRED,
@@ -77,10 +77,10 @@ async def test_parent_flows_are_turned_off_before_their_children(profile: Profil
 async def test_dry_run_shows_planned_writes_and_makes_none() -> None:
     """The plan of a dry run names the callers to be written, and the app writes nothing."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.app_setting_caller(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_app_setting_caller(orders)
     scenario.world.traffic.beat(scenario.world)
-    scenario.build.link()
+    scenario.build.apply_key()
     before = len(scenario.world.writes)
 
     await scenario.order(RemediationMode.DRY_RUN)
@@ -95,24 +95,24 @@ async def test_dry_run_shows_planned_writes_and_makes_none() -> None:
 async def test_original_that_is_off_is_retired_and_its_copy_stays_off(profile: Profile) -> None:
     """The app turns on neither the original nor the copy."""
     scenario = Scenario(profile=profile)
-    off = scenario.build.off_flow("Old form")
-    scenario.build.link()
+    off = scenario.build.add_off_flow("Old form")
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    job = (await scenario.jobs())["Old form"]
+    job = (await scenario.read_jobs())["Old form"]
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert not off.is_on
-    assert not scenario.world.workflow(off.environment_id, job.copy_id).is_on
+    assert not scenario.world.get_workflow(off.environment_id, job.copy_id).is_on
 
 
 async def test_plan_requires_dataverse_database_for_flow_without_solution() -> None:
     """The plan says that the flow needs a Dataverse database, and the app creates no flow job."""
     scenario = Scenario()
-    scenario.build.flow("Orders", define.http_trigger(), in_solution=False)
-    scenario.build.link()
+    scenario.build.add_flow("Orders", define.build_http_trigger(), in_solution=False)
+    scenario.build.apply_key()
     await scenario.opt_in()
     scenario.world.environments[scenario.build.environment.id].dataverse_url = None
 
@@ -122,4 +122,4 @@ async def test_plan_requires_dataverse_database_for_flow_without_solution() -> N
     assert item.action is PlannedAction.NEEDS_CHANGES
     assert "no Dataverse" in item.message
     assert "Add a Dataverse database" in item.fix
-    assert await scenario.jobs() == {}
+    assert await scenario.read_jobs() == {}

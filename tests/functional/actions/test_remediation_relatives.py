@@ -14,24 +14,24 @@ async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
     """Within an hour the parent is blocked too, and its fix names the child."""
     scenario = Scenario()
     somebody = scenario.world.add_user("Somebody")
-    scenario.build.connection("mail", "shared_office365", owner=somebody)
-    child = scenario.build.flow(
+    scenario.build.add_connection("mail", "shared_office365", owner=somebody)
+    child = scenario.build.add_flow(
         "Child",
-        define.http_trigger(),
-        {"Answer": define.response_action()},
+        define.build_http_trigger(),
+        {"Answer": define.build_response_action()},
         owner=somebody,
         connections={"mail": "shared_office365"},
     )
     scenario.build.environment.connections["mail"].owner_id = scenario.build.owner.user_id
-    scenario.build.parent("Parent", child, trigger=define.http_trigger())
-    scenario.build.link()
+    scenario.build.add_parent("Parent", child, trigger=define.build_http_trigger())
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
 
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=1))
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert jobs["Child"].state is FlowJobState.BLOCKED, jobs["Child"].history
     assert jobs["Parent"].state is FlowJobState.BLOCKED, jobs["Parent"].history
     assert jobs["Parent"].reason_code == "child_flow_not_ready"
@@ -41,23 +41,25 @@ async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
 async def test_parent_with_same_child_id_in_another_environment_is_not_changed() -> None:
     """A flow keeps its id when it is imported, so a parent elsewhere is no caller of this child."""
     scenario = Scenario()
-    child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
+    child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     neighbour = Builder(scenario.world, name="Test")
-    call = define.child_flow_action(child.workflow_id)
-    fake = neighbour.flow("Parent", define.request_trigger("Button"), {"Run": call}, is_on=False)
+    call = define.build_child_flow_action(child.workflow_id)
+    fake = neighbour.add_flow(
+        "Parent", define.build_request_trigger("Button"), {"Run": call}, is_on=False
+    )
     before = fake.client_data
     own = EnvironmentSettings(
         environment_id=neighbour.environment.id, approval_policy=ApprovalPolicy.AUTOMATIC
     )
     await scenario.services.tables.environment_settings.upsert(own)
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
     planned = (await scenario.plan())["Child"]
     await scenario.approve()
 
-    assert (await scenario.jobs())["Child"].state is FlowJobState.RETIRED
+    assert (await scenario.read_jobs())["Child"].state is FlowJobState.RETIRED
     assert planned.callers == ()
     assert fake.client_data == before
 
@@ -65,23 +67,23 @@ async def test_parent_with_same_child_id_in_another_environment_is_not_changed()
 async def test_child_stays_on_until_earlier_runs_of_its_parent_end() -> None:
     """A child stays on until a run of its parent that started before the change has ended."""
     scenario = Scenario()
-    child = scenario.build.http_flow("Child")
-    nightly = scenario.build.parent("Nightly", child)
-    scenario.build.link()
+    child = scenario.build.add_http_flow("Child")
+    nightly = scenario.build.add_parent("Nightly", child)
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Nightly", FlowJobState.CUTTING_OVER)
-    assert (await scenario.job("Child")).observation_started_at is not None
+    await scenario.run_until("Nightly", FlowJobState.CUTTING_OVER)
+    assert (await scenario.read_job("Child")).observation_started_at is not None
     scenario.world.clock.advance(timedelta(minutes=1))
     now, long = scenario.world.clock.now(), timedelta(days=20)
     assert nightly.is_on
     nightly.runs.append(FakeRun(run_id="long", started=now, ends=now + long))
 
     await scenario.run(long - timedelta(hours=1))
-    was_on, reason = child.is_on, (await scenario.job("Child")).message
+    was_on, reason = child.is_on, (await scenario.read_job("Child")).message
     await scenario.run(timedelta(days=1))
 
     assert was_on
     assert "that started before its change" in reason
-    assert (await scenario.job("Child")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Child")).state is FlowJobState.RETIRED

@@ -34,8 +34,8 @@ from tests.functional.scenarios.guarded_scenario import (
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.cases import FIREWALL_KINDS
-from tests.kinds.firewalls.azure_firewall import ip_group
-from tests.kinds.firewalls.network_security_group import security_group, security_rule
+from tests.kinds.firewalls.azure_firewall import build_ip_group
+from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
@@ -236,12 +236,12 @@ async def test_error_for_ambiguous_firewall_names_its_parts() -> None:
     scenario = Guarded(has_azure_firewalls=True)
     scenario.world.service_tags = {name: [*listed] for name, listed in SERVICE_TAGS.items()}
     scenario.guard(
-        security_group(
-            security_rule("a", 100, access="Deny", destinationAddressPrefix="10.0.1.4"),
-            security_rule("b", 101, access="Deny", destinationAddressPrefix="10.0.1.5"),
+        build_security_group(
+            build_security_rule("a", 100, access="Deny", destinationAddressPrefix="10.0.1.4"),
+            build_security_rule("b", 101, access="Deny", destinationAddressPrefix="10.0.1.5"),
         )
     )
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     with pytest.raises(JobBlocked, match=r"edge is ambiguous. Name one of these: .*#10\.0\.1\.4"):
@@ -319,7 +319,7 @@ async def test_revert_of_a_fix_in_a_deleted_firewall_succeeds() -> None:
     """The app marks the fix of a deleted firewall as reverted."""
     scenario = await build_guarded_scenario("azure_firewall")
     await apply_fix(scenario.services, build_fix_input("azure_firewall"))
-    scenario.world.resources = {ip_group("other")["id"].lower(): ip_group("other")}
+    scenario.world.resources = {build_ip_group("other")["id"].lower(): build_ip_group("other")}
 
     [closed] = await revert_fix(scenario.services, build_fix_input("azure_firewall"))
 

@@ -67,11 +67,11 @@ class Person:
         properties: Any = self._world.resources[self._path]["properties"]
         return deepcopy([*properties[self._member]])
 
-    def same(self) -> None:
+    def add_same_entries(self) -> None:
         """Add the entries that the app is about to add, if they are missing."""
         self._add(self._wanted)
 
-    def half(self) -> None:
+    def add_first_entry(self) -> None:
         """Add only the first of these entries."""
         self._add(self._wanted[:1])
 
@@ -127,7 +127,7 @@ async def attempt(use_case: Any, services: Any, kind: str) -> None:
             raise
 
 
-def _text(entries: list[Any]) -> list[str]:
+def _format_entries(entries: list[Any]) -> list[str]:
     return sorted(json.dumps(one, sort_keys=True) for one in entries)
 
 
@@ -144,7 +144,7 @@ async def find_lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[s
         if is_undo:
             await apply_fix(scenario.services, build_fix_input(kind))
         plan = Beside(at=number, act=getattr(person, deed))
-        services = scenario.make(scenario.fakes.ports.under(plan))
+        services = scenario.make(scenario.fakes.ports.wrap_with_plan(plan))
 
         await attempt(revert_fix if is_undo else apply_fix, services, kind)
         if not plan.hit:
@@ -152,7 +152,7 @@ async def find_lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[s
             return lost
         await attempt(revert_fix, scenario.services, kind)
 
-        if _text(person.entries) != _text([*untouched, *person.added]):
+        if _format_entries(person.entries) != _format_entries([*untouched, *person.added]):
             lost.add((kind, plan.hit))
 
 

@@ -41,7 +41,7 @@ async def scenario() -> Scenario:
     """An environment that creates new flows outside solutions, in which the app may write."""
     scenario = Scenario()
     scenario.build.environment.creates_flows_in_solutions = False
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     return scenario
 

@@ -14,10 +14,10 @@ async def build_dashboard_scenario() -> Scenario:
     """Return a plan of dependent flows and of a called flow with markup in its title."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    child = scenario.build.http_flow("Orders")
-    scenario.build.parent("Close of day", child)
-    scenario.build.variable_caller(scenario.build.http_flow("<b>Invoices</b>"))
-    scenario.build.link()
+    child = scenario.build.add_http_flow("Orders")
+    scenario.build.add_parent("Close of day", child)
+    scenario.build.add_variable_caller(scenario.build.add_http_flow("<b>Invoices</b>"))
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)
@@ -54,7 +54,7 @@ async def run_until_no_call_period(scenario: Scenario) -> None:
 
 async def block_flow(scenario: Scenario, title: str) -> None:
     """Block a flow before its copy is verified."""
-    job = await scenario.job(title)
+    job = await scenario.read_job(title)
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
         code="owner_unavailable", now=scenario.services.now,

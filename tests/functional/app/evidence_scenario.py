@@ -22,9 +22,9 @@ async def build_evidence_scenario() -> Scenario:
     """Return a linked environment of two flows, one of them called from a setting."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.http_flow("=Invoices")
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.add_http_flow("=Invoices")
+    scenario.build.apply_key()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario
@@ -56,4 +56,4 @@ async def retire_originals(scenario: Scenario) -> None:
     await scenario.order()
     await scenario.approve()
     await archive_runs(scenario.services, scenario.remediation.id)
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}

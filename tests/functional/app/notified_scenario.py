@@ -47,8 +47,8 @@ async def build_notified_scenario() -> Scenario:
     """Return a scenario of three flows in a linked environment, where changes are permitted."""
     scenario = Scenario()
     for title in ("Orders", "Returns", "Stock"):
-        scenario.build.http_flow(title)
-    scenario.build.link()
+        scenario.build.add_http_flow(title)
+    scenario.build.apply_key()
     await scenario.opt_in()
     return scenario
 
@@ -70,7 +70,7 @@ async def notify_after(
 async def block_flows(scenario: Scenario, *titles: str) -> None:
     """Block these flows for the same reason."""
     for title in titles:
-        job = await scenario.job(title)
+        job = await scenario.read_job(title)
         blocked = stop_with_reason(
             job,
             FlowJobState.BLOCKED,

@@ -27,7 +27,7 @@ from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.settings import AccessSettings, Settings
 from tests.fakes.function_keys import OneFunctionKey
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.app_calls import OBJECT_ID, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -71,7 +71,7 @@ async def test_route_rejects_a_person_without_its_role(
     route: Endpoint, roles: Iterable[Role]
 ) -> None:
     """The route rejects a person without its role. Any role may read."""
-    provide_scenario(fake_settings(**SIGNED_IN))
+    provide_scenario(build_fake_settings(**SIGNED_IN))
     roles = list(roles)
     may = route.role in roles or (route.role is Role.READER and roles != [])
 
@@ -96,7 +96,7 @@ async def test_only_the_sign_in_configuration_needs_no_sign_in(
     without_role = {one.name: one for one in ENDPOINTS.values() if one.role is None}
     assert by_link < without_role.keys()
     [route] = [one for name, one in without_role.items() if name not in by_link]
-    settings = fake_settings(
+    settings = build_fake_settings(
         **SIGNED_IN, WEBSITE_AUTH_ENABLED=signs_in, sign_in_client_id="the-registration"
     )
     provide_scenario(settings)
@@ -116,7 +116,7 @@ async def test_only_the_sign_in_configuration_needs_no_sign_in(
 @EACH_ROUTE
 async def test_route_answers_401_without_sign_in(route: Endpoint) -> None:
     """A request without a sign-in is answered with 401."""
-    provide_scenario(fake_settings(**SIGNED_IN))
+    provide_scenario(build_fake_settings(**SIGNED_IN))
 
     reply = await call_route(route, {})
 
@@ -128,7 +128,7 @@ async def test_route_answers_401_without_sign_in(route: Endpoint) -> None:
 
 async def test_stored_form_shows_some_of_many_values_and_sends_all() -> None:
     """The page shows 20 of 25 values, and the form sends all of them again."""
-    provide_scenario(fake_settings(**SIGNED_IN))
+    provide_scenario(build_fake_settings(**SIGNED_IN))
     form = {"Content-Type": FORM, "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     body = urlencode([("flow_ids[]", f"flow-{number}") for number in range(25)])
 
@@ -149,7 +149,7 @@ async def test_stored_form_shows_some_of_many_values_and_sends_all() -> None:
 )
 async def test_content_type_of_a_get_request_is_ignored(route: Endpoint) -> None:
     """Some clients send a Content-Type with every request, so the app ignores it for a GET."""
-    provide_scenario(fake_settings(**SIGNED_IN))
+    provide_scenario(build_fake_settings(**SIGNED_IN))
     headers = build_sign_in_header(ANNA) | {"Accept": "application/json"}
 
     plain = await call_route(route, headers)
@@ -163,7 +163,7 @@ async def test_principal_headers_are_ignored_without_app_service_authentication(
     route: Endpoint,
 ) -> None:
     """Without App Service authentication, a sender can write these headers, so they are ignored."""
-    provide_scenario(fake_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
+    provide_scenario(build_fake_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
     forged = build_sign_in_header(ANNA) | {
         "X-MS-CLIENT-PRINCIPAL-NAME": ANNA,
         "X-MS-CLIENT-PRINCIPAL-ID": "an id",
@@ -180,7 +180,9 @@ async def test_principal_headers_are_ignored_without_app_service_authentication(
 @EACH_ROUTE
 async def test_function_key_has_the_roles_of_the_setting(route: Endpoint) -> None:
     """The key has the role reader of the setting, whatever the headers claim."""
-    provide_scenario(fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=""))
+    provide_scenario(
+        build_fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED="")
+    )
 
     reply = await call_route(route, build_sign_in_header(ANNA))
 
@@ -189,7 +191,7 @@ async def test_function_key_has_the_roles_of_the_setting(route: Endpoint) -> Non
 
 async def test_signed_in_person_needs_no_function_key() -> None:
     """A signed-in person acts with their own name and roles, also where keys are allowed."""
-    provide_scenario(fake_settings(function_key_roles=(Role.READER,)))
+    provide_scenario(build_fake_settings(function_key_roles=(Role.READER,)))
     order = {"is_on": True, "justification": "a drill"}
 
     person = await call(
@@ -206,7 +208,7 @@ async def test_signed_in_person_needs_no_function_key() -> None:
 async def test_wrong_function_key_is_rejected(signs_in: str) -> None:
     """A wrong key is rejected, in header and query. As in the host, the header has precedence."""
     provide_scenario(
-        fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=signs_in)
+        build_fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=signs_in)
     )
     show = kill_switch_api.show_kill_switch
 
@@ -221,14 +223,14 @@ async def test_wrong_function_key_is_rejected(signs_in: str) -> None:
 
 async def test_function_key_is_not_checked_if_no_key_has_a_role() -> None:
     """If no key has a role, the app does not check the key."""
-    provide_scenario(fake_settings(**SIGNED_IN))
+    provide_scenario(build_fake_settings(**SIGNED_IN))
 
     assert (await call(kill_switch_api.show_kill_switch)).status == 401
 
 
 async def test_principal_name_of_a_request_with_function_key_is_not_recorded() -> None:
     """With a function key, the recorded name is the one in the body."""
-    provide_scenario(fake_settings(WEBSITE_AUTH_ENABLED="False"))
+    provide_scenario(build_fake_settings(WEBSITE_AUTH_ENABLED="False"))
     order = {"is_on": True, "changed_by": "duty", "justification": "odd runs"}
 
     reply = await call(kill_switch_api.set_kill_switch, order, headers=build_sign_in_header(ANNA))
@@ -239,8 +241,8 @@ async def test_principal_name_of_a_request_with_function_key_is_not_recorded() -
 @pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE,", "yes"])
 def test_only_the_value_of_app_service_turns_authentication_on(said: str) -> None:
     """App Service writes `True`. No other value turns authentication on."""
-    assert not fake_settings(WEBSITE_AUTH_ENABLED=said).platform_signs_in
-    assert fake_settings(WEBSITE_AUTH_ENABLED="True").platform_signs_in
+    assert not build_fake_settings(WEBSITE_AUTH_ENABLED=said).platform_signs_in
+    assert build_fake_settings(WEBSITE_AUTH_ENABLED="True").platform_signs_in
 
 
 def build_principal_header(**changes: object) -> dict[str, str]:
@@ -265,14 +267,14 @@ def build_principal_header(**changes: object) -> dict[str, str]:
 )
 async def test_invalid_principal_header_is_answered_401(header: dict[str, str]) -> None:
     """A request with an invalid header, or one of another provider, is not signed in."""
-    provide_scenario(fake_settings(**SIGNED_IN))
+    provide_scenario(build_fake_settings(**SIGNED_IN))
 
     assert (await call(health_api.show_health, headers=header)).status == 401
 
 
 async def test_unknown_role_permits_nothing() -> None:
     """A role that the app does not know permits nothing, not even to read."""
-    provide_scenario(fake_settings(**SIGNED_IN))
+    provide_scenario(build_fake_settings(**SIGNED_IN))
     claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "Owner"}]
 
     assert (
@@ -282,7 +284,7 @@ async def test_unknown_role_permits_nothing() -> None:
 
 async def test_managed_identity_is_recorded_by_its_client_id() -> None:
     """A managed identity has no name, so the recorded name contains its client id."""
-    provide_scenario(fake_settings(**SIGNED_IN))
+    provide_scenario(build_fake_settings(**SIGNED_IN))
     claims = [
         {"typ": OBJECT_ID, "val": "id"},
         {"typ": "azp", "val": "pipeline"},
@@ -320,7 +322,7 @@ async def test_requests_of_pages_of_other_sites_are_rejected(
 
     A page can send JSON without a Content-Type, or no body. Older browsers send only the origin.
     """
-    provide_scenario(fake_settings(**SIGNED_IN))
+    provide_scenario(build_fake_settings(**SIGNED_IN))
     headers = build_sign_in_header(ANNA) | {"Host": "app.example"} | said
 
     reply = await call(
@@ -354,8 +356,8 @@ def test_functions_are_registered_despite_an_unknown_role(monkeypatch: pytest.Mo
 
 async def start_remediation_as(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
     """Start a remediation as this person, and return its id and the body of its approval."""
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     order = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
     started = await call(
@@ -373,7 +375,7 @@ async def start_remediation_as(scenario: Scenario, by: str) -> tuple[str, dict[s
 
 async def test_person_cannot_approve_their_own_remediation() -> None:
     """The person who started the remediation may not approve it; another approver may."""
-    scenario = provide_scenario(fake_settings(**SIGNED_IN))
+    scenario = provide_scenario(build_fake_settings(**SIGNED_IN))
     identity, order = await start_remediation_as(scenario, ANNA)
 
     own = await call(
@@ -398,7 +400,7 @@ async def test_person_cannot_approve_their_own_remediation() -> None:
 
 async def test_person_cannot_schedule_deletions_of_their_own_remediation() -> None:
     """The person who started a remediation may not schedule the deletion of its originals."""
-    scenario = provide_scenario(fake_settings(**SIGNED_IN))
+    scenario = provide_scenario(build_fake_settings(**SIGNED_IN))
     identity, _ = await start_remediation_as(scenario, ANNA)
 
     reply = await call(
@@ -413,7 +415,7 @@ async def test_person_cannot_schedule_deletions_of_their_own_remediation() -> No
 
 async def test_setting_for_self_approval_permits_start_and_approval_by_one_person() -> None:
     """With the setting for self-approval, one person may start and approve."""
-    scenario = provide_scenario(fake_settings(**SIGNED_IN, allow_self_approval=True))
+    scenario = provide_scenario(build_fake_settings(**SIGNED_IN, allow_self_approval=True))
     identity, order = await start_remediation_as(scenario, ANNA)
 
     own = await call(
@@ -428,7 +430,7 @@ async def test_setting_for_self_approval_permits_start_and_approval_by_one_perso
 
 async def test_any_approver_can_approve_a_remediation_that_an_event_started() -> None:
     """No person started the remediation, so any approver may approve it."""
-    scenario = provide_scenario(fake_settings(**SIGNED_IN))
+    scenario = provide_scenario(build_fake_settings(**SIGNED_IN))
     identity, order = await start_remediation_as(scenario, ANNA)
     kept = await scenario.services.tables.remediations.get("remediation", identity)
     assert kept

@@ -16,7 +16,7 @@ ANNA = build_sign_in_header("anna@contoso.example")
 async def scenario() -> Scenario:
     """Return a tenant with one flow on Microsoft's key."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     provide(scenario.services)
     return scenario
 

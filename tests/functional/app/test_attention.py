@@ -26,8 +26,8 @@ async def scenario() -> Scenario:
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
-        scenario.build.http_flow(title)
-    scenario.build.link()
+        scenario.build.add_http_flow(title)
+    scenario.build.apply_key()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario
@@ -184,12 +184,12 @@ async def test_rolled_back_flow_is_counted_as_not_migrated(scenario: Scenario) -
     await run_app(scenario, timedelta(days=30))
     await call(
         remediation_actions_api.roll_back_remediation,
-        {"flow_ids": [(await scenario.job("Stock")).original_id]},
+        {"flow_ids": [(await scenario.read_job("Stock")).original_id]},
         id=scenario.remediation.id,
     )
     await run_app(scenario, timedelta(days=30))
 
-    states = {job.state for job in (await scenario.jobs()).values()}
+    states = {job.state for job in (await scenario.read_jobs()).values()}
     assert states == {FlowJobState.RETIRED, FlowJobState.ROLLED_BACK}
     assert (await read_status())["not_migrated"] == {"rolled_back": 1}
 

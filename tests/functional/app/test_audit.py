@@ -19,7 +19,7 @@ from shared.domain.principal import Role
 from shared.errors import ServiceUnavailable
 from shared.steps.write_permission import read_environment_settings
 from tests.fakes.crash import Killed
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -106,8 +106,8 @@ async def test_entry_of_a_rejected_request_has_status_and_reason(scenario: Scena
 
 async def test_entry_of_an_approval_has_state_and_plan_version(scenario: Scenario) -> None:
     """The entry has the state of the environment and the approved plan version."""
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     environment = scenario.build.environment.id
     order = {"mode": "apply", "environment_ids": [environment]}
@@ -176,7 +176,7 @@ async def test_request_of_a_page_of_another_site_is_recorded(
 @pytest.mark.parametrize("headers", [{}, {PRINCIPAL: "no base64"}])
 async def test_request_without_sign_in_is_not_recorded(headers: dict[str, str]) -> None:
     """A request without a sign-in has no entry, because anybody could fill the store."""
-    scenario = Scenario(settings=fake_settings(function_key_roles=()))
+    scenario = Scenario(settings=build_fake_settings(function_key_roles=()))
     provide(scenario.services)
 
     reply = await call(kill_switch_api.set_kill_switch, {"is_on": True}, headers=headers)
@@ -187,7 +187,7 @@ async def test_request_without_sign_in_is_not_recorded(headers: dict[str, str]) 
 
 async def test_request_with_a_key_without_the_role_is_not_recorded() -> None:
     """A request with a key that lacks the role has no entry, because nobody knows who sent it."""
-    scenario = Scenario(settings=fake_settings(function_key_roles=(Role.READER,)))
+    scenario = Scenario(settings=build_fake_settings(function_key_roles=(Role.READER,)))
     provide(scenario.services)
 
     reply = await call(kill_switch_api.set_kill_switch, {"is_on": True})
@@ -250,14 +250,14 @@ async def test_change_remains_if_its_result_cannot_be_recorded(
     provide(services)
     insert, calls = services.tables.audit_log.insert, 0
 
-    async def once(entry: object) -> object:
+    async def insert_once(entry: object) -> object:
         nonlocal calls
         calls += 1
         if calls > 1:
             raise ServiceUnavailable("the store is out")
         return await insert(entry)  # type: ignore[arg-type]  # as it was given
 
-    monkeypatch.setattr(services.tables.audit_log, "insert", once)
+    monkeypatch.setattr(services.tables.audit_log, "insert", insert_once)
 
     reply = await change_settings(scenario, {"approval_policy": "required"})
 

@@ -23,7 +23,7 @@ from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import HOST
-from tests.kinds.firewalls.network_security_group import security_group
+from tests.kinds.firewalls.network_security_group import build_security_group
 
 ENDPOINTS = list_endpoints()
 
@@ -36,10 +36,10 @@ async def scenario() -> Scenario:
     """A flow that calls a host behind a network security group that denies the call."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["20.61.88.128/26"]}
-    group = security_group()
+    group = build_security_group()
     scenario.world.resources[group["id"].lower()] = group
-    scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
+    scenario.build.apply_key()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario

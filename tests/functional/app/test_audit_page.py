@@ -24,7 +24,7 @@ from shared.domain.principal import Role
 from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -37,10 +37,10 @@ NO_ROLE = "eve@contoso.example does not have the role operator. Roles: reader."
 @pytest.fixture
 async def scenario() -> Scenario:
     """A tenant with one flow, whose app can seal."""
-    scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
+    scenario = Scenario(settings=build_fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     provide(scenario.services)
     return scenario
 
@@ -196,24 +196,30 @@ async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Sce
     today = f"{scenario.services.now:%Y-%m-%d}"
     yesterday = f"{scenario.services.now - timedelta(days=1):%Y-%m-%d}"
 
-    async def found(**query: str) -> list[str]:
+    async def find_operations(**query: str) -> list[str]:
         page = len(read_lines(await show_page(**query)))
         rows = list(csv.DictReader(io.StringIO((await export_entries("csv", **query)).text[1:])))
         items = (await export_entries("json", **query)).document["items"]
         assert page == len(rows) == len(items)
         return [one["operation"] for one in items]
 
-    everything = await found()
+    everything = await find_operations()
     assert len(everything) == 4
-    assert await found(who="EVE") == await found(who="id-eve@contoso.example") == everything[:1]
-    assert await found(operation="retry_remediation") == ["retry_remediation"]
-    assert await found(result="rejected") == ["set_kill_switch"]
-    assert await found(remediation=identity) == ["retry_remediation", "start_remediation"]
-    assert await found(environment=scenario.build.environment.id.upper()) == everything[1:]
-    assert await found(environment="11111111-0000-4000-8000-000000000000") == []
-    assert await found(since=today) == everything[:1]
-    assert await found(until=yesterday) == everything[1:]
-    assert await found(since=yesterday, until=today) == everything
+    assert (
+        await find_operations(who="EVE")
+        == await find_operations(who="id-eve@contoso.example")
+        == everything[:1]
+    )
+    assert await find_operations(operation="retry_remediation") == ["retry_remediation"]
+    assert await find_operations(result="rejected") == ["set_kill_switch"]
+    assert await find_operations(remediation=identity) == ["retry_remediation", "start_remediation"]
+    assert (
+        await find_operations(environment=scenario.build.environment.id.upper()) == everything[1:]
+    )
+    assert await find_operations(environment="11111111-0000-4000-8000-000000000000") == []
+    assert await find_operations(since=today) == everything[:1]
+    assert await find_operations(until=yesterday) == everything[1:]
+    assert await find_operations(since=yesterday, until=today) == everything
     page = await show_page(who="eve", since=today)
     exported = f"/api/audit/export?who=eve&amp;since={today}&amp;format=csv"
     assert f'href="{exported}"' in page.text
@@ -258,7 +264,9 @@ async def test_page_with_few_matches_links_to_the_rest_of_the_log(
     for number in range(1, 8):
         scenario.world.clock.advance(timedelta(minutes=1))
         await change_settings(scenario, max_flows=number)
-    monkeypatch.setattr("shared.use_cases.show_audit.show_audit.__kwdefaults__", _few_rows())
+    monkeypatch.setattr(
+        "shared.use_cases.show_audit.show_audit.__kwdefaults__", _build_small_page()
+    )
 
     first = await show_page(who="eve")
     (more,) = re.findall(r'href="[^"]*after=([^"&]+)">Search further back', first.text)
@@ -269,7 +277,7 @@ async def test_page_with_few_matches_links_to_the_rest_of_the_log(
     assert len(read_lines(second)) == 1
 
 
-def _few_rows() -> dict[str, Any]:
+def _build_small_page() -> dict[str, Any]:
     return {"after": "", "row_limit": 10}
 
 

@@ -21,7 +21,7 @@ from shared.use_cases.seal_audit_log import read_last_seal, seal_audit_log
 from tests.fakes.evidence_key import KEY_URL, VAULT_URL, add_evidence_key
 from tests.fakes.fault_injection import Failing
 from tests.fakes.memory_store import MemoryStore
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -30,10 +30,10 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 @pytest.fixture
 async def scenario() -> Scenario:
     """A cancelled remediation of an app with a key, a day later."""
-    scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
+    scenario = Scenario(settings=build_fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await cancel_remediation(scenario)
@@ -118,7 +118,7 @@ async def test_day_is_sealed_after_its_last_entry_can_be_written(scenario: Scena
 
 async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
     """Without a key, the daily check does everything else."""
-    scenario.settings = fake_settings()
+    scenario.settings = build_fake_settings()
     await run_daily_check(scenario.services, "today")
     files = await export_evidence(scenario)
 
@@ -175,7 +175,7 @@ def add_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> No
     store.rows[name[0], name[1], key] = replace(row, key=key)
 
 
-def empty_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
+def write_empty_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
     """Write an empty row."""
     store.rows[name] = replace(row, columns={})
 
@@ -186,7 +186,7 @@ def empty_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> 
         (remove_row, "was removed"),
         (change_row, "was changed"),
         (add_row, "was added"),
-        (empty_row, "was changed"),
+        (write_empty_row, "was changed"),
     ],
 )
 async def test_entry_that_differs_from_its_seal_is_named(
@@ -247,7 +247,7 @@ async def test_unavailable_public_key_is_named(scenario: Scenario) -> None:
     await seal_audit_log(scenario.services)
     scenario.world.keys.clear()
     files = await export_evidence(scenario)
-    scenario.settings = fake_settings(evidence_key=KEY_URL[:-1])
+    scenario.settings = build_fake_settings(evidence_key=KEY_URL[:-1])
     elsewhere = await export_evidence(scenario)
 
     omitted, other = (json.loads(one[MANIFEST])["omitted"] for one in (files, elsewhere))
@@ -346,7 +346,7 @@ async def test_doctor_names_an_audit_log_that_is_not_sealed(scenario: Scenario) 
     scenario.world.clock.advance(timedelta(days=3))
     stale = await call(doctor_api.check_deployment)
 
-    def found(reply: Any) -> list[str]:
+    def find_levels(reply: Any) -> list[str]:
         return [one["level"] for one in reply.document["items"] if one["subject"] == "audit log"]
 
-    assert (found(fresh), found(stale)) == ([], ["problem"])
+    assert (find_levels(fresh), find_levels(stale)) == ([], ["problem"])

@@ -28,7 +28,7 @@ from shared.use_cases.declare_callers import (
 from shared.use_cases.import_callers import ImportPreview, import_callers, preview_import
 from tests.fakes.fault_injection import Failing
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 ANNA = build_sign_in_header("anna@contoso.example")
 EVE = build_sign_in_header("eve@contoso.example", [Role.READER])
@@ -46,7 +46,7 @@ async def scenario() -> Scenario:
     """A tenant of one environment with two flows."""
     scenario = Scenario()
     for name in ("Orders", "Returns"):
-        scenario.build.http_flow(name)
+        scenario.build.add_http_flow(name)
     provide(scenario.services)
     return scenario
 
@@ -99,13 +99,13 @@ async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Sce
     """The title answers who has not confirmed, and each form says what it did."""
     empty = await show_page()
     made = await declare(scenario, "ORDERS", new_url_secret=SECRET, max_url_length="255")
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(days=9))
     provide(scenario.services)
     shown = await show_page()
     confirmed = await follow(await send_form(shown, "Confirm"))
     await scenario.run(timedelta(days=30))
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     removed = await follow(await send_form(confirmed, "Remove"))
 
     assert "No caller is declared" in read_text(empty)
@@ -198,7 +198,7 @@ async def upload(content: str | bytes, headers: dict[str, str] = ANNA, /, **more
 async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None:
     """A wrong line costs itself only, and flows that the file does not name stay."""
     await declare(scenario, "Returns")
-    url = scenario.build.url_of(next(iter(scenario.world.flows())))
+    url = scenario.build.get_trigger_url(next(iter(scenario.world.list_flows())))
     text = build_file(
         scenario,
         'Till,Alex,"Desk 1, floor 2",HOME,Orders,,,255',
@@ -286,7 +286,7 @@ async def test_many_flows_in_neither_list_are_declared_at_once(
     scenario: Scenario, *, has_list: bool
 ) -> None:
     """The list of all flows needs few requests; without it, the lines can be sent in parts."""
-    flows = [scenario.build.http_flow(f"Hidden {number}") for number in range(12)]
+    flows = [scenario.build.add_http_flow(f"Hidden {number}") for number in range(12)]
     lines = [f"Till,Alex,1,HOME,{flow.flow_name},,," for flow in flows]
     found = read_caller_lines(build_file(scenario, *lines)).lines
     reports = _OnlyAllFlows(scenario.services.flow_reports, has_list=has_list)
@@ -438,7 +438,7 @@ async def test_a_flow_that_is_gone_since_the_preview_stores_nothing(scenario: Sc
     shown = await upload(
         build_file(scenario, "Till,Alex,1,HOME,Orders,,,", "Door,Alex,1,HOME,Returns,,,")
     )
-    [gone] = [one for one in scenario.world.flows() if one.name == "Returns"]
+    [gone] = [one for one in scenario.world.list_flows() if one.name == "Returns"]
     del scenario.build.environment.flows[gone.workflow_id]
 
     reply = await send_form(shown, "Declare 2 callers")

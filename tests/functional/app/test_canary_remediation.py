@@ -32,7 +32,7 @@ from shared.queues import POISON
 from shared.use_cases.notify import notify
 from tests.fakes import definition_builder as define
 from tests.fakes.driver import Driver
-from tests.fakes.flow_service import signature
+from tests.fakes.flow_service import compute_signature
 from tests.functional.app.test_secrets_not_leaked import CANARY, HEX, build_planted_url
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
@@ -72,14 +72,16 @@ async def scenario(tmp_path: Path) -> AsyncIterator[Scenario]:
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, use_cases=TRIGGERS)
     build = scenario.build
     build.environment.display_name = build_planted_url("environment")
-    orders = build.http_flow(build_planted_url("title"))
-    build.app_setting_caller(orders)
-    build.secret_caller(orders)
-    build.variable_caller(orders)
-    build.flow_caller(orders, name=f"Caller {build_planted_url('caller')}")
-    build.http_flow("Chain", {"Call": define.http_action(build.url_of(orders))})
-    build.http_flow("Asks others", {"Call": define.http_action(build_planted_url("action"))})
-    build.link()
+    orders = build.add_http_flow(build_planted_url("title"))
+    build.add_app_setting_caller(orders)
+    build.add_secret_caller(orders)
+    build.add_variable_caller(orders)
+    build.add_flow_caller(orders, name=f"Caller {build_planted_url('caller')}")
+    build.add_http_flow("Chain", {"Call": define.build_http_action(build.get_trigger_url(orders))})
+    build.add_http_flow(
+        "Asks others", {"Call": define.build_http_action(build_planted_url("action"))}
+    )
+    build.apply_key()
     await scenario.opt_in()
     scenario.world.traffic.beat(scenario.world)
     provide(scenario.services)
@@ -136,7 +138,9 @@ def read_texts(content: bytes) -> str:
 def find_forbidden_texts(scenario: Scenario) -> dict[str, str]:
     """Return the texts that may appear nowhere by title: canaries and the flows' signatures."""
     flows = scenario.world.flows_by_url_id.values()
-    return {"canary": CANARY} | {f"{flow.name[:9]} {flow.state}": signature(flow) for flow in flows}
+    return {"canary": CANARY} | {
+        f"{flow.name[:9]} {flow.state}": compute_signature(flow) for flow in flows
+    }
 
 
 async def test_remediation_stores_and_shows_no_signature(
@@ -186,7 +190,9 @@ async def test_remediation_stores_and_shows_no_signature(
     scenario.world.traffic.beat(scenario.world)
     await client.send("POST", f"{remediation}/run-archives")
     await time(60)
-    retired = [job for job in (await scenario.jobs()).values() if job.state is FlowJobState.RETIRED]
+    retired = [
+        job for job in (await scenario.read_jobs()).values() if job.state is FlowJobState.RETIRED
+    ]
     assert len(retired) > 1
     ids = [job.original_id for job in retired]
     on = scenario.world.clock.now() + timedelta(days=30)
@@ -213,7 +219,7 @@ async def test_remediation_stores_and_shows_no_signature(
         "state": "".join(
             path.read_bytes().decode("latin-1") for path in (tmp_path / "state").iterdir()
         ),
-        "parked": str(scenario.fakes.messages.waiting(POISON)),
+        "parked": str(scenario.fakes.messages.list_waiting_messages(POISON)),
         "notices": str(scenario.fakes.notices),
     }
     assert HEX in places["state"]

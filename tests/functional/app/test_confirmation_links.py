@@ -23,7 +23,7 @@ from shared.use_cases.declare_callers import (
 from shared.use_cases.notify import notify
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 DAY = timedelta(days=1)
 SECRET = "https://till.vault.azure.net/secrets/post-url"
@@ -45,7 +45,7 @@ class Heard:
         self.notifications.append(notification)
 
 
-def till_of(*flows: FakeFlow, secret: str = SECRET) -> DeclaredCaller:
+def build_till(*flows: FakeFlow, secret: str = SECRET) -> DeclaredCaller:
     """Return a declared caller of these flows, the first with a secret."""
     called = [
         CalledFlow(
@@ -64,9 +64,9 @@ async def build_scenario(*names: str, secret: str = SECRET) -> Scenario:
     """Return a scenario whose flows wait for the confirmation of their declared caller."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"website_host": "app.example"})
-    flows = [scenario.build.http_flow(name) for name in names]
-    await declare_callers(scenario.services, [till_of(*flows, secret=secret)])
-    await planned(scenario)
+    flows = [scenario.build.add_http_flow(name) for name in names]
+    await declare_callers(scenario.services, [build_till(*flows, secret=secret)])
+    await plan_remediation(scenario)
     await scenario.approve(run=DAY)
     provide(scenario.services)
     return scenario
@@ -115,7 +115,7 @@ async def is_confirmed(scenario: Scenario) -> bool:
 async def test_the_notification_names_flow_place_date_and_link_but_no_url() -> None:
     """It replaces the message about the blocked flow, whose owner it asks."""
     scenario = await build_scenario("Orders")
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
 
     received = await read_notification(scenario)
 
@@ -170,7 +170,7 @@ async def test_each_flow_is_confirmed_by_its_button_and_a_repetition_changes_not
     """The job continues; the audit log names the owner and the link."""
     scenario = await build_scenario("Orders", "Returns")
     token = await read_token(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
 
     first = await confirm(token, job.id)
     rows = dict(scenario.fakes.store.rows)
@@ -185,8 +185,8 @@ async def test_each_flow_is_confirmed_by_its_button_and_a_repetition_changes_not
     assert "Till: 1 flow to confirm" in opened.text
     assert "Confirmed: Till calls the copy of Orders" in opened.text
     assert "by Alex (by link)" in opened.text
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
-    assert (await scenario.job("Returns")).state is FlowJobState.BLOCKED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Returns")).state is FlowJobState.BLOCKED
     log = await call(audit_api.list_audit, headers=build_sign_in_header("anna"))
     entry = log.document["items"][-1]
     assert (entry["who"], entry["kind"], entry["operation"]) == (
@@ -201,7 +201,7 @@ async def test_in_a_rollback_the_link_confirms_the_original() -> None:
     """A page from before the rollback cannot confirm it by accident."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     await confirm(token, job.id)
     await scenario.roll_back(run=10 * DAY)
 
@@ -214,14 +214,14 @@ async def test_in_a_rollback_the_link_confirms_the_original() -> None:
     assert "Open the link again" in stale.text
     assert "Confirm that Till calls the original of Orders" in opened.text
     assert done.status == 303
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_an_expired_link_is_rejected() -> None:
     """Its page says what to do instead."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     scenario.world.clock.advance(LINK_LIFETIME)
 
     for reply in (await open_page(token), await confirm(token, job.id)):
@@ -235,7 +235,7 @@ async def test_a_forged_or_foreign_link_is_rejected_and_not_recorded(change: str
     """Requests without a valid link must not fill the audit log."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     content, _, signature = token.partition(".")
     if change == "foreign":
         await scenario.services.tables.link_keys.upsert(LinkKey(name="confirmation", key="00" * 32))
@@ -295,7 +295,7 @@ async def test_a_form_of_another_site_is_rejected() -> None:
     """Only the page of the link confirms."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
 
     reply = await confirm(token, job.id, headers={**FORM, "Sec-Fetch-Site": "cross-site"})
 

@@ -96,11 +96,11 @@ def list_damages(kind: type, row: StoreRow) -> Iterator[Damage]:
         yield Damage("garbage", name, column, "{garbage")
         newer: Scalar = 99 if isinstance(value, int) else "levitating"
         if column == "data0" and row.key != FENCE:
-            newer = _of_a_newer_version(kind, str(value))
+            newer = _write_as_newer_version(kind, str(value))
         yield Damage("newer", name, column, newer)
 
 
-def _of_a_newer_version(kind: type, text: str) -> str:
+def _write_as_newer_version(kind: type, text: str) -> str:
     """Return an item with a state that this version does not have, or in another form."""
     item, hints = json.loads(text), get_type_hints(kind)
     states = [
@@ -113,11 +113,11 @@ async def build_running_scenario() -> Scenario:
     """Return a scenario of two remediations of a flow each, approved a minute ago."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     scenario.driver.use_cases = TRIGGERS
-    flows = [scenario.build.http_flow(title) for title in ("Orders", "Invoices", "Returns")]
+    flows = [scenario.build.add_http_flow(title) for title in ("Orders", "Invoices", "Returns")]
     orders, invoices, _ = flows
-    scenario.build.app_setting_caller(orders, site="orders-app")
-    scenario.build.secret_caller(invoices)
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(orders, site="orders-app")
+    scenario.build.add_secret_caller(invoices)
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in(report_failed_runs=True)
     await poll_environments(scenario.services)
@@ -148,7 +148,7 @@ async def render_flow_rows(scenario: Scenario, table: Table[Any], kind: type) ->
 
     A row that the scenario does not have is made.
     """
-    job, rows = await scenario.job("Orders"), scenario.fakes.store.rows
+    job, rows = await scenario.read_job("Orders"), scenario.fakes.store.rows
     own = {job.id, job.original_id, job.environment_job_id, job.remediation_id}
     found = [row for row in rows.values() if row.table == table.name]
     its = [row for row in found if any(one in f"{row.partition} {row.key}" for one in own)]
@@ -178,7 +178,7 @@ async def run_everything(
     channel, reported = Heard(), set[RowName]()
     orders = scenario.remediation.id
     await start_approved_remediation(
-        scenario, next(one for one in scenario.world.flows() if one.name == "Returns")
+        scenario, next(one for one in scenario.world.list_flows() if one.name == "Returns")
     )
     for is_swept in (False, True):
         if is_swept:
@@ -234,7 +234,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
     begun = await build_running_scenario()
     (kind,) = get_args(get_type_hints(Tables)[name])
     rows = await render_flow_rows(begun, getattr(begun.services.tables, name), kind)
-    jobs = await begun.jobs()
+    jobs = await begun.read_jobs()
     ordered = await start_assessment(
         begun.services, jobs["Orders"].environment_id, AssessmentRequest(), ANNA
     )

@@ -73,7 +73,7 @@ async def test_remediation_page_lists_blocked_flows_first_and_filters_by_query(
 async def test_live_sections_exist_from_the_start(scenario: Scenario) -> None:
     """Each part that may appear later has a place in the page from the start."""
 
-    async def parts() -> list[list[str]]:
+    async def list_live_parts() -> list[list[str]]:
         pages = [
             await call(dashboard_api.show_status_page),
             await call(dashboard_api.show_remediations_page),
@@ -82,11 +82,11 @@ async def test_live_sections_exist_from_the_start(scenario: Scenario) -> None:
         ]
         return [re.findall(r'id="([^"]+)" data-live="', page.text) for page in pages]
 
-    before = await parts()
+    before = await list_live_parts()
     await run_until_no_call_period(scenario)
     await block_flow(scenario, "Orders")
 
-    assert await parts() == before
+    assert await list_live_parts() == before
     assert all(before)
 
 
@@ -174,8 +174,8 @@ async def test_control_and_bidirectional_characters_of_names_are_replaced() -> N
     name = "Orders \u202egpj.exe\x1b[2J\x07\u2066\r\u2028 خبر 👩\u200d🚀"
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.parent(f"Parent {name}", scenario.build.http_flow(name))
-    scenario.build.link()
+    scenario.build.add_parent(f"Parent {name}", scenario.build.add_http_flow(name))
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)

@@ -44,10 +44,10 @@ async def scenario() -> Scenario:
     """Dependent flows, a polling flow and a single flow; the plan awaits approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
-    scenario.build.http_flow("Invoices")
-    scenario.build.keyword_flow("Keyword")
-    scenario.build.link()
+    scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
+    scenario.build.add_http_flow("Invoices")
+    scenario.build.add_keyword_flow("Keyword")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)
@@ -83,7 +83,7 @@ async def run_until_no_call_period(scenario: Scenario) -> None:
 async def block_flow(scenario: Scenario, title: str) -> None:
     """Block a flow."""
     blocked = stop_with_reason(
-        await scenario.job(title),
+        await scenario.read_job(title),
         FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
         code="owner_unavailable", now=scenario.services.now,
     )  # fmt: skip
@@ -206,7 +206,7 @@ async def test_retry_does_what_its_form_announces(scenario: Scenario) -> None:
         "What is not fixed is blocked again.",
     )
     assert done.headers["Location"].endswith("?completed_action=retry&flow_count=4")
-    assert (await scenario.job("Invoices")).state is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.read_job("Invoices")).state is FlowJobState.CHECKING_FOR_CALLS
 
 
 async def test_rollback_of_a_flow_names_and_includes_dependent_flows(
@@ -214,7 +214,7 @@ async def test_rollback_of_a_flow_names_and_includes_dependent_flows(
 ) -> None:
     """The child's rollback also rolls back its parent, and no other flow."""
     await run_until_no_call_period(scenario)
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     detail = await show_flow(scenario.services, scenario.remediation.id, jobs["Orders"].original_id)
     found = list_flow_actions(
         detail.flow.job, detail.dependent_flows, EVERYBODY, scenario.services.now
@@ -231,7 +231,7 @@ async def test_rollback_of_a_flow_names_and_includes_dependent_flows(
     await scenario.run(timedelta(days=30))
 
     assert done.headers["Location"].endswith("flow_count=2")
-    ends = {title: job.state for title, job in (await scenario.jobs()).items()}
+    ends = {title: job.state for title, job in (await scenario.read_jobs()).items()}
     assert ends["Orders"] == ends["Close of day"] == FlowJobState.ROLLED_BACK
     assert ends["Invoices"] is not FlowJobState.ROLLED_BACK
 
@@ -367,7 +367,7 @@ async def test_firewall_fix_requires_the_role_approver() -> None:
     """As in the API, an operator is shown that this action requires the role approver."""
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.USER)
     [shown] = await propose_fixes(scenario.services)
 

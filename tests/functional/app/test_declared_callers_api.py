@@ -23,12 +23,12 @@ async def scenario() -> Scenario:
     """A tenant of one environment with two flows of the same name, and another."""
     scenario = Scenario()
     for name in ("Orders", "Orders", "Returns"):
-        scenario.build.http_flow(name)
+        scenario.build.add_http_flow(name)
     provide(scenario.services)
     return scenario
 
 
-def till(scenario: Scenario, **more: Any) -> dict[str, Any]:
+def build_till(scenario: Scenario, **more: Any) -> dict[str, Any]:
     """Return a declared caller of one flow."""
     flow = {"environment_id": scenario.build.environment.id.upper(), "flow": "returns"}
     return {"name": "Till", "owner": "Alex", "contact": "alex@x.example", "flows": [flow], **more}
@@ -46,16 +46,16 @@ async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenar
         flow for flow in scenario.build.environment.flows.values() if flow.name == "Returns"
     )
     made = await declare(
-        till(
+        build_till(
             scenario,
             max_url_length=255,
             allowed_hosts=["*.Contoso.example"],
             user_agent="curl/8.5",
             networks=["203.0.113.7/24", "2001:DB8:1::/48"],
         ),
-        till(scenario, name="Kiosk", flows=[{"trigger_url_id": URL_ID}]),
+        build_till(scenario, name="Kiosk", flows=[{"trigger_url_id": URL_ID}]),
     )
-    await declare(till(scenario, name="TILL", owner="Sam"))
+    await declare(build_till(scenario, name="TILL", owner="Sam"))
     shown = await call(declared_callers_api.list_declared_callers, headers=READER)
     left = await call(declared_callers_api.remove_declared_caller, {"name": "till"}, headers=ANNA)
 
@@ -74,7 +74,7 @@ async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenar
 
 async def test_the_secret_of_a_flow_is_kept_and_can_be_replaced(scenario: Scenario) -> None:
     """The next declaration replaces it, as every other value."""
-    entry = till(scenario)
+    entry = build_till(scenario)
     entry["flows"][0]["new_url_secret"] = SECRET
     made = await declare(entry)
     entry["flows"][0]["new_url_secret"] = f"{SECRET}-2"
@@ -86,7 +86,7 @@ async def test_the_secret_of_a_flow_is_kept_and_can_be_replaced(scenario: Scenar
 
 async def test_a_whole_number_may_have_a_decimal_point(scenario: Scenario) -> None:
     """JSON does not distinguish 255.0 from 255."""
-    reply = await declare(till(scenario, max_url_length=255.0))
+    reply = await declare(build_till(scenario, max_url_length=255.0))
 
     assert reply.status == 200
     assert reply.document["items"][0]["max_url_length"] == 255
@@ -126,7 +126,7 @@ async def test_a_wrong_entry_is_named_and_nothing_is_stored(
     scenario: Scenario, change: dict[str, Any], field: str
 ) -> None:
     """The valid entry of the same request is not stored either."""
-    reply = await declare(till(scenario), till(scenario, **{"name": "Other", **change}))
+    reply = await declare(build_till(scenario), build_till(scenario, **{"name": "Other", **change}))
 
     shown = await call(declared_callers_api.list_declared_callers, headers=READER)
     assert reply.status == 400
@@ -146,10 +146,12 @@ async def test_an_unknown_flow_names_the_callers_that_name_it(
     scenario: Scenario, flow: dict[str, str], text: str
 ) -> None:
     """A mistyped flow would be waited for in vain."""
-    entry = till(scenario)
+    entry = build_till(scenario)
     entry["flows"][0] |= flow
 
-    reply = await declare(entry, till(scenario, name="Fine", flows=[{"trigger_url_id": URL_ID}]))
+    reply = await declare(
+        entry, build_till(scenario, name="Fine", flows=[{"trigger_url_id": URL_ID}])
+    )
 
     assert reply.status == 404
     assert text in reply.document["detail"]
@@ -162,7 +164,7 @@ async def test_readers_only_read(scenario: Scenario) -> None:
     confirm = {"name": "Till", "flow": "Returns"}
 
     rejected = [
-        await declare(till(scenario), headers=READER),
+        await declare(build_till(scenario), headers=READER),
         await call(declared_callers_api.confirm_caller, confirm, headers=READER),
         await call(declared_callers_api.remove_declared_caller, {"name": "Till"}, headers=READER),
     ]
@@ -185,9 +187,9 @@ async def test_what_is_not_declared_is_not_found(scenario: Scenario) -> None:
 
 async def test_the_audit_log_has_the_callers_before_and_after(scenario: Scenario) -> None:
     """An entry names only the callers that changed."""
-    await declare(till(scenario), till(scenario, name="Kiosk"))
+    await declare(build_till(scenario), build_till(scenario, name="Kiosk"))
     scenario.world.clock.advance(timedelta(seconds=1))
-    await declare(till(scenario, owner="Sam"))
+    await declare(build_till(scenario, owner="Sam"))
 
     (entry,) = (await call(audit_api.list_audit, query={"limit": "1"})).document["items"]
 

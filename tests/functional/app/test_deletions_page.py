@@ -37,7 +37,7 @@ EVE = build_sign_in_header("eve@contoso.example", [Role.READER])
 async def scenario() -> Scenario:
     """A remediation with three retired originals, whose services the app uses."""
     scenario = await build_retired_scenario(
-        lambda s: [s.build.http_flow(name) for name in ("Orders", "Bills", "<b>Labels</b>")]
+        lambda s: [s.build.add_http_flow(name) for name in ("Orders", "Bills", "<b>Labels</b>")]
     )
     for _ in range(2):  # the second comparison counts the closed jobs
         await compare_job_index(scenario.services)
@@ -158,7 +158,7 @@ async def test_filters_apply_to_page_list_and_exports(scenario: Scenario) -> Non
     )
     environment, identity = scenario.build.environment.id, scenario.remediation.id
 
-    async def found(**query: str) -> list[str]:
+    async def find_titles(**query: str) -> list[str]:
         page = list_titles(await show_page(**query))
         files = [
             await call(deletions_api.export_deletions, headers=EVE, query={**query, "format": one})
@@ -172,16 +172,16 @@ async def test_filters_apply_to_page_list_and_exports(scenario: Scenario) -> Non
             assert answer["next"] == ""
         return page
 
-    assert await found() == ["<b>Labels</b>", "Bills", "Orders"]
-    assert await found(state="cancelled") == ["Orders"]
-    assert await found(search="bILL") == ["Bills"]
-    assert await found(search=kept) == ["Orders"]
-    assert await found(remediation=identity[:8].upper(), state="scheduled") == [
+    assert await find_titles() == ["<b>Labels</b>", "Bills", "Orders"]
+    assert await find_titles(state="cancelled") == ["Orders"]
+    assert await find_titles(search="bILL") == ["Bills"]
+    assert await find_titles(search=kept) == ["Orders"]
+    assert await find_titles(remediation=identity[:8].upper(), state="scheduled") == [
         "<b>Labels</b>",
         "Bills",
     ]
-    assert await found(environment=environment, remediation="0") == []
-    assert await found(environment="11111111-0000-4000-8000-000000000000") == []
+    assert await find_titles(environment=environment, remediation="0") == []
+    assert await find_titles(environment="11111111-0000-4000-8000-000000000000") == []
     exported = 'href="/api/deletions/export?state=cancelled&amp;format=csv"'
     assert exported in (await show_page(state="cancelled")).text
 

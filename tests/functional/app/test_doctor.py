@@ -24,7 +24,7 @@ from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.clock import build_store_clock
 from tests.fakes.evidence_key import KEY_URL, VAULT_URL, add_evidence_key
 from tests.fakes.fault_injection import Failing
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -38,11 +38,11 @@ OUT = ServiceUnavailable("out")
 async def scenario() -> Scenario:
     """A tenant of one environment with your key, and an app that holds a trigger URL."""
     scenario = Scenario(
-        settings=fake_settings(subscription_ids=(SUBSCRIPTION,), evidence_key=KEY_URL)
+        settings=build_fake_settings(subscription_ids=(SUBSCRIPTION,), evidence_key=KEY_URL)
     )
     add_evidence_key(scenario.world)
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.apply_key()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario
@@ -290,7 +290,7 @@ async def test_finding_names_missing_role_in_a_synapse_workspace(
     scenario: Scenario, denied: set[str], level: str, text: str
 ) -> None:
     """No template assigns the role, so the fix names where to do it."""
-    scenario.build.synapse_caller(scenario.build.http_flow("Nightly"))
+    scenario.build.add_synapse_caller(scenario.build.add_http_flow("Nightly"))
     scenario.world.denied_synapse_actions = denied
 
     found = await find_finding("callers", "contoso")

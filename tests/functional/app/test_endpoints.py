@@ -25,7 +25,7 @@ from shared.domain.principal import Role
 ENDPOINTS = list_endpoints()
 
 
-async def _handler(_call: ApiRequest[NoQuery, NoBody]) -> ApiResponse:
+async def _return_nothing(_call: ApiRequest[NoQuery, NoBody]) -> ApiResponse:
     """Return nothing."""
     return ApiResponse()
 
@@ -35,11 +35,11 @@ def test_handler_with_an_unknown_role_cannot_be_declared(
     role: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A handler without an existing role cannot be declared."""
-    route = Route("GET", "open", __name__.rpartition(".")[2], _handler.__name__)
+    route = Route("GET", "open", __name__.rpartition(".")[2], _return_nothing.__name__)
     monkeypatch.setitem(ROUTES, ("GET", "open"), route)
 
     with pytest.raises(ValueError, match="Role"):
-        endpoint(role=cast("Role", role), answer=ApiResponse)(_handler)
+        endpoint(role=cast("Role", role), answer=ApiResponse)(_return_nothing)
 
     with pytest.raises(ImportError):
         find_endpoint(route)
@@ -54,7 +54,7 @@ def test_handler_without_a_role_cannot_be_declared() -> None:
 def test_handler_without_a_route_cannot_be_declared() -> None:
     """A handler without a route could not be called."""
     with pytest.raises(ValueError, match="no route for _handler of test_endpoints"):
-        endpoint(role=Role.READER, answer=ApiResponse)(_handler)
+        endpoint(role=Role.READER, answer=ApiResponse)(_return_nothing)
 
 
 def test_routes_have_unique_paths_and_names() -> None:

@@ -44,8 +44,8 @@ async def scenario() -> Scenario:
     """A linked environment with one flow, in which changes are permitted after approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in(
         max_flows=7, maintenance_window="22:00-04:00", excluded_flows=frozenset({"payroll"})
     )

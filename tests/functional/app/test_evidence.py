@@ -74,7 +74,7 @@ async def test_evidence_contains_each_change_with_hashes_before_and_after(
 
     flows = {line["job"]["display_name"]: line for line in parse_lines(found["flows.jsonl"])}
     changes = {change["kind"]: change for change in flows["Orders"]["changes"]}
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert changes["copy_created"]["hash_before"] == job.original_digest
     assert changes["copy_created"]["hash_after"] == job.copy_digest
     caller = changes["caller_updated"]
@@ -96,7 +96,7 @@ async def test_evidence_contains_run_summaries_and_names_omitted_parts(
     scenario.world.traffic.beat(scenario.world)
     await scenario.approve(run=timedelta(hours=6))
     await archive_runs(scenario.services, scenario.remediation.id)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     name = f"runs/{job.environment_id}/{job.id}.jsonl"
 
     content = await export_evidence(scenario)
@@ -151,7 +151,7 @@ async def test_evidence_contains_changes_and_their_reverts(scenario: Scenario) -
 async def test_evidence_contains_no_signature(scenario: Scenario) -> None:
     """No file contains the signature of the old or the new trigger URL."""
     signatures = {
-        scenario.build.url_of(flow).rpartition("sig=")[2]
+        scenario.build.get_trigger_url(flow).rpartition("sig=")[2]
         for flow in scenario.build.environment.flows.values()
     }
     await retire_originals(scenario)
@@ -183,12 +183,12 @@ async def test_export_reads_each_row_once(
     read: list[tuple[str, str, str]] = []
     query = type(scenario.fakes.store).query
 
-    async def counting(self: Any, *args: Any, **options: Any) -> Any:
+    async def query_and_record(self: Any, *args: Any, **options: Any) -> Any:
         async for row in query(self, *args, **options):
             read.append((row.table, row.partition, row.key))
             yield row
 
-    monkeypatch.setattr(type(scenario.fakes.store), "query", counting)
+    monkeypatch.setattr(type(scenario.fakes.store), "query", query_and_record)
     await export_evidence(scenario)
 
     assert {table for table, _, _ in read} >= {

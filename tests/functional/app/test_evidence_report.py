@@ -97,7 +97,7 @@ async def test_report_groups_flows_with_the_same_reason(scenario: Scenario) -> N
     """Messages that differ only by the flow's name are one reason."""
     await scenario.order()
     await scenario.approve(run=timedelta(hours=6))
-    for job in (await scenario.jobs()).values():
+    for job in (await scenario.read_jobs()).values():
         text = f"The owner of {job.display_name} has left."
         blocked = stop_with_reason(
             job, FlowJobState.BLOCKED, text, "Name another owner.",
@@ -121,7 +121,7 @@ async def test_report_counts_archived_calls_before_and_after_the_cutover(
     await scenario.approve(run=timedelta(hours=6))
     without = read_files(await export_evidence(scenario))["report.html"]
     await archive_runs(scenario.services, scenario.remediation.id)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     archive = await scenario.services.tables.run_archives.get(job.environment_id, job.id)
     assert archive is not None
 

@@ -21,7 +21,7 @@ from shared.ports import SigningKeys
 from shared.signatures import is_signature_valid
 from shared.time_stamps import verify_time_stamp
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.app.evidence_scenario import (
     build_evidence_scenario,
     export_evidence,
@@ -39,7 +39,7 @@ async def scenario() -> Scenario:
 
 async def export_signed_manifest(scenario: Scenario) -> tuple[bytes, Signature | str]:
     """Return manifest and signature of the evidence file of an app with a key."""
-    scenario.settings = fake_settings(evidence_key=KEY_URL)
+    scenario.settings = build_fake_settings(evidence_key=KEY_URL)
     return read_signature(io.BytesIO(await export_evidence(scenario)))
 
 
@@ -106,7 +106,7 @@ async def test_evidence_is_exported_without_signature_if_the_vault_fails(
     """The evidence file contains the reason."""
     await scenario.order()
     add_evidence_key(scenario.world)
-    scenario.settings = fake_settings(evidence_key=KEY_URL)
+    scenario.settings = build_fake_settings(evidence_key=KEY_URL)
     keys = _OneFails(scenario.services.signing_keys, method, error)
     provide(replace(scenario.services, signing_keys=keys))
 
@@ -137,7 +137,7 @@ async def export_stamped_signature(
     scenario: Scenario, **settings: str
 ) -> tuple[bytes, bytes | str]:
     """Return signature file and time stamp of the evidence file of an app with an authority."""
-    scenario.settings = fake_settings(
+    scenario.settings = build_fake_settings(
         **{"evidence_key": KEY_URL, "time_stamp_authority": "https://tsa.example/", **settings}
     )
     return read_time_stamp(io.BytesIO(await export_evidence(scenario)))
@@ -199,7 +199,7 @@ async def test_evidence_is_exported_without_time_stamp_if_the_authority_fails(
     """The evidence file is signed, and contains the reason and the fix."""
     await scenario.order()
     add_evidence_key(scenario.world)
-    scenario.settings = fake_settings(
+    scenario.settings = build_fake_settings(
         evidence_key=KEY_URL, time_stamp_authority="https://tsa.example/"
     )
     provide(replace(scenario.services, time_stamps=_FailingAuthority(error)))

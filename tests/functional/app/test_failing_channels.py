@@ -22,7 +22,7 @@ from shared.use_cases.check_deployment import check_deployment
 from shared.use_cases.check_health import check_health
 from shared.use_cases.notify import notify
 from shared.use_cases.show_status import read_pending_actions
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 MINUTE = timedelta(minutes=1)
@@ -107,7 +107,7 @@ async def run_timer(
 def configure_channels(scenario: Scenario, **settings: str) -> dict[str, NotificationChannel]:
     """Return the channels that these settings configure, by name."""
     ground: Any = CoreServices(
-        settings=fake_settings(**{**GOOD, **settings}),
+        settings=build_fake_settings(**{**GOOD, **settings}),
         closing=AsyncExitStack(),
         credential=None,  # type: ignore[arg-type]  # nothing is called
         clock=scenario.world.clock,
@@ -293,8 +293,8 @@ async def test_rejected_notification_does_not_block_others(scenario: Scenario) -
 async def test_thousand_causes_are_sent_as_a_digest(scenario: Scenario) -> None:
     """A run sends a few notifications, and one of them counts the others."""
     channel, log = Receiver(), Receiver(name="log")
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()  # a plan
     await raise_alerts(scenario, *(f"code_{number}" for number in range(1_000)))

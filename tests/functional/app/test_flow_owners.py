@@ -13,7 +13,7 @@ from functions.dashboard.flow_lists import FLOWS_ON_PAGE
 from shared.bootstrap import provide
 from shared.domain.flow_owner import OwnerStatus
 from shared.domain.plans.plan_approval import format_plan_text
-from tests.fakes.definition_builder import http_trigger
+from tests.fakes.definition_builder import build_http_trigger
 from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
@@ -27,10 +27,10 @@ async def scenario() -> Scenario:
     world = scenario.world
     ana, lee, kim = (world.add_user(name) for name in ("Ana Ruiz", "Lee Wong", "Kim Gone"))
     for name, owner in (("Orders", ana), ("Invoices", lee), ("Returns", kim)):
-        scenario.build.flow(name, http_trigger(), owner=owner)
+        scenario.build.add_flow(name, build_http_trigger(), owner=owner)
     lee.is_disabled = True
     del world.users[kim.user_id]
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)
@@ -57,8 +57,8 @@ async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Sce
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
 
-    jobs = await scenario.jobs()
-    environment_job = await scenario.environment_job()
+    jobs = await scenario.read_jobs()
+    environment_job = await scenario.read_environment_job()
     items = await scenario.services.tables.plan_items.read_all(environment_job.id)
     assert {title: job.owner and job.owner.status for title, job in jobs.items()} == {
         "Orders": OwnerStatus.ENABLED,
@@ -155,7 +155,7 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
 ) -> None:
     """The text of their plan has no owner, so the plan version does not change."""
     tables = scenario.services.tables
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     old = [replace(one, owner=None) for one in await tables.plan_items.read_all(job.id)]
     await tables.plan_items.upsert(*old)
 
@@ -180,11 +180,11 @@ async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
     def count(name: str) -> None:
         read = getattr(MemoryStore, name)
 
-        def counted(*arguments: Any, **options: Any) -> Any:
+        def count_and_read(*arguments: Any, **options: Any) -> Any:
             reads[name] += 1
             return read(*arguments, **options)
 
-        monkeypatch.setattr(MemoryStore, name, counted)
+        monkeypatch.setattr(MemoryStore, name, count_and_read)
 
     count("get")
     count("query")
@@ -202,7 +202,7 @@ async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
 
 async def add_copies(scenario: Scenario, title: str, number: int) -> None:
     """Add rows of flows that differ from this one only by id and title."""
-    tables, job = scenario.services.tables, (await scenario.jobs())[title]
+    tables, job = scenario.services.tables, (await scenario.read_jobs())[title]
     kept = await tables.plan_items.get(job.environment_job_id, job.original_id)
     assert kept
     names = {f"f0000000-0000-4000-8000-{one:012d}": f"{title} {one}" for one in range(number)}

@@ -36,7 +36,7 @@ async def test_flow_page_shows_original_copy_callers_and_steps(
 ) -> None:
     """The page shows the callers' values before and after, without a signature."""
     await run_until_no_call_period(scenario)
-    job = await scenario.job("<b>Invoices</b>")
+    job = await scenario.read_job("<b>Invoices</b>")
 
     page = await show_flow_page(scenario, "<b>Invoices</b>")
 
@@ -56,7 +56,7 @@ async def test_flow_page_shows_duration_and_requests_of_each_history_entry(
 ) -> None:
     """Times are to the second. Without requests, or if none were counted, no number is shown."""
     await run_until_no_call_period(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     first, second, *rest = job.history
     counted = (replace(first, requests=12), replace(second, requests=1), *rest)
     await scenario.services.tables.flow_jobs.upsert(replace(job, history=counted))
@@ -79,14 +79,17 @@ async def test_flow_page_marks_planned_changes_that_are_made(
 
     page = await show_flow_page(scenario, "<b>Invoices</b>")
 
-    def made(text: str) -> list[str]:
+    def find_made_changes(text: str) -> list[str]:
         changes = r'<use href="#i-(\w+)"/></svg><span>([^<]+)<span class="vh">: (?:not|made)'
         return [unescape(name) for icon, name in re.findall(changes, text) if icon == "ok"]
 
-    assert made(before.text) == []
-    assert "create the flow <b>Invoices</b> (CMK), off, for the original's owner" in made(page.text)
-    assert "turn the copy on" in made(page.text)
-    assert not any("turn <b>Invoices</b> off" in text for text in made(page.text))
+    assert find_made_changes(before.text) == []
+    assert (
+        "create the flow <b>Invoices</b> (CMK), off, for the original's owner"
+        in find_made_changes(page.text)
+    )
+    assert "turn the copy on" in find_made_changes(page.text)
+    assert not any("turn <b>Invoices</b> off" in text for text in find_made_changes(page.text))
 
 
 async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_on(
@@ -111,7 +114,7 @@ async def test_flow_page_does_not_show_the_original_as_on_after_it_was_turned_of
 ) -> None:
     """Once the app has sent the write, its rows do not show that the original is on."""
     await run_until_no_call_period(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     now = scenario.services.now
     off = FlowStateWrite(
         state=FlowState.OFF, first_sent_at=now, last_sent_at=now, reads_valid_from=now
@@ -129,7 +132,7 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
     A firewall that the plan named is past for a flow with a verified copy.
     """
     await run_until_no_call_period(scenario)
-    environment_job = await scenario.environment_job()
+    environment_job = await scenario.read_environment_job()
     issue = FirewallIssueSummary(
         name="erp & more",
         kind="app_service",
@@ -142,7 +145,7 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
     await scenario.services.tables.environment_jobs.upsert(
         replace(environment_job, firewall_issues=(issue,))
     )
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     message = "These firewalls deny the copy of Orders: nsg, erp."
     denied = stop_with_reason(
         job, FlowJobState.BLOCKED, message, "Allow them.",
@@ -175,7 +178,7 @@ async def test_page_of_a_retired_flow_shows_that_its_copy_has_replaced_it(
     await run_until_no_call_period(scenario)
     replaced = "The copy on your key has replaced the original."
     before = await show_flow_page(scenario, "Orders")
-    retired = replace(await scenario.job("Orders"), state=FlowJobState.RETIRED, message="")
+    retired = replace(await scenario.read_job("Orders"), state=FlowJobState.RETIRED, message="")
     await scenario.services.tables.flow_jobs.upsert(retired)
     after = await show_flow_page(scenario, "Orders")
     await scenario.services.tables.flow_jobs.upsert(replace(retired, notes=("Check it.",)))
@@ -191,7 +194,7 @@ async def test_flow_page_counts_pending_callers_after_other_callers_were_updated
 ) -> None:
     """A manual caller is counted as pending only after the other callers were updated."""
     await run_until_no_call_period(scenario)
-    job = await scenario.job("<b>Invoices</b>")
+    job = await scenario.read_job("<b>Invoices</b>")
     (record,) = await scenario.services.tables.callers.read_all(job.id)
     by_hand = replace(record, state=CallerState.MANUAL)
     before = await show_flow_page(scenario, "<b>Invoices</b>")
@@ -209,7 +212,7 @@ async def test_flow_page_shows_the_number_of_requests_that_a_waiting_job_needs(
 ) -> None:
     """The page shows the next check, and the number of requests that the job needs."""
     await run_until_no_call_period(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     need = estimate_flow_job_demand(job)
     assert need is not None
 
@@ -230,7 +233,7 @@ async def test_flow_page_compares_definitions_only_on_request(
     assert "Compare now" in plain.text
     assert "/properties/definition/actions/Run_child_1" in compared.text
     assert "No differences." in compared.text
-    assert (await scenario.job("Orders")).copy_id not in compared.text
+    assert (await scenario.read_job("Orders")).copy_id not in compared.text
 
 
 async def test_flow_page_without_definitions_shows_the_stored_rows(

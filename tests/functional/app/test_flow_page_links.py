@@ -19,7 +19,7 @@ from tests.functional.scenarios.two_environments import TwoEnvironments
 async def read_flow_page(scenario: Scenario, title: str) -> Reply:
     """Return the page of a flow."""
     provide(scenario.services)
-    job = (await scenario.jobs())[title]
+    job = (await scenario.read_jobs())[title]
     return await call(
         dashboard_api.show_flow_page, id=scenario.remediation.id, params={"flow": job.original_id}
     )
@@ -39,12 +39,12 @@ async def test_reason_of_a_blocked_flow_links_to_its_fix(code: Reason, link: str
     """The link to the fix is beside the retry."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
-    job = (await scenario.jobs())["Orders"]
+    job = (await scenario.read_jobs())["Orders"]
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "It is blocked.", "Fix it.", code=code, now=scenario.services.now
     )
@@ -61,8 +61,8 @@ async def test_reason_of_a_blocked_flow_links_to_its_fix(code: Reason, link: str
 async def test_flow_page_names_the_environment_of_a_caller() -> None:
     """The page shows the environment's name and not its id."""
     scenario = TwoEnvironments()
-    called = scenario.build.http_flow("Orders")
-    scenario.other.flow_caller(called, name="Close of day")
+    called = scenario.build.add_http_flow("Orders")
+    scenario.other.add_flow_caller(called, name="Close of day")
     scenario.prepare()
     await scenario.opt_in_both()
     await scenario.order_of(scenario.build, scenario.other, run=timedelta(hours=6))
@@ -78,21 +78,21 @@ async def test_page_of_a_rollback_shows_no_reason_of_the_migration() -> None:
     """The maker adds the original again. Before, the maker added the copy."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    form = scenario.build.power_apps_v1_flow("Old form")
+    form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(days=30))
     migrating = await read_flow_page(scenario, "Old form")
-    point_at(scenario, (await scenario.job("Old form")).copy_id)
+    point_at(scenario, (await scenario.read_job("Old form")).copy_id)
     await scenario.retry()
     await scenario.roll_back()
 
     page = await read_flow_page(scenario, "Old form")
 
     assert "add its copy" in migrating.text
-    assert (await scenario.job("Old form")).is_rolling_back
+    assert (await scenario.read_job("Old form")).is_rolling_back
     assert "add its copy" not in page.text
     callers = page.text.partition('id="callers"')[2].partition("</section>")[0]
     assert "a person must change it back, if it calls the copy" in callers

@@ -26,8 +26,8 @@ async def scenario() -> Scenario:
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):
-        scenario.build.http_flow(title)
-    scenario.build.link()
+        scenario.build.add_http_flow(title)
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)
@@ -127,7 +127,7 @@ async def test_rows_and_responses_contain_the_id(scenario: Scenario) -> None:
 
     assert started.document["flow_ids"] == [returns]
     assert excluded.document["settings"]["excluded_flows"] == [returns]
-    assert (await scenario.environment_job()).excluded_from_approval == (returns,)
+    assert (await scenario.read_environment_job()).excluded_from_approval == (returns,)
     assert again.status == 202, "an answer that got lost is given again"
 
 
@@ -136,7 +136,7 @@ async def test_same_key_and_title_return_the_same_remediation(scenario: Scenario
     environment = scenario.build.environment.id
     body = {"mode": "dry_run", "environment_ids": [environment], "flow_ids": ["Returns"]}
     headers = {"Idempotency-Key": "monday"}
-    scenario.build.http_flow("Stock")
+    scenario.build.add_http_flow("Stock")
 
     first = await call(remediations_api.start_remediation, body, headers=headers)
     again = await call(remediations_api.start_remediation, body, headers=headers)
@@ -156,7 +156,7 @@ def find_ids(scenario: Scenario, title: str) -> list[str]:
 
 async def test_title_in_the_same_case_has_precedence(scenario: Scenario) -> None:
     """A title that matches two flows only without regard to case is rejected with both."""
-    scenario.build.http_flow("RETURNS")
+    scenario.build.add_http_flow("RETURNS")
 
     exact = await send_request(scenario, "exclude", "RETURNS")
     neither = await send_request(scenario, "exclude", "returns")
@@ -172,7 +172,7 @@ async def test_title_shared_with_a_flow_without_a_row_is_rejected_with_both_ids(
 ) -> None:
     """Otherwise the app would exclude one of the flows and copy the other."""
     scenario.world.assumptions.my_flows_have_rows = False
-    scenario.build.mail_flow("Returns")
+    scenario.build.add_mail_flow("Returns")
 
     title = await send_request(scenario, "exclude", "Returns")
     identity = await send_request(scenario, "exclude", find_ids(scenario, "Returns")[0])

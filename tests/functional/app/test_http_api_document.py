@@ -16,7 +16,7 @@ from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.remediation import RemediationMode
 from tests import http_api_tables
 
-ENDPOINTS = http_api_tables.documented_endpoints()
+ENDPOINTS = http_api_tables.list_documented_endpoints()
 
 TEXT = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text()
 

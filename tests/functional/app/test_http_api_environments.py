@@ -40,7 +40,7 @@ async def change_settings(scenario: Scenario, body: object) -> Reply:
 
 async def test_environment_without_stored_settings_is_read_only(scenario: Scenario) -> None:
     """An environment without stored settings shows the defaults."""
-    link = scenario.build.link()
+    link = scenario.build.apply_key()
 
     reply = await call(environments_api.list_environments)
 
@@ -84,7 +84,7 @@ async def test_pages_list_each_environment_once(scenario: Scenario) -> None:
 
 async def test_change_keeps_settings_that_it_omits(scenario: Scenario) -> None:
     """Two changes of different settings add up, and both are kept."""
-    orders, returns = (scenario.build.http_flow(name) for name in ("Orders", "Returns"))
+    orders, returns = (scenario.build.add_http_flow(name) for name in ("Orders", "Returns"))
     excluded = [orders.workflow_id.upper()]
     await change_settings(
         scenario, {"excluded_flows": excluded, "maintenance_window": "22:00-04:00"}
@@ -121,7 +121,7 @@ async def test_unknown_flow_in_a_list_is_rejected_with_suggestions(
     scenario: Scenario, setting: str
 ) -> None:
     """A mistyped flow would be copied. A deleted flow may stay in the list."""
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     kept = await change_settings(scenario, {setting: [flow.workflow_id]})
     slip = flow.workflow_id[:-1]
 
@@ -140,7 +140,7 @@ async def test_flow_can_be_excluded_during_an_outage_of_the_flow_service(
     scenario: Scenario,
 ) -> None:
     """The flow is found in Dataverse, so that the flow service is not needed."""
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     out: Any = Failing(ServiceUnavailable("out"))
     provide(replace(scenario.services, flow_reports=out))
 
@@ -151,8 +151,8 @@ async def test_flow_can_be_excluded_during_an_outage_of_the_flow_service(
 
 async def test_flows_of_an_environment_are_listed_by_name(scenario: Scenario) -> None:
     """The list has each flow of Dataverse and the flow service once, with the id for requests."""
-    flows = [scenario.build.http_flow(name) for name in ("Returns", "Orders")]
-    flows.append(scenario.build.mail_flow("Mail"))
+    flows = [scenario.build.add_http_flow(name) for name in ("Returns", "Orders")]
+    flows.append(scenario.build.add_mail_flow("Mail"))
 
     reply = await call(environments_api.list_flows, id=scenario.build.environment.id)
 
@@ -306,8 +306,8 @@ async def test_ignored_issue_is_stored_and_jobs_blocked_by_it_are_retried(
     scenario: Scenario,
 ) -> None:
     """The settings contain the issue and the justification. Other blocked jobs are not retried."""
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in(maintenance_window="")
     await scenario.order()
     await scenario.approve()
@@ -351,7 +351,7 @@ async def test_signature_of_a_pasted_trigger_url_is_not_stored(
     scenario: Scenario,
 ) -> None:
     """The app removes the signature from a pasted URL and keeps the rest of the text."""
-    url = scenario.build.url_of(scenario.build.http_flow("Orders"))
+    url = scenario.build.get_trigger_url(scenario.build.add_http_flow("Orders"))
     secret = url.partition("sig=")[2]
     environment = scenario.build.environment.id
 

@@ -24,9 +24,9 @@ async def scenario() -> Scenario:
     """A tenant of one linked environment with one flow and a caller, opted in."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.app_setting_caller(orders)
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_app_setting_caller(orders)
+    scenario.build.apply_key()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario
@@ -191,17 +191,17 @@ async def test_remediations_are_listed_newest_first_and_filtered(scenario: Scena
     await start_remediation(scenario, mode="assess", key="first")
     await start_remediation(scenario, mode="dry_run", key="second")
 
-    async def ids(**query: str) -> list[str]:
+    async def list_keys(**query: str) -> list[str]:
         reply = await call(remediations_api.list_remediations, query=query)
         return [item["remediation"]["idempotency_key"] for item in reply.document["items"]]
 
-    assert await ids() == ["second", "first"]
-    assert await ids(limit="1") == ["second"]
-    assert await ids(mode="assess") == ["first"]
-    assert await ids(environment=scenario.build.environment.id.upper()) == ["second", "first"]
-    assert await ids(environment=NOWHERE) == []
-    assert await ids(start_source="daily_check") == []
-    assert await ids(state="completed") == ["second", "first"]
+    assert await list_keys() == ["second", "first"]
+    assert await list_keys(limit="1") == ["second"]
+    assert await list_keys(mode="assess") == ["first"]
+    assert await list_keys(environment=scenario.build.environment.id.upper()) == ["second", "first"]
+    assert await list_keys(environment=NOWHERE) == []
+    assert await list_keys(start_source="daily_check") == []
+    assert await list_keys(state="completed") == ["second", "first"]
 
 
 async def test_pages_list_each_remediation_once(scenario: Scenario) -> None:
@@ -365,7 +365,7 @@ async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
         remediation_actions_api.roll_back_remediation, {"flow_ids": ["nope"]}, id=identity
     )
     empty = await call(remediation_actions_api.roll_back_remediation, {"flow_ids": []}, id=identity)
-    flow = (await scenario.jobs())["Orders"].original_id.upper()
+    flow = (await scenario.read_jobs())["Orders"].original_id.upper()
     reply = await call(
         remediation_actions_api.roll_back_remediation, {"flow_ids": [flow]}, id=identity
     )
@@ -379,7 +379,7 @@ async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
         1,
         ["Orders"],
     )
-    assert (await scenario.jobs())["Orders"].state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_jobs())["Orders"].state is FlowJobState.ROLLED_BACK
 
 
 @pytest.mark.parametrize(

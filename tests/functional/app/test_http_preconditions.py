@@ -25,7 +25,7 @@ STALE = '"0123456789abcdef0123456789abcdef"'
 async def scenario() -> Scenario:
     """A tenant of one linked environment, opted in."""
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario
@@ -197,7 +197,7 @@ async def test_members_of_another_type_are_rejected(scenario: Scenario, body: ob
 
 async def test_approval_requires_the_etag_of_the_plan(scenario: Scenario) -> None:
     """The ETag of a waiting plan stays the same, and another one is rejected first."""
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await scenario.order()
     provide(scenario.services)
     identity = scenario.remediation.id
@@ -207,14 +207,14 @@ async def test_approval_requires_the_etag_of_the_plan(scenario: Scenario) -> Non
     [show_environment] = plan.document["items"]
     order: dict[str, object] = {"versions": [show_environment["version"]], "approved_by": "Ada"}
 
-    async def approved(tag: str, order: dict[str, object]) -> tuple[int, str]:
+    async def approve(tag: str, order: dict[str, object]) -> tuple[int, str]:
         headers = {IF_MATCH: tag}
         reply = await call(
             remediation_actions_api.approve_remediation, order, id=identity, headers=headers
         )
         return reply.status, reply.document.get("reason_code") or ""
 
-    assert await approved(STALE, order) == (412, "")
-    assert await approved("*", order | {"versions": ["0" * 16]}) == (409, "plan_changed")
-    assert await approved(plan.headers[ETAG], order) == (202, "")
-    assert await approved(plan.headers[ETAG], order) == (412, "")  # it does not wait any more
+    assert await approve(STALE, order) == (412, "")
+    assert await approve("*", order | {"versions": ["0" * 16]}) == (409, "plan_changed")
+    assert await approve(plan.headers[ETAG], order) == (202, "")
+    assert await approve(plan.headers[ETAG], order) == (412, "")  # it does not wait any more

@@ -33,7 +33,7 @@ class Heard:
         """Keep the notification."""
         self.told.append(notification)
 
-    def counts(self) -> list[int]:
+    def count_flows(self) -> list[int]:
         """Return how many flows each notification of flows that need changes is about."""
         told = [one.pending_action for one in self.told]
         return [one.count for one in told if one.kind is PendingActionKind.NEEDS_CHANGES]
@@ -44,10 +44,10 @@ async def scenario() -> Scenario:
     """A completed remediation: one flow is migrated, and two need changes first."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     for title in CHANGE_FIRST:
-        scenario.build.admin_list_flow(title)
-    scenario.build.link()
+        scenario.build.add_admin_list_flow(title)
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await approve_shown(scenario.services, scenario.remediation.id)
@@ -128,18 +128,18 @@ async def test_notification_is_repeated_only_for_additional_flows(scenario: Scen
     heard = Heard()
     for _ in range(3):
         await send_notifications(scenario, heard, timedelta(days=1))
-    assert heard.counts() == [2]
+    assert heard.count_flows() == [2]
 
     await scenario.order(cause="order-2")
     for _ in range(3):
         await send_notifications(scenario, heard, timedelta(days=1))
-    assert heard.counts() == [2]
+    assert heard.count_flows() == [2]
 
-    scenario.build.admin_list_flow("A third list")
+    scenario.build.add_admin_list_flow("A third list")
     await scenario.order(cause="order-3")
     for _ in range(3):
         await send_notifications(scenario, heard, timedelta(days=1))
-    assert heard.counts() == [2, 3]
+    assert heard.count_flows() == [2, 3]
 
 
 async def test_flow_of_a_later_remediation_is_removed_from_the_action(scenario: Scenario) -> None:

@@ -52,10 +52,10 @@ async def scenario() -> Scenario:
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):
-        scenario.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
+        scenario.build.add_http_flow(title, {"Call": define.build_http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.3.0.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/24")]
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=6))
@@ -233,20 +233,20 @@ async def test_firewalls_are_filtered_by_address_and_paged(scenario: Scenario) -
     """The links of the page keep the filter."""
     await add_issues(scenario, *(f"vault-{number:02}" for number in range(30)))
 
-    def names(page: str) -> list[str]:
+    def find_names(page: str) -> list[str]:
         return re.findall(r'<th scope="row">(\S+?)<span class="sub">', page)
 
     first = await show_page()
-    assert names(first)[:2] == ["erp", "vault-00"]
-    assert len(names(first)) == FIREWALLS_ON_PAGE
+    assert find_names(first)[:2] == ["erp", "vault-00"]
+    assert len(find_names(first)) == FIREWALLS_ON_PAGE
     assert "1 to 25 of 31" in first
     blocking = await show_page({"status": "blocking"})
-    assert names(blocking) == ["erp"]
+    assert find_names(blocking) == ["erp"]
     assert "1 firewall of 31" in blocking
     vaults = await show_page({"search": "key vault"})
     assert f'href="{HERE}?search=key+vault&start=25#firewalls"' in vaults
     rest = await show_page({"search": "key vault", "start": "25"})
-    assert names(rest) == [f"vault-{number}" for number in range(25, 30)]
+    assert find_names(rest) == [f"vault-{number}" for number in range(25, 30)]
     assert "No firewall matches the filter." in await show_page({"search": "nowhere"})
     assert (await call(network_page_api.show_network_page, query={"status": "odd"})).status == 400
 

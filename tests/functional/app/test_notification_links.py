@@ -87,7 +87,7 @@ async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scena
         for job in await scenario.services.tables.flow_jobs.read_all(scenario.build.environment.id)
         if job.needs_action
     ]
-    stock = await scenario.job("Stock")
+    stock = await scenario.read_job("Stock")
     blocked = stock.__replace__(
         state=first.state,
         resume_state=first.resume_state,

@@ -36,7 +36,7 @@ from shared.use_cases.declare_callers import declare_callers
 from shared.use_cases.manage_support_requests import check_environment_limit
 from shared.use_cases.notify import notify
 from shared.use_cases.report_failed_runs import read_failed_run_report, report_failed_runs
-from tests.command_tree import command_tree, is_group
+from tests.command_tree import build_command_tree, is_group
 from tests.fakes import definition_builder as define
 from tests.fakes.tenant import FakeRun
 from tests.functional.cli.cli_app import serve_app
@@ -98,7 +98,7 @@ def arrange_flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
     async def arrange(scenario: Scenario) -> None:
         await scenario.order()
         await scenario.approve(run=timedelta(hours=6))
-        job = await scenario.job("Orders")
+        job = await scenario.read_job("Orders")
         why, now = f"Why: {SIGNED}", scenario.services.now
         if state:
             job = stop_with_reason(job, state, why, "Do it.", code=code, now=now)
@@ -136,7 +136,7 @@ async def deny_calls_of_copy(scenario: Scenario) -> None:
     ]
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
-    assert (await scenario.job("Orders")).reason_code == Reason.FIREWALL_DENIES
+    assert (await scenario.read_job("Orders")).reason_code == Reason.FIREWALL_DENIES
 
 
 async def block_environment_job(scenario: Scenario) -> None:
@@ -157,7 +157,7 @@ async def block_environment_job(scenario: Scenario) -> None:
 
 async def plan_flow_that_needs_changes(scenario: Scenario) -> None:
     """Plan a flow that its maker has to change first."""
-    scenario.build.admin_list_flow("List of flows")
+    scenario.build.add_admin_list_flow("List of flows")
     await scenario.order()
 
 
@@ -189,9 +189,9 @@ def arrange_support_request(days: int) -> Arrange:
 async def report_failures(scenario: Scenario) -> None:
     """Report a failed run of yesterday."""
     await scenario.opt_in(report_failed_runs=True)
-    flow = next(iter(scenario.world.flows()))
+    flow = next(iter(scenario.world.list_flows()))
     began = scenario.world.clock.now()
-    run = FakeRun(run_id=scenario.world.guid(), started=began, ends=began, failed=True)
+    run = FakeRun(run_id=scenario.world.create_guid(), started=began, ends=began, failed=True)
     run.error = SIGNED
     flow.runs.append(run)
     scenario.world.clock.advance(timedelta(days=1))
@@ -203,9 +203,9 @@ async def report_failures(scenario: Scenario) -> None:
     )
 
 
-async def near_environment_limit(scenario: Scenario) -> None:
+async def reach_environment_limit(scenario: Scenario) -> None:
     """Let the daily check see as many environments with a key as the app warns about."""
-    policy = scenario.build.link()
+    policy = scenario.build.apply_key()
     described = await scenario.services.environments.get(scenario.build.environment.id)
     many = [replace(described, policy=policy) for _ in range(ENVIRONMENT_WARNING)]
     await check_environment_limit(scenario.services, many)
@@ -331,7 +331,7 @@ CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
     (PendingActionKind.PLAN_EXPIRES_SOON, ""): create_expiring_plan,
     (PendingActionKind.FAILED_RUNS, "2026-03-01"): report_failures,
     (PendingActionKind.SUPPORT_REQUEST, "run_history"): arrange_support_request(20),
-    (PendingActionKind.SUPPORT_REQUEST, "environment_limit"): near_environment_limit,
+    (PendingActionKind.SUPPORT_REQUEST, "environment_limit"): reach_environment_limit,
     (PendingActionKind.SUPPORT_WINDOW_CLOSES, "run_history"): arrange_support_request(6),
     (PendingActionKind.REMEDIATION_COMPLETED, ""): complete_remediation,
     (PendingActionKind.DIGEST, ""): raise_many_alerts,
@@ -358,10 +358,10 @@ async def scenario() -> Scenario:
 async def build_tenant_with(*titles: str) -> Scenario:
     """Return a tenant of one linked environment with `Orders` and these flows, opted in."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
-    scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
     for title in titles:
-        scenario.build.http_flow(title)
-    scenario.build.link()
+        scenario.build.add_http_flow(title)
+    scenario.build.apply_key()
     await scenario.opt_in()
     return scenario
 
@@ -469,7 +469,7 @@ async def test_next_command_of_every_cause_succeeds(
     if (
         code == Reason.SERVICE_ACCOUNT_SIGNED_OUT
     ):  # test_cli_operator.py signs in, on the local tenant
-        command_tree()[tuple(words[:2])].make_context("sign-in", words[2:])
+        build_command_tree()[tuple(words[:2])].make_context("sign-in", words[2:])
         return
     async with serve_app() as command_line:
         done = await command_line.run(*words, answer="y\n")
@@ -486,6 +486,6 @@ def parse_fields(record: logging.LogRecord) -> dict[str, str]:
 
 def is_a_command(line: str) -> bool:
     """Return whether the command line has this command."""
-    words, tree = shlex.split(line)[1:], command_tree()
+    words, tree = shlex.split(line)[1:], build_command_tree()
     known = [tuple(words[:end]) for end in range(1, len(words) + 1) if tuple(words[:end]) in tree]
     return bool(known) and not is_group(tree[known[-1]])

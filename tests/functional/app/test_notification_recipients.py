@@ -36,8 +36,8 @@ async def send(scenario: Scenario, *recipients: str) -> dict[PendingActionKind, 
 async def scenario() -> Scenario:
     """A tenant with one flow."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     provide(scenario.services)
     return scenario
 

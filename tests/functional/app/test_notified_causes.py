@@ -67,9 +67,11 @@ async def test_completion_names_cancelled_flows_and_those_that_need_changes(
 ) -> None:
     """They come in the order of their reasons, each reason with its fix."""
     heard = Heard()
-    scenario.build.admin_list_flow("Weekly list")
+    scenario.build.add_admin_list_flow("Weekly list")
     await run_to_no_call_period(scenario)
-    await scenario.roll_back((await scenario.job("Orders")).original_id, run=timedelta(hours=1))
+    await scenario.roll_back(
+        (await scenario.read_job("Orders")).original_id, run=timedelta(hours=1)
+    )
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
         await notify_after(scenario, heard)
@@ -104,20 +106,20 @@ async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:
     """A call soon after the callers were updated is ignored, but one a day later is reported."""
     heard = Heard()
     await run_to_no_call_period(scenario)
-    cut_over = (await scenario.job("Orders")).observation_started_at
+    cut_over = (await scenario.read_job("Orders")).observation_started_at
     assert cut_over is not None
     orders = next(one for one in scenario.build.environment.flows.values() if one.name == "Orders")
 
-    def called(after: timedelta) -> None:
+    def add_late_call(after: timedelta) -> None:
         at = cut_over + after
         orders.runs.append(FakeRun(run_id=f"late-{after}", started=at, ends=at))
 
-    called(timedelta(minutes=30))
+    add_late_call(timedelta(minutes=30))
     await scenario.run(timedelta(days=6, hours=12))
     await notify_after(scenario, heard)
     await notify_after(scenario, heard, after=TOGETHER)
     assert PendingActionKind.LATE_CALLER not in heard.causes
-    called(timedelta(days=1))
+    add_late_call(timedelta(days=1))
     await scenario.run(timedelta(hours=12))
     await notify_after(scenario, heard)
     assert PendingActionKind.LATE_CALLER not in heard.causes  # others may follow
@@ -134,7 +136,7 @@ async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:
     assert told.flows == ("Orders",)
     assert "called 2 times since its callers were updated" in told.message
     assert "run history" in told.fix
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_signed_out_service_account_is_reported_by_the_daily_check(
@@ -168,7 +170,7 @@ async def test_retired_original_that_is_on_again_is_reported(scenario: Scenario)
     await run_to_no_call_period(scenario)
     await scenario.run(timedelta(days=10))
     for flow in scenario.build.environment.flows.values():
-        if flow.workflow_id == (await scenario.job("Orders")).original_id:
+        if flow.workflow_id == (await scenario.read_job("Orders")).original_id:
             flow.state = FlowState.ON
 
     await run_daily_check(scenario.services, "2026-01-20")

@@ -120,7 +120,7 @@ async def test_channel_is_not_tried_during_the_pause_that_it_requests(scenario: 
     )
     await run_to_no_call_period(scenario)
     await block_flows(scenario, "Orders")
-    job = await scenario.job("Stock")
+    job = await scenario.read_job("Stock")
     now = scenario.services.now
     failed = stop_with_reason(
         job, FlowJobState.FAILED, "Why.", "Report it.", code="internal_error", now=now
@@ -144,7 +144,7 @@ async def test_cause_that_occurs_again_is_reported_again(scenario: Scenario) -> 
     await block_flows(scenario, "Orders")
     await notify_after(scenario, heard)
     await notify_after(scenario, heard, after=TOGETHER)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     await scenario.services.tables.flow_jobs.upsert(
         resume(job, "Retried.", now=scenario.services.now)
     )
@@ -207,13 +207,13 @@ async def test_concurrent_invocations_send_a_notification_once(scenario: Scenari
     table = services.tables.notification_deliveries
     replaced = table.replace
 
-    async def replaced_meanwhile(kept: StoredItem, item: object) -> StoredItem:  # type: ignore[type-arg]
+    async def send_meanwhile(kept: StoredItem, item: object) -> StoredItem:  # type: ignore[type-arg]
         """Let another invocation send everything first."""
         table.replace = replaced  # type: ignore[method-assign]
         assert await notify(build_services_with(scenario, heard)) == 1
         return await replaced(kept, item)  # type: ignore[arg-type]
 
-    table.replace = replaced_meanwhile  # type: ignore[method-assign]
+    table.replace = send_meanwhile  # type: ignore[method-assign]
     told = await notify(services)
 
     assert told == 0
@@ -273,7 +273,7 @@ async def test_long_text_of_a_notification_is_shortened(scenario: Scenario) -> N
     """The app shortens long texts, because Teams rejects more than 28 KB."""
     heard = Heard()
     await run_to_no_call_period(scenario)
-    job = replace(await scenario.job("Orders"), display_name="x" * 5_000)
+    job = replace(await scenario.read_job("Orders"), display_name="x" * 5_000)
     text = "Let in 10.0.0.0/8, " * 5_000
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, text, text, code="gap", now=scenario.services.now

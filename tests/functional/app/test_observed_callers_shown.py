@@ -30,12 +30,12 @@ async def scenario() -> Scenario:
     """An original that an unknown caller has called twice after its cutover."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    flow = scenario.build.http_flow("Orders")
-    scenario.build.link()
+    flow = scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in(observe_callers=True)
     await scenario.order()
     await scenario.approve(run=timedelta(hours=3))
-    assert (await scenario.job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.read_job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
     for _ in range(2):
         scenario.world.clock.advance(timedelta(hours=2))
         run_flow(scenario.world, flow).headers = HEADERS
@@ -65,7 +65,7 @@ async def test_api_lists_the_callers_of_an_original(scenario: Scenario) -> None:
 
 async def test_flow_page_shows_the_callers_of_an_original(scenario: Scenario) -> None:
     """The page says that a header can be forged."""
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
 
     page = await call(
         dashboard_api.show_flow_page, id=scenario.remediation.id, params={"flow": job.original_id}

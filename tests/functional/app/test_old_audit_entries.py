@@ -13,7 +13,7 @@ from shared.use_cases.delete_old_audit_entries import delete_old_audit_entries
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.seal_audit_log import seal_audit_log
 from tests.fakes.evidence_key import KEY_URL
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.app.test_audit_seals import (
     cancel_remediation,
     list_audit_rows,
@@ -36,7 +36,7 @@ async def pass_days(scenario: Scenario, number: int) -> None:
 
 def keep(scenario: Scenario, time: timedelta | None, key: str = KEY_URL) -> None:
     """Set how long entries are kept."""
-    scenario.settings = fake_settings(evidence_key=key, audit_log_kept=time)
+    scenario.settings = build_fake_settings(evidence_key=key, audit_log_kept=time)
 
 
 async def test_every_entry_is_kept_by_default(scenario: Scenario) -> None:

@@ -30,8 +30,8 @@ async def scenario() -> Scenario:
     """A remediation of three flows in progress."""
     scenario = Scenario()
     for title in FLOWS:
-        scenario.build.http_flow(title)
-    scenario.build.link()
+        scenario.build.add_http_flow(title)
+    scenario.build.apply_key()
     await scenario.opt_in()
     await run_to_no_call_period(scenario)
     return scenario
@@ -46,7 +46,7 @@ async def block_all_flows(scenario: Scenario, *channels: Heard) -> None:
     """Block every flow, which completes the environment job, and send what is due."""
     await block_flows(scenario, *FLOWS)
     await scenario.run(timedelta(hours=12))
-    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED
     await notify_after(scenario, *channels)
     await notify_after(scenario, *channels, after=TOGETHER)
 
@@ -102,7 +102,7 @@ async def test_flows_blocked_again_at_once_cause_a_notification(scenario: Scenar
     await block_all_flows(scenario, heard)
     scenario.world.clock.advance(timedelta(minutes=1))
     for title in FLOWS:
-        await change_remediation.retry_job(scenario.services, await scenario.job(title))
+        await change_remediation.retry_job(scenario.services, await scenario.read_job(title))
     await block_flows(scenario, *FLOWS)
     await notify_after(scenario, heard)
     at_once = list_received_kinds(heard)
@@ -173,8 +173,8 @@ async def test_cancelled_flows_cause_one_notification_after_their_rollback(
 async def test_title_names_a_cancelled_remediation() -> None:
     """The title says that the remediation was cancelled."""
     scenario, heard = Scenario(), Heard()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.driver.call(
@@ -191,11 +191,11 @@ async def test_title_names_a_cancelled_remediation() -> None:
 async def test_plan_without_changes_causes_one_notification() -> None:
     """The only notification is the one about flows that need changes first."""
     scenario, heard = Scenario(), Heard()
-    scenario.build.admin_list_flow("List of flows")
-    scenario.build.link()
+    scenario.build.add_admin_list_flow("List of flows")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
-    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED
 
     await notify_after(scenario, heard)
 
@@ -204,7 +204,7 @@ async def test_plan_without_changes_causes_one_notification() -> None:
 
 async def test_failed_flow_is_one_action(scenario: Scenario) -> None:
     """The blocked flow is listed once, although there is also an alert about its row."""
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     failed = stop_with_reason(
         job, FlowJobState.FAILED, "A bug.", "Report it.",
         code=Reason.INTERNAL_ERROR, now=scenario.services.now,

@@ -53,8 +53,8 @@ async def scenario() -> Scenario:
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
-        scenario.build.http_flow(title)
-    scenario.build.link()
+        scenario.build.add_http_flow(title)
+    scenario.build.apply_key()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario
@@ -72,7 +72,7 @@ async def start_remediation(scenario: Scenario, *, approve: bool = True) -> None
 async def block_flow(scenario: Scenario, title: str, code: str = "owner_unavailable") -> None:
     """Block a flow."""
     job = stop_with_reason(
-        await scenario.job(title), FlowJobState.BLOCKED, "Its owner has left.",
+        await scenario.read_job(title), FlowJobState.BLOCKED, "Its owner has left.",
         "Name another owner.", code=code, now=scenario.services.now,
     )  # fmt: skip
     await scenario.services.tables.flow_jobs.upsert(job)

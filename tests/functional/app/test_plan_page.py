@@ -25,7 +25,11 @@ from shared.domain.principal import Role
 from tests.functional.callers.test_canvas_apps import add_app
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
 from tests.functional.scenarios.guarded_scenario import GROUP, build_guarded_scenario
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown, planned
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    approve_shown,
+    plan_remediation,
+)
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 
@@ -34,10 +38,10 @@ async def scenario() -> Scenario:
     """Two dependent flows, a self-starting flow and a single one; the plan awaits approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
-    scenario.build.variable_caller(scenario.build.http_flow("Invoices"))
-    scenario.build.keyword_flow("Keyword")
-    scenario.build.link()
+    scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
+    scenario.build.add_variable_caller(scenario.build.add_http_flow("Invoices"))
+    scenario.build.add_keyword_flow("Keyword")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)
@@ -92,7 +96,7 @@ async def test_plan_counts_callers_that_are_copied_apart_from_those_that_it_upda
     await scenario.run(timedelta(days=30))
     records = [
         one
-        for job in (await scenario.jobs()).values()
+        for job in (await scenario.read_jobs()).values()
         for one in await scenario.services.tables.callers.read_all(job.id)
     ]
 
@@ -118,7 +122,7 @@ async def test_form_approves_only_ticked_flows_with_ticked_children(
 
     assert done.status == 303
     assert "completed_action=approve" in done.headers["Location"]
-    assert set(await scenario.jobs()) == {"Invoices", "Keyword"}
+    assert set(await scenario.read_jobs()) == {"Invoices", "Keyword"}
     after = unescape(await show_page(scenario))
     assert "Approved by Ada" in after
     assert "without 1 flow" in after
@@ -132,7 +136,7 @@ async def test_form_without_a_tick_is_rejected_and_approves_nothing(scenario: Sc
     )
 
     assert done.status == 400
-    assert (await scenario.environment_job()).state == "awaiting_approval"
+    assert (await scenario.read_environment_job()).state == "awaiting_approval"
 
 
 async def test_page_names_where_it_is_and_the_beginning_of_the_id(scenario: Scenario) -> None:
@@ -218,7 +222,7 @@ async def test_flow_without_a_tick_is_excluded_on_every_page(scenario: Scenario)
     await send_form(scenario, *read_hidden_fields(page), *sent, ("approved_by", "Ada"))
     await scenario.run(timedelta(minutes=30))
 
-    assert set(await scenario.jobs()) == {"Invoices", "Keyword"}
+    assert set(await scenario.read_jobs()) == {"Invoices", "Keyword"}
     entries = await call(audit_api.list_audit)
     assert "keep_plan_ticks" not in entries.text
 
@@ -242,7 +246,7 @@ async def test_thousand_of_two_thousand_flows_are_excluded_page_by_page(
 ) -> None:
     """The approval names exactly the flows that were ticked, on any of the twenty pages."""
     table = scenario.services.tables.plan_items
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     rows = await table.read_all(job.id)
     [single] = [one for one in rows if one.display_name == "Keyword"]
     names = [f"Flow {number}" for number in range(2_000)]
@@ -268,7 +272,7 @@ async def test_thousand_of_two_thousand_flows_are_excluded_page_by_page(
     )
 
     assert done.status == 303, done.text
-    after = await scenario.environment_job()
+    after = await scenario.read_environment_job()
     every = {one.workflow_id for one in await table.read_all(job.id)}
     assert set(after.excluded_from_approval) == every - kept
     assert (len(every - kept), len(kept)) == (1_000, 1_004)
@@ -379,7 +383,7 @@ async def test_plan_with_unreadable_environment_settings_has_no_form(
 
 async def test_expired_plan_has_no_form(scenario: Scenario) -> None:
     """The API would reject the approval, even before the app has cancelled the plan."""
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     past = scenario.services.now - timedelta(minutes=1)
     await scenario.services.tables.environment_jobs.upsert(replace(job, approval_expires_at=past))
 
@@ -394,7 +398,7 @@ async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
     """Each plan has its own page, with the version of that plan only."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
-        build.http_flow("Orders")
+        build.add_http_flow("Orders")
     scenario.prepare()
     await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
     await scenario.order_of(*scenario.builders)
@@ -423,7 +427,7 @@ async def test_firewall_is_shown_once_with_its_flows_and_a_link_to_its_fix() -> 
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     provide(scenario.services)
-    [issue] = (await scenario.environment_job()).firewall_issues
+    [issue] = (await scenario.read_environment_job()).firewall_issues
 
     page = await show_page(scenario)
 
@@ -457,9 +461,9 @@ async def test_plan_after_its_approval_does_not_say_that_firewalls_deny_now() ->
 async def test_place_that_was_not_searched_is_shown_with_its_fix_without_a_click() -> None:
     """Otherwise an approver sees only flows without a known caller."""
     scenario = Scenario()
-    scenario.build.power_apps_v1_flow("Old form")
+    scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, gap="Cannot read the document of app Requests (NotFound).")
-    await planned(scenario)
+    await plan_remediation(scenario)
     provide(scenario.services)
 
     page = await show_page(scenario)

@@ -32,8 +32,8 @@ async def test_blocked_flow_links_to_the_fix_of_its_firewall() -> None:
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=1))
     provide(scenario.services)
-    [job] = (await scenario.jobs()).values()
-    [issue] = (await scenario.environment_job()).firewall_issues
+    [job] = (await scenario.read_jobs()).values()
+    [issue] = (await scenario.read_environment_job()).firewall_issues
 
     page = await show_page(scenario)
 
@@ -68,9 +68,9 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
     """The form starts a remediation of these flows only, and redirects to its page."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.http_flow("Orders")
-    scenario.build.admin_list_flow("List of flows")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.add_admin_list_flow("List of flows")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)

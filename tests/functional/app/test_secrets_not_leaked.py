@@ -24,7 +24,7 @@ from functions.message_handling import FIRST
 from shared.bootstrap import provide
 from shared.logging_redaction import install_redaction
 from shared.queues import POISON
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.app_calls import (
     TRIGGERS,
     Reply,
@@ -67,11 +67,11 @@ async def scenario() -> Scenario:
         "event_grid_topic": build_planted_url("topic"),
         "service_tags_file": build_planted_url("file"),
     }
-    scenario = Scenario(settings=fake_settings(**planted_settings))
+    scenario = Scenario(settings=build_fake_settings(**planted_settings))
     scenario.driver.use_cases = TRIGGERS
     scenario.build.environment.display_name = build_planted_url("environment")
-    scenario.build.app_setting_caller(scenario.build.http_flow(build_planted_url("flow")))
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow(build_planted_url("flow")))
+    scenario.build.apply_key()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario
@@ -80,7 +80,7 @@ async def scenario() -> Scenario:
 def read_stored_text(scenario: Scenario) -> str:
     """Return everything that is stored: rows with their keys, and poison messages."""
     rows = [f"{name} {row.columns}" for name, row in scenario.fakes.store.rows.items()]
-    parked = map(str, scenario.fakes.messages.waiting(POISON))
+    parked = map(str, scenario.fakes.messages.list_waiting_messages(POISON))
     return "\n".join([*rows, *parked])
 
 
@@ -192,7 +192,7 @@ async def test_poison_message_contains_no_signature(
         build_message({"id": build_planted_url("event")}, properties=first)
     )
 
-    parked = scenario.fakes.messages.waiting(POISON)
+    parked = scenario.fakes.messages.list_waiting_messages(POISON)
     assert len(parked) == 2
     assert all("sig:sha256" in str(one) for one in parked)
     assert CANARY not in read_stored_text(scenario)

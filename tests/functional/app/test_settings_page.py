@@ -19,7 +19,7 @@ from shared.domain.principal import Role
 from shared.errors import UnusableSetting
 from shared.ports import UnusableChannel
 from shared.settings import Settings, name_setting
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -43,7 +43,7 @@ TRIGGER_URL = (
 
 def configure(**changes: Any) -> Scenario:
     """Provide the services of an app with these settings."""
-    scenario = Scenario(settings=fake_settings(**changes))
+    scenario = Scenario(settings=build_fake_settings(**changes))
     provide(scenario.services)
     return scenario
 

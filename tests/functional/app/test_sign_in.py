@@ -87,7 +87,7 @@ class SignedApp:
                 return reply.status, reply.headers["Location"]
             return reply.status, await reply.json(content_type=None)
 
-    def token(self, object_id: str, audience: str = API_CLIENT) -> dict[str, str]:
+    def build_token_header(self, object_id: str, audience: str = API_CLIENT) -> dict[str, str]:
         """Return the header with a person's token."""
         token = issue_user_token(self.tenant, object_id, audience, API_CLIENT)
         return {"Authorization": f"Bearer {token}"}
@@ -318,7 +318,7 @@ async def test_account_without_a_role_is_rejected(app: SignedApp) -> None:
 
     assert status == 403
     assert "trainee@contoso.example" in document["detail"]
-    assert (await app.get(**app.token(UNLICENSED)))[0] == 403
+    assert (await app.get(**app.build_token_header(UNLICENSED)))[0] == 403
 
 
 async def test_token_names_the_person_of_a_request(new_app: SignedApp) -> None:
@@ -326,7 +326,7 @@ async def test_token_names_the_person_of_a_request(new_app: SignedApp) -> None:
     async with new_app.session.put(
         f"{new_app.url}/api/kill-switch",
         json={"is_on": True, "changed_by": "somebody", "justification": "a drill"},
-        headers=new_app.token(ADMIN),
+        headers=new_app.build_token_header(ADMIN),
     ) as reply:
         assert (await reply.json())["changed_by"] == "admin@contoso.example"
 
@@ -350,7 +350,7 @@ async def test_forged_principal_headers_are_removed(app: SignedApp) -> None:
     async with app.session.put(
         f"{app.url}/api/kill-switch",
         json={"is_on": True, "justification": "a drill"},
-        headers=forged | app.token(MAKER),
+        headers=forged | app.build_token_header(MAKER),
     ) as reply:
         assert reply.status == 403
 
@@ -376,7 +376,9 @@ async def test_function_key_and_sign_in_have_separate_roles(tmp_path: Path) -> N
         ) as reply:
             assert reply.status == 401
 
-        async with app.session.put(url, json=change, headers=app.token(ADMIN)) as reply:
+        async with app.session.put(
+            url, json=change, headers=app.build_token_header(ADMIN)
+        ) as reply:
             assert (await reply.json())["changed_by"] == "admin@contoso.example"
         page = f"{app.url}/api/dashboard/remediations"
         assert await find_sign_out_link(app, page, **OPENED, **key) == ""
@@ -404,9 +406,9 @@ async def test_app_ignores_forged_headers_without_app_service_authentication(
 
 async def test_invalid_tokens_are_rejected(app: SignedApp) -> None:
     """Tokens for another audience, of another key, without a signature or expired are rejected."""
-    for_another = app.token(ADMIN, BAP_AUDIENCE)["Authorization"]
+    for_another = app.build_token_header(ADMIN, BAP_AUDIENCE)["Authorization"]
     claims = jwt.decode(
-        app.token(ADMIN)["Authorization"].removeprefix("Bearer "),
+        app.build_token_header(ADMIN)["Authorization"].removeprefix("Bearer "),
         options={"verify_signature": False},
     )
     stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)

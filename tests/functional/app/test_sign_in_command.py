@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cmkflow.__main__ import app as command_line
 from cmkflow.api_client import ExitCode
-from tests.command_tree import command_tree
+from tests.command_tree import build_command_tree
 from tests.functional.app.test_sign_in import API_CLIENT, SignedApp, run_signed_app
 from tests.local_cloud.tenant.tenant_world import TENANT_ID
 
@@ -206,7 +206,7 @@ def test_no_command_requires_a_function_key() -> None:
     """A signed-in person has no function key."""
     keys = {
         " ".join(words): option.required
-        for words, command in command_tree().items()
+        for words, command in build_command_tree().items()
         for option in command.params
         if "CMKFLOW_KEY" in str(getattr(option, "envvar", ""))
     }

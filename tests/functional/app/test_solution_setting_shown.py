@@ -27,7 +27,7 @@ async def build_scenario(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scen
     """Return an environment that creates new flows outside solutions."""
     scenario = Scenario(mode=mode)
     scenario.build.environment.creates_flows_in_solutions = False
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario

@@ -32,7 +32,7 @@ BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
 async def opened() -> tuple[Scenario, SupportRequest]:
     """An environment with an open request for its run history."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
     request = await open_support_request(scenario)
     provide(scenario.services)

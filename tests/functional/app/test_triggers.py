@@ -36,25 +36,25 @@ async def scenario() -> Scenario:
 
 async def test_triggers_run_a_whole_remediation(scenario: Scenario) -> None:
     """Every message of a remediation runs through the app's functions until the retirement."""
-    orders = scenario.build.http_flow("Orders")
-    site = scenario.build.app_setting_caller(orders)
-    old_url = scenario.build.url_of(orders)
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    site = scenario.build.add_app_setting_caller(orders)
+    old_url = scenario.build.get_trigger_url(orders)
+    scenario.build.apply_key()
     scenario.driver.use_cases = TRIGGERS
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    assert (await scenario.jobs())["Orders"].state is FlowJobState.RETIRED
+    assert (await scenario.read_jobs())["Orders"].state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old_url
-    assert scenario.fakes.messages.waiting(POISON) == []
+    assert scenario.fakes.messages.list_waiting_messages(POISON) == []
 
 
 async def test_linking_an_environment_starts_a_remediation(scenario: Scenario) -> None:
     """The poll finds the link and publishes an event, and its trigger starts the work."""
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     scenario.driver.use_cases = TRIGGERS
 
     await timers.poll_environments(_Tick())
@@ -67,7 +67,7 @@ async def test_linking_an_environment_starts_a_remediation(scenario: Scenario) -
 
 async def test_each_event_of_a_message_is_processed(scenario: Scenario) -> None:
     """Two link events in one message start two remediations."""
-    scenario.build.link()
+    scenario.build.apply_key()
     events = [
         {
             "specversion": "1.0",
@@ -96,12 +96,12 @@ async def test_event_of_another_type_is_completed(scenario: Scenario) -> None:
     await key_events.on_key_event(build_message(event))
 
     assert await scenario.services.tables.remediations.read_all() == []
-    assert scenario.fakes.messages.waiting(POISON) == []
+    assert scenario.fakes.messages.list_waiting_messages(POISON) == []
 
 
 async def test_daily_check_starts_one_remediation_per_day(scenario: Scenario) -> None:
     """Two daily checks on one day start one remediation, and one on the next day another."""
-    scenario.build.link()
+    scenario.build.apply_key()
 
     await timers.run_daily_check(_Tick())
     await timers.run_daily_check(_Tick())
@@ -114,7 +114,7 @@ async def test_daily_check_starts_one_remediation_per_day(scenario: Scenario) ->
 
 async def test_message_of_an_overdue_row_is_sent_again(scenario: Scenario) -> None:
     """The timer sends the message of a job again if it was lost."""
-    scenario.build.link()
+    scenario.build.apply_key()
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,
@@ -123,12 +123,12 @@ async def test_message_of_an_overdue_row_is_sent_again(scenario: Scenario) -> No
         environment_ids=(scenario.build.environment.id,),
     )
     await start_remediation(scenario.services, order)
-    (lost,) = scenario.fakes.messages.waiting(ENVIRONMENT_JOBS)
+    (lost,) = scenario.fakes.messages.list_waiting_messages(ENVIRONMENT_JOBS)
     scenario.world.clock.advance(timedelta(minutes=5))
 
     await timers.send_due_messages(_Tick())
 
-    sent = scenario.fakes.messages.waiting(ENVIRONMENT_JOBS)
+    sent = scenario.fakes.messages.list_waiting_messages(ENVIRONMENT_JOBS)
     assert [one.body for one in sent if one.message_id != lost.message_id] == [lost.body]
 
 
@@ -154,7 +154,7 @@ async def test_unreadable_job_message_becomes_a_poison_message(
     """The message is in the queue `poison`, with its body and a reason."""
     await flow_jobs.run_flow_job(build_message(body, message_id="m-7"))
 
-    (parked,) = scenario.fakes.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert parked.body["queue"] == FLOW_JOBS
     assert parked.body["message_id"] == "m-7"
     assert parked.body["reason"]
@@ -170,7 +170,7 @@ async def test_unreadable_event_becomes_a_poison_message(scenario: Scenario, bod
     """The message is in the queue `poison`, with its body."""
     await policy_events.on_policy_event(build_message(body))
 
-    (parked,) = scenario.fakes.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert parked.body["queue"] == POLICY_EVENTS
     assert parked.body["body"] == body.decode()
 
@@ -181,7 +181,7 @@ async def test_message_for_a_missing_row_becomes_a_poison_message(scenario: Scen
 
     await environment_jobs.run_environment_job(build_message(body))
 
-    (parked,) = scenario.fakes.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert "There is no environment job j-1" in str(parked.body["reason"])
     assert json.loads(str(parked.body["body"])) == body
 
@@ -190,7 +190,7 @@ async def test_error_at_the_start_of_a_timer_has_no_signature(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The host logs the error, which may quote a setting such as the address of a channel."""
-    url = scenario.build.url_of(scenario.build.http_flow("Orders"))
+    url = scenario.build.get_trigger_url(scenario.build.add_http_flow("Orders"))
 
     def fail() -> None:
         raise ValueError(f"not valid: {url}")

@@ -72,14 +72,16 @@ async def test_message_with_a_transient_error_is_retried_with_growing_delays(
 
     await handle_failing_message(scenario, error)
     while len(waits) < 8:
-        message = max(scenario.fakes.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
+        message = max(
+            scenario.fakes.messages.list_waiting_messages(KEY_EVENTS), key=lambda one: one.due
+        )
         assert message.body == BODY
         waits.append(message.due - start)
         await handle_failing_message(scenario, error, message)
 
     assert waits == [timedelta(seconds=seconds) for seconds in (5, 10, 20, 40, 80, 160, 320, 600)]
-    assert len(scenario.fakes.messages.waiting(KEY_EVENTS)) == 8
-    (parked,) = scenario.fakes.messages.waiting(POISON)
+    assert len(scenario.fakes.messages.list_waiting_messages(KEY_EVENTS)) == 8
+    (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert "Tried 9 times" in str(parked.body["reason"])
     assert parked.body["message_id"] == "m-1"
 
@@ -89,9 +91,11 @@ async def test_event_is_retried_for_three_days(scenario: Scenario) -> None:
     start = scenario.world.clock.now()
     await handle_failing_message(scenario, ServiceUnavailable())
     tries = 0
-    while not scenario.fakes.messages.waiting(POISON):
+    while not scenario.fakes.messages.list_waiting_messages(POISON):
         tries += 1
-        message = max(scenario.fakes.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
+        message = max(
+            scenario.fakes.messages.list_waiting_messages(KEY_EVENTS), key=lambda one: one.due
+        )
         scenario.world.clock.advance_to(message.due)
         await handle_failing_message(scenario, ServiceUnavailable(), message)
 
@@ -105,7 +109,7 @@ async def test_message_is_delayed_as_retry_after_requests(scenario: Scenario) ->
         scenario, TransientError("later", retry_after=timedelta(minutes=30))
     )
 
-    (message,) = scenario.fakes.messages.waiting(KEY_EVENTS)
+    (message,) = scenario.fakes.messages.list_waiting_messages(KEY_EVENTS)
     assert message.due - scenario.world.clock.now() == timedelta(minutes=30)
 
 
@@ -124,11 +128,11 @@ async def test_message_that_must_wait_never_becomes_a_poison_message(
 
     for _ in range(20):
         await handle_failing_message(scenario, error, message)
-        messages = scenario.fakes.messages.waiting(KEY_EVENTS)
+        messages = scenario.fakes.messages.list_waiting_messages(KEY_EVENTS)
         message = max(messages, key=lambda one: int(one.properties["again"]))
 
-    assert len(scenario.fakes.messages.waiting(KEY_EVENTS)) == 20
-    assert scenario.fakes.messages.waiting(POISON) == []
+    assert len(scenario.fakes.messages.list_waiting_messages(KEY_EVENTS)) == 20
+    assert scenario.fakes.messages.list_waiting_messages(POISON) == []
 
 
 async def test_message_handled_twice_is_sent_again_once(scenario: Scenario) -> None:
@@ -136,7 +140,7 @@ async def test_message_handled_twice_is_sent_again_once(scenario: Scenario) -> N
     await handle_failing_message(scenario, ServiceUnavailable())
     await handle_failing_message(scenario, ServiceUnavailable())
 
-    assert len(scenario.fakes.messages.waiting(KEY_EVENTS)) == 1
+    assert len(scenario.fakes.messages.list_waiting_messages(KEY_EVENTS)) == 1
 
 
 @pytest.mark.parametrize(
@@ -154,9 +158,9 @@ async def test_message_with_a_permanent_error_becomes_a_poison_message(
     """The poison message has the reason, and the message is completed."""
     await handle_failing_message(scenario, error)
 
-    (parked,) = scenario.fakes.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert parked.body["reason"] == str(error)
-    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
+    assert scenario.fakes.messages.list_waiting_messages(KEY_EVENTS) == []
 
 
 async def test_internal_error_abandons_the_message(scenario: Scenario) -> None:
@@ -164,8 +168,8 @@ async def test_internal_error_abandons_the_message(scenario: Scenario) -> None:
     with pytest.raises(ZeroDivisionError):
         await handle_failing_message(scenario, ZeroDivisionError("a defect"))
 
-    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
-    assert scenario.fakes.messages.waiting(POISON) == []
+    assert scenario.fakes.messages.list_waiting_messages(KEY_EVENTS) == []
+    assert scenario.fakes.messages.list_waiting_messages(POISON) == []
 
 
 async def test_internal_error_contains_no_trigger_url(scenario: Scenario) -> None:

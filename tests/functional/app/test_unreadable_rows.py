@@ -29,17 +29,17 @@ from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import build_message, call
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
     """A remediation of two flow jobs that are overdue by an hour."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    scenario.build.http_flow("Orders")
-    scenario.build.http_flow("Invoices")
-    await planned(scenario)
-    for job in (await scenario.jobs()).values():
+    scenario.build.add_http_flow("Orders")
+    scenario.build.add_http_flow("Invoices")
+    await plan_remediation(scenario)
+    for job in (await scenario.read_jobs()).values():
         overdue = replace(job, next_check_at=scenario.services.now - timedelta(hours=1))
         await FLOW.schedule_wake_up(scenario.services, overdue)
         await scenario.services.tables.flow_jobs.upsert(overdue)
@@ -86,7 +86,7 @@ async def test_event_with_an_invalid_environment_id_becomes_a_poison_message(
 
     await policy_events.on_policy_event(build_message(build_policy_event(environment_id)))
 
-    (parked,) = scenario.fakes.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert "environment" in str(parked.body["reason"])
     assert await scenario.services.tables.remediations.read_all() == []
     assert await send_due_and_overdue_messages(scenario.services) == 0
@@ -94,9 +94,9 @@ async def test_event_with_an_invalid_environment_id_becomes_a_poison_message(
 
 async def test_unreadable_row_blocks_no_other_row(scenario: Scenario) -> None:
     """The timer sends the message of the other flow, and one notification a day names the row."""
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     downgrade(scenario, jobs["Orders"])
-    before = len(scenario.fakes.messages.waiting(FLOW_JOBS))
+    before = len(scenario.fakes.messages.list_waiting_messages(FLOW_JOBS))
 
     await send_due_and_overdue_messages(scenario.services)
     await send_due_and_overdue_messages(scenario.services)
@@ -105,7 +105,7 @@ async def test_unreadable_row_blocks_no_other_row(scenario: Scenario) -> None:
     assert (told.reason_code, told.row[2]) == (Reason.UNREADABLE_ROW, jobs["Orders"].id)
     assert "state" in told.message
     assert "levitating" not in told.message
-    sent = scenario.fakes.messages.waiting(FLOW_JOBS)[before:]
+    sent = scenario.fakes.messages.list_waiting_messages(FLOW_JOBS)[before:]
     assert {message.body["job"] for message in sent} == {jobs["Invoices"].id}
     health = await call(health_api.show_health)
     assert health.document["alert_counts"] == {Reason.UNREADABLE_ROW: 1}
@@ -120,7 +120,7 @@ async def test_internal_error_with_one_row_blocks_no_other_row(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The notification has class and place of the error, but not its text, which may be secret."""
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     send = scenario.fakes.messages.send
 
     async def fail_for_orders(*messages: QueueMessage) -> None:
@@ -136,12 +136,12 @@ async def test_internal_error_with_one_row_blocks_no_other_row(
     assert (told.reason_code, told.row[2]) == (Reason.ROW_SKIPPED, jobs["Orders"].id)
     assert told.message.startswith("KeyError at engine.py:")
     assert "secret" not in told.message
-    assert jobs["Invoices"].id in str(scenario.fakes.messages.waiting(FLOW_JOBS))
+    assert jobs["Invoices"].id in str(scenario.fakes.messages.list_waiting_messages(FLOW_JOBS))
 
 
 async def test_alert_of_a_deleted_row_is_not_counted(scenario: Scenario) -> None:
     """Health counts only alerts about rows that still exist."""
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     downgrade(scenario, job)
     await send_due_and_overdue_messages(scenario.services)
     del scenario.fakes.store.rows[scenario.services.tables.flow_jobs.name_of(job)]
@@ -153,7 +153,7 @@ async def test_alert_of_a_deleted_row_is_not_counted(scenario: Scenario) -> None
 
 async def test_unreadable_row_is_shown_with_its_key(scenario: Scenario) -> None:
     """The API and the command line show the row's key beside the readable rows."""
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     downgrade(scenario, jobs["Orders"])
     row = list(scenario.services.tables.flow_jobs.name_of(jobs["Orders"]))
 
@@ -179,7 +179,7 @@ ORDERS = {
 @pytest.mark.parametrize("order", ORDERS)
 async def test_request_for_all_flows_skips_unreadable_rows(scenario: Scenario, order: str) -> None:
     """The request is carried out for the other flow, and the answer names the unreadable row."""
-    jobs, table = await scenario.jobs(), scenario.services.tables.flow_jobs
+    jobs, table = await scenario.read_jobs(), scenario.services.tables.flow_jobs
     downgrade(scenario, jobs["Orders"])
     row = table.name_of(jobs["Orders"])
     before = scenario.fakes.store.rows[row]
@@ -206,7 +206,7 @@ async def test_request_for_a_flow_with_an_unreadable_row_is_rejected(
     scenario: Scenario, order: str
 ) -> None:
     """The answer is 422 with the row's key and the fix, and nothing is changed."""
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     downgrade(scenario, jobs["Orders"])
     before = list_rows_without_audit(scenario)
     flows = [job.original_id for job in jobs.values()]
@@ -223,7 +223,7 @@ async def test_cancel_with_an_unreadable_environment_job_cancels_flow_jobs(
     scenario: Scenario,
 ) -> None:
     """A cancel of the remediation still cancels the flow jobs."""
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     name = scenario.services.tables.environment_jobs.name_of(job)
     downgrade_row(scenario, name, job.state)
 
@@ -235,7 +235,7 @@ async def test_cancel_with_an_unreadable_environment_job_cancels_flow_jobs(
 
 async def test_job_with_an_unreadable_deletion_is_not_rolled_back(scenario: Scenario) -> None:
     """The app cannot cancel the deletion, so it rolls back only the other job."""
-    job, table = await scenario.job("Orders"), scenario.services.tables.deletions
+    job, table = await scenario.read_job("Orders"), scenario.services.tables.deletions
     deletion = Deletion(
         environment_id=job.environment_id,
         job_id=job.id,
@@ -257,7 +257,7 @@ async def test_job_with_an_unreadable_deletion_is_not_rolled_back(scenario: Scen
 
     assert (reply.status, reply.document["flow_count"]) == (202, 1)
     assert [one["row"] for one in reply.document["unreadable_rows"]] == [list(name)]
-    assert (await scenario.job("Orders")).requested_command is None
+    assert (await scenario.read_job("Orders")).requested_command is None
 
 
 async def test_remediation_with_an_invalid_environment_id_is_shown_as_unreadable(
@@ -297,11 +297,11 @@ async def test_unreadable_kill_switch_is_treated_as_on() -> None:
         Scenario(mode=ApprovalPolicy.AUTOMATIC),
         ("killswitch", "kill_switch", "kill-switch"),
     )
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     await damage_row(scenario, name, data0="{garbage")
-    await planned(scenario)
+    await plan_remediation(scenario)
     provide(scenario.services)
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     health = (await call(health_api.show_health)).document
     attention = (await call(status_api.show_status)).document
     shown = (await call(kill_switch_api.show_kill_switch)).document
@@ -319,7 +319,7 @@ async def test_unreadable_kill_switch_is_treated_as_on() -> None:
     assert (await call(kill_switch_api.set_kill_switch, change)).status == 200
     await scenario.run(timedelta(hours=1))
 
-    assert {job.step for job in (await scenario.jobs()).values()} == {
+    assert {job.step for job in (await scenario.read_jobs()).values()} == {
         FlowJobState.CHECKING_FOR_CALLS
     }
     assert not (await call(health_api.show_health)).document["kill_switch_on"]
@@ -329,7 +329,7 @@ async def test_environment_job_of_another_version_does_not_stop_the_daily_check(
     scenario: Scenario,
 ) -> None:
     """The daily check completes, and a notification names the row and the fix."""
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     name = scenario.services.tables.environment_jobs.name_of(job)
     downgrade_row(scenario, name, job.state)
 
@@ -380,21 +380,21 @@ async def test_daily_check_writes_an_unreadable_timer_row_again(
 
 async def test_unreadable_wake_up_still_wakes_its_job(scenario: Scenario) -> None:
     """The timer finds the job by the key of the wake-up, and writes the wake-up again."""
-    before = len(scenario.fakes.messages.waiting(FLOW_JOBS))
+    before = len(scenario.fakes.messages.list_waiting_messages(FLOW_JOBS))
     for row in [row for row in scenario.fakes.store.rows.values() if row.table == "wakeups"]:
         await damage_row(scenario, (row.table, row.partition, row.key), data0="{garbage")
 
     await send_due_and_overdue_messages(scenario.services)
 
-    sent = scenario.fakes.messages.waiting(FLOW_JOBS)[before:]
-    jobs = await scenario.jobs()
+    sent = scenario.fakes.messages.list_waiting_messages(FLOW_JOBS)[before:]
+    jobs = await scenario.read_jobs()
     assert {message.body["job"] for message in sent} == {job.id for job in jobs.values()}
     assert [one async for one in scenario.services.tables.wake_ups.query("wake_up")]
 
 
 async def test_daily_check_corrects_search_columns(scenario: Scenario) -> None:
     """The daily check writes the columns again from the item, so that queries find the row."""
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     name = scenario.services.tables.flow_jobs.name_of(job)
     before = scenario.fakes.store.rows[name].columns
     await damage_row(scenario, name, state="levitating", original_id="")

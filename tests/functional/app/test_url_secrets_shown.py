@@ -16,7 +16,7 @@ from tests.functional.callers.test_url_secrets import build_scenario, name_secre
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import planned
+from tests.functional.scenarios.watched_scenario import plan_remediation
 
 REASON = "app-0 has no identity that resolves Key Vault references."
 
@@ -27,7 +27,7 @@ async def scenario() -> Scenario:
     scenario, _, (closed, _) = build_scenario(2)
     scenario.driver.use_cases = TRIGGERS
     closed.principal_id = ""
-    await planned(scenario)
+    await plan_remediation(scenario)
     provide(scenario.services)
     return scenario
 
@@ -37,7 +37,7 @@ async def test_plan_page_counts_who_refers_to_the_secret_and_says_why_others_do_
 ) -> None:
     """The page has the numbers, the planned changes and the reason of each other caller."""
     text = unescape(re.sub(r"<[^>]+>", "", await plan_page.show_page(scenario)))
-    (flow,) = list(scenario.world.flows())
+    (flow,) = list(scenario.world.list_flows())
 
     assert "1 Key Vault secret gets the copy's URL, and 1 caller will refer to it." in text
     assert "1 other caller of a kind that can refer to secrets holds the URL." in text
@@ -118,8 +118,8 @@ async def test_page_and_command_line_state_what_app_configuration_needs(
 ) -> None:
     """They state it where an approver chooses."""
     await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
-    (flow,) = scenario.world.flows()
-    scenario.build.key_value_caller(flow)
+    (flow,) = scenario.world.list_flows()
+    scenario.build.add_key_value_caller(flow)
     await scenario.order(cause="again")
     provide(scenario.services)
 
@@ -135,7 +135,7 @@ async def test_page_and_command_line_state_what_app_configuration_needs(
 async def test_buttons_of_the_plan_page_choose_for_a_flow(scenario: Scenario) -> None:
     """The page has a button for the other choice, which leads back to a plan with it."""
     page = await plan_page.show_page(scenario)
-    (flow,) = list(scenario.world.flows())
+    (flow,) = list(scenario.world.list_flows())
     button = re.search(r'form="(url-secrets-\w+)" name="flow_ids\[\]" value="([^"]+)"', page)
     assert button
     [(action, use)] = re.findall(

@@ -9,8 +9,8 @@ from shared.domain.finding import Finding
 from shared.services import Services
 from shared.use_cases.assess import assess_environment
 from tests.fakes.builder import Builder
-from tests.fakes.ports import Fakes, fakes_of
-from tests.fakes.services import services_of
+from tests.fakes.ports import Fakes, build_fakes
+from tests.fakes.services import build_fake_services
 from tests.fakes.test_world import World
 
 
@@ -25,12 +25,12 @@ class Assessed:
 
     def __post_init__(self) -> None:
         self.build = Builder(self.world)
-        self.fakes = fakes_of(self.world)
+        self.fakes = build_fakes(self.world)
 
     @property
     def services(self) -> Services:
         """Return the app's services on the fakes."""
-        return services_of(self.fakes.ports)
+        return build_fake_services(self.fakes.ports)
 
     async def assess(self, services: Services | None = None, **options: Any) -> None:
         """Assess the environment."""
@@ -42,12 +42,12 @@ class Assessed:
         """Return the flows on Microsoft's key, by title."""
         return {flow.display_name: flow for flow in self.found.flows}
 
-    def findings(self, topic: AssessmentTopic, code: str = "") -> list[Finding]:
+    def list_findings(self, topic: AssessmentTopic, code: str = "") -> list[Finding]:
         """Return the findings of a topic, or only those of one check."""
         (section,) = (one for one in self.found.sections if one.topic is topic)
         return [one for one in section.findings if code in {"", one.code}]
 
-    def finding(self, topic: AssessmentTopic, code: str) -> Finding:
+    def require_finding(self, topic: AssessmentTopic, code: str) -> Finding:
         """Return the only finding of a check."""
-        (one,) = self.findings(topic, code)
+        (one,) = self.list_findings(topic, code)
         return one

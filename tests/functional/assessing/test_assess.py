@@ -13,7 +13,7 @@ from shared.domain.callers.url_secret import format_reference
 from shared.domain.finding import FindingLevel
 from shared.errors import NotFound, ThrottledError
 from tests.fakes.app_configuration import REFERENCE_TYPE
-from tests.fakes.services import fake_settings, services_of
+from tests.fakes.services import build_fake_services, build_fake_settings
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.scenarios.app_calls import call
 
@@ -28,11 +28,11 @@ async def test_assessment_before_a_key_recommends_a_change_for_each_reason(
     tenant: Assessed,
 ) -> None:
     """The assessment lists the flows on Microsoft's key, with the recommended change first."""
-    tenant.build.http_flow("Orders")
-    tenant.build.teams_flow("Alerts")
-    tenant.build.power_apps_v1_flow("Old form")
-    tenant.build.admin_list_flow("Inventory")
-    tenant.build.polling_flow("Messages")
+    tenant.build.add_http_flow("Orders")
+    tenant.build.add_teams_flow("Alerts")
+    tenant.build.add_power_apps_v1_flow("Old form")
+    tenant.build.add_admin_list_flow("Inventory")
+    tenant.build.add_polling_flow("Messages")
 
     await tenant.assess()
 
@@ -47,15 +47,17 @@ async def test_assessment_before_a_key_recommends_a_change_for_each_reason(
     assert tenant.flows["Old form"].recommendations[0].startswith("Recommended: change its trigger")
     assert "V2 before the key" in tenant.flows["Inventory"].recommendations[0]
     assert tenant.flows["Orders"].owner == tenant.build.owner.name
-    assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.OK
+    assert (
+        tenant.require_finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.OK
+    )
     assert tenant.world.writes == []
 
 
 async def test_parents_list_all_flows_that_keep_them_on_microsofts_key(tenant: Assessed) -> None:
     """A grandparent lists the flows between it and the flow with a Microsoft-key reason."""
-    child = tenant.build.http_flow("Child")
-    parent = tenant.build.parent("Parent", child)
-    tenant.build.parent("Grandparent", parent)
+    child = tenant.build.add_http_flow("Child")
+    parent = tenant.build.add_parent("Parent", child)
+    tenant.build.add_parent("Grandparent", parent)
 
     await tenant.assess()
 
@@ -67,10 +69,10 @@ async def test_parents_list_all_flows_that_keep_them_on_microsofts_key(tenant: A
 
 async def test_callers_by_url_are_found_if_a_run_shows_the_url(tenant: Assessed) -> None:
     """Without a flow run that shows the trigger URL, the list of callers says what is unknown."""
-    orders = tenant.build.http_flow("Orders")
-    tenant.build.http_flow("Silent")
-    tenant.build.app_setting_caller(orders)
-    tenant.build.secret_caller(orders)
+    orders = tenant.build.add_http_flow("Orders")
+    tenant.build.add_http_flow("Silent")
+    tenant.build.add_app_setting_caller(orders)
+    tenant.build.add_secret_caller(orders)
     tenant.world.traffic.beat(tenant.world)
 
     await tenant.assess()
@@ -83,19 +85,19 @@ async def test_callers_by_url_are_found_if_a_run_shows_the_url(tenant: Assessed)
 
 async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> None:
     """A URL secret, and a setting that refers to it, are not counted."""
-    flow = tenant.build.http_flow("Orders")
-    tenant.build.app_setting_caller(flow)
-    tenant.build.secret_caller(flow)
-    secret = tenant.build.secret_caller(flow, name=f"trigger-url-{flow.workflow_id}")
+    flow = tenant.build.add_http_flow("Orders")
+    tenant.build.add_app_setting_caller(flow)
+    tenant.build.add_secret_caller(flow)
+    secret = tenant.build.add_secret_caller(flow, name=f"trigger-url-{flow.workflow_id}")
     tenant.world.traffic.beat(tenant.world)
     place = secret.vault_url, secret.name
     secret.vault_url = secret.vault_url.rstrip("/")
     tenant.world.secrets[secret.vault_url, secret.name] = tenant.world.secrets.pop(place)
-    site = tenant.build.app_setting_caller(flow, site="referring")
+    site = tenant.build.add_app_setting_caller(flow, site="referring")
     site.settings["FLOW_URL"] = format_reference(f"{secret.vault_url}|{secret.name}")
     for name in ("held", "referring"):
-        tenant.build.key_value_caller(flow, key=name)
-        tenant.build.named_value_caller(flow, name=name)
+        tenant.build.add_key_value_caller(flow, key=name)
+        tenant.build.add_named_value_caller(flow, name=name)
     uri = f"{secret.vault_url}/secrets/{secret.name}"
     key = ("https://contoso.azconfig.io", "referring", "production")
     tenant.world.key_values[key] = replace(
@@ -108,9 +110,9 @@ async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> 
         **tenant.world.resources[path],
         "properties": {"secret": True, "keyVault": {"secretIdentifier": uri}},
     }
-    settings = fake_settings(trigger_url_vault=secret.vault_url)
+    settings = build_fake_settings(trigger_url_vault=secret.vault_url)
 
-    await tenant.assess(services_of(tenant.fakes.ports, settings=settings))
+    await tenant.assess(build_fake_services(tenant.fakes.ports, settings=settings))
 
     found = tenant.flows["Orders"].callers
     callers = {" ".join(one.label.split()[:3]): one.holds_url for one in found}
@@ -129,14 +131,14 @@ async def test_callers_with_a_retired_url_are_reported(tenant: Assessed) -> None
 
     A setting that also contains the current URL is not reported.
     """
-    orders = tenant.build.http_flow("Orders")
-    site = tenant.build.app_setting_caller(orders)
+    orders = tenant.build.add_http_flow("Orders")
+    site = tenant.build.add_app_setting_caller(orders)
     tenant.world.traffic.beat(tenant.world)
     url = site.settings["FLOW_URL"]
     old = "https://prod-07.westeurope.logic.azure.com:443/workflows/"
     site.settings["OLD_URL"] = old + url.partition("/workflows/")[2]
     site.settings["LOGIC_APP"] = f"{old}{'a' * 32}/triggers/manual/paths/invoke?sig=x"
-    caller = tenant.build.flow_caller(orders)
+    caller = tenant.build.add_flow_caller(orders)
     present = url.partition("/workflows/")[0] + "/workflows/"
     caller.client_data = caller.client_data.replace(present, old)
 
@@ -145,7 +147,7 @@ async def test_callers_with_a_retired_url_are_reported(tenant: Assessed) -> None
     callers = {one.label: one.is_broken for one in tenant.flows["Orders"].callers}
     assert sorted(callers.values()) == [False, True, True]
     broken = sorted(label for label, is_broken in callers.items() if is_broken)
-    found = tenant.findings(AssessmentTopic.FLOWS, "retired_url")
+    found = tenant.list_findings(AssessmentTopic.FLOWS, "retired_url")
     assert [one.level for one in found] == [FindingLevel.PROBLEM, FindingLevel.WARNING]
     assert all(label in found[0].message for label in broken)
     assert "LOGIC_APP" in found[1].message
@@ -154,9 +156,9 @@ async def test_callers_with_a_retired_url_are_reported(tenant: Assessed) -> None
 
 async def test_assessment_after_a_key_shows_only_flows_on_microsofts_key(tenant: Assessed) -> None:
     """After a key is applied, the assessment shows only flows on Microsoft's key."""
-    tenant.build.http_flow("Orders")
-    tenant.build.http_flow("Orders (CMK)").is_protected = True
-    tenant.build.link()
+    tenant.build.add_http_flow("Orders")
+    tenant.build.add_http_flow("Orders (CMK)").is_protected = True
+    tenant.build.apply_key()
 
     await tenant.assess()
 
@@ -164,7 +166,7 @@ async def test_assessment_after_a_key_shows_only_flows_on_microsofts_key(tenant:
     assert set(tenant.flows) == {"Orders"}
     assert tenant.flows["Orders"].recommendations[0].startswith("Start a remediation")
     assert (
-        tenant.finding(AssessmentTopic.PORTAL_WARNING, "portal_warning").level
+        tenant.require_finding(AssessmentTopic.PORTAL_WARNING, "portal_warning").level
         is FindingLevel.WARNING
     )
 
@@ -173,13 +175,13 @@ async def test_finding_about_movable_flows_of_a_linked_environment_names_a_suppo
     tenant: Assessed,
 ) -> None:
     """The policy may be older than the support for flows, so the fix names a support ticket."""
-    tenant.build.polling_flow("Messages")
-    tenant.build.link(migrated=False)
+    tenant.build.add_polling_flow("Messages")
+    tenant.build.apply_key(migrated=False)
 
     await tenant.assess()
 
     assert tenant.found.phase is AssessmentPhase.PLATFORM_MIGRATION
-    finding = tenant.finding(AssessmentTopic.ELIGIBILITY, "policy_link")
+    finding = tenant.require_finding(AssessmentTopic.ELIGIBILITY, "policy_link")
     assert finding.level is FindingLevel.WARNING
     assert "ticket" in finding.fix
 
@@ -198,14 +200,20 @@ async def test_rules_apply_without_the_microsoft_key_list(
     tenant: Assessed,
 ) -> None:
     """Without the Microsoft-key list, the findings are unknown, and the rules still apply."""
-    tenant.build.http_flow("Orders")
+    tenant.build.add_http_flow("Orders")
 
     silent: Any = _SilentReports()
     await tenant.assess(replace(tenant.services, flow_reports=silent))
 
     assert tenant.flows["Orders"].is_on_microsoft_key_list is None
-    assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.UNKNOWN
-    assert tenant.findings(AssessmentTopic.FLOWS, "flows_staying")[0].level is FindingLevel.WARNING
+    assert (
+        tenant.require_finding(AssessmentTopic.FLOWS, "report_reconciled").level
+        is FindingLevel.UNKNOWN
+    )
+    assert (
+        tenant.list_findings(AssessmentTopic.FLOWS, "flows_staying")[0].level
+        is FindingLevel.WARNING
+    )
     assert "unknown" in tenant.flows["Orders"].callers_unknown_reason
 
 
@@ -223,13 +231,13 @@ class _Reports:
         return self._count(attribute) if name == self._method else attribute
 
     def _count(self, method: Any) -> Any:
-        async def counted(*arguments: Any, **named: Any) -> Any:
+        async def count_and_read(*arguments: Any, **named: Any) -> Any:
             self.asked += 1
             if self._errors:
                 raise self._errors.pop(0)
             return await method(*arguments, **named)
 
-        return counted
+        return count_and_read
 
 
 async def test_no_request_is_sent_after_the_first_throttled_one(
@@ -239,14 +247,16 @@ async def test_no_request_is_sent_after_the_first_throttled_one(
     tenant.world.reports_are_bare = True
     names = {"A", "B", "C"}
     for name in names:
-        tenant.build.http_flow(name)
+        tenant.build.add_http_flow(name)
     refused = [ThrottledError("used up")] * len(names)
     reports: Any = _Reports(tenant.services.flow_reports, "get_flow", *refused)
 
     await tenant.assess(replace(tenant.services, flow_reports=reports))
 
     texts = [
-        one.message for one in tenant.findings(AssessmentTopic.FLOWS) if "used up" in one.message
+        one.message
+        for one in tenant.list_findings(AssessmentTopic.FLOWS)
+        if "used up" in one.message
     ]
     assert reports.asked == 1
     assert len(texts) == len(names)
@@ -257,7 +267,7 @@ async def test_runs_are_read_if_those_of_a_deleted_flow_cannot_be_read(
 ) -> None:
     """If the runs of a deleted flow cannot be read, the runs of the other flow are."""
     for name in ("A", "B"):
-        tenant.build.http_flow(name)
+        tenant.build.add_http_flow(name)
     reports: Any = _Reports(tenant.services.flow_reports, "read_runs", NotFound("no such flow"))
 
     await tenant.assess(replace(tenant.services, flow_reports=reports))
@@ -272,7 +282,7 @@ async def test_list_entry_without_dataverse_id_is_matched_by_reading_the_flow(
     tenant: Assessed,
 ) -> None:
     """The app finds the flow of a list entry without a Dataverse id by reading the flow."""
-    tenant.build.http_flow("Orders")
+    tenant.build.add_http_flow("Orders")
     tenant.world.reports_are_bare = True
 
     await tenant.assess()
@@ -283,9 +293,9 @@ async def test_list_entry_without_dataverse_id_is_matched_by_reading_the_flow(
 
 async def test_api_returns_the_assessment_without_a_signature(tenant: Assessed) -> None:
     """The API returns the whole assessment without a signature."""
-    orders = tenant.build.http_flow("Orders")
-    tenant.build.secret_caller(orders)
-    tenant.build.flow_caller(orders)
+    orders = tenant.build.add_http_flow("Orders")
+    tenant.build.add_secret_caller(orders)
+    tenant.build.add_flow_caller(orders)
     tenant.world.traffic.beat(tenant.world)
     provide(tenant.services)
 

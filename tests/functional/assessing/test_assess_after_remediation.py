@@ -21,15 +21,15 @@ from tests.functional.deleting.deletion_scenario import (
     schedule,
 )
 from tests.functional.scenarios.app_calls import call
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 
-async def assessed(scenario: Scenario) -> EnvironmentAssessment:
+async def run_assessment(scenario: Scenario) -> EnvironmentAssessment:
     """Assess the scenario's environment."""
     return await assess_environment(scenario.services, scenario.build.environment.id)
 
 
-def statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:
+def list_statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:
     """Return the status of each flow on Microsoft's key, by the first word of its name."""
     return {flow.display_name.split()[0]: flow.remediation_status for flow in found.flows}
 
@@ -37,11 +37,11 @@ def statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:
 async def test_retired_originals_with_working_copies_need_no_remediation() -> None:
     """They are counted apart, and their deletion is the only thing left."""
     scenario = await build_retired_scenario()
-    scenario.build.http_flow("Invoices")
+    scenario.build.add_http_flow("Invoices")
 
-    found = await assessed(scenario)
+    found = await run_assessment(scenario)
 
-    assert statuses(found) == {
+    assert list_statuses(found) == {
         "Orders": RemediationStatus.RETIRED,
         "Invoices": RemediationStatus.NOT_STARTED,
     }
@@ -78,7 +78,7 @@ async def test_scheduled_deletion_is_shown_with_its_original() -> None:
     scenario = await build_retired_scenario()
     await schedule(scenario)
 
-    (flow,) = (await assessed(scenario)).flows
+    (flow,) = (await run_assessment(scenario)).flows
 
     assert flow.remediation_status is RemediationStatus.DELETION_SCHEDULED
     assert flow.recommendations == (
@@ -89,10 +89,10 @@ async def test_scheduled_deletion_is_shown_with_its_original() -> None:
 async def test_copy_that_is_off_makes_its_original_require_an_action() -> None:
     """An original without a working copy is a problem, not a success."""
     scenario = await build_retired_scenario()
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     scenario.build.environment.flows[job.copy_id].state = FlowState.OFF
 
-    found = await assessed(scenario)
+    found = await run_assessment(scenario)
 
     (flow,) = found.flows
     assert flow.remediation_status is RemediationStatus.ACTION_REQUIRED
@@ -105,11 +105,11 @@ async def test_copy_that_is_off_makes_its_original_require_an_action() -> None:
 async def test_deleted_copy_and_original_that_is_on_again_require_an_action() -> None:
     """Each fault has its own recommendation."""
     scenario = await build_retired_scenario()
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     del scenario.build.environment.flows[job.copy_id]
     find_original(scenario, "Orders").state = FlowState.ON
 
-    (flow,) = (await assessed(scenario)).flows
+    (flow,) = (await run_assessment(scenario)).flows
 
     assert flow.remediation_status is RemediationStatus.ACTION_REQUIRED
     assert [text.split(".")[0] for text in flow.recommendations] == [
@@ -121,13 +121,13 @@ async def test_deleted_copy_and_original_that_is_on_again_require_an_action() ->
 async def test_flow_whose_job_works_is_in_progress() -> None:
     """It is not counted as a flow to copy."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    await planned(scenario)
+    scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(hours=1))
 
-    found = await assessed(scenario)
+    found = await run_assessment(scenario)
 
-    assert statuses(found)["Orders"] is RemediationStatus.IN_PROGRESS
+    assert list_statuses(found)["Orders"] is RemediationStatus.IN_PROGRESS
     assert found.estimate.copies == 0
 
 
@@ -136,7 +136,9 @@ async def test_rolled_back_flow_has_to_be_named_in_a_new_remediation() -> None:
     scenario = await build_retired_scenario()
     await scenario.roll_back()
 
-    (flow,) = (one for one in (await assessed(scenario)).flows if one.display_name == "Orders")
+    (flow,) = (
+        one for one in (await run_assessment(scenario)).flows if one.display_name == "Orders"
+    )
 
     assert flow.remediation_status is RemediationStatus.NOT_STARTED
     assert "was rolled back" in flow.recommendations[0]
@@ -146,12 +148,12 @@ async def test_unreadable_flow_job_leaves_the_status_unknown() -> None:
     """The flow counts as one that stays, and a finding says what is unknown."""
     scenario = await build_retired_scenario()
     store = scenario.fakes.store
-    row = store.rows[scenario.services.tables.flow_jobs.name_of(await scenario.job("Orders"))]
+    row = store.rows[scenario.services.tables.flow_jobs.name_of(await scenario.read_job("Orders"))]
     await store.write(UpsertRow(replace(row, columns={**row.columns, "data0": "{garbage"})))
 
-    found = await assessed(scenario)
+    found = await run_assessment(scenario)
 
-    assert statuses(found) == {"Orders": RemediationStatus.UNKNOWN}
+    assert list_statuses(found) == {"Orders": RemediationStatus.UNKNOWN}
     assert found.estimate.copies == 1
     texts = [one.message for section in found.sections for one in section.findings]
     assert any("its flow job cannot be read" in text for text in texts)

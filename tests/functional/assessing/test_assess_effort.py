@@ -7,7 +7,7 @@ from typing import Any
 from shared.domain.assessment.estimate import DATAVERSE_CALLS, FLOW_SERVICE_CALLS
 from shared.services import Services
 from tests.fakes.ports import Ports
-from tests.fakes.services import services_of
+from tests.fakes.services import build_fake_services
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 FLOWS = 10
@@ -28,8 +28,8 @@ async def test_estimated_requests_are_at_most_twice_the_actual_ones() -> None:
     """The estimate for ten flows is at least the number of requests, and less than twice that."""
     count: Counter[str] = Counter()
 
-    def counted(ports: Ports) -> Services:
-        services = services_of(ports)
+    def count_requests(ports: Ports) -> Services:
+        services = build_fake_services(ports)
         flow_service = ("flow_reports", "flow_access", "flow_switch")
         behind: dict[str, Any] = {
             name: _Counted(getattr(services, name), count, "flow service") for name in flow_service
@@ -41,12 +41,12 @@ async def test_estimated_requests_are_at_most_twice_the_actual_ones() -> None:
         return replace(services, **behind)
 
     scenario = Scenario()
-    scenario.driver.make = counted
+    scenario.driver.make = count_requests
     for number in range(FLOWS):
-        flow = scenario.build.http_flow(f"Flow {number}")
-        scenario.build.app_setting_caller(flow, setting=f"URL_{number}")
+        flow = scenario.build.add_http_flow(f"Flow {number}")
+        scenario.build.add_app_setting_caller(flow, setting=f"URL_{number}")
     scenario.world.traffic.beat(scenario.world)
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()

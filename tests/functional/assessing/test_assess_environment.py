@@ -24,11 +24,11 @@ def tenant() -> Assessed:
 async def test_level_of_a_connection_depends_on_its_sign_in(tenant: Assessed) -> None:
     """A connection with OAuth is ok, with a password a warning, and else unknown."""
     for connector in ("shared_teams", "shared_sql", "shared_strange"):
-        tenant.build.connection(connector, connector, owner=tenant.build.owner)
+        tenant.build.add_connection(connector, connector, owner=tenant.build.owner)
 
     await tenant.assess()
 
-    levels = {one.subject: one.level for one in tenant.findings(AssessmentTopic.CONNECTIONS)}
+    levels = {one.subject: one.level for one in tenant.list_findings(AssessmentTopic.CONNECTIONS)}
     assert levels == {
         "": FindingLevel.OK,
         "shared_sql": FindingLevel.WARNING,
@@ -40,17 +40,20 @@ async def test_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
     """An application may get an empty list, so the finding is unknown."""
     await tenant.assess()
 
-    assert tenant.finding(AssessmentTopic.CONNECTIONS, "connections").level is FindingLevel.UNKNOWN
+    assert (
+        tenant.require_finding(AssessmentTopic.CONNECTIONS, "connections").level
+        is FindingLevel.UNKNOWN
+    )
 
 
 async def test_canvas_app_that_calls_a_flow_is_a_manual_caller(
     tenant: Assessed,
 ) -> None:
     """The app is a manual caller, and an app whose flow is unknown has an unknown finding."""
-    form = tenant.build.power_apps_v1_flow("Old form")
+    form = tenant.build.add_power_apps_v1_flow("Old form")
     tenant.build.environment.canvas_apps += [
         _app("Requests", form.workflow_id),
-        _app("Riddle", tenant.world.guid()),
+        _app("Riddle", tenant.world.create_guid()),
     ]
 
     await tenant.assess()
@@ -59,7 +62,7 @@ async def test_canvas_app_that_calls_a_flow_is_a_manual_caller(
     assert (caller.kind, bool(caller.manual_reason)) == ("canvas_app", True)
     found = {
         one.subject: one.level
-        for one in tenant.findings(AssessmentTopic.CANVAS_APPS, "canvas_apps")
+        for one in tenant.list_findings(AssessmentTopic.CANVAS_APPS, "canvas_apps")
     }
     assert found == {"app-Requests": FindingLevel.PROBLEM, "app-Riddle": FindingLevel.UNKNOWN}
 
@@ -75,7 +78,7 @@ async def test_solution_setting_machine_group_and_skill_are_reported(tenant: Ass
     environment = tenant.build.environment
     environment.creates_flows_in_solutions = False
     environment.hosted_machine_groups = ["Night shift"]
-    skill = tenant.build.flow("Skill", define.request_trigger("Skills"))
+    skill = tenant.build.add_flow("Skill", define.build_request_trigger("Skills"))
     skill.client_data = skill.client_data.replace(
         '"connectionReferences": {}',
         '"connectionReferences": {"a": {"runtimeSource": "invoker", "api": {"name": "shared_a"}}}',
@@ -84,20 +87,20 @@ async def test_solution_setting_machine_group_and_skill_are_reported(tenant: Ass
 
     await tenant.assess()
 
-    setting = tenant.finding(AssessmentTopic.SOLUTIONS, "auto_solution")
+    setting = tenant.require_finding(AssessmentTopic.SOLUTIONS, "auto_solution")
     assert "cmkflow environment solution-setting" in setting.fix
-    (group,) = tenant.findings(AssessmentTopic.HOSTED_MACHINES)
+    (group,) = tenant.list_findings(AssessmentTopic.HOSTED_MACHINES)
     assert "Night shift" in group.message
     assert "Reprovision" in group.fix
     assert "cannot use a customer-managed key" in group.fix
-    assert "Skill" in tenant.finding(AssessmentTopic.COPILOT, "copilot_skills").message
+    assert "Skill" in tenant.require_finding(AssessmentTopic.COPILOT, "copilot_skills").message
 
 
 async def test_finding_names_each_feature_without_data_under_the_key(tenant: Assessed) -> None:
     """One finding names all seven features in Microsoft's document of October 2024."""
     await tenant.assess()
 
-    [finding] = tenant.findings(AssessmentTopic.ANALYTICS)
+    [finding] = tenant.list_findings(AssessmentTopic.ANALYTICS)
     features = (
         "tenant-wide reporting",
         "data export to Data Lake",
@@ -112,12 +115,12 @@ async def test_finding_names_each_feature_without_data_under_the_key(tenant: Ass
 
 async def test_power_apps_flow_outside_solutions_is_reported(tenant: Assessed) -> None:
     """The finding names only the flow outside a solution."""
-    tenant.build.power_apps_v1_flow("Old form")
-    tenant.build.power_apps_v1_flow("Settled form").in_solution = True
+    tenant.build.add_power_apps_v1_flow("Old form")
+    tenant.build.add_power_apps_v1_flow("Settled form").in_solution = True
 
     await tenant.assess()
 
-    told = " ".join(one.message for one in tenant.findings(AssessmentTopic.SOLUTIONS))
+    told = " ".join(one.message for one in tenant.list_findings(AssessmentTopic.SOLUTIONS))
     assert "Old form" in told
     assert "Settled form" not in told
 
@@ -140,13 +143,13 @@ async def test_eligibility_checks_the_named_policy_and_the_number_of_environment
         principal_id=None,
     )
     for number in range(19):
-        Builder(world, name=f"Other {number}").link()
+        Builder(world, name=f"Other {number}").apply_key()
     tenant.build.environment.sku = "Trial"
     tenant.build.environment.is_managed = False
 
     await tenant.assess(policy="CMK-US")
 
-    levels = {one.code: one.level for one in tenant.findings(AssessmentTopic.ELIGIBILITY)}
+    levels = {one.code: one.level for one in tenant.list_findings(AssessmentTopic.ELIGIBILITY)}
     assert levels == {
         "environment_managed": FindingLevel.PROBLEM,
         "environment_type": FindingLevel.PROBLEM,
@@ -164,11 +167,13 @@ async def test_external_host_is_reported_with_its_flows_and_the_required_tag(
     """The finding names a host without a known firewall, and the flows that call it."""
     tenant.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.61.88.128/26"]}
     for name in ("Orders", "Invoices"):
-        tenant.build.http_flow(name, {"a": define.http_action("https://partner.example/x")})
+        tenant.build.add_http_flow(
+            name, {"a": define.build_http_action("https://partner.example/x")}
+        )
 
     await tenant.assess()
 
-    found = {one.subject: one for one in tenant.findings(AssessmentTopic.NETWORK, "firewall")}
+    found = {one.subject: one for one in tenant.list_findings(AssessmentTopic.NETWORK, "firewall")}
     finding = found["external_target:partner.example"]
     assert finding.level is FindingLevel.WARNING
     assert "partner.example, which Invoices, Orders call." in finding.message
@@ -182,11 +187,11 @@ async def test_key_of_a_named_policy_is_checked_before_it_is_applied(tenant: Ass
     versions[0] = replace(versions[0], is_enabled=False)
 
     await tenant.assess()
-    unnamed = tenant.findings(AssessmentTopic.KEY)
+    unnamed = tenant.list_findings(AssessmentTopic.KEY)
     await tenant.assess(policy="cmk-eu")
 
     assert [(one.code, one.level) for one in unnamed] == [("key_checked", FindingLevel.UNKNOWN)]
-    levels = {one.code: one.level for one in tenant.findings(AssessmentTopic.KEY)}
+    levels = {one.code: one.level for one in tenant.list_findings(AssessmentTopic.KEY)}
     assert levels.pop("key_enabled") is FindingLevel.PROBLEM
     assert levels["key_grants"] is FindingLevel.OK
     assert set(levels.values()) == {FindingLevel.OK}

@@ -17,8 +17,8 @@ from shared.services import Services
 from shared.steps.assessing import read_co_owners
 from shared.use_cases.assess import assess_environment
 from tests.fakes.builder import Builder
-from tests.fakes.ports import fakes_of
-from tests.fakes.services import services_of
+from tests.fakes.ports import build_fakes
+from tests.fakes.services import build_fake_services
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 from tests.functional.scenarios.app_calls import call
@@ -34,7 +34,7 @@ def build() -> Builder:
 
 def build_services(build: Builder, **ports: Any) -> Services:
     """Return the app's services on the tenant, with these ports replaced."""
-    return replace(services_of(fakes_of(build.world).ports), **ports)
+    return replace(build_fake_services(build_fakes(build.world).ports), **ports)
 
 
 def list_levels(found: EnvironmentAssessment, topic: AssessmentTopic) -> set[FindingLevel]:
@@ -53,8 +53,8 @@ def share_flow(flow: FakeFlow, table: str, identity: str, rights: frozenset[str]
 
 async def test_co_owners_are_named_with_their_permission(build: Builder) -> None:
     """The assessment names users and teams, and says who may only read."""
-    orders = build.http_flow("Orders")
-    build.http_flow("Alone")
+    orders = build.add_http_flow("Orders")
+    build.add_http_flow("Alone")
     team = build.world.add_team("Integration")
     share_flow(orders, USERS, build.world.add_user("Reviewer").user_id, frozenset({"ReadAccess"}))
     share_flow(orders, TEAMS, team.team_id, EDIT)
@@ -69,8 +69,8 @@ async def test_co_owners_are_named_with_their_permission(build: Builder) -> None
 
 async def test_co_owners_of_a_flow_outside_solutions_are_unknown(build: Builder) -> None:
     """Dataverse lacks the co-owners of a flow outside solutions, so they are unknown."""
-    build.power_apps_v1_flow("Form")
-    build.http_flow("Orders")
+    build.add_power_apps_v1_flow("Form")
+    build.add_http_flow("Orders")
 
     found = await assess_environment(build_services(build), build.environment.id)
 
@@ -81,7 +81,7 @@ async def test_co_owners_of_a_flow_outside_solutions_are_unknown(build: Builder)
 
 async def test_co_owners_are_unknown_if_the_platform_rejects_the_request(build: Builder) -> None:
     """If the app may not read shares, the flow says why its co-owners are unknown."""
-    build.http_flow("Orders")
+    build.add_http_flow("Orders")
 
     class Silent:
         async def list_each(self, _: object, flows: list[str]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ async def test_co_owners_beyond_the_limit_of_reads_are_unknown(
     """An assessment reads co-owners for a limited number of flows."""
     monkeypatch.setattr(read_co_owners, "MAX_CO_OWNER_READS", 2)
     for number in range(3):
-        build.http_flow(f"Flow {number}")
+        build.add_http_flow(f"Flow {number}")
 
     found = await assess_environment(build_services(build), build.environment.id)
 
@@ -112,8 +112,8 @@ async def test_co_owners_beyond_the_limit_of_reads_are_unknown(
 
 async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None:
     """No API lists run-only users. A flow with an HTTP trigger has none that matter."""
-    build.http_flow("Orders")
-    build.power_apps_v1_flow("Form")
+    build.add_http_flow("Orders")
+    build.add_power_apps_v1_flow("Form")
 
     found = await assess_environment(build_services(build), build.environment.id)
 
@@ -155,8 +155,8 @@ def build_counted_services(there: Services, count: Counter[str], *failing: str) 
 async def test_assessments_of_several_environments_share_a_caller_search(build: Builder) -> None:
     """The second assessment uses the search of the first, and finds its own callers."""
     other = Builder(build.world, name="Other")
-    build.flow_caller(build.http_flow("Orders"))
-    other.app_setting_caller(other.http_flow("Invoices"))
+    build.add_flow_caller(build.add_http_flow("Orders"))
+    other.add_app_setting_caller(other.add_http_flow("Invoices"))
     build.world.traffic.beat(build.world)
     count: Counter[str] = Counter()
     there = build_counted_services(build_services(build), count)
@@ -174,8 +174,8 @@ async def test_assessments_of_several_environments_share_a_caller_search(build: 
 
 async def test_assessment_without_a_search_time_searches_again(build: Builder) -> None:
     """An assessment without a time of a search searches again, and a removed caller is gone."""
-    orders = build.http_flow("Orders")
-    build.app_setting_caller(orders)
+    orders = build.add_http_flow("Orders")
+    build.add_app_setting_caller(orders)
     build.world.traffic.beat(build.world)
     count: Counter[str] = Counter()
     there = build_counted_services(build_services(build), count)
@@ -193,7 +193,7 @@ async def test_assessment_without_a_search_time_searches_again(build: Builder) -
 
 async def test_next_assessment_searches_only_the_kind_that_did_not_answer(build: Builder) -> None:
     """The next assessment searches only the kind of caller that did not answer."""
-    build.http_flow("Orders")
+    build.add_http_flow("Orders")
     count: Counter[str] = Counter()
     there = build_services(build)
 
@@ -214,9 +214,9 @@ async def test_parent_in_another_environment_is_no_caller(build: Builder) -> Non
     """A parent in another environment runs its own import of the flow, so it is no caller."""
     other = Builder(build.world, name="Other")
     build.world.assumptions.children_must_be_on = False
-    orders = build.http_flow("Orders")
-    other.parent("Elsewhere", orders)
-    build.parent("Here", orders)
+    orders = build.add_http_flow("Orders")
+    other.add_parent("Elsewhere", orders)
+    build.add_parent("Here", orders)
 
     found = await assess_environment(build_services(build), build.environment.id)
 
@@ -226,7 +226,7 @@ async def test_parent_in_another_environment_is_no_caller(build: Builder) -> Non
 
 async def test_api_returns_and_accepts_the_time_of_the_caller_search(build: Builder) -> None:
     """A request with the time of the last search does not search. The time needs a zone."""
-    build.http_flow("Orders")
+    build.add_http_flow("Orders")
     count: Counter[str] = Counter()
     provide(build_counted_services(build_services(build), count))
     identity = build.environment.id
@@ -256,7 +256,7 @@ class _SilentWorkflows:
 
 async def test_no_finding_about_flows_is_ok_if_flows_cannot_be_read(build: Builder) -> None:
     """If flows cannot be read, no finding about flows is ok."""
-    build.http_flow("Orders")
+    build.add_http_flow("Orders")
     silent: Any = _SilentWorkflows()
 
     found = await assess_environment(build_services(build, workflows=silent), build.environment.id)
@@ -278,7 +278,7 @@ async def test_no_finding_about_flows_is_ok_if_flows_cannot_be_read(build: Build
 
 async def test_named_policy_is_unknown_if_policies_cannot_be_read(build: Builder) -> None:
     """If policies cannot be read, a named policy is unknown, not missing."""
-    build.http_flow("Orders")
+    build.add_http_flow("Orders")
 
     class Silent:
         async def read_policies(self) -> Any:
@@ -294,7 +294,7 @@ async def test_named_policy_is_unknown_if_policies_cannot_be_read(build: Builder
 
 async def test_flow_with_different_states_in_its_sources_is_reported(build: Builder) -> None:
     """A finding names the flow whose state differs in Dataverse and on the Microsoft-key list."""
-    orders = build.http_flow("Orders")
+    orders = build.add_http_flow("Orders")
     there = build_services(build)
     reported = await there.flow_reports.read_microsoft_key_flows(
         build.environment.id, cannot_migrate_only=False

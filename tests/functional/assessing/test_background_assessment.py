@@ -136,10 +136,10 @@ def wrap_ports(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
 def scenario() -> Scenario:
     """Return a tenant with several pages of flows, one on Microsoft's key with a caller."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.flow_caller(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_flow_caller(orders)
     for number in range(2 * SIZE):
-        scenario.build.polling_flow(f"Flow {number}")
+        scenario.build.add_polling_flow(f"Flow {number}")
     scenario.world.traffic.beat(scenario.world)
     return scenario
 
@@ -182,7 +182,7 @@ async def test_background_assessment_equals_an_immediate_one(
     assert remove_times(found.answer) == await assess_immediately(scenario)
     assert [flow.display_name for flow in remove_times(found.answer).flows] == ["Orders"]
     assert found.job.assessed is not None
-    assert found.job.assessed.flows == len([*scenario.world.flows()])
+    assert found.job.assessed.flows == len([*scenario.world.list_flows()])
     assert scenario.world.writes == []
     assert await scenario.services.tables.discovery_pages.read_all(found.job.id) == []
 
@@ -190,14 +190,14 @@ async def test_background_assessment_equals_an_immediate_one(
 async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
     """The app reads each page once, shows the progress, and uses few store requests."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    model = scenario.build.polling_flow("Flow")
+    scenario.build.add_http_flow("Orders")
+    model = scenario.build.add_polling_flow("Flow")
     for number in range(9_998):
         scenario.world.add_flow(
             replace(
                 model,
-                workflow_id=scenario.world.guid(),
-                flow_name=scenario.world.guid(),
+                workflow_id=scenario.world.create_guid(),
+                flow_name=scenario.world.create_guid(),
                 name=f"Flow {number}",
             )
         )
@@ -229,7 +229,7 @@ async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
 async def test_assessment_completes_with_one_request_a_minute(scenario: Scenario) -> None:
     """With one request a minute, the app still reads each page and each flow's runs once."""
     for number in range(20):
-        scenario.build.http_flow(f"Form {number}")
+        scenario.build.add_http_flow(f"Form {number}")
     scenario.world.report_page = SIZE
     reports = ACallAMinute(scenario.fakes.ports.flow_reports, scenario.world.clock)
     wrap_ports(scenario, flow_reports=lambda _: reports)
@@ -246,7 +246,7 @@ async def test_assessment_of_a_thousand_flows_needs_at_most_fifty_store_reads() 
     """The app looks up the callers of all flows together."""
     scenario = Scenario()
     for number in range(1_000):
-        scenario.build.http_flow(f"Flow {number}")
+        scenario.build.add_http_flow(f"Flow {number}")
     store = Noted(scenario.fakes.store)
     wrap_ports(scenario, store=lambda _: store)
     services = scenario.make(scenario.fakes.ports)
@@ -408,7 +408,7 @@ async def test_background_assessment_can_be_cancelled(scenario: Scenario) -> Non
 async def test_unknown_environment_policy_and_assessment_are_not_found(scenario: Scenario) -> None:
     """An unknown environment or policy, and a remediation that is no assessment, are not found."""
     with pytest.raises(NotFound):
-        await start_assessment(scenario.services, scenario.world.guid(), ONE, ANNA)
+        await start_assessment(scenario.services, scenario.world.create_guid(), ONE, ANNA)
     with pytest.raises(NotFound, match="policy"):
         await start_background_assessment(scenario, AssessmentRequest(policy="no-such-policy"))
     await scenario.opt_in()

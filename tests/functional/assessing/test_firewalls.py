@@ -12,16 +12,16 @@ from shared.domain.network.firewall import Firewall, RuleAction
 from shared.firewalls import build_firewall_kinds
 from shared.firewalls.app_service import read_site
 from shared.firewalls.network_security_group import read_group
-from tests.fakes.ports import fakes_of
+from tests.fakes.ports import build_fakes
 from tests.fakes.test_world import World
-from tests.kinds.case import HOST, Json, resource
-from tests.kinds.cases import FIREWALL_KINDS, firewall_case
-from tests.kinds.firewalls.app_service import restriction, site, web_config
-from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.unit.uncovered import find_required_issues, tag_list
+from tests.kinds.case import HOST, Json, build_resource
+from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
+from tests.kinds.firewalls.app_service import build_restriction, build_site, build_web_config
+from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
+from tests.unit.uncovered import build_tag_list, find_required_issues
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
-TAGS = tag_list(
+TAGS = build_tag_list(
     {
         WEST: ["20.61.88.128/26"],
         NORTH: ["4.207.189.192/26"],
@@ -45,7 +45,9 @@ def list_rule_names(firewall: Firewall) -> list[str]:
 def test_rules_of_a_group_are_in_the_order_of_priority() -> None:
     """The rule with the lowest number is first, wherever the list contains it."""
     [firewall] = read_group(
-        security_group(security_rule("second", 200), security_rule("first", 100, access="Deny"))
+        build_security_group(
+            build_security_rule("second", 200), build_security_rule("first", 100, access="Deny")
+        )
     )
 
     assert list_rule_names(firewall) == ["first", "second", "AllowVnetInBound", "DenyAllInBound"]
@@ -63,7 +65,7 @@ def test_rules_of_a_group_are_in_the_order_of_priority() -> None:
 )
 def test_rules_for_other_traffic_are_ignored(properties: Json) -> None:
     """Only rules for inbound HTTPS are evaluated."""
-    [firewall] = read_group(security_group(security_rule("other", 100, **properties)))
+    [firewall] = read_group(build_security_group(build_security_rule("other", 100, **properties)))
 
     assert "other" not in list_rule_names(firewall)
 
@@ -79,7 +81,7 @@ def test_rules_for_other_traffic_are_ignored(properties: Json) -> None:
 )
 def test_rules_that_include_https_are_evaluated(properties: Json) -> None:
     """A rule is evaluated if its ports or protocols include HTTPS."""
-    [firewall] = read_group(security_group(security_rule("ours", 100, **properties)))
+    [firewall] = read_group(build_security_group(build_security_rule("ours", 100, **properties)))
 
     assert firewall.rules[0].name == "ours"
     assert firewall.rules[0].is_certain
@@ -87,42 +89,44 @@ def test_rules_that_include_https_are_evaluated(properties: Json) -> None:
 
 def test_group_that_allows_only_the_old_ranges_has_an_issue() -> None:
     """A group that allows only the old ranges has a firewall issue."""
-    old = security_rule("flows", 100, sourceAddressPrefix="LogicApps")
-    new = security_rule("plex", 110, sourceAddressPrefixes=[WEST, NORTH], sourceAddressPrefix="")
+    old = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps")
+    new = build_security_rule(
+        "plex", 110, sourceAddressPrefixes=[WEST, NORTH], sourceAddressPrefix=""
+    )
 
-    assert find_missing_tags(*read_group(security_group(old))) == [NORTH, WEST]
-    assert find_missing_tags(*read_group(security_group(old, new))) == []
+    assert find_missing_tags(*read_group(build_security_group(old))) == [NORTH, WEST]
+    assert find_missing_tags(*read_group(build_security_group(old, new))) == []
 
 
 def test_rule_that_denies_before_the_allowing_rule_is_an_issue() -> None:
     """A rule that denies has priority if its number is lower."""
-    allow = security_rule("plex", 200, sourceAddressPrefix="PowerPlatformPlex")
-    deny = security_rule("block", 100, sourceAddressPrefix="20.61.88.128/25", access="Deny")
-    flows = security_rule("flows", 150, sourceAddressPrefix="LogicApps")
+    allow = build_security_rule("plex", 200, sourceAddressPrefix="PowerPlatformPlex")
+    deny = build_security_rule("block", 100, sourceAddressPrefix="20.61.88.128/25", access="Deny")
+    flows = build_security_rule("flows", 150, sourceAddressPrefix="LogicApps")
 
-    assert find_missing_tags(*read_group(security_group(allow, deny, flows))) == [WEST]
+    assert find_missing_tags(*read_group(build_security_group(allow, deny, flows))) == [WEST]
 
 
 def test_each_destination_of_a_group_is_a_separate_firewall() -> None:
     """A rule for one destination does not apply to another one."""
     firewalls = read_group(
-        security_group(
-            security_rule(
+        build_security_group(
+            build_security_rule(
                 "a-old",
                 100,
                 sourceAddressPrefix="LogicApps",
                 destinationAddressPrefix="10.0.1.0/24",
             ),
-            security_rule(
+            build_security_rule(
                 "a-new",
                 110,
                 sourceAddressPrefix="PowerPlatformPlex",
                 destinationAddressPrefix="10.0.0.0/16",
             ),
-            security_rule(
+            build_security_rule(
                 "b-old", 120, sourceAddressPrefix="LogicApps", destinationAddressPrefix="10.9.0.4"
             ),
-            security_rule("web", 130, destinationAddressPrefix="10.8.0.4"),
+            build_security_rule("web", 130, destinationAddressPrefix="10.8.0.4"),
         )
     )
 
@@ -135,7 +139,7 @@ def test_each_destination_of_a_group_is_a_separate_firewall() -> None:
 
 def test_tag_names_the_hosts_of_a_group() -> None:
     """An administrator names the hosts behind a group in a tag."""
-    group = security_group(tags={"CmkFlow-Hosts": "API.contoso.example, *.shop.example"})
+    group = build_security_group(tags={"CmkFlow-Hosts": "API.contoso.example, *.shop.example"})
 
     [firewall] = read_group(group)
 
@@ -154,7 +158,7 @@ async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
     Only rules for the interface apply.
     """
     subnet = {"id": "/subscriptions/s/virtualNetworks/n/subnets/Web"}
-    address = resource(
+    address = build_resource(
         "Microsoft.Network/publicIPAddresses", "ip", properties={"ipAddress": "203.0.113.7"}
     )
     configuration = {
@@ -162,14 +166,18 @@ async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
         "publicIPAddress": {"id": address["id"].upper()},
         "subnet": subnet,
     }
-    interface = resource(
+    interface = build_resource(
         "Microsoft.Network/networkInterfaces",
         "nic",
         properties={"ipConfigurations": [{"name": "c", "properties": configuration}]},
     )
-    group = security_group(
-        security_rule("a", 100, sourceAddressPrefix=WEST, destinationAddressPrefix="10.0.0.0/24"),
-        security_rule("b", 110, sourceAddressPrefix=NORTH, destinationAddressPrefix="10.0.9.4"),
+    group = build_security_group(
+        build_security_rule(
+            "a", 100, sourceAddressPrefix=WEST, destinationAddressPrefix="10.0.0.0/24"
+        ),
+        build_security_rule(
+            "b", 110, sourceAddressPrefix=NORTH, destinationAddressPrefix="10.0.9.4"
+        ),
     )
     if attached == "by the interface":  # as a template says it
         interface["properties"]["networkSecurityGroup"] = {"id": group["id"]}
@@ -179,7 +187,7 @@ async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
     world = World()
     world.resources = {one["id"].lower(): one for one in (group, address, interface)}
 
-    found = await build_firewall_kinds(fakes_of(world).ports.resources)[
+    found = await build_firewall_kinds(build_fakes(world).ports.resources)[
         "network_security_group"
     ].read()
 
@@ -201,8 +209,10 @@ async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
 )
 def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
     """An incomplete rule neither allows nor denies for certain."""
-    rule = security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
-    [firewall] = read_group(security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"}))
+    rule = build_security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
+    [firewall] = read_group(
+        build_security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"})
+    )
 
     [gap] = find_required_issues([firewall], "europe", ["api.contoso.example"], TAGS)
 
@@ -212,7 +222,7 @@ def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
 
 def test_site_without_restrictions_has_no_issue() -> None:
     """An open site has its hosts and no firewall issue."""
-    firewall = read_site(site(), web_config(restriction("Any", 2147483647)))
+    firewall = read_site(build_site(), build_web_config(build_restriction("Any", 2147483647)))
 
     assert firewall.hosts == {"orders-api.azurewebsites.net", "api.contoso.example"}
     assert find_missing_tags(firewall) == []
@@ -220,7 +230,7 @@ def test_site_without_restrictions_has_no_issue() -> None:
 
 def test_site_with_a_restriction_denies_other_addresses() -> None:
     """After the first restriction, the site denies all other addresses."""
-    firewall = read_site(site(), web_config(restriction("203.0.113.0/24", 100)))
+    firewall = read_site(build_site(), build_web_config(build_restriction("203.0.113.0/24", 100)))
 
     assert firewall.default is RuleAction.DENY
     assert find_missing_tags(firewall) == [NORTH, WEST]
@@ -228,78 +238,79 @@ def test_site_with_a_restriction_denies_other_addresses() -> None:
 
 def test_default_action_of_a_site_applies_to_other_addresses() -> None:
     """A site may deny some addresses and allow all others."""
-    config = web_config(
-        restriction("20.61.88.128/26", 100, "Deny"), ipSecurityRestrictionsDefaultAction="Allow"
+    config = build_web_config(
+        build_restriction("20.61.88.128/26", 100, "Deny"),
+        ipSecurityRestrictionsDefaultAction="Allow",
     )
 
-    assert find_missing_tags(read_site(site(), config)) == [WEST]
+    assert find_missing_tags(read_site(build_site(), config)) == [WEST]
 
 
 def test_restrictions_of_a_site_accept_service_tags_and_prefix_lists() -> None:
     """A restriction names one tag, or several prefixes separated by commas."""
-    config = web_config(
-        restriction("PowerPlatformPlex.westeurope", 100, tag="ServiceTag"),
-        restriction("4.207.189.192/27,4.207.189.224/27", 110),
+    config = build_web_config(
+        build_restriction("PowerPlatformPlex.westeurope", 100, tag="ServiceTag"),
+        build_restriction("4.207.189.192/27,4.207.189.224/27", 110),
     )
 
-    assert find_missing_tags(read_site(site(), config)) == []
+    assert find_missing_tags(read_site(build_site(), config)) == []
 
 
 def test_restrictions_to_subnets_or_headers_allow_no_flow() -> None:
     """No flow matches a restriction to a subnet or to a header."""
-    config = web_config(
+    config = build_web_config(
         {"vnetSubnetResourceId": "/subnets/s", "priority": 100, "action": "Allow", "name": "net"},
-        restriction("AzureFrontDoor.Backend", 110, headers={"x-azure-fdid": ["1"]}),
+        build_restriction("AzureFrontDoor.Backend", 110, headers={"x-azure-fdid": ["1"]}),
     )
 
-    assert find_missing_tags(read_site(site(), config)) == [NORTH, WEST]
+    assert find_missing_tags(read_site(build_site(), config)) == [NORTH, WEST]
 
 
 def test_site_without_public_access_denies_every_address() -> None:
     """Without public access, restrictions do not matter."""
-    config = web_config(restriction("Any", 100), publicNetworkAccess="Disabled")
+    config = build_web_config(build_restriction("Any", 100), publicNetworkAccess="Disabled")
 
-    assert find_missing_tags(read_site(site(), config)) == [NORTH, WEST]
+    assert find_missing_tags(read_site(build_site(), config)) == [NORTH, WEST]
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_firewall_of_each_kind_lacks_new_ranges_until_a_rule_allows_them(kind: str) -> None:
     """A firewall of each kind lacks both new ranges until a rule allows them."""
-    case, world = firewall_case(kind), World()
-    read = build_firewall_kinds(fakes_of(world).ports.resources)[kind].read
+    case, world = load_firewall_case(kind), World()
+    read = build_firewall_kinds(build_fakes(world).ports.resources)[kind].read
 
-    async def lacking(*tags: str) -> list[str]:
-        resources = case.resources(case.sources(tags, TAGS))
+    async def read_missing_tags(*tags: str) -> list[str]:
+        resources = case.resources(case.build_sources(tags, TAGS))
         world.resources = {path.lower(): one for path, one in resources.items()}
         [firewall] = [one for one in await read() if one.name == case.name]
         assert firewall.kind == kind
         return find_missing_tags(firewall)
 
-    assert await lacking("LogicApps") == [NORTH, WEST]
-    assert await lacking("LogicApps", WEST) == [NORTH]
-    assert await lacking("LogicApps", WEST, NORTH) == []
+    assert await read_missing_tags("LogicApps") == [NORTH, WEST]
+    assert await read_missing_tags("LogicApps", WEST) == [NORTH]
+    assert await read_missing_tags("LogicApps", WEST, NORTH) == []
 
 
 async def test_site_deleted_between_list_and_configuration_is_omitted() -> None:
     """A site that is deleted between the two reads is omitted without an error."""
     world = World()
-    world.resources = {one["id"].lower(): one for one in (site("living"), site("gone"))}
-    world.resources[f"{site('living')['id']}/config/web".lower()] = web_config()
+    world.resources = {one["id"].lower(): one for one in (build_site("living"), build_site("gone"))}
+    world.resources[f"{build_site('living')['id']}/config/web".lower()] = build_web_config()
 
-    found = await build_firewall_kinds(fakes_of(world).ports.resources)["app_service"].read()
+    found = await build_firewall_kinds(build_fakes(world).ports.resources)["app_service"].read()
 
     assert [firewall.name for firewall in found] == ["living", "living (scm)"]
 
 
-def _objects(value: object) -> Iterator[Mapping[str, object]]:
+def _find_objects(value: object) -> Iterator[Mapping[str, object]]:
     """Yield every JSON object of a document."""
     if isinstance(value, dict):
         yield value
         for member in value.values():
-            yield from _objects(member)
+            yield from _find_objects(member)
     if isinstance(value, list):
         for item in value:
-            yield from _objects(item)
+            yield from _find_objects(item)
 
 
 @pytest.mark.corpus
@@ -310,7 +321,7 @@ def test_every_collected_group_can_be_read() -> None:
     groups = [
         group
         for path in sorted(folder.rglob("*.json"))
-        for group in _objects(json.loads(path.read_text(encoding="utf-8-sig")))
+        for group in _find_objects(json.loads(path.read_text(encoding="utf-8-sig")))
         if "securityRules" in as_mapping(group.get("properties"))
     ]
 
@@ -334,7 +345,7 @@ def test_group_that_allows_the_internet_has_no_issue() -> None:
     [path] = folder.glob("*DNS_Proxy_in_Hub_and_Spoke*")
     [group] = [
         group
-        for group in _objects(json.loads(path.read_text(encoding="utf-8-sig")))
+        for group in _find_objects(json.loads(path.read_text(encoding="utf-8-sig")))
         if as_mapping(group.get("properties")).get("securityRules")
     ]
 

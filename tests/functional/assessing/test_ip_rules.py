@@ -8,7 +8,7 @@ import pytest
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.verdict import Verdict
 from shared.firewalls import build_firewall_kinds
-from tests.fakes.ports import fakes_of
+from tests.fakes.ports import build_fakes
 from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json
 from tests.kinds.firewalls import (
@@ -20,11 +20,11 @@ from tests.kinds.firewalls import (
     sql_server,
     storage_account,
 )
-from tests.unit.uncovered import judge_tag, tag_list
+from tests.unit.uncovered import build_tag_list, judge_tag
 
 TAG, WEST = "PowerPlatformPlex", "PowerPlatformPlex.WestEurope"
 RANGES = ["20.61.88.128/26", "2603:1061:2004:7800::/56"]
-TAGS = tag_list({TAG: RANGES, WEST: RANGES})
+TAGS = build_tag_list({TAG: RANGES, WEST: RANGES})
 ALL_OF_AZURE = "0.0.0.0"  # noqa: S104 – as these services write it
 HALF = "20.61.88.128/27"
 
@@ -33,7 +33,7 @@ async def read_firewall(kind: str, *resources: Json) -> Firewall:
     """Return the only firewall of a kind in these resources."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
-    [firewall] = await build_firewall_kinds(fakes_of(world).ports.resources)[kind].read()
+    [firewall] = await build_firewall_kinds(build_fakes(world).ports.resources)[kind].read()
     return firewall
 
 
@@ -45,7 +45,7 @@ def find_verdict(firewall: Firewall, tag: str = WEST) -> str:
 async def test_service_without_ipv6_needs_no_ipv6_rule() -> None:
     """A service without IPv6 addresses needs no IPv6 rule."""
     found = judge_tag(
-        await read_firewall("key_vault", key_vault.vault([{"value": RANGES[0]}])), WEST, TAGS
+        await read_firewall("key_vault", key_vault.build_vault([{"value": RANGES[0]}])), WEST, TAGS
     )
 
     assert (found.verdict, found.by_version) == ("allowed", {"ipv4": Verdict.ALLOWED})
@@ -54,18 +54,20 @@ async def test_service_without_ipv6_needs_no_ipv6_rule() -> None:
 @pytest.mark.parametrize(
     ("vault", "expected"),
     [
-        (key_vault.vault(), "denied"),
-        (key_vault.vault([{"value": HALF}]), "partly_allowed"),
-        (key_vault.vault([{"value": "20.61.88.128/25"}]), "allowed"),
-        (key_vault.vault(default="Allow"), "allowed"),
-        (key_vault.vault(networkAcls=None), "allowed"),
-        (key_vault.vault(default="Allow", publicNetworkAccess="Disabled"), "denied"),
-        (key_vault.vault(publicNetworkAccess="enabled"), "denied"),
-        (key_vault.vault(publicNetworkAccess="SecuredByPerimeter"), "unknown"),
-        (key_vault.vault(default="[parameters('action')]"), "unknown"),
-        (key_vault.vault([{"value": "[parameters('address')]"}]), "unknown"),
+        (key_vault.build_vault(), "denied"),
+        (key_vault.build_vault([{"value": HALF}]), "partly_allowed"),
+        (key_vault.build_vault([{"value": "20.61.88.128/25"}]), "allowed"),
+        (key_vault.build_vault(default="Allow"), "allowed"),
+        (key_vault.build_vault(networkAcls=None), "allowed"),
+        (key_vault.build_vault(default="Allow", publicNetworkAccess="Disabled"), "denied"),
+        (key_vault.build_vault(publicNetworkAccess="enabled"), "denied"),
+        (key_vault.build_vault(publicNetworkAccess="SecuredByPerimeter"), "unknown"),
+        (key_vault.build_vault(default="[parameters('action')]"), "unknown"),
+        (key_vault.build_vault([{"value": "[parameters('address')]"}]), "unknown"),
         (
-            key_vault.vault(networkAcls={"defaultAction": "Deny", "ipRules": "[variables('r')]"}),
+            key_vault.build_vault(
+                networkAcls={"defaultAction": "Deny", "ipRules": "[variables('r')]"}
+            ),
             "unknown",
         ),
     ],
@@ -81,9 +83,13 @@ async def test_vault_allows_the_addresses_of_its_rules(vault: Json, expected: st
 async def test_verdict_for_callers_in_the_region_of_a_storage_account_is_unknown() -> None:
     """Callers in the region of the account use private addresses. Rules do not apply to those."""
     rules = [{"value": RANGES[0], "action": "Allow"}]
-    own = await read_firewall("storage_account", storage_account.account(rules, "West Europe"))
-    other = await read_firewall("storage_account", storage_account.account(rules, "eastus"))
-    closed = await read_firewall("storage_account", storage_account.account(location="westeurope"))
+    own = await read_firewall(
+        "storage_account", storage_account.build_account(rules, "West Europe")
+    )
+    other = await read_firewall("storage_account", storage_account.build_account(rules, "eastus"))
+    closed = await read_firewall(
+        "storage_account", storage_account.build_account(location="westeurope")
+    )
 
     found = judge_tag(own, WEST, TAGS)
     assert (found.verdict, found.message) == (
@@ -97,12 +103,12 @@ async def test_verdict_for_callers_in_the_region_of_a_storage_account_is_unknown
 @pytest.mark.parametrize(
     ("account", "expected"),
     [
-        (cosmos_account.account(), "allowed"),
-        (cosmos_account.account(HALF), "partly_allowed"),
-        (cosmos_account.account(isVirtualNetworkFilterEnabled=True), "denied"),
-        (cosmos_account.account(ALL_OF_AZURE), "allowed"),
-        (cosmos_account.account(publicNetworkAccess="Disabled"), "denied"),
-        (cosmos_account.account(ipRules="[parameters('rules')]"), "unknown"),
+        (cosmos_account.build_account(), "allowed"),
+        (cosmos_account.build_account(HALF), "partly_allowed"),
+        (cosmos_account.build_account(isVirtualNetworkFilterEnabled=True), "denied"),
+        (cosmos_account.build_account(ALL_OF_AZURE), "allowed"),
+        (cosmos_account.build_account(publicNetworkAccess="Disabled"), "denied"),
+        (cosmos_account.build_account(ipRules="[parameters('rules')]"), "unknown"),
     ],
 )
 async def test_cosmos_account_with_a_rule_denies_other_addresses(
@@ -172,13 +178,13 @@ async def test_database_server_denies_addresses_outside_its_ranges(
 
 async def test_single_postgresql_server_is_read() -> None:
     """The older resource type of PostgreSQL has another API version."""
-    older = postgresql_server.server() | {"type": "Microsoft.DBforPostgreSQL/servers"}
+    older = postgresql_server.build_server() | {"type": "Microsoft.DBforPostgreSQL/servers"}
 
     assert (await read_firewall("postgresql_server", older)).name == "orders-db"
 
 
 async def test_public_access_of_a_flexible_server_is_a_network_property() -> None:
     """The setting of public access is among the properties of the network."""
-    off = postgresql_server.server(network={"publicNetworkAccess": "Disabled"})
+    off = postgresql_server.build_server(network={"publicNetworkAccess": "Disabled"})
 
     assert find_verdict(await read_firewall("postgresql_server", off)) == "denied"

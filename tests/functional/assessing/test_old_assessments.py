@@ -16,7 +16,7 @@ from shared.errors import NotFound
 from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.start_assessment import show_assessment, start_assessment
 from tests.fakes.crash import Killed, Moment, Plan
-from tests.fakes.services import fake_settings, services_of
+from tests.fakes.services import build_fake_services, build_fake_settings
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -28,9 +28,9 @@ async def build_assessed(
     *, remediations_kept: timedelta | None = None
 ) -> tuple[Scenario, list[Remediation]]:
     """Return a scenario with two complete assessments, a day after each other."""
-    settings = fake_settings(plans_kept=10 * DAY, remediations_kept=remediations_kept)
+    settings = build_fake_settings(plans_kept=10 * DAY, remediations_kept=remediations_kept)
     scenario = Scenario(settings=settings)
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     home, found = scenario.build.environment.id, []
     for _ in range(2):
         started = await scenario.driver.call(
@@ -110,8 +110,8 @@ async def test_next_check_continues_after_a_crash_at_any_request(moment: Moment)
         scenario.world.clock.advance(400 * DAY)
         plan = Plan(at=at, moment=moment)
         with suppress(Killed):
-            ports = scenario.fakes.ports.under(plan)
-            await delete_old_plans(services_of(ports, settings=scenario.settings))
+            ports = scenario.fakes.ports.wrap_with_plan(plan)
+            await delete_old_plans(build_fake_services(ports, settings=scenario.settings))
         has_struck = plan.has_struck
         await delete_old_plans(scenario.services)
 

@@ -17,18 +17,18 @@ from shared.domain.network.firewall_fix import FirewallFix, build_no_fix_public_
 from shared.domain.network.firewall_issue import FirewallIssue, find_firewall_issue
 from shared.domain.network.service_tags import ServiceTagList
 from shared.firewalls import build_firewall_kinds
-from tests.fakes.ports import fakes_of
+from tests.fakes.ports import build_fakes
 from tests.fakes.test_world import World
-from tests.kinds.bicep_values import declared
-from tests.kinds.case import Json, resource
-from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.kinds.bicep_values import parse_resources
+from tests.kinds.case import Json, build_resource
+from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
 from tests.kinds.firewalls import azure_firewall, key_vault, sql_server
-from tests.kinds.firewalls.app_service import restriction, site, web_config
-from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.unit.uncovered import find_required_issues, tag_list
+from tests.kinds.firewalls.app_service import build_restriction, build_site, build_web_config
+from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
+from tests.unit.uncovered import build_tag_list, find_required_issues
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
-TAGS = tag_list(
+TAGS = build_tag_list(
     {
         WEST: ["20.61.88.128/26", "20.105.215.228/30", "20.105.215.232/31"],
         NORTH: ["4.207.189.192/26", "2603:1061:2004:7900::/56"],
@@ -53,53 +53,53 @@ class Estate:
 
     async def find_issues(self) -> list[FirewallIssue]:
         """Return the firewall issues for European flows."""
-        kinds = build_firewall_kinds(fakes_of(self.world).ports.resources)
+        kinds = build_firewall_kinds(build_fakes(self.world).ports.resources)
         found = [one for kind in kinds.values() for one in await kind.read()]
         return find_required_issues(found, "europe", self._hosts, TAGS)
 
     async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return the fix of an issue."""
-        kinds = build_firewall_kinds(fakes_of(self.world).ports.resources)
+        kinds = build_firewall_kinds(build_fakes(self.world).ports.resources)
         return build_no_fix_public_access_off(gap) or await kinds[gap.kind].propose_fix(gap)
 
-    async def only_repair(self) -> FirewallFix:
+    async def require_only_fix(self) -> FirewallFix:
         """Return the fix of the only issue."""
         [gap] = await self.find_issues()
         return await self.repair(gap)
 
     def deploy(self, bicep: str) -> None:
         """Deploy a Bicep text to the resources: replace resources, and parts with the same name."""
-        for one in declared(bicep):
+        for one in parse_resources(bicep):
             provider, *kinds = one.type.split("/")
             path = "/".join(f"{kind}/{name}" for kind, name in zip(kinds, one.names, strict=True))
-            there = self._at(f"/providers/{provider}/{path}")
+            there = self._find_resource(f"/providers/{provider}/{path}")
             if there:
                 there["properties"] = {**there["properties"], **one.properties}
             elif one.type.endswith("/securityRules"):
-                group = self._at(f"/providers/{provider}/{kinds[0]}/{one.names[0]}")
+                group = self._find_resource(f"/providers/{provider}/{kinds[0]}/{one.names[0]}")
                 rule = {"name": one.names[-1], "properties": one.properties}
                 group["properties"]["securityRules"].append(rule)
             else:
-                new = resource(one.type, *one.names, properties=one.properties)
+                new = build_resource(one.type, *one.names, properties=one.properties)
                 self.resources[new["id"].lower()] = new
         self._widen_filters(
             "".join(re.findall(r"^// +(<address-range .*/>)$", bicep, re.MULTILINE))
         )
 
-    def _at(self, path: str) -> Json:
+    def _find_resource(self, path: str) -> Json:
         return next(
             (self.resources[one] for one in self.resources if one.endswith(path.lower())), {}
         )
 
     def _widen_filters(self, lines: str) -> None:
-        policy = self._at("/policies/policy").get("properties", {"value": ""})
+        policy = self._find_resource("/policies/policy").get("properties", {"value": ""})
         policy["value"] = policy["value"].replace("</ip-filter>", f"{lines}</ip-filter>")
 
 
 def build_estate(kind: str) -> Estate:
     """Return a firewall of a kind that allows the addresses which flows used before."""
-    case = firewall_case(kind)
-    return Estate(case.resources(case.sources(LET_IN, TAGS)))
+    case = load_firewall_case(kind)
+    return Estate(case.resources(case.build_sources(LET_IN, TAGS)))
 
 
 def list_prefixes(tags: ServiceTagList, name: str) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ async def test_fix_keeps_the_allowed_addresses(kind: str) -> None:
     here = build_estate(kind)
     before = json.dumps(here.resources)
 
-    here.deploy((await here.only_repair()).bicep)
+    here.deploy((await here.require_only_fix()).bicep)
 
     after = json.dumps(here.resources)
     assert set(_ADDRESS.findall(before)) <= set(_ADDRESS.findall(after))
@@ -164,7 +164,7 @@ async def test_each_text_of_a_fix_contains_exactly_the_missing_addresses(kind: s
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_terraform_and_commands_of_a_fix_can_be_parsed(kind: str) -> None:
     """An HCL parser reads the Terraform, and each command names the resource that it changes."""
-    repair = await build_estate(kind).only_repair()
+    repair = await build_estate(kind).require_only_fix()
 
     assert hcl2.loads(repair.terraform) or kind == "api_management"  # comments alone
     commands = re.sub(r" \\\n", " ", repair.azure_cli).splitlines()
@@ -195,7 +195,7 @@ COMMANDS = {
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_texts_of_a_fix_contain_no_unused_declaration(kind: str) -> None:
     """An unused declaration would cause a compiler warning."""
-    repair = await build_estate(kind).only_repair()
+    repair = await build_estate(kind).require_only_fix()
 
     assert not re.search(r"^(var|param|output) ", repair.bicep, re.MULTILINE)
     assert not re.search(r"^(locals|variable|output) ", repair.terraform, re.MULTILINE)
@@ -204,7 +204,7 @@ async def test_texts_of_a_fix_contain_no_unused_declaration(kind: str) -> None:
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_commands_of_each_kind_need_no_extension(kind: str) -> None:
     """Only a rule beside existing ones needs an extension of the Azure CLI."""
-    repair = await build_estate(kind).only_repair()
+    repair = await build_estate(kind).require_only_fix()
 
     assert "az extension add" not in repair.azure_cli
 
@@ -212,14 +212,16 @@ async def test_commands_of_each_kind_need_no_extension(kind: str) -> None:
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_fix_uses_the_command_of_its_kind(kind: str) -> None:
     """Options of the right names are held by the next test for the kinds that the app writes."""
-    repair = await build_estate(kind).only_repair()
+    repair = await build_estate(kind).require_only_fix()
 
     assert f"az {COMMANDS[kind]} \\\n" in repair.azure_cli
 
 
 async def test_rule_of_a_group_contains_one_service_tag() -> None:
     """Each region has a rule for its tag, because Microsoft may change the addresses of a tag."""
-    group = security_group(security_rule("flows", 4096, sourceAddressPrefix="LogicApps"))
+    group = build_security_group(
+        build_security_rule("flows", 4096, sourceAddressPrefix="LogicApps")
+    )
     [gap, *_] = await (here := Estate({group["id"]: group})).find_issues()
 
     repair = await here.repair(replace(gap, missing_tags=(WEST,)))
@@ -243,14 +245,14 @@ async def test_rule_of_a_group_contains_one_service_tag() -> None:
 
 async def test_new_rule_precedes_rules_that_deny() -> None:
     """Rules that deny other addresses are not moved."""
-    group = security_group(
-        security_rule("others", 101, access="Deny", sourceAddressPrefix="198.51.100.0/24"),
-        security_rule("flows", 110, sourceAddressPrefix="LogicApps"),
-        security_rule("nobody", 120, access="Deny"),
+    group = build_security_group(
+        build_security_rule("others", 101, access="Deny", sourceAddressPrefix="198.51.100.0/24"),
+        build_security_rule("flows", 110, sourceAddressPrefix="LogicApps"),
+        build_security_rule("nobody", 120, access="Deny"),
     )
     here = Estate({group["id"]: group})
 
-    repair = await here.only_repair()
+    repair = await here.require_only_fix()
     here.deploy(repair.bicep)
 
     assert "--priority 119" in repair.azure_cli
@@ -260,11 +262,11 @@ async def test_new_rule_precedes_rules_that_deny() -> None:
 
 async def test_group_without_a_free_priority_has_no_fix() -> None:
     """No priority is free between the lowest number and the rule that denies."""
-    refusing = security_rule("nobody", 101, access="Deny")
-    first = security_rule("flows", 100, sourceAddressPrefix="LogicApps")
-    group = security_group(first, refusing)
+    refusing = build_security_rule("nobody", 101, access="Deny")
+    first = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps")
+    group = build_security_group(first, refusing)
 
-    repair = await Estate({group["id"]: group}).only_repair()
+    repair = await Estate({group["id"]: group}).require_only_fix()
 
     assert repair.unavailable_reason == "priority_taken: no priority below 101 is free"
     assert (repair.azure_cli, repair.bicep, repair.added_entries) == ("", "", None)
@@ -272,12 +274,12 @@ async def test_group_without_a_free_priority_has_no_fix() -> None:
 
 async def test_fix_does_not_replace_a_rule_of_the_same_name() -> None:
     """A person has created or moved the rule, so the app does not change it."""
-    group = security_group(
-        security_rule("flows", 100, sourceAddressPrefix="LogicApps"),
-        security_rule("CMK-PPPlex.WestEurope", 200, access="Deny"),
+    group = build_security_group(
+        build_security_rule("flows", 100, sourceAddressPrefix="LogicApps"),
+        build_security_rule("CMK-PPPlex.WestEurope", 200, access="Deny"),
     )
 
-    repair = await Estate({group["id"]: group}).only_repair()
+    repair = await Estate({group["id"]: group}).require_only_fix()
 
     assert (
         repair.unavailable_reason
@@ -290,13 +292,13 @@ async def test_new_rule_allows_only_the_destination_of_the_issue() -> None:
     asg = (
         "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/applicationSecurityGroups/a"
     )
-    narrow = security_rule(
+    narrow = build_security_rule(
         "flows", 100, sourceAddressPrefix="LogicApps", destinationAddressPrefix="10.0.1.0/24"
     )
-    members = security_rule("members", 101, sourceAddressPrefix="LogicApps")
+    members = build_security_rule("members", 101, sourceAddressPrefix="LogicApps")
     members["properties"].pop("destinationAddressPrefix")
     members["properties"]["destinationApplicationSecurityGroups"] = [{"id": asg}]
-    group = security_group(narrow, members)
+    group = build_security_group(narrow, members)
     here = Estate({group["id"]: group})
 
     for gap in await here.find_issues():
@@ -312,11 +314,11 @@ async def test_new_rule_allows_only_the_destination_of_the_issue() -> None:
 
 async def test_fix_changes_the_restrictions_that_apply_to_the_scm_site() -> None:
     """A scm site that uses the restrictions of the site is fixed with the site."""
-    app = site()
+    app = build_site()
     for follows in (True, False):
-        config = web_config(
-            restriction("LogicApps", 100, tag="ServiceTag"),
-            scmIpSecurityRestrictions=[restriction("LogicApps", 100, tag="ServiceTag")],
+        config = build_web_config(
+            build_restriction("LogicApps", 100, tag="ServiceTag"),
+            scmIpSecurityRestrictions=[build_restriction("LogicApps", 100, tag="ServiceTag")],
             scmIpSecurityRestrictionsUseMain=follows,
         )
         here = Estate(
@@ -324,7 +326,7 @@ async def test_fix_changes_the_restrictions_that_apply_to_the_scm_site() -> None
             [f"{app['name']}.scm.azurewebsites.net"],
         )
 
-        repair = await here.only_repair()
+        repair = await here.require_only_fix()
         here.deploy(repair.bicep)
 
         assert ("--scm-site true" in repair.azure_cli) is not follows
@@ -333,10 +335,10 @@ async def test_fix_changes_the_restrictions_that_apply_to_the_scm_site() -> None
 
 async def test_fix_of_a_function_app_uses_its_own_command_and_resource() -> None:
     """The Azure CLI and Terraform distinguish function apps from web apps."""
-    app = site() | {"kind": "functionapp,linux"}
-    config = web_config(restriction("LogicApps", 100, tag="ServiceTag"))
+    app = build_site() | {"kind": "functionapp,linux"}
+    config = build_web_config(build_restriction("LogicApps", 100, tag="ServiceTag"))
 
-    repair = await Estate({app["id"]: app, f"{app['id']}/config/web": config}).only_repair()
+    repair = await Estate({app["id"]: app, f"{app['id']}/config/web": config}).require_only_fix()
 
     assert repair.azure_cli.startswith("az functionapp config access-restriction add")
     assert 'resource "azurerm_linux_function_app" "orders_api" {' in repair.terraform
@@ -347,15 +349,18 @@ async def test_fix_of_a_function_app_uses_its_own_command_and_resource() -> None
     [
         (
             lambda n: [
-                key_vault.vault([{"value": f"198.51.{i // 256}.{i % 256}"} for i in range(n)])
+                key_vault.build_vault([{"value": f"198.51.{i // 256}.{i % 256}"} for i in range(n)])
             ],
             999,
             1000,
         ),
         (
             lambda n: [
-                sql_server.server(),
-                *(sql_server.rule(f"r{i}", f"198.51.100.{i}", f"198.51.100.{i}") for i in range(n)),
+                sql_server.build_server(),
+                *(
+                    sql_server.build_rule(f"r{i}", f"198.51.100.{i}", f"198.51.100.{i}")
+                    for i in range(n)
+                ),
             ],
             255,
             256,
@@ -364,7 +369,7 @@ async def test_fix_of_a_function_app_uses_its_own_command_and_resource() -> None
 )
 async def test_full_list_has_no_fix(build: Any, there: int, most: int) -> None:
     """The reason contains the number of rules, the maximum and the number of additional rules."""
-    repair = await Estate({one["id"]: one for one in build(there)}).only_repair()
+    repair = await Estate({one["id"]: one for one in build(there)}).require_only_fix()
 
     assert re.match(
         rf"full: \S+ has {there} of at most {most} rules, so \d+ more do not fit",
@@ -374,23 +379,23 @@ async def test_full_list_has_no_fix(build: Any, there: int, most: int) -> None:
 
 async def test_service_without_public_access_has_no_fix() -> None:
     """Rules have no effect while public access is off."""
-    vault = key_vault.vault(publicNetworkAccess="Disabled")
+    vault = key_vault.build_vault(publicNetworkAccess="Disabled")
 
-    repair = await Estate({vault["id"]: vault}).only_repair()
+    repair = await Estate({vault["id"]: vault}).require_only_fix()
 
     assert repair.unavailable_reason.startswith("closed: public access to kv-orders is off")
 
 
 def build_azure_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Estate:
     """Return a firewall with a policy, and an IP group `flows` unless rules are given."""
-    members = azure_firewall.ip_group("flows", "13.69.71.0/25")
-    leading = azure_firewall.nat_rule("orders", sourceIpGroups=[members["id"]])
-    nat = azure_firewall.collection("published", 100, *(rules or [leading]), action="Dnat")
+    members = azure_firewall.build_ip_group("flows", "13.69.71.0/25")
+    leading = azure_firewall.build_nat_rule("orders", sourceIpGroups=[members["id"]])
+    nat = azure_firewall.build_collection("published", 100, *(rules or [leading]), action="Dnat")
     listed = [
-        azure_firewall.firewall(),
-        azure_firewall.policy(),
+        azure_firewall.build_firewall(),
+        azure_firewall.build_policy(),
         azure_firewall.group("edge-policy", "inbound", 200, nat),
-        azure_firewall.public_address(),
+        azure_firewall.build_public_address(),
         members,
         *more,
     ]
@@ -399,11 +404,11 @@ def build_azure_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Es
 
 async def test_ip_group_that_other_rules_use_is_not_extended() -> None:
     """Added addresses would also apply to the other rules, so the fix uses a new group."""
-    used = azure_firewall.network_rule(
-        "admins", sourceIpGroups=[azure_firewall.ip_group("flows")["id"]]
+    used = azure_firewall.build_network_rule(
+        "admins", sourceIpGroups=[azure_firewall.build_ip_group("flows")["id"]]
     )
     other = azure_firewall.group(
-        "edge-policy", "inside", 300, azure_firewall.collection("inside", 100, used)
+        "edge-policy", "inside", 300, azure_firewall.build_collection("inside", 100, used)
     )
     here = build_azure_firewall(other)
     gap = next(one for one in await here.find_issues() if one.part == azure_firewall.ADDRESS)
@@ -422,16 +427,16 @@ async def test_ip_group_of_another_firewall_is_not_extended() -> None:
     [group] = [one for one in here.resources.values() if one["type"].endswith("/ipGroups")]
     group["properties"]["firewallPolicies"] = [{"id": "/subscriptions/t/…/firewallPolicies/other"}]
 
-    repair = await here.only_repair()
+    repair = await here.require_only_fix()
 
     assert "\naz network ip-group create" in repair.azure_cli
 
 
 async def test_rule_with_addresses_gets_an_additional_rule_with_an_ip_group() -> None:
     """The fix does not change the existing rule."""
-    here = build_azure_firewall(rules=[azure_firewall.nat_rule("orders", "13.69.71.0/25")])
+    here = build_azure_firewall(rules=[azure_firewall.build_nat_rule("orders", "13.69.71.0/25")])
 
-    repair = await here.only_repair()
+    repair = await here.require_only_fix()
 
     assert "beside orders" in repair.summary
     assert "--name ip-group; az extension add --name azure-firewall\n" in repair.azure_cli
@@ -440,7 +445,7 @@ async def test_rule_with_addresses_gets_an_additional_rule_with_an_ip_group() ->
     assert "--collection-name published" in repair.azure_cli
     assert "--policy-name edge-policy" in repair.azure_cli
     assert "--rule-collection-group-name inbound" in repair.azure_cli
-    made, group = declared(repair.bicep)
+    made, group = parse_resources(repair.bicep)
     assert AddressRanges.parse(made.properties["ipAddresses"]) == AddressRanges.parse(
         one for tag in (WEST, NORTH) for one in list_prefixes(TAGS, tag) if ":" not in one
     )
@@ -454,21 +459,21 @@ async def test_rule_with_addresses_gets_an_additional_rule_with_an_ip_group() ->
 async def test_destination_that_a_prior_rule_denies_has_no_fix() -> None:
     """The first matching network rule decides, so added addresses would have no effect."""
     rules = [
-        azure_firewall.collection(
-            "refused", 100, azure_firewall.network_rule("nobody", "*"), action="Deny"
+        azure_firewall.build_collection(
+            "refused", 100, azure_firewall.build_network_rule("nobody", "*"), action="Deny"
         ),
-        azure_firewall.collection(
-            "inside", 200, azure_firewall.network_rule("flows", "13.69.71.0/25")
+        azure_firewall.build_collection(
+            "inside", 200, azure_firewall.build_network_rule("flows", "13.69.71.0/25")
         ),
     ]
     listed = [
-        azure_firewall.firewall(),
-        azure_firewall.policy(),
+        azure_firewall.build_firewall(),
+        azure_firewall.build_policy(),
         azure_firewall.group("edge-policy", "inside", 300, *rules),
-        azure_firewall.public_address(),
+        azure_firewall.build_public_address(),
     ]
     here = Estate({one["id"]: one for one in listed}, [None])
-    kinds = build_firewall_kinds(fakes_of(here.world).ports.resources)
+    kinds = build_firewall_kinds(build_fakes(here.world).ports.resources)
     [firewall] = [one for one in await kinds["azure_firewall"].read() if "10.0.2.0" in one.id]
     asked = {WEST: AddressRanges.parse(list_prefixes(TAGS, WEST))}
     gap = find_firewall_issue(

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.bicep_compiler import diagnostics, needs_compiler
+from tests.bicep_compiler import list_diagnostics, needs_compiler
 from tests.functional.assessing.test_repairs import build_estate
 from tests.kinds.cases import FIREWALL_KINDS
 
@@ -15,18 +15,18 @@ _OF_A_PART = re.compile(r": Warning (BCP035|no-unused-vars|no-unused-params): ")
 @needs_compiler
 async def test_bicep_of_every_firewall_fix_compiles(tmp_path: Path) -> None:
     """One run compiles a fix of each kind and reports nothing about complete resources."""
-    texts = {kind: (await build_estate(kind).only_repair()).bicep for kind in FIREWALL_KINDS}
+    texts = {kind: (await build_estate(kind).require_only_fix()).bicep for kind in FIREWALL_KINDS}
     for kind, text in texts.items():
         (tmp_path / f"{kind}.bicep").write_text(text)
 
-    said = diagnostics(tmp_path, "*.bicep")
+    said = list_diagnostics(tmp_path, "*.bicep")
 
     assert [
         one
         for one in said
-        if not (_OF_A_PART.search(one) and texts[_kind_of(one)].startswith("//"))
+        if not (_OF_A_PART.search(one) and texts[_parse_kind(one)].startswith("//"))
     ] == []
 
 
-def _kind_of(line: str) -> str:
+def _parse_kind(line: str) -> str:
     return Path(line.partition("(")[0]).stem

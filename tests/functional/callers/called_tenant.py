@@ -8,8 +8,8 @@ from shared.domain.flow import WorkflowUpdate
 from shared.domain.trigger_urls.trigger_url import find_signatures
 from shared.ports import CallerKind, ReadOnSave
 from tests.fakes.builder import Builder
-from tests.fakes.ports import Ports, fakes_of
-from tests.fakes.services import kinds_on
+from tests.fakes.ports import Ports, build_fakes
+from tests.fakes.services import build_kinds
 from tests.fakes.test_world import World
 
 
@@ -31,12 +31,12 @@ class Tenant:
     def __init__(self) -> None:
         self.world = World()
         self.builder = Builder(self.world)
-        self.original = self.builder.http_flow("Original")
-        self.copy = self.builder.http_flow("Copy")
-        self.ports: Ports = fakes_of(self.world).ports
-        self.kinds = kinds_on(self.ports)
+        self.original = self.builder.add_http_flow("Original")
+        self.copy = self.builder.add_http_flow("Copy")
+        self.ports: Ports = build_fakes(self.world).ports
+        self.kinds = build_kinds(self.ports)
 
-    async def found(self, kind: str) -> list[Caller]:
+    async def list_found_callers(self, kind: str) -> list[Caller]:
         """Return the callers of a kind that refer to the original."""
         environments = await self.ports.environments.list()
         return [
@@ -54,7 +54,7 @@ class Tenant:
         """Write the copy's URL into a caller and return the old content."""
         kind = self.kinds[caller.kind]
         value = await kind.read(caller)
-        new = self._rewritten(kind, value.text)
+        new = self._rewrite(kind, value.text)
         await write_caller(self.ports, kind, caller, CallerContent(text=new, etag=value.etag))
         self.world.clock.advance(timedelta(seconds=max(self.world.assumptions.list_lag_seconds)))
         assert (await kind.read(caller)).text == new != value.text
@@ -63,7 +63,7 @@ class Tenant:
     async def move_back(self, caller: Caller, old: CallerContent) -> None:
         """Revert the change that `move` made."""
         kind = self.kinds[caller.kind]
-        urls = {self.original.trigger_url_id: self.builder.url_of(self.copy)}
+        urls = {self.original.trigger_url_id: self.builder.get_trigger_url(self.copy)}
         flow_ids = {self.original.workflow_id: self.copy.workflow_id}
         edits = replace_references(
             old.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids
@@ -72,15 +72,15 @@ class Tenant:
         text = revert_edits(value.text, edits, find_signatures(old.text))
         await write_caller(self.ports, kind, caller, CallerContent(text=text, etag=value.etag))
 
-    def _rewritten(self, kind: CallerKind, text: str) -> str:
+    def _rewrite(self, kind: CallerKind, text: str) -> str:
         return replace_references(
             text,
             is_json=kind.is_json,
-            urls={self.original.trigger_url_id: self.builder.url_of(self.copy)},
+            urls={self.original.trigger_url_id: self.builder.get_trigger_url(self.copy)},
             flow_ids={self.original.workflow_id: self.copy.workflow_id},
         ).text
 
-    def runs_after_a_beat(self) -> tuple[int, int]:
+    def count_runs_after_a_beat(self) -> tuple[int, int]:
         """Let every system call once, and return the run counts of the original and the copy."""
         self.world.traffic.beat(self.world)
         assert self.world.traffic.lost == []

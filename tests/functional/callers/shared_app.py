@@ -11,26 +11,26 @@ from shared.domain.flow import WorkflowDraft
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import ThrottledError
 from shared.reason import Reason
-from tests.fakes.definitions import lineage_of
-from tests.fakes.services import fake_settings
+from tests.fakes.definitions import find_lineage
+from tests.fakes.services import build_fake_settings
 from tests.fakes.tenant import FakeFlow, FakeSite
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import planned
+from tests.functional.scenarios.watched_scenario import plan_remediation
 
 FLOWS = 10
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 #: Copies are proven some seconds after they stand.
-PROMPT = fake_settings().model_copy(
+PROMPT = build_fake_settings().model_copy(
     update={"read_lag": timedelta(0), "wait_poll_interval": timedelta(seconds=10)}
 )
 
 
 def add_app(scenario: Scenario, count: int = FLOWS) -> tuple[FakeSite, list[FakeFlow]]:
     """Add an app whose settings hold the URLs of this number of flows."""
-    flows = [scenario.build.http_flow(f"Flow {number}") for number in range(count)]
+    flows = [scenario.build.add_http_flow(f"Flow {number}") for number in range(count)]
     for number, flow in enumerate(flows):
-        site = scenario.build.app_setting_caller(flow, setting=f"URL_{number}")
+        site = scenario.build.add_app_setting_caller(flow, setting=f"URL_{number}")
     return site, flows
 
 
@@ -41,7 +41,7 @@ def list_changed_settings(before: Mapping[str, str], site: FakeSite) -> set[str]
 
 async def list_steps(scenario: Scenario) -> set[FlowJobState]:
     """Return the steps that the jobs have reached."""
-    return {job.step for job in (await scenario.jobs()).values()}
+    return {job.step for job in (await scenario.read_jobs()).values()}
 
 
 class Late:
@@ -51,7 +51,7 @@ class Late:
         """Let the copies of these flows fail with this error."""
         self._port = scenario.fakes.ports.workflows
         self._failures: dict[str | None, Exception] = {}
-        self.fails(failure, *flows)
+        self.fail_copies(failure, *flows)
         scenario.around = lambda ports: replace(ports, workflows=cast("Any", self))
         scenario.renew()
 
@@ -61,19 +61,19 @@ class Late:
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
         """Create the workflow, or raise the error set for its flow."""
-        failure = self._failures.get(lineage_of(draft.client_data))
+        failure = self._failures.get(find_lineage(draft.client_data))
         if failure:
             raise failure
         await self._port.create(environment, draft)
 
-    def fails(self, failure: Exception, *flows: FakeFlow) -> None:
+    def fail_copies(self, failure: Exception, *flows: FakeFlow) -> None:
         """Let copies of these flows fail with this error from now on."""
-        self._failures |= {lineage_of(flow.client_data): failure for flow in flows}
+        self._failures |= {find_lineage(flow.client_data): failure for flow in flows}
 
-    def comes(self, *flows: FakeFlow) -> None:
+    def let_copies_continue(self, *flows: FakeFlow) -> None:
         """Let these flows be copied from now on."""
         for flow in flows:
-            del self._failures[lineage_of(flow.client_data)]
+            del self._failures[find_lineage(flow.client_data)]
 
 
 NOT_YET = ThrottledError("not yet", retry_after=MINUTE / 2)
@@ -84,9 +84,9 @@ async def run_until_waiting_for_last(
 ) -> tuple[FakeSite, list[FakeFlow], Late]:
     """Run until all flows of an app but the last wait for the last one."""
     site, flows = add_app(scenario, count)
-    await planned(scenario)
+    await plan_remediation(scenario)
     late = Late(scenario, NOT_YET, flows[-1])
     await scenario.approve(run=2 * MINUTE)
-    codes = Counter(job.reason_code for job in (await scenario.jobs()).values())
+    codes = Counter(job.reason_code for job in (await scenario.read_jobs()).values())
     assert codes == {Reason.BATCHING_CALLER_WRITES: count - 1, Reason.THROTTLED: 1}
     return site, flows, late

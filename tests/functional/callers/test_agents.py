@@ -7,11 +7,11 @@ import pytest
 from shared.callers.copilot_agent import CopilotAgentCallers
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from tests.fakes.definition_builder import child_flow_action, request_trigger
+from tests.fakes.definition_builder import build_child_flow_action, build_request_trigger
 from tests.fakes.tenant import FakeFlow, FakeRow
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.callers.called_tenant import Tenant
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 KIND = CopilotAgentCallers.kind
 #: Longer than a copy has to be quiet.
@@ -21,9 +21,9 @@ CHANGED = "2026-02-01T00:00:00Z"
 
 def add_agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
     """Add a flow that agents run, with a child on Microsoft's key."""
-    child = scenario.build.http_flow("Lookup")
-    actions = {"Run": child_flow_action(child.workflow_id)}
-    return scenario.build.flow("Book", request_trigger(kind), actions)
+    child = scenario.build.add_http_flow("Lookup")
+    actions = {"Run": build_child_flow_action(child.workflow_id)}
+    return scenario.build.add_flow("Book", build_request_trigger(kind), actions)
 
 
 def replace_flow(topic: FakeRow, old: str, new: str) -> None:
@@ -44,21 +44,21 @@ async def test_original_is_retired_after_its_agent_runs_the_copy_and_is_publishe
     scenario = Scenario()
     original = add_agents_flow(scenario, kind)
     topic = scenario.build.add_agent_topic(original, published="2026-01-01T00:00:00Z")
-    await planned(scenario)
+    await plan_remediation(scenario)
     item = (await scenario.plan())["Book"]
     await scenario.approve(run=LONG)
-    blocked = await scenario.job("Book")
-    copy = scenario.world.workflow(blocked.environment_id, blocked.copy_id)
+    blocked = await scenario.read_job("Book")
+    copy = scenario.world.get_workflow(blocked.environment_id, blocked.copy_id)
     both = original.is_on, copy.is_on
 
     replace_flow(topic, original.workflow_id, copy.workflow_id)
     await scenario.retry(run=LONG)
-    unpublished = await scenario.job("Book")
+    unpublished = await scenario.read_job("Book")
     publish(topic)
     await scenario.retry(run=LONG)
-    retired = await scenario.job("Book")
+    retired = await scenario.read_job("Book")
     await scenario.roll_back(run=LONG)
-    back = await scenario.job("Book")
+    back = await scenario.read_job("Book")
     both_again = original.is_on, copy.is_on
     replace_flow(topic, copy.workflow_id, original.workflow_id)
     await scenario.retry(run=LONG)
@@ -73,7 +73,7 @@ async def test_original_is_retired_after_its_agent_runs_the_copy_and_is_publishe
     assert "Publish the agent Travel" in unpublished.fix
     assert retired.state is FlowJobState.RETIRED, retired.message
     assert (back.reason_code, both_again) == ("manual_caller", (True, True))
-    assert (await scenario.job("Book")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Book")).state is FlowJobState.ROLLED_BACK
     assert not copy.is_on
 
 
@@ -81,21 +81,23 @@ async def test_flow_that_no_agent_runs_is_retired_without_a_person() -> None:
     """The rows of all agents were read, and none names it."""
     scenario = Scenario()
     original = add_agents_flow(scenario, "VirtualAgent")
-    scenario.build.add_agent_topic(scenario.build.off_flow("Other"))
-    await planned(scenario)
+    scenario.build.add_agent_topic(scenario.build.add_off_flow("Other"))
+    await plan_remediation(scenario)
 
     await scenario.approve(run=LONG)
 
-    assert (await scenario.job("Book")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Book")).state is FlowJobState.RETIRED
     assert not original.is_on
 
 
 async def test_assessment_names_the_agent_and_its_topic() -> None:
     """A person can find it in time."""
     tenant = Assessed()
-    child = tenant.build.http_flow("Lookup")
-    trigger = request_trigger("VirtualAgent")
-    book = tenant.build.flow("Book", trigger, {"Run": child_flow_action(child.workflow_id)})
+    child = tenant.build.add_http_flow("Lookup")
+    trigger = build_request_trigger("VirtualAgent")
+    book = tenant.build.add_flow(
+        "Book", trigger, {"Run": build_child_flow_action(child.workflow_id)}
+    )
     tenant.build.add_agent_topic(book)
 
     await tenant.assess()
@@ -117,10 +119,10 @@ async def test_assessment_names_the_agent_and_its_topic() -> None:
 async def test_flow_is_found_however_a_topic_names_it(text: str, label: str) -> None:
     """An id in any member, or a URL."""
     tenant = Tenant()
-    flow_id, url = tenant.original.workflow_id, tenant.builder.url_of(tenant.original)
+    flow_id, url = tenant.original.workflow_id, tenant.builder.get_trigger_url(tenant.original)
     tenant.builder.add_agent_topic(text=text.format(id=flow_id, upper=flow_id.upper(), url=url))
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert caller.label == label
 
@@ -131,4 +133,4 @@ async def test_text_of_an_earlier_format_is_searched_too() -> None:
     row = tenant.builder.add_agent_topic(tenant.original)
     row.values |= {"content": row.values["data"], "data": None}
 
-    assert len(await tenant.found(KIND)) == 1
+    assert len(await tenant.list_found_callers(KIND)) == 1

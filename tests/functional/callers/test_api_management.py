@@ -30,15 +30,19 @@ def change_properties(tenant: Tenant, resource_id: str, **properties: object) ->
 
 def add_callers(tenant: Tenant) -> dict[str, str]:
     """Add a caller in a place of each kind; return their resource ids."""
-    [backend] = tenant.builder.backend_caller(tenant.original)
-    named_value = tenant.builder.named_value_caller(tenant.original)
-    policy = tenant.builder.policy_caller(tenant.original)
+    [backend] = tenant.builder.add_backend_caller(tenant.original)
+    named_value = tenant.builder.add_named_value_caller(tenant.original)
+    policy = tenant.builder.add_policy_caller(tenant.original)
     return dict(zip(PLACES, (backend, named_value, policy), strict=True))
 
 
 async def find_one(tenant: Tenant, place: str) -> Caller:
     """Return the only caller whose label begins so."""
-    [caller] = [one for one in await tenant.found("api_management") if one.label.startswith(place)]
+    [caller] = [
+        one
+        for one in await tenant.list_found_callers("api_management")
+        if one.label.startswith(place)
+    ]
     return caller
 
 
@@ -105,20 +109,20 @@ async def test_edit_between_read_and_write_of_the_same_request_is_kept(
 
 async def test_service_url_of_an_api_is_a_caller(tenant: Tenant) -> None:
     """An API without a backend has the URL itself."""
-    url = tenant.builder.url_of(tenant.original)
-    tenant.builder.api_management_caller("apis/sales", {"serviceUrl": url}, "serviceUrl", 1)
+    url = tenant.builder.get_trigger_url(tenant.original)
+    tenant.builder.add_api_management_caller("apis/sales", {"serviceUrl": url}, "serviceUrl", 1)
 
     caller = await find_one(tenant, "API")
     await tenant.move(caller)
 
     assert caller.label == "API sales in the API Management service contoso"
-    assert tenant.runs_after_a_beat() == (0, 1)
+    assert tenant.count_runs_after_a_beat() == (0, 1)
 
 
 async def test_url_that_a_policy_completes_is_changed_by_a_person(tenant: Tenant) -> None:
     """The backend names the flow, and `rewrite-uri` in a policy adds path and signature."""
-    url = tenant.builder.url_of(tenant.original).partition("/triggers/")[0]
-    tenant.builder.api_management_caller("backends/crm", {"url": f"{url}/triggers"}, "url", 0)
+    url = tenant.builder.get_trigger_url(tenant.original).partition("/triggers/")[0]
+    tenant.builder.add_api_management_caller("backends/crm", {"url": f"{url}/triggers"}, "url", 0)
 
     caller = await find_one(tenant, "backend")
 
@@ -129,10 +133,10 @@ async def test_url_that_a_policy_completes_is_changed_by_a_person(tenant: Tenant
 async def test_named_value_in_key_vault_is_no_caller(tenant: Tenant) -> None:
     """Its secret is the caller."""
     properties = {"displayName": "flow", "secret": True, "keyVault": {"secretIdentifier": "x"}}
-    properties["value"] = tenant.builder.url_of(tenant.original)
-    tenant.builder.api_management_caller("namedValues/flow", properties, "value", 0)
+    properties["value"] = tenant.builder.get_trigger_url(tenant.original)
+    tenant.builder.add_api_management_caller("namedValues/flow", properties, "value", 0)
 
-    assert await tenant.found("api_management") == []
+    assert await tenant.list_found_callers("api_management") == []
 
 
 async def test_named_value_that_the_app_may_not_list_is_reported(
@@ -143,9 +147,9 @@ async def test_named_value_that_the_app_may_not_list_is_reported(
     async def reject(*_: object) -> None:
         raise PlatformError("no", code="AuthorizationFailed", status=403)
 
-    tenant.builder.named_value_caller(tenant.original)
-    properties = {"displayName": "open", "value": tenant.builder.url_of(tenant.original)}
-    tenant.builder.api_management_caller("namedValues/open", properties, "value", 0)
+    tenant.builder.add_named_value_caller(tenant.original)
+    properties = {"displayName": "open", "value": tenant.builder.get_trigger_url(tenant.original)}
+    tenant.builder.add_api_management_caller("namedValues/open", properties, "value", 0)
     monkeypatch.setattr(FakeResourceSecrets, "read", reject)
     search, found = CallerSearchPosition(), set()
 
@@ -161,11 +165,11 @@ async def test_named_value_that_the_app_may_not_list_is_reported(
 
 async def test_value_that_may_become_too_long_is_known_before(tenant: Tenant) -> None:
     """The limit of a place, less the text around the URL, is left for the URL."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     properties = {"displayName": "flow", "value": f"{'x' * 96}={url}"}
-    tenant.builder.api_management_caller("namedValues/flow", properties, "value", 0)
-    tenant.builder.backend_caller(tenant.original)
-    tenant.builder.policy_caller(tenant.original)
+    tenant.builder.add_api_management_caller("namedValues/flow", properties, "value", 0)
+    tenant.builder.add_backend_caller(tenant.original)
+    tenant.builder.add_policy_caller(tenant.original)
 
     longest = [(await find_one(tenant, place)).max_url_length for place in PLACES]
 
@@ -174,13 +178,13 @@ async def test_value_that_may_become_too_long_is_known_before(tenant: Tenant) ->
 
 async def test_fragment_is_one_caller_and_names_its_users(tenant: Tenant) -> None:
     """Each policy that includes the fragment calls the new URL after one write."""
-    url = tenant.builder.url_of(tenant.original).replace("&", "&amp;")
+    url = tenant.builder.get_trigger_url(tenant.original).replace("&", "&amp;")
     value = f"<fragment><set-url>{url}</set-url></fragment>"
     fragment = {"format": "rawxml", "value": value, "description": "notifies"}
-    path = tenant.builder.api_management_caller("policyFragments/notify", fragment, "value", 1)
+    path = tenant.builder.add_api_management_caller("policyFragments/notify", fragment, "value", 1)
     for api in ("billing", "crm", "sales", "shop"):
         include = {"value": '<policies><include-fragment fragment-id="notify" /></policies>'}
-        tenant.builder.api_management_caller(f"apis/{api}/policies/policy", include, "value", 0)
+        tenant.builder.add_api_management_caller(f"apis/{api}/policies/policy", include, "value", 0)
 
     caller = await find_one(tenant, "policy fragment")
     await tenant.move(caller)
@@ -190,7 +194,7 @@ async def test_fragment_is_one_caller_and_names_its_users(tenant: Tenant) -> Non
         "billing; policy of the API crm; policy of the API sales; 1 more)"
     )
     assert mapping_at(tenant.world.resources[path.lower()], "properties")["description"]
-    assert tenant.runs_after_a_beat() == (0, 1)
+    assert tenant.count_runs_after_a_beat() == (0, 1)
 
 
 @pytest.mark.parametrize(("level", "is_manual"), [("ReadOnly", True), ("CanNotDelete", False)])

@@ -29,12 +29,12 @@ def change_value(tenant: Tenant, resource_id: str, value: str) -> None:
 
 async def test_write_of_a_variable_changes_only_the_url(tenant: Tenant) -> None:
     """Description and type stay, and the rollback restores every byte."""
-    resource_id = tenant.builder.automation_caller(tenant.original).lower()
+    resource_id = tenant.builder.add_automation_caller(tenant.original).lower()
     before = tenant.world.resources[resource_id]
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     old = await tenant.move(caller)
-    calls = tenant.runs_after_a_beat()
+    calls = tenant.count_runs_after_a_beat()
     await tenant.move_back(caller, old)
 
     assert caller.label == "variable FlowUrls of the Automation account contoso"
@@ -44,8 +44,8 @@ async def test_write_of_a_variable_changes_only_the_url(tenant: Tenant) -> None:
 
 async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
     """Azure has no ETag for variables, so the write compares the value."""
-    resource_id = tenant.builder.automation_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    resource_id = tenant.builder.add_automation_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     change_value(tenant, resource_id, '"edited"')
 
@@ -57,11 +57,11 @@ async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: T
 
 async def test_runbook_is_changed_by_a_person(tenant: Tenant) -> None:
     """The app finds the published text, and a retry reads it again."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     resource_id = tenant.builder.add_runbook(f"Invoke-RestMethod -Uri '{url}'", state="Edit")
     tenant.builder.add_runbook("", name="draft", state="New")
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     with pytest.raises(JobBlocked):
         await tenant.kinds[KIND].write(caller, replace(content, text="x"))
@@ -87,7 +87,7 @@ async def test_encrypted_variables_are_found_by_their_names_only(
 ) -> None:
     """Azure never returns its value, so the search says what was not read: one text an account."""
     for number in range(count):
-        tenant.builder.automation_caller(name=f"Secret{number:02}", is_encrypted=True)
+        tenant.builder.add_automation_caller(name=f"Secret{number:02}", is_encrypted=True)
     search = CallerSearchPosition()
 
     with pytest.raises(JobBlocked) as raised:
@@ -99,7 +99,7 @@ async def test_encrypted_variables_are_found_by_their_names_only(
 
 async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
     """A lock on a resource group counts for everything in it."""
-    scope = "/".join(tenant.builder.automation_caller(tenant.original).split("/")[:5])
+    scope = "/".join(tenant.builder.add_automation_caller(tenant.original).split("/")[:5])
     tenant.world.resources["lock"] = {
         "id": f"{scope}/providers/Microsoft.Authorization/locks/frozen",
         "name": "frozen",
@@ -107,6 +107,6 @@ async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
         "properties": {"level": "ReadOnly"},
     }
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert "lock frozen at" in caller.manual_reason

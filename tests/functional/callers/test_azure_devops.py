@@ -33,7 +33,7 @@ def add_hook(tenant: Tenant, **inputs: str) -> str:
         "publisherId": "tfs",
         "eventType": "git.push",
         "consumerId": "webHooks",
-        "consumerInputs": {"url": tenant.builder.url_of(tenant.original), **inputs},
+        "consumerInputs": {"url": tenant.builder.get_trigger_url(tenant.original), **inputs},
         "status": "onProbation",
     }
     return add_document(tenant.builder, HOOK, hook | SET_BY_SERVICE)
@@ -55,14 +55,14 @@ async def test_write_of_a_service_hook_changes_only_the_url(tenant: Tenant) -> N
     path = add_hook(tenant, resourceDetailsToSend="all", acceptUntrustedCerts="false")
     before = document_at(tenant, path)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     old = await tenant.move(caller)
     moved = document_at(tenant, path)
     await tenant.move_back(caller, old)
 
     assert caller.label == f"service hook h1 (git.push) in the {ORGANIZATION}"
     inputs = mapping_at(moved, "consumerInputs")
-    assert inputs["url"] == tenant.builder.url_of(tenant.copy)
+    assert inputs["url"] == tenant.builder.get_trigger_url(tenant.copy)
     assert not moved.keys() & SET_BY_SERVICE.keys()
     assert str(mapping_at(document_at(tenant, path), "consumerInputs")) == str(
         before["consumerInputs"]
@@ -72,7 +72,7 @@ async def test_write_of_a_service_hook_changes_only_the_url(tenant: Tenant) -> N
 
 async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: Tenant) -> None:
     """Azure DevOps then keeps their values; the search names them, because nobody can read them."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     secret = {"value": None, "isSecret": True}
     path = add_variable_group(tenant.builder, {"URL": {"value": url}, "key": secret})
     search = CallerSearchPosition()
@@ -87,14 +87,14 @@ async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: 
     label = f"variable group urls of the project Sales in the {ORGANIZATION}"
     assert search.unreadable == [f"secret variables key of the {label}"]
     assert found[0].label == label
-    assert moved == {"URL": {"value": tenant.builder.url_of(tenant.copy)}, "key": secret}
+    assert moved == {"URL": {"value": tenant.builder.get_trigger_url(tenant.copy)}, "key": secret}
     assert mapping_at(document_at(tenant, path), "variables", "URL")["value"] == url
 
 
 async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
     """Azure DevOps has no ETag, so the write compares all that it would send."""
     path = add_hook(tenant)
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     edited = {**document_at(tenant, path), "publisherInputs": {"branch": "main"}}
     tenant.world.json_documents[AZURE_DEVOPS.name][path] = edited
@@ -110,7 +110,7 @@ async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -
     path = add_hook(tenant, httpHeaders="X-Key:********")
     before = document_at(tenant, path)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     with pytest.raises(JobBlocked):
         await tenant.kinds[KIND].write(
             caller, replace(await tenant.read(caller), text='{"url": "x"}')
@@ -122,10 +122,10 @@ async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -
 
 async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> None:
     """A write names the projects that share it, of which one project may show only itself."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     add_variable_group(tenant.builder, {"URL": {"value": url}}, isShared=True)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert "Several projects share" in caller.manual_reason
 

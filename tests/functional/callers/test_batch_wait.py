@@ -24,7 +24,7 @@ from tests.functional.callers.shared_app import (
 )
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 
 async def test_jobs_write_without_a_late_flow_after_the_batch_wait() -> None:
@@ -38,7 +38,7 @@ async def test_jobs_write_without_a_late_flow_after_the_batch_wait() -> None:
 
     await scenario.run(4 * MINUTE)
     early = (site.restarts, list_changed_settings(before, site))
-    late.comes(flows[-1])
+    late.let_copies_continue(flows[-1])
     await scenario.run(DAY)
 
     assert early == (1, {"URL_0", "URL_1"})
@@ -52,7 +52,7 @@ async def test_flow_that_is_copied_in_time_is_part_of_the_batched_write() -> Non
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
 
-    late.comes(flows[-1])
+    late.let_copies_continue(flows[-1])
     await scenario.run(MINUTE)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_0", "URL_1", "URL_2"})
@@ -62,7 +62,7 @@ async def test_jobs_do_not_wait_for_a_job_with_a_later_check() -> None:
     """The other jobs do not wait for a job whose next check is later than their wait may last."""
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
-    await planned(scenario)
+    await plan_remediation(scenario)
     Late(scenario, ThrottledError("not yet", retry_after=20 * MINUTE), flows[-1])
 
     await scenario.approve(run=MINUTE)
@@ -75,7 +75,7 @@ async def test_jobs_write_at_once_if_the_batch_wait_is_zero() -> None:
     scenario = Scenario(settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(0)}))
     site, flows = add_app(scenario, 3)
     before = dict(site.settings)
-    await planned(scenario)
+    await plan_remediation(scenario)
     Late(scenario, NOT_YET, flows[-1])
 
     await scenario.approve(run=MINUTE / 4)
@@ -87,14 +87,14 @@ async def test_jobs_do_not_wait_for_a_blocked_job() -> None:
     """The other jobs do not wait for a blocked job."""
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
-    await planned(scenario)
+    await plan_remediation(scenario)
     late = Late(scenario, NOT_YET, *flows)
     await scenario.approve(run=MINUTE)
-    late.fails(PlatformError("no", code="0x1", status=400), flows[0])
+    late.fail_copies(PlatformError("no", code="0x1", status=400), flows[0])
     await scenario.run(MINUTE)
-    assert (await scenario.job("Flow 0")).state is FlowJobState.BLOCKED
+    assert (await scenario.read_job("Flow 0")).state is FlowJobState.BLOCKED
 
-    late.comes(*flows[1:])
+    late.let_copies_continue(*flows[1:])
     await scenario.run(MINUTE)
 
     assert site.restarts == 1
@@ -117,11 +117,11 @@ async def test_flow_excluded_while_it_waits_is_not_part_of_the_write() -> None:
     before = dict(site.settings)
     await exclude_flow(scenario, flows[0])
 
-    late.comes(flows[-1])
+    late.let_copies_continue(flows[-1])
     await scenario.run(DAY)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_1", "URL_2"})
-    assert (await scenario.job("Flow 0")).reason_code == Reason.FLOW_EXCLUDED
+    assert (await scenario.read_job("Flow 0")).reason_code == Reason.FLOW_EXCLUDED
 
 
 async def test_flow_whose_copy_is_off_is_not_part_of_the_write() -> None:
@@ -129,14 +129,14 @@ async def test_flow_whose_copy_is_off_is_not_part_of_the_write() -> None:
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
-    job = await scenario.job("Flow 0")
-    scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
+    job = await scenario.read_job("Flow 0")
+    scenario.world.get_workflow(job.environment_id, job.copy_id).state = FlowState.OFF
 
-    late.comes(flows[-1])
+    late.let_copies_continue(flows[-1])
     await scenario.run(DAY)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_1", "URL_2"})
-    assert (await scenario.job("Flow 0")).reason_code == Reason.FLOW_STATE_NOT_CHANGED
+    assert (await scenario.read_job("Flow 0")).reason_code == Reason.FLOW_STATE_NOT_CHANGED
 
 
 async def test_unreadable_job_row_does_not_block_the_batched_write() -> None:
@@ -144,7 +144,7 @@ async def test_unreadable_job_row_does_not_block_the_batched_write() -> None:
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
-    job = await scenario.job("Flow 1")
+    job = await scenario.read_job("Flow 1")
     (name, row), *_ = (
         (name, row)
         for name, row in scenario.fakes.store.rows.items()
@@ -153,7 +153,7 @@ async def test_unreadable_job_row_does_not_block_the_batched_write() -> None:
     data = str(row.columns["data0"]).replace('"state":"waiting"', '"state":"levitating"')
     scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
 
-    late.comes(flows[-1])
+    late.let_copies_continue(flows[-1])
     await scenario.run(MINUTE)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_0", "URL_2"})
@@ -174,11 +174,11 @@ async def test_rollback_removes_a_flow_from_the_batched_write(*, is_late: bool) 
         disturb(scenario, "app_settings", "read", roll_back)
     else:
         await roll_back()
-    late.comes(flows[-1])
+    late.let_copies_continue(flows[-1])
     await scenario.run(5 * MINUTE)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_1", "URL_2"})
     await scenario.run(60 * DAY)
-    assert (await scenario.job("Flow 0")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Flow 0")).state is FlowJobState.ROLLED_BACK
     assert site.restarts == 1
     assert_nothing_lost(scenario)

@@ -5,9 +5,9 @@ import pytest
 from shared.domain.callers.caller import CallerContent
 from shared.domain.trigger_urls.trigger_url import find_signatures
 from shared.errors import JobBlocked, NotFound
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.functional.callers.called_tenant import Tenant
-from tests.kinds.cases import CALLER_KINDS, MOVED_KINDS, caller_case
+from tests.kinds.cases import CALLER_KINDS, MOVED_KINDS, load_caller_case
 
 
 @pytest.fixture
@@ -19,32 +19,32 @@ def tenant() -> Tenant:
 def add_callers(tenant: Tenant) -> None:
     """Add a caller of every kind, and a parent flow, which holds a flow id instead of a URL."""
     for kind in tenant.kinds:
-        caller_case(kind).add(tenant.builder, tenant.original)
-    tenant.builder.parent("Parent", tenant.original)
+        load_caller_case(kind).add(tenant.builder, tenant.original)
+    tenant.builder.add_parent("Parent", tenant.original)
 
 
 async def test_callers_of_every_kind_are_reverted_exactly(tenant: Tenant) -> None:
     """After all callers are moved and reverted, the tenant is as before and no call is lost."""
     add_callers(tenant)
     before = take_snapshot(tenant.world)
-    found = [caller for kind in tenant.kinds for caller in await tenant.found(kind)]
+    found = [caller for kind in tenant.kinds for caller in await tenant.list_found_callers(kind)]
     callers = [caller for caller in found if not caller.manual_reason]
 
     old = [await tenant.move(caller) for caller in callers]
-    tenant.runs_after_a_beat()
+    tenant.count_runs_after_a_beat()
     for caller, value in reversed(list(zip(callers, old, strict=True))):
         await tenant.move_back(caller, value)
 
     assert {caller.kind for caller in callers} == set(MOVED_KINDS)
     assert [(await tenant.read(caller)).text for caller in callers] == [one.text for one in old]
-    assert differences(before, tenant.world) == []
+    assert find_differences(before, tenant.world) == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CALLER_KINDS if kind not in MOVED_KINDS])
 async def test_manual_caller_is_never_written(tenant: Tenant, kind: str) -> None:
     """A manual caller says what to do, and a write of it is rejected with the same text."""
-    caller_case(kind).add(tenant.builder, tenant.original)
-    [caller] = await tenant.found(kind)
+    load_caller_case(kind).add(tenant.builder, tenant.original)
+    [caller] = await tenant.list_found_callers(kind)
     value = await tenant.read(caller)
 
     with pytest.raises(JobBlocked) as caught:
@@ -58,9 +58,11 @@ async def test_manual_caller_is_never_written(tenant: Tenant, kind: str) -> None
 async def test_texts_of_callers_contain_no_signature(tenant: Tenant) -> None:
     """No signature may be in a caller's text, because rows and reports contain it."""
     add_callers(tenant)
-    signatures = find_signatures(tenant.builder.url_of(tenant.original)).values()
+    signatures = find_signatures(tenant.builder.get_trigger_url(tenant.original)).values()
 
-    shown = [repr(caller) for kind in tenant.kinds for caller in await tenant.found(kind)]
+    shown = [
+        repr(caller) for kind in tenant.kinds for caller in await tenant.list_found_callers(kind)
+    ]
 
     assert signatures
     assert not any(signature in text for signature in signatures for text in shown)
@@ -69,9 +71,9 @@ async def test_texts_of_callers_contain_no_signature(tenant: Tenant) -> None:
 @pytest.mark.parametrize("kind", CALLER_KINDS)
 async def test_read_of_a_deleted_caller_raises_not_found(tenant: Tenant, kind: str) -> None:
     """Reading a caller that was deleted after the search raises NotFound."""
-    case = caller_case(kind)
+    case = load_caller_case(kind)
     case.add(tenant.builder, tenant.original)
-    [caller] = await tenant.found(kind)
+    [caller] = await tenant.list_found_callers(kind)
     case.remove(tenant.builder)
 
     with pytest.raises(NotFound):

@@ -8,8 +8,8 @@ from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Moment
-from tests.fakes.invariants import stopped_too_early, watch
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.invariants import find_flows_stopped_too_early, watch
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.scenarios.remediation_scenario import kill_after
 from tests.functional.scenarios.two_environments import TwoEnvironments
@@ -21,8 +21,8 @@ DAY = timedelta(days=1)
 def build_two_environments() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
     """Return a scenario in which an original of the other environment calls one of this one."""
     scenario = TwoEnvironments()
-    orders, shop = scenario.called_across()
-    scenario.other.app_setting_caller(shop)
+    orders, shop = scenario.add_call_across()
+    scenario.other.add_app_setting_caller(shop)
     scenario.prepare()
     scenario.world.traffic.beat(scenario.world)
     watch(scenario.world)
@@ -34,12 +34,12 @@ def assert_whole(scenario: TwoEnvironments) -> None:
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.violations == []
     assert scenario.world.traffic.lost == []
-    assert stopped_too_early(scenario.world, timedelta(days=7)) == []
+    assert find_flows_stopped_too_early(scenario.world, timedelta(days=7)) == []
 
 
 async def assert_retired(scenario: TwoEnvironments) -> None:
     """Require that every job of both environments is retired."""
-    jobs = await scenario.everywhere()
+    jobs = await scenario.read_all_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
         (job.display_name, job.state, job.message) for job in jobs.values()
     ]
@@ -55,12 +55,12 @@ async def test_only_the_copy_of_a_caller_is_changed() -> None:
     await scenario.run(LONG)
 
     await assert_retired(scenario)
-    jobs = await scenario.everywhere()
-    copy = scenario.world.workflow(shop.environment_id, jobs["Shop"].copy_id)
-    new = scenario.world.workflow(orders.environment_id, jobs["Orders"].copy_id)
+    jobs = await scenario.read_all_jobs()
+    copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy_id)
+    new = scenario.world.get_workflow(orders.environment_id, jobs["Orders"].copy_id)
     assert shop.client_data == before
-    assert scenario.url(new) in copy.client_data
-    assert scenario.url(orders) not in copy.client_data
+    assert scenario.get_trigger_url(new) in copy.client_data
+    assert scenario.get_trigger_url(orders) not in copy.client_data
     assert jobs["Orders"].parents == (f"{shop.environment_id}/{jobs['Shop'].id}",)
     retired = {
         title: next(one.changed_at for one in job.history if one.state == FlowJobState.RETIRED)
@@ -83,9 +83,9 @@ async def test_separate_remediations_of_two_environments_retire_both_flows(is_fi
     await scenario.run(LONG)
 
     await assert_retired(scenario)
-    jobs = await scenario.everywhere()
-    copy = scenario.world.workflow(shop.environment_id, jobs["Shop"].copy_id)
-    assert scenario.url(orders) not in copy.client_data
+    jobs = await scenario.read_all_jobs()
+    copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy_id)
+    assert scenario.get_trigger_url(orders) not in copy.client_data
     assert (shop.client_data == before) is is_first
     assert_whole(scenario)
 
@@ -102,16 +102,16 @@ async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
 
     await scenario.order_of(scenario.build, scenario.other)
     await scenario.run(timedelta(days=3))
-    waiting = (await scenario.everywhere())["Orders"]
+    waiting = (await scenario.read_all_jobs())["Orders"]
     await scenario.approve(run=LONG)
 
     assert waiting.state is FlowJobState.WAITING
     assert "about to copy the flow Shop" in waiting.message
     assert shop.client_data == before
-    jobs = await scenario.everywhere()
-    copy = scenario.world.workflow(shop.environment_id, jobs["Shop"].copy_id)
+    jobs = await scenario.read_all_jobs()
+    copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy_id)
     await assert_retired(scenario)
-    assert scenario.url(orders) not in copy.client_data
+    assert scenario.get_trigger_url(orders) not in copy.client_data
     assert_whole(scenario)
 
 
@@ -128,11 +128,11 @@ async def test_call_loop_across_environments_is_retired_and_rolled_back() -> Non
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
     await scenario.run(LONG)
 
-    jobs = await scenario.everywhere()
+    jobs = await scenario.read_all_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
         (job.display_name, job.state, job.message) for job in jobs.values()
     ]
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
     # In a circle one of the originals goes while another, which nobody calls, still names it.
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.traffic.lost == []
@@ -150,12 +150,12 @@ async def test_rollback_on_any_day_restores_both_environments(days: int) -> None
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
     await scenario.run(LONG)
 
-    jobs = await scenario.everywhere()
+    jobs = await scenario.read_all_jobs()
     assert {job.state for job in jobs.values()} <= {
         FlowJobState.ROLLED_BACK,
         FlowJobState.CANCELLED,
     }, [(job.display_name, job.state, job.message) for job in jobs.values()]
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
     assert_whole(scenario)
 
 
@@ -172,7 +172,7 @@ async def test_called_flow_is_not_rolled_back_before_its_caller() -> None:
 
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, here))
     await scenario.run(timedelta(days=30))
-    blocked = (await scenario.everywhere())["Orders"]
+    blocked = (await scenario.read_all_jobs())["Orders"]
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, there))
     await scenario.run(LONG)
     await scenario.driver.call(lambda s: change_remediation.retry(s, here))
@@ -180,7 +180,7 @@ async def test_called_flow_is_not_rolled_back_before_its_caller() -> None:
 
     assert blocked.state in {FlowJobState.BLOCKED, FlowJobState.WAITING}
     assert "Shop" in f"{blocked.message} {blocked.fix}"
-    jobs = await scenario.everywhere()
+    jobs = await scenario.read_all_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
         (job.display_name, job.state, job.message) for job in jobs.values()
     ]
@@ -211,19 +211,19 @@ async def test_rollback_continues_after_the_other_environment_is_rolled_back(
     await scenario.roll_back(
         run=timedelta(hours=1) if code == "child_flow_not_ready" else timedelta(days=15)
     )
-    blocked = (await scenario.everywhere())[last]
+    blocked = (await scenario.read_all_jobs())[last]
     await scenario.run(timedelta(days=1))
-    later = (await scenario.everywhere())[last]
+    later = (await scenario.read_all_jobs())[last]
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, earlier))
     await scenario.run(LONG)
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, code)
     assert later.message_number == blocked.message_number
-    assert {job.state for job in (await scenario.everywhere()).values()} == {
+    assert {job.state for job in (await scenario.read_all_jobs()).values()} == {
         FlowJobState.ROLLED_BACK
     }
     assert orders.is_on
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
     assert_whole(scenario)
 
 
@@ -235,9 +235,9 @@ async def test_copy_stays_on_while_a_run_of_its_callers_copy_continues() -> None
     await scenario.order_of(scenario.build, cause="here")
     here = scenario.remediation.id
     await scenario.order_of(scenario.other, cause="there")
-    jobs = await scenario.everywhere()
-    new = scenario.world.workflow(orders.environment_id, jobs["Orders"].copy_id)
-    running = scenario.world.workflow(shop.environment_id, jobs["Shop"].copy_id)
+    jobs = await scenario.read_all_jobs()
+    new = scenario.world.get_workflow(orders.environment_id, jobs["Orders"].copy_id)
+    running = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy_id)
     now, long = scenario.world.clock.now(), timedelta(days=20)
     running.runs.append(FakeRun(run_id="long", started=now, ends=now + long))
 
@@ -248,10 +248,10 @@ async def test_copy_stays_on_while_a_run_of_its_callers_copy_continues() -> None
     await scenario.run(LONG)
 
     assert was_on
-    assert {job.state for job in (await scenario.everywhere()).values()} == {
+    assert {job.state for job in (await scenario.read_all_jobs()).values()} == {
         FlowJobState.ROLLED_BACK
     }
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
     assert_whole(scenario)
 
 
@@ -276,11 +276,11 @@ async def test_recorded_grant_is_not_made_in_a_read_only_environment() -> None:
 
     await scenario.run(DAY)
 
-    job = (await scenario.everywhere())["Shop"]
+    job = (await scenario.read_all_jobs())["Shop"]
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert [one for one in scenario.world.writes[before:] if one.environment_id == here] == []
     await scenario.opt_in_both()
     await change_remediation.retry(scenario.services, scenario.remediation.id)
     await scenario.run(DAY)
-    assert (await scenario.everywhere())["Shop"].is_verified
+    assert (await scenario.read_all_jobs())["Shop"].is_verified
     assert scenario.world.operator.entra_id not in orders.co_owners

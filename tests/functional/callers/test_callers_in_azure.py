@@ -10,7 +10,7 @@ from shared.domain.callers.caller import CallerContent
 from shared.errors import Conflict, JobBlocked, PlatformError
 from shared.ports import Secret, WritesWholeResource
 from tests.fakes.secrets import FakeSecrets
-from tests.fakes.services import kinds_on
+from tests.fakes.services import build_kinds
 from tests.fakes.test_world import World
 from tests.functional.callers.called_tenant import Tenant
 
@@ -23,15 +23,15 @@ def tenant() -> Tenant:
 
 async def test_write_of_one_setting_keeps_all_others(tenant: Tenant) -> None:
     """All settings are written at once, and the others are written as they were."""
-    site = tenant.builder.app_setting_caller(tenant.original)
+    site = tenant.builder.add_app_setting_caller(tenant.original)
     site.settings |= {"AzureWebJobsStorage": "secret", "EMPTY": ""}
 
-    [caller] = await tenant.found("app_setting")
+    [caller] = await tenant.list_found_callers("app_setting")
     await tenant.move(caller)
 
-    assert tenant.runs_after_a_beat() == (0, 1)
+    assert tenant.count_runs_after_a_beat() == (0, 1)
     assert site.settings == {
-        "FLOW_URL": tenant.builder.url_of(tenant.copy),
+        "FLOW_URL": tenant.builder.get_trigger_url(tenant.copy),
         "AzureWebJobsStorage": "secret",
         "EMPTY": "",
     }
@@ -40,9 +40,9 @@ async def test_write_of_one_setting_keeps_all_others(tenant: Tenant) -> None:
 
 async def test_settings_of_one_app_are_written_together(tenant: Tenant) -> None:
     """The app restarts once, and a setting that was removed in between is not created again."""
-    site = tenant.builder.app_setting_caller(tenant.original)
-    tenant.builder.app_setting_caller(tenant.original, setting="ALSO")
-    callers, kind = await tenant.found("app_setting"), tenant.kinds["app_setting"]
+    site = tenant.builder.add_app_setting_caller(tenant.original)
+    tenant.builder.add_app_setting_caller(tenant.original, setting="ALSO")
+    callers, kind = await tenant.list_found_callers("app_setting"), tenant.kinds["app_setting"]
     assert isinstance(kind, WritesWholeResource)
     values = [
         (caller, replace(value, text=caller.address))
@@ -63,8 +63,8 @@ async def test_settings_of_one_app_are_written_together(tenant: Tenant) -> None:
 
 async def test_setting_with_the_new_value_is_not_written_again(tenant: Tenant) -> None:
     """A repeated write of the same value does not restart the app."""
-    site = tenant.builder.app_setting_caller(tenant.original)
-    [caller] = await tenant.found("app_setting")
+    site = tenant.builder.add_app_setting_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("app_setting")
     await tenant.move(caller)
 
     new = await tenant.kinds["app_setting"].read(caller)
@@ -75,8 +75,8 @@ async def test_setting_with_the_new_value_is_not_written_again(tenant: Tenant) -
 
 async def test_write_of_a_setting_that_changed_since_its_read_is_a_conflict(tenant: Tenant) -> None:
     """The hash of the read settings replaces the ETag that the platform does not have."""
-    site = tenant.builder.app_setting_caller(tenant.original)
-    [caller] = await tenant.found("app_setting")
+    site = tenant.builder.add_app_setting_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("app_setting")
     value = await tenant.kinds["app_setting"].read(caller)
     site.settings["FLOW_URL"] = "https://elsewhere.example"
 
@@ -88,8 +88,8 @@ async def test_write_of_a_setting_that_changed_since_its_read_is_a_conflict(tena
 
 async def test_concurrent_write_of_the_same_app_is_a_conflict(tenant: Tenant) -> None:
     """The write fails if the settings that are read back are not those that were written."""
-    site = tenant.builder.app_setting_caller(tenant.original)
-    [caller] = await tenant.found("app_setting")
+    site = tenant.builder.add_app_setting_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("app_setting")
     value = await tenant.kinds["app_setting"].read(caller)
 
     def deploy(world: World) -> list[str]:
@@ -104,36 +104,36 @@ async def test_concurrent_write_of_the_same_app_is_a_conflict(tenant: Tenant) ->
 
 async def test_setting_that_refers_to_the_latest_secret_is_no_caller(tenant: Tenant) -> None:
     """The secret is the caller, and the app may use its old value for a day."""
-    site = tenant.builder.app_setting_caller(tenant.original)
-    secret = tenant.builder.secret_caller(tenant.original)
+    site = tenant.builder.add_app_setting_caller(tenant.original)
+    secret = tenant.builder.add_secret_caller(tenant.original)
     reference = f"SecretUri={secret.vault_url}secrets/{secret.name}/"
     site.settings["FLOW_URL"] = f"@Microsoft.KeyVault({reference})"
 
-    assert await tenant.found("app_setting") == []
-    assert len(await tenant.found("key_vault_secret")) == 1
+    assert await tenant.list_found_callers("app_setting") == []
+    assert len(await tenant.list_found_callers("key_vault_secret")) == 1
     assert tenant.kinds["key_vault_secret"].old_value_lifetime.days == 1
 
 
 async def test_setting_with_a_fixed_secret_version_is_a_manual_caller(tenant: Tenant) -> None:
     """A person has to change the setting, because it would not use a new version of the secret."""
-    site = tenant.builder.app_setting_caller(tenant.original)
-    secret = tenant.builder.secret_caller(tenant.original)
+    site = tenant.builder.add_app_setting_caller(tenant.original)
+    secret = tenant.builder.add_secret_caller(tenant.original)
     version = secret.versions[0].id
     uri = f"{secret.vault_url}secrets/{secret.name}/{version}"
     site.settings["FLOW_URL"] = f"@Microsoft.KeyVault(SecretUri={uri})"
 
-    [caller] = await tenant.found("app_setting")
+    [caller] = await tenant.list_found_callers("app_setting")
 
     assert "a fixed version" in caller.manual_reason
 
 
 async def test_reference_to_an_unknown_vault_is_ignored(tenant: Tenant) -> None:
     """The app sends its token only to known vaults, whatever a setting contains."""
-    site = tenant.builder.app_setting_caller(tenant.original)
+    site = tenant.builder.add_app_setting_caller(tenant.original)
     uri = "https://elsewhere.example/secrets/flow-url/1a2b"
     site.settings["FLOW_URL"] = f"@Microsoft.KeyVault(SecretUri={uri})"
 
-    assert await tenant.found("app_setting") == []
+    assert await tenant.list_found_callers("app_setting") == []
 
 
 @pytest.mark.parametrize(
@@ -159,22 +159,22 @@ def test_both_forms_of_a_secret_reference_are_parsed(
 
 async def test_write_of_a_secret_adds_a_version_and_keeps_its_properties(tenant: Tenant) -> None:
     """The content type, the tags and the old version stay."""
-    secret = tenant.builder.secret_caller(tenant.original)
+    secret = tenant.builder.add_secret_caller(tenant.original)
 
-    [caller] = await tenant.found("key_vault_secret")
+    [caller] = await tenant.list_found_callers("key_vault_secret")
     await tenant.move(caller)
 
-    assert tenant.runs_after_a_beat() == (0, 1)
+    assert tenant.count_runs_after_a_beat() == (0, 1)
     assert len(secret.versions) == 2
     assert (secret.content_type, secret.tags) == ("text/uri", {"team": "integration"})
 
 
 async def test_write_of_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> None:
     """The write is a conflict, and another writer's version stays the current one."""
-    secret = tenant.builder.secret_caller(tenant.original)
-    [caller] = await tenant.found("key_vault_secret")
+    secret = tenant.builder.add_secret_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("key_vault_secret")
     value = await tenant.kinds["key_vault_secret"].read(caller)
-    secret.versions.append(tenant.builder.world.secret_version("https://elsewhere.example"))
+    secret.versions.append(tenant.builder.world.create_secret_version("https://elsewhere.example"))
 
     with pytest.raises(Conflict):
         await tenant.kinds["key_vault_secret"].write(
@@ -207,10 +207,10 @@ class OneIsClosed(FakeSecrets):
 
 async def test_search_reports_an_inaccessible_vault_after_searching_others(tenant: Tenant) -> None:
     """The app names the inaccessible vault, and still finds the callers in the other one."""
-    tenant.builder.secret_caller(tenant.original, name="b-open")
+    tenant.builder.add_secret_caller(tenant.original, name="b-open")
 
     secrets = OneIsClosed(tenant.builder.world)
-    kinds = kinds_on(replace(tenant.ports, secrets=secrets))
+    kinds = build_kinds(replace(tenant.ports, secrets=secrets))
     found: list[str] = []
 
     async def search() -> None:
@@ -225,10 +225,10 @@ async def test_search_reports_an_inaccessible_vault_after_searching_others(tenan
 
 async def test_search_reports_a_setting_with_an_unreadable_secret(tenant: Tenant) -> None:
     """The search names a setting whose secret it cannot read."""
-    site = tenant.builder.app_setting_caller(tenant.original)
+    site = tenant.builder.add_app_setting_caller(tenant.original)
     uri = "https://a-closed.vault.azure.net/secrets/flow-url/1a2b"
     site.settings["PINNED"] = f"@Microsoft.KeyVault(SecretUri={uri})"
-    kinds = kinds_on(replace(tenant.ports, secrets=OneIsClosed(tenant.builder.world)))
+    kinds = build_kinds(replace(tenant.ports, secrets=OneIsClosed(tenant.builder.world)))
     found: list[str] = []
 
     async def search() -> None:

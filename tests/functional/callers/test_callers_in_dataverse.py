@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.callers.caller import FILLED_IN, CallerContent
 from shared.errors import Conflict
-from tests.fakes.definition_builder import http_action
+from tests.fakes.definition_builder import build_http_action
 from tests.functional.callers.called_tenant import Tenant, write_caller
 
 
@@ -16,9 +16,9 @@ def tenant() -> Tenant:
 
 async def test_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> None:
     """The caller's content is the flow's whole definition."""
-    holder = tenant.builder.flow_caller(tenant.original)
+    holder = tenant.builder.add_flow_caller(tenant.original)
 
-    [caller] = await tenant.found("flow")
+    [caller] = await tenant.list_found_callers("flow")
 
     assert caller.workflow_id == holder.workflow_id
     assert caller.environment_id == tenant.builder.environment.id
@@ -28,9 +28,9 @@ async def test_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> No
 
 async def test_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
     """A flow that runs a child flow is a caller of it."""
-    parent = tenant.builder.parent("Parent", tenant.original)
+    parent = tenant.builder.add_parent("Parent", tenant.original)
 
-    [caller] = await tenant.found("flow")
+    [caller] = await tenant.list_found_callers("flow")
     await tenant.move(caller)
 
     assert caller.child_flow_ids == {tenant.original.workflow_id}
@@ -39,22 +39,25 @@ async def test_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
 
 async def test_flow_of_a_managed_solution_is_a_manual_caller(tenant: Tenant) -> None:
     """A person has to change the flow, because a write would detach it from its solution."""
-    tenant.builder.flow_caller(tenant.original).is_managed = True
+    tenant.builder.add_flow_caller(tenant.original).is_managed = True
 
-    [caller] = await tenant.found("flow")
+    [caller] = await tenant.list_found_callers("flow")
 
     assert "managed solution" in caller.manual_reason
 
 
 async def test_flow_with_a_computed_signature_is_partly_manual(tenant: Tenant) -> None:
     """The app changes the URL that it can replace, and leaves the other one to a person."""
-    other = tenant.builder.http_flow("Other")
-    address = tenant.builder.url_of(tenant.original).partition("&sig=")[0]
+    other = tenant.builder.add_http_flow("Other")
+    address = tenant.builder.get_trigger_url(tenant.original).partition("&sig=")[0]
     url = f"{address}&sig=@{{variables('sig')}}"
-    tenant.builder.flow(
+    tenant.builder.add_flow(
         "Mixed",
         {"type": "Request", "kind": "Button", "inputs": {}},
-        {"One": http_action(url), "Two": http_action(tenant.builder.url_of(other))},
+        {
+            "One": build_http_action(url),
+            "Two": build_http_action(tenant.builder.get_trigger_url(other)),
+        },
         is_on=False,
     )
 
@@ -70,56 +73,56 @@ async def test_environment_without_dataverse_has_no_callers(tenant: Tenant) -> N
     """The search finds no callers and raises no error."""
     tenant.builder.environment.dataverse_url = None
 
-    assert await tenant.found("flow") == []
-    assert await tenant.found("environment_variable") == []
+    assert await tenant.list_found_callers("flow") == []
+    assert await tenant.list_found_callers("environment_variable") == []
 
 
 async def test_flows_use_a_changed_environment_variable_at_once(tenant: Tenant) -> None:
     """The app saves the flows that use the variable, so that the next call goes to the copy."""
-    tenant.builder.variable_caller(tenant.original)
-    before = tenant.runs_after_a_beat()
+    tenant.builder.add_variable_caller(tenant.original)
+    before = tenant.count_runs_after_a_beat()
 
-    [caller] = await tenant.found("environment_variable")
+    [caller] = await tenant.list_found_callers("environment_variable")
     await tenant.move(caller)
 
-    assert (before, tenant.runs_after_a_beat()) == ((1, 0), (1, 1))
+    assert (before, tenant.count_runs_after_a_beat()) == ((1, 0), (1, 1))
 
 
 async def test_repeated_write_of_a_variable_completes_an_interrupted_one(
     tenant: Tenant,
 ) -> None:
     """The same write saves the flows again if the value was already written."""
-    variable, _ = tenant.builder.variable_caller(tenant.original)
-    [caller] = await tenant.found("environment_variable")
-    variable.value = tenant.builder.url_of(tenant.copy)
+    variable, _ = tenant.builder.add_variable_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("environment_variable")
+    variable.value = tenant.builder.get_trigger_url(tenant.copy)
 
-    stale = tenant.runs_after_a_beat()
+    stale = tenant.count_runs_after_a_beat()
     value = CallerContent(text=variable.value, etag="old")
     await write_caller(tenant.ports, tenant.kinds[caller.kind], caller, value)
 
-    assert (stale, tenant.runs_after_a_beat()) == ((1, 0), (1, 1))
+    assert (stale, tenant.count_runs_after_a_beat()) == ((1, 0), (1, 1))
 
 
 async def test_default_value_of_a_variable_is_a_separate_caller(tenant: Tenant) -> None:
     """The value and the default of a variable are two callers, changed separately."""
-    variable, _ = tenant.builder.variable_caller(tenant.original)
-    variable.default_value = f"{tenant.builder.url_of(tenant.original)}&from=default"
+    variable, _ = tenant.builder.add_variable_caller(tenant.original)
+    variable.default_value = f"{tenant.builder.get_trigger_url(tenant.original)}&from=default"
 
-    callers = await tenant.found("environment_variable")
+    callers = await tenant.list_found_callers("environment_variable")
     for caller in callers:
         await tenant.move(caller)
 
     assert [caller.label.split()[0] for caller in callers] == ["value", "default"]
     assert {caller.resource_id for caller in callers} == {callers[0].resource_id}
-    assert variable.default_value == f"{tenant.builder.url_of(tenant.copy)}&from=default"
+    assert variable.default_value == f"{tenant.builder.get_trigger_url(tenant.copy)}&from=default"
 
 
 async def test_variable_of_managed_flows_is_a_manual_caller(tenant: Tenant) -> None:
     """A person has to change the variable, because managed flows would keep the old value."""
-    _, reader = tenant.builder.variable_caller(tenant.original)
+    _, reader = tenant.builder.add_variable_caller(tenant.original)
     reader.is_managed = True
 
-    [caller] = await tenant.found("environment_variable")
+    [caller] = await tenant.list_found_callers("environment_variable")
 
     assert reader.name in caller.manual_reason
 
@@ -128,8 +131,8 @@ async def test_write_of_a_variable_that_changed_since_its_read_is_a_conflict(
     tenant: Tenant,
 ) -> None:
     """The app does not overwrite a value that somebody else has written."""
-    variable, _ = tenant.builder.variable_caller(tenant.original)
-    [caller] = await tenant.found("environment_variable")
+    variable, _ = tenant.builder.add_variable_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("environment_variable")
     value = await tenant.kinds[caller.kind].read(caller)
     variable.value, variable.value_version = "elsewhere", 2
 

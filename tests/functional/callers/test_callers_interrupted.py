@@ -7,12 +7,12 @@ from shared.domain.callers.caller_edit import replace_references
 from shared.errors import Conflict
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Killed, Moment, Plan
-from tests.fakes.ports import fakes_of
-from tests.fakes.services import kinds_on
+from tests.fakes.ports import build_fakes
+from tests.fakes.services import build_kinds
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 from tests.functional.callers.called_tenant import write_caller
-from tests.kinds.cases import MOVED_KINDS, caller_case
+from tests.kinds.cases import MOVED_KINDS, load_caller_case
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -37,20 +37,20 @@ async def _move_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
     """Write a caller under a plan that kills, then without faults, and return the copy."""
     world = World()
     builder = Builder(world)
-    original, copy = builder.http_flow("Original"), builder.http_flow("Copy")
-    caller_case(kind).add(builder, original)
-    ports = fakes_of(world).ports
-    whole = kinds_on(ports)[kind]
+    original, copy = builder.add_http_flow("Original"), builder.add_http_flow("Copy")
+    load_caller_case(kind).add(builder, original)
+    ports = build_fakes(world).ports
+    whole = build_kinds(ports)[kind]
     environments = await ports.environments.list()
     [caller] = [caller async for caller in whole.find(environments)]
-    urls = {original.trigger_url_id: builder.url_of(copy)}
+    urls = {original.trigger_url_id: builder.get_trigger_url(copy)}
 
     try:
         old = await whole.read(caller)
         text = replace_references(old.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
-        dying = ports.under(plan)
+        dying = ports.wrap_with_plan(plan)
         new = CallerContent(text=text, etag=old.etag)
-        await write_caller(dying, kinds_on(dying)[kind], caller, new)
+        await write_caller(dying, build_kinds(dying)[kind], caller, new)
     except Killed:
         value = await whole.read(caller)
         text = replace_references(value.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
@@ -66,8 +66,8 @@ async def test_second_writer_of_a_setting_gets_a_conflict() -> None:
     """The second writer gets a conflict, because the value has changed since it was read."""
     world = World()
     builder = Builder(world)
-    builder.app_setting_caller(builder.http_flow("Original"))
-    kind = kinds_on(fakes_of(world).ports)["app_setting"]
+    builder.add_app_setting_caller(builder.add_http_flow("Original"))
+    kind = build_kinds(build_fakes(world).ports)["app_setting"]
     [caller] = [caller async for caller in kind.find([])]
     value = await kind.read(caller)
 
@@ -81,8 +81,8 @@ async def test_setting_is_not_written_if_another_setting_has_changed() -> None:
     """The write replaces all settings, so a change of any other setting is a conflict."""
     world = World()
     builder = Builder(world)
-    site = builder.app_setting_caller(builder.http_flow("Original"))
-    kind = kinds_on(fakes_of(world).ports)["app_setting"]
+    site = builder.add_app_setting_caller(builder.add_http_flow("Original"))
+    kind = build_kinds(build_fakes(world).ports)["app_setting"]
     [caller] = [caller async for caller in kind.find([])]
     value = await kind.read(caller)
     site.settings["TIMEOUT"] = "30"

@@ -11,10 +11,10 @@ from shared.ports import Operation, Store, StoreRow
 from shared.tables import Tables
 from shared.use_cases.run_flow_job import run_flow_job_step
 from tests.fakes import definition_builder as define
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 
 class Meanwhile:
@@ -43,7 +43,7 @@ def add_call(flow: FakeFlow, url: str) -> str:
     """Return the definition of a flow with one more action, which posts to the URL."""
     document = json.loads(flow.client_data)
     actions = document["properties"]["definition"]["actions"]
-    actions[f"Call_{len(actions)}"] = define.http_action(url) | {"runAfter": {}}
+    actions[f"Call_{len(actions)}"] = define.build_http_action(url) | {"runAfter": {}}
     return json.dumps(document)
 
 
@@ -53,33 +53,33 @@ async def test_flow_that_calls_itself_by_url_is_retired() -> None:
     If the copy called the original, the no-call period would never end.
     """
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    url = scenario.build.url_of(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    url = scenario.build.get_trigger_url(orders)
     orders.client_data = add_call(orders, url)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
-    assert url not in scenario.world.workflow(orders.environment_id, job.copy_id).client_data
+    assert url not in scenario.world.get_workflow(orders.environment_id, job.copy_id).client_data
     assert scenario.world.violations == []
 
 
 async def test_flows_in_a_call_loop_are_all_retired() -> None:
     """Three flows in a call loop, and a fourth that calls into it, all retire."""
     scenario = Scenario()
-    flows = [scenario.build.http_flow(name) for name in ("A", "B", "C")]
+    flows = [scenario.build.add_http_flow(name) for name in ("A", "B", "C")]
     for flow, called in zip(flows, [*flows[1:], flows[0]], strict=True):
-        flow.client_data = add_call(flow, scenario.build.url_of(called))
-    outside = scenario.build.http_flow("Outside")
-    outside.client_data = add_call(outside, scenario.build.url_of(flows[0]))
-    scenario.build.app_setting_caller(outside)
-    await planned(scenario)
+        flow.client_data = add_call(flow, scenario.build.get_trigger_url(called))
+    outside = scenario.build.add_http_flow("Outside")
+    outside.client_data = add_call(outside, scenario.build.get_trigger_url(flows[0]))
+    scenario.build.add_app_setting_caller(outside)
+    await plan_remediation(scenario)
 
     await scenario.approve(run=timedelta(days=90))
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
         (job.display_name, job.state, job.message) for job in jobs.values()
     ]
@@ -90,57 +90,57 @@ async def test_flows_in_a_call_loop_are_all_retired() -> None:
 async def test_call_loop_by_url_is_rolled_back_exactly() -> None:
     """Rolling back two flows that call each other restores both exactly."""
     scenario = Scenario()
-    first, second = scenario.build.http_flow("A"), scenario.build.http_flow("B")
-    first.client_data = add_call(first, scenario.build.url_of(second))
-    second.client_data = add_call(second, scenario.build.url_of(first))
-    scenario.build.app_setting_caller(scenario.build.http_flow("C"))
-    await planned(scenario)
+    first, second = scenario.build.add_http_flow("A"), scenario.build.add_http_flow("B")
+    first.client_data = add_call(first, scenario.build.get_trigger_url(second))
+    second.client_data = add_call(second, scenario.build.get_trigger_url(first))
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("C"))
+    await plan_remediation(scenario)
     before = take_snapshot(scenario.world)
     await scenario.approve(run=timedelta(days=90))
 
     await scenario.roll_back(run=timedelta(days=90))
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
         (job.display_name, job.state, job.message) for job in jobs.values()
     ]
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
 
 
 async def test_rollback_of_a_caller_includes_the_flow_that_it_calls() -> None:
     """A rollback of the caller also rolls back the flow that its original calls."""
     scenario = Scenario()
-    called, caller = scenario.build.http_flow("Called"), scenario.build.http_flow("Caller")
-    caller.client_data = add_call(caller, scenario.build.url_of(called))
-    scenario.build.app_setting_caller(caller)
-    await planned(scenario)
+    called, caller = scenario.build.add_http_flow("Called"), scenario.build.add_http_flow("Caller")
+    caller.client_data = add_call(caller, scenario.build.get_trigger_url(called))
+    scenario.build.add_app_setting_caller(caller)
+    await plan_remediation(scenario)
     before = take_snapshot(scenario.world)
     await scenario.approve(run=timedelta(days=90))
 
     await scenario.roll_back(caller.workflow_id, run=timedelta(days=90))
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
     assert_nothing_lost(scenario)
 
 
 async def test_called_flow_is_retired_within_a_minute_after_its_caller() -> None:
     """The called flow waits for its caller and retires within a minute after it."""
     scenario = Scenario()
-    orders, sales = scenario.build.http_flow("Orders"), scenario.build.http_flow("Sales")
-    sales.client_data = add_call(sales, scenario.build.url_of(orders))
-    scenario.build.app_setting_caller(sales)
-    await planned(scenario)
+    orders, sales = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Sales")
+    sales.client_data = add_call(sales, scenario.build.get_trigger_url(orders))
+    scenario.build.add_app_setting_caller(sales)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(days=3))
     now = scenario.world.clock.now()
     sales.runs.append(FakeRun(run_id="late", started=now, ends=now))  # that one takes longer
     await scenario.run(timedelta(days=5))
-    assert (await scenario.job("Orders")).message == "Sales has to be retired first."
+    assert (await scenario.read_job("Orders")).message == "Sales has to be retired first."
 
     await scenario.run(timedelta(days=30))
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
     ends = {title: job.history[-1].changed_at for title, job in jobs.items()}
     assert ends["Orders"] - ends["Sales"] < timedelta(minutes=1)
@@ -149,29 +149,29 @@ async def test_called_flow_is_retired_within_a_minute_after_its_caller() -> None
 async def test_jobs_that_wait_for_each_other_at_the_same_time_are_retired() -> None:
     """If two jobs start to wait for each other at the same time, both still retire."""
     scenario = Scenario()
-    flows = [scenario.build.http_flow(name) for name in ("A", "B")]
+    flows = [scenario.build.add_http_flow(name) for name in ("A", "B")]
     for flow, called in zip(flows, reversed(flows), strict=True):
-        flow.client_data = add_call(flow, scenario.build.url_of(called))
-    await planned(scenario)
+        flow.client_data = add_call(flow, scenario.build.get_trigger_url(called))
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(hours=1))
-    one, other = await scenario.job("A"), await scenario.job("B")
+    one, other = await scenario.read_job("A"), await scenario.read_job("B")
     assert one.next_check_at is not None
     assert other.next_check_at is not None
     scenario.world.clock.advance(
         max(one.next_check_at, other.next_check_at) - scenario.services.now
     )
 
-    async def meanwhile() -> None:
+    async def run_other_job() -> None:
         await run_flow_job_step(scenario.services, other.environment_id, other.id)
-        assert (await scenario.job("B")).message == "A has to be retired first."
+        assert (await scenario.read_job("B")).message == "A has to be retired first."
 
-    store = Meanwhile(scenario.services.tables.store, other.id, meanwhile)
+    store = Meanwhile(scenario.services.tables.store, other.id, run_other_job)
     services = replace(scenario.services, tables=Tables(cast("Any", store)))
     await run_flow_job_step(services, one.environment_id, one.id)
-    assert (await scenario.job("A")).message == "B has to be retired first."
+    assert (await scenario.read_job("A")).message == "B has to be retired first."
     await scenario.run(timedelta(hours=1))
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.traffic.lost == []

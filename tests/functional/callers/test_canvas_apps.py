@@ -12,7 +12,7 @@ from shared.errors import JobBlocked
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 DAY = timedelta(days=1)
 
@@ -38,7 +38,7 @@ def point_at(scenario: Scenario, *flow_ids: str) -> None:
 
 async def run_remediation(scenario: Scenario) -> None:
     """Start and approve a remediation, and let time pass until nothing changes any longer."""
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve()
 
 
@@ -56,11 +56,11 @@ def get_flow_name(flow: FakeFlow) -> str:
 async def test_original_is_retired_after_the_maker_changes_the_canvas_app(name: object) -> None:
     """The job is blocked with a fix for the maker, and a retry after the change completes it."""
     scenario = Scenario()
-    form = scenario.build.power_apps_v1_flow("Old form")
+    form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, name(form))  # type: ignore[operator]  # one of the two functions above
 
     await run_remediation(scenario)
-    blocked = await scenario.job("Old form")
+    blocked = await scenario.read_job("Old form")
     was_on = form.is_on
     point_at(scenario, blocked.copy_id)
     await scenario.retry()
@@ -69,41 +69,43 @@ async def test_original_is_retired_after_the_maker_changes_the_canvas_app(name: 
     assert "canvas app Requests of Alex" in blocked.message
     assert "publish the app" in blocked.fix
     assert was_on
-    assert (await scenario.job("Old form")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Old form")).state is FlowJobState.RETIRED
     assert not form.is_on
     assert not form.in_solution
-    assert scenario.world.workflow(blocked.environment_id, blocked.copy_id).in_solution
+    assert scenario.world.get_workflow(blocked.environment_id, blocked.copy_id).in_solution
 
 
 async def test_daily_check_continues_job_after_canvas_app_is_changed() -> None:
     """The daily check continues the job after the app is changed, and does nothing before that."""
     scenario = Scenario()
-    form = scenario.build.power_apps_v1_flow("Old form")
+    form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
     await run_remediation(scenario)
-    before = await scenario.job("Old form")
+    before = await scenario.read_job("Old form")
 
     await scenario.driver.call(lambda services: run_daily_check(services, "day-1"))
     await scenario.run(DAY)
-    still = await scenario.job("Old form")
+    still = await scenario.read_job("Old form")
     point_at(scenario, before.copy_id)
     await scenario.driver.call(lambda services: run_daily_check(services, "day-2"))
     await scenario.run(DAY)
 
     assert still.history == before.history
-    assert (await scenario.job("Old form")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Old form")).state is FlowJobState.RETIRED
 
 
 async def test_plan_finds_the_canvas_app_of_a_copied_parent() -> None:
     """The plan finds the app of a parent that is copied only because of its child."""
     scenario = Scenario()
-    child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
-    parent = scenario.build.parent("Form", child, trigger=define.request_trigger("PowerAppV2"))
+    child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
+    parent = scenario.build.add_parent(
+        "Form", child, trigger=define.build_request_trigger("PowerAppV2")
+    )
     add_app(scenario, parent.workflow_id)
 
     await run_remediation(scenario)
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert (jobs["Form"].state, jobs["Form"].reason_code) == (FlowJobState.BLOCKED, "manual_caller")
     assert jobs["Child"].state is not FlowJobState.RETIRED
     assert parent.is_on
@@ -113,12 +115,12 @@ async def test_plan_finds_the_canvas_app_of_a_copied_parent() -> None:
 async def test_plan_names_an_unreadable_canvas_app() -> None:
     """The plan names the app, because it may use any flow."""
     scenario = Scenario()
-    scenario.build.power_apps_v1_flow("Old form")
+    scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, gap="Cannot read the document of app Requests (NotFound).")
 
     await run_remediation(scenario)
 
-    findings = (await scenario.environment_job()).findings
+    findings = (await scenario.read_environment_job()).findings
     [finding] = [one for one in findings if "canvas_app" in one]
     assert "app Requests" in finding
     assert finding.endswith(" Then assess or plan again.")
@@ -127,19 +129,19 @@ async def test_plan_names_an_unreadable_canvas_app() -> None:
 async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> None:
     """The copy stays on until the maker has changed the app back to the original."""
     scenario = Scenario()
-    form = scenario.build.power_apps_v1_flow("Old form")
+    form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
     await run_remediation(scenario)
-    copy_id = (await scenario.job("Old form")).copy_id
+    copy_id = (await scenario.read_job("Old form")).copy_id
     point_at(scenario, copy_id)
     await scenario.retry()
 
     await scenario.roll_back()
-    blocked = await scenario.job("Old form")
-    copy_was_on = scenario.world.workflow(form.environment_id, copy_id).is_on
+    blocked = await scenario.read_job("Old form")
+    copy_was_on = scenario.world.get_workflow(form.environment_id, copy_id).is_on
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     await scenario.run(DAY)
-    still = await scenario.job("Old form")
+    still = await scenario.read_job("Old form")
     point_at(scenario, form.workflow_id)
     await scenario.driver.call(lambda services: run_daily_check(services, "after"))
     await scenario.run(DAY)
@@ -148,17 +150,17 @@ async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> N
     assert still.history == blocked.history
     assert copy_was_on
     assert form.is_on
-    assert (await scenario.job("Old form")).state is FlowJobState.ROLLED_BACK
-    assert not scenario.world.workflow(form.environment_id, copy_id).is_on
+    assert (await scenario.read_job("Old form")).state is FlowJobState.ROLLED_BACK
+    assert not scenario.world.get_workflow(form.environment_id, copy_id).is_on
 
 
 async def test_canvas_app_is_never_written() -> None:
     """The platform has no API to change a canvas app, so a write is rejected and names the app."""
     scenario = Scenario()
-    form = scenario.build.power_apps_v1_flow("Old form")
+    form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
     kind = scenario.services.callers["canvas_app"]
-    [caller] = [one async for one in kind.find([scenario.build.environment.described()])]
+    [caller] = [one async for one in kind.find([scenario.build.environment.build_environment()])]
 
     with pytest.raises(JobBlocked, match="Requests"):
         await kind.write(caller, CallerContent(text="[]"))

@@ -8,7 +8,7 @@ import pytest
 from shared.domain.callers.caller import CallerContent
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError, TransientError
 from shared.ports import WritesWholeResource
-from tests.fakes.services import kinds_on
+from tests.fakes.services import build_kinds
 from tests.functional.callers.called_tenant import Tenant
 
 KIND = "container_app"
@@ -29,7 +29,7 @@ def read_app(tenant: Tenant, app_id: str) -> dict[str, Any]:
 
 def add_revision(tenant: Tenant, app_id: str, name: str, *, is_active: bool) -> None:
     """Add a revision whose variable holds the original's URL."""
-    variable = {"name": "FLOW", "value": tenant.builder.url_of(tenant.original)}
+    variable = {"name": "FLOW", "value": tenant.builder.get_trigger_url(tenant.original)}
     template = {"containers": [{"name": "web", "env": [variable]}]}
     tenant.world.resources[f"{app_id}/revisions/{name}".lower()] = {
         "name": name,
@@ -39,18 +39,18 @@ def add_revision(tenant: Tenant, app_id: str, name: str, *, is_active: bool) -> 
 
 async def test_write_changes_only_the_values(tenant: Tenant) -> None:
     """Tags, other secrets, references to Key Vault, and other variables stay."""
-    app_id = tenant.builder.container_app_caller(tenant.original, tenant.original)
+    app_id = tenant.builder.add_container_app_caller(tenant.original, tenant.original)
     properties = read_app(tenant, app_id)["properties"]
     vault_secret = {"name": "db", "keyVaultUrl": "https://kv.example/secrets/db", "identity": "x"}
     properties["configuration"]["secrets"] += [vault_secret, {"name": "key", "value": "k"}]
     properties["template"]["revisionSuffix"] = "first"
     properties["template"]["containers"][0]["env"].append({"name": "COLOUR", "value": "blue"})
 
-    callers = await tenant.found(KIND)
+    callers = await tenant.list_found_callers(KIND)
     for caller in callers:
         await tenant.move(caller)
 
-    url = tenant.builder.url_of(tenant.copy)
+    url = tenant.builder.get_trigger_url(tenant.copy)
     after = read_app(tenant, app_id)
     assert [caller.label for caller in callers] == [
         "secret url0 of the container app till",
@@ -75,13 +75,13 @@ async def test_write_changes_only_the_values(tenant: Tenant) -> None:
             }
         ]
     }
-    assert tenant.runs_after_a_beat() == (0, 2)
+    assert tenant.count_runs_after_a_beat() == (0, 2)
 
 
 async def test_secrets_and_variables_are_written_in_one_request(tenant: Tenant) -> None:
     """The new revision reads the new secrets, so it is not restarted."""
-    app_id = tenant.builder.container_app_caller(tenant.original, tenant.original)
-    callers, kind = await tenant.found(KIND), tenant.kinds[KIND]
+    app_id = tenant.builder.add_container_app_caller(tenant.original, tenant.original)
+    callers, kind = await tenant.list_found_callers(KIND), tenant.kinds[KIND]
     assert isinstance(kind, WritesWholeResource)
     held = await kind.read_all(callers)
 
@@ -94,8 +94,8 @@ async def test_secrets_and_variables_are_written_in_one_request(tenant: Tenant) 
 @pytest.mark.parametrize("part", ["variable", "template"])
 async def test_app_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant, part: str) -> None:
     """A PATCH replaces the whole template, for example an image that was deployed in between."""
-    app_id = tenant.builder.container_app_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    app_id = tenant.builder.add_container_app_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     [container] = read_app(tenant, app_id)["properties"]["template"]["containers"]
     container |= {"env": [{"name": "A", "value": "b"}]} if part == "variable" else {"image": "2"}
@@ -108,8 +108,8 @@ async def test_app_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant,
 
 async def test_concurrent_write_of_an_app_is_a_conflict(tenant: Tenant) -> None:
     """The values that are read back must be those that were written."""
-    app_id = tenant.builder.container_app_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    app_id = tenant.builder.add_container_app_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
 
     def overwrite(_: object) -> list[str]:
@@ -124,8 +124,8 @@ async def test_concurrent_write_of_an_app_is_a_conflict(tenant: Tenant) -> None:
 
 async def test_app_that_azure_still_changes_is_written_later(tenant: Tenant) -> None:
     """Azure applies a change after its response; a restart before that would use old secrets."""
-    app_id = tenant.builder.container_app_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    app_id = tenant.builder.add_container_app_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = replace(await tenant.read(caller), text="new")
 
     def apply(_: object) -> list[str]:
@@ -141,19 +141,19 @@ async def test_app_that_azure_still_changes_is_written_later(tenant: Tenant) -> 
     read_app(tenant, app_id)["properties"]["provisioningState"] = "Succeeded"
     await tenant.kinds[KIND].write(caller, content)
 
-    assert in_use == {"url0": tenant.builder.url_of(tenant.original)}
+    assert in_use == {"url0": tenant.builder.get_trigger_url(tenant.original)}
     assert tenant.world.secrets_in_use[app_id.lower()] == {"url0": "new"}
 
 
 async def test_variables_of_active_revisions_are_manual_callers(tenant: Tenant) -> None:
     """A revision never changes; a secret belongs to the app, which all revisions read."""
-    app_id = tenant.builder.container_app_caller(tenant.original)
+    app_id = tenant.builder.add_container_app_caller(tenant.original)
     app = read_app(tenant, app_id)
     app["properties"]["configuration"]["activeRevisionsMode"] = "Multiple"
     add_revision(tenant, app_id, "till--2", is_active=True)
     add_revision(tenant, app_id, "till--3", is_active=False)
 
-    secret, variable = await tenant.found(KIND)
+    secret, variable = await tenant.list_found_callers(KIND)
     await tenant.move(secret)
     del tenant.world.resources[f"{app_id}/revisions/till--2".lower()]
 
@@ -162,18 +162,18 @@ async def test_variables_of_active_revisions_are_manual_callers(tenant: Tenant) 
         variable.label == "environment variable FLOW in revision till--2 of the container app till"
     )
     assert "deactivate this one" in variable.manual_reason
-    assert tenant.runs_after_a_beat() == (0, 1)
+    assert tenant.count_runs_after_a_beat() == (0, 1)
     with pytest.raises(NotFound):
         await tenant.read(variable)
 
 
 async def test_url_elsewhere_in_an_app_is_a_manual_caller(tenant: Tenant) -> None:
     """An argument of a container is code of its deployment."""
-    app_id = tenant.builder.container_app_caller()
+    app_id = tenant.builder.add_container_app_caller()
     [container] = read_app(tenant, app_id)["properties"]["template"]["containers"]
-    container["args"] = ["--flow", tenant.builder.url_of(tenant.original)]
+    container["args"] = ["--flow", tenant.builder.get_trigger_url(tenant.original)]
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert "where the app is deployed from" in caller.manual_reason
     assert caller.label == "template of the container app till"
@@ -189,8 +189,8 @@ async def test_app_whose_secrets_are_unreadable_is_named(tenant: Tenant) -> None
             """Reject."""
             raise PlatformError("no", code="AuthorizationFailed", status=403)
 
-    tenant.builder.container_app_caller(tenant.original, tenant.original)
-    kind = kinds_on(replace(tenant.ports, resource_secrets=Denied()))[KIND]
+    tenant.builder.add_container_app_caller(tenant.original, tenant.original)
+    kind = build_kinds(replace(tenant.ports, resource_secrets=Denied()))[KIND]
     callers = kind.find([])
 
     caller = await anext(callers)
@@ -202,8 +202,8 @@ async def test_app_whose_secrets_are_unreadable_is_named(tenant: Tenant) -> None
 
 async def test_equal_variable_is_not_written_again(tenant: Tenant) -> None:
     """A repeated write starts no revision."""
-    tenant.builder.container_app_caller(tenant.copy, tenant.original)
-    [caller] = await tenant.found(KIND)
+    tenant.builder.add_container_app_caller(tenant.copy, tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
 
     await tenant.kinds[KIND].write(caller, CallerContent(text=content.text, etag=content.etag))

@@ -21,10 +21,10 @@ def tenant() -> Tenant:
 
 async def test_connector_is_changed_by_a_person(tenant: Tenant) -> None:
     """A retry reads the definition again, and finds the flow until somebody has changed it."""
-    [row] = tenant.builder.connector_caller(tenant.original, displayname="Orders")
+    [row] = tenant.builder.add_connector_caller(tenant.original, displayname="Orders")
     before = dict(row.values)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     with pytest.raises(JobBlocked) as raised:
         await tenant.kinds[KIND].write(caller, replace(content, text="{}"))
@@ -41,16 +41,16 @@ async def test_connector_of_a_managed_solution_is_changed_where_it_is_developed(
     tenant: Tenant,
 ) -> None:
     """A change in the environment would be an unmanaged layer."""
-    tenant.builder.connector_caller(tenant.original, ismanaged=True)
+    tenant.builder.add_connector_caller(tenant.original, ismanaged=True)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert caller.manual_reason == MANAGED
 
 
 async def test_definition_that_is_not_json_does_not_hide_another(tenant: Tenant) -> None:
     """It is searched as text."""
-    tenant.builder.connector_caller(tenant.original)
+    tenant.builder.add_connector_caller(tenant.original)
     tenant.builder.add_row("connectors", {"name": "x", "openapidefinition": "{workflows"})
 
-    assert len(await tenant.found(KIND)) == 1
+    assert len(await tenant.list_found_callers(KIND)) == 1

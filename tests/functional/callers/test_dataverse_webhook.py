@@ -20,12 +20,12 @@ def tenant() -> Tenant:
 
 async def test_write_of_a_webhook_changes_only_its_url(tenant: Tenant) -> None:
     """The rollback restores every byte."""
-    [row] = tenant.builder.webhook_caller(tenant.original, isauthvalueset=True)
+    [row] = tenant.builder.add_webhook_caller(tenant.original, isauthvalueset=True)
     before = dict(row.values)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     old = await tenant.move(caller)
-    calls = tenant.runs_after_a_beat()
+    calls = tenant.count_runs_after_a_beat()
     await tenant.move_back(caller, old)
 
     assert (caller.label, caller.manual_reason) == ("Dataverse webhook Webhook 0", "")
@@ -35,8 +35,8 @@ async def test_write_of_a_webhook_changes_only_its_url(tenant: Tenant) -> None:
 
 async def test_write_of_a_webhook_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
     """The table has no row versions, so the write compares the URL."""
-    [row] = tenant.builder.webhook_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    [row] = tenant.builder.add_webhook_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     row.values["url"] = "https://edited.example"
 
@@ -51,10 +51,10 @@ async def test_webhook_with_its_signature_in_the_hidden_value_is_changed_by_a_pe
     tenant: Tenant, query: str
 ) -> None:
     """The instruction says which part of the copy's URL belongs where."""
-    path = tenant.builder.url_of(tenant.original).partition("?")[0]
-    tenant.builder.webhook_caller(tenant.original, url=path + query, isauthvalueset=True)
+    path = tenant.builder.get_trigger_url(tenant.original).partition("?")[0]
+    tenant.builder.add_webhook_caller(tenant.original, url=path + query, isauthvalueset=True)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert "up to the question mark" in caller.manual_reason
     assert "query string" in caller.manual_reason
@@ -64,19 +64,19 @@ async def test_webhook_of_a_managed_solution_is_changed_where_it_is_developed(
     tenant: Tenant,
 ) -> None:
     """A later import would replace the app's change."""
-    tenant.builder.webhook_caller(tenant.original, ismanaged=True)
+    tenant.builder.add_webhook_caller(tenant.original, ismanaged=True)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert "managed solution" in caller.manual_reason
 
 
 async def test_plan_names_a_webhook_whose_field_is_too_short(tenant: Tenant) -> None:
     """Dataverse keeps 2,000 characters; the caller's own parameters take some of them."""
-    url = tenant.builder.url_of(tenant.original)
-    tenant.builder.webhook_caller(tenant.original, url=url + "&x=" + "y" * (1987 - len(url)))
+    url = tenant.builder.get_trigger_url(tenant.original)
+    tenant.builder.add_webhook_caller(tenant.original, url=url + "&x=" + "y" * (1987 - len(url)))
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert caller.max_url_length == len(url) + 10
     assert "extend the field" in describe_url_limits("a" * 300, "manual", caller)

@@ -18,42 +18,42 @@ from shared.use_cases.declare_callers import (
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.run_jobs import call
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 DAY = timedelta(days=1)
 
 
-def till_of(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
+def build_till(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
     """Return a declared caller of these flows."""
     return DeclaredCaller(name=name, owner="Alex", contact="+49 30 1234", flows=flows)
 
 
-def by_name(flow: FakeFlow) -> CalledFlow:
+def refer_by_name(flow: FakeFlow) -> CalledFlow:
     """Name a flow by environment and name."""
     return CalledFlow(environment_id=flow.environment_id, flow_id=flow.name)
 
 
-def by_url(flow: FakeFlow) -> CalledFlow:
+def refer_by_url(flow: FakeFlow) -> CalledFlow:
     """Name a flow by its trigger URL id alone."""
     return CalledFlow(trigger_url_id=flow.trigger_url_id)
 
 
-async def applied(scenario: Scenario) -> None:
+async def apply_remediation(scenario: Scenario) -> None:
     """Start and approve a remediation, and let time pass until nothing changes any longer."""
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve()
 
 
-@pytest.mark.parametrize("named", [by_name, by_url])
+@pytest.mark.parametrize("named", [refer_by_name, refer_by_url])
 async def test_an_original_stays_on_until_its_caller_is_confirmed(named: object) -> None:
     """The job is blocked with the contact; the confirmation continues it, and it is retired."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    await declare_callers(scenario.services, [till_of(named(original))])  # type: ignore[operator]  # one of the two above
+    original = scenario.build.add_http_flow("Orders")
+    await declare_callers(scenario.services, [build_till(named(original))])  # type: ignore[operator]  # one of the two above
 
-    await applied(scenario)
+    await apply_remediation(scenario)
     await scenario.run(30 * DAY)
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     was_on = original.is_on
     confirmed = await confirm_caller(scenario.services, "till", "ORDERS", by="Anna")
     await scenario.run(30 * DAY)
@@ -63,64 +63,66 @@ async def test_an_original_stays_on_until_its_caller_is_confirmed(named: object)
     assert "+49 30 1234" in blocked.fix
     assert was_on
     assert (confirmed.calls_copy, confirmed.retried_count) == (True, 1)
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert not original.is_on
 
 
 async def test_a_manual_caller_is_pending_only_until_a_person_has_changed_it() -> None:
     """The record, and so pages and evidence, follows the caller in both directions."""
     scenario = Scenario()
-    await declare_callers(scenario.services, [till_of(by_name(scenario.build.http_flow("Orders")))])
-    await applied(scenario)
-    job = await scenario.job("Orders")
+    await declare_callers(
+        scenario.services, [build_till(refer_by_name(scenario.build.add_http_flow("Orders")))]
+    )
+    await apply_remediation(scenario)
+    job = await scenario.read_job("Orders")
 
-    async def state() -> CallerState:
+    async def read_state() -> CallerState:
         [record] = await scenario.services.tables.callers.read_all(job.id)
         assert record.is_pending is (record.state is CallerState.MANUAL)
         return record.state
 
-    before = await state()
+    before = await read_state()
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(30 * DAY)
-    changed = await state()
+    changed = await read_state()
     await scenario.roll_back()
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(30 * DAY)
 
     assert (before, changed) == (CallerState.MANUAL, CallerState.CHANGED)
-    assert await state() is CallerState.REVERTED
+    assert await read_state() is CallerState.REVERTED
 
 
 async def test_a_confirmation_before_the_job_is_blocked_counts_too() -> None:
     """The owner may be faster than the job; nothing is blocked then."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    scenario.build.app_setting_caller(original)
-    await declare_callers(scenario.services, [till_of(by_name(original))])
-    await planned(scenario)
+    original = scenario.build.add_http_flow("Orders")
+    scenario.build.add_app_setting_caller(original)
+    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.VERIFIED)
+    job = await scenario.run_until("Orders", FlowJobState.VERIFIED)
     confirmed = await confirm_caller(scenario.services, "Till", job.original_id, by="Anna")
 
     await scenario.run(30 * DAY)
 
     assert (confirmed.calls_copy, confirmed.retried_count) == (True, 0)
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_rollback_waits_for_the_owner_before_it_stops_the_copy() -> None:
     """The copy stays on until it is confirmed that the system calls the original again."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    await declare_callers(scenario.services, [till_of(by_name(original))])
-    await applied(scenario)
+    original = scenario.build.add_http_flow("Orders")
+    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await apply_remediation(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(30 * DAY)
-    copy_id = (await scenario.job("Orders")).copy_id
+    copy_id = (await scenario.read_job("Orders")).copy_id
 
     await scenario.roll_back()
-    blocked = await scenario.job("Orders")
-    copy_was_on = scenario.world.workflow(original.environment_id, copy_id).is_on
+    blocked = await scenario.read_job("Orders")
+    copy_was_on = scenario.world.get_workflow(original.environment_id, copy_id).is_on
     confirmed = await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(30 * DAY)
 
@@ -129,17 +131,17 @@ async def test_a_rollback_waits_for_the_owner_before_it_stops_the_copy() -> None
     assert copy_was_on
     assert not confirmed.calls_copy
     assert original.is_on
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
-    assert not scenario.world.workflow(original.environment_id, copy_id).is_on
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert not scenario.world.get_workflow(original.environment_id, copy_id).is_on
 
 
 async def test_a_confirmation_may_be_repeated_and_is_kept_by_the_next_declaration() -> None:
     """Both change nothing that was confirmed."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    till = till_of(by_name(original))
+    original = scenario.build.add_http_flow("Orders")
+    till = build_till(refer_by_name(original))
     await declare_callers(scenario.services, [till])
-    await applied(scenario)
+    await apply_remediation(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     [before] = await list_declared_callers(scenario.services)
 
@@ -148,16 +150,18 @@ async def test_a_confirmation_may_be_repeated_and_is_kept_by_the_next_declaratio
 
     [after] = await list_declared_callers(scenario.services)
     assert after == replace(before, owner="Sam")
-    assert after.flows[0].current_flow_id == (await scenario.job("Orders")).copy_id
+    assert after.flows[0].current_flow_id == (await scenario.read_job("Orders")).copy_id
 
 
 async def test_the_next_copy_is_confirmed_like_the_first() -> None:
     """After another key change, the copy is the original, and both jobs have the same name."""
     scenario = Scenario()
-    await declare_callers(scenario.services, [till_of(by_name(scenario.build.http_flow("Orders")))])
-    await applied(scenario)
+    await declare_callers(
+        scenario.services, [build_till(refer_by_name(scenario.build.add_http_flow("Orders")))]
+    )
+    await apply_remediation(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
-    first = await scenario.job("Orders")
+    first = await scenario.read_job("Orders")
     second = replace(
         first, id="second", original_id=first.copy_id, copy_id="copy-of-copy", policy_id="next"
     )
@@ -172,40 +176,40 @@ async def test_the_next_copy_is_confirmed_like_the_first() -> None:
 async def test_the_daily_check_continues_a_job_whose_caller_was_confirmed() -> None:
     """A confirmation in another process does not need a retry by a person."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    [till] = await declare_callers(scenario.services, [till_of(by_name(original))])
-    await applied(scenario)
-    job = await scenario.job("Orders")
+    original = scenario.build.add_http_flow("Orders")
+    [till] = await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await apply_remediation(scenario)
+    job = await scenario.read_job("Orders")
     moved = replace(till.flows[0], confirmed_flow_id=job.copy_id)
     await scenario.services.tables.declared_callers.upsert(replace(till, flows=(moved,)))
 
     await scenario.driver.call(lambda services: run_daily_check(services, "day-1"))
     await scenario.run(30 * DAY)
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_caller_that_is_declared_later_still_stops_the_job() -> None:
     """A job that waits for no calls finds it without another search."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    await planned(scenario)
+    original = scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
-    await declare_callers(scenario.services, [till_of(by_url(original))])
+    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await declare_callers(scenario.services, [build_till(refer_by_url(original))])
 
     await scenario.run(30 * DAY)
 
-    assert (await scenario.job("Orders")).reason_code == "manual_caller"
+    assert (await scenario.read_job("Orders")).reason_code == "manual_caller"
     assert original.is_on
 
 
 async def test_the_plan_names_a_declared_caller() -> None:
     """Approvers see whom to ask before they approve."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    await declare_callers(scenario.services, [till_of(by_name(original))])
-    await planned(scenario)
+    original = scenario.build.add_http_flow("Orders")
+    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await plan_remediation(scenario)
 
     [caller] = (await scenario.plan())["Orders"].callers
 
@@ -216,12 +220,16 @@ async def test_the_plan_names_a_declared_caller() -> None:
 async def test_the_plan_names_what_a_caller_lacks_for_the_new_url() -> None:
     """A short field and an allow list are known before the cutover; a caller without has none."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
+    original = scenario.build.add_http_flow("Orders")
     limited = replace(
-        till_of(by_name(original)), max_url_length=200, allowed_hosts=("*.logic.azure.com",)
+        build_till(refer_by_name(original)),
+        max_url_length=200,
+        allowed_hosts=("*.logic.azure.com",),
     )
-    await declare_callers(scenario.services, [limited, till_of(by_name(original), name="Free")])
-    await planned(scenario)
+    await declare_callers(
+        scenario.services, [limited, build_till(refer_by_name(original), name="Free")]
+    )
+    await plan_remediation(scenario)
 
     callers = (await scenario.plan())["Orders"].callers
 
@@ -234,22 +242,23 @@ async def test_the_plan_names_what_a_caller_lacks_for_the_new_url() -> None:
 async def test_one_unreadable_row_costs_only_itself() -> None:
     """The plan has the other caller, and says that one could not be read."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
+    original = scenario.build.add_http_flow("Orders")
     [_, broken] = await declare_callers(
-        scenario.services, [till_of(by_name(original)), till_of(by_url(original), name="Broken")]
+        scenario.services,
+        [build_till(refer_by_name(original)), build_till(refer_by_url(original), name="Broken")],
     )
     name = scenario.services.tables.declared_callers.name_of(broken)
     row = scenario.fakes.store.rows[name]
     scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": "{"})
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     callers = (await scenario.plan())["Orders"].callers
-    findings = (await scenario.environment_job()).findings
+    findings = (await scenario.read_environment_job()).findings
 
     assert "declared caller Till of Alex" in {one.label for one in callers}
     assert any("a declared caller" in one for one in findings)
     assert [one.name for one in await list_declared_callers(scenario.services)] == ["Till"]
-    await declare_callers(scenario.services, [till_of(by_url(original), name="Broken")])
+    await declare_callers(scenario.services, [build_till(refer_by_url(original), name="Broken")])
     assert [one.name for one in await list_declared_callers(scenario.services)] == [
         "Broken",
         "Till",
@@ -259,13 +268,13 @@ async def test_one_unreadable_row_costs_only_itself() -> None:
 async def test_a_caller_of_a_flow_that_is_still_called_cannot_be_removed() -> None:
     """The error has the last call; without calls, the caller goes and the job continues."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    till = till_of(by_name(original))
+    original = scenario.build.add_http_flow("Orders")
+    till = build_till(refer_by_name(original))
     await declare_callers(scenario.services, [till])
-    await applied(scenario)
-    other = till_of(by_url(original), name="Other")
+    await apply_remediation(scenario)
+    other = build_till(refer_by_url(original), name="Other")
     scenario.world.clock.advance(timedelta(minutes=5))
-    call(scenario.world, scenario.build.url_of(original))
+    call(scenario.world, scenario.build.get_trigger_url(original))
 
     with pytest.raises(JobBlocked, match="its last call was at"):
         await remove_declared_caller(scenario.services, "Till")
@@ -280,22 +289,25 @@ async def test_a_caller_of_a_flow_that_is_still_called_cannot_be_removed() -> No
 async def test_a_caller_that_calls_nothing_can_be_removed() -> None:
     """The job that it blocked continues at once."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    await declare_callers(scenario.services, [till_of(by_name(original))])
-    await applied(scenario)
+    original = scenario.build.add_http_flow("Orders")
+    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await apply_remediation(scenario)
 
     await remove_declared_caller(scenario.services, "TILL ")
     await scenario.run(30 * DAY)
 
     assert await list_declared_callers(scenario.services) == []
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_what_does_not_exist_is_named() -> None:
     """A confirmation needs a declared caller, a flow that it calls, and a verified copy."""
     scenario = Scenario()
-    original, returns = scenario.build.http_flow("Orders"), scenario.build.http_flow("Returns")
-    await declare_callers(scenario.services, [till_of(by_name(original))])
+    original, returns = (
+        scenario.build.add_http_flow("Orders"),
+        scenario.build.add_http_flow("Returns"),
+    )
+    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
 
     with pytest.raises(FlowNotFound, match="Till with a verified copy"):
         await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
@@ -303,6 +315,6 @@ async def test_what_does_not_exist_is_named() -> None:
         await confirm_caller(scenario.services, "Kiosk", "Orders", by="Anna")
     with pytest.raises(DeclaredCallerNotFound, match="Kiosk"):
         await remove_declared_caller(scenario.services, "Kiosk")
-    await applied(scenario)
+    await apply_remediation(scenario)
     with pytest.raises(FlowNotFound, match="Returns"):
         await confirm_caller(scenario.services, "Till", returns.name, by="Anna")

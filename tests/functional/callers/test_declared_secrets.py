@@ -14,55 +14,57 @@ from shared.use_cases.confirm_caller import confirm_caller
 from shared.use_cases.declare_callers import declare_callers
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.tenant import FakeFlow, FakeSecret
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 DAY = timedelta(days=1)
 VAULT, NAME = "https://till.vault.azure.net", "post-url"
 SECRET = f"{VAULT}/secrets/{NAME}"
 
 
-def till_of(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
+def build_till(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
     """Return a declared caller of these flows."""
     return DeclaredCaller(name=name, owner="Alex", contact="+49 30 1234", flows=flows)
 
 
-def by_id(flow: FakeFlow) -> CalledFlow:
+def refer_by_id(flow: FakeFlow) -> CalledFlow:
     """Name a flow by its id, and the secret."""
     return CalledFlow(
         environment_id=flow.environment_id, flow_id=flow.workflow_id, new_url_secret=SECRET
     )
 
 
-def by_url(flow: FakeFlow) -> CalledFlow:
+def refer_by_url(flow: FakeFlow) -> CalledFlow:
     """Name a flow by its trigger URL id, and the secret."""
     return CalledFlow(trigger_url_id=flow.trigger_url_id, new_url_secret=SECRET)
 
 
-def secret_of(scenario: Scenario) -> FakeSecret | None:
+def find_secret(scenario: Scenario) -> FakeSecret | None:
     """Return the declared secret of the tenant."""
     return scenario.world.secrets.get((VAULT, NAME))
 
 
 async def build_scenario(
-    called: Callable[[FakeFlow], CalledFlow] = by_id, *, value: str | None = None
+    called: Callable[[FakeFlow], CalledFlow] = refer_by_id, *, value: str | None = None
 ) -> tuple[Scenario, FakeFlow]:
     """Return a scenario with a planned remediation of a flow with a declared caller.
 
     `value` is the content of the secret; `""`: the original's URL; None: there is no secret.
     """
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
+    original = scenario.build.add_http_flow("Orders")
     if value is not None:
-        version = scenario.world.secret_version(value or scenario.build.url_of(original))
+        version = scenario.world.create_secret_version(
+            value or scenario.build.get_trigger_url(original)
+        )
         scenario.world.secrets[VAULT, NAME] = FakeSecret(
             vault_url=VAULT, name=NAME, versions=[version], content_type="text/uri"
         )
-    await declare_callers(scenario.services, [till_of(called(original))])
-    await planned(scenario)
+    await declare_callers(scenario.services, [build_till(called(original))])
+    await plan_remediation(scenario)
     return scenario, original
 
 
-@pytest.mark.parametrize("called", [by_id, by_url])
+@pytest.mark.parametrize("called", [refer_by_id, refer_by_url])
 @pytest.mark.parametrize("value", [None, ""], ids=["missing", "holds the original's URL"])
 async def test_the_secret_gets_the_new_url_and_after_a_rollback_the_old_one(
     called: Callable[[FakeFlow], CalledFlow], value: str | None
@@ -71,18 +73,18 @@ async def test_the_secret_gets_the_new_url_and_after_a_rollback_the_old_one(
     scenario, original = await build_scenario(called, value=value)
 
     await scenario.approve()
-    job = await scenario.job("Orders")
-    copy = scenario.world.workflow(original.environment_id, job.copy_id)
-    written = secret_of(scenario)
+    job = await scenario.read_job("Orders")
+    copy = scenario.world.get_workflow(original.environment_id, job.copy_id)
+    written = find_secret(scenario)
     assert written
     after = written.value
     await scenario.roll_back()
     await scenario.run(30 * DAY)
 
-    assert after == scenario.build.url_of(copy)
-    assert written.value == scenario.build.url_of(original)
+    assert after == scenario.build.get_trigger_url(copy)
+    assert written.value == scenario.build.get_trigger_url(original)
     assert written.content_type == (None if value is None else "text/uri")
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_the_plan_shows_the_secret_and_where_the_owner_finds_the_url() -> None:
@@ -101,11 +103,11 @@ async def test_the_plan_shows_the_secret_and_where_the_owner_finds_the_url() -> 
 
 async def test_without_a_secret_the_fix_says_who_sends_the_url() -> None:
     """The URL is a secret that no message may hold."""
-    scenario, _ = await build_scenario(lambda flow: replace(by_id(flow), new_url_secret=""))
+    scenario, _ = await build_scenario(lambda flow: replace(refer_by_id(flow), new_url_secret=""))
 
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert "An owner of the copy finds the new URL in Power Automate" in job.fix
     assert scenario.world.secrets == {}
 
@@ -113,22 +115,24 @@ async def test_without_a_secret_the_fix_says_who_sends_the_url() -> None:
 async def test_another_value_in_the_secret_is_never_overwritten() -> None:
     """The job is blocked until a person has changed the secret, and then continues."""
     scenario, original = await build_scenario(value="a password of something else")
-    secret = secret_of(scenario)
+    secret = find_secret(scenario)
     assert secret
 
     await scenario.approve()
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     unchanged = secret.value
-    secret.versions.append(scenario.world.secret_version(scenario.build.url_of(original)))
+    secret.versions.append(
+        scenario.world.create_secret_version(scenario.build.get_trigger_url(original))
+    )
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
     assert f"secret {NAME} in {VAULT}" in blocked.message
     assert "holds another value than the URL of Orders" in blocked.message
     assert unchanged == "a password of something else"
-    copy_id = (await scenario.job("Orders")).copy_id
-    copy = scenario.world.workflow(original.environment_id, copy_id)
-    assert secret.value == scenario.build.url_of(copy)
+    copy_id = (await scenario.read_job("Orders")).copy_id
+    copy = scenario.world.get_workflow(original.environment_id, copy_id)
+    assert secret.value == scenario.build.get_trigger_url(copy)
 
 
 async def test_a_vault_that_denies_the_app_is_named_in_the_plan_and_blocks_the_flow(
@@ -142,9 +146,9 @@ async def test_a_vault_that_denies_the_app_is_named_in_the_plan_and_blocks_the_f
     monkeypatch.setattr(FakeSecrets, "read", deny)
     scenario, original = await build_scenario()
 
-    findings = " ".join((await scenario.environment_job()).findings)
+    findings = " ".join((await scenario.read_environment_job()).findings)
     await scenario.approve()
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
 
     assert f"secret {NAME} in {VAULT} (ForbiddenByFirewall)" in findings
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "ForbiddenByFirewall")
@@ -165,7 +169,7 @@ async def test_a_deleted_secret_of_the_same_name_is_named(
 
     await scenario.approve()
 
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     assert "a deleted secret has its name" in blocked.message
     assert f"Recover the secret {NAME} of {VAULT}" in blocked.fix
 
@@ -178,7 +182,7 @@ async def test_a_confirmed_caller_keeps_its_secret() -> None:
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(30 * DAY)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     states = {
         one.caller.kind: one.state
         for one in await scenario.services.tables.callers.read_all(job.id)
@@ -193,13 +197,15 @@ async def test_a_confirmed_caller_keeps_its_secret() -> None:
 async def test_a_secret_belongs_to_one_flow_of_one_caller() -> None:
     """Else the second URL would replace the first; nothing is stored."""
     scenario = Scenario()
-    first, returns = scenario.build.http_flow("Orders"), scenario.build.http_flow("Returns")
-    await declare_callers(scenario.services, [till_of(by_id(first))])
+    first, returns = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Returns")
+    await declare_callers(scenario.services, [build_till(refer_by_id(first))])
 
     with pytest.raises(JobBlocked, match="Till, Kiosk"):
-        await declare_callers(scenario.services, [till_of(by_id(returns), name="Kiosk")])
+        await declare_callers(scenario.services, [build_till(refer_by_id(returns), name="Kiosk")])
     with pytest.raises(JobBlocked, match="Till, Till"):
-        await declare_callers(scenario.services, [till_of(by_id(first), by_id(returns))])
-    [kept] = await declare_callers(scenario.services, [till_of(by_id(first))])
+        await declare_callers(
+            scenario.services, [build_till(refer_by_id(first), refer_by_id(returns))]
+        )
+    [kept] = await declare_callers(scenario.services, [build_till(refer_by_id(first))])
 
     assert [one.flow_id for one in kept.flows] == [first.workflow_id]

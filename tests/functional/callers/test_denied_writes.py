@@ -9,8 +9,8 @@ from shared.domain.platform_errors import DENIED_BY_POLICY, SCOPE_LOCKED
 from shared.errors import PlatformError
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
-from tests.kinds.cases import MOVED_KINDS, caller_case
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.kinds.cases import MOVED_KINDS, load_caller_case
 
 GROUP = "/subscriptions/s/resourceGroups/rg"
 ASSIGNMENT = f"{GROUP}/providers/Microsoft.Authorization/policyAssignments/no-writes"
@@ -35,8 +35,8 @@ async def find_azure_kinds() -> list[str]:
     tenant = Tenant()
     found = []
     for kind in MOVED_KINDS:
-        caller_case(kind).add(tenant.builder, tenant.original)
-        [caller] = await tenant.found(kind)
+        load_caller_case(kind).add(tenant.builder, tenant.original)
+        [caller] = await tenant.list_found_callers(kind)
         found += [kind] if caller.address.startswith("/subscriptions/") else []
     return found
 
@@ -47,8 +47,8 @@ async def test_missing_permission_is_named_with_its_scope(
 ) -> None:
     """The fix is that of the doctor, with the role that the deployment creates."""
     scenario = Scenario()
-    caller_case(kind).add(scenario.build, scenario.build.http_flow("Orders"))
-    await planned(scenario)
+    load_caller_case(kind).add(scenario.build, scenario.build.add_http_flow("Orders"))
+    await plan_remediation(scenario)
 
     async def reject(*_: object, **__: object) -> None:
         raise PlatformError("no role", code="Forbidden", status=403)
@@ -58,7 +58,7 @@ async def test_missing_permission_is_named_with_its_scope(
         for name in {"write", "write_all"} & {*dir(writer)}:
             patch.setattr(writer, name, reject)
         await scenario.approve(run=timedelta(hours=1))
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
 
     needs = scenario.services.callers[kind].required_permissions
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "Forbidden"), blocked
@@ -75,25 +75,25 @@ async def test_denied_write_blocks_the_job_with_the_cause_until_it_is_removed(co
     """The fix names the lock or the policy, also during a rollback. A retry then continues."""
     for kind in await find_azure_kinds():
         scenario = Scenario()
-        flow = scenario.build.http_flow("Orders")
-        caller_case(kind).add(scenario.build, flow)
+        flow = scenario.build.add_http_flow("Orders")
+        load_caller_case(kind).add(scenario.build, flow)
         scenario.world.resources["lock"] = {
             "id": f"{GROUP}/providers/Microsoft.Authorization/locks/frozen",
             "name": "frozen",
             "type": "Microsoft.Authorization/locks",
             "properties": {"level": "ReadOnly"},
         }
-        await planned(scenario)
+        await plan_remediation(scenario)
         scenario.world.denial = DENIALS[code]
 
         await scenario.approve(run=timedelta(hours=1))
-        blocked = await scenario.job("Orders")
+        blocked = await scenario.read_job("Orders")
         scenario.world.denial = None
         await scenario.retry()
-        retired = await scenario.job("Orders")
+        retired = await scenario.read_job("Orders")
         scenario.world.denial = DENIALS[code]
         await scenario.roll_back(run=timedelta(hours=1))
-        kept = await scenario.job("Orders")
+        kept = await scenario.read_job("Orders")
         scenario.world.denial = None
         await scenario.retry()
 
@@ -103,5 +103,5 @@ async def test_denied_write_blocks_the_job_with_the_cause_until_it_is_removed(co
         assert retired.state is FlowJobState.RETIRED, kind
         assert (kept.state, kept.reason_code) == (FlowJobState.BLOCKED, code), (kind, kept)
         assert NAMES[code] in kept.fix.lower(), kind
-        assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK, kind
+        assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK, kind
         assert_nothing_lost(scenario)

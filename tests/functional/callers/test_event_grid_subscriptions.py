@@ -9,10 +9,10 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import Conflict, JobBlocked, PlatformError, TransientError
 from shared.settings import OnOriginalEdited
 from tests.fakes import definition_builder as define
-from tests.fakes.services import fake_settings, kinds_on
+from tests.fakes.services import build_fake_settings, build_kinds
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 KIND = "event_grid_subscription"
 
@@ -33,19 +33,19 @@ def read_properties(tenant: Tenant, topic: str, number: int = 0) -> dict[str, An
 
 async def test_write_changes_only_the_url(tenant: Tenant) -> None:
     """A PATCH replaces the destination, so it repeats the other members."""
-    topic = tenant.builder.event_grid_caller(tenant.original)
+    topic = tenant.builder.add_event_grid_caller(tenant.original)
     before = read_properties(tenant, topic)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     await tenant.move(caller)
 
-    webhook = {"endpointUrl": tenant.builder.url_of(tenant.copy), "maxEventsPerBatch": 1}
+    webhook = {"endpointUrl": tenant.builder.get_trigger_url(tenant.copy), "maxEventsPerBatch": 1}
     assert caller.label == "event subscription flow0"
     assert read_properties(tenant, topic) == {
         **before,
         "destination": {"endpointType": "WebHook", "properties": webhook},
     }
-    assert tenant.runs_after_a_beat() == (0, 1)
+    assert tenant.count_runs_after_a_beat() == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ async def test_write_changes_only_the_url(tenant: Tenant) -> None:
 )
 async def test_subscription_below_any_topic_is_found(tenant: Tenant, parent: str) -> None:
     """Those of a subscription or resource group have no topic."""
-    topic = tenant.builder.event_grid_caller(tenant.original)
+    topic = tenant.builder.add_event_grid_caller(tenant.original)
     resources = tenant.world.resources
     [subscription] = [
         resources.pop(path) for path in [*resources] if "/eventsubscriptions/" in path
@@ -77,7 +77,7 @@ async def test_subscription_below_any_topic_is_found(tenant: Tenant, parent: str
     kind = "/".join((names[0] or "Microsoft.EventGrid", *names[1::2], "eventSubscriptions"))
     resources[path.lower()] = {**subscription, "id": path, "type": kind}
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert caller.address == path
 
@@ -95,7 +95,7 @@ async def test_subscription_that_the_app_cannot_change_is_a_manual_caller(
     tenant: Tenant, change: dict[str, Any], reason: str
 ) -> None:
     """The plan names what to do."""
-    topic = tenant.builder.event_grid_caller(tenant.original)
+    topic = tenant.builder.add_event_grid_caller(tenant.original)
     properties = read_properties(tenant, topic)
     if "secret" in change:
         header = {"name": "key", "type": "Static", "properties": {"isSecret": True}}
@@ -108,7 +108,7 @@ async def test_subscription_that_the_app_cannot_change_is_a_manual_caller(
     else:
         properties |= change
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert reason in caller.manual_reason
 
@@ -123,8 +123,8 @@ async def test_url_that_is_not_returned_is_named(tenant: Tenant) -> None:
             """Reject."""
             raise PlatformError("no", code="AuthorizationFailed", status=403)
 
-    tenant.builder.event_grid_caller(tenant.original)
-    kind = kinds_on(replace(tenant.ports, resource_secrets=Denied()))[KIND]
+    tenant.builder.add_event_grid_caller(tenant.original)
+    kind = build_kinds(replace(tenant.ports, resource_secrets=Denied()))[KIND]
 
     with pytest.raises(JobBlocked, match="URL of the event subscription flow0"):
         await anext(kind.find([]))
@@ -132,8 +132,8 @@ async def test_url_that_is_not_returned_is_named(tenant: Tenant) -> None:
 
 async def test_subscription_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant) -> None:
     """A PATCH replaces the whole destination."""
-    topic = tenant.builder.event_grid_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    topic = tenant.builder.add_event_grid_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     read_properties(tenant, topic)["destination"]["properties"]["maxEventsPerBatch"] = 5
 
@@ -153,10 +153,10 @@ async def test_write_is_complete_when_azure_has_applied_it(
     tenant: Tenant, state: str, error: type[Exception], text: str
 ) -> None:
     """A repeated write returns when the state is Succeeded, without another request."""
-    topic = tenant.builder.event_grid_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    topic = tenant.builder.add_event_grid_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     old = await tenant.read(caller)
-    original, copy = map(tenant.builder.url_of, (tenant.original, tenant.copy))
+    original, copy = map(tenant.builder.get_trigger_url, (tenant.original, tenant.copy))
     new = replace(old, text=old.text.replace(original, copy))
 
     def apply(_: object) -> list[str]:
@@ -177,8 +177,8 @@ async def test_write_is_complete_when_azure_has_applied_it(
 
 async def test_change_that_failed_is_made_again(tenant: Tenant) -> None:
     """A subscription in the state Failed may show the new URL and not use it."""
-    topic = tenant.builder.event_grid_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    topic = tenant.builder.add_event_grid_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     read_properties(tenant, topic)["provisioningState"] = "Failed"
 
     await tenant.kinds[KIND].write(caller, await tenant.read(caller))
@@ -188,24 +188,24 @@ async def test_change_that_failed_is_made_again(tenant: Tenant) -> None:
 
 async def test_flow_that_does_not_answer_is_blocked_before_the_move() -> None:
     """The plan says what to add; the job moves the subscription when the flow has it."""
-    settings = fake_settings().model_copy(
+    settings = build_fake_settings().model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
     )
     scenario = Scenario(settings=settings)
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     text = flow.client_data
-    topic = scenario.build.event_grid_caller(flow)
+    topic = scenario.build.add_event_grid_caller(flow)
     flow.client_data = text
-    await planned(scenario)
+    await plan_remediation(scenario)
     [caller] = (await scenario.plan())["Orders"].callers
     before = dict(scenario.world.resources)
 
     await scenario.approve()
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     unchanged = dict(scenario.world.resources) == before
-    edit(flow, define.validation_action())
+    edit(flow, define.build_validation_action())
     await scenario.retry()
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     moved = scenario.world.resources[f"{topic}/eventSubscriptions/flow0".lower()]
 
     assert "validationResponse" in caller.manual_reason

@@ -50,7 +50,7 @@ class ScarceSettings(FakeAppSettings):
         if site_id == self.closed:
             raise PlatformError("no access", code="AuthorizationFailed", status=403)
         flow = next(iter(self._scenario.build.environment.flows.values()))
-        return {"FLOW_URL": self._scenario.build.url_of(flow), "OTHER": "stays"}
+        return {"FLOW_URL": self._scenario.build.get_trigger_url(flow), "OTHER": "stays"}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Fail: a search only reads."""
@@ -67,14 +67,14 @@ def build_progress_rows(
 async def test_search_of_more_apps_than_the_budget_allows_completes() -> None:
     """However often the search stops, it reads every app once and names the unreadable one."""
     scenario = Scenario()
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     settings = ScarceSettings(scenario)
     settings.closed = "/sites/003"
     services = scenario.services
     ports = scenario.fakes.ports
     kind = AppSettingCallers(settings, ports.secrets, ports.keys)
     services = replace(services, callers={kind.kind: kind})
-    here = scenario.build.environment.described()
+    here = scenario.build.environment.build_environment()
     request = CallerSearchRequest(environment=here, everywhere=[here])
 
     stops, findings = 0, None
@@ -100,7 +100,7 @@ async def test_search_that_lost_its_lease_removes_its_progress(
 ) -> None:
     """The older search raises LeaseLost and removes its progress rows."""
     scenario = Scenario()
-    services, here = scenario.services, scenario.build.environment.described()
+    services, here = scenario.services, scenario.build.environment.build_environment()
     request = CallerSearchRequest(environment=here, everywhere=[here])
     older, newer = (build_progress_rows(services, number) for number in numbers)
 
@@ -132,7 +132,7 @@ async def test_continued_search_reports_an_unreadable_app_once() -> None:
     )
     scenario.build.environment.canvas_apps.append(app)
     kind = scenario.services.callers["canvas_app"]
-    here, search = scenario.build.environment.described(), CallerSearchPosition()
+    here, search = scenario.build.environment.build_environment(), CallerSearchPosition()
 
     for _ in range(2):
         search.continue_after = ""
@@ -145,12 +145,12 @@ async def test_continued_search_reports_an_unreadable_app_once() -> None:
 async def test_daily_check_removes_abandoned_search_progress() -> None:
     """The daily check removes progress that is older than a day, and keeps a recent one."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     settings = ScarceSettings(scenario)
     ports = scenario.fakes.ports
     kind = AppSettingCallers(settings, ports.secrets, ports.keys)
     services = replace(scenario.services, callers={kind.kind: kind})
-    here = scenario.build.environment.described()
+    here = scenario.build.environment.build_environment()
     request = CallerSearchRequest(environment=here, everywhere=[here])
     settings.left = BUDGET
     with pytest.raises(ThrottledError):
@@ -168,10 +168,10 @@ async def test_daily_check_removes_abandoned_search_progress() -> None:
 async def test_search_names_an_unreadable_environment_and_searches_the_others() -> None:
     """The search names the environment that rejects the app, and finds the callers in the other."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.flow_caller(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_flow_caller(orders)
     whole = scenario.services.callers["flow"]
-    here = scenario.build.environment.described()
+    here = scenario.build.environment.build_environment()
     closed = replace(here, id="0-closed", display_name="Closed")
 
     class OneIsClosed:

@@ -12,7 +12,7 @@ from shared.reason import Reason
 from shared.use_cases import change_remediation
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 HOUR = timedelta(hours=1)
 
@@ -27,7 +27,7 @@ class Saves:
         workflows = scenario.fakes.ports.workflows
         update = workflows.update
 
-        async def counted(
+        async def count_and_update(
             environment: Environment, workflow_id: str, change: WorkflowUpdate, **etag: Any
         ) -> None:
             if workflow_id == flow.workflow_id and change.client_data is not None:
@@ -37,14 +37,14 @@ class Saves:
                 return
             await update(environment, workflow_id, change, **etag)
 
-        workflows.update = counted  # type: ignore[method-assign]
+        workflows.update = count_and_update  # type: ignore[method-assign]
 
 
 def build_scenario_of_variable() -> tuple[Scenario, FakeFlow, Saves]:
     """Return a scenario of one flow whose URL is in a variable that another flow uses."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    _, user = scenario.build.variable_caller(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    _, user = scenario.build.add_variable_caller(orders)
     return scenario, user, Saves(scenario, user)
 
 
@@ -52,10 +52,10 @@ async def test_job_is_blocked_if_the_platform_does_not_keep_a_save() -> None:
     """The original is not retired while another flow calls it. A retry saves that flow again."""
     scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CALLER_WRITE_LOST)
     assert job.message.endswith(f"does not keep their save: {user.name}.")
     assert "save it" in job.fix
@@ -64,7 +64,7 @@ async def test_job_is_blocked_if_the_platform_does_not_keep_a_save() -> None:
     await change_remediation.retry(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(days=60))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert_nothing_lost(scenario)
 
 
@@ -72,19 +72,19 @@ async def test_job_is_blocked_if_the_platform_does_not_keep_a_save() -> None:
 async def test_job_waits_until_a_read_shows_the_save(lag: str) -> None:
     """While reads lag, the app saves the flow at most twice and then waits."""
     scenario, user, saves = build_scenario_of_variable()
-    await planned(scenario)
+    await plan_remediation(scenario)
     setattr(scenario.world.assumptions, lag, (60, 60))
 
     await scenario.approve(run=12 * HOUR)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
         job.message
     )
     assert saves.count <= 2
-    assert scenario.build.url_of(scenario.world.workflow(user.environment_id, job.copy_id)) in (
-        user.variables.values()
-    )
+    assert scenario.build.get_trigger_url(
+        scenario.world.get_workflow(user.environment_id, job.copy_id)
+    ) in (user.variables.values())
     assert_nothing_lost(scenario)
 
 
@@ -92,10 +92,10 @@ async def test_flow_that_a_person_saved_is_not_saved_again() -> None:
     """After a person's save the flow uses the new value, so the app does not save it again."""
     scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
     tried = saves.count
-    environment = scenario.build.environment.described()
+    environment = scenario.build.environment.build_environment()
     saves.drops = False
     change = WorkflowUpdate(client_data=user.client_data)
     await scenario.services.workflows.update(environment, user.workflow_id, change, etag="*")
@@ -103,7 +103,7 @@ async def test_flow_that_a_person_saved_is_not_saved_again() -> None:
     await change_remediation.retry(scenario.services, scenario.remediation.id)
     await scenario.run(HOUR)
 
-    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
+    assert (await scenario.read_job("Orders")).reason_code == Reason.NO_CALL_PERIOD
     assert saves.count == tried + 1  # the person's
 
 
@@ -111,11 +111,11 @@ async def test_job_continues_after_a_saved_flow_is_deleted() -> None:
     """The job continues, because a deleted flow cannot call the original."""
     scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(minutes=1))
-    assert (await scenario.job("Orders")).reason_code == Reason.WRITE_NOT_VISIBLE
+    assert (await scenario.read_job("Orders")).reason_code == Reason.WRITE_NOT_VISIBLE
     user.is_deleted = True
 
     await scenario.run(HOUR)
 
-    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
+    assert (await scenario.read_job("Orders")).reason_code == Reason.NO_CALL_PERIOD

@@ -29,26 +29,26 @@ def document_at(tenant: Tenant, path: str) -> Json:
 
 async def test_write_of_a_webhook_changes_only_the_url(tenant: Tenant) -> None:
     """The secret, of which GitHub shows asterisks, is not sent."""
-    config = {"url": tenant.builder.url_of(tenant.original), "secret": "********"}
+    config = {"url": tenant.builder.get_trigger_url(tenant.original), "secret": "********"}
     path = add_document(tenant.builder, "hooks/7", {"id": 7, "config": config})
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     old = await tenant.move(caller)
     moved = document_at(tenant, path)["config"]
     await tenant.move_back(caller, old)
 
     assert caller.label == "webhook 7 of the GitHub repository contoso/shop"
-    assert moved == config | {"url": tenant.builder.url_of(tenant.copy)}
+    assert moved == config | {"url": tenant.builder.get_trigger_url(tenant.copy)}
     assert document_at(tenant, path)["config"] == config
 
 
 async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
     """GitHub has no condition for a write, so it compares the value."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     path = add_document(
         tenant.builder, "actions/variables/FLOW", {"name": "FLOW", "value": f"{url}&from=shop"}
     )
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     tenant.world.json_documents[SERVICE][path] = {"name": "FLOW", "value": "edited"}
 
@@ -65,7 +65,7 @@ async def test_document_without_id_or_name_costs_only_itself(tenant: Tenant) -> 
     add_document(tenant.builder, "hooks/8", {"config": {}})
     add_document(tenant.builder, "actions/variables/X", {"value": "x"})
 
-    assert [caller.address for caller in await tenant.found(KIND)] == [webhook]
+    assert [caller.address for caller in await tenant.list_found_callers(KIND)] == [webhook]
 
 
 async def test_repository_that_rejects_the_token_does_not_hide_another(tenant: Tenant) -> None:

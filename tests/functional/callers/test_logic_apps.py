@@ -37,7 +37,7 @@ def replace_tag(content: CallerContent) -> CallerContent:
 
 async def test_write_of_a_logic_app_changes_only_the_url(tenant: Tenant) -> None:
     """A PUT replaces the whole resource, so it repeats tags, identity and state."""
-    resource_id = tenant.builder.logic_app_caller(tenant.original)
+    resource_id = tenant.builder.add_logic_app_caller(tenant.original)
     identity = {
         "type": "SystemAssigned, UserAssigned",
         "principalId": "set by Azure",
@@ -46,11 +46,11 @@ async def test_write_of_a_logic_app_changes_only_the_url(tenant: Tenant) -> None
     state = {**read_properties(tenant, resource_id), "state": "Disabled", "version": "set by Azure"}
     change_resource(tenant, resource_id, identity=identity, properties=state)
 
-    [caller] = await tenant.found("logic_app")
+    [caller] = await tenant.list_found_callers("logic_app")
     await tenant.move(caller)
 
     after = tenant.world.resources[resource_id.lower()]
-    url = {"value": tenant.builder.url_of(tenant.copy)}
+    url = {"value": tenant.builder.get_trigger_url(tenant.copy)}
     expected = {**state, "parameters": {"url0": url}}
     del expected["version"]
     assert after["properties"] == expected
@@ -60,13 +60,13 @@ async def test_write_of_a_logic_app_changes_only_the_url(tenant: Tenant) -> None
         "type": "SystemAssigned, UserAssigned",
         "userAssignedIdentities": {"/subscriptions/s/id": {}},
     }
-    assert tenant.runs_after_a_beat() == (0, 1)
+    assert tenant.count_runs_after_a_beat() == (0, 1)
 
 
 async def test_write_of_a_logic_app_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
     """Azure has no ETag for logic apps, so the write compares the whole resource."""
-    resource_id = tenant.builder.logic_app_caller(tenant.original)
-    [caller] = await tenant.found("logic_app")
+    resource_id = tenant.builder.add_logic_app_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("logic_app")
     content = await tenant.read(caller)
     change_resource(tenant, resource_id, tags={"team": "sales"})
 
@@ -78,8 +78,8 @@ async def test_write_of_a_logic_app_edited_after_the_read_is_a_conflict(tenant: 
 
 async def test_concurrent_write_of_a_logic_app_is_a_conflict(tenant: Tenant) -> None:
     """The definition that is read back must be the one that was written."""
-    resource_id = tenant.builder.logic_app_caller(tenant.original)
-    [caller] = await tenant.found("logic_app")
+    resource_id = tenant.builder.add_logic_app_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("logic_app")
     content = await tenant.read(caller)
     others = read_properties(tenant, resource_id)
 
@@ -94,7 +94,7 @@ async def test_concurrent_write_of_a_logic_app_is_a_conflict(tenant: Tenant) -> 
 
 async def test_logic_app_with_secure_parameters_is_a_manual_caller(tenant: Tenant) -> None:
     """Azure does not return secure values: a write would remove them, and a URL may be in one."""
-    resource_id = tenant.builder.logic_app_caller(tenant.original)
+    resource_id = tenant.builder.add_logic_app_caller(tenant.original)
     properties = read_properties(tenant, resource_id)
     declared = {**properties["definition"]["parameters"], "password": {"type": "SecureString"}}
     definition = {**properties["definition"], "parameters": declared}

@@ -30,16 +30,16 @@ def edit_file(tenant: Tenant, place: tuple[str, str]) -> None:
 @pytest.mark.parametrize("path", ["call/workflow.json", "connections.json", "parameters.json"])
 async def test_write_changes_only_the_url(tenant: Tenant, path: str) -> None:
     """White space of the file stays, and the rollback restores every byte."""
-    place = tenant.builder.workflow_file_caller(tenant.original, path=path)
+    place = tenant.builder.add_workflow_file_caller(tenant.original, path=path)
     before = tenant.world.site_files[place].text
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     old = await tenant.move(caller)
     moved = tenant.world.site_files[place].text
-    calls = tenant.runs_after_a_beat()
+    calls = tenant.count_runs_after_a_beat()
     await tenant.move_back(caller, old)
 
-    url = tenant.builder.url_of(tenant.copy)
+    url = tenant.builder.get_trigger_url(tenant.copy)
     assert moved == json.dumps([{"uri": url}], indent=2)
     assert calls == (0, 1)
     assert tenant.world.site_files[place].text == before
@@ -47,8 +47,8 @@ async def test_write_changes_only_the_url(tenant: Tenant, path: str) -> None:
 
 async def test_write_after_an_edit_is_a_conflict(tenant: Tenant) -> None:
     """A deployment or a person changed the file since it was read."""
-    place = tenant.builder.workflow_file_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    place = tenant.builder.add_workflow_file_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     edit_file(tenant, place)
 
@@ -62,8 +62,8 @@ async def test_edit_between_read_and_write_of_the_same_request_is_kept(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write names the ETag that was read just before it."""
-    place = tenant.builder.workflow_file_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    place = tenant.builder.add_workflow_file_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     read = tenant.kinds[KIND].read
 
@@ -86,20 +86,20 @@ async def test_app_that_runs_from_a_package_is_changed_by_a_person(
     tenant: Tenant, package: str, *, is_manual: bool
 ) -> None:
     """Its files are read-only, so the project has to be deployed again."""
-    site_id, _ = tenant.builder.workflow_file_caller(tenant.original)
+    site_id, _ = tenant.builder.add_workflow_file_caller(tenant.original)
     tenant.world.sites[site_id].settings["WEBSITE_RUN_FROM_PACKAGE"] = package
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert ("runs from a package" in caller.manual_reason) is is_manual
 
 
 async def test_settings_of_a_logic_app_are_callers_of_the_kind_app_setting(tenant: Tenant) -> None:
     """An app with workflows is a site like any other."""
-    tenant.builder.app_setting_caller(tenant.original, site="hub")
-    tenant.builder.workflow_file_caller(tenant.original, site="hub")
+    tenant.builder.add_app_setting_caller(tenant.original, site="hub")
+    tenant.builder.add_workflow_file_caller(tenant.original, site="hub")
 
-    found = [(await tenant.found(kind))[0].label for kind in ("app_setting", KIND)]
+    found = [(await tenant.list_found_callers(kind))[0].label for kind in ("app_setting", KIND)]
 
     assert found == [
         "setting FLOW_URL of the app hub",
@@ -115,7 +115,7 @@ async def test_app_whose_files_cannot_be_read_is_reported(
     async def reject(*_: object) -> None:
         raise PlatformError("no", code="AuthorizationFailed", status=403)
 
-    tenant.builder.workflow_file_caller(tenant.original)
+    tenant.builder.add_workflow_file_caller(tenant.original)
     monkeypatch.setattr(FakeSiteFiles, "read", reject)
     search = CallerSearchPosition()
 
@@ -127,7 +127,7 @@ async def test_app_whose_files_cannot_be_read_is_reported(
 
 async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
     """A lock on a resource group counts for everything in it."""
-    site_id, _ = tenant.builder.workflow_file_caller(tenant.original)
+    site_id, _ = tenant.builder.add_workflow_file_caller(tenant.original)
     scope = "/".join(site_id.split("/")[:5])
     tenant.world.resources["lock"] = {
         "id": f"{scope}/providers/Microsoft.Authorization/locks/frozen",
@@ -136,6 +136,6 @@ async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
         "properties": {"level": "ReadOnly"},
     }
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert "lock frozen at" in caller.manual_reason

@@ -12,8 +12,8 @@ from shared.services import Services
 from shared.use_cases import change_remediation
 from shared.use_cases.run_flow_job import run_flow_job_step
 from tests.fakes.crash import Plan
-from tests.fakes.services import services_of
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.fakes.services import build_fake_services
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 CALLERS = 1_000
 #: Where in the row of writes the second delivery begins.
@@ -44,28 +44,31 @@ class Crowded:
 async def test_overlapping_invocations_update_and_revert_every_caller() -> None:
     """Two invocations write at the same time after the lease expires, and no caller is skipped."""
     scenario = Scenario()
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     sites = [
-        scenario.build.app_setting_caller(flow, site=f"site{number}") for number in range(CALLERS)
+        scenario.build.add_app_setting_caller(flow, site=f"site{number}")
+        for number in range(CALLERS)
     ]
     before = [dict(site.settings) for site in sites]
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
 
-    await run_step_twice(scenario, await scenario.until("Orders", FlowJobState.UPDATING_CALLERS))
+    await run_step_twice(
+        scenario, await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
+    )
     await scenario.run(timedelta(hours=1))
     moved = [dict(site.settings) for site in sites]
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
 
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
-    while (await scenario.job("Orders")).rollback_stage is not RollbackStage.REVERT_CALLERS:
+    while (await scenario.read_job("Orders")).rollback_stage is not RollbackStage.REVERT_CALLERS:
         await run_flow_job_step(scenario.services, job.environment_id, job.id)
-    await run_step_twice(scenario, await scenario.job("Orders"))
+    await run_step_twice(scenario, await scenario.read_job("Orders"))
     await scenario.run(timedelta(days=30))
 
     assert job.step is FlowJobState.CHECKING_FOR_CALLS
     assert all(one != other for one, other in zip(moved, before, strict=True))
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert [dict(site.settings) for site in sites] == before
 
 
@@ -75,14 +78,14 @@ async def run_step_twice(scenario: Scenario, job: FlowJob) -> None:
     def begin() -> Awaitable[object]:
         lease = scenario.settings.job_lease_duration + scenario.settings.resource_lease_duration
         scenario.world.clock.advance(lease)
-        return run_flow_job_step(services(), job.environment_id, job.id)
+        return run_flow_job_step(build_services(), job.environment_id, job.id)
 
-    def services(**instead: Any) -> Services:
+    def build_services(**instead: Any) -> Services:
         # Under a plan each call lets the other delivery run.
-        ports = replace(scenario.fakes.ports, **instead).under(Plan())
-        return services_of(ports, settings=scenario.settings)
+        ports = replace(scenario.fakes.ports, **instead).wrap_with_plan(Plan())
+        return build_fake_services(ports, settings=scenario.settings)
 
     crowded = Crowded(scenario.fakes.ports.app_settings, begin)
-    await run_flow_job_step(services(app_settings=crowded), job.environment_id, job.id)
+    await run_flow_job_step(build_services(app_settings=crowded), job.environment_id, job.id)
     assert crowded.beside is not None
     await crowded.beside

@@ -10,10 +10,10 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.errors import PlatformError
 from shared.use_cases import change_remediation
 from tests.fakes.builder import Builder
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 HOUR = timedelta(hours=1)
 
@@ -21,16 +21,16 @@ HOUR = timedelta(hours=1)
 async def test_setting_that_a_deployment_restores_is_updated_again() -> None:
     """If a deployment restores the old URL on the third day, the app updates the setting again."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    site = scenario.build.app_setting_caller(orders)
-    old = scenario.build.url_of(orders)
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    site = scenario.build.add_app_setting_caller(orders)
+    old = scenario.build.get_trigger_url(orders)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(days=3))
     site.settings["FLOW_URL"] = old
 
     await scenario.run(timedelta(days=60))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old
     assert_nothing_lost(scenario)
 
@@ -38,11 +38,11 @@ async def test_setting_that_a_deployment_restores_is_updated_again() -> None:
 async def test_rollback_restores_a_caller_that_was_updated_twice() -> None:
     """The rollback restores the caller exactly after two updates."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    site = scenario.build.app_setting_caller(orders)
-    old = scenario.build.url_of(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    site = scenario.build.add_app_setting_caller(orders)
+    old = scenario.build.get_trigger_url(orders)
     site.settings["FLOW_URL"] = f"{old};{old}"
-    await planned(scenario)
+    await plan_remediation(scenario)
     before = take_snapshot(scenario.world)
     await scenario.approve(run=timedelta(days=3))
     new = site.settings["FLOW_URL"].split(";")[0]
@@ -51,20 +51,19 @@ async def test_rollback_restores_a_caller_that_was_updated_twice() -> None:
 
     await scenario.roll_back()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
-    assert differences(before, scenario.world) == []
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert find_differences(before, scenario.world) == []
 
 
 async def test_app_with_several_settings_for_one_flow_restarts_once() -> None:
     """The app writes the settings of one app together, and reverts each of them."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    site = scenario.build.app_setting_caller(orders)
-    scenario.build.app_setting_caller(orders, setting="ALSO")
-    site.settings["TWICE"] = (
-        f"{scenario.build.url_of(orders)} {scenario.build.url_of(orders)}&from=shop"
-    )
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    site = scenario.build.add_app_setting_caller(orders)
+    scenario.build.add_app_setting_caller(orders, setting="ALSO")
+    url = scenario.build.get_trigger_url(orders)
+    site.settings["TWICE"] = f"{url} {url}&from=shop"
+    await plan_remediation(scenario)
     before = take_snapshot(scenario.world)
     await scenario.approve(run=timedelta(days=3))
     restarts, new = site.restarts, site.settings["FLOW_URL"]
@@ -74,22 +73,22 @@ async def test_app_with_several_settings_for_one_flow_restarts_once() -> None:
 
     assert restarts == 1
     assert new not in site.settings.values()
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
 
 
 async def test_caller_found_by_a_later_search_is_updated() -> None:
     """A search during the no-call period finds a new app with the old URL, and it is updated."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(days=2))
-    site = scenario.build.app_setting_caller(orders, site="late")
+    site = scenario.build.add_app_setting_caller(orders, site="late")
     old = site.settings["FLOW_URL"]
     await scenario.order(RemediationMode.ASSESS, cause="sweep")
 
     await scenario.run(timedelta(days=60))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old
     assert_nothing_lost(scenario)
 
@@ -97,10 +96,10 @@ async def test_caller_found_by_a_later_search_is_updated() -> None:
 async def test_remediation_after_a_rollback_updates_callers_again() -> None:
     """The next remediation updates a caller that was reverted like any other caller."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    site = scenario.build.app_setting_caller(orders)
-    old = scenario.build.url_of(orders)
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    site = scenario.build.add_app_setting_caller(orders)
+    old = scenario.build.get_trigger_url(orders)
+    await plan_remediation(scenario)
     await scenario.approve()
     await scenario.roll_back()
     assert site.settings["FLOW_URL"] == old
@@ -108,7 +107,7 @@ async def test_remediation_after_a_rollback_updates_callers_again() -> None:
     await scenario.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
     await scenario.approve()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old
     assert_nothing_lost(scenario)
 
@@ -116,14 +115,14 @@ async def test_remediation_after_a_rollback_updates_callers_again() -> None:
 async def test_caller_in_a_read_only_environment_is_a_manual_caller() -> None:
     """The caller is not written. The original stays on until the environment may be written."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
+    orders = scenario.build.add_http_flow("Orders")
     other = Builder(scenario.world, name="Other")
-    caller = other.flow_caller(orders, name="Elsewhere")
+    caller = other.add_flow_caller(orders, name="Elsewhere")
     before = caller.client_data
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     untouched = caller.client_data == before
     row = EnvironmentSettings(
         environment_id=other.environment.id, approval_policy=ApprovalPolicy.AUTOMATIC
@@ -135,7 +134,7 @@ async def test_caller_in_a_read_only_environment_is_a_manual_caller() -> None:
     assert "Elsewhere" in blocked.message
     assert blocked.notes == ("A person has to change: flow Elsewhere.",)
     assert untouched
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert caller.client_data != before
     assert_nothing_lost(scenario)
 
@@ -143,15 +142,15 @@ async def test_caller_in_a_read_only_environment_is_a_manual_caller() -> None:
 async def test_rollback_does_not_write_a_caller_in_a_read_only_environment() -> None:
     """The rollback does not write in an environment that is read-only by then."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
+    orders = scenario.build.add_http_flow("Orders")
     other = Builder(scenario.world, name="Other")
-    caller = other.flow_caller(orders, name="Elsewhere")
+    caller = other.add_flow_caller(orders, name="Elsewhere")
     row = EnvironmentSettings(
         environment_id=other.environment.id, approval_policy=ApprovalPolicy.AUTOMATIC
     )
     await scenario.services.tables.environment_settings.upsert(row)
     before = caller.client_data
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve()
     moved = caller.client_data
     row = EnvironmentSettings(
@@ -161,7 +160,7 @@ async def test_rollback_does_not_write_a_caller_in_a_read_only_environment() -> 
 
     await scenario.roll_back()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert moved != before
     assert caller.client_data == moved
@@ -170,32 +169,34 @@ async def test_rollback_does_not_write_a_caller_in_a_read_only_environment() -> 
 async def test_excluded_flow_is_a_manual_caller() -> None:
     """The flow is a manual caller: the original retires after its owner has changed it."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    caller = scenario.build.flow_caller(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    caller = scenario.build.add_flow_caller(orders)
     before = caller.client_data
-    await planned(scenario, excluded_flows=frozenset({caller.workflow_id}))
+    await plan_remediation(scenario, excluded_flows=frozenset({caller.workflow_id}))
 
     await scenario.approve()
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     untouched = caller.client_data == before
-    new = scenario.build.url_of(scenario.world.workflow(orders.environment_id, blocked.copy_id))
-    caller.client_data = before.replace(scenario.build.url_of(orders), new)
+    new = scenario.build.get_trigger_url(
+        scenario.world.get_workflow(orders.environment_id, blocked.copy_id)
+    )
+    caller.client_data = before.replace(scenario.build.get_trigger_url(orders), new)
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
     assert untouched
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert_nothing_lost(scenario)
 
 
 async def test_caller_edited_before_the_write_keeps_its_edit() -> None:
     """A flow that somebody saves before the write keeps that edit and gets the new URL."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    caller = scenario.build.flow_caller(orders)
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    caller = scenario.build.add_flow_caller(orders)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
+    await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
 
     async def edit() -> None:
         caller.client_data = caller.client_data.replace('"number": 1', '"number": 2')
@@ -204,7 +205,7 @@ async def test_caller_edited_before_the_write_keeps_its_edit() -> None:
     disturb(scenario, "workflows", "update", edit)
     await scenario.run(timedelta(days=60))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert '"number": 2' in caller.client_data
     assert_nothing_lost(scenario)
 
@@ -212,11 +213,11 @@ async def test_caller_edited_before_the_write_keeps_its_edit() -> None:
 async def test_job_names_a_caller_whose_save_the_platform_rejects() -> None:
     """The job is blocked and names the caller. A retry after the fix completes it."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    caller = scenario.build.flow_caller(orders)
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    caller = scenario.build.add_flow_caller(orders)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
+    await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
 
     code = "WorkflowRunActionInputsInvalidProperty"
 
@@ -226,12 +227,12 @@ async def test_job_names_a_caller_whose_save_the_platform_rejects() -> None:
     disturb(scenario, "workflows", "update", refuse)
     await scenario.run(timedelta(hours=1))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code)
     assert caller.name in job.message
     assert caller.name in job.fix
     await scenario.retry()
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert_nothing_lost(scenario)
 
 
@@ -240,15 +241,17 @@ async def test_jobs_that_write_one_app_lose_no_setting() -> None:
     scenario = Scenario()
     site = None
     for name in ("A", "B"):
-        site = scenario.build.app_setting_caller(scenario.build.http_flow(name), setting=name)
+        site = scenario.build.add_app_setting_caller(
+            scenario.build.add_http_flow(name), setting=name
+        )
     assert site is not None
     site.settings["OTHER"] = "stays"
     old = dict(site.settings)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
 
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
     assert site.settings["OTHER"] == "stays"
     assert all(site.settings[name] != old[name] for name in ("A", "B"))
     assert_nothing_lost(scenario)
@@ -257,40 +260,42 @@ async def test_jobs_that_write_one_app_lose_no_setting() -> None:
 async def test_job_waits_for_the_lease_of_an_app_without_a_grant() -> None:
     """The job waits without granting co-ownership, and continues when the lease is released."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    site = scenario.build.app_setting_caller(orders)
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    site = scenario.build.add_app_setting_caller(orders)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
-    (record,) = await scenario.services.tables.callers.read_all((await scenario.job("Orders")).id)
+    await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
+    (record,) = await scenario.services.tables.callers.read_all(
+        (await scenario.read_job("Orders")).id
+    )
     now, resource = scenario.services.now, hash_key(record.caller.resource_id)
     lease = ResourceLease(id=resource, holder="another", leased_until=now + timedelta(seconds=90))
     kept = await scenario.services.tables.resource_leases.insert(lease)
     before = len(scenario.world.writes)
 
     await scenario.run(timedelta(seconds=20))
-    waiting, written = await scenario.job("Orders"), scenario.world.writes[before:]
+    waiting, written = await scenario.read_job("Orders"), scenario.world.writes[before:]
     await scenario.services.tables.resource_leases.delete(kept)
     await scenario.run(timedelta(seconds=20))
 
     assert waiting.state is FlowJobState.WAITING
     assert written == []  # the operator is made no co-owner to read a URL that has to wait
-    assert (await scenario.job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
-    assert site.settings["FLOW_URL"] != scenario.build.url_of(orders)
+    assert (await scenario.read_job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
+    assert site.settings["FLOW_URL"] != scenario.build.get_trigger_url(orders)
     assert_nothing_lost(scenario)
 
 
 async def test_value_and_default_of_a_variable_are_updated_and_its_flows_saved() -> None:
     """The app saves the flow that uses the variable, because only then it reads the new value."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    variable, reader = scenario.build.variable_caller(orders)
-    variable.default_value = old = scenario.build.url_of(orders)
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    variable, reader = scenario.build.add_variable_caller(orders)
+    variable.default_value = old = scenario.build.get_trigger_url(orders)
+    await plan_remediation(scenario)
 
     await scenario.approve()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert old not in {variable.value, variable.default_value}
     assert old not in reader.variables.values()
     assert_nothing_lost(scenario)
@@ -299,12 +304,12 @@ async def test_value_and_default_of_a_variable_are_updated_and_its_flows_saved()
 async def test_rollback_during_the_caller_update_keeps_the_copy_on() -> None:
     """A rollback keeps the copy on, because a caller may still have read its URL."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.secret_caller(orders, name="first")
-    scenario.build.secret_caller(orders, name="second")
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_secret_caller(orders, name="first")
+    scenario.build.add_secret_caller(orders, name="second")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
+    await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
 
     async def order() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
@@ -312,6 +317,6 @@ async def test_rollback_during_the_caller_update_keeps_the_copy_on() -> None:
     disturb(scenario, "secrets", "write", order, after=True)
     await scenario.run(HOUR)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.step is FlowJobState.ROLLING_BACK
-    assert scenario.world.workflow(orders.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(orders.environment_id, job.copy_id).is_on

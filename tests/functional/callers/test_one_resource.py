@@ -22,9 +22,9 @@ from shared.use_cases.run_flow_job import run_flow_job_step
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.clock import START
 from tests.fakes.crash import Plan
-from tests.fakes.invariants import signatures_in_store
-from tests.fakes.services import services_of
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.invariants import find_signatures_in_store
+from tests.fakes.services import build_fake_services
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.functional.callers.shared_app import (
     DAY,
     MINUTE,
@@ -38,10 +38,10 @@ from tests.functional.callers.shared_app import (
 )
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.remediation_scenario import planned as planned_without_runs
+from tests.functional.scenarios.remediation_scenario import plan_remediation as planned_without_runs
 from tests.functional.scenarios.two_environments import TwoEnvironments
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
-from tests.kinds.cases import MOVED_KINDS, caller_case
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.kinds.cases import MOVED_KINDS, load_caller_case
 
 
 async def test_app_that_calls_many_flows_restarts_once() -> None:
@@ -49,7 +49,7 @@ async def test_app_that_calls_many_flows_restarts_once() -> None:
     scenario = Scenario(settings=PROMPT)
     site, _ = add_app(scenario)
     before = dict(site.settings)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve(run=DAY)
     moving = (site.restarts, list_changed_settings(before, site), await list_steps(scenario))
@@ -57,7 +57,7 @@ async def test_app_that_calls_many_flows_restarts_once() -> None:
 
     assert moving == (1, {*before}, {FlowJobState.CHECKING_FOR_CALLS})
     assert await list_steps(scenario) == {FlowJobState.RETIRED}
-    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
     assert_nothing_lost(scenario)
 
 
@@ -80,10 +80,10 @@ async def test_callers_are_written_when_the_awaited_flow_stops(
         settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(minutes=30)})
     )
     site, flows = add_app(scenario, 4)
-    await (planned if are_known else planned_without_runs)(scenario)
+    await (plan_remediation if are_known else planned_without_runs)(scenario)
     late = Late(scenario, NOT_YET, flows[-1])
     await scenario.approve(run=4 * MINUTE)
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     waiting = {(jobs[flow.name].step, jobs[flow.name].reason_code) for flow in flows[:-1]}
     assert (waiting, site.restarts) == (
         {(FlowJobState.UPDATING_CALLERS, Reason.BATCHING_CALLER_WRITES)},
@@ -91,13 +91,13 @@ async def test_callers_are_written_when_the_awaited_flow_stops(
     )
 
     if failure := LEAVES[how]:
-        late.fails(failure, flows[-1])
+        late.fail_copies(failure, flows[-1])
     else:
         await scenario.roll_back(flows[-1].workflow_id, run=timedelta(0))
     await scenario.run(5 * MINUTE)
 
     assert site.restarts == 1
-    assert [job.step for job in (await scenario.jobs()).values()].count(
+    assert [job.step for job in (await scenario.read_jobs()).values()].count(
         FlowJobState.CHECKING_FOR_CALLS
     ) == 3
 
@@ -106,13 +106,15 @@ async def test_jobs_wait_for_an_app_with_several_unmatched_urls() -> None:
     """If no run shows whose URLs an app holds, its jobs wait, but not for a single URL."""
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
-    alone = scenario.build.app_setting_caller(scenario.build.http_flow("Alone"), site="alone")
+    alone = scenario.build.add_app_setting_caller(
+        scenario.build.add_http_flow("Alone"), site="alone"
+    )
     await planned_without_runs(scenario)
     late = Late(scenario, NOT_YET, flows[-1])
 
     await scenario.approve(run=2 * MINUTE)
     waiting = (site.restarts, alone.restarts)
-    late.comes(flows[-1])
+    late.let_copies_continue(flows[-1])
     await scenario.run(MINUTE)
 
     assert waiting == (0, 1)
@@ -123,11 +125,11 @@ async def test_jobs_wait_for_an_app_with_several_unmatched_urls() -> None:
 async def test_caller_of_several_flows_is_written_once(kind: str) -> None:
     """Each resource is written once, and rollbacks in any order restore it exactly."""
     scenario = Scenario(settings=PROMPT)
-    flows = [scenario.build.http_flow(f"Flow {number}") for number in range(3)]
-    caller_case(kind).add(scenario.build, *flows)
-    await planned(scenario)
+    flows = [scenario.build.add_http_flow(f"Flow {number}") for number in range(3)]
+    load_caller_case(kind).add(scenario.build, *flows)
+    await plan_remediation(scenario)
     before = take_snapshot(scenario.world)
-    callers = {flow.workflow_id for flow in scenario.world.flows()} - {
+    callers = {flow.workflow_id for flow in scenario.world.list_flows()} - {
         flow.workflow_id for flow in flows
     }
 
@@ -158,7 +160,7 @@ async def test_caller_of_several_flows_is_written_once(kind: str) -> None:
 
     assert {*written.values()} == {1}
     assert await list_steps(scenario) == {FlowJobState.ROLLED_BACK}
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
 
 
 async def test_rollback_of_one_flow_changes_only_its_setting() -> None:
@@ -166,13 +168,13 @@ async def test_rollback_of_one_flow_changes_only_its_setting() -> None:
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
     before = dict(site.settings)
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=DAY)
 
     await scenario.roll_back(flows[1].workflow_id)
 
     assert list_changed_settings(before, site) == {"URL_0", "URL_2"}
-    list_steps = {title: job.state for title, job in (await scenario.jobs()).items()}
+    list_steps = {title: job.state for title, job in (await scenario.read_jobs()).items()}
     assert list_steps == {
         "Flow 0": FlowJobState.RETIRED,
         "Flow 1": FlowJobState.ROLLED_BACK,
@@ -193,7 +195,7 @@ async def test_kill_switch_stops_the_batched_write(is_later: bool) -> None:
     if is_later:  # its own intents are noted, and those of one of the others
         write, jobs = scenario.fakes.store.write, set[str]()
 
-        async def written(*operations: Operation) -> list[StoreRow]:
+        async def write_then_stop(*operations: Operation) -> list[StoreRow]:
             rows = await write(*operations)
             jobs.update(
                 row.partition
@@ -206,10 +208,10 @@ async def test_kill_switch_stops_the_batched_write(is_later: bool) -> None:
                 await stop()
             return rows
 
-        scenario.fakes.store.write = written  # type: ignore[method-assign]
+        scenario.fakes.store.write = write_then_stop  # type: ignore[method-assign]
     else:
         disturb(scenario, "app_settings", "read", stop)
-    late.comes(flows[-1])
+    late.let_copies_continue(flows[-1])
     await scenario.run(30 * MINUTE)
     stopped = (site.restarts, await list_steps(scenario))
     await stop(is_on=False)
@@ -238,11 +240,11 @@ async def test_jobs_write_separately_if_the_batched_write_is_rejected() -> None:
             await scenario.fakes.ports.app_settings.write(site_id, settings)
 
     scenario.around = lambda ports: replace(ports, app_settings=cast("Any", Refusing()))
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve(run=DAY)
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert list_changed_settings(before, site) == {"URL_0", "URL_1", "URL_3"}
     assert {title for title, job in jobs.items() if job.needs_action} == {"Flow 2"}
     assert "setting URL_2 of the app" in jobs["Flow 2"].message
@@ -258,23 +260,23 @@ async def test_batched_write_omits_a_flow_of_a_read_only_environment(
 ) -> None:
     """The app does not write the caller of a flow whose environment is read-only by then."""
     scenario = TwoEnvironments(settings=PROMPT)
-    here = scenario.build.http_flow("Here")
-    site = scenario.build.app_setting_caller(here, setting="HERE")
-    there = scenario.other.http_flow("There")
-    scenario.other.app_setting_caller(there, setting="THERE")
+    here = scenario.build.add_http_flow("Here")
+    site = scenario.build.add_app_setting_caller(here, setting="HERE")
+    there = scenario.other.add_http_flow("There")
+    scenario.other.add_app_setting_caller(there, setting="THERE")
     before = dict(site.settings)
     scenario.prepare()
     await scenario.opt_in_both()
     scenario.world.traffic.beat(scenario.world)
     late = Late(scenario, NOT_YET, here, there)
     await scenario.order_of(*scenario.builders, run=MINUTE)
-    late.comes(there)
+    late.let_copies_continue(there)
     await scenario.run(MINUTE)
-    assert (await scenario.everywhere())["There"].reason_code == Reason.BATCHING_CALLER_WRITES
+    assert (await scenario.read_all_jobs())["There"].reason_code == Reason.BATCHING_CALLER_WRITES
     row = EnvironmentSettings(environment_id=scenario.other.environment.id, approval_policy=mode)
     await scenario.services.tables.environment_settings.upsert(row)
 
-    late.comes(here)
+    late.let_copies_continue(here)
     await scenario.run(MINUTE)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, written)
@@ -286,16 +288,18 @@ async def test_jobs_ready_at_the_same_moment_write_once() -> None:
     site, flows, _ = await run_until_waiting_for_last(scenario)
     order = scenario.remediation.id
     await change_remediation.roll_back(scenario.services, order, (flows[-1].workflow_id,))
-    places = [(job.environment_id, job.id) for job in (await scenario.jobs()).values()]
+    places = [(job.environment_id, job.id) for job in (await scenario.read_jobs()).values()]
 
-    def services() -> Services:
+    def build_services() -> Services:
         # Under a plan each call lets the other delivery run.
-        return services_of(scenario.fakes.ports.under(Plan()), settings=scenario.settings)
+        return build_fake_services(
+            scenario.fakes.ports.wrap_with_plan(Plan()), settings=scenario.settings
+        )
 
     for place in places:
         await FLOW.wake_up(scenario.services, place, code=Reason.BATCHING_CALLER_WRITES)
-    await asyncio.gather(*(run_flow_job_step(services(), *place) for place in places))
+    await asyncio.gather(*(run_flow_job_step(build_services(), *place) for place in places))
 
     assert site.restarts == 1
-    assert site.settings["URL_0"] != scenario.build.url_of(flows[0])
-    assert site.settings["URL_1"] != scenario.build.url_of(flows[1])
+    assert site.settings["URL_0"] != scenario.build.get_trigger_url(flows[0])
+    assert site.settings["URL_1"] != scenario.build.get_trigger_url(flows[1])

@@ -31,13 +31,13 @@ async def test_plan_names_the_setting_of_a_channel_that_is_a_flow(
     """Assessment and plan name the setting to change, and contain no signature."""
     scenario = Scenario()
     channel, other = (
-        scenario.build.http_flow("Post to a channel"),
-        scenario.build.http_flow("Orders"),
+        scenario.build.add_http_flow("Post to a channel"),
+        scenario.build.add_http_flow("Orders"),
     )
-    scenario.build.link()
+    scenario.build.apply_key()
     for flow in (channel, other):
         add_run(scenario, flow)
-    address: dict[str, Any] = {setting: scenario.build.url_of(channel)}
+    address: dict[str, Any] = {setting: scenario.build.get_trigger_url(channel)}
     scenario.settings = scenario.settings.model_copy(update=address)
 
     found = await assess_environment(scenario.services, scenario.build.environment.id)
@@ -61,10 +61,13 @@ async def test_plan_names_the_setting_of_a_channel_that_is_a_flow(
 async def test_channel_that_is_no_flow_is_no_caller() -> None:
     """A webhook of another system and a flow without runs are not reported as a caller."""
     scenario = Scenario()
-    flow = scenario.build.http_flow("Orders")
-    scenario.build.link()
+    flow = scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     scenario.world.clock.advance(timedelta(days=1))
-    address = {"webhook": "https://hooks.example/in", "teams_webhook": scenario.build.url_of(flow)}
+    address = {
+        "webhook": "https://hooks.example/in",
+        "teams_webhook": scenario.build.get_trigger_url(flow),
+    }
     scenario.settings = scenario.settings.model_copy(update=address)
 
     found = await assess_environment(scenario.services, scenario.build.environment.id)
@@ -82,19 +85,19 @@ def point_at(scenario: Scenario, address: str) -> None:
 
 async def migrate_channel_flow(scenario: Scenario) -> tuple[FakeFlow, str]:
     """Return the flow behind the channel, after its remediation, and the URL of its copy."""
-    channel = scenario.build.http_flow("Post to a channel")
-    scenario.build.link()
+    channel = scenario.build.add_http_flow("Post to a channel")
+    scenario.build.apply_key()
     await scenario.opt_in()
-    point_at(scenario, scenario.build.url_of(channel))
+    point_at(scenario, scenario.build.get_trigger_url(channel))
     await scenario.order()
     await scenario.approve(run=timedelta(days=30))
-    job = await scenario.job("Post to a channel")
+    job = await scenario.read_job("Post to a channel")
     (copy,) = [
         flow
         for flow in scenario.build.environment.flows.values()
         if flow.workflow_id == job.copy_id
     ]
-    return channel, scenario.build.url_of(copy)
+    return channel, scenario.build.get_trigger_url(copy)
 
 
 @pytest.mark.parametrize("by_sweep", [False, True])
@@ -104,9 +107,9 @@ async def test_flow_of_a_channel_is_not_retired_before_the_setting_changes(
     """The job is blocked until the setting names the copy, so that no notification is lost."""
     scenario = Scenario()
     channel, address = await migrate_channel_flow(scenario)
-    held = await scenario.job("Post to a channel")
+    held = await scenario.read_job("Post to a channel")
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
-    still = await scenario.job("Post to a channel")
+    still = await scenario.read_job("Post to a channel")
     was_on = channel.state
     (waits,) = (await read_pending_actions(scenario.services)).items
 
@@ -129,7 +132,7 @@ async def test_flow_of_a_channel_is_not_retired_before_the_setting_changes(
         PendingActionKind.FLOWS_BLOCKED,
         Reason.NOTIFICATION_CHANNEL_USES_FLOW,
     )
-    assert (await scenario.job("Post to a channel")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Post to a channel")).state is FlowJobState.RETIRED
 
 
 async def test_rollback_keeps_the_copy_on_while_a_channel_uses_it() -> None:
@@ -141,9 +144,9 @@ async def test_rollback_keeps_the_copy_on_while_a_channel_uses_it() -> None:
     await scenario.run(timedelta(days=30))
     await scenario.driver.call(lambda services: roll_back(services, scenario.remediation.id))
     await scenario.run(timedelta(days=30))
-    held = await scenario.job("Post to a channel")
+    held = await scenario.read_job("Post to a channel")
 
-    point_at(scenario, scenario.build.url_of(channel))
+    point_at(scenario, scenario.build.get_trigger_url(channel))
     await scenario.driver.call(lambda services: run_daily_check(services, "after"))
     await scenario.run(timedelta(days=30))
 
@@ -153,4 +156,4 @@ async def test_rollback_keeps_the_copy_on_while_a_channel_uses_it() -> None:
     )
     assert "URL of the original" in held.fix
     assert channel.state is FlowState.ON
-    assert (await scenario.job("Post to a channel")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Post to a channel")).state is FlowJobState.ROLLED_BACK

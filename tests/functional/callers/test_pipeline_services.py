@@ -67,17 +67,17 @@ async def test_write_changes_only_the_url(
     tenant: Tenant, service: Service, path: str, label: str
 ) -> None:
     """The other properties stay in their order, and the rollback restores every byte."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     properties = {"type": "x", "more": {"value": url, "type": "string"}, "annotations": ["z", "a"]}
     resource_id = service.add(tenant.builder, path, properties).lower()
 
-    [caller] = await tenant.found(service.kind)
+    [caller] = await tenant.list_found_callers(service.kind)
     old = await tenant.move(caller)
     moved = mapping_at(tenant.world.resources[resource_id], "properties", "more")
     await tenant.move_back(caller, old)
 
     assert caller.label == f"{label} of the {service.name}"
-    assert moved["value"] == tenant.builder.url_of(tenant.copy)
+    assert moved["value"] == tenant.builder.get_trigger_url(tenant.copy)
     assert str(tenant.world.resources[resource_id]["properties"]) == str(properties)
 
 
@@ -93,9 +93,9 @@ async def test_write_of_a_part_edited_after_the_read_is_a_conflict(
     tenant: Tenant, service: Service, path: str
 ) -> None:
     """Global parameters have no condition, so the write compares them."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     resource_id = service.add(tenant.builder, path, {"a": {"value": url}}).lower()
-    [caller] = await tenant.found(service.kind)
+    [caller] = await tenant.list_found_callers(service.kind)
     content = await tenant.read(caller)
     edited = {**tenant.world.resources[resource_id], "properties": {"b": 1}, "etag": "W/9"}
     tenant.world.resources[resource_id] = edited
@@ -145,11 +145,11 @@ async def test_part_that_the_app_must_not_write_is_changed_by_a_person(
     reason: str,
 ) -> None:
     """A write is rejected too, because somebody may connect a repository after the plan."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     repository = service.repository if is_connected else None
     service.add(tenant.builder, path, {**properties, "url": url}, repository=repository)
 
-    [caller] = await tenant.found(service.kind)
+    [caller] = await tenant.list_found_callers(service.kind)
     content = await tenant.read(caller)
     with pytest.raises(JobBlocked) as raised:
         await tenant.kinds[service.kind].write(caller, replace(content, text="{}"))
@@ -161,23 +161,25 @@ async def test_part_that_the_app_must_not_write_is_changed_by_a_person(
 
 async def test_part_without_an_id_costs_only_itself(tenant: Tenant) -> None:
     """The search finds the other parts of a data factory."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     resource_id = tenant.builder.add_factory_part("datasets/crm", {"url": url})
     broken = tenant.builder.add_factory_part("datasets/broken", {})
     resources = tenant.world.resources
     resources[broken.lower()] = {**resources[broken.lower()], "id": None}
 
-    assert [caller.address for caller in await tenant.found(FACTORY.kind)] == [resource_id]
+    assert [caller.address for caller in await tenant.list_found_callers(FACTORY.kind)] == [
+        resource_id
+    ]
 
 
 async def test_missing_role_is_named(tenant: Tenant) -> None:
     """The doctor finds it before."""
     denied = "Microsoft.Synapse/workspaces/pipelines/write"
-    tenant.builder.synapse_caller(tenant.original)
+    tenant.builder.add_synapse_caller(tenant.original)
     tenant.world.denied_synapse_actions.add(denied)
     kind = tenant.kinds[SYNAPSE.kind]
     assert isinstance(kind, SynapseCallers)
-    [caller] = await tenant.found(SYNAPSE.kind)
+    [caller] = await tenant.list_found_callers(SYNAPSE.kind)
 
     with pytest.raises(PlatformError) as rejected:
         await tenant.move(caller)
@@ -192,10 +194,10 @@ async def test_missing_role_is_named(tenant: Tenant) -> None:
 async def test_workspace_that_left_its_repository_is_written(tenant: Tenant) -> None:
     """Azure may still show the members of the repository, which are empty."""
     empty = dict.fromkeys(SYNAPSE.repository, "") | {"type": "WorkspaceGitHubConfiguration"}
-    properties = {"url": tenant.builder.url_of(tenant.original)}
+    properties = {"url": tenant.builder.get_trigger_url(tenant.original)}
     tenant.builder.add_synapse_part("pipelines/nightly", properties, repository=empty)
 
-    [caller] = await tenant.found(SYNAPSE.kind)
+    [caller] = await tenant.list_found_callers(SYNAPSE.kind)
     await tenant.move(caller)
 
     assert caller.manual_reason == ""

@@ -7,11 +7,11 @@ import pytest
 from shared.domain.permissions import find_written_type, get_resource_type
 from shared.domain.plans.unknowns import UNCHECKED_POLICIES
 from shared.steps.planning.policy_denials import find_policy_denials
-from tests.fakes.services import kinds_on
+from tests.fakes.services import build_kinds
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import planned
-from tests.kinds.cases import MOVED_KINDS, caller_case
+from tests.functional.scenarios.watched_scenario import plan_remediation
+from tests.kinds.cases import MOVED_KINDS, load_caller_case
 
 SITE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/shop"
 ASSIGNMENT = "/subscriptions/s/providers/Microsoft.Authorization/policyAssignments/no-writes"
@@ -20,18 +20,18 @@ ASSIGNMENT = "/subscriptions/s/providers/Microsoft.Authorization/policyAssignmen
 def build_scenario(kind: str, flows: int = 1) -> Scenario:
     """Return a scenario with flows that one resource calls."""
     scenario = Scenario()
-    called = [scenario.build.http_flow(f"Orders {number}") for number in range(flows)]
-    caller_case(kind).add(scenario.build, *called)
+    called = [scenario.build.add_http_flow(f"Orders {number}") for number in range(flows)]
+    load_caller_case(kind).add(scenario.build, *called)
     return scenario
 
 
 async def is_written_by_resource_manager(kind: str) -> bool:
     """Return whether Azure Resource Manager writes the caller of a kind."""
     tenant = Tenant()
-    caller_case(kind).add(tenant.builder, tenant.original)
-    [caller] = await tenant.found(kind)
+    load_caller_case(kind).add(tenant.builder, tenant.original)
+    [caller] = await tenant.list_found_callers(kind)
     resource_type = get_resource_type(caller.address.partition("|")[0])
-    needs = kinds_on(tenant.ports)[kind].required_permissions
+    needs = build_kinds(tenant.ports)[kind].required_permissions
     return caller.address.startswith("/") and bool(find_written_type(needs, resource_type))
 
 
@@ -41,7 +41,7 @@ async def test_plan_names_the_policy_that_denies_a_write(kind: str) -> None:
     scenario = build_scenario(kind)
     scenario.world.policy_assignments[ASSIGNMENT] = "*"
 
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     [caller] = (await scenario.plan())["Orders 0"].callers
     is_written = await is_written_by_resource_manager(kind)
@@ -55,7 +55,7 @@ async def test_resource_of_several_flows_is_checked_once(kind: str) -> None:
     """A plan without a denial is as before, and so is its approval."""
     scenario = build_scenario(kind, flows=3)
 
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     items = await scenario.plan()
     assert len(scenario.world.policy_checks) == 1
@@ -66,10 +66,10 @@ async def test_resource_of_several_flows_is_checked_once(kind: str) -> None:
 async def test_plan_says_that_policies_were_not_checked() -> None:
     """Without the right to check, the callers stay as they are, and the plan names the gap."""
     scenario = build_scenario("logic_app")
-    scenario.build.http_flow("Not called")
+    scenario.build.add_http_flow("Not called")
     scenario.world.are_policies_hidden = True
 
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     items = await scenario.plan()
     assert UNCHECKED_POLICIES.text in items["Orders 0"].unknowns
@@ -81,18 +81,18 @@ async def test_approved_plan_with_a_denied_caller_starts_without_another_approva
     """The app checks again after the approval; the same answer is no change."""
     scenario = build_scenario("logic_app")
     scenario.world.policy_assignments[ASSIGNMENT] = "*"
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
 
     assert (await scenario.plan())["Orders 0"].changed_since_approval == ()
-    assert len(await scenario.jobs()) == 1
+    assert len(await scenario.read_jobs()) == 1
 
 
 async def test_content_that_is_checked_has_no_signature() -> None:
     """Azure needs the other properties, not the URL."""
     scenario, seen = build_scenario("logic_app"), list[str]()
-    [flow] = scenario.world.flows()
+    [flow] = scenario.world.list_flows()
     restrictions = scenario.fakes.ports.policy_restrictions
     find_denying = restrictions.find_denying
 
@@ -101,9 +101,9 @@ async def test_content_that_is_checked_has_no_signature() -> None:
         return await find_denying(resource_id, content, api_version)  # type: ignore[arg-type]
 
     restrictions.find_denying = record  # type: ignore[method-assign, assignment]
-    await planned(scenario)
+    await plan_remediation(scenario)
 
-    signature = scenario.build.url_of(flow).rpartition("sig=")[2]
+    signature = scenario.build.get_trigger_url(flow).rpartition("sig=")[2]
     assert len(seen) == 1
     assert "westeurope" in seen[0]
     assert signature not in seen[0]
@@ -112,7 +112,7 @@ async def test_content_that_is_checked_has_no_signature() -> None:
 async def test_caller_of_an_unknown_kind_does_not_stop_the_plan() -> None:
     """A newer release, which was taken back, has stored it."""
     scenario = build_scenario("logic_app")
-    await planned(scenario)
+    await plan_remediation(scenario)
     index = scenario.services.tables.caller_index
     [place] = await index.read_all()
     newer = replace(place, caller=replace(place.caller, kind="newer", address=f"{SITE}/newer"))

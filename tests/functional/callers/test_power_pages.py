@@ -30,12 +30,12 @@ def add_standard_row(tenant: Tenant, table: str, **texts: str) -> None:
 
 async def test_write_of_a_site_setting_changes_only_the_url(tenant: Tenant) -> None:
     """The rest of the JSON text stays, and the rollback restores every byte."""
-    row = tenant.builder.site_setting_caller(tenant.original)
+    row = tenant.builder.add_site_setting_caller(tenant.original)
     before = dict(row.values)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
     old = await tenant.move(caller)
-    calls = tenant.runs_after_a_beat()
+    calls = tenant.count_runs_after_a_beat()
     await tenant.move_back(caller, old)
 
     assert caller.label == "site setting Flow/Urls of the Power Pages site Contoso"
@@ -44,8 +44,8 @@ async def test_write_of_a_site_setting_changes_only_the_url(tenant: Tenant) -> N
 
 
 async def test_write_with_an_old_version_is_a_conflict(tenant: Tenant) -> None:
-    row = tenant.builder.site_setting_caller(tenant.original)
-    [caller] = await tenant.found(KIND)
+    row = tenant.builder.add_site_setting_caller(tenant.original)
+    [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
     row.version += 1
 
@@ -68,22 +68,22 @@ async def test_write_with_an_old_version_is_a_conflict(tenant: Tenant) -> None:
 async def test_part_of_a_site_is_named_by_its_type(
     tenant: Tenant, component: int, part: str
 ) -> None:
-    tenant.builder.site_setting_caller(tenant.original, powerpagecomponenttype=component)
+    tenant.builder.add_site_setting_caller(tenant.original, powerpagecomponenttype=component)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert caller.label.startswith(f"{part} Flow/Urls")
 
 
 async def test_each_part_of_a_standard_site_is_found_and_updated(tenant: Tenant) -> None:
     """A page has two texts, and each is a caller."""
-    url = tenant.builder.url_of(tenant.original)
+    url = tenant.builder.get_trigger_url(tenant.original)
     add_standard_row(tenant, "adx_sitesettings", adx_value=url)
     add_standard_row(tenant, "adx_contentsnippets", adx_value=f'<a href="{url}">x</a>')
     add_standard_row(tenant, "adx_webtemplates", adx_source=f"fetch('{url}')")
     add_standard_row(tenant, "adx_webpages", adx_copy=url, adx_customjavascript=f"x = '{url}'")
 
-    found = await tenant.found(KIND)
+    found = await tenant.list_found_callers(KIND)
     for caller in found:
         await tenant.move(caller)
 
@@ -91,13 +91,13 @@ async def test_each_part_of_a_standard_site_is_found_and_updated(tenant: Tenant)
         *("site setting", "content snippet", "web template", "web page", "web page")
     ]
     assert {caller.label.rpartition(" ")[2] for caller in found} == {"Fabrikam"}
-    assert await tenant.found(KIND) == []
+    assert await tenant.list_found_callers(KIND) == []
 
 
 async def test_part_of_a_managed_solution_is_changed_where_it_is_developed(tenant: Tenant) -> None:
-    tenant.builder.site_setting_caller(tenant.original, ismanaged=True)
+    tenant.builder.add_site_setting_caller(tenant.original, ismanaged=True)
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert "managed solution" in caller.manual_reason
 
@@ -129,7 +129,7 @@ async def test_unreadable_table_costs_only_itself(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The search says which table was not searched."""
-    tenant.builder.site_setting_caller(tenant.original)
+    tenant.builder.add_site_setting_caller(tenant.original)
 
     found, unreadable = await search_without(tenant, monkeypatch, "adx_webtemplates")
 
@@ -148,4 +148,4 @@ async def test_unreadable_environment_is_named_once(
 
 async def test_environment_without_power_pages_is_searched_completely(tenant: Tenant) -> None:
     """A missing table is normal."""
-    assert await tenant.found(KIND) == []
+    assert await tenant.list_found_callers(KIND) == []

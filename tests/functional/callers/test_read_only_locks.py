@@ -9,13 +9,13 @@ from tests.fakes.app_settings import FakeAppSettings, FakeConnectionStrings
 from tests.fakes.builder import Builder
 from tests.fakes.resource_secrets import FakeResourceSecrets
 from tests.functional.callers.called_tenant import Tenant
-from tests.kinds.cases import caller_case
+from tests.kinds.cases import load_caller_case
 
 KINDS: dict[str, Callable[..., str]] = {
-    "action_group": Builder.action_group_caller,
-    "container_app": Builder.container_app_caller,
-    "event_grid_subscription": Builder.event_grid_caller,
-    "logic_app": Builder.logic_app_caller,
+    "action_group": Builder.add_action_group_caller,
+    "container_app": Builder.add_container_app_caller,
+    "event_grid_subscription": Builder.add_event_grid_caller,
+    "logic_app": Builder.add_logic_app_caller,
 }
 
 
@@ -40,7 +40,7 @@ async def test_read_only_lock_is_known_before_a_write(
         "properties": {"level": level},
     }
 
-    [caller] = await tenant.found(kind)
+    [caller] = await tenant.list_found_callers(kind)
 
     assert ("lock frozen at" in caller.manual_reason) is is_manual
     assert bool(caller.manual_reason) is is_manual
@@ -64,7 +64,7 @@ async def test_values_that_a_lock_hides_are_named(
         text = "The following scope(s) are locked: '/subscriptions/s'."
         raise PlatformError(text, code="ScopeLocked", status=409)
 
-    caller_case(kind).add(tenant.builder, tenant.original)
+    load_caller_case(kind).add(tenant.builder, tenant.original)
     for port in (FakeResourceSecrets, FakeAppSettings, FakeConnectionStrings):
         monkeypatch.setattr(port, "read", reject)
 

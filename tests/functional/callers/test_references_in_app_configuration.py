@@ -10,7 +10,7 @@ from shared.domain.plans.unknowns import READERS_OF_APP_CONFIGURATION
 from shared.domain.url_secret_use import UrlSecretUse
 from shared.ports import KeyValue
 from tests.fakes.app_configuration import REFERENCE_TYPE, read_key_value
-from tests.fakes.invariants import signatures_in_store
+from tests.fakes.invariants import find_signatures_in_store
 from tests.fakes.tenant import FakeFlow
 from tests.functional.callers.test_url_secret_choices import choose, show
 from tests.functional.callers.test_url_secrets import (
@@ -26,7 +26,7 @@ from tests.functional.callers.test_url_secrets import (
     read_properties,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 STORE = "https://contoso.azconfig.io"
 PLACE = (STORE, "Flow:Urls", "production")
@@ -36,8 +36,8 @@ RISK = "Its readers must resolve Key Vault references and have access to the vau
 def build_with_key_value(content_type: str | None = "text/plain") -> tuple[Scenario, FakeFlow]:
     """Return a scenario with a flow whose URL is in App Configuration."""
     scenario, flow, _ = build_scenario(0)
-    scenario.build.key_value_caller(flow)
-    scenario.build.url_vault()
+    scenario.build.add_key_value_caller(flow)
+    scenario.build.add_url_vault()
     kept = scenario.world.key_values
     kept[PLACE] = replace(kept[PLACE], content_type=content_type)
     return scenario, flow
@@ -64,7 +64,7 @@ def without_etag(key_value: KeyValue) -> KeyValue:
 async def test_key_holds_the_url_by_default_and_the_plan_says_why() -> None:
     """The reason names what the readers need, and that no key of the store suggests it."""
     scenario, flow = build_with_key_value()
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     item = (await show(scenario))[1]["Orders"]
     await scenario.approve()
@@ -74,7 +74,7 @@ async def test_key_holds_the_url_by_default_and_the_plan_says_why() -> None:
     assert item.unknown_readers.startswith(RISK)
     assert item.unknown_readers.endswith(f"No key of {STORE} is a Key Vault reference.")
     assert item.url_secret == ""
-    assert scenario.world.key_values[PLACE].value == scenario.build.url_of(
+    assert scenario.world.key_values[PLACE].value == scenario.build.get_trigger_url(
         find_copy(scenario, flow)
     )
     assert (VAULT, name_secret(flow)) not in scenario.world.secrets
@@ -85,7 +85,7 @@ async def test_references_in_the_store_are_named_as_evidence() -> None:
     """They suggest that its readers resolve references."""
     scenario, _ = build_with_key_value()
     add_reference(scenario)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     item = (await show(scenario))[1]["Orders"]
 
@@ -98,7 +98,7 @@ async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: 
     """The second key change writes the secret alone; each rollback restores what was there."""
     scenario, flow = build_with_key_value(content_type)
     before = scenario.world.key_values[PLACE]
-    await planned(scenario)
+    await plan_remediation(scenario)
     await choose(scenario, UrlSecretUse.WITH_APP_CONFIGURATION, "Orders")
     item = (await show(scenario))[1]["Orders"]
     scenario.world.writes.clear()
@@ -123,18 +123,18 @@ async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: 
         replace(before, value=moved.value, content_type=REFERENCE_TYPE)
     )
     assert kept == moved
-    assert used == scenario.build.url_of(last)
+    assert used == scenario.build.get_trigger_url(last)
     assert without_etag(scenario.world.key_values[PLACE]) == without_etag(before)
-    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
     assert_nothing_lost(scenario)
 
 
 async def test_setting_of_the_environment_lets_keys_refer() -> None:
     """It is the default of each flow, and an approver can choose otherwise."""
     scenario, flow = build_with_key_value()
-    other = scenario.build.http_flow("Returns")
-    scenario.build.key_value_caller(other, key="Returns")
-    await planned(scenario, has_url_secrets_in_app_configuration=True)
+    other = scenario.build.add_http_flow("Returns")
+    scenario.build.add_key_value_caller(other, key="Returns")
+    await plan_remediation(scenario, has_url_secrets_in_app_configuration=True)
     await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Returns")
 
     await scenario.approve()
@@ -142,7 +142,7 @@ async def test_setting_of_the_environment_lets_keys_refer() -> None:
     held = scenario.world.key_values[STORE, "Returns", "production"]
     assert scenario.world.key_values[PLACE].content_type == REFERENCE_TYPE
     assert held.content_type == "text/plain"
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert (VAULT, name_secret(other)) not in scenario.world.secrets
     assert scenario.world.secrets[VAULT, name_secret(flow)]
     assert_nothing_lost(scenario)
@@ -157,7 +157,7 @@ async def test_key_that_cannot_refer_is_not_offered(why: str) -> None:
         kept[PLACE] = replace(kept[PLACE], is_locked=True)
     else:
         kept[PLACE] = replace(kept[PLACE], value=f"{kept[PLACE].value} ")
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     item = (await show(scenario))[1]["Orders"]
 
@@ -170,13 +170,13 @@ async def test_second_key_change_writes_one_secret_for_callers_of_all_kinds() ->
     """
     scenario, flow, (site,) = build_scenario(1)
     world = scenario.world
-    strings = scenario.build.connection_string_caller(flow)
-    secret_value = scenario.build.named_value_caller(flow).lower()
-    plain_value = scenario.build.named_value_caller(flow, name="plain").lower()
-    app = scenario.build.container_app_caller(flow).lower()
-    scenario.build.key_value_caller(flow)
+    strings = scenario.build.add_connection_string_caller(flow)
+    secret_value = scenario.build.add_named_value_caller(flow).lower()
+    plain_value = scenario.build.add_named_value_caller(flow, name="plain").lower()
+    app = scenario.build.add_container_app_caller(flow).lower()
+    scenario.build.add_key_value_caller(flow)
     service = secret_value.partition("/namedvalues/")[0]
-    scenario.build.url_vault(site, strings, app, service)
+    scenario.build.add_url_vault(site, strings, app, service)
     make_plain(scenario, plain_value)
     for path in (service, app):
         assign_user_identity(scenario, path)
@@ -188,7 +188,7 @@ async def test_second_key_change_writes_one_secret_for_callers_of_all_kinds() ->
         return [*texts, *values, secrets, (key_value, key_value.value)]
 
     before = read_callers()
-    await planned(scenario, has_url_secrets_in_app_configuration=True)
+    await plan_remediation(scenario, has_url_secrets_in_app_configuration=True)
     world.writes.clear()
     await scenario.approve()
     first, policy = scenario.remediation, scenario.build.environment.policy
@@ -211,5 +211,5 @@ async def test_second_key_change_writes_one_secret_for_callers_of_all_kinds() ->
     assert second == ["write secret"]
     assert after == moved
     assert read_callers() == before
-    assert signatures_in_store(world, scenario.fakes.store) == []
+    assert find_signatures_in_store(world, scenario.fakes.store) == []
     assert_nothing_lost(scenario)

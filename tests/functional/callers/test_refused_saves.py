@@ -14,7 +14,7 @@ from tests.fakes.crash import Killed
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.refused_saves import get_references, refuse_saves
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 HOUR = timedelta(hours=1)
 MAIL = "shared_office365"
@@ -23,15 +23,15 @@ AUTHENTICATION = "@parameters('$authentication')"
 
 def add_caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
     """Add a button flow in the older connector format that posts to an address and sends a mail."""
-    mail = define.connector_action(MAIL, "SendEmailV2")
+    mail = define.build_connector_action(MAIL, "SendEmailV2")
     mail["inputs"]["authentication"] = AUTHENTICATION
-    flow = scenario.build.flow(
+    flow = scenario.build.add_flow(
         name,
-        define.request_trigger("Button"),
-        {"Post": define.http_action(uri), "Mail": mail},
+        define.build_request_trigger("Button"),
+        {"Post": define.build_http_action(uri), "Mail": mail},
         connections={"mail-1": MAIL},
     )
-    scenario.build.starter(flow)
+    scenario.build.add_starter(flow)
     return flow
 
 
@@ -40,8 +40,8 @@ def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
     refuses.
     """
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    flow = add_caller(scenario, scenario.build.url_of(orders))
+    orders = scenario.build.add_http_flow("Orders")
+    flow = add_caller(scenario, scenario.build.get_trigger_url(orders))
     enable_harmful_rejections(scenario, **assumptions)
     return scenario, flow
 
@@ -49,9 +49,9 @@ def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
 def build_scenario_of_variable(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
     """Return a scenario whose caller reads the URL from an environment variable."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.variable_caller(orders)
-    flow = add_caller(scenario, define.variable_expression("con_FlowUrl"), "User")
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_variable_caller(orders)
+    flow = add_caller(scenario, define.build_variable_expression("con_FlowUrl"), "User")
     enable_harmful_rejections(scenario, **assumptions)
     return scenario, flow
 
@@ -65,7 +65,7 @@ def enable_harmful_rejections(scenario: Scenario, **assumptions: Any) -> None:
 
 async def update_callers(scenario: Scenario) -> None:
     """Start and approve a remediation, and let it update the callers."""
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
 
 
@@ -80,7 +80,7 @@ async def test_flow_is_saved_in_the_format_that_the_platform_requires(make: Any)
 
     await update_callers(scenario)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
         job.message
     )
@@ -90,7 +90,7 @@ async def test_flow_is_saved_in_the_format_that_the_platform_requires(make: Any)
 
     await scenario.roll_back()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert get_references(flow) == before
     assert_nothing_lost(scenario)
 
@@ -104,7 +104,7 @@ async def test_flow_is_converted_first_if_the_requirement_is_recorded(make: Any)
 
     await update_callers(scenario)
 
-    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
+    assert (await scenario.read_job("Orders")).reason_code == Reason.NO_CALL_PERIOD
     assert flow.references_wiped == 0
 
 
@@ -129,7 +129,7 @@ async def test_references_removed_by_a_rejected_save_are_restored(make: Any) -> 
 
     await update_callers(scenario)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
     assert f"flow {flow.name} cannot be saved" in job.message
     assert flow.client_data == before
@@ -144,7 +144,7 @@ async def test_fix_names_references_that_cannot_be_restored(make: Any) -> None:
 
     await update_callers(scenario)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "shared_office365 (mail-1)" in job.message
     assert f"Open the flow {flow.name}" in job.fix
@@ -161,7 +161,7 @@ async def test_references_are_restored_after_a_killed_invocation(make: Any) -> N
     await update_callers(scenario)
 
     assert left == []
-    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
+    assert (await scenario.read_job("Orders")).reason_code == Reason.NO_CALL_PERIOD
     assert get_references(flow) == before
     assert_nothing_lost(scenario)
 
@@ -174,7 +174,7 @@ async def test_job_waits_if_a_save_is_rejected_temporarily(make: Any) -> None:
 
     await update_callers(scenario)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
         job.message
     )
@@ -187,10 +187,10 @@ async def test_job_is_blocked_with_a_fix_if_the_rejection_lasts(make: Any) -> No
     """After some tries the job is blocked with the platform's code."""
     scenario, _ = make(unpublished_row_seconds=24 * 3600)
 
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(hours=12))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "0x80040203")
     assert "Turn the flow off and on" in job.fix
 
@@ -203,7 +203,7 @@ async def test_fix_for_an_unknown_reference_is_a_new_import(make: Any) -> None:
 
     await update_callers(scenario)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "export, delete and import it" in job.fix
 
@@ -211,13 +211,13 @@ async def test_fix_for_an_unknown_reference_is_a_new_import(make: Any) -> None:
 async def test_caller_is_saved_on_behalf_of_its_owner() -> None:
     """The app saves the flow on behalf of its owner, who may use its connection."""
     scenario, flow = build_scenario_of_caller()
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
 
     await scenario.approve(run=HOUR)
 
-    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
+    assert (await scenario.read_job("Orders")).reason_code == Reason.NO_CALL_PERIOD
     assert flow.references_wiped == 0
 
 
@@ -225,20 +225,20 @@ async def test_caller_is_saved_on_behalf_of_its_owner() -> None:
 async def test_flow_saved_recently_by_a_person_gets_the_new_value(lag: str) -> None:
     """While reads or lists lag behind a person's save, the app still saves the flow."""
     scenario, flow = build_scenario_of_variable()
-    await planned(scenario)
+    await plan_remediation(scenario)
     setattr(scenario.world.assumptions, lag, (60, 60))
-    environment = scenario.build.environment.described()
+    environment = scenario.build.environment.build_environment()
     change = WorkflowUpdate(client_data=flow.client_data)
     await scenario.approve(run=timedelta(0))
     await scenario.services.workflows.update(environment, flow.workflow_id, change, etag="*")
 
     await scenario.run(12 * HOUR)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
         job.message
     )
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
     runs = len(copy.runs)
     scenario.world.traffic.beat(scenario.world)
     assert len(copy.runs) == runs + 2  # of both flows that use the variable

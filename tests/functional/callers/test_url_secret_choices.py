@@ -25,7 +25,7 @@ from tests.functional.callers.test_url_secrets import (
     refer_to,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 
 async def choose(scenario: Scenario, use: UrlSecretUse, *flows: str) -> ChosenUrlSecrets:
@@ -41,9 +41,9 @@ async def show(scenario: Scenario) -> tuple[str, dict[str, PlanItem]]:
 
 def add_flow(scenario: Scenario) -> tuple[FakeFlow, FakeSite]:
     """Add a flow with a caller that may read the vault."""
-    flow = scenario.build.http_flow("Returns")
-    site = scenario.build.app_setting_caller(flow, site="app-returns")
-    scenario.build.url_vault(site)
+    flow = scenario.build.add_http_flow("Returns")
+    site = scenario.build.add_app_setting_caller(flow, site="app-returns")
+    scenario.build.add_url_vault(site)
     return flow, site
 
 
@@ -52,7 +52,7 @@ async def test_choice_replaces_the_setting_of_the_environment_for_one_flow() -> 
     scenario, flow, (site,) = build_scenario(1)
     _, other = add_flow(scenario)
     before = dict(site.settings)
-    await planned(scenario, has_url_secrets=False)
+    await plan_remediation(scenario, has_url_secrets=False)
     version, items = await show(scenario)
 
     chosen = await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
@@ -76,7 +76,7 @@ async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
     """Those of the other flow refer to its secret, by the setting of the environment."""
     scenario, flow, (site,) = build_scenario(1)
     returns, other = add_flow(scenario)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await choose(scenario, UrlSecretUse.NONE, "Orders")
     item = (await show(scenario))[1]["Orders"]
@@ -93,7 +93,7 @@ async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
 async def test_second_choice_restores_the_plan() -> None:
     """A choice like the setting of the environment gives the version that there was before."""
     scenario, _, _ = build_scenario(1)
-    await planned(scenario)
+    await plan_remediation(scenario)
     before = await show(scenario)
 
     await choose(scenario, UrlSecretUse.NONE, "Orders")
@@ -107,7 +107,7 @@ async def test_second_choice_restores_the_plan() -> None:
 async def test_version_from_before_a_choice_cannot_be_approved() -> None:
     """The approver reads the plan again."""
     scenario, _, (site,) = build_scenario(1)
-    await planned(scenario)
+    await plan_remediation(scenario)
     version, _ = await show(scenario)
     await choose(scenario, UrlSecretUse.NONE, "Orders")
     approval = ApprovalInput(versions=(version,), approved_by="tests")
@@ -122,7 +122,7 @@ async def test_version_from_before_a_choice_cannot_be_approved() -> None:
 async def test_choice_applies_after_the_setting_has_changed() -> None:
     """The setting of the environment is only the default of a flow without a choice."""
     scenario, flow, (site,) = build_scenario(1)
-    await planned(scenario)
+    await plan_remediation(scenario)
     await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
     await scenario.approve(run=timedelta(0))
 
@@ -130,14 +130,14 @@ async def test_choice_applies_after_the_setting_has_changed() -> None:
     await scenario.run(timedelta(days=60))
 
     assert site.settings["FLOW_URL"] == refer_to(flow)
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_flow_without_a_choice_is_named() -> None:
     """An unknown flow, one whose callers cannot refer, and one that is already approved."""
     scenario, _, _ = build_scenario(1)
-    scenario.build.http_flow("Nobody calls")
-    await planned(scenario)
+    scenario.build.add_http_flow("Nobody calls")
+    await plan_remediation(scenario)
 
     for flow in ("Unknown", "Nobody calls"):
         with pytest.raises(FlowNotFound, match=flow):
@@ -152,7 +152,7 @@ async def test_flow_without_a_choice_is_named() -> None:
 async def test_number_of_choices_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """More would not fit into a row; the error names the setting that has the same effect."""
     scenario, _, _ = build_scenario(1)
-    await planned(scenario)
+    await plan_remediation(scenario)
     before = await show(scenario)
     monkeypatch.setattr(use_case, "MOST_CHOICES", 0)
 
@@ -167,7 +167,7 @@ async def test_choice_during_an_approval_rejects_the_approval(
 ) -> None:
     """The row with the choices is the one that an approval replaces."""
     scenario, _, _ = build_scenario(1)
-    await planned(scenario)
+    await plan_remediation(scenario)
     version, _ = await show(scenario)
     approve_one = approve_plan._approve_one
 
@@ -189,8 +189,8 @@ async def test_choice_during_an_approval_rejects_the_approval(
 async def test_invocation_that_runs_meanwhile_keeps_the_choice() -> None:
     """Its row is the one with the choices, and it writes the row too."""
     scenario, _, _ = build_scenario(1)
-    await planned(scenario)
-    services, job = scenario.services, await scenario.environment_job()
+    await plan_remediation(scenario)
+    services, job = scenario.services, await scenario.read_environment_job()
     kept = await services.tables.environment_jobs.get(
         *services.tables.environment_jobs.get_address(job)
     )

@@ -14,15 +14,15 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.errors import PlatformError
 from shared.ports import Secret
 from tests.fakes.container_secrets import read_secret_in_use
-from tests.fakes.invariants import signatures_in_store
+from tests.fakes.invariants import find_signatures_in_store
 from tests.fakes.named_values import read_named_value
 from tests.fakes.resource_writer import FakeResourceWriter
 from tests.fakes.secrets import FakeSecrets
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.fakes.site_references import REFETCH_AFTER, read_setting
 from tests.fakes.tenant import FakeFlow, FakeSite
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 DAY = timedelta(days=1)
 VAULT = "https://kv-urls.vault.azure.net"
@@ -31,12 +31,12 @@ CALLERS = 4
 
 def build_scenario(count: int = CALLERS) -> tuple[Scenario, FakeFlow, list[FakeSite]]:
     """Return a scenario with a flow that some apps call, each of which may read the vault."""
-    settings = fake_settings().model_copy(update={"trigger_url_vault": VAULT})
+    settings = build_fake_settings().model_copy(update={"trigger_url_vault": VAULT})
     scenario = Scenario(settings=settings)
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     names = [f"app-{number}" for number in range(count)]
-    sites = [scenario.build.app_setting_caller(flow, site=name) for name in names]
-    assert scenario.build.url_vault(*sites) == VAULT
+    sites = [scenario.build.add_app_setting_caller(flow, site=name) for name in names]
+    assert scenario.build.add_url_vault(*sites) == VAULT
     return scenario, flow, sites
 
 
@@ -45,8 +45,8 @@ def build_with_named_value() -> tuple[Scenario, FakeFlow, str]:
     the vault, and the named value's path.
     """
     scenario, flow, _ = build_scenario(0)
-    path = scenario.build.named_value_caller(flow)
-    assert scenario.build.url_vault(path.partition("/namedValues/")[0]) == VAULT
+    path = scenario.build.add_named_value_caller(flow)
+    assert scenario.build.add_url_vault(path.partition("/namedValues/")[0]) == VAULT
     return scenario, flow, path.lower()
 
 
@@ -55,8 +55,8 @@ def build_with_container_app() -> tuple[Scenario, FakeFlow, str]:
     vault, and the app's path.
     """
     scenario, flow, _ = build_scenario(0)
-    path = scenario.build.container_app_caller(flow)
-    assert scenario.build.url_vault(path) == VAULT
+    path = scenario.build.add_container_app_caller(flow)
+    assert scenario.build.add_url_vault(path) == VAULT
     return scenario, flow, path.lower()
 
 
@@ -88,9 +88,9 @@ def list_caller_writes(scenario: Scenario) -> list[str]:
 
 async def change_key(scenario: Scenario, copy: FakeFlow) -> None:
     """Remove the key, apply another one, and migrate the copy."""
-    for flow in scenario.world.flows():
+    for flow in scenario.world.list_flows():
         flow.is_protected, flow.protected_since = False, None
-    scenario.build.link(name="cmk-next")
+    scenario.build.apply_key(name="cmk-next")
     await scenario.order(RemediationMode.APPLY, copy.workflow_id, cause="order-2")
     scenario.world.writes.clear()
     await scenario.approve()
@@ -100,7 +100,7 @@ def find_copy(scenario: Scenario, *known: FakeFlow) -> FakeFlow:
     """Return the one copy that is on and none of these flows."""
     (copy,) = (
         flow
-        for flow in scenario.world.flows()
+        for flow in scenario.world.list_flows()
         if flow.state is FlowState.ON and flow.workflow_id not in {one.workflow_id for one in known}
     )
     return copy
@@ -109,7 +109,7 @@ def find_copy(scenario: Scenario, *known: FakeFlow) -> FakeFlow:
 async def test_second_key_change_writes_one_secret_for_all_callers() -> None:
     """The first change writes every app once, the second only the secret, and no call is lost."""
     scenario, flow, sites = build_scenario()
-    await planned(scenario)
+    await plan_remediation(scenario)
     scenario.world.writes.clear()
     await scenario.approve()
     first = list_caller_writes(scenario)
@@ -125,13 +125,13 @@ async def test_second_key_change_writes_one_secret_for_all_callers() -> None:
     assert [site.settings["FLOW_URL"] for site in sites] == values
     assert [site.restarts for site in sites] == [1] * CALLERS
     secret = scenario.world.secrets[VAULT, name_secret(flow)]
-    assert secret.value == scenario.build.url_of(last)
+    assert secret.value == scenario.build.get_trigger_url(last)
     assert secret.tags == {
         "cmk-environment-id": flow.environment_id,
         "cmk-flow-id": flow.workflow_id,
     }
     assert {read_setting(scenario.world, site, "FLOW_URL") for site in sites} == {secret.value}
-    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
     assert_nothing_lost(scenario)
 
 
@@ -141,7 +141,7 @@ async def test_rollbacks_restore_each_value_byte_for_byte() -> None:
     """
     scenario, flow, sites = build_scenario()
     before = [dict(site.settings) for site in sites]
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve()
     first, secret = scenario.remediation, scenario.world.secrets[VAULT, name_secret(flow)]
     after_first, policy = secret.value, scenario.build.environment.policy
@@ -154,17 +154,17 @@ async def test_rollbacks_restore_each_value_byte_for_byte() -> None:
 
     assert after_second_rollback == (after_first, [refer_to(flow)] * CALLERS)
     assert [site.settings for site in sites] == before
-    assert secret.value == scenario.build.url_of(flow)
+    assert secret.value == scenario.build.get_trigger_url(flow)
     assert_nothing_lost(scenario)
 
 
 async def test_connection_string_refers_to_the_secret_and_is_reverted() -> None:
     """It refers to the same secret as the settings of other apps."""
     scenario, flow, sites = build_scenario(1)
-    site = scenario.build.connection_string_caller(flow)
-    assert scenario.build.url_vault(*sites, site) == VAULT
+    site = scenario.build.add_connection_string_caller(flow)
+    assert scenario.build.add_url_vault(*sites, site) == VAULT
     before = dict(site.connection_strings)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
     moved = dict(site.connection_strings)
@@ -181,7 +181,7 @@ async def test_second_key_change_leaves_a_named_value_that_refers_to_the_secret(
     """
     scenario, flow, path = build_with_named_value()
     before = read_properties(scenario, path)
-    await planned(scenario)
+    await plan_remediation(scenario)
     scenario.world.writes.clear()
     await scenario.approve()
     first, policy = scenario.remediation, scenario.build.environment.policy
@@ -203,9 +203,9 @@ async def test_second_key_change_leaves_a_named_value_that_refers_to_the_secret(
         **{name: before[name] for name in ("displayName", "secret", "tags")},
         "keyVault": {"secretIdentifier": identifier, "lastStatus": {"code": "Success"}},
     }
-    assert used == scenario.build.url_of(last)
+    assert used == scenario.build.get_trigger_url(last)
     assert read_properties(scenario, path) == before
-    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
     assert_nothing_lost(scenario)
 
 
@@ -225,13 +225,13 @@ async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str)
             world.resources[service] = {**world.resources[service], "identity": None}
         case _:
             world.roles.clear()
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     [caller] = (await scenario.plan())["Orders"].callers
     await scenario.approve()
 
     assert (caller.by_value_reason or "").startswith(why)
-    url = scenario.build.url_of(find_copy(scenario, flow))
+    url = scenario.build.get_trigger_url(find_copy(scenario, flow))
     assert read_properties(scenario, path)["value"] == url
     assert_nothing_lost(scenario)
 
@@ -263,7 +263,7 @@ async def test_plain_named_value_is_a_secret_while_it_refers() -> None:
     scenario, _, path = build_with_named_value()
     make_plain(scenario, path)
     before = read_properties(scenario, path)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
     moved = read_properties(scenario, path)
@@ -273,7 +273,7 @@ async def test_plain_named_value_is_a_secret_while_it_refers() -> None:
     assert moved["secret"] is True
     assert read_properties(scenario, path) == before
     assert before["secret"] is False
-    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
     assert_nothing_lost(scenario)
 
 
@@ -282,7 +282,7 @@ async def test_named_value_refers_with_a_user_assigned_identity() -> None:
     scenario, flow, path = build_with_named_value()
     assign_user_identity(scenario, path.partition("/namedvalues/")[0])
     before = read_properties(scenario, path)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
     moved, used = read_properties(scenario, path), read_named_value(scenario.world, path)
@@ -290,7 +290,7 @@ async def test_named_value_refers_with_a_user_assigned_identity() -> None:
     await scenario.roll_back()
 
     assert mapping_at(moved, "keyVault")["identityClientId"] == "client of reader"
-    assert used == scenario.build.url_of(copy)
+    assert used == scenario.build.get_trigger_url(copy)
     assert read_properties(scenario, path) == before
     assert_nothing_lost(scenario)
 
@@ -300,7 +300,7 @@ async def test_container_app_refers_with_a_user_assigned_identity() -> None:
     scenario, flow, path = build_with_container_app()
     identity = assign_user_identity(scenario, path)
     before = read_app_secrets(scenario, path)
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
     moved, used = read_app_secrets(scenario, path), read_secret_in_use(scenario.world, path, "url0")
@@ -309,7 +309,7 @@ async def test_container_app_refers_with_a_user_assigned_identity() -> None:
 
     url = f"{VAULT}/secrets/{name_secret(flow)}"
     assert moved == [{"name": "url0", "keyVaultUrl": url, "identity": identity}]
-    assert used == scenario.build.url_of(copy)
+    assert used == scenario.build.get_trigger_url(copy)
     assert read_app_secrets(scenario, path) == before
     assert_nothing_lost(scenario)
 
@@ -324,7 +324,7 @@ async def test_named_value_whose_secret_is_not_read_holds_the_url(
     if is_plain:
         make_plain(scenario, path)
     before = read_properties(scenario, path)
-    await planned(scenario)
+    await plan_remediation(scenario)
     match fault:
         case "rejected":
             scenario.world.are_references_denied = True
@@ -342,12 +342,12 @@ async def test_named_value_whose_secret_is_not_read_holds_the_url(
             scenario.world.refresh_status = code = "AccessDenied"
 
     await scenario.approve()
-    job, moved = await scenario.job("Orders"), read_properties(scenario, path)
+    job, moved = await scenario.read_job("Orders"), read_properties(scenario, path)
     copy = find_copy(scenario, flow)
     await scenario.roll_back()
 
     assert job.state is FlowJobState.RETIRED, job.message
-    assert moved == {**before, "value": scenario.build.url_of(copy)}
+    assert moved == {**before, "value": scenario.build.get_trigger_url(copy)}
     assert any(f"Its reference is not resolved: {code}" in note for note in job.notes)
     assert read_properties(scenario, path) == before
     assert_nothing_lost(scenario)
@@ -359,7 +359,7 @@ async def test_second_key_change_leaves_a_container_app_that_refers_to_the_secre
     """
     scenario, flow, path = build_with_container_app()
     before = read_app_secrets(scenario, path)
-    await planned(scenario)
+    await plan_remediation(scenario)
     scenario.world.writes.clear()
     await scenario.approve()
     first, policy = scenario.remediation, scenario.build.environment.policy
@@ -378,9 +378,9 @@ async def test_second_key_change_leaves_a_container_app_that_refers_to_the_secre
     assert second == ["write secret"]
     url = f"{VAULT}/secrets/{name_secret(flow)}"
     assert moved == [{"name": "url0", "keyVaultUrl": url, "identity": "system"}]
-    assert used == scenario.build.url_of(last)
+    assert used == scenario.build.get_trigger_url(last)
     assert read_app_secrets(scenario, path) == before
-    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
     assert_nothing_lost(scenario)
 
 
@@ -407,11 +407,11 @@ async def test_container_app_that_cannot_refer_holds_the_url(
 
             monkeypatch.setattr(FakeResourceWriter, "patch", lose_reference)
         case "place":
-            other = scenario.build.http_flow("Returns")
-            scenario.build.container_app_caller(other, flow)
-            scenario.build.url_vault(path)
+            other = scenario.build.add_http_flow("Returns")
+            scenario.build.add_container_app_caller(other, flow)
+            scenario.build.add_url_vault(path)
             why = "Only a secret of the app"
-    await planned(scenario)
+    await plan_remediation(scenario)
     world.are_references_denied = lacks == "answer"
 
     callers = (await scenario.plan())["Orders"].callers
@@ -420,9 +420,9 @@ async def test_container_app_that_cannot_refer_holds_the_url(
     assert [one.by_value_reason.startswith(why) for one in callers if one.by_value_reason] == (
         [True] if why else []
     )
-    url = scenario.build.url_of(find_copy(scenario, flow)) if lacks != "place" else ""
+    url = scenario.build.get_trigger_url(find_copy(scenario, flow)) if lacks != "place" else ""
     assert lacks == "place" or read_app_secrets(scenario, path) == [{"name": "url0", "value": url}]
-    notes = (await scenario.job("Orders")).notes
+    notes = (await scenario.read_job("Orders")).notes
     assert any("Its reference is not resolved" in note for note in notes) is (
         lacks.endswith("answer")
     )
@@ -433,19 +433,19 @@ async def test_original_stays_on_until_apps_have_fetched_the_new_secret() -> Non
     """Apps use the old URL for a day after the secret has changed, and no call is lost."""
     scenario, flow, sites = build_scenario(1)
     scenario.settings = scenario.settings.model_copy(update={"no_call_period": timedelta(0)})
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve()
     copy = find_copy(scenario, flow)
-    for one in scenario.world.flows():
+    for one in scenario.world.list_flows():
         one.is_protected, one.protected_since = False, None
-    scenario.build.link(name="cmk-next")
+    scenario.build.apply_key(name="cmk-next")
     await scenario.order(RemediationMode.APPLY, copy.workflow_id, cause="order-2")
 
     await scenario.approve(run=REFETCH_AFTER - timedelta(hours=1))
     is_on, text = copy.is_on, read_setting(scenario.world, sites[0], "FLOW_URL")
     await scenario.run(60 * DAY)
 
-    assert (is_on, text) == (True, scenario.build.url_of(copy))
+    assert (is_on, text) == (True, scenario.build.get_trigger_url(copy))
     assert not copy.is_on
     assert_nothing_lost(scenario)
 
@@ -466,19 +466,19 @@ async def test_caller_that_may_be_unable_to_read_the_secret_gets_the_url(lacks: 
             world.vaults[vault.id] = replace(vault, default_action="Deny")
             why = "The network rules of the vault kv-urls may deny app-0"
         case "slot's right":
-            slot = scenario.build.app_setting_caller(flow, site="app-0/slots/staging")
+            slot = scenario.build.add_app_setting_caller(flow, site="app-0/slots/staging")
             del slot.settings["FLOW_URL"], world.traffic.systems[-1]
             why = "app-0/slots/staging has no identity"
         case _:
             site.settings["FLOW_URL"] += " "
             why = "It holds more than the URL"
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     planned_callers = {one.label: one for one in (await scenario.plan())["Orders"].callers}
     await scenario.approve()
 
     copy = find_copy(scenario, flow)
-    url = scenario.build.url_of(copy)
+    url = scenario.build.get_trigger_url(copy)
     assert (planned_callers["setting FLOW_URL of the app app-0"].by_value_reason or "").startswith(
         why
     )
@@ -495,17 +495,17 @@ async def test_reference_that_is_not_resolved_is_replaced_by_the_url() -> None:
     """
     scenario, flow, (site,) = build_scenario(1)
     before = dict(site.settings)
-    await planned(scenario)
+    await plan_remediation(scenario)
     scenario.world.are_references_denied = True
 
     await scenario.approve()
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     moved = site.settings["FLOW_URL"]
     copy = find_copy(scenario, flow)
     await scenario.roll_back()
 
     assert job.state is FlowJobState.RETIRED
-    assert moved == scenario.build.url_of(copy)
+    assert moved == scenario.build.get_trigger_url(copy)
     assert any("AccessToKeyVaultDenied" in note for note in job.notes)
     assert site.settings == before
 
@@ -521,32 +521,32 @@ async def test_job_that_cannot_create_the_secret_continues_without_url_secrets()
     """It is blocked with the reason; after the setting is changed, a retry writes the URL."""
     scenario, flow, (site,) = build_scenario(1)
     scenario.around = lambda ports: replace(ports, secrets=ClosedVault(scenario.world))
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve()
-    blocked, before = await scenario.job("Orders"), site.settings["FLOW_URL"]
+    blocked, before = await scenario.read_job("Orders"), site.settings["FLOW_URL"]
 
     await scenario.opt_in(has_url_secrets=False)
     await scenario.retry()
 
     assert blocked.state is FlowJobState.BLOCKED
     assert name_secret(flow) in blocked.message
-    assert before == scenario.build.url_of(flow)
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
-    assert site.settings["FLOW_URL"] == scenario.build.url_of(find_copy(scenario, flow))
+    assert before == scenario.build.get_trigger_url(flow)
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
+    assert site.settings["FLOW_URL"] == scenario.build.get_trigger_url(find_copy(scenario, flow))
     assert_nothing_lost(scenario)
 
 
 async def test_environment_without_url_secrets_keeps_urls() -> None:
     """The setting of an environment turns the proposal off."""
     scenario, flow, (site,) = build_scenario(1)
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in(has_url_secrets=False)
     await scenario.order()
 
     await scenario.approve()
 
-    assert site.settings["FLOW_URL"] == scenario.build.url_of(find_copy(scenario, flow))
+    assert site.settings["FLOW_URL"] == scenario.build.get_trigger_url(find_copy(scenario, flow))
     assert (VAULT, name_secret(flow)) not in scenario.world.secrets
 
 
@@ -554,7 +554,7 @@ async def test_plan_names_the_secret_and_the_callers_that_refer_to_it() -> None:
     """The planned changes say what is written where."""
     scenario, flow, (site,) = build_scenario(1)
 
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     changes = (await scenario.plan())["Orders"].planned_changes
     assert f"store the copy's URL in the secret {name_secret(flow)} in {VAULT}" in changes
@@ -564,17 +564,17 @@ async def test_plan_names_the_secret_and_the_callers_that_refer_to_it() -> None:
 async def test_secret_with_other_content_is_not_used() -> None:
     """A secret of that name that holds something else stays as it is."""
     scenario, flow, (site,) = build_scenario(1)
-    fake = scenario.build.secret_caller(flow, name=name_secret(flow))
+    fake = scenario.build.add_secret_caller(flow, name=name_secret(flow))
     scenario.world.secrets.clear()
     scenario.world.traffic.systems.pop()
     fake.vault_url = VAULT
-    fake.versions = [scenario.world.secret_version("something else")]
+    fake.versions = [scenario.world.create_secret_version("something else")]
     scenario.world.secrets[VAULT, name_secret(flow)] = fake
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
 
     assert fake.value == "something else"
-    assert site.settings["FLOW_URL"] == scenario.build.url_of(find_copy(scenario, flow))
-    notes = (await scenario.job("Orders")).notes
+    assert site.settings["FLOW_URL"] == scenario.build.get_trigger_url(find_copy(scenario, flow))
+    notes = (await scenario.read_job("Orders")).notes
     assert any("holds something else" in note for note in notes)

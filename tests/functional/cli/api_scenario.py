@@ -16,8 +16,8 @@ async def build_api_scenario() -> Scenario:
     """Return a scenario of a linked environment with a flow and a caller; nothing is opted in."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.apply_key()
     provide(scenario.services)
     return scenario
 

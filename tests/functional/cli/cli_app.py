@@ -47,10 +47,10 @@ class CommandLine:
 async def serve_app() -> AsyncIterator[CommandLine]:
     """Serve every HTTP function of the app, as the host does."""
     routes = web.Application()
-    for one in _functions():
+    for one in _load_functions():
         trigger = one.get_trigger()
         if trigger.get_binding_name() == "httpTrigger":
-            handler = _handler(one.get_user_function())
+            handler = _build_handler(one.get_user_function())
             for method in trigger.methods:
                 path = trigger.route.replace("{*path}", "{path:.*}")  # aiohttp's catch-all
                 routes.router.add_route(method.value, f"/api/{path}", handler)
@@ -75,12 +75,12 @@ async def deliver_messages(driver: Driver) -> AsyncIterator[None]:
 
 
 @functools.cache
-def _functions() -> tuple[Any, ...]:
+def _load_functions() -> tuple[Any, ...]:
     """Return the app's functions, which it returns only once."""
     return tuple(app.get_functions())
 
 
-def _handler(
+def _build_handler(
     function: Callable[..., Awaitable[func.HttpResponse]],
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:

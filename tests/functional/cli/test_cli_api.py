@@ -77,14 +77,14 @@ async def test_remediation_is_started_approved_and_rolled_back(
         await cli.run("approve", identity, "--yes"),
     ]
     await pass_time(scenario, timedelta(days=30))
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     *earlier, last = job.history
     counted = replace(job, history=(*earlier, replace(last, requests=3)))
     await scenario.services.tables.flow_jobs.upsert(counted)
     outputs.append(await cli.run("remediation", "show", identity, "--full"))
     outputs.append(await cli.run("rollback", identity, "--yes"))
     await pass_time(scenario, timedelta(days=30))
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
 
     assert [one.exit_code for one in outputs] == [0] * 5, outputs
     listed, plan, approved, shown, rolled = (one.stdout for one in outputs)
@@ -127,7 +127,7 @@ async def test_ids_and_next_commands_are_not_broken_over_lines(
     plan = await cli.run("plan", "show", identity, "--full")
     await cli.run("approve", identity, "--yes")
     await pass_time(scenario, timedelta(days=30))
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     shown = await cli.run("remediation", "show", identity, "--full")
     retired = await cli.run("deletion", "list", identity)
 
@@ -173,7 +173,7 @@ async def test_retry_while_the_kill_switch_is_on_reports_it(
     await cli.run("kill-switch", "on", "--justification", "an audit")
     retried = await cli.run("retry", identity)
     await pass_time(scenario, timedelta(days=1))
-    (held,) = (await scenario.jobs()).values()
+    (held,) = (await scenario.read_jobs()).values()
     await cli.run("kill-switch", "off", "--justification", "done")
     rolled = await cli.run("rollback", identity, "--yes")
 
@@ -219,7 +219,7 @@ async def test_flow_show_prints_state_callers_and_history(
     environment = scenario.build.environment.id
     await cli.run("environment", "set", environment, "--approval-policy", "read_only")
     await pass_time(scenario, timedelta(days=1))
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
 
     shown = await cli.run("flow", "show", "Orders")
     as_json = parse_output(await cli.run("flow", "show", job.original_id[:8], "-o", "json"))

@@ -16,8 +16,8 @@ from shared.bootstrap import provide, services
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from tests.fakes.builder import Builder
 from tests.fakes.driver import Driver
-from tests.fakes.ports import fakes_of
-from tests.fakes.services import services_of
+from tests.fakes.ports import build_fakes
+from tests.fakes.services import build_fake_services
 from tests.fakes.test_world import World
 from tests.functional.cli.cli_app import CommandLine, deliver_messages
 
@@ -29,13 +29,13 @@ async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Builder]:
     """A tenant of one environment with a called flow that has a parent and two callers."""
     world = World()
     build = Builder(world)
-    orders = build.http_flow(NAME)
-    build.parent("Nightly", orders)
-    build.secret_caller(orders)
-    build.flow_caller(orders)
+    orders = build.add_http_flow(NAME)
+    build.add_parent("Nightly", orders)
+    build.add_secret_caller(orders)
+    build.add_flow_caller(orders)
     world.traffic.beat(world)
-    fakes = fakes_of(world)
-    provide(services_of(fakes.ports))
+    fakes = build_fakes(world)
+    provide(build_fake_services(fakes.ports))
     monkeypatch.setattr("cmkflow.assess.LOOKS", (0.01,))
     async with deliver_messages(Driver(fakes=fakes)):
         yield build
@@ -50,7 +50,7 @@ async def test_table_names_flows_reasons_and_recommendations(
     assert done.exit_code == 0, done.output
     for text in (NAME, "Nightly", "needs a copy with a new URL", "flows to copy"):
         assert text in done.output
-    for flow in build.world.flows():
+    for flow in build.world.list_flows():
         if flow.name in (NAME, "Nightly"):  # `--flow` takes the id
             assert f"{flow.workflow_id}  {flow.name}" in done.output
 
@@ -125,7 +125,7 @@ async def test_environments_are_required(cli: CommandLine) -> None:
 async def test_several_environments_share_a_caller_search(cli: CommandLine, build: Builder) -> None:
     """The second assessment uses the search of the first, so both have the same search time."""
     other = Builder(build.world, name="Second")
-    other.http_flow("Invoices")
+    other.add_http_flow("Invoices")
 
     done = await cli.run("assess", "show", "--all", "-o", "json")
 
@@ -180,11 +180,11 @@ async def test_interrupted_wait_prints_the_command_to_resume(
 ) -> None:
     """Ctrl-C ends only the wait, and the assessment continues."""
 
-    def interrupted(_seconds: float) -> None:
+    def raise_interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("cmkflow.assess.time.sleep", interrupted)
+        patched.setattr("cmkflow.assess.time.sleep", raise_interrupt)
         stopped = await cli.run("assess", "show", "--environment", build.environment.id)
     (hint,) = [line for line in stopped.stderr.splitlines() if "--resume" in line]
     later = await cli.run("assess", "show", "--resume", hint.split()[-1])

@@ -9,7 +9,7 @@ from cmkflow import api_client
 from shared.bootstrap import provide
 from shared.domain.network.blocked_call import BlockedCall, BlockedCallSymptom
 from shared.reason import Reason
-from tests.command_tree import command_tree, is_group
+from tests.command_tree import build_command_tree, is_group
 from tests.fakes.builder import Builder
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
@@ -22,8 +22,8 @@ async def scenario() -> Scenario:
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):
-        scenario.build.http_flow(title)
-    scenario.build.link()
+        scenario.build.add_http_flow(title)
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(cause="change-4711")
     provide(scenario.services)
@@ -47,7 +47,7 @@ async def test_commands_accept_names(scenario: Scenario, cli: CommandLine) -> No
     )
     assert json.loads(excluded.stdout)["settings"]["excluded_flows"] == [returns]
     assert approved.stdout == "1 plan is approved.\n"
-    assert {job.display_name for job in (await scenario.jobs()).values()} == {"Orders"}
+    assert {job.display_name for job in (await scenario.read_jobs()).values()} == {"Orders"}
     assert again.exit_code == 0, again.output
 
 
@@ -152,7 +152,7 @@ def test_every_parameter_for_an_id_accepts_a_name() -> None:
     takers = {"environment", "environments", "remediation", "flows", "except_flows", "exclude"}
     found = [
         (words, one.name)
-        for words, command in command_tree().items()
+        for words, command in build_command_tree().items()
         if not is_group(command)
         for one in command.params
         if one.name in takers and not (one.help and ("ame" in one.help or "Flow" in one.help))
@@ -164,7 +164,7 @@ def test_every_parameter_for_an_id_accepts_a_name() -> None:
 async def test_name_in_the_same_case_has_precedence(scenario: Scenario, cli: CommandLine) -> None:
     """A name in the same case has precedence, as in the API."""
     environment = scenario.build.environment
-    flow = scenario.build.http_flow("RETURNS")
+    flow = scenario.build.add_http_flow("RETURNS")
     words = ("environment", "set", environment.id, "-o", "json", "--exclude")
 
     exact = await cli.run(*words, "RETURNS")

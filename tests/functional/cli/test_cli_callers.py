@@ -25,15 +25,15 @@ async def scenario() -> Scenario:
     """A tenant of one linked environment with one flow."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in()
     provide(scenario.services)
     return scenario
 
 
-def as_yaml(scenario: Scenario) -> str:
+def format_as_yaml(scenario: Scenario) -> str:
     """Return a file with two callers; a number and `no` in it are texts."""
     return f"""
 callers:
@@ -56,7 +56,7 @@ callers:
 """
 
 
-def as_csv(scenario: Scenario) -> str:
+def format_as_csv(scenario: Scenario) -> str:
     """Return the same callers, the first in two lines."""
     home = scenario.build.environment.id
     return (
@@ -69,7 +69,7 @@ def as_csv(scenario: Scenario) -> str:
     )
 
 
-def as_json(scenario: Scenario) -> str:
+def format_as_json(scenario: Scenario) -> str:
     """Return the same callers as the API takes them."""
     flow = {"environment_id": scenario.build.environment.id, "flow": "Orders"}
     flow["new_url_secret"] = SECRET
@@ -81,7 +81,8 @@ def as_json(scenario: Scenario) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("c.yaml", as_yaml), ("c.csv", as_csv), ("c.json", as_json)]
+    ("name", "content"),
+    [("c.yaml", format_as_yaml), ("c.csv", format_as_csv), ("c.json", format_as_json)],
 )
 async def test_each_format_declares_the_same_callers(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, name: str, content: object
@@ -142,7 +143,7 @@ async def test_a_caller_is_confirmed_and_removed(
 ) -> None:
     """A confirmation says which flow the caller uses now, and continues the blocked job."""
     file = tmp_path / "callers.yaml"
-    file.write_text(as_yaml(scenario))
+    file.write_text(format_as_yaml(scenario))
     await cli.run("caller", "declare", str(file))
     early = await cli.run("caller", "confirm", "Till", "--flow", "Orders")
     await scenario.order()

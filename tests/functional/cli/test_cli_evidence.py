@@ -21,7 +21,7 @@ from shared.errors import PlatformError
 from shared.time_stamps import build_query
 from shared.use_cases.sign_content import sign_content
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.fakes.time_stamps import FakeTimeStamps
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -31,11 +31,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 async def scenario() -> Scenario:
     """A remediation that is completed, in an app that signs its evidence."""
     scenario = Scenario(
-        settings=fake_settings(evidence_key=KEY_URL, time_stamp_authority="https://tsa.example/")
+        settings=build_fake_settings(
+            evidence_key=KEY_URL, time_stamp_authority="https://tsa.example/"
+        )
     )
     add_evidence_key(scenario.world)
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.apply_key()
     await scenario.opt_in()
     scenario.world.traffic.beat(scenario.world)
     await scenario.order()
@@ -341,7 +343,7 @@ def write_root_certificate(folder: Path, authority: TokenSigner) -> Path:
     return path
 
 
-def get_authority(scenario: Scenario) -> TokenSigner:
+def build_authority(scenario: Scenario) -> TokenSigner:
     """Return the authority that stamps the scenario's evidence."""
     stamps = scenario.fakes.ports.time_stamps
     assert isinstance(stamps, FakeTimeStamps)
@@ -353,7 +355,7 @@ async def test_check_with_certificates_of_the_authority_shows_the_time(
 ) -> None:
     """Without the certificates, the command prints that The time stamp was not verified."""
     file = await export_evidence(scenario, cli, tmp_path)
-    root = write_root_certificate(tmp_path, get_authority(scenario))
+    root = write_root_certificate(tmp_path, build_authority(scenario))
     at = f"{scenario.world.clock.now():%Y-%m-%d %H:%M:%S} UTC"
 
     unverified = await cli.run("evidence", "check", str(file))
@@ -371,8 +373,8 @@ async def test_check_of_time_stamp_by_another_authority_fails(
 ) -> None:
     """A person can stamp a changed file with an authority of the same name, and another time."""
     file = await export_evidence(scenario, cli, tmp_path)
-    root = write_root_certificate(tmp_path, get_authority(scenario))
-    forger = TokenSigner(get_authority(scenario).name, scenario.world.clock.now())
+    root = write_root_certificate(tmp_path, build_authority(scenario))
+    forger = TokenSigner(build_authority(scenario).name, scenario.world.clock.now())
     earlier = scenario.world.clock.now() - timedelta(days=30)
 
     def stamp(files: dict[str, bytes]) -> None:
@@ -409,7 +411,7 @@ async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
 ) -> None:
     """Removing the time stamp does not avoid the check."""
     file = await export_evidence(scenario, cli, tmp_path)
-    root = write_root_certificate(tmp_path, get_authority(scenario))
+    root = write_root_certificate(tmp_path, build_authority(scenario))
     change_files(file, remove_time_stamp)
 
     plain = await cli.run("evidence", "check", str(file))

@@ -16,7 +16,7 @@ async def scenario() -> Scenario:
     """An environment whose policy has a fixed key version, which is disabled."""
     scenario = Scenario()
     provide(scenario.services)
-    link = scenario.build.link()
+    link = scenario.build.apply_key()
     policies = scenario.world.policies
     policies[link.policy_id] = replace(policies[link.policy_id], key_version="v1")
     [key] = scenario.world.keys[VAULT_URL, KEY]

@@ -77,18 +77,22 @@ async def test_the_audit_log_is_filtered_by_each_option(
         f"{scenario.services.now - timedelta(days=days):%Y-%m-%d}" for days in (0, 1)
     )
 
-    async def found(*options: str) -> set[str]:
+    async def list_operations(*options: str) -> set[str]:
         answer = parse_output(await cli.run("audit", "list", *options, "-o", "json"))
         return {one["operation"] for one in answer["items"]}
 
     operations = {"start_remediation", "approve_remediation", "set_kill_switch"}
-    assert await found("--since", today, "--until", today, "--who", "ADMIN") == operations
-    assert await found("--until", yesterday) == await found("--who", "nobody") == set()
-    assert await found("--result", "rejected") == {"approve_remediation"}
-    assert await found("--operation", "set_kill_switch") == {"set_kill_switch"}
+    assert await list_operations("--since", today, "--until", today, "--who", "ADMIN") == operations
+    assert (
+        await list_operations("--until", yesterday)
+        == await list_operations("--who", "nobody")
+        == set()
+    )
+    assert await list_operations("--result", "rejected") == {"approve_remediation"}
+    assert await list_operations("--operation", "set_kill_switch") == {"set_kill_switch"}
     about = {"start_remediation", "approve_remediation"}
-    assert await found("--environment", environment.display_name) == about
-    assert await found("--remediation", "pilot") == about
+    assert await list_operations("--environment", environment.display_name) == about
+    assert await list_operations("--remediation", "pilot") == about
 
 
 async def test_what_an_audit_list_lacks_is_a_warning_in_every_format(

@@ -23,8 +23,8 @@ async def scenario() -> Scenario:
     """A tenant with a waiting plan, for a flow whose name would clear the screen."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.app_setting_caller(scenario.build.http_flow(NAME))
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow(NAME))
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)

@@ -19,7 +19,7 @@ from tests.functional.cli.cli_app import serve_app
 from tests.functional.cli.terminal import run_in_terminal
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.kinds.firewalls.network_security_group import security_group, security_rule
+from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
 
 WEST = "PowerPlatformPlex.WestEurope"
 
@@ -124,10 +124,12 @@ async def test_tag_changes_shows_changes_and_affected_firewalls() -> None:
     """The output has the change, the firewall that lacks it, and the affected remediation."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    scenario.build.add_http_flow(
+        "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
+    )
     scenario.world.service_tags = {WEST: ["10.0.0.0/24"]}
-    scenario.world.firewalls = [_firewall("10.0.0.0/24")]
-    scenario.build.link()
+    scenario.world.firewalls = [_build_firewall("10.0.0.0/24")]
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
@@ -150,7 +152,7 @@ async def test_tag_changes_shows_changes_and_affected_firewalls() -> None:
         assert said in shown.stdout
 
 
-def _firewall(*sources: str) -> Firewall:
+def _build_firewall(*sources: str) -> Firewall:
     return Firewall(
         kind="app_service",
         id="/firewalls/erp",
@@ -165,11 +167,13 @@ async def build_guarded_scenario() -> Scenario:
     """Return a scenario of a flow behind a network security group that lacks the new addresses."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["10.0.0.0/24"], "LogicApps.WestEurope": ["10.9.0.0/24"]}
-    rule = security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
-    group = security_group(rule, tags={"cmkflow-hosts": "erp.contoso.example"})
+    rule = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
+    group = build_security_group(rule, tags={"cmkflow-hosts": "erp.contoso.example"})
     scenario.world.resources[group["id"].lower()] = group
-    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    scenario.build.link()
+    scenario.build.add_http_flow(
+        "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
+    )
+    scenario.build.apply_key()
     await scenario.opt_in()
     return scenario
 

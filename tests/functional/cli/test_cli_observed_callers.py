@@ -15,8 +15,8 @@ async def test_flow_show_lists_who_still_calls_the_original(cli: CommandLine) ->
     """After an approver has permitted it for the environment."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    flow = scenario.build.http_flow("Sales")
-    scenario.build.link()
+    flow = scenario.build.add_http_flow("Sales")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=3))

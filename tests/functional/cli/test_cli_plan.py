@@ -19,9 +19,9 @@ async def scenario() -> Scenario:
     """A tenant with a waiting plan for two flows, one of them with a caller."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.http_flow("<b>Invoices</b>")
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.add_http_flow("<b>Invoices</b>")
+    scenario.build.apply_key()
     await scenario.opt_in()
     scenario.world.traffic.beat(scenario.world)
     await scenario.order()
@@ -73,10 +73,10 @@ async def test_plan_show_prints_version_totals_and_flows(
 async def test_approve_shows_the_plan_and_asks(scenario: Scenario, cli: CommandLine) -> None:
     """A no approves nothing. A yes approves the printed version."""
     refused = await cli.run("approve", scenario.remediation.id, answer="n\n")
-    before = (await scenario.environment_job()).approved_version
+    before = (await scenario.read_environment_job()).approved_version
     approved = await cli.run("approve", scenario.remediation.id, "-o", "json", answer="y\n")
 
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     assert refused.exit_code == 1
     assert before == ""
     answer = json.loads(approved.stdout.splitlines()[-1])
@@ -108,16 +108,16 @@ async def test_approve_excludes_flows(scenario: Scenario, cli: CommandLine) -> N
     )  # fmt: skip
     await pass_time(scenario, timedelta(hours=1))
 
-    assert set(await scenario.jobs()) == {"<b>Invoices</b>"}
+    assert set(await scenario.read_jobs()) == {"<b>Invoices</b>"}
 
 
 async def test_approval_question_counts_only_included_flows(cli: CommandLine) -> None:
     """The question does not count excluded flows and the flows that run them."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.parent("Nightly", orders)
-    scenario.build.http_flow("Invoices")
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_parent("Nightly", orders)
+    scenario.build.add_http_flow("Invoices")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)
@@ -130,7 +130,7 @@ async def test_approval_question_counts_only_included_flows(cli: CommandLine) ->
     left = next(one for one in asked.stderr.splitlines() if "Excluded from the approval" in one)
     assert "Orders" in left
     assert "Nightly" in left
-    assert set(await scenario.jobs()) == {"Invoices"}
+    assert set(await scenario.read_jobs()) == {"Invoices"}
 
 
 async def test_flow_changed_after_the_approval_is_shown_first(
@@ -138,7 +138,7 @@ async def test_flow_changed_after_the_approval_is_shown_first(
 ) -> None:
     """The plan shows the changed flow first, and only this flow is approved again."""
     await cli.run("approve", scenario.remediation.id, "--yes")
-    edit(next(flow for flow in scenario.world.flows() if flow.name == "Orders"))
+    edit(next(flow for flow in scenario.world.list_flows() if flow.name == "Orders"))
     await pass_time(scenario, timedelta(hours=1))
 
     shown = await cli.run("plan", "show", scenario.remediation.id)
@@ -151,7 +151,7 @@ async def test_flow_changed_after_the_approval_is_shown_first(
     assert shown.stdout.index("Orders\t") < shown.stdout.index("Invoices</b>\t")
     assert "Changed since the approval: its definition was edited" in full.stdout
     assert "Approve 1 flow?" in again.stderr
-    assert len(await scenario.jobs()) == 2
+    assert len(await scenario.read_jobs()) == 2
     assert nothing.exit_code == 1
     show = f"cmkflow remediation show {scenario.remediation.id}"
     assert f"No plan awaits approval. See: {show}" in nothing.stderr

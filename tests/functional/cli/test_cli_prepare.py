@@ -7,7 +7,7 @@ import pytest
 
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy
-from tests.fakes.definitions import facts_of
+from tests.fakes.definitions import parse_facts
 from tests.functional.callers.test_canvas_apps import add_app
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.preparing.prepare_scenario import add_input_flow
@@ -48,7 +48,7 @@ async def test_prepare_converts_a_named_flow_and_rolls_it_back(
     await cli.run("approve", identity, "--yes")
     await pass_time(scenario)
     done = await cli.run("remediation", "show", identity)
-    kind = facts_of(app.client_data).trigger_kind
+    kind = parse_facts(app.client_data).trigger_kind
     await cli.run("rollback", identity, "--yes")
     await pass_time(scenario)
 
@@ -57,14 +57,14 @@ async def test_prepare_converts_a_named_flow_and_rolls_it_back(
     assert "What changes in the definition:" in shown.stdout
     assert "convert its trigger  awaits approval" in shown.stdout
     assert "prepared" in done.stdout
-    assert (kind, facts_of(app.client_data).trigger_kind) == ("PowerAppV2", "PowerApp")
+    assert (kind, parse_facts(app.client_data).trigger_kind) == ("PowerAppV2", "PowerApp")
 
 
 async def test_plan_requires_no_change_of_the_app_of_an_added_flow(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """There is no copy for the app, so the plan names it without a fix for its maker."""
-    form = scenario.build.power_apps_v1_flow("Old form")
+    form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
 
     await cli.run("remediation", "start", scenario.build.environment.id, *_MODE)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.bootstrap import provide
-from tests.command_tree import command_tree, is_group
+from tests.command_tree import build_command_tree, is_group
 from tests.functional.cli.cli_app import CommandLine, deliver_messages, serve_app
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -59,7 +59,7 @@ def _list_values() -> dict[str, list[str]]:
             if not getattr(parameter, "is_flag", False)
             and parameter.name not in {"api", "key", "profile"}
         ]
-        for words, command in sorted(command_tree().items())
+        for words, command in sorted(build_command_tree().items())
         if words and not is_group(command) and words[0] not in {"service-account", "network"}
     }
     return {command: parameters for command, parameters in found.items() if parameters}
@@ -73,8 +73,8 @@ async def scenario() -> Scenario:
     """A tenant with a waiting plan."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     provide(scenario.services)
@@ -92,7 +92,7 @@ def _words(command: str, empty: str, scenario: Scenario) -> list[str]:
     """Return a command line with one empty parameter and valid others."""
     examples = {**EXAMPLES, "remediation": scenario.remediation.id}
     found: list[str] = command.split()
-    parameters: list[Any] = command_tree()[tuple(found)].params
+    parameters: list[Any] = build_command_tree()[tuple(found)].params
     for parameter in parameters:
         is_needed = parameter.required and parameter.name not in {"api", "key"}
         if parameter.name != empty and not is_needed:

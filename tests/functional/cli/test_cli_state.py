@@ -23,7 +23,7 @@ from shared.errors import InvalidInput, JobBlocked, ServiceUnavailable
 from shared.ports import InsertRow, StoreRow, UpsertRow
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.fakes.definition_builder import http_action
+from tests.fakes.definition_builder import build_http_action
 from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -60,8 +60,8 @@ async def build_running_scenario() -> Scenario:
     """Return a remediation whose flows are in their no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(3):
-        scenario.build.app_setting_caller(scenario.build.http_flow(f"Flow {number}"))
-    scenario.build.link()
+        scenario.build.add_app_setting_caller(scenario.build.add_http_flow(f"Flow {number}"))
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.run(timedelta(days=1))
@@ -74,7 +74,7 @@ def build_row(name: tuple[str, str, str], **columns: Any) -> StoreRow:
     return StoreRow(table=name[0], partition=name[1], key=name[2], columns=columns)
 
 
-def contents_of(store: MemoryStore) -> dict[Any, Any]:
+def read_contents(store: MemoryStore) -> dict[Any, Any]:
     """Return the columns of all rows."""
     return {name: dict(row.columns) for name, row in store.rows.items()}
 
@@ -96,7 +96,7 @@ async def test_remediation_continues_from_an_imported_state(tmp_path: Path) -> N
 
     found = await import_state(new, file)
 
-    assert contents_of(store) == contents_of(scenario.fakes.store)
+    assert read_contents(store) == read_contents(scenario.fakes.store)
     assert new.archive.contents == scenario.fakes.archive.contents  # type: ignore[attr-defined]
     assert found.rows.total() == len(store.rows)
     assert found.files == len(scenario.fakes.archive.contents) > 0
@@ -104,7 +104,7 @@ async def test_remediation_continues_from_an_imported_state(tmp_path: Path) -> N
     scenario.fakes.messages.lose()
     scenario.renew()
     await scenario.run(timedelta(days=30))
-    assert {job.state for job in (await scenario.jobs()).values()} == {"retired"}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {"retired"}
     assert place.store is not new.store
 
 
@@ -137,7 +137,7 @@ async def test_interrupted_export_continues(tmp_path: Path) -> None:
         assert store.rows == {}
         await export_state(place, file)
         await import_state(new, file)
-        assert contents_of(store) == contents_of(scenario.fakes.store)
+        assert read_contents(store) == read_contents(scenario.fakes.store)
 
 
 async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete(
@@ -158,16 +158,16 @@ async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete
                 await VersionedStore(store, [], "").get("flowjobs", "e", "j")
 
     assert interruptions > 5
-    assert contents_of(store) == contents_of(scenario.fakes.store)
+    assert read_contents(store) == read_contents(scenario.fakes.store)
     assert IMPORT not in store.rows
 
 
 async def build_first_start() -> Scenario:
     """Return an app that has polled, checked and planned a day, without a request of a person."""
     scenario = Scenario()
-    actions = {"Call": http_action("https://erp.contoso.example/orders")}
-    scenario.build.app_setting_caller(scenario.build.http_flow("Flow", actions))
-    scenario.build.link()
+    actions = {"Call": build_http_action("https://erp.contoso.example/orders")}
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Flow", actions))
+    scenario.build.apply_key()
     await poll_environments(scenario.services)
     await run_daily_check(scenario.services, "today")
     await scenario.run(timedelta(days=1))
@@ -192,7 +192,7 @@ async def test_import_replaces_what_a_first_start_has_written(tmp_path: Path) ->
         except ServiceUnavailable:
             continue
 
-    assert contents_of(store) == contents_of(scenario.fakes.store)
+    assert read_contents(store) == read_contents(scenario.fakes.store)
 
 
 async def test_row_of_a_running_app_is_found_in_a_table_that_the_file_does_not_have(
@@ -217,12 +217,12 @@ async def test_import_after_a_request_of_a_person_is_rejected(tmp_path: Path) ->
     first = await build_first_start()
     await first.opt_in()
     new, store = build_place(first.fakes.store.rows)
-    before = contents_of(store)
+    before = read_contents(store)
 
     with pytest.raises(InvalidInput, match="table environmentsettings has rows"):
         await import_state(new, file)
 
-    assert contents_of(store) == before
+    assert read_contents(store) == before
 
 
 async def test_import_whose_last_write_had_no_answer_is_known_as_complete(tmp_path: Path) -> None:
@@ -249,12 +249,12 @@ async def test_import_into_a_place_with_content_is_rejected(change: str, tmp_pat
             await store.write(UpsertRow(build_row(IMPORT, export_id="x", records=0)))
         case _:
             await import_state(new, file)
-    before = contents_of(store)
+    before = read_contents(store)
 
     with pytest.raises(InvalidInput):
         await import_state(new, file)
 
-    assert contents_of(store) == before
+    assert read_contents(store) == before
 
 
 @pytest.mark.parametrize("place", range(0, 1000, 37))

@@ -16,7 +16,7 @@ from tests.functional.cli.cli_app import CommandLine
 from tests.functional.cli.terminal import run_in_terminal
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.kinds.firewalls.network_security_group import security_group
+from tests.kinds.firewalls.network_security_group import build_security_group
 
 LONG = "Returns of the northern region and of all the islands that lie before its coast"
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38)[;m]")
@@ -28,8 +28,8 @@ async def scenario() -> Scenario:
     """A remediation in progress with one blocked flow and two flows in the no-call period."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
-    flows = [scenario.build.http_flow(title) for title in ("Invoices", LONG, "Orders")]
-    scenario.build.link()
+    flows = [scenario.build.add_http_flow(title) for title in ("Invoices", LONG, "Orders")]
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(cause="change-4711")
     await scenario.approve(run=timedelta(0))
@@ -127,7 +127,7 @@ async def test_pipe_output_has_one_line_per_row_and_whole_ids(
 
     rows = [line.split("\t") for line in shown.stdout.splitlines() if line.count("\t") == 6]
     assert rows[0] == ["Environment / flow", "Id", "State", "Step", "Next", "Owner", "Note"]
-    job = (await scenario.jobs())[LONG]
+    job = (await scenario.read_jobs())[LONG]
     assert [LONG, job.original_id, "waiting", "checking_for_calls"] in [row[:4] for row in rows]
     assert listed.stdout.splitlines()[1].split("\t")[0] == scenario.remediation.id
     assert "\x1b" not in shown.stdout + listed.stdout
@@ -184,7 +184,7 @@ async def test_offline_commands_use_the_pager(
     for number in range(20):
         flow = {"triggers": {"manual": {"type": "Request", "kind": "Http"}}, "actions": {}}
         (tmp_path / "flows" / f"{number}.json").write_text(json.dumps({"definition": flow}))
-        group = {**security_group(), "id": f"{security_group()['id']}{number}"}
+        group = {**build_security_group(), "id": f"{build_security_group()['id']}{number}"}
         (tmp_path / "rules" / f"{number}.json").write_text(json.dumps(group))
     words = {
         "inspect": ("inspect", str(tmp_path / "flows")),

@@ -33,14 +33,14 @@ from shared.use_cases.declare_callers import declare_callers
 from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_fix
 from shared.use_cases.report_failed_runs import report_failed_runs
 from shared.use_cases.start_assessment import start_assessment
-from tests.command_tree import command_tree
-from tests.documented_commands import ROOT, Command, documented_commands
+from tests.command_tree import build_command_tree
+from tests.documented_commands import ROOT, Command, list_documented_commands
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import deliver_messages, serve_app
 from tests.functional.planning.test_support_requests import open_support_request
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import SUBSCRIPTION, Json
-from tests.kinds.firewalls.network_security_group import security_group, security_rule
+from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
 
 #: `tests/e2e/test_first_hour.py` types all of this page.
 _FIRST_HOUR = "docs/first-hour.md"
@@ -57,32 +57,34 @@ _CURL.add_argument("url")
 _ANYBODY = Principal(name="tests", roles=frozenset(Role), kind=PrincipalKind.USER)
 
 #: A firewall that lacks the new addresses, and names that stand for its gap, or another.
-_RULE = security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
+_RULE = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
 _NAME = "nsg-erp"
-_GROUP: Json = security_group(_RULE) | {"name": _NAME}
+_GROUP: Json = build_security_group(_RULE) | {"name": _NAME}
 _GROUP["id"] = f"{_GROUP['id'].rpartition('/')[0]}/{_NAME}"
 _GAP = f"network_security_group:{_GROUP['id'].lower()}"
 _GAPS = ("GAP", "network_security_group:", "refused_call:HOST")
 
 
-def _commands() -> list[Command]:
+def _list_commands() -> list[Command]:
     """Return each command once, except those that are only mentioned in a sentence."""
     found = {
         one.words: one
-        for one in documented_commands()
+        for one in list_documented_commands()
         if one.words[0] == "cmkflow"
         and not any(one.words[1 : 1 + len(words)] == words for words in _ELSEWHERE)
         and not (one.is_fenced and one.page == _FIRST_HOUR)
-        and (one.is_fenced or one.words[1:] not in command_tree())
+        and (one.is_fenced or one.words[1:] not in build_command_tree())
     }
     return list(found.values())
 
 
-def _calls() -> list[Command]:
-    return [one for one in documented_commands() if "$APP/api/" in one.text]
+def _list_calls() -> list[Command]:
+    return [one for one in list_documented_commands() if "$APP/api/" in one.text]
 
 
-async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]], declared: str = "") -> None:
+async def _run_documented_command(
+    attempt: Callable[[Scenario], Awaitable[str]], declared: str = ""
+) -> None:
     """Run a command while a plan waits, then after the retirement. Return "" for success."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.settings = scenario.settings.model_copy(update={"subscription_ids": (SUBSCRIPTION,)})
@@ -91,7 +93,7 @@ async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]], declared: str
         "LogicApps.WestEurope": ["10.9.0.0/24"],
     }
     scenario.world.resources[_GROUP["id"].lower()] = deepcopy(_GROUP)
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     await scenario.opt_in(report_failed_runs=True)
     if declared:
         flow = CalledFlow(environment_id=scenario.build.environment.id, flow_id="Orders")
@@ -110,7 +112,7 @@ async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]], declared: str
         assert when_retired == "", while_planned
 
 
-def _filled_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
+def _fill_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
     """Return the words with an example for each placeholder."""
     flow = next(iter(scenario.build.environment.flows))
     environment = scenario.build.environment.id
@@ -164,13 +166,15 @@ def _write_callers(file: Path, environment_id: str) -> None:
     file.write_text(re.sub(r"environment_id: \S+", f"environment_id: {environment_id}", example))
 
 
-@pytest.mark.parametrize("command", _commands(), ids=str)
+@pytest.mark.parametrize("command", _list_commands(), ids=str)
 async def test_documented_command_succeeds(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command succeeds as it is written, with yes as the answer to its question."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "flow.json").write_text(define.client_data("orders", define.http_trigger(), {}))
+    (tmp_path / "flow.json").write_text(
+        define.build_client_data("orders", define.build_http_trigger(), {})
+    )
     (tmp_path / "exported").mkdir()
     _write_evidence(tmp_path)
     tags = {
@@ -182,7 +186,7 @@ async def test_documented_command_succeeds(
         published.write_text(json.dumps({"changeNumber": edition, "values": [tags]}))
 
     async def attempt(scenario: Scenario) -> str:
-        words = _filled_in(command.words[1:], scenario)
+        words = _fill_in(command.words[1:], scenario)
         async with AsyncExitStack() as running:
             cli = await running.enter_async_context(serve_app())
             if words[0] == "caller":
@@ -199,10 +203,10 @@ async def test_documented_command_succeeds(
         return "" if is_done else done.output
 
     is_confirmed = command.words[1:3] == ("caller", "confirm")
-    await _succeeds(attempt, declared=command.words[3] if is_confirmed else "")
+    await _run_documented_command(attempt, declared=command.words[3] if is_confirmed else "")
 
 
-@pytest.mark.parametrize("command", _calls(), ids=str)
+@pytest.mark.parametrize("command", _list_calls(), ids=str)
 async def test_documented_curl_call_succeeds(command: Command) -> None:
     """The ids in the example are replaced by those of the scenario."""
 
@@ -231,4 +235,4 @@ async def test_documented_curl_call_succeeds(command: Command) -> None:
             ):
                 return "" if reply.status < 400 else f"{reply.status} {await reply.text()}"
 
-    await _succeeds(attempt)
+    await _run_documented_command(attempt)

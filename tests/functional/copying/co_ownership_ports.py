@@ -65,8 +65,8 @@ def slow(scenario: Scenario, flow: FakeFlow, refusals: int) -> SlowRights:
     """Let rights on this flow take effect only after some requests."""
     access = SlowRights(scenario.fakes.ports.flow_access, flow.flow_name, refusals)
 
-    def around(ports: Ports) -> Ports:
+    def wrap_ports(ports: Ports) -> Ports:
         return replace(ports, flow_access=access)
 
-    scenario.around = around
+    scenario.around = wrap_ports
     return access

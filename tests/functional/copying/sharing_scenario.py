@@ -7,21 +7,21 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 def choose_copy_side(scenario: Scenario, job: FlowJob) -> FakeFlow:
     """Return the copy that a job made."""
-    return scenario.world.workflow(job.environment_id, job.copy_id)
+    return scenario.world.get_workflow(job.environment_id, job.copy_id)
 
 
-def solution_named(scenario: Scenario, unique_name: str) -> FakeSolution:
+def find_solution(scenario: Scenario, unique_name: str) -> FakeSolution:
     """Return a solution of the environment."""
     solutions = scenario.build.environment.solutions.values()
     return next(one for one in solutions if one.unique_name == unique_name)
 
 
-def scenario_of_a_team() -> tuple[Scenario, FakeFlow]:
+def build_team_scenario() -> tuple[Scenario, FakeFlow]:
     """Return a scenario with one called flow that is shared and in a solution."""
     scenario = Scenario()
-    flow = scenario.build.team_flow("Orders")
+    flow = scenario.build.add_team_flow("Orders")
     flow.description = "What the shop sends"
-    scenario.build.app_setting_caller(flow)
+    scenario.build.add_app_setting_caller(flow)
     scenario.world.traffic.beat(scenario.world)
-    scenario.build.link()
+    scenario.build.apply_key()
     return scenario, flow

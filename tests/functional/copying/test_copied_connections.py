@@ -22,10 +22,10 @@ HOUR = timedelta(hours=1)
 
 def add_mail_flow(scenario: Scenario, *, in_solution: bool = True) -> FakeFlow:
     """Add an HTTP flow that sends mail over a connection that it embeds."""
-    return scenario.build.flow(
+    return scenario.build.add_flow(
         "Orders",
-        define.http_trigger(),
-        {"Send": define.connector_action("shared_office365", "SendEmailV2")},
+        define.build_http_trigger(),
+        {"Send": define.build_connector_action("shared_office365", "SendEmailV2")},
         connections={"mail-1": "shared_office365"},
         in_solution=in_solution,
     )
@@ -41,7 +41,7 @@ def change_entry(flow: FakeFlow, **members: Any) -> None:
 def add_reference(scenario: Scenario, name: str, connection: str = "mail-1") -> ConnectionReference:
     """Add a connection reference that somebody made."""
     row = ConnectionReference(
-        reference_id=scenario.world.guid(),
+        reference_id=scenario.world.create_guid(),
         logical_name=name,
         connector_id=CONNECTOR.upper(),
         connection_id=connection,
@@ -53,16 +53,16 @@ def add_reference(scenario: Scenario, name: str, connection: str = "mail-1") -> 
 
 async def run_approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
     """Apply the key, plan, approve, and return the job after a while."""
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=run)
-    return await scenario.job("Orders")
+    return await scenario.read_job("Orders")
 
 
 def read_entry(scenario: Scenario, job: FlowJob) -> Any:
     """Return the copy's entry of `connectionReferences`."""
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
     return json.loads(copy.client_data)["properties"]["connectionReferences"]["shared_office365"]
 
 
@@ -88,7 +88,7 @@ async def test_plan_names_the_connection_references_to_create() -> None:
     """A dry run shows them first, before the copy."""
     scenario = Scenario()
     add_mail_flow(scenario)
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
@@ -124,7 +124,7 @@ async def test_flow_with_references_is_copied_exactly() -> None:
 
     job = await run_approved(scenario)
 
-    copy = scenario.world.workflow(orders.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(orders.environment_id, job.copy_id)
     assert copy.client_data == orders.client_data
     assert copy.is_on
 
@@ -165,7 +165,7 @@ async def test_no_reference_is_created_if_the_owner_is_unavailable(
     scenario.world.may_act_on_behalf, scenario.build.owner.is_disabled = True, False
     await scenario.retry()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_app_creates_the_reference_if_the_owner_may_not_use_the_connection() -> None:
@@ -200,7 +200,7 @@ async def test_inaccessible_connection_blocks_the_job_with_name_and_owner() -> N
     scenario.build.share_connections()
     await scenario.retry()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_custom_connector_needs_an_existing_reference() -> None:
@@ -212,7 +212,7 @@ async def test_custom_connector_needs_an_existing_reference() -> None:
 
     job = await run_approved(scenario)
 
-    (finding,) = (await scenario.environment_job()).findings
+    (finding,) = (await scenario.read_environment_job()).findings
     assert finding.startswith("Orders embeds the connection mail-1")
     assert not any(
         "connection reference" in text for text in (await scenario.plan())["Orders"].planned_changes
@@ -226,7 +226,7 @@ async def test_custom_connector_needs_an_existing_reference() -> None:
     add_reference(scenario, "new_mail")
     await scenario.retry()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
     assert read_entry(scenario, job)["connection"] == {"connectionReferenceLogicalName": "new_mail"}
 
@@ -238,14 +238,14 @@ async def test_changed_reference_of_the_app_blocks_the_job() -> None:
     await run_approved(scenario, run=timedelta(days=60))
     (name,) = scenario.build.environment.connection_references
     kept = scenario.build.environment.connection_references[name]
-    scenario.build.connection("mail-2", "shared_office365", owner=scenario.build.owner)
+    scenario.build.add_connection("mail-2", "shared_office365", owner=scenario.build.owner)
     await scenario.roll_back()
     scenario.build.environment.connection_references[name] = replace(kept, connection_id="mail-2")
 
     await scenario.order(RemediationMode.APPLY, orders.workflow_id, cause="order-2")
     await scenario.approve(run=HOUR)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "connection_reference_mismatch")
 
 
@@ -255,17 +255,17 @@ async def test_killed_process_creates_one_reference(at: int, moment: Moment) -> 
     """Whichever call of the copying step is the last one, the next delivery goes on from there."""
     scenario = Scenario()
     add_mail_flow(scenario)
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.COPYING)
+    await scenario.run_until("Orders", FlowJobState.COPYING)
     scenario.driver.plan = Plan(at=at, moment=moment)
     scenario.renew()
 
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert scenario.driver.plan.has_struck
     assert job.state is FlowJobState.RETIRED, job.history
     assert len(scenario.build.environment.connection_references) == 1
@@ -280,7 +280,7 @@ async def test_rollback_keeps_the_reference_and_notes_it() -> None:
 
     await scenario.roll_back()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, job.history
     (name,) = scenario.build.environment.connection_references
     assert any(name in note and "stays" in note for note in job.notes)

@@ -80,16 +80,16 @@ def add_complete_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
     """Add a flow with everything set, over a connection that it embeds."""
     actions = json.loads(json.dumps(ACTIONS))
     connections = {"mail-1": "shared_office365"}
-    return scenario.build.flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)
+    return scenario.build.add_flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)
 
 
 async def run_to_retirement(scenario: Scenario) -> FlowJob:
     """Apply the key and let the flow be copied and proven, and retired."""
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    return await scenario.job("Orders")
+    return await scenario.read_job("Orders")
 
 
 def read_definition(flow: FakeFlow) -> dict[str, Any]:
@@ -108,7 +108,7 @@ async def test_copy_has_the_complete_definition() -> None:
     job = await run_to_retirement(scenario)
 
     assert job.state is FlowJobState.RETIRED, job.history
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
     assert read_definition(copy) == before
     assert read_definition(copy)["triggers"]["manual"] == TRIGGER
 
@@ -122,7 +122,7 @@ async def test_copy_is_on_only_if_the_original_was(*, is_on: bool) -> None:
     job = await run_to_retirement(scenario)
 
     assert job.state is FlowJobState.RETIRED, job.history
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
     assert (copy.state is FlowState.ON) == is_on
 
 
@@ -136,7 +136,7 @@ async def test_older_formats_are_converted_if_the_platform_rejects_them() -> Non
     job = await run_to_retirement(scenario)
 
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
-    after = read_definition(scenario.world.workflow(job.environment_id, job.copy_id))
+    after = read_definition(scenario.world.get_workflow(job.environment_id, job.copy_id))
     for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
         action["inputs"]["host"]["connectionReferenceName"] = "shared_office365"
         del action["inputs"]["authentication"]
@@ -148,19 +148,19 @@ async def test_next_invocation_uses_the_converted_copy() -> None:
     scenario = Scenario()
     add_complete_flow(scenario)
     scenario.world.assumptions.older_host_shapes_refused = True
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.COPIED)
-    version = scenario.world.workflow(job.environment_id, job.copy_id).version
+    job = await scenario.run_until("Orders", FlowJobState.COPIED)
+    version = scenario.world.get_workflow(job.environment_id, job.copy_id).version
     kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
 
     await scenario.services.tables.flow_jobs.replace(kept, replace(job, state=FlowJobState.COPYING))
-    await scenario.until("Orders", FlowJobState.VERIFIED)
+    await scenario.run_until("Orders", FlowJobState.VERIFIED)
 
-    assert scenario.world.workflow(job.environment_id, job.copy_id).version == version
+    assert scenario.world.get_workflow(job.environment_id, job.copy_id).version == version
 
 
 async def test_definition_rejected_in_both_formats_blocks_the_job() -> None:

@@ -12,25 +12,25 @@ from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, list_rights
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
-from tests.fakes.sharing import user_row
+from tests.fakes.sharing import build_user_row
 from tests.functional.copying.sharing_scenario import (
+    build_team_scenario,
     choose_copy_side,
-    scenario_of_a_team,
-    solution_named,
+    find_solution,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_copy_keeps_owner_description_shares_and_solution() -> None:
     """Owner, description, shares and solution of the copy are those of the original."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     before = dict(original.shares)
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     copy = choose_copy_side(scenario, job)
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy.name == "Orders"
@@ -38,7 +38,7 @@ async def test_copy_keeps_owner_description_shares_and_solution() -> None:
     assert copy.shares == before == original.shares
     assert len(job.copy_shared_with) == 2
     held = {original.workflow_id, copy.workflow_id}
-    assert solution_named(scenario, "OrdersSolution").flows == held
+    assert find_solution(scenario, "OrdersSolution").flows == held
     assert job.notes == ()
 
 
@@ -51,7 +51,7 @@ async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -
     at, struck = -1, True
     while struck:
         at += 2
-        scenario, original = scenario_of_a_team()
+        scenario, original = build_team_scenario()
         plan = Plan(at=at, moment=moment)
         scenario.settings = scenario.settings.model_copy(
             update={"no_call_period": timedelta(hours=1)}
@@ -62,12 +62,12 @@ async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -
         scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
         await scenario.run(timedelta(days=2))
 
-        job = await scenario.job("Orders")
+        job = await scenario.read_job("Orders")
         copy = choose_copy_side(scenario, job)
         assert job.state is FlowJobState.RETIRED, (at, job.message, job.history)
         assert copy.shares == original.shares, at
-        assert copy.workflow_id in solution_named(scenario, "OrdersSolution").flows, at
-        assert sum(flow.made_by_app for flow in scenario.world.flows()) == 1
+        assert copy.workflow_id in find_solution(scenario, "OrdersSolution").flows, at
+        assert sum(flow.made_by_app for flow in scenario.world.list_flows()) == 1
         struck = plan.has_struck
 
 
@@ -79,12 +79,12 @@ async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) 
     reads that show that they are gone.
     """
     if is_shared:
-        scenario, _ = scenario_of_a_team()
+        scenario, _ = build_team_scenario()
     else:
         scenario = Scenario()
-        scenario.build.http_flow("Orders")
+        scenario.build.add_http_flow("Orders")
         scenario.world.traffic.beat(scenario.world)
-        scenario.build.link()
+        scenario.build.apply_key()
     plan = Plan(trace=[])
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
     await scenario.opt_in()
@@ -94,13 +94,13 @@ async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) 
 
     ports = ("FakeFlowSharing.", "FakePrincipals.", "FakeSolutions.")
     calls = [name for name in plan.trace or () if name.startswith(ports)]
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert len(calls) == most, Counter(calls)
 
 
 async def test_existing_shares_are_not_written_again() -> None:
     """The app writes each share and each solution membership once in a remediation."""
-    scenario, _ = scenario_of_a_team()
+    scenario, _ = build_team_scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     await scenario.opt_in()
 
@@ -114,12 +114,12 @@ async def test_existing_shares_are_not_written_again() -> None:
 
 async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> None:
     """The app and the service account with a grant get no share of the copy."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     scenario.build.share(original, scenario.world.application)
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.COPYING)
+    job = await scenario.run_until("Orders", FlowJobState.COPYING)
     # A delivery that read the URL died before it could step back.
     kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
@@ -130,110 +130,112 @@ async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> Non
 
     await scenario.run(timedelta(days=60))
 
-    copy = choose_copy_side(scenario, await scenario.job("Orders"))
+    copy = choose_copy_side(scenario, await scenario.read_job("Orders"))
     assert len(copy.shares) == 2
-    own = {user_row(scenario.world.application), user_row(scenario.world.operator)}
+    own = {build_user_row(scenario.world.application), build_user_row(scenario.world.operator)}
     assert not own & copy.shares.keys()
     assert copy.co_owners == {}
 
 
 async def test_service_account_that_a_person_made_co_owner_keeps_its_share() -> None:
     """A service account that a person made a co-owner is a co-owner of the copy, too."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     scenario.build.share(original, scenario.world.operator)
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    copy = choose_copy_side(scenario, await scenario.job("Orders"))
-    assert user_row(scenario.world.operator) in copy.shares
+    copy = choose_copy_side(scenario, await scenario.read_job("Orders"))
+    assert build_user_row(scenario.world.operator) in copy.shares
 
 
 async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
     """The app replaces the rights of a co-owner of the copy when those on the original change."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     reader = scenario.world.add_user("Reader")
     scenario.build.share(original, reader, "CanView")
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     scenario.build.share(original, reader, "CanEdit")
 
     await scenario.run(timedelta(days=60))
 
-    copy = choose_copy_side(scenario, await scenario.job("Orders"))
-    assert copy.shares[user_row(reader)] == list_rights("CanEdit")
+    copy = choose_copy_side(scenario, await scenario.read_job("Orders"))
+    assert copy.shares[build_user_row(reader)] == list_rights("CanEdit")
 
 
 async def test_co_owner_added_in_the_no_call_period_is_added_to_the_copy() -> None:
     """The app adds the new co-owner and solution, and a note names the co-owner who was removed."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     late = scenario.world.add_user("Late")
     left = next(who for who in original.shares if who.table == USERS)
     del original.shares[left]
     scenario.build.share(original, late)
-    scenario.build.solution("Late", original)
+    scenario.build.add_solution("Late", original)
 
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     copy = choose_copy_side(scenario, job)
     assert job.state is FlowJobState.RETIRED
-    assert user_row(late) in copy.shares
+    assert build_user_row(late) in copy.shares
     assert left in copy.shares
     assert [note for note in job.notes if left.id in note and "is no longer shared with" in note]
-    assert copy.workflow_id in solution_named(scenario, "Late").flows
+    assert copy.workflow_id in find_solution(scenario, "Late").flows
 
 
 @pytest.mark.parametrize("in_solution", [True, False])
 async def test_new_owner_of_the_original_gets_a_share_of_the_copy(*, in_solution: bool) -> None:
     """The app shares the copy with the new owner, and a note asks to change the copy's owner."""
     scenario = Scenario()
-    original = scenario.build.flow("Orders", define.http_trigger(), {}, in_solution=in_solution)
-    scenario.build.link()
+    original = scenario.build.add_flow(
+        "Orders", define.build_http_trigger(), {}, in_solution=in_solution
+    )
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     heir = scenario.world.add_user("Heir")
     original.owner_id = heir.user_id
 
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert choose_copy_side(scenario, job).owner_id == scenario.build.owner.user_id
-    assert choose_copy_side(scenario, job).shares == {user_row(heir): list_rights("Owner")}
+    assert choose_copy_side(scenario, job).shares == {build_user_row(heir): list_rights("Owner")}
     assert [note for note in job.notes if heir.user_id in note and "Primary owner" in note]
 
 
 async def test_co_owners_of_a_flow_outside_solutions_are_found_in_dataverse() -> None:
     """The app finds co-owners by their Entra ids, and a note names the one without a row."""
     scenario = Scenario()
-    flow = scenario.build.power_apps_v1_flow("App flow")
+    flow = scenario.build.add_power_apps_v1_flow("App flow")
     flow.description = "For the app"
     person, group = scenario.world.add_user("Person"), scenario.world.add_team("Group")
-    stranger = scenario.world.guid()
+    stranger = scenario.world.create_guid()
     flow.co_owners |= {person.entra_id: "CanEdit", str(group.entra_id): "CanView"}
     flow.co_owners[stranger] = "CanEdit"
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    job = await scenario.job("App flow")
+    job = await scenario.read_job("App flow")
     copy = choose_copy_side(scenario, job)
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy.description == "For the app"
     assert copy.shares == {
-        user_row(person): list_rights("CanEdit"),
+        build_user_row(person): list_rights("CanEdit"),
         DataversePrincipal(table=TEAMS, id=group.team_id): list_rights("CanView"),
     }
     [note] = [note for note in job.notes if stranger in note]
@@ -244,33 +246,33 @@ async def test_copy_of_a_flow_without_a_row_keeps_its_shares() -> None:
     """If Dataverse has no row of the flow, the app finds its owner and co-owners by Entra id."""
     scenario = Scenario()
     scenario.world.assumptions.my_flows_have_rows = False
-    flow = scenario.build.power_apps_v1_flow("App flow")
+    flow = scenario.build.add_power_apps_v1_flow("App flow")
     flow.description = "For the app"
     person = scenario.world.add_user("Person")
     flow.co_owners[person.entra_id] = "CanEdit"
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    copy = choose_copy_side(scenario, await scenario.job("App flow"))
+    copy = choose_copy_side(scenario, await scenario.read_job("App flow"))
     assert (copy.owner_id, copy.description) == (flow.owner_id, "For the app")
-    assert copy.shares == {user_row(person): list_rights("CanEdit")}
+    assert copy.shares == {build_user_row(person): list_rights("CanEdit")}
 
 
 async def test_copy_is_not_added_to_built_in_and_managed_solutions() -> None:
     """The app adds the copy only to solutions that can be changed."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     for name in ("Default", "Active", "Basic"):
-        scenario.build.solution(name, original)
-    scenario.build.solution("Bought", original, is_managed=True)
+        scenario.build.add_solution(name, original)
+    scenario.build.add_solution("Bought", original, is_managed=True)
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
     joined = [
         one.unique_name
@@ -282,8 +284,8 @@ async def test_copy_is_not_added_to_built_in_and_managed_solutions() -> None:
 
 async def test_plan_names_co_owners_and_solutions() -> None:
     """The plan of a dry run lists the shares and the solution as planned changes."""
-    scenario, _ = scenario_of_a_team()
-    scenario.build.power_apps_v1_flow("App flow")
+    scenario, _ = build_team_scenario()
+    scenario.build.add_power_apps_v1_flow("App flow")
     before = len(scenario.world.writes)
 
     await scenario.order(RemediationMode.DRY_RUN)
@@ -297,7 +299,7 @@ async def test_plan_names_co_owners_and_solutions() -> None:
 
 async def test_rollback_keeps_shares_and_solution_of_the_original() -> None:
     """The original has the same shares and solution as before, and the copy keeps its own."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     before = dict(original.shares)
     await scenario.opt_in()
     await scenario.order()
@@ -305,7 +307,7 @@ async def test_rollback_keeps_shares_and_solution_of_the_original() -> None:
 
     await scenario.roll_back()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
     assert original.shares == before == choose_copy_side(scenario, job).shares
-    assert original.workflow_id in solution_named(scenario, "OrdersSolution").flows
+    assert original.workflow_id in find_solution(scenario, "OrdersSolution").flows

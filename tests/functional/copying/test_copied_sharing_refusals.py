@@ -10,11 +10,11 @@ from shared.reason import Reason
 from shared.use_cases import set_kill_switch
 from shared.use_cases.change_environment import ignore_issue
 from tests.fakes import definition_builder as define
-from tests.fakes.sharing import user_row
+from tests.fakes.sharing import build_user_row
 from tests.functional.copying.sharing_scenario import (
+    build_team_scenario,
     choose_copy_side,
-    scenario_of_a_team,
-    solution_named,
+    find_solution,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
@@ -22,38 +22,38 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 async def test_note_is_removed_when_its_cause_is_fixed() -> None:
     """A note about a co-owner who is missing in the environment is removed when that is fixed."""
     scenario = Scenario()
-    flow = scenario.build.power_apps_v1_flow("App flow")
+    flow = scenario.build.add_power_apps_v1_flow("App flow")
     late = scenario.world.add_user("Late")
     flow.co_owners[late.entra_id] = "CanEdit"
     del scenario.world.users[late.user_id]
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("App flow", FlowJobState.CHECKING_FOR_CALLS)
+    job = await scenario.run_until("App flow", FlowJobState.CHECKING_FOR_CALLS)
     assert [note for note in job.notes if late.entra_id in note]
     scenario.world.users[late.user_id] = late
 
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("App flow")
+    job = await scenario.read_job("App flow")
     assert job.state is FlowJobState.RETIRED
-    assert choose_copy_side(scenario, job).shares == {user_row(late): list_rights("CanEdit")}
+    assert choose_copy_side(scenario, job).shares == {build_user_row(late): list_rights("CanEdit")}
     assert not [note for note in job.notes if late.entra_id in note]
 
 
 async def test_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     """The original stays on until the copy is shared with a co-owner who was added meanwhile."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     scenario.build.share(original, scenario.world.add_user("Late"))
     scenario.world.may_share = False
 
     await scenario.run(timedelta(days=60))
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     was_on = original.is_on
     scenario.world.may_share = True
     await scenario.retry()
@@ -63,18 +63,18 @@ async def test_original_stays_on_while_its_copy_cannot_be_shared() -> None:
         "sharing_rejected",
         True,
     )
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
     assert len(choose_copy_side(scenario, job).shares) == 3
 
 
 async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
     """With the kill switch on, the app adds no share and no solution membership."""
-    scenario, _ = scenario_of_a_team()
+    scenario, _ = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.COPYING)
+    await scenario.run_until("Orders", FlowJobState.COPYING)
     plan = kill_after(scenario, "FakeWorkflows.create")
     await scenario.run(timedelta(0))
     assert plan.has_struck
@@ -82,15 +82,15 @@ async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
 
     await scenario.run(timedelta(hours=1))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.WAITING
     assert choose_copy_side(scenario, job).shares == {}
-    assert job.copy_id not in solution_named(scenario, "OrdersSolution").flows
+    assert job.copy_id not in find_solution(scenario, "OrdersSolution").flows
 
 
 async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
     """The app does not share the copy with a disabled co-owner, and a note names that person."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     leaver = scenario.world.add_user("Leaver")
     scenario.build.share(original, leaver)
     leaver.is_disabled = True
@@ -99,20 +99,20 @@ async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
     await scenario.order()
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert user_row(leaver) not in choose_copy_side(scenario, job).shares
+    assert build_user_row(leaver) not in choose_copy_side(scenario, job).shares
     assert [note for note in job.notes if leaver.user_id in note and "disabled" in note]
 
 
 async def test_rejected_share_blocks_the_job_until_a_retry() -> None:
     """The copy stays off until a retry can share it."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     scenario.world.may_share = False
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "sharing_rejected")
     assert "System Administrator" in blocked.fix
     assert not choose_copy_side(scenario, blocked).is_on
@@ -120,26 +120,26 @@ async def test_rejected_share_blocks_the_job_until_a_retry() -> None:
     scenario.world.may_share = True
     await scenario.retry()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
     assert choose_copy_side(scenario, job).shares == original.shares
 
 
 async def test_solution_that_rejects_the_copy_blocks_the_job() -> None:
     """The fix names the solution. A retry succeeds after a person has added the copy to it."""
-    scenario, _ = scenario_of_a_team()
+    scenario, _ = build_team_scenario()
     scenario.world.may_change_solutions = False
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "solution_rejected")
     assert "OrdersSolution title" in blocked.fix
 
-    solution_named(scenario, "OrdersSolution").flows.add(blocked.copy_id)
+    find_solution(scenario, "OrdersSolution").flows.add(blocked.copy_id)
     await scenario.retry()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ async def test_unavailable_owner_blocks_the_job_with_a_fix(
     wrong: str, says: str, remedy: str
 ) -> None:
     """The app makes no copy until the problem is fixed and the job is retried."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     owner = scenario.build.owner
     if wrong == "disabled":
         owner.is_disabled = True
@@ -165,33 +165,35 @@ async def test_unavailable_owner_blocks_the_job_with_a_fix(
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "owner_unavailable")
     assert says in blocked.message
     assert remedy in blocked.fix
-    assert not [flow for flow in scenario.world.flows() if flow.made_by_app]
+    assert not [flow for flow in scenario.world.list_flows() if flow.made_by_app]
 
     scenario.world.may_act_on_behalf, owner.is_disabled = True, False
     scenario.world.users[owner.user_id] = owner
     await scenario.retry()
 
-    assert choose_copy_side(scenario, await scenario.job("Orders")).owner_id == original.owner_id
+    assert (
+        choose_copy_side(scenario, await scenario.read_job("Orders")).owner_id == original.owner_id
+    )
 
 
-async def scenario_killed_before_activation(*, is_disabled: bool) -> Scenario:
+async def kill_before_activation(*, is_disabled: bool) -> Scenario:
     """Return a scenario whose owner is disabled or deleted while the copy is still off."""
     scenario = Scenario()
-    scenario.build.flow(
+    scenario.build.add_flow(
         "Orders",
-        define.http_trigger(),
-        {"Send": define.connector_action("shared_office365", "SendEmailV2")},
+        define.build_http_trigger(),
+        {"Send": define.build_connector_action("shared_office365", "SendEmailV2")},
         connections={"mail-1": "shared_office365"},
     )
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.COPYING)
+    await scenario.run_until("Orders", FlowJobState.COPYING)
     plan = kill_after(scenario, "FakeWorkflows.create")
     await scenario.run(timedelta(0))
     assert plan.has_struck
@@ -207,9 +209,9 @@ async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
     *, is_disabled: bool, says: str
 ) -> None:
     """Neither may use the connection then: who has to do what is said; a retry goes on."""
-    scenario = await scenario_killed_before_activation(is_disabled=is_disabled)
+    scenario = await kill_before_activation(is_disabled=is_disabled)
     await scenario.run(timedelta(days=60))
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "owner_unavailable")
     assert "The owner of the copy of Orders" in blocked.message
     assert says in blocked.message
@@ -222,20 +224,20 @@ async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
         scenario.world.users[scenario.build.owner.user_id] = scenario.build.owner
     await scenario.retry()
     if is_disabled:  # the original runs on; that the app could start it again nobody knows
-        assert (await scenario.job("Orders")).reason_code == Reason.START_WOULD_FAIL
+        assert (await scenario.read_job("Orders")).reason_code == Reason.START_WOULD_FAIL
         name = f"owner:{scenario.build.owner.user_id}"
         await ignore_issue(
             scenario.services, scenario.build.environment.id, name, "connections are shared"
         )
         await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
 
 
 async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
     """It needs no connection: the app does it itself."""
-    scenario, original = scenario_of_a_team()
+    scenario, original = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
@@ -243,7 +245,7 @@ async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
 
     await scenario.roll_back()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
     assert not choose_copy_side(scenario, job).is_on
     assert original.is_on
@@ -252,9 +254,9 @@ async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
 async def test_plan_and_job_note_run_only_users() -> None:
     """No interface reads that list: whoever approves is told, and whoever looks at the job."""
     scenario = Scenario()
-    scenario.build.power_apps_v1_flow("App flow")
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_power_apps_v1_flow("App flow")
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
@@ -263,5 +265,5 @@ async def test_plan_and_job_note_run_only_users() -> None:
 
     assert "run-only users" in " ".join(plan["App flow"].notes)
     assert plan["Orders"].notes == ()
-    assert "run-only users" in " ".join((await scenario.job("App flow")).notes)
-    assert (await scenario.job("Orders")).notes == ()
+    assert "run-only users" in " ".join((await scenario.read_job("App flow")).notes)
+    assert (await scenario.read_job("Orders")).notes == ()

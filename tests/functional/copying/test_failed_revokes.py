@@ -24,22 +24,22 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 async def test_failed_revoke_is_repeated_after_minutes() -> None:
     """After the kill switch stopped the revoke, the app tries it again some minutes later."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.step, job.reason_code) == (FlowJobState.CHECKING_FOR_CALLS, Reason.NO_CALL_PERIOD)
     granted = (orders.flow_name,)
     orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
-    def died(job: FlowJob | None) -> FlowJob | None:
+    def restore_grants(job: FlowJob | None) -> FlowJob | None:
         return job and replace(
             job, active_grants=granted, past_grants=granted, next_check_at=scenario.services.now
         )
 
-    await FLOW.change(scenario.services, (job.environment_id, job.id), died)
+    await FLOW.change(scenario.services, (job.environment_id, job.id), restore_grants)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="test")
     await scenario.run(timedelta(minutes=10))
     assert is_lent(scenario.world, orders)
@@ -47,10 +47,10 @@ async def test_failed_revoke_is_repeated_after_minutes() -> None:
     await scenario.run(timedelta(hours=1))
 
     assert not is_lent(scenario.world, orders)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.reason_code, job.active_grants) == (Reason.NO_CALL_PERIOD, ())
     await scenario.run(timedelta(days=8))
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
@@ -58,15 +58,15 @@ async def test_grant_that_cannot_be_revoked_is_reported(port: str) -> None:
     """One notification says that the service account is still a co-owner."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     kept: Any = KeptRights(getattr(scenario.fakes.ports, port))
     scenario.around = lambda ports: replace(ports, **{port: kept})
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.has_grants
     row = scenario.services.tables.flow_jobs.name_of(job)
     assert {(one.reason_code, one.row) for one in scenario.fakes.notices.told} == {
@@ -111,12 +111,12 @@ async def test_retry_during_the_revoke_of_grants_is_kept(
     """A retry is kept although the timer has leased the row at that moment."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.COPIED)
+    job = await scenario.run_until("Orders", FlowJobState.COPIED)
     table = scenario.services.tables.flow_jobs
     kept = await table.get(job.environment_id, job.id)
     assert kept
@@ -137,11 +137,11 @@ async def test_retry_during_the_revoke_of_grants_is_kept(
 
     await revoke_leftover_grants(scenario.make(scenario.fakes.ports), [], [kept])
 
-    after = await scenario.job("Orders")
+    after = await scenario.read_job("Orders")
     assert after.state is FlowJobState.COPIED
     assert after.next_check_at is not None
     await scenario.run(timedelta(days=60))
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert orders.co_owners == {}
 
 
@@ -167,7 +167,7 @@ class BusyOnce:
 
     async def revoke(self, *flow: str) -> None:
         """Revoke the co-ownership in this service, but not the share in Dataverse."""
-        shares = self._world.flow(*flow).shares
+        shares = self._world.get_flow(*flow).shares
         before = dict(shares)
         await self._access.revoke(*flow)
         shares.update(before)
@@ -177,8 +177,8 @@ async def test_share_without_effect_of_an_earlier_invocation_is_revoked() -> Non
     """The app also revokes the share that an earlier invocation made before it was throttled."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     access: Any = BusyOnce(scenario)
     scenario.around = lambda ports: replace(ports, flow_access=access)
     await scenario.opt_in()
@@ -187,9 +187,9 @@ async def test_share_without_effect_of_an_earlier_invocation_is_revoked() -> Non
     await scenario.approve()
 
     assert not access.is_busy
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.active_grants) == (FlowJobState.RETIRED, ())
-    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
+    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
 
 
 class IgnoredReturns(KeptRights):
@@ -212,20 +212,20 @@ async def test_revoke_without_effect_is_reported_and_repeated(
     """A notification is sent, and the app revokes the co-ownership again."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
-    orders = scenario.build.http_flow("Orders")
+    orders = scenario.build.add_http_flow("Orders")
     orders.in_solution = in_solution
-    scenario.build.link()
+    scenario.build.apply_key()
     ignoring: Any = IgnoredReturns(getattr(scenario.fakes.ports, port))
     scenario.around = lambda ports: replace(ports, **{port: ignoring})
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
-    assert any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
+    assert any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
 
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.message
-    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
+    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
     assert [one.reason_code for one in scenario.fakes.notices.told] == [Reason.GRANT_NOT_REVOKED]
     assert (job.returned, job.returned_at) == ((), None)

@@ -6,7 +6,7 @@ from typing import Any, cast
 from shared.domain.flow import WorkflowDraft
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import Workflows
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 
 class Forgetful:
@@ -26,28 +26,28 @@ class Forgetful:
 async def test_a_copy_is_of_the_originals_type() -> None:
     """Copilot Studio bills and lists its flows apart."""
     scenario = Scenario()
-    scenario.build.http_flow("Book").modern_type = 1
-    await planned(scenario)
+    scenario.build.add_http_flow("Book").modern_type = 1
+    await plan_remediation(scenario)
 
     await scenario.approve()
 
-    job = await scenario.job("Book")
+    job = await scenario.read_job("Book")
     assert job.state is FlowJobState.RETIRED, job.message
-    assert scenario.world.workflow(job.environment_id, job.copy_id).modern_type == 1
+    assert scenario.world.get_workflow(job.environment_id, job.copy_id).modern_type == 1
     assert not [note for note in job.notes if "modernflowtype" in note]
 
 
 async def test_a_type_that_the_platform_does_not_keep_is_told() -> None:
     """The copy works all the same."""
     scenario = Scenario()
-    scenario.build.http_flow("Book").modern_type = 1
+    scenario.build.add_http_flow("Book").modern_type = 1
     scenario.around = lambda ports: replace(
         ports, workflows=cast("Any", Forgetful(ports.workflows))
     )
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
 
-    job = await scenario.job("Book")
+    job = await scenario.read_job("Book")
     assert job.state is FlowJobState.RETIRED, job.message
     assert [note for note in job.notes if "modernflowtype" in note]

@@ -9,19 +9,19 @@ from shared.domain.assessment.assessment import AssessmentTopic
 from shared.domain.finding import FindingLevel
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from tests.fakes.definition_builder import child_flow_action, http_action
-from tests.fakes.flow_service import trigger_url
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.definition_builder import build_child_flow_action, build_http_action
+from tests.fakes.flow_service import build_trigger_url
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 
 def let_it_run_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str) -> None:
     """Save a flow with one more action, which runs it again."""
-    action: dict[str, Any] = child_flow_action(flow.workflow_id)
+    action: dict[str, Any] = build_child_flow_action(flow.workflow_id)
     if by == "url":
-        action = http_action(trigger_url(scenario.build.environment, flow))
+        action = build_http_action(build_trigger_url(scenario.build.environment, flow))
     document = json.loads(flow.client_data)
     document["properties"]["definition"]["actions"]["Again"] = {**action, "runAfter": {}}
     flow.client_data = json.dumps(document)
@@ -35,20 +35,20 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
 ) -> None:
     """Also where no search shows that it does: Dataverse has no row of it."""
     scenario = Scenario()
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     if not has_row:
         scenario.world.assumptions.my_flows_have_rows = False
         flow.in_solution, flow.flow_name = False, flow.workflow_id
     let_it_run_itself(scenario, flow, by=by)
-    scenario.build.app_setting_caller(flow)
+    scenario.build.add_app_setting_caller(flow)
     before = take_snapshot(scenario.world)
-    await planned(scenario)
+    await plan_remediation(scenario)
     plan = (await scenario.plan())["Orders"]
 
     await scenario.approve()
 
-    job = await scenario.job("Orders")
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    job = await scenario.read_job("Orders")
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
     marks = [flow.workflow_id, flow.trigger_url_id], [copy.workflow_id, copy.trigger_url_id]
     text = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
     assert plan.action is PlannedAction.COPY
@@ -62,22 +62,22 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
 
     await scenario.roll_back()
 
-    back = await scenario.job("Orders")
+    back = await scenario.read_job("Orders")
     assert back.state is FlowJobState.ROLLED_BACK, (back.message, back.fix)
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
 
 
 async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
     """Nothing is turned on: so nothing is refused for want of a child that was on."""
     scenario = Scenario()
-    flow = scenario.build.off_flow("Sleeper")
+    flow = scenario.build.add_off_flow("Sleeper")
     let_it_run_itself(scenario, flow, by="id")
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     await scenario.approve()
 
-    job = await scenario.job("Sleeper")
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    job = await scenario.read_job("Sleeper")
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
     again = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
     assert job.state is FlowJobState.RETIRED, job.message
     assert again["inputs"]["host"]["workflowReferenceName"] == job.copy_id
@@ -86,11 +86,13 @@ async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
 async def test_an_assessment_asks_nobody_to_take_the_call_out() -> None:
     """It is no circle of flows, of which none could be copied first."""
     tenant = Assessed()
-    flow = tenant.build.http_flow("Orders")
+    flow = tenant.build.add_http_flow("Orders")
     let_it_run_itself(tenant, flow, by="id")
 
     await tenant.assess()
 
     assert tenant.flows["Orders"].microsoft_key_reasons == ("http_trigger",)
-    assert tenant.findings(AssessmentTopic.FLOWS, "flow_cycle") == []
-    assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.OK
+    assert tenant.list_findings(AssessmentTopic.FLOWS, "flow_cycle") == []
+    assert (
+        tenant.require_finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.OK
+    )

@@ -112,7 +112,7 @@ class Network:
             "PowerPlatformPlex.westeurope": ["20.1.0.0/24"],
             "LogicApps": ["20.2.0.0/24"],
         }
-        self.opened(is_open=True)
+        self.set_open(is_open=True)
 
     @property
     def services(self) -> Services:
@@ -126,7 +126,7 @@ class Network:
             memory=self.memory,
         )
 
-    def opened(self, *, is_open: bool) -> None:
+    def set_open(self, *, is_open: bool) -> None:
         """Set whether the firewall allows the new addresses."""
         sources = ("LogicApps", *(["PowerPlatformPlex"] if is_open else []))
         rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=sources)
@@ -140,7 +140,7 @@ class Network:
         )
         self.firewalls.walls = [wall]
 
-    def passes(self, time: timedelta) -> None:
+    def advance(self, time: timedelta) -> None:
         """Let time pass."""
         self.scenario.world.clock.advance(time)
 
@@ -156,7 +156,7 @@ async def test_verifications_share_a_snapshot_of_the_network() -> None:
 
     found = [await network.find_issues() for _ in range(3)]
     shared = network.firewalls.reads
-    network.passes(AGE + timedelta(seconds=1))
+    network.advance(AGE + timedelta(seconds=1))
     found.append(await network.find_issues())
 
     assert found == [[], [], [], []]
@@ -168,9 +168,9 @@ async def test_verifications_share_a_snapshot_of_the_network() -> None:
 async def test_snapshot_with_an_issue_is_read_again() -> None:
     """A person may have just changed the firewall, so the app reads it again."""
     network = Network()
-    network.opened(is_open=False)
+    network.set_open(is_open=False)
     assert await network.find_issues()
-    network.opened(is_open=True)
+    network.set_open(is_open=True)
 
     found = [await network.find_issues(), await network.find_issues()]
 
@@ -181,7 +181,7 @@ async def test_snapshot_with_an_issue_is_read_again() -> None:
 async def test_issue_is_read_again_before_it_is_reported() -> None:
     """The app reads again before it reports a firewall issue."""
     network = Network()
-    network.opened(is_open=False)
+    network.set_open(is_open=False)
 
     first, second = await network.find_issues(), await network.find_issues()
 
@@ -192,7 +192,7 @@ async def test_issue_is_read_again_before_it_is_reported() -> None:
 async def test_ignored_issue_needs_no_second_read() -> None:
     """An ignored issue blocks no flow, so the app does not read again."""
     network = Network()
-    network.opened(is_open=False)
+    network.set_open(is_open=False)
     [gap] = await network.find_issues()
 
     assert await network.find_issues(waived=[gap.name]) == []
@@ -239,7 +239,7 @@ async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(check_network, "NetworkCheck", CountedCheck)
 
-    async def proofs() -> tuple[int, int]:
+    async def count_proofs() -> tuple[int, int]:
         for _ in range(5):
             assert await network.find_issues() == []
         counted = archive.reads, len(walks)
@@ -247,11 +247,11 @@ async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch
         walks.clear()
         return counted
 
-    assert await proofs() == (0, 1)
+    assert await count_proofs() == (0, 1)
     network.memory = Memory()
-    assert await proofs() == (1, 1)
-    network.passes(2 * AGE)
-    assert await proofs() == (0, 1)  # for the proof that read it: nothing has changed
+    assert await count_proofs() == (1, 1)
+    network.advance(2 * AGE)
+    assert await count_proofs() == (0, 1)  # for the proof that read it: nothing has changed
 
 
 async def test_verification_waits_at_most_half_a_minute_for_another_reader() -> None:
@@ -346,7 +346,7 @@ async def test_verifications_use_the_snapshot_of_the_plan() -> None:
     environment = await network.services.environments.get(network.scenario.build.environment.id)
 
     await read_network(network.services, environment, [HOST])
-    network.passes(AGE / 2)
+    network.advance(AGE / 2)
     await network.find_issues()
 
     assert network.firewalls.reads == 2
@@ -356,7 +356,7 @@ async def test_older_snapshot_does_not_replace_a_newer_one() -> None:
     """A snapshot whose read began earlier does not replace one whose read began later."""
     network = Network()
     await network.find_issues()
-    network.passes(AGE / 2)
+    network.advance(AGE / 2)
     services = network.services
     newer = NetworkSnapshot(firewalls=(), tags=())
     await NetworkReading(services).store(newer)
@@ -375,12 +375,12 @@ async def test_responses_that_arrive_together_are_stored_once() -> None:
     store = services.tables.resource_answers.store
     write, stored = store.write, Counter[str]()
 
-    async def counted(*operations: Operation) -> list[StoreRow]:
+    async def write_and_record(*operations: Operation) -> list[StoreRow]:
         stored.update(one.row.key for one in operations if one.row.table == "resourceanswers")
         await asyncio.sleep(0)
         return await write(*operations)
 
-    store.write = counted  # type: ignore[method-assign]
+    store.write = write_and_record  # type: ignore[method-assign]
     reading = NetworkReading(services)
 
     async def answer(number: int) -> None:

@@ -59,25 +59,27 @@ class Asked(PlentyOfCalls):
         return PlentyOfCalls.reserve(self, need)
 
 
-def flows(scenario: Scenario, count: int) -> None:
+def add_flows(scenario: Scenario, count: int) -> None:
     """Add this number of called flows."""
     for number in range(count):
-        scenario.build.http_flow(f"Flow {number}")
+        scenario.build.add_http_flow(f"Flow {number}")
 
 
-def families(scenario: Scenario, count: int) -> None:
+def add_families(scenario: Scenario, count: int) -> None:
     """Add this number of called parents, each with a called child."""
     for number in range(count):
-        child = scenario.build.http_flow(f"Child {number}", {"Answer": define.response_action()})
-        run = define.child_flow_action(child.workflow_id)
-        scenario.build.http_flow(f"Parent {number}", {"Run": run})
+        child = scenario.build.add_http_flow(
+            f"Child {number}", {"Answer": define.build_response_action()}
+        )
+        run = define.build_child_flow_action(child.workflow_id)
+        scenario.build.add_http_flow(f"Parent {number}", {"Run": run})
 
 
-async def approved(scenario: Scenario) -> Lists:
+async def approve_and_copy(scenario: Scenario) -> Lists:
     """Bring the scenario's flows to their copies, and return the lists that are read from then
     on.
     """
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     lists = Lists(scenario.fakes.ports.flow_reports)
     reports: Any = lists
@@ -90,59 +92,59 @@ async def approved(scenario: Scenario) -> Lists:
     return lists
 
 
-async def states(scenario: Scenario) -> set[FlowJobState]:
+async def list_states(scenario: Scenario) -> set[FlowJobState]:
     """Return the steps that the jobs have reached."""
-    return {job.step for job in (await scenario.jobs()).values()}
+    return {job.step for job in (await scenario.read_jobs()).values()}
 
 
 async def test_copies_made_together_are_verified_with_one_list() -> None:
     """Twelve copies need one list, which the app reads when it can show all of them."""
     scenario = Scenario()
-    flows(scenario, 12)
-    lists = await approved(scenario)
+    add_flows(scenario, 12)
+    lists = await approve_and_copy(scenario)
 
     await scenario.run(scenario.settings.read_lag - timedelta(seconds=1))
-    early = (lists.reads, await states(scenario))
+    early = (lists.reads, await list_states(scenario))
     await scenario.run(timedelta(seconds=1))
 
     assert early == (0, {FlowJobState.COPIED})
-    assert (lists.reads, await states(scenario)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (lists.reads, await list_states(scenario)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_copy_on_the_list_is_blocked_and_a_retry_reads_again() -> None:
     """A copy on the list is blocked, and a retry reads the list again."""
     scenario = Scenario()
-    flows(scenario, 2)
-    lists = await approved(scenario)
-    jobs = await scenario.jobs()
+    add_flows(scenario, 2)
+    lists = await approve_and_copy(scenario)
+    jobs = await scenario.read_jobs()
     lists.unprotected = frozenset({jobs["Flow 0"].copy_id})
 
     await scenario.run(timedelta(hours=1))
-    stuck = await scenario.job("Flow 0")
-    other = await scenario.job("Flow 1")
+    stuck = await scenario.read_job("Flow 0")
+    other = await scenario.read_job("Flow 1")
     lists.unprotected = frozenset()
     await scenario.retry(run=timedelta(minutes=10))
 
     assert (stuck.state, stuck.reason_code) == (FlowJobState.BLOCKED, Reason.COPY_ON_MICROSOFT_KEY)
     assert other.step is FlowJobState.CHECKING_FOR_CALLS
-    assert (await scenario.job("Flow 0")).step is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.read_job("Flow 0")).step is FlowJobState.CHECKING_FOR_CALLS
 
 
 async def test_newer_copy_waits_for_the_next_list() -> None:
     """Copies made after a list wait some minutes for the next one, which verifies all of them."""
     scenario = Scenario()
-    families(scenario, 3)
-    lists = await approved(scenario)
+    add_families(scenario, 3)
+    lists = await approve_and_copy(scenario)
 
     await scenario.run(scenario.settings.read_lag)
-    children = (lists.reads, await states(scenario))
+    children = (lists.reads, await list_states(scenario))
     await scenario.run(scenario.settings.wait_poll_interval - timedelta(seconds=1))
     between = lists.reads
     await scenario.run(timedelta(seconds=1))
 
     assert children[0] == between == 1
     assert FlowJobState.CHECKING_FOR_CALLS in children[1]
-    assert (lists.reads, await states(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (lists.reads, await list_states(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
@@ -150,12 +152,12 @@ async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
     scenario, asked = Scenario(), Asked()
     make = scenario.driver.make
 
-    def with_asked(ports: Ports) -> Services:
+    def count_reads(ports: Ports) -> Services:
         return replace(make(ports), request_budget=asked)
 
-    scenario.driver.make = with_asked
-    families(scenario, 3)
-    await approved(scenario)
+    scenario.driver.make = count_reads
+    add_families(scenario, 3)
+    await approve_and_copy(scenario)
     await scenario.run(scenario.settings.read_lag)
     asked.needs.clear()
 
@@ -163,7 +165,7 @@ async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
     between = [*asked.needs]
     await scenario.run(timedelta(seconds=1))
 
-    assert await states(scenario) == {FlowJobState.CHECKING_FOR_CALLS}
+    assert await list_states(scenario) == {FlowJobState.CHECKING_FOR_CALLS}
     assert (between, len(asked.needs)) == ([], 3)
 
 
@@ -172,9 +174,9 @@ async def test_list_is_read_after_a_minute_if_no_other_job_needs_requests() -> N
     scenario = Scenario()
     limit = BudgetLimit(name="flow-service", calls=10, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, Meter())
-    families(scenario, 1)
-    lists = await approved(scenario)
+    add_families(scenario, 1)
+    lists = await approve_and_copy(scenario)
 
     await scenario.run(2.5 * scenario.settings.read_lag)
 
-    assert (lists.reads, await states(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (lists.reads, await list_states(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})

@@ -5,35 +5,35 @@ import pytest
 from shared.domain.display_names import LIMIT
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from tests.fakes.definition_builder import http_trigger
+from tests.fakes.definition_builder import build_http_trigger
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 #: As long as Dataverse takes (platform.md#long-names), and as the flow service was seen to have.
 IN_DATAVERSE = ("Aanvraag naar boekhouding " * 4)[:LIMIT]
 IN_FLOW_SERVICE = [("Bestelling 📦\u200f " * 20)[:255], "x" * 174, "👩‍👩‍👧" * 31]
 
 
-async def retired(scenario: Scenario) -> FlowJob:
+async def run_to_retirement(scenario: Scenario) -> FlowJob:
     """Remediate the one flow of a tenant, to its end."""
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve()
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert job.state is FlowJobState.RETIRED, (job.state, job.message)
     return job
 
 
 def choose_copy_side(scenario: Scenario, job: FlowJob) -> FakeFlow:
     """Return the job's copy."""
-    return scenario.world.workflow(job.environment_id, job.copy_id)
+    return scenario.world.get_workflow(job.environment_id, job.copy_id)
 
 
 async def test_a_long_name_gives_way_to_the_suffix_and_comes_back() -> None:
     """Whichever way it ends, the flow that works has the whole name."""
     scenario = Scenario()
-    original = scenario.build.http_flow(IN_DATAVERSE)
+    original = scenario.build.add_http_flow(IN_DATAVERSE)
 
-    job = await retired(scenario)
+    job = await run_to_retirement(scenario)
 
     assert original.name.endswith(" (retired, MMK)")
     assert (job.display_name, choose_copy_side(scenario, job).name) == (IN_DATAVERSE, IN_DATAVERSE)
@@ -52,9 +52,9 @@ async def test_a_name_that_dataverse_does_not_take_ends_shortened(
     """The plan says what may come, the notes what came; it stops nothing, and no way back."""
     scenario = Scenario()
     scenario.world.assumptions.my_flows_have_rows = False
-    original = scenario.build.flow(title, http_trigger(), in_solution=in_solution)
+    original = scenario.build.add_flow(title, build_http_trigger(), in_solution=in_solution)
 
-    job = await retired(scenario)
+    job = await run_to_retirement(scenario)
 
     name = choose_copy_side(scenario, job).name
     assert job.display_name == title
@@ -65,5 +65,5 @@ async def test_a_name_that_dataverse_does_not_take_ends_shortened(
 
     await scenario.roll_back()
 
-    assert (await scenario.job(title)).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job(title)).state is FlowJobState.ROLLED_BACK
     assert original.name == title

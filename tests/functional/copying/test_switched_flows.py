@@ -7,8 +7,8 @@ import pytest
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.flow_service import delete, turn_off, turn_on
-from tests.fakes.invariants import pairs_on_together
-from tests.functional.scenarios.remediation_scenario import Scenario, kill_after, planned
+from tests.fakes.invariants import find_pairs_on_together
+from tests.functional.scenarios.remediation_scenario import Scenario, kill_after, plan_remediation
 
 
 @pytest.mark.parametrize("reached", [FlowJobState.COPYING, FlowJobState.VERIFIED])
@@ -17,18 +17,18 @@ async def test_original_that_a_person_turns_on_loses_no_call(
 ) -> None:
     """The app then turns the copy on and updates its callers, and no call is lost."""
     scenario = Scenario()
-    form = scenario.build.off_flow("Form")
-    scenario.build.app_setting_caller(form)
-    await planned(scenario)
+    form = scenario.build.add_off_flow("Form")
+    scenario.build.add_app_setting_caller(form)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Form", reached)
+    await scenario.run_until("Form", reached)
     turn_on(scenario.world, form, scenario.build.owner)
     scenario.world.traffic.beat(scenario.world)
 
     await scenario.run(timedelta(days=60))
     scenario.world.traffic.beat(scenario.world)
 
-    job = await scenario.job("Form")
+    job = await scenario.read_job("Form")
     assert (job.state, job.migration_method) == (
         FlowJobState.RETIRED,
         MigrationMethod.UPDATE_CALLERS,
@@ -39,21 +39,21 @@ async def test_original_that_a_person_turns_on_loses_no_call(
 async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
     """After a kill, the next invocation turns the copy off, because the original is off by then."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.COPYING)
+    await scenario.run_until("Orders", FlowJobState.COPYING)
     plan = kill_after(scenario, "FakeWorkflows.update")
     await scenario.run(timedelta(0))
-    job = await scenario.job("Orders")
-    copy = scenario.world.workflow(orders.environment_id, job.copy_id)
+    job = await scenario.read_job("Orders")
+    copy = scenario.world.get_workflow(orders.environment_id, job.copy_id)
     assert plan.has_struck
     assert copy.is_on
     turn_off(scenario.world, orders)
 
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert job.migration_method is MigrationMethod.COPY_OFF
     assert not copy.is_on
@@ -62,49 +62,49 @@ async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
 async def test_self_starting_flow_turned_off_before_the_cutover_stays_off() -> None:
     """The copy stays off, because its original was turned off."""
     scenario = Scenario()
-    keyword = scenario.build.keyword_flow("Keyword")
-    await planned(scenario)
+    keyword = scenario.build.add_keyword_flow("Keyword")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Keyword", FlowJobState.VERIFIED)
+    await scenario.run_until("Keyword", FlowJobState.VERIFIED)
     turn_off(scenario.world, keyword)
 
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Keyword")
+    job = await scenario.read_job("Keyword")
     assert (job.state, job.migration_method) == (FlowJobState.RETIRED, MigrationMethod.COPY_OFF), (
         job.history
     )
-    assert not scenario.world.workflow(keyword.environment_id, job.copy_id).is_on
-    assert pairs_on_together(scenario.world) == []
+    assert not scenario.world.get_workflow(keyword.environment_id, job.copy_id).is_on
+    assert find_pairs_on_together(scenario.world) == []
 
 
 async def test_copy_deleted_before_its_verification_blocks_the_job() -> None:
     """The job is blocked because the copy has changed, and a rollback still succeeds."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.COPIED)
-    scenario.world.workflow(orders.environment_id, job.copy_id).is_deleted = True
+    job = await scenario.run_until("Orders", FlowJobState.COPIED)
+    scenario.world.get_workflow(orders.environment_id, job.copy_id).is_deleted = True
 
     await scenario.run(timedelta(days=1))
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     await scenario.roll_back()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "copy_changed")
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
 async def test_callers_are_not_updated_if_the_copy_is_off_or_deleted(*, is_deleted: bool) -> None:
     """The job is blocked before it updates callers, and no call is lost."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.app_setting_caller(orders)
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_app_setting_caller(orders)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
-    copy = scenario.world.workflow(orders.environment_id, job.copy_id)
+    job = await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
+    copy = scenario.world.get_workflow(orders.environment_id, job.copy_id)
     if is_deleted:
         delete(scenario.world, copy)
     else:
@@ -112,7 +112,7 @@ async def test_callers_are_not_updated_if_the_copy_is_off_or_deleted(*, is_delet
 
     await scenario.run(timedelta(days=2))
 
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (
         FlowJobState.BLOCKED,
         "copy_changed" if is_deleted else "flow_state_not_changed",
@@ -125,7 +125,7 @@ async def test_callers_are_not_updated_if_the_copy_is_off_or_deleted(*, is_delet
         turn_on(scenario.world, copy, scenario.build.owner)
         await scenario.retry()
     end = FlowJobState.ROLLED_BACK if is_deleted else FlowJobState.RETIRED
-    assert (await scenario.job("Orders")).state is end
+    assert (await scenario.read_job("Orders")).state is end
     assert scenario.world.traffic.lost == []
 
 
@@ -133,12 +133,12 @@ async def test_callers_are_not_updated_if_the_copy_is_off_or_deleted(*, is_delet
 async def test_original_stays_on_while_its_copy_is_off_or_deleted(*, is_deleted: bool) -> None:
     """The original stays on. A rollback, or a retry with the copy on, completes the job."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.app_setting_caller(orders)
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_app_setting_caller(orders)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
-    copy = scenario.world.workflow(orders.environment_id, job.copy_id)
+    job = await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    copy = scenario.world.get_workflow(orders.environment_id, job.copy_id)
     if is_deleted:
         delete(scenario.world, copy)
     else:
@@ -146,7 +146,7 @@ async def test_original_stays_on_while_its_copy_is_off_or_deleted(*, is_deleted:
 
     await scenario.run(timedelta(days=60))
 
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (
         FlowJobState.BLOCKED,
         "copy_changed" if is_deleted else "flow_state_not_changed",
@@ -155,11 +155,11 @@ async def test_original_stays_on_while_its_copy_is_off_or_deleted(*, is_deleted:
 
     if is_deleted:
         await scenario.roll_back()
-        assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+        assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     else:
         turn_on(scenario.world, copy, scenario.build.owner)
         await scenario.retry()
-        assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+        assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("was_stopped", [True, False])
@@ -168,19 +168,19 @@ async def test_self_starting_original_is_on_if_its_copy_is_deleted_before_the_cu
 ) -> None:
     """The original is on again also if the process died after it turned the original off."""
     scenario = Scenario()
-    keyword = scenario.build.keyword_flow("Keyword")
-    await planned(scenario)
+    keyword = scenario.build.add_keyword_flow("Keyword")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Keyword", FlowJobState.CUTTING_OVER)
+    job = await scenario.run_until("Keyword", FlowJobState.CUTTING_OVER)
     if was_stopped:
         plan = kill_after(scenario, "FakeWorkflows.update")
         await scenario.run(timedelta(0))
         assert plan.has_struck
     assert keyword.is_on is not was_stopped
-    delete(scenario.world, scenario.world.workflow(keyword.environment_id, job.copy_id))
+    delete(scenario.world, scenario.world.get_workflow(keyword.environment_id, job.copy_id))
 
     await scenario.run(timedelta(days=1))
 
-    job = await scenario.job("Keyword")
+    job = await scenario.read_job("Keyword")
     assert job.state is FlowJobState.BLOCKED
     assert keyword.is_on

@@ -26,16 +26,16 @@ by_either_service = pytest.mark.parametrize("is_heard", [True, False])
 async def test_existing_co_ownership_is_never_revoked() -> None:
     """The app waits until the existing co-ownership takes effect, and never revokes it."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
+    original = scenario.build.add_http_flow("Orders")
     original.co_owners[scenario.world.operator.entra_id] = "CanEdit"
-    scenario.build.link()
+    scenario.build.apply_key()
     access = slow(scenario, original, refusals=5)
     await scenario.opt_in()
     await scenario.order()
 
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert access.refusals == 0
     assert job.state is FlowJobState.RETIRED, job.message
     assert job.flow_name not in job.past_grants
@@ -45,15 +45,15 @@ async def test_existing_co_ownership_is_never_revoked() -> None:
 async def test_grant_with_a_delayed_effect_is_revoked() -> None:
     """The grant stays until it takes effect, and the app then revokes it."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
-    scenario.build.link()
+    original = scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     access = slow(scenario, original, refusals=5)
     await scenario.opt_in()
     await scenario.order()
 
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert access.refusals == 0
     assert job.state is FlowJobState.RETIRED, job.message
     assert job.flow_name in job.past_grants
@@ -81,11 +81,11 @@ class PauseAtShare(PauseAtGrant):
 async def freeze_at_a_grant(scenario: Scenario, *, is_heard: bool) -> tuple[Pause, FlowJob]:
     """Freeze the invocation that verifies the copy of Orders for nine minutes, before its grant."""
     scenario.world.assumptions.shares_let_people_ask = is_heard
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.COPIED)
+    job = await scenario.run_until("Orders", FlowJobState.COPIED)
     at = PauseAtShare if is_heard else PauseAtGrant
     pause = at(sleeps=timedelta(minutes=9), clock=scenario.world.clock)
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
@@ -100,20 +100,20 @@ async def test_late_grant_is_revoked_after_its_job_is_blocked(*, is_heard: bool)
     scenario = Scenario()
     soon = {"read_back_timeout": timedelta(minutes=1)}
     scenario.settings = scenario.settings.model_copy(update=soon)
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     pause, job = await freeze_at_a_grant(scenario, is_heard=is_heard)
 
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
     edit(copy)
     await scenario.run(timedelta(minutes=8))
-    assert (await scenario.job("Orders")).state is FlowJobState.BLOCKED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.BLOCKED
     await scenario.run(timedelta(minutes=2))
     assert not pause.is_asleep
     assert is_lent(scenario.world, copy)
     await scenario.run(timedelta(hours=1))
 
     assert not is_lent(scenario.world, copy)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code, job.has_grants) == (
         FlowJobState.BLOCKED,
         "copy_changed",
@@ -125,22 +125,22 @@ async def test_late_grant_is_revoked_after_its_job_is_blocked(*, is_heard: bool)
 async def test_late_grant_is_revoked_in_the_no_call_period(*, is_heard: bool) -> None:
     """The app revokes a late grant within an hour, long before the job's next step."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
+    orders = scenario.build.add_http_flow("Orders")
     _, job = await freeze_at_a_grant(scenario, is_heard=is_heard)
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
 
     await scenario.run(timedelta(minutes=8))
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.step, job.active_grants) == (FlowJobState.CHECKING_FOR_CALLS, ())
     await scenario.run(timedelta(minutes=2))
     assert is_lent(scenario.world, copy)
     await scenario.run(timedelta(hours=1))
 
     assert not any(is_lent(scenario.world, flow) for flow in (orders, copy))
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.reason_code, job.has_grants) == (Reason.NO_CALL_PERIOD, False)
     await scenario.run(timedelta(days=8))
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
@@ -148,8 +148,8 @@ async def test_grant_is_revoked_after_a_platform_migration(port: str) -> None:
     """The app revokes the grant after the migration, and nobody is notified."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     migrating = PlatformMigrationInProgress(
         "moving", code="EnvironmentMigrationInProgress", status=409
     )
@@ -171,28 +171,28 @@ async def test_grant_is_revoked_after_a_platform_migration(port: str) -> None:
 async def test_revoked_grant_of_the_plan_is_no_existing_co_ownership() -> None:
     """A revoked grant of the plan may still be listed, but the job grants and revokes its own."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await lend_for_the_plan(scenario, orders)
-    listed = orders.as_it_is()
+    listed = orders.copy_for_reads()
     listed.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     later = scenario.world.clock.now() + timedelta(days=1)
     orders.past.keep(listed, Lag(later, later))
 
     await scenario.approve()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert orders.co_owners == {}
 
 
 async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
     """If the plan's grant is not revoked yet, the copy is not shared with the service account."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
+    orders = scenario.build.add_http_flow("Orders")
     orders.in_solution = False
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await lend_for_the_plan(scenario, orders)
@@ -200,14 +200,14 @@ async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
 
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert scenario.world.workflow(job.environment_id, job.copy_id).shares == {}
+    assert scenario.world.get_workflow(job.environment_id, job.copy_id).shares == {}
 
 
 async def lend_for_the_plan(scenario: Scenario, flow: FakeFlow) -> None:
     """Record that the plan granted the service account co-ownership of a flow."""
-    table, job = scenario.services.tables.environment_jobs, await scenario.environment_job()
+    table, job = scenario.services.tables.environment_jobs, await scenario.read_environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
     await table.replace(kept, replace(kept.item, past_grants=(flow.flow_name,)))
@@ -220,18 +220,18 @@ async def test_revoked_co_ownership_that_is_still_listed_is_granted_again(
     """If a late read still lists a revoked co-ownership, the app grants and revokes its own."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = is_heard
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
-    listed = orders.as_it_is()
+    listed = orders.copy_for_reads()
     listed.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     until = scenario.world.clock.now() + timedelta(minutes=3)
     orders.past.keep(listed, Lag(until, until))
 
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.message
     assert job.flow_name in job.past_grants
     assert orders.co_owners == {}
@@ -241,7 +241,7 @@ async def test_revoked_co_ownership_that_is_still_listed_is_granted_again(
 async def test_service_account_is_never_removed_from_its_own_flow(*, owns: bool) -> None:
     """The app checks the owner before it revokes, because the platform may accept the write."""
     scenario, permits = Scenario(), list[str]()
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     if owns:
         flow.owner_id = scenario.world.operator.user_id
     else:

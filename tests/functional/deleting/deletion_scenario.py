@@ -10,7 +10,7 @@ from shared.services import Services
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
 from tests.fakes.tenant import FakeFlow, FakeRun
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -19,7 +19,7 @@ BY = "admin@contoso.example"
 
 async def retire_all(scenario: Scenario) -> None:
     """Start and approve a remediation, and run it to its end."""
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=25 * DAY)
 
 
@@ -32,7 +32,7 @@ async def build_retired_scenario(
     if build:
         build(scenario)
     elif not is_built:
-        scenario.build.http_flow("Orders")
+        scenario.build.add_http_flow("Orders")
     await retire_all(scenario)
     return scenario
 

@@ -47,7 +47,7 @@ async def test_original_is_deleted_on_its_date() -> None:
     stood = not orders.is_deleted
     await run_at_the_date(scenario)
 
-    row, job = (await read_deletions(scenario))["Orders"], await scenario.job("Orders")
+    row, job = (await read_deletions(scenario))["Orders"], await scenario.read_job("Orders")
     assert stood
     assert (row.state, row.approved_by, row.is_on_microsoft_key_list) == (
         DeletionState.DELETED,
@@ -58,13 +58,15 @@ async def test_original_is_deleted_on_its_date() -> None:
     assert job.state is FlowJobState.RETIRED
     assert BY in job.history[-1].message
     assert row.restorable_until is not None
-    assert scenario.world.workflow(orders.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(orders.environment_id, job.copy_id).is_on
 
 
 async def test_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
     """The flow service deletes the flow, because its Dataverse row may not be changed."""
     scenario = await build_retired_scenario(
-        lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
+        lambda s: s.build.add_flow(
+            "Button", define.build_request_trigger("PowerApp"), in_solution=False
+        )
     )
     button = find_original(scenario, "Button")
     await schedule(scenario)
@@ -78,8 +80,8 @@ async def test_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
 async def test_only_a_retired_original_can_be_scheduled_for_deletion() -> None:
     """Before its retirement, an original cannot be deleted. A flow without a job is not found."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=DAY)
@@ -97,12 +99,12 @@ async def test_only_a_retired_original_can_be_scheduled_for_deletion() -> None:
 async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None:
     """The error names the first possible date, seven days after the retirement."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.RETIRED, days=60)
+    job = await scenario.run_until("Orders", FlowJobState.RETIRED, days=60)
     (candidate,) = (
         await show_deletions(scenario.services, scenario.remediation.id)
     ).deletable_originals
@@ -124,7 +126,7 @@ async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None
 async def test_no_deletion_is_scheduled_if_one_of_the_flows_is_excluded() -> None:
     """If one of two flows is excluded, neither deletion is scheduled."""
     scenario = await build_retired_scenario(
-        lambda s: (s.build.http_flow("A"), s.build.http_flow("B"))
+        lambda s: (s.build.add_http_flow("A"), s.build.add_http_flow("B"))
     )
     excluded = find_original(scenario, "B").workflow_id
     await scenario.opt_in(excluded_flows=frozenset({excluded}))
@@ -326,7 +328,7 @@ async def test_rollback_cancels_the_deletion_of_its_original() -> None:
     cancelled = (await read_deletions(scenario))["Orders"]
     await scenario.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
     await scenario.approve()
-    again = await scenario.job("Orders")
+    again = await scenario.read_job("Orders")
     await scenario.run(300 * DAY)
     await run_timers(scenario)
 
@@ -366,4 +368,4 @@ async def test_daily_check_ignores_a_deleted_original() -> None:
     await scenario.run(DAY)
 
     assert result.retired_originals_on == ()
-    assert len(await scenario.jobs()) == 1
+    assert len(await scenario.read_jobs()) == 1

@@ -28,13 +28,13 @@ from tests.functional.deleting.deletion_scenario import (
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-async def blocked_at_its_date(scenario: Scenario, code: str) -> Deletion:
+async def reach_blocked_date(scenario: Scenario, code: str) -> Deletion:
     """Advance to the date, require that the deletion is blocked with this code, and return it."""
     await run_at_the_date(scenario)
     (row,) = [one for one in (await read_deletions(scenario)).values() if one.fix]
     assert (row.state, row.reason_code) == (DeletionState.BLOCKED, code), row.message
     assert list_deleted_flows(scenario) == []
-    assert (await scenario.job(row.display_name)).state is FlowJobState.RETIRED
+    assert (await scenario.read_job(row.display_name)).state is FlowJobState.RETIRED
     return row
 
 
@@ -51,7 +51,7 @@ async def test_original_that_is_on_again_is_not_deleted() -> None:
     await schedule(scenario)
     orders.state = FlowState.ON
 
-    await blocked_at_its_date(scenario, "retired_original_on")
+    await reach_blocked_date(scenario, "retired_original_on")
     orders.state = FlowState.OFF
     await schedule_again(scenario)
 
@@ -81,8 +81,8 @@ async def test_blocked_deletion_is_a_required_action_until_it_is_scheduled_again
 
 
 def _build_orders_and_returns(scenario: Scenario) -> None:
-    scenario.build.http_flow("Orders")
-    scenario.build.http_flow("Returns")
+    scenario.build.add_http_flow("Orders")
+    scenario.build.add_http_flow("Returns")
 
 
 async def test_edited_original_is_deleted_after_it_is_scheduled_again() -> None:
@@ -92,7 +92,7 @@ async def test_edited_original_is_deleted_after_it_is_scheduled_again() -> None:
     await schedule(scenario)
     _edit(orders)
 
-    await blocked_at_its_date(scenario, "original_edited")
+    await reach_blocked_date(scenario, "original_edited")
     await schedule_again(scenario)
 
     assert orders.is_deleted
@@ -111,19 +111,19 @@ def _edit(flow: FakeFlow) -> None:
 async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None:
     """The deletion is blocked if the copy is off or deleted."""
     scenario = await build_retired_scenario()
-    job = await scenario.job("Orders")
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    job = await scenario.read_job("Orders")
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
     await schedule(scenario)
     copy.state, copy.is_deleted = FlowState.OFF, what == "gone"
 
-    row = await blocked_at_its_date(scenario, "copy_changed")
+    row = await reach_blocked_date(scenario, "copy_changed")
 
     assert what in row.message
 
 
 async def test_original_that_was_off_is_deleted_although_its_copy_is_off() -> None:
     """An original that was off before the remediation is deleted although its copy is off."""
-    scenario = await build_retired_scenario(lambda s: s.build.off_flow("Idle"))
+    scenario = await build_retired_scenario(lambda s: s.build.add_off_flow("Idle"))
     await schedule(scenario)
 
     await run_at_the_date(scenario)
@@ -134,15 +134,15 @@ async def test_original_that_was_off_is_deleted_although_its_copy_is_off() -> No
 async def test_deletion_is_blocked_by_a_caller_with_the_old_url() -> None:
     """The message names the setting, and the deletion succeeds after a person has changed it."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    site = scenario.build.app_setting_caller(orders)
-    old = scenario.build.url_of(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    site = scenario.build.add_app_setting_caller(orders)
+    old = scenario.build.get_trigger_url(orders)
     scenario = await build_retired_scenario(scenario=scenario)
     new = site.settings["FLOW_URL"]
     await schedule(scenario)
     site.settings["FLOW_URL"] = old
 
-    row = await blocked_at_its_date(scenario, "manual_caller")
+    row = await reach_blocked_date(scenario, "manual_caller")
     site.settings["FLOW_URL"] = new
     await schedule_again(scenario)
 
@@ -156,20 +156,20 @@ async def test_deletion_is_blocked_by_a_new_caller() -> None:
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await schedule(scenario)
-    scenario.build.app_setting_caller(orders, site="new-app")
+    scenario.build.add_app_setting_caller(orders, site="new-app")
 
-    row = await blocked_at_its_date(scenario, "manual_caller")
+    row = await reach_blocked_date(scenario, "manual_caller")
 
     assert "new-app" in row.message
 
 
 async def test_deletions_on_one_day_share_a_caller_search() -> None:
     """Three deletions on one day share one search for callers."""
-    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
+    scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     await schedule(scenario)
     plan = Plan(trace=[])
     await scenario.run(DAY + MINUTE)
-    await run_timers(scenario, scenario.make(scenario.fakes.ports.under(plan)))
+    await run_timers(scenario, scenario.make(scenario.fakes.ports.wrap_with_plan(plan)))
 
     assert len(list_deleted_flows(scenario)) == 3
     assert plan.trace is not None
@@ -183,7 +183,7 @@ async def test_original_of_a_managed_solution_is_not_deleted() -> None:
     await schedule(scenario)
     find_original(scenario, "Orders").is_managed = True
 
-    await blocked_at_its_date(scenario, "managed_solution")
+    await reach_blocked_date(scenario, "managed_solution")
 
 
 async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
@@ -192,17 +192,17 @@ async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
     await schedule(scenario)
     await scenario.opt_in(excluded_flows=frozenset({find_original(scenario, "Orders").workflow_id}))
 
-    await blocked_at_its_date(scenario, "flow_excluded")
+    await reach_blocked_date(scenario, "flow_excluded")
 
 
 async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -> None:
     """The deletion is blocked if the archive returns another definition."""
     scenario = await build_retired_scenario()
     await schedule(scenario)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     scenario.fakes.archive.contents[job.archive_name.removeprefix("memory:")] = b"{}"
 
-    await blocked_at_its_date(scenario, "archive_failed")
+    await reach_blocked_date(scenario, "archive_failed")
 
 
 async def test_deletion_by_another_person_is_recorded() -> None:
@@ -224,7 +224,7 @@ async def test_deletion_by_another_person_is_recorded() -> None:
 
 async def test_parents_are_deleted_before_their_children() -> None:
     """Parents are deleted before their children, whatever the order of the rows."""
-    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
+    scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent", "Billing child")
     await schedule(scenario)
 
@@ -239,23 +239,23 @@ async def test_parents_are_deleted_before_their_children() -> None:
 
 async def test_deletion_of_a_child_is_blocked_by_its_parent() -> None:
     """The fix names the parent, whose original also has to be deleted."""
-    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
+    scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     child = find_original(scenario, "Billing child")
     await schedule(scenario, child.workflow_id)
 
-    row = await blocked_at_its_date(scenario, "parent_flow_not_ready")
+    row = await reach_blocked_date(scenario, "parent_flow_not_ready")
 
     assert "Billing parent" in row.fix
 
 
 async def test_edited_parent_does_not_block_the_deletion_of_a_former_child() -> None:
     """A parent that was edited and no longer runs the child does not block its deletion."""
-    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
+    scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     child, parent = (
         find_original(scenario, "Billing child"),
         find_original(scenario, "Billing parent"),
     )
-    parent.client_data = scenario.build.http_flow("Other").client_data
+    parent.client_data = scenario.build.add_http_flow("Other").client_data
     await schedule(scenario, child.workflow_id)
 
     await run_at_the_date(scenario)
@@ -266,12 +266,12 @@ async def test_edited_parent_does_not_block_the_deletion_of_a_former_child() -> 
 async def test_flows_that_call_one_another_are_deleted_together_by_url() -> None:
     """Two originals that hold each other's trigger URLs are both deleted."""
     scenario = Scenario()
-    first = scenario.build.http_flow("First")
-    second = scenario.build.http_flow(
-        "Second", {"Call": define.http_action(scenario.build.url_of(first))}
+    first = scenario.build.add_http_flow("First")
+    second = scenario.build.add_http_flow(
+        "Second", {"Call": define.build_http_action(scenario.build.get_trigger_url(first))}
     )
-    first.client_data = scenario.build.http_flow(
-        "Draft", {"Call": define.http_action(scenario.build.url_of(second))}
+    first.client_data = scenario.build.add_http_flow(
+        "Draft", {"Call": define.build_http_action(scenario.build.get_trigger_url(second))}
     ).client_data
     draft = next(f for f in scenario.build.environment.flows.values() if f.name == "Draft")
     del scenario.build.environment.flows[draft.workflow_id]
@@ -291,7 +291,7 @@ async def test_one_read_of_the_list_confirms_several_deletions() -> None:
 
     def build(scenario: Scenario) -> None:
         for title in ("Bills", "Invoices", "Orders"):
-            scenario.build.http_flow(title)
+            scenario.build.add_http_flow(title)
 
     scenario = await build_retired_scenario(build)
     await schedule(scenario)
@@ -306,13 +306,13 @@ async def test_one_read_of_the_list_confirms_several_deletions() -> None:
     services = scenario.services
     read = services.flow_reports.read_microsoft_key_flows
 
-    async def counted(
+    async def count_and_read(
         environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> object:
         calls.append(environment_id)
         return await read(environment_id, cursor, cannot_migrate_only=cannot_migrate_only)
 
-    services.flow_reports.read_microsoft_key_flows = counted  # type: ignore[assignment, method-assign]
+    services.flow_reports.read_microsoft_key_flows = count_and_read  # type: ignore[assignment, method-assign]
     await delete_originals(services)
 
     assert [row.is_on_microsoft_key_list for row in (await read_deletions(scenario)).values()] == [

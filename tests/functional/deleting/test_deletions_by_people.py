@@ -34,7 +34,7 @@ class _Tick(func.TimerRequest):
 async def scenario() -> Scenario:
     """A remediation with two retired originals, whose services the app uses."""
     scenario = await build_retired_scenario(
-        lambda s: (s.build.http_flow("Orders"), s.build.http_flow("Bills"))
+        lambda s: (s.build.add_http_flow("Orders"), s.build.add_http_flow("Bills"))
     )
     provide(scenario.services)
     return scenario

@@ -16,7 +16,7 @@ from shared.use_cases.schedule_deletions import cancel_deletions
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Killed, Moment, Plan
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.test_world import World
 from tests.functional.deleting.deletion_scenario import (
     DAY,
@@ -81,7 +81,7 @@ async def test_deletion_makes_fewer_requests_than_are_interrupted() -> None:
     """A deletion makes fewer requests than the number at which the next test interrupts it."""
     scenario = await build_due_scenario()
     plan = Plan()
-    services = scenario.make(scenario.fakes.ports.under(plan))
+    services = scenario.make(scenario.fakes.ports.wrap_with_plan(plan))
 
     await run_timers(scenario, services)
 
@@ -102,7 +102,7 @@ async def test_deletion_completes_after_a_failure_at_any_request(
         watch_deletions(scenario)
         plan = Plan(at=number, moment=moment, failure=failure)
         with suppress(Killed, ServiceUnavailable):
-            await delete_originals(scenario.make(scenario.fakes.ports.under(plan)))
+            await delete_originals(scenario.make(scenario.fakes.ports.wrap_with_plan(plan)))
 
         await scenario.run(5 * MINUTE)
         await run_timers(scenario)
@@ -112,7 +112,7 @@ async def test_deletion_completes_after_a_failure_at_any_request(
         assert row.restorable_until is not None
         assert list_deleted_flows(scenario) == [find_original(scenario, "Orders").workflow_id]
         assert scenario.world.violations == []
-        job = await scenario.job("Orders")
+        job = await scenario.read_job("Orders")
         assert (job.state, job.leased_until) == (FlowJobState.RETIRED, None), number
         assert [change.message for change in job.history].count(job.history[-1].message) == 1
         if not plan.has_struck:
@@ -148,7 +148,7 @@ async def test_deletion_cancelled_during_its_checks_is_not_made() -> None:
 
     assert (await read_deletions(scenario))["Orders"].state is DeletionState.CANCELLED
     assert list_deleted_flows(scenario) == []
-    assert (await scenario.job("Orders")).leased_until is None
+    assert (await scenario.read_job("Orders")).leased_until is None
 
 
 async def test_rollback_during_the_checks_cancels_the_deletion() -> None:
@@ -165,7 +165,7 @@ async def test_rollback_during_the_checks_cancels_the_deletion() -> None:
 
     assert list_deleted_flows(scenario) == []
     assert (await read_deletions(scenario))["Orders"].state is DeletionState.CANCELLED
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
 
 
@@ -202,7 +202,9 @@ async def test_original_edited_during_the_checks_is_not_deleted() -> None:
 async def test_flow_outside_solutions_edited_during_its_archive_is_not_deleted() -> None:
     """The app reads the flow again before it deletes it, because this request names no version."""
     scenario = await build_retired_scenario(
-        lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
+        lambda s: s.build.add_flow(
+            "Button", define.build_request_trigger("PowerApp"), in_solution=False
+        )
     )
     await schedule(scenario)
     await scenario.run(DAY + MINUTE)
@@ -253,10 +255,10 @@ async def test_deletion_whose_request_failed_can_be_cancelled() -> None:
 async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
     """The app restores the flow from the recycle bin, and everything is as before."""
     scenario = Scenario()
-    scenario.build.flow("Button", define.http_trigger(), in_solution=False)
+    scenario.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
     button = find_original(scenario, "Button")
-    scenario.build.app_setting_caller(button)
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(button)
+    scenario.build.apply_key()
     before = take_snapshot(scenario.world)
     await scenario.opt_in()
     await scenario.order()
@@ -268,9 +270,9 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
     await scenario.roll_back()
 
     assert was_deleted
-    job = await scenario.job("Button")
+    job = await scenario.read_job("Button")
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
     assert (await read_deletions(scenario))["Button"].state is DeletionState.CANCELLED
 
 
@@ -284,7 +286,7 @@ async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
     assert until is not None
 
     await scenario.roll_back(run=DAY)
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
     orders.is_deleted, orders.deleted_at = False, None
     await scenario.retry()
 
@@ -293,7 +295,7 @@ async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
         "original_already_deleted",
     )
     assert f"{until:%Y-%m-%d}" in blocked.fix
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
 
 
@@ -307,19 +309,19 @@ async def test_rollback_after_the_last_day_for_a_restore_changes_nothing() -> No
 
     await scenario.roll_back()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.requested_command) == (FlowJobState.RETIRED, None)
     assert "can no longer be restored" in job.history[-1].message
     assert scenario.world.writes[writes:] == []
-    assert scenario.world.workflow(job.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(job.environment_id, job.copy_id).is_on
 
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) -> None:
     """After a kill at any request, the original is restored exactly once."""
     deleted = Scenario()
-    deleted.build.flow("Button", define.http_trigger(), in_solution=False)
-    deleted.build.link()
+    deleted.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
+    deleted.build.apply_key()
     await deleted.opt_in()
     await deleted.order()
     await deleted.approve()
@@ -336,7 +338,7 @@ async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) 
             await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         await scenario.run(30 * DAY)
 
-        assert (await scenario.job("Button")).state is FlowJobState.ROLLED_BACK, number
+        assert (await scenario.read_job("Button")).state is FlowJobState.ROLLED_BACK, number
         assert button.is_on
         restores = [write for write in scenario.world.writes if write.what == "restore flow"]
         assert len(restores) == 1
@@ -345,9 +347,9 @@ async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) 
 async def test_rollback_waits_for_a_deletion_in_flight() -> None:
     """The rollback waits, because the deletion in flight could delete the restored original."""
     scenario = Scenario()
-    scenario.build.flow("Button", define.http_trigger(), in_solution=False)
+    scenario.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
     button = find_original(scenario, "Button")
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
@@ -356,7 +358,7 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
 
     async def others_go_on() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
-        job = await scenario.job("Button")
+        job = await scenario.read_job("Button")
         for _ in range(6):
             scenario.world.clock.advance(MINUTE)
             await run_flow_job_step(scenario.services, job.environment_id, job.id)
@@ -368,19 +370,19 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
     await scenario.run(30 * DAY)
 
     assert was_on == [False]
-    assert (await scenario.job("Button")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Button")).state is FlowJobState.ROLLED_BACK
     assert button.is_on
 
 
 async def test_rollback_of_partly_deleted_dependent_flows_waits_for_their_restore() -> None:
     """The child's job is blocked without using messages, until its parents are restored."""
-    scenario = await build_retired_scenario(lambda s: s.build.family("Billing"))
+    scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent")
     await schedule(scenario, *(find_original(scenario, title).workflow_id for title in titles))
     await run_at_the_date(scenario)
 
     await scenario.roll_back(run=30 * DAY)
-    child = await scenario.job("Billing child")
+    child = await scenario.read_job("Billing child")
     deliveries = scenario.driver.deliveries
     await scenario.run(10 * DAY)
     in_vain = scenario.driver.deliveries - deliveries
@@ -394,5 +396,5 @@ async def test_rollback_of_partly_deleted_dependent_flows_waits_for_their_restor
         "parent_flow_not_ready",
         0,
     )
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, jobs

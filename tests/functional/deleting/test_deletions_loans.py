@@ -16,14 +16,14 @@ async def build_hidden_scenario() -> Scenario:
     assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = False
     assumptions.definitions_hidden_from_administrators = True
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=25 * DAY)
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     await schedule(scenario)
     await scenario.run(DAY + MINUTE)
     return scenario
@@ -49,4 +49,4 @@ async def test_grant_of_a_killed_check_is_revoked_after_a_cancelled_deletion() -
     await scenario.run(timedelta(hours=3))
 
     assert orders.co_owners == {}
-    assert not (await scenario.job("Orders")).has_grants
+    assert not (await scenario.read_job("Orders")).has_grants

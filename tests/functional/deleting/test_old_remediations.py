@@ -18,7 +18,7 @@ from shared.use_cases.delete_old_snapshots import delete_old_snapshots
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.clock import build_store_clock
 from tests.fakes.crash import Killed, Moment, Plan
-from tests.fakes.services import fake_settings, services_of
+from tests.fakes.services import build_fake_services, build_fake_settings
 from tests.functional.deleting.deletion_scenario import (
     DAY,
     build_retired_scenario,
@@ -46,8 +46,8 @@ TABLES = {
 
 def build_flows(scenario: Scenario) -> None:
     """Add two flows, one with a caller."""
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.http_flow("Invoices")
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.add_http_flow("Invoices")
 
 
 async def build_deleted_scenario(kept: timedelta | None = KEPT) -> Scenario:
@@ -55,7 +55,7 @@ async def build_deleted_scenario(kept: timedelta | None = KEPT) -> Scenario:
     scenario = await build_retired_scenario(build_flows)
     await schedule(scenario)
     await run_at_the_date(scenario)
-    scenario.settings = fake_settings(remediations_kept=kept)
+    scenario.settings = build_fake_settings(remediations_kept=kept)
     scenario.world.clock.advance(KEPT + 2 * DAY)
     return scenario
 
@@ -102,7 +102,7 @@ async def test_remediation_stays_while_a_retention_policy_keeps_a_file() -> None
 async def test_newest_file_is_deleted_first() -> None:
     """A policy that keeps it keeps the evidence of a remediation complete."""
     scenario = await build_deleted_scenario()
-    archive, job = scenario.fakes.archive, await scenario.job("Orders")
+    archive, job = scenario.fakes.archive, await scenario.read_job("Orders")
     runs = f"runs/{job.environment_id}/{job.id}/0001.jsonl"
     await archive.put(runs, b"")
     before = await list_files(scenario)
@@ -115,7 +115,7 @@ async def test_newest_file_is_deleted_first() -> None:
 async def test_definitions_that_another_job_names_stay() -> None:
     """An earlier remediation of the same original was rolled back, and its evidence is kept."""
     scenario = await build_deleted_scenario()
-    deleted = await scenario.job("Orders")
+    deleted = await scenario.read_job("Orders")
     other = replace(deleted, id="other", remediation_id="other", state=FlowJobState.ROLLED_BACK)
     await scenario.services.tables.flow_jobs.upsert(other)
 
@@ -166,9 +166,9 @@ async def test_answer_that_is_stored_during_the_deletion_stays(
 async def test_old_remediation_is_deleted() -> None:
     """Nothing of it is left, and its flows are not migrated again."""
     scenario = await build_deleted_scenario()
-    flows = {flow.workflow_id for flow in scenario.world.flows()}
+    flows = {flow.workflow_id for flow in scenario.world.list_flows()}
 
-    environment_id, job_id = scenario.build.environment.id, (await scenario.job("Orders")).id
+    environment_id, job_id = scenario.build.environment.id, (await scenario.read_job("Orders")).id
     archive = scenario.services.archive
     await archive.put(f"runs/{environment_id}/{job_id}/0001.jsonl", b"")
     await archive.put(f"another/a-caller/before-{job_id}.json", b"{}")
@@ -183,8 +183,8 @@ async def test_old_remediation_is_deleted() -> None:
     assert await list_files(scenario) == []
     await run_daily_check(scenario.services, "today")
     await scenario.run(30 * DAY)
-    assert await scenario.jobs() == {}
-    assert {flow.workflow_id for flow in scenario.world.flows()} == flows
+    assert await scenario.read_jobs() == {}
+    assert {flow.workflow_id for flow in scenario.world.list_flows()} == flows
 
 
 async def test_remediation_is_kept_by_default() -> None:
@@ -200,9 +200,9 @@ async def test_remediation_is_kept_by_default() -> None:
 async def test_remediation_with_an_original_that_exists_is_kept() -> None:
     """A rollback of that flow is still possible."""
     scenario = await build_retired_scenario(build_flows)
-    await schedule(scenario, (await scenario.job("Orders")).original_id)
+    await schedule(scenario, (await scenario.read_job("Orders")).original_id)
     await run_at_the_date(scenario)
-    scenario.settings = fake_settings(remediations_kept=KEPT)
+    scenario.settings = build_fake_settings(remediations_kept=KEPT)
     scenario.world.clock.advance(KEPT + 2 * DAY)
     before = list_rows(scenario)
 
@@ -215,7 +215,7 @@ async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
     scenario = await build_retired_scenario(build_flows)
     await schedule(scenario)
     await run_at_the_date(scenario)
-    scenario.settings = fake_settings(remediations_kept=DAY)
+    scenario.settings = build_fake_settings(remediations_kept=DAY)
     scenario.world.clock.advance(RECYCLE_BIN - DAY)
 
     assert await delete_old_remediations(scenario.services) == 0
@@ -227,7 +227,7 @@ async def test_flow_jobs_are_read_once_for_all_remediations(
     """A remediation that keeps an original for years must not cost a scan each day."""
     scenario = await build_deleted_scenario()
     tables, store = scenario.services.tables, scenario.fakes.store
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     deletion = await tables.deletions.get(job.environment_id, job.id)
     assert deletion
     for number in range(5):
@@ -272,8 +272,8 @@ async def test_killed_process_leaves_nothing_behind(moment: Moment) -> None:
         scenario.fakes.store.rows = dict(before)
         plan = Plan(at=at, moment=moment)
         try:
-            ports = scenario.fakes.ports.under(plan)
-            await delete_old_remediations(services_of(ports, settings=scenario.settings))
+            ports = scenario.fakes.ports.wrap_with_plan(plan)
+            await delete_old_remediations(build_fake_services(ports, settings=scenario.settings))
         except Killed:
             pass
         has_struck = plan.has_struck

@@ -14,8 +14,8 @@ from shared.domain.jobs.run_archive import RunArchiveState
 from shared.errors import FlowNotFound, ThrottledError
 from shared.steps.deleting import archive_runs as step
 from shared.use_cases.archive_runs import archive_runs, show_run_archives
-from tests.fakes.crash import Killed, Moment, Plan, interrupting
-from tests.fakes.services import services_of
+from tests.fakes.crash import Killed, Moment, Plan, wrap_with_plan
+from tests.fakes.services import build_fake_services
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import call
@@ -44,8 +44,8 @@ def _run_often(scenario: Scenario, flow: FakeFlow, count: int = RUNS) -> None:
 async def scenario() -> Scenario:
     """A remediation of two flows in progress, one of which has many runs."""
     scenario = Scenario()
-    busy, _ = scenario.build.http_flow("Orders"), scenario.build.http_flow("Idle")
-    scenario.build.link()
+    busy, _ = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Idle")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
@@ -63,7 +63,7 @@ async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
     pytest.fail("the archive does not end")
 
 
-def _kept_runs(scenario: Scenario) -> list[str]:
+def _list_archived_runs(scenario: Scenario) -> list[str]:
     """Return the ids of all archived runs, part by part."""
     contents = scenario.fakes.archive.contents
     names = sorted(name for name in contents if name.startswith("runs/"))
@@ -78,7 +78,7 @@ async def test_every_run_is_archived_once(scenario: Scenario) -> None:
     assert archives["Orders"].runs == RUNS
     assert len(archives["Orders"].parts) == 9
     assert (archives["Idle"].state, archives["Idle"].runs) == (RunArchiveState.COMPLETED, 0)
-    kept = _kept_runs(scenario)
+    kept = _list_archived_runs(scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
@@ -90,19 +90,21 @@ async def test_archive_completes_after_a_kill(
     """After a kill at any request, each run is archived exactly once."""
     plan = Plan(at=number, moment=moment)
     with suppress(Killed):
-        await archive_runs(services_of(scenario.fakes.ports.under(plan)), scenario.remediation.id)
+        await archive_runs(
+            build_fake_services(scenario.fakes.ports.wrap_with_plan(plan)), scenario.remediation.id
+        )
 
     await _archive_all(scenario)
 
     assert plan.has_struck
-    kept = _kept_runs(scenario)
+    kept = _list_archived_runs(scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
 async def test_existing_part_of_an_archive_is_not_written_again(scenario: Scenario) -> None:
     """After a kill, a longer page adds only the runs that the existing part lacks."""
     plan, ports = Plan(at=1, moment=Moment.AFTER), scenario.fakes.ports
-    dying = services_of(replace(ports, archive=interrupting(ports.archive, plan)))
+    dying = build_fake_services(replace(ports, archive=wrap_with_plan(ports.archive, plan)))
     with suppress(Killed):
         await archive_runs(dying, scenario.remediation.id)
     scenario.world.run_page = 70
@@ -110,7 +112,7 @@ async def test_existing_part_of_an_archive_is_not_written_again(scenario: Scenar
     archives = {one.display_name: one for one in await _archive_all(scenario)}
 
     assert plan.has_struck
-    kept = _kept_runs(scenario)
+    kept = _list_archived_runs(scenario)
     assert len(kept) == len(set(kept)) == archives["Orders"].runs == RUNS
 
 
@@ -120,13 +122,13 @@ async def test_archive_completes_although_every_cursor_expires(scenario: Scenari
 
     await _archive_all(scenario)
 
-    kept = _kept_runs(scenario)
+    kept = _list_archived_runs(scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
 async def test_runs_with_the_same_start_are_archived_across_pages(scenario: Scenario) -> None:
     """A system may send all its queued requests at the same moment."""
-    busy = next(flow for flow in scenario.world.flows() if flow.name == "Idle")
+    busy = next(flow for flow in scenario.world.list_flows() if flow.name == "Idle")
     started = scenario.world.clock.now() - timedelta(hours=2)
     for number in range(3 * scenario.world.run_page):
         run = FakeRun(
@@ -152,14 +154,14 @@ async def test_archive_at_the_limit_contains_the_newest_runs(
 
     assert archives["Orders"].state is RunArchiveState.TRUNCATED
     assert archives["Orders"].runs == 210
-    assert _kept_runs(scenario)[0] == "run-00000"
+    assert _list_archived_runs(scenario)[0] == "run-00000"
 
 
 async def test_originals_are_retired_without_an_archive(scenario: Scenario) -> None:
     """If nobody requests an archive, the app makes none, and the originals are retired."""
     await scenario.run(timedelta(days=60))
 
-    assert {job.state for job in (await scenario.jobs()).values()} == {"retired"}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {"retired"}
     assert (await show_run_archives(scenario.services, scenario.remediation.id)).archives == ()
 
 
@@ -180,11 +182,11 @@ async def test_exhausted_budget_returns_the_time_to_retry_the_archive(
 ) -> None:
     """The answer says when to send the request again."""
 
-    async def throttled(*_: object) -> None:
+    async def raise_throttled(*_: object) -> None:
         raise ThrottledError("too many", retry_after=timedelta(seconds=42))
 
     services = scenario.services
-    monkeypatch.setattr("shared.use_cases.archive_runs.archive_part", throttled)
+    monkeypatch.setattr("shared.use_cases.archive_runs.archive_part", raise_throttled)
     provide(services)
 
     reply = await call(run_archives_api.archive_runs, id=scenario.remediation.id)

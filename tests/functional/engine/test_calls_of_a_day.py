@@ -15,7 +15,7 @@ from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 A_DAY = 40
@@ -30,7 +30,7 @@ def count_most_in_a_day(meter: Meter) -> int:
 
 async def list_waiting_flows(scenario: Scenario) -> dict[str, datetime | None]:
     """Return the flows that wait for requests, and the times of their next checks."""
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     return {
         name: job.next_check_at for name, job in jobs.items() if job.reason_code == Reason.THROTTLED
     }
@@ -41,8 +41,8 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
     for number in range(20):
-        scenario.build.http_flow(f"Flow {number}")
-    await planned(scenario)
+        scenario.build.add_http_flow(f"Flow {number}")
+    await plan_remediation(scenario)
     await scenario.approve(run=5 * HOUR)
     services = replace(
         scenario.services,
@@ -68,7 +68,7 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
     assert f"Jobs waiting for requests\t{health.request_queues.waiting}, {pace}" in shown.stdout
     reasons = {
         one.message
-        for one in (await scenario.jobs()).values()
+        for one in (await scenario.read_jobs()).values()
         if one.reason_code == Reason.THROTTLED
     }
     assert "Waiting for requests: flow-service has reached its daily limit." in reasons
@@ -80,7 +80,7 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
 
     await scenario.run(40 * DAY)
 
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
     assert count_most_in_a_day(meter) <= A_DAY
     assert (await check_health(services)).alert_counts == {}
 
@@ -89,12 +89,14 @@ async def build_exhausted_scenario(state: FlowJobState) -> Scenario:
     """Return a scenario with a flow in this state, after others have used up the daily limit."""
     scenario, limit = Scenario(), replace(LIMIT, calls=40, calls_a_day=100)
     put_on_budget(scenario, limit, Meter())
-    trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
+    trigger = define.build_connector_trigger(
+        "shared_teams", "WebhookKeywordTrigger", is_webhook=True
+    )
     connections = {"shared-teams-1": "shared_teams"}
-    scenario.build.flow("Mail", trigger, in_solution=False, connections=connections)
-    await planned(scenario)
+    scenario.build.add_flow("Mail", trigger, in_solution=False, connections=connections)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Mail", state)
+    await scenario.run_until("Mail", state)
     clock, others = scenario.world.clock, RequestDemand(job_id="others", requests=1, priority="1")
     budget = StoredRequestBudget(scenario.fakes.store, clock, limit)
     while (await budget.read_queue_status()).remaining_today:
@@ -113,7 +115,7 @@ async def test_rollback_does_not_wait_for_the_next_day() -> None:
 
     await scenario.roll_back(run=HOUR / 6)
 
-    assert (await scenario.job("Mail")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Mail")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_cutover_in_progress_does_not_wait_for_the_next_day() -> None:
@@ -122,4 +124,4 @@ async def test_cutover_in_progress_does_not_wait_for_the_next_day() -> None:
 
     await scenario.run(HOUR / 12)
 
-    assert (await scenario.job("Mail")).step is FlowJobState.MONITORING
+    assert (await scenario.read_job("Mail")).step is FlowJobState.MONITORING

@@ -73,10 +73,10 @@ async def start_and_run(scenario: Scenario, time: timedelta) -> None:
 async def scenario() -> Scenario:
     """A called flow and a self-starting one in mode automatic, before any remediation."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.keyword_flow("Keyword")
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.add_keyword_flow("Keyword")
     scenario.driver.use_cases = dict(TRIGGERS)
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in()
     return scenario
@@ -88,13 +88,13 @@ async def test_job_fails_after_five_internal_errors_in_a_step(scenario: Scenario
 
     await start_and_run(scenario, timedelta(days=30))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.FAILED, "internal_error")
     assert job.message.startswith("Orders: ZeroDivisionError at ")
     assert "hush" not in str(job)
     assert raising.raised == TRIES
-    assert (await scenario.job("Keyword")).state is FlowJobState.RETIRED
-    assert scenario.fakes.messages.dead_letters(FLOW_JOBS) == []
+    assert (await scenario.read_job("Keyword")).state is FlowJobState.RETIRED
+    assert scenario.fakes.messages.list_dead_letters(FLOW_JOBS) == []
     (told,) = scenario.fakes.notices.told
     assert (told.reason_code, told.row[2], told.message) == (
         Reason.INTERNAL_ERROR,
@@ -119,7 +119,7 @@ async def test_health_counts_a_failed_job_until_it_is_retried(scenario: Scenario
 
     assert before == {Reason.INTERNAL_ERROR: 1}
     assert after == {}
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_environment_job_fails_after_five_internal_errors(scenario: Scenario) -> None:
@@ -133,19 +133,19 @@ async def test_environment_job_fails_after_five_internal_errors(scenario: Scenar
     )
     await start_and_run(scenario, timedelta(days=1))
 
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     assert (job.state, job.reason_code, raising.raised) == (
         EnvironmentJobState.FAILED,
         Reason.INTERNAL_ERROR,
         TRIES,
     )
-    assert scenario.fakes.messages.dead_letters(ENVIRONMENT_JOBS) == []
+    assert scenario.fakes.messages.list_dead_letters(ENVIRONMENT_JOBS) == []
 
     mended.append(True)
     await change_remediation.retry(scenario.services, scenario.remediation.id)
     await start_and_run(scenario, timedelta(days=30))
 
-    assert {one.state for one in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {one.state for one in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
 
 
 async def test_job_with_internal_errors_in_a_cutover_turns_the_original_on(
@@ -153,16 +153,16 @@ async def test_job_with_internal_errors_in_a_cutover_turns_the_original_on(
 ) -> None:
     """A job whose flows are both off does not fail before the original is on again."""
     left = iter(range(2 * TRIES))
-    flows = {flow.name: flow for flow in scenario.world.flows()}
+    flows = {flow.name: flow for flow in scenario.world.list_flows()}
 
-    def while_off() -> BaseException | None:
+    def fail_while_off() -> BaseException | None:
         is_off = flows["Keyword"].state is FlowState.OFF
         return ZeroDivisionError() if is_off and next(left, None) is not None else None
 
-    break_method(scenario, "workflows", "update", while_off)
+    break_method(scenario, "workflows", "update", fail_while_off)
     await start_and_run(scenario, timedelta(days=30))
 
-    job = await scenario.job("Keyword")
+    job = await scenario.read_job("Keyword")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.INTERNAL_ERROR)
     assert "ZeroDivisionError at" in job.message
     assert flows["Keyword"].state is FlowState.ON
@@ -183,28 +183,28 @@ async def test_job_fails_after_six_killed_invocations_in_a_row(
 
     await start_and_run(scenario, timedelta(days=30))
 
-    assert (await scenario.job("Orders")).state is state
+    assert (await scenario.read_job("Orders")).state is state
     assert len(scenario.fakes.notices.told) == (state is FlowJobState.FAILED)
 
 
 async def test_job_survives_killed_invocations_that_store_a_change(scenario: Scenario) -> None:
     """The job never fails if it stores a change between two deaths of its process."""
     for number in range(12):
-        orders = next(flow for flow in scenario.world.flows() if flow.name == "Orders")
-        scenario.build.app_setting_caller(orders, site=f"site-{number}", setting="URL")
+        orders = next(flow for flow in scenario.world.list_flows() if flow.name == "Orders")
+        scenario.build.add_app_setting_caller(orders, site=f"site-{number}", setting="URL")
     calls = iter(range(1000))
     break_method(scenario, "app_settings", "write", lambda: Killed() if next(calls) % 2 else None)
 
     await start_and_run(scenario, timedelta(days=30))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert scenario.fakes.notices.told == []
 
 
 async def test_discovery_survives_killed_invocations_that_store_a_page(scenario: Scenario) -> None:
     """Each stored page counts as a change, although the job's row stays the same."""
     for number in range(8 * SIZE):
-        scenario.build.http_flow(f"Flow {number}")
+        scenario.build.add_http_flow(f"Flow {number}")
     calls = iter(range(1000))
     break_method(
         scenario, "flow_pages", "read_workflows", lambda: Killed() if next(calls) % 2 else None
@@ -212,7 +212,7 @@ async def test_discovery_survives_killed_invocations_that_store_a_page(scenario:
 
     await start_and_run(scenario, timedelta(hours=1))
 
-    assert (await scenario.environment_job()).state is EnvironmentJobState.RUNNING_FLOW_JOBS
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.RUNNING_FLOW_JOBS
     assert next(calls) > 2 * TRIES
     assert scenario.fakes.notices.told == []
 

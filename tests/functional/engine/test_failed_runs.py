@@ -40,7 +40,7 @@ async def scenario() -> Scenario:
 async def build_scenario(**settings: Any) -> Scenario:
     """Return a linked environment with these settings, and its clock at midnight."""
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in(**settings)
     clock = scenario.world.clock
     clock.advance_to((clock.now() + DAY).replace(hour=0, minute=0, second=0, microsecond=0))
@@ -51,7 +51,7 @@ def add_runs(scenario: Scenario, flow: FakeFlow, *hours: int, failed: bool = Tru
     """Add runs that began at these hours of the scenario's current day."""
     for hour in hours:
         began = scenario.world.clock.now() + hour * HOUR
-        run = FakeRun(run_id=scenario.world.guid(), started=began, ends=began, failed=failed)
+        run = FakeRun(run_id=scenario.world.create_guid(), started=began, ends=began, failed=failed)
         run.error = CANARY
         run.trigger_url_id = flow.trigger_url_id
         flow.runs.append(run)
@@ -59,7 +59,7 @@ def add_runs(scenario: Scenario, flow: FakeFlow, *hours: int, failed: bool = Tru
 
 def add_flow(scenario: Scenario, name: str, *hours: int, failed: bool = True) -> FakeFlow:
     """Add a flow with runs."""
-    flow = scenario.build.http_flow(name)
+    flow = scenario.build.add_http_flow(name)
     scenario.build.migrate()
     flow.protected_since = None
     add_runs(scenario, flow, *hours, failed=failed)
@@ -232,7 +232,7 @@ async def test_deleted_flow_and_expired_cursor_do_not_stop_the_report(scenario: 
     gone = replace(found.flows[0], flow_name="gone")
     await table.upsert(replace(found, cursor="3", flows=(gone,)))
     scenario.world.cursors_expired = True
-    add_runs(scenario, next(iter(scenario.world.flows())), -1)
+    add_runs(scenario, next(iter(scenario.world.list_flows())), -1)
 
     again = await report(scenario)
 

@@ -22,12 +22,12 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 async def build_leased_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
     """Return a scenario and the leased row of its one job, whose copy exists."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    job = await scenario.until("Orders", FlowJobState.COPIED)
+    job = await scenario.run_until("Orders", FlowJobState.COPIED)
     table = scenario.services.tables.flow_jobs
     kept = await table.get(*table.get_address(job))
     assert kept is not None
@@ -40,10 +40,10 @@ async def test_staged_change_is_stored_with_the_next_write() -> None:
 
     remembered = held.stage(replace(held.job, copy_host="copy.example"))
     assert remembered == held.job
-    assert (await scenario.job("Orders")).copy_host == ""
+    assert (await scenario.read_job("Orders")).copy_host == ""
 
     await held.renew()
-    assert (await scenario.job("Orders")).copy_host == "copy.example"
+    assert (await scenario.read_job("Orders")).copy_host == "copy.example"
 
 
 async def test_staged_changes_are_stored_before_a_platform_write() -> None:
@@ -54,7 +54,7 @@ async def test_staged_changes_are_stored_before_a_platform_write() -> None:
 
     await work.check_write_allowed()
 
-    assert (await scenario.job("Orders")).copy_host == "copy.example"
+    assert (await scenario.read_job("Orders")).copy_host == "copy.example"
 
 
 async def test_intent_is_stored_before_a_platform_write() -> None:
@@ -65,7 +65,7 @@ async def test_intent_is_stored_before_a_platform_write() -> None:
 
     await work.stage_then_check_write(lambda job: replace(job, past_grants=("flow",)))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.copy_host, job.past_grants) == ("copy.example", ("flow",))
 
 
@@ -79,7 +79,7 @@ async def test_staged_change_keeps_a_cancel_request() -> None:
     held.stage(replace(looked_at, copy_host="copy.example"))
     await held.flush()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.copy_host, job.requested_command) == ("copy.example", JobCommand.CANCEL)
 
 
@@ -96,7 +96,7 @@ async def test_staged_change_is_not_stored_without_the_lease() -> None:
     with pytest.raises(LeaseLost):
         await held.flush()
 
-    assert (await scenario.job("Orders")).copy_host == ""
+    assert (await scenario.read_job("Orders")).copy_host == ""
 
 
 class Slow:
@@ -140,7 +140,7 @@ async def test_change_staged_while_the_lease_is_renewed_is_kept(*, is_ordered: b
     assert held.job.copy_host == "copy.example"
     await held.flush()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.copy_host == "copy.example"
     assert job.leased_until == held.job.leased_until
     assert job.requested_command is (JobCommand.CANCEL if is_ordered else None)

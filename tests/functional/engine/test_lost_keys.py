@@ -30,7 +30,7 @@ AFTER = pytest.mark.parametrize(
 
 def build_cut_off_services(scenario: Scenario, outage: Outage) -> Services:
     """Return the services of a process whose store answers as the outage says."""
-    return scenario.make(scenario.fakes.ports.under(outage))
+    return scenario.make(scenario.fakes.ports.wrap_with_plan(outage))
 
 
 @AFTER
@@ -44,7 +44,7 @@ async def test_storage_account_without_its_key_loses_no_message(after: timedelta
     await assert_completes(scenario)
 
     assert outage.calls_out
-    assert scenario.fakes.messages.waiting(POISON) == []
+    assert scenario.fakes.messages.list_waiting_messages(POISON) == []
 
 
 async def test_requests_name_the_key_of_the_storage_account_and_its_fix() -> None:
@@ -77,7 +77,7 @@ async def test_disabled_environment_gets_few_requests_and_needs_no_person(
     outage.begin(*services, lasts=2 * DAY)
     await scenario.run(DAY)
 
-    waiting = list((await scenario.jobs()).values())
+    waiting = list((await scenario.read_jobs()).values())
     reasons = {one.reason_code for one in waiting if one.state is FlowJobState.WAITING}
     assert FlowJobState.BLOCKED not in {one.state for one in waiting}
     assert reasons <= {Reason.ENVIRONMENT_DISABLED, Reason.NO_CALL_PERIOD}

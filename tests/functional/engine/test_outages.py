@@ -69,11 +69,11 @@ async def build_requested_scenario(
     """Return a scenario in mode automatic whose remediation is requested but has not begun."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(called):
-        flow = scenario.build.http_flow(f"Called {number}")
-        scenario.build.app_setting_caller(flow, site=f"site-{number}", setting="URL")
+        flow = scenario.build.add_http_flow(f"Called {number}")
+        scenario.build.add_app_setting_caller(flow, site=f"site-{number}", setting="URL")
     for number in range(self_starting):
-        scenario.build.keyword_flow(f"Keyword {number}")
-    scenario.build.link()
+        scenario.build.add_keyword_flow(f"Keyword {number}")
+    scenario.build.apply_key()
     scenario.build.share_connections()
     outage = Outage(scenario=scenario)
     scenario.driver = Driver(
@@ -94,10 +94,12 @@ async def build_requested_scenario(
 async def assert_completes(scenario: Scenario) -> None:
     """Let a month pass, and require that all flows are retired and no call is lost."""
     await scenario.run(timedelta(days=30))
-    states = {title: (job.state, job.message) for title, job in (await scenario.jobs()).items()}
-    assert len(states) == len(list(scenario.world.flows())) // 2
+    states = {
+        title: (job.state, job.message) for title, job in (await scenario.read_jobs()).items()
+    }
+    assert len(states) == len(list(scenario.world.list_flows())) // 2
     assert {state for state, _ in states.values()} == {FlowJobState.RETIRED}, states
-    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED
     assert scenario.world.traffic.lost == []
     assert await scenario.services.tables.circuit_breakers.read_all() == []
 
@@ -125,7 +127,7 @@ async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None
     scenario, outage = await build_requested_scenario(called=0, self_starting=3)
 
     def look(world: World) -> list[str]:
-        originals = [flow for flow in world.flows() if not flow.made_by_app]
+        originals = [flow for flow in world.list_flows() if not flow.made_by_app]
         if outage.until is None and any(flow.state is FlowState.OFF for flow in originals):
             outage.begin(*list_platform_fakes())
         return []
@@ -149,9 +151,11 @@ async def test_outage_of_one_service_during_a_rollback_needs_no_person(service: 
     outage.begin(service)
     await scenario.run(timedelta(days=30))
 
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.ROLLED_BACK}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {
+        FlowJobState.ROLLED_BACK
+    }
     assert all(
-        flow.state is FlowState.ON for flow in scenario.world.flows() if not flow.made_by_app
+        flow.state is FlowState.ON for flow in scenario.world.list_flows() if not flow.made_by_app
     )
     assert scenario.world.traffic.lost == []
 
@@ -176,14 +180,14 @@ async def test_unavailable_service_gets_few_requests() -> None:
 async def test_fault_of_one_flow_does_not_block_others() -> None:
     """The flow's job is blocked after its tries. The others complete, and a retry succeeds."""
     scenario, _ = await build_requested_scenario(called=3, self_starting=0)
-    bad = next(flow for flow in scenario.world.flows() if flow.name == "Called 0")
+    bad = next(flow for flow in scenario.world.list_flows() if flow.name == "Called 0")
     broken = _BrokenFor(scenario.fakes.ports.workflows, bad.workflow_id)
     scenario.around = lambda ports: replace(ports, workflows=cast("Any", broken))
     scenario.renew()
 
     await scenario.run(timedelta(days=30))
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert (jobs["Called 0"].state, jobs["Called 0"].reason_code) == (
         FlowJobState.BLOCKED,
         "retries_exhausted",
@@ -194,21 +198,21 @@ async def test_fault_of_one_flow_does_not_block_others() -> None:
     broken.workflow_id = ""
     await scenario.retry()
 
-    assert (await scenario.job("Called 0")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Called 0")).state is FlowJobState.RETIRED
 
 
 async def test_daily_check_retries_a_job_that_an_outage_blocked() -> None:
     """The daily check retries a job that an outage has blocked, but not one that still tries."""
     scenario, _ = await build_requested_scenario(called=1, self_starting=0)
-    [flow] = [flow for flow in scenario.world.flows() if flow.name == "Called 0"]
+    [flow] = [flow for flow in scenario.world.list_flows() if flow.name == "Called 0"]
     broken = _BrokenFor(scenario.fakes.ports.workflows, flow.workflow_id)
     scenario.around = lambda ports: replace(ports, workflows=cast("Any", broken))
     scenario.renew()
     await scenario.run(timedelta(minutes=1))
-    waiting = await scenario.job("Called 0")
+    waiting = await scenario.read_job("Called 0")
     early = await run_daily_check(scenario.services, "today")
     await scenario.run(timedelta(hours=12))
-    blocked = await scenario.job("Called 0")
+    blocked = await scenario.read_job("Called 0")
 
     broken.workflow_id = ""
     late = await run_daily_check(scenario.services, "tomorrow")
@@ -217,7 +221,7 @@ async def test_daily_check_retries_a_job_that_an_outage_blocked() -> None:
     assert (waiting.state, waiting.reason_code) == (FlowJobState.WAITING, "retries_exhausted")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "retries_exhausted")
     assert (early.retried, late.retried) == (0, 1)
-    assert (await scenario.job("Called 0")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Called 0")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize(
@@ -245,7 +249,7 @@ async def test_rejected_token_is_retried_before_the_job_is_blocked(
 
     await scenario.run(timedelta(days=30))
 
-    job = await scenario.job("Called 0")
+    job = await scenario.read_job("Called 0")
     assert job.state is state
     assert job.reason_code == (
         "" if state is FlowJobState.RETIRED else "ExpiredAuthenticationToken"

@@ -37,11 +37,11 @@ async def build_no_call_scenario(flows: int = 1) -> Scenario:
     """Return a scenario whose jobs are in the no-call period for some days more."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):
-        scenario.build.http_flow(f"Flow {number}")
-    scenario.build.link()
+        scenario.build.add_http_flow(f"Flow {number}")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(run=timedelta(hours=1))
-    assert {job.reason_code for job in (await scenario.jobs()).values()} == {"no_call_period"}
+    assert {job.reason_code for job in (await scenario.read_jobs()).values()} == {"no_call_period"}
     return scenario
 
 
@@ -61,12 +61,12 @@ async def make_due(scenario: Scenario, job: FlowJob) -> None:
 async def test_job_in_the_no_call_period_has_no_message_and_continues_in_time() -> None:
     """No message is in the queue for days, and the jobs continue at the time that the row names."""
     scenario = await build_no_call_scenario(3)
-    due = {job.next_check_at for job in (await scenario.jobs()).values()}
+    due = {job.next_check_at for job in (await scenario.read_jobs()).values()}
 
-    assert scenario.fakes.messages.waiting(FLOW_JOBS) == []
+    assert scenario.fakes.messages.list_waiting_messages(FLOW_JOBS) == []
     await scenario.run(timedelta(days=8))
 
-    jobs = (await scenario.jobs()).values()
+    jobs = (await scenario.read_jobs()).values()
     assert {job.state for job in jobs} == {FlowJobState.RETIRED}
     assert {job.history[-1].changed_at for job in jobs} == due
 
@@ -77,11 +77,11 @@ async def test_timer_reads_no_row_that_is_not_due() -> None:
     read: list[str] = []
     get = scenario.fakes.store.get
 
-    async def noted(table: str, partition: str, key: str) -> object:
+    async def record_and_get(table: str, partition: str, key: str) -> object:
         read.append(table)
         return await get(table, partition, key)
 
-    scenario.services.tables.store.get = noted  # type: ignore[method-assign,assignment]
+    scenario.services.tables.store.get = record_and_get  # type: ignore[method-assign,assignment]
     for _ in range(24):
         scenario.world.clock.advance(timedelta(hours=1))
         await send_due_messages(scenario.services)
@@ -100,10 +100,10 @@ async def test_stored_request_is_carried_out_after_a_kill(call: int, moment: Mom
     with suppress(Killed):
         await driver.call(lambda s: roll_back(s, scenario.remediation.id))
     scenario.fakes.messages.lose()
-    is_ordered = (await scenario.job("Flow 0")).requested_command is not None
+    is_ordered = (await scenario.read_job("Flow 0")).requested_command is not None
     await scenario.run(SOON_AFTER)
 
-    job = await scenario.job("Flow 0")
+    job = await scenario.read_job("Flow 0")
     assert (job.is_rolling_back or job.is_withdrawn) == is_ordered
 
 
@@ -137,7 +137,7 @@ async def test_stored_remediation_starts_after_a_kill(call: int, moment: Moment)
 async def test_wake_up_of_a_frozen_writer_is_kept() -> None:
     """The job continues although minutes passed between writing the wake-up and the row."""
     scenario = await build_no_call_scenario()
-    job = await scenario.job("Flow 0")
+    job = await scenario.read_job("Flow 0")
     await FLOW.schedule_wake_up(scenario.services, job)
     for _ in range(11):
         scenario.world.clock.advance(MINUTE)
@@ -149,7 +149,7 @@ async def test_wake_up_of_a_frozen_writer_is_kept() -> None:
 
     await scenario.run(SOON_AFTER)
 
-    assert (await scenario.job("Flow 0")).message_number > job.message_number
+    assert (await scenario.read_job("Flow 0")).message_number > job.message_number
 
 
 async def test_retired_job_has_no_wake_ups() -> None:
@@ -157,7 +157,9 @@ async def test_retired_job_has_no_wake_ups() -> None:
     scenario = await build_no_call_scenario(2)
     await scenario.run(timedelta(days=9))
 
-    assert [job.state for job in (await scenario.jobs()).values()] == [FlowJobState.RETIRED] * 2
+    assert [job.state for job in (await scenario.read_jobs()).values()] == [
+        FlowJobState.RETIRED
+    ] * 2
     assert await scenario.services.tables.wake_ups.read_all("wake_up") == []
 
 
@@ -170,13 +172,13 @@ async def test_job_retried_repeatedly_has_one_wake_up() -> None:
 
     await scenario.run(timedelta(hours=1))
 
-    assert len(await list_wakeups(scenario, await scenario.job("Flow 0"))) == 1
+    assert len(await list_wakeups(scenario, await scenario.read_job("Flow 0"))) == 1
 
 
 async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
     """The timer sends a job whose message is still in the queue at most seven more in two hours."""
     scenario = await build_no_call_scenario()
-    await make_due(scenario, await scenario.job("Flow 0"))
+    await make_due(scenario, await scenario.read_job("Flow 0"))
     before = scenario.fakes.messages.sent
 
     for _ in range(120):
@@ -189,7 +191,7 @@ async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
 async def test_job_continues_in_time_after_a_long_stop() -> None:
     """After the app was stopped for a day, the job continues when the maintenance window opens."""
     scenario = await build_no_call_scenario()
-    due = (await scenario.job("Flow 0")).next_check_at
+    due = (await scenario.read_job("Flow 0")).next_check_at
     assert due is not None
     opens = due + timedelta(hours=36)
     await scenario.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
@@ -197,7 +199,7 @@ async def test_job_continues_in_time_after_a_long_stop() -> None:
     scenario.world.clock.advance_to(due + timedelta(hours=30))
     await scenario.run(timedelta(hours=7))
 
-    job = await scenario.job("Flow 0")
+    job = await scenario.read_job("Flow 0")
     assert (job.state, job.history[-1].changed_at) == (FlowJobState.RETIRED, opens)
 
 
@@ -209,7 +211,9 @@ async def test_daily_check_writes_missing_wake_ups() -> None:
     await run_daily_check(scenario.services, "2026-03-03")
     await scenario.run(timedelta(days=8))
 
-    assert [job.state for job in (await scenario.jobs()).values()] == [FlowJobState.RETIRED] * 2
+    assert [job.state for job in (await scenario.read_jobs()).values()] == [
+        FlowJobState.RETIRED
+    ] * 2
 
 
 async def test_health_counts_overdue_rows_without_a_wake_up() -> None:
@@ -218,7 +222,7 @@ async def test_health_counts_overdue_rows_without_a_wake_up() -> None:
     before = await check_health(scenario.services)
     await scenario.services.tables.wake_ups.clear("wake_up")
     due = max(
-        job.next_check_at or scenario.services.now for job in (await scenario.jobs()).values()
+        job.next_check_at or scenario.services.now for job in (await scenario.read_jobs()).values()
     )
     early = await check_health(scenario.services)
     scenario.world.clock.advance_to(due + 10 * MINUTE)
@@ -249,7 +253,7 @@ async def test_concurrent_timers_lose_no_wake_up() -> None:
     await send_due_messages(scenario.services)
     await scenario.run(timedelta(hours=1))
 
-    assert (await scenario.job("Flow 0")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Flow 0")).state is FlowJobState.RETIRED
 
 
 async def test_health_counts_overdue_rows() -> None:
@@ -257,7 +261,7 @@ async def test_health_counts_overdue_rows() -> None:
     scenario = await build_no_call_scenario(2)
     healthy = await check_health(scenario.services)
     due = max(
-        job.next_check_at or scenario.services.now for job in (await scenario.jobs()).values()
+        job.next_check_at or scenario.services.now for job in (await scenario.read_jobs()).values()
     )
 
     scenario.world.clock.advance_to(due + MINUTE)

@@ -23,7 +23,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.calls import PlentyOfCalls
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 HOUR = timedelta(hours=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60)
@@ -60,7 +60,7 @@ class OneTurn(PlentyOfCalls):
 async def test_job_in_the_request_queue_sends_no_request() -> None:
     """The row names the reason and the time, and the job completes afterwards."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     turns = OneTurn(scenario.world.clock)
     make, reads = scenario.driver.make, Counted(scenario.services.environments)
 
@@ -69,7 +69,7 @@ async def test_job_in_the_request_queue_sends_no_request() -> None:
         return replace(make(ports), request_budget=turns, environments=cast("Environments", reads))
 
     scenario.driver.make = with_turns
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     turns.opens = scenario.services.now + HOUR
     await scenario.run(HOUR / 6)
@@ -77,7 +77,7 @@ async def test_job_in_the_request_queue_sends_no_request() -> None:
 
     await scenario.run(HOUR / 2)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code, job.next_check_at) == (
         FlowJobState.WAITING,
         Reason.THROTTLED,
@@ -88,15 +88,15 @@ async def test_job_in_the_request_queue_sends_no_request() -> None:
 
     await scenario.run(timedelta(days=30))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_long_pause_of_the_request_queue_is_reported() -> None:
     """While the flow service asks for a pause of two hours, health and a notification say so."""
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
-    scenario.build.http_flow("Orders")
-    await planned(scenario)
+    scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     budget = StoredRequestBudget(scenario.fakes.store, scenario.world.clock, LIMIT)
     opens = scenario.services.now + 2 * HOUR
     await budget.slow_down(2 * HOUR)
@@ -108,13 +108,13 @@ async def test_long_pause_of_the_request_queue_is_reported() -> None:
 
     assert health.request_queues.waiting == 1
     assert health.request_queues.next_at == opens
-    assert (await scenario.environment_job()).next_check_at == opens
+    assert (await scenario.read_environment_job()).next_check_at == opens
     assert health.alert_counts == {Reason.THROTTLED: 1}
     assert [one.reason_code for one in scenario.fakes.notices.told] == [Reason.THROTTLED]
 
     await scenario.run(timedelta(days=30))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert (await check_health(services)).request_queues.waiting == 0
     assert (await check_health(services)).alert_counts == {}
 
@@ -124,15 +124,17 @@ async def test_job_continues_after_jobs_before_it_in_the_queue_are_cancelled() -
     scenario = Scenario()
     put_on_budget(scenario, LIMIT, Meter())
     for number in range(40):
-        scenario.build.http_flow(f"Flow {number}")
-    await planned(scenario)
+        scenario.build.add_http_flow(f"Flow {number}")
+    await plan_remediation(scenario)
     await scenario.approve(run=HOUR / 60)
-    waiting = [job for job in (await scenario.jobs()).values() if job.step is FlowJobState.PLANNED]
+    waiting = [
+        job for job in (await scenario.read_jobs()).values() if job.step is FlowJobState.PLANNED
+    ]
     *others, last = sorted(waiting, key=lambda job: str(job.next_check_at))
 
     await scenario.roll_back(*(job.original_id for job in others), run=HOUR / 4)
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert last.next_check_at is not None
     assert last.next_check_at > scenario.services.now
     assert jobs[last.display_name].step is FlowJobState.CHECKING_FOR_CALLS
@@ -146,9 +148,11 @@ async def test_job_continues_after_jobs_before_it_in_the_queue_are_cancelled() -
 
 def add_flow_outside_solutions(scenario: Scenario, name: str) -> None:
     """Add a self-starting flow that only the flow service can turn on and off."""
-    trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
+    trigger = define.build_connector_trigger(
+        "shared_teams", "WebhookKeywordTrigger", is_webhook=True
+    )
     connections = {"shared-teams-1": "shared_teams"}
-    scenario.build.flow(name, trigger, in_solution=False, connections=connections)
+    scenario.build.add_flow(name, trigger, in_solution=False, connections=connections)
 
 
 async def use_up_writes_of_the_hour(scenario: Scenario) -> None:
@@ -168,14 +172,14 @@ async def test_cutover_uses_the_reserve_of_writes() -> None:
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
     add_flow_outside_solutions(scenario, "Mail")
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Mail", FlowJobState.CUTTING_OVER)
+    await scenario.run_until("Mail", FlowJobState.CUTTING_OVER)
     await use_up_writes_of_the_hour(scenario)
 
     await scenario.run(HOUR / 12)
 
-    assert (await scenario.job("Mail")).step is FlowJobState.MONITORING
+    assert (await scenario.read_job("Mail")).step is FlowJobState.MONITORING
 
 
 async def test_rollback_uses_the_reserve_of_writes() -> None:
@@ -183,22 +187,22 @@ async def test_rollback_uses_the_reserve_of_writes() -> None:
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
     add_flow_outside_solutions(scenario, "Mail")
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Mail", FlowJobState.MONITORING)
+    await scenario.run_until("Mail", FlowJobState.MONITORING)
     await use_up_writes_of_the_hour(scenario)
 
     await scenario.roll_back(run=HOUR / 6)
 
-    assert (await scenario.job("Mail")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Mail")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
     """Alert and status name the row, and the job continues after the pause."""
     scenario = Scenario()
     put_on_budget(scenario, LIMIT, Meter())
-    scenario.build.http_flow("Orders")
-    await planned(scenario)
+    scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     name = ("requestbudgets", LIMIT.name, "leases")
     row = scenario.fakes.store.rows[name]
@@ -213,4 +217,4 @@ async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
     assert [told.row for told in scenario.fakes.notices.told] == [name]
     assert "/".join(name) in waiting.message
     assert waiting.fix == Reason.REQUEST_BUDGET_RESET.fix
-    assert (await scenario.job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.read_job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS

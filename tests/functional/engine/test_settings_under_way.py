@@ -30,8 +30,8 @@ class Reads:
 async def build_planned_scenario(monkeypatch: pytest.MonkeyPatch) -> tuple[Scenario, Reads]:
     """Return a scenario with a plan, and the tables that are read from then on."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in()
     await scenario.order()
@@ -48,7 +48,7 @@ async def test_kill_switch_is_read_before_each_write_and_settings_are_cached(
 
     await scenario.approve()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert reads.tables.count("killswitch") >= len(scenario.world.writes) >= 8
     assert reads.tables.count("environments") <= 12
 
@@ -74,7 +74,7 @@ async def test_read_only_environment_stops_an_invocation_within_seconds(
 
     await scenario.approve(run=SECOND)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.needs_action
     assert job.reason_code == Reason.ENVIRONMENT_READ_ONLY
     copy = scenario.build.environment.flows[job.copy_id]

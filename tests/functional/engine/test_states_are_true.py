@@ -9,7 +9,7 @@ from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-def matches(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on: bool) -> bool:
+def is_as_expected(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on: bool) -> bool:
     """Return whether a flow, or None for no flow, is as the table says."""
     is_on = flow is not None and flow.is_on
     match standing:
@@ -27,7 +27,7 @@ def compare_states(
     scenario: Scenario, flows: dict[str, FakeFlow], seen: set[str], wrong: list[str]
 ) -> None:
     """Compare the flows of each job without a lease with its state."""
-    environment = scenario.world.environment(scenario.build.environment.id)
+    environment = scenario.world.get_environment(scenario.build.environment.id)
     for row in scenario.fakes.store.rows.values():
         if row.table != "flowjobs":
             continue
@@ -39,9 +39,9 @@ def compare_states(
         seen.add(reached)
         original, copy = flows[title], environment.flows.get(job["copy_id"])
         was_on = title != "Off"
-        if not matches(facts.original, original, was_on=was_on):
+        if not is_as_expected(facts.original, original, was_on=was_on):
             wrong.append(f"{title} is {reached}, and its original is on: {original.is_on}")
-        if not matches(facts.copy, copy, was_on=was_on):
+        if not is_as_expected(facts.copy, copy, was_on=was_on):
             wrong.append(f"{title} is {reached}, and its copy is on: {copy and copy.is_on}")
 
 
@@ -50,13 +50,13 @@ async def test_each_state_matches_the_flows() -> None:
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"invocation_time_limit": timedelta(0)})
     makes: dict[str, Callable[[str], FakeFlow]] = {
-        "Called": scenario.build.http_flow,
-        "Keyword": scenario.build.keyword_flow,
-        "Off": scenario.build.off_flow,
+        "Called": scenario.build.add_http_flow,
+        "Keyword": scenario.build.add_keyword_flow,
+        "Off": scenario.build.add_off_flow,
     }
     flows = {title: make(title) for title, make in makes.items()}
-    scenario.build.app_setting_caller(flows["Called"])
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(flows["Called"])
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in()
     seen: set[str] = set()
@@ -65,12 +65,14 @@ async def test_each_state_matches_the_flows() -> None:
 
     await scenario.order()
     await scenario.approve()
-    ends = {job.state for job in (await scenario.jobs()).values()}
+    ends = {job.state for job in (await scenario.read_jobs()).values()}
     await scenario.roll_back(replay=True)
 
     assert wrong == []
     assert ends == {FlowJobState.RETIRED}
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.ROLLED_BACK}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {
+        FlowJobState.ROLLED_BACK
+    }
     without_copy = {FlowJobState.PREPARING, FlowJobState.PREPARED}
     working = {state for state in FlowJobState if not FLOW_STATES[state].resumes_later}
     assert seen == working - without_copy - {FlowJobState.CANCELLED}

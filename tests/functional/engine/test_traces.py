@@ -40,7 +40,7 @@ class TracedScenario(Scenario):
     @property
     def services(self) -> Services:
         """The services with the telemetry."""
-        return replace(self._on(self.fakes.ports), telemetry=self.telemetry)
+        return replace(self._build_services(self.fakes.ports), telemetry=self.telemetry)
 
     async def start(self) -> None:
         """Start a remediation in a span, as an event or a request does."""
@@ -57,8 +57,8 @@ class TracedScenario(Scenario):
 def scenario() -> TracedScenario:
     """A linked environment with one HTTP flow that nobody calls."""
     scenario = TracedScenario(mode=ApprovalPolicy.AUTOMATIC)
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     return scenario
 
 
@@ -100,7 +100,7 @@ async def test_large_plan_begins_a_trace_for_each_flow(
 ) -> None:
     """It links to the trace of the environment job."""
     monkeypatch.setattr(start_flow_jobs, "_MOST_IN_TRACE", 1)
-    scenario.build.http_flow("Invoices")
+    scenario.build.add_http_flow("Invoices")
     await scenario.start()
     await scenario.run(timedelta(hours=2))
     begun = scenario.find("start flow job")
@@ -115,15 +115,15 @@ async def test_large_plan_begins_a_trace_for_each_flow(
 async def test_job_without_telemetry_has_no_trace() -> None:
     """Its messages have no further properties."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(run=timedelta(0))
     [job] = await scenario.services.tables.environment_jobs.read_all()
     scenario.fakes.messages.lose()
     services = scenario.services
     await ENVIRONMENT.send(services, replace(job, next_check_at=services.now, message_number=99))
-    [message] = scenario.fakes.messages.waiting(ENVIRONMENT_JOBS)
+    [message] = scenario.fakes.messages.list_waiting_messages(ENVIRONMENT_JOBS)
 
     assert (job.trace, message.properties) == (None, {})
 
@@ -159,16 +159,16 @@ async def test_gauges_show_the_rows(scenario: TracedScenario) -> None:
     await report_metrics(services)
     [job] = await services.tables.flow_jobs.read_all()
 
-    assert telemetry.value("cmk.flows", state=job.state) == 1
-    assert telemetry.value("cmk.open_jobs.oldest_seconds") == pytest.approx(7200, abs=600)
-    assert telemetry.value("cmk.late_callers") == 0
-    assert telemetry.value("cmk.both_off.seconds") == 0
+    assert telemetry.find_last_value("cmk.flows", state=job.state) == 1
+    assert telemetry.find_last_value("cmk.open_jobs.oldest_seconds") == pytest.approx(7200, abs=600)
+    assert telemetry.find_last_value("cmk.late_callers") == 0
+    assert telemetry.find_last_value("cmk.both_off.seconds") == 0
     since = services.now - timedelta(minutes=1)
     await services.tables.flow_jobs.upsert(
         replace(job, both_off_since=since, reason_code=Reason.BOTH_OFF)
     )
     await report_metrics(services)
-    assert telemetry.value("cmk.both_off.seconds") == 60
+    assert telemetry.find_last_value("cmk.both_off.seconds") == 60
 
 
 async def test_gauges_that_are_not_recorded_read_nothing(

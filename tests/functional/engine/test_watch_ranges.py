@@ -42,10 +42,10 @@ def build_erp_firewall(*sources: str) -> Firewall:
 async def scenario() -> Scenario:
     """A migrated flow behind a firewall that allows the current prefixes."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/23", "20.2.0.0/24")]
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
@@ -118,16 +118,18 @@ async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
     """The app counts the approved flows of a plan that has no flow jobs yet."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
-        scenario.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
-    left_out = scenario.build.http_flow("Third", {"Call": define.http_action(f"https://{HOST}/")})
+        scenario.build.add_http_flow(title, {"Call": define.build_http_action(f"https://{HOST}/")})
+    left_out = scenario.build.add_http_flow(
+        "Third", {"Call": define.build_http_action(f"https://{HOST}/")}
+    )
     scenario.world.service_tags = {WEST: ["20.1.0.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/24", "20.2.0.0/24")]
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     await approve_shown(scenario.services, scenario.remediation.id, left_out.workflow_id)
-    assert await scenario.jobs() == {}
+    assert await scenario.read_jobs() == {}
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
     await list_next_notifications(scenario, after=timedelta(minutes=1))

@@ -17,11 +17,11 @@ pytestmark = [
 ]
 
 
-def _corpus() -> Path:
+def _locate_corpus() -> Path:
     return Path(os.environ["FLOW_CORPUS"])
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -36,8 +36,8 @@ def _scan(*arguments: object) -> list[dict[str, Any]]:
 
 def test_scan_reports_exactly_the_trigger_urls_of_public_files() -> None:
     """The other lines of the list are links of another kind."""
-    for file in _corpus().rglob("url_shapes.jsonl"):
-        shapes = _lines(file)
+    for file in _locate_corpus().rglob("url_shapes.jsonl"):
+        shapes = _read_lines(file)
         by_line = {item["line"]: item for item in _scan(file)}
 
         assert len(shapes) > 5
@@ -57,13 +57,13 @@ def test_scan_reports_exactly_the_trigger_urls_of_public_files() -> None:
 
 def test_callers_of_public_files_match_the_manifest() -> None:
     """Connections of canvas apps and environment variables have these URLs and no other."""
-    rows = _lines(_corpus() / "callers" / "manifest.jsonl")
-    found = _scan(_corpus() / "callers")
+    rows = _read_lines(_locate_corpus() / "callers" / "manifest.jsonl")
+    found = _scan(_locate_corpus() / "callers")
 
     assert rows
     for row in rows:
-        items = [item for item in found if item["path"] == str(_corpus() / row["path"])]
-        text = (_corpus() / row["path"]).read_bytes()
+        items = [item for item in found if item["path"] == str(_locate_corpus() / row["path"])]
+        text = (_locate_corpus() / row["path"]).read_bytes()
         assert len(items) == row["n_urls"], row["path"]
         assert {item["host"] for item in items} == {one.split(":")[0] for one in row["hosts"]}
         for item in items:
@@ -73,17 +73,17 @@ def test_callers_of_public_files_match_the_manifest() -> None:
 
 def test_scan_finds_every_known_flow_id_in_public_files(tmp_path: Path) -> None:
     """A file that contains a known id as text, in any encoding, is reported."""
-    labels = _lines(_corpus() / "flows" / "labels.jsonl")
+    labels = _read_lines(_locate_corpus() / "flows" / "labels.jsonl")
     known = {label["workflow_id"].lower() for label in labels if label["workflow_id"]}
     ids = tmp_path / "ids.tsv"
     ids.write_text("\n".join(sorted(known)))
     texts = {
         str(path): _decode(path.read_bytes()).lower()
-        for path in (_corpus() / "flows").rglob("*")
+        for path in (_locate_corpus() / "flows").rglob("*")
         if path.is_file()
     }
 
-    found = _scan(_corpus() / "flows", "--ids", ids)
+    found = _scan(_locate_corpus() / "flows", "--ids", ids)
 
     assert known
     assert {(item["path"], item["workflow_id"]) for item in found} == {

@@ -31,22 +31,22 @@ _CATEGORIES = {
 }
 
 
-def _corpus() -> Path:
+def _locate_corpus() -> Path:
     return Path(os.environ["FLOW_CORPUS"])
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
 def inspected() -> dict[tuple[str, str], dict[str, Any]]:
     """The rows of the command for the corpus, by path and definition pointer."""
-    result = CliRunner().invoke(app, ["inspect", "-o", "json", str(_corpus() / "flows")])
+    result = CliRunner().invoke(app, ["inspect", "-o", "json", str(_locate_corpus() / "flows")])
     assert result.exit_code == 0, result.stderr
     flows = json.loads(result.stdout)["items"]
     return {
-        (Path(one["path"]).relative_to(_corpus()).as_posix(), one["definition_pointer"]): one
+        (Path(one["path"]).relative_to(_locate_corpus()).as_posix(), one["definition_pointer"]): one
         for one in flows
     }
 
@@ -54,7 +54,7 @@ def inspected() -> dict[tuple[str, str], dict[str, Any]]:
 @pytest.fixture(scope="module")
 def labels() -> dict[tuple[str, str], dict[str, Any]]:
     """The labels of the corpus, by path and definition pointer."""
-    rows = _lines(_corpus() / "flows" / "labels.jsonl")
+    rows = _read_lines(_locate_corpus() / "flows" / "labels.jsonl")
     return {(row["path"], row["definition_pointer"]): row for row in rows}
 
 

@@ -19,7 +19,7 @@ URL = (
 )
 
 
-def _client_data(kind: str = "Http", **actions: Any) -> str:
+def _build_client_data(kind: str = "Http", **actions: Any) -> str:
     trigger = {"type": "Request", "kind": kind}
     definition = {"triggers": {"manual": trigger}, "actions": actions}
     properties = {"connectionReferences": {}, "definition": definition}
@@ -47,7 +47,7 @@ def _inspect(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
 def test_inspect_reads_every_encoding(tmp_path: Path, encoding: str) -> None:
     """An export may have a byte order mark."""
     file = tmp_path / f"Grüße-{FLOW_ID.upper()}.json"
-    file.write_bytes(_client_data().encode(encoding))
+    file.write_bytes(_build_client_data().encode(encoding))
 
     code, (flow,), _ = _inspect(file)
 
@@ -62,7 +62,9 @@ def test_inspect_shows_actions_and_trigger_urls_without_signatures(tmp_path: Pat
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": FLOW_ID}}}
     post = {"type": "Http", "inputs": {"method": "POST", "uri": URL}}
     (tmp_path / "flow.json").write_text(
-        _client_data("Button", Scope={"type": "Scope", "actions": {"Call": call, "Post": post}})
+        _build_client_data(
+            "Button", Scope={"type": "Scope", "actions": {"Call": call, "Post": post}}
+        )
     )
 
     code, (flow,), _ = _inspect(tmp_path / "flow.json")
@@ -90,10 +92,10 @@ def test_power_apps_v1_flow_migrates_only_if_its_file_is_in_a_solution(tmp_path:
     solution = _zip(
         solution_DOT_xml="<x/>",
         customizations_DOT_xml="<x/>",
-        **{f"Workflows__App-{FLOW_ID}_DOT_json": _client_data("PowerApp")},
+        **{f"Workflows__App-{FLOW_ID}_DOT_json": _build_client_data("PowerApp")},
     )
     (tmp_path / "outer.zip").write_bytes(_zip(inner_DOT_zip=solution))
-    (tmp_path / "lone.json").write_text(_client_data("PowerApp"))
+    (tmp_path / "lone.json").write_text(_build_client_data("PowerApp"))
 
     code, flows, _ = _inspect(tmp_path)
 
@@ -111,7 +113,7 @@ def test_unpacked_solution_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "Other").mkdir()
     (tmp_path / "Other" / "Solution.xml").write_text("<x/>")
     (tmp_path / "Workflows").mkdir()
-    (tmp_path / "Workflows" / "App.json").write_text(_client_data("PowerApp"))
+    (tmp_path / "Workflows" / "App.json").write_text(_build_client_data("PowerApp"))
 
     _, (flow,), _ = _inspect(tmp_path)
 
@@ -120,8 +122,8 @@ def test_unpacked_solution_is_recognised(tmp_path: Path) -> None:
 
 def test_parent_stays_on_microsoft_key_with_a_child_in_another_file(tmp_path: Path) -> None:
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": FLOW_ID}}}
-    (tmp_path / "Parent.json").write_text(_client_data("Button", Run=call))
-    (tmp_path / f"Child-{FLOW_ID}.json").write_text(_client_data("Http"))
+    (tmp_path / "Parent.json").write_text(_build_client_data("Button", Run=call))
+    (tmp_path / f"Child-{FLOW_ID}.json").write_text(_build_client_data("Http"))
 
     _, flows, _ = _inspect(tmp_path)
 
@@ -133,8 +135,8 @@ def test_parent_stays_on_microsoft_key_with_a_child_in_another_file(tmp_path: Pa
 
 def test_inspect_finds_each_flow_of_a_document(tmp_path: Path) -> None:
     """Dataverse rows and Resource Manager templates contain flows among other items."""
-    row = {"workflowid": FLOW_ID, "name": "Row", "clientdata": _client_data()}
-    definition = json.loads(_client_data())["properties"]
+    row = {"workflowid": FLOW_ID, "name": "Row", "clientdata": _build_client_data()}
+    definition = json.loads(_build_client_data())["properties"]
     resource = {"type": "Microsoft.Logic/workflows", "name": "app", "properties": definition}
     (tmp_path / "rows.json").write_text(json.dumps({"value": [{"clientdata": "<xml/>"}, row]}))
     (tmp_path / "template.json").write_text(json.dumps({"resources": [{"type": "x"}, resource]}))
@@ -153,7 +155,7 @@ def test_inspect_finds_each_flow_of_a_document(tmp_path: Path) -> None:
 
 def test_bad_files_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
     """A broken or missing file changes the exit code."""
-    (tmp_path / "good.json").write_text(_client_data())
+    (tmp_path / "good.json").write_text(_build_client_data())
     (tmp_path / "broken.json").write_text(f'{{"url": "{URL}"')
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 nothing")
     (tmp_path / "bytes.json").write_bytes(b'{"a": "\xff"}')
@@ -171,7 +173,7 @@ def test_bad_files_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
 
 
 def test_too_deeply_nested_archive_is_reported_and_not_unpacked(tmp_path: Path) -> None:
-    data = _zip(flow_DOT_json=_client_data())
+    data = _zip(flow_DOT_json=_build_client_data())
     for _ in range(6):
         data = _zip(inner_DOT_zip=data)
     (tmp_path / "deep.zip").write_bytes(data)

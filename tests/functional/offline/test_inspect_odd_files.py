@@ -23,7 +23,7 @@ XML = (
 )
 
 
-def cloud_flow(**actions: Any) -> str:
+def build_cloud_flow(**actions: Any) -> str:
     """Return the client data of an HTTP flow with these actions."""
     trigger = {"type": "Request", "kind": "Http"}
     definition = {"triggers": {"manual": trigger}, "actions": actions}
@@ -41,11 +41,11 @@ def test_desktop_flows_of_a_solution_are_reported_and_skipped(tmp_path: Path) ->
     with zipfile.ZipFile(tmp_path / "packed.zip", "w") as build_archive:
         build_archive.writestr("solution.xml", "<x/>")
         build_archive.writestr("customizations.xml", f"<Workflows>{XML}</Workflows>")
-        build_archive.writestr(f"Workflows/Book-{FLOW_ID.upper()}.json", cloud_flow())
+        build_archive.writestr(f"Workflows/Book-{FLOW_ID.upper()}.json", build_cloud_flow())
         build_archive.writestr(f"Workflows/Bot-{BOT_ID.upper()}.json", BOT)
     folder = tmp_path / "Workflows"
     folder.mkdir()
-    (folder / f"Bot-{BOT_ID}.json").write_text(cloud_flow())  # whatever stands in it
+    (folder / f"Bot-{BOT_ID}.json").write_text(build_cloud_flow())  # whatever stands in it
     (folder / f"Bot-{BOT_ID}.json.data.xml").write_text(XML[XML.index("</Workflow>") + 11 :])
     (folder / "Riddle.json").write_text(BOT)
 
@@ -66,7 +66,7 @@ def test_inspect_opens_regular_files_only(tmp_path: Path, *, is_named: bool) -> 
     os.mkfifo(pipe)
     (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop.json").symlink_to(tmp_path / "loop.json")
-    (tmp_path / "good.json").write_text(cloud_flow())
+    (tmp_path / "good.json").write_text(build_cloud_flow())
     paths = sorted(tmp_path.iterdir()) if is_named else [tmp_path]
 
     result = inspect(*paths, "/dev/tty", "/dev/null")
@@ -83,7 +83,7 @@ def test_inspect_opens_regular_files_only(tmp_path: Path, *, is_named: bool) -> 
 def test_file_name_that_is_not_utf8_is_shown_with_replacement_characters(tmp_path: Path) -> None:
     """File names are bytes. Neither the table nor the errors fail because of such a name."""
     base = os.fsencode(tmp_path)
-    for name, text in ((b"Gr\xfc\xdfe.json", cloud_flow()), (b"\xff.json", "{")):
+    for name, text in ((b"Gr\xfc\xdfe.json", build_cloud_flow()), (b"\xff.json", "{")):
         with open(base + b"/" + name, "w") as file:  # noqa: PTH123 -- a Path is text
             file.write(text)
 
@@ -98,7 +98,7 @@ def test_file_name_that_is_not_utf8_is_shown_with_replacement_characters(tmp_pat
 def test_lone_surrogate_in_a_name_becomes_a_replacement_character(tmp_path: Path) -> None:
     """JSON may contain a lone surrogate; a terminal and UTF-8 may not."""
     post = {"type": "Http", "inputs": {"method": "POST", "uri": "https://a.example/\ud83d"}}
-    document = json.loads(cloud_flow(**{"Post\udc00": post}))
+    document = json.loads(build_cloud_flow(**{"Post\udc00": post}))
     document["properties"]["displayName"] = "Orders \ud83d"
     (tmp_path / "flow.json").write_text(json.dumps(document))
 
@@ -114,11 +114,11 @@ def test_deeply_nested_scopes_are_read_or_reported(
     tmp_path: Path, depth: int, is_read: bool
 ) -> None:
     """The command reads 400 levels. If the JSON nests too deeply, one line reports the file."""
-    head, tail = cloud_flow(Last={"type": "Http"}).split('{"Last"')
+    head, tail = build_cloud_flow(Last={"type": "Http"}).split('{"Last"')
     scopes = "".join(f'{{"S{n}": {{"type": "Scope", "actions": ' for n in range(depth))
     text = f'{head}{scopes}{{"Last"{tail[:19]}{"}}" * depth}{tail[19:]}'
     (tmp_path / "deep.json").write_text(text)
-    (tmp_path / "good.json").write_text(cloud_flow())
+    (tmp_path / "good.json").write_text(build_cloud_flow())
 
     result = inspect(tmp_path, "-o", "json")
 
@@ -152,7 +152,7 @@ def test_folder_without_permission_is_reported(
 
 def test_logic_app_is_reported_as_a_logic_app(tmp_path: Path) -> None:
     """A Logic App has no key of Power Platform; its code view does not name the product."""
-    definition = json.loads(cloud_flow())["properties"]["definition"]
+    definition = json.loads(build_cloud_flow())["properties"]["definition"]
     definition |= {"$schema": "https://schema/workflowdefinition.json#", "parameters": {}}
     (tmp_path / "app.json").write_text(json.dumps({"definition": definition, "parameters": {}}))
 
@@ -164,7 +164,9 @@ def test_logic_app_is_reported_as_a_logic_app(tmp_path: Path) -> None:
 
 def test_json_with_a_line_break_in_a_string_is_read(tmp_path: Path) -> None:
     """Resource Manager accepts such JSON, and people write long texts this way."""
-    text = cloud_flow(Post={"type": "Http", "inputs": {"uri": "https://a.example/", "body": "a|b"}})
+    text = build_cloud_flow(
+        Post={"type": "Http", "inputs": {"uri": "https://a.example/", "body": "a|b"}}
+    )
     (tmp_path / "flow.json").write_text(text.replace("a|b", "a\n\tb"))
 
     result = inspect(tmp_path)
@@ -208,13 +210,15 @@ def build_archive(members: dict[str, str | bytes]) -> bytes:
 def build_large_archive() -> bytes:
     """Return a small archive whose inner archives unpack to 480 MB."""
     inner = build_archive({"a.json": " " * (60 << 20) + "{}"})
-    return build_archive({"0.json": cloud_flow(), **{f"{n}.zip": inner for n in range(1, 9)}})
+    return build_archive({"0.json": build_cloud_flow(), **{f"{n}.zip": inner for n in range(1, 9)}})
 
 
 def build_archive_of_many_entries() -> bytes:
     """Return a small archive whose inner archives have 147,000 entries."""
     inner = build_archive({f"{n}.txt": "" for n in range(1500)})
-    return build_archive({"0.json": cloud_flow(), **{f"{n}.zip": inner for n in range(1, 99)}})
+    return build_archive(
+        {"0.json": build_cloud_flow(), **{f"{n}.zip": inner for n in range(1, 99)}}
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,7 +233,7 @@ def test_archive_that_unpacks_to_too_much_is_reported_on_one_line(
 ) -> None:
     """All inner archives count together. The flow that was read before the limit is shown."""
     (tmp_path / "bomb.zip").write_bytes(build())
-    (tmp_path / "good.json").write_text(cloud_flow())
+    (tmp_path / "good.json").write_text(build_cloud_flow())
 
     result = inspect(tmp_path)
 
@@ -271,8 +275,8 @@ def test_nested_long_names_are_reported(tmp_path: Path, is_flat: bool) -> None:
     inner: dict[str, Any] = {f"A{n}": {"type": "Http"} for n in range(20_000)}
     for depth in range(1 if is_flat else 1_000):
         inner = {f"{name}{depth}": {"type": "Scope", "actions": inner}}
-    (tmp_path / "deep.json").write_text(cloud_flow(**inner))
-    (tmp_path / "good.json").write_text(cloud_flow())
+    (tmp_path / "deep.json").write_text(build_cloud_flow(**inner))
+    (tmp_path / "good.json").write_text(build_cloud_flow())
 
     result = inspect(tmp_path)
 

@@ -24,7 +24,7 @@ from tests.functional.offline.checked_network import (
 )
 from tests.kinds.bicep_values import PARSER
 from tests.kinds.firewalls import key_vault
-from tests.kinds.firewalls.network_security_group import security_group, security_rule
+from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
 
 #: Kind, verdict and reason of the resources in the real files, for the whole `PowerPlatformPlex`.
 _COUNTS = {
@@ -64,14 +64,14 @@ def tags(tmp_path: Path) -> Path:
 
 def test_row_has_the_verdict_and_the_missing_prefixes(tmp_path: Path, tags: Path) -> None:
     """Each firewall and region has a row, with a verdict for IPv4 and one for IPv6."""
-    rule = security_rule("flows", 100, sourceAddressPrefixes=[*WEST[:2], "4.207.189.192/27"])
+    rule = build_security_rule("flows", 100, sourceAddressPrefixes=[*WEST[:2], "4.207.189.192/27"])
     rule["properties"].pop("sourceAddressPrefix")
-    file = write(tmp_path / "edge.json", security_group(rule))
+    file = write(tmp_path / "edge.json", build_security_group(rule))
 
     west, north = run_check(tags, file, regions=("westeurope", "NorthEurope"))
 
     assert [*west] == KEYS
-    assert west["resource"] == security_group()["id"]
+    assert west["resource"] == build_security_group()["id"]
     assert (west["kind"], west["tag"]) == ("network_security_group", "PowerPlatformPlex")
     assert (west["region"], west["verdict"]) == ("WestEurope", "partly_allowed")
     assert west["covered"] == {"ipv4": "allowed", "ipv6": "denied"}
@@ -83,11 +83,11 @@ def test_row_has_the_verdict_and_the_missing_prefixes(tmp_path: Path, tags: Path
 
 def test_check_without_a_region_needs_the_whole_tag(tmp_path: Path, tags: Path) -> None:
     """A rule for the tag allows all regions; a rule for one region does not."""
-    whole = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex")
-    part = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
+    whole = build_security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex")
+    part = build_security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
 
-    [all_of_it] = run_check(tags, write(tmp_path / "whole.json", security_group(whole)))
-    [west_only] = run_check(tags, write(tmp_path / "part.json", security_group(part)))
+    [all_of_it] = run_check(tags, write(tmp_path / "whole.json", build_security_group(whole)))
+    [west_only] = run_check(tags, write(tmp_path / "part.json", build_security_group(part)))
 
     assert (all_of_it["region"], all_of_it["verdict"]) == (None, "allowed")
     assert (all_of_it["missing_prefixes"], all_of_it["message"]) == ([], None)
@@ -122,8 +122,11 @@ def run_command(tags: Path, rules: Path, *options: str) -> Result:
 
 def test_check_reports_three_tags_and_requires_one(tmp_path: Path) -> None:
     """Microsoft's page on IP addresses names three tags, its page on keys names one."""
-    rule = security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
-    tags, file = write_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
+    rule = build_security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
+    tags, file = (
+        write_three_tags(tmp_path),
+        write(tmp_path / "edge.json", build_security_group(rule)),
+    )
 
     rows = json.loads(run_command(tags, file, "-o", "json").stdout)["items"]
     shown = run_command(tags, file, "--fail-on", "gap")
@@ -140,8 +143,11 @@ def test_check_reports_three_tags_and_requires_one(tmp_path: Path) -> None:
 
 def test_also_required_tags_are_required(tmp_path: Path) -> None:
     """One fix allows all required tags."""
-    rule = security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
-    tags, file = write_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
+    rule = build_security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
+    tags, file = (
+        write_three_tags(tmp_path),
+        write(tmp_path / "edge.json", build_security_group(rule)),
+    )
     named = "LogicApps, PowerPlatformInfra"
 
     told = run_command(tags, file, "--also-required", named, "--show-fix", "az", "--fail-on", "gap")
@@ -172,7 +178,7 @@ def test_ipv4_list_cannot_allow_a_region_without_ipv4_prefixes(
     tmp_path: Path, properties: dict[str, Any], verdict: str, refusal: str | None
 ) -> None:
     """The region's addresses are unknown, so only a firewall that allows everybody allows them."""
-    file = write(tmp_path / "vault.json", key_vault.vault(**properties))
+    file = write(tmp_path / "vault.json", key_vault.build_vault(**properties))
     asked = ("--region", "SpainCentral", "--show-fix", "az", "--fail-on", "gap", "-o", "json")
 
     result = run_command(write_three_tags(tmp_path), file, *asked)
@@ -203,7 +209,7 @@ def test_fail_on_gap_fails_if_no_firewall_was_checked(
 
 def test_unknown_region_is_rejected_with_the_known_regions(tmp_path: Path, tags: Path) -> None:
     """With a misspelled region, every verdict would be "unknown"."""
-    file = write(tmp_path / "edge.json", security_group())
+    file = write(tmp_path / "edge.json", build_security_group())
 
     result = CliRunner().invoke(
         app,
@@ -217,7 +223,7 @@ def test_unknown_region_is_rejected_with_the_known_regions(tmp_path: Path, tags:
 def test_table_lists_firewalls_and_counts_other_resources(tmp_path: Path, tags: Path) -> None:
     machine = build_template({"type": "Microsoft.Compute/virtualMachines", "name": "machine"})
     files = [
-        write(tmp_path / "edge.json", security_group()),
+        write(tmp_path / "edge.json", build_security_group()),
         write(tmp_path / "t.json", machine),
     ]
     named = [option for one in files for option in ("--firewalls", str(one))]
@@ -246,8 +252,8 @@ def test_table_adds_the_file_to_equal_firewall_names(tmp_path: Path, tags: Path)
 
 def test_show_fix_adds_one_fix_for_all_regions(tmp_path: Path, tags: Path) -> None:
     """A region that the firewall already allows has no fix."""
-    rule = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
-    file = write(tmp_path / "edge.json", security_group(rule))
+    rule = build_security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
+    file = write(tmp_path / "edge.json", build_security_group(rule))
     wanted = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", "az")
     regions = ("--region", "WestEurope", "--region", "NorthEurope")
 
@@ -257,7 +263,7 @@ def test_show_fix_adds_one_fix_for_all_regions(tmp_path: Path, tags: Path) -> No
     listed = json.loads(told.stdout)["items"]
     west, north = (row for row in listed if row["required"])
     assert west["fix"] is None
-    assert north["fix"]["issue"] == f"network_security_group:{security_group()['id'].lower()}"
+    assert north["fix"]["issue"] == f"network_security_group:{build_security_group()['id'].lower()}"
     assert north["fix"]["bicep"].startswith("resource edge 'Microsoft.Network/")
     assert north["fix"]["azure_cli"] in shown.stdout
     assert "# allow PowerPlatformPlex.NorthEurope on edge, each with a rule" in shown.stdout
@@ -271,7 +277,7 @@ def test_issue_without_a_fix_has_the_reason_as_a_comment(
     tmp_path: Path, tags: Path, language: str, comment: str
 ) -> None:
     """The reason is a comment in the language of the fix, so the output is still valid."""
-    vault = key_vault.vault(publicNetworkAccess="Disabled")
+    vault = key_vault.build_vault(publicNetworkAccess="Disabled")
     file = write(tmp_path / "vault.json", vault)
     wanted = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", language)
 
@@ -297,14 +303,14 @@ def test_every_issue_of_a_public_file_has_a_fix_or_a_documented_reason() -> None
     assert lacking != []
     for repair in (row["fix"] for row in lacking):
         if repair["unavailable_reason"]:
-            assert repair["unavailable_reason"].partition(":")[0] in _written_refusals()
+            assert repair["unavailable_reason"].partition(":")[0] in _read_documented_refusals()
             continue
         assert not PARSER.parse(repair["bicep"].encode()).root_node.has_error, repair["bicep"]
         assert hcl2.loads(repair["terraform"])
         assert shlex.split(repair["azure_cli"], comments=True)[0] == "az"
 
 
-def _written_refusals() -> set[str]:
+def _read_documented_refusals() -> set[str]:
     text = _DOCUMENT.read_text(encoding="utf-8")
     chapter = text.partition("## Firewall fixes")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE))

@@ -12,8 +12,8 @@ from tests.functional.offline.checked_network import (
     write_service_tags,
 )
 from tests.kinds.firewalls import key_vault
-from tests.kinds.firewalls.app_service import restriction, site, web_config
-from tests.kinds.firewalls.network_security_group import security_group, security_rule
+from tests.kinds.firewalls.app_service import build_restriction, build_site, build_web_config
+from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_template_variables_and_child_resources_are_resolved(tmp_path: Path, tag
                 {
                     "type": "securityRules",
                     "name": "flows",
-                    "properties": security_rule(
+                    "properties": build_security_rule(
                         "", 100, sourceAddressPrefix="[variables('sources')[0].tag]"
                     )["properties"],
                 }
@@ -71,7 +71,7 @@ def test_rule_with_a_parameter_as_source_is_unknown(
             "type": "Microsoft.Network/networkSecurityGroups",
             "name": "[parameters('name')]",
             "properties": {
-                "securityRules": [security_rule("flows", 100, sourceAddressPrefix=source)]
+                "securityRules": [build_security_rule("flows", 100, sourceAddressPrefix=source)]
             },
         },
         parameters={"name": {"defaultValue": "edge"}, "allowed": {"defaultValue": "Internet"}},
@@ -107,8 +107,10 @@ def test_rules_from_a_parameter_or_a_loop_are_unknown(
 
 def test_template_with_line_breaks_in_strings_is_read(tmp_path: Path, tags: Path) -> None:
     """Resource Manager accepts such templates."""
-    rule = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex", description="a|b")
-    file = write(tmp_path / "edge.json", security_group(rule))
+    rule = build_security_rule(
+        "flows", 100, sourceAddressPrefix="PowerPlatformPlex", description="a|b"
+    )
+    file = write(tmp_path / "edge.json", build_security_group(rule))
     file.write_text(file.read_text().replace("a|b", "a\nb"))
 
     [row] = run_check(tags, file)
@@ -136,11 +138,11 @@ def test_resources_of_a_nested_deployment_are_checked(tmp_path: Path, tags: Path
 
 def test_app_service_answer_without_restrictions_is_unknown(tmp_path: Path, tags: Path) -> None:
     """A list of sites omits restrictions. A template without restrictions deploys an open site."""
-    listed = site(state="Running")
+    listed = build_site(state="Running")
     config = {
         "id": f"{listed['id']}/config/web",
         "type": "Microsoft.Web/sites/config",
-        **web_config(restriction("PowerPlatformPlex", 100, tag="ServiceTag")),
+        **build_web_config(build_restriction("PowerPlatformPlex", 100, tag="ServiceTag")),
     }
     alone = run_check(tags, write(tmp_path / "alone.json", {"value": [listed]}))
     both = run_check(tags, write(tmp_path / "both.json", [listed, config]))
@@ -175,7 +177,9 @@ def test_network_security_group_printed_by_the_azure_cli_is_read(
     tmp_path: Path, tags: Path
 ) -> None:
     """For network resources, the Azure CLI prints the properties beside the other members."""
-    group = security_group(security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex"))
+    group = build_security_group(
+        build_security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex")
+    )
 
     [row] = run_check(tags, write(tmp_path / "nsg.json", flatten(group)))
 
@@ -184,7 +188,7 @@ def test_network_security_group_printed_by_the_azure_cli_is_read(
 
 def test_key_vault_without_properties_is_unknown(tmp_path: Path, tags: Path) -> None:
     """Another tool may use other names, so a vault without rules is not treated as open."""
-    printed = {**key_vault.vault(), "networkRuleSet": {"defaultAction": "Deny"}}
+    printed = {**key_vault.build_vault(), "networkRuleSet": {"defaultAction": "Deny"}}
     del printed["properties"]
 
     [row] = run_check(tags, write(tmp_path / "vault.json", printed))
@@ -209,7 +213,7 @@ def test_file_without_a_resource_has_a_row_with_a_reason(
     file = tmp_path / "bad.json"
     file.write_bytes(content)
 
-    group, row = run_check(tags, file, write(tmp_path / "edge.json", security_group()))
+    group, row = run_check(tags, file, write(tmp_path / "edge.json", build_security_group()))
 
     assert group["verdict"] == "denied"
     assert (row["resource"], row["kind"], row["verdict"]) == (str(file), "file", None)

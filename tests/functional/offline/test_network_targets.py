@@ -29,10 +29,10 @@ def folder(tmp_path: Path) -> Path:
     }
     (tmp_path / "flows").mkdir()
     for name, uris in calls.items():
-        actions = {key: define.http_action(uri) for key, uri in uris.items()}
-        flow = define.client_data(name, define.http_trigger(), actions)
+        actions = {key: define.build_http_action(uri) for key, uri in uris.items()}
+        flow = define.build_client_data(name, define.build_http_trigger(), actions)
         (tmp_path / "flows" / f"{name}.json").write_text(flow)
-    (tmp_path / "vault.json").write_text(json.dumps(key_vault.vault([{"value": WEST[0]}])))
+    (tmp_path / "vault.json").write_text(json.dumps(key_vault.build_vault([{"value": WEST[0]}])))
     entries = {"": WEST + NORTH, ".WestEurope": WEST, ".NorthEurope": NORTH}
     tags = [
         {"name": f"PowerPlatformPlex{region}", "properties": {"addressPrefixes": listed}}
@@ -64,7 +64,7 @@ def test_host_belongs_to_a_resource_or_is_external(folder: Path) -> None:
     """Hosts of Microsoft's services are omitted; an expression may be any host."""
     vault, partner, anywhere = run_for_rows(folder)
 
-    assert (vault["host"], vault["resources"]) == (HOST, [key_vault.vault()["id"]])
+    assert (vault["host"], vault["resources"]) == (HOST, [key_vault.build_vault()["id"]])
     assert (vault["verdict"], vault["prefixes"]) == ("partly_allowed", NORTH)
     assert partner == {
         "host": "partner.example",

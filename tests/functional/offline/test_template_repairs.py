@@ -13,13 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
-from tests.bicep_compiler import diagnostics, needs_compiler
+from tests.bicep_compiler import list_diagnostics, needs_compiler
 from tests.kinds.bicep_values import PARSER
 from tests.kinds.case import Json
-from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
 from tests.kinds.firewalls import azure_firewall
-from tests.kinds.firewalls.network_security_group import security_rule
-from tests.unit.uncovered import tag_list
+from tests.kinds.firewalls.network_security_group import build_security_rule
+from tests.unit.uncovered import build_tag_list
 
 TAGS = {
     "PowerPlatformPlex": ["20.61.88.128/26", "4.207.189.192/26"],
@@ -71,7 +71,7 @@ def compile_fixes(texts: Iterable[str], folder: Path) -> list[str]:
     folder.mkdir()
     for number, text in enumerate(texts):
         (folder / f"{number}.bicep").write_text(text, encoding="utf-8")
-    return [one for one in diagnostics(folder, "*.bicep") if ": Warning BCP035: " not in one]
+    return [one for one in list_diagnostics(folder, "*.bicep") if ": Warning BCP035: " not in one]
 
 
 def build_template(resources: Mapping[str, Json]) -> Json:
@@ -117,8 +117,8 @@ def test_fix_of_a_template_has_no_file_path_and_no_expression(
     tmp_path: Path, tags: Path, kind: str
 ) -> None:
     """Resource names and default actions are parameters of the template."""
-    case = firewall_case(kind)
-    sources = case.sources(["LogicApps.WestEurope"], tag_list(TAGS))
+    case = load_firewall_case(kind)
+    sources = case.build_sources(["LogicApps.WestEurope"], build_tag_list(TAGS))
     file = write_template(tmp_path, build_template(case.resources(sources)))
 
     found = read_fixes(tags, file)
@@ -132,7 +132,7 @@ def test_expression_becomes_a_parameter_or_an_explained_placeholder(
     tmp_path: Path, tags: Path
 ) -> None:
     """A parameter keeps its name and type, unless the name is already used."""
-    rule = security_rule("flows", 100, destinationAddressPrefix="[parameters('systems')]")
+    rule = build_security_rule("flows", 100, destinationAddressPrefix="[parameters('systems')]")
     template = {
         "$schema": _SCHEMA,
         "parameters": {"systems": {"type": "string"}, "edge": {"type": "string"}},
@@ -161,10 +161,13 @@ def test_expression_becomes_a_parameter_or_an_explained_placeholder(
 
 def test_azure_firewall_rule_refers_to_its_ip_group(tmp_path: Path, tags: Path) -> None:
     """Bicep and Terraform declare the IP group; the Azure CLI takes its id, with placeholders."""
-    nat = azure_firewall.collection(
-        "published", 100, azure_firewall.nat_rule("orders", "13.69.71.0/25"), action="Dnat"
+    nat = azure_firewall.build_collection(
+        "published", 100, azure_firewall.build_nat_rule("orders", "13.69.71.0/25"), action="Dnat"
     )
-    listed = [azure_firewall.policy(), azure_firewall.group("edge-policy", "inbound", 200, nat)]
+    listed = [
+        azure_firewall.build_policy(),
+        azure_firewall.group("edge-policy", "inbound", 200, nat),
+    ]
     template = build_template({one["id"]: one for one in listed})
 
     file = write_template(tmp_path, template)
@@ -211,7 +214,7 @@ def test_computed_list_of_rules_has_no_fix(tmp_path: Path, tags: Path, propertie
 @pytest.mark.parametrize("kind", ["app_service", "network_security_group"])
 def test_rules_with_a_computed_priority_have_no_fix(tmp_path: Path, tags: Path, kind: str) -> None:
     """No priority precedes an unknown one, and a new list would lose the rule."""
-    resources = firewall_case(kind).resources(["LogicApps.WestEurope"])
+    resources = load_firewall_case(kind).resources(["LogicApps.WestEurope"])
     template = json.dumps(build_template(resources))
     opened = re.sub(r'"priority": \d+', '"priority": "[parameters(\'first\')]"', template, count=1)
     file = write_template(tmp_path, json.loads(opened))
@@ -242,8 +245,8 @@ def test_bicep_compiler_accepts_fixes_of_every_firewall_kind(tmp_path: Path, tag
     rules = tmp_path / "rules"
     rules.mkdir()
     for kind in FIREWALL_KINDS:
-        case = firewall_case(kind)
-        sources = case.sources(["LogicApps.WestEurope"], tag_list(TAGS))
+        case = load_firewall_case(kind)
+        sources = case.build_sources(["LogicApps.WestEurope"], build_tag_list(TAGS))
         template = json.dumps(build_template(case.resources(sources)))
         (rules / f"{kind}.json").write_text(template, encoding="utf-8")
 

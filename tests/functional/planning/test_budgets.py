@@ -34,7 +34,7 @@ class FlowServiceBudget:
             raise ThrottledError("the budget of calls is used up", retry_after=wait)
         self._taken.append(self.now())
 
-    def around(self, ports: Ports) -> Ports:
+    def wrap_ports(self, ports: Ports) -> Ports:
         """Return the ports, with those of the flow service under this budget."""
         return replace(
             ports,
@@ -55,11 +55,11 @@ class Metered:
     def __getattr__(self, name: str) -> Any:
         """Return a method that first takes a request."""
 
-        async def method(*arguments: Any, **named: Any) -> Any:
+        async def take_and_call(*arguments: Any, **named: Any) -> Any:
             self._budget.take()
             return await getattr(self._port, name)(*arguments, **named)
 
-        return method
+        return take_and_call
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def scenario() -> Scenario:
     """A scenario whose flow service takes five calls a minute."""
     scenario = Scenario()
     budget = FlowServiceBudget(now=scenario.world.clock.now)
-    scenario.around = budget.around
+    scenario.around = budget.wrap_ports
     return scenario
 
 
@@ -76,50 +76,50 @@ async def test_many_changed_flows_await_approval_with_few_requests_a_minute(
 ) -> None:
     """Twelve edited flows await another approval, although reading them takes several minutes."""
     for number in range(12):
-        scenario.build.http_flow(f"Flow {number}")
-    scenario.build.link()
+        scenario.build.add_http_flow(f"Flow {number}")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
-    for flow in list(scenario.world.flows()):
+    for flow in list(scenario.world.list_flows()):
         edit(flow)
 
     await scenario.approve(run=timedelta(minutes=30))
 
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     assert (job.state, job.awaiting_approval_count) == (EnvironmentJobState.AWAITING_APPROVAL, 12)
 
 
 async def test_flow_is_retired_with_five_requests_a_minute(scenario: Scenario) -> None:
     """The flow is retired although reading two URLs takes more requests than a minute allows."""
-    orders = scenario.build.http_flow("Orders")
-    site = scenario.build.app_setting_caller(orders)
-    old_url = scenario.build.url_of(orders)
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    site = scenario.build.add_app_setting_caller(orders)
+    old_url = scenario.build.get_trigger_url(orders)
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert site.settings["FLOW_URL"] != old_url
-    assert [flow.co_owners for flow in scenario.world.flows() if flow.co_owners] == []
+    assert [flow.co_owners for flow in scenario.world.list_flows() if flow.co_owners] == []
 
 
 async def test_flow_with_many_callers_is_retired_with_five_requests_a_minute(
     scenario: Scenario,
 ) -> None:
     """The flow is retired although the runs of eight calling flows have to be read."""
-    orders = scenario.build.http_flow("Orders")
+    orders = scenario.build.add_http_flow("Orders")
     for number in range(8):
-        scenario.build.flow_caller(orders, name=f"Caller {number}")
-    scenario.build.link()
+        scenario.build.add_flow_caller(orders, name=f"Caller {number}")
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order()
     await scenario.approve()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
 
 
@@ -128,10 +128,10 @@ async def test_plan_of_many_flows_is_completed_with_five_requests_a_minute(
 ) -> None:
     """The plan is completed because it reads the runs of each flow only once."""
     for number in range(12):
-        scenario.build.http_flow(f"Flow {number}")
-    scenario.build.link()
+        scenario.build.add_http_flow(f"Flow {number}")
+    scenario.build.apply_key()
 
     await scenario.order(RemediationMode.DRY_RUN)
 
-    assert (await scenario.environment_job()).is_inactive
+    assert (await scenario.read_environment_job()).is_inactive
     assert len(await scenario.plan()) == 12

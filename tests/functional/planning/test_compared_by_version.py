@@ -9,7 +9,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.fakes.flow_pages import SIZE
-from tests.functional.scenarios.remediation_scenario import Scenario, edit, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, edit, plan_remediation
 
 HOUR = timedelta(hours=1)
 FLOWS = 3 * SIZE
@@ -20,8 +20,8 @@ async def build_waiting_scenario(flows: int = FLOWS) -> Scenario:
     """Return a scenario whose plan awaits approval, and which records requests from now on."""
     scenario = Scenario()
     for number in range(flows):
-        scenario.build.http_flow(f"Flow {number}")
-    await planned(scenario)
+        scenario.build.add_http_flow(f"Flow {number}")
+    await plan_remediation(scenario)
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(trace=[]))
     return scenario
 
@@ -42,17 +42,17 @@ async def test_unchanged_definitions_are_not_read_again() -> None:
     await scenario.approve(run=timedelta(minutes=5))
 
     assert count_reads(scenario) == (0, 0)
-    assert len(await scenario.jobs()) == FLOWS
+    assert len(await scenario.read_jobs()) == FLOWS
     assert await scenario.services.tables.discovery_pages.read_all() == []
 
 
 async def test_changed_flows_are_read_in_one_request() -> None:
     """An edit, a new caller and a deleted flow take one read, and the other flows continue."""
     scenario = await build_waiting_scenario()
-    flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
+    flows = {flow.name: flow for flow in scenario.build.environment.list_live_flows()}
     edit(flows["Flow 0"])
     flows["Flow 1"].is_deleted = True
-    scenario.build.parent("Parent", flows["Flow 2"])
+    scenario.build.add_parent("Parent", flows["Flow 2"])
 
     await scenario.approve(run=HOUR)
 
@@ -60,14 +60,14 @@ async def test_changed_flows_are_read_in_one_request() -> None:
     assert count_reads(scenario) == (0, 1)
     assert plan["Flow 0"].changed_since_approval == ("its definition was edited",)
     assert any("a new caller" in change for change in plan["Flow 2"].changed_since_approval)
-    assert set(await scenario.jobs()) == {f"Flow {number}" for number in range(3, FLOWS)}
+    assert set(await scenario.read_jobs()) == {f"Flow {number}" for number in range(3, FLOWS)}
     assert "no longer stays" in plan["Flow 1"].message
 
 
 async def test_second_approval_is_compared_with_the_data_of_the_first() -> None:
     """The app compares a second approval with what it read after the first one."""
     scenario = await build_waiting_scenario()
-    flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
+    flows = {flow.name: flow for flow in scenario.build.environment.list_live_flows()}
     edit(flows["Flow 0"])
     edit(flows["Flow 1"])
     await scenario.approve(run=HOUR)
@@ -79,25 +79,25 @@ async def test_second_approval_is_compared_with_the_data_of_the_first() -> None:
     assert count_reads(scenario)[0] == 0
     assert not plan["Flow 0"].changed_since_approval
     assert plan["Flow 1"].changed_since_approval == ("its definition was edited",)
-    assert (await scenario.job("Flow 0")).state is not FlowJobState.PLANNED
+    assert (await scenario.read_job("Flow 0")).state is not FlowJobState.PLANNED
 
 
 async def test_flow_that_the_platform_migrated_is_not_copied() -> None:
     """A flow that the platform has migrated is not copied, although its row has not changed."""
     scenario = await build_waiting_scenario()
-    moved, *_ = scenario.build.environment.live_flows()
+    moved, *_ = scenario.build.environment.list_live_flows()
     moved.is_protected = True
 
     await scenario.approve(run=HOUR)
 
-    assert moved.name not in await scenario.jobs()
+    assert moved.name not in await scenario.read_jobs()
     assert count_reads(scenario)[0] == 0
 
 
 async def test_daily_check_deletes_pages_of_a_cancelled_plan() -> None:
     """The daily check deletes the pages of a cancelled plan after a day."""
     scenario = await build_waiting_scenario()
-    table, job = scenario.services.tables.discovery_pages, await scenario.environment_job()
+    table, job = scenario.services.tables.discovery_pages, await scenario.read_environment_job()
     kept = await table.read_all(job.id)
     await scenario.driver.call(lambda s: cancel(s, scenario.remediation.id))
     scenario.world.clock.advance(timedelta(hours=25))
@@ -111,8 +111,8 @@ async def test_daily_check_deletes_pages_of_a_cancelled_plan() -> None:
 async def test_dry_run_stores_no_pages() -> None:
     """The app keeps no pages for a dry run, which is never approved."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order(RemediationMode.DRY_RUN)

@@ -65,17 +65,19 @@ async def build_started_scenario(policy: ApprovalPolicy = ApprovalPolicy.REQUIRE
     """Return a tenant with two flows a day after their approval; a firewall blocks one."""
     scenario = Scenario(mode=policy)
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.http_flow("Orders")
-    scenario.build.http_flow("Post to ERP", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.build.add_http_flow("Orders")
+    scenario.build.add_http_flow(
+        "Post to ERP", {"Call": define.build_http_action(f"https://{HOST}/")}
+    )
     scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
     scenario.world.firewalls = [FIREWALL]
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     if policy is ApprovalPolicy.REQUIRED:
         await scenario.approve(run=timedelta())
     await scenario.run(DAY)
-    states = {title: job.state for title, job in (await scenario.jobs()).items()}
+    states = {title: job.state for title, job in (await scenario.read_jobs()).items()}
     assert states == {"Orders": FlowJobState.WAITING, "Post to ERP": FlowJobState.BLOCKED}
     return scenario
 
@@ -97,11 +99,11 @@ async def test_plan_with_only_continued_flows_completes_without_changing_their_j
         == "No flow needs a new change. 2 flows belong to another remediation."
     )
     assert job.awaiting_approval_count == 0
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {one.remediation_id for one in jobs.values()} == {first}
     await scenario.run(60 * DAY)
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
-    assert (await scenario.job("Orders")).remediation_id == first
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).remediation_id == first
 
 
 async def test_status_counts_each_flow_once_after_a_second_remediation() -> None:
@@ -129,7 +131,7 @@ async def test_pages_of_the_day_after_an_approval_are_true() -> None:
     """The overview and both remediations agree, and the network page lists the firewall once."""
     scenario = await build_started_scenario()
     await check_daily(scenario)
-    visitor = Visitor(scenario, flow_id=(await scenario.job("Orders")).original_id)
+    visitor = Visitor(scenario, flow_id=(await scenario.read_job("Orders")).original_id)
     for name in ("", "/network", "/remediations", "/remediations/{id}", "/remediations/{id}/plan"):
         await visitor.show(name, name)
     pages = {page.name: unescape(page.text) for page in visitor.pages}
@@ -152,7 +154,7 @@ async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() ->
     """The approval starts the new flow; the others stay where they are, as the history says."""
     scenario = await build_started_scenario()
     first = scenario.remediation.id
-    scenario.build.http_flow("Returns")
+    scenario.build.add_http_flow("Returns")
 
     second = await check_daily(scenario)
 
@@ -173,7 +175,7 @@ async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() ->
     assert status.not_migrated[NotMigratedReason.AWAITING_APPROVAL] == 1
     assert status.flow_count == 3
     provide(scenario.services)
-    visitor = Visitor(scenario, flow_id=(await scenario.job("Orders")).original_id)
+    visitor = Visitor(scenario, flow_id=(await scenario.read_job("Orders")).original_id)
     await visitor.show("network", "/network")
     await visitor.show("plan", "/remediations/{id}/plan")
     network, page = [unescape(one.text) for one in visitor.take_pages()]
@@ -183,7 +185,7 @@ async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() ->
 
     await scenario.approve(run=DAY)
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     homes = {title: one.remediation_id for title, one in jobs.items()}
     assert homes == {"Orders": first, "Post to ERP": first, "Returns": second}
 
@@ -191,9 +193,9 @@ async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() ->
 async def test_flow_of_two_plans_that_await_approval_is_counted_once() -> None:
     """A person may start the same remediation twice, and cancel one later."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.http_flow("Returns")
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_http_flow("Returns")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     for cause in ("order-2", "order-3"):

@@ -26,7 +26,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.flow_pages import SIZE
 from tests.fakes.ports import Fakes
-from tests.fakes.services import services_of
+from tests.fakes.services import build_fake_services
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 JOB = "job"
@@ -90,32 +90,32 @@ class Tenant:
 
     def __post_init__(self) -> None:
         for number in range(FLOWS):
-            self.scenario.build.http_flow(f"Flow {number}")
-        self.services = self.made()
+            self.scenario.build.add_http_flow(f"Flow {number}")
+        self.services = self.build_services()
 
     @property
     def fakes(self) -> Fakes:
         """The fakes, which keep their rows between processes."""
         return self.scenario.fakes
 
-    def made(self, fails_at: int = 0, failure: BaseException | None = None) -> Services:
+    def build_services(self, fails_at: int = 0, failure: BaseException | None = None) -> Services:
         """Return the services of a new process, which count page requests from 1."""
-        services = services_of(self.fakes.ports)
+        services = build_fake_services(self.fakes.ports)
         self.pages = Watched(services.flow_pages, fails_at, failure or Killed())
         return replace(services, flow_pages=self.pages)
 
-    async def environment(self) -> Environment:
+    async def describe_environment(self) -> Environment:
         """Return the environment as the platform shows it."""
         return await self.services.environments.get(self.scenario.build.environment.id)
 
     async def discover(self, services: Services, *, reconcile: bool = False) -> DiscoveryResult:
         """Start or continue the discovery."""
         return await discover_flows(
-            services, await self.environment(), rows(services), reconcile=reconcile
+            services, await self.describe_environment(), open_rows(services), reconcile=reconcile
         )
 
 
-def rows(services: Services, number: int = 1) -> FencedRows[DiscoveryPage]:
+def open_rows(services: Services, number: int = 1) -> FencedRows[DiscoveryPage]:
     """Return the discovery's rows, as the invocation with this lease has them."""
     return FencedRows(services.tables.discovery_pages, JOB, number)
 
@@ -140,8 +140,8 @@ async def test_discovery_after_a_kill_reads_only_the_remaining_pages(
     await forget(tenant)
 
     with pytest.raises(Killed):
-        await tenant.discover(tenant.made(fails_at=page))
-    resumed = await tenant.discover(tenant.made())
+        await tenant.discover(tenant.build_services(fails_at=page))
+    resumed = await tenant.discover(tenant.build_services())
 
     assert len(tenant.pages.asked) == PAGES - page + 1
     assert resumed.flows_on_microsoft_key == whole.flows_on_microsoft_key
@@ -155,7 +155,9 @@ async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant
     rows = await tenant.services.tables.discovery_pages.read_all(JOB)
     calls = Plan()
     await forget(tenant)
-    await tenant.discover(services_of(tenant.fakes.ports.under(calls)), reconcile=True)
+    await tenant.discover(
+        build_fake_services(tenant.fakes.ports.wrap_with_plan(calls)), reconcile=True
+    )
     assert calls.calls > 2 * PAGES
 
     for at in range(1, calls.calls + 1):
@@ -163,7 +165,9 @@ async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant
             await forget(tenant)
             plan = Plan(at=at, moment=moment)
             with pytest.raises(Killed):
-                await tenant.discover(services_of(tenant.fakes.ports.under(plan)), reconcile=True)
+                await tenant.discover(
+                    build_fake_services(tenant.fakes.ports.wrap_with_plan(plan)), reconcile=True
+                )
             resumed = await tenant.discover(tenant.services, reconcile=True)
             assert (resumed.flows_on_microsoft_key, resumed.findings) == (
                 whole.flows_on_microsoft_key,
@@ -174,16 +178,16 @@ async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant
 
 async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> None:
     """The older discovery raises LeaseLost and leaves no rows."""
-    environment = await tenant.environment()
+    environment = await tenant.describe_environment()
 
     async def overtake() -> None:
-        newer = rows(tenant.services, 2)
+        newer = open_rows(tenant.services, 2)
         await discover_flows(tenant.services, environment, newer)
         await newer.clear()
 
     with pytest.raises(LeaseLost):
         await discover_flows(
-            tenant.services, environment, rows(tenant.services, 1), advanced=overtake
+            tenant.services, environment, open_rows(tenant.services, 1), advanced=overtake
         )
 
     assert await tenant.services.tables.discovery_pages.read_all(JOB) == []
@@ -192,8 +196,8 @@ async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> N
 async def test_throttled_discovery_continues_with_the_same_page(tenant: Tenant) -> None:
     """After it is throttled at the third page, the next invocation starts with the third page."""
     with pytest.raises(ThrottledError):
-        await tenant.discover(tenant.made(fails_at=3, failure=ThrottledError()))
-    found = await tenant.discover(tenant.made())
+        await tenant.discover(tenant.build_services(fails_at=3, failure=ThrottledError()))
+    found = await tenant.discover(tenant.build_services())
 
     assert tenant.pages.asked[0] == str(2 * SIZE)
     assert len(found.flows_on_microsoft_key) == FLOWS
@@ -202,12 +206,12 @@ async def test_throttled_discovery_continues_with_the_same_page(tenant: Tenant) 
 async def test_discovery_reads_a_source_again_after_its_cursor_expired(tenant: Tenant) -> None:
     """If a cursor has expired, the app reads all pages of that source again."""
     with pytest.raises(Killed):
-        await tenant.discover(tenant.made(fails_at=3))
+        await tenant.discover(tenant.build_services(fails_at=3))
     tenant.scenario.world.cursors_expired = True
     with pytest.raises(ServiceUnavailable):
-        await tenant.discover(tenant.made())
+        await tenant.discover(tenant.build_services())
     tenant.scenario.world.cursors_expired = False
-    found = await tenant.discover(tenant.made())
+    found = await tenant.discover(tenant.build_services())
 
     assert tenant.pages.asked[0] == ""
     assert len(tenant.pages.asked) == PAGES
@@ -222,11 +226,11 @@ async def test_discovery_after_a_kill_while_pages_are_deleted_finds_every_flow(
     for at in range(1, 3 * PAGES):
         await forget(tenant)
         with pytest.raises(Killed):
-            await tenant.discover(tenant.made(fails_at=PAGES))
+            await tenant.discover(tenant.build_services(fails_at=PAGES))
         tenant.scenario.world.cursors_expired = True
         plan = Plan(at=at)
         with pytest.raises((Killed, ServiceUnavailable)):
-            await tenant.discover(services_of(tenant.fakes.ports.under(plan)))
+            await tenant.discover(build_fake_services(tenant.fakes.ports.wrap_with_plan(plan)))
         tenant.scenario.world.cursors_expired = False
 
         found = await tenant.discover(tenant.services)
@@ -239,7 +243,7 @@ async def test_other_errors_of_a_page_are_raised(tenant: Tenant) -> None:
     """The error is raised, and the pages that were read before it are kept."""
     no = PlatformError("no", code="0x80040220", status=403)
     with pytest.raises(PlatformError):
-        await tenant.discover(tenant.made(fails_at=3, failure=no))
+        await tenant.discover(tenant.build_services(fails_at=3, failure=no))
 
     parts = await tenant.services.tables.discovery_pages.read_all(JOB)
     assert sum(part.source is DiscoverySource.DATAVERSE for part in parts) == 2
@@ -250,9 +254,9 @@ async def test_interrupted_discovery_reads_all_pages_again_after_half_an_hour(
 ) -> None:
     """After more than half an hour, the app reads all pages again."""
     with pytest.raises(Killed):
-        await tenant.discover(tenant.made(fails_at=3))
+        await tenant.discover(tenant.build_services(fails_at=3))
     tenant.scenario.world.clock.advance(timedelta(minutes=31))
-    await tenant.discover(tenant.made())
+    await tenant.discover(tenant.build_services())
 
     assert len(tenant.pages.asked) == PAGES
 
@@ -260,7 +264,7 @@ async def test_interrupted_discovery_reads_all_pages_again_after_half_an_hour(
 async def test_daily_check_deletes_old_discovery_pages(tenant: Tenant) -> None:
     """The daily check deletes pages that are older than a day, and keeps recent ones."""
     with pytest.raises(Killed):
-        await tenant.discover(tenant.made(fails_at=3))
+        await tenant.discover(tenant.build_services(fails_at=3))
     await run_daily_check(tenant.services, "day-1")
     young = await tenant.services.tables.discovery_pages.read_all(JOB)
     tenant.scenario.world.clock.advance(timedelta(hours=25))
@@ -277,13 +281,13 @@ async def test_daily_check_keeps_pages_of_a_discovery_in_progress(
     whole = await tenant.discover(tenant.services)
     await forget(tenant)
     with pytest.raises(Killed):
-        await tenant.discover(tenant.made(fails_at=4))
+        await tenant.discover(tenant.build_services(fails_at=4))
     table = tenant.services.tables.discovery_pages
     old = next(one for one in await table.read_all(JOB) if one.source is DiscoverySource.DATAVERSE)
     await table.upsert(replace(old, read_at=old.read_at - LONGEST - timedelta(minutes=1)))
 
     await run_daily_check(tenant.services, "day-1")
-    found = await tenant.discover(tenant.made())
+    found = await tenant.discover(tenant.build_services())
 
     assert found.flows_on_microsoft_key == whole.flows_on_microsoft_key
     assert len(tenant.pages.asked) == PAGES - 3
@@ -294,7 +298,7 @@ async def test_flows_without_a_dataverse_row_are_read_once_despite_kills(tenant:
     world = tenant.scenario.world
     world.assumptions.my_flows_have_rows = False
     for number in range(3):
-        tenant.scenario.build.http_flow(f"Mine {number}").in_solution = False
+        tenant.scenario.build.add_http_flow(f"Mine {number}").in_solution = False
     read: list[str] = []
 
     class Reports:
@@ -326,8 +330,8 @@ async def test_completed_plan_leaves_no_discovery_page() -> None:
     """No discovery page is left when the plan exists."""
     scenario = Scenario()
     for number in range(FLOWS_IN_A_ROW + 1):
-        scenario.build.http_flow(f"Flow {number}")
-    scenario.build.link()
+        scenario.build.add_http_flow(f"Flow {number}")
+    scenario.build.apply_key()
     await scenario.order(RemediationMode.ASSESS)
 
     assert len(await scenario.plan()) == FLOWS_IN_A_ROW + 1

@@ -28,21 +28,23 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit, kill
 HOUR = timedelta(hours=1)
 
 
-def hidden_scenario(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> tuple[Scenario, FakeFlow]:
+def build_hidden_scenario(
+    mode: ApprovalPolicy = ApprovalPolicy.REQUIRED,
+) -> tuple[Scenario, FakeFlow]:
     """Return a scenario with one such flow on Microsoft's key."""
     scenario = Scenario(mode=mode)
     assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = False
     assumptions.definitions_hidden_from_administrators = True
-    flow = scenario.build.http_flow("Hidden")
+    flow = scenario.build.add_http_flow("Hidden")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
-    scenario.build.link()
+    scenario.build.apply_key()
     return scenario, flow
 
 
 async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
     """The app is a co-owner only while it reads the flow, and the flow is retired."""
-    scenario, flow = hidden_scenario()
+    scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
     await scenario.order()
     item = (await scenario.plan())["Hidden"]
@@ -51,7 +53,7 @@ async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
     await scenario.approve()
 
     assert (item.action, item.category) == (PlannedAction.COPY, "http")
-    job = await scenario.job("Hidden")
+    job = await scenario.read_job("Hidden")
     assert job.state is FlowJobState.RETIRED, job.message
     assert not flow.is_on
     assert (between, flow.co_owners, job.active_grants) == ({}, {}, ())
@@ -60,7 +62,7 @@ async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
 async def test_dry_run_does_not_read_a_hidden_definition(mode: RemediationMode) -> None:
     """Assessment and dry run grant nothing, and the plan says what would be needed."""
-    scenario, _ = hidden_scenario()
+    scenario, _ = build_hidden_scenario()
     await scenario.opt_in()
 
     await scenario.order(mode)
@@ -74,8 +76,8 @@ async def test_dry_run_does_not_read_a_hidden_definition(mode: RemediationMode) 
 
 async def test_plan_is_made_without_a_grant_while_the_kill_switch_is_on() -> None:
     """The app grants no co-ownership, and plans the other flow."""
-    scenario, _ = hidden_scenario()
-    scenario.build.http_flow("Orders")
+    scenario, _ = build_hidden_scenario()
+    scenario.build.add_http_flow("Orders")
     scenario.build.migrate()
     await scenario.opt_in()
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="test")
@@ -90,7 +92,7 @@ async def test_plan_is_made_without_a_grant_while_the_kill_switch_is_on() -> Non
 
 async def test_service_account_that_is_a_co_owner_needs_no_grant() -> None:
     """A service account that is a co-owner reads the flow in a dry run, too, and stays co-owner."""
-    scenario, flow = hidden_scenario()
+    scenario, flow = build_hidden_scenario()
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     await scenario.opt_in()
 
@@ -111,7 +113,7 @@ class NoOperator:
 
 async def test_plan_names_a_missing_service_account() -> None:
     """The plan lists the flow as needing changes, and names the missing service account."""
-    scenario, _ = hidden_scenario()
+    scenario, _ = build_hidden_scenario()
     scenario.around = lambda ports: replace(ports, flow_access=cast("Any", NoOperator()))
     await scenario.opt_in()
 
@@ -124,13 +126,13 @@ async def test_plan_names_a_missing_service_account() -> None:
 
 async def test_plan_waits_until_a_grant_takes_effect() -> None:
     """The app waits until the grant takes effect, reads the flow, and revokes the grant."""
-    scenario, flow = hidden_scenario()
+    scenario, flow = build_hidden_scenario()
     access = SlowRights(scenario.fakes.ports.flow_access, flow.flow_name, 0, definitions=3)
 
-    def around(ports: Ports) -> Ports:
+    def wrap_ports(ports: Ports) -> Ports:
         return replace(ports, flow_access=cast("Any", access))
 
-    scenario.around = around
+    scenario.around = wrap_ports
     await scenario.opt_in()
 
     await scenario.order()
@@ -142,7 +144,7 @@ async def test_plan_waits_until_a_grant_takes_effect() -> None:
 @pytest.mark.parametrize("call", ["grant", "revoke"])
 async def test_plan_waits_during_a_platform_migration(call: str) -> None:
     """During a platform migration the job waits, and it reads the flow afterwards."""
-    scenario, flow = hidden_scenario()
+    scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
 
     async def refuse() -> None:
@@ -154,7 +156,7 @@ async def test_plan_waits_during_a_platform_migration(call: str) -> None:
 
     await scenario.order(run=timedelta(minutes=1))
 
-    assert (await scenario.environment_job()).reason_code == Reason.PLATFORM_MIGRATION_RUNNING
+    assert (await scenario.read_environment_job()).reason_code == Reason.PLATFORM_MIGRATION_RUNNING
     await scenario.run(timedelta(hours=2))
     assert (await scenario.plan())["Hidden"].category == "http"
     assert flow.co_owners == {}
@@ -163,7 +165,7 @@ async def test_plan_waits_during_a_platform_migration(call: str) -> None:
 @pytest.mark.parametrize("call", ["grant", "read_definition", "revoke"])
 async def test_grant_of_a_killed_invocation_is_revoked(call: str) -> None:
     """After a kill at any of these requests, the next invocation revokes the grant."""
-    scenario, flow = hidden_scenario()
+    scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
     plan = kill_after(scenario, f"FakeFlowAccess.{call}")
 
@@ -176,7 +178,7 @@ async def test_grant_of_a_killed_invocation_is_revoked(call: str) -> None:
 
 async def test_timer_revokes_the_grant_of_a_cancelled_job() -> None:
     """After a cancel during a grant, the app revokes the grant."""
-    scenario, flow = hidden_scenario()
+    scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
     disturb(
         scenario,
@@ -188,13 +190,13 @@ async def test_timer_revokes_the_grant_of_a_cancelled_job() -> None:
 
     await scenario.order(run=timedelta(days=2))
 
-    assert (await scenario.environment_job()).state == "cancelled"
+    assert (await scenario.read_environment_job()).state == "cancelled"
     assert flow.co_owners == {}
 
 
 async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> None:
     """While the service account is a co-owner, the job's row always shows the grant."""
-    scenario, flow = hidden_scenario()
+    scenario, flow = build_hidden_scenario()
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
     )
@@ -202,7 +204,7 @@ async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> N
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
-    assert (await scenario.job("Hidden")).step is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.read_job("Hidden")).step is FlowJobState.CHECKING_FOR_CALLS
     edit(flow)
     unnoted: list[object] = []
 
@@ -214,7 +216,7 @@ async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> N
     scenario.driver.meanwhile = look
     await scenario.run(timedelta(days=30))
 
-    job = await scenario.job("Hidden")
+    job = await scenario.read_job("Hidden")
     assert [change.state for change in job.history].count(FlowJobState.COPYING) == 2
     assert (job.state, unnoted, flow.co_owners) == (FlowJobState.RETIRED, [], {})
 
@@ -222,7 +224,7 @@ async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> N
 @pytest.mark.parametrize("is_approved", [False, True])
 async def test_late_grant_of_a_frozen_invocation_is_revoked(*, is_approved: bool) -> None:
     """The app revokes a late grant within hours, while the plan waits or flow jobs run."""
-    scenario, flow = hidden_scenario(
+    scenario, flow = build_hidden_scenario(
         ApprovalPolicy.AUTOMATIC if is_approved else ApprovalPolicy.REQUIRED
     )
     await scenario.opt_in()
@@ -235,7 +237,7 @@ async def test_late_grant_of_a_frozen_invocation_is_revoked(*, is_approved: bool
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
 
     await scenario.order(run=timedelta(minutes=8))
-    planned = await scenario.environment_job()
+    planned = await scenario.read_environment_job()
     assert (pause.is_asleep, planned.past_grants) == (True, (flow.flow_name,))
     assert planned.state == ("running_flow_jobs" if is_approved else "awaiting_approval")
     await scenario.run(timedelta(minutes=2))
@@ -243,13 +245,13 @@ async def test_late_grant_of_a_frozen_invocation_is_revoked(*, is_approved: bool
     await scenario.run(timedelta(hours=2))
 
     assert flow.co_owners == {}
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     assert (job.state, job.has_grants) == (planned.state, False)
 
 
 async def test_daily_check_revokes_a_late_grant_of_a_plan() -> None:
     """The daily check revokes a co-ownership that was granted after the plan was completed."""
-    scenario, flow = hidden_scenario()
+    scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
     pause = PauseBefore(
         call="FakeFlowAccess.grant",

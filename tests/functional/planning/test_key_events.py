@@ -29,12 +29,12 @@ async def scenario() -> Scenario:
     scenario = Scenario()
     provide(scenario.services)
     scenario.driver.use_cases = TRIGGERS
-    scenario.build.polling_flow("Messages")
-    scenario.build.link()
+    scenario.build.add_polling_flow("Messages")
+    scenario.build.apply_key()
     return scenario
 
 
-def key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dict[str, Any]:
+def build_key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dict[str, Any]:
     """Return an event of a vault in the Event Grid schema."""
     return {
         "id": f"event-{kind}",
@@ -47,7 +47,7 @@ def key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dic
     }
 
 
-async def told(scenario: Scenario) -> list[tuple[str, str]]:
+async def list_alerts(scenario: Scenario) -> list[tuple[str, str]]:
     """Return the alerts about keys, each with its reason code and the code of its finding."""
     await delete_settled_alerts(scenario.services)
     rows = {
@@ -71,23 +71,23 @@ async def test_new_key_version_is_checked_at_once_and_a_day_later(
     await scenario.opt_in()
     writes = len(scenario.world.writes)
 
-    await key_events.on_key_event(build_message(key_event()))
-    (recheck,) = scenario.fakes.messages.waiting(KEY_EVENTS)
+    await key_events.on_key_event(build_message(build_key_event()))
+    (recheck,) = scenario.fakes.messages.list_waiting_messages(KEY_EVENTS)
     first = await scenario.services.tables.remediations.read_all()
-    sound = await told(scenario)
+    sound = await list_alerts(scenario)
     change(scenario, is_enabled=False)
     assert recheck.due == scenario.world.clock.now() + DAY
     await scenario.run(DAY + timedelta(minutes=30))
     both = await scenario.services.tables.remediations.read_all()
 
     assert sound == []
-    assert await told(scenario) == [("key_problem", "key_enabled")]
+    assert await list_alerts(scenario) == [("key_problem", "key_enabled")]
     assert len(first) == 1
     assert [one.start_source for one in both] == [StartSource.KEY_EVENT] * 2
     assert {one.environment_ids for one in both} == {(scenario.build.environment.id,)}
-    assert await scenario.jobs() == {}
+    assert await scenario.read_jobs() == {}
     assert scenario.world.writes[writes:] == []
-    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
+    assert scenario.fakes.messages.list_waiting_messages(KEY_EVENTS) == []
 
 
 @pytest.mark.parametrize("on_event", [key_events.on_key_event, policy_events.on_policy_event])
@@ -111,18 +111,22 @@ async def test_vault_that_does_not_answer_stops_neither_remediation_nor_other_ch
 
     is_key = on_event is key_events.on_key_event
     await on_event(
-        build_message(key_event() if is_key else policy_event("ResourceWriteSuccess", policy.id))
+        build_message(
+            build_key_event() if is_key else build_policy_event("ResourceWriteSuccess", policy.id)
+        )
     )
     if not is_key:
-        await on_event(build_message(policy_event("ResourceWriteSuccess", down.id)))
+        await on_event(build_message(build_policy_event("ResourceWriteSuccess", down.id)))
 
-    assert await told(scenario) == [("key_problem", "key_enabled")]
+    assert await list_alerts(scenario) == [("key_problem", "key_enabled")]
     assert "down" in {
         one.policy_name for one in await scenario.services.tables.key_alerts.read_all()
     }
     (started,) = await scenario.services.tables.remediations.read_all()
     assert started.environment_ids == (scenario.build.environment.id,)
-    (again,) = scenario.fakes.messages.waiting(KEY_EVENTS if is_key else POLICY_EVENTS)
+    (again,) = scenario.fakes.messages.list_waiting_messages(
+        KEY_EVENTS if is_key else POLICY_EVENTS
+    )
     assert again.message_id.startswith("again/")
 
 
@@ -130,19 +134,19 @@ async def test_key_that_expires_soon_is_checked_once(
     scenario: Scenario,
 ) -> None:
     """Only a new version needs a second check, because it takes a day to be used everywhere."""
-    await key_events.on_key_event(build_message(key_event(kind="KeyNearExpiry")))
+    await key_events.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
 
     assert len(await scenario.services.tables.remediations.read_all()) == 1
-    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
+    assert scenario.fakes.messages.list_waiting_messages(KEY_EVENTS) == []
 
 
 async def test_event_of_a_key_without_a_policy_starts_nothing(scenario: Scenario) -> None:
     """An event of a key that no policy uses starts nothing and is no poison message."""
-    await key_events.on_key_event(build_message(key_event(key="another")))
+    await key_events.on_key_event(build_message(build_key_event(key="another")))
 
     assert await scenario.services.tables.remediations.read_all() == []
-    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
-    assert scenario.fakes.messages.waiting(POISON) == []
+    assert scenario.fakes.messages.list_waiting_messages(KEY_EVENTS) == []
+    assert scenario.fakes.messages.list_waiting_messages(POISON) == []
 
 
 async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: Scenario) -> None:
@@ -151,13 +155,13 @@ async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: S
     now = scenario.world.clock.now()
     change(scenario, expires_at=now + timedelta(days=20))
 
-    await key_events.on_key_event(build_message(key_event(kind="KeyNearExpiry")))
-    await key_events.on_key_event(build_message(key_event(kind="KeyNearExpiry")))
+    await key_events.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
+    await key_events.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
     await run_daily_check(scenario.services, "day-1")
-    nearing, lines = await told(scenario), len(notices.told)
+    nearing, lines = await list_alerts(scenario), len(notices.told)
     scenario.world.clock.advance(timedelta(days=21))
     await run_daily_check(scenario.services, "day-2")
-    expired = await told(scenario)
+    expired = await list_alerts(scenario)
     change(scenario, expires_at=None)
     [sound] = await check_keys(scenario.services)
 
@@ -166,7 +170,7 @@ async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: S
     assert expired == [("key_problem", "key_validity")]
     assert [one.reason_code for one in notices.told] == ["key_warning", "key_problem"]
     assert "These environments stop: " in notices.told[-1].message
-    assert (sound.level, await told(scenario)) == ("ok", [])
+    assert (sound.level, await list_alerts(scenario)) == ("ok", [])
 
 
 async def test_unreadable_key_is_reported_on_the_second_day(
@@ -176,23 +180,23 @@ async def test_unreadable_key_is_reported_on_the_second_day(
     change(scenario, is_enabled=False)
     await run_daily_check(scenario.services, "day-1")
 
-    async def no_answer() -> list[EnterprisePolicy]:
+    async def raise_no_answer() -> list[EnterprisePolicy]:
         raise ServiceUnavailable("503")
 
-    monkeypatch.setattr(scenario.fakes.ports.keys, "read_policies", no_answer)
+    monkeypatch.setattr(scenario.fakes.ports.keys, "read_policies", raise_no_answer)
     scenario.world.clock.advance(DAY)
     await run_daily_check(scenario.services, "day-2")
-    first = await told(scenario)
+    first = await list_alerts(scenario)
     scenario.world.clock.advance(DAY)
     await run_daily_check(scenario.services, "day-3")
-    second = await told(scenario)
+    second = await list_alerts(scenario)
     monkeypatch.undo()
     change(scenario, is_enabled=True)
     await run_daily_check(scenario.services, "day-4")
 
     assert first == [("key_problem", "key_enabled")]
     assert second == [("key_problem", "key_enabled"), ("key_warning", "key_checked")]
-    assert await told(scenario) == []
+    assert await list_alerts(scenario) == []
 
 
 async def test_deleted_key_is_a_problem_and_inaccessible_key_is_unknown(
@@ -200,12 +204,12 @@ async def test_deleted_key_is_a_problem_and_inaccessible_key_is_unknown(
 ) -> None:
     """A deleted key is a problem, but a key that the app may not read is unknown."""
 
-    async def refused(vault: KeyVault, name: str) -> list[KeyVersion]:
+    async def raise_forbidden(vault: KeyVault, name: str) -> list[KeyVersion]:
         raise PlatformError("Forbidden", status=403, code="Forbidden")
 
     scenario.world.keys.clear()
     [deleted] = await check_keys(scenario.services)
-    monkeypatch.setattr(scenario.fakes.ports.keys, "read_key_versions", refused)
+    monkeypatch.setattr(scenario.fakes.ports.keys, "read_key_versions", raise_forbidden)
     [hidden] = await check_keys(scenario.services)
 
     codes = {one.code: one.level for one in deleted.findings}
@@ -219,7 +223,7 @@ async def test_missing_policy_is_reported(scenario: Scenario) -> None:
 
     await run_daily_check(scenario.services, "day-1")
 
-    assert await told(scenario) == [("key_problem", "policy_watched")]
+    assert await list_alerts(scenario) == [("key_problem", "policy_watched")]
 
 
 async def test_key_without_a_policy_is_checked_without_an_alert(scenario: Scenario) -> None:
@@ -230,7 +234,7 @@ async def test_key_without_a_policy_is_checked_without_an_alert(scenario: Scenar
     [found] = await check_keys(scenario.services, vault="KV-CMK", key="pp-cmk")
 
     assert (found.policy_id, found.level) == ("", "problem")
-    assert await told(scenario) == []
+    assert await list_alerts(scenario) == []
 
 
 async def test_key_is_checked_after_an_event_of_its_policy(
@@ -239,11 +243,11 @@ async def test_key_is_checked_after_an_event_of_its_policy(
     """Each of these events starts a check of the key."""
     link = scenario.build.environment.policy
     assert link
-    written = policy_event("ResourceWriteSuccess", link.policy_id)
+    written = build_policy_event("ResourceWriteSuccess", link.policy_id)
     change(scenario, key_type="EC")
 
     await policy_events.on_policy_event(build_message(written))
-    after_write = await told(scenario)
+    after_write = await list_alerts(scenario)
     change(scenario, key_type="RSA")
     linked = {
         "specversion": "1.0",
@@ -257,14 +261,14 @@ async def test_key_is_checked_after_an_event_of_its_policy(
         },
     }
     await policy_events.on_policy_event(build_message(linked))
-    after_link = await told(scenario)
+    after_link = await list_alerts(scenario)
     scenario.world.policies.clear()
-    deleted = policy_event("ResourceDeleteSuccess", link.policy_id)
+    deleted = build_policy_event("ResourceDeleteSuccess", link.policy_id)
     await policy_events.on_policy_event(build_message(deleted))
 
     assert after_write == [("key_problem", "key_type")]
     assert after_link == []
-    assert await told(scenario) == [("key_problem", "policy_watched")]
+    assert await list_alerts(scenario) == [("key_problem", "policy_watched")]
 
 
 @pytest.mark.parametrize("below", ["", "/providers/Microsoft.Authorization/roleAssignments/r"])
@@ -278,17 +282,19 @@ async def test_key_is_checked_after_a_change_of_its_vault(scenario: Scenario, be
     policies[link.policy_id] = replace(policies[link.policy_id], vault_id=vault_id)
     vaults[vault_id] = replace(vaults[VAULT_ID], id=vault_id, key_permissions={})
 
-    other = policy_event("ResourceWriteSuccess", f"{vault_id}-2{below}")
+    other = build_policy_event("ResourceWriteSuccess", f"{vault_id}-2{below}")
     await policy_events.on_policy_event(build_message(other))
-    before = await told(scenario)
-    await policy_events.on_policy_event(build_message(policy_event("ResourceWriteSuccess", vault)))
+    before = await list_alerts(scenario)
+    await policy_events.on_policy_event(
+        build_message(build_policy_event("ResourceWriteSuccess", vault))
+    )
 
     assert before == []
-    assert await told(scenario) == [("key_problem", "key_grants")]
+    assert await list_alerts(scenario) == [("key_problem", "key_grants")]
     assert await scenario.services.tables.remediations.read_all() == []
 
 
-def policy_event(kind: str, policy_id: str) -> dict[str, Any]:
+def build_policy_event(kind: str, policy_id: str) -> dict[str, Any]:
     """Return an event of Azure Resource Manager about a resource."""
     return {
         "id": f"event-{kind}",

@@ -29,8 +29,8 @@ def scenario() -> Scenario:
     """Return a linked environment with nine flows on Microsoft's key, two on a page."""
     scenario = Scenario()
     for number in range(FLOWS):
-        scenario.build.http_flow(f"Flow {number}")
-    scenario.build.link()
+        scenario.build.add_http_flow(f"Flow {number}")
+    scenario.build.apply_key()
     scenario.world.report_page = PAGE
     return scenario
 
@@ -43,14 +43,14 @@ def report(scenario: Scenario) -> WatchedReport:
     return report
 
 
-async def names(scenario: Scenario) -> set[str]:
+async def read_names(scenario: Scenario) -> set[str]:
     """Return the names of the flows in the report, read by a new process."""
     services = scenario.make(scenario.fakes.ports)
     async with open_key_report(services, scenario.build.environment.id) as found:
         return {flow.display_name for flow in found.flows}
 
 
-async def kept(scenario: Scenario) -> int:
+async def count_stored_pages(scenario: Scenario) -> int:
     """Return the number of stored pages."""
     return len(await scenario.services.tables.discovery_pages.read_all())
 
@@ -66,13 +66,13 @@ async def test_plan_is_completed_with_one_request_a_minute(
 
     await scenario.order(run=timedelta(minutes=13))
 
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     assert (job.state, job.awaiting_approval_count) == (
         EnvironmentJobState.AWAITING_APPROVAL,
         FLOWS,
     )
     assert report.answered == {True: WHOLE, False: WHOLE}
-    assert meter.most_in_a_minute() == 1
+    assert meter.find_most_in_a_minute() == 1
 
 
 @pytest.mark.parametrize("pages", range(2 * PAGES))
@@ -82,14 +82,14 @@ async def test_interrupted_read_continues_with_the_next_page(
     """The next read continues with the next page, and the discovery reads no page again."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
 
-    def rows() -> FencedRows[DiscoveryPage]:
+    def open_rows() -> FencedRows[DiscoveryPage]:
         return FencedRows(services.tables.discovery_pages, "job")
 
     report.throttled_after = pages
     with pytest.raises(ThrottledError):
-        await read_flows_still_to_move(services, home, rows())
-    assert await read_flows_still_to_move(services, home, rows()) == []
-    found = await discover_flows(services, await services.environments.get(home), rows())
+        await read_flows_still_to_move(services, home, open_rows())
+    assert await read_flows_still_to_move(services, home, open_rows()) == []
+    found = await discover_flows(services, await services.environments.get(home), open_rows())
 
     assert len(found.flows_on_microsoft_key) == FLOWS
     assert report.answered == {True: WHOLE, False: WHOLE}
@@ -113,8 +113,8 @@ async def test_list_is_read_again_after_its_cursor_expired(
     )
 
     assert left == []
-    assert report.readings(cannot_migrate_only=True) == [WHOLE]
-    assert report.readings(cannot_migrate_only=False) == [WHOLE[:2], WHOLE]
+    assert report.list_readings(cannot_migrate_only=True) == [WHOLE]
+    assert report.list_readings(cannot_migrate_only=False) == [WHOLE[:2], WHOLE]
 
 
 async def test_check_during_a_platform_migration_reads_one_page(
@@ -123,8 +123,8 @@ async def test_check_during_a_platform_migration_reads_one_page(
     """A check during the migration reads one page. After too long, the job names all flows."""
     scenario = Scenario()
     for number in range(FLOWS):
-        scenario.build.flow(f"Flow {number}", {"type": "Recurrence", "recurrence": {}})
-    scenario.build.link(migrated=False)
+        scenario.build.add_flow(f"Flow {number}", {"type": "Recurrence", "recurrence": {}})
+    scenario.build.apply_key(migrated=False)
     scenario.build.migrate(at_most=0)
     scenario.world.report_page = PAGE
     report.put_before(scenario)
@@ -134,12 +134,12 @@ async def test_check_during_a_platform_migration_reads_one_page(
     one_look = list(report.answered[False])
     await scenario.run(MIGRATION_LONGEST + timedelta(hours=1))
 
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     assert one_look == [""]
     assert job.state is EnvironmentJobState.BLOCKED
     assert all(f"Flow {number} " in job.message for number in range(FLOWS))
-    assert report.readings(cannot_migrate_only=False)[-1] == WHOLE
-    assert await kept(scenario) == 0
+    assert report.list_readings(cannot_migrate_only=False)[-1] == WHOLE
+    assert await count_stored_pages(scenario) == 0
 
 
 async def test_several_readers_complete_a_report_together(
@@ -149,12 +149,12 @@ async def test_several_readers_complete_a_report_together(
     for pages in (1, 2, 4):
         report.throttled_after = pages
         with pytest.raises(ThrottledError):
-            await names(scenario)
-    found = await names(scenario)
+            await read_names(scenario)
+    found = await read_names(scenario)
 
     assert found == {f"Flow {number}" for number in range(FLOWS)}
     assert report.answered[False] == WHOLE
-    assert await kept(scenario) == 0
+    assert await count_stored_pages(scenario) == 0
 
 
 async def test_overtaken_reader_raises_an_error(scenario: Scenario, report: WatchedReport) -> None:
@@ -162,7 +162,7 @@ async def test_overtaken_reader_raises_an_error(scenario: Scenario, report: Watc
     home, found = scenario.build.environment.id, set[str]()
 
     async def overtake(_: object) -> None:
-        found.update(await names(scenario))
+        found.update(await read_names(scenario))
 
     with pytest.raises(ThrottledError):
         async with open_key_report(scenario.make(scenario.fakes.ports), home, advanced=overtake):
@@ -170,7 +170,7 @@ async def test_overtaken_reader_raises_an_error(scenario: Scenario, report: Watc
 
     assert len(found) == FLOWS
     assert report.answered[False] == [*WHOLE, WHOLE[1]]
-    assert await names(scenario) == found
+    assert await read_names(scenario) == found
 
 
 async def test_complete_report_is_stored_before_its_pages_are_deleted(
@@ -182,7 +182,7 @@ async def test_complete_report_is_stored_before_its_pages_are_deleted(
     with pytest.raises(ZeroDivisionError):
         async with open_key_report(scenario.make(scenario.fakes.ports), home):
             raise ZeroDivisionError
-    found = await names(scenario)
+    found = await read_names(scenario)
 
     assert len(found) == FLOWS
     assert report.answered[False] == WHOLE
@@ -194,12 +194,12 @@ async def test_report_with_old_pages_is_read_again(
     """If the stored pages are too old, the app reads all pages again."""
     report.throttled_after = 2
     with pytest.raises(ThrottledError):
-        await names(scenario)
+        await read_names(scenario)
     scenario.world.clock.advance(DISCOVERY_RESTART_AFTER + timedelta(minutes=1))
 
-    await names(scenario)
+    await read_names(scenario)
 
-    assert report.readings(cannot_migrate_only=False) == [WHOLE[:2], WHOLE]
+    assert report.list_readings(cannot_migrate_only=False) == [WHOLE[:2], WHOLE]
 
 
 @pytest.mark.parametrize("pages", range(PAGES))
@@ -231,12 +231,12 @@ async def test_copies_are_verified_with_a_list_read_by_several_invocations(
 
     await scenario.approve(run=timedelta(hours=6))
 
-    readings = report.readings(cannot_migrate_only=False)
-    assert {job.step for job in (await scenario.jobs()).values()} == {
+    readings = report.list_readings(cannot_migrate_only=False)
+    assert {job.step for job in (await scenario.read_jobs()).values()} == {
         FlowJobState.CHECKING_FOR_CALLS
     }
     # A list was read whole before another was begun.
     assert {tuple(one) for one in readings} == {tuple(map(str, ["", *range(1, FLOWS)]))}
     assert len(readings) < FLOWS, "one list proves several copies"
-    assert meter.most_in_a_minute() <= 2
-    assert await kept(scenario) == 0
+    assert meter.find_most_in_a_minute() <= 2
+    assert await count_stored_pages(scenario) == 0

@@ -21,11 +21,11 @@ async def start(minutes: int) -> tuple[Scenario, dict[str, FakeFlow]]:
     """Return a remediation of a called and a self-starting flow after some time."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     originals = {
-        "called": scenario.build.http_flow("Orders"),
-        "self-starting": scenario.build.keyword_flow("Keyword"),
+        "called": scenario.build.add_http_flow("Orders"),
+        "self-starting": scenario.build.add_keyword_flow("Keyword"),
     }
-    scenario.build.app_setting_caller(originals["called"])
-    scenario.build.link()
+    scenario.build.add_app_setting_caller(originals["called"])
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(run=timedelta(0))
     await scenario.run(timedelta(minutes=minutes))
@@ -46,7 +46,7 @@ def choose_copy_side(scenario: Scenario, original: FakeFlow) -> FakeFlow:
     policy = scenario.build.environment.policy
     assert policy
     identity = derive_copy_id(original.environment_id, original.workflow_id, policy.policy_id)
-    return next(flow for flow in scenario.world.flows() if flow.workflow_id == identity)
+    return next(flow for flow in scenario.world.list_flows() if flow.workflow_id == identity)
 
 
 @pytest.mark.parametrize("minutes", MINUTES)
@@ -58,7 +58,7 @@ async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
     await scenario.order(cause="after the loss")
     await scenario.run(timedelta(days=60))
 
-    assert len(list(scenario.world.flows())) == 2 * len(originals)
+    assert len(list(scenario.world.list_flows())) == 2 * len(originals)
     for original in originals.values():
         assert original.state is FlowState.OFF
         assert choose_copy_side(scenario, original).state is FlowState.ON
@@ -75,7 +75,7 @@ async def test_original_whose_copy_is_on_is_not_planned() -> None:
     await scenario.order(cause="after the loss")
 
     assert await scenario.plan() == {}
-    assert (await scenario.environment_job()).findings == (
+    assert (await scenario.read_environment_job()).findings == (
         "2 retired originals are not listed: their copies have replaced them.",
     )
     assert {choose_copy_side(scenario, one).state for one in originals.values()} == {FlowState.ON}
@@ -106,8 +106,8 @@ async def test_flow_that_is_off_like_its_copy_is_migrated_if_it_is_named() -> No
     await scenario.order(RemediationMode.APPLY, original.workflow_id, cause="after the loss")
     await scenario.run(timedelta(days=60))
 
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert job.original_id == original.workflow_id
     assert job.state is FlowJobState.RETIRED
     assert choose_copy_side(scenario, original).state is FlowState.OFF
-    assert len(list(scenario.world.flows())) == 2 * len(originals)
+    assert len(list(scenario.world.list_flows())) == 2 * len(originals)

@@ -12,12 +12,12 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 DAY = timedelta(days=1)
 
 
-async def scenario_that_stands_still() -> tuple[Scenario, FakeFlow]:
+async def build_stuck_scenario() -> tuple[Scenario, FakeFlow]:
     """Return a scenario whose remediation waits for one flow that the platform does not migrate."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    stuck = scenario.build.polling_flow("Mail")
-    scenario.build.link(migrated=False)
+    scenario.build.add_http_flow("Orders")
+    stuck = scenario.build.add_polling_flow("Mail")
+    scenario.build.apply_key(migrated=False)
     await scenario.opt_in()
     await scenario.order()
     return scenario, stuck
@@ -25,25 +25,25 @@ async def scenario_that_stands_still() -> tuple[Scenario, FakeFlow]:
 
 async def test_job_waits_four_days_for_a_platform_migration() -> None:
     """The job waits for four days, and the plan is made when the migration ends."""
-    scenario, _ = await scenario_that_stands_still()
+    scenario, _ = await build_stuck_scenario()
     await scenario.run(4 * DAY - timedelta(hours=2))
-    waiting = await scenario.environment_job()
+    waiting = await scenario.read_environment_job()
     assert waiting.state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
     assert waiting.next_check_at is not None
 
     scenario.build.migrate()
     await scenario.run(timedelta(hours=1))
 
-    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
 
 async def test_job_is_blocked_if_the_platform_migration_does_not_continue() -> None:
     """The job is blocked, names the flow and writes nothing. A retry waits again."""
-    scenario, stuck = await scenario_that_stands_still()
+    scenario, stuck = await build_stuck_scenario()
 
     await scenario.run(5 * DAY)
 
-    blocked = await scenario.environment_job()
+    blocked = await scenario.read_environment_job()
     assert blocked.state is EnvironmentJobState.BLOCKED
     assert f"Mail ({stuck.flow_name})" in blocked.message
     assert "Orders" not in blocked.message
@@ -52,17 +52,17 @@ async def test_job_is_blocked_if_the_platform_migration_does_not_continue() -> N
     assert scenario.world.writes == []
 
     await scenario.retry(run=DAY)
-    waiting = await scenario.environment_job()
+    waiting = await scenario.read_environment_job()
     scenario.build.migrate()
     await scenario.run(DAY)
 
     assert waiting.state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
-    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
 
 async def test_job_does_not_wait_for_excluded_flows() -> None:
     """After the flow is excluded, a retry plans and copies the other one."""
-    scenario, stuck = await scenario_that_stands_still()
+    scenario, stuck = await build_stuck_scenario()
     scenario.build.environment.is_migrating = False
     await scenario.run(5 * DAY)
     await scenario.opt_in(excluded_flows=frozenset({stuck.workflow_id}))
@@ -72,23 +72,23 @@ async def test_job_does_not_wait_for_excluded_flows() -> None:
     await scenario.approve()
 
     assert {name: item.action for name, item in plan.items()} == {"Orders": PlannedAction.COPY}
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_wait_for_an_edited_flow_ends_after_days() -> None:
     """The platform may not migrate an edited flow. The wait ends and names that flow."""
     scenario = Scenario()
     scenario.world.assumptions.edited_flows_migrate = False
-    admin = scenario.build.admin_list_flow("Admin")
-    scenario.build.link()
+    admin = scenario.build.add_admin_list_flow("Admin")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(RemediationMode.APPLY, admin.workflow_id)
     await scenario.approve(run=DAY)
-    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
+    assert (await scenario.read_job("Admin")).state is FlowJobState.PREPARED
 
     await scenario.order(cause="order-2")
     await scenario.run(5 * DAY)
 
-    blocked = await scenario.environment_job()
+    blocked = await scenario.read_environment_job()
     assert blocked.state is EnvironmentJobState.BLOCKED
     assert "Admin" in blocked.message

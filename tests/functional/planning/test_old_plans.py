@@ -26,7 +26,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import show_plan, show_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.memory_store import MemoryStore
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 DAY = timedelta(days=1)
@@ -39,14 +39,14 @@ class KilledError(BaseException):
 async def build_idle_scenario(*, plans_kept: timedelta = 10 * DAY) -> Scenario:
     """Return a scenario with a retired original and a flow that needs changes."""
     scenario = Scenario(
-        mode=ApprovalPolicy.AUTOMATIC, settings=fake_settings(plans_kept=plans_kept)
+        mode=ApprovalPolicy.AUTOMATIC, settings=build_fake_settings(plans_kept=plans_kept)
     )
-    scenario.build.flow("Orders", define.http_trigger(), {})
-    scenario.build.flow("Managed", define.http_trigger(), {}).is_managed = True
-    scenario.build.link()
+    scenario.build.add_flow("Orders", define.build_http_trigger(), {})
+    scenario.build.add_flow("Managed", define.build_http_trigger(), {}).is_managed = True
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(run=30 * DAY)
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     return scenario
 
 
@@ -92,7 +92,7 @@ async def test_later_plans_count_retired_originals_without_listing_them() -> Non
     assert any("1 retired original is not listed" in finding for finding in job.findings)
     assert job.planned_action_counts == {"needs_changes": 1}
 
-    original = (await scenario.job("Orders")).original_id
+    original = (await scenario.read_job("Orders")).original_id
     await scenario.order(RemediationMode.DRY_RUN, original, cause="named")
 
     (item,) = (await scenario.plan()).values()
@@ -102,14 +102,14 @@ async def test_later_plans_count_retired_originals_without_listing_them() -> Non
 async def test_plan_lists_a_retired_original_that_is_on_again() -> None:
     """The plan lists the original, and there is an alert about it."""
     scenario = await build_idle_scenario()
-    original = (await scenario.job("Orders")).original_id
-    (flow,) = [one for one in scenario.world.flows() if one.workflow_id == original]
+    original = (await scenario.read_job("Orders")).original_id
+    (flow,) = [one for one in scenario.world.list_flows() if one.workflow_id == original]
     flow.state = FlowState.ON
 
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
 
     (notice,) = await scenario.services.tables.alerts.read_all()
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (notice.reason_code, notice.row) == (
         "retired_original_on",
         ("flowjobs", job.environment_id, job.id),
@@ -171,37 +171,37 @@ async def test_current_plan_of_an_environment_is_kept() -> None:
     assert [item.display_name for item in items] == ["Managed"]
 
 
-async def superseded_scenario() -> Scenario:
+async def build_superseded_scenario() -> Scenario:
     """Return a scenario with old plans, of which the app deletes each in a different way."""
     scenario = await build_idle_scenario(plans_kept=400 * DAY)
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
     await run_days(scenario, 6)
-    scenario.settings = fake_settings(plans_kept=2 * DAY)
+    scenario.settings = build_fake_settings(plans_kept=2 * DAY)
     scenario.renew()
     return scenario
 
 
 async def test_interrupted_removal_of_plans_is_completed_by_the_next() -> None:
     """After a kill at any write, the next run deletes the same rows as one without a kill."""
-    scenario = await superseded_scenario()
+    scenario = await build_superseded_scenario()
     store = scenario.fakes.store
     begun = dict(store.rows)
     write = MemoryStore.write
     left = 0
 
-    async def dying(self: MemoryStore, *operations: object) -> object:
+    async def write_until_killed(self: MemoryStore, *operations: object) -> object:
         nonlocal left
         left -= 1
         if left < 0:
             raise KilledError
         return await write(self, *operations)  # type: ignore[arg-type]
 
-    async def names_after(deaths: int) -> set[tuple[str, str, str]]:
+    async def list_names_after(deaths: int) -> set[tuple[str, str, str]]:
         nonlocal left
         store.rows = dict(begun)
         left = deaths
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(MemoryStore, "write", dying)
+            patch.setattr(MemoryStore, "write", write_until_killed)
             with pytest.raises(KilledError):
                 await delete_old_plans(scenario.services)
         for job in await scenario.services.tables.environment_jobs.read_all():
@@ -217,7 +217,7 @@ async def test_interrupted_removal_of_plans_is_completed_by_the_next() -> None:
     writes = 0
     while True:
         try:
-            assert await names_after(writes) == whole
+            assert await list_names_after(writes) == whole
         except pytest.fail.Exception:  # it had no more writes than that
             break
         writes += 1
@@ -226,7 +226,7 @@ async def test_interrupted_removal_of_plans_is_completed_by_the_next() -> None:
 
 async def test_removal_of_plans_takes_limited_time_per_run() -> None:
     """Each run takes limited time and deletes a part of the old plans."""
-    scenario = await superseded_scenario()
+    scenario = await build_superseded_scenario()
     clock, delete = scenario.world.clock, MemoryStore.write
 
     async def slow(self: MemoryStore, *operations: object) -> object:
@@ -245,11 +245,11 @@ async def test_removal_of_plans_takes_limited_time_per_run() -> None:
 
 async def test_unreadable_row_keeps_only_its_own_remediation() -> None:
     """The remediation of an unreadable row is kept, and the others are deleted."""
-    scenario = await superseded_scenario()
+    scenario = await build_superseded_scenario()
     store = scenario.fakes.store
     jobs = await scenario.services.tables.environment_jobs.read_all()
     first = find_superseded(
-        jobs, {job.environment_job_id for job in (await scenario.jobs()).values()}
+        jobs, {job.environment_job_id for job in (await scenario.read_jobs()).values()}
     )[1]
     name = scenario.services.tables.environment_jobs.name_of(first)
     row = store.rows[name]
@@ -267,7 +267,7 @@ async def test_trigger_url_ids_of_older_plans_are_indexed_once() -> None:
     """The app indexes the ids of older plans once, and does not overwrite a newer id."""
     scenario = await build_idle_scenario()
     services = scenario.services
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     items = {item.display_name: item for item in await services.tables.plan_items.read_all(job.id)}
     old = replace(items["Managed"], trigger_url_id="a" * 32)
     await services.tables.plan_items.upsert(old)
@@ -301,7 +301,7 @@ async def test_store_requests_of_a_plan_do_not_depend_on_old_plans(past: int) ->
 async def count_plan_queries(past: int) -> int:
     """Return the number of store requests of a plan after this number of old plans."""
     scenario = await build_idle_scenario(plans_kept=400 * DAY)
-    tables, job = scenario.services.tables, await scenario.environment_job()
+    tables, job = scenario.services.tables, await scenario.read_environment_job()
     items = await tables.plan_items.read_all(job.id)
     for number in range(past):
         order = Remediation(
@@ -318,19 +318,19 @@ async def count_plan_queries(past: int) -> int:
     asked = Counter[str]()
     query, get = MemoryStore.query, MemoryStore.get
 
-    def counted_query(self: MemoryStore, table: str, *more: object, **named: object) -> object:
+    def count_and_query(self: MemoryStore, table: str, *more: object, **named: object) -> object:
         asked[table] += 1
         return query(self, table, *more, **named)  # type: ignore[arg-type]
 
-    async def counted_get(self: MemoryStore, table: str, *more: object) -> object:
+    async def count_and_get(self: MemoryStore, table: str, *more: object) -> object:
         asked[table] += 1
         return await get(self, table, *more)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MemoryStore, "query", counted_query)
-        patch.setattr(MemoryStore, "get", counted_get)
+        patch.setattr(MemoryStore, "query", count_and_query)
+        patch.setattr(MemoryStore, "get", count_and_get)
         await scenario.order(RemediationMode.DRY_RUN, cause="next", run=timedelta(seconds=30))
-    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED
     return asked.total()
 
 
@@ -349,25 +349,27 @@ async def test_indexed_ids_of_deleted_flows_are_deleted() -> None:
             found_by=found_by,
         )
         await tables.known_urls.upsert(known)
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert len(await tables.expected_caller_updates.read_all()) > 0
 
     await run_days(scenario, 12)
 
     assert [one.workflow_id for one in await tables.known_urls.read_all()] == [stays.workflow_id]
     assert await tables.expected_caller_updates.read_all() == []
-    assert {job.id for job in (await scenario.jobs()).values()} == {job.id for job in jobs.values()}
+    assert {job.id for job in (await scenario.read_jobs()).values()} == {
+        job.id for job in jobs.values()
+    }
 
 
 async def test_expected_caller_update_of_a_job_in_progress_is_kept() -> None:
     """The app keeps the expected caller update of a job in progress."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
-    scenario.build.flow("Orders", define.http_trigger(), {})
-    scenario.build.link()
+    scenario.build.add_flow("Orders", define.build_http_trigger(), {})
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(run=timedelta(hours=1))
 
     await run_daily_check(scenario.services, "day")
 
     [expected_caller_updates] = await scenario.services.tables.expected_caller_updates.read_all()
-    assert expected_caller_updates.job_id == (await scenario.job("Orders")).id
+    assert expected_caller_updates.job_id == (await scenario.read_job("Orders")).id

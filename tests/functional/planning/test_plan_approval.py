@@ -12,7 +12,12 @@ from shared.errors import JobBlocked, NotFound
 from shared.services import Services
 from shared.use_cases.approve_plan import ApprovalInput, approve
 from shared.use_cases.show_remediation import PlanView, show_plan
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown, edit, planned
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    approve_shown,
+    edit,
+    plan_remediation,
+)
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 HOUR = timedelta(hours=1)
@@ -37,10 +42,10 @@ async def test_history_counts_flows_that_await_approval(flows: int, text: str) -
     """The noun and the verb agree with the number."""
     scenario = Scenario()
     for number in range(flows):
-        scenario.build.http_flow(f"Flow {number}")
-    await planned(scenario)
+        scenario.build.add_http_flow(f"Flow {number}")
+    await plan_remediation(scenario)
 
-    entry = (await scenario.environment_job()).history[-1]
+    entry = (await scenario.read_environment_job()).history[-1]
 
     assert entry.message.startswith(f"{text} approval until ")
 
@@ -51,8 +56,8 @@ async def test_history_counts_flows_that_await_approval(flows: int, text: str) -
 async def test_approval_of_another_plan_version_is_rejected() -> None:
     """The error names the plan's version, and nothing is approved."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    await planned(scenario)
+    scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
 
     with pytest.raises(JobBlocked) as refusal:
@@ -60,14 +65,14 @@ async def test_approval_of_another_plan_version_is_rejected() -> None:
 
     assert refusal.value.code == "plan_changed"
     assert version in refusal.value.reason
-    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
 
 async def test_approval_of_an_outdated_plan_version_names_the_change() -> None:
     """If the plan has changed since, the error names the change, and nothing is written."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
     edit(orders)
     await approve_version(scenario, version)
@@ -84,8 +89,8 @@ async def test_approval_of_an_outdated_plan_version_names_the_change() -> None:
 async def test_unchanged_plan_keeps_its_version() -> None:
     """The version of a plan is the same three days later."""
     scenario = Scenario()
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    await planned(scenario)
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    await plan_remediation(scenario)
     version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
 
     await scenario.run(timedelta(days=3))
@@ -97,7 +102,7 @@ async def test_plans_of_environments_are_approved_separately() -> None:
     """The plan of the other environment, with its own version, still awaits approval."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
-        build.http_flow("Orders")
+        build.add_http_flow("Orders")
     scenario.prepare()
     await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
     await scenario.order_of(*scenario.builders)
@@ -121,17 +126,17 @@ async def test_plans_of_environments_are_approved_separately() -> None:
 async def test_two_approved_remediations_of_a_flow_share_one_job() -> None:
     """The second remediation uses the job of the first one, and both complete."""
     scenario = Scenario()
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    await planned(scenario)
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    await plan_remediation(scenario)
     first = scenario.remediation
     await scenario.order(cause="order-2")
     await approve_shown(scenario.services, first.id)
     await approve_shown(scenario.services, scenario.remediation.id)
 
-    await scenario.until("Orders", FlowJobState.COPIED)
+    await scenario.run_until("Orders", FlowJobState.COPIED)
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
     assert [line.state for line in job.history].count("planned") == 1
     states = {
@@ -148,13 +153,13 @@ async def test_two_approved_remediations_of_a_flow_share_one_job() -> None:
 async def test_parents_of_an_excluded_flow_are_excluded() -> None:
     """If the child is excluded, parent and grandparent are not copied, but another flow is."""
     scenario = Scenario()
-    child, parent, grandparent = scenario.build.family("Billing")
-    scenario.build.http_flow("Orders")
-    await planned(scenario)
+    child, parent, grandparent = scenario.build.add_family("Billing")
+    scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
 
     await scenario.approve(child.workflow_id.upper(), run=HOUR)
 
-    assert set(await scenario.jobs()) == {"Orders"}
+    assert set(await scenario.read_jobs()) == {"Orders"}
     plan = await scenario.plan()
     assert {plan[flow.name].action for flow in (child, parent, grandparent)} == {
         PlannedAction.NO_CHANGE
@@ -167,14 +172,14 @@ async def test_parents_of_an_excluded_flow_are_excluded() -> None:
 async def test_exclusion_of_an_unknown_flow_is_rejected() -> None:
     """If a mistyped flow were ignored, the flow that was meant would be copied."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    await planned(scenario)
+    scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
 
     with pytest.raises(NotFound, match="orders-flow"):
         await approve_version(scenario, version, "orders-flow")
 
-    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
 
 # --- choices --------------------------------------------------------------------------------------
@@ -197,17 +202,17 @@ async def approve_chosen_flows(
 async def test_approval_of_chosen_flows_excludes_others_and_their_parents() -> None:
     """The grandparent is not copied, because its child is excluded."""
     scenario = Scenario()
-    child, parent, grandparent = scenario.build.family("Billing")
-    sales = scenario.build.http_flow("Orders")
-    await planned(scenario)
+    child, parent, grandparent = scenario.build.add_family("Billing")
+    sales = scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
 
     await approve_chosen_flows(
         scenario, child.workflow_id, grandparent.workflow_id, sales.workflow_id
     )
     await scenario.run(HOUR)
 
-    assert set(await scenario.jobs()) == {"Orders", child.name}
-    job = await scenario.environment_job()
+    assert set(await scenario.read_jobs()) == {"Orders", child.name}
+    job = await scenario.read_environment_job()
     assert job.excluded_from_approval == (parent.workflow_id,)
     plan = await scenario.plan()
     assert plan[grandparent.name].message == f"It runs {parent.name}, which the approval excluded."
@@ -216,23 +221,23 @@ async def test_approval_of_chosen_flows_excludes_others_and_their_parents() -> N
 async def test_approval_of_offered_flows_includes_those_that_were_not_offered() -> None:
     """A page of a long plan offers some flows only; an approval includes all other flows."""
     scenario = Scenario()
-    sales, invoices = (scenario.build.http_flow(name) for name in ("Orders", "Invoices"))
-    scenario.build.http_flow("Receipts")
-    await planned(scenario)
+    sales, invoices = (scenario.build.add_http_flow(name) for name in ("Orders", "Invoices"))
+    scenario.build.add_http_flow("Receipts")
+    await plan_remediation(scenario)
 
     await approve_chosen_flows(
         scenario, sales.workflow_id, offered=(sales.workflow_id, invoices.workflow_id)
     )
     await scenario.run(HOUR)
 
-    assert set(await scenario.jobs()) == {"Orders", "Receipts"}
+    assert set(await scenario.read_jobs()) == {"Orders", "Receipts"}
 
 
 async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_rejected() -> None:
     """A repeated approval also succeeds after the app has started the flow jobs."""
     scenario = Scenario()
-    sales, invoices = (scenario.build.http_flow(name) for name in ("Orders", "Invoices"))
-    await planned(scenario)
+    sales, invoices = (scenario.build.add_http_flow(name) for name in ("Orders", "Invoices"))
+    await plan_remediation(scenario)
     version = (await show_only_plan(scenario.services, scenario.remediation.id)).version
     await approve_chosen_flows(scenario, sales.workflow_id, version=version)
 
@@ -244,18 +249,18 @@ async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_
             await approve_chosen_flows(scenario, *other, version=version)
         assert rejection.value.code == "nothing_to_approve"
 
-    assert (await scenario.environment_job()).approval_count == 1
+    assert (await scenario.read_environment_job()).approval_count == 1
 
 
 async def test_choice_of_an_unknown_flow_or_of_none_is_rejected() -> None:
     """A choice that includes only a parent without its child includes no flow."""
     scenario = Scenario()
-    parent = scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
-    await planned(scenario)
+    parent = scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
+    await plan_remediation(scenario)
 
     with pytest.raises(NotFound, match="no-such-flow"):
         await approve_chosen_flows(scenario, "no-such-flow")
     with pytest.raises(JobBlocked, match="includes no flow"):
         await approve_chosen_flows(scenario, parent.workflow_id)
 
-    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

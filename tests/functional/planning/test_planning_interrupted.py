@@ -9,7 +9,7 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.leased_job import LeasedJob
 from tests.fakes.crash import Killed, Plan
-from tests.fakes.services import fake_settings
+from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
@@ -19,8 +19,8 @@ async def test_plan_is_completed_within_minutes_after_a_kill() -> None:
     while struck:
         at += 5
         scenario = Scenario()
-        scenario.build.http_flow("Orders")
-        scenario.build.link()
+        scenario.build.add_http_flow("Orders")
+        scenario.build.apply_key()
         await scenario.opt_in()
         scenario.driver.plan = Plan(at=at)
 
@@ -30,13 +30,15 @@ async def test_plan_is_completed_within_minutes_after_a_kill() -> None:
             continue  # before the order was taken
 
         struck = scenario.driver.plan.has_struck
-        assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL, at
+        assert (
+            await scenario.read_environment_job()
+        ).state is EnvironmentJobState.AWAITING_APPROVAL, at
     assert at > 50
 
 
 async def test_lease_is_renewed_during_a_step() -> None:
     """A second invocation after the end of the first lease does not get the row."""
-    scenario = Scenario(settings=fake_settings(job_lease_duration=timedelta(milliseconds=30)))
+    scenario = Scenario(settings=build_fake_settings(job_lease_duration=timedelta(milliseconds=30)))
     table = scenario.services.tables.environment_jobs
     job = EnvironmentJob(
         id="job",
@@ -46,23 +48,23 @@ async def test_lease_is_renewed_during_a_step() -> None:
     )
     await table.insert(job)
 
-    async def reads(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    async def hold_during_write(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         written = asyncio.Event()
         scenario.fakes.store.watchers.append(written.set)
         scenario.world.clock.advance(timedelta(milliseconds=29))
         await written.wait()
         scenario.world.clock.advance(timedelta(milliseconds=2))
         before, after = await ENVIRONMENT.run_due_step(
-            scenario.services, ("remediation", "job"), never
+            scenario.services, ("remediation", "job"), fail_if_delivered
         )
         assert before is after
         return held.job
 
-    async def never(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    async def fail_if_delivered(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         raise AssertionError(held.job)
 
     await asyncio.wait_for(
-        ENVIRONMENT.run_due_step(scenario.services, ("remediation", "job"), reads), 5
+        ENVIRONMENT.run_due_step(scenario.services, ("remediation", "job"), hold_during_write), 5
     )
 
     kept = await table.get("remediation", "job")

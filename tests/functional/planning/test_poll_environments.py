@@ -12,7 +12,7 @@ from shared.reason import Reason
 from shared.use_cases.poll_environments import poll_environments
 from tests.fakes.crash import Moment, Plan, was_killed
 from tests.fakes.fault_injection import Failing
-from tests.fakes.services import services_of
+from tests.fakes.services import build_fake_services
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 MINUTE = timedelta(minutes=1)
@@ -21,7 +21,9 @@ MINUTE = timedelta(minutes=1)
 async def poll(scenario: Scenario, plan: Plan | None = None) -> bool:
     """Poll once, and return whether the process was killed."""
     ports = scenario.fakes.ports
-    services = services_of(ports.under(plan) if plan else ports, settings=scenario.settings)
+    services = build_fake_services(
+        ports.wrap_with_plan(plan) if plan else ports, settings=scenario.settings
+    )
     try:
         await poll_environments(services)
     except BaseException as error:
@@ -31,9 +33,9 @@ async def poll(scenario: Scenario, plan: Plan | None = None) -> bool:
     return False
 
 
-def events(scenario: Scenario) -> list[dict[str, object]]:
+def list_sent_events(scenario: Scenario) -> list[dict[str, object]]:
     """Return the sent events, including duplicates, which the queue would drop."""
-    waiting = scenario.fakes.messages.waiting(POLICY_EVENTS)
+    waiting = scenario.fakes.messages.list_waiting_messages(POLICY_EVENTS)
     return [dict(one.body) for one in waiting]
 
 
@@ -44,7 +46,7 @@ async def test_event_of_a_link_keeps_its_id_after_a_kill(moment: Moment) -> None
     while struck:
         at += 1
         scenario = Scenario()
-        scenario.build.link()
+        scenario.build.apply_key()
 
         struck = await poll(scenario, Plan(at=at, moment=moment))
         scenario.world.clock.advance(MINUTE)
@@ -52,7 +54,7 @@ async def test_event_of_a_link_keeps_its_id_after_a_kill(moment: Moment) -> None
         scenario.world.clock.advance(MINUTE)
         await poll(scenario)
 
-        told = events(scenario)
+        told = list_sent_events(scenario)
         assert len({str(one["id"]) for one in told}) == 1, at
         assert len({str(one["data"]) for one in told}) == 1, at
     assert at > 1
@@ -61,7 +63,7 @@ async def test_event_of_a_link_keeps_its_id_after_a_kill(moment: Moment) -> None
 async def test_repeated_link_is_a_new_event() -> None:
     """A link that is removed and applied again is a new event."""
     scenario = Scenario()
-    link = scenario.build.link()
+    link = scenario.build.apply_key()
 
     await poll(scenario)
     scenario.world.clock.advance(MINUTE)
@@ -72,7 +74,7 @@ async def test_repeated_link_is_a_new_event() -> None:
     await poll(scenario)
     await poll(scenario)
 
-    told = events(scenario)
+    told = list_sent_events(scenario)
     assert [str(one["type"]).rsplit(".", 1)[-1] for one in told] == [
         "EnvironmentPolicyLinked",
         "EnvironmentPolicyUnlinked",
@@ -84,7 +86,7 @@ async def test_repeated_link_is_a_new_event() -> None:
 async def test_repeated_link_status_is_sent_again_with_the_same_link_time() -> None:
     """The link time is the same in all events, so no second remediation is started."""
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     policy = scenario.build.environment.policy
     assert policy is not None
 
@@ -95,7 +97,7 @@ async def test_repeated_link_status_is_sent_again_with_the_same_link_time() -> N
         await poll(scenario)
         scenario.world.clock.advance(MINUTE)
 
-    told = events(scenario)
+    told = list_sent_events(scenario)
     assert len({str(one["id"]) for one in told}) == 3
     assert len({str(one["data"]["linkedSince"]) for one in told}) == 1  # type: ignore[index]
 
@@ -103,7 +105,7 @@ async def test_repeated_link_status_is_sent_again_with_the_same_link_time() -> N
 async def test_new_environment_name_is_stored_without_an_event() -> None:
     """Only a link and its status are events; pages show the name."""
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     await poll(scenario)
 
     scenario.build.environment.display_name = "Contoso renamed"
@@ -111,13 +113,13 @@ async def test_new_environment_name_is_stored_without_an_event() -> None:
 
     (link,) = await scenario.services.tables.policy_links.read_all()
     assert link.environment_name == "Contoso renamed"
-    assert len(events(scenario)) == 1
+    assert len(list_sent_events(scenario)) == 1
 
 
 async def test_keys_that_cannot_be_checked_do_not_fail_the_poll() -> None:
     """The events are sent by then; a failed timer would look as if they were not."""
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.environment.is_enabled = False
     rejected = PlatformError("no role", code="AuthorizationFailed", status=403)
 
@@ -125,14 +127,14 @@ async def test_keys_that_cannot_be_checked_do_not_fail_the_poll() -> None:
     changed = await poll_environments(services)
 
     [alert] = await scenario.services.tables.key_alerts.read_all()
-    assert changed == len(events(scenario)) == 1
+    assert changed == len(list_sent_events(scenario)) == 1
     assert "no role" in alert.finding.message
 
 
 async def test_disabled_environment_leads_to_key_checks_until_the_key_works() -> None:
     """No event says that a key was revoked or restored."""
     scenario = Scenario()
-    scenario.build.link()
+    scenario.build.apply_key()
     await poll(scenario)
     tables, keys = scenario.services.tables, dict(scenario.world.keys)
 

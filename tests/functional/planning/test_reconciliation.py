@@ -14,7 +14,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 LACKING = "in the flow service, but not in Dataverse"
 
 
-async def _findings(scenario: Scenario, *, reconcile: bool) -> str:
+async def _read_findings(scenario: Scenario, *, reconcile: bool) -> str:
     """Start an assessment and return the findings of its environment job."""
     order = Remediation(
         created_at=scenario.services.now,
@@ -32,27 +32,27 @@ async def _findings(scenario: Scenario, *, reconcile: bool) -> str:
     return "\n".join(job.findings)
 
 
-def _scenario() -> Scenario:
+def _build_scenario() -> Scenario:
     """Return a scenario with a flow that Dataverse lacks and that no report names."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.polling_flow("Mine").in_solution = False
+    scenario.build.add_http_flow("Orders")
+    scenario.build.add_polling_flow("Mine").in_solution = False
     scenario.world.assumptions.my_flows_have_rows = False
-    scenario.build.link()
+    scenario.build.apply_key()
     return scenario
 
 
 async def test_flow_without_dataverse_row_is_found_only_by_a_full_comparison() -> None:
     """Only a comparison of all flows finds a flow that Dataverse lacks."""
-    assert LACKING not in await _findings(_scenario(), reconcile=False)
-    found = await _findings(_scenario(), reconcile=True)
+    assert LACKING not in await _read_findings(_build_scenario(), reconcile=False)
+    found = await _read_findings(_build_scenario(), reconcile=True)
 
     assert f"1 flow is {LACKING}: Mine" in found
 
 
 async def test_daily_check_does_not_compare_all_flows() -> None:
     """The daily check does not compare all flows, because the list needs much of the budget."""
-    scenario = _scenario()
+    scenario = _build_scenario()
     settings = EnvironmentSettings(
         environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
     )
@@ -70,7 +70,7 @@ async def test_daily_check_does_not_compare_all_flows() -> None:
 
 async def test_full_comparison_is_requested_over_http_and_by_the_command_line() -> None:
     """The same key without the comparison is another request, and is rejected."""
-    scenario = _scenario()
+    scenario = _build_scenario()
     provide(scenario.services)
     order = {"mode": "assess", "environment_ids": [scenario.build.environment.id]}
     headers = {"Idempotency-Key": "monday"}

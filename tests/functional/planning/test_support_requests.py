@@ -31,7 +31,7 @@ LIMIT = "environment-limit"
 
 async def open_support_request(scenario: Scenario, cause: str = "first") -> SupportRequest:
     """Let the app see a key being applied and its platform migration complete."""
-    link = scenario.build.link()
+    link = scenario.build.apply_key()
     environment = scenario.build.environment
     environment.policy = replace(link, status=PolicyLinkStatus.LINKING)
     await poll_environments(scenario.services)
@@ -43,7 +43,7 @@ async def open_support_request(scenario: Scenario, cause: str = "first") -> Supp
     return request
 
 
-def text_of(shown: SupportRequestView) -> str:
+def get_text(shown: SupportRequestView) -> str:
     """Return the text of a draft."""
     return "\n".join(shown.draft.lines)
 
@@ -58,8 +58,8 @@ async def find_actions(scenario: Scenario) -> list[PendingAction]:
 async def scenario() -> Scenario:
     """An environment with two flows, in which the app may write."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.mail_flow("Mail")
+    scenario.build.add_http_flow("Orders")
+    scenario.build.add_mail_flow("Mail")
     await scenario.opt_in()
     return scenario
 
@@ -73,11 +73,11 @@ async def test_request_has_every_fact_of_the_environment(scenario: Scenario) -> 
     environment = scenario.build.environment
     policy = environment.policy
     assert policy is not None
-    flows = [flow.workflow_id for flow in scenario.world.flows()]
+    flows = [flow.workflow_id for flow in scenario.world.list_flows()]
     assert sorted(shown.flow_ids) == sorted(flows)
     facts = [environment.id, environment.display_name, "europe", policy.policy_id, *flows]
-    assert [one for one in facts if one not in text_of(shown)] == []
-    assert f"{request.migrated_at:%Y-%m-%d %H:%M} UTC" in text_of(shown)
+    assert [one for one in facts if one not in get_text(shown)] == []
+    assert f"{request.migrated_at:%Y-%m-%d %H:%M} UTC" in get_text(shown)
     assert environment.id in shown.draft.subject
 
 
@@ -85,7 +85,7 @@ async def test_copies_are_not_in_the_draft(scenario: Scenario) -> None:
     """A copy has no run history from before the key."""
     request = await open_support_request(scenario)
     await scenario.approve(run=timedelta(days=20))
-    copies = {flow.workflow_id for flow in scenario.world.flows() if flow.made_by_app}
+    copies = {flow.workflow_id for flow in scenario.world.list_flows() if flow.made_by_app}
 
     shown = await show_support_request(scenario.services, request.id)
 
@@ -103,7 +103,7 @@ async def test_draft_says_why_the_flows_are_unknown(scenario: Scenario) -> None:
 
     assert shown.flow_ids == ()
     assert "out" in shown.flows_unknown_reason
-    assert request.environment_id in text_of(shown)
+    assert request.environment_id in get_text(shown)
 
 
 async def test_notification_of_the_last_days_does_not_name_more_days(scenario: Scenario) -> None:
@@ -176,7 +176,7 @@ async def test_concurrent_marks_are_not_lost(scenario: Scenario) -> None:
 
 async def test_key_that_the_app_did_not_see_applied_has_no_window(scenario: Scenario) -> None:
     """The app does not know when the platform migration was complete."""
-    scenario.build.link()
+    scenario.build.apply_key()
     await poll_environments(scenario.services)
 
     await scenario.order()
@@ -210,8 +210,8 @@ async def test_unknown_request_is_not_found(scenario: Scenario) -> None:
 async def test_request_for_more_environments_is_open_near_the_limit(scenario: Scenario) -> None:
     """It is removed when the tenant has fewer environments, unless it was filed."""
     for number in range(ENVIRONMENT_WARNING - 1):
-        Builder(scenario.world, name=f"Environment {number}").link()
-    scenario.build.link()
+        Builder(scenario.world, name=f"Environment {number}").apply_key()
+    scenario.build.apply_key()
     await poll_environments(scenario.services)
     every = await scenario.services.environments.list()
     await check_environment_limit(scenario.services, every[1:])
@@ -227,8 +227,8 @@ async def test_request_for_more_environments_is_open_near_the_limit(scenario: Sc
     await check_environment_limit(scenario.services, every[1:])
 
     assert below == removed == []
-    assert f"today: {ENVIRONMENT_WARNING}" in text_of(shown)
-    assert f"{ENVIRONMENT_LIMIT}" in text_of(shown)
-    assert all(one.id in text_of(shown) for one in every)
+    assert f"today: {ENVIRONMENT_WARNING}" in get_text(shown)
+    assert f"{ENVIRONMENT_LIMIT}" in get_text(shown)
+    assert all(one.id in get_text(shown) for one in every)
     assert action.expires_at is None
     assert [one.id for one in await list_support_requests(scenario.services)] == [LIMIT]

@@ -8,25 +8,27 @@ from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
-from tests.fakes.definition_builder import request_trigger
+from tests.fakes.definition_builder import build_request_trigger
 from tests.fakes.flow_service import turn_off
 from tests.fakes.tenant import FakeFlow
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
-RIDDLE = request_trigger("NobodyKnows")
+RIDDLE = build_request_trigger("NobodyKnows")
 
 
 def add_flow_with_unknown_trigger(scenario: Scenario) -> FakeFlow:
     """Add a flow with an unknown trigger and a child on Microsoft's key."""
-    return scenario.build.parent("Riddle", scenario.build.http_flow("Orders"), trigger=RIDDLE)
+    return scenario.build.add_parent(
+        "Riddle", scenario.build.add_http_flow("Orders"), trigger=RIDDLE
+    )
 
 
 async def test_flow_with_an_unknown_trigger_is_cut_over_only_if_named() -> None:
     """The plan says that the trigger is unknown. If a person names the flow, it is cut over."""
     scenario = Scenario()
     flow = add_flow_with_unknown_trigger(scenario)
-    await planned(scenario)
+    await plan_remediation(scenario)
     unnamed = (await scenario.plan())["Riddle"]
 
     await scenario.order(RemediationMode.APPLY, flow.workflow_id, cause="named")
@@ -40,14 +42,14 @@ async def test_flow_with_an_unknown_trigger_is_cut_over_only_if_named() -> None:
         PlannedAction.CUT_OVER,
         MigrationMethod.CUT_OVER,
     )
-    assert (await scenario.job("Riddle")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Riddle")).state is FlowJobState.RETIRED
 
 
 async def test_flow_with_an_unknown_trigger_that_is_off_needs_a_person() -> None:
     """A flow that is off needs a person, too, because it may be turned on later."""
     scenario = Scenario()
     turn_off(scenario.world, add_flow_with_unknown_trigger(scenario))
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     assert (await scenario.plan())["Riddle"].action is PlannedAction.NEEDS_CHANGES
 
@@ -55,26 +57,26 @@ async def test_flow_with_an_unknown_trigger_that_is_off_needs_a_person() -> None
 async def test_job_is_blocked_if_the_trigger_becomes_unknown() -> None:
     """If an accepted edit makes the trigger unknown, the job is blocked."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    await planned(scenario)
+    orders = scenario.build.add_http_flow("Orders")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.COPYING)
+    await scenario.run_until("Orders", FlowJobState.COPYING)
     orders.client_data = orders.client_data.replace('"kind": "Http"', '"kind": "NobodyKnows"')
     orders.version += 1
     await scenario.run(timedelta(hours=1))
-    blocked = await scenario.job("Orders")
+    blocked = await scenario.read_job("Orders")
 
     await scenario.retry()
 
     assert (blocked.reason_code, blocked.category) == ("original_edited", "http")
-    assert (await scenario.job("Orders")).reason_code == "trigger_changed"
+    assert (await scenario.read_job("Orders")).reason_code == "trigger_changed"
 
 
 async def test_assessment_of_a_flow_with_an_unknown_trigger_is_unknown() -> None:
     """The assessment does not know whether the flow and its parent stay on Microsoft's key."""
     tenant = Assessed()
-    flow = tenant.build.flow("Riddle", RIDDLE)
-    tenant.build.parent("Above", flow)
+    flow = tenant.build.add_flow("Riddle", RIDDLE)
+    tenant.build.add_parent("Above", flow)
 
     await tenant.assess()
 
@@ -84,5 +86,5 @@ async def test_assessment_of_a_flow_with_an_unknown_trigger_is_unknown() -> None
     }
     assert tenant.flows["Riddle"].category == "unknown"
     assert "does not know its trigger" in tenant.flows["Riddle"].message
-    finding = tenant.finding(AssessmentTopic.FLOWS, "flows_staying")
+    finding = tenant.require_finding(AssessmentTopic.FLOWS, "flows_staying")
     assert (finding.level, finding.message[:7]) == (FindingLevel.UNKNOWN, "2 of 2 ")

@@ -8,7 +8,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import InvalidInput
 from shared.ports import FlowReports
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 
 class Abyss:
@@ -31,15 +31,15 @@ class Abyss:
 async def test_too_deeply_nested_definition_does_not_stop_the_plan() -> None:
     """The plan names the flow and plans the others."""
     scenario = Scenario()
-    abyss = scenario.build.http_flow("Abyss")
+    abyss = scenario.build.add_http_flow("Abyss")
     abyss.in_solution = False
-    scenario.build.http_flow("Orders")
+    scenario.build.add_http_flow("Orders")
     scenario.world.assumptions.my_flows_have_rows = False
     scenario.around = lambda ports: replace(
         ports, flow_reports=cast("Any", Abyss(ports.flow_reports, abyss.flow_name))
     )
 
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     plan = await scenario.plan()
     assert plan["Orders"].action is PlannedAction.COPY
@@ -48,4 +48,4 @@ async def test_too_deeply_nested_definition_does_not_stop_the_plan() -> None:
         "unknown",
     )
     assert "nests too deep" in plan["Abyss"].message
-    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

@@ -13,7 +13,7 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.steps.planning.trigger_urls import MOST_LOOKS
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 LOOK = "FakeFlowReports.read_runs"
 MANY = MOST_LOOKS + 3
@@ -39,8 +39,8 @@ def count_run_reads(scenario: Scenario) -> int:
 def add_called_flows(scenario: Scenario, count: int) -> None:
     """Add flows with a calling app setting, and let each be called."""
     for number in range(count):
-        scenario.build.app_setting_caller(
-            scenario.build.http_flow(f"Flow {number}"), setting=f"F{number}"
+        scenario.build.add_app_setting_caller(
+            scenario.build.add_http_flow(f"Flow {number}"), setting=f"F{number}"
         )
     scenario.world.traffic.beat(scenario.world)
 
@@ -53,11 +53,11 @@ def list_flows_with_callers(plan: dict[str, PlanItem]) -> set[str]:
 async def test_no_runs_are_read_if_no_caller_has_a_trigger_url() -> None:
     """If no caller holds a trigger URL, the app reads no runs."""
     scenario = build_recorded_scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.system("shop", scenario.build.url_of(orders))
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_external_system("shop", scenario.build.get_trigger_url(orders))
     scenario.world.traffic.beat(scenario.world)
 
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     item = (await scenario.plan())["Orders"]
     assert (count_run_reads(scenario), item.is_complete, item.was_run_checked) == (0, True, False)
@@ -67,18 +67,18 @@ async def test_no_runs_are_read_if_no_caller_has_a_trigger_url() -> None:
 async def test_run_reads_end_when_each_trigger_url_has_a_flow() -> None:
     """The app stops reading runs when each trigger URL has a flow."""
     scenario = build_recorded_scenario()
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.world.traffic.beat(scenario.world)
     for number in range(5):
-        scenario.build.http_flow(f"Silent {number}")
+        scenario.build.add_http_flow(f"Silent {number}")
 
-    await planned(scenario)
+    await plan_remediation(scenario)
 
     plan = await scenario.plan()
     assert list_flows_with_callers(plan) == {"Orders"}
     assert count_run_reads(scenario) == sum(item.was_run_checked for item in plan.values())
     assert not any(DARK in one for item in plan.values() for one in item.unknowns)
-    assert (await scenario.environment_job()).findings == ()
+    assert (await scenario.read_environment_job()).findings == ()
 
 
 async def test_plan_reads_the_runs_of_at_most_ten_flows() -> None:
@@ -86,10 +86,10 @@ async def test_plan_reads_the_runs_of_at_most_ten_flows() -> None:
     scenario = build_recorded_scenario()
     add_called_flows(scenario, MANY)
 
-    await planned(scenario)
+    await plan_remediation(scenario)
     plan, job, count = (
         await scenario.plan(),
-        await scenario.environment_job(),
+        await scenario.read_environment_job(),
         count_run_reads(scenario),
     )
     await scenario.approve()
@@ -99,7 +99,7 @@ async def test_plan_reads_the_runs_of_at_most_ten_flows() -> None:
     assert dark == plan.keys() - list_flows_with_callers(plan)
     [finding] = job.findings
     assert all(f"F{title.partition(' ')[2]}" in finding for title in dark)
-    assert {one.state for one in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {one.state for one in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
     assert scenario.world.traffic.lost == []
 
 
@@ -107,7 +107,7 @@ async def test_plan_after_a_dry_run_reads_no_runs() -> None:
     """A dry run reads the runs of all flows, and the next plan reads none."""
     scenario = build_recorded_scenario()
     add_called_flows(scenario, MANY)
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in()
 
@@ -124,15 +124,15 @@ async def test_plan_after_a_dry_run_reads_no_runs() -> None:
 async def test_only_new_trigger_urls_are_matched_after_an_approval(is_new: bool) -> None:
     """After an approval, the app reads runs only for a trigger URL that the approval lacks."""
     scenario = build_recorded_scenario()
-    flows = [scenario.build.http_flow(f"Flow {number}") for number in range(MANY)]
+    flows = [scenario.build.add_http_flow(f"Flow {number}") for number in range(MANY)]
     last = max(flows, key=lambda flow: flow.workflow_id)
-    scenario.build.system("shop", scenario.build.url_of(last))
+    scenario.build.add_external_system("shop", scenario.build.get_trigger_url(last))
     scenario.world.traffic.beat(scenario.world)
     if not is_new:
-        scenario.build.app_setting_caller(last)
-    await planned(scenario)
+        scenario.build.add_app_setting_caller(last)
+    await plan_remediation(scenario)
     if is_new:
-        scenario.build.app_setting_caller(last)
+        scenario.build.add_app_setting_caller(last)
 
     await scenario.approve(run=timedelta(hours=1))
 
@@ -148,11 +148,11 @@ async def test_preparation_names_no_callers_of_flows_that_it_does_not_change() -
     """It gives no flow a new URL, so the administrator has nothing to check."""
     scenario = build_recorded_scenario()
     for number in range(MANY):
-        flow = scenario.build.http_flow(f"Flow {number}")
-        scenario.build.app_setting_caller(flow)
+        flow = scenario.build.add_http_flow(f"Flow {number}")
+        scenario.build.add_app_setting_caller(flow)
     await scenario.opt_in()
 
     await scenario.order(RemediationMode.PREPARE)
 
     assert len(await scenario.plan()) == MANY
-    assert (await scenario.environment_job()).findings == ()
+    assert (await scenario.read_environment_job()).findings == ()

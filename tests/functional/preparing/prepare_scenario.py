@@ -28,7 +28,7 @@ def add_input_flow(scenario: Scenario, name: str = "App") -> FakeFlow:
         "properties": {"Name_Value": {"type": "string"}},
         "required": ["Name_Value"],
     }
-    trigger = define.request_trigger("PowerApp", schema=schema)
-    action = define.http_action("https://erp.contoso.example/x")
+    trigger = define.build_request_trigger("PowerApp", schema=schema)
+    action = define.build_http_action("https://erp.contoso.example/x")
     action["inputs"]["body"] = "@triggerBody()?['Name_Value']"
-    return scenario.build.flow(name, trigger, {"Post": action}, in_solution=False)
+    return scenario.build.add_flow(name, trigger, {"Post": action}, in_solution=False)

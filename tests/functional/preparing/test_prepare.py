@@ -9,7 +9,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import JobBlocked
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.functional.preparing.prepare_scenario import (
     PREPARE,
     list_microsoft_key_flows,
@@ -27,10 +27,10 @@ async def test_prepare_plans_only_changes_that_are_possible_before_the_key() -> 
     `--flow`.
     """
     scenario = Scenario()
-    scenario.build.power_apps_v1_flow("App")
-    scenario.build.http_flow("Orders")
-    scenario.build.keyword_flow("Keyword")
-    scenario.build.admin_list_flow("Admin")
+    scenario.build.add_power_apps_v1_flow("App")
+    scenario.build.add_http_flow("Orders")
+    scenario.build.add_keyword_flow("Keyword")
+    scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
 
     await scenario.order(PREPARE)
@@ -52,25 +52,25 @@ async def test_prepare_plans_only_changes_that_are_possible_before_the_key() -> 
 async def test_approved_flow_is_added_to_a_solution() -> None:
     """The app changes nothing else, and the flow leaves the Microsoft-key list."""
     scenario = Scenario()
-    app = scenario.build.power_apps_v1_flow("App")
+    app = scenario.build.add_power_apps_v1_flow("App")
     before = take_snapshot(scenario.world)
     await scenario.opt_in()
     await scenario.order(PREPARE)
 
     await scenario.approve(run=HOUR)
 
-    job = await scenario.job("App")
+    job = await scenario.read_job("App")
     assert job.state is FlowJobState.PREPARED, job.history
     assert app.in_solution
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
     assert await list_microsoft_key_flows(scenario) == set()
-    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 async def test_flows_are_added_in_requests_of_twenty() -> None:
     """The app adds at most twenty flows in a request."""
     scenario = Scenario()
-    flows = [scenario.build.power_apps_v1_flow(f"App {number}") for number in range(45)]
+    flows = [scenario.build.add_power_apps_v1_flow(f"App {number}") for number in range(45)]
     await scenario.opt_in()
     await scenario.order(PREPARE)
 
@@ -82,20 +82,20 @@ async def test_flows_are_added_in_requests_of_twenty() -> None:
         20,
         20,
     ]
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}
 
 
 async def test_prepare_of_a_linked_environment_is_blocked() -> None:
     """The job is blocked, and the fix is the mode apply."""
     scenario = Scenario()
-    scenario.build.power_apps_v1_flow("App")
-    scenario.build.link()
+    scenario.build.add_power_apps_v1_flow("App")
+    scenario.build.apply_key()
     await scenario.opt_in()
 
     await scenario.order(PREPARE)
 
-    job = await scenario.environment_job()
+    job = await scenario.read_environment_job()
     assert job.state is EnvironmentJobState.BLOCKED
     assert "mode apply" in job.fix
 
@@ -103,7 +103,7 @@ async def test_prepare_of_a_linked_environment_is_blocked() -> None:
 async def test_prepare_of_a_read_only_environment_is_rejected() -> None:
     """A read-only environment rejects the remediation."""
     scenario = Scenario(mode=ApprovalPolicy.READ_ONLY)
-    scenario.build.power_apps_v1_flow("App")
+    scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
 
     with pytest.raises(JobBlocked) as refused:
@@ -116,10 +116,10 @@ async def test_prepare_of_a_read_only_environment_is_rejected() -> None:
 async def test_no_flow_is_added_after_a_key_is_applied() -> None:
     """The app adds no flow to a solution after a key is applied."""
     scenario = Scenario()
-    scenario.build.power_apps_v1_flow("App")
+    scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
     await scenario.order(PREPARE)
-    scenario.build.link()
+    scenario.build.apply_key()
 
     await scenario.approve(run=HOUR)
 
@@ -129,8 +129,8 @@ async def test_no_flow_is_added_after_a_key_is_applied() -> None:
 async def test_parent_needs_no_change_if_its_child_is_prepared() -> None:
     """A parent leaves the Microsoft-key list together with its child, and needs no change."""
     scenario = Scenario()
-    child = scenario.build.power_apps_v1_flow("Child")
-    scenario.build.parent("Parent", child)
+    child = scenario.build.add_power_apps_v1_flow("Child")
+    scenario.build.add_parent("Parent", child)
     await scenario.opt_in()
     await scenario.order(PREPARE)
     plan = await scenario.plan()
@@ -144,11 +144,11 @@ async def test_parent_needs_no_change_if_its_child_is_prepared() -> None:
 async def test_prepare_respects_managed_flows_exclusions_and_the_flow_limit() -> None:
     """Managed and excluded flows are not changed, and the flow limit holds, as for copies."""
     scenario = Scenario()
-    managed = scenario.build.admin_list_flow("Managed")
+    managed = scenario.build.add_admin_list_flow("Managed")
     managed.is_managed = True
-    excluded = scenario.build.power_apps_v1_flow("Excluded")
+    excluded = scenario.build.add_power_apps_v1_flow("Excluded")
     for number in range(3):
-        scenario.build.power_apps_v1_flow(f"App {number}")
+        scenario.build.add_power_apps_v1_flow(f"App {number}")
     await scenario.opt_in(excluded_flows=frozenset({excluded.workflow_id}), max_flows=2)
 
     await scenario.order(PREPARE)

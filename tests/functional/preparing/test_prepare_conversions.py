@@ -9,7 +9,7 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.steps.flows.write_definition import is_stored
 from tests.fakes import definition_builder as define
-from tests.fakes.definitions import facts_of
+from tests.fakes.definitions import parse_facts
 from tests.functional.preparing.prepare_scenario import (
     PREPARE,
     add_input_flow,
@@ -24,7 +24,7 @@ async def test_trigger_of_a_named_flow_is_converted() -> None:
     """The app first adds the flow to a solution, because Dataverse supports writing it there."""
     scenario = Scenario()
     app = add_input_flow(scenario)
-    scenario.build.power_apps_v1_flow("Other")
+    scenario.build.add_power_apps_v1_flow("Other")
     await scenario.opt_in()
     await scenario.order(PREPARE, app.workflow_id)
     plan = await scenario.plan()
@@ -35,13 +35,13 @@ async def test_trigger_of_a_named_flow_is_converted() -> None:
     assert plan["App"].action is PlannedAction.CONVERT_TRIGGER
     assert "add it again" in plan["App"].fix
     assert len(plan["App"].planned_changes) == 2
-    job = await scenario.job("App")
+    job = await scenario.read_job("App")
     assert (job.state, job.migration_method) == (
         FlowJobState.PREPARED,
         MigrationMethod.EDIT_DEFINITION,
     ), job.history
     assert job.conversions == (ConversionKind.POWER_APPS_TRIGGER,)
-    assert facts_of(app.client_data).trigger_kind == "PowerAppV2"
+    assert parse_facts(app.client_data).trigger_kind == "PowerAppV2"
     assert "triggerBody()?['text']" in app.client_data
     assert app.is_on
     assert await list_microsoft_key_flows(scenario) == {"Other"}
@@ -50,7 +50,7 @@ async def test_trigger_of_a_named_flow_is_converted() -> None:
 async def test_action_of_a_named_flow_is_converted() -> None:
     """For a flow in a solution, the app writes only the definition."""
     scenario = Scenario()
-    admin = scenario.build.admin_list_flow("Admin")
+    admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
     await scenario.order(PREPARE, admin.flow_name)
     plan = await scenario.plan()
@@ -58,7 +58,7 @@ async def test_action_of_a_named_flow_is_converted() -> None:
     await scenario.approve(run=HOUR)
 
     assert plan["Admin"].action is PlannedAction.EDIT_ACTION
-    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
+    assert (await scenario.read_job("Admin")).state is FlowJobState.PREPARED
     assert "ListFlowsInEnvironment_V2" in admin.client_data
     assert [write.what for write in scenario.world.writes] == ["update workflow"]
     assert await list_microsoft_key_flows(scenario) == set()
@@ -69,12 +69,12 @@ async def test_flow_with_an_unconvertible_expression_needs_changes() -> None:
     scenario = Scenario()
     reads = {"type": "Compose", "inputs": "@body('List')?['value'][0]?['properties/creator']"}
     actions = {
-        "List": define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment"),
+        "List": define.build_connector_action("shared_flowmanagement", "ListFlowsInEnvironment"),
         "Read": reads,
     }
-    admin = scenario.build.flow(
+    admin = scenario.build.add_flow(
         "Admin",
-        define.recurrence_trigger(),
+        define.build_recurrence_trigger(),
         actions,
         connections={"shared-flowmanagement-1": "shared_flowmanagement"},
     )
@@ -92,8 +92,8 @@ async def test_flow_with_an_unconvertible_expression_needs_changes() -> None:
 async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -> None:
     """The flow is then no longer on the list of flows on Microsoft's key."""
     scenario = Scenario()
-    admin = scenario.build.admin_list_flow("Admin")
-    scenario.build.link()
+    admin = scenario.build.add_admin_list_flow("Admin")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     unnamed = (await scenario.plan())["Admin"]
@@ -104,17 +104,17 @@ async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -
 
     assert unnamed.action is PlannedAction.NEEDS_CHANGES
     assert named.action is PlannedAction.EDIT_ACTION
-    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
+    assert (await scenario.read_job("Admin")).state is FlowJobState.PREPARED
     assert await list_microsoft_key_flows(scenario) == set()
 
 
 async def test_named_flow_with_both_reasons_gets_both_conversions() -> None:
     """If the flow is not named, the app makes neither conversion."""
     scenario = Scenario()
-    app = scenario.build.flow(
+    app = scenario.build.add_flow(
         "Both",
-        define.request_trigger("PowerApp"),
-        {"List": define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")},
+        define.build_request_trigger("PowerApp"),
+        {"List": define.build_connector_action("shared_flowmanagement", "ListFlowsInEnvironment")},
         in_solution=False,
         connections={"shared-flowmanagement-1": "shared_flowmanagement"},
     )
@@ -126,18 +126,18 @@ async def test_named_flow_with_both_reasons_gets_both_conversions() -> None:
     await scenario.approve(run=HOUR)
 
     assert unnamed.action is PlannedAction.NEEDS_CHANGES
-    assert (await scenario.job("Both")).state is FlowJobState.PREPARED
+    assert (await scenario.read_job("Both")).state is FlowJobState.PREPARED
     assert await list_microsoft_key_flows(scenario) == set()
 
 
 async def test_older_connector_format_is_converted_if_the_platform_rejects_it() -> None:
     """A rollback writes the earlier definition in the format that the platform accepts."""
     scenario = Scenario()
-    older = define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")
+    older = define.build_connector_action("shared_flowmanagement", "ListFlowsInEnvironment")
     older["inputs"]["authentication"] = "@parameters('$authentication')"
-    admin = scenario.build.flow(
+    admin = scenario.build.add_flow(
         "Admin",
-        define.recurrence_trigger(),
+        define.build_recurrence_trigger(),
         {"List": older},
         connections={"shared-flowmanagement-1": "shared_flowmanagement"},
     )
@@ -148,12 +148,12 @@ async def test_older_connector_format_is_converted_if_the_platform_rejects_it() 
 
     await scenario.approve(run=HOUR)
 
-    job = await scenario.job("Admin")
+    job = await scenario.read_job("Admin")
     assert job.state is FlowJobState.PREPARED, (job.message, job.history)
     assert "ListFlowsInEnvironment_V2" in admin.client_data
     assert "$authentication')" not in admin.client_data
 
     await scenario.roll_back(run=HOUR)
 
-    assert (await scenario.job("Admin")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Admin")).state is FlowJobState.ROLLED_BACK
     assert is_stored(admin.client_data, before)

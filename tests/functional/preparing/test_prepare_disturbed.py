@@ -12,8 +12,8 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import ServiceUnavailable
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed, Moment, Plan
-from tests.fakes.definitions import facts_of
-from tests.fakes.invariants import signatures_in_store, writes_outside
+from tests.fakes.definitions import parse_facts
+from tests.fakes.invariants import find_signatures_in_store, find_writes_outside
 from tests.functional.preparing.prepare_scenario import (
     PREPARE,
     add_input_flow,
@@ -28,19 +28,19 @@ HOUR = timedelta(hours=1)
 async def test_edit_after_the_plan_blocks_the_job_until_a_retry() -> None:
     """A retry converts the edited definition."""
     scenario = Scenario()
-    admin = scenario.build.admin_list_flow("Admin")
+    admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
     await scenario.order(PREPARE, admin.workflow_id)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Admin", FlowJobState.PREPARING)
+    await scenario.run_until("Admin", FlowJobState.PREPARING)
     edit(admin)
 
     await scenario.run(HOUR)
-    blocked = await scenario.job("Admin")
+    blocked = await scenario.read_job("Admin")
     await scenario.retry(run=HOUR)
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "original_edited")
-    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
+    assert (await scenario.read_job("Admin")).state is FlowJobState.PREPARED
     assert "Extra" in admin.client_data
     assert "ListFlowsInEnvironment_V2" in admin.client_data
 
@@ -48,7 +48,7 @@ async def test_edit_after_the_plan_blocks_the_job_until_a_retry() -> None:
 async def test_prepared_flow_is_planned_again_after_its_conversion_is_reverted() -> None:
     """A person has written the earlier definition."""
     scenario = Scenario()
-    admin = scenario.build.admin_list_flow("Admin")
+    admin = scenario.build.add_admin_list_flow("Admin")
     before = admin.client_data
     await scenario.opt_in()
     await scenario.order(PREPARE, admin.workflow_id)
@@ -60,14 +60,14 @@ async def test_prepared_flow_is_planned_again_after_its_conversion_is_reverted()
     await scenario.approve(run=HOUR)
 
     assert item.action is PlannedAction.EDIT_ACTION
-    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
+    assert (await scenario.read_job("Admin")).state is FlowJobState.PREPARED
     assert "ListFlowsInEnvironment_V2" in admin.client_data
 
 
 async def test_job_waits_until_the_platform_has_added_the_flows() -> None:
     """The app sends the request only once."""
     scenario = Scenario()
-    flows = [scenario.build.power_apps_v1_flow(name) for name in ("A", "B")]
+    flows = [scenario.build.add_power_apps_v1_flow(name) for name in ("A", "B")]
     await scenario.opt_in()
     await scenario.order(PREPARE)
     await scenario.approve(run=timedelta(0))
@@ -78,19 +78,19 @@ async def test_job_waits_until_the_platform_has_added_the_flows() -> None:
 
     disturb(scenario, "flow_placement", "add_to_solution", forget, after=True)
     await scenario.run(timedelta(minutes=20))
-    states = {job.state for job in (await scenario.jobs()).values()}
+    states = {job.state for job in (await scenario.read_jobs()).values()}
     flows[0].in_solution = flows[1].in_solution = True
     await scenario.run(timedelta(minutes=20))
 
     assert states == {FlowJobState.WAITING}
     assert len(list_solution_requests(scenario)) == 1
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.PREPARED}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.PREPARED}
 
 
 async def test_deleted_flow_does_not_block_the_other_flows_of_its_request() -> None:
     """The job of the deleted flow is blocked. The app adds the other flows with another request."""
     scenario = Scenario()
-    flows = {name: scenario.build.power_apps_v1_flow(name) for name in ("A", "B", "C")}
+    flows = {name: scenario.build.add_power_apps_v1_flow(name) for name in ("A", "B", "C")}
     await scenario.opt_in()
     await scenario.order(PREPARE)
     await scenario.approve(run=timedelta(0))
@@ -101,7 +101,9 @@ async def test_deleted_flow_does_not_block_the_other_flows_of_its_request() -> N
     disturb(scenario, "flow_placement", "add_to_solution", delete)
     await scenario.run(timedelta(minutes=20))
 
-    ends = {name: (job.state, job.reason_code) for name, job in (await scenario.jobs()).items()}
+    ends = {
+        name: (job.state, job.reason_code) for name, job in (await scenario.read_jobs()).items()
+    }
     assert ends["A"][0] == ends["C"][0] == FlowJobState.PREPARED
     assert ends["B"] == (FlowJobState.BLOCKED, "original_deleted")
     assert [len(names.split(",")) for names in list_solution_requests(scenario)] == [2]
@@ -110,7 +112,7 @@ async def test_deleted_flow_does_not_block_the_other_flows_of_its_request() -> N
 async def test_flow_that_the_platform_does_not_add_is_blocked_after_an_hour() -> None:
     """A retry sends the request again."""
     scenario = Scenario()
-    app = scenario.build.power_apps_v1_flow("App")
+    app = scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
     await scenario.order(PREPARE)
     await scenario.approve(run=timedelta(0))
@@ -120,11 +122,11 @@ async def test_flow_that_the_platform_does_not_add_is_blocked_after_an_hour() ->
 
     disturb(scenario, "flow_placement", "add_to_solution", forget, after=True)
     await scenario.run(2 * HOUR)
-    blocked = await scenario.job("App")
+    blocked = await scenario.read_job("App")
     await scenario.retry(run=HOUR)
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "not_added_to_solution")
-    assert (await scenario.job("App")).state is FlowJobState.PREPARED
+    assert (await scenario.read_job("App")).state is FlowJobState.PREPARED
     assert len(list_solution_requests(scenario)) == 2
 
 
@@ -138,7 +140,7 @@ async def test_duplicate_and_unordered_messages_repeat_no_write() -> None:
     await scenario.order(PREPARE, *(flow.workflow_id for flow in named))
     await scenario.run(2 * HOUR)
 
-    jobs = await scenario.jobs()
+    jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}
     assert len(list_solution_requests(scenario)) == 2
     assert Counter(write.what for write in scenario.world.writes)["update workflow"] == 30
@@ -157,15 +159,15 @@ async def test_prepare_completes_after_a_kill_or_failure_at_any_request(
     for at in range(1, whole.driver.plan.calls + 1):
         scenario = await _run_under_plan(Plan(at=at, moment=moment, failure=failure), undo=undo)
 
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         expected = FlowJobState.ROLLED_BACK if undo else FlowJobState.PREPARED
         assert {job.state for job in jobs.values()} == {expected}, (at, jobs)
-        kinds = {facts_of(flow.client_data).trigger_kind for flow in scenario.world.flows()}
+        kinds = {parse_facts(flow.client_data).trigger_kind for flow in scenario.world.list_flows()}
         assert kinds == {"PowerApp" if undo else "PowerAppV2"}, at
         edits = [write for write in scenario.world.writes if write.what == "update workflow"]
         assert len(edits) == (4 if undo else 2), at
-        assert signatures_in_store(scenario.world, scenario.fakes.store) == []
-        assert writes_outside(scenario.world, {scenario.build.environment.id}) == []
+        assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
+        assert find_writes_outside(scenario.world, {scenario.build.environment.id}) == []
 
 
 async def _run_under_plan(plan: Plan, *, undo: bool) -> Scenario:

@@ -12,7 +12,7 @@ from shared.services import Services
 from shared.steps.flows.write_definition import is_stored
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.functional.preparing.prepare_scenario import PREPARE
 from tests.functional.scenarios.refused_saves import get_references, refuse_saves
@@ -40,17 +40,17 @@ async def prepare_scenario(
 async def test_rejected_save_keeps_the_connection_references(*, is_outside: bool) -> None:
     """The job is blocked, and a retry converts the flow."""
     scenario, flow, before = await prepare_scenario(is_outside=is_outside, wipes=1)
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
     assert get_references(flow).keys() == {"shared_flowmanagement"}
 
     await scenario.retry()
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert job.state is FlowJobState.PREPARED, job.message
     assert get_references(flow).keys() == {"shared_flowmanagement"}
 
     await scenario.roll_back()
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert job.state is FlowJobState.ROLLED_BACK, job.message
     assert is_stored(flow.client_data, before) or is_outside
     assert get_references(flow).keys() == {"shared_flowmanagement"}
@@ -63,7 +63,7 @@ async def test_killed_invocation_after_a_rejected_save_keeps_the_references(
     """The app restores them from the archive, whose first content stays."""
     scenario, flow, _ = await prepare_scenario(is_outside=is_outside, wipes=1, error=Killed())
 
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert job.state is FlowJobState.PREPARED, job.message
     assert get_references(flow).keys() == {"shared_flowmanagement"}
 
@@ -74,7 +74,7 @@ async def test_retry_restores_lost_connection_references_from_the_archive(
 ) -> None:
     """The job has already read the damaged definition."""
     scenario, flow, _ = await prepare_scenario(is_outside=is_outside, wipes=3)
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "shared_flowmanagement" in job.message
     assert get_references(flow) == {}
@@ -82,7 +82,7 @@ async def test_retry_restores_lost_connection_references_from_the_archive(
     for _ in range(3):
         await scenario.retry()
 
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert job.state is FlowJobState.PREPARED, job.message
     assert get_references(flow).keys() == {"shared_flowmanagement"}
 
@@ -94,7 +94,7 @@ async def test_rollback_restores_references_that_a_rejected_save_removed() -> No
 
     await scenario.roll_back()
 
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert job.state is FlowJobState.ROLLED_BACK, job.message
     assert flow.client_data == before
 
@@ -117,6 +117,6 @@ async def test_rollback_right_after_a_rejected_save_restores_the_definition(
     await order(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=1))
 
-    (job,) = (await scenario.jobs()).values()
+    (job,) = (await scenario.read_jobs()).values()
     assert job.state is FlowJobState.ROLLED_BACK, job.message
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []

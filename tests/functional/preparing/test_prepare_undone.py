@@ -10,7 +10,7 @@ from shared.services import Services
 from shared.use_cases import change_remediation
 from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.functional.preparing.prepare_scenario import PREPARE, add_input_flow
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -28,16 +28,16 @@ async def test_rollback_restores_the_definition() -> None:
 
     await scenario.roll_back(run=HOUR)
 
-    job = await scenario.job("App")
+    job = await scenario.read_job("App")
     assert job.state is FlowJobState.ROLLED_BACK, job.history
     assert "stays in the solution" in job.history[-1].message
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
 
 
 async def test_rollback_writes_the_definition_although_reads_lag() -> None:
     """The app writes the old definition although reads do not show the conversion yet."""
     scenario = Scenario()
-    admin = scenario.build.admin_list_flow("Admin")
+    admin = scenario.build.add_admin_list_flow("Admin")
     before = take_snapshot(scenario.world)
     scenario.world.assumptions.read_lag_seconds = (50, 50)
     await scenario.opt_in()
@@ -47,8 +47,8 @@ async def test_rollback_writes_the_definition_although_reads_lag() -> None:
 
     await scenario.roll_back(run=HOUR)
 
-    assert (await scenario.job("Admin")).state is FlowJobState.ROLLED_BACK
-    assert differences(before, scenario.world) == []
+    assert (await scenario.read_job("Admin")).state is FlowJobState.ROLLED_BACK
+    assert find_differences(before, scenario.world) == []
 
 
 @pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
@@ -57,12 +57,12 @@ async def test_rollback_reverts_a_late_conversion(
 ) -> None:
     """The rollback reverts a conversion that is written after the rollback was requested."""
     scenario = Scenario()
-    scenario.build.admin_list_flow("Admin")
+    scenario.build.add_admin_list_flow("Admin")
     before = take_snapshot(scenario.world)
     pause = _BeforeUpdate(sleeps=timedelta(minutes=9), clock=scenario.world.clock)
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
     await scenario.opt_in()
-    named = [flow.workflow_id for flow in scenario.world.flows()]
+    named = [flow.workflow_id for flow in scenario.world.list_flows()]
     await scenario.order(PREPARE, *named)
     await scenario.approve(run=timedelta(minutes=1))
     assert pause.is_asleep
@@ -71,8 +71,8 @@ async def test_rollback_reverts_a_late_conversion(
     await scenario.run(HOUR)
 
     assert not pause.is_asleep
-    assert (await scenario.job("Admin")).state is FlowJobState.ROLLED_BACK
-    assert differences(before, scenario.world) == []
+    assert (await scenario.read_job("Admin")).state is FlowJobState.ROLLED_BACK
+    assert find_differences(before, scenario.world) == []
 
 
 class _BeforeUpdate(Pause):
@@ -87,21 +87,21 @@ class _BeforeUpdate(Pause):
 async def test_rollback_leaves_the_flow_in_its_solution() -> None:
     """The history says that the flow stays in the solution."""
     scenario = Scenario()
-    app = scenario.build.power_apps_v1_flow("App")
+    app = scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
     await scenario.order(PREPARE)
     await scenario.approve(run=HOUR)
 
     await scenario.roll_back(run=HOUR)
 
-    assert "stays in the solution" in (await scenario.job("App")).history[-1].message
+    assert "stays in the solution" in (await scenario.read_job("App")).history[-1].message
     assert app.in_solution
 
 
 async def test_rollback_is_blocked_by_an_edit_after_the_conversion() -> None:
     """The job is blocked, because the old definition would overwrite the edit."""
     scenario = Scenario()
-    admin = scenario.build.admin_list_flow("Admin")
+    admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
     await scenario.order(PREPARE, admin.workflow_id)
     await scenario.approve(run=HOUR)
@@ -110,7 +110,7 @@ async def test_rollback_is_blocked_by_an_edit_after_the_conversion() -> None:
 
     await scenario.roll_back(run=HOUR)
 
-    job = await scenario.job("Admin")
+    job = await scenario.read_job("Admin")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "converted_flow_edited")
     assert job.archive_name in job.fix
     assert "Extra" in admin.client_data
@@ -119,7 +119,7 @@ async def test_rollback_is_blocked_by_an_edit_after_the_conversion() -> None:
 async def test_cancel_does_not_revert_a_prepared_flow() -> None:
     """The cancel does not revert a flow that is already prepared."""
     scenario = Scenario()
-    admin = scenario.build.admin_list_flow("Admin")
+    admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
     await scenario.order(PREPARE, admin.workflow_id)
     await scenario.approve(run=HOUR)
@@ -127,4 +127,4 @@ async def test_cancel_does_not_revert_a_prepared_flow() -> None:
     await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
     await scenario.run(HOUR)
 
-    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
+    assert (await scenario.read_job("Admin")).state is FlowJobState.PREPARED

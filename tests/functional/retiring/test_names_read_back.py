@@ -10,7 +10,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 
 class ForgottenNames:
@@ -37,14 +37,14 @@ class ForgottenNames:
 async def build_renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
     """Return a remediated scenario in which the copy's new name is ignored this often."""
     scenario, left = Scenario(), [1] * times
-    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
 
-    def around(ports: Ports) -> Ports:
+    def wrap_ports(ports: Ports) -> Ports:
         forgetting: Any = ForgottenNames(ports.workflows, left)
         return replace(ports, workflows=forgetting)
 
-    scenario.around = around
-    await planned(scenario)
+    scenario.around = wrap_ports
+    await plan_remediation(scenario)
     await scenario.approve()
     return scenario, left
 
@@ -53,16 +53,16 @@ async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
     """The job is blocked with its own code, no call is lost, and a retry writes the name."""
     scenario, left = await build_renamed_scenario(times=99)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.FLOW_NAME_NOT_CHANGED)
     assert_nothing_lost(scenario)
 
     left.clear()
     await scenario.retry()
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.message
-    assert scenario.world.workflow(job.environment_id, job.copy_id).name == "Orders"
+    assert scenario.world.get_workflow(job.environment_id, job.copy_id).name == "Orders"
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -70,7 +70,7 @@ async def test_ignored_name_is_written_again(times: int) -> None:
     """The app writes the name again, and the job completes without a person."""
     scenario, left = await build_renamed_scenario(times)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert left == []
     assert job.state is FlowJobState.RETIRED, job.message
-    assert scenario.world.workflow(job.environment_id, job.copy_id).name == "Orders"
+    assert scenario.world.get_workflow(job.environment_id, job.copy_id).name == "Orders"

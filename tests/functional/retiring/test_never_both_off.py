@@ -20,9 +20,9 @@ from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_
 from shared.use_cases.show_remediation import show_remediation
 from shared.use_cases.show_status import read_pending_actions
 from tests.fakes.flow_service import turn_off, turn_on
-from tests.fakes.invariants import left_off
+from tests.fakes.invariants import find_flows_left_off
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.remediation_scenario import planned as plan
+from tests.functional.scenarios.remediation_scenario import plan_remediation as plan
 from tests.functional.scenarios.swap_scenario import Pair, build_pair, stop_writes
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -36,7 +36,7 @@ async def test_cutover_completes_although_reads_lag(lag: float) -> None:
 
     await pair.run(timedelta(days=40))
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert pair.on == (False, True)
     assert job.both_off_duration is not None
@@ -53,7 +53,7 @@ async def test_job_waits_until_the_write_is_visible() -> None:
 
     await pair.run(10 * SECOND)
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.WRITE_NOT_VISIBLE)
     assert job.message == "Keyword turned off: accepted, but not visible yet."
 
@@ -66,7 +66,7 @@ async def test_original_is_turned_on_if_its_copy_cannot_be_turned_on(lag: float)
 
     await pair.run(DAY)
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert (job.state, job.step, job.reason_code) == (
         FlowJobState.BLOCKED,
         FlowJobState.VERIFIED,
@@ -78,7 +78,7 @@ async def test_original_is_turned_on_if_its_copy_cannot_be_turned_on(lag: float)
 
     pair.refusals.clear()
     await pair.scenario.retry()
-    assert (await pair.scenario.job("Keyword")).state is FlowJobState.RETIRED
+    assert (await pair.scenario.read_job("Keyword")).state is FlowJobState.RETIRED
     assert pair.on == (False, True)
 
 
@@ -106,7 +106,7 @@ async def test_rejected_start_leaves_a_flow_on_or_is_reported(
     await copy_refused.run(DAY)
     await both_refused.run(MINUTE)
 
-    job = await copy_refused.scenario.job("Keyword")
+    job = await copy_refused.scenario.read_job("Keyword")
     assert (job.state, job.reason_code, copy_refused.on) == (
         FlowJobState.BLOCKED,
         code,
@@ -126,7 +126,7 @@ async def test_activation_without_effect_is_repeated(times: int, lag: float) -> 
 
     await pair.run(timedelta(days=40))
 
-    assert (await pair.scenario.job("Keyword")).state is FlowJobState.RETIRED
+    assert (await pair.scenario.read_job("Keyword")).state is FlowJobState.RETIRED
     assert pair.on == (False, True)
 
 
@@ -134,14 +134,14 @@ async def test_job_is_blocked_with_original_on_if_the_copy_never_turns_on() -> N
     """After the deadline the job is blocked and the original is on."""
     pair = await build_pair()
 
-    def only_the_copy(workflow_id: str) -> None:
+    def reject_activation_of_copy(workflow_id: str) -> None:
         never = int(workflow_id == pair.copy.workflow_id)
         pair.scenario.world.assumptions.activations_that_do_not_stick = never
 
-    pair.before = only_the_copy
+    pair.before = reject_activation_of_copy
     await pair.run(DAY)
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.FLOW_STATE_NOT_CHANGED)
     assert pair.on == (True, False)
 
@@ -154,7 +154,7 @@ async def test_both_off_is_reported_at_once(lag: float) -> None:
 
     await pair.run(timedelta(seconds=3 * lag) + MINUTE)
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.BOTH_OFF)
     assert job.message.startswith("Original and copy are both off since ")
     assert "Keyword, the copy of Keyword" in job.message
@@ -166,12 +166,12 @@ async def test_both_off_is_reported_at_once(lag: float) -> None:
     assert (first.kind, first.flows) == (PendingActionKind.BOTH_OFF, ("Keyword",))
 
     await pair.run(3 * DAY)
-    assert (await pair.scenario.job("Keyword")).reason_code == Reason.BOTH_OFF
+    assert (await pair.scenario.read_job("Keyword")).reason_code == Reason.BOTH_OFF
     assert [one.reason_code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
 
     pair.refusals.clear()
     await pair.run(15 * MINUTE)
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
     assert [one.kind for one in (await read_pending_actions(pair.scenario.services)).items] == [
@@ -187,7 +187,7 @@ async def test_both_off_is_first_in_every_list() -> None:
     pair.reject_starts(pair.copy, pair.original)
     await pair.run(DAY)
     services, table = pair.scenario.services, pair.scenario.services.tables.flow_jobs
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     other = replace(
         job, id="0", display_name="Another", reason_code=Reason.INTERNAL_ERROR, next_check_at=None
     )
@@ -210,7 +210,7 @@ async def test_copy_turned_off_during_monitoring_is_reported() -> None:
 
     await pair.run(timedelta(days=10))
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.BOTH_OFF)
     assert "roll this job back" in job.fix
     assert [one.reason_code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
@@ -228,7 +228,7 @@ async def test_job_is_blocked_after_a_person_turns_the_original_on() -> None:
 
     await pair.run(15 * MINUTE)
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
 
@@ -242,7 +242,7 @@ async def test_original_that_a_person_turned_on_stays_on() -> None:
 
     await pair.run(15 * MINUTE)
 
-    assert (await pair.scenario.job("Keyword")).state is FlowJobState.BLOCKED
+    assert (await pair.scenario.read_job("Keyword")).state is FlowJobState.BLOCKED
     assert pair.list_switches(pair.original)[-1] is FlowState.ON
 
 
@@ -255,7 +255,7 @@ async def test_job_continues_after_a_person_turns_the_copy_on() -> None:
 
     await pair.run(timedelta(days=10))
 
-    assert (await pair.scenario.job("Keyword")).state is FlowJobState.RETIRED
+    assert (await pair.scenario.read_job("Keyword")).state is FlowJobState.RETIRED
     assert pair.on == (False, True)
 
 
@@ -283,7 +283,7 @@ async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutove
     await pair.run(DAY)
 
     assert pair.on == (True, False)
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert job.state in {FlowJobState.WAITING, FlowJobState.BLOCKED}
     assert job.reason_code in {
         Reason.KILL_SWITCH_ON,
@@ -322,7 +322,7 @@ async def test_outage_during_a_cutover_is_reported_after_minutes() -> None:
     pair.refusals.clear()
     await pair.run(timedelta(hours=1))
 
-    assert left_off(pair.scenario.world, [pair.original.workflow_id]) == []
+    assert find_flows_left_off(pair.scenario.world, [pair.original.workflow_id]) == []
 
 
 @pytest.mark.parametrize("lag", LAGS)
@@ -335,12 +335,12 @@ async def test_rollback_leaves_the_copy_on_if_the_original_cannot_be_turned_on(l
 
     await pair.scenario.roll_back(run=DAY)
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (False, True)
     pair.refusals.clear()
     await pair.scenario.retry()
-    assert (await pair.scenario.job("Keyword")).state is FlowJobState.ROLLED_BACK
+    assert (await pair.scenario.read_job("Keyword")).state is FlowJobState.ROLLED_BACK
     assert pair.on == (True, False)
 
 
@@ -365,18 +365,18 @@ async def test_rollback_during_a_cutover_turns_the_original_on_although_reads_la
 async def test_rollback_right_after_a_retirement_turns_the_original_on(lag: float) -> None:
     """The original is turned on although reads still show it as on, and no call is lost."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.app_setting_caller(orders)
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_app_setting_caller(orders)
     scenario.world.assumptions.read_lag_seconds = (lag, lag)
     await plan(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.RETIRED)
+    await scenario.run_until("Orders", FlowJobState.RETIRED)
     scenario.world.traffic.beat(scenario.world)
 
     await scenario.roll_back()
     scenario.world.traffic.beat(scenario.world)
 
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
     assert scenario.world.traffic.lost == []
 
@@ -388,6 +388,8 @@ async def test_original_stays_on_if_a_migration_rejects_turning_it_off() -> None
 
     await pair.run(timedelta(hours=1))
 
-    assert (await pair.scenario.job("Keyword")).reason_code == Reason.PLATFORM_MIGRATION_RUNNING
+    assert (
+        await pair.scenario.read_job("Keyword")
+    ).reason_code == Reason.PLATFORM_MIGRATION_RUNNING
     assert pair.on == (True, False)
     assert pair.scenario.fakes.notices.told == []

@@ -38,14 +38,14 @@ async def cut_over(*more: str, observe_callers: bool = True) -> tuple[Scenario, 
     `more`: names of further such flows.
     """
     scenario = Scenario()
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     for name in more:
-        scenario.build.http_flow(name)
-    scenario.build.link()
+        scenario.build.add_http_flow(name)
+    scenario.build.apply_key()
     await scenario.opt_in(observe_callers=observe_callers)
     await scenario.order()
     await scenario.approve(run=timedelta(hours=3))
-    assert (await scenario.job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.read_job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
     return scenario, flow
 
 
@@ -63,12 +63,12 @@ async def pass_a_day(scenario: Scenario) -> FlowJob:
     await scenario.run(DAY)
     await scenario.driver.call(lambda services: run_daily_check(services, "day"))
     await scenario.run(timedelta(minutes=30))
-    return await scenario.job("Orders")
+    return await scenario.read_job("Orders")
 
 
 async def read_row(scenario: Scenario) -> ObservedCallers | None:
     """Return the stored callers of the original."""
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     kept = await scenario.services.tables.observed_callers.get(job.environment_id, job.id)
     return kept.item if kept else None
 
@@ -122,7 +122,7 @@ async def test_nothing_is_read_without_permission() -> None:
     await pass_a_day(scenario)
     await scenario.run(timedelta(days=5, hours=12))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert await read_row(scenario) is None
     assert job.reason_code == Reason.LATE_CALLER
     assert "curl" not in job.message
@@ -202,7 +202,7 @@ async def test_rejected_read_of_an_original_affects_no_other(
 ) -> None:
     """The order changes daily, so each of the two is read after the other once."""
     scenario, rejected = await cut_over("Invoices")
-    [other] = [one for one in scenario.world.flows() if one.name == "Invoices"]
+    [other] = [one for one in scenario.world.list_flows() if one.name == "Invoices"]
     whole = FakeFlowReports.read_calls
 
     def read_calls(
@@ -224,7 +224,7 @@ async def test_rejected_read_of_an_original_affects_no_other(
 async def test_calls_of_known_flows_have_their_names() -> None:
     """A flow that the plan or a job knows is named; it is an unknown caller if nobody found it."""
     scenario, flow = await cut_over()
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     group = f"{'0' * 32}-{'1' * 32}"
     headers = {
         "x-ms-workflow-id": "a" * 32,
@@ -251,7 +251,7 @@ async def test_calls_that_were_not_answered_do_not_extend_the_no_call_period() -
     run_flow(scenario.world, flow).is_skipped = True
     await scenario.run(3 * DAY)
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert await read_row(scenario) is None
 
 
@@ -262,7 +262,7 @@ async def test_answered_calls_extend_the_no_call_period() -> None:
     run_flow(scenario.world, flow)
     await scenario.run(3 * DAY)
 
-    assert (await scenario.job("Orders")).reason_code == Reason.LATE_CALLER
+    assert (await scenario.read_job("Orders")).reason_code == Reason.LATE_CALLER
 
 
 async def test_headers_of_a_call_are_not_stored() -> None:
@@ -289,7 +289,7 @@ async def test_headers_of_a_call_are_not_stored() -> None:
 async def test_confirmed_caller_that_still_calls_the_original_is_named() -> None:
     """A person has confirmed that this declared caller calls the copy."""
     scenario = Scenario()
-    flow = scenario.build.http_flow("Orders")
+    flow = scenario.build.add_http_flow("Orders")
     called = CalledFlow(environment_id=flow.environment_id, flow_id="Orders")
     till = DeclaredCaller(
         name="Till",
@@ -300,7 +300,7 @@ async def test_confirmed_caller_that_still_calls_the_original_is_named() -> None
         networks=("203.0.113.7/32", "2001:db8::/32"),
     )
     await declare_callers(scenario.services, [till])
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in(observe_callers=True)
     await scenario.order()
     await scenario.approve(run=timedelta(hours=3))
@@ -323,11 +323,11 @@ async def test_confirmed_caller_that_still_calls_the_original_is_named() -> None
 async def test_known_callers_have_their_names() -> None:
     """A Logic App is found by its resource id, a flow by its id, a subscription by its name."""
     scenario = Scenario()
-    flow = scenario.build.http_flow("Sales")
-    resource_id = scenario.build.logic_app_caller(flow, name="Hub")
-    scenario.build.event_grid_caller(flow)
-    caller = scenario.build.flow_caller(flow, name="Close of day")
-    scenario.build.link()
+    flow = scenario.build.add_http_flow("Sales")
+    resource_id = scenario.build.add_logic_app_caller(flow, name="Hub")
+    scenario.build.add_event_grid_caller(flow)
+    caller = scenario.build.add_flow_caller(flow, name="Close of day")
+    scenario.build.apply_key()
     await scenario.opt_in(observe_callers=True)
     await scenario.order()
     await scenario.approve(run=timedelta(hours=3))
@@ -385,6 +385,6 @@ async def test_unreadable_row_stops_no_job() -> None:
     alerts = await scenario.services.tables.alerts.read_all("alert")
     await scenario.run(timedelta(days=5))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.LATE_CALLER)
     assert any(one.row[0] == "observedcallers" for one in alerts)

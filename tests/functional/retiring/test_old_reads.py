@@ -55,7 +55,7 @@ async def build_both_off_pair(*, is_rolled_back: bool = False) -> Pair:
     shown = pair.copy if is_rolled_back else pair.original
     turn_on(pair.scenario.world, shown, pair.scenario.build.owner)
     await pair.run(DAY)
-    assert (await pair.scenario.job("Keyword")).state is FlowJobState.BLOCKED
+    assert (await pair.scenario.read_job("Keyword")).state is FlowJobState.BLOCKED
     turn_off(pair.scenario.world, shown)
     return pair
 
@@ -72,7 +72,7 @@ async def test_daily_check_reports_both_off_after_an_old_read(
     await run_daily_check(pair.scenario.services, "2026-03-04")
     await pair.run(MINUTE)
 
-    assert (await pair.scenario.job("Keyword")).reason_code == Reason.BOTH_OFF
+    assert (await pair.scenario.read_job("Keyword")).reason_code == Reason.BOTH_OFF
     assert [one.reason_code for one in pair.scenario.fakes.notices.told[told:]] == [Reason.BOTH_OFF]
     pair.refusals.clear()
     await pair.run(15 * MINUTE)
@@ -100,12 +100,12 @@ async def test_retry_turns_on_the_original_that_this_job_turned_off() -> None:
     pair = await build_both_off_pair()
 
     await pair.scenario.retry(run=DAY)
-    assert (await pair.scenario.job("Keyword")).reason_code == Reason.BOTH_OFF
+    assert (await pair.scenario.read_job("Keyword")).reason_code == Reason.BOTH_OFF
     pair.refusals = {pair.copy.workflow_id: pair.refusals[pair.copy.workflow_id]}
     await pair.run(DAY)
 
     assert pair.on == (True, False)
-    assert (await pair.scenario.job("Keyword")).original_was_on
+    assert (await pair.scenario.read_job("Keyword")).original_was_on
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_cutover_that_would_fail_again_is_not_repeated(
 
     await pair.run(DAY)
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert (job.state, job.reason_code, bool(job.fix)) == (FlowJobState.BLOCKED, code, True)
     assert pair.on == (True, False)
     assert pair.list_switches(pair.original).count(FlowState.OFF) == 1

@@ -11,7 +11,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import PlatformError
 from shared.ports import Workflows
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 
 class Watched:
@@ -46,18 +46,18 @@ async def test_original_is_turned_off_and_renamed_separately_if_one_write_is_rej
 ) -> None:
     """If the platform rejects the common write, the app turns the original off, then renames it."""
     scenario = Scenario()
-    original = scenario.build.http_flow("Orders")
+    original = scenario.build.add_http_flow("Orders")
     watched = Watched(scenario.fakes.ports.workflows, takes_both=takes_both)
 
-    def watching(ports: Ports) -> Ports:
+    def watch_workflows(ports: Ports) -> Ports:
         return replace(ports, workflows=cast("Workflows", watched))
 
-    scenario.around = watching
+    scenario.around = watch_workflows
     scenario.renew()
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve()
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert not original.is_on
     assert original.name == "Orders (retired, MMK)"
     mine = [

@@ -49,14 +49,16 @@ def build_erp_firewall(*sources: str, hosts: frozenset[str] = frozenset({HOST}))
 async def scenario(request: pytest.FixtureRequest) -> Scenario:
     """Two flows that call one host, and one that calls another, with their copies in use."""
     scenario = Scenario(profile=request.param)
-    call = {"Call": define.http_action(f"https://{HOST}/")}
+    call = {"Call": define.build_http_action(f"https://{HOST}/")}
     for name in ("Orders", "Invoices"):
-        scenario.build.http_flow(name, call)
-    scenario.build.http_flow("Labels", {"Call": define.http_action("https://labels.example/")})
+        scenario.build.add_http_flow(name, call)
+    scenario.build.add_http_flow(
+        "Labels", {"Call": define.build_http_action("https://labels.example/")}
+    )
     tags = {WEST: ["20.1.0.0/24"], "LogicApps.WestEurope": ["20.9.0.0/24"]}
     scenario.world.service_tags = {WEST.lower(): tags[WEST], **tags}
     scenario.world.firewalls = [build_erp_firewall(WEST)]
-    scenario.build.link()
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=3))
@@ -65,8 +67,8 @@ async def scenario(request: pytest.FixtureRequest) -> Scenario:
 
 async def find_copy(scenario: Scenario, name: str) -> FakeFlow:
     """Return the copy of a flow."""
-    job = await scenario.job(name)
-    return scenario.world.workflow(job.environment_id, job.copy_id)
+    job = await scenario.read_job(name)
+    return scenario.world.get_workflow(job.environment_id, job.copy_id)
 
 
 async def run_copy(scenario: Scenario, name: str) -> FakeRun:
@@ -86,7 +88,8 @@ async def run_daily_check_on(scenario: Scenario, days: int) -> None:
 async def read_states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]:
     """Return each job's state and reason code, by title."""
     return {
-        one.display_name: (one.state, one.reason_code) for one in (await scenario.jobs()).values()
+        one.display_name: (one.state, one.reason_code)
+        for one in (await scenario.read_jobs()).values()
     }
 
 
@@ -105,7 +108,7 @@ async def test_blocked_call_stops_retirements_for_its_host(
         stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     )
     assert stopped["Labels"][0] is FlowJobState.RETIRED
-    reason = (await scenario.job("Invoices")).message
+    reason = (await scenario.read_job("Invoices")).message
     assert f"The call of {HOST} by 'Call' in the copy of Orders was actively refused" in reason
     assert "erp denies addresses of PowerPlatformPlex.WestEurope" in reason
     assert f"[refused_call:{HOST}]" in reason
@@ -163,11 +166,13 @@ async def test_daily_check_reads_one_copy_of_each_host(
     }
     reports, asked = FakeFlowReports(scenario.world), list[str]()
 
-    async def runs(environment_id: str, flow_name: str, **options: Any) -> list[FlowRun]:
+    async def record_and_read_runs(
+        environment_id: str, flow_name: str, **options: Any
+    ) -> list[FlowRun]:
         asked.append(titles[flow_name])
         return await reports.read_runs(environment_id, flow_name, **options)
 
-    monkeypatch.setattr(scenario.fakes.ports.flow_reports, "read_runs", runs)
+    monkeypatch.setattr(scenario.fakes.ports.flow_reports, "read_runs", record_and_read_runs)
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Invoices")
     days = []
@@ -220,7 +225,7 @@ async def test_time_out_is_a_blocked_call_unless_a_later_call_succeeds(
     blocked = (FlowJobState.BLOCKED, "outbound_call_blocked")
     assert ((await read_states(scenario))["Orders"] == blocked) is not later
     if not later:
-        reason = (await scenario.job("Orders")).message
+        reason = (await scenario.read_job("Orders")).message
         assert "timed out" in reason
         assert "Every firewall that this app reads allows PowerPlatformPlex." in reason
 
@@ -244,7 +249,7 @@ async def test_fix_for_a_blocked_external_host_names_the_service_tag(
     run.error = "…because the target machine actively refused it."
 
     await scenario.run(timedelta(days=20))
-    job = await scenario.job("Labels")
+    job = await scenario.read_job("Labels")
 
     assert "The app reads no firewall of labels.example, which Labels calls." in job.message
     assert "Ask its owner to allow inbound HTTPS from PowerPlatformPlex.WestEurope" in (job.fix)
@@ -255,7 +260,7 @@ async def test_rolled_back_copy_does_not_stop_other_retirements(scenario: Scenar
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=20)
-    await scenario.roll_back((await scenario.job("Orders")).original_id)
+    await scenario.roll_back((await scenario.read_job("Orders")).original_id)
     scenario.world.firewalls = [build_erp_firewall(WEST)]
 
     await run_daily_check_on(scenario, days=1)

@@ -38,7 +38,7 @@ def break_connection(scenario: Scenario, _: FakeFlow) -> str:
 def delete_connection(scenario: Scenario, _: FakeFlow) -> str:
     """Delete one of two connections."""
     (connection,) = scenario.build.environment.connections.values()
-    scenario.build.connection("another", "shared_sql", owner=scenario.build.owner)
+    scenario.build.add_connection("another", "shared_sql", owner=scenario.build.owner)
     del scenario.build.environment.connections[connection.name]
     return f"connection:{connection.name}"
 
@@ -53,21 +53,21 @@ def unbind(scenario: Scenario, _: FakeFlow) -> str:
 
 def turn_child_off(scenario: Scenario, _: FakeFlow) -> str:
     """Turn off the child that the copy runs, which is itself a copy."""
-    child = next(flow for flow in scenario.world.flows() if flow.name == "Child (CMK)")
+    child = next(flow for flow in scenario.world.list_flows() if flow.name == "Child (CMK)")
     turn_off(scenario.world, child)
     return f"child:{child.workflow_id}"
 
 
 def turn_shared_child_off(scenario: Scenario, _: FakeFlow) -> str:
     """Turn off the child that both run, so that neither of them can be turned on again."""
-    child = next(flow for flow in scenario.world.flows() if flow.name == "Other child")
+    child = next(flow for flow in scenario.world.list_flows() if flow.name == "Other child")
     turn_off(scenario.world, child)
     return f"child:{child.workflow_id}"
 
 
 def delete_child(scenario: Scenario, _: FakeFlow) -> str:
     """Delete the child that both run."""
-    child = next(flow for flow in scenario.world.flows() if flow.name == "Other child")
+    child = next(flow for flow in scenario.world.list_flows() if flow.name == "Other child")
     delete(scenario.world, child)
     return f"child:{child.workflow_id}"
 
@@ -94,27 +94,29 @@ ALL: list[Cause] = [
 def add_self_starting_flow(scenario: Scenario, cause: Cause) -> FakeFlow:
     """Add a self-starting flow that this cause affects."""
     if cause in {turn_child_off, turn_shared_child_off, delete_child}:
-        other = scenario.build.flow("Other child", define.request_trigger("Button"))
-        return scenario.build.parent("Flow", scenario.build.http_flow("Child"), other)
+        other = scenario.build.add_flow("Other child", define.build_request_trigger("Button"))
+        return scenario.build.add_parent("Flow", scenario.build.add_http_flow("Child"), other)
     if cause is let_licence_lapse:
-        return scenario.build.flow(
+        return scenario.build.add_flow(
             "Flow",
-            define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True),
-            {"Post": define.http_action("https://erp.example/orders")},
+            define.build_connector_trigger(
+                "shared_teams", "WebhookKeywordTrigger", is_webhook=True
+            ),
+            {"Post": define.build_http_action("https://erp.example/orders")},
             connections={"teams-maker": "shared_teams"},
         )
-    return scenario.build.keyword_flow("Flow")
+    return scenario.build.add_keyword_flow("Flow")
 
 
 async def run_until_state(scenario: Scenario, state: FlowJobState) -> None:
     """Run the job of `Flow` until this state, ignoring the firewall issue of the tenant."""
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     gaps = {"service_tag:powerplatformplex": "not in this tenant"}
     await scenario.opt_in(ignored_issues=gaps)
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Flow", state)
+    await scenario.run_until("Flow", state)
 
 
 @pytest.mark.parametrize("cause", ALL)
@@ -127,7 +129,7 @@ async def test_cutover_that_would_fail_does_not_start(cause: Cause) -> None:
 
     await scenario.run(DAY)
 
-    job = await scenario.job("Flow")
+    job = await scenario.read_job("Flow")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL), (
         job.message
     )
@@ -147,7 +149,7 @@ async def test_expired_licence_can_be_ignored_by_name() -> None:
 
     await ignore_issue(scenario.services, flow.environment_id, name, "a licence is on its way")
     await scenario.run(DAY)
-    assert (await scenario.job("Flow")).reason_code == Reason.BOTH_OFF
+    assert (await scenario.read_job("Flow")).reason_code == Reason.BOTH_OFF
 
     scenario.build.owner.has_premium = True
     await scenario.run(DAY)
@@ -157,12 +159,12 @@ async def test_expired_licence_can_be_ignored_by_name() -> None:
 async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
     """The original stays on, because a rollback could not turn it on again."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Flow")
+    orders = scenario.build.add_http_flow("Flow")
     await run_until_state(scenario, FlowJobState.CHECKING_FOR_CALLS)
     scenario.build.owner.has_premium = False
 
     await scenario.run(timedelta(days=60))
-    job = await scenario.job("Flow")
+    job = await scenario.read_job("Flow")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
     assert (orders.is_on, orders.name) == (True, "Flow")
 
@@ -170,7 +172,7 @@ async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
         scenario.services, orders.environment_id, f"licence:{orders.workflow_id}", "fine"
     )
     await scenario.run(timedelta(days=60))
-    assert (await scenario.job("Flow")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Flow")).state is FlowJobState.RETIRED
 
 
 async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None:
@@ -182,9 +184,9 @@ async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None
 
     await scenario.roll_back(replay=True)
 
-    job = await scenario.job("Flow")
+    job = await scenario.read_job("Flow")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
-    assert scenario.world.workflow(flow.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(flow.environment_id, job.copy_id).is_on
     assert not flow.is_on
 
 
@@ -195,23 +197,23 @@ async def test_flows_share_one_list_of_connections(
     scenario = Scenario()
     names = [f"Flow {number}" for number in range(4)]
     for name in names:
-        scenario.build.keyword_flow(name)
+        scenario.build.add_keyword_flow(name)
     lists = 0
     listed = FakeConnections.read_errors
 
-    async def counted(fake: FakeConnections, environment_id: str) -> dict[str, str]:
+    async def count_and_list(fake: FakeConnections, environment_id: str) -> dict[str, str]:
         nonlocal lists
         lists += 1
         return await listed(fake, environment_id)
 
-    monkeypatch.setattr(FakeConnections, "read_errors", counted)
-    scenario.build.link()
+    monkeypatch.setattr(FakeConnections, "read_errors", count_and_list)
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in(ignored_issues={"service_tag:powerplatformplex": "not in this tenant"})
     await scenario.order()
     await scenario.approve(run=DAY)
 
-    states = {(await scenario.job(name)).step for name in names}
+    states = {(await scenario.read_job(name)).step for name in names}
     assert states == {FlowJobState.MONITORING}
     assert 1 <= lists < len(names)
 
@@ -224,16 +226,16 @@ async def test_cutover_starts_if_connections_and_licence_cannot_be_read() -> Non
     scenario.build.environment.connections.clear()
     scenario.world.tells_licences = False
 
-    await scenario.until("Flow", FlowJobState.CUTTING_OVER)
+    await scenario.run_until("Flow", FlowJobState.CUTTING_OVER)
 
 
 async def test_plan_lists_unknowns_about_a_restart() -> None:
     """The plan lists more unknowns for a flow in no solution, and none for a flow that is off."""
     scenario = Scenario()
-    scenario.build.http_flow("In a solution")
-    scenario.build.mail_flow("In none")
-    scenario.build.off_flow("Off")
-    scenario.build.link()
+    scenario.build.add_http_flow("In a solution")
+    scenario.build.add_mail_flow("In none")
+    scenario.build.add_off_flow("Off")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
 

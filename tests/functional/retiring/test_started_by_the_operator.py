@@ -34,7 +34,7 @@ async def test_service_account_turns_on_a_flow_that_an_application_cannot(
     await set_kill_switch(pair.scenario.services, is_on=False, by="tests", reason="")
     await pair.run(DAY)
     assert pair.original.co_owners == {}
-    assert (await pair.scenario.job("Keyword")).active_grants == ()
+    assert (await pair.scenario.read_job("Keyword")).active_grants == ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ async def test_fix_without_a_service_account_asks_the_owner_to_turn_the_flow_on(
 
     await pair.run(MINUTE)
 
-    job = await pair.scenario.job("Keyword")
+    job = await pair.scenario.read_job("Keyword")
     assert job.reason_code == Reason.BOTH_OFF
     assert "MissingUserDetails" in job.message
     assert "Have the flow's owner turn it on once" in job.fix

@@ -106,12 +106,12 @@ class Lists:
 async def build_retired_scenario() -> tuple[Scenario, Services]:
     """Return a scenario whose retired original has no row, and is on again."""
     scenario = Scenario()
-    form = scenario.build.power_apps_v1_flow("Old form")
-    scenario.build.link()
+    form = scenario.build.add_power_apps_v1_flow("Old form")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    assert (await scenario.job("Old form")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Old form")).state is FlowJobState.RETIRED
     form.state = FlowState.ON
     services = scenario.services
     return scenario, replace(services, workflows=NoRow(services, form.workflow_id))
@@ -154,7 +154,7 @@ async def test_unreachable_environment_does_not_stop_the_daily_check(
     """The daily check reports the original of the other environment and logs the failure."""
     scenario = TwoEnvironments()
     flows = [
-        build.http_flow(f"Orders of {build.environment.display_name}")
+        build.add_http_flow(f"Orders of {build.environment.display_name}")
         for build in scenario.builders
     ]
     scenario.prepare()
@@ -193,7 +193,7 @@ async def test_unreachable_vault_does_not_stop_the_daily_check(
 async def test_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
     """The daily check reports only originals that are on."""
     scenario, services = await build_retired_scenario()
-    form = next(one for one in scenario.world.flows() if one.name.startswith("Old form"))
+    form = next(one for one in scenario.world.list_flows() if one.name.startswith("Old form"))
     form.state = FlowState.OFF
 
     off = (await run_daily_check(services, "today")).retired_originals_on
@@ -206,8 +206,8 @@ async def test_original_without_a_row_that_is_off_or_deleted_is_not_reported() -
 async def test_daily_check_starts_no_second_plan_beside_one_that_awaits_approval() -> None:
     """The daily check starts a new remediation only after the waiting plan has expired."""
     scenario = Scenario()
-    scenario.build.flow("Orders", define.http_trigger(), {})
-    scenario.build.link()
+    scenario.build.add_flow("Orders", define.build_http_trigger(), {})
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
 
@@ -227,8 +227,8 @@ async def test_daily_check_starts_no_second_plan_beside_one_that_awaits_approval
 async def test_daily_check_starts_a_remediation_beside_one_for_a_single_flow() -> None:
     """The daily check starts its own remediation, because the other one is for one flow only."""
     scenario = Scenario()
-    flow = scenario.build.flow("Orders", define.http_trigger(), {})
-    scenario.build.link()
+    flow = scenario.build.add_flow("Orders", define.build_http_trigger(), {})
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(RemediationMode.APPLY, flow.workflow_id)
 
@@ -240,23 +240,23 @@ async def test_daily_check_starts_a_remediation_beside_one_for_a_single_flow() -
 async def build_rolled_back_scenario() -> Scenario:
     """Return a scenario whose job is rolled back and whose copy is on."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
     await scenario.roll_back()
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK
-    scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
+    scenario.world.get_workflow(job.environment_id, job.copy_id).state = FlowState.ON
     return scenario
 
 
 async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() -> None:
     """The daily check turns off a copy whose job is rolled back, and notifies once a day."""
     scenario = await build_rolled_back_scenario()
-    job = await scenario.job("Orders")
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    job = await scenario.read_job("Orders")
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
 
     await run_daily_check(scenario.services, "today")
     first = copy.state
@@ -267,27 +267,27 @@ async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() 
     (told,) = scenario.fakes.notices.told
     assert (told.reason_code, told.row[2]) == ("orphaned_copy", job.id)
     assert "The job of Orders is rolled_back." in told.message
-    after = await scenario.job("Orders")
+    after = await scenario.read_job("Orders")
     assert (after.state, after.leased_until) == (FlowJobState.ROLLED_BACK, None)
 
 
 async def test_orphaned_copy_stays_on_while_its_original_is_off() -> None:
     """The copy stays on, because its original is off and neither would run."""
     scenario = await build_rolled_back_scenario()
-    job = await scenario.job("Orders")
-    scenario.world.workflow(job.environment_id, job.original_id).state = FlowState.OFF
+    job = await scenario.read_job("Orders")
+    scenario.world.get_workflow(job.environment_id, job.original_id).state = FlowState.OFF
 
     await run_daily_check(scenario.services, "today")
 
-    assert scenario.world.workflow(job.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(job.environment_id, job.copy_id).is_on
     assert "the copy stays on" in scenario.fakes.notices.told[0].message
 
 
 async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
     """The copy is off, so nobody is notified, also after a later job is cancelled."""
     scenario = await build_rolled_back_scenario()
-    job = await scenario.job("Orders")
-    scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
+    job = await scenario.read_job("Orders")
+    scenario.world.get_workflow(job.environment_id, job.copy_id).state = FlowState.OFF
     await run_daily_check(scenario.services, "today")
     await scenario.order(RemediationMode.APPLY, job.original_id, cause="again")
     scenario.driver.use_cases = {ENVIRONMENT_JOBS: USE_CASES[ENVIRONMENT_JOBS]}
@@ -295,7 +295,7 @@ async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
     await change_remediation.cancel(scenario.services, scenario.remediation.id)
     scenario.driver.use_cases = USE_CASES
     await scenario.run(timedelta(hours=1))
-    after = await scenario.job("Orders")
+    after = await scenario.read_job("Orders")
 
     await run_daily_check(scenario.services, "tomorrow")
 
@@ -308,13 +308,13 @@ async def test_copy_created_after_the_rollback_is_reported(
     sleep: timedelta,
 ) -> None:
     """Somebody is notified only if the copy is created after the rollback has completed."""
-    scenario = make_scenario(lambda s: s.build.http_flow("Orders"))
+    scenario = make_scenario(lambda s: s.build.add_http_flow("Orders"))
     await freeze(scenario, "FakeWorkflows.create", sleeps=sleep)
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     await change_remediation.cancel(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(days=3))
-    after = await scenario.job("Orders")
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    after = await scenario.read_job("Orders")
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
 
     await run_daily_check(scenario.services, "today")
 
@@ -332,8 +332,8 @@ async def test_copy_created_after_the_rollback_is_reported(
 async def test_orphaned_copy_stays_on_while_the_kill_switch_is_on() -> None:
     """With the kill switch on, the app only notifies. The next daily check turns the copy off."""
     scenario = await build_rolled_back_scenario()
-    job = await scenario.job("Orders")
-    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    job = await scenario.read_job("Orders")
+    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="")
 
     await run_daily_check(scenario.services, "today")

@@ -21,7 +21,7 @@ def make_scenario(build: Callable[[Scenario], object], **settings: object) -> Sc
     changed = {"no_call_period": 60 * MINUTE, **settings}
     scenario = Scenario(settings=Scenario().settings.model_copy(update=changed))
     build(scenario)
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     return scenario
 

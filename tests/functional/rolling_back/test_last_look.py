@@ -13,8 +13,8 @@ from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed
 from tests.fakes.invariants import watch
 from tests.fakes.ports import Ports
-from tests.fakes.snapshot import differences, take_snapshot
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.fakes.snapshot import find_differences, take_snapshot
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 MINUTE = timedelta(minutes=1)
 
@@ -47,31 +47,31 @@ async def test_write_that_takes_effect_after_the_revert_is_reverted() -> None:
     scenario = Scenario(
         settings=Scenario().settings.model_copy(update={"no_call_period": 30 * MINUTE})
     )
-    site = scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.link()
+    site = scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.apply_key()
     scenario.build.share_connections()
     before = take_snapshot(scenario.world)
     watch(scenario.world)
     late = Late(scenario.fakes.ports.app_settings, at=1)
-    scenario.around = around(late)
+    scenario.around = build_wrapper(late)
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
+    await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
     await scenario.run(timedelta(0))
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
     await scenario.run(timedelta(seconds=20))
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.rollback_stage in {RollbackStage.CHECK_COPY_FOR_CALLS, RollbackStage.TURN_OFF_COPY}
 
     assert late.wanted is not None
     site.settings = late.wanted[1]
     await scenario.run(timedelta(days=1))
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK
     assert any("had not completed" in change.message for change in job.history)
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.traffic.lost == []
     assert scenario.world.violations == []
@@ -80,18 +80,18 @@ async def test_write_that_takes_effect_after_the_revert_is_reverted() -> None:
 async def test_rollback_does_not_wait_if_no_write_is_in_flight() -> None:
     """If no write is in flight, the rollback takes no longer than reads may lag."""
     scenario = Scenario()
-    scenario.build.keyword_flow("Keyword")
-    await planned(scenario)
+    scenario.build.add_keyword_flow("Keyword")
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Keyword", FlowJobState.MONITORING)
+    await scenario.run_until("Keyword", FlowJobState.MONITORING)
 
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
     await scenario.run(2 * scenario.settings.read_lag)
 
-    assert (await scenario.job("Keyword")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Keyword")).state is FlowJobState.ROLLED_BACK
 
 
-def around(late: Late) -> Callable[[Ports], Ports]:
+def build_wrapper(late: Late) -> Callable[[Ports], Ports]:
     """Return a function that wraps the app settings port in `late`."""
     return lambda ports: replace(ports, app_settings=late)
 
@@ -99,8 +99,8 @@ def around(late: Late) -> Callable[[Ports], Ports]:
 async def test_late_write_of_another_job_is_reverted_before_the_copy_is_turned_off() -> None:
     """A write of all settings by another job restores the copy's URL, which is reverted again."""
     scenario = Scenario()
-    site = scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-    scenario.build.link()
+    site = scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+    scenario.build.apply_key()
     scenario.build.share_connections()
     before = take_snapshot(scenario.world)
     await scenario.opt_in()
@@ -113,8 +113,8 @@ async def test_late_write_of_another_job_is_reverted_before_the_copy_is_turned_o
     site.settings = moved
     await scenario.run(timedelta(days=30))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
-    assert differences(before, scenario.world) == []
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert find_differences(before, scenario.world) == []
 
 
 async def test_dependent_flows_roll_back_after_a_kill_between_write_and_row() -> None:
@@ -123,32 +123,34 @@ async def test_dependent_flows_roll_back_after_a_kill_between_write_and_row() ->
     The row of the child still says that its original is on, so its parent could not be turned on.
     """
     scenario = Scenario()
-    scenario.build.family("Billing")
-    scenario.build.link()
+    scenario.build.add_family("Billing")
+    scenario.build.apply_key()
     scenario.build.share_connections()
     before = take_snapshot(scenario.world)
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Billing grandparent", FlowJobState.RETIRED)
-    child = await scenario.job("Billing parent")
-    original = scenario.world.workflow(child.environment_id, child.original_id)
+    await scenario.run_until("Billing grandparent", FlowJobState.RETIRED)
+    child = await scenario.read_job("Billing parent")
+    original = scenario.world.get_workflow(child.environment_id, child.original_id)
 
-    def dies(_: object = None) -> list[str]:
+    def kill_after_stop(_: object = None) -> list[str]:
         if not original.is_on:
             raise Killed
         return []
 
-    scenario.world.watchers.append(dies)
-    scenario.driver.meanwhile = dies  # nobody goes on
+    scenario.world.watchers.append(kill_after_stop)
+    scenario.driver.meanwhile = kill_after_stop  # nobody goes on
     with suppress(Killed):
         await scenario.run(timedelta(days=20))
     scenario.world.watchers.clear()
     scenario.driver.meanwhile = list
-    assert (await scenario.job("Billing parent")).state is not FlowJobState.RETIRED
+    assert (await scenario.read_job("Billing parent")).state is not FlowJobState.RETIRED
 
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
     await scenario.run(timedelta(days=40))
 
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.ROLLED_BACK}
-    assert differences(before, scenario.world) == []
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {
+        FlowJobState.ROLLED_BACK
+    }
+    assert find_differences(before, scenario.world) == []

@@ -9,7 +9,7 @@ from shared.jobs.job_kinds import FLOW
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.check_health import check_health
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeSecret
 from tests.functional.rolling_back.frozen_delivery import MINUTE, freeze, make_scenario
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -24,7 +24,9 @@ async def roll_back(scenario: Scenario, *flow_ids: str) -> None:
 def build_secret_scenario() -> tuple[Scenario, FakeSecret]:
     """Return a scenario with a secret that contains a password in front of the URL."""
     scenario = make_scenario(
-        lambda s: s.build.secret_caller(s.build.http_flow("Orders"), beside="password=old;url=")
+        lambda s: s.build.add_secret_caller(
+            s.build.add_http_flow("Orders"), beside="password=old;url="
+        )
     )
     [secret] = scenario.world.secrets.values()
     return scenario, secret
@@ -33,7 +35,7 @@ def build_secret_scenario() -> tuple[Scenario, FakeSecret]:
 def change_password(scenario: Scenario, secret: FakeSecret, password: str = "new") -> None:  # noqa: S107
     """Add a version with another password and the same URL, as a person does."""
     _, _, url = secret.value.partition(";")
-    secret.versions.append(scenario.world.secret_version(f"password={password};{url}"))
+    secret.versions.append(scenario.world.create_secret_version(f"password={password};{url}"))
 
 
 def list_notifications(scenario: Scenario) -> list[str]:
@@ -49,7 +51,9 @@ async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta)
 
     The rollback reads the settings before or after that write.
     """
-    scenario = make_scenario(lambda s: s.build.app_setting_caller(s.build.http_flow("Orders")))
+    scenario = make_scenario(
+        lambda s: s.build.add_app_setting_caller(s.build.add_http_flow("Orders"))
+    )
     [site] = scenario.world.sites.values()
     site.settings |= {"TIMEOUT": "5", "OLD": "1", "SAME": "x"}
     before = take_snapshot(scenario.world)
@@ -60,9 +64,9 @@ async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta)
     await scenario.run(ordered)
     await roll_back(scenario)
 
-    job = await scenario.job("Orders")
+    job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK
-    assert differences(before, scenario.world) == []
+    assert find_differences(before, scenario.world) == []
     assert site.settings["TIMEOUT"] == "5"
     [cause] = list_notifications(scenario)
     assert {f"{site.id}|{name}" in cause for name in ("TIMEOUT", "NEW", "OLD")} == {True}
@@ -73,7 +77,9 @@ async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta)
 
 async def test_overwritten_setting_is_reported_without_a_rollback() -> None:
     """If the job is not rolled back, it reports the overwritten setting, and then retires."""
-    scenario = make_scenario(lambda s: s.build.app_setting_caller(s.build.http_flow("Orders")))
+    scenario = make_scenario(
+        lambda s: s.build.add_app_setting_caller(s.build.add_http_flow("Orders"))
+    )
     [site] = scenario.world.sites.values()
     site.settings["TIMEOUT"] = "5"
     await freeze(scenario, "FakeAppSettings.write")
@@ -84,7 +90,7 @@ async def test_overwritten_setting_is_reported_without_a_rollback() -> None:
     await scenario.run(timedelta(days=30))
 
     assert (await check_health(scenario.services)).alert_counts == {}
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     [cause] = list_notifications(scenario)
     assert f"{site.id}|TIMEOUT" in cause
 
@@ -93,10 +99,10 @@ async def test_unchanged_settings_are_not_reported() -> None:
     """The URLs are reverted, a later change of a person stays, and nothing is reported."""
 
     def build(scenario: Scenario) -> None:
-        flow = scenario.build.http_flow("Orders")
-        scenario.build.app_setting_caller(flow)
-        scenario.build.app_setting_caller(flow, setting="ALSO")
-        scenario.build.secret_caller(flow)
+        flow = scenario.build.add_http_flow("Orders")
+        scenario.build.add_app_setting_caller(flow)
+        scenario.build.add_app_setting_caller(flow, setting="ALSO")
+        scenario.build.add_secret_caller(flow)
 
     for call, number in (
         ("FakeAppSettings.write", 1),
@@ -109,13 +115,13 @@ async def test_unchanged_settings_are_not_reported() -> None:
 
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         await scenario.run(12 * MINUTE)  # it has woken
-        assert differences(before, scenario.world) != []
+        assert find_differences(before, scenario.world) != []
         site.settings = {**site.settings, "TIMEOUT": "30"}
         await scenario.run(timedelta(days=30))
 
-        assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+        assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
         assert site.settings.pop("TIMEOUT") == "30"
-        assert differences(before, scenario.world) == []
+        assert find_differences(before, scenario.world) == []
         assert list_notifications(scenario) == []
 
 
@@ -128,7 +134,7 @@ async def test_overwritten_secret_of_a_person_is_reported() -> None:
     change_password(scenario, secret)
     await roll_back(scenario)
 
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert secret.value == url
     [cause] = list_notifications(scenario)
     assert "secret flow-url" in cause
@@ -150,7 +156,7 @@ async def test_overwritten_secret_version_is_reported(*, is_rolled_back: bool) -
     await scenario.run(timedelta(days=30))
 
     state = FlowJobState.ROLLED_BACK if is_rolled_back else FlowJobState.RETIRED
-    assert (await scenario.job("Orders")).state is state
+    assert (await scenario.read_job("Orders")).state is state
     assert secret.value.startswith("password=old;")
     [cause] = list_notifications(scenario)
     assert "secret flow-url" in cause
@@ -182,8 +188,10 @@ async def test_setting_of_another_job_is_written_again_by_that_job() -> None:
     """
 
     def build(scenario: Scenario) -> None:
-        scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
-        scenario.build.app_setting_caller(scenario.build.http_flow("Bills"), setting="BILLS_URL")
+        scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
+        scenario.build.add_app_setting_caller(
+            scenario.build.add_http_flow("Bills"), setting="BILLS_URL"
+        )
 
     scenario = make_scenario(build, caller_batch_wait=timedelta())
     [site] = scenario.world.sites.values()
@@ -192,14 +200,14 @@ async def test_setting_of_another_job_is_written_again_by_that_job() -> None:
     moved = dict(site.settings)
     await scenario.run(15 * MINUTE)
     assert site.settings != moved
-    for job in (await scenario.jobs()).values():
+    for job in (await scenario.read_jobs()).values():
         await FLOW.wake_up(scenario.services, (job.environment_id, job.id))
     await scenario.run(timedelta(0))  # each looks, and one of them at what is the other's
     assert site.settings != moved
     await scenario.run(timedelta(days=30))
 
     assert site.settings == moved
-    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
     assert scenario.world.traffic.lost == []
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.traffic.lost == []

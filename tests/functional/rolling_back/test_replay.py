@@ -14,25 +14,25 @@ from tests.fakes.tenant import FakeFlow
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 HOUR = timedelta(hours=1)
 
 
 def add_polling_parent(scenario: Scenario) -> FakeFlow:
     """Add a flow that polls Teams and runs a child on Microsoft's key, so that it is cut over."""
-    child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
-    trigger = define.connector_trigger("shared_teams", "OnNewChannelMessage")
-    actions = {"Run": define.child_flow_action(child.workflow_id)}
+    child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
+    trigger = define.build_connector_trigger("shared_teams", "OnNewChannelMessage")
+    actions = {"Run": define.build_child_flow_action(child.workflow_id)}
     connections = {"shared-teams-1": "shared_teams"}
-    return scenario.build.flow("Poll", trigger, actions, connections=connections)
+    return scenario.build.add_flow("Poll", trigger, actions, connections=connections)
 
 
 async def build_cut_over_scenario() -> tuple[Scenario, FakeFlow]:
     """Return a scenario whose polling original has been off for a while."""
     scenario = Scenario()
     poll = add_polling_parent(scenario)
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(hours=5))
     assert not poll.is_on
     return scenario, poll
@@ -42,7 +42,7 @@ async def build_cut_over_scenario() -> tuple[Scenario, FakeFlow]:
 async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) -> None:
     """The error names the flow and since when it is off, and no flow is rolled back."""
     scenario, poll = await build_cut_over_scenario()
-    before = await scenario.jobs()
+    before = await scenario.read_jobs()
 
     with pytest.raises(JobBlocked, match=r"Poll \(since 20.* UTC, \d+ (h|min)\)") as caught:
         await undo(scenario.services, scenario.remediation.id)  # type: ignore[operator]  # one of two
@@ -51,7 +51,7 @@ async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) 
     assert caught.value.code == "backlog_replay"
     assert "--accept-replay" in caught.value.fix
     assert not poll.is_on
-    after = await scenario.jobs()
+    after = await scenario.read_jobs()
     assert {name: job.requested_command for name, job in after.items()} == dict.fromkeys(before)
     assert after["Poll"].state is not FlowJobState.ROLLING_BACK
 
@@ -59,14 +59,14 @@ async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) 
 async def test_rollback_with_consent_lists_the_replayed_flows() -> None:
     """The answer and the notes of the job name the flow and since when it is off."""
     scenario, poll = await build_cut_over_scenario()
-    sent = (await scenario.job("Poll")).original_write
+    sent = (await scenario.read_job("Poll")).original_write
 
     done = await change_remediation.roll_back(
         scenario.services, scenario.remediation.id, replay=True
     )
     await scenario.run(timedelta(days=60))
 
-    job = await scenario.job("Poll")
+    job = await scenario.read_job("Poll")
     assert [one.display_name for one in done.replays] == ["Poll"]
     assert sent
     assert done.replays[0].off_since == sent.first_sent_at
@@ -96,32 +96,32 @@ async def test_rollback_requested_before_a_cutover_waits_for_consent() -> None:
     """The rollback stops before it turns the original on, until the replay is accepted."""
     scenario = Scenario()
     poll = add_polling_parent(scenario)
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Poll", FlowJobState.CUTTING_OVER)
+    await scenario.run_until("Poll", FlowJobState.CUTTING_OVER)
 
     async def order() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
     disturb(scenario, "environments", "get_cached", order)
     await scenario.run(timedelta(days=20))
-    blocked = await scenario.job("Poll")
+    blocked = await scenario.read_job("Poll")
     was_on = poll.is_on
     await change_remediation.roll_back(scenario.services, scenario.remediation.id, replay=True)
     await scenario.run(timedelta(days=60))
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "backlog_replay")
     assert not was_on
-    assert (await scenario.job("Poll")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Poll")).state is FlowJobState.ROLLED_BACK
     assert poll.is_on
 
 
 async def test_rollback_of_called_flows_needs_no_consent() -> None:
     """Called flows and webhooks have no backlog, so the rollback needs no consent."""
     scenario = Scenario()
-    scenario.build.http_flow("Orders")
-    scenario.build.keyword_flow("Keyword")
-    await planned(scenario)
+    scenario.build.add_http_flow("Orders")
+    scenario.build.add_keyword_flow("Keyword")
+    await plan_remediation(scenario)
     await scenario.approve()
 
     done = await change_remediation.roll_back(scenario.services, scenario.remediation.id)

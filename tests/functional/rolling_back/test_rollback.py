@@ -5,7 +5,7 @@ from datetime import timedelta
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
-from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.scenarios.remediation_scenario import Scenario, on_both_platforms
 
@@ -16,19 +16,19 @@ LONG = timedelta(days=9)
 def begin_run(scenario: Scenario, flow: FakeFlow) -> None:
     """Add a run that lasts for days and then calls the flow that its flow called at its start."""
     now = scenario.world.clock.now()
-    flow.runs.append(FakeRun(run_id=scenario.world.guid(), started=now, ends=now + LONG))
+    flow.runs.append(FakeRun(run_id=scenario.world.create_guid(), started=now, ends=now + LONG))
 
 
 @on_both_platforms
 async def test_retired_flow_is_rolled_back_exactly(profile: Profile) -> None:
     """After the rollback all callers are as before, the original is on and the copy is off."""
     scenario = Scenario(profile=profile)
-    orders = scenario.build.http_flow("Orders")
-    scenario.build.app_setting_caller(orders)
-    scenario.build.secret_caller(orders)
-    scenario.build.flow_caller(orders)
-    scenario.build.variable_caller(orders)
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.add_app_setting_caller(orders)
+    scenario.build.add_secret_caller(orders)
+    scenario.build.add_flow_caller(orders)
+    scenario.build.add_variable_caller(orders)
+    scenario.build.apply_key()
     before = take_snapshot(scenario.world)
     await scenario.opt_in()
     await scenario.order()
@@ -37,51 +37,51 @@ async def test_retired_flow_is_rolled_back_exactly(profile: Profile) -> None:
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
     await scenario.run(timedelta(days=60))
 
-    job = (await scenario.jobs())["Orders"]
+    job = (await scenario.read_jobs())["Orders"]
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
     assert orders.is_on
-    assert not scenario.world.workflow(orders.environment_id, job.copy_id).is_on
-    assert differences(before, scenario.world) == []
+    assert not scenario.world.get_workflow(orders.environment_id, job.copy_id).is_on
+    assert find_differences(before, scenario.world) == []
 
 
 async def test_copy_stays_on_while_an_earlier_run_of_a_caller_continues() -> None:
     """The run read the copy's URL when it started, and may call it days later."""
     scenario = Scenario()
-    orders = scenario.build.http_flow("Orders")
-    caller = scenario.build.flow_caller(orders)
-    scenario.build.link()
+    orders = scenario.build.add_http_flow("Orders")
+    caller = scenario.build.add_flow_caller(orders)
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
     begin_run(scenario, caller)
 
     await scenario.roll_back(run=LONG - timedelta(hours=1))
-    before = await scenario.job("Orders")
-    was_on = scenario.world.workflow(orders.environment_id, before.copy_id).is_on
+    before = await scenario.read_job("Orders")
+    was_on = scenario.world.get_workflow(orders.environment_id, before.copy_id).is_on
     await scenario.run(timedelta(days=1))
 
     assert "that started before its change" in before.message
     assert was_on
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_copy_stays_on_while_a_run_of_its_parents_copy_continues() -> None:
     """A run of the parent's copy may call the child's copy after the parent's copy is off."""
     scenario = Scenario()
-    child = scenario.build.http_flow("Child")
-    scenario.build.parent("Nightly", child)
-    scenario.build.link()
+    child = scenario.build.add_http_flow("Child")
+    scenario.build.add_parent("Nightly", child)
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    parent = await scenario.job("Nightly")
-    begin_run(scenario, scenario.world.workflow(child.environment_id, parent.copy_id))
+    parent = await scenario.read_job("Nightly")
+    begin_run(scenario, scenario.world.get_workflow(child.environment_id, parent.copy_id))
 
     await scenario.roll_back(run=LONG - timedelta(hours=1))
-    before = await scenario.job("Child")
-    was_on = scenario.world.workflow(child.environment_id, before.copy_id).is_on
+    before = await scenario.read_job("Child")
+    was_on = scenario.world.get_workflow(child.environment_id, before.copy_id).is_on
     await scenario.run(timedelta(days=1))
 
     assert "that started before its change" in before.message
     assert was_on
-    assert (await scenario.job("Child")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Child")).state is FlowJobState.ROLLED_BACK

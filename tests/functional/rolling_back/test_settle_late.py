@@ -16,18 +16,18 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 def list_granted_flows(scenario: Scenario) -> list[str]:
     """Return the flows of which the service account is a co-owner."""
-    return [flow.name for flow in scenario.world.flows() if is_lent(scenario.world, flow)]
+    return [flow.name for flow in scenario.world.list_flows() if is_lent(scenario.world, flow)]
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["its original", "its copy"])
 async def test_daily_check_revokes_a_late_grant(number: int) -> None:
     """The daily check revokes a co-ownership that was granted after the rollback completed."""
     scenario = make_scenario(
-        lambda scenario: scenario.build.secret_caller(scenario.build.http_flow("Orders"))
+        lambda scenario: scenario.build.add_secret_caller(scenario.build.add_http_flow("Orders"))
     )
     await freeze(scenario, "FakeFlowSharing.grant", number, sleeps=60 * MINUTE)
     await scenario.roll_back(run=timedelta(hours=3))
-    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert list_granted_flows(scenario) != []
 
     await scenario.driver.call(lambda s: run_daily_check(s, "today"))
@@ -40,31 +40,31 @@ async def test_daily_check_revokes_a_late_grant(number: int) -> None:
 
 async def test_daily_check_cancels_a_late_flow_job() -> None:
     """The daily check cancels a flow job that was stored after the rollback completed."""
-    scenario = make_scenario(lambda scenario: scenario.build.keyword_flow("Orders"))
+    scenario = make_scenario(lambda scenario: scenario.build.add_keyword_flow("Orders"))
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(0))
     scenario.renew()
     other = copy.deepcopy(scenario)
-    planned = await other.until("Orders", FlowJobState.PLANNED)
+    planned = await other.run_until("Orders", FlowJobState.PLANNED)
     await scenario.roll_back(run=timedelta(hours=3))
-    assert await scenario.jobs() == {}
-    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED
+    assert await scenario.read_jobs() == {}
+    assert (await scenario.read_environment_job()).state is EnvironmentJobState.CANCELLED
     await scenario.services.tables.flow_jobs.insert(planned)
     await scenario.run(timedelta(hours=1))
-    assert (await scenario.job("Orders")).state is FlowJobState.PLANNED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.PLANNED
 
     await scenario.driver.call(lambda s: run_daily_check(s, "today"))
     await scenario.run(timedelta(hours=1))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.CANCELLED
-    assert [flow.name for flow in scenario.world.flows()] == ["Orders"]
+    assert (await scenario.read_job("Orders")).state is FlowJobState.CANCELLED
+    assert [flow.name for flow in scenario.world.list_flows()] == ["Orders"]
 
 
 async def test_daily_check_does_not_change_a_job_in_progress() -> None:
     """The daily check does not change a job in progress, which completes."""
     scenario = make_scenario(
-        lambda scenario: scenario.build.secret_caller(scenario.build.http_flow("Orders"))
+        lambda scenario: scenario.build.add_secret_caller(scenario.build.add_http_flow("Orders"))
     )
     await scenario.opt_in()
     await scenario.order()
@@ -73,4 +73,4 @@ async def test_daily_check_does_not_change_a_job_in_progress() -> None:
     await scenario.driver.call(lambda s: run_daily_check(s, "today"))
     await scenario.run(timedelta(days=3))
 
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED

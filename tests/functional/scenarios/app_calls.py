@@ -102,7 +102,7 @@ def build_message(
     )
 
 
-def _through(trigger: Trigger) -> UseCase:
+def _deliver_through(trigger: Trigger) -> UseCase:
     async def deliver(services: Services, message: Delivered) -> None:
         provide(services)
         await trigger(
@@ -116,8 +116,8 @@ def _through(trigger: Trigger) -> UseCase:
 
 #: What a `Driver` needs to deliver every queue through the app's own triggers.
 TRIGGERS: Mapping[str, UseCase] = {
-    KEY_EVENTS: _through(key_events.on_key_event),
-    POLICY_EVENTS: _through(policy_events.on_policy_event),
-    ENVIRONMENT_JOBS: _through(environment_jobs.run_environment_job),
-    FLOW_JOBS: _through(flow_jobs.run_flow_job),
+    KEY_EVENTS: _deliver_through(key_events.on_key_event),
+    POLICY_EVENTS: _deliver_through(policy_events.on_policy_event),
+    ENVIRONMENT_JOBS: _deliver_through(environment_jobs.run_environment_job),
+    FLOW_JOBS: _deliver_through(flow_jobs.run_flow_job),
 }

@@ -33,12 +33,12 @@ class Meter:
         """Return the times of the requests to the flow service."""
         return sorted(moment for name in SCARCE for moment in self.made[name])
 
-    def most_in_a_minute(self) -> int:
+    def find_most_in_a_minute(self) -> int:
         """Return the most requests to the flow service in any minute."""
         made = self.scarce
         return max(sum(one - MINUTE < other <= one for other in made) for one in made)
 
-    def counts(self) -> Counter[str]:
+    def count_requests(self) -> Counter[str]:
         """Return how many requests went to the flow service and to other services."""
         return Counter(scarce=len(self.scarce), plenty=sum(len(self.made[name]) for name in PLENTY))
 
@@ -54,7 +54,7 @@ class Metered:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
 
-        async def metered(*arguments: Any, **named: Any) -> Any:
+        async def call_metered(*arguments: Any, **named: Any) -> Any:
             if self._budget:
                 if name not in WRITES:
                     await self._budget.wait_for()
@@ -62,14 +62,14 @@ class Metered:
             self._made.append(self._clock.now())
             return await method(*arguments, **named)
 
-        return metered
+        return call_metered
 
 
 def put_on_budget(scenario: Scenario, limit: BudgetLimit, meter: Meter) -> None:
     """Make the scenario's processes keep this budget, and record their requests in the meter."""
     make = scenario.driver.make
 
-    def metered(ports: Ports) -> Services:
+    def call_metered(ports: Ports) -> Services:
         budget, services = StoredRequestBudget(ports.store, ports.clock, limit), make(ports)
         behind: dict[str, Any] = {
             name: Metered(getattr(services, name), budget if name in SCARCE else None, made, ports)
@@ -77,4 +77,4 @@ def put_on_budget(scenario: Scenario, limit: BudgetLimit, meter: Meter) -> None:
         }
         return replace(services, request_budget=budget, **behind)
 
-    scenario.driver.make = metered
+    scenario.driver.make = call_metered

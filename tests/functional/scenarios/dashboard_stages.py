@@ -77,7 +77,7 @@ async def _await_approval(visitor: Visitor) -> None:
         headers=APPROVER,
         id=scenario.build.environment.id,
     )
-    scenario.build.link()
+    scenario.build.apply_key()
     await poll_environments(scenario.services)
     await scenario.run(timedelta(minutes=30))
     await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
@@ -109,7 +109,7 @@ async def _block_flows(visitor: Visitor) -> None:
     await _record_daily_check(scenario)
     await visitor.show_every_route("blocked")
     remediation = "/remediations/{id}"
-    [issue, *_] = (await scenario.environment_job()).firewall_issues
+    [issue, *_] = (await scenario.read_environment_job()).firewall_issues
     for name, query in {
         "remediation-cause": {"state": "blocked", "reason_code": "firewall_denies"},
         "remediation-list": {"state": "all"},
@@ -132,7 +132,9 @@ async def _declare_callers(visitor: Visitor) -> None:
     """Declare callers of migrated flows, confirm one, and open the link of the other's owner."""
     scenario = visitor.scenario
     jobs = [
-        one for one in (await scenario.jobs()).values() if one.is_verified and one.has_trigger_url
+        one
+        for one in (await scenario.read_jobs()).values()
+        if one.is_verified and one.has_trigger_url
     ]
     flows = [
         {
@@ -213,7 +215,7 @@ async def _report(visitor: Visitor) -> None:
 
 async def _build_demo_report(scenario: Scenario) -> str:
     """Return the report of a demo that ended with the flows of this scenario."""
-    jobs, flows = await scenario.jobs(), list[FlowResult]()
+    jobs, flows = await scenario.read_jobs(), list[FlowResult]()
     for title, item in (await scenario.plan()).items():
         job = jobs.get(title)
         flow = FlowResult(
@@ -243,7 +245,7 @@ async def _read_only(visitor: Visitor) -> None:
     scenario = visitor.scenario
     body = {"approval_policy": "read_only"}
     environment = scenario.build.environment.id
-    scenario.build.http_flow("Read meters")
+    scenario.build.add_http_flow("Read meters")
     await visitor.start_again()
     await visitor.ask("PUT", "environments/{id}", body, headers=APPROVER, id=environment)
     await visitor.show("plan-read-only", "/remediations/{id}/plan")
@@ -255,8 +257,8 @@ async def _migrate_everything() -> Sequence[ShownPage]:
     scenario = Scenario()
     scenario.build.environment.display_name = "Operations"
     for title in ("Take bookings", "Book invoice", "Approve travel"):
-        scenario.build.http_flow(title)
-    scenario.build.link()
+        scenario.build.add_http_flow(title)
+    scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=6))

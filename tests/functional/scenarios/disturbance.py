@@ -26,10 +26,10 @@ class Disturbed:
         attribute = getattr(self._port, name)
         if name != self._method or self._deed is None:
             return attribute
-        return self._disturbed(attribute)
+        return self._disturb(attribute)
 
-    def _disturbed(self, attribute: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-        async def method(*arguments: Any, **named: Any) -> Any:
+    def _disturb(self, attribute: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        async def call_disturbed(*arguments: Any, **named: Any) -> Any:
             deed, self._deed = self._deed, None
             if deed and not self._after:
                 await deed()
@@ -39,14 +39,14 @@ class Disturbed:
                 await deed()
             return result
 
-        return method
+        return call_disturbed
 
 
 def disturb(scenario: Scenario, port: str, method: str, deed: Deed, *, after: bool = False) -> None:
     """Run `deed` at the next call of `method` of `port`, which is a field of `Ports`."""
     earlier = scenario.around
 
-    def around(ports: Ports) -> Ports:
+    def wrap_ports(ports: Ports) -> Ports:
         ports = earlier(ports)
         # This object lasts: services are built again after a kill, but the action runs only once.
         return replace(ports, **{port: disturbed})
@@ -55,5 +55,5 @@ def disturb(scenario: Scenario, port: str, method: str, deed: Deed, *, after: bo
         "Any",
         Disturbed(getattr(earlier(scenario.fakes.ports), port), method, deed, after=after),
     )
-    scenario.around = around
+    scenario.around = wrap_ports
     scenario.renew()

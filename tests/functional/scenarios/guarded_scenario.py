@@ -13,7 +13,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.crash import Plan
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import HOST, Json
-from tests.kinds.cases import firewall_case
+from tests.kinds.cases import load_firewall_case
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 #: Kinds whose fixes the app applies.
@@ -34,7 +34,7 @@ def build_fix_input(kind: str, **more: Any) -> FirewallFixInput:
 
 def find_resource_name(kind: str) -> str:
     """Return the name by which a person refers to the firewall of this kind."""
-    return firewall_case(kind).name.partition(" ")[0]
+    return load_firewall_case(kind).name.partition(" ")[0]
 
 
 class Guarded(Scenario):
@@ -61,13 +61,13 @@ async def build_guarded_scenario(
     """Return a scenario with a firewall of this kind in front of a called host."""
     scenario = Guarded(has_azure_firewalls=True, mode=mode)
     scenario.world.service_tags = {name: [*listed] for name, listed in SERVICE_TAGS.items()}
-    case = firewall_case(kind)
+    case = load_firewall_case(kind)
     tags = [name for name in SERVICE_TAGS if name.startswith("LogicApps")]
     listed = await scenario.services.service_tags.get_list()
-    for path, one in case.resources(case.sources(tags, listed)).items():
+    for path, one in case.resources(case.build_sources(tags, listed)).items():
         scenario.world.resources[path.lower()] = deepcopy(one)
-    scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
-    scenario.build.link()
+    scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
+    scenario.build.apply_key()
     await scenario.opt_in()
     return scenario
 
@@ -79,4 +79,4 @@ async def list_issue_names(scenario: Scenario) -> list[str]:
 
 def build_faulty_services(scenario: Scenario, plan: Plan) -> Any:
     """Return services of a process with the faults of this plan."""
-    return scenario.make(scenario.fakes.ports.under(plan))
+    return scenario.make(scenario.fakes.ports.wrap_with_plan(plan))

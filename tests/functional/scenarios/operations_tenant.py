@@ -11,7 +11,7 @@ from tests.fakes.builder import Builder
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import HOST
-from tests.kinds.cases import firewall_case
+from tests.kinds.cases import load_firewall_case
 
 #: Microsoft's ranges before and after a key is applied.
 _PREFIXES = {
@@ -59,24 +59,26 @@ class _Site:
     def add_blocked(self) -> None:
         """Add two flows behind firewalls, and one that its maker has to change first."""
         for title, firewall in (("Post to ERP", "nsg-erp"), ("Read prices", "pricing-api")):
-            action = define.http_action(f"https://{_HOSTS[firewall]}/")
-            self.build.http_flow(self.name(title), {"Call": action})
-        self.build.admin_list_flow(self.name("List flows each day"))
+            action = define.build_http_action(f"https://{_HOSTS[firewall]}/")
+            self.build.add_http_flow(self.name(title), {"Call": action})
+        self.build.add_admin_list_flow(self.name("List flows each day"))
 
     def add_called(self) -> None:
         """Add flows with a caller of each kind, and a canvas app that calls one."""
         build, name = self.build, self.name
-        build.app_setting_caller(
-            build.http_flow(name("Take bookings")), setting=f"BOOKINGS_URL_{self.number}"
+        build.add_app_setting_caller(
+            build.add_http_flow(name("Take bookings")), setting=f"BOOKINGS_URL_{self.number}"
         )
-        build.secret_caller(build.http_flow(name("Pay supplier")), name=f"pay-url-{self.number}")
-        build.variable_caller(
-            build.http_flow(name("Answer stock level")), schema_name=f"con_Stock{self.number}"
+        build.add_secret_caller(
+            build.add_http_flow(name("Pay supplier")), name=f"pay-url-{self.number}"
         )
-        build.flow_caller(
-            build.http_flow(name("Register a supplier")), name=name("Send the supplier form")
+        build.add_variable_caller(
+            build.add_http_flow(name("Answer stock level")), schema_name=f"con_Stock{self.number}"
         )
-        form = build.power_apps_v1_flow(name("Answer the old app"))
+        build.add_flow_caller(
+            build.add_http_flow(name("Register a supplier")), name=name("Send the supplier form")
+        )
+        form = build.add_power_apps_v1_flow(name("Answer the old app"))
         app = CanvasApp(
             name=f"app-{self.number}",
             display_name=name("Requests"),
@@ -89,20 +91,25 @@ class _Site:
     def add_others(self) -> None:
         """Add dependent, self-starting, shared and plain flows."""
         build, name = self.build, self.name
-        check = build.http_flow(name("Check credit"), {"Answer": define.response_action()})
-        confirm = build.parent(name("Confirm sale"), check, trigger=define.http_trigger())
-        build.parent(name("Import sales at night"), confirm)
-        build.parent(
-            name("Close of day"),
-            *(build.http_flow(name(f"Close of day {part}")) for part in ("cash", "stock", "mail")),
+        check = build.add_http_flow(
+            name("Check credit"), {"Answer": define.build_response_action()}
         )
-        build.keyword_flow(name("Answer a question in Teams"))
-        build.off_flow(name("Old import"))
-        build.mail_flow(name("Send the price list"))
-        build.team_flow(name("Approve discount"))
-        build.teams_flow(name("Post a card"))
+        confirm = build.add_parent(name("Confirm sale"), check, trigger=define.build_http_trigger())
+        build.add_parent(name("Import sales at night"), confirm)
+        build.add_parent(
+            name("Close of day"),
+            *(
+                build.add_http_flow(name(f"Close of day {part}"))
+                for part in ("cash", "stock", "mail")
+            ),
+        )
+        build.add_keyword_flow(name("Answer a question in Teams"))
+        build.add_off_flow(name("Old import"))
+        build.add_mail_flow(name("Send the price list"))
+        build.add_team_flow(name("Approve discount"))
+        build.add_teams_flow(name("Post a card"))
         for task in _TASKS:
-            build.http_flow(name(task))
+            build.add_http_flow(name(task))
 
 
 async def build_operations(flow_count: int) -> Scenario:
@@ -119,7 +126,7 @@ async def build_operations(flow_count: int) -> Scenario:
     for title in ("Customer care", "Finance"):
         other = Builder(scenario.world, name=title)
         for task in islice(_TASKS, 3):
-            other.http_flow(task)
+            other.add_http_flow(task)
     if flow_count < SITE_SIZE:
         _Site(scenario.build, 0).add_blocked()
     for number in range(flow_count // SITE_SIZE):
@@ -138,7 +145,7 @@ def allow_new_ranges(scenario: Scenario) -> None:
 
 async def point_apps_at_copies(scenario: Scenario) -> None:
     """Make the canvas apps run the copies, as their makers do."""
-    copies = {job.original_id: job.copy_id for job in (await scenario.jobs()).values()}
+    copies = {job.original_id: job.copy_id for job in (await scenario.read_jobs()).values()}
     apps = scenario.build.environment.canvas_apps
     apps[:] = [
         replace(app, flow_ids=frozenset(copies.get(one) or one for one in app.flow_ids))
@@ -148,7 +155,7 @@ async def point_apps_at_copies(scenario: Scenario) -> None:
 
 def _allow(scenario: Scenario, tags: Sequence[str]) -> None:
     for kind, here, host in _FIREWALLS:
-        case = firewall_case(kind)
+        case = load_firewall_case(kind)
         for path, one in case.resources(tags).items():
             text = json.dumps(one)
             for old, new in ((HOST, host), (HOST.title(), host), (case.name, here)):

@@ -47,10 +47,10 @@ def refuse_saves(
     """Reject the next saves of a flow, and return the list of errors still to be raised."""
     left = [error or PlatformError("not today", code="Strange", status=400)] * wipes
 
-    def around(ports: Ports) -> Ports:
+    def wrap_ports(ports: Ports) -> Ports:
         refusing: Any = RefusingSaves(ports.workflows, flow, left)
         return replace(ports, workflows=refusing)
 
-    scenario.around = around
+    scenario.around = wrap_ports
     scenario.renew()
     return left

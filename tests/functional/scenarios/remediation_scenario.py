@@ -28,8 +28,8 @@ from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
-from tests.fakes.ports import Fakes, Ports, fakes_of
-from tests.fakes.services import fake_settings, services_of
+from tests.fakes.ports import Fakes, Ports, build_fakes
+from tests.fakes.services import build_fake_services, build_fake_settings
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
@@ -57,7 +57,7 @@ class Scenario:
     world: World = field(default_factory=World)
     #: The platform from the moment on in which the app is let in.
     profile: Profile = Profile.DOCUMENTED
-    settings: Settings = field(default_factory=fake_settings)
+    settings: Settings = field(default_factory=build_fake_settings)
     #: What stands before the ports, such as a budget of calls.
     around: Callable[[Ports], Ports] = lambda ports: ports
     #: Firewalls are those of the world's raw Azure resources.
@@ -69,15 +69,15 @@ class Scenario:
 
     def __post_init__(self) -> None:
         self.build = Builder(self.world)
-        self.fakes = fakes_of(self.world)
+        self.fakes = build_fakes(self.world)
         self.driver = Driver(fakes=self.fakes, make=self.make)
 
     def make(self, ports: Ports) -> Services:
         """Build the services of one process of the app."""
-        return self._on(self.around(ports))
+        return self._build_services(self.around(ports))
 
-    def _on(self, ports: Ports) -> Services:
-        return services_of(
+    def _build_services(self, ports: Ports) -> Services:
+        return build_fake_services(
             ports, settings=self.settings, has_azure_firewalls=self.has_azure_firewalls
         )
 
@@ -88,7 +88,7 @@ class Scenario:
     @property
     def services(self) -> Services:
         """The services without interruptions, for reads and decisions of a test."""
-        return self._on(self.fakes.ports)
+        return self._build_services(self.fakes.ports)
 
     async def opt_in(self, **settings: Any) -> None:
         """Store the environment's approval policy and other settings."""
@@ -137,11 +137,11 @@ class Scenario:
         )
         await self.run(run)
 
-    async def job(self, title: str) -> FlowJob:
+    async def read_job(self, title: str) -> FlowJob:
         """Return the flow job of one original."""
-        return (await self.jobs())[title]
+        return (await self.read_jobs())[title]
 
-    async def until(self, title: str, state: FlowJobState, *, days: int = 30) -> FlowJob:
+    async def run_until(self, title: str, state: FlowJobState, *, days: int = 30) -> FlowJob:
         """Let time pass until an invocation has brought a job into this state; return the job."""
 
         def look() -> None:
@@ -159,30 +159,30 @@ class Scenario:
         try:
             await self.run(timedelta(days=days))
         except _ReachedError:
-            return await self.job(title)
+            return await self.read_job(title)
         finally:
             self.settings = settings
             self.renew()
             self.driver.meanwhile = meanwhile
-        raise AssertionError(f"{title} never came to {state}: {await self.jobs()}")
+        raise AssertionError(f"{title} never came to {state}: {await self.read_jobs()}")
 
     async def run(self, time: timedelta) -> None:
         """Let time pass."""
         await self.driver.run(self.world.clock.now() + time)
 
-    async def jobs(self) -> dict[str, FlowJob]:
+    async def read_jobs(self) -> dict[str, FlowJob]:
         """Return the flow jobs by their originals' titles."""
         jobs = await self.services.tables.flow_jobs.read_all(self.build.environment.id)
         return {job.display_name: job for job in jobs}
 
-    async def environment_job(self) -> EnvironmentJob:
+    async def read_environment_job(self) -> EnvironmentJob:
         """Return the remediation's one environment job."""
         (job,) = await self.services.tables.environment_jobs.read_all(self.remediation.id)
         return job
 
     async def plan(self) -> dict[str, PlanItem]:
         """Return the plan items by their flows' titles."""
-        job = await self.environment_job()
+        job = await self.read_environment_job()
         items = await self.services.tables.plan_items.read_all(job.id)
         return {item.display_name: item for item in items}
 
@@ -201,9 +201,9 @@ def kill_after(scenario: Scenario, call: str) -> Plan:
     return plan
 
 
-async def planned(scenario: Scenario) -> None:
+async def plan_remediation(scenario: Scenario) -> None:
     """Link the environment, share its connections, opt in and start a remediation."""
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in()
     await scenario.order()

@@ -10,9 +10,9 @@ from shared.domain.flow import FlowState, WorkflowUpdate
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import PlatformError
 from shared.use_cases.set_kill_switch import set_kill_switch
-from tests.fakes.invariants import pairs_on_together
+from tests.fakes.invariants import find_pairs_on_together
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.remediation_scenario import Scenario, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 LICENCE = PlatformError("no adequate licence", code="MissingAdequateQuotaPolicy", status=403)
 
@@ -48,7 +48,7 @@ class Pair:
     @property
     def copy(self) -> FakeFlow:
         """Return the copy."""
-        flows = self.scenario.world.flows()
+        flows = self.scenario.world.list_flows()
         return next(flow for flow in flows if flow.made_by_app)
 
     def reject_starts(self, *flows: FakeFlow, error: Exception = LICENCE) -> None:
@@ -63,7 +63,7 @@ class Pair:
     async def run(self, time: timedelta) -> None:
         """Let time pass, and require that the flows are never both on."""
         await self.scenario.run(time)
-        assert pairs_on_together(self.scenario.world) == []
+        assert find_pairs_on_together(self.scenario.world) == []
 
     def list_switches(self, flow: FakeFlow) -> list[FlowState]:
         """Return the states to which a flow was set, in order."""
@@ -87,15 +87,15 @@ async def build_pair(*, is_outside: bool = False, **assumptions: object) -> Pair
 
 async def _build_pair(is_outside: bool, assumptions: Mapping[str, object]) -> Pair:
     scenario = Scenario()
-    pair = Pair(scenario, scenario.build.keyword_flow("Keyword"))
+    pair = Pair(scenario, scenario.build.add_keyword_flow("Keyword"))
     if is_outside:
         pair.original.in_solution, pair.original.flow_name = False, pair.original.workflow_id
         scenario.world.assumptions.my_flows_have_rows = False
     for name, value in assumptions.items():
         setattr(scenario.world.assumptions, name, value)
-    await planned(scenario)
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    await scenario.until("Keyword", FlowJobState.CUTTING_OVER)
+    await scenario.run_until("Keyword", FlowJobState.CUTTING_OVER)
     return pair
 
 

@@ -27,7 +27,7 @@ class TwoEnvironments(Scenario):
     def prepare(self) -> None:
         """Apply a policy to both environments, after their flows are made."""
         for build in self.builders:
-            build.link()
+            build.apply_key()
             build.share_connections()
 
     @property
@@ -55,24 +55,28 @@ class TwoEnvironments(Scenario):
         self.remediation = await self.driver.call(lambda s: start_manual_remediation(s, order))
         await self.run(run)
 
-    async def everywhere(self) -> dict[str, FlowJob]:
+    async def read_all_jobs(self) -> dict[str, FlowJob]:
         """Return the jobs of both environments by their originals' titles."""
         return {job.display_name: job for job in await self.services.tables.flow_jobs.read_all()}
 
-    def called_across(self) -> tuple[FakeFlow, FakeFlow]:
+    def add_call_across(self) -> tuple[FakeFlow, FakeFlow]:
         """Add *Orders* in this environment and *Shop* in the other, which calls it; return both."""
-        orders = self.build.http_flow("Orders")
-        shop = self.other.http_flow("Shop", {"Order": define.http_action(self.url(orders))})
+        orders = self.build.add_http_flow("Orders")
+        shop = self.other.add_http_flow(
+            "Shop", {"Order": define.build_http_action(self.get_trigger_url(orders))}
+        )
         return orders, shop
 
-    def url(self, flow: FakeFlow) -> str:
+    def get_trigger_url(self, flow: FakeFlow) -> str:
         """Return a flow's trigger URL."""
         home = next(one for one in self.builders if one.environment.id == flow.environment_id)
-        return home.url_of(flow)
+        return home.get_trigger_url(flow)
 
     def let_call(self, flow: FakeFlow, called: FakeFlow) -> None:
         """Add an action to a flow that calls another."""
         document = json.loads(flow.client_data)
         actions = document["properties"]["definition"]["actions"]
-        actions[f"Call_{len(actions)}"] = define.http_action(self.url(called)) | {"runAfter": {}}
+        actions[f"Call_{len(actions)}"] = define.build_http_action(self.get_trigger_url(called)) | {
+            "runAfter": {}
+        }
         flow.client_data = json.dumps(document)

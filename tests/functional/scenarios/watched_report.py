@@ -23,15 +23,15 @@ class WatchedReport:
         """Wrap the port in every process of the scenario."""
         around = scenario.around
 
-        def watched(ports: Ports) -> Ports:
+        def watch_reports(ports: Ports) -> Ports:
             ports = around(ports)
             reports: Any = _Reports(self, ports.flow_reports)
             return replace(ports, flow_reports=reports)
 
-        scenario.around = watched
+        scenario.around = watch_reports
         scenario.renew()
 
-    def readings(self, *, cannot_migrate_only: bool) -> list[list[str]]:
+    def list_readings(self, *, cannot_migrate_only: bool) -> list[list[str]]:
         """Return the cursors of each complete read of the list."""
         found: list[list[str]] = []
         for cursor in self.answered[cannot_migrate_only]:

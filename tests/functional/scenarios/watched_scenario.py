@@ -4,9 +4,9 @@ from tests.fakes.invariants import watch
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-async def planned(scenario: Scenario, **settings: object) -> None:
+async def plan_remediation(scenario: Scenario, **settings: object) -> None:
     """Link the environment, opt in, watch the tenant and start a remediation."""
-    scenario.build.link()
+    scenario.build.apply_key()
     scenario.build.share_connections()
     scenario.world.traffic.beat(scenario.world)
     watch(scenario.world)

@@ -16,12 +16,12 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
-from tests.fakes.definition_builder import validation_action
+from tests.fakes.definition_builder import build_validation_action
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
-from tests.functional.wire.wire_scenario import WIDE, WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WIDE, WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, build_orders_seed, build_tenant_seed
-from tests.kinds.cases import MOVED_KINDS, caller_case
-from tests.local_cloud.tenant.tenant_world import APP, GROUP, HTTP, definition
+from tests.kinds.cases import MOVED_KINDS, load_caller_case
+from tests.local_cloud.tenant.tenant_world import APP, GROUP, HTTP, build_definition
 
 URL = f"{{{{trigger_url:{ORDERS}}}}}"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-callers"
@@ -35,7 +35,7 @@ FACTORY = f"{GROUP}/providers/Microsoft.DataFactory/factories/contoso"
 SYNAPSE = f"{GROUP}/providers/Microsoft.Synapse/workspaces/contoso"
 API_MANAGEMENT = f"{GROUP}/providers/Microsoft.ApiManagement/service/contoso"
 #: Places that the test data of their kind declares.
-DECLARED_PLACES = [places for kind in MOVED_KINDS if (places := caller_case(kind).wire)]
+DECLARED_PLACES = [places for kind in MOVED_KINDS if (places := load_caller_case(kind).wire)]
 #: Tables of Dataverse whose rows can contain a URL.
 TABLES = ("serviceendpoints", *(table.entity_set for table in OPTIONAL_TABLES))
 SITE_ROW = "51000000-0000-4000-8000-0000000000a1"
@@ -66,7 +66,7 @@ TYPES_WITH_PROPERTIES = (
 def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
     """Return a tenant whose flow has a caller of each kind, beside other values."""
     flow = build_orders_seed()
-    flow["definition"] = definition(HTTP, {"Validate": validation_action()})
+    flow["definition"] = build_definition(HTTP, {"Validate": build_validation_action()})
     webhook = {"name": "sales", "url": f"{URL}&from=crm", "authvalue": "x", "contract": 8}
     seed = build_tenant_seed(
         flow, profile=profile, serviceEndpoints=[webhook], rows=describe_sites()
@@ -333,14 +333,14 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
     for places in DECLARED_PLACES:
         settings |= places.settings
     seed = build_tenant_with_callers(profile)
-    async with wire_scenario(monkeypatch, tmp_path, seed, settings) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed, settings) as scenario:
         before, statuses = hash_places(scenario), await call_from_everywhere(scenario)
 
         await scenario.order(run=timedelta(0))
         for wait in [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10:
             await scenario.run(wait)
             statuses += await call_from_everywhere(scenario)
-        job = await scenario.job()
+        job = await scenario.read_job()
         moved = hash_places(scenario)
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         for wait in [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10:
@@ -352,6 +352,6 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
         changed = {place for place in before if moved[place] != before[place]}
         assert len(changed - declared) == 31
         assert declared <= changed
-        assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
+        assert (await scenario.read_job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {200}

@@ -6,9 +6,9 @@ import pytest
 
 from local_cloud.tenant.core.tenant import Tenant
 from shared.domain.jobs.flow_states import FlowJobState
-from tests.functional.wire.wire_scenario import wire_scenario
+from tests.functional.wire.wire_scenario import serve_wire_scenario
 from tests.functional.wire.wire_seed import CHILD, ORDERS, build_flow_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import DAILY, HTTP, child_action, definition
+from tests.local_cloud.tenant.tenant_world import DAILY, HTTP, build_child_action, build_definition
 
 DAY = "00000000-0000-4000-8000-0000000000d1"
 
@@ -23,16 +23,18 @@ async def test_histories_of_all_jobs_count_every_request(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The jobs are those of dependent flows and of a self-starting flow."""
-    child = build_flow_seed(CHILD, "Book", definition(HTTP))
-    parent = build_flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
-    daily = build_flow_seed(DAY, "Daily", definition(DAILY), heldBack=True)
-    async with wire_scenario(
+    child = build_flow_seed(CHILD, "Book", build_definition(HTTP))
+    parent = build_flow_seed(
+        ORDERS, "Take orders", build_definition(HTTP, build_child_action(CHILD))
+    )
+    daily = build_flow_seed(DAY, "Daily", build_definition(DAILY), heldBack=True)
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(child, parent, daily)
     ) as scenario:
         scenario.between = scenario.tenant.calls.reset
         await scenario.order()
 
-        environment_job, jobs = await scenario.environment_job(), await scenario.jobs()
+        environment_job, jobs = await scenario.read_environment_job(), await scenario.read_jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         lines = [line for job in (environment_job, *jobs.values()) for line in job.history]
         assert sum(line.requests for line in lines) == count_requests(scenario.tenant)

@@ -15,7 +15,7 @@ from tests.functional.wire.test_callers_on_the_wire import (
     read_declared_places,
     read_places,
 )
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 
@@ -25,16 +25,16 @@ async def test_app_assesses_and_migrates_a_flow_in_each_cloud(
 ) -> None:
     """The tenant rejects every request to a host or for an audience of another cloud."""
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
-    async with wire_scenario(monkeypatch, tmp_path, seed, cloud=cloud) as scenario:
-        before, old_url = _read_searched_places(scenario), scenario.url_of()
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed, cloud=cloud) as scenario:
+        before, old_url = _read_searched_places(scenario), scenario.get_trigger_url()
 
         assessment = await assess_environment(scenario.services, ENVIRONMENT)
         await scenario.order(run=timedelta(days=20))
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert [flow.display_name for flow in assessment.flows] == ["Take orders"]
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-        assert scenario.flow(job.copy_id).state == SimulatedFlowState.STARTED
+        assert scenario.find_flow(job.copy_id).state == SimulatedFlowState.STARTED
         assert job.copy_host == CLOUDS[cloud].environment_host(ENVIRONMENT)
         after = _read_searched_places(scenario)
         assert {place for place in before if after[place] != before[place]} == {

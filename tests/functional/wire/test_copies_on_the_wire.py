@@ -11,9 +11,9 @@ from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.copying.test_copied_definitions import ACTIONS, TRIGGER
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, build_orders_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import APP, MAKER, bound, definition
+from tests.local_cloud.tenant.tenant_world import APP, MAKER, build_definition, build_references
 
 CONNECTOR = "shared_office365"
 SHORT = timedelta(hours=1)
@@ -28,7 +28,7 @@ EMBEDDED = {
 
 def build_orders_with_connections(**more: Any) -> dict[str, Any]:
     """Return the flow "Take orders" with embedded connections and many actions."""
-    flow = {"definition": definition(TRIGGER, ACTIONS), "connectionReferences": EMBEDDED}
+    flow = {"definition": build_definition(TRIGGER, ACTIONS), "connectionReferences": EMBEDDED}
     return build_orders_seed(**{**flow, **more})
 
 
@@ -50,9 +50,9 @@ async def copy_flow(
 ) -> dict[str, Any]:
     """Start a remediation that copies and retires the flow; return the copy's `properties`."""
     await scenario.order(run=run)
-    job = await scenario.job()
+    job = await scenario.read_job()
     assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-    copy = scenario.flow(job.copy_id)
+    copy = scenario.find_flow(job.copy_id)
     properties: dict[str, Any] = json.loads(copy.client_data)["properties"]
     return properties
 
@@ -74,8 +74,8 @@ async def test_copy_has_the_same_definition_and_a_connection_reference(
         profile=profile,
         older_host_shapes_refused=False,
     )
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        before = json.loads(scenario.flow().client_data)["properties"]
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        before = json.loads(scenario.find_flow().client_data)["properties"]
 
         after = await copy_flow(scenario)
 
@@ -86,7 +86,7 @@ async def test_copy_has_the_same_definition_and_a_connection_reference(
         }
         assert reference["connectionid"] == "mail-1"
         assert reference["_ownerid_value"] == scenario.environment.users[MAKER]["systemuserid"]
-        copy = scenario.flow((await scenario.job()).copy_id)
+        copy = scenario.find_flow((await scenario.read_job()).copy_id)
         assert (copy.state, copy.owner) == (state, MAKER)
 
 
@@ -98,8 +98,8 @@ async def test_older_connector_actions_are_converted_if_the_platform_rejects_the
     Nothing else changes.
     """
     seed = build_tenant(build_orders_with_connections(), older_host_shapes_refused=True)
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        before = json.loads(scenario.flow().client_data)["properties"]["definition"]
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        before = json.loads(scenario.find_flow().client_data)["properties"]["definition"]
 
         after = (await copy_flow(scenario))["definition"]
 
@@ -119,7 +119,7 @@ async def test_definition_in_runtime_format_is_converted_for_the_copy(
         profile=Profile.ADVERSARIAL,
         flow_service_shows_runtime_shape=True,
     )
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         after = (await copy_flow(scenario))["definition"]
 
         assert after["actions"]["Send"]["inputs"]["host"]["connectionReferenceName"] == CONNECTOR
@@ -130,7 +130,7 @@ async def test_copy_is_verified_although_the_platform_adds_the_connection_name(
 ) -> None:
     """The platform shows a member that the app has not written."""
     seed = build_tenant(build_orders_with_connections(), saves_name_connections=True)
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         after = await copy_flow(scenario)
 
         connection = after["connectionReferences"][CONNECTOR]["connection"]
@@ -142,7 +142,7 @@ async def test_definition_with_connection_references_is_copied_byte_for_byte(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Spaces, escapes and numbers stay as they are."""
-    seed = build_tenant(build_orders_seed(connectionReferences=bound("cr1_mail")))
+    seed = build_tenant(build_orders_seed(connectionReferences=build_references("cr1_mail")))
     (environment,) = seed["environments"]
     connector = f"/providers/Microsoft.PowerApps/apis/{CONNECTOR}"
     environment["connectionReferences"] = [
@@ -161,12 +161,12 @@ async def test_definition_with_connection_references_is_copied_byte_for_byte(
         indent=3,
     )
     flow["clientData"] = text.replace("done", "d\\u006fne \\u00e9 é")
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order()
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert job.state is FlowJobState.RETIRED, job.message
-        assert scenario.flow(job.copy_id).client_data == flow["clientData"]
+        assert scenario.find_flow(job.copy_id).client_data == flow["clientData"]
 
 
 async def test_connection_of_another_person_blocks_the_job_until_it_is_shared(
@@ -174,10 +174,10 @@ async def test_connection_of_another_person_blocks_the_job_until_it_is_shared(
 ) -> None:
     """The message names the connection and its owner; the fix names who has to share it."""
     seed = build_tenant(build_orders_with_connections(state="Stopped"), owner=COLLEAGUE)
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order(run=SHORT)
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert (job.state, job.reason_code) == (
             FlowJobState.BLOCKED,
             "ConnectionAuthorizationFailed",
@@ -189,7 +189,7 @@ async def test_connection_of_another_person_blocks_the_job_until_it_is_shared(
         scenario.environment.connections["mail-1"].shared_with.add(APP)
         await scenario.retry()
 
-        job = await scenario.job(ORDERS)
+        job = await scenario.read_job(ORDERS)
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
         (reference,) = scenario.environment.get_table("connectionreferences").values()
         assert reference["_ownerid_value"] == scenario.environment.users[APP]["systemuserid"]

@@ -25,7 +25,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
-from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import APP, MAKER, POLICY_ID
 
@@ -149,7 +149,7 @@ async def check_environment(
     (row,) = [one for one in rows if one.environment_id == environment.id]
     assert row.state is EnvironmentJobState.COMPLETED
     items = await scenario.services.tables.plan_items.read_all(row.id)
-    jobs = await scenario.jobs(environment.id)
+    jobs = await scenario.read_jobs(environment.id)
     for item in items:
         if item.action is PlannedAction.NEEDS_CHANGES:
             assert item.fix
@@ -168,7 +168,7 @@ async def test_every_public_flow_reaches_the_end_that_its_plan_names(
 ) -> None:
     """Each flow is retired with an equal copy, or needs changes and stays unchanged."""
     description = build_tenant_seed() | {"environments": build_environments()[share]}
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         seeded = {
             flow: flow.client_data
             for environment in scenario.platform.environments.values()
@@ -184,5 +184,5 @@ async def test_every_public_flow_reaches_the_end_that_its_plan_names(
         ]
         assert len(planned) == len(seeded)
         for environment in scenario.platform.environments.values():
-            check_originals(environment, await scenario.jobs(environment.id), seeded)
+            check_originals(environment, await scenario.read_jobs(environment.id), seeded)
         assert {item.action for item in planned} > {PlannedAction.COPY, PlannedAction.CUT_OVER}

@@ -14,7 +14,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
-from tests.functional.wire.wire_scenario import WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, require_retired, serve_wire_scenario
 from tests.functional.wire.wire_seed import OPERATOR, ORDERS, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
@@ -47,9 +47,9 @@ async def test_deleted_original_is_archived_and_leaves_the_microsoft_key_list(
     description = build_tenant_seed(
         build_orders_seed(inSolution=in_solution), assumptions=assumptions
     )
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
-        url = scenario.url_of()
-        original = scenario.flow()
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        url = scenario.get_trigger_url()
+        original = scenario.find_flow()
         await scenario.post(url)
 
         row = await delete_on_the_next_day(scenario)
@@ -60,7 +60,7 @@ async def test_deleted_original_is_archived_and_leaves_the_microsoft_key_list(
         assert await scenario.post(url) == 400
         (archive,) = await scenario.services.tables.run_archives.read_all(ENVIRONMENT)
         assert archive.runs == 1
-        assert scenario.secrets_seen() == []
+        assert scenario.find_leaked_signatures() == []
 
 
 @on_both_platforms
@@ -69,19 +69,19 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions_with_its_url(
 ) -> None:
     """The rollback restores the flow from the recycle bin, and its callers are unchanged."""
     description = build_tenant_seed(build_orders_seed(inSolution=False), profile=profile)
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
-        url = scenario.url_of()
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        url = scenario.get_trigger_url()
         row = await delete_on_the_next_day(scenario)
 
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         await scenario.run(timedelta(days=30))
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert row.state is DeletionState.DELETED, row.message
         assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.fix)
-        assert OPERATOR not in scenario.flow().roles
+        assert OPERATOR not in scenario.find_flow().roles
         assert await scenario.post(url) < 300
-        assert scenario.flow(ORDERS).state == SimulatedFlowState.STARTED
+        assert scenario.find_flow(ORDERS).state == SimulatedFlowState.STARTED
 
 
 async def test_rollback_after_21_days_leaves_the_job_retired(
@@ -89,7 +89,7 @@ async def test_rollback_after_21_days_leaves_the_job_retired(
 ) -> None:
     """The platform has removed the flow from the recycle bin."""
     description = build_tenant_seed(build_orders_seed(inSolution=False))
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await delete_on_the_next_day(scenario)
         await scenario.run(timedelta(days=22))
 

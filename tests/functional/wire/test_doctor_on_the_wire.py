@@ -37,7 +37,7 @@ from shared.use_cases.check_deployment import _CHECKS, check_deployment
 from shared.use_cases.run_daily_check import QUEUES
 from tests.contract.test_storage_key import KEY, serve_account
 from tests.functional.wire.test_callers_on_the_wire import build_tenant_with_callers
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import SUBSCRIPTION, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import GROUP
 from tests.unit.deployed import ROOT, find_resources
@@ -74,7 +74,7 @@ async def check_with_bus(
     """Return the findings of an app with these queues."""
     messages = ServiceBusMessages(build_client_by_connection_string(connection))
     seed = build_tenant_seed(build_orders_seed())
-    async with wire_scenario(monkeypatch, folder, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, folder, seed) as scenario:
         found = await check_deployment(replace(scenario.services, messages=messages))
     await messages.close()
     return found
@@ -118,7 +118,7 @@ async def test_each_role_for_callers_is_named_by_its_permissions(
 ) -> None:
     """With all roles of the template, every kind of caller can be found and updated."""
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         granted = scenario.tenant.get_part(Azure).permissions
         roles = [one for role in CALLER_ROLES for one in list_permissions(role)]
         granted[GROUP.lower()] = [*list_watching(), *roles]
@@ -155,7 +155,7 @@ async def test_each_role_of_a_watched_subscription_is_named(
 ) -> None:
     """Reader and Key Vault Reader allow different things."""
     seed = build_tenant_seed(build_orders_seed())
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         granted, scope = (
             scenario.tenant.get_part(Azure).permissions,
             f"/subscriptions/{SUBSCRIPTION}",
@@ -183,7 +183,7 @@ async def test_each_role_that_only_a_request_shows_is_named(
     """Azure answers 403, and the fix names the role that the template assigns."""
     seed = build_tenant_seed(build_orders_seed())
     seed["azure"]["vaults"][0]["keys"].append({"name": "evidence", "versions": [{}]})
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         settings = scenario.services.settings.model_copy(update={"evidence_key": EVIDENCE_KEY})
         scenario.services = replace(scenario.services, settings=settings)
         scenario.tenant.faults.add(Fault.parse({"route": route, **FORBIDDEN}))
@@ -212,7 +212,7 @@ async def test_each_right_at_the_storage_account_is_named(
     seed = build_tenant_seed(build_orders_seed())
     with serve_account(answer) as account:
         async with (
-            wire_scenario(monkeypatch, tmp_path, seed) as scenario,
+            serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario,
             TableServiceClient(account.url, credential=credential) as tables,
             ContainerClient(account.url, "archive", credential=credential) as container,
         ):
@@ -385,7 +385,7 @@ async def test_each_setting_with_another_value_is_named(
             return list_lacks(await check_deployment(app))
 
     missed = []
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         before = await check(scenario)
         for field, values in SETTINGS.items():
             named = re.compile(rf"\b{name_setting(field)}\b")
@@ -414,7 +414,7 @@ async def test_each_host_that_is_not_reached_is_named(
 ) -> None:
     """A firewall on the way, or a private endpoint without its name, denies the connection."""
     seed = build_tenant_seed(build_orders_seed())
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         scenario.server.close_host(host)
         found = await check_deployment(scenario.services)
 

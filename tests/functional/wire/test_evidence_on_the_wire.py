@@ -21,7 +21,7 @@ from shared.use_cases.collect_evidence import read_evidence
 from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.start_remediation import start_remediation
 from tests.contract.adapter_world import build_trusting_transport
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.azure_world import Credential
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
@@ -62,7 +62,7 @@ async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The files before and after a rotation of the key are valid."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         monkeypatch.setattr(

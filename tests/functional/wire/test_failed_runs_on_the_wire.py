@@ -9,7 +9,7 @@ from local_cloud.tenant.flows.call_history import RunStartKind
 from local_cloud.tenant.flows.runtime import Start, start_run
 from shared.use_cases.change_environment import change_environment
 from shared.use_cases.report_failed_runs import read_failed_run_report, report_failed_runs
-from tests.functional.wire.wire_scenario import wire_scenario
+from tests.functional.wire.wire_scenario import serve_wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
@@ -21,7 +21,7 @@ async def test_failed_runs_of_a_day_are_counted_without_their_messages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The runs come in pages; what their errors quote is not stored."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         services, clock = scenario.services, scenario.tenant.clock
@@ -31,7 +31,9 @@ async def test_failed_runs_of_a_day_are_counted_without_their_messages(
         for number in range(RUNS):
             clock.advance(60)
             start = Start(cause=RunStartKind.URL, by="")
-            run = start_run(scenario.tenant, scenario.environment, scenario.flow(ORDERS), start)
+            run = start_run(
+                scenario.tenant, scenario.environment, scenario.find_flow(ORDERS), start
+            )
             if number % 2:
                 error = {"code": "ActionFailed", "message": f"Input was {SECRET}."}
                 run.outcome, run.error = "Failed", error

@@ -23,7 +23,7 @@ from tests.functional.wire.wire_scenario import (
     SHORT,
     require_blocked,
     require_retired,
-    wire_scenario,
+    serve_wire_scenario,
 )
 from tests.functional.wire.wire_seed import (
     CHILD,
@@ -43,9 +43,9 @@ from tests.local_cloud.tenant.tenant_world import (
     HTTP,
     MAKER,
     POLICY_ID,
-    bound,
-    child_action,
-    definition,
+    build_child_action,
+    build_definition,
+    build_references,
 )
 
 
@@ -56,7 +56,7 @@ async def test_activation_without_effect_is_repeated(
     description = build_tenant_seed(
         build_orders_seed(), assumptions={"activations_that_do_not_stick": 1}
     )
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
         await require_retired(scenario)
@@ -72,7 +72,7 @@ async def test_flow_is_copied_although_the_global_host_rejects_requests(
     description = build_tenant_seed(
         build_orders_seed(), assumptions={"global_flow_host_refuses": ["europe"]}
     )
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
         await require_retired(scenario)
@@ -85,11 +85,11 @@ async def test_repeated_activations_without_effect_block_the_job(
     description = build_tenant_seed(
         build_orders_seed(), assumptions={"activations_that_do_not_stick": 9999}
     )
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order(run=SHORT)
         scenario.assumptions.activations_that_do_not_stick = 0
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "flow_state_not_changed")
         assert "Take orders on, but it is off" in job.message
         assert "turn the flow on. Then retry" in job.fix
@@ -104,10 +104,10 @@ async def test_copy_whose_flow_name_changes_on_activation_is_found(
     description = build_tenant_seed(
         build_orders_seed(), assumptions={"activation_changes_flow_name": True}
     )
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert job.copy_flow_name != job.copy_id
         await require_retired(scenario)
 
@@ -116,26 +116,30 @@ async def test_child_that_was_never_on_blocks_its_parent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The parent's copy runs the child's copy, which stays off because its original is off."""
-    child = build_flow_seed(CHILD, "Book", definition(BUTTON), state="Stopped", heldBack=True)
-    parent = build_flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
-    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed(child, parent)) as scenario:
+    child = build_flow_seed(CHILD, "Book", build_definition(BUTTON), state="Stopped", heldBack=True)
+    parent = build_flow_seed(
+        ORDERS, "Take orders", build_definition(HTTP, build_child_action(CHILD))
+    )
+    async with serve_wire_scenario(
+        monkeypatch, tmp_path, build_tenant_seed(child, parent)
+    ) as scenario:
         await scenario.order(run=SHORT)
 
         await require_blocked(scenario, "ChildFlowNeverPublished", "Child flow: Book (CMK).")
-        copy = scenario.flow((await scenario.job(CHILD)).copy_id)
+        copy = scenario.find_flow((await scenario.read_job(CHILD)).copy_id)
         turn_on(scenario.tenant, scenario.environment, copy, MAKER)
         await scenario.retry()
         await require_retired(scenario)
-        assert (await scenario.job(CHILD)).state is FlowJobState.RETIRED
+        assert (await scenario.read_job(CHILD)).state is FlowJobState.RETIRED
 
 
 async def test_failed_cutover_turns_the_original_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The copy of the self-starting flow may not use the connection until it is shared."""
-    daily = build_flow_seed(ORDERS, "Daily mail", definition(DAILY), heldBack=True)
-    daily["connectionReferences"] = bound("cr1_mail")
-    async with wire_scenario(
+    daily = build_flow_seed(ORDERS, "Daily mail", build_definition(DAILY), heldBack=True)
+    daily["connectionReferences"] = build_references("cr1_mail")
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(daily, **build_mail_seed(COLLEAGUE))
     ) as scenario:
         await scenario.order(run=SHORT)
@@ -143,27 +147,27 @@ async def test_failed_cutover_turns_the_original_on(
         job = await require_blocked(
             scenario, "ConnectionAuthorizationFailed", "mail-1", "of Colleague"
         )
-        assert scenario.flow(job.copy_id).state == SimulatedFlowState.STOPPED
+        assert scenario.find_flow(job.copy_id).state == SimulatedFlowState.STOPPED
         scenario.environment.connections["mail-1"].shared_with.add(APP)
         await scenario.retry()
         await require_retired(scenario)
-        assert scenario.flow().state == SimulatedFlowState.STOPPED
+        assert scenario.find_flow().state == SimulatedFlowState.STOPPED
 
 
 async def test_deleted_original_blocks_the_job_until_it_is_restored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The fix names the flow and the last day for a restore."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         await scenario.order(run=timedelta(minutes=5))
-        original = scenario.flow()
+        original = scenario.find_flow()
         delete(scenario.tenant, scenario.environment, original)
 
         await scenario.run(timedelta(days=9))
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "original_deleted")
         assert job.message == "The original Take orders was deleted."
         assert "Restore the original in Power Automate (21 days)" in job.fix
@@ -176,14 +180,14 @@ async def test_app_without_registration_blocks_the_environment_job(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A retry after the fix plans and copies the flow."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         app = scenario.tenant.get_part(Directory).principals[APP]
         scenario.between = lambda: setattr(app, "is_admin", False)
         await scenario.order(run=SHORT)
 
-        job = await scenario.environment_job()
+        job = await scenario.read_environment_job()
         assert job.state is EnvironmentJobState.BLOCKED
         assert "UserMissingRequiredPermission" in job.message
         assert job.fix == find_fix("UserMissingRequiredPermission")
@@ -199,57 +203,57 @@ async def test_hidden_flow_is_read_with_a_temporary_co_ownership(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The flow is copied and retired, and the co-ownership is revoked."""
-    hidden = build_flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
+    hidden = build_flow_seed(CHILD, "Hidden", build_definition(HTTP), inSolution=False)
     description = build_tenant_seed(build_orders_seed(), hidden, assumptions=HIDDEN)
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
         await require_retired(scenario)
         await require_retired(scenario, CHILD)
-        assert scenario.flow(CHILD).roles == {}
+        assert scenario.find_flow(CHILD).roles == {}
 
 
 async def test_unreadable_flow_needs_changes_and_the_others_are_copied(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The plan names the fix for the unreadable flow."""
-    hidden = build_flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
+    hidden = build_flow_seed(CHILD, "Hidden", build_definition(HTTP), inSolution=False)
     description = build_tenant_seed(build_orders_seed(), hidden, assumptions=HIDDEN)
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         del scenario.environment.users[OPERATOR]
         await scenario.order(run=SHORT)
 
         items = await scenario.services.tables.plan_items.read_all(
-            (await scenario.environment_job()).id
+            (await scenario.read_environment_job()).id
         )
         (item,) = [one for one in items if one.workflow_id == CHILD]
         assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
         assert item.fix == find_fix("DefinitionNotShown")
         assert "nor to the service account" in item.message
-        assert ORDERS in await scenario.jobs()
+        assert ORDERS in await scenario.read_jobs()
 
 
 async def test_environment_job_waits_for_the_platform_migration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The platform links the policy and migrates a flow first."""
-    moving = build_flow_seed(CHILD, "Daily", definition(DAILY))
+    moving = build_flow_seed(CHILD, "Daily", build_definition(DAILY))
     description = build_tenant_seed(
         build_orders_seed(), moving, policy=None, migrationSeconds=3 * 86_400
     )
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         control = f"{scenario.server.control_url}/environments/{ENVIRONMENT}/link"
         async with scenario.session.post(control, json={"systemId": POLICY_ID}) as answer:
             assert answer.status < 300
         await scenario.order(run=timedelta(days=2))
         assert (
-            await scenario.environment_job()
+            await scenario.read_environment_job()
         ).state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
-        assert await scenario.jobs() == {}
+        assert await scenario.read_jobs() == {}
 
         await scenario.run(timedelta(days=40))
 
-        assert set(await scenario.jobs()) == {ORDERS}
+        assert set(await scenario.read_jobs()) == {ORDERS}
         await require_retired(scenario)
 
 
@@ -300,7 +304,7 @@ async def test_passing_fault_never_blocks_the_job(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The job is never blocked, and the original is retired."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         scenario.tenant.faults.add(replace(PASSING[name]))
@@ -308,7 +312,7 @@ async def test_passing_fault_never_blocks_the_job(
         await scenario.order()
 
         assert scenario.tenant.faults.is_empty
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert {FlowJobState.BLOCKED, FlowJobState.FAILED}.isdisjoint(
             one.state for one in job.history
         )
@@ -323,7 +327,7 @@ async def test_job_continues_after_an_outage_of_a_service(
     service: str, skip: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """During the outage, `check_health` reports it."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         pattern = service if service == "*" else f"{service}.*"
@@ -347,7 +351,7 @@ async def test_job_completes_on_a_tenant_that_throttles(
     description = build_tenant_seed(build_orders_seed()) | {
         "budgets": {"flow_service": {"calls": 2, "seconds": 60}}
     }
-    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
 
         assert scenario.tenant.calls.throttled["flow_service"] > 0

@@ -17,13 +17,23 @@ from tests.functional.wire.test_ranges_on_the_wire import (
     build_web_app,
     get_prefixes,
 )
-from tests.functional.wire.wire_scenario import SHORT, WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_scenario import (
+    SHORT,
+    WireScenario,
+    require_retired,
+    serve_wire_scenario,
+)
 from tests.functional.wire.wire_seed import build_flow_seed, build_orders_seed, build_tenant_seed
-from tests.kinds.cases import FIREWALL_KINDS, firewall_case
-from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, definition, http_action
+from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
+from tests.local_cloud.tenant.tenant_world import (
+    ENVIRONMENT,
+    HTTP,
+    build_definition,
+    build_http_action,
+)
 
 LIST_TAGS = "resource_manager.list_service_tags"
-CALLING = definition(HTTP, http_action(f"https://{HOST}/orders"))
+CALLING = build_definition(HTTP, build_http_action(f"https://{HOST}/orders"))
 
 
 async def allow_new_addresses(scenario: WireScenario) -> None:
@@ -41,13 +51,13 @@ async def test_copies_are_verified_with_the_service_tags_that_the_plan_read(
     """Three copies cause one read of the service tags and one of the firewalls."""
     ids = [f"f0000000-0000-4000-8000-00000000000{number}" for number in range(3)]
     flows = [build_flow_seed(one, f"Flow {one[-1]}", CALLING) for one in ids]
-    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed(*flows)) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed(*flows)) as scenario:
         await allow_new_addresses(scenario)
         scenario.tenant.calls.reset()
 
         await scenario.order(run=SHORT)
 
-        assert {job.step for job in (await scenario.jobs()).values()} == {
+        assert {job.step for job in (await scenario.read_jobs()).values()} == {
             FlowJobState.CHECKING_FOR_CALLS
         }
         assert scenario.tenant.calls.routes[LIST_TAGS] == 1
@@ -58,12 +68,12 @@ async def test_retry_after_a_firewall_fix_reads_the_firewall_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The snapshot is only minutes old."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed(definition=CALLING))
     ) as scenario:
         seed_azure(scenario.tenant, build_web_app("20.1.0.0/24", "LogicApps"))
         await scenario.order(run=SHORT)
-        blocked = await scenario.job()
+        blocked = await scenario.read_job()
         await allow_new_addresses(scenario)
 
         await scenario.retry()
@@ -77,14 +87,14 @@ async def test_snapshot_keeps_firewalls_of_every_kind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The snapshot has the firewalls and the service tags of the discovery API."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         services = scenario.services
         tags = await services.service_tags.get_list()
         for kind in FIREWALL_KINDS:
-            case = firewall_case(kind)
-            seed_azure(scenario.tenant, case.seed(case.sources(FLOW_TAGS, tags)))
+            case = load_firewall_case(kind)
+            seed_azure(scenario.tenant, case.seed(case.build_sources(FLOW_TAGS, tags)))
         await read_network(services, await services.environments.get(ENVIRONMENT), [HOST])
 
         firewalls = await read_firewalls(services)

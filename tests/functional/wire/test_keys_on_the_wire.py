@@ -14,7 +14,7 @@ from shared.alerts import delete_settled_alerts
 from shared.domain.finding import FindingLevel
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.azure_world import Credential
 from tests.local_cloud.tenant.tenant_world import VAULT_ID
@@ -27,7 +27,7 @@ async def test_key_check_finds_a_revoked_role_and_a_closed_vault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Before these changes, the check of the key by the vault's name or id finds no problem."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         azure = scenario.tenant.get_part(Azure)
@@ -52,7 +52,7 @@ async def test_vault_that_allows_trusted_services_has_no_finding(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The vault denies the app's own requests for the key; the key check succeeds all the same."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         vault = scenario.tenant.get_part(Azure).resources.find(VAULTS, VAULT_ID)
@@ -95,7 +95,7 @@ async def test_each_change_of_a_key_raises_one_alert_until_it_is_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A rotation raises no alert."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
         now = scenario.tenant.clock.now

@@ -13,7 +13,7 @@ from local_cloud.tenant.environments.flow import SimulatedFlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.contract.adapter_world import SITE_ID
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, build_orders_seed, build_tenant_seed
 
 LATE = timedelta(minutes=3)
@@ -45,7 +45,7 @@ async def test_late_write_during_a_rollback_loses_no_call(
     writes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The first write is late, or so many writes that the job has to wait."""
-    async with wire_scenario(monkeypatch, tmp_path, build_tenant()) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant()) as scenario:
         before, statuses = read_settings(scenario), []
         fault = Fault(
             route="resource_manager.update_application_settings",
@@ -68,11 +68,11 @@ async def test_late_write_during_a_rollback_loses_no_call(
             await scenario.run(timedelta(days=1))
             statuses.append(await call_flow(scenario))
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert job.state is FlowJobState.ROLLED_BACK, job.message
         assert len(held) == 2, "the late write came about after the rollback had begun"
         assert read_settings(scenario) == before
-        states = (scenario.flow().state, scenario.flow(job.copy_id).state)
+        states = (scenario.find_flow().state, scenario.find_flow(job.copy_id).state)
         assert states == (SimulatedFlowState.STARTED, SimulatedFlowState.STOPPED)
         assert {status for status in statuses if status >= 300} == set()
-        assert scenario.secrets_seen() == []
+        assert scenario.find_leaked_signatures() == []

@@ -16,7 +16,7 @@ from shared.use_cases.poll_environments import poll_environments
 from tests.fakes.function_keys import OneFunctionKey
 from tests.functional.scenarios.app_calls import call
 from tests.functional.wire.test_keys_on_the_wire import KEY, open_key_client
-from tests.functional.wire.wire_scenario import WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, require_retired, serve_wire_scenario
 from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
 
 POLL = timedelta(minutes=5)
@@ -65,7 +65,7 @@ async def test_revoked_key_stops_the_app_until_it_is_restored(
 ) -> None:
     """One action names the key and its fix; afterwards the app migrates the flow, once."""
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         let_tests_call(scenario)
         originals = len(scenario.environment.order)
         await scenario.order(run=timedelta(0))
@@ -78,14 +78,14 @@ async def test_revoked_key_stops_the_app_until_it_is_restored(
 
         [required] = await read_status(scenario)
         page = (await call(dashboard_api.show_status_page)).content.decode()
-        waiting = await scenario.jobs()
-        called = await scenario.post(scenario.url_of())
+        waiting = await scenario.read_jobs()
+        called = await scenario.post(scenario.get_trigger_url())
         during = [flow.state for flow in scenario.environment.order]
         await set_key_enabled(scenario, is_enabled=True)
         await pass_time(scenario, timedelta(minutes=30))
         restored = await read_status(scenario)
         await pass_time(scenario, 5 * DAY, poll=DAY)
-        early = (await scenario.job()).state
+        early = (await scenario.read_job()).state
         await pass_time(scenario, 40 * DAY, poll=DAY)
         await require_retired(scenario)
         copies = len(scenario.environment.order) - len(before)

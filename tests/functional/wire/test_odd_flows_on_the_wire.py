@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.functional.wire.wire_scenario import require_retired, wire_scenario
+from tests.functional.wire.wire_scenario import require_retired, serve_wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, build_flow_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import HTTP, definition
+from tests.local_cloud.tenant.tenant_world import HTTP, build_definition
 
 TITLE = "Take orders \u202e📦\u200f"
 
@@ -17,7 +17,7 @@ def build_nested_definition(depth: int) -> dict[str, Any]:
     actions: dict[str, Any] = {"Last": {"type": "Compose", "inputs": 1, "runAfter": {}}}
     for number in range(depth):
         actions = {f"Scope_{number}": {"type": "Scope", "actions": actions, "runAfter": {}}}
-    return definition(HTTP, actions)
+    return build_definition(HTTP, actions)
 
 
 @pytest.mark.parametrize("has_row", [True, False])
@@ -27,11 +27,11 @@ async def test_flow_with_unusual_name_and_400_scopes_is_copied(
     """The flow has a row in Dataverse, or only the flow service knows it."""
     flow = build_flow_seed(ORDERS, TITLE, build_nested_definition(400), inSolution=has_row)
     seed = build_tenant_seed(flow, assumptions={"my_flows_have_rows": has_row})
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order()
 
         await require_retired(scenario)
-        job = await scenario.job()
-        copy = scenario.flow(job.copy_id)
+        job = await scenario.read_job()
+        copy = scenario.find_flow(job.copy_id)
         assert (job.display_name, copy.display_name) == (TITLE, TITLE)
         assert copy.client_data.count("Scope_") == 400

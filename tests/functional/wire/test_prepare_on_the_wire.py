@@ -10,9 +10,9 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases import change_remediation
-from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import build_flow_seed, build_orders_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, definition
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, build_definition
 
 ADMIN = "f0000000-0000-4000-8000-0000000000ad"
 PREPARE = RemediationMode.PREPARE
@@ -26,7 +26,7 @@ def build_power_apps_flow(number: int = 1, *, name: str = "") -> dict[str, Any]:
     trigger = {"type": "Request", "kind": "PowerApp", "inputs": {"schema": schema}}
     actions = {"Use": {"type": "Compose", "inputs": "@triggerBody()?['Name_Value']"}}
     more = {"name": name} if name else {}
-    content = definition(trigger, actions)
+    content = build_definition(trigger, actions)
     return build_flow_seed(flow_id, f"App {number}", content, inSolution=False, **more)
 
 
@@ -42,7 +42,7 @@ def build_admin_flow() -> dict[str, Any]:
         "inputs": {"host": host, "parameters": {"environmentName": "x"}},
     }
     trigger = {"type": "Recurrence", "recurrence": {"frequency": "Day", "interval": 1}}
-    return build_flow_seed(ADMIN, "Admin", definition(trigger, {"List": action}))
+    return build_flow_seed(ADMIN, "Admin", build_definition(trigger, {"List": action}))
 
 
 async def read_microsoft_key_flows(scenario: WireScenario) -> set[str]:
@@ -60,12 +60,12 @@ async def test_prepare_adds_twenty_flows_to_a_solution_per_request(
     seed = build_tenant_seed(
         *(build_power_apps_flow(number) for number in range(45)), build_orders_seed(), policy=None
     )
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         before = await read_microsoft_key_flows(scenario)
 
         await scenario.order(mode=PREPARE, run=SHORT)
 
-        jobs = await scenario.jobs()
+        jobs = await scenario.read_jobs()
         assert len(before) == 46
         assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}, jobs
         assert len(jobs) == 45
@@ -81,14 +81,14 @@ async def test_named_power_apps_flow_is_converted_and_rolled_back(
 ) -> None:
     """As with real flows, its name in the flow service differs from its Dataverse id."""
     name = "e0000000-0000-4000-8000-0000000000f1"
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_power_apps_flow(name=name), policy=None)
     ) as (scenario):
         (flow,) = scenario.environment.order
         before = flow.client_data
 
         await scenario.order(name, mode=PREPARE, run=SHORT)
-        (job,) = (await scenario.jobs()).values()
+        (job,) = (await scenario.read_jobs()).values()
         converted = flow.client_data
         stays = await read_microsoft_key_flows(scenario)
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
@@ -99,7 +99,7 @@ async def test_named_power_apps_flow_is_converted_and_rolled_back(
         text = json.dumps(json.loads(converted))
         assert '"kind": "PowerAppV2"' in text
         assert "triggerBody()?['text']" in text
-        (job,) = (await scenario.jobs()).values()
+        (job,) = (await scenario.read_jobs()).values()
         assert job.state is FlowJobState.ROLLED_BACK, job
         assert json.loads(flow.client_data) == json.loads(before)
         assert flow.is_in_solution
@@ -109,7 +109,7 @@ async def test_named_admin_flow_is_edited_although_a_key_is_applied(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Afterwards neither of the two lists of flows on Microsoft's key contains the flow."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_admin_flow())
     ) as scenario:
         before = await read_microsoft_key_flows(scenario)
@@ -117,13 +117,13 @@ async def test_named_admin_flow_is_edited_although_a_key_is_applied(
         await scenario.order(ADMIN, run=SHORT)
 
         (item,) = await scenario.services.tables.plan_items.read_all(
-            (await scenario.environment_job()).id
+            (await scenario.read_environment_job()).id
         )
         assert before == {"Admin"}
         assert item.action is PlannedAction.EDIT_ACTION
         assert "+" in item.conversion_preview
-        assert (await scenario.job(ADMIN)).state is FlowJobState.PREPARED
-        assert "ListFlowsInEnvironment_V2" in scenario.flow(ADMIN).client_data
+        assert (await scenario.read_job(ADMIN)).state is FlowJobState.PREPARED
+        assert "ListFlowsInEnvironment_V2" in scenario.find_flow(ADMIN).client_data
         everything = await scenario.services.flow_reports.read_microsoft_key_flows(
             ENVIRONMENT, cannot_migrate_only=False
         )
@@ -134,7 +134,7 @@ async def test_prepare_is_blocked_if_the_platform_rejects_applications(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """No document says whether the platform accepts this request from an application."""
-    async with wire_scenario(
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_power_apps_flow(), policy=None)
     ) as scenario:
         (flow,) = scenario.environment.order
@@ -142,7 +142,7 @@ async def test_prepare_is_blocked_if_the_platform_rejects_applications(
 
         await scenario.order(mode=PREPARE, run=SHORT)
 
-        (job,) = (await scenario.jobs()).values()
+        (job,) = (await scenario.read_jobs()).values()
         assert job.state is FlowJobState.BLOCKED
         assert job.fix
         assert not flow.is_in_solution

@@ -10,9 +10,9 @@ from shared.adapters.azure.service_tags import DiscoveredServiceTags
 from shared.domain.network.service_tags import ServiceTagList
 from shared.use_cases.check_address_ranges import list_known_versions
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.functional.wire.wire_scenario import WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, require_retired, serve_wire_scenario
 from tests.functional.wire.wire_seed import SUBSCRIPTION, build_orders_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
+from tests.local_cloud.tenant.tenant_world import HTTP, build_definition, build_http_action
 
 HOST = "api.contoso.example"
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
@@ -46,8 +46,10 @@ async def test_changed_service_tags_raise_an_alert(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The alert names the prefix, the firewall and the remediation."""
-    flow = build_orders_seed(definition=definition(HTTP, http_action(f"https://{HOST}/orders")))
-    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario:
+    flow = build_orders_seed(
+        definition=build_definition(HTTP, build_http_action(f"https://{HOST}/orders"))
+    )
+    async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario:
         assert isinstance(scenario.services.service_tags, DiscoveredServiceTags)
         tags = await scenario.services.service_tags.get_list()
         known = [one for name in (NORTH, WEST) for one in get_prefixes(tags, name)]

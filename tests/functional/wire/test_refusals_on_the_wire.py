@@ -20,7 +20,7 @@ from tests.functional.wire.wire_scenario import (
     WireScenario,
     require_blocked,
     require_retired,
-    wire_scenario,
+    serve_wire_scenario,
 )
 from tests.functional.wire.wire_seed import (
     CHILD,
@@ -369,8 +369,8 @@ async def test_rejection_blocks_the_flow_until_the_fix_and_a_retry(
     """
     case = CASES[name]
     caplog.set_level("DEBUG")
-    async with wire_scenario(monkeypatch, tmp_path, case.seed) as scenario:
-        url = scenario.url_of()
+    async with serve_wire_scenario(monkeypatch, tmp_path, case.seed) as scenario:
+        url = scenario.get_trigger_url()
         case.cause(scenario)
 
         await scenario.order(run=SHORT)
@@ -380,7 +380,7 @@ async def test_rejection_blocks_the_flow_until_the_fix_and_a_retry(
         case.remedy(scenario)
         await scenario.retry()
         await require_retired(scenario)
-        assert scenario.secrets_seen(caplog.text, str(job)) == []
+        assert scenario.find_leaked_signatures(caplog.text, str(job)) == []
 
 
 def test_every_rejection_of_the_catalogue_has_a_case() -> None:

@@ -10,15 +10,20 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.functional.wire.test_kept_networks_on_the_wire import allow_new_addresses
 from tests.functional.wire.test_ranges_on_the_wire import DAY, HOST, build_web_app
-from tests.functional.wire.wire_scenario import SHORT, WireScenario, require_retired, wire_scenario
+from tests.functional.wire.wire_scenario import (
+    SHORT,
+    WireScenario,
+    require_retired,
+    serve_wire_scenario,
+)
 from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
+from tests.local_cloud.tenant.tenant_world import HTTP, build_definition, build_http_action
 
 
 async def call_copy(scenario: WireScenario) -> Flow:
     """Call the copy as its callers do, and return it."""
-    copy = scenario.flow((await scenario.job()).copy_id)
-    assert await scenario.post(scenario.url_of(copy.workflow_entity_id)) == 202
+    copy = scenario.find_flow((await scenario.read_job()).copy_id)
+    assert await scenario.post(scenario.get_trigger_url(copy.workflow_entity_id)) == 202
     return copy
 
 
@@ -33,13 +38,13 @@ async def test_denied_call_in_a_run_raises_an_alert_until_calls_succeed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The app reads only the run that failed, and reads it once."""
-    calling = definition(HTTP, http_action(f"https://{HOST}/orders"))
-    async with wire_scenario(
+    calling = build_definition(HTTP, build_http_action(f"https://{HOST}/orders"))
+    async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed(definition=calling))
     ) as scenario:
         await allow_new_addresses(scenario)
         await scenario.order(run=SHORT)
-        proven = (await scenario.job()).step
+        proven = (await scenario.read_job()).step
         seed_azure(scenario.tenant, build_web_app("LogicApps"))
         copy = await call_copy(scenario)
         error = copy.runs[-1].actions["Call"]["error"]["message"]
@@ -48,7 +53,7 @@ async def test_denied_call_in_a_run_raises_an_alert_until_calls_succeed(
         calls = dict(scenario.tenant.calls.routes)
         [notice] = await scenario.services.tables.alerts.read_all("alert")
         await scenario.run(SHORT * 24 * 20)
-        stopped = await scenario.job()
+        stopped = await scenario.read_job()
         await allow_new_addresses(scenario)
         await call_copy(scenario)
         await run_next_daily_check(scenario, "day-30")

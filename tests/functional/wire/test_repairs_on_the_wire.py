@@ -18,10 +18,10 @@ from shared.use_cases.manage_firewall_fixes import (
     propose_fixes,
     revert_fix,
 )
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import SUBSCRIPTION, build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.azure_world import Credential
-from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
+from tests.local_cloud.tenant.tenant_world import HTTP, build_definition, build_http_action
 
 RESOURCE_GROUP = "rg-network"
 EDGE_HOST, ERP_HOST = "edge.westeurope.cloudapp.azure.com", "erp.contoso.example"
@@ -143,17 +143,17 @@ async def test_fixes_of_sdk_written_firewalls_are_applied_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The cutover continues after the fixes, and the SDK reads the changes."""
-    content = definition(HTTP, http_action(f"https://{EDGE_HOST}/orders"))
-    content["actions"]["Erp"] = http_action(f"https://{ERP_HOST}/orders")["Call"]
+    content = build_definition(HTTP, build_http_action(f"https://{EDGE_HOST}/orders"))
+    content["actions"]["Erp"] = build_http_action(f"https://{ERP_HOST}/orders")["Call"]
     flow = build_orders_seed(definition=content)
     async with (
-        wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario,
+        serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario,
         build_network_client(scenario) as network,
     ):
         await build_firewall(network)
         await build_group(network)
         await scenario.order()
-        blocked = await scenario.job()
+        blocked = await scenario.read_job()
         shown = await propose_fixes(scenario.services)
 
         for name in ("edge", "nsg-erp"):
@@ -161,7 +161,7 @@ async def test_fixes_of_sdk_written_firewalls_are_applied_and_reverted(
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
         await scenario.retry()
-        moved = await scenario.job()
+        moved = await scenario.read_job()
         with pytest.raises(JobBlocked, match="still call through this firewall"):
             await revert_fix(
                 scenario.services, FirewallFixInput(resource="edge", requested_by="ops")
@@ -191,10 +191,10 @@ async def test_fix_keeps_a_concurrent_change_of_an_ip_group(
 ) -> None:
     """The ETag differs, so the app reads the IP group again."""
     flow = build_orders_seed(
-        definition=definition(HTTP, http_action(f"https://{EDGE_HOST}/orders"))
+        definition=build_definition(HTTP, build_http_action(f"https://{EDGE_HOST}/orders"))
     )
     async with (
-        wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario,
+        serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario,
         build_network_client(scenario) as network,
     ):
         await build_firewall(network)

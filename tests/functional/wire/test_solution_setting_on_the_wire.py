@@ -12,7 +12,7 @@ from shared.use_cases.change_solution_setting import (
     revert_solution_setting,
     turn_on_solution_setting,
 )
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
@@ -28,7 +28,7 @@ async def test_setting_is_changed_and_restored(
     Other settings of the organization stay as they are.
     """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         [row] = scenario.environment.get_table("organizations").values()
         before = {name: value for name, value in row.items() if not name.endswith(("on", "number"))}
 

@@ -11,9 +11,9 @@ import pytest
 from local_cloud.tenant.flows.lifecycle import turn_off, turn_on
 from local_cloud.tenant.flows.self_starting import emit
 from shared.domain.jobs.flow_states import FlowJobState
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import CHILD, ORDERS, build_flow_seed, build_tenant_seed
-from tests.local_cloud.tenant.tenant_world import MAKER, definition
+from tests.local_cloud.tenant.tenant_world import MAKER, build_definition
 
 ADDED = {"operationId": "SubscribeWebhookTrigger"}
 CONNECTOR = "shared_commondataserviceforapps"
@@ -28,7 +28,7 @@ def build_row_flow(flow_id: str, title: str, *, name: str, **more: Any) -> dict[
             "parameters": {"subscriptionRequest/message": 1, "subscriptionRequest/name": name},
         },
     }
-    return build_flow_seed(flow_id, title, definition(trigger), heldBack=True, **more)
+    return build_flow_seed(flow_id, title, build_definition(trigger), heldBack=True, **more)
 
 
 def add_row(scenario: WireScenario) -> list[str]:
@@ -44,9 +44,9 @@ async def test_flows_with_one_subscription_name_share_one_subscription(
     seed = build_tenant_seed(
         build_row_flow(ORDERS, "A", name=ORDERS), build_row_flow(CHILD, "B", name=ORDERS)
     )
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         assert add_row(scenario) == ["B"]
-        turn_off(scenario.tenant, scenario.environment, scenario.flow(ORDERS))
+        turn_off(scenario.tenant, scenario.environment, scenario.find_flow(ORDERS))
         assert add_row(scenario) == []
 
 
@@ -55,17 +55,17 @@ async def test_copy_has_its_own_subscription(
 ) -> None:
     """If both flows are on, both start. The copy still starts after the original is turned off."""
     seed = build_tenant_seed(build_row_flow(ORDERS, "Take orders", name=ORDERS.upper()))
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order()
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert job.state is FlowJobState.RETIRED, job.message
-        copy = scenario.flow(job.copy_id)
+        copy = scenario.find_flow(job.copy_id)
         assert copy.get_facts().subscription == job.copy_id
         assert add_row(scenario) == ["Take orders"]
-        turn_on(scenario.tenant, scenario.environment, scenario.flow(), MAKER)
+        turn_on(scenario.tenant, scenario.environment, scenario.find_flow(), MAKER)
         assert add_row(scenario) == ["Take orders", "Take orders (retired, MMK)"]
-        turn_off(scenario.tenant, scenario.environment, scenario.flow())
+        turn_off(scenario.tenant, scenario.environment, scenario.find_flow())
         assert add_row(scenario) == ["Take orders"]
 
 
@@ -74,9 +74,9 @@ async def test_copy_keeps_the_name_of_a_custom_action(
 ) -> None:
     """The name is the subject of the subscription, not the flow's id."""
     seed = build_tenant_seed(build_row_flow(ORDERS, "Take orders", name="pmo_UploadDocument"))
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order()
 
-        job = await scenario.job()
+        job = await scenario.read_job()
         assert job.state is FlowJobState.RETIRED, job.message
-        assert '"pmo_UploadDocument"' in scenario.flow(job.copy_id).client_data
+        assert '"pmo_UploadDocument"' in scenario.find_flow(job.copy_id).client_data

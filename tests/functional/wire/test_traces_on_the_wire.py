@@ -16,9 +16,9 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import QueueMessage
 from shared.queues import KEY_EVENTS
 from tests.fakes.function_keys import OneFunctionKey
-from tests.functional.planning.test_key_events import key_event
+from tests.functional.planning.test_key_events import build_key_event
 from tests.functional.scenarios.app_calls import TRIGGERS, call
-from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, VAULT_ID
 
@@ -45,7 +45,7 @@ class Tick(func.TimerRequest):
 
 async def send_key_event(scenario: WireScenario, **properties: str) -> None:
     """Send an event of the key to its queue."""
-    event = key_event() | {"topic": VAULT_ID}
+    event = build_key_event() | {"topic": VAULT_ID}
     message = QueueMessage(
         queue=KEY_EVENTS, message_id="event-1", body=event, properties=properties
     )
@@ -71,12 +71,12 @@ async def test_trace_from_a_key_event_to_each_request(
     """It continues the trace that the event's message names; log lines have its id."""
     caplog.set_level(logging.INFO)
     tenant = build_tenant_seed(build_orders_seed())
-    async with wire_scenario(monkeypatch, tmp_path, tenant) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, tenant) as scenario:
         scenario.use_cases = TRIGGERS
         await send_key_event(scenario, traceparent=CALLER)
         await scenario.run(SHORT)
-        job = await scenario.job()
-        signature = scenario.flow().compute_signature()
+        job = await scenario.read_job()
+        signature = scenario.find_flow().compute_signature()
     spans = [one for one in collector.spans if one.trace_id == CALLER.split("-")[1]]
 
     assert job.step is FlowJobState.CHECKING_FOR_CALLS
@@ -103,7 +103,7 @@ async def test_request_to_the_api_continues_the_trace_of_its_caller(
 ) -> None:
     """The remediation that it starts belongs to this trace; a malformed header is ignored."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "operator")
-    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
         scenario.use_cases = TRIGGERS
         provide(replace(scenario.services, function_keys=OneFunctionKey()))
         body = {"mode": "assess", "environment_ids": [ENVIRONMENT], "started_by": "tests"}
@@ -125,7 +125,7 @@ async def test_requests_of_a_timer_are_in_one_trace(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
 ) -> None:
     """The other requests of this test sign the service account in."""
-    async with wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
         provide(scenario.services)
         await timers.poll_environments(Tick())
     [timer] = [one for one in collector.spans if one.name == "timer poll_environments"]

@@ -21,7 +21,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.change_environment import change_environment
 from tests.fakes.azure_caller_builder import SECRETS_USER
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
-from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import (
     ORDERS,
     build_orders_seed,
@@ -164,7 +164,7 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
 ) -> None:
     """Every call at each stage is accepted, and a rollback restores each byte."""
     monkeypatch.setenv("CMK_TRIGGER_URL_VAULT", VAULT_URL)
-    async with wire_scenario(monkeypatch, tmp_path, build_tenant(profile)) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant(profile)) as scenario:
         before, statuses = read_settings(scenario), await call_from_apps(scenario)
         named_value, secrets = read_named_value_properties(scenario), read_app_secrets(scenario)
         waits = [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10
@@ -173,7 +173,7 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
         for wait in waits:
             await scenario.run(wait)
             statuses += await call_from_apps(scenario)
-        job, moved = await scenario.job(), [one["FLOW"] for one in read_settings(scenario)]
+        job, moved = await scenario.read_job(), [one["FLOW"] for one in read_settings(scenario)]
         in_vault = read_named_value_properties(scenario)["keyVault"]
         of_app = read_app_secrets(scenario)
         secret = scenario.tenant.get_part(Azure).vaults["kv-urls"].secrets[f"trigger-url-{ORDERS}"]
@@ -189,13 +189,13 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
         assert in_vault["secretIdentifier"] == uri
         assert of_app == [{"name": "flow", "keyVaultUrl": uri, "identity": "system"}]
         assert tags == {"cmk-environment-id": job.environment_id, "cmk-flow-id": ORDERS}
-        assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
+        assert (await scenario.read_job()).state is FlowJobState.ROLLED_BACK
         assert read_settings(scenario) == before
         assert read_named_value_properties(scenario) == named_value
         assert read_app_secrets(scenario) == secrets
         assert secret.latest.value == before[0]["FLOW"]
         assert set(statuses) == {202}
-        assert scenario.secrets_seen() == []
+        assert scenario.find_leaked_signatures() == []
 
 
 def assign_user_identity(seed: dict[str, Any]) -> None:
@@ -227,7 +227,7 @@ async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
     monkeypatch.setattr(f"{__name__}.SITES", SITES[:1])
     seed = build_tenant(profile)
     assign_user_identity(seed)
-    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         before, statuses = read_settings(scenario), await call_from_apps(scenario)
         named_value, secrets = read_named_value_properties(scenario), read_app_secrets(scenario)
         key_value = read_key_value(scenario)
@@ -240,7 +240,7 @@ async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
         for wait in waits:
             await scenario.run(wait)
             statuses += await call_from_apps(scenario)
-        job, moved = await scenario.job(), read_settings(scenario)[0]["FLOW"]
+        job, moved = await scenario.read_job(), read_settings(scenario)[0]["FLOW"]
         in_store = read_key_value(scenario)
         in_vault, of_app = read_named_value_properties(scenario), read_app_secrets(scenario)
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
@@ -253,7 +253,7 @@ async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
         assert in_vault["secret"] is True
         assert in_vault["keyVault"]["identityClientId"] == "client of reader"
         assert [one["identity"] for one in of_app] == [IDENTITY]
-        assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
+        assert (await scenario.read_job()).state is FlowJobState.ROLLED_BACK
         assert read_settings(scenario) == before
         assert read_named_value_properties(scenario) == named_value
         assert named_value["secret"] is False
@@ -265,4 +265,4 @@ async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
         assert read_key_value(scenario) == key_value
         assert read_app_secrets(scenario) == secrets
         assert set(statuses) == {202}
-        assert scenario.secrets_seen() == []
+        assert scenario.find_leaked_signatures() == []

@@ -48,7 +48,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.contract.adapter_world import build_trusting_transport
-from tests.fakes.driver import USE_CASES, NeverEndsError, UseCase, next_reminder
+from tests.fakes.driver import USE_CASES, NeverEndsError, UseCase, find_next_reminder
 from tests.fakes.messages import Delivered, Delivery, FakeMessages
 from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
 from tests.local_cloud.tenant.tenant_world import (
@@ -105,13 +105,13 @@ class WireScenario:
         """The environment under the key."""
         return self.platform.environments[ENVIRONMENT]
 
-    def flow(self, flow_id: str = ORDERS) -> Flow:
+    def find_flow(self, flow_id: str = ORDERS) -> Flow:
         """Return a flow of the tenant by its Dataverse id."""
         return self.environment.workflows[flow_id]
 
-    def url_of(self, flow_id: str = ORDERS) -> str:
+    def get_trigger_url(self, flow_id: str = ORDERS) -> str:
         """Return a flow's trigger URL."""
-        return str(build_callback(self.environment, self.flow(flow_id))["value"])
+        return str(build_callback(self.environment, self.find_flow(flow_id))["value"])
 
     async def post(self, url: str) -> int:
         """Call a trigger URL as an external system does, and return the status."""
@@ -119,7 +119,7 @@ class WireScenario:
         async with self.session.post(yarl.URL(url, encoded=True), json={}, proxy=proxy) as answer:
             return answer.status
 
-    def secrets_seen(self, *texts: str) -> list[str]:
+    def find_leaked_signatures(self, *texts: str) -> list[str]:
         """Return the names of flows whose signature is in the state or in one of these texts."""
         state = b"".join(path.read_bytes() for path in self.folder.glob("state.db*"))
         seen = [*(text.encode() for text in texts), state]
@@ -155,16 +155,16 @@ class WireScenario:
         await change_remediation.retry(self.services, self.remediation.id)
         await self.run(run)
 
-    async def job(self, flow_id: str = ORDERS) -> FlowJob:
+    async def read_job(self, flow_id: str = ORDERS) -> FlowJob:
         """Return the job of one original."""
-        return (await self.jobs())[flow_id]
+        return (await self.read_jobs())[flow_id]
 
-    async def jobs(self, environment_id: str = ENVIRONMENT) -> dict[str, FlowJob]:
+    async def read_jobs(self, environment_id: str = ENVIRONMENT) -> dict[str, FlowJob]:
         """Return an environment's jobs by the original's id."""
         jobs = await self.services.tables.flow_jobs.read_all(environment_id)
         return {job.original_id: job for job in jobs}
 
-    async def environment_job(self) -> EnvironmentJob:
+    async def read_environment_job(self) -> EnvironmentJob:
         """Return the remediation's one environment job."""
         (job,) = await self.services.tables.environment_jobs.read_all(self.remediation.id)
         return job
@@ -185,8 +185,8 @@ class WireScenario:
 
     async def _pass_time(self, until: datetime) -> None:
         services = self.services
-        reminded = await next_reminder(services.tables.store, services.now) or until
-        due = min(self.messages.next_due(*self.use_cases) or until, until, reminded)
+        reminded = await find_next_reminder(services.tables.store, services.now) or until
+        due = min(self.messages.find_next_due(*self.use_cases) or until, until, reminded)
         self.tenant.clock.advance(max(0.0, (due - self.services.now).total_seconds()))
         await tick(self.tenant)
         await send_due_and_overdue_messages(self.services)
@@ -231,7 +231,7 @@ def build_settings(
 
 
 @asynccontextmanager
-async def wire_scenario(
+async def serve_wire_scenario(
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
     description: dict[str, Any],
@@ -319,17 +319,17 @@ async def require_blocked(
     scenario: WireScenario, code: str, *names: str, flow_id: str = ORDERS
 ) -> FlowJob:
     """Require that a job is blocked with a fix, and that its original is on; return the job."""
-    job = await scenario.job(flow_id)
+    job = await scenario.read_job(flow_id)
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code), job
     assert job.fix == find_fix(code)
     for name in (job.display_name, *names):
         assert name in job.message
-    assert scenario.flow(flow_id).state == SimulatedFlowState.STARTED
+    assert scenario.find_flow(flow_id).state == SimulatedFlowState.STARTED
     return job
 
 
 async def require_retired(scenario: WireScenario, flow_id: str = ORDERS) -> None:
     """Require that a job is retired and its copy is on."""
-    job = await scenario.job(flow_id)
+    job = await scenario.read_job(flow_id)
     assert job.state is FlowJobState.RETIRED, job
-    assert scenario.flow(job.copy_id).state == SimulatedFlowState.STARTED
+    assert scenario.find_flow(job.copy_id).state == SimulatedFlowState.STARTED

@@ -15,8 +15,8 @@ from tests.local_cloud.tenant.tenant_world import (
     POLICY_IDENTITY,
     TENANT_ID,
     VAULT_ID,
-    bound,
-    definition,
+    build_definition,
+    build_references,
 )
 
 COLLEAGUE = "b0000000-0000-4000-8000-0000000000c0"
@@ -37,7 +37,7 @@ def build_flow_seed(
 
 def build_orders_seed(**more: Any) -> dict[str, Any]:
     """Return the HTTP flow "Take orders", which external systems call."""
-    return build_flow_seed(ORDERS, "Take orders", definition(HTTP), **more)
+    return build_flow_seed(ORDERS, "Take orders", build_definition(HTTP), **more)
 
 
 def build_tenant_seed(
@@ -57,7 +57,7 @@ def build_tenant_seed(
     return {
         "profile": profile,
         "assumptions": {"link_start_seconds": 0, "link_seconds": 10} | (assumptions or {}),
-        "directory": _directory(),
+        "directory": _build_directory(),
         "environments": [
             {
                 "id": ENVIRONMENT,
@@ -83,7 +83,7 @@ def build_tenant_seed(
     }
 
 
-def _directory() -> dict[str, Any]:
+def _build_directory() -> dict[str, Any]:
     return {
         "tenantId": TENANT_ID,
         "users": [
@@ -118,4 +118,4 @@ def build_mail_seed(owner: str = MAKER, **more: Any) -> dict[str, Any]:
 
 def build_mailing_orders_seed() -> dict[str, Any]:
     """Return the flow "Take orders" with that connection reference."""
-    return build_orders_seed(connectionReferences=bound("cr1_mail"))
+    return build_orders_seed(connectionReferences=build_references("cr1_mail"))

@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
+from tests.kinds.case import (
+    CallerCase,
+    Json,
+    ManyPlaces,
+    SearchRequests,
+    add_resources,
+    build_resource,
+)
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -22,7 +29,9 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         "emailReceivers": [mail],
     }
     app.world.tenant.get_part(Azure).resources.put(
-        resource(_TYPE, "on-call", location="Global", tags={"team": "x"}, properties=properties)
+        build_resource(
+            _TYPE, "on-call", location="Global", tags={"team": "x"}, properties=properties
+        )
     )
 
 
@@ -33,11 +42,13 @@ def _remove(build: Builder) -> None:
 
 
 def _add_many(seed: Json) -> None:
-    add_resources(seed, *(resource(_TYPE, f"group{number}", properties={}) for number in range(10)))
+    add_resources(
+        seed, *(build_resource(_TYPE, f"group{number}", properties={}) for number in range(10))
+    )
 
 
 CASE = CallerCase(
-    add=Builder.action_group_caller,
+    add=Builder.add_action_group_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
+from tests.kinds.case import (
+    CallerCase,
+    Json,
+    ManyPlaces,
+    SearchRequests,
+    add_resources,
+    build_resource,
+)
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -21,10 +28,10 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         f"<set-url>{html.escape(url)}</set-url></send-request></inbound></policies>"
     )
     kind = f"{_SERVICE}/apis/operations/policies"
-    resources.put(resource(_SERVICE, "contoso", properties={}))
-    resources.put(resource(f"{_SERVICE}/apis", *operation[:2], properties={"path": "sales"}))
-    resources.put(resource(f"{_SERVICE}/apis/operations", *operation, properties={}))
-    resources.put(resource(kind, *operation, "policy", properties={"value": value}))
+    resources.put(build_resource(_SERVICE, "contoso", properties={}))
+    resources.put(build_resource(f"{_SERVICE}/apis", *operation[:2], properties={"path": "sales"}))
+    resources.put(build_resource(f"{_SERVICE}/apis/operations", *operation, properties={}))
+    resources.put(build_resource(kind, *operation, "policy", properties={"value": value}))
 
 
 def _remove(build: Builder) -> None:
@@ -40,24 +47,27 @@ def _add_many(seed: Json) -> None:
         {"displayName": "open", "value": "x"},
         {"displayName": "v", "keyVault": {}},
     ]
-    add_resources(seed, resource(_SERVICE, "contoso", properties={}))
+    add_resources(seed, build_resource(_SERVICE, "contoso", properties={}))
     for number, value in enumerate(values):
         add_resources(
-            seed, resource(f"{_SERVICE}/namedValues", "contoso", f"v{number}", properties=value)
+            seed,
+            build_resource(f"{_SERVICE}/namedValues", "contoso", f"v{number}", properties=value),
         )
     for api in (f"api{number}" for number in range(APIS)):
         add_resources(
             seed,
-            resource(f"{_SERVICE}/apis", "contoso", api, properties={}),
+            build_resource(f"{_SERVICE}/apis", "contoso", api, properties={}),
             *(
-                resource(f"{_SERVICE}/apis/operations", "contoso", api, f"o{one}", properties={})
+                build_resource(
+                    f"{_SERVICE}/apis/operations", "contoso", api, f"o{one}", properties={}
+                )
                 for one in range(OPERATIONS)
             ),
         )
 
 
 CASE = CallerCase(
-    add=Builder.policy_caller,
+    add=Builder.add_policy_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.seed.azure import seed_azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, build_resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -14,7 +14,7 @@ STORES = 4
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
-    store = resource(_STORES, "contoso", properties={})
+    store = build_resource(_STORES, "contoso", properties={})
     key_value = {
         "key": "Flow/Urls: main",
         "label": "pro duction",
@@ -30,13 +30,13 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
 def _add_many(seed: Json) -> None:
     values = [{"key": f"key{number}", "value": "x"} for number in range(50)]
     seed["azure"]["configurationStores"] = [
-        {"id": resource(_STORES, f"store{number}", properties={})["id"], "keyValues": values}
+        {"id": build_resource(_STORES, f"store{number}", properties={})["id"], "keyValues": values}
         for number in range(STORES)
     ]
 
 
 CASE = CallerCase(
-    add=Builder.key_value_caller,
+    add=Builder.add_key_value_caller,
     remove=lambda build: build.world.key_values.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, build_resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -19,13 +19,16 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
 
 def _add(build: Builder, *flows: FakeFlow) -> None:
     for number, flow in enumerate(flows):
-        build.app_setting_caller(flow, setting=f"FLOW_URL_{number}" if number else "FLOW_URL")
+        build.add_app_setting_caller(flow, setting=f"FLOW_URL_{number}" if number else "FLOW_URL")
 
 
 def add_apps(seed: Json) -> None:
     slots = [{"name": f"slot{number}"} for number in range(SLOTS)]
     seed["azure"]["sites"] = [
-        {"id": resource("Microsoft.Web/sites", f"app{number}", properties={})["id"], "slots": slots}
+        {
+            "id": build_resource("Microsoft.Web/sites", f"app{number}", properties={})["id"],
+            "slots": slots,
+        }
         for number in range(APPS)
     ]
 

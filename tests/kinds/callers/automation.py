@@ -14,7 +14,7 @@ from tests.kinds.case import (
     SearchRequests,
     WirePlaces,
     add_resources,
-    resource,
+    build_resource,
 )
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ RUNBOOKS = 6
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     resources = app.world.tenant.get_part(Azure).resources
     properties = {"isEncrypted": False, "value": json.dumps(url), "description": "x"}
-    resources.put(resource(_ACCOUNTS, "contoso", properties={}))
-    resources.put(resource(f"{_ACCOUNTS}/variables", "contoso", "Flow", properties=properties))
+    resources.put(build_resource(_ACCOUNTS, "contoso", properties={}))
+    resources.put(
+        build_resource(f"{_ACCOUNTS}/variables", "contoso", "Flow", properties=properties)
+    )
 
 
 def _remove(build: Builder) -> None:
@@ -41,11 +43,11 @@ def _add_many(seed: Json) -> None:
     published = {"state": "Published", "content": "x"}
     add_resources(
         seed,
-        resource(_ACCOUNTS, "contoso", properties={}),
-        resource(f"{_ACCOUNTS}/variables", "contoso", "v", properties={"value": '"x"'}),
-        resource(f"{_ACCOUNTS}/runbooks", "contoso", "new", properties={"state": "New"}),
+        build_resource(_ACCOUNTS, "contoso", properties={}),
+        build_resource(f"{_ACCOUNTS}/variables", "contoso", "v", properties={"value": '"x"'}),
+        build_resource(f"{_ACCOUNTS}/runbooks", "contoso", "new", properties={"state": "New"}),
         *(
-            resource(f"{_ACCOUNTS}/runbooks", "contoso", f"r{number}", properties=published)
+            build_resource(f"{_ACCOUNTS}/runbooks", "contoso", f"r{number}", properties=published)
             for number in range(RUNBOOKS)
         ),
     )
@@ -56,8 +58,8 @@ def _add_places(seed: Json, url: str) -> None:
     properties = {"isEncrypted": False, "value": json.dumps(url), "description": "x"}
     add_resources(
         seed,
-        resource(_ACCOUNTS, "contoso", properties={}),
-        resource(f"{_ACCOUNTS}/variables", "contoso", "flow", properties=properties),
+        build_resource(_ACCOUNTS, "contoso", properties={}),
+        build_resource(f"{_ACCOUNTS}/variables", "contoso", "flow", properties=properties),
     )
 
 
@@ -67,7 +69,7 @@ def _read(tenant: Tenant) -> Mapping[str, object]:
 
 
 CASE = CallerCase(
-    add=Builder.automation_caller,
+    add=Builder.add_automation_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

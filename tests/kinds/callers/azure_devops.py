@@ -42,7 +42,9 @@ def add_variable_group(build: Builder, variables: Json, **more: object) -> str:
 
 def _add(build: Builder, *flows: FakeFlow) -> str:
     """Let variables of a group have the URL of each flow; return its path."""
-    variables: Json = {f"URL{n}": {"value": build.url_of(one)} for n, one in enumerate(flows)}
+    variables: Json = {
+        f"URL{n}": {"value": build.get_trigger_url(one)} for n, one in enumerate(flows)
+    }
     path = add_variable_group(build, {**variables, "colour": {"value": "blue"}})
 
     def read(number: int) -> str:

@@ -6,7 +6,7 @@ from local_cloud.tenant.seed.azure import seed_azure
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
 from tests.kinds.callers.app_setting import APPS, SLOTS, add_apps
-from tests.kinds.case import CallerCase, ManyPlaces, SearchRequests, resource
+from tests.kinds.case import CallerCase, ManyPlaces, SearchRequests, build_resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     strings = {"Flow": {"type": "Custom", "value": url}, "Db": {"type": "SQLAzure", "value": "x"}}
     slot = {"name": "staging", "connectionStrings": strings}
-    site_id = resource("Microsoft.Web/sites", "portal", properties={})["id"]
+    site_id = build_resource("Microsoft.Web/sites", "portal", properties={})["id"]
     seed_azure(app.world.tenant, {"sites": [{"id": site_id, "slots": [slot]}]})
 
 
 def _add(build: Builder, *flows: FakeFlow) -> None:
     for number, flow in enumerate(flows):
-        build.connection_string_caller(flow, name=f"Custom|Flow{number}")
+        build.add_connection_string_caller(flow, name=f"Custom|Flow{number}")
 
 
 CASE = CallerCase(

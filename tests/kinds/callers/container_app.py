@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.seed.azure import seed_azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, build_resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -21,7 +21,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         "configuration": {"secrets": secrets},
         "template": {"containers": [{"name": "web", "image": "web:1", "env": variables}]},
     }
-    described = resource(_TYPE, "till", location="westeurope", properties=properties)
+    described = build_resource(_TYPE, "till", location="westeurope", properties=properties)
     seed_azure(app.world.tenant, {"containerApps": [described]})
 
 
@@ -41,11 +41,11 @@ def _describe(number: int) -> Json:
     mode = "Multiple" if number >= APPS - WITH_REVISIONS else "Single"
     configuration = {"secrets": secrets, "activeRevisionsMode": mode}
     properties = {"configuration": configuration, "template": {"containers": []}}
-    return resource(_TYPE, f"app{number}", properties=properties)
+    return build_resource(_TYPE, f"app{number}", properties=properties)
 
 
 CASE = CallerCase(
-    add=Builder.container_app_caller,
+    add=Builder.add_container_app_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

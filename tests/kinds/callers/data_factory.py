@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
+from tests.kinds.case import (
+    CallerCase,
+    Json,
+    ManyPlaces,
+    SearchRequests,
+    add_resources,
+    build_resource,
+)
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -20,9 +27,11 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         "type": "WebActivity",
     }
     resources = app.world.tenant.get_part(Azure).resources
-    resources.put(resource(_FACTORIES, "contoso", location="westeurope", properties={}))
+    resources.put(build_resource(_FACTORIES, "contoso", location="westeurope", properties={}))
     resources.put(
-        resource(f"{_FACTORIES}/pipelines", "contoso", "nightly", properties={"activities": [call]})
+        build_resource(
+            f"{_FACTORIES}/pipelines", "contoso", "nightly", properties={"activities": [call]}
+        )
     )
 
 
@@ -36,16 +45,18 @@ def _add_many(seed: Json) -> None:
     for factory in (f"factory{number}" for number in range(FACTORIES)):
         add_resources(
             seed,
-            resource(_FACTORIES, factory, properties={}),
+            build_resource(_FACTORIES, factory, properties={}),
             *(
-                resource(f"{_FACTORIES}/pipelines", factory, f"p{n}", properties={"activities": []})
+                build_resource(
+                    f"{_FACTORIES}/pipelines", factory, f"p{n}", properties={"activities": []}
+                )
                 for n in range(8)
             ),
         )
 
 
 CASE = CallerCase(
-    add=Builder.data_factory_caller,
+    add=Builder.add_data_factory_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

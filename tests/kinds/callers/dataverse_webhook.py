@@ -1,12 +1,12 @@
 """A caller of the kind Dataverse webhook: its URL is the trigger URL."""
 
 from tests.fakes.builder import Builder
-from tests.kinds.case import IN_ROWS, CallerCase, seeded
+from tests.kinds.case import IN_ROWS, CallerCase, add_no_caller
 
 CASE = CallerCase(
-    add=Builder.webhook_caller,
+    add=Builder.add_webhook_caller,
     remove=lambda build: build.environment.rows.clear(),
-    add_on_the_wire=seeded,
+    add_on_the_wire=add_no_caller,
     is_by_hand=False,
     requests=IN_ROWS,
 )

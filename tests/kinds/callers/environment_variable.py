@@ -1,12 +1,12 @@
 """A caller of the kind environment variable: it holds the trigger URL to which a flow posts."""
 
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, SearchRequests, seeded
+from tests.kinds.case import CallerCase, SearchRequests, add_no_caller
 
 CASE = CallerCase(
-    add=Builder.variable_caller,
+    add=Builder.add_variable_caller,
     remove=lambda build: build.environment.variables.clear(),
-    add_on_the_wire=seeded,
+    add_on_the_wire=add_no_caller,
     is_by_hand=False,
     requests=SearchRequests(standard=3, without_places=3),
 )

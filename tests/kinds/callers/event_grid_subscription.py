@@ -4,8 +4,15 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.fakes.definition_builder import validation_action, with_action
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
+from tests.fakes.definition_builder import build_validation_action, with_action
+from tests.kinds.case import (
+    CallerCase,
+    Json,
+    ManyPlaces,
+    SearchRequests,
+    add_resources,
+    build_resource,
+)
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -20,15 +27,15 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
     flow = app.world.environment.flows[HTTP_FLOW]
-    flow.client_data = with_action(flow.client_data, "Validate", validation_action())
+    flow.client_data = with_action(flow.client_data, "Validate", build_validation_action())
     webhook = {"endpointUrl": url, "maxEventsPerBatch": 1}
     properties = {
         "destination": {"endpointType": "WebHook", "properties": webhook},
         "filter": {"subjectBeginsWith": "sales"},
     }
     resources = app.world.tenant.get_part(Azure).resources
-    resources.put(resource(_TOPIC, "sales", location="westeurope", properties={}))
-    resources.put(resource(_TYPE, "sales", "flow", properties=properties))
+    resources.put(build_resource(_TOPIC, "sales", location="westeurope", properties={}))
+    resources.put(build_resource(_TYPE, "sales", "flow", properties=properties))
 
 
 def _remove(build: Builder) -> None:
@@ -41,17 +48,17 @@ def _add_many(seed: Json) -> None:
     webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": "https://x.example/"}}
     queue = {"endpointType": "ServiceBusQueue", "properties": {"resourceId": "q"}}
     for topic in range(TOPICS):
-        add_resources(seed, resource(_TOPIC, f"topic{topic}", properties={}))
+        add_resources(seed, build_resource(_TOPIC, f"topic{topic}", properties={}))
         for number, destination in enumerate([webhook] * WEBHOOKS + [queue] * QUEUES):
             names, properties = (f"topic{topic}", f"to{number}"), {"destination": destination}
             add_resources(
                 seed,
-                resource(f"{_TOPIC}/eventSubscriptions", *names, properties=properties),
+                build_resource(f"{_TOPIC}/eventSubscriptions", *names, properties=properties),
             )
 
 
 CASE = CallerCase(
-    add=Builder.event_grid_caller,
+    add=Builder.add_event_grid_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

@@ -1,12 +1,12 @@
 """A caller of the kind flow: it posts to the trigger URL; on the wire it runs a child by id."""
 
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, SearchRequests, seeded
+from tests.kinds.case import CallerCase, SearchRequests, add_no_caller
 
 CASE = CallerCase(
-    add=Builder.flow_caller,
+    add=Builder.add_flow_caller,
     remove=lambda build: build.environment.flows.clear(),
-    add_on_the_wire=seeded,
+    add_on_the_wire=add_no_caller,
     is_by_hand=False,
     requests=SearchRequests(standard=1, without_places=1),
 )

@@ -39,7 +39,7 @@ def add_callers(build: Builder, *flows: FakeFlow) -> list[str]:
     """
     paths = []
     for number, flow in enumerate(flows):
-        url = build.url_of(flow)
+        url = build.get_trigger_url(flow)
         document: Json = (
             {"name": f"URL{number}", "value": url}
             if number % 2

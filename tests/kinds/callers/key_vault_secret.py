@@ -1,7 +1,14 @@
 """A caller of the kind secret: it holds the trigger URL, a content type and tags."""
 
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource, seeded
+from tests.kinds.case import (
+    CallerCase,
+    Json,
+    ManyPlaces,
+    SearchRequests,
+    add_no_caller,
+    build_resource,
+)
 
 VAULTS, SECRETS = 5, 3
 
@@ -9,15 +16,15 @@ VAULTS, SECRETS = 5, 3
 def _add_many(seed: Json) -> None:
     secrets = [{"name": f"secret{number}", "value": "x"} for number in range(SECRETS)]
     vaults = [
-        resource("Microsoft.KeyVault/vaults", f"kv-{n}", properties={}) for n in range(VAULTS)
+        build_resource("Microsoft.KeyVault/vaults", f"kv-{n}", properties={}) for n in range(VAULTS)
     ]
     seed["azure"]["vaults"] += [{"id": one["id"], "secrets": secrets} for one in vaults]
 
 
 CASE = CallerCase(
-    add=Builder.secret_caller,
+    add=Builder.add_secret_caller,
     remove=lambda build: build.world.secrets.clear(),
-    add_on_the_wire=seeded,
+    add_on_the_wire=add_no_caller,
     is_by_hand=False,
     # The vault of the seed has a secret.
     requests=SearchRequests(

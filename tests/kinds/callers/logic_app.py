@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, add_resources, resource
+from tests.kinds.case import (
+    CallerCase,
+    Json,
+    ManyPlaces,
+    SearchRequests,
+    add_resources,
+    build_resource,
+)
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -19,7 +26,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
         "actions": {"Call": {"type": "Http", "inputs": {"uri": "@parameters('url')"}}},
     }
     app.world.tenant.get_part(Azure).resources.put(
-        resource(
+        build_resource(
             _TYPE,
             "order-hub",
             location="westeurope",
@@ -40,11 +47,13 @@ def _remove(build: Builder) -> None:
 
 
 def _add_many(seed: Json) -> None:
-    add_resources(seed, *(resource(_TYPE, f"hub{number}", properties={}) for number in range(30)))
+    add_resources(
+        seed, *(build_resource(_TYPE, f"hub{number}", properties={}) for number in range(30))
+    )
 
 
 CASE = CallerCase(
-    add=Builder.logic_app_caller,
+    add=Builder.add_logic_app_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

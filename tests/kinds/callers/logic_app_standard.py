@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.seed.azure import seed_azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, resource
+from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, build_resource
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -14,7 +14,7 @@ WORKFLOWS = 7
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
-    site = resource("Microsoft.Web/sites", "hub", properties={})
+    site = build_resource("Microsoft.Web/sites", "hub", properties={})
     call = {"type": "Http", "inputs": {"method": "POST", "uri": f"{url}&from=hub"}}
     definition = json.dumps({"definition": {"actions": {"Call": call}}}, indent=2)
     files = {"call/workflow.json": definition, "host.json": "{}"}
@@ -30,12 +30,12 @@ def _remove(build: Builder) -> None:
 
 def _add_many(seed: Json) -> None:
     files = {f"w{number}/workflow.json": "{}" for number in range(WORKFLOWS)}
-    hub = resource("Microsoft.Web/sites", "hub", properties={})
+    hub = build_resource("Microsoft.Web/sites", "hub", properties={})
     seed["azure"]["sites"] += [{"id": hub["id"], "kind": "functionapp,workflowapp", "files": files}]
 
 
 CASE = CallerCase(
-    add=Builder.workflow_file_caller,
+    add=Builder.add_workflow_file_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

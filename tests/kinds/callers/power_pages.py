@@ -23,7 +23,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
 
 
 CASE = CallerCase(
-    add=Builder.site_setting_caller,
+    add=Builder.add_site_setting_caller,
     remove=lambda build: build.environment.rows.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

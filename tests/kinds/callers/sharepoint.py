@@ -62,7 +62,7 @@ def _describe_script(url: str) -> Json:
 
 
 def _add(build: Builder, *flows: FakeFlow) -> list[str]:
-    paths = [add_webhook(build, build.url_of(one), f"w{n}") for n, one in enumerate(flows)]
+    paths = [add_webhook(build, build.get_trigger_url(one), f"w{n}") for n, one in enumerate(flows)]
     for path in paths:
         build.add_system(UrlHolder(name=path, read=partial(_read_url, build, path)))
     return paths
@@ -126,9 +126,9 @@ async def search(kind: "CallerKind") -> tuple[list[Caller], Sequence[str], str]:
 
 async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenant") -> None:
     """Only the application that created it may change a webhook."""
-    add_webhook(tenant.builder, tenant.builder.url_of(tenant.original))
+    add_webhook(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert caller.label == f"webhook w0 of the list Orders in the SharePoint site {SITE}"
     for text in ("only the application that created", "validationtoken", "ends on 2026-12-30"):
@@ -137,22 +137,22 @@ async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenan
 
 async def test_site_script_has_an_instruction_with_its_id(tenant: "Tenant") -> None:
     """Its content is read in a second request, and only an administrator may change it."""
-    add_script(tenant.builder, tenant.builder.url_of(tenant.original))
+    add_script(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
 
-    [caller] = await tenant.found(KIND)
+    [caller] = await tenant.list_found_callers(KIND)
 
     assert caller.label == "site script Team site of SharePoint"
     assert f"Set-SPOSiteScript -Identity {SCRIPT}" in caller.manual_reason
     assert "SharePoint administrator" in caller.manual_reason
     assert (
-        tenant.builder.url_of(tenant.original)
+        tenant.builder.get_trigger_url(tenant.original)
         in json.loads((await tenant.read(caller)).text)["actions"][0].values()
     )
 
 
 async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant") -> None:
     """The search names it with what to do, and finds the webhooks of other sites."""
-    path = add_webhook(tenant.builder, tenant.builder.url_of(tenant.original))
+    path = add_webhook(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
     other = "fabrikam.sharepoint.com/sites/apart"
     tenant.world.rejecting_scopes[SHAREPOINT.name] = {other}
 
@@ -170,20 +170,20 @@ async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant")
 async def test_plan_names_webhook_site_and_what_to_do() -> None:
     """The job is blocked until a person changes the webhook; then a retry retires the original."""
     from tests.functional.scenarios.remediation_scenario import Scenario
-    from tests.functional.scenarios.watched_scenario import planned
+    from tests.functional.scenarios.watched_scenario import plan_remediation
 
     scenario = Scenario()
-    _add(scenario.build, scenario.build.http_flow("Orders"))
+    _add(scenario.build, scenario.build.add_http_flow("Orders"))
     scenario.world.rejecting_scopes[SHAREPOINT.name] = {f"{HOST}/sites/apart"}
 
-    await planned(scenario)
-    findings = (await scenario.environment_job()).findings
+    await plan_remediation(scenario)
+    findings = (await scenario.read_environment_job()).findings
     [finding] = [one for one in findings if f"of kind {KIND} is incomplete" in one]
     [planned_caller] = (await scenario.plan())["Orders"].callers
     await scenario.approve()
-    blocked = await scenario.job("Orders")
-    copy = scenario.world.workflow(blocked.environment_id, blocked.copy_id)
-    add_webhook(scenario.build, scenario.build.url_of(copy))
+    blocked = await scenario.read_job("Orders")
+    copy = scenario.world.get_workflow(blocked.environment_id, blocked.copy_id)
+    add_webhook(scenario.build, scenario.build.get_trigger_url(copy))
     await scenario.retry()
 
     assert f"{HOST}/sites/apart (Http401)" in finding
@@ -191,14 +191,14 @@ async def test_plan_names_webhook_site_and_what_to_do() -> None:
     assert "notificationUrl" in planned_caller.manual_reason
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
     assert "notificationUrl" in blocked.fix
-    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_webhooks_and_site_scripts_are_found_on_all_pages(app: "Adapters") -> None:
     """A webhook is read in the list of all, because only its creator may read it alone."""
-    from tests.fakes.services import kinds_on
+    from tests.fakes.services import build_kinds
 
-    url = await app.world.url_of(HTTP_FLOW)
+    url = await app.world.get_trigger_url(HTTP_FLOW)
     lists = [
         {
             "Id": f"l{n}",
@@ -209,7 +209,7 @@ async def test_webhooks_and_site_scripts_are_found_on_all_pages(app: "Adapters")
     ]
     site, scripts = _describe_site(lists=lists), [_describe_script(url)]
     seed_sharepoint(app.world.tenant, {"pageSize": 2, "sites": [site], "siteScripts": scripts})
-    kind = kinds_on(app)[KIND]
+    kind = build_kinds(app)[KIND]
 
     found, unreadable, _ = await search(kind)
     texts = [(await kind.read(caller)).text for caller in found]
@@ -229,7 +229,7 @@ async def test_missing_site_and_site_with_read_only_are_named(
     from tests.contract.adapter_world import run_adapters
 
     async with run_adapters(monkeypatch) as app:
-        url = await app.world.url_of(HTTP_FLOW)
+        url = await app.world.get_trigger_url(HTTP_FLOW)
         reader = _describe_site(url=f"{HOST}/sites/read", owners=[], readers=[APP])
         stranger = _describe_site(url=f"{HOST}/sites/strange", owners=[])
         site = _describe_site({"id": "w0", "notificationUrl": url})
@@ -281,7 +281,7 @@ async def send(
     app: "Adapters", method: str, path: str, audience: str, accept: str = "application/json"
 ) -> ServiceResponse:
     """Send a request for the site with a token for an audience."""
-    credential = FixedToken(app.world.token(APP, audience))
+    credential = FixedToken(app.world.issue_token(APP, audience))
     service = HttpService(name="SharePoint", scope="", credential=credential)
     url = f"https://{SITE}/_api/{path}"
     return await app.http.send(

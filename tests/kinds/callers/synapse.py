@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, ManyPlaces, SearchRequests, add_nothing, resource
+from tests.kinds.case import CallerCase, ManyPlaces, SearchRequests, add_nothing, build_resource
 from tests.local_cloud.tenant.tenant_world import APP
 
 if TYPE_CHECKING:
@@ -16,9 +16,11 @@ _WORKSPACE = "Microsoft.Synapse/workspaces"
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     call = {"name": "Notify", "type": "WebActivity", "typeProperties": {"url": url}}
     resources = app.world.tenant.get_part(Azure).resources
-    resources.put(resource(_WORKSPACE, "contoso", properties={}, members=[APP]))
+    resources.put(build_resource(_WORKSPACE, "contoso", properties={}, members=[APP]))
     resources.put(
-        resource(f"{_WORKSPACE}/pipelines", "contoso", "nightly", properties={"activities": [call]})
+        build_resource(
+            f"{_WORKSPACE}/pipelines", "contoso", "nightly", properties={"activities": [call]}
+        )
     )
 
 
@@ -29,7 +31,7 @@ def _remove(build: Builder) -> None:
 
 
 CASE = CallerCase(
-    add=Builder.synapse_caller,
+    add=Builder.add_synapse_caller,
     remove=_remove,
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

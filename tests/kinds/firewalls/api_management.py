@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from ipaddress import ip_network
 
-from tests.kinds.case import HOST, Json, resource, resources_case
+from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 _TYPE = "Microsoft.ApiManagement/service"
 
 
-def service(**properties: object) -> Json:
+def build_service(**properties: object) -> Json:
     """Return the service."""
-    return resource(
+    return build_resource(
         _TYPE,
         "apis",
         properties={
@@ -21,21 +21,21 @@ def service(**properties: object) -> Json:
     )
 
 
-def api(name: str) -> Json:
+def build_api(name: str) -> Json:
     """Return an API."""
-    return resource(f"{_TYPE}/apis", "apis", name, properties={"path": name})
+    return build_resource(f"{_TYPE}/apis", "apis", name, properties={"path": name})
 
 
-def policy(*inbound: str, api_name: str = "") -> Json:
+def build_policy(*inbound: str, api_name: str = "") -> Json:
     """Return the policy of the service, or of an API, with this inbound section."""
     value = f"<policies><inbound>{''.join(inbound)}</inbound><backend /></policies>"
     if api_name:
         names = ("apis", api_name, "policy")
-        return resource(f"{_TYPE}/apis/policies", *names, properties={"value": value})
-    return resource(f"{_TYPE}/policies", "apis", "policy", properties={"value": value})
+        return build_resource(f"{_TYPE}/apis/policies", *names, properties={"value": value})
+    return build_resource(f"{_TYPE}/policies", "apis", "policy", properties={"value": value})
 
 
-def ip_filter(*addresses: str, action: str = "allow") -> str:
+def build_ip_filter(*addresses: str, action: str = "allow") -> str:
     """Return a filter; an address with `-` is a range."""
     listed = (
         f'<address-range from="{one.partition("-")[0]}" to="{one.partition("-")[2]}" />'
@@ -46,9 +46,12 @@ def ip_filter(*addresses: str, action: str = "allow") -> str:
     return f'<ip-filter action="{action}">{"".join(listed)}</ip-filter>'
 
 
-def _resources(sources: Sequence[str]) -> list[Json]:
+def _build_resources(sources: Sequence[str]) -> list[Json]:
     networks = map(ip_network, sources)
-    return [service(), policy(ip_filter(*(f"{one[0]}-{one[-1]}" for one in networks)))]
+    return [
+        build_service(),
+        build_policy(build_ip_filter(*(f"{one[0]}-{one[-1]}" for one in networks))),
+    ]
 
 
-CASE = resources_case("apis", _resources)
+CASE = build_resources_case("apis", _build_resources)

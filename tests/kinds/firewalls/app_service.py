@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from tests.kinds.case import HOST, FirewallCase, Json
 
 
-def site(name: str = "orders-api", **properties: object) -> Json:
+def build_site(name: str = "orders-api", **properties: object) -> Json:
     """Return a site as a list of them holds it."""
     return {
         "id": f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/{name}",
@@ -19,40 +19,40 @@ def site(name: str = "orders-api", **properties: object) -> Json:
     }
 
 
-def restriction(address: str, priority: int, action: str = "Allow", **more: object) -> Json:
+def build_restriction(address: str, priority: int, action: str = "Allow", **more: object) -> Json:
     """Return one access restriction."""
     return {"ipAddress": address, "priority": priority, "action": action, "name": address, **more}
 
 
-def web_config(*restrictions: Json, **properties: object) -> Json:
+def build_web_config(*restrictions: Json, **properties: object) -> Json:
     """Return `config/web` with these restrictions."""
     return {"properties": {"ipSecurityRestrictions": list(restrictions), **properties}}
 
 
-def _web_config(tags: Sequence[str]) -> Json:
-    return web_config(
+def _build_web_config(tags: Sequence[str]) -> Json:
+    return build_web_config(
         *(
-            restriction(tag, priority, tag="ServiceTag")
+            build_restriction(tag, priority, tag="ServiceTag")
             for priority, tag in enumerate(tags, start=100)
         )
     )
 
 
-def _resources(tags: Sequence[str]) -> Mapping[str, Json]:
-    app = site()
-    return {app["id"]: app, f"{app['id']}/config/web": _web_config(tags)}
+def _build_resources(tags: Sequence[str]) -> Mapping[str, Json]:
+    app = build_site()
+    return {app["id"]: app, f"{app['id']}/config/web": _build_web_config(tags)}
 
 
 CASE = FirewallCase(
     name="orders-api",
-    resources=_resources,
+    resources=_build_resources,
     seed=lambda tags: {
         "sites": [
             {
                 "id": "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
                 "/providers/Microsoft.Web/sites/orders-api",
                 "hostNames": [HOST],
-                "web": _web_config(tags)["properties"],
+                "web": _build_web_config(tags)["properties"],
             }
         ]
     },

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from tests.kinds.case import HOST, Json, resource, resources_case
+from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 ADDRESS = "203.0.113.10"
 _POLICIES = "Microsoft.Network/firewallPolicies"
 
 
-def nat_rule(name: str, *sources: str, **properties: object) -> Json:
+def build_nat_rule(name: str, *sources: str, **properties: object) -> Json:
     """Return a rule that leads HTTPS at the public address to a machine."""
     return {
         "ruleType": "NatRule",
@@ -24,7 +24,7 @@ def nat_rule(name: str, *sources: str, **properties: object) -> Json:
     }
 
 
-def network_rule(name: str, *sources: str, **properties: object) -> Json:
+def build_network_rule(name: str, *sources: str, **properties: object) -> Json:
     """Return a rule about HTTPS from some sources to a subnet."""
     return {
         "ruleType": "NetworkRule",
@@ -37,7 +37,7 @@ def network_rule(name: str, *sources: str, **properties: object) -> Json:
     }
 
 
-def collection(name: str, priority: int, *rules: Json, action: str = "Allow") -> Json:
+def build_collection(name: str, priority: int, *rules: Json, action: str = "Allow") -> Json:
     """Return a rule collection; a DNAT collection has its own action."""
     is_nat = action == "Dnat"
     kind = "FirewallPolicyNatRuleCollection" if is_nat else "FirewallPolicyFilterRuleCollection"
@@ -53,54 +53,56 @@ def collection(name: str, priority: int, *rules: Json, action: str = "Allow") ->
 def group(policy: str, name: str, priority: int, *collections: Json) -> Json:
     """Return a rule collection group of a policy."""
     properties = {"priority": priority, "ruleCollections": [*collections]}
-    return resource(f"{_POLICIES}/ruleCollectionGroups", policy, name, properties=properties)
+    return build_resource(f"{_POLICIES}/ruleCollectionGroups", policy, name, properties=properties)
 
 
-def policy(name: str = "edge-policy", **properties: object) -> Json:
+def build_policy(name: str = "edge-policy", **properties: object) -> Json:
     """Return a firewall policy."""
-    return resource(_POLICIES, name, properties=properties)
+    return build_resource(_POLICIES, name, properties=properties)
 
 
-def firewall(**properties: object) -> Json:
+def build_firewall(**properties: object) -> Json:
     """Return a firewall with this public address, by default with the policy."""
     configuration = {
         "privateIPAddress": "10.0.0.4",
-        "publicIPAddress": {"id": public_address()["id"]},
+        "publicIPAddress": {"id": build_public_address()["id"]},
     }
-    return resource(
+    return build_resource(
         "Microsoft.Network/azureFirewalls",
         "edge",
         properties={
             "ipConfigurations": [{"name": "public", "properties": configuration}],
-            "firewallPolicy": {"id": policy()["id"].upper()},
+            "firewallPolicy": {"id": build_policy()["id"].upper()},
             **properties,
         },
     )
 
 
-def public_address() -> Json:
+def build_public_address() -> Json:
     """Return the public address, whose name callers use for the host."""
     properties = {"ipAddress": ADDRESS, "dnsSettings": {"fqdn": HOST.title()}}
-    return resource("Microsoft.Network/publicIPAddresses", "edge-ip", properties=properties)
+    return build_resource("Microsoft.Network/publicIPAddresses", "edge-ip", properties=properties)
 
 
-def ip_group(name: str, *addresses: str) -> Json:
+def build_ip_group(name: str, *addresses: str) -> Json:
     """Return an IP group."""
     properties = {"ipAddresses": [*addresses]}
-    return resource("Microsoft.Network/ipGroups", name, properties=properties, etag='W/"first"')
+    return build_resource(
+        "Microsoft.Network/ipGroups", name, properties=properties, etag='W/"first"'
+    )
 
 
-def _resources(sources: Sequence[str]) -> list[Json]:
-    members = ip_group("flows", *sources)
-    rule = nat_rule("flows", sourceIpGroups=[members["id"]])
-    nat = collection("published", 100, rule, action="Dnat")
+def _build_resources(sources: Sequence[str]) -> list[Json]:
+    members = build_ip_group("flows", *sources)
+    rule = build_nat_rule("flows", sourceIpGroups=[members["id"]])
+    nat = build_collection("published", 100, rule, action="Dnat")
     return [
-        firewall(),
-        policy(),
+        build_firewall(),
+        build_policy(),
         group("edge-policy", "inbound", 200, nat),
         members,
-        public_address(),
+        build_public_address(),
     ]
 
 
-CASE = resources_case(f"edge → {ADDRESS}", _resources)
+CASE = build_resources_case(f"edge → {ADDRESS}", _build_resources)

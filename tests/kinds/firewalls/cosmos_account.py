@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from tests.kinds.case import HOST, Json, resource, resources_case
+from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 
-def account(*addresses: str, **properties: object) -> Json:
+def build_account(*addresses: str, **properties: object) -> Json:
     """Return an account with IP rules."""
-    return resource(
+    return build_resource(
         "Microsoft.DocumentDB/databaseAccounts",
         "orders-db",
         properties={
@@ -21,8 +21,8 @@ def account(*addresses: str, **properties: object) -> Json:
     )
 
 
-def _resources(sources: Sequence[str]) -> list[Json]:
-    return [account(*sources)]
+def _build_resources(sources: Sequence[str]) -> list[Json]:
+    return [build_account(*sources)]
 
 
-CASE = resources_case("orders-db", _resources)
+CASE = build_resources_case("orders-db", _build_resources)

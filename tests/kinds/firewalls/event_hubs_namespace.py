@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 
-from tests.kinds.case import HOST, Json, resource, resources_case
+from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 _TYPE = "Microsoft.EventHub/namespaces"
 
 
-def namespace() -> Json:
+def build_namespace() -> Json:
     """Return the namespace."""
     properties = {"serviceBusEndpoint": f"https://{HOST}:443/"}
-    return resource(_TYPE, "orders-ns", properties=properties)
+    return build_resource(_TYPE, "orders-ns", properties=properties)
 
 
-def rule_set(*addresses: str, default: str = "Deny", **properties: object) -> Json:
+def build_rule_set(*addresses: str, default: str = "Deny", **properties: object) -> Json:
     """Return the rules of the namespace."""
-    return resource(
+    return build_resource(
         f"{_TYPE}/networkRuleSets",
         "orders-ns",
         "default",
@@ -29,8 +29,8 @@ def rule_set(*addresses: str, default: str = "Deny", **properties: object) -> Js
     )
 
 
-def _resources(sources: Sequence[str]) -> list[Json]:
-    return [namespace(), rule_set(*sources)]
+def _build_resources(sources: Sequence[str]) -> list[Json]:
+    return [build_namespace(), build_rule_set(*sources)]
 
 
-CASE = resources_case("orders-ns", _resources)
+CASE = build_resources_case("orders-ns", _build_resources)

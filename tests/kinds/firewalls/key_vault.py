@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from tests.kinds.case import HOST, Json, resource, resources_case
+from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 
-def vault(rules: Sequence[Json] = (), default: object = "Deny", **properties: object) -> Json:
+def build_vault(rules: Sequence[Json] = (), default: object = "Deny", **properties: object) -> Json:
     """Return a vault that by default denies all other addresses."""
     rules_of_it = {"bypass": "AzureServices", "defaultAction": default, "ipRules": [*rules]}
-    return resource(
+    return build_resource(
         "Microsoft.KeyVault/vaults",
         "kv-orders",
         properties={"vaultUri": f"https://{HOST}/", "networkAcls": rules_of_it, **properties},
     )
 
 
-CASE = resources_case(
-    "kv-orders", lambda sources: [vault([{"value": source} for source in sources])]
+CASE = build_resources_case(
+    "kv-orders", lambda sources: [build_vault([{"value": source} for source in sources])]
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from tests.kinds.case import HOST, FirewallCase, Json
 
 
-def security_rule(name: str, priority: int, **properties: object) -> Json:
+def build_security_rule(name: str, priority: int, **properties: object) -> Json:
     """Return a rule that by default allows HTTPS from anywhere."""
     return {
         "name": name,
@@ -23,7 +23,7 @@ def security_rule(name: str, priority: int, **properties: object) -> Json:
     }
 
 
-def security_group(*rules: Json, tags: Json | None = None) -> Json:
+def build_security_group(*rules: Json, tags: Json | None = None) -> Json:
     """Return a network security group as a list of them holds it."""
     return {
         "id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network"
@@ -35,34 +35,36 @@ def security_group(*rules: Json, tags: Json | None = None) -> Json:
         "properties": {
             "securityRules": list(rules),
             "defaultSecurityRules": [
-                security_rule("AllowVnetInBound", 65000, sourceAddressPrefix="VirtualNetwork"),
-                security_rule("DenyAllInBound", 65500, access="Deny"),
+                build_security_rule(
+                    "AllowVnetInBound", 65000, sourceAddressPrefix="VirtualNetwork"
+                ),
+                build_security_rule("DenyAllInBound", 65500, access="Deny"),
             ],
         },
     }
 
 
-def _rules(tags: Sequence[str]) -> list[Json]:
+def _build_rules(tags: Sequence[str]) -> list[Json]:
     return [
-        security_rule(tag, priority, sourceAddressPrefix=tag)
+        build_security_rule(tag, priority, sourceAddressPrefix=tag)
         for priority, tag in enumerate(tags, start=100)
     ]
 
 
-def _resources(tags: Sequence[str]) -> Mapping[str, Json]:
-    group = security_group(*_rules(tags))
+def _build_resources(tags: Sequence[str]) -> Mapping[str, Json]:
+    group = build_security_group(*_build_rules(tags))
     return {group["id"]: group}
 
 
 CASE = FirewallCase(
     name="edge",
-    resources=_resources,
+    resources=_build_resources,
     seed=lambda tags: {
         "networkSecurityGroups": [
             {
                 "id": "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
                 "/providers/Microsoft.Network/networkSecurityGroups/edge",
-                "securityRules": _rules(tags),
+                "securityRules": _build_rules(tags),
                 "guards": {HOST: "10.0.1.4"},
             }
         ]

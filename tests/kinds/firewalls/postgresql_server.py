@@ -3,28 +3,28 @@
 from collections.abc import Sequence
 from ipaddress import ip_network
 
-from tests.kinds.case import HOST, Json, resource, resources_case
+from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 _TYPE = "Microsoft.DBforPostgreSQL/flexibleServers"
 
 
-def server(**properties: object) -> Json:
+def build_server(**properties: object) -> Json:
     """Return the server."""
-    return resource(
+    return build_resource(
         _TYPE, "orders-db", properties={"fullyQualifiedDomainName": HOST.upper(), **properties}
     )
 
 
-def rule(name: str, first: str, last: str) -> Json:
+def build_rule(name: str, first: str, last: str) -> Json:
     """Return a rule of the server."""
     properties = {"startIpAddress": first, "endIpAddress": last}
-    return resource(f"{_TYPE}/firewallRules", "orders-db", name, properties=properties)
+    return build_resource(f"{_TYPE}/firewallRules", "orders-db", name, properties=properties)
 
 
-def _resources(sources: Sequence[str]) -> list[Json]:
+def _build_resources(sources: Sequence[str]) -> list[Json]:
     networks = map(ip_network, sources)
-    rules = [rule(f"r{n}", str(one[0]), str(one[-1])) for n, one in enumerate(networks)]
-    return [server(), *rules]
+    rules = [build_rule(f"r{n}", str(one[0]), str(one[-1])) for n, one in enumerate(networks)]
+    return [build_server(), *rules]
 
 
-CASE = resources_case("orders-db", _resources)
+CASE = build_resources_case("orders-db", _build_resources)

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 
-from tests.kinds.case import HOST, Json, resource, resources_case
+from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 _LONGEST_PREFIX = 30
 
 
-def account(rules: Sequence[Json] = (), location: str = "eastus", **properties: object) -> Json:
+def build_account(
+    rules: Sequence[Json] = (), location: str = "eastus", **properties: object
+) -> Json:
     """Return an account in another region than the flows, which denies all other addresses."""
-    return resource(
+    return build_resource(
         "Microsoft.Storage/storageAccounts",
         "orders",
         properties={
@@ -22,7 +24,7 @@ def account(rules: Sequence[Json] = (), location: str = "eastus", **properties: 
     )
 
 
-def _resources(sources: Sequence[str]) -> list[Json]:
+def _build_resources(sources: Sequence[str]) -> list[Json]:
     """Return the account; a prefix of one or two addresses becomes single addresses."""
     networks = map(IPv4Network, sources)
     values = [
@@ -30,7 +32,7 @@ def _resources(sources: Sequence[str]) -> list[Json]:
         for network in networks
         for one in (network if network.prefixlen > _LONGEST_PREFIX else [network])
     ]
-    return [account([{"value": value, "action": "Allow"} for value in values])]
+    return [build_account([{"value": value, "action": "Allow"} for value in values])]
 
 
-CASE = resources_case("orders", _resources)
+CASE = build_resources_case("orders", _build_resources)

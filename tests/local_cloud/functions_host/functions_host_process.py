@@ -33,12 +33,12 @@ class HostProcess:
         """Return the host's address."""
         return str(self.ready["listening"])
 
-    def seen(self, function: str) -> list[dict[str, Any]]:
+    def list_notes(self, function: str) -> list[dict[str, Any]]:
         """Return what one function of the sample app noted."""
         notes = _read_json_lines(self._folder / "seen.jsonl")
         return [note for note in notes if note["function"] == function]
 
-    def log(self, message: str) -> list[dict[str, Any]]:
+    def list_log_lines(self, message: str) -> list[dict[str, Any]]:
         """Return the log lines with one message."""
         return [line for line in self.log_lines() if line["message"] == message]
 

@@ -101,7 +101,7 @@ async def test_failed_function_is_logged_with_its_stack(
     async with client.get("raise"):
         pass
 
-    [line] = await wait_until(lambda: host.log("function failed"))
+    [line] = await wait_until(lambda: host.list_log_lines("function failed"))
     assert line["function"] == "raise_error"
     assert line["failure"] == "LookupError: nothing here"
     assert "function_app.py" in line["stack_trace"]
@@ -119,10 +119,10 @@ async def test_log_lines_carry_the_invocation(
     async with client.get("open"):
         pass
 
-    [from_async] = await wait_until(lambda: host.log("async line"))
+    [from_async] = await wait_until(lambda: host.list_log_lines("async line"))
     assert from_async["invocation_id"] == invocation_id
     assert from_async["function"] == "log_async"
-    [from_sync] = await wait_until(lambda: host.log("called GET"))
+    [from_sync] = await wait_until(lambda: host.list_log_lines("called GET"))
     assert from_sync["function"] == "open_to_all"
     assert set(from_sync) == {"time", "level", "logger", "message", "invocation_id", "function"}
     # The function works in a new span of the caller's trace.
@@ -137,7 +137,7 @@ async def test_message_of_a_log_line_contains_the_stack(
     async with client.get("raise"):
         pass
 
-    await wait_until(lambda: host.log("function failed"))
+    await wait_until(lambda: host.list_log_lines("function failed"))
     (line,) = [one for one in host.log_lines() if one["message"].startswith("cannot answer")]
     assert line["message"].startswith("cannot answer\nTraceback (most recent call last):\n")
     assert line["message"].endswith("LookupError: nothing here")
@@ -146,7 +146,7 @@ async def test_message_of_a_log_line_contains_the_stack(
 
 def test_a_log_line_outside_an_invocation_is_marked_as_dropped(host: HostProcess) -> None:
     """The real host shows no line that belongs to no running invocation."""
-    [line] = host.log("imported")
+    [line] = host.list_log_lines("imported")
 
     assert line["dropped"] is True
     assert "invocation_id" not in line
@@ -157,7 +157,7 @@ async def test_a_request_under_way_is_finished_on_stop(
 ) -> None:
     """SIGTERM lets a running invocation answer, then the host ends with code 0."""
     request = asyncio.create_task(client.get("slow/1"))
-    await wait_until(lambda: host.seen("slow"))
+    await wait_until(lambda: host.list_notes("slow"))
 
     code = await host.stop()
 

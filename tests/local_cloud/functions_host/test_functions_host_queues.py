@@ -79,7 +79,7 @@ async def test_a_message_arrives_with_the_metadata_of_the_real_host(
 
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", message)
-        [seen] = await wait_until(lambda: host.seen("on_order"))
+        [seen] = await wait_until(lambda: host.list_notes("on_order"))
         await _wait_until_empty(bus, "orders")
 
     metadata = seen["metadata"]
@@ -118,7 +118,7 @@ async def test_a_message_without_properties_arrives(bus: LocalServiceBus, tmp_pa
     """The mandatory metadata is there, empty, and the message never expires."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage(""))
-        [seen] = await wait_until(lambda: host.seen("on_order"))
+        [seen] = await wait_until(lambda: host.list_notes("on_order"))
 
     assert (seen["body"], seen["properties"]) == ("", {})
     assert seen["metadata"]["ExpiresAtUtc"].startswith("9999-12-31")
@@ -129,8 +129,8 @@ async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "parcels", ServiceBusMessage(b"\xff\x00\xfe"))
         await _send(bus, "orders", ServiceBusMessage("text"))
-        [parcel] = await wait_until(lambda: host.seen("on_parcel"))
-        await wait_until(lambda: host.seen("on_order"))
+        [parcel] = await wait_until(lambda: host.list_notes("on_parcel"))
+        await wait_until(lambda: host.list_notes("on_order"))
         await _wait_until_empty(bus, "parcels")
 
     assert parcel["hex"] == "ff00fe"
@@ -140,10 +140,10 @@ async def test_a_failure_is_delivered_again(bus: LocalServiceBus, tmp_path: Path
     """A message whose function raises is delivered again with delivery count 2."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("fail once"))
-        await wait_until(lambda: len(host.seen("on_order")) == 2)
+        await wait_until(lambda: len(host.list_notes("on_order")) == 2)
         await _wait_until_empty(bus, "orders")
 
-    assert [note["delivery_count"] for note in host.seen("on_order")] == [1, 2]
+    assert [note["delivery_count"] for note in host.list_notes("on_order")] == [1, 2]
 
 
 async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
@@ -151,10 +151,10 @@ async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
     with _run_bus(lock_seconds=2) as bus:
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
             await _send(bus, "orders", ServiceBusMessage("wait 4.5"))
-            await wait_until(lambda: host.seen("on_order_done"))
+            await wait_until(lambda: host.list_notes("on_order_done"))
             await _wait_until_empty(bus, "orders")
 
-    assert len(host.seen("on_order")) == 1
+    assert len(host.list_notes("on_order")) == 1
 
 
 async def test_no_more_messages_are_in_work_than_host_json_allows(
@@ -172,18 +172,18 @@ async def test_no_more_messages_are_in_work_than_host_json_allows(
     for note in notes:
         running += steps.get(note["function"], 0)
         peak = max(peak, running)
-    assert (running, peak, len(host.seen("on_order"))) == (0, 3, 7)
+    assert (running, peak, len(host.list_notes("on_order"))) == (0, 3, 7)
 
 
 async def test_a_stop_lets_the_message_in_work_finish(bus: LocalServiceBus, tmp_path: Path) -> None:
     """SIGTERM waits for a short invocation and completes its message."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("wait 1"), ServiceBusMessage("wait 1"))
-        await wait_until(lambda: len(host.seen("on_order")) == 2)
+        await wait_until(lambda: len(host.list_notes("on_order")) == 2)
         code = await host.stop()
 
     assert code == 0
-    assert len(host.seen("on_order_done")) == 2
+    assert len(host.list_notes("on_order_done")) == 2
     await _wait_until_empty(bus, "orders")
 
 
@@ -195,7 +195,7 @@ async def test_stop_releases_the_message_of_an_unfinished_invocation(
     """
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("wait 60"))
-        await wait_until(lambda: host.seen("on_order"))
+        await wait_until(lambda: host.list_notes("on_order"))
         code = await host.stop()
 
     assert code == 1
@@ -208,15 +208,15 @@ async def test_a_killed_host_leaves_its_message_locked_until_expiry(tmp_path: Pa
     with _run_bus(lock_seconds=3) as bus:
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
             await _send(bus, "orders", ServiceBusMessage("wait 3"))
-            await wait_until(lambda: host.seen("on_order"))
+            await wait_until(lambda: host.list_notes("on_order"))
             host.process.kill()
             await host.process.wait()
 
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-            await wait_until(lambda: host.seen("on_order_done"))
+            await wait_until(lambda: host.list_notes("on_order_done"))
             await _wait_until_empty(bus, "orders")
 
-    assert [note["delivery_count"] for note in host.seen("on_order")] == [1, 2]
+    assert [note["delivery_count"] for note in host.list_notes("on_order")] == [1, 2]
 
 
 async def test_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) -> None:
@@ -229,14 +229,14 @@ async def test_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) 
     )
 
     async with run_host(tmp_path, ServiceBusConnection=address) as host:
-        await wait_until(lambda: host.log("queue not reachable, trying again"))
+        await wait_until(lambda: host.list_log_lines("queue not reachable, trying again"))
         for number in (1, 2):
             with _run_bus(port=port) as bus:
                 await _send(bus, "orders", ServiceBusMessage(f"order {number}"))
-                await wait_until(lambda: len(host.seen("on_order")) == number)  # noqa: B023
+                await wait_until(lambda: len(host.list_notes("on_order")) == number)  # noqa: B023
                 await _wait_until_empty(bus, "orders")
 
-    assert [note["body"] for note in host.seen("on_order")] == ["order 1", "order 2"]
+    assert [note["body"] for note in host.list_notes("on_order")] == ["order 1", "order 2"]
 
 
 async def test_each_message_of_a_burst_is_processed_once(
@@ -248,7 +248,7 @@ async def test_each_message_of_a_burst_is_processed_once(
         half = [ServiceBusMessage(body) for body in bodies[:50]]
         rest = [ServiceBusMessage(body) for body in bodies[50:]]
         await asyncio.gather(_send(bus, "orders", *half), _send(bus, "orders", *rest))
-        await wait_until(lambda: len(host.seen("on_order")) >= 100)
+        await wait_until(lambda: len(host.list_notes("on_order")) >= 100)
         await _wait_until_empty(bus, "orders")
 
     assert sorted(_read_bodies(host), key=int) == bodies
@@ -256,14 +256,16 @@ async def test_each_message_of_a_burst_is_processed_once(
 
 def _read_bodies(host: HostProcess) -> list[str]:
     """Return the bodies that the order function saw."""
-    return [note["body"] for note in host.seen("on_order")]
+    return [note["body"] for note in host.list_notes("on_order")]
 
 
 async def test_function_timeout_ends_all_invocations_of_the_worker(tmp_path: Path) -> None:
     """The host kills the worker with all its invocations; each message returns after its lock."""
 
-    def deliveries(host: HostProcess, body: str) -> list[int]:
-        return [note["delivery_count"] for note in host.seen("on_order") if note["body"] == body]
+    def list_delivery_counts(host: HostProcess, body: str) -> list[int]:
+        return [
+            note["delivery_count"] for note in host.list_notes("on_order") if note["body"] == body
+        ]
 
     with _run_bus(lock_seconds=4) as bus:
         settings = {
@@ -272,15 +274,15 @@ async def test_function_timeout_ends_all_invocations_of_the_worker(tmp_path: Pat
         }
         async with run_host(tmp_path, SAMPLE_APP, **settings) as host:
             await _send(bus, "orders", ServiceBusMessage("wait 600"))
-            await wait_until(lambda: deliveries(host, "wait 600"))
+            await wait_until(lambda: list_delivery_counts(host, "wait 600"))
             await _send(bus, "orders", ServiceBusMessage("hang once"))
-            await wait_until(lambda: host.seen("on_order_done"))
-            await wait_until(lambda: len(deliveries(host, "wait 600")) > 1)
+            await wait_until(lambda: host.list_notes("on_order_done"))
+            await wait_until(lambda: len(list_delivery_counts(host, "wait 600")) > 1)
             counts = bus.count_messages("orders")
 
-        assert deliveries(host, "hang once") == [1, 2]
-        assert deliveries(host, "wait 600")[:2] == [1, 2]
+        assert list_delivery_counts(host, "hang once") == [1, 2]
+        assert list_delivery_counts(host, "wait 600")[:2] == [1, 2]
         assert counts.dead_letter == 0
-        assert len(host.seen("at_start")) > 1
-        (first, *_) = host.log("worker restarted")
+        assert len(host.list_notes("at_start")) > 1
+        (first, *_) = host.list_log_lines("worker restarted")
         assert first["running"] == ["on_order", "on_order"]

@@ -190,13 +190,13 @@ async def test_timers_fire_and_disabled_functions_do_not_exist(tmp_path: Path) -
     settings = {"TICK": "*/1 * * * * *", "AzureWebJobs.open_to_all.Disabled": "true"}
 
     async with run_host(tmp_path, SAMPLE_APP, **settings) as host:
-        await wait_until(lambda: len(host.seen("tick")) >= 2)
+        await wait_until(lambda: len(host.list_notes("tick")) >= 2)
 
-        assert len(host.seen("at_start")) == 1
+        assert len(host.list_notes("at_start")) == 1
         assert "open_to_all" not in host.ready["functions"]
         # Schedules under a minute have no monitor, so there is no status.
-        assert host.seen("tick")[0]["status"] == {}
-        assert host.seen("tick")[0]["past_due"] is False
+        assert host.list_notes("tick")[0]["status"] == {}
+        assert host.list_notes("tick")[0]["past_due"] is False
 
 
 async def test_timer_can_be_started_with_the_admin_api(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ async def test_timer_can_be_started_with_the_admin_api(tmp_path: Path) -> None:
                 statuses.append(response.status)
 
         assert statuses == [202, 401, 404]
-        assert len(host.seen("tick")) == 1
+        assert len(host.list_notes("tick")) == 1
 
 
 async def test_invocation_timeout_restarts_the_worker(tmp_path: Path) -> None:
@@ -221,10 +221,10 @@ async def test_invocation_timeout_restarts_the_worker(tmp_path: Path) -> None:
     ):
         async with client.get(f"{host.url}/api/slow/30") as slow:
             assert slow.status == 500
-        await wait_until(lambda: len(host.seen("at_start")) == 2)
+        await wait_until(lambda: len(host.list_notes("at_start")) == 2)
         async with client.get(f"{host.url}/api/open") as quick:
             assert quick.status == 200
-        [line] = await wait_until(lambda: host.log("function failed"))
+        [line] = await wait_until(lambda: host.list_log_lines("function failed"))
         assert host.process.returncode is None
 
     assert line["failure"] == "timed out after 1.0 s"

@@ -71,28 +71,28 @@ class _Preparer:
     def __init__(self, *args: object, **options: Any) -> None:
         self._options = options
 
-    def resources(self) -> dict[str, object]:
+    def prepare_resources(self) -> dict[str, object]:
         """Return the test's resources. Raises `LookupError` for resources that are not offered."""
         return {}
 
     def __call__(self, test: Test) -> Test:
         try:
-            resources = self.resources()
+            resources = self.prepare_resources()
         except LookupError as error:
             return pytest.mark.skip(reason=str(error))(test)
         if inspect.iscoroutinefunction(test):
 
             @functools.wraps(test)
-            async def prepared_async(*args: Any, **kwargs: Any) -> None:
+            async def run_prepared_async(*args: Any, **kwargs: Any) -> None:
                 await test(*args, **kwargs, **resources)
 
-            return prepared_async
+            return run_prepared_async
 
         @functools.wraps(test)
-        def prepared(*args: Any, **kwargs: Any) -> None:
+        def run_prepared(*args: Any, **kwargs: Any) -> None:
             test(*args, **kwargs, **resources)
 
-        return prepared
+        return run_prepared
 
 
 class ServiceBusResourceGroupPreparer(_Preparer):
@@ -102,7 +102,7 @@ class ServiceBusResourceGroupPreparer(_Preparer):
 class ServiceBusNamespacePreparer(_Preparer):
     """The local service's only namespace."""
 
-    def resources(self) -> dict[str, object]:
+    def prepare_resources(self) -> dict[str, object]:
         """Its name is the host."""
         return {
             "servicebus_namespace": SimpleNamespace(name=HOST),
@@ -113,7 +113,7 @@ class ServiceBusNamespacePreparer(_Preparer):
 class ServiceBusQueuePreparer(_Preparer):
     """A queue for one test."""
 
-    def resources(self) -> dict[str, object]:
+    def prepare_resources(self) -> dict[str, object]:
         """Record the queue, which is served when the tests are collected."""
         options = self._options
         if options.get("requires_session"):
@@ -136,7 +136,7 @@ class ServiceBusQueuePreparer(_Preparer):
 class NotOfferedPreparer(_Preparer):
     """Topics, subscriptions and authorization rules."""
 
-    def resources(self) -> dict[str, object]:
+    def prepare_resources(self) -> dict[str, object]:
         """Return nothing: tests of these resources are skipped."""
         raise LookupError("topics and authorization rules are not offered")
 

@@ -46,7 +46,7 @@ class Wire:
         [message] = await self.receiver.receive_messages(1, max_wait_time=10)
         return message
 
-    def counts(self) -> QueueCounts:
+    def count_messages(self) -> QueueCounts:
         """Return what the broker holds."""
         return self._bus.count_messages(self.queue)
 
@@ -56,6 +56,6 @@ class Wire:
         await asyncio.gather(*(end.close() for end in ends))
 
 
-def text(message: ServiceBusReceivedMessage) -> str:
+def decode_text(message: ServiceBusReceivedMessage) -> str:
     """Return the body of a message that was sent as text."""
     return str(message)

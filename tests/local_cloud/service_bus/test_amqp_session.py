@@ -57,24 +57,24 @@ class Client:
         )
         self.session = Session(read(begin)[0], self._heard.extend, max_frame_size, self.ends.append)
 
-    def says(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
+    def send(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
         for frame in read(build_frame(performative, channel=0, payload=payload, **fields)):
             self.session.take(frame)
 
-    def heard(self, performative: Performative) -> Sequence[Frame]:
+    def list_heard(self, performative: Performative) -> Sequence[Frame]:
         return [each for each in read(bytes(self._heard)) if each.performative is performative]
 
-    def receives(self, *, credit: int) -> SendingEnd:
-        self.says(
+    def open_receiver(self, *, credit: int) -> SendingEnd:
+        self.send(
             Performative.ATTACH, name=encode_string("in"), handle=HANDLE, role=encode_boolean(True)
         )
-        self.grants(credit)
+        self.grant_credit(credit)
         [end] = self.ends
         assert isinstance(end, SendingEnd)
         return end
 
-    def sends(self) -> tuple[ReceivingEnd, list[Delivery]]:
-        self.says(
+    def open_sender(self) -> tuple[ReceivingEnd, list[Delivery]]:
+        self.send(
             Performative.ATTACH,
             name=encode_string("out"),
             handle=HANDLE,
@@ -86,21 +86,21 @@ class Client:
         end.on_delivery = taken.append
         return end, taken
 
-    def grants(self, credit: int, **fields: bytes) -> None:
-        self.says(
+    def grant_credit(self, credit: int, **fields: bytes) -> None:
+        self.send(
             Performative.FLOW,
-            next_incoming_id=encode_uint(len(self.heard(Performative.TRANSFER))),
+            next_incoming_id=encode_uint(len(self.list_heard(Performative.TRANSFER))),
             incoming_window=encode_uint(100),
             handle=HANDLE,
             link_credit=encode_uint(credit),
             **fields,
         )
 
-    def payloads(self) -> list[bytes]:
+    def list_payloads(self) -> list[bytes]:
         """Return the messages that have arrived completely."""
         parts: dict[int, bytes] = {}
         whole: list[bytes] = []
-        for frame in self.heard(Performative.TRANSFER):
+        for frame in self.list_heard(Performative.TRANSFER):
             delivery_id = frame.get_value("delivery_id")
             parts[delivery_id] = parts.get(delivery_id, b"") + frame.payload
             if not frame.get_value("more"):
@@ -111,59 +111,59 @@ class Client:
 def test_message_is_split_into_frames_of_the_maximum_size() -> None:
     """No frame is larger than the smallest maximum that the standard allows."""
     client = Client(max_frame_size=512)
-    end = client.receives(credit=1)
+    end = client.open_receiver(credit=1)
 
     end.deliver(b"tag", b"x" * 5000, is_settled=False)
 
-    frames = client.heard(Performative.TRANSFER)
+    frames = client.list_heard(Performative.TRANSFER)
     sizes = [len(build_frame(f.performative, payload=f.payload)) for f in frames]
     assert len(frames) > 5000 // 512
     assert max(sizes) <= 512
-    assert client.payloads() == [b"x" * 5000]
+    assert client.list_payloads() == [b"x" * 5000]
 
 
 def test_session_waits_for_the_incoming_window_of_the_client() -> None:
     """The session sends the rest when the client has room again, and keeps the order."""
     client = Client(window=2, max_frame_size=512)
-    end = client.receives(credit=10)
-    client.says(Performative.FLOW, next_incoming_id=encode_uint(0), incoming_window=encode_uint(2))
+    end = client.open_receiver(credit=10)
+    client.send(Performative.FLOW, next_incoming_id=encode_uint(0), incoming_window=encode_uint(2))
 
     end.deliver(b"1", b"x" * 2000, is_settled=True)
     assert not end.can_deliver
     end.deliver(b"2", b"y", is_settled=True)
 
-    assert len(client.heard(Performative.TRANSFER)) == 2
-    while len(client.payloads()) < 2:
-        sent = len(client.heard(Performative.TRANSFER))
-        client.says(
+    assert len(client.list_heard(Performative.TRANSFER)) == 2
+    while len(client.list_payloads()) < 2:
+        sent = len(client.list_heard(Performative.TRANSFER))
+        client.send(
             Performative.FLOW, next_incoming_id=encode_uint(sent), incoming_window=encode_uint(2)
         )
-    assert client.payloads() == [b"x" * 2000, b"y"]
+    assert client.list_payloads() == [b"x" * 2000, b"y"]
     assert end.can_deliver
 
 
 def test_credit_is_counted_from_the_delivery_count_of_the_client() -> None:
     """Credit granted before the client has seen a message does not allow one more message."""
     client = Client()
-    end = client.receives(credit=2)
+    end = client.open_receiver(credit=2)
     end.deliver(b"1", b"a", is_settled=True)
 
-    client.grants(2, delivery_count=encode_uint(0))
+    client.grant_credit(2, delivery_count=encode_uint(0))
     assert end.credit == 1
-    client.grants(2, delivery_count=encode_uint(1))
+    client.grant_credit(2, delivery_count=encode_uint(1))
     assert end.credit == 2
 
 
 def test_drained_credit_is_removed_and_reported_to_the_client() -> None:
     """The client gets one answer to a drain request, even if no credit was left."""
     client = Client()
-    end = client.receives(credit=5)
+    end = client.open_receiver(credit=5)
     for credit in (5, 0):
-        client.grants(credit, drain=encode_boolean(True))
+        client.grant_credit(credit, drain=encode_boolean(True))
         end.finish_drain()
         end.finish_drain()
 
-    told = client.heard(Performative.FLOW)
+    told = client.list_heard(Performative.FLOW)
     assert [(f.get_value("delivery_count"), f.get_value("link_credit")) for f in told] == [
         (5, 0),
         (5, 0),
@@ -175,9 +175,9 @@ def test_drained_credit_is_removed_and_reported_to_the_client() -> None:
 def test_sequence_numbers_begin_again() -> None:
     """After the largest delivery id the next one is 0; a client may start at the largest."""
     client = Client(first=LAST_SERIAL)
-    end, taken = client.sends()
+    end, taken = client.open_sender()
     for delivery_id in (LAST_SERIAL, 0):
-        client.says(
+        client.send(
             Performative.TRANSFER,
             payload=b"x",
             handle=HANDLE,
@@ -186,24 +186,26 @@ def test_sequence_numbers_begin_again() -> None:
         end.settle(taken[-1], ACCEPTED)
     end.keep_credit(100)
 
-    settled = [frame.get_value("first") for frame in client.heard(Performative.DISPOSITION)]
+    settled = [frame.get_value("first") for frame in client.list_heard(Performative.DISPOSITION)]
     assert settled == [LAST_SERIAL, 0]
-    assert client.heard(Performative.FLOW)[-1].get_value("next_incoming_id") == 1
+    assert client.list_heard(Performative.FLOW)[-1].get_value("next_incoming_id") == 1
 
 
 def test_message_in_parts_is_joined_and_an_aborted_message_is_dropped() -> None:
     """Only the first part of a message in parts names the delivery."""
     client = Client()
-    _, taken = client.sends()
+    _, taken = client.open_sender()
 
-    def part(payload: bytes, **fields: bytes) -> None:
-        client.says(Performative.TRANSFER, payload=payload, handle=HANDLE, **fields)
+    def send_part(payload: bytes, **fields: bytes) -> None:
+        client.send(Performative.TRANSFER, payload=payload, handle=HANDLE, **fields)
 
-    part(b"lost", delivery_id=encode_uint(0), more=encode_boolean(True))
-    part(b"", aborted=encode_boolean(True))
-    part(b"a", delivery_id=encode_uint(1), message_format=encode_uint(5), more=encode_boolean(True))
-    part(b"b", more=encode_boolean(True))
-    part(b"c")
+    send_part(b"lost", delivery_id=encode_uint(0), more=encode_boolean(True))
+    send_part(b"", aborted=encode_boolean(True))
+    send_part(
+        b"a", delivery_id=encode_uint(1), message_format=encode_uint(5), more=encode_boolean(True)
+    )
+    send_part(b"b", more=encode_boolean(True))
+    send_part(b"c")
 
     assert [(each.delivery_id, each.message_format, each.payload) for each in taken] == [
         (1, 5, b"abc")
@@ -216,7 +218,7 @@ def test_disposition_settles_the_deliveries_of_its_range(
 ) -> None:
     """A disposition for one delivery or a range is answered, and unknown deliveries are ignored."""
     client = Client()
-    end = client.receives(credit=10)
+    end = client.open_receiver(credit=10)
     asked: list[bytes] = []
 
     def answer(tag: bytes, outcome: AmqpOutcome) -> AmqpOutcome:
@@ -227,7 +229,7 @@ def test_disposition_settles_the_deliveries_of_its_range(
     for tag in (b"0", b"1", b"2"):
         end.deliver(tag, b"x", is_settled=False)
     for _ in range(2):  # settled is settled: a second one finds nothing
-        client.says(
+        client.send(
             Performative.DISPOSITION,
             role=encode_boolean(True),
             first=encode_uint(first),
@@ -236,20 +238,20 @@ def test_disposition_settles_the_deliveries_of_its_range(
         )
 
     assert len(asked) == settled
-    assert len(client.heard(Performative.DISPOSITION)) == settled
+    assert len(client.list_heard(Performative.DISPOSITION)) == settled
 
 
 def test_frames_for_a_rejected_link_are_ignored() -> None:
     """Frames that the client sent before it received the rejection are ignored."""
     client = Client()
-    end, taken = client.sends()
+    end, taken = client.open_sender()
     client.session.refuse(end, "amqp:not-found", "no such queue")
 
-    client.says(Performative.TRANSFER, payload=b"x", handle=HANDLE, delivery_id=encode_uint(0))
-    client.says(Performative.DETACH, handle=HANDLE, closed=encode_boolean(True))
+    client.send(Performative.TRANSFER, payload=b"x", handle=HANDLE, delivery_id=encode_uint(0))
+    client.send(Performative.DETACH, handle=HANDLE, closed=encode_boolean(True))
 
     assert not taken
-    assert len(client.heard(Performative.DETACH)) == 1
+    assert len(client.list_heard(Performative.DETACH)) == 1
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
@@ -297,10 +299,10 @@ def test_no_field_does_worse_than_being_malformed(
 ) -> None:
     """A field that is missing or has a wrong type raises only a malformed error."""
     client = Client()
-    client.receives(credit=1).deliver(b"tag", b"x", is_settled=False)
+    client.open_receiver(credit=1).deliver(b"tag", b"x", is_settled=False)
     fields = data.draw(st.dictionaries(st.sampled_from(FIELDS[performative]), values))
     try:
-        client.says(performative, **fields)
+        client.send(performative, **fields)
     except MalformedValue:
         return
 

@@ -22,7 +22,7 @@ from tests.local_cloud.service_bus.service_bus_wire import (
     LOCK_SECONDS,
     WIRED_QUEUES,
     Wire,
-    text,
+    decode_text,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -96,7 +96,7 @@ async def test_message_arrives_with_all_its_properties(wire: Wire) -> None:
     }
     assert (received.sequence_number, received.delivery_count) == (1, 0)
     await wire.receiver.complete_message(received)
-    assert wire.counts() == EMPTY
+    assert wire.count_messages() == EMPTY
 
 
 async def test_batch_arrives_as_separate_messages(wire: Wire) -> None:
@@ -110,7 +110,7 @@ async def test_batch_arrives_as_separate_messages(wire: Wire) -> None:
     received: list[str] = []
     while len(received) < 100:
         for message in await wire.receiver.receive_messages(100, max_wait_time=10):
-            received.append(text(message))
+            received.append(decode_text(message))
             await wire.receiver.complete_message(message)
     assert received == [str(number) for number in range(100)]
 
@@ -138,7 +138,7 @@ async def test_abandoned_message_is_dead_lettered_at_the_delivery_limit(
 
     [dead] = await wire.dead_letters.receive_messages(1, max_wait_time=10)
     assert dead.dead_letter_reason == "MaxDeliveryCountExceeded"
-    assert text(dead) == "a"
+    assert decode_text(dead) == "a"
 
 
 async def test_dead_letter_contains_its_reason_and_keeps_its_properties(wire: Wire) -> None:
@@ -157,7 +157,7 @@ async def test_dead_letter_contains_its_reason_and_keeps_its_properties(wire: Wi
     )
     assert (dead.application_properties or {})[b"k"] == b"v"
     await wire.dead_letters.complete_message(dead)
-    assert wire.counts() == EMPTY
+    assert wire.count_messages() == EMPTY
 
 
 async def test_a_lost_lock_is_refused_and_the_message_comes_again(
@@ -187,7 +187,7 @@ async def test_renewed_lock_lasts_longer(wire: Wire, clock: SimulatedClock) -> N
     assert end - first_end > timedelta(seconds=LOCK_SECONDS / 2)
     clock.advance(LOCK_SECONDS * 0.6)
     await wire.receiver.complete_message(message)
-    assert wire.counts() == EMPTY
+    assert wire.count_messages() == EMPTY
 
 
 async def test_a_renewal_after_the_end_is_refused(wire: Wire, clock: SimulatedClock) -> None:
@@ -206,12 +206,12 @@ async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: SimulatedC
         await wire.sender.send_messages(ServiceBusMessage("a", message_id="1"))
     await wire.sender.send_messages([ServiceBusMessage(body, message_id="1") for body in "bc"])
     await wire.sender.schedule_messages(ServiceBusMessage("d", message_id="1"), clock.now())
-    assert wire.counts().active == 1
+    assert wire.count_messages().active == 1
 
     clock.advance(10 * 60 + 1)
     await wire.sender.send_messages(ServiceBusMessage("e", message_id="1"))
 
-    assert wire.counts().active == 2
+    assert wire.count_messages().active == 2
 
 
 async def test_scheduled_message_is_received_at_its_time(wire: Wire, clock: SimulatedClock) -> None:
@@ -221,25 +221,25 @@ async def test_scheduled_message_is_received_at_its_time(wire: Wire, clock: Simu
     [number] = await wire.sender.schedule_messages(ServiceBusMessage("later"), due)
 
     [peeked] = await wire.receiver.peek_messages(10)
-    assert (peeked.sequence_number, text(peeked), peeked.state.name) == (
+    assert (peeked.sequence_number, decode_text(peeked), peeked.state.name) == (
         number,
         "later",
         "SCHEDULED",
     )
     clock.advance(7 * 24 * 3600)
     received = await wire.receive_one()
-    assert text(received) == "later"
+    assert decode_text(received) == "later"
 
 
 async def test_annotation_of_a_message_schedules_it(wire: Wire, clock: SimulatedClock) -> None:
     """The annotation on a message that is simply sent works as scheduling does."""
     due = clock.now() + timedelta(hours=1)
     await wire.sender.send_messages(ServiceBusMessage("later", scheduled_enqueue_time_utc=due))
-    assert wire.counts().scheduled == 1
+    assert wire.count_messages().scheduled == 1
 
     clock.advance(3600)
 
-    assert text(await wire.receive_one()) == "later"
+    assert decode_text(await wire.receive_one()) == "later"
 
 
 async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock) -> None:
@@ -249,7 +249,7 @@ async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock
 
     await wire.sender.cancel_scheduled_messages(numbers)
 
-    assert wire.counts() == EMPTY
+    assert wire.count_messages() == EMPTY
     with pytest.raises(ServiceBusError):
         await wire.sender.cancel_scheduled_messages(numbers)
 
@@ -262,9 +262,9 @@ async def test_peek_returns_messages_without_a_lock(wire: Wire) -> None:
     first = await wire.receiver.peek_messages(2, sequence_number=1)
     rest = await wire.receiver.peek_messages(10, sequence_number=3)
 
-    assert [text(message) for message in (*first, *rest)] == ["a", "b", "c"]
-    assert text(locked) == "a"
-    assert wire.counts().locked == 1
+    assert [decode_text(message) for message in (*first, *rest)] == ["a", "b", "c"]
+    assert decode_text(locked) == "a"
+    assert wire.count_messages().locked == 1
 
 
 async def test_an_expired_message_is_dead_lettered(wire: Wire, clock: SimulatedClock) -> None:
@@ -287,13 +287,13 @@ async def test_receivers_share_a_queue_without_sharing_a_message(wire: Wire) -> 
     async def work(receiver: ServiceBusReceiver) -> None:
         while messages := await receiver.receive_messages(20, max_wait_time=1):
             for message in messages:
-                seen.append(text(message))
+                seen.append(decode_text(message))
                 await receiver.complete_message(message)
 
     await asyncio.gather(work(wire.receiver), work(other))
 
     assert sorted(map(int, seen)) == list(range(200))
-    assert wire.counts() == EMPTY
+    assert wire.count_messages() == EMPTY
     await other.close()
 
 
@@ -307,7 +307,7 @@ async def test_closing_receiver_releases_prefetched_messages(wire: Wire) -> None
     await greedy.close()
 
     message = await wire.receive_one()
-    assert (text(message), message.delivery_count) == ("b", 0)
+    assert (decode_text(message), message.delivery_count) == ("b", 0)
 
 
 async def test_receive_and_delete_removes_on_delivery(wire: Wire) -> None:
@@ -319,8 +319,8 @@ async def test_receive_and_delete_removes_on_delivery(wire: Wire) -> None:
 
     [message] = await receiver.receive_messages(1, max_wait_time=10)
 
-    assert text(message) == "a"
-    assert wire.counts() == EMPTY
+    assert decode_text(message) == "a"
+    assert wire.count_messages() == EMPTY
     await receiver.close()
 
 
@@ -332,7 +332,7 @@ async def test_lock_remains_after_its_link_is_closed(wire: Wire) -> None:
 
     await receiver.close()
 
-    assert wire.counts().locked == 1
+    assert wire.count_messages().locked == 1
 
 
 @pytest.mark.parametrize(
@@ -351,4 +351,4 @@ async def test_management_node_settles_a_message(wire: Wire, settle: str, end: Q
 
     await getattr(wire.receiver, settle)(message)
 
-    assert wire.counts() == end
+    assert wire.count_messages() == end

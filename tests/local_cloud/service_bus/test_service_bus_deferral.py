@@ -11,7 +11,7 @@ from azure.servicebus.exceptions import MessageNotFoundError
 
 from local_cloud.service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_messages import QueueCounts
-from tests.local_cloud.service_bus.service_bus_wire import EMPTY, WIRED_QUEUES, Wire, text
+from tests.local_cloud.service_bus.service_bus_wire import EMPTY, WIRED_QUEUES, Wire, decode_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,12 +29,12 @@ async def wires(bus: LocalServiceBus) -> AsyncIterator[Iterator[Wire]]:
     opened: list[Wire] = []
     async with ServiceBusClient.from_connection_string(connection_string, retry_total=0) as client:
 
-        def wires() -> Iterator[Wire]:
+        def open_wires() -> Iterator[Wire]:
             for queue in WIRED_QUEUES:
                 opened.append(Wire(client, bus, queue.name))
                 yield opened[-1]
 
-        yield wires()
+        yield open_wires()
         await asyncio.gather(*(wire.close() for wire in opened))
 
 
@@ -65,10 +65,10 @@ async def test_a_deferred_message_is_received_by_its_number(wire: Wire) -> None:
 
     message = await receive_deferred(wire, number)
 
-    assert (text(message), message.application_properties) == ("a", {b"k": 1})
+    assert (decode_text(message), message.application_properties) == ("a", {b"k": 1})
     await wire.receiver.renew_message_lock(message)
     await wire.receiver.complete_message(message)
-    assert wire.counts() == EMPTY
+    assert wire.count_messages() == EMPTY
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_deferred_message_is_settled_by_the_management_node(
 
     await getattr(wire.receiver, settle)(message)
 
-    assert wire.counts() == end
+    assert wire.count_messages() == end
 
 
 async def test_a_deferred_message_can_be_received_and_deleted(wire: Wire) -> None:
@@ -99,8 +99,8 @@ async def test_a_deferred_message_can_be_received_and_deleted(wire: Wire) -> Non
 
     [message] = await receiver.receive_deferred_messages(number)
 
-    assert text(message) == "a"
-    assert wire.counts() == EMPTY
+    assert decode_text(message) == "a"
+    assert wire.count_messages() == EMPTY
     await receiver.close()
 
 

@@ -54,7 +54,7 @@ class RawClient:
         size = int.from_bytes(self.read(4))
         return decode_frame(memoryview(self.read(size - 4))[4:])
 
-    def heartbeat(self) -> bytes:
+    def read_heartbeat(self) -> bytes:
         return self.read(8)
 
 
@@ -126,4 +126,4 @@ def test_client_with_an_idle_timeout_gets_heartbeats(bus: LocalServiceBus) -> No
         client.send(open_frame(idle_timeout=1000))
         client.frame()
 
-        assert client.heartbeat() == b"\x00\x00\x00\x08\x02\x00\x00\x00"
+        assert client.read_heartbeat() == b"\x00\x00\x00\x08\x02\x00\x00\x00"

@@ -101,9 +101,9 @@ class Credential:
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Issue a token for the first scope."""
-        return self.token_for(scopes[0])
+        return self.issue_token(scopes[0])
 
-    def token_for(self, scope: str) -> AccessToken:
+    def issue_token(self, scope: str) -> AccessToken:
         """Issue a token of the app itself."""
         caller = SimulatedCaller(
             object_id=CALLER,
@@ -175,7 +175,7 @@ class AzureWorld:
         """Call a URL with a token for an audience; empty audience: without a token."""
         headers = {"If-Match": etag} if etag else {}
         if audience:
-            headers["Authorization"] = f"Bearer {self.credential.token_for(audience).token}"
+            headers["Authorization"] = f"Bearer {self.credential.issue_token(audience).token}"
         request = self.session.request(
             method,
             url,
@@ -194,13 +194,13 @@ class AzureWorld:
                 body=await response.json() if is_json and text else text,
             )
 
-    async def arm(self, method: str, path: str, body: Any = None) -> Answer:
+    async def call_arm(self, method: str, path: str, body: Any = None) -> Answer:
         """Call Resource Manager with an api-version that it takes."""
         return await self.call(method, f"{ARM}{path}", body, **{"api-version": "2023-07-01"})
 
 
 @asynccontextmanager
-async def azure_world() -> AsyncIterator[AzureWorld]:
+async def serve_azure_world() -> AsyncIterator[AzureWorld]:
     """Serve a tenant with the seed above."""
     tenant = Tenant()
     seed_azure(tenant, SEED)

@@ -10,8 +10,8 @@ from tests.local_cloud.tenant.tenant_world import (
     ORG_API,
     Answer,
     TenantWorld,
-    client_data,
-    definition,
+    build_client_data,
+    build_definition,
 )
 
 COPY = "c0000000-0000-4000-8000-000000000001"
@@ -21,14 +21,14 @@ OFF = {"statecode": 0, "statuscode": 1}
 AS_MAKER = {"CallerObjectId": MAKER}
 
 
-def new_workflow(data: str | None = None, **more: Any) -> dict[str, Any]:
+def build_workflow(data: str | None = None, **more: Any) -> dict[str, Any]:
     """Return the body that creates a flow."""
     return {
         "category": 5,
         "type": 1,
         "primaryentity": "none",
         "name": "Copy",
-        "clientdata": data or client_data(definition(HTTP)),
+        "clientdata": data or build_client_data(build_definition(HTTP)),
         **more,
     }
 
@@ -49,7 +49,7 @@ async def read(world: TenantWorld, workflow_id: str = COPY) -> dict[str, Any]:
     return row
 
 
-def inner_error(answer: Answer) -> dict[str, Any]:
+def parse_inner_error(answer: Answer) -> dict[str, Any]:
     """Return the flow service's error that Dataverse's error contains."""
     assert answer.code == "0x80060467"
     message: str = answer.body["error"]["message"]

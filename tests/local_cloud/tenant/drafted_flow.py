@@ -5,12 +5,12 @@ from typing import Any
 
 from shared.domain.flow import WorkflowDraft
 from tests.contract.adapter_world import Adapters
-from tests.local_cloud.tenant.tenant_world import HTTP, MAKER, client_data, definition
+from tests.local_cloud.tenant.tenant_world import HTTP, MAKER, build_client_data, build_definition
 
 COPY = "c0000000-0000-4000-8000-000000000001"
 
 
-def maker_row(app: Adapters) -> str:
+def find_maker_row(app: Adapters) -> str:
     """Return the maker's `systemuserid`."""
     row: str = app.world.environment.users[MAKER]["systemuserid"]
     return row
@@ -22,7 +22,7 @@ def draft(app: Adapters, **more: Any) -> WorkflowDraft:
         workflow_id=COPY,
         name="Receive order (CMK)",
         description="copy",
-        client_data=client_data(definition(HTTP)),
-        owner_id=maker_row(app),
+        client_data=build_client_data(build_definition(HTTP)),
+        owner_id=find_maker_row(app),
     )
     return replace(plain, **more)

@@ -56,7 +56,7 @@ TENANT_AUTH_FLOW = "f0000000-0000-4000-8000-000000000005"
 BUTTON_FLOW = "f0000000-0000-4000-8000-000000000006"
 
 
-def definition(
+def build_definition(
     trigger: Mapping[str, Any], actions: Mapping[str, Any] | None = None, **parameters: Any
 ) -> dict[str, Any]:
     """Return a flow definition with one trigger called `manual`."""
@@ -79,31 +79,31 @@ NEW_MAIL = {
 }
 
 
-def http_action(uri: str) -> dict[str, Any]:
+def build_http_action(uri: str) -> dict[str, Any]:
     """Return actions that post to a URI."""
     return {"Call": {"type": "Http", "inputs": {"method": "POST", "uri": uri}, "runAfter": {}}}
 
 
-def child_action(workflow_id: str) -> dict[str, Any]:
+def build_child_action(workflow_id: str) -> dict[str, Any]:
     """Return actions that call a child flow."""
     host = {"workflowReferenceName": workflow_id}
     return {"Child": {"type": "Workflow", "inputs": {"host": host}, "runAfter": {}}}
 
 
-def client_data(content: dict[str, Any], references: dict[str, Any] | None = None) -> str:
+def build_client_data(content: dict[str, Any], references: dict[str, Any] | None = None) -> str:
     """Return the `clientdata` of a definition."""
     properties = {"connectionReferences": references or {}, "definition": content}
     return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"})
 
 
-def bound(logical_name: str, api: str = "shared_office365") -> dict[str, Any]:
+def build_references(logical_name: str, api: str = "shared_office365") -> dict[str, Any]:
     """Return connection references with one entry."""
     connection = {"connectionReferenceLogicalName": logical_name}
     entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": api}}
     return {api: entry}
 
 
-def _flow(flow_id: str, name: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _build_flow(flow_id: str, name: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"workflowEntityId": flow_id, "displayName": name, "definition": content} | (
         {"owner": MAKER} | more
     )
@@ -175,24 +175,28 @@ SEED: dict[str, Any] = {
                 {"name": "hook", "url": f"{{{{trigger_url:{HTTP_FLOW}}}}}", "contract": 8}
             ],
             "flows": [
-                _flow(HTTP_FLOW, "Receive order", definition(HTTP), solutions=["Orders"]),
-                _flow(PARENT_FLOW, "Parent", definition(BUTTON, child_action(HTTP_FLOW))),
-                _flow(DAILY_FLOW, "Daily", definition(DAILY)),
-                _flow(
+                _build_flow(
+                    HTTP_FLOW, "Receive order", build_definition(HTTP), solutions=["Orders"]
+                ),
+                _build_flow(
+                    PARENT_FLOW, "Parent", build_definition(BUTTON, build_child_action(HTTP_FLOW))
+                ),
+                _build_flow(DAILY_FLOW, "Daily", build_definition(DAILY)),
+                _build_flow(
                     CALLING_FLOW,
                     "Caller by variable",
-                    definition(
+                    build_definition(
                         BUTTON,
-                        http_action("@parameters('Orders URL (cr1_ordersurl)')"),
+                        build_http_action("@parameters('Orders URL (cr1_ordersurl)')"),
                         **URL_VARIABLE,
                     ),
                 ),
-                _flow(
+                _build_flow(
                     TENANT_AUTH_FLOW,
                     "Tenant only",
-                    definition(HTTP | {"inputs": {"triggerAuthenticationType": "Tenant"}}),
+                    build_definition(HTTP | {"inputs": {"triggerAuthenticationType": "Tenant"}}),
                 ),
-                _flow(BUTTON_FLOW, "Button", definition(BUTTON), inSolution=False),
+                _build_flow(BUTTON_FLOW, "Button", build_definition(BUTTON), inSolution=False),
             ],
         },
         {"id": OTHER_REGION, "displayName": "Contoso US", "location": "unitedstates"},
@@ -250,7 +254,7 @@ class TenantWorld:
         """Return the environment that most tests use."""
         return self.platform.environments[ENVIRONMENT]
 
-    def token(self, who: str, audience: str) -> str:
+    def issue_token(self, who: str, audience: str) -> str:
         """Return a token of a person or an application."""
         principal = self.tenant.get_part(Directory).principals.get(who)
         if principal is not None and principal.client_id:
@@ -271,7 +275,9 @@ class TenantWorld:
         """Call a URL through the tunnel, by default with the token that the host requires."""
         sent = dict(headers or {})
         if who is not None:
-            sent["Authorization"] = f"Bearer {self.token(who, audience or audience_for(url))}"
+            sent["Authorization"] = (
+                f"Bearer {self.issue_token(who, audience or find_audience(url))}"
+            )
         if ".dynamics.com" not in url and "sig=" not in url and "api-version" not in url:
             query = {"api-version": "2016-11-01", **(query or {})}
         async with self.session.request(
@@ -306,7 +312,7 @@ class TenantWorld:
             text = await response.text()
             return json.loads(text) if text else None
 
-    async def pages(self, url: str, **options: Any) -> list[Any]:
+    async def read_all_pages(self, url: str, **options: Any) -> list[Any]:
         """Return all items of a list, page by page."""
         items: list[Any] = []
         next_url: str | None = url
@@ -328,14 +334,14 @@ class TenantWorld:
         await self.link()
         await self.control("POST", "/clock/advance", {"seconds": 101})
 
-    async def url_of(self, flow_id: str) -> str:
+    async def get_trigger_url(self, flow_id: str) -> str:
         """Return a flow's trigger URL."""
         flow = await self.control("GET", f"/environments/{ENVIRONMENT}/flows/{flow_id}")
         url: str = flow["triggerUrl"]
         return url
 
 
-def audience_for(url: str) -> str:
+def find_audience(url: str) -> str:
     """Return the audience that a host requires."""
     if "bap.microsoft.com" in url:
         return BAP_AUDIENCE
@@ -343,7 +349,7 @@ def audience_for(url: str) -> str:
 
 
 @asynccontextmanager
-async def tenant_world() -> AsyncIterator[TenantWorld]:
+async def serve_tenant_world() -> AsyncIterator[TenantWorld]:
     """Start a seeded tenant, and stop it afterwards."""
     tenant = Tenant()
     seed(tenant, SEED)

@@ -14,7 +14,7 @@ from tests.local_cloud.tenant.tenant_world import (
     ENVIRONMENT,
     HTTP_FLOW,
     OTHER_REGION,
-    tenant_world,
+    serve_tenant_world,
 )
 
 GLOBAL = "api.flow.microsoft.com"
@@ -27,7 +27,7 @@ def build_flows_url(environment: str, host: str) -> str:
     return f"https://{host}/{path}"
 
 
-def described() -> dict[str, Any]:
+def describe_tenant() -> dict[str, Any]:
     """Return a tenant with another environment in the United Kingdom."""
     full = deepcopy(build_description())
     full["assumptions"]["global_flow_host_refuses"] = ["europe", "unitedkingdom"]
@@ -50,7 +50,7 @@ def described() -> dict[str, Any]:
 
 async def test_regional_host_serves_its_region_only() -> None:
     """A host that belongs to no region does not exist."""
-    async with tenant_world() as world:
+    async with serve_tenant_world() as world:
         own = await world.call("GET", build_flows_url(ENVIRONMENT, f"emea.{GLOBAL}"))
         others = await world.call("GET", build_flows_url(ENVIRONMENT, f"unitedstates.{GLOBAL}"))
         back = await world.call("GET", build_flows_url(OTHER_REGION, f"unitedstates.{GLOBAL}"))
@@ -64,7 +64,7 @@ async def test_regional_host_serves_its_region_only() -> None:
 
 async def test_the_global_host_may_refuse_a_region() -> None:
     """The error has the shape that clients have seen, and other regions are served."""
-    async with tenant_world() as world:
+    async with serve_tenant_world() as world:
         before = await world.call("GET", build_flows_url(ENVIRONMENT, GLOBAL))
         await world.control("PUT", "/assumptions", {"global_flow_host_refuses": ["europe"]})
         refused = await world.call("GET", build_flows_url(ENVIRONMENT, GLOBAL))
@@ -92,7 +92,7 @@ async def test_app_calls_the_host_that_each_environment_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The global host rejects both regions, and the app never sends a request to it."""
-    async with run_adapters(monkeypatch, described()) as app:
+    async with run_adapters(monkeypatch, describe_tenant()) as app:
         app.world.tenant.calls.reset()
         found = await send_requests(app)
         routes = app.world.tenant.calls.routes
@@ -108,7 +108,7 @@ async def test_app_finds_the_regional_host_of_an_environment_without_a_host(
 ) -> None:
     """The global host rejects each request and names the region; the app then uses its host."""
     monkeypatch.setattr(admin_api, "list_runtime_endpoints", lambda _: {})
-    async with run_adapters(monkeypatch, described()) as app:
+    async with run_adapters(monkeypatch, describe_tenant()) as app:
         app.world.tenant.calls.reset()
 
         assert await send_requests(app) == [6, 1, 1, 1]

@@ -7,7 +7,7 @@ import pytest
 
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.seed.azure import seed_azure
-from tests.local_cloud.tenant.azure_world import GROUP_ID, AzureWorld, azure_world
+from tests.local_cloud.tenant.azure_world import GROUP_ID, AzureWorld, serve_azure_world
 
 APP = f"{GROUP_ID}/providers/Microsoft.App/containerApps/till"
 
@@ -27,14 +27,14 @@ def build_app(variable: str = "blue", **template: Any) -> dict[str, Any]:
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant with a container app."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         seed_azure(served.tenant, {"containerApps": [{"id": APP, **build_app()}]})
         yield served
 
 
 async def list_revisions(world: AzureWorld) -> list[tuple[str, bool]]:
     """Return the name of each revision and whether it is active."""
-    listed = (await world.arm("GET", f"{APP}/revisions")).body["value"]
+    listed = (await world.call_arm("GET", f"{APP}/revisions")).body["value"]
     return [(one["name"], one["properties"]["active"]) for one in listed]
 
 
@@ -45,8 +45,8 @@ def read_variables(world: AzureWorld, revision: str) -> dict[str, str]:
 
 async def test_secrets_are_read_by_an_action_alone(world: AzureWorld) -> None:
     """A GET and a list name them."""
-    shown = (await world.arm("GET", APP)).body["properties"]["configuration"]["secrets"]
-    listed = await world.arm("POST", f"{APP}/listSecrets")
+    shown = (await world.call_arm("GET", APP)).body["properties"]["configuration"]["secrets"]
+    listed = await world.call_arm("POST", f"{APP}/listSecrets")
 
     assert shown == [{"name": "flow"}]
     assert listed.body == {"value": [{"name": "flow", "value": "old"}]}
@@ -58,10 +58,10 @@ async def test_changed_secret_is_used_after_a_restart(world: AzureWorld) -> None
     secrets = [{"name": "flow", "value": "new"}]
     change = {"properties": {"configuration": {"secrets": secrets}}}
 
-    accepted = await world.arm("PATCH", APP, change)
+    accepted = await world.call_arm("PATCH", APP, change)
     operation = await world.call("GET", accepted.headers["Azure-AsyncOperation"])
     before = read_variables(world, revision)["web/FLOW"]
-    await world.arm("POST", f"{APP}/revisions/{revision}/restart")
+    await world.call_arm("POST", f"{APP}/revisions/{revision}/restart")
 
     assert (accepted.status, operation.body["status"]) == (202, "Succeeded")
     assert await list_revisions(world) == [(revision, True)]
@@ -71,11 +71,13 @@ async def test_changed_secret_is_used_after_a_restart(world: AzureWorld) -> None
 @pytest.mark.parametrize("mode", ["Single", "Multiple"])
 async def test_changed_template_is_a_new_revision(world: AzureWorld, mode: str) -> None:
     """The old one stops, unless the app may run several."""
-    await world.arm("PATCH", APP, {"properties": {"configuration": {"activeRevisionsMode": mode}}})
+    await world.call_arm(
+        "PATCH", APP, {"properties": {"configuration": {"activeRevisionsMode": mode}}}
+    )
     [(old, _)] = await list_revisions(world)
     template = build_app(variable="red")["properties"]["template"]
 
-    await world.arm("PATCH", APP, {"properties": {"template": template}})
+    await world.call_arm("PATCH", APP, {"properties": {"template": template}})
 
     [_, (new, is_active)] = await list_revisions(world)
     assert await list_revisions(world) == [(old, mode == "Multiple"), (new, True)]
@@ -87,9 +89,9 @@ async def test_deactivated_revision_is_listed_as_inactive(world: AzureWorld) -> 
     """It can be activated again."""
     [(revision, _)] = await list_revisions(world)
 
-    await world.arm("POST", f"{APP}/revisions/{revision}/deactivate")
+    await world.call_arm("POST", f"{APP}/revisions/{revision}/deactivate")
     inactive = await list_revisions(world)
-    await world.arm("POST", f"{APP}/revisions/{revision}/activate")
+    await world.call_arm("POST", f"{APP}/revisions/{revision}/activate")
 
     assert inactive == [(revision, False)]
     assert await list_revisions(world) == [(revision, True)]
@@ -113,8 +115,8 @@ async def test_invalid_change_is_rejected(
 ) -> None:
     """A secret needs a value, and no two revisions have the same suffix."""
     first = build_app(revisionSuffix="a")
-    await world.arm("PUT", APP, first)
+    await world.call_arm("PUT", APP, first)
 
-    answer = await world.arm("PATCH", APP, body)
+    answer = await world.call_arm("PATCH", APP, body)
 
     assert (answer.status, answer.body["error"]["code"]) == (400, code)

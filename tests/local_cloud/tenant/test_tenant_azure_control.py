@@ -11,14 +11,14 @@ from tests.local_cloud.tenant.azure_world import (
     POLICY_ID,
     SITE_ID,
     AzureWorld,
-    azure_world,
+    serve_azure_world,
 )
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant on the wire."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         yield served
 
 

@@ -18,8 +18,8 @@ from tests.local_cloud.tenant.azure_world import (
     POLICY_ID,
     VAULT_ID,
     AzureWorld,
-    azure_world,
     present,
+    serve_azure_world,
 )
 
 URL = "https://kv-cmk.vault.azure.net"
@@ -28,7 +28,7 @@ URL = "https://kv-cmk.vault.azure.net"
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant on the wire."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         yield served
 
 
@@ -165,9 +165,9 @@ async def test_enabling_the_current_version_again_unlocks_the_policy(
     key = await keys.get_key("pp-cmk")
 
     await keys.update_key_properties("pp-cmk", key.properties.version, enabled=False)
-    locked = (await world.arm("GET", POLICY_ID)).body
+    locked = (await world.call_arm("GET", POLICY_ID)).body
     await keys.update_key_properties("pp-cmk", key.properties.version, enabled=True)
-    unlocked = (await world.arm("GET", POLICY_ID)).body
+    unlocked = (await world.call_arm("GET", POLICY_ID)).body
 
     assert locked["properties"]["healthStatus"] == "Unhealthy"
     assert unlocked["properties"]["healthStatus"] == "Healthy"

@@ -14,15 +14,15 @@ from tests.local_cloud.tenant.azure_world import (
     GROUP,
     SUBSCRIPTION,
     AzureWorld,
-    azure_world,
     present,
+    serve_azure_world,
 )
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant on the wire."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         yield served
 
 

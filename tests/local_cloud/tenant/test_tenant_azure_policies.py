@@ -18,7 +18,7 @@ from tests.local_cloud.tenant.azure_world import (
     SUBSCRIPTION,
     VAULT_ID,
     AzureWorld,
-    azure_world,
+    serve_azure_world,
 )
 
 NEW_ID = f"{GROUP_ID}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-new"
@@ -38,7 +38,7 @@ BODY: dict[str, Any] = {
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant on the wire."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         yield served
 
 
@@ -59,7 +59,7 @@ def link(world: AzureWorld, policy_id: str) -> None:
 
 async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:
     """Resource ids compare without regard to case, and keep their spelling."""
-    answer = await world.arm("GET", POLICY_ID.lower())
+    answer = await world.call_arm("GET", POLICY_ID.lower())
 
     assert answer.status == 200
     assert answer.body["id"] == POLICY_ID
@@ -68,7 +68,7 @@ async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:
 
 async def test_policies_of_a_subscription_are_listed(world: AzureWorld) -> None:
     """The subscription's list spans its resource groups."""
-    answer = await world.arm(
+    answer = await world.call_arm(
         "GET",
         f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.PowerPlatform/enterprisePolicies",
     )
@@ -80,7 +80,7 @@ async def test_creating_a_policy_gives_it_identities_and_publishes_an_event(
     world: AzureWorld,
 ) -> None:
     """The service chooses the system id and the principal."""
-    answer = await world.arm("PUT", NEW_ID, BODY)
+    answer = await world.call_arm("PUT", NEW_ID, BODY)
 
     [message] = world.tenant.outbox.messages
     event = json.loads(message.body)
@@ -96,9 +96,9 @@ async def test_creating_a_policy_gives_it_identities_and_publishes_an_event(
 
 async def test_replacing_a_policy_keeps_its_system_id_and_its_principal(world: AzureWorld) -> None:
     """Links and role assignments refer to these ids."""
-    before = (await world.arm("GET", POLICY_ID)).body
+    before = (await world.call_arm("GET", POLICY_ID)).body
 
-    answer = await world.arm("PUT", POLICY_ID, BODY)
+    answer = await world.call_arm("PUT", POLICY_ID, BODY)
 
     assert answer.status == 200
     assert answer.body["properties"]["systemId"] == before["properties"]["systemId"]
@@ -107,8 +107,8 @@ async def test_replacing_a_policy_keeps_its_system_id_and_its_principal(world: A
 
 async def test_delete_of_a_missing_policy_returns_204(world: AzureWorld) -> None:
     """A second delete is no error, and only the first one publishes an event."""
-    first = await world.arm("DELETE", POLICY_ID)
-    second = await world.arm("DELETE", POLICY_ID)
+    first = await world.call_arm("DELETE", POLICY_ID)
+    second = await world.call_arm("DELETE", POLICY_ID)
 
     events = [json.loads(message.body) for message in world.tenant.outbox.messages]
     assert (first.status, second.status) == (200, 204)
@@ -122,7 +122,7 @@ async def test_a_policy_with_an_environment_cannot_be_changed(
     """Update and delete fail while an environment uses the policy, and no event is published."""
     link(world, POLICY_ID)
 
-    answer = await world.arm(method, POLICY_ID, BODY)
+    answer = await world.call_arm(method, POLICY_ID, BODY)
 
     assert (answer.status, answer.body["error"]["code"]) == (409, "EnterprisePolicyInUse")
     assert world.tenant.outbox.messages == []
@@ -130,7 +130,7 @@ async def test_a_policy_with_an_environment_cannot_be_changed(
 
 async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
     """A PATCH keeps the tags that it does not name."""
-    answer = await world.arm("PATCH", POLICY_ID, {"tags": {"team": "platform"}})
+    answer = await world.call_arm("PATCH", POLICY_ID, {"tags": {"team": "platform"}})
 
     assert answer.body["tags"] == {"team": "platform"}
     assert answer.body["properties"]["encryption"]["keyVault"]["key"]["name"] == "pp-cmk"
@@ -142,6 +142,6 @@ async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
 )
 async def test_a_wrong_policy_is_refused(world: AzureWorld, wrong: dict[str, Any]) -> None:
     """A location must be a geography, a kind one of five, and an Encryption policy needs a key."""
-    answer = await world.arm("PUT", NEW_ID, BODY | wrong)
+    answer = await world.call_arm("PUT", NEW_ID, BODY | wrong)
 
     assert answer.status == 400

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.seed.azure import seed_azure
-from tests.local_cloud.tenant.azure_world import ARM, GROUP_ID, AzureWorld, azure_world
+from tests.local_cloud.tenant.azure_world import ARM, GROUP_ID, AzureWorld, serve_azure_world
 
 ACTION_GROUP = f"{GROUP_ID}/providers/Microsoft.Insights/actionGroups/on-call"
 TAGGED = {"field": "tags['team']", "exists": "false"}
@@ -28,7 +28,7 @@ DOCUMENT = {
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """Return a tenant on the wire with an action group."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         seed_azure(served.tenant, {"resources": [DOCUMENT]})
         yield served
 

@@ -11,7 +11,7 @@ from tests.local_cloud.tenant.azure_world import (
     SUBSCRIPTION,
     VAULT_ID,
     AzureWorld,
-    azure_world,
+    serve_azure_world,
 )
 
 VAULTS = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults"
@@ -20,7 +20,7 @@ VAULTS = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults"
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant on the wire."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         yield served
 
 
@@ -54,7 +54,7 @@ async def test_a_used_up_budget_is_answered_with_a_time_to_wait(world: AzureWorl
     """The answer is a 429 with a Retry-After."""
     world.tenant.calls.budgets["resource_manager.read"] = Budget(calls=2, seconds=60)
 
-    answers = [await world.arm("GET", VAULTS) for _ in range(3)]
+    answers = [await world.call_arm("GET", VAULTS) for _ in range(3)]
 
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert int(answers[-1].headers["Retry-After"]) > 0
@@ -62,7 +62,7 @@ async def test_a_used_up_budget_is_answered_with_a_time_to_wait(world: AzureWorl
 
 async def test_subscriptions_are_listed(world: AzureWorld) -> None:
     """The list shows a client which subscriptions it can read."""
-    answer = await world.arm("GET", "/subscriptions")
+    answer = await world.call_arm("GET", "/subscriptions")
 
     [subscription] = answer.body["value"]
     assert subscription["subscriptionId"] == SUBSCRIPTION
@@ -71,7 +71,7 @@ async def test_subscriptions_are_listed(world: AzureWorld) -> None:
 
 async def test_an_unknown_subscription_is_not_found(world: AzureWorld) -> None:
     """An unknown subscription is an error, not an empty one."""
-    answer = await world.arm("GET", "/subscriptions/nothing/resources")
+    answer = await world.call_arm("GET", "/subscriptions/nothing/resources")
 
     assert (answer.status, answer.body["error"]["code"]) == (404, "SubscriptionNotFound")
 
@@ -82,7 +82,7 @@ async def test_resources_are_listed_page_by_page_without_their_properties(
     """A client gets the whole list by following `nextLink`."""
     world.azure.page_size = 3
 
-    first = await world.arm("GET", f"/subscriptions/{SUBSCRIPTION}/resources")
+    first = await world.call_arm("GET", f"/subscriptions/{SUBSCRIPTION}/resources")
     second = await world.call("GET", first.body["nextLink"])
 
     names = ["kv-cmk", "cmk-eu", "plan", "shop", "shop/staging"]
@@ -105,7 +105,7 @@ async def test_resources_can_be_listed_by_type(world: AzureWorld) -> None:
 
 async def test_vault_contains_its_protection_settings(world: AzureWorld) -> None:
     """Key readiness needs these properties."""
-    vault = (await world.arm("GET", VAULT_ID)).body["properties"]
+    vault = (await world.call_arm("GET", VAULT_ID)).body["properties"]
 
     assert vault["enableSoftDelete"] is True
     assert vault["enablePurgeProtection"] is True
@@ -114,6 +114,6 @@ async def test_vault_contains_its_protection_settings(world: AzureWorld) -> None
 
 async def test_missing_resource_is_not_found(world: AzureWorld) -> None:
     """The error has the envelope of Resource Manager."""
-    answer = await world.arm("GET", f"{POLICY_ID}-2")
+    answer = await world.call_arm("GET", f"{POLICY_ID}-2")
 
     assert (answer.status, answer.body["error"]["code"]) == (404, "ResourceNotFound")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.seed.azure import seed_azure
-from tests.local_cloud.tenant.azure_world import GROUP_ID, VAULT_ID, AzureWorld, azure_world
+from tests.local_cloud.tenant.azure_world import GROUP_ID, VAULT_ID, AzureWorld, serve_azure_world
 
 STORAGE = f"{GROUP_ID}/providers/Microsoft.Storage/storageAccounts/orders"
 SQL = f"{GROUP_ID}/providers/Microsoft.Sql/servers/orders-db"
@@ -39,7 +39,7 @@ async def world() -> AsyncIterator[AzureWorld]:
         build_resource(APIS),
         build_resource(POLICY, value=policy, format="xml"),
     ]
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         seed_azure(served.tenant, {"resources": listed})
         yield served
 
@@ -99,34 +99,36 @@ async def test_invalid_rule_is_rejected_and_not_stored(
     world: AzureWorld, method: str, path: str, body: dict[str, Any], code: str
 ) -> None:
     """The rule is not stored."""
-    before = await world.arm("GET", path)
+    before = await world.call_arm("GET", path)
 
-    answer = await world.arm(method, path, body)
+    answer = await world.call_arm(method, path, body)
 
     assert (answer.status, answer.body["error"]["code"]) == (400, code)
-    assert (await world.arm("GET", path)).body == before.body
+    assert (await world.call_arm("GET", path)).body == before.body
 
 
 async def test_patch_keeps_the_members_that_it_omits(world: AzureWorld) -> None:
     """The service sets its own endpoints, even if a body leaves them out."""
-    await world.arm("PATCH", STORAGE, build_acls("20.61.88.0/24"))
+    await world.call_arm("PATCH", STORAGE, build_acls("20.61.88.0/24"))
 
-    properties = (await world.arm("GET", STORAGE)).body["properties"]
+    properties = (await world.call_arm("GET", STORAGE)).body["properties"]
     assert properties["primaryEndpoints"] == {"blob": "https://o.example/"}
     assert [one["value"] for one in properties["networkAcls"]["ipRules"]] == ["20.61.88.0/24"]
 
 
 async def test_vault_stores_a_single_address_as_a_prefix(world: AzureWorld) -> None:
     """Key Vault stores a single address as a prefix."""
-    answer = await world.arm("PATCH", VAULT_ID, build_acls("20.61.88.1"))
+    answer = await world.call_arm("PATCH", VAULT_ID, build_acls("20.61.88.1"))
 
     assert answer.body["properties"]["networkAcls"]["ipRules"][0]["value"] == "20.61.88.1/32"
 
 
 async def test_rule_of_a_missing_server_is_rejected(world: AzureWorld) -> None:
     """A write of rules does not create the server or account."""
-    rules = await world.arm("PUT", f"{SQL}-2/firewallRules/r", build_rule("20.0.0.1", "20.0.0.9"))
-    account = await world.arm("PATCH", f"{STORAGE}2", build_acls("20.61.88.0/24"))
+    rules = await world.call_arm(
+        "PUT", f"{SQL}-2/firewallRules/r", build_rule("20.0.0.1", "20.0.0.9")
+    )
+    account = await world.call_arm("PATCH", f"{STORAGE}2", build_acls("20.61.88.0/24"))
 
     assert (rules.status, account.status) == (404, 404)
 
@@ -134,19 +136,19 @@ async def test_rule_of_a_missing_server_is_rejected(world: AzureWorld) -> None:
 async def test_a_flexible_server_answers_later(world: AzureWorld) -> None:
     """The answer is a 202 with an operation; the rule exists when the operation has succeeded."""
     path = f"{POSTGRESQL}/firewallRules/r"
-    accepted = await world.arm("PUT", path, build_rule("20.0.0.1", "20.0.0.9"))
+    accepted = await world.call_arm("PUT", path, build_rule("20.0.0.1", "20.0.0.9"))
     operation = await world.call("GET", accepted.headers["Azure-AsyncOperation"])
 
     assert accepted.status == 202
     assert operation.body["status"] == "Succeeded"
-    assert (await world.arm("GET", path)).body["name"] == "r"
+    assert (await world.call_arm("GET", path)).body["name"] == "r"
 
 
 async def test_a_policy_is_updated_only_with_if_match(world: AzureWorld) -> None:
     """The update also needs a policy in XML."""
     body = {"properties": {"format": "rawxml", "value": "<policies><inbound><base />"}}
-    refused = await world.arm("PUT", POLICY, body)
-    created = await world.arm("PUT", f"{APIS}/policies/other", body)
+    refused = await world.call_arm("PUT", POLICY, body)
+    created = await world.call_arm("PUT", f"{APIS}/policies/other", body)
 
     assert (refused.status, refused.body["error"]["code"]) == (412, "PreconditionFailed")
     assert (created.status, created.body["error"]["code"]) == (400, "ValidationError")
@@ -154,7 +156,7 @@ async def test_a_policy_is_updated_only_with_if_match(world: AzureWorld) -> None
 
 async def test_a_topic_is_created_with_its_endpoint(world: AzureWorld) -> None:
     """The region is part of the endpoint's name."""
-    answer = await world.arm("PUT", TOPIC, {"location": "West Europe", "properties": {}})
+    answer = await world.call_arm("PUT", TOPIC, {"location": "West Europe", "properties": {}})
 
     endpoint = "https://told.westeurope-1.eventgrid.azure.net/api/events"
     assert (answer.status, answer.body["properties"]["endpoint"]) == (201, endpoint)

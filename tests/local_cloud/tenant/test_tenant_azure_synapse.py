@@ -7,7 +7,13 @@ import pytest
 
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.seed.azure import seed_azure
-from tests.local_cloud.tenant.azure_world import CALLER, GROUP_ID, Answer, AzureWorld, azure_world
+from tests.local_cloud.tenant.azure_world import (
+    CALLER,
+    GROUP_ID,
+    Answer,
+    AzureWorld,
+    serve_azure_world,
+)
 from tests.local_cloud.tenant.test_tenant_azure_services import build_resource
 
 WORKSPACE = f"{GROUP_ID}/providers/Microsoft.Synapse/workspaces/contoso"
@@ -20,7 +26,7 @@ LONG = 30.0
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant with a workspace, a pipeline and a started trigger."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         listed = [
             build_resource(WORKSPACE) | {"members": [CALLER]},
             build_resource(f"{WORKSPACE}2") | {"readers": [CALLER]},

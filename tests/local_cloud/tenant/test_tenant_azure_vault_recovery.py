@@ -9,7 +9,7 @@ from azure.keyvault.keys.aio import KeyClient
 from azure.keyvault.secrets.aio import SecretClient
 
 from local_cloud.tenant.seed.azure import seed_azure
-from tests.local_cloud.tenant.azure_world import GROUP_ID, AzureWorld, azure_world, present
+from tests.local_cloud.tenant.azure_world import GROUP_ID, AzureWorld, present, serve_azure_world
 
 APPS = {
     "id": f"{GROUP_ID}/providers/Microsoft.KeyVault/vaults/kv-apps",
@@ -22,7 +22,7 @@ APPS = {
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant on the wire, one of whose vaults has no purge protection."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         seed_azure(served.tenant, {"vaults": [APPS]})
         yield served
 
@@ -127,9 +127,9 @@ async def test_backup_of_a_secret_cannot_be_restored_as_a_key(
 async def test_resource_groups_are_derived_from_the_resources(world: AzureWorld) -> None:
     """An unknown resource group is not found."""
     subscription = GROUP_ID.rpartition("/resourceGroups/")[0]
-    listed = await world.arm("GET", f"{subscription}/resourcegroups")
-    one = await world.arm("GET", GROUP_ID)
-    unknown = await world.arm("GET", f"{GROUP_ID}-other")
+    listed = await world.call_arm("GET", f"{subscription}/resourcegroups")
+    one = await world.call_arm("GET", GROUP_ID)
+    unknown = await world.call_arm("GET", f"{GROUP_ID}-other")
 
     assert [each["id"] for each in listed.body["value"]] == [GROUP_ID]
     assert one.body["name"] == GROUP_ID.rpartition("/")[2]

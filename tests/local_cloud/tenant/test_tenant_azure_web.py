@@ -16,15 +16,15 @@ from tests.local_cloud.tenant.azure_world import (
     SUBSCRIPTION,
     VAULT_ID,
     AzureWorld,
-    azure_world,
     present,
+    serve_azure_world,
 )
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant on the wire."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         yield served
 
 
@@ -148,7 +148,7 @@ async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWo
         **{"api-version": "7.4"},
     )
 
-    answer = await world.arm("POST", f"{SITE_ID}/config/configreferences/appsettings/refresh")
+    answer = await world.call_arm("POST", f"{SITE_ID}/config/configreferences/appsettings/refresh")
 
     assert answer.status == 200
     settings = get_running_settings(world.azure, SITE_ID, world.tenant.clock.now())

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.local_cloud.tenant.dataverse_flow import AS_MAKER, WORKFLOWS, inner_error, read
+from tests.local_cloud.tenant.dataverse_flow import AS_MAKER, WORKFLOWS, parse_inner_error, read
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON_FLOW,
     CALLING_FLOW,
@@ -14,14 +14,14 @@ from tests.local_cloud.tenant.tenant_world import (
     ORG_API,
     PARENT_FLOW,
     TenantWorld,
-    tenant_world,
+    serve_tenant_world,
 )
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
@@ -34,7 +34,7 @@ async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld
     headers = {"Prefer": "odata.maxpagesize=4"}
 
     first = await world.call("GET", WORKFLOWS, query=query, headers=headers)
-    rows = await world.pages(WORKFLOWS, query=query, headers=headers)
+    rows = await world.read_all_pages(WORKFLOWS, query=query, headers=headers)
 
     assert len(first.body["value"]) == 4
     assert len(rows) == 6
@@ -60,7 +60,7 @@ async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld
 )
 async def test_rows_are_filtered(world: TenantWorld, expression: str, names: set[str]) -> None:
     """The tenant supports the filters that clients use."""
-    rows = await world.pages(WORKFLOWS, query={"$filter": expression, "$select": "name"})
+    rows = await world.read_all_pages(WORKFLOWS, query={"$filter": expression, "$select": "name"})
 
     assert {row["name"] for row in rows} == names
 
@@ -78,7 +78,7 @@ async def test_environment_variables_are_read_with_their_definitions(world: Tena
     expand = "EnvironmentVariableDefinitionId($select=schemaname,defaultvalue,type)"
     query = {"$select": "environmentvariablevalueid,value,schemaname", "$expand": expand}
 
-    [row] = await world.pages(url, query=query)
+    [row] = await world.read_all_pages(url, query=query)
     row_id = row["environmentvariablevalueid"]
     patched = await world.call(
         "PATCH", f"{url}({row_id})", {"value": "new"}, headers={"If-Match": row["@odata.etag"]}
@@ -97,7 +97,7 @@ async def test_environment_variables_are_read_with_their_definitions(world: Tena
 async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(world: TenantWorld) -> None:
     """After a change of the value the flow still calls the old URL; a save reads it anew."""
     url = f"{ORG_API}/environmentvariablevalues"
-    [row] = await world.pages(url)
+    [row] = await world.read_all_pages(url)
     await world.call(
         "PATCH", f"{url}({row['environmentvariablevalueid']})", {"value": "https://new.example/"}
     )
@@ -109,7 +109,7 @@ async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(world: Tena
     fresh = await world.control("GET", path)
 
     parameter = "Orders URL (cr1_ordersurl)"
-    assert stale["savedVariables"][parameter] == await world.url_of(HTTP_FLOW)
+    assert stale["savedVariables"][parameter] == await world.get_trigger_url(HTTP_FLOW)
     assert fresh["savedVariables"][parameter] == "https://new.example/"
 
 
@@ -117,11 +117,11 @@ async def test_webhooks_are_read_and_changed(world: TenantWorld) -> None:
     """A service endpoint of contract 8 holds a URL."""
     url = f"{ORG_API}/serviceendpoints"
 
-    [row] = await world.pages(url, query={"$filter": "contract eq 8"})
+    [row] = await world.read_all_pages(url, query={"$filter": "contract eq 8"})
     await world.call("PATCH", f"{url}({row['serviceendpointid']})", {"url": "https://new.example"})
     after = await world.call("GET", f"{url}({row['serviceendpointid']})")
 
-    assert row["url"] == await world.url_of(HTTP_FLOW)
+    assert row["url"] == await world.get_trigger_url(HTTP_FLOW)
     assert after.body["url"] == "https://new.example"
 
 
@@ -136,7 +136,7 @@ async def test_webhook_rejects_a_long_url_and_a_version(
     world: TenantWorld, change: dict[str, str], condition: str, status: int, code: str
 ) -> None:
     """The table has no row versions, so its rows have no ETag either."""
-    [row] = await world.pages(f"{ORG_API}/serviceendpoints")
+    [row] = await world.read_all_pages(f"{ORG_API}/serviceendpoints")
 
     url = f"{ORG_API}/serviceendpoints({row['serviceendpointid']})"
     refused = await world.call("PATCH", url, change, headers={"If-Match": condition})
@@ -147,7 +147,7 @@ async def test_webhook_rejects_a_long_url_and_a_version(
 
 async def test_authentication_value_of_a_webhook_is_never_returned(world: TenantWorld) -> None:
     """A read shows only that it is set."""
-    [row] = await world.pages(f"{ORG_API}/serviceendpoints")
+    [row] = await world.read_all_pages(f"{ORG_API}/serviceendpoints")
     url = f"{ORG_API}/serviceendpoints({row['serviceendpointid']})"
 
     await world.call("PATCH", url, {"authvalue": "sig=x"})
@@ -159,8 +159,8 @@ async def test_authentication_value_of_a_webhook_is_never_returned(world: Tenant
 
 async def test_maker_reads_own_flows_only_and_a_stranger_none(world: TenantWorld) -> None:
     """Rights on rows hold for lists, reads and writes."""
-    mine = await world.pages(WORKFLOWS, who=MAKER)
-    none = await world.pages(WORKFLOWS, who="b0000000-0000-4000-8000-000000000003")
+    mine = await world.read_all_pages(WORKFLOWS, who=MAKER)
+    none = await world.read_all_pages(WORKFLOWS, who="b0000000-0000-4000-8000-000000000003")
     refused = await world.call(
         "PATCH",
         f"{WORKFLOWS}({PARENT_FLOW})",
@@ -175,9 +175,9 @@ async def test_maker_reads_own_flows_only_and_a_stranger_none(world: TenantWorld
 
 async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) -> None:
     """An assumption decides whether such flows have rows."""
-    with_rows = {row["workflowid"] for row in await world.pages(WORKFLOWS)}
+    with_rows = {row["workflowid"] for row in await world.read_all_pages(WORKFLOWS)}
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
-    without = {row["workflowid"] for row in await world.pages(WORKFLOWS)}
+    without = {row["workflowid"] for row in await world.read_all_pages(WORKFLOWS)}
 
     assert with_rows - without == {BUTTON_FLOW}
 
@@ -245,5 +245,5 @@ async def test_a_member_may_add_connection_references_and_change_their_own(
     )
 
     assert as_app.status == 400
-    assert inner_error(as_app)["code"] == "ConnectionAuthorizationFailed"
+    assert parse_inner_error(as_app)["code"] == "ConnectionAuthorizationFailed"
     assert (added.status, renamed.status, foreign.status) == (204, 204, 403)

@@ -70,7 +70,7 @@ async def run(
 
 async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = APP) -> Done:
     """Send a request to the batch's address."""
-    request.headers["Authorization"] = f"Bearer {app.world.token(who, ORG)}"
+    request.headers["Authorization"] = f"Bearer {app.world.issue_token(who, ORG)}"
     request.headers.update(headers)
     response: Any = await app.http._transport.send(request, proxies=find_proxies(HOST))
     await response.load_body()

@@ -9,9 +9,9 @@ from tests.local_cloud.tenant.dataverse_flow import (
     COPY,
     ON,
     WORKFLOWS,
+    build_workflow,
     create,
-    inner_error,
-    new_workflow,
+    parse_inner_error,
     read,
 )
 from tests.local_cloud.tenant.tenant_world import (
@@ -22,24 +22,24 @@ from tests.local_cloud.tenant.tenant_world import (
     MAKER,
     ORG_API,
     TenantWorld,
-    bound,
-    client_data,
-    definition,
-    tenant_world,
+    build_client_data,
+    build_definition,
+    build_references,
+    serve_tenant_world,
 )
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
 async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> None:
     """`If-None-Match: *` makes the create repeatable: the second create is a 412."""
-    first = await create(world, new_workflow())
-    second = await create(world, new_workflow())
+    first = await create(world, build_workflow())
+    second = await create(world, build_workflow())
 
     row = await read(world)
     assert (first.status, second.status) == (204, 412)
@@ -49,7 +49,7 @@ async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> N
 
 async def test_a_late_update_does_not_bring_a_deleted_row_back(world: TenantWorld) -> None:
     """`If-Match: *` for a missing row is a 404."""
-    await create(world, new_workflow())
+    await create(world, build_workflow())
     await world.call("DELETE", f"{WORKFLOWS}({COPY})")
 
     answer = await world.call(
@@ -74,7 +74,7 @@ async def test_an_update_with_an_old_etag_is_refused(world: TenantWorld) -> None
 
 async def test_a_copy_made_for_the_owner_belongs_to_the_owner(world: TenantWorld) -> None:
     """Impersonation creates the row for the owner, who then owns it."""
-    await create(world, new_workflow(), AS_MAKER)
+    await create(world, build_workflow(), AS_MAKER)
 
     row = await read(world)
     original = await read(world, HTTP_FLOW)
@@ -95,7 +95,7 @@ async def test_request_on_behalf_of_a_disabled_user_is_rejected(world: TenantWor
     world.environment.users[MAKER]["isdisabled"] = True
     headers = {"CallerObjectId": MAKER}
 
-    answer = await world.call("POST", f"{ORG_API}/workflows", new_workflow(), headers=headers)
+    answer = await world.call("POST", f"{ORG_API}/workflows", build_workflow(), headers=headers)
 
     assert (answer.status, answer.code) == (403, "0x80040225")
 
@@ -103,7 +103,7 @@ async def test_request_on_behalf_of_a_disabled_user_is_rejected(world: TenantWor
 async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
     """`ownerid@odata.bind` names a user row."""
     owner = (await read(world, HTTP_FLOW))["_ownerid_value"]
-    await create(world, new_workflow())
+    await create(world, build_workflow())
 
     await world.call(
         "PATCH", f"{WORKFLOWS}({COPY})", {"ownerid@odata.bind": f"systemusers({owner})"}
@@ -118,14 +118,14 @@ async def test_invalid_definition_is_not_saved(world: TenantWorld) -> None:
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"clientdata": "{}"})
 
-    assert inner_error(answer)["code"] == "InvalidTemplate"
+    assert parse_inner_error(answer)["code"] == "InvalidTemplate"
     assert (await read(world, HTTP_FLOW))["clientdata"] == before
 
 
 async def test_rejected_request_changes_nothing(world: TenantWorld) -> None:
     """A request is a transaction: the new name is not stored if the activation is rejected."""
-    data = client_data(definition(BUTTON), bound("cr1_missing"))
-    await create(world, new_workflow())
+    data = build_client_data(build_definition(BUTTON), build_references("cr1_missing"))
+    await create(world, build_workflow())
     before = await read(world)
 
     changed = await world.call(
@@ -133,7 +133,7 @@ async def test_rejected_request_changes_nothing(world: TenantWorld) -> None:
     )
     after = await read(world)
     await world.call("DELETE", f"{WORKFLOWS}({COPY})")
-    created = await create(world, new_workflow(data, **ON))
+    created = await create(world, build_workflow(data, **ON))
     missing = await world.call("GET", f"{WORKFLOWS}({COPY})")
 
     assert (changed.status, created.status, missing.status) == (400, 400, 404)
@@ -149,7 +149,7 @@ async def test_an_unknown_column_is_refused(world: TenantWorld) -> None:
 
 async def test_copy_is_added_to_the_solution_of_its_header(world: TenantWorld) -> None:
     """`MSCRM.SolutionUniqueName` on create, AddSolutionComponent afterwards; both repeatable."""
-    await create(world, new_workflow(), {"MSCRM.SolutionUniqueName": "Orders"})
+    await create(world, build_workflow(), {"MSCRM.SolutionUniqueName": "Orders"})
     body = {
         "ComponentId": COPY,
         "ComponentType": 29,
@@ -158,7 +158,7 @@ async def test_copy_is_added_to_the_solution_of_its_header(world: TenantWorld) -
     }
     added = await world.call("POST", f"{ORG_API}/AddSolutionComponent", body)
 
-    components = await world.pages(
+    components = await world.read_all_pages(
         f"{ORG_API}/solutioncomponents", query={"$filter": f"objectid eq {COPY}"}
     )
 
@@ -168,7 +168,7 @@ async def test_copy_is_added_to_the_solution_of_its_header(world: TenantWorld) -
 
 async def test_rights_on_a_flow_are_granted_listed_and_revoked(world: TenantWorld) -> None:
     """A share in Dataverse appears as co-ownership in the flow service."""
-    users = await world.pages(
+    users = await world.read_all_pages(
         f"{ORG_API}/systemusers", query={"$filter": f"azureactivedirectoryobjectid eq {ADMIN}"}
     )
     user = {

@@ -21,7 +21,7 @@ from tests.local_cloud.tenant.tenant_world import (
     POLICY_ID,
     TENANT_AUTH_FLOW,
     TenantWorld,
-    tenant_world,
+    serve_tenant_world,
 )
 
 REPORT = f"{ADMIN_FLOWS}/nonCmkMigratedFlows"
@@ -32,7 +32,7 @@ MOVING = {DAILY_FLOW, CALLING_FLOW, BUTTON_FLOW}
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
@@ -53,14 +53,14 @@ def link_url(environment: str, verb: str = "link") -> str:
 
 async def report(world: TenantWorld, query: dict[str, str] | None = None) -> set[str]:
     """Return the names in a report of flows on Microsoft's key."""
-    return {item["name"] for item in await world.pages(REPORT, query=query)}
+    return {item["name"] for item in await world.read_all_pages(REPORT, query=query)}
 
 
 async def test_environments_come_in_pages(world: TenantWorld) -> None:
     """The next link is an absolute URL."""
     world.platform.assumptions.environment_page = 1
 
-    environments = await world.pages(f"{BAP}/scopes/admin/environments")
+    environments = await world.read_all_pages(f"{BAP}/scopes/admin/environments")
 
     assert [each["name"] for each in environments] == [ENVIRONMENT, OTHER_REGION]
 
@@ -273,7 +273,7 @@ async def test_an_unlink_returns_all_flows_to_microsofts_key(world: TenantWorld)
 async def test_an_environment_without_a_usable_key_is_locked(world: TenantWorld) -> None:
     """A disabled key disables the environment, and its flows reject every call."""
     await world.migrate()
-    url = await world.url_of(HTTP_FLOW)
+    url = await world.get_trigger_url(HTTP_FLOW)
     vault = "https://kv-cmk.vault.azure.net"
     keys = await world.call(
         "GET",

@@ -12,7 +12,7 @@ from local_cloud.tenant.external_services.azure_devops import (
     seed_azure_devops,
 )
 from local_cloud.tenant.external_services.github import seed_github
-from tests.local_cloud.tenant.azure_world import CALLER, Answer, AzureWorld, azure_world
+from tests.local_cloud.tenant.azure_world import CALLER, Answer, AzureWorld, serve_azure_world
 
 ORGANIZATION = "https://dev.azure.com/contoso/_apis"
 HOOKS, GROUPS = (
@@ -42,7 +42,7 @@ GROUP = {
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
     """A tenant with an organization and a repository."""
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         organization = {"name": "contoso", "members": [CALLER], "projects": [{"id": "p1"}]}
         seed_azure_devops(served.tenant, [organization])
         repository = {"name": "contoso/shop"}
@@ -50,12 +50,12 @@ async def world() -> AsyncIterator[AzureWorld]:
         yield served
 
 
-async def devops(world: AzureWorld, method: str, url: str, body: Any = None) -> Answer:
+async def call_devops(world: AzureWorld, method: str, url: str, body: Any = None) -> Answer:
     """Call Azure DevOps as an administrator."""
     return await world.call(method, url, body, audience=AUDIENCE, **{"api-version": "7.1"})
 
 
-async def github(
+async def call_github(
     world: AzureWorld, method: str, path: str, body: Any = None, *, scheme: str = "Bearer"
 ) -> tuple[int, Any]:
     """Call GitHub with the token; return the status and the body."""
@@ -73,7 +73,7 @@ async def github(
 async def test_clients_find_the_resources_of_an_organization(world: AzureWorld) -> None:
     """They send no version of the API before they know the resources."""
     locations = await world.call("OPTIONS", ORGANIZATION, audience=AUDIENCE)
-    areas = await devops(world, "GET", f"{ORGANIZATION}/ResourceAreas")
+    areas = await call_devops(world, "GET", f"{ORGANIZATION}/ResourceAreas")
 
     assert {one["resourceName"] for one in locations.body["value"]} == {
         *("ResourceAreas", "projects", "subscriptions", "variablegroups"),
@@ -82,9 +82,9 @@ async def test_clients_find_the_resources_of_an_organization(world: AzureWorld) 
 
 
 async def test_added_hook_is_listed(world: AzureWorld) -> None:
-    added = await devops(world, "POST", HOOKS, HOOK)
-    rejected = await devops(world, "POST", HOOKS, HOOK | {"consumerInputs": {"url": "flow"}})
-    listed = await devops(world, "GET", HOOKS)
+    added = await call_devops(world, "POST", HOOKS, HOOK)
+    rejected = await call_devops(world, "POST", HOOKS, HOOK | {"consumerInputs": {"url": "flow"}})
+    listed = await call_devops(world, "GET", HOOKS)
 
     assert (added.body["status"], rejected.status) == ("enabled", 400)
     assert [one["id"] for one in listed.body["value"]] == [added.body["id"]]
@@ -92,9 +92,9 @@ async def test_added_hook_is_listed(world: AzureWorld) -> None:
 
 async def test_added_variable_group_has_a_new_name_in_its_project(world: AzureWorld) -> None:
     """Its secret is stored and not shown."""
-    added = await devops(world, "POST", GROUPS, GROUP)
-    again = await devops(world, "POST", GROUPS, GROUP)
-    empty = await devops(world, "POST", GROUPS, GROUP | {"name": "none", "variables": {}})
+    added = await call_devops(world, "POST", GROUPS, GROUP)
+    again = await call_devops(world, "POST", GROUPS, GROUP)
+    empty = await call_devops(world, "POST", GROUPS, GROUP | {"name": "none", "variables": {}})
 
     assert (added.status, again.status, empty.status) == (200, 400, 400)
     assert added.body["variables"]["key"]["value"] is None
@@ -106,13 +106,13 @@ async def test_added_variable_group_has_a_new_name_in_its_project(world: AzureWo
 async def test_added_webhook_is_unique(world: AzureWorld, scheme: str) -> None:
     """GitHub takes both schemes. A webhook without a URL is rejected."""
     body = {"name": "web", "config": {"url": "https://flow.example", "secret": "x"}}
-    status, added = await github(world, "POST", "/hooks", body, scheme=scheme)
-    again, _ = await github(world, "POST", "/hooks", body)
-    without, _ = await github(world, "POST", "/hooks", {"config": {}})
+    status, added = await call_github(world, "POST", "/hooks", body, scheme=scheme)
+    again, _ = await call_github(world, "POST", "/hooks", body)
+    without, _ = await call_github(world, "POST", "/hooks", {"config": {}})
 
     assert (status, again, without) == (201, 422, 422)
     assert added["config"]["secret"] == "********"
-    assert await github(world, "GET", "/hooks") == (200, [added])
+    assert await call_github(world, "GET", "/hooks") == (200, [added])
 
 
 @pytest.mark.parametrize(
@@ -129,16 +129,16 @@ async def test_added_variable_has_a_new_valid_name(
     world: AzureWorld, name: str, value: object, status: int
 ) -> None:
     """Names are in upper case."""
-    await github(world, "POST", "/actions/variables", {"name": "THERE", "value": "x"})
+    await call_github(world, "POST", "/actions/variables", {"name": "THERE", "value": "x"})
     body = {"name": name, "value": value}
-    answered, _ = await github(world, "POST", "/actions/variables", body)
-    found, _ = await github(world, "GET", f"/actions/variables/{name.upper()}")
+    answered, _ = await call_github(world, "POST", "/actions/variables", body)
+    found, _ = await call_github(world, "GET", f"/actions/variables/{name.upper()}")
 
     assert answered == status
     assert found == (200 if status in (201, 409) else 404)
 
 
 async def test_repository_has_its_name(world: AzureWorld) -> None:
-    _, repository = await github(world, "GET", "")
+    _, repository = await call_github(world, "GET", "")
 
     assert repository["full_name"] == "contoso/shop"

@@ -68,13 +68,13 @@ def test_teams_trigger_is_recognised_by_its_operation() -> None:
 def test_list_flows_as_admin_v1_and_v2_are_distinguished() -> None:
     """The ids of the two operations differ by their ending."""
 
-    def lists(operation: str) -> bool:
+    def has_list_action(operation: str) -> bool:
         action = {"type": "OpenApiConnection", "inputs": {"host": {"operationId": operation}}}
         trigger = {"type": "Recurrence"}
         return read_facts(build_properties(trigger, {"List": action})).lists_flows_as_admin_v1
 
-    assert lists("ListFlowsInEnvironment")
-    assert not lists("ListFlowsInEnvironment_V2")
+    assert has_list_action("ListFlowsInEnvironment")
+    assert not has_list_action("ListFlowsInEnvironment_V2")
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from tests.local_cloud.tenant.tenant_world import (
     TENANT_AUTH_FLOW,
     UNLICENSED,
     TenantWorld,
-    definition,
-    tenant_world,
+    build_definition,
+    serve_tenant_world,
 )
 
 WITH_SOLUTIONS = {"include": "includeSolutionCloudFlows"}
@@ -28,7 +28,7 @@ WITH_SOLUTIONS = {"include": "includeSolutionCloudFlows"}
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
@@ -42,7 +42,7 @@ def build_new_flow(**properties: Any) -> dict[str, Any]:
     return {
         "properties": {
             "displayName": "Copy",
-            "definition": definition(HTTP),
+            "definition": build_definition(HTTP),
             "state": "Started",
             "connectionReferences": {},
             "environment": {"name": ENVIRONMENT},
@@ -63,7 +63,7 @@ async def test_the_administrators_list_is_lean_and_paged(world: TenantWorld) -> 
     """The list has no definitions, empty summaries, and a next link."""
     world.platform.assumptions.flow_page = 4
 
-    flows = await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=WITH_SOLUTIONS)
+    flows = await world.read_all_pages(f"{ADMIN_FLOWS}/v2/flows", query=WITH_SOLUTIONS)
 
     assert len(flows) == 6
     assert "definition" not in flows[0]["properties"]
@@ -78,7 +78,7 @@ async def test_single_flow_is_read_with_its_definition(world: TenantWorld) -> No
 
     answer = await world.call("GET", url)
 
-    assert answer.body["properties"]["definition"] == definition(HTTP)
+    assert answer.body["properties"]["definition"] == build_definition(HTTP)
     assert "sig=" not in answer.body["properties"]["flowTriggerUri"]
 
 
@@ -172,10 +172,10 @@ async def test_a_url_with_tenant_authentication_has_no_signature(world: TenantWo
 
 async def test_a_new_access_key_kills_the_old_url(world: TenantWorld) -> None:
     """Only the signature changes."""
-    old = await world.url_of(HTTP_FLOW)
+    old = await world.get_trigger_url(HTTP_FLOW)
 
     await world.call("POST", f"{MAKER_FLOWS}/flows/{HTTP_FLOW}/regenerateAccessKey", {}, who=MAKER)
-    new = await world.url_of(HTTP_FLOW)
+    new = await world.get_trigger_url(HTTP_FLOW)
 
     assert old.partition("sig=")[0] == new.partition("sig=")[0]
     assert (await world.post_to_trigger(old)).status == 401
@@ -185,18 +185,20 @@ async def test_a_new_access_key_kills_the_old_url(world: TenantWorld) -> None:
 async def test_created_flow_belongs_to_its_creator_and_is_on_your_key(world: TenantWorld) -> None:
     """A flow created after the migration is in no report and has its own trigger URL."""
     await world.migrate()
-    before = await world.url_of(HTTP_FLOW)
+    before = await world.get_trigger_url(HTTP_FLOW)
 
     answer = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
 
     name = answer.body["name"]
-    reported = {each["name"] for each in await world.pages(f"{ADMIN_FLOWS}/nonCmkMigratedFlows")}
+    reported = {
+        each["name"] for each in await world.read_all_pages(f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
+    }
     assert answer.status == 201
     assert answer.body["properties"]["state"] == "Started"
     assert answer.body["properties"]["creator"]["objectId"] == MAKER
     assert name not in reported
     assert HTTP_FLOW in reported
-    assert await world.url_of(name) != before
+    assert await world.get_trigger_url(name) != before
 
 
 async def test_creating_twice_makes_two_flows(world: TenantWorld) -> None:
@@ -231,7 +233,7 @@ async def test_connection_of_another_person_cannot_be_bound(world: TenantWorld) 
 
     assert (refused.status, refused.code) == (403, "ConnectionAuthorizationFailed")
     assert allowed.status == 201
-    assert len(await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=WITH_SOLUTIONS)) == 7
+    assert len(await world.read_all_pages(f"{ADMIN_FLOWS}/v2/flows", query=WITH_SOLUTIONS)) == 7
 
 
 async def test_an_owner_has_a_limit_of_flows(world: TenantWorld) -> None:
@@ -245,7 +247,7 @@ async def test_an_owner_has_a_limit_of_flows(world: TenantWorld) -> None:
 
 async def test_a_stopped_flow_starts_again_at_the_same_url(world: TenantWorld) -> None:
     """Stop and start keep the URL."""
-    before = await world.url_of(HTTP_FLOW)
+    before = await world.get_trigger_url(HTTP_FLOW)
 
     await world.call("POST", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/stop", {})
     stopped = await world.post_to_trigger(before)
@@ -277,7 +279,7 @@ async def test_reads_may_lag_behind_a_change_of_state(world: TenantWorld) -> Non
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
 
     await world.call("POST", f"{url}/stop", {})
-    called = await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+    called = await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
     soon = await world.call("GET", url)
     await world.control("POST", "/clock/advance", {"seconds": 31})
     later = await world.call("GET", url)
@@ -304,12 +306,12 @@ async def test_definitions_may_be_hidden_from_administrators(world: TenantWorld)
 async def test_a_deleted_flow_can_be_restored(world: TenantWorld) -> None:
     """A restored flow is off until a person turns it on."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
-    trigger = await world.url_of(HTTP_FLOW)
+    trigger = await world.get_trigger_url(HTTP_FLOW)
 
     await world.call("DELETE", url)
     missing = await world.call("GET", url)
     include = {"include": "softDeletedFlows,includeSolutionCloudFlows"}
-    binned = await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=include)
+    binned = await world.read_all_pages(f"{ADMIN_FLOWS}/v2/flows", query=include)
     called = await world.post_to_trigger(trigger)
     restored = await world.call("POST", f"{url}/restore", {})
     back = await world.call("GET", url)
@@ -325,12 +327,12 @@ async def test_a_deleted_flow_can_be_restored(world: TenantWorld) -> None:
 
 async def test_runs_are_filtered_and_paged(world: TenantWorld) -> None:
     """Newest first; `$filter` by status; `$top` with a next link."""
-    url = await world.url_of(HTTP_FLOW)
+    url = await world.get_trigger_url(HTTP_FLOW)
     for _ in range(3):
         await world.post_to_trigger(url)
     runs = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/runs"
 
-    everything = await world.pages(runs)
+    everything = await world.read_all_pages(runs)
     first = await world.call("GET", runs, query={"$top": "2"})
     failed = await world.call("GET", runs, query={"$filter": "status eq 'Failed'"})
 

@@ -4,14 +4,21 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.local_cloud.tenant.dataverse_flow import COPY, ON, WORKFLOWS, create, new_workflow, read
+from tests.local_cloud.tenant.dataverse_flow import (
+    COPY,
+    ON,
+    WORKFLOWS,
+    build_workflow,
+    create,
+    read,
+)
 from tests.local_cloud.tenant.tenant_world import (
     ADMIN_FLOWS,
     BUTTON_FLOW,
     HTTP_FLOW,
     ORG_API,
     TenantWorld,
-    tenant_world,
+    serve_tenant_world,
 )
 
 ROW, FLOW = f"{WORKFLOWS}({HTTP_FLOW})", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
@@ -20,7 +27,7 @@ ROW, FLOW = f"{WORKFLOWS}({HTTP_FLOW})", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant whose reads lag by 30 seconds and whose lists lag by 60."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         lags = {"read_lag_seconds": [30, 30], "list_lag_seconds": [60, 60]}
         await served.control("PUT", "/assumptions", lags)
         yield served
@@ -33,13 +40,13 @@ async def pass_time(world: TenantWorld) -> None:
 
 async def list_names(world: TenantWorld) -> set[str]:
     """Return the names of flows in Dataverse's list."""
-    return {row["name"] for row in await world.pages(WORKFLOWS)}
+    return {row["name"] for row in await world.read_all_pages(WORKFLOWS)}
 
 
 async def test_created_row_is_not_found_until_the_delay_ends(world: TenantWorld) -> None:
     """The row cannot be created again, but it can be changed."""
-    created = await create(world, new_workflow())
-    again = await create(world, new_workflow())
+    created = await create(world, build_workflow())
+    again = await create(world, build_workflow())
     soon = await world.call("GET", f"{WORKFLOWS}({COPY})")
     changed = await world.call("PATCH", f"{WORKFLOWS}({COPY})", {"name": "Newer"})
     await pass_time(world)
@@ -101,7 +108,7 @@ async def test_flow_renamed_by_its_activation_is_read_under_its_old_name(
 ) -> None:
     """Until reads show the new name, a write under the old name finds nothing."""
     await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
-    await create(world, new_workflow())
+    await create(world, build_workflow())
     await pass_time(world)
     await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
     urls = [
@@ -132,13 +139,13 @@ async def test_flow_moved_into_a_solution_gets_its_row_with_a_delay(world: Tenan
 async def test_rows_of_other_tables_have_the_same_delay(world: TenantWorld) -> None:
     """Reads and lists lag for changed, created and deleted rows."""
     url = f"{ORG_API}/environmentvariablevalues"
-    [row] = await world.pages(url)
+    [row] = await world.read_all_pages(url)
     known = f"{url}({row['environmentvariablevalueid']})"
     await world.call("PATCH", known, {"value": "new"})
     soon = (await world.call("GET", known)).body["value"]
     await pass_time(world)
     later = (await world.call("GET", known)).body["value"]
-    [listed] = await world.pages(url)
+    [listed] = await world.read_all_pages(url)
     await world.call("DELETE", known)
 
     assert (soon, later, listed["value"]) == (row["value"], "new", row["value"])
@@ -146,4 +153,4 @@ async def test_rows_of_other_tables_have_the_same_delay(world: TenantWorld) -> N
     await pass_time(world)
     assert (await world.call("GET", known)).status == 404
     await pass_time(world)
-    assert await world.pages(url) == []
+    assert await world.read_all_pages(url) == []

@@ -20,8 +20,8 @@ from tests.local_cloud.tenant.tenant_world import (
     UNLICENSED,
     Answer,
     TenantWorld,
-    definition,
-    tenant_world,
+    build_definition,
+    serve_tenant_world,
 )
 
 FORMS = {
@@ -42,7 +42,7 @@ def find_audience(url: str) -> str | None:
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
@@ -51,8 +51,8 @@ async def test_makers_list_their_own_environments(world: TenantWorld, url: str, 
     """A person without a user row in any environment gets an empty list."""
     del world.platform.environments[OTHER_REGION].users[MAKER]
 
-    mine = await world.pages(url, who=MAKER, audience=find_audience(url))
-    of_nobody = await world.pages(url, who=NOBODY, audience=find_audience(url))
+    mine = await world.read_all_pages(url, who=MAKER, audience=find_audience(url))
+    of_nobody = await world.read_all_pages(url, who=NOBODY, audience=find_audience(url))
 
     assert [(each["name"], each["type"]) for each in mine] == [(ENVIRONMENT, kind)]
     assert mine[0]["id"].endswith(f"/environments/{ENVIRONMENT}")
@@ -105,12 +105,12 @@ async def test_package_of_a_flow_is_exported_for_its_editors(world: TenantWorld)
         package = ZipFile(BytesIO(await response.read()))
     async with world.session.get(link.partition("?")[0], **options) as response:
         unsigned = response.status
-    headers = {"Authorization": f"Bearer {world.token(MAKER, BAP_AUDIENCE)}"}
+    headers = {"Authorization": f"Bearer {world.issue_token(MAKER, BAP_AUDIENCE)}"}
     async with world.session.get(link, headers=headers, **options) as response:
         with_token = response.status
 
     saved = json.loads(package.read(f"Microsoft.Flow/flows/{HTTP_FLOW}/definition.json"))
-    assert saved["properties"]["definition"] == definition(HTTP)
+    assert saved["properties"]["definition"] == build_definition(HTTP)
     assert (refused.status, refused.code) == (403, "ConnectionAuthorizationFailed")
     assert (unsigned, with_token) == (403, 403)
 
@@ -122,4 +122,4 @@ async def test_a_flow_is_exported_as_a_template(world: TenantWorld) -> None:
     answer = await world.call("POST", url, who=MAKER)
 
     [workflow] = answer.body["resources"]
-    assert workflow["properties"]["definition"] == definition(HTTP)
+    assert workflow["properties"]["definition"] == build_definition(HTTP)

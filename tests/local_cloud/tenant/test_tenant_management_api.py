@@ -12,7 +12,7 @@ from tests.local_cloud.tenant.tenant_world import (
     MAKER,
     PARENT_FLOW,
     TenantWorld,
-    tenant_world,
+    serve_tenant_world,
 )
 
 API = "https://api.powerplatform.com"
@@ -22,13 +22,13 @@ FLOWS = f"{API}/powerautomate/environments/{ENVIRONMENT}"
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
 async def list_all(world: TenantWorld, url: str, **query: str) -> list[dict[str, Any]]:
     """Return all pages of a list."""
-    return await world.pages(url, audience=API, query=query)
+    return await world.read_all_pages(url, audience=API, query=query)
 
 
 async def test_environment_contains_the_status_of_its_policy(world: TenantWorld) -> None:
@@ -69,7 +69,7 @@ async def test_list_of_actions_distinguishes_triggers_and_actions(world: TenantW
 
 async def test_runs_of_one_flow_are_listed(world: TenantWorld) -> None:
     """The query must name the flow."""
-    await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+    await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
 
     [run] = await list_all(world, f"{FLOWS}/flowRuns", workflowId=HTTP_FLOW)
     none = await list_all(world, f"{FLOWS}/flowRuns", workflowId=PARENT_FLOW)

@@ -14,7 +14,7 @@ from tests.local_cloud.tenant.azure_world import (
     SITE_IDENTITY,
     Answer,
     AzureWorld,
-    azure_world,
+    serve_azure_world,
 )
 
 SERVICE = f"{GROUP_ID}/providers/Microsoft.ApiManagement/service/apis"
@@ -35,16 +35,16 @@ async def world() -> AsyncIterator[AzureWorld]:
     service = {"id": SERVICE, "type": "Microsoft.ApiManagement/service", "identity": identity}
     kind = f"{service['type']}/namedValues"
     named_value = {"id": NAMED_VALUE, "type": kind, "properties": BEFORE}
-    async with azure_world() as served:
+    async with serve_azure_world() as served:
         seed_azure(served.tenant, {"resources": [service | {"properties": {}}, named_value]})
         yield served
 
 
 async def put(world: AzureWorld, **properties: Any) -> Answer:
     """Replace the named value by a reference."""
-    etag = (await world.arm("GET", NAMED_VALUE)).headers["ETag"]
+    etag = (await world.call_arm("GET", NAMED_VALUE)).headers["ETag"]
     body = {"properties": {"displayName": "flow", "secret": True, **properties}}
-    token = world.credential.token_for(ARM).token
+    token = world.credential.issue_token(ARM).token
     request = world.session.put(
         f"{ARM}{NAMED_VALUE}?api-version=2023-07-01",
         json=body,
@@ -59,8 +59,8 @@ async def put(world: AzureWorld, **properties: Any) -> Answer:
 
 async def read(world: AzureWorld) -> tuple[Any, Any]:
     """Return the properties of the named value, and the value that policies use."""
-    shown = (await world.arm("GET", NAMED_VALUE)).body["properties"]
-    return shown, (await world.arm("POST", f"{NAMED_VALUE}/listValue")).body["value"]
+    shown = (await world.call_arm("GET", NAMED_VALUE)).body["properties"]
+    return shown, (await world.call_arm("POST", f"{NAMED_VALUE}/listValue")).body["value"]
 
 
 async def test_identity_that_the_reference_names_reads_the_secret(world: AzureWorld) -> None:
@@ -99,8 +99,8 @@ async def test_reference_that_is_no_secret_is_rejected(world: AzureWorld) -> Non
 async def test_only_a_patch_needs_an_etag(world: AzureWorld) -> None:
     """`az apim nv update` sends a PUT without one."""
     body = {"properties": BEFORE | {"value": "https://flow.example/2"}}
-    patched = await world.arm("PATCH", NAMED_VALUE, body)
-    put_anyway = await world.arm("PUT", NAMED_VALUE, body)
+    patched = await world.call_arm("PATCH", NAMED_VALUE, body)
+    put_anyway = await world.call_arm("PUT", NAMED_VALUE, body)
 
     assert (patched.status, put_anyway.status) == (412, 200)
     assert (await read(world))[1] == "https://flow.example/2"

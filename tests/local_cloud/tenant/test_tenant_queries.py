@@ -22,8 +22,8 @@ from tests.local_cloud.tenant.tenant_world import (
     ORG_API,
     UNLICENSED,
     TenantWorld,
-    definition,
-    tenant_world,
+    build_definition,
+    serve_tenant_world,
 )
 
 ARM = "https://management.azure.com"
@@ -37,7 +37,7 @@ NOBODY = "c0000000-0000-4000-8000-000000000009"
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
@@ -83,7 +83,7 @@ async def test_unsupported_query_option_is_rejected(
     world: TenantWorld, url: str, option: str, value: str, code: str
 ) -> None:
     """The error has the shape of the service; the answer to another query would be wrong."""
-    await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+    await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
     plain = await world.call("GET", url, audience=find_audience(url))
 
     answer = await world.call("GET", url, query={option: value}, audience=find_audience(url))
@@ -98,11 +98,13 @@ async def test_list_contains_solution_flows_only_on_request(world: TenantWorld) 
     both = include | {"exclude": "excludeSolutionCloudFlows"}
 
     for url in (f"{ADMIN_FLOWS}/v2/flows", f"{MAKER_FLOWS}/flows"):
-        plain = await world.pages(url, who=ADMIN if "admin" in url else MAKER)
-        everything = await world.pages(url, who=ADMIN if "admin" in url else MAKER, query=include)
+        plain = await world.read_all_pages(url, who=ADMIN if "admin" in url else MAKER)
+        everything = await world.read_all_pages(
+            url, who=ADMIN if "admin" in url else MAKER, query=include
+        )
         assert [each["name"] for each in plain] == [BUTTON_FLOW]
         assert len(everything) == 6
-    contradicted = await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=both)
+    contradicted = await world.read_all_pages(f"{ADMIN_FLOWS}/v2/flows", query=both)
     assert [each["name"] for each in contradicted] == [BUTTON_FLOW]
 
 
@@ -110,17 +112,19 @@ async def test_makers_search_own_and_shared_flows(world: TenantWorld) -> None:
     """A shared flow is in the list `team` of its owner and co-owner, and not in `personal`."""
     world.environment.flows[DAILY_FLOW].roles[UNLICENSED] = SimulatedRole.CAN_VIEW
 
-    async def found(who: str, search: str = "") -> set[str]:
+    async def list_names(who: str, search: str = "") -> set[str]:
         query = {"include": "includeSolutionCloudFlows"}
         query |= {"$filter": f"search('{search}')"} if search else {}
-        return {each["name"] for each in await world.pages(OWN_FLOWS, who=who, query=query)}
+        return {
+            each["name"] for each in await world.read_all_pages(OWN_FLOWS, who=who, query=query)
+        }
 
     everything = set(world.environment.flows)
-    assert await found(MAKER) == everything
-    assert await found(MAKER, "personal") == everything - {DAILY_FLOW}
-    assert await found(MAKER, "team") == {DAILY_FLOW}
-    assert await found(UNLICENSED) == await found(UNLICENSED, "personal") == set()
-    assert await found(UNLICENSED, "team") == {DAILY_FLOW}
+    assert await list_names(MAKER) == everything
+    assert await list_names(MAKER, "personal") == everything - {DAILY_FLOW}
+    assert await list_names(MAKER, "team") == {DAILY_FLOW}
+    assert await list_names(UNLICENSED) == await list_names(UNLICENSED, "personal") == set()
+    assert await list_names(UNLICENSED, "team") == {DAILY_FLOW}
 
 
 async def test_select_keeps_keys(world: TenantWorld) -> None:
@@ -128,7 +132,7 @@ async def test_select_keeps_keys(world: TenantWorld) -> None:
     query = {"$select": "name"}
     select = {"$select": "properties.linkedEnvironmentMetadata.instanceApiUrl"}
 
-    rows = await world.pages(f"{ORG_API}/workflows", query=query)
+    rows = await world.read_all_pages(f"{ORG_API}/workflows", query=query)
     row = await world.call("GET", f"{ORG_API}/workflows({HTTP_FLOW})", query=query)
     environment = await world.call("GET", f"{BAP}/environments/{ENVIRONMENT}", query=select)
 
@@ -150,7 +154,7 @@ async def test_expand_brings_the_connectors_of_a_flow(world: TenantWorld) -> Non
     }
     properties = {
         "displayName": "Mails",
-        "definition": definition(DAILY),
+        "definition": build_definition(DAILY),
         "connectionReferences": {"shared_office365": reference},
     }
     made = await world.call("POST", OWN_FLOWS, {"properties": properties}, who=MAKER)
@@ -177,7 +181,9 @@ async def test_expand_returns_a_lookup_with_its_own_select(world: TenantWorld) -
         "$expand": "publisherid($select=friendlyname)",
     }
 
-    [solution] = await world.pages(f"{ORG_API.replace('v9.2', 'v9.0')}/solutions", query=query)
+    [solution] = await world.read_all_pages(
+        f"{ORG_API.replace('v9.2', 'v9.0')}/solutions", query=query
+    )
 
     publisher = solution.pop("publisherid")
     assert solution.keys() == {"@odata.etag", "solutionid", "uniquename"}
@@ -224,7 +230,9 @@ async def test_administrator_moves_flows_into_a_named_or_the_default_solution(
 async def test_a_run_is_started_again_even_while_the_flow_is_off(world: TenantWorld) -> None:
     """The new run has the tracking id of the run that it repeats."""
     flow = world.environment.flows[HTTP_FLOW]
-    await world.post_to_trigger(await world.url_of(HTTP_FLOW), x_ms_client_tracking_id="order-7")
+    await world.post_to_trigger(
+        await world.get_trigger_url(HTTP_FLOW), x_ms_client_tracking_id="order-7"
+    )
     await world.call("POST", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/stop", {})
     histories = f"{MAKER_FLOWS}/flows/{HTTP_FLOW}/triggers/manual/histories"
 

@@ -155,7 +155,7 @@ async def test_webhook_without_a_valid_recent_signature_is_rejected(platform: Ad
 )
 async def test_topic_accepts_cloud_events_only(platform: Adapters, change: dict[str, Any]) -> None:
     """If one event of a batch is wrong, none is accepted."""
-    token = platform.world.token(APP, "https://eventgrid.azure.net")
+    token = platform.world.issue_token(APP, "https://eventgrid.azure.net")
     headers = {
         "Authorization": f"Bearer {token}",
         "Content-Type": "application/cloudevents-batch+json; charset=utf-8",
@@ -164,7 +164,7 @@ async def test_topic_accepts_cloud_events_only(platform: Adapters, change: dict[
 
     assert await post(platform, url, json.dumps([EVENT, EVENT | change]).encode(), **headers) == 400
     assert await post(platform, url, json.dumps([EVENT]).encode(), **headers) == 200
-    headers["Authorization"] = f"Bearer {platform.world.token(APP, 'https://other')}"
+    headers["Authorization"] = f"Bearer {platform.world.issue_token(APP, 'https://other')}"
     assert await post(platform, url, json.dumps([EVENT]).encode(), **headers) == 401
 
 

@@ -11,9 +11,9 @@ import pytest
 from tests.local_cloud.tenant.dataverse_flow import (
     COPY,
     WORKFLOWS,
+    build_workflow,
     create,
-    inner_error,
-    new_workflow,
+    parse_inner_error,
     read,
 )
 from tests.local_cloud.tenant.tenant_world import (
@@ -22,10 +22,10 @@ from tests.local_cloud.tenant.tenant_world import (
     MAKER,
     MAKER_FLOWS,
     TenantWorld,
-    bound,
-    client_data,
-    definition,
-    tenant_world,
+    build_client_data,
+    build_definition,
+    build_references,
+    serve_tenant_world,
 )
 
 OFFICE = "shared_office365"
@@ -35,7 +35,7 @@ ENTRY = {"connectionName": "office-maker", "source": "Embedded", "id": f"/apis/{
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
@@ -43,7 +43,7 @@ def build_mail_definition(**host: str) -> dict[str, Any]:
     """Return a definition that sends mail, with a `host` in this shape."""
     inputs = {"host": {"operationId": "SendEmailV2", **host}}
     nested = {"Send": {"type": "OpenApiConnection", "inputs": inputs, "runAfter": {}}}
-    return definition(BUTTON, {"Each": {"type": "Scope", "actions": nested, "runAfter": {}}})
+    return build_definition(BUTTON, {"Each": {"type": "Scope", "actions": nested, "runAfter": {}}})
 
 
 NEWER = build_mail_definition(connectionReferenceName=OFFICE)
@@ -68,7 +68,7 @@ async def test_the_flow_service_refuses_older_shapes_of_a_solutions_flow(
     world: TenantWorld,
 ) -> None:
     """This applies at any depth, because the flow service saves such a flow in Dataverse."""
-    await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
+    await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
     world.environment.workflows[COPY].owner = MAKER
 
     answer = await world.call(
@@ -114,27 +114,29 @@ async def test_save_rejected_by_the_flow_service_may_empty_the_references(
 async def test_emptied_references_change_neither_time_nor_etag(world: TenantWorld) -> None:
     """A condition on the ETag therefore does not detect the damage."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
-    await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
+    await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
     before = await read(world)
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", {"clientdata": "{}"})
 
     after = await read(world)
-    assert inner_error(answer)["code"] == "InvalidTemplate"
+    assert parse_inner_error(answer)["code"] == "InvalidTemplate"
     assert {name for name in before if before[name] != after[name]} == {"clientdata"}
 
 
 async def test_a_migrating_environment_does_no_harm(world: TenantWorld) -> None:
     """The write is rejected before the save."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
-    await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
+    await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
     await world.link()
 
-    body = {"clientdata": client_data(NEWER)}
+    body = {"clientdata": build_client_data(NEWER)}
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", body)
 
     assert answer.status == 409
-    assert (await read(world))["clientdata"] == client_data(NEWER, bound("cr1_office"))
+    assert (await read(world))["clientdata"] == build_client_data(
+        NEWER, build_references("cr1_office")
+    )
 
 
 async def test_created_flow_may_contain_an_added_reference(world: TenantWorld) -> None:
@@ -145,7 +147,7 @@ async def test_created_flow_may_contain_an_added_reference(world: TenantWorld) -
 
     refused = [
         await world.call("PATCH", url, build_save_body(content), who=MAKER)
-        for content in (NEWER, definition(BUTTON))
+        for content in (NEWER, build_definition(BUTTON))
     ]
 
     stamp = made["properties"]["connectionReferences"][OFFICE]["connectionReferenceLogicalName"]

@@ -20,10 +20,10 @@ from tests.local_cloud.tenant.tenant_world import (
     PARENT_FLOW,
     TENANT_AUTH_FLOW,
     TenantWorld,
-    client_data,
-    definition,
-    http_action,
-    tenant_world,
+    build_client_data,
+    build_definition,
+    build_http_action,
+    serve_tenant_world,
 )
 
 FLOWS = f"/environments/{ENVIRONMENT}/flows"
@@ -34,7 +34,7 @@ TENANT = HTTP | {"inputs": {"triggerAuthenticationType": "Tenant"}}
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
@@ -57,7 +57,7 @@ async def edit(world: TenantWorld, flow: str, **change: Any) -> None:
 
 async def test_accepted_call_is_recorded_once(world: TenantWorld) -> None:
     """The ledger has the caller, the URL id, the run and its result."""
-    url = await world.url_of(HTTP_FLOW)
+    url = await world.get_trigger_url(HTTP_FLOW)
 
     answer = await world.post_to_trigger(url, user_agent="shop", x_ms_client_tracking_id="order-1")
 
@@ -71,7 +71,7 @@ async def test_accepted_call_is_recorded_once(world: TenantWorld) -> None:
 
 async def test_a_relative_path_and_further_parameters_are_the_callers(world: TenantWorld) -> None:
     """They do not change which flow is called."""
-    url = await world.url_of(HTTP_FLOW)
+    url = await world.get_trigger_url(HTTP_FLOW)
     longer = url.replace("/invoke?", "/invoke/orders/7?") + "&source=shop"
 
     assert (await world.post_to_trigger(longer)).status == 202
@@ -91,7 +91,7 @@ async def test_a_changed_url_is_refused(
     world: TenantWorld, before: str, after: str, status: int, code: str | None
 ) -> None:
     """The signature, the trigger and the id must be those of the platform."""
-    url = (await world.url_of(HTTP_FLOW)).replace(before, after, 1)
+    url = (await world.get_trigger_url(HTTP_FLOW)).replace(before, after, 1)
 
     answer = await world.post_to_trigger(url)
 
@@ -101,7 +101,7 @@ async def test_a_changed_url_is_refused(
 
 async def test_an_unknown_workflow_is_not_found_and_in_the_ledger(world: TenantWorld) -> None:
     """A lost call appears in the ledger but in no flow's runs."""
-    url = await world.url_of(HTTP_FLOW)
+    url = await world.get_trigger_url(HTTP_FLOW)
     workflow_id = url.partition("/workflows/")[2][:32]
 
     answer = await world.post_to_trigger(url.replace(workflow_id, "0" * 32))
@@ -116,15 +116,17 @@ async def test_tenant_authentication_wants_a_token_for_the_exact_audience(
     world: TenantWorld,
 ) -> None:
     """The audience has a final slash, as Microsoft's documents say."""
-    url = await world.url_of(TENANT_AUTH_FLOW)
+    url = await world.get_trigger_url(TENANT_AUTH_FLOW)
 
-    def bearer(audience: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {world.token(MAKER, audience)}"}
+    def build_headers(audience: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {world.issue_token(MAKER, audience)}"}
 
     without = await world.post_to_trigger(url)
-    slashless = await world.post_to_trigger(url, **bearer(FLOW_AUDIENCE.rstrip("/")))
-    exact = await world.post_to_trigger(url, **bearer(FLOW_AUDIENCE))
-    to_signed = await world.post_to_trigger(await world.url_of(HTTP_FLOW), **bearer(FLOW_AUDIENCE))
+    slashless = await world.post_to_trigger(url, **build_headers(FLOW_AUDIENCE.rstrip("/")))
+    exact = await world.post_to_trigger(url, **build_headers(FLOW_AUDIENCE))
+    to_signed = await world.post_to_trigger(
+        await world.get_trigger_url(HTTP_FLOW), **build_headers(FLOW_AUDIENCE)
+    )
 
     assert (without.status, without.code) == (401, "DirectApiAuthorizationRequired")
     assert (slashless.status, slashless.code) == (403, "MisMatchingOAuthClaims")
@@ -176,10 +178,10 @@ async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
 
 async def test_endless_call_loop_is_stopped(world: TenantWorld) -> None:
     """A loop ends with a failed run, and the tenant does not hang."""
-    content = definition(HTTP, http_action(await world.url_of(HTTP_FLOW)))
-    await edit(world, HTTP_FLOW, clientData=client_data(content))
+    content = build_definition(HTTP, build_http_action(await world.get_trigger_url(HTTP_FLOW)))
+    await edit(world, HTTP_FLOW, clientData=build_client_data(content))
 
-    answer = await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+    answer = await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
 
     outcomes = [entry["runStatus"] for entry in await read_ledger(world)]
     assert answer.status == 202
@@ -191,9 +193,9 @@ async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
     """The action's status and body replace the 202."""
     inputs = {"statusCode": 201, "body": {"order": 7}}
     actions = {"Response": {"type": "Response", "inputs": inputs, "runAfter": {}}}
-    await edit(world, HTTP_FLOW, clientData=client_data(definition(HTTP, actions)))
+    await edit(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP, actions)))
 
-    answer = await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+    answer = await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
 
     assert answer.status == 201
     assert answer.body == {"order": 7}
@@ -201,13 +203,13 @@ async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
 
 async def test_save_of_a_flow_keeps_its_trigger_url(world: TenantWorld) -> None:
     """Turning the flow off and on keeps its trigger URL; another relative path changes it."""
-    before = await world.url_of(HTTP_FLOW)
+    before = await world.get_trigger_url(HTTP_FLOW)
     moved = HTTP | {"inputs": {"relativePath": "orders", "triggerAuthenticationType": "All"}}
 
-    await edit(world, HTTP_FLOW, clientData=client_data(definition(HTTP)))
-    same = await world.url_of(HTTP_FLOW)
-    await edit(world, HTTP_FLOW, clientData=client_data(definition(moved)))
-    other = await world.url_of(HTTP_FLOW)
+    await edit(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP)))
+    same = await world.get_trigger_url(HTTP_FLOW)
+    await edit(world, HTTP_FLOW, clientData=build_client_data(build_definition(moved)))
+    other = await world.get_trigger_url(HTTP_FLOW)
 
     assert same == before
     assert other != before
@@ -230,8 +232,8 @@ async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantW
         "securityRules": [{"name": "flows", "properties": rule}],
     }
     await world.control("POST", "/azure/seed", {"networkSecurityGroups": [guard]})
-    content = definition(HTTP, http_action("https://erp.contoso.example/orders"))
-    await edit(world, BUTTON_FLOW, clientData=client_data(content))
+    content = build_definition(HTTP, build_http_action("https://erp.contoso.example/orders"))
+    await edit(world, BUTTON_FLOW, clientData=build_client_data(content))
 
     before = await run(world, BUTTON_FLOW)
     world.environment.flows[BUTTON_FLOW].protected_since = world.tenant.clock.now()
@@ -249,7 +251,7 @@ async def test_long_run_is_in_progress_until_its_end(world: TenantWorld) -> None
     begun = await run(world, PARENT_FLOW)
     halfway = await read_ledger(world)
     await world.control("POST", "/clock/advance", {"seconds": 601})
-    runs = await world.pages(f"{ADMIN_FLOWS}/flows/{PARENT_FLOW}/runs")
+    runs = await world.read_all_pages(f"{ADMIN_FLOWS}/flows/{PARENT_FLOW}/runs")
 
     assert begun["status"] == "Running"
     assert [entry["flow"] for entry in halfway] == [PARENT_FLOW]
@@ -274,7 +276,7 @@ async def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(
     world: TenantWorld,
 ) -> None:
     """An event while the flow is off starts a run when the flow is on again."""
-    await edit(world, BUTTON_FLOW, clientData=client_data(definition(NEW_MAIL)))
+    await edit(world, BUTTON_FLOW, clientData=build_client_data(build_definition(NEW_MAIL)))
     event = {"operationId": "OnNewEmailV3"}
 
     at_once = await world.control("POST", f"/environments/{ENVIRONMENT}/events", event)
@@ -291,7 +293,7 @@ async def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(
 
 async def read_outputs_link(world: TenantWorld, flow: str) -> str | None:
     """Return the link to the trigger outputs of a flow's newest run."""
-    newest, *_ = await world.pages(f"{ADMIN_FLOWS}/flows/{flow}/runs")
+    newest, *_ = await world.read_all_pages(f"{ADMIN_FLOWS}/flows/{flow}/runs")
     link = newest["properties"]["trigger"].get("outputsLink")
     return link and str(link["uri"])
 
@@ -306,7 +308,9 @@ async def fetch(world: TenantWorld, link: str | None, **headers: str) -> tuple[i
 async def test_a_signed_link_shows_what_called_a_flow(world: TenantWorld) -> None:
     """The headers are the caller's, without its token; the link needs none."""
     await world.post_to_trigger(
-        await world.url_of(HTTP_FLOW), user_agent="curl/8.5.0", x_forwarded_for="203.0.113.7"
+        await world.get_trigger_url(HTTP_FLOW),
+        user_agent="curl/8.5.0",
+        x_forwarded_for="203.0.113.7",
     )
     link = await read_outputs_link(world, HTTP_FLOW)
 
@@ -329,10 +333,12 @@ async def test_token_of_a_call_is_in_the_outputs_if_the_trigger_keeps_it(
 ) -> None:
     """By default the platform removes it."""
     await edit(
-        world, HTTP_FLOW, clientData=client_data(definition(TENANT | {"operationOptions": option}))
+        world,
+        HTTP_FLOW,
+        clientData=build_client_data(build_definition(TENANT | {"operationOptions": option})),
     )
-    token = world.token(MAKER, FLOW_AUDIENCE)
-    url = (await world.url_of(HTTP_FLOW)).partition("&sp=")[0]
+    token = world.issue_token(MAKER, FLOW_AUDIENCE)
+    url = (await world.get_trigger_url(HTTP_FLOW)).partition("&sp=")[0]
 
     answer = await world.post_to_trigger(url, Authorization=f"Bearer {token}")
     _, outputs = await fetch(world, await read_outputs_link(world, HTTP_FLOW))
@@ -348,8 +354,8 @@ async def test_a_calling_flow_names_itself_in_the_headers(world: TenantWorld) ->
     await run(world, HTTP_FLOW)
     started_manually = await read_outputs_link(world, HTTP_FLOW)
     secure = {"runtimeConfiguration": {"secureData": {"properties": ["outputs"]}}}
-    await edit(world, HTTP_FLOW, clientData=client_data(definition(HTTP | secure)))
-    await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+    await edit(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP | secure)))
+    await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
 
     headers = outputs["headers"]
     caller = world.environment.workflows[CALLING_FLOW]

@@ -25,9 +25,9 @@ from tests.local_cloud.tenant.tenant_world import (
     MAKER,
     POLICY_ID,
     SEED,
-    client_data,
-    definition,
-    http_action,
+    build_client_data,
+    build_definition,
+    build_http_action,
 )
 
 CALLER = "d0000000-0000-4000-8000-000000000001"
@@ -58,9 +58,9 @@ def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
     described = copy_description()
     name = f"{{{{trigger_url:{HTTP_FLOW}}}}}"
     percent = name.replace("}}", "|percent}}")
-    escaped = client_data(definition({"type": "Recurrence"}, http_action("URL"))).replace(
-        "URL", name.replace("}}", "|json}}")
-    )
+    escaped = build_client_data(
+        build_definition({"type": "Recurrence"}, build_http_action("URL"))
+    ).replace("URL", name.replace("}}", "|json}}"))
     described["environments"][0]["flows"].append(
         {
             "workflowEntityId": CALLER,
@@ -145,7 +145,7 @@ def test_past_runs_of_the_seed_have_their_outcome() -> None:
 
 def test_client_data_in_text_form_is_kept_byte_for_byte() -> None:
     """A rollback is compared byte for byte with these texts."""
-    text = client_data(definition({"type": "Recurrence"})).replace(", ", " ,\t ")
+    text = build_client_data(build_definition({"type": "Recurrence"})).replace(", ", " ,\t ")
     described = copy_description()
     flow = {"workflowEntityId": CALLER, "displayName": "Odd", "owner": MAKER, "clientData": text}
     described["environments"][0]["flows"].append(flow)

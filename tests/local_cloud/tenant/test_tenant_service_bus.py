@@ -7,7 +7,7 @@ from azure.servicebus.aio import ServiceBusClient
 from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
 from local_cloud.tenant.core.events import SimulatedQueueMessage
 from local_cloud.tenant.serving.service_bus import ServiceBusPublisher
-from tests.local_cloud.tenant.tenant_world import TenantWorld, tenant_world
+from tests.local_cloud.tenant.tenant_world import TenantWorld, serve_tenant_world
 
 
 async def receive(connection_string: str, queue: str) -> list[tuple[str, dict[str, str]]]:
@@ -44,7 +44,10 @@ async def rotate_key(world: TenantWorld) -> None:
 async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
     """The SDK's plain receiver gets the message with Event Grid's application properties."""
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
-        async with tenant_world() as world, ServiceBusPublisher(bus.connection_string) as publisher:
+        async with (
+            serve_tenant_world() as world,
+            ServiceBusPublisher(bus.connection_string) as publisher,
+        ):
             world.tenant.events = publisher
             await rotate_key(world)
             messages = await receive(bus.connection_string, "key-events")

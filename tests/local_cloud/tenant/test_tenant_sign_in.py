@@ -24,7 +24,7 @@ from tests.local_cloud.tenant.tenant_world import (
     MAKER,
     TENANT_ID,
     TenantWorld,
-    tenant_world,
+    serve_tenant_world,
 )
 
 AUTHORITY = f"https://login.microsoftonline.com/{TENANT_ID}"
@@ -33,7 +33,7 @@ AUTHORITY = f"https://login.microsoftonline.com/{TENANT_ID}"
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 
@@ -169,7 +169,7 @@ async def test_token_for_another_service_is_rejected(world: TenantWorld) -> None
 
 async def test_tokens_can_be_expired(world: TenantWorld) -> None:
     """After a revocation the old token gets a 401."""
-    token = world.token(APP, FLOW_AUDIENCE)
+    token = world.issue_token(APP, FLOW_AUDIENCE)
     await world.control("POST", "/tokens/expire")
 
     answer = await world.call(

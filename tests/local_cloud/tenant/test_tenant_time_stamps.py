@@ -10,7 +10,7 @@ from asn1crypto import tsp
 
 from local_cloud.tenant.time_stamps.endpoints import HOST
 from local_cloud.tenant.time_stamps.token_signer import POLICY, TimeStampAnswer
-from tests.local_cloud.tenant.tenant_world import TenantWorld, tenant_world
+from tests.local_cloud.tenant.tenant_world import TenantWorld, serve_tenant_world
 
 URL = f"https://{HOST}/"
 QUERY = "application/timestamp-query"
@@ -19,7 +19,7 @@ QUERY = "application/timestamp-query"
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as made:
+    async with serve_tenant_world() as made:
         yield made
 
 

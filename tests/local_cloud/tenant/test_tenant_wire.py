@@ -10,7 +10,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.local_cloud.tenant.tenant_world import ADMIN_FLOWS, BAP, SEED, TenantWorld, tenant_world
+from tests.local_cloud.tenant.tenant_world import (
+    ADMIN_FLOWS,
+    BAP,
+    SEED,
+    TenantWorld,
+    serve_tenant_world,
+)
 
 ENVIRONMENTS = f"{BAP}/scopes/admin/environments"
 
@@ -18,7 +24,7 @@ ENVIRONMENTS = f"{BAP}/scopes/admin/environments"
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
     """A tenant on the wire."""
-    async with tenant_world() as served:
+    async with serve_tenant_world() as served:
         yield served
 
 

@@ -282,7 +282,7 @@ def purge_secret(name: str) -> str:
 BACKUPS: dict[str, bytes] = {}
 
 
-def back_up(what: str, take: Callable[[], bytes]) -> str:
+def make_backup(what: str, take: Callable[[], bytes]) -> str:
     """Make a backup and keep it; return whether it has content."""
     BACKUPS[what] = take()
     return "done" if BACKUPS[what] else "empty"
@@ -518,7 +518,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         "keys: list_properties_of_key_versions",
         lambda: str(len(list(KEYS.list_properties_of_key_versions("orders")))),
     ),
-    ("keys: backup_key", lambda: back_up("key", lambda: KEYS.backup_key("orders"))),
+    ("keys: backup_key", lambda: make_backup("key", lambda: KEYS.backup_key("orders"))),
     (
         "keys: restore_key_backup, while it is there",
         lambda: str(KEYS.restore_key_backup(BACKUPS["key"]).name),
@@ -547,7 +547,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     ),
     (
         "secrets: backup_secret",
-        lambda: back_up("secret", lambda: SECRETS.backup_secret("orders-url")),
+        lambda: make_backup("secret", lambda: SECRETS.backup_secret("orders-url")),
     ),
     (
         "secrets: begin_delete_secret",

@@ -103,7 +103,7 @@ def read_system_id(policy: str) -> str:
 def build_change(verb: str, policy: str) -> Callable[[], str]:
     """Return a call like `LinkEnterprisePolicy` or `UnLinkEnterprisePolicy`, which then polls."""
 
-    def ordered() -> str:
+    def request_link() -> str:
         get_environment()
         path = f"/enterprisePolicies/Encryption/{verb}?&api-version=2019-10-01"
         status, headers, error = call_bap("POST", path, {"SystemId": read_system_id(policy)})
@@ -111,7 +111,7 @@ def build_change(verb: str, policy: str) -> Callable[[], str]:
             return f"rejected: {status} {error['error']['code']}"
         return f"202, {poll_operation(headers['operation-location'], int(headers['Retry-After']))}"
 
-    return ordered
+    return request_link
 
 
 def poll_operation(location: str, interval: int) -> str:

@@ -25,12 +25,12 @@ SCOPE = "https://api.powerplatform.com/.default"
 def build_call(call: Callable[[ServiceClientBase], Awaitable[str]]) -> Callable[[], str]:
     """Return a function that runs a request with a new client."""
 
-    async def made() -> str:
+    async def call_service() -> str:
         async with ManagedIdentityCredential() as credential:
             provider = AzureIdentityAuthenticationProvider(credential, scopes=[SCOPE])
             return await call(ServiceClientBase(HttpxRequestAdapter(provider)))
 
-    return lambda: asyncio.run(made())
+    return lambda: asyncio.run(call_service())
 
 
 def build_configuration(builder: Any, **query: Any) -> Any:
