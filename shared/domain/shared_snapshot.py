@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.domain.leases import Lease
+
 #: Topics whose answers only save requests. Each is also a folder of the archive.
 NETWORK_SNAPSHOTS, MICROSOFT_KEY_LISTS = "network-snapshots", "microsoft-key-lists"
 
@@ -38,6 +40,7 @@ class SharedSnapshot:
             return False
         return ended is None or self.read_at + self.took >= ended
 
-    def is_refreshing(self, now: datetime) -> bool:
-        """Return whether an invocation is reading the answer again, as far as the row shows."""
-        return self.refresh_expected_until is not None and self.refresh_expected_until > now
+    @property
+    def lease(self) -> Lease[str]:
+        """Return the lease of the reader that is reading it again."""
+        return Lease(holder=self.reader, until=self.refresh_expected_until)

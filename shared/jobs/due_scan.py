@@ -156,7 +156,9 @@ async def _make_due[J: DurableJob[Any]](
             and demand is not None
             and demand.queue_position == turn.queue_position
         )
-        sleeps = waits and job.reason_code == Reason.THROTTLED and not job.is_leased(services.now)
+        sleeps = (
+            waits and job.reason_code == Reason.THROTTLED and not job.lease.is_held(services.now)
+        )
         is_late = job.next_check_at is not None and job.next_check_at > turn.requests_available_at
         return (
             replace(job, next_check_at=turn.requests_available_at) if sleeps and is_late else None
@@ -215,7 +217,7 @@ async def _check_row[J: DurableJob[Any]](
     def postpone_to(at: datetime) -> _Move:
         return _Move(old=wake_up, new=replace(wake_up, wake_at=at))
 
-    if job.leased_until and job.is_leased(now):
+    if job.leased_until and job.lease.is_held(now):
         return postpone_to(job.leased_until + settings.overdue_delay)
     if due is None or due > now + SOON:
         later = _postpone(services, wake_up, due=due)
@@ -232,7 +234,7 @@ async def _check_row[J: DurableJob[Any]](
         return postpone_to(now + SOON)  # the queue may be long: send less and less often
 
     def select_overdue(job: J) -> J | None:
-        return job if job.next_check_at and not job.is_leased(services.now) else None
+        return job if job.next_check_at and not job.lease.is_held(services.now) else None
 
     # As a new attempt: the id of the old message may be used up.
     sent = await kind.apply_command(services, (wake_up.row[1], wake_up.row[2]), select_overdue)

@@ -101,7 +101,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             if self.is_ended(before):
                 return before, before
             if (
-                before.is_leased(services.now)
+                before.lease.is_held(services.now)
                 or (before.next_check_at or services.now) > services.now + EARLY
             ):
                 await self.send(services, before)
@@ -299,7 +299,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         def with_wake_up(job: J | None) -> J | None:
             if job is None:
                 return None
-            if job.is_leased(services.now) and not job.needs_action:
+            if job.lease.is_held(services.now) and not job.needs_action:
                 return replace(job, is_woken=True)
             if code is not None and job.reason_code != code:
                 return None
@@ -316,7 +316,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             return replace(back, message_number=job.message_number + 1)
 
         kept = await self.change(services, place, with_wake_up)
-        if kept and not kept.item.is_leased(services.now):
+        if kept and not kept.item.lease.is_held(services.now):
             await self.send(services, kept.item)
 
     async def change(
@@ -365,7 +365,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             await services.messages.send(*messages)
 
     def _build_message(self, services: Services, job: J) -> QueueMessage | None:
-        held = job.is_leased(services.now)
+        held = job.lease.is_held(services.now)
         due = job.leased_until if held else job.next_check_at
         if due is None or due > services.now + SOON or not self.queue:
             return None

@@ -1,8 +1,8 @@
 """Lease a job's row for one invocation: renew, stage, write and release it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import with_request_count
 from shared.domain.request_demand import RequestDemand
-from shared.errors import CmkflowError, Conflict, LeaseLost
+from shared.errors import CmkflowError, Conflict, LeaseLost, MustWait
 from shared.jobs.fenced_rows import FencedRows
 from shared.log_fields import product_log
 from shared.request_count import CallCount
@@ -40,6 +40,29 @@ class JobRowKind[J: DurableJob[Any]]:
     request_demand: Callable[[J], RequestDemand | None] = lambda _: None
     #: Takes over from the second job what others may write into a leased row, besides a wake-up.
     merge_concurrent: Callable[[J, J], J] = _keep_unchanged
+
+
+@asynccontextmanager
+async def keep_renewed(
+    renew: Callable[[], Awaitable[None]], duration: timedelta
+) -> AsyncIterator[None]:
+    """Renew a lease in the background, until it is lost: the next write detects that."""
+
+    async def renew_regularly() -> None:
+        while True:
+            await asyncio.sleep(duration.total_seconds() / 3)
+            try:
+                await renew()
+            except (LeaseLost, MustWait):
+                return
+            except CmkflowError as err:
+                log.warning("lease not renewed", extra={"text": err})
+
+    renewal = asyncio.ensure_future(renew_regularly())
+    try:
+        yield
+    finally:
+        renewal.cancel()
 
 
 class LeasedJob[J: DurableJob[Any]]:
@@ -113,7 +136,7 @@ class LeasedJob[J: DurableJob[Any]]:
 
         Raises `LeaseLost`.
         """
-        if not self.job.is_leased(self.services.now + needs):
+        if not self.job.lease.is_held(self.services.now + needs):
             await self.renew()
 
     async def end(self, job: J, *, crashes: int = 0) -> J:
@@ -147,24 +170,9 @@ class LeasedJob[J: DurableJob[Any]]:
             )
         return self._fenced[table.name]
 
-    @asynccontextmanager
-    async def keep_renewed(self) -> AsyncIterator[None]:
+    def keep_renewed(self) -> AbstractAsyncContextManager[None]:
         """Renew the lease in the background while the block runs."""
-        renewal = asyncio.ensure_future(self._renew_regularly())
-        try:
-            yield
-        finally:
-            renewal.cancel()
-
-    async def _renew_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(self.services.settings.job_lease_duration.total_seconds() / 3)
-            try:
-                await self.renew()
-            except LeaseLost:
-                return  # the step notices it at its next write
-            except CmkflowError as err:
-                log.warning("lease not renewed", extra={"text": err})
+        return keep_renewed(self.renew, self.services.settings.job_lease_duration)
 
     def _log_state_change(self, before: J, after: J, *, has_ended: bool = False) -> None:
         if after.state is before.state and not has_ended:
@@ -202,7 +210,7 @@ class LeasedJob[J: DurableJob[Any]]:
                 return last(replace(job, is_woken=by.is_woken, message_number=by.message_number))
 
             def merge_changes(fresh: J | None) -> J:
-                if fresh is None or fresh.fencing_token != self.job.fencing_token:
+                if fresh is None or fresh.lease.holder != self.job.lease.holder:
                     raise LeaseLost
                 return with_row_fields(self._kind.merge_concurrent(job, fresh), fresh)
 

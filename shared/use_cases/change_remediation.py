@@ -334,7 +334,7 @@ def _build_request(
             accepts_replay=replay,
             next_check_at=services.now,
             # Whoever holds the lease may be about to store a check that is days away.
-            is_woken=job.is_woken or job.is_leased(services.now),
+            is_woken=job.is_woken or job.lease.is_held(services.now),
         )
 
     return with_requested_command

@@ -99,7 +99,7 @@ async def _revoke_grants_of_environment_jobs(
     table = services.tables.environment_jobs
     for kept in plans:
         job = kept.item
-        rests = job.has_stopped_planning and not job.is_leased(services.now)
+        rests = job.has_stopped_planning and not job.lease.is_held(services.now)
         if not job.has_grants_to_check or not rests or job.has_write_in_flight(services.now):
             continue
         async with (
@@ -217,7 +217,7 @@ async def _read_copy(services: Services, environment: Environment, job: FlowJob)
 
 def is_busy(services: Services, job: FlowJob) -> bool:
     """Return whether the job has not ended, or an invocation has leased it."""
-    return not FLOW.is_ended(job) or job.is_leased(services.now)
+    return not FLOW.is_ended(job) or job.lease.is_held(services.now)
 
 
 @asynccontextmanager

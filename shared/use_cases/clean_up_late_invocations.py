@@ -54,7 +54,7 @@ def _has_ended(job: EnvironmentJob) -> bool:
 async def _cancel_orphan(services: Services, job: FlowJob) -> None:
     """Cancel a job that has not started and whose remediation is over."""
     has_begun = job.step is not FlowJobState.PLANNED
-    if has_begun or job.is_inactive or job.requested_command or job.is_leased(services.now):
+    if has_begun or job.is_inactive or job.requested_command or job.lease.is_held(services.now):
         return
     log.warning("job without a remediation cancelled: %s", job.display_name)
     await cancel_job(services, job)
@@ -69,7 +69,7 @@ def _may_still_continue(services: Services, job: FlowJob | EnvironmentJob) -> bo
 async def _revoke_grants_of_plan(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
     """Revoke the grants that a plan made to read definitions."""
     job = kept.item
-    rests = job.has_stopped_planning and not job.is_leased(services.now)
+    rests = job.has_stopped_planning and not job.lease.is_held(services.now)
     if not _may_still_continue(services, job) or not job.past_grants or job.has_grants or not rests:
         return
     async with lease_ended_job(ENVIRONMENT, services, kept) as held:

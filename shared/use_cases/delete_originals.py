@@ -134,7 +134,7 @@ class _DeletionStep:
         if kept is None:
             return self._mark_cancelled("Its flow job no longer exists.")
         job = kept.item
-        if job.is_leased(services.now):
+        if job.lease.is_held(services.now):
             return deletion  # checked again in the next run
         if deletion.state is DeletionState.DELETED:
             return await self._report(kept)

@@ -403,5 +403,5 @@ async def _wake_up_environment(services: Services, job: FlowJob) -> None:
     place = (job.remediation_id, job.environment_job_id)
     kept = await services.tables.environment_jobs.get(*place)
     # A leased environment job is just selecting the job that it waits for.
-    if kept and (kept.item.is_leased(services.now) or kept.item.watched_job_id in {"", job.id}):
+    if kept and (kept.item.lease.is_held(services.now) or kept.item.watched_job_id in {"", job.id}):
         await ENVIRONMENT.wake_up(services, place)

@@ -83,7 +83,7 @@ async def _alert_request_queue(services: Services, queue: RequestQueueStatus) ->
 
 async def _wake_up_idle(services: Services, job: EnvironmentJob) -> None:
     """Wake up an environment job if the flow job that it waits for is complete."""
-    if not job.has_started_flow_jobs or job.awaits_approval or job.is_leased(services.now):
+    if not job.has_started_flow_jobs or job.awaits_approval or job.lease.is_held(services.now):
         return
     last = job.watched_job_id
     kept = await services.tables.flow_jobs.get(job.environment_id, last) if last else None

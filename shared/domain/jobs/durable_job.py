@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.state_machine import TransitionProperties
+from shared.domain.leases import Lease
 
 #: How long a write without an answer may still take effect. No source gives a limit.
 UNDER_WAY = timedelta(minutes=2)
@@ -133,9 +134,10 @@ class DurableJob[S: StrEnum]:
             since = entry.changed_at
         return since
 
-    def is_leased(self, now: datetime) -> bool:
-        """Return whether an invocation has leased the row."""
-        return self.leased_until is not None and self.leased_until > now
+    @property
+    def lease(self) -> Lease[int]:
+        """Return the lease of the row."""
+        return Lease(holder=self.fencing_token, until=self.leased_until)
 
     def has_write_in_flight(self, now: datetime) -> bool:
         """Return whether a write of an invocation that did not complete may still take effect."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.domain.leases import Lease
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 
 #: A pending action is notified again after a day; if it affects more flows or rows, after an hour.
@@ -145,9 +146,10 @@ class NotificationDelivery:
             return False
         return accepted is None or accepted < self.failing_since
 
-    def is_claimed(self, now: datetime) -> bool:
-        """Return whether a run is sending this notification now."""
-        return self.claimed_until is not None and self.claimed_until > now
+    @property
+    def lease(self) -> Lease[str]:
+        """Return the lease of the run that is sending it, which its ETag identifies."""
+        return Lease(holder="", until=self.claimed_until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,7 @@ def choose_to_send(
     due, rejected = [], []
     for identity, cause in causes.items():
         delivery = deliveries.get(identity)
-        if delivery is None or delivery.is_claimed(now):
+        if delivery is None or delivery.lease.is_held(now):
             continue
         if delivery.is_due(cause, now) or delivery.has_failed_after(accepted):
             due.append(identity)

@@ -70,7 +70,7 @@ def _estimate_reading_end(services: Services, last: SharedSnapshot) -> datetime 
         return None
     if now < began + last.took:
         return began + last.took
-    return now + READING_TAKES if last.is_refreshing(now) else None
+    return now + READING_TAKES if last.lease.is_held(now) else None
 
 
 async def is_on_microsofts_key(work: StepContext) -> bool:
@@ -85,7 +85,7 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
     kept = await store.read_cached(_find_visible_from(services, job), services.now - _MAX_AGE)
     if kept is None:
         last = await store.read_last()
-        if last.is_refreshing(
+        if last.lease.is_held(
             services.now + READING_TAKES
         ):  # another invocation reads it page by page
             _wait_until(

@@ -7,14 +7,14 @@ invocation of a job, or an API request.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
 
 from shared.domain.ids import hash_key
 from shared.domain.leases import ResourceLease
-from shared.errors import AlreadyExists, CmkflowError, Conflict, MustWait, NotFound
+from shared.errors import Conflict, MustWait, NotFound
+from shared.jobs.leased_job import keep_renewed
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
@@ -65,33 +65,18 @@ class LeasedResource:
         Renews the leases if necessary. Raises `LeaseLost`, or `MustWait` if another invocation has
         the resource.
         """
-        if self._kept.item.leased_until <= self._holder.services.now + WRITE_TAKES:
-            await self._renew_lease()
+        if not self._kept.item.lease.is_held(self._holder.services.now + WRITE_TAKES):
+            await self.renew()
         await self._holder.check_lease()
 
-    @asynccontextmanager
-    async def keep_renewed(self) -> AsyncIterator[None]:
-        """Renew the lease in the background: reading trigger URLs may have to wait for requests."""
-        renewal = asyncio.ensure_future(self._renew_regularly())
-        try:
-            yield
-        finally:
-            renewal.cancel()
-
-    async def _renew_regularly(self) -> None:
-        lease = self._holder.services.settings.resource_lease_duration
-        with suppress(CmkflowError):  # `permit` detects a lost lease
-            while True:
-                await asyncio.sleep(lease.total_seconds() / 3)
-                await self._renew_lease()
-
-    async def _renew_lease(self) -> None:
+    async def renew(self) -> None:
+        """Renew the lease. Raises `MustWait` if another invocation has it."""
         async with self._renewing:
-            lease = replace(self._kept.item, leased_until=_compute_expiry(self._holder))
+            lease = _build_lease(self._holder, self._kept.item.id)
             try:
                 self._kept = await self._leases.replace(self._kept, lease)
             except Conflict:
-                raise _build_held_error(self._holder, self._kept) from None
+                raise _build_held_error(self._holder, self._kept.item) from None
 
     async def release(self) -> None:
         """Release the lease. If it has expired, another invocation may have it by now."""
@@ -101,10 +86,13 @@ class LeasedResource:
 
 @asynccontextmanager
 async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[LeasedResource]:
-    """Lease a resource; raise `MustWait` while another invocation has it."""
+    """Lease a resource; raise `MustWait` while another invocation has it.
+
+    The lease is renewed in the background: reading trigger URLs may have to wait for requests.
+    """
     held = LeasedResource(holder, resource, await _acquire(holder, resource))
     try:
-        async with held.keep_renewed():
+        async with keep_renewed(held.renew, holder.services.settings.resource_lease_duration):
             yield held
     finally:
         await held.release()
@@ -116,37 +104,40 @@ async def require_unleased(holder: LeaseHolder, resource: str) -> None:
     Checked before trigger URLs are read, because those requests are limited.
     """
     kept = await holder.services.tables.resource_leases.get("lease", hash_key(resource))
-    if kept and kept.item.holder != holder.holder and kept.item.leased_until > holder.services.now:
-        raise _build_held_error(holder, kept)
+    if kept:
+        _require_free(holder, kept.item)
 
 
 async def _acquire(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
-    services, identity = holder.services, hash_key(resource)
-    leases = services.tables.resource_leases
-    lease = ResourceLease(id=identity, holder=holder.holder, leased_until=_compute_expiry(holder))
-    kept = await leases.get("lease", identity)
-    try:
-        if kept is None:
-            return await leases.insert(lease)
-        if kept.item.holder == lease.holder or kept.item.leased_until <= services.now:
-            return await leases.replace(kept, lease)
-    except (AlreadyExists, Conflict):
-        kept = await leases.get("lease", identity)
-    raise _build_held_error(holder, kept)
+    identity = hash_key(resource)
+
+    def take(row: ResourceLease | None) -> ResourceLease:
+        if row:
+            _require_free(holder, row)
+        return _build_lease(holder, identity)
+
+    kept = await holder.services.tables.resource_leases.change("lease", identity, take)
+    assert kept is not None  # `take` always returns a row
+    return kept
 
 
-def _compute_expiry(holder: LeaseHolder) -> datetime:
-    return holder.services.now + holder.services.settings.resource_lease_duration
+def _build_lease(holder: LeaseHolder, identity: str) -> ResourceLease:
+    until = holder.services.now + holder.services.settings.resource_lease_duration
+    return ResourceLease(id=identity, holder=holder.holder, leased_until=until)
 
 
-def _build_held_error(holder: LeaseHolder, kept: StoredItem[ResourceLease] | None) -> MustWait:
+def _require_free(holder: LeaseHolder, row: ResourceLease) -> None:
+    if not row.lease.is_free_for(holder.holder, holder.services.now):
+        raise _build_held_error(holder, row)
+
+
+def _build_held_error(holder: LeaseHolder, row: ResourceLease) -> MustWait:
     """Return the error for a lease of another holder, with a short delay: a write takes a moment,
     and the lease only expires if its holder crashed.
     """
     soon = holder.services.now + holder.services.settings.backoff_initial_delay
-    until = min(kept.item.leased_until, soon) if kept else holder.services.now
     return MustWait(
         "Another job is writing the same resource.",
-        until=until,
+        until=min(row.leased_until, soon),
         code=Reason.WAITING_FOR_RESOURCE_LEASE,
     )

@@ -56,7 +56,7 @@ class SharedSnapshotStore[T]:
         def with_claim(last: SharedSnapshot | None) -> SharedSnapshot | None:
             nonlocal known
             known, now = last, services.now
-            if last and (last.is_newer_than(since, ended) or last.is_refreshing(now)):
+            if last and (last.is_newer_than(since, ended) or last.lease.is_held(now)):
                 return None
             until = now + READING_TAKES
             return replace(last or self._empty, refresh_expected_until=until, reader=self.reader)
@@ -66,7 +66,7 @@ class SharedSnapshotStore[T]:
                 break
             if known and known.is_newer_than(since, ended):
                 return await self._load_answer(known.archive_name)
-            if known and known.is_refreshing(services.now + READING_TAKES):
+            if known and known.lease.is_held(services.now + READING_TAKES):
                 break
             await services.clock.sleep(min(pause, until - services.now))
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -80,7 +80,7 @@ class SharedSnapshotStore[T]:
 
         def with_claim(last: SharedSnapshot | None) -> SharedSnapshot | None:
             now, row = self.services.now, last or self._empty
-            if row.is_refreshing(now) and row.reader != self.reader:
+            if not row.lease.is_free_for(self.reader, now):
                 return None
             since = began or row.goes_on_since
             until = now + (PAGE_TAKES if since else READING_TAKES)

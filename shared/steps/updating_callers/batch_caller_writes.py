@@ -185,7 +185,7 @@ class CallerWriteBatch:
                 job = kept.item
                 if job.id in seen:
                     continue
-                if job.is_leased(self._work.services.now):
+                if job.lease.is_held(self._work.services.now):
                     is_busy = True
                     continue
                 seen.add(job.id)
