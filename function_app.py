@@ -10,15 +10,7 @@ from contextlib import suppress
 import azure.functions as func
 from pydantic import ValidationError
 
-from functions import (
-    environment_jobs,
-    flow_jobs,
-    function_key,
-    key_events,
-    policy_events,
-    routes,
-    timers,
-)
+from functions import function_key, queue_triggers, routes, timers
 from shared.logging_redaction import install_redaction
 from shared.settings import AccessSettings
 
@@ -29,7 +21,7 @@ gc.set_threshold(20_000)
 
 #: Who calls is decided in `functions/principals.py`; the host asks nobody for a key.
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-for _module in (key_events, policy_events, environment_jobs, flow_jobs, timers, routes):
+for _module in (queue_triggers, timers, routes):
     app.register_functions(_module.blueprint)
 with suppress(ValidationError):  # each request reports it; without functions, nothing could
     if AccessSettings().function_key_roles:

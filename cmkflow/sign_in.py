@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cmkflow.config_folder import find_config_folder, read_file, write_file
+from cmkflow.profiles import find_config_folder, read_file, write_file
 from shared.domain.clouds import CLOUDS, CloudName
 
 

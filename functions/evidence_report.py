@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from functions.dashboard.equal_titles import find_equal_texts
+from functions.dashboard.titles import find_equal_texts
 from functions.evidence_decisions import Decision, build_decision, list_decisions
 from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_layout import PageContext, render_page
+from functions.dashboard.titles import compute_natural_key
 from shared.domain.audit import AuditEntry
 from shared.domain.audit_text import (
     AuditResult,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
-from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
+from functions.dashboard.titles import compute_natural_key
 from shared.domain.jobs.deletion import Deletion, describe_consequences
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.deletion_text import NEXT_STEPS, WHY_DELETE, describe_result

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from functions.dashboard.natural_order import compute_natural_key
+from functions.dashboard.titles import compute_natural_key
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.plans.display_text import count_undecided, describe_why_not_migrated
 from shared.domain.plans.environment_status import EnvironmentStatus

@@ -8,12 +8,12 @@ from functions.dashboard.environment_actions import (
     format_window,
     list_policy_actions,
 )
-from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import FormInput, PageAction, build_page_action
 from functions.dashboard.solution_setting import (
     format_solution_setting,
     list_solution_setting_actions,
 )
+from functions.dashboard.titles import compute_natural_key
 from shared.domain.principal import Principal
 from shared.domain.url_secret_use import UrlSecretUse
 from shared.steps.flows.observed_callers import MOST_READ

@@ -16,10 +16,10 @@ from functions.dashboard.environment_rows import (
 )
 from functions.dashboard.environment_settings import SettingLine, build_setting_lines
 from functions.dashboard.kill_switch import build_banner, hold
-from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.support_requests_page import describe_support_request, find_url
+from functions.dashboard.titles import compute_natural_key
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.pending_actions import format_count

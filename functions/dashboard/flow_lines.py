@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.dashboard.causes import Cause, find_cause_code
-from functions.dashboard.equal_titles import find_equal_texts, shorten_id
 from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, find_part, format_progress
 from functions.dashboard.flow_steps import build_steps, shorten
 from functions.dashboard.table_rows import FlowTableRow
+from functions.dashboard.titles import find_equal_texts, shorten_id
 from shared.domain.flow_owner import is_owned_by
 from shared.domain.plans.denying_firewalls import list_denying_firewalls
 from shared.domain.plans.display_text import ACTION_WORDS

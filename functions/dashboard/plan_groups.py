@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from functions.dashboard.equal_titles import find_equal_texts
-from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.plan_rows import PlanGraph, PlanRow
+from functions.dashboard.titles import compute_natural_key, find_equal_texts
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from functions.dashboard.equal_titles import shorten_id
+from functions.dashboard.titles import shorten_id
 from shared.domain.flow_owner import format_owner
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.dependency_graph import DependencyGraph

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.owner_lists import AbsentOwners, count_absent_owners
+from functions.dashboard.titles import compute_natural_key
 from shared.domain.callers.caller import RESTARTING_KINDS
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod

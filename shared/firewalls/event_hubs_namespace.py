@@ -1,82 +1,28 @@
 """Read the IP rules of Event Hubs namespaces."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from shared.domain.definitions.json_values import mapping_at, objects_at
-from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import (
-    FirewallFix,
-    build_no_fix_list_full,
-    describe_added_prefixes,
-    format_rule_set_command,
-)
-from shared.domain.network.firewall_fix_text import (
-    TerraformBlock,
-    format_bicep_children,
-    format_terraform_part,
-)
-from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import MOST_RULES, build_namespace_firewall
-from shared.firewalls.below import read_below_each
-from shared.ports import ResourceReader
-
-API_VERSION = "2024-01-01"
+from shared.domain.network.firewall_fix_text import TerraformBlock
+from shared.firewalls.namespace_rules import NamespaceRules
 
 
-class EventHubsNamespaces:
+class EventHubsNamespaces(NamespaceRules):
     """Implements `FirewallKind`."""
 
     kind = "event_hubs_namespace"
     resource_type = "Microsoft.EventHub/namespaces"
+    cli_group = "eventhubs"
+    terraform_type = "azurerm_eventhub_namespace"
 
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
-
-    async def read(self) -> list[Firewall]:
-        """Return the firewall of every namespace.
-
-        Those of open namespaces are needed because they claim hosts.
-        """
-        listed = await self._resources.list(self.resource_type, API_VERSION)
-        found = await read_below_each(listed, self._read_rule_set)
-        return [build_namespace_firewall(self.kind, one, rules) for one, rules in found]
-
-    async def _read_rule_set(self, namespace_id: str) -> Mapping[str, object]:
-        return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
-
-    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds rules to the rule set of the namespace."""
-        rule_set = await self._read_rule_set(issue.resource_id)
-        rules = mapping_at(rule_set, "properties")
-        there = objects_at(rules, "ipRules")
-        if no_fix_reason := build_no_fix_list_full(
-            issue, len(there), len(issue.missing_prefixes), MOST_RULES
-        ):
-            return no_fix_reason
-        masks = [*(str(rule["ipMask"]) for rule in there), *issue.missing_prefixes]
-        block = TerraformBlock(
+    def build_rule_set_block(
+        self, default_action: object, prefixes: Sequence[str]
+    ) -> TerraformBlock:
+        """Return a block for each rule."""
+        rules = [
+            TerraformBlock("ip_rule", body=[("ip_mask", one), ("action", "Allow")])
+            for one in prefixes
+        ]
+        return TerraformBlock(
             "network_rulesets",
-            body=[
-                ("default_action", rules.get("defaultAction")),
-                *(
-                    TerraformBlock("ip_rule", body=[("ip_mask", one), ("action", "Allow")])
-                    for one in masks
-                ),
-                "virtual_network_rule: unchanged",
-            ],
-        )
-        listed = [{"ipMask": one, "action": "Allow"} for one in masks]
-        return FirewallFix(
-            issue=issue.name,
-            summary=describe_added_prefixes(issue),
-            azure_cli=format_rule_set_command("eventhubs", issue),
-            bicep=format_bicep_children(
-                f"{self.resource_type}/networkRuleSets@{API_VERSION}",
-                issue.resource_name,
-                {"default": {**rules, "ipRules": listed}},
-            ),
-            terraform=format_terraform_part(
-                "azurerm_eventhub_namespace", issue.resource_name, block
-            ),
+            body=[("default_action", default_action), *rules, "virtual_network_rule: unchanged"],
         )

@@ -4,7 +4,6 @@ Every method may raise `TransientError` (retry later) and `PlatformError` (rejec
 if it names an item. Further errors are documented per method.
 """
 
-from shared.ports.alerts import AlertSender
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups
 from shared.ports.azure import (
     AppConfiguration,
@@ -27,7 +26,7 @@ from shared.ports.azure import (
     TaggedResource,
     TaggedResourceReader,
 )
-from shared.ports.clock import Clock
+from shared.ports.clock import Clock, TimeStamps
 from shared.ports.declared_callers import DeclaredCallers
 from shared.ports.function_keys import FunctionKeys
 from shared.ports.json_api import JsonApi, JsonService
@@ -47,7 +46,7 @@ from shared.ports.kinds import (
     WritesWholeResource,
 )
 from shared.ports.message_sender import MessageSender, QueueMessage
-from shared.ports.notification_channel import NotificationChannel, UnusableChannel
+from shared.ports.notification_channel import AlertSender, NotificationChannel, UnusableChannel
 from shared.ports.organization import Organization
 from shared.ports.platform import AssessmentPorts, PlatformPorts, StepPorts
 from shared.ports.power_platform import (
@@ -79,7 +78,6 @@ from shared.ports.store import (
 )
 from shared.ports.telemetry import NoTelemetry, Span, Telemetry
 from shared.ports.text_rows import TextColumn, TextRow, TextRows
-from shared.ports.time_stamps import TimeStamps
 
 __all__ = [
     "AlertSender",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.domain.alert import Alert
 from shared.domain.plans.notification import Notification
 from shared.errors import UnusableSetting
 
@@ -31,3 +32,10 @@ class UnusableChannel:
     async def send(self, notification: Notification) -> None:  # noqa: ARG002 -- the port's
         """Raise the error of the setting."""
         raise self.error
+
+
+class AlertSender(Protocol):
+    """Send alerts; an alert may arrive twice."""
+
+    async def send(self, notice: Alert) -> None:
+        """Send an alert."""

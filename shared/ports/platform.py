@@ -18,6 +18,7 @@ from shared.ports.azure import (
     SynapseArtifacts,
     TaggedResourceReader,
 )
+from shared.ports.clock import TimeStamps
 from shared.ports.declared_callers import DeclaredCallers
 from shared.ports.json_api import JsonApi
 from shared.ports.organization import Organization
@@ -34,7 +35,6 @@ from shared.ports.power_platform import (
 )
 from shared.ports.sharing import FlowSharing, PrincipalDirectory, Solutions
 from shared.ports.text_rows import TextRows
-from shared.ports.time_stamps import TimeStamps
 
 
 # The first two have no slots, because a class cannot inherit from two classes with slots.

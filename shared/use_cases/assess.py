@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment
-from shared.domain.assessment.canvas_apps import add_canvas_app_callers
 from shared.domain.assessment.estimate import ProcessingRates
 from shared.domain.assessment.flows import assess_flows
-from shared.domain.assessment.report import build_assessment
+from shared.domain.assessment.report import add_canvas_app_callers, build_assessment
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.keys.key import EnterprisePolicy

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions import environment_jobs, flow_jobs, key_events, policy_events
+from functions import queue_triggers
 from shared.bootstrap import provide
 from shared.queues import POISON
 from shared.use_cases.react_to_key_event import NEW_VERSION
@@ -24,10 +24,10 @@ from tests.property.examples import count_examples
 AT_ONCE = 10
 
 TRIGGERS: tuple[Trigger, ...] = (
-    key_events.on_key_event,
-    policy_events.on_policy_event,
-    environment_jobs.run_environment_job,
-    flow_jobs.run_flow_job,
+    queue_triggers.on_key_event,
+    queue_triggers.on_policy_event,
+    queue_triggers.run_environment_job,
+    queue_triggers.run_flow_job,
 )
 
 

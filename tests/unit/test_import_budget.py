@@ -16,7 +16,7 @@ MOST_OF_TELEMETRY = 0.9
 RUNS = 7
 LIBRARIES = "import azure.functions, azure.servicebus"
 APP = "import function_app"
-FLOW_JOBS = "import function_app, functions.job_messages, shared.use_cases.run_flow_job"
+FLOW_JOBS = "import function_app, functions.queue_messages, shared.use_cases.run_flow_job"
 SDKS = (
     "azure.data.tables",
     "azure.identity",

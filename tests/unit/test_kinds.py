@@ -56,6 +56,7 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
         "dataverse_rows",
         "json_service",
         "named_values",
+        "namespace_rules",
         "published_parts",
         "search",
         "secret_rights",

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.plan_groups import ROWS_ON_PAGE, group_plan_rows, split_pages
 from functions.dashboard.plan_rows import PlanRow
+from functions.dashboard.titles import compute_natural_key
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.plan_outlook import build_outlooks

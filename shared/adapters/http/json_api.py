@@ -5,8 +5,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
+from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 
 from shared.adapters.http.client import (
@@ -18,11 +21,37 @@ from shared.adapters.http.client import (
     check_unread,
     read_object,
 )
-from shared.adapters.http.fixed_token import FixedToken
 from shared.domain.definitions.json_values import as_mapping, parse_json_value, text_at
 from shared.errors import PlatformError, ServiceUnavailable, TokenRejected
 from shared.ports import JsonApi, JsonService
 from shared.settings import Settings
+
+#: The end of the year 9999: only the service knows when such a token expires.
+_NEVER = 253_402_300_799
+
+
+class FixedToken(AsyncTokenCredential):
+    """Returns the same token for every scope."""
+
+    def __init__(self, token: str) -> None:
+        """Use `token`, which is never logged."""
+        self._token = token
+
+    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:  # noqa: ARG002
+        """Return the token."""
+        return AccessToken(self._token, _NEVER)
+
+    async def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Do nothing: there is no connection."""
+
 
 #: The next page in a `Link` header (RFC 8288), as GitHub sends it.
 _NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="next"')

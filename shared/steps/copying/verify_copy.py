@@ -1,5 +1,6 @@
 """Verify a copy before any caller is updated."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from shared.concurrency import run_concurrently
@@ -9,11 +10,12 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
-from shared.steps.copying.apply_planned_fixes import apply_planned_fixes
 from shared.steps.copying.microsoft_key_list import is_on_microsofts_key, wait_until_shown
 from shared.steps.flows.check_network import find_blocking_issues
+from shared.steps.flows.firewall_fixes import FixAuthorization, apply_firewall_fix
 from shared.steps.flows.read_back import read_back, wait_until_visible
 from shared.steps.flows.read_trigger_url import parse_platform_url, read_trigger_url
 from shared.steps.flows.service_account_share import ServiceAccountShare, find_useful_share
@@ -158,3 +160,27 @@ async def _read_urls(work: StepContext) -> None:
             f"The platform gives the copy of {job.display_name} the original's trigger URL.",
             code=Reason.TRIGGER_URL_NOT_NEW,
         )
+
+
+async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]) -> bool:
+    """Apply the fixes that the plan shows for these issues; return whether there were any.
+
+    Fixes that were allowed after the approval are not applied, because the plan did not show them.
+    Raises the errors of `apply_fix`.
+    """
+    job, services = work.job, work.services
+    kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
+    plan = kept.item if kept else None
+    shown = (
+        {finding.name for finding in plan.firewall_issues if finding.fix_by_app} if plan else set()
+    )
+    planned = [issue for issue in issues if issue.name in shown]
+    authorization = FixAuthorization(
+        requested_by=(plan and plan.approved_by) or "approval policy automatic",
+        environment_ids=(job.environment_id,),
+        holder=work,
+        permit=work.check_write_allowed,
+    )
+    for issue in planned:
+        await apply_firewall_fix(services, issue, authorization)
+    return bool(planned)

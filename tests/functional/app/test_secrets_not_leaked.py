@@ -10,12 +10,11 @@ import pytest
 from functions import (
     dashboard_api,
     environments_api,
-    key_events,
     kill_switch_api,
     network_api,
     network_page_api,
     plan_page_api,
-    policy_events,
+    queue_triggers,
     remediations_api,
     settings_api,
     settings_page_api,
@@ -169,10 +168,12 @@ async def test_event_stores_no_signature(
         },
     }
 
-    await policy_events.on_policy_event(
+    await queue_triggers.on_policy_event(
         build_message(event, message_id=build_planted_url("message"))
     )
-    await key_events.on_key_event(build_message(rotation, message_id=build_planted_url("message")))
+    await queue_triggers.on_key_event(
+        build_message(rotation, message_id=build_planted_url("message"))
+    )
     await scenario.run(timedelta(minutes=30))
 
     assert await scenario.services.tables.remediations.read_all()
@@ -184,11 +185,11 @@ async def test_poison_message_contains_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither the body nor the id of a poison message contains a signature."""
-    await key_events.on_key_event(
+    await queue_triggers.on_key_event(
         build_message(build_planted_url("body"), message_id=build_planted_url("message"))
     )
     first = {FIRST: build_planted_url("first")}
-    await key_events.on_key_event(
+    await queue_triggers.on_key_event(
         build_message({"id": build_planted_url("event")}, properties=first)
     )
 

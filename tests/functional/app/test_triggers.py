@@ -6,7 +6,7 @@ from datetime import timedelta
 import azure.functions as func
 import pytest
 
-from functions import environment_jobs, flow_jobs, key_events, policy_events, timers
+from functions import queue_triggers, timers
 from shared import bootstrap
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
@@ -84,7 +84,7 @@ async def test_each_event_of_a_message_is_processed(scenario: Scenario) -> None:
         for since in ("monday", "tuesday")
     ]
 
-    await policy_events.on_policy_event(build_message(events))
+    await queue_triggers.on_policy_event(build_message(events))
 
     assert len(await scenario.services.tables.remediations.read_all()) == 2
 
@@ -93,7 +93,7 @@ async def test_event_of_another_type_is_completed(scenario: Scenario) -> None:
     """An event of another type starts nothing and is no poison message."""
     event = {"id": "1", "eventType": "Microsoft.KeyVault.SecretExpired", "topic": "/v", "data": {}}
 
-    await key_events.on_key_event(build_message(event))
+    await queue_triggers.on_key_event(build_message(event))
 
     assert await scenario.services.tables.remediations.read_all() == []
     assert scenario.fakes.messages.list_waiting_messages(POISON) == []
@@ -152,7 +152,7 @@ async def test_unreadable_job_message_becomes_a_poison_message(
     scenario: Scenario, body: bytes
 ) -> None:
     """The message is in the queue `poison`, with its body and a reason."""
-    await flow_jobs.run_flow_job(build_message(body, message_id="m-7"))
+    await queue_triggers.run_flow_job(build_message(body, message_id="m-7"))
 
     (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert parked.body["queue"] == FLOW_JOBS
@@ -168,7 +168,7 @@ async def test_unreadable_job_message_becomes_a_poison_message(
 )
 async def test_unreadable_event_becomes_a_poison_message(scenario: Scenario, body: bytes) -> None:
     """The message is in the queue `poison`, with its body."""
-    await policy_events.on_policy_event(build_message(body))
+    await queue_triggers.on_policy_event(build_message(body))
 
     (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert parked.body["queue"] == POLICY_EVENTS
@@ -179,7 +179,7 @@ async def test_message_for_a_missing_row_becomes_a_poison_message(scenario: Scen
     """The message is in the queue `poison`, because a person has to act."""
     body = {"remediation": "r-1", "job": "j-1"}
 
-    await environment_jobs.run_environment_job(build_message(body))
+    await queue_triggers.run_environment_job(build_message(body))
 
     (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert "There is no environment job j-1" in str(parked.body["reason"])

@@ -9,7 +9,7 @@ import pytest
 from functions import (
     health_api,
     kill_switch_api,
-    policy_events,
+    queue_triggers,
     remediation_actions_api,
     remediations_api,
     status_api,
@@ -84,7 +84,7 @@ async def test_event_with_an_invalid_environment_id_becomes_a_poison_message(
     scenario = Scenario()
     provide(scenario.services)
 
-    await policy_events.on_policy_event(build_message(build_policy_event(environment_id)))
+    await queue_triggers.on_policy_event(build_message(build_policy_event(environment_id)))
 
     (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
     assert "environment" in str(parked.body["reason"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions import key_events, policy_events
+from functions import queue_triggers
 from shared.alerts import delete_settled_alerts
 from shared.bootstrap import provide
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion
@@ -71,7 +71,7 @@ async def test_new_key_version_is_checked_at_once_and_a_day_later(
     await scenario.opt_in()
     writes = len(scenario.world.writes)
 
-    await key_events.on_key_event(build_message(build_key_event()))
+    await queue_triggers.on_key_event(build_message(build_key_event()))
     (recheck,) = scenario.fakes.messages.list_waiting_messages(KEY_EVENTS)
     first = await scenario.services.tables.remediations.read_all()
     sound = await list_alerts(scenario)
@@ -90,7 +90,7 @@ async def test_new_key_version_is_checked_at_once_and_a_day_later(
     assert scenario.fakes.messages.list_waiting_messages(KEY_EVENTS) == []
 
 
-@pytest.mark.parametrize("on_event", [key_events.on_key_event, policy_events.on_policy_event])
+@pytest.mark.parametrize("on_event", [queue_triggers.on_key_event, queue_triggers.on_policy_event])
 async def test_vault_that_does_not_answer_stops_neither_remediation_nor_other_checks(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, on_event: Any
 ) -> None:
@@ -109,7 +109,7 @@ async def test_vault_that_does_not_answer_stops_neither_remediation_nor_other_ch
 
     monkeypatch.setattr(vaults, "read_vault", read_unless_down)
 
-    is_key = on_event is key_events.on_key_event
+    is_key = on_event is queue_triggers.on_key_event
     await on_event(
         build_message(
             build_key_event() if is_key else build_policy_event("ResourceWriteSuccess", policy.id)
@@ -134,7 +134,7 @@ async def test_key_that_expires_soon_is_checked_once(
     scenario: Scenario,
 ) -> None:
     """Only a new version needs a second check, because it takes a day to be used everywhere."""
-    await key_events.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
+    await queue_triggers.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
 
     assert len(await scenario.services.tables.remediations.read_all()) == 1
     assert scenario.fakes.messages.list_waiting_messages(KEY_EVENTS) == []
@@ -142,7 +142,7 @@ async def test_key_that_expires_soon_is_checked_once(
 
 async def test_event_of_a_key_without_a_policy_starts_nothing(scenario: Scenario) -> None:
     """An event of a key that no policy uses starts nothing and is no poison message."""
-    await key_events.on_key_event(build_message(build_key_event(key="another")))
+    await queue_triggers.on_key_event(build_message(build_key_event(key="another")))
 
     assert await scenario.services.tables.remediations.read_all() == []
     assert scenario.fakes.messages.list_waiting_messages(KEY_EVENTS) == []
@@ -155,8 +155,8 @@ async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: S
     now = scenario.world.clock.now()
     change(scenario, expires_at=now + timedelta(days=20))
 
-    await key_events.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
-    await key_events.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
+    await queue_triggers.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
+    await queue_triggers.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
     await run_daily_check(scenario.services, "day-1")
     nearing, lines = await list_alerts(scenario), len(notices.told)
     scenario.world.clock.advance(timedelta(days=21))
@@ -246,7 +246,7 @@ async def test_key_is_checked_after_an_event_of_its_policy(
     written = build_policy_event("ResourceWriteSuccess", link.policy_id)
     change(scenario, key_type="EC")
 
-    await policy_events.on_policy_event(build_message(written))
+    await queue_triggers.on_policy_event(build_message(written))
     after_write = await list_alerts(scenario)
     change(scenario, key_type="RSA")
     linked = {
@@ -260,11 +260,11 @@ async def test_key_is_checked_after_an_event_of_its_policy(
             "linkStatus": "Linked",
         },
     }
-    await policy_events.on_policy_event(build_message(linked))
+    await queue_triggers.on_policy_event(build_message(linked))
     after_link = await list_alerts(scenario)
     scenario.world.policies.clear()
     deleted = build_policy_event("ResourceDeleteSuccess", link.policy_id)
-    await policy_events.on_policy_event(build_message(deleted))
+    await queue_triggers.on_policy_event(build_message(deleted))
 
     assert after_write == [("key_problem", "key_type")]
     assert after_link == []
@@ -283,9 +283,9 @@ async def test_key_is_checked_after_a_change_of_its_vault(scenario: Scenario, be
     vaults[vault_id] = replace(vaults[VAULT_ID], id=vault_id, key_permissions={})
 
     other = build_policy_event("ResourceWriteSuccess", f"{vault_id}-2{below}")
-    await policy_events.on_policy_event(build_message(other))
+    await queue_triggers.on_policy_event(build_message(other))
     before = await list_alerts(scenario)
-    await policy_events.on_policy_event(
+    await queue_triggers.on_policy_event(
         build_message(build_policy_event("ResourceWriteSuccess", vault))
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import azure.functions as func
 from azure.functions.servicebus import ServiceBusMessage
 
-from functions import environment_jobs, flow_jobs, key_events, policy_events
+from functions import queue_triggers
 from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.principal import Role
@@ -116,8 +116,8 @@ def _deliver_through(trigger: Trigger) -> UseCase:
 
 #: What a `Driver` needs to deliver every queue through the app's own triggers.
 TRIGGERS: Mapping[str, UseCase] = {
-    KEY_EVENTS: _deliver_through(key_events.on_key_event),
-    POLICY_EVENTS: _deliver_through(policy_events.on_policy_event),
-    ENVIRONMENT_JOBS: _deliver_through(environment_jobs.run_environment_job),
-    FLOW_JOBS: _deliver_through(flow_jobs.run_flow_job),
+    KEY_EVENTS: _deliver_through(queue_triggers.on_key_event),
+    POLICY_EVENTS: _deliver_through(queue_triggers.on_policy_event),
+    ENVIRONMENT_JOBS: _deliver_through(queue_triggers.run_environment_job),
+    FLOW_JOBS: _deliver_through(queue_triggers.run_flow_job),
 }

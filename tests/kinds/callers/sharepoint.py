@@ -9,8 +9,7 @@ import pytest
 
 from local_cloud.tenant.external_services.sharepoint import SharePoint, seed_sharepoint
 from shared.adapters.http.client import HttpService, ServiceRequest, ServiceResponse
-from shared.adapters.http.fixed_token import FixedToken
-from shared.adapters.http.json_api import HttpJsonApi
+from shared.adapters.http.json_api import FixedToken, HttpJsonApi
 from shared.callers.sharepoint import LIST_SCRIPTS, READ_SCRIPT, SHAREPOINT, SharePointCallers
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.search_position import CallerSearchPosition

@@ -1,7 +1,7 @@
-"""Read the messages of event queues and pass each event to a use case."""
+"""Read the messages of queues, and pass each event or job to a use case."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import azure.functions as func
@@ -9,6 +9,7 @@ import azure.functions as func
 from functions.message_handling import QueueInvocation, build_invocation, handle_message
 from shared.bootstrap import services
 from shared.domain.events import Event, read_events
+from shared.domain.identifiers import is_identifier
 from shared.errors import InvalidInput
 from shared.services import Services
 
@@ -43,3 +44,31 @@ def _split_events(invocation: QueueInvocation) -> list[QueueInvocation]:
         replace(invocation, first=f"{invocation.first}/{number}", content=json.dumps(item).encode())
         for number, item in enumerate(document)
     ]
+
+
+type RunJob = Callable[[Services, str, str], Awaitable[object]]
+
+
+async def run_job_from_message(
+    message: func.ServiceBusMessage, queue: str, partition: str, run: RunJob
+) -> None:
+    """Run the job that a message names by the members `partition` and `job` of its body."""
+    open_services = services()
+    invocation = build_invocation(message, queue)
+
+    async def run_due_job() -> object:
+        where, job_id = _read_row_key(invocation.document, partition)
+        return await run(open_services, where, job_id)
+
+    await handle_message(open_services, invocation, run_due_job)
+
+
+def _read_row_key(document: object, partition: str) -> tuple[str, str]:
+    if not isinstance(document, Mapping):
+        message = "The body is not a JSON object."
+        raise InvalidInput(message)
+    for name in (partition, "job"):
+        if not is_identifier(document.get(name)):
+            message = f"The member `{name}` is missing or not a valid id."
+            raise InvalidInput(message)
+    return document[partition], document["job"]

@@ -1,5 +1,6 @@
-"""Distinguish flows that have the same title."""
+"""Sort the titles of flows, and distinguish flows that have the same title."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -15,3 +16,11 @@ def find_equal_texts(titles: Iterable[str]) -> frozenset[str]:
 def shorten_id(workflow_id: str) -> str:
     """Return the beginning of a workflow id, by which people recognize a flow."""
     return workflow_id[:_LENGTH]
+
+
+def compute_natural_key(text: str) -> list[tuple[bool, int, str]]:
+    """Return a sort key by which `Flow 2` comes before `Flow 10`."""
+    return [
+        (part.isdecimal(), int(part) if part.isdecimal() else 0, part)
+        for part in re.split(r"(\d+)", text.casefold())
+    ]
