@@ -19,7 +19,8 @@ from shared.domain.evidence_file import APPROVED_PLANS, AUDIT_DIFFERENCES, Evide
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.signature import format_signature
-from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
+from shared.domain.trigger_urls.signatures import mask_signatures
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound
 from shared.html_pages import read_style, render_template
 from shared.use_cases.collect_evidence import EvidenceReader, FlowEvidence

@@ -26,7 +26,8 @@ from datetime import datetime, timedelta
 import azure.functions as func
 
 from shared.domain.jobs.backoff import compute_backoff_delay
-from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
+from shared.domain.trigger_urls.signatures import mask_signatures
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     CmkflowError,
     Conflict,

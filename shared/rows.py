@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.concurrency import do_each
 from shared.domain.alert import RowName
-from shared.domain.trigger_urls.trigger_url import mask_signatures
+from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
 from shared.ports import (
     Condition,

@@ -23,7 +23,8 @@ from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.platform_errors import SCOPE_LOCKED, parse_locked_scope
-from shared.domain.trigger_urls.trigger_url import find_trigger_urls, replace_trigger_urls
+from shared.domain.trigger_urls.replacement import replace_trigger_urls
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError, SubscriptionsUnread
 from shared.reason import Reason
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.domain.trigger_urls.trigger_url import mask_signatures
+from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.errors import InvalidInput
 
 #: Larger bodies are not parsed; Service Bus Standard allows 256 KiB.

@@ -10,7 +10,7 @@ from uuid import uuid5
 
 from shared.domain.audit import AuditEntry
 from shared.domain.ids import NAMESPACE
-from shared.domain.trigger_urls.trigger_url import mask_signatures
+from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.errors import AlreadyExists, CmkflowError
 from shared.log_fields import product_log
 from shared.services import Services

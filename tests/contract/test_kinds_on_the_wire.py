@@ -15,7 +15,8 @@ from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import replace_references, revert_edits
 from shared.domain.network.firewall import Firewall
 from shared.domain.platform_errors import parse_locked_scope, parse_policy_assignments
-from shared.domain.trigger_urls.trigger_url import find_signatures, find_trigger_urls
+from shared.domain.trigger_urls.signatures import find_signatures
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import PlatformError
 from shared.firewalls import build_firewall_kinds
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters

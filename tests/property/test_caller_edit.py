@@ -13,7 +13,7 @@ from shared.domain.callers.caller_edit import (
     replace_references,
     revert_edits,
 )
-from shared.domain.trigger_urls.trigger_url import find_signatures
+from shared.domain.trigger_urls.signatures import find_signatures
 
 HEX = st.text("0123456789abcdef", min_size=32, max_size=32)
 SIGNATURE = st.text(string.ascii_letters + string.digits + "-_", min_size=43, max_size=43)

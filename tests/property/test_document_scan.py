@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cmkflow.scan_stream import scan_stream
 from shared.domain.callers.scan_document import ReferenceShape
 from shared.domain.trigger_urls.find_ids import find_known_ids, find_last_digits
-from shared.domain.trigger_urls.trigger_url import parse_trigger_url, replace_trigger_urls
+from shared.domain.trigger_urls.replacement import replace_trigger_urls
+from shared.domain.trigger_urls.trigger_url import parse_trigger_url
 from tests.property.trigger_url_texts import HEX_IDS, WRITINGS, draw_trigger_urls
 
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)

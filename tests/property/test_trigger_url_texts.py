@@ -6,17 +6,14 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.trigger_urls.trigger_url import (
+from shared.domain.trigger_urls.replacement import replace_in_json, replace_trigger_urls
+from shared.domain.trigger_urls.signatures import (
     find_signatures,
-    find_trigger_urls,
     hash_signature,
     mask_signatures,
-    parse_trigger_url,
-    redact,
-    replace_in_json,
-    replace_trigger_urls,
     unmask_signatures,
 )
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls, parse_trigger_url, redact
 from tests.property.trigger_url_texts import WRITINGS, draw_trigger_urls
 
 #: Text that cannot be taken for a part of a URL beside it.

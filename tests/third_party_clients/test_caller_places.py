@@ -10,7 +10,8 @@ import pytest
 
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import replace_references, revert_edits
-from shared.domain.trigger_urls.trigger_url import find_signatures, find_trigger_urls
+from shared.domain.trigger_urls.signatures import find_signatures
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import JobBlocked
 from shared.ports import CallerKind
 from tests.contract.adapter_world import (

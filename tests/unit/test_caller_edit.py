@@ -9,7 +9,6 @@ import pytest
 from shared.domain.callers.caller_edit import (
     EditConflict,
     FlowReferenceKind,
-    SignatureChanged,
     contains_reference,
     find_old_format,
     find_references,
@@ -22,7 +21,7 @@ from shared.domain.callers.caller_edit import (
     revert_edits,
     split_at_references,
 )
-from shared.domain.trigger_urls.trigger_url import find_signatures
+from shared.domain.trigger_urls.signatures import SignatureChanged, find_signatures
 
 OLD_ID, NEW_ID = "0" * 31 + "a", "0" * 31 + "b"
 CHILD, CHILD_COPY = "1111aaaa-0000-0000-0000-000000000001", "2222bbbb-0000-0000-0000-000000000002"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from shared.domain.definitions.comparison import is_same_definition
 from shared.domain.definitions.flow_definition import (
     DefinitionFormat,
     UnreadableDefinition,
-    is_same_definition,
     parse_client_data,
 )
 from shared.domain.definitions.trigger_kinds import TriggerCategory

@@ -5,18 +5,19 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.domain.trigger_urls.trigger_url import (
+from shared.domain.trigger_urls.replacement import replace_in_json, replace_trigger_urls
+from shared.domain.trigger_urls.signatures import (
     SignatureChanged,
-    TriggerUrlFormat,
     find_signatures,
-    find_trigger_urls,
     hash_signature,
     mask_signatures,
+    unmask_signatures,
+)
+from shared.domain.trigger_urls.trigger_url import (
+    TriggerUrlFormat,
+    find_trigger_urls,
     parse_trigger_url,
     redact,
-    replace_in_json,
-    replace_trigger_urls,
-    unmask_signatures,
 )
 
 OLD_ID = "a16d54f586e52346f4beb14221f84c30"

@@ -14,37 +14,13 @@ from enum import StrEnum
 
 from shared.domain.callers.url_secret import is_reference
 from shared.domain.definitions.json_literals import list_json_strings_around
-from shared.domain.trigger_urls.trigger_url import (
-    SignatureChanged,
+from shared.domain.trigger_urls.replacement import replace_in_json, replace_trigger_urls
+from shared.domain.trigger_urls.signatures import (
     find_signatures,
-    find_trigger_urls,
     mask_signatures,
-    replace_in_json,
-    replace_trigger_urls,
     unmask_signatures,
 )
-
-__all__ = [
-    "CHILD_REFERENCE",
-    "CallerEdit",
-    "EditConflict",
-    "FlowReference",
-    "FlowReferenceKind",
-    "RewrittenText",
-    "SignatureChanged",
-    "contains_reference",
-    "find_old_format",
-    "find_references",
-    "format_edits",
-    "hold_url",
-    "is_referring",
-    "merge_edits",
-    "parse_edits",
-    "refer_to_secret",
-    "replace_references",
-    "revert_edits",
-    "split_at_references",
-]
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 
 #: The key under which an action names the child flow that it runs.
 CHILD_REFERENCE = "workflowReferenceName"

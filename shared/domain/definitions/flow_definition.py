@@ -11,27 +11,11 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from shared.domain.definitions.action_nodes import ActionNode, walk_actions
-from shared.domain.definitions.comparison import is_same_definition
 from shared.domain.definitions.connector_operations import get_operation, is_list_flows_as_admin_v1
 from shared.domain.definitions.event_grid_validation import answers_validation
 from shared.domain.definitions.json_values import as_mapping, mapping_at, parse_json_value, text_at
 from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
 from shared.errors import InvalidInput
-
-__all__ = [
-    "CHILD_REFERENCE",
-    "ChildFlowCall",
-    "DefinitionFormat",
-    "FlowDefinition",
-    "HttpAction",
-    "Trigger",
-    "UnreadableDefinition",
-    "find_definition_place",
-    "is_same_definition",
-    "parse_client_data",
-    "parse_or_explain",
-]
-
 
 #: Member of a child flow action's host with the child's id (platform.md#child-flow-action).
 CHILD_REFERENCE = "workflowReferenceName"

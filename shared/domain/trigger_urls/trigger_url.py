@@ -10,33 +10,11 @@ from enum import StrEnum
 from urllib.parse import unquote
 
 from shared.domain.clouds import PUBLIC
-from shared.domain.trigger_urls.replacement import replace_in_json, replace_trigger_urls
 from shared.domain.trigger_urls.signatures import (
-    SignatureChanged,
     find_signatures,
-    hash_signature,
     mask_signatures,
-    unmask_signatures,
 )
 from shared.domain.trigger_urls.url_layout import UrlLayout, find_layouts
-
-__all__ = [
-    "RETIRED_HOST",
-    "SignatureChanged",
-    "TriggerUrl",
-    "TriggerUrlFormat",
-    "TriggerUrlMatch",
-    "find_signatures",
-    "find_trigger_urls",
-    "hash_signature",
-    "mask_signatures",
-    "parse_trigger_url",
-    "redact",
-    "replace_in_json",
-    "replace_trigger_urls",
-    "unmask_signatures",
-]
-
 
 #: Parent domain of the earlier hosts of flows in the public cloud. Those of others still work.
 RETIRED_HOST = PUBLIC.logic_apps_domain

@@ -15,7 +15,7 @@ from shared.domain.ids import hash_key
 from shared.domain.network.resource_answer import ResourceAnswer, join_answers, split_answer
 from shared.domain.network.snapshot import SHAPE, NetworkSnapshot
 from shared.domain.shared_snapshot import NETWORK_SNAPSHOTS, SharedSnapshot
-from shared.domain.trigger_urls.trigger_url import mask_signatures
+from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.errors import CmkflowError, ThrottledError
 from shared.ports import Condition
 from shared.resumable_resources import resume_reading

@@ -16,7 +16,7 @@ from shared.bootstrap import provide
 from shared.domain.flow import FlowListEntry, FlowServiceFlow, WorkflowSummary
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.principal import Role
-from shared.domain.trigger_urls.trigger_url import find_signatures
+from shared.domain.trigger_urls.signatures import find_signatures
 from shared.errors import FlowNotFound, PlatformError, ThrottledError
 from shared.ports import FlowReports, ResultPage
 from shared.use_cases import import_callers as importing

@@ -20,7 +20,7 @@ from shared.domain.evidence_file import (
     MANIFEST,
 )
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.trigger_urls.trigger_url import mask_signatures
+from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.show_remediation import show_plan
 from tests.functional.app.evidence_scenario import (

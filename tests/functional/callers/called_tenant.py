@@ -5,7 +5,7 @@ from datetime import timedelta
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import replace_references, revert_edits
 from shared.domain.flow import WorkflowUpdate
-from shared.domain.trigger_urls.trigger_url import find_signatures
+from shared.domain.trigger_urls.signatures import find_signatures
 from shared.ports import CallerKind, ReadOnSave
 from tests.fakes.builder import Builder
 from tests.fakes.ports import Ports, build_fakes

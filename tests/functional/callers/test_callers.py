@@ -3,7 +3,7 @@
 import pytest
 
 from shared.domain.callers.caller import CallerContent
-from shared.domain.trigger_urls.trigger_url import find_signatures
+from shared.domain.trigger_urls.signatures import find_signatures
 from shared.errors import JobBlocked, NotFound
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.functional.callers.called_tenant import Tenant
