@@ -180,7 +180,6 @@ class AssessmentJobResponse(ApiResponse):
 
 @endpoint(
     role=Role.OPERATOR,
-    body=StartAssessmentRequest,
     answer=AssessmentJobResponse,
     status=202,
     answer_headers=(LOCATION, RETRY_AFTER),
@@ -207,7 +206,7 @@ async def start_assessment(call: ApiRequest[NoQuery, StartAssessmentRequest]) ->
     return build_json_response(_build_job_response(shown), status=202, headers=headers)
 
 
-@endpoint(role=Role.READER, answer=AssessmentJobResponse)
+@endpoint(role=Role.READER)
 async def show_assessment_by_id(call: ApiRequest[NoQuery, NoBody]) -> AssessmentJobResponse:
     """Return the progress of a background assessment, and its result when complete."""
     return _build_job_response(await assessments.show_assessment(services(), call.id.lower()))
@@ -229,11 +228,7 @@ def _build_job_response(shown: assessments.AssessmentView) -> AssessmentJobRespo
     )
 
 
-@endpoint(
-    role=Role.READER,
-    query=AssessmentQuery,
-    answer=AssessmentResponse,
-)
+@endpoint(role=Role.READER)
 async def show_assessment(call: ApiRequest[AssessmentQuery, NoBody]) -> AssessmentResponse:
     """Assess one environment and wait for the result.
 

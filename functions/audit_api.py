@@ -85,7 +85,7 @@ class AuditListResponse(PageResponse[AuditEntryResponse]):
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
 
-@endpoint(role=Role.READER, query=AuditQuery, answer=AuditListResponse)
+@endpoint(role=Role.READER)
 async def list_audit(call: ApiRequest[AuditQuery, NoBody]) -> AuditListResponse:
     """Return the entries of the audit log, newest first."""
     query = call.query
@@ -93,13 +93,7 @@ async def list_audit(call: ApiRequest[AuditQuery, NoBody]) -> AuditListResponse:
     return AuditListResponse.model_validate(found)
 
 
-@endpoint(
-    role=Role.READER,
-    query=AuditExportQuery,
-    answer=None,
-    media_types=(CSV, JSON),
-    answer_headers=(DIGEST,),
-)
+@endpoint(role=Role.READER, media_types=(CSV, JSON), answer_headers=(DIGEST,))
 async def export_audit(call: ApiRequest[AuditExportQuery, NoBody]) -> func.HttpResponse:
     """Return up to 10,000 entries of the audit log as a file.
 

@@ -20,13 +20,7 @@ class AuditPageQuery(PageQuery, AuditQuery):
     """Which entries to show."""
 
 
-@endpoint(
-    role=Role.READER,
-    query=AuditPageQuery,
-    answer=None,
-    media_types=(HTML,),
-    headers=(LIVE_SECTIONS,),
-)
+@endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_audit_page(call: ApiRequest[AuditPageQuery, NoBody]) -> func.HttpResponse:
     """Return a page of the audit log, newest first."""
     query = call.query

@@ -35,13 +35,7 @@ class CallersPageQuery(PageQuery):
     start: Annotated[int, Field(ge=0)] = 0
 
 
-@endpoint(
-    role=Role.READER,
-    query=CallersPageQuery,
-    answer=None,
-    media_types=(HTML,),
-    headers=(LIVE_SECTIONS,),
-)
+@endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_callers_page(call: ApiRequest[CallersPageQuery, NoBody]) -> func.HttpResponse:
     """Return the page of the declared callers."""
     query = call.query
@@ -51,13 +45,7 @@ async def show_callers_page(call: ApiRequest[CallersPageQuery, NoBody]) -> func.
 
 
 # It changes nothing; the form of its page does.
-@endpoint(
-    role=Role.OPERATOR,
-    body=CallerFileRequest,
-    answer=None,
-    media_types=(HTML,),
-    is_recorded=False,
-)
+@endpoint(role=Role.OPERATOR, media_types=(HTML,), is_recorded=False)
 async def show_caller_file(call: ApiRequest[NoQuery, CallerFileRequest]) -> func.HttpResponse:
     """Return the page with what a CSV file of callers would change, and which lines are not valid.
     Nothing is stored.

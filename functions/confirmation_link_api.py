@@ -46,7 +46,7 @@ class ConfirmByLinkRequest(RequestModel):
     calls_copy: bool
 
 
-@endpoint(role=ANYONE, query=ConfirmationLinkQuery, answer=None, media_types=(HTML,))
+@endpoint(role=ANYONE, media_types=(HTML,))
 async def show_confirmation_page(
     call: ApiRequest[ConfirmationLinkQuery, NoBody],
 ) -> func.HttpResponse:
@@ -59,13 +59,7 @@ async def show_confirmation_page(
 
 # Recorded by its handler, because requests without a valid link must not fill the audit log.
 @endpoint(
-    role=ANYONE,
-    body=ConfirmByLinkRequest,
-    answer=None,
-    media_types=(HTML,),
-    status=303,
-    answer_headers=(LOCATION,),
-    is_recorded=False,
+    role=ANYONE, media_types=(HTML,), status=303, answer_headers=(LOCATION,), is_recorded=False
 )
 async def confirm_by_link(
     call: ApiRequest[NoQuery, ConfirmByLinkRequest],

@@ -113,13 +113,7 @@ class FlowPageQuery(PageQuery):
     compare: bool = False
 
 
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    query=PageQuery,
-    media_types=(HTML,),
-    headers=(LIVE_SECTIONS,),
-)
+@endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
     """Return the Overview page: actions required, environments and health."""
     return build_live_page(
@@ -127,13 +121,7 @@ async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResp
     )
 
 
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    query=EnvironmentsPageQuery,
-    media_types=(HTML,),
-    headers=(LIVE_SECTIONS,),
-)
+@endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_environments_page(
     call: ApiRequest[EnvironmentsPageQuery, NoBody],
 ) -> func.HttpResponse:
@@ -150,13 +138,7 @@ async def show_environments_page(
     return build_live_page(call, text)
 
 
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    query=ListPageQuery,
-    media_types=(HTML,),
-    headers=(LIVE_SECTIONS,),
-)
+@endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> func.HttpResponse:
     """Return a page of remediations, newest first."""
     query = call.query
@@ -164,13 +146,7 @@ async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> fun
     return build_live_page(call, list_page(build_page_context(call), found, query.limit))
 
 
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    query=RemediationPageQuery,
-    media_types=(HTML,),
-    headers=(LIVE_SECTIONS,),
-)
+@endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_remediation_page(
     call: ApiRequest[RemediationPageQuery, NoBody],
 ) -> func.HttpResponse:
@@ -196,13 +172,7 @@ async def show_remediation_page(
     return build_live_page(call, text)
 
 
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    query=FlowPageQuery,
-    media_types=(HTML,),
-    headers=(LIVE_SECTIONS,),
-)
+@endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpResponse:
     """Return the page of one flow; with `compare`, also read and compare its definitions."""
     detail = await flows.show_flow(services(), call.id.lower(), call.params["flow"])
@@ -215,17 +185,13 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
     return build_live_page(call, build_flow_page(await read_page_context(call), detail, compared))
 
 
-@endpoint(role=Role.READER, answer=None, media_types=(HTML,))
+@endpoint(role=Role.READER, media_types=(HTML,))
 async def show_unknown_page(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """Raise `PageNotFound`: no other route has this URL."""
     raise PageNotFound
 
 
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    media_types=("text/css", "text/javascript", "image/svg+xml"),
-)
+@endpoint(role=Role.READER, media_types=("text/css", "text/javascript", "image/svg+xml"))
 async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """Return the style sheet, the script or the icon.
 

@@ -23,7 +23,7 @@ from shared.use_cases.audit_state import read_declared_callers
 from shared.use_cases.confirm_caller import confirm_caller as confirm
 
 
-@endpoint(role=Role.READER, answer=ItemListResponse[DeclaredCallerResponse])
+@endpoint(role=Role.READER)
 async def list_declared_callers(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[DeclaredCallerResponse]:
@@ -31,12 +31,7 @@ async def list_declared_callers(
     return _build_list_response(await callers.list_declared_callers(services()))
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=DeclareCallersRequest,
-    answer=ItemListResponse[DeclaredCallerResponse],
-    subject=read_declared_callers,
-)
+@endpoint(role=Role.OPERATOR, subject=read_declared_callers)
 async def declare_callers(
     call: ApiRequest[NoQuery, DeclareCallersRequest],
 ) -> ItemListResponse[DeclaredCallerResponse]:
@@ -45,12 +40,7 @@ async def declare_callers(
     return _build_list_response(await callers.declare_callers(services(), declared))
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=DeclareCalledFlowRequest,
-    answer=ItemListResponse[DeclaredCallerResponse],
-    subject=read_declared_callers,
-)
+@endpoint(role=Role.OPERATOR, subject=read_declared_callers)
 async def declare_called_flow(
     call: ApiRequest[NoQuery, DeclareCalledFlowRequest],
 ) -> ItemListResponse[DeclaredCallerResponse]:
@@ -59,12 +49,7 @@ async def declare_called_flow(
     return _build_list_response(await callers.declare_called_flow(services(), declared))
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=CallerFileRequest,
-    answer=ItemListResponse[DeclaredCallerResponse],
-    subject=read_declared_callers,
-)
+@endpoint(role=Role.OPERATOR, subject=read_declared_callers)
 async def import_callers(
     call: ApiRequest[NoQuery, CallerFileRequest],
 ) -> ItemListResponse[DeclaredCallerResponse]:
@@ -77,24 +62,14 @@ async def import_callers(
     return _build_list_response(await imports.import_callers(services(), found.lines))
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=ConfirmCallerRequest,
-    answer=ConfirmCallerResponse,
-    subject=read_declared_callers,
-)
+@endpoint(role=Role.OPERATOR, subject=read_declared_callers)
 async def confirm_caller(call: ApiRequest[NoQuery, ConfirmCallerRequest]) -> ConfirmCallerResponse:
     """Confirm that a declared caller calls the copy of a flow, or in a rollback the original."""
     found = await confirm(services(), call.body.name, call.body.flow, by=call.by)
     return ConfirmCallerResponse.model_validate(found)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=RemoveDeclaredCallerRequest,
-    answer=ItemListResponse[DeclaredCallerResponse],
-    subject=read_declared_callers,
-)
+@endpoint(role=Role.OPERATOR, subject=read_declared_callers)
 async def remove_declared_caller(
     call: ApiRequest[NoQuery, RemoveDeclaredCallerRequest],
 ) -> ItemListResponse[DeclaredCallerResponse]:

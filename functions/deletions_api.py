@@ -57,7 +57,7 @@ _COLUMNS = (
 )
 
 
-@endpoint(role=Role.READER, answer=DeletionListResponse)
+@endpoint(role=Role.READER)
 async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListResponse:
     """Return the deletions, the originals that can be deleted, and the run archives.
 
@@ -78,13 +78,7 @@ async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListRespo
     )
 
 
-@endpoint(
-    role=Role.APPROVER,
-    body=DeletionRequest,
-    answer=ItemListResponse[DeletionDetailResponse],
-    status=202,
-    subject=read_remediation_state,
-)
+@endpoint(role=Role.APPROVER, status=202, subject=read_remediation_state)
 async def schedule_deletions(
     call: ApiRequest[NoQuery, DeletionRequest],
 ) -> ItemListResponse[DeletionDetailResponse]:
@@ -100,12 +94,7 @@ async def schedule_deletions(
     return ItemListResponse[DeletionDetailResponse](items=items)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=CancelDeletionsRequest,
-    answer=CancelDeletionsResponse,
-    subject=read_remediation_state,
-)
+@endpoint(role=Role.OPERATOR, subject=read_remediation_state)
 async def cancel_deletions(
     call: ApiRequest[NoQuery, CancelDeletionsRequest],
 ) -> CancelDeletionsResponse:
@@ -114,7 +103,7 @@ async def cancel_deletions(
     return CancelDeletionsResponse(cancelled_count=count)
 
 
-@endpoint(role=Role.READER, query=DeletionListQuery, answer=TenantDeletionListResponse)
+@endpoint(role=Role.READER)
 async def list_tenant_deletions(
     call: ApiRequest[DeletionListQuery, NoBody],
 ) -> TenantDeletionListResponse:
@@ -131,13 +120,7 @@ async def list_tenant_deletions(
     )
 
 
-@endpoint(
-    role=Role.READER,
-    query=DeletionExportQuery,
-    answer=None,
-    media_types=(CSV, JSON),
-    answer_headers=(DIGEST,),
-)
+@endpoint(role=Role.READER, media_types=(CSV, JSON), answer_headers=(DIGEST,))
 async def export_deletions(call: ApiRequest[DeletionExportQuery, NoBody]) -> func.HttpResponse:
     """Return the deletions of all remediations as a file."""
     found = await list_all(services(), call.query.filter)

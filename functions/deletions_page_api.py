@@ -34,13 +34,7 @@ class DeletionsPageQuery(PageQuery, DeletionFilterQuery):
     start: Annotated[int, Field(ge=0)] = 0
 
 
-@endpoint(
-    role=Role.READER,
-    query=DeletionsPageQuery,
-    answer=None,
-    media_types=(HTML,),
-    headers=(LIVE_SECTIONS,),
-)
+@endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_deletions_page(call: ApiRequest[DeletionsPageQuery, NoBody]) -> func.HttpResponse:
     """Return the page of the deletions of all remediations."""
     query = call.query

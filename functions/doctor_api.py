@@ -9,7 +9,7 @@ from shared.domain.principal import Role
 from shared.use_cases.check_deployment import check_deployment as examine
 
 
-@endpoint(role=Role.READER, answer=ItemListResponse[FindingResponse])
+@endpoint(role=Role.READER)
 async def check_deployment(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[FindingResponse]:

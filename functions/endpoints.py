@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import azure.functions as func
@@ -21,7 +21,6 @@ from functions.forms import build_browser_response, is_form, read_form
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, matches_etag
 from functions.http_requests import (
     NoBody,
-    NoQuery,
     RequestModel,
     read_body,
     read_params,
@@ -157,12 +156,10 @@ _DECLARED: dict[Route, Endpoint] = {}
 _ANSWERING: dict[Route, Answering] = {}
 
 
-def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
+def endpoint[Q: RequestModel, B: RequestModel](
     *,
     role: Role | Literal["anyone"],
-    answer: type[ApiResponse] | None,
-    query: type[Q] = NoQuery,  # type: ignore[assignment]  # Q defaults to NoQuery
-    body: type[B] = NoBody,  # type: ignore[assignment]  # the same
+    answer: type[ApiResponse] | None = None,
     status: int = 200,
     media_types: tuple[str, ...] = (JSON,),
     headers: tuple[str, ...] = (),
@@ -172,6 +169,9 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
 ) -> Callable[[Handler[Q, B]], Answering]:
     """Declare the handler of a route.
 
+    Its annotations are the models of the query, the body and the response. `answer` is the model of
+    the response of a handler that builds the response itself.
+
     The result of the handler is sent with `status`, an exception as a problem document. Requests
     other than GET are recorded in the audit log, with their `subject` before and after, unless
     `is_recorded` is False because they change nothing. Raises `ValueError` for a handler without a
@@ -180,6 +180,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
 
     def register_handler(handler: Handler[Q, B]) -> Answering:
         route = _find_route(handler)
+        query, body, result = _read_models(handler)
         declared = Endpoint(
             name=route.name,
             description=inspect.getdoc(handler) or "",
@@ -188,7 +189,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
             role=None if role == ANYONE else Role(role),
             query=query,
             body=body,
-            answer=answer,
+            answer=answer or result,
             status=status,
             media_types=media_types,
             headers=headers,
@@ -207,6 +208,16 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
         return answer_and_adapt_to_browser
 
     return register_handler
+
+
+def _read_models(
+    handler: Handler[Any, Any],
+) -> tuple[type[RequestModel], type[RequestModel], type[ApiResponse] | None]:
+    """Return the models of the query, the body and the response that a handler names."""
+    request, result = get_type_hints(handler).values()
+    query, body = get_args(request)
+    is_model = isinstance(result, type) and issubclass(result, ApiResponse)
+    return query, body, result if is_model else None
 
 
 def _find_route(handler: Handler[Any, Any]) -> Route:

@@ -21,11 +21,7 @@ from shared.use_cases import name_flows
 from shared.use_cases.audit_state import read_environment_state
 
 
-@endpoint(
-    role=Role.READER,
-    query=PagedQuery,
-    answer=PageResponse[EnvironmentResponse],
-)
+@endpoint(role=Role.READER)
 async def list_environments(
     call: ApiRequest[PagedQuery, NoBody],
 ) -> PageResponse[EnvironmentResponse]:
@@ -39,20 +35,14 @@ async def list_environments(
     )
 
 
-@endpoint(role=Role.READER, answer=EnvironmentResponse)
+@endpoint(role=Role.READER)
 async def show_environment(call: ApiRequest[NoQuery, NoBody]) -> EnvironmentResponse:
     """Return one environment with its settings."""
     found = await environments.show_environment(services(), normalize_environment_id(call.id))
     return EnvironmentResponse.of(found)
 
 
-@endpoint(
-    role=Role.APPROVER,
-    body=EnvironmentSettingsRequest,
-    answer=EnvironmentResponse,
-    headers=(IF_MATCH,),
-    subject=read_environment_state,
-)
+@endpoint(role=Role.APPROVER, headers=(IF_MATCH,), subject=read_environment_state)
 async def update_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
@@ -60,12 +50,7 @@ async def update_environment_settings(
     return await _change(call)
 
 
-@endpoint(
-    role=Role.APPROVER,
-    body=EnvironmentSettingsRequest,
-    answer=EnvironmentResponse,
-    subject=read_environment_state,
-)
+@endpoint(role=Role.APPROVER, subject=read_environment_state)
 async def change_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
@@ -85,10 +70,7 @@ async def _change(call: ApiRequest[NoQuery, EnvironmentSettingsRequest]) -> Envi
     return EnvironmentResponse.of(found)
 
 
-@endpoint(
-    role=Role.READER,
-    answer=ItemListResponse[FlowNameResponse],
-)
+@endpoint(role=Role.READER)
 async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[FlowNameResponse]:
     """Return the flows of an environment with names and ids."""
     found = await name_flows.list_flows(services(), normalize_environment_id(call.id))
@@ -97,12 +79,7 @@ async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[Flow
     )
 
 
-@endpoint(
-    role=Role.APPROVER,
-    body=IgnoreIssueRequest,
-    answer=IgnoreIssueResponse,
-    subject=read_environment_state,
-)
+@endpoint(role=Role.APPROVER, subject=read_environment_state)
 async def ignore_issue(call: ApiRequest[NoQuery, IgnoreIssueRequest]) -> IgnoreIssueResponse:
     """Ignore a firewall issue, and retry jobs of the environment blocked by firewall issues."""
     waiver = call.body

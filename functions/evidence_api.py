@@ -14,12 +14,7 @@ from shared.use_cases.collect_evidence import read_evidence
 ZIP = "application/zip"
 
 
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    media_types=(ZIP,),
-    answer_headers=(DIGEST,),
-)
+@endpoint(role=Role.READER, media_types=(ZIP,), answer_headers=(DIGEST,))
 async def show_evidence(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """Return the evidence file, a zip: plans, approvals, changes and verification results.
 

@@ -73,7 +73,7 @@ class FailedRunReportResponse(ApiResponse):
         )
 
 
-@endpoint(role=Role.READER, answer=FailedRunReportResponse)
+@endpoint(role=Role.READER)
 async def show_failed_runs(call: ApiRequest[NoQuery, NoBody]) -> FailedRunReportResponse:
     """Return the last report of failed runs, without inputs and outputs. Reads a stored row."""
     found = await read_failed_run_report(services(), normalize_environment_id(call.id))

@@ -12,7 +12,7 @@ from shared.domain.principal import Role
 from shared.use_cases.report_failed_runs import list_failed_run_reports
 
 
-@endpoint(role=Role.READER, query=PageQuery, answer=None, media_types=(HTML,))
+@endpoint(role=Role.READER, media_types=(HTML,))
 async def show_failed_runs_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
     """Return the page of the last report of each environment."""
     reports = await list_failed_run_reports(services())

@@ -116,11 +116,7 @@ class FirewallFixListResponse(ItemListResponse[FirewallFixResponse]):
     applied: tuple[AppliedFixResponse, ...]
 
 
-@endpoint(
-    role=Role.READER,
-    query=FirewallFixQuery,
-    answer=FirewallFixListResponse,
-)
+@endpoint(role=Role.READER)
 async def list_firewall_fixes(
     call: ApiRequest[FirewallFixQuery, NoBody],
 ) -> FirewallFixListResponse:
@@ -134,12 +130,7 @@ async def list_firewall_fixes(
     )
 
 
-@endpoint(
-    role=Role.APPROVER,
-    body=ApplyFixRequest,
-    answer=ItemListResponse[AppliedFixResponse],
-    subject=read_firewall_fixes,
-)
+@endpoint(role=Role.APPROVER, subject=read_firewall_fixes)
 async def apply_firewall_fix(
     call: ApiRequest[NoQuery, ApplyFixRequest],
 ) -> ItemListResponse[AppliedFixResponse]:
@@ -151,12 +142,7 @@ async def apply_firewall_fix(
     return _build_fix_list(await manage_firewall_fixes.apply_fix(services(), fix_input))
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=RevertFixRequest,
-    answer=ItemListResponse[AppliedFixResponse],
-    subject=read_firewall_fixes,
-)
+@endpoint(role=Role.OPERATOR, subject=read_firewall_fixes)
 async def revert_firewall_fix(
     call: ApiRequest[NoQuery, RevertFixRequest],
 ) -> ItemListResponse[AppliedFixResponse]:

@@ -84,7 +84,7 @@ class HealthResponse(ApiResponse):
     without_wake_up: int
 
 
-@endpoint(role=Role.READER, answer=HealthResponse)
+@endpoint(role=Role.READER)
 async def show_health(_call: ApiRequest[NoQuery, NoBody]) -> HealthResponse:
     """Return the health of the app; 503 if the store or the broker does not answer."""
     return HealthResponse.model_validate(await check_health(services()))

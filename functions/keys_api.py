@@ -49,12 +49,7 @@ class KeyCheckResponse(ApiResponse):
     policy_replacement_steps: tuple[str, ...]
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=KeyCheckRequest,
-    answer=ItemListResponse[KeyCheckResponse],
-    subject=read_keys_state,
-)
+@endpoint(role=Role.OPERATOR, subject=read_keys_state)
 async def check_keys(
     call: ApiRequest[NoQuery, KeyCheckRequest],
 ) -> ItemListResponse[KeyCheckResponse]:

@@ -36,31 +36,20 @@ class KillSwitchResponse(ApiResponse):
     changed_at: datetime | None = None
 
 
-@endpoint(role=Role.READER, answer=KillSwitchResponse)
+@endpoint(role=Role.READER)
 async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResponse:
     """Return the state of the kill switch."""
     return _build_response(await read_switch(services()))
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=KillSwitchRequest,
-    answer=KillSwitchResponse,
-    headers=(IF_MATCH,),
-    subject=read_kill_switch,
-)
+@endpoint(role=Role.OPERATOR, headers=(IF_MATCH,), subject=read_kill_switch)
 async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillSwitchResponse:
     """Turn the kill switch on or off."""
     change = call.body
     return await _set_kill_switch(call, is_on=change.is_on, reason=change.justification)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=KillSwitchChangeRequest,
-    answer=KillSwitchResponse,
-    subject=read_kill_switch,
-)
+@endpoint(role=Role.OPERATOR, subject=read_kill_switch)
 async def turn_kill_switch_on(
     call: ApiRequest[NoQuery, KillSwitchChangeRequest],
 ) -> KillSwitchResponse:
@@ -68,12 +57,7 @@ async def turn_kill_switch_on(
     return await _set_kill_switch(call, is_on=True, reason=call.body.justification)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=KillSwitchChangeRequest,
-    answer=KillSwitchResponse,
-    subject=read_kill_switch,
-)
+@endpoint(role=Role.OPERATOR, subject=read_kill_switch)
 async def turn_kill_switch_off(
     call: ApiRequest[NoQuery, KillSwitchChangeRequest],
 ) -> KillSwitchResponse:

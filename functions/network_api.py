@@ -78,7 +78,7 @@ class IncompleteFirewallListResponse(ItemListResponse[IncompleteFirewallResponse
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
 
-@endpoint(role=Role.READER, query=FirewallsQuery, answer=IncompleteFirewallListResponse)
+@endpoint(role=Role.READER)
 async def list_firewalls(
     call: ApiRequest[FirewallsQuery, NoBody],
 ) -> IncompleteFirewallListResponse:

@@ -27,13 +27,7 @@ class NetworkPageQuery(PageQuery, FirewallsQuery):
     export: Literal["", "csv"] = ""
 
 
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    query=NetworkPageQuery,
-    media_types=(HTML, CSV),
-    headers=(LIVE_SECTIONS,),
-)
+@endpoint(role=Role.READER, media_types=(HTML, CSV), headers=(LIVE_SECTIONS,))
 async def show_network_page(call: ApiRequest[NetworkPageQuery, NoBody]) -> func.HttpResponse:
     """Return the page of address ranges and firewalls, or the firewalls as a CSV file."""
     query = call.query

@@ -13,7 +13,7 @@ from shared.domain.principal import Role
 OPENAPI = "application/vnd.oai.openapi+json"
 
 
-@endpoint(role=Role.READER, answer=None, media_types=(OPENAPI,))
+@endpoint(role=Role.READER, media_types=(OPENAPI,))
 async def show_openapi(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """Return the OpenAPI document of this API."""
     # Imported here because most instances never need it, and it slows down the start.

@@ -79,12 +79,7 @@ class PlanTicksRequest(RequestModel):
     search: Annotated[Search, Field(alias="_search")] = ""
 
 
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    query=PlanPageQuery,
-    media_types=(HTML,),
-)
+@endpoint(role=Role.READER, media_types=(HTML,))
 async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpResponse:
     """Return the plan page of a remediation."""
     query, identity = call.query, call.id.lower()
@@ -106,14 +101,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
 
 
 @endpoint(
-    role=Role.READER,
-    answer=None,
-    query=PlanTicksQuery,
-    body=PlanTicksRequest,
-    status=303,
-    media_types=(HTML,),
-    answer_headers=(LOCATION,),
-    is_recorded=False,
+    role=Role.READER, status=303, media_types=(HTML,), answer_headers=(LOCATION,), is_recorded=False
 )
 async def keep_plan_ticks(
     call: ApiRequest[PlanTicksQuery, PlanTicksRequest],

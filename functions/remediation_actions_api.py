@@ -27,14 +27,7 @@ from shared.use_cases.set_kill_switch import is_switch_on
 from shared.use_cases.show_remediation import show_plan
 
 
-@endpoint(
-    role=Role.APPROVER,
-    body=ApproveRequest,
-    answer=ApprovalResponse,
-    status=202,
-    headers=(IF_MATCH,),
-    subject=read_remediation_state,
-)
+@endpoint(role=Role.APPROVER, status=202, headers=(IF_MATCH,), subject=read_remediation_state)
 async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> ApprovalResponse:
     """Approve plans of a remediation by their versions.
 
@@ -59,12 +52,7 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
     )
 
 
-@endpoint(
-    role=Role.APPROVER,
-    body=UrlSecretRequest,
-    answer=UrlSecretResponse,
-    subject=read_remediation_state,
-)
+@endpoint(role=Role.APPROVER, subject=read_remediation_state)
 async def choose_url_secrets(call: ApiRequest[NoQuery, UrlSecretRequest]) -> UrlSecretResponse:
     """Choose which callers of flows that await approval refer to their URL secrets.
 
@@ -75,13 +63,7 @@ async def choose_url_secrets(call: ApiRequest[NoQuery, UrlSecretRequest]) -> Url
     return UrlSecretResponse.model_validate(chosen)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=CancelRequest,
-    answer=RollbackResponse,
-    status=202,
-    subject=read_remediation_state,
-)
+@endpoint(role=Role.OPERATOR, status=202, subject=read_remediation_state)
 async def cancel_remediation(call: ApiRequest[NoQuery, CancelRequest]) -> RollbackResponse:
     """Cancel a remediation: flows that were started are rolled back, no others start."""
     done = await change_remediation.cancel(
@@ -90,13 +72,7 @@ async def cancel_remediation(call: ApiRequest[NoQuery, CancelRequest]) -> Rollba
     return RollbackResponse.model_validate(done)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=RetryRequest,
-    answer=RetryResponse,
-    status=202,
-    subject=read_remediation_state,
-)
+@endpoint(role=Role.OPERATOR, status=202, subject=read_remediation_state)
 async def retry_remediation(call: ApiRequest[NoQuery, RetryRequest]) -> RetryResponse:
     """Retry blocked and failed jobs."""
     body = call.body
@@ -110,13 +86,7 @@ async def retry_remediation(call: ApiRequest[NoQuery, RetryRequest]) -> RetryRes
     return RetryResponse.model_validate(done)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=RollbackRequest,
-    answer=RollbackResponse,
-    status=202,
-    subject=read_remediation_state,
-)
+@endpoint(role=Role.OPERATOR, status=202, subject=read_remediation_state)
 async def roll_back_remediation(call: ApiRequest[NoQuery, RollbackRequest]) -> RollbackResponse:
     """Roll back some or all flows of a remediation."""
     done = await change_remediation.roll_back(

@@ -36,7 +36,6 @@ _FORM_REPEATED_WITHIN = 30
 
 @endpoint(
     role=Role.OPERATOR,
-    body=StartRemediationRequest,
     answer=RemediationResponse,
     status=202,
     headers=(IDEMPOTENCY_KEY,),
@@ -71,11 +70,7 @@ async def start_remediation(
     return build_json_response(answer, status=202, headers={LOCATION: location})
 
 
-@endpoint(
-    role=Role.READER,
-    query=RemediationQuery,
-    answer=RemediationListResponse,
-)
+@endpoint(role=Role.READER)
 async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> RemediationListResponse:
     """Return remediations, newest first."""
     query = call.query
@@ -100,11 +95,7 @@ async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> Remed
     return RemediationListResponse.model_validate(found)
 
 
-@endpoint(
-    role=Role.READER,
-    query=RemediationDetailQuery,
-    answer=RemediationDetailResponse,
-)
+@endpoint(role=Role.READER)
 async def show_remediation(
     call: ApiRequest[RemediationDetailQuery, NoBody],
 ) -> RemediationDetailResponse:
@@ -116,12 +107,7 @@ async def show_remediation(
     return detail if call.query.include_history else detail.without_history()
 
 
-@endpoint(
-    role=Role.READER,
-    query=PlanQuery,
-    answer=ItemListResponse[PlanResponse],
-    media_types=(JSON, HTML),
-)
+@endpoint(role=Role.READER, answer=ItemListResponse[PlanResponse], media_types=(JSON, HTML))
 async def show_plan(
     call: ApiRequest[PlanQuery, NoBody],
 ) -> ItemListResponse[PlanResponse] | func.HttpResponse:

@@ -22,21 +22,13 @@ class RunArchiveListResponse(ApiResponse):
     retry_after_seconds: float
 
 
-@endpoint(
-    role=Role.READER,
-    answer=RunArchiveListResponse,
-)
+@endpoint(role=Role.READER)
 async def list_run_archives(call: ApiRequest[NoQuery, NoBody]) -> RunArchiveListResponse:
     """Return the run archives and the end of each support window. Reads stored rows only."""
     return _answer(await show_run_archives(services(), call.id.lower()))
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=FlowSelection,
-    answer=RunArchiveListResponse,
-    subject=read_archives_state,
-)
+@endpoint(role=Role.OPERATOR, subject=read_archives_state)
 async def archive_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveListResponse:
     """Archive some more parts of the run history.
 

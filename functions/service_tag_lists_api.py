@@ -54,7 +54,7 @@ class ServiceTagListVersionResponse(ApiResponse):
     reason_code: str
 
 
-@endpoint(role=Role.READER, answer=ItemListResponse[ServiceTagListVersionResponse])
+@endpoint(role=Role.READER)
 async def list_service_tag_list_versions(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
@@ -62,11 +62,7 @@ async def list_service_tag_list_versions(
     return _build_version_list(await list_known_versions(services()))
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    answer=ItemListResponse[ServiceTagListVersionResponse],
-    subject=read_service_tag_lists,
-)
+@endpoint(role=Role.OPERATOR, subject=read_service_tag_lists)
 async def refresh_service_tag_list(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:

@@ -55,7 +55,7 @@ class SettingListResponse(ItemListResponse[SettingResponse]):
     findings: tuple[FindingResponse, ...]
 
 
-@endpoint(role=Role.READER, query=SettingsQuery, answer=SettingListResponse)
+@endpoint(role=Role.READER)
 async def list_settings(call: ApiRequest[SettingsQuery, NoBody]) -> SettingListResponse:
     """Return the settings of the app; of a secret, only whether it is set. Reads no row."""
     found = show_settings(services())

@@ -17,7 +17,7 @@ class SettingsPageQuery(PageQuery, SettingsQuery):
     """Which settings to show."""
 
 
-@endpoint(role=Role.READER, answer=None, query=SettingsPageQuery, media_types=(HTML,))
+@endpoint(role=Role.READER, media_types=(HTML,))
 async def show_settings_page(call: ApiRequest[SettingsPageQuery, NoBody]) -> func.HttpResponse:
     """Return the page of the app's settings."""
     query, found = call.query, show_settings(services())

@@ -19,7 +19,7 @@ class SignInConfigurationResponse(ApiResponse):
     cloud: CloudName
 
 
-@endpoint(role=ANYONE, answer=SignInConfigurationResponse)
+@endpoint(role=ANYONE)
 async def show_sign_in_configuration(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> SignInConfigurationResponse:

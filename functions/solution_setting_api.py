@@ -40,7 +40,7 @@ class SolutionSettingResponse(ApiResponse):
     change: SolutionSettingChangeResponse | None
 
 
-@endpoint(role=Role.READER, answer=SolutionSettingResponse)
+@endpoint(role=Role.READER)
 async def show_solution_setting(call: ApiRequest[NoQuery, NoBody]) -> SolutionSettingResponse:
     """Read whether an environment creates new flows in a solution."""
     identity = normalize_environment_id(call.id)
@@ -48,12 +48,7 @@ async def show_solution_setting(call: ApiRequest[NoQuery, NoBody]) -> SolutionSe
     return SolutionSettingResponse.model_validate(found)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=ChangeSolutionSettingRequest,
-    answer=SolutionSettingResponse,
-    subject=read_solution_setting,
-)
+@endpoint(role=Role.OPERATOR, subject=read_solution_setting)
 async def turn_on_solution_setting(
     call: ApiRequest[NoQuery, ChangeSolutionSettingRequest],
 ) -> SolutionSettingResponse:
@@ -65,12 +60,7 @@ async def turn_on_solution_setting(
     return SolutionSettingResponse.model_validate(found)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=ChangeSolutionSettingRequest,
-    answer=SolutionSettingResponse,
-    subject=read_solution_setting,
-)
+@endpoint(role=Role.OPERATOR, subject=read_solution_setting)
 async def revert_solution_setting(
     call: ApiRequest[NoQuery, ChangeSolutionSettingRequest],
 ) -> SolutionSettingResponse:

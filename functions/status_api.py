@@ -101,7 +101,7 @@ class TenantStatusResponse(ApiResponse):
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
 
-@endpoint(role=Role.READER, answer=TenantStatusResponse)
+@endpoint(role=Role.READER)
 async def show_status(_call: ApiRequest[NoQuery, NoBody]) -> TenantStatusResponse:
     """Return the status of the tenant; 503 if the store or the broker does not answer."""
     return TenantStatusResponse.model_validate(await shown(services()))

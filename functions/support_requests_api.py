@@ -96,7 +96,7 @@ class SupportRequestDraftResponse(ApiResponse):
     flows_unknown_reason: str
 
 
-@endpoint(role=Role.READER, answer=ItemListResponse[SupportRequestResponse])
+@endpoint(role=Role.READER)
 async def list_support_requests(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[SupportRequestResponse]:
@@ -107,7 +107,7 @@ async def list_support_requests(
     )
 
 
-@endpoint(role=Role.READER, answer=SupportRequestDraftResponse)
+@endpoint(role=Role.READER)
 async def show_support_request(
     call: ApiRequest[NoQuery, NoBody],
 ) -> SupportRequestDraftResponse:
@@ -127,12 +127,7 @@ async def show_support_request(
     )
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=MarkFiledRequest,
-    answer=SupportRequestResponse,
-    subject=read_support_request,
-)
+@endpoint(role=Role.OPERATOR, subject=read_support_request)
 async def mark_support_request_filed(
     call: ApiRequest[NoQuery, MarkFiledRequest],
 ) -> SupportRequestResponse:
@@ -143,12 +138,7 @@ async def mark_support_request_filed(
     return SupportRequestResponse.of(found)
 
 
-@endpoint(
-    role=Role.OPERATOR,
-    body=ReopenSupportRequest,
-    answer=SupportRequestResponse,
-    subject=read_support_request,
-)
+@endpoint(role=Role.OPERATOR, subject=read_support_request)
 async def reopen_support_request(
     call: ApiRequest[NoQuery, ReopenSupportRequest],
 ) -> SupportRequestResponse:

@@ -22,7 +22,7 @@ class SupportRequestsPageQuery(PageQuery):
     request: Id | None = None
 
 
-@endpoint(role=Role.READER, query=SupportRequestsPageQuery, answer=None, media_types=(HTML,))
+@endpoint(role=Role.READER, media_types=(HTML,))
 async def show_support_requests_page(
     call: ApiRequest[SupportRequestsPageQuery, NoBody],
 ) -> func.HttpResponse:
