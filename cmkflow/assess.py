@@ -31,11 +31,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def describe() -> None:
-    """Assess what a customer-managed key changes for the flows of an environment."""
-
-
 #: Seconds between two requests; the first are short, because a small environment takes seconds.
 LOOKS = (1.0, 2.0, 3.0, 5.0)
 _ENDED = frozenset({"completed", "blocked", "failed", "cancelled"})

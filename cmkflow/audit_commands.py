@@ -75,11 +75,6 @@ app = typer.Typer(no_args_is_help=True, help="Show the audit log.")
 _DAY = "%Y-%m-%d"
 
 
-@app.callback()
-def describe() -> None:
-    """Show the audit log."""
-
-
 @api_command(app, "list", show=lambda answer: build_audit_table(answer, {}))
 def list_audit(
     api: ApiClient,

@@ -23,11 +23,6 @@ app = typer.Typer(no_args_is_help=True, help="List flows, and show one flow of a
 _SEARCHED = 20
 
 
-@app.callback()
-def describe() -> None:
-    """List flows, and show one flow of a remediation."""
-
-
 def _format_flows(answer: Any) -> Listing:
     columns = (Column("Flow", itemgetter("name")), Column("Id", itemgetter("id"), Kind.ID))
     return Listing(columns=columns, items=answer["items"])

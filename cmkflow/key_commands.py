@@ -15,11 +15,6 @@ from cmkflow.listing import Facts
 app = typer.Typer(no_args_is_help=True, help="Check the keys that protect environments.")
 
 
-@app.callback()
-def describe() -> None:
-    """Check the keys that protect environments."""
-
-
 def _format_keys(answer: Any) -> RenderableType:
     if not answer["items"]:
         return Text("No watched subscription has an enterprise policy. Use --vault and --key.")

@@ -43,11 +43,6 @@ register_fix(app)
 register_firewalls(app)
 
 
-@app.callback()
-def describe() -> None:
-    """Firewalls, and the addresses that they must allow."""
-
-
 @app.command("diff")
 def show_changes_between_lists(
     before: Annotated[

@@ -26,11 +26,6 @@ from shared.domain.url_secret_use import UrlSecretUse
 app = typer.Typer(no_args_is_help=True, help="Show plans.")
 
 
-@app.callback()
-def describe() -> None:
-    """Show plans."""
-
-
 @api_command(app, "show", show=lambda answer: format_plan(answer, ""))
 def show_plan(
     api: ApiClient,

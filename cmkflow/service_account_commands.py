@@ -14,11 +14,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def describe() -> None:
-    """Sign in the service account, which reads trigger URLs."""
-
-
 @app.command("sign-in")
 def sign_in(
     tenant: Annotated[

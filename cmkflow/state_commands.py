@@ -59,11 +59,6 @@ _Passphrase = Annotated[str, typer.Option(envvar="CMKFLOW_STATE_PASSPHRASE", hid
 _ArchiveKey = Annotated[str, typer.Option(envvar="CMK_ARCHIVE_KEY", hidden=True)]
 
 
-@app.callback()
-def describe() -> None:
-    """Export the app's tables and archive, and import them."""
-
-
 @app.command("export")
 def export(
     file: _File,
