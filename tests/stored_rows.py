@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from shared.adapters.state.versioned_store import COLUMN, SCHEMA_VERSION, VersionedStore
 from shared.domain.environment import ApprovalPolicy
@@ -46,18 +46,12 @@ async def run_remediation() -> MemoryStore:
     return store
 
 
-def list_item_types() -> dict[str, type]:
-    """Return the type of the items of each table."""
-    hints = get_type_hints(Tables)
-    return {name: get_args(hint)[0] for name, hint in hints.items() if name != "store"}
-
-
 async def build_rows() -> list[StoreRow]:
     """Return two rows of each table: one of the remediation, one built from the types."""
     ran = (await run_remediation()).rows.values()
     store = MemoryStore()
     tables = Tables(VersionedStore(store, [], ""))
-    for name, kind in list_item_types().items():
+    for name, kind in Tables.list_item_types().items():
         table: Table[Any] = getattr(tables, name)
         found = [row for row in ran if row.table == table.name and row.key != FENCE]
         for row in found[:1]:
