@@ -16,22 +16,18 @@ from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_filter import IpFilterPolicy, build_firewall_from_filters, read_policy
 from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
 from shared.errors import NotFound
-from shared.ports import ResourceReader
+from shared.firewalls.azure_resources import AzureResources
 
 API_VERSION = "2022-08-01"
 OPENED_BY = "An ip-filter accepts addresses and ranges, but no service tags and no prefixes."
 _NO_POLICY = IpFilterPolicy(filters=(), has_base=True)
 
 
-class ApiManagement:
+class ApiManagement(AzureResources):
     """Implements `FirewallKind`."""
 
     kind = "api_management"
     resource_type = "Microsoft.ApiManagement/service"
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     async def read(self) -> list[Firewall]:
         """Return the firewall of every service, and of each API that has separate filters."""

@@ -37,8 +37,8 @@ from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.host_matching import ClaimedHosts, is_of_microsoft
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import Conflict, JobBlocked
-from shared.firewalls.below import read_below_each
-from shared.ports import ResourceReader, ResourceWriter
+from shared.firewalls.azure_resources import AzureResources, read_below_each
+from shared.ports import ResourceWriter
 from shared.reason import Reason
 
 RESOURCE_TYPE = "Microsoft.Web/sites"
@@ -53,7 +53,7 @@ _WRITTEN = ("name", "ipAddress", "tag", "action", "priority")
 MAX_RULES = 512
 
 
-class AppServices:
+class AppServices(AzureResources):
     """Implements `FirewallKind`."""
 
     kind = "app_service"
@@ -64,10 +64,6 @@ class AppServices:
         resource_type="Microsoft.Web/sites",
         actions=("Microsoft.Web/sites/config/write",),
     )
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     async def read(self) -> list[Firewall]:
         """Return the firewall of every watched app.

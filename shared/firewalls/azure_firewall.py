@@ -27,7 +27,8 @@ from shared.domain.network.firewall_fix import AddedEntries, FirewallFix, ListEn
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import Conflict, NotFound
-from shared.ports import ResourceReader, ResourceWriter
+from shared.firewalls.azure_resources import AzureResources
+from shared.ports import ResourceWriter
 
 API_VERSION = "2023-09-01"
 #: The published list gives the tag only the features API and NSG (platform.md#tag-features).
@@ -61,7 +62,7 @@ class _Found:
     ip_groups: dict[str, Document] = field(default_factory=dict)
 
 
-class AzureFirewalls:
+class AzureFirewalls(AzureResources):
     """Implements `FirewallKind`."""
 
     kind = "azure_firewall"
@@ -72,10 +73,6 @@ class AzureFirewalls:
         resource_type="Microsoft.Network/ipGroups",
         actions=("Microsoft.Network/ipGroups/write",),
     )
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     async def read(self) -> list[Firewall]:
         """Return every firewall, once for each destination that callers reach through it."""

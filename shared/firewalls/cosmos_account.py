@@ -15,21 +15,17 @@ from shared.domain.network.firewall_fix_text import (
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
-from shared.ports import ResourceReader
+from shared.firewalls.azure_resources import AzureResources
 
 API_VERSION = "2024-05-15"
 OPENED_BY = "An account's IP rules accept IPv4 prefixes, but no service tags."
 
 
-class CosmosAccounts:
+class CosmosAccounts(AzureResources):
     """Implements `FirewallKind`."""
 
     kind = "cosmos_account"
     resource_type = "Microsoft.DocumentDB/databaseAccounts"
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     async def read(self) -> list[Firewall]:
         """Return the firewall of every account.

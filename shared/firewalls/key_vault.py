@@ -18,7 +18,7 @@ from shared.domain.network.firewall_fix_text import (
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
-from shared.ports import ResourceReader
+from shared.firewalls.azure_resources import AzureResources
 
 API_VERSION = "2026-02-01"
 MAX_RULES = 1000
@@ -27,15 +27,11 @@ OPENED_BY = (
 )
 
 
-class KeyVaults:
+class KeyVaults(AzureResources):
     """Implements `FirewallKind`."""
 
     kind = "key_vault"
     resource_type = "Microsoft.KeyVault/vaults"
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     async def read(self) -> list[Firewall]:
         """Return the firewall of every vault.

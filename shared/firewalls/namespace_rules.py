@@ -19,13 +19,12 @@ from shared.domain.network.firewall_fix_text import (
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import MOST_RULES, build_namespace_firewall
-from shared.firewalls.below import read_below_each
-from shared.ports import ResourceReader
+from shared.firewalls.azure_resources import AzureResources, read_below_each
 
 API_VERSION = "2024-01-01"
 
 
-class NamespaceRules(ABC):
+class NamespaceRules(AzureResources, ABC):
     """The part of a `FirewallKind` that both kinds of namespaces share."""
 
     kind: ClassVar[str]
@@ -33,10 +32,6 @@ class NamespaceRules(ABC):
     #: The group of its Azure CLI commands, and its Terraform type.
     cli_group: ClassVar[str]
     terraform_type: ClassVar[str]
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     @abstractmethod
     def build_rule_set_block(

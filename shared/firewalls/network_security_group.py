@@ -48,7 +48,8 @@ from shared.domain.network.security_rules import (
 )
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import AlreadyExists, Conflict
-from shared.ports import ResourceReader, ResourceWriter
+from shared.firewalls.azure_resources import AzureResources
+from shared.ports import ResourceWriter
 
 RESOURCE_TYPE = "Microsoft.Network/networkSecurityGroups"
 API_VERSION = "2023-09-01"
@@ -56,7 +57,7 @@ API_VERSION = "2023-09-01"
 _FIRST_PRIORITY, _LAST_PRIORITY, MOST = 100, 4096, 1000
 
 
-class NetworkSecurityGroups:
+class NetworkSecurityGroups(AzureResources):
     """Implements `FirewallKind`."""
 
     kind = "network_security_group"
@@ -70,10 +71,6 @@ class NetworkSecurityGroups:
             "Microsoft.Network/networkSecurityGroups/securityRules/delete",
         ),
     )
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     async def read(self) -> list[Firewall]:
         """Return the firewalls of every group of the watched subscriptions."""

@@ -13,21 +13,16 @@ from shared.domain.network.range_rules import (
     format_range_children,
     format_range_commands,
 )
-from shared.firewalls.below import read_below_each
-from shared.ports import ResourceReader
+from shared.firewalls.azure_resources import AzureResources, read_below_each
 
 
-class PostgresqlServers:
+class PostgresqlServers(AzureResources):
     """Implements `FirewallKind`."""
 
     kind = "postgresql_server"
     resource_type = "Microsoft.DBforPostgreSQL/flexibleServers"
     #: Each resource type with its API version.
     _types = ((resource_type, "2022-12-01"), ("Microsoft.DBforPostgreSQL/servers", "2017-12-01"))
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     async def read(self) -> list[Firewall]:
         """Return the firewall of every server."""

@@ -17,23 +17,18 @@ from shared.domain.network.range_rules import (
     format_range_commands,
     list_missing_ranges,
 )
-from shared.firewalls.below import read_below_each
-from shared.ports import ResourceReader
+from shared.firewalls.azure_resources import AzureResources, read_below_each
 
 API_VERSION = "2021-11-01"
 #: Most rules of a server.
 MAX_RULES = 256
 
 
-class SqlServers:
+class SqlServers(AzureResources):
     """Implements `FirewallKind`."""
 
     kind = "sql_server"
     resource_type = "Microsoft.Sql/servers"
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     async def read(self) -> list[Firewall]:
         """Return the firewall of every server."""

@@ -24,7 +24,7 @@ from shared.domain.network.firewall_fix_text import (
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import AZURE, build_open_firewall, build_restricted_firewall
-from shared.ports import ResourceReader
+from shared.firewalls.azure_resources import AzureResources
 
 _LONGEST_PREFIX = 30
 API_VERSION = "2023-05-01"
@@ -35,15 +35,11 @@ OPENED_BY = (
 )
 
 
-class StorageAccounts:
+class StorageAccounts(AzureResources):
     """Implements `FirewallKind`."""
 
     kind = "storage_account"
     resource_type = "Microsoft.Storage/storageAccounts"
-
-    def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
-        self._resources = resources
 
     async def read(self) -> list[Firewall]:
         """Return the firewall of every account.

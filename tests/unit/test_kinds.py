@@ -52,7 +52,7 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
         "api_management_places",
         "api_management_policies",
         "azure_devops_documents",
-        "below",
+        "azure_resources",
         "dataverse_rows",
         "json_service",
         "named_values",

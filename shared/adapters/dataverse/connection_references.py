@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.web_api import DataverseAdapter
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.connection_reference import (
@@ -41,12 +41,8 @@ class _Reference(Wire):
         )
 
 
-class DataverseConnectionReferences(ConnectionReferences):
+class DataverseConnectionReferences(DataverseAdapter, ConnectionReferences):
     """`ConnectionReferences` by Dataverse's Web API."""
-
-    def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
-        self._dataverse = dataverse
 
     async def find(
         self, environment: Environment, connection_ids: Collection[str]

@@ -5,7 +5,7 @@ See platform.md#environment-variables.
 
 from pydantic import AwareDatetime, Field
 
-from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.web_api import DataverseAdapter
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -32,12 +32,8 @@ class _Value(Wire):
     etag: str = Field("", alias="@odata.etag")
 
 
-class DataverseEnvironmentVariables(EnvironmentVariables):
+class DataverseEnvironmentVariables(DataverseAdapter, EnvironmentVariables):
     """`EnvironmentVariables` by Dataverse's Web API."""
-
-    def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
-        self._dataverse = dataverse
 
     async def list(self, environment: Environment) -> list[EnvironmentVariable]:
         """Return all variables. Uses two lists instead of `$expand` to get both ETags."""

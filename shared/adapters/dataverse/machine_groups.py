@@ -5,7 +5,7 @@ See platform.md#machine-groups.
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.web_api import DataverseAdapter
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
 from shared.ports import MachineGroups
@@ -19,12 +19,8 @@ class _Group(Wire):
     management_type: int | None = Field(None, alias="managementtype")
 
 
-class DataverseMachineGroups(MachineGroups):
+class DataverseMachineGroups(DataverseAdapter, MachineGroups):
     """`MachineGroups` by Dataverse's Web API."""
-
-    def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
-        self._dataverse = dataverse
 
     async def read_hosted_groups(self, environment: Environment) -> list[str]:
         """Return the names of hosted groups, including those of unknown type."""

@@ -9,7 +9,11 @@ from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
+from shared.adapters.dataverse.web_api import (
+    IDS_IN_A_FILTER,
+    DataverseAdapter,
+    filter_by_ids,
+)
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import as_mapping, text_at
@@ -39,12 +43,8 @@ _USERS = _People("systemusers", "systemuserid", "fullname")
 _TEAMS = _People("teams", "teamid", "name")
 
 
-class DataverseOrganization(Organization):
+class DataverseOrganization(DataverseAdapter, Organization):
     """`Organization` by Dataverse's Web API."""
-
-    def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
-        self._dataverse = dataverse
 
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
         """Return the setting; raise `ServiceUnavailable` if Dataverse returns no organization."""

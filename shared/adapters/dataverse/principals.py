@@ -5,7 +5,11 @@ from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
+from shared.adapters.dataverse.web_api import (
+    IDS_IN_A_FILTER,
+    DataverseAdapter,
+    filter_by_ids,
+)
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -51,12 +55,8 @@ class _Privileges(Wire):
     privileges: tuple[_Privilege, ...] = Field((), alias="RolePrivileges")
 
 
-class DataversePrincipalDirectory(PrincipalDirectory):
+class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
     """`PrincipalDirectory` by Dataverse's Web API."""
-
-    def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
-        self._dataverse = dataverse
 
     async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.web_api import DataverseAdapter
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -44,12 +44,8 @@ class _Accesses(Wire):
     items: tuple[_Access, ...] = Field(alias="PrincipalAccesses")
 
 
-class DataverseSharing(FlowSharing):
+class DataverseSharing(DataverseAdapter, FlowSharing):
     """`FlowSharing` by Dataverse's Web API."""
-
-    def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
-        self._dataverse = dataverse
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         """Return all shares of a flow; raise `NotFound`."""

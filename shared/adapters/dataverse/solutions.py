@@ -5,7 +5,11 @@ from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
+from shared.adapters.dataverse.web_api import (
+    IDS_IN_A_FILTER,
+    DataverseAdapter,
+    filter_by_ids,
+)
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -36,12 +40,8 @@ class _Solution(Wire):
         )
 
 
-class DataverseSolutions(Solutions):
+class DataverseSolutions(DataverseAdapter, Solutions):
     """`Solutions` by Dataverse's Web API."""
-
-    def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
-        self._dataverse = dataverse
 
     async def read_solution_ids(
         self, environment: Environment, workflow_ids: Collection[str]

@@ -1,6 +1,6 @@
 """Read and write text columns of Dataverse tables (platform.md#row-versions)."""
 
-from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.web_api import DataverseAdapter
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import as_mapping
@@ -9,12 +9,8 @@ from shared.errors import TableNotFound
 from shared.ports import TextColumn, TextRow, TextRows
 
 
-class DataverseTextRows(TextRows):
+class DataverseTextRows(DataverseAdapter, TextRows):
     """`TextRows` by Dataverse's Web API."""
-
-    def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
-        self._dataverse = dataverse
 
     async def list(self, environment: Environment, column: TextColumn) -> list[TextRow]:
         """Return the rows that meet the condition; none if the environment has no such table."""

@@ -255,3 +255,11 @@ def _require_dataverse_url(environment: Environment) -> str:
             f"environment {environment.id} has no Dataverse", code="NoDataverse", status=404
         )
     return environment.dataverse_url
+
+
+class DataverseAdapter:
+    """An adapter that sends its requests to Dataverse."""
+
+    def __init__(self, dataverse: Dataverse) -> None:
+        """Send requests by `dataverse`."""
+        self._dataverse = dataverse

@@ -14,7 +14,11 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
+from shared.adapters.dataverse.web_api import (
+    IDS_IN_A_FILTER,
+    DataverseAdapter,
+    filter_by_ids,
+)
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -106,12 +110,8 @@ class WorkflowEntity(Wire):
         return FlowOwner(id=row_id, status=OwnerStatus.NOT_FOUND)
 
 
-class DataverseWorkflows(Workflows):
+class DataverseWorkflows(DataverseAdapter, Workflows):
     """`Workflows` by Dataverse's Web API."""
-
-    def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
-        self._dataverse = dataverse
 
     async def list(
         self, environment: Environment, *, managed_only: bool = False

@@ -1,12 +1,21 @@
-"""Read the child resources of each resource in a list, several at a time."""
+"""Read Azure resources, and the child resources of each, several at a time."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from shared.concurrency import read_each
 from shared.errors import NotFound
+from shared.ports import ResourceReader
 
 type Resource = Mapping[str, object]
+
+
+class AzureResources:
+    """What each firewall kind reads from."""
+
+    def __init__(self, resources: ResourceReader) -> None:
+        """`resources` reads the watched subscriptions."""
+        self._resources = resources
 
 
 async def read_below_each[R](
