@@ -3,9 +3,10 @@
 Each has an ETag, so a write keeps a person's edit. See platform.md#api-management.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from typing import override
 
 from shared.callers.api_management_places import (
     API_VERSION,
@@ -17,10 +18,14 @@ from shared.callers.api_management_places import (
     get_id,
 )
 from shared.callers.api_management_policies import Policies
-from shared.callers.search import UnreadableCallers, callers_in, compute_max_url_length
+from shared.callers.search import (
+    SearchedCallers,
+    UnreadableCallers,
+    callers_in,
+    compute_max_url_length,
+)
 from shared.callers.secret_rights import SecretRights, read_identities
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
@@ -34,15 +39,13 @@ _READ = "Success"
 _NO_REFERENCE = "Only a named value can refer to a secret."
 
 
-class ApiManagementCallers:
+class ApiManagementCallers(SearchedCallers):
     """Implements `CallerKind` and `RefersToSecrets`. Addresses are resource ids."""
 
     kind = "api_management"
     is_json = False
     #: Gateways load a change within a minute, which the period without calls covers.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
         role="API Management",
@@ -101,14 +104,11 @@ class ApiManagementCallers:
             "policyFragments": policies,
         }
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- services are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every place with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         parents, locks = await self._list_parents(unreadable)
         readings = unreadable.read_readable(
             parents, get_id, self._read_places, lambda parent: describe_place(get_id(parent))
@@ -121,7 +121,6 @@ class ApiManagementCallers:
                     reason = locks.describe(place.resource_id)
                     for caller in callers_in(place.text, _build_caller(place, reason)):
                         yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the text of a place. Raises `NotFound`."""

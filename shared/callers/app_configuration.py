@@ -4,12 +4,12 @@ A reference to a Key Vault secret is no caller: its secret is.
 """
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import override
 
-from shared.callers.search import UnreadableCallers, callers_in, read_all
+from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in, read_all
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.url_secret import build_reference, find_secret_uri, is_reference
 from shared.domain.definitions.json_values import as_mapping, text_at
 from shared.domain.environment import Environment
@@ -22,7 +22,7 @@ from shared.settings import Settings
 _REFERENCE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8"
 
 
-class AppConfigurationCallers:
+class AppConfigurationCallers(SearchedCallers):
     """Implements `CallerKind`, `RefersToSecrets` and `HasUnknownReaders`.
 
     Addresses are JSON lists of store URL, key and label.
@@ -30,8 +30,6 @@ class AppConfigurationCallers:
 
     kind = "app_configuration"
     is_json = False
-    is_environment_only = False
-    is_assessed_separately = False
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
         role="app configuration",
@@ -53,17 +51,14 @@ class AppConfigurationCallers:
         self._stores = app_configuration
         self.old_value_lifetime = settings.secret_old_value_lifetime
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- stores are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every key-value with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         stores = read_all(self._stores.read_stores())
         urls = await unreadable.list_readable(stores, "App Configuration stores")
-        for url in search.remaining(urls, str):
+        for url in unreadable.search.remaining(urls, str):
             try:
                 found = await self._stores.list(url)
             except PlatformError as err:
@@ -72,7 +67,6 @@ class AppConfigurationCallers:
             for key_value in found:
                 for caller in callers_in(key_value.value, _build_caller(key_value)):
                     yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the value. Raises `NotFound`."""

@@ -6,17 +6,17 @@ jobs out.
 """
 
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import override
 from urllib.parse import urlsplit
 
 from shared.callers.named_values import build_contents, get_resource_id, name_of
-from shared.callers.search import UnreadableCallers, callers_in, read_all
+from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in, read_all
 from shared.callers.secret_rights import SecretRights
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
@@ -70,7 +70,7 @@ class _Watched:
     closed: Mapping[str, PlatformError]
 
 
-class AppSettingCallers:
+class AppSettingCallers(SearchedCallers):
     """Implements `CallerKind`, `WritesWholeResource` and `RefersToSecrets`.
 
     Addresses are `app's resource id|setting`.
@@ -81,8 +81,6 @@ class AppSettingCallers:
     is_json = False
     #: A write restarts the app, so no old value remains.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = _NEEDS
 
     def __init__(self, app_settings: AppSettings, secrets: Secrets, keys: Keys) -> None:
@@ -93,18 +91,15 @@ class AppSettingCallers:
         self._secrets = secrets
         self._keys = keys
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- apps are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every setting with a trigger URL, or with a reference to a fixed version of a
         secret with one.
 
         A reference without a version is no caller: its secret is.
         """
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         watched: _Watched | None = None
         sites = await unreadable.list_readable(self._settings.read_sites(), "apps")
         readings = unreadable.read_readable(
@@ -125,7 +120,6 @@ class AppSettingCallers:
                             continue
                     for caller in callers_in(value, self._build_caller(site, name, reference)):
                         yield caller
-        unreadable.raise_if_any()
 
     async def _read_site(self, site: Site) -> Mapping[str, str]:
         return await self._settings.read(site.id)

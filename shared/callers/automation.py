@@ -3,15 +3,15 @@
 Azure has no ETag for them, so a write compares before and after. See platform.md#automation.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import override
 
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
@@ -45,15 +45,13 @@ class _AccountReading:
     encrypted: Sequence[str]
 
 
-class AutomationCallers:
+class AutomationCallers(SearchedCallers):
     """Implements `CallerKind`. Addresses are resource ids of variables and runbooks."""
 
     kind = "automation"
     is_json = False
     #: The next job reads the new value. The period without calls covers jobs in progress.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
         role="Automation",
@@ -79,14 +77,11 @@ class AutomationCallers:
         self._reader = tagged_resources
         self._writer = resource_writer
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- accounts are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every variable and published runbook with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         accounts: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
@@ -105,7 +100,6 @@ class AutomationCallers:
                     reason = place.manual_reason or locks.describe(place.resource_id)
                     for caller in callers_in(place.text, _build_caller(place, reason)):
                         yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the value or the published runbook. Raises `NotFound`."""

@@ -5,10 +5,11 @@ platform.md#azure-devops.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import override
 from urllib.parse import quote
 
 from shared.callers.azure_devops_documents import (
@@ -22,7 +23,6 @@ from shared.callers.json_service import JsonServiceCallers
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.callers.whole_resource import order_like
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -77,8 +77,6 @@ class AzureDevOpsCallers(JsonServiceCallers):
     is_json = True
     #: The next event or run reads the new value.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = RequiredPermissions(
         fix="Add the app's identity to the organization with the access level Basic, and let it "
         "view and edit service hooks and administer variable groups, as Project Collection "
@@ -90,14 +88,11 @@ class AzureDevOpsCallers(JsonServiceCallers):
         """Check that the app can read the service hooks of an organization."""
         await self._read_place(_Place(organization=scope))
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- projects are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every webhook and variable group with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         places = await self._list_places(unreadable)
         readings = unreadable.read_readable(
             places, lambda one: one.key, self._read_place, lambda one: one.label
@@ -110,7 +105,6 @@ class AzureDevOpsCallers(JsonServiceCallers):
                         unreadable.record_text(f"secret variables {secrets} of the {caller.label}")
                     for one in callers_in(read_content(document).text, caller):
                         yield one
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the inputs or variables as JSON. Raises `NotFound`."""

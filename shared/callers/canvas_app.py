@@ -5,13 +5,12 @@ Dataverse id, so both are searched for. See platform.md#canvas-apps.
 """
 
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import timedelta
 
-from shared.callers.search import UnreadableCallers, environment_id
+from shared.callers.search import SearchedCallers, UnreadableCallers, environment_id
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import CHILD_REFERENCE
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.permissions import IN_POWER_PLATFORM
 from shared.domain.power_apps import CanvasApp
@@ -32,7 +31,7 @@ _REVERT = (
 )
 
 
-class CanvasAppCallers:
+class CanvasAppCallers(SearchedCallers):
     """Implements `CallerKind`. Addresses are `environment/app`; nothing is ever written."""
 
     kind = KIND
@@ -47,15 +46,11 @@ class CanvasAppCallers:
         """`canvas_apps` reads apps as an administrator."""
         self._apps = canvas_apps
 
-    async def find(
-        self,
-        environments: Sequence[Environment],
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every app that uses any flow."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
-        for environment in search.remaining(environments, environment_id):
+        for environment in unreadable.search.remaining(environments, environment_id):
             try:
                 apps = await self._apps.list_with_flows(environment.id)
             except PlatformError as err:
@@ -68,7 +63,6 @@ class CanvasAppCallers:
                 if app.unknown_reason:
                     unreadable.record_text(app.unknown_reason)
                 yield _build_caller(environment.id, app)
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the flows that the app uses.

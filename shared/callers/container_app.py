@@ -5,12 +5,18 @@ caller's `resource_id` is the app. Of a secret that refers to Key Vault, the vau
 caller. See platform.md#container-apps.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from typing import override
 
 from shared.callers.named_values import build_contents, get_resource_id, name_of
-from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
+from shared.callers.search import (
+    SearchedCallers,
+    UnreadableCallers,
+    callers_in,
+    read_remaining_ahead,
+)
 from shared.callers.secret_rights import SecretRights, read_identities
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.container_app import (
@@ -20,7 +26,6 @@ from shared.domain.callers.container_app import (
     ContainerApp,
     describe_place,
 )
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.url_secret import find_secret_uri, parse_secret_uri
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.domain.environment import Environment
@@ -60,7 +65,7 @@ _ELSEWHERE = (
 _NO_REFERENCE = "Only a secret of the app can refer to Key Vault."
 
 
-class ContainerAppCallers:
+class ContainerAppCallers(SearchedCallers):
     """Implements `CallerKind`, `WritesWholeResource` and `RefersToSecrets`.
 
     Addresses are `app's resource id|place`.
@@ -70,8 +75,6 @@ class ContainerAppCallers:
     is_json = False
     #: A write starts a revision, or restarts the active ones, so no old value remains.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = _NEEDS
 
     def __init__(
@@ -89,14 +92,11 @@ class ContainerAppCallers:
         self._secrets = resource_secrets
         self._writer = resource_writer
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- apps are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every place with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, _NEEDS.fix)
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
@@ -106,7 +106,9 @@ class ContainerAppCallers:
             locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
             unreadable.record_place("container apps", err)
-        readings = read_remaining_ahead(search, found, _read_id, self._read_container_app)
+        readings = read_remaining_ahead(
+            unreadable.search, found, _read_id, self._read_container_app
+        )
         async with aclosing(readings):
             async for resource, reading in readings:
                 try:
@@ -120,7 +122,6 @@ class ContainerAppCallers:
                 for name, text in app.values.items():
                     for caller in callers_in(text, _build_caller(resource, name, locked)):
                         yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the place, with a digest of all places as its ETag. Raises `NotFound`."""

@@ -1,15 +1,14 @@
 """Share the parts of all caller kinds whose places are text columns of Dataverse rows."""
 
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from typing import ClassVar
 
-from shared.callers.search import UnreadableCallers, environment_id
+from shared.callers.search import SearchedCallers, UnreadableCallers, environment_id
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.environment import Environment
 from shared.domain.permissions import IN_DATAVERSE
@@ -19,7 +18,7 @@ from shared.ports import Environments, TextColumn, TextRow, TextRows
 type _Reading = tuple[TextColumn, Sequence[TextRow] | PlatformError]
 
 
-class DataverseRowCallers(ABC):
+class DataverseRowCallers(SearchedCallers):
     """Implements `CallerKind` for text columns; a subclass names them and builds the callers.
 
     Addresses are `environment/table/column/row`. An environment takes one request, however many
@@ -29,8 +28,6 @@ class DataverseRowCallers(ABC):
     kind: str
     is_json = False
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = IN_DATAVERSE
     columns: ClassVar[tuple[TextColumn, ...]]
 
@@ -46,14 +43,10 @@ class DataverseRowCallers(ABC):
         `place` is a caller with the address of the row and without ids.
         """
 
-    async def find(
-        self,
-        environments: Sequence[Environment],
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every row with a reference. An environment without the table has none."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         with_dataverse = [one for one in environments if one.dataverse_url]
         readings = unreadable.read_readable(
             with_dataverse, environment_id, self._read_environment, _name_environment
@@ -68,7 +61,6 @@ class DataverseRowCallers(ABC):
                     for row in rows:
                         for caller in self.build_callers(self._build_place(environment, row), row):
                             yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the text. Raises `NotFound`."""

@@ -1,10 +1,11 @@
 """Read the callers that people declared. Only the owner of such a system can change it."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
+from typing import override
 
-from shared.callers.search import UnreadableCallers
+from shared.callers.search import SearchedCallers, UnreadableCallers
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import CHILD_REFERENCE
 from shared.domain.callers.declared_caller import (
@@ -13,7 +14,6 @@ from shared.domain.callers.declared_caller import (
     DeclaredCaller,
     build_callers,
 )
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import JobBlocked, NotFound, UnreadableRow
@@ -21,39 +21,33 @@ from shared.ports import DeclaredCallers
 from shared.reason import Reason
 
 
-class DeclaredCallerKind:
+class DeclaredCallerKind(SearchedCallers):
     """Implements `CallerKind`. Addresses are `caller/called flow`; nothing is ever written."""
 
     kind = DECLARED_CALLER
     #: The content is written in the format of a definition's child flow calls and URLs.
     is_json = True
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = RequiredPermissions(fix="Declare the caller again.")
 
     def __init__(self, declared_callers: DeclaredCallers) -> None:
         """`declared_callers` reads the rows in which the app stores declared callers."""
         self._declared = declared_callers
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- a declared caller is in none
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every declared caller once for each flow that it calls."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         found: list[DeclaredCaller] = []
         async for row in self._declared.scan():
             if isinstance(row, UnreadableRow):
                 unreadable.record_text(f"a declared caller ({row})")
             else:
                 found.append(row.item)
-        for declared in search.remaining(found, lambda one: one.id):
+        for declared in unreadable.search.remaining(found, lambda one: one.id):
             for caller in build_callers(declared):
                 yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the flow that the system calls, as far as declared. Raises `NotFound`."""

@@ -5,11 +5,10 @@ Flows use a variable's old value until they are saved (platform.md#stale-variabl
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
-from shared.callers.search import UnreadableCallers, callers_in, environment_id
+from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in, environment_id
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
@@ -28,13 +27,11 @@ from shared.settings import Settings
 VALUE, DEFAULT = "value", "default"
 
 
-class EnvironmentVariableCallers:
+class EnvironmentVariableCallers(SearchedCallers):
     """Implements `CallerKind`. Addresses are `environment/value|default/definition`."""
 
     kind = "environment_variable"
     is_json = False
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = IN_DATAVERSE
 
     def __init__(
@@ -52,15 +49,11 @@ class EnvironmentVariableCallers:
         self._workflows = workflows
         self._environments = environments
 
-    async def find(
-        self,
-        environments: Sequence[Environment],
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every value and default with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
-        for environment in search.remaining(environments, environment_id):
+        for environment in unreadable.search.remaining(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
             try:
@@ -68,7 +61,6 @@ class EnvironmentVariableCallers:
                     yield caller
             except PlatformError as err:
                 unreadable.record_place(f"environment {environment.display_name}", err)
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the value or default. Raises `NotFound`."""

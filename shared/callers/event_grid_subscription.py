@@ -5,13 +5,13 @@ a new URL before it uses it. See platform.md#event-subscriptions.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from typing import override
 
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.domain.environment import Environment
@@ -67,15 +67,13 @@ _HIDDEN = (
 )
 
 
-class EventGridSubscriptionCallers:
+class EventGridSubscriptionCallers(SearchedCallers):
     """Implements `CallerKind`. Addresses are resource ids; the content is the destination."""
 
     kind = "event_grid_subscription"
     is_json = True
     #: The next event goes to the new URL. The period without calls covers repeated events.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = _NEEDS
 
     def __init__(
@@ -89,14 +87,11 @@ class EventGridSubscriptionCallers:
         self._secrets = resource_secrets
         self._writer = resource_writer
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- resources are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every event subscription whose webhook is a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, _NEEDS.fix)
         found = await self._list_webhooks(unreadable)
         locks = await self._read_locks(unreadable) if found else ReadOnlyLocks({})
         readings = unreadable.read_readable(found, _read_id, self._read_destination, _name_url)
@@ -105,7 +100,6 @@ class EventGridSubscriptionCallers:
                 locked = locks.describe(_read_id(resource))
                 for caller in callers_in(text, _build_caller(resource, locked)):
                     yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the destination, with a digest of it as its ETag. Raises `NotFound`."""

@@ -2,11 +2,11 @@
 ids.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.callers.search import UnreadableCallers, environment_id
+from shared.callers.search import SearchedCallers, UnreadableCallers, environment_id
 from shared.domain.callers.caller import (
     FILLED_IN,
     MANAGED,
@@ -15,7 +15,6 @@ from shared.domain.callers.caller import (
     build_flow_caller,
 )
 from shared.domain.callers.caller_edit import FlowReference, FlowReferenceKind, find_references
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowUpdate
 from shared.domain.permissions import IN_DATAVERSE
@@ -23,14 +22,12 @@ from shared.errors import PlatformError
 from shared.ports import Environments, Workflows
 
 
-class FlowCallers:
+class FlowCallers(SearchedCallers):
     """Implements `CallerKind`. The content is the whole `clientdata` of a flow."""
 
     kind = "flow"
     is_json = True
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = IN_DATAVERSE
 
     def __init__(self, workflows: Workflows, environments: Environments) -> None:
@@ -38,15 +35,11 @@ class FlowCallers:
         self._workflows = workflows
         self._environments = environments
 
-    async def find(
-        self,
-        environments: Sequence[Environment],
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every cloud flow with a trigger URL or a child flow call."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
-        for environment in search.remaining(environments, environment_id):
+        for environment in unreadable.search.remaining(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
             try:
@@ -55,7 +48,6 @@ class FlowCallers:
                         yield caller
             except PlatformError as err:
                 unreadable.record_place(f"environment {environment.display_name}", err)
-        unreadable.raise_if_any()
 
     def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
         """Yield a flow once for the references that the app can replace, and once for those that a

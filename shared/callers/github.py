@@ -3,15 +3,15 @@
 GitHub has no ETag for a write, so a write compares before and after. See platform.md#github.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import override
 
 from shared.callers.json_service import JsonServiceCallers
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
@@ -59,8 +59,6 @@ class GitHubCallers(JsonServiceCallers):
     is_json = False
     #: The next event or run reads the new value.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = RequiredPermissions(
         fix="Let CMK_GITHUB_TOKEN read and write webhooks and variables of the repository and read "
         "the names of its secrets, or remove it from CMK_GITHUB_REPOSITORIES. Nobody can read "
@@ -71,14 +69,11 @@ class GitHubCallers(JsonServiceCallers):
         """Check that the app can read the webhooks of a repository."""
         await self._read_place(_Place(repository=scope, list_name=_HOOKS))
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- repositories are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every webhook and variable with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         places = [
             _Place(repository=repository, list_name=list_name)
             for repository in await self.list_well_formed_scopes(unreadable)
@@ -98,7 +93,6 @@ class GitHubCallers(JsonServiceCallers):
                 for document in documents:
                     for caller in callers_in(_read_text(document), _build_caller(place, document)):
                         yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the URL of a webhook or the value of a variable. Raises `NotFound`."""

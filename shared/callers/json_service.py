@@ -1,16 +1,16 @@
 """Share what the kinds in services outside Azure and Power Platform have in common."""
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 
-from shared.callers.search import UnreadableCallers
+from shared.callers.search import SearchedCallers, UnreadableCallers
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import PlatformError
 from shared.ports import JsonApi, JsonService
 
 
-class JsonServiceCallers(ABC):
+class JsonServiceCallers(SearchedCallers):
     """A kind in one service; a subclass names the service and implements `CallerKind`."""
 
     service: JsonService

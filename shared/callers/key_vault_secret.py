@@ -4,12 +4,14 @@ tags.
 See platform.md#key-vault-secrets.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
+from typing import override
 
 from shared.callers.search import (
+    SearchedCallers,
     UnreadableCallers,
     callers_in,
     read_all,
@@ -17,7 +19,6 @@ from shared.callers.search import (
 )
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.declared_caller import build_secret_callers
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.secret_caller import IN_KEY_VAULT, build_secret_caller
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -42,7 +43,7 @@ _NEEDS = RequiredPermissions(
 )
 
 
-class KeyVaultSecretCallers:
+class KeyVaultSecretCallers(SearchedCallers):
     """Implements `CallerKind` and `KeepsVersions`.
 
     Addresses are `vault URL|name`; the ETag is the version.
@@ -50,8 +51,6 @@ class KeyVaultSecretCallers:
 
     kind = IN_KEY_VAULT
     is_json = False
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = _NEEDS
 
     def __init__(
@@ -65,16 +64,13 @@ class KeyVaultSecretCallers:
         self._declared = declared_callers
         self.old_value_lifetime = settings.secret_old_value_lifetime
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- vaults are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every secret whose current version has a trigger URL, and every secret that gets
         the new URL of a declared caller.
         """
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         places = {one.resource_id: one for one in await self._read_declared()}
         vaults = read_all(self._secrets.read_vaults())
         for vault_url in await unreadable.list_readable(vaults, "vaults"):
@@ -85,7 +81,7 @@ class KeyVaultSecretCallers:
             except PlatformError as err:
                 unreadable.record_place(f"secrets in {vault_url}", err)
         readings = read_remaining_ahead(
-            search,
+            unreadable.search,
             [*places.values()],
             lambda place: place.address,
             lambda place: self._secrets.read(*_parse_address(place)),
@@ -101,7 +97,6 @@ class KeyVaultSecretCallers:
                     unreadable.record_place("secret {1} in {0}".format(*_parse_address(place)), err)
                 for caller in _find_callers(value, place):
                     yield caller
-        unreadable.raise_if_any()
 
     async def _read_declared(self) -> list[Caller]:
         """Return the secrets of readable declared callers.

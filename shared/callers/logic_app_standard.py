@@ -3,14 +3,14 @@
 Their settings are callers of the kind app_setting. See platform.md#logic-apps-standard.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import override
 
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
@@ -34,15 +34,13 @@ class _SiteReading:
     manual_reason: str
 
 
-class LogicAppStandardCallers:
+class LogicAppStandardCallers(SearchedCallers):
     """Implements `CallerKind`. Addresses are `app's resource id|path of a file`."""
 
     kind = "logic_app_standard"
     is_json = True
     #: The app loads a changed file. The period without calls covers runs in progress.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     #: Granted by infra/modules/caller-group.bicep.
     required_permissions = RequiredPermissions(
         role="logic app files",
@@ -71,14 +69,11 @@ class LogicAppStandardCallers:
         self._resources = resources
         self._files = site_files
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- apps are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every file with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         listed = await unreadable.list_readable(self._settings.read_sites(), "logic apps")
         sites = [one for one in listed if one.is_workflow_app]
         locks = await read_read_only_locks(self._resources) if sites else ReadOnlyLocks({})
@@ -91,7 +86,6 @@ class LogicAppStandardCallers:
                 for path, text in found.texts.items():
                     for caller in callers_in(text, _build_caller(site, path, reason)):
                         yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the file. Raises `NotFound`."""

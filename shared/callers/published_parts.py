@@ -5,17 +5,16 @@ repository or changed live.
 """
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, override
 
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
 from shared.callers.whole_resource import order_like
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import Environment
@@ -59,7 +58,7 @@ class PublishedPart:
                 yield name
 
 
-class PublishedPartCallers(ABC):
+class PublishedPartCallers(SearchedCallers):
     """Implements `CallerKind` for the parts of factories or workspaces; a subclass names the
     owner's type.
     """
@@ -68,8 +67,6 @@ class PublishedPartCallers(ABC):
     is_json = True
     #: The next run reads the new value. The period without calls covers runs in progress.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions: RequiredPermissions
     #: What has the parts, for people, in the singular and in the plural.
     owner: ClassVar[str]
@@ -103,14 +100,11 @@ class PublishedPartCallers(ABC):
         """Return the locks that reject a write of a part."""
         return ReadOnlyLocks({})
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- owners are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every part with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
@@ -131,7 +125,6 @@ class PublishedPartCallers(ABC):
                     place = self._build_caller(part, label, reason)
                     for caller in callers_in(part.content.text, place):
                         yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the properties as JSON. Raises `NotFound`."""

@@ -3,6 +3,7 @@ read.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -22,6 +23,7 @@ from shared.concurrency import SIDE_BY_SIDE
 from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
 from shared.domain.platform_errors import SCOPE_LOCKED, parse_locked_scope
 from shared.domain.trigger_urls.replacement import replace_trigger_urls
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
@@ -177,3 +179,32 @@ class UnreadableCallers:
                 fix=f"{remedy} Then assess or plan again.",
                 code=Reason.CALLER_SEARCH_INCOMPLETE,
             )
+
+
+class SearchedCallers(ABC):
+    """The parts of a `CallerKind` that most kinds share."""
+
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions: RequiredPermissions
+
+    async def find(
+        self, environments: Sequence[Environment], search: CallerSearchPosition | None = None
+    ) -> AsyncIterator[Caller]:
+        """Yield every place with a reference; raise `JobBlocked` if some could not be read."""
+        unreadable = UnreadableCallers(
+            search or CallerSearchPosition(), self.required_permissions.fix
+        )
+        async with aclosing(self.find_callers(environments, unreadable)) as found:
+            async for caller in found:
+                yield caller
+        unreadable.raise_if_any()
+
+    @abstractmethod
+    def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
+        """Yield every place with a reference; `unreadable` records those that cannot be read.
+
+        Kinds outside environments do not use `environments`.
+        """

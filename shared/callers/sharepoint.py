@@ -9,16 +9,16 @@ lists the same. Reported: Sites.Selected works for the REST API (microsoft-graph
 Assumed: full control by Sites.Selected suffices for the subscriptions of a site.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import override
 from urllib.parse import quote
 
 from shared.callers.json_service import JsonServiceCallers
 from shared.callers.search import UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
@@ -82,8 +82,6 @@ class SharePointCallers(JsonServiceCallers):
     is_json = False
     #: The next change in the list, or the next use of the site script, calls the new URL.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions = RequiredPermissions(
         fix="Check that the site exists, and let an administrator grant the app's identity the "
         "application permission Sites.FullControl.All of Office 365 SharePoint Online, or "
@@ -95,14 +93,11 @@ class SharePointCallers(JsonServiceCallers):
         """Check that the app can read the lists of a site."""
         await self._read_lists(scope)
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- sites are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every webhook and site script with a trigger URL."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         places = await self._list_places(unreadable)
         readings = unreadable.read_readable(
             places, lambda one: one.key, self._read_place, lambda one: one.label
@@ -112,7 +107,6 @@ class SharePointCallers(JsonServiceCallers):
                 for document in documents:
                     for caller in callers_in(_read_text(document), _build_caller(place, document)):
                         yield caller
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the URL of a webhook, or the content of a site script. Raises `NotFound`."""

@@ -4,13 +4,12 @@ Azure has no ETag for them, so a write compares before and after.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, override
 
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import Environment
@@ -27,7 +26,7 @@ _HIDDEN = (
 _SET_BY_AZURE = frozenset({"id", "name", "type", "etag", "systemData"})
 
 
-class WholeResourceCallers:
+class WholeResourceCallers(SearchedCallers):
     """Implements `CallerKind` for one type of resource; a subclass names the type.
 
     Addresses are resource ids. The content is the resource without the members that Azure sets.
@@ -37,8 +36,6 @@ class WholeResourceCallers:
     is_json = True
     #: The next use reads the new value. The period without calls covers uses in progress.
     old_value_lifetime = timedelta(0)
-    is_environment_only = False
-    is_assessed_separately = False
     required_permissions: RequiredPermissions
     #: The resource type, in the singular and for people.
     noun: ClassVar[str]
@@ -56,14 +53,11 @@ class WholeResourceCallers:
         """Yield what Azure does not return, and a write would therefore remove."""
         yield from ()
 
-    async def find(
-        self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- resources are outside environments
-        search: CallerSearchPosition | None = None,
-    ) -> AsyncIterator[Caller]:
+    @override
+    async def find_callers(
+        self, environments: Sequence[Environment], unreadable: UnreadableCallers
+    ) -> AsyncGenerator[Caller]:
         """Yield every resource with a trigger URL. One list request returns whole resources."""
-        search = search or CallerSearchPosition()
-        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
@@ -74,7 +68,7 @@ class WholeResourceCallers:
             locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
             unreadable.record_place(f"{self.noun}s", err)
-        for resource in search.remaining(found, _read_id):
+        for resource in unreadable.search.remaining(found, _read_id):
             hidden = [*self.find_unreadable_parts(mapping_at(resource, "properties"))]
             for part in hidden:
                 unreadable.record_text(f"{part} of the {self.noun} {text_at(resource, 'name')}")
@@ -82,7 +76,6 @@ class WholeResourceCallers:
             caller = self._build_caller(resource, reason)
             for one in callers_in(self._format_content(resource), caller):
                 yield one
-        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the resource, with a digest of it as its ETag. Raises `NotFound`."""
