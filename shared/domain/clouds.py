@@ -4,7 +4,7 @@ Nothing else in the app names a host of a cloud. The values of the others than t
 untested: they come from Microsoft's PowerShell module and documentation (platform.md#clouds).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -144,9 +144,8 @@ PUBLIC = Cloud(
     storage_domain="core.windows.net",
     app_service_domain="azurewebsites.net",
 )
-_GCC = Cloud(
-    sign_in_host="login.microsoftonline.com",
-    resource_manager_host="management.azure.com",
+_GCC = replace(
+    PUBLIC,
     power_platform_admin_host="gov.api.bap.microsoft.us",
     power_apps_host="gov.api.powerapps.us",
     power_apps_audience="https://gov.service.powerapps.us",
@@ -156,12 +155,6 @@ _GCC = Cloud(
     power_platform_domain="api.gov.powerplatform.microsoft.us",
     environment_digits=1,
     logic_apps_domain="logic.azure.us",
-    dataverse_domain="dynamics.com",
-    key_vault_domain="vault.azure.net",
-    app_configuration_audience="https://azconfig.io",
-    synapse_domain="dev.azuresynapse.net",
-    storage_domain="core.windows.net",
-    app_service_domain="azurewebsites.net",
 )
 _GCC_HIGH = Cloud(
     sign_in_host="login.microsoftonline.us",
@@ -182,9 +175,8 @@ _GCC_HIGH = Cloud(
     storage_domain="core.usgovcloudapi.net",
     app_service_domain="azurewebsites.us",
 )
-_DOD = Cloud(
-    sign_in_host="login.microsoftonline.us",
-    resource_manager_host="management.usgovcloudapi.net",
+_DOD = replace(
+    _GCC_HIGH,
     power_platform_admin_host="api.bap.appsplatform.us",
     power_apps_host="api.apps.appsplatform.us",
     power_apps_audience="https://service.apps.appsplatform.us",
@@ -192,14 +184,7 @@ _DOD = Cloud(
     flow_service_audience="https://service.flow.appsplatform.us",
     maker_portal_host="make.powerautomate.appsplatform.us",
     power_platform_domain="api.appsplatform.us",
-    environment_digits=1,
-    logic_apps_domain="logic.azure.us",
     dataverse_domain="appsplatform.us",
-    key_vault_domain="vault.usgovcloudapi.net",
-    app_configuration_audience="https://appconfig.azure.us",
-    synapse_domain="dev.azuresynapse.usgovcloudapi.net",
-    storage_domain="core.usgovcloudapi.net",
-    app_service_domain="azurewebsites.us",
 )
 _CHINA = Cloud(
     sign_in_host="login.partner.microsoftonline.cn",
