@@ -57,7 +57,7 @@ def generate_rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tupl
     published = [prefix for region in get_prefixes_by_region(tags).values() for prefix in region]
     chance = random.Random(size)  # noqa: S311 -- the same
 
-    def prefix() -> str:
+    def draw_prefix() -> str:
         network = ip_network(chance.choice(published))
         match chance.randrange(10):
             case 0 | 1:
@@ -69,7 +69,7 @@ def generate_rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tupl
             case _:
                 return str(network)
 
-    return [tuple(prefix() for _ in range(size)) for _ in range(count)]
+    return [tuple(draw_prefix() for _ in range(size)) for _ in range(count)]
 
 
 class AppEvaluation:

@@ -52,8 +52,8 @@ async def test_canvas_app_that_calls_a_flow_is_a_manual_caller(
     """The app is a manual caller, and an app whose flow is unknown has an unknown finding."""
     form = tenant.build.add_power_apps_v1_flow("Old form")
     tenant.build.environment.canvas_apps += [
-        _app("Requests", form.workflow_id),
-        _app("Riddle", tenant.world.create_guid()),
+        _build_app("Requests", form.workflow_id),
+        _build_app("Riddle", tenant.world.create_guid()),
     ]
 
     await tenant.assess()
@@ -67,7 +67,7 @@ async def test_canvas_app_that_calls_a_flow_is_a_manual_caller(
     assert found == {"app-Requests": FindingLevel.PROBLEM, "app-Riddle": FindingLevel.UNKNOWN}
 
 
-def _app(name: str, flow_id: str) -> CanvasApp:
+def _build_app(name: str, flow_id: str) -> CanvasApp:
     return CanvasApp(
         name=f"app-{name}", display_name=name, owner="maker", flow_ids=frozenset({flow_id})
     )

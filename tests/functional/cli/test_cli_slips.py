@@ -88,7 +88,7 @@ async def cli(scenario: Scenario) -> AsyncIterator[CommandLine]:
         yield served
 
 
-def _words(command: str, empty: str, scenario: Scenario) -> list[str]:
+def _build_words(command: str, empty: str, scenario: Scenario) -> list[str]:
     """Return a command line with one empty parameter and valid others."""
     examples = {**EXAMPLES, "remediation": scenario.remediation.id}
     found: list[str] = command.split()
@@ -103,7 +103,7 @@ def _words(command: str, empty: str, scenario: Scenario) -> list[str]:
     return found
 
 
-def _etags(scenario: Scenario) -> dict[Any, Any]:
+def _read_etags(scenario: Scenario) -> dict[Any, Any]:
     """Return the ETags of all rows except the audit log, which also has rejected requests."""
     rows = scenario.fakes.store.rows.items()
     return {name: row.etag for name, row in rows if row.table != "auditlog"}
@@ -121,15 +121,15 @@ async def test_empty_value_is_rejected_without_a_request(
     monkeypatch.chdir(tmp_path)
 
     for parameter in VALUES[command]:
-        before = _etags(scenario)
-        result = await cli.run(*_words(command, parameter, scenario), answer="y\n")
+        before = _read_etags(scenario)
+        result = await cli.run(*_build_words(command, parameter, scenario), answer="y\n")
 
         where = (parameter, result.output)
         assert result.exception is None or isinstance(result.exception, SystemExit), where
         if (command, parameter) not in MAY_BE_EMPTY:
             assert result.exit_code != 0, where
             assert result.stderr.strip(), where
-            assert _etags(scenario) == before, where
+            assert _read_etags(scenario) == before, where
 
 
 @pytest.mark.parametrize("command", ["plan show REMEDIATION", "assess show --all"])

@@ -125,11 +125,11 @@ async def test_concurrent_timers_delete_once() -> None:
     """A second timer does not touch a deletion that the first one is making."""
     scenario = await build_due_scenario()
 
-    async def another() -> None:
+    async def delete_again() -> None:
         await delete_originals(scenario_services)
 
     scenario_services = scenario.services
-    disturb(scenario, "workflows", "delete", another)
+    disturb(scenario, "workflows", "delete", delete_again)
     await run_timers(scenario, scenario.make(scenario.fakes.ports))
 
     assert len(list_deleted_flows(scenario)) == 1
@@ -356,7 +356,7 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
     await schedule(scenario)
     was_on = []
 
-    async def others_go_on() -> None:
+    async def roll_back_meanwhile() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         job = await scenario.read_job("Button")
         for _ in range(6):
@@ -364,7 +364,7 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
             await run_flow_job_step(scenario.services, job.environment_id, job.id)
         was_on.append(button.is_on)
 
-    disturb(scenario, "flow_switch", "delete", others_go_on)
+    disturb(scenario, "flow_switch", "delete", roll_back_meanwhile)
     await scenario.run(DAY + MINUTE)
     await run_timers(scenario, scenario.make(scenario.fakes.ports))
     await scenario.run(30 * DAY)

@@ -195,13 +195,15 @@ async def test_rejected_read_of_a_copy_affects_no_other(
     labels = (await find_copy(scenario, "Labels")).flow_name
     reports, asked = FakeFlowReports(scenario.world), list[bool]()
 
-    async def runs(environment_id: str, flow_name: str, **options: Any) -> list[FlowRun]:
+    async def record_and_read_runs(
+        environment_id: str, flow_name: str, **options: Any
+    ) -> list[FlowRun]:
         asked.append(flow_name == labels)
         if flow_name == labels:
             raise PlatformError("no", code="Forbidden", status=403)
         return await reports.read_runs(environment_id, flow_name, **options)
 
-    monkeypatch.setattr(scenario.fakes.ports.flow_reports, "read_runs", runs)
+    monkeypatch.setattr(scenario.fakes.ports.flow_reports, "read_runs", record_and_read_runs)
     for day in range(2):
         await run_daily_check(scenario.services, f"day-{day}")
         assert sorted(asked) == [False, True]
