@@ -53,7 +53,7 @@ def test_handler_without_a_role_cannot_be_declared() -> None:
 
 def test_handler_without_a_route_cannot_be_declared() -> None:
     """A handler without a route could not be called."""
-    with pytest.raises(ValueError, match="no route for _handler of test_endpoints"):
+    with pytest.raises(ValueError, match="no route for _return_nothing of test_endpoints"):
         endpoint(role=Role.READER, answer=ApiResponse)(_return_nothing)
 
 

@@ -131,14 +131,14 @@ async def test_cosmos_account_with_a_rule_denies_other_addresses(
 async def test_namespace_with_a_rule_denies_other_addresses(kind: str, build: ModuleType) -> None:
     """For a denying default without a rule, Microsoft's documentation makes the verdict unknown."""
     case: Mapping[str, Json] = {
-        "denied": build.rule_set("203.0.113.1"),
-        "partly_allowed": build.rule_set(HALF),
-        "allowed": build.rule_set(default="Allow"),
-        "unknown": build.rule_set(),
+        "denied": build.build_rule_set("203.0.113.1"),
+        "partly_allowed": build.build_rule_set(HALF),
+        "allowed": build.build_rule_set(default="Allow"),
+        "unknown": build.build_rule_set(),
     }
-    networks = build.rule_set(virtualNetworkRules=[{}])
-    off = build.rule_set(RANGES[0], publicNetworkAccess="Disabled")
-    namespace = build.namespace()
+    networks = build.build_rule_set(virtualNetworkRules=[{}])
+    off = build.build_rule_set(RANGES[0], publicNetworkAccess="Disabled")
+    namespace = build.build_namespace()
 
     assert {
         word: find_verdict(await read_firewall(kind, namespace, one)) for word, one in case.items()
@@ -156,7 +156,7 @@ async def test_database_server_denies_addresses_outside_its_ranges(
     kind: str, build: ModuleType
 ) -> None:
     """A rule has a first and a last address. 0.0.0.0 allows all of Azure."""
-    server, rule = build.server, build.rule
+    server, rule = build.build_server, build.build_rule
     part = rule("odd", "20.61.88.130", "20.61.88.200")
     azure = rule("AllowAllWindowsAzureIps", ALL_OF_AZURE, ALL_OF_AZURE)
     perimeter = server(publicNetworkAccess="SecuredByPerimeter")
