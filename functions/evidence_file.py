@@ -90,7 +90,7 @@ class _Writer:
             async for flow in self.evidence.read_flows(job):
                 self._write_flow(flow)
                 if flow.run_archive:
-                    await self._write_runs(flow.job.original_id, flow.run_archive)
+                    await self._write_runs(flow.job.original.id, flow.run_archive)
         async for entry, text in self.evidence.audit.read_entries():
             # As it is stored, because a seal contains the hash of this text.
             self.pack.write("audit.jsonl", f"{mask_signatures(text)}\n".encode())

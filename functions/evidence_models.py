@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from pydantic import AliasPath, Field
+
 from functions.deletion_models import DeletionDetailResponse
 from functions.http_responses import ApiResponse
 from functions.observed_caller_models import CallersOfOriginalResponse
@@ -132,15 +134,15 @@ class FlowJobEvidence(FlowJobResponse):
     """A flow job with the ids and digests that verify it."""
 
     policy_id: str
-    original_digest: str
-    copy_digest: str
-    original_url_id: str
-    copy_url_id: str
-    copy_host: str
+    original_digest: str = Field(validation_alias=AliasPath("original", "digest"))
+    copy_digest: str = Field(validation_alias=AliasPath("copy", "digest"))
+    original_url_id: str = Field(validation_alias=AliasPath("original", "url_id"))
+    copy_url_id: str = Field(validation_alias=AliasPath("copy", "url_id"))
+    copy_host: str = Field(validation_alias=AliasPath("copy", "host"))
     #: Principals that the copy was shared with, and flows of which the service account was
     #: co-owner.
-    copy_shared_with: tuple[str, ...]
-    past_grants: tuple[str, ...]
+    copy_shared_with: tuple[str, ...] = Field(validation_alias=AliasPath("copy", "shared_with"))
+    past_grants: tuple[str, ...] = Field(validation_alias=AliasPath("grants", "past"))
 
 
 class FlowEvidenceLine(ApiResponse):

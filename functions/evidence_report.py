@@ -121,9 +121,9 @@ class EvidenceReport:
         """Add a flow with a job."""
         job, verified = flow.job, flow.verification
         switch = _find_last_switch(job.display_name, flow.changes)
-        self.flows[job.environment_id, job.original_id] = FlowLine(
+        self.flows[job.environment_id, job.original.id] = FlowLine(
             environment_id=job.environment_id,
-            workflow_id=job.original_id,
+            workflow_id=job.original.id,
             title=job.display_name,
             left=find_reason_for_job(job),
             message=job.message,
@@ -133,8 +133,8 @@ class EvidenceReport:
             updated_callers=sum(one.state is CallerState.UPDATED for one in flow.callers),
             changed_callers=sum(one.state is CallerState.CHANGED for one in flow.callers),
             pending_callers=len(flow.pending_callers),
-            original_digest=job.original_digest,
-            copy_digest=job.copy_digest,
+            original_digest=job.original.digest,
+            copy_digest=job.copy.digest,
             original_state=switch.id_after if switch else "",
             original_state_at=switch.changed_at if switch else None,
             deleted_at=flow.deletion.deleted_at if flow.deletion else None,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, AliasPath, Field, field_validator
 
 from functions.deletion_response import DeletionResponse
 from functions.environment_models import FlowId
@@ -144,12 +144,12 @@ class FlowJobResponse(JobResponse):
 
     id: str
     environment_id: str
-    original_id: str
-    flow_name: str
+    original_id: str = Field(validation_alias=AliasPath("original", "id"))
+    flow_name: str = Field(validation_alias=AliasPath("original", "flow_name"))
     display_name: str
     #: Null if unknown.
-    owner: FlowOwnerResponse | None
-    category: str
+    owner: FlowOwnerResponse | None = Field(validation_alias=AliasPath("original", "owner"))
+    category: str = Field(validation_alias=AliasPath("original", "category"))
     migration_method: MigrationMethod
     state: FlowJobState
     #: The step that the job has reached, whatever its state.
@@ -159,12 +159,12 @@ class FlowJobResponse(JobResponse):
     reason_code: str
     next_check_at: datetime | None
     requested_command: JobCommand | None
-    copy_id: str
+    copy_id: str = Field(validation_alias=AliasPath("copy", "id"))
     #: Name in the archive of the original's definition before the copy was made.
     archive_name: str
     children: tuple[str, ...]
     parents: tuple[str, ...]
-    original_was_on: bool | None
+    original_was_on: bool | None = Field(validation_alias=AliasPath("original", "was_on"))
     observation_started_at: datetime | None
     rollback_stage: RollbackStage | None
     notes: tuple[str, ...]

@@ -14,6 +14,7 @@ from shared.concurrency import do_each
 from shared.domain.alert import RowName
 from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
+from shared.flat_rows import STORED_NAMES, FlatAdapter
 from shared.ports import (
     Condition,
     DeleteRow,
@@ -84,7 +85,7 @@ class Table[T]:
         self.is_rebuilt = is_rebuilt
         self._remedy = remedy
         self.store = store
-        self._adapter: TypeAdapter[T] = get_type_adapter(cast("Any", kind))
+        self._adapter: TypeAdapter[T] | FlatAdapter[T] = get_row_adapter(cast("Any", kind))
         #: Of rows by partition and key, as last read: an upsert does not read them again.
         self._unknown: dict[tuple[str, str], UnknownFields] = {}
         self._address = address
@@ -391,6 +392,13 @@ def split_into_batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
         room -= size
     if batch:
         yield batch
+
+
+@functools.cache
+def get_row_adapter[T](kind: type[T]) -> TypeAdapter[T] | FlatAdapter[T]:
+    """Return the adapter between the items of a table and their JSON."""
+    names = STORED_NAMES.get(kind)
+    return FlatAdapter(kind, names) if names else get_type_adapter(cast("Any", kind))
 
 
 @functools.cache

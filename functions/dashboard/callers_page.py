@@ -183,7 +183,7 @@ def _build_confirm(
         "",
         principal,
         path="declared-callers/confirm",
-        fields=(("name", caller.name), ("flow", job.original_id)),
+        fields=(("name", caller.name), ("flow", job.original.id)),
         does=[
             f"You state that {caller.name} calls the {side} of {job.display_name}.",
             f"The {_get_other_side(side)} is turned off when it receives no more calls.",

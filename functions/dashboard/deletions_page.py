@@ -250,7 +250,7 @@ def _build_undeleted_groups(
                 f"Schedule {format_count(len(found), 'deletion')}",
                 identity,
                 principal,
-                fields=(("flow_ids[,]", ",".join(one.job.original_id for one in found)),),
+                fields=(("flow_ids[,]", ",".join(one.job.original.id for one in found)),),
                 unavailable_reason=undeleted.not_permitted.get(identity, ""),
                 asks=("delete_at", f"Date (UTC), {first:%Y-%m-%d %H:%M} or later"),
                 does=[f"Deleted on this date or later: {names}.", *consequences],

@@ -80,7 +80,7 @@ def build_flow_page(
         kept_on=explain_original_on(job),
         fix=_format_fix(flow, denying),
         fix_link=find_fix_link(flow, f"/api/dashboard/remediations/{detail.remediation.id}"),
-        linked_flows={*detail.parents, *(one.original_id for one in detail.dependent_flows)},
+        linked_flows={*detail.parents, *(one.original.id for one in detail.dependent_flows)},
         firewalls=[one for one in firewalls if one not in past],
         past_firewalls=past,
         is_replaced=job is not None
@@ -156,7 +156,7 @@ def _find_firewall_issues(flow: FlowView) -> list[FirewallIssueSummary]:
 
 def _count_principals(job: FlowJob | None) -> str:
     """Return with how many users and teams the copy is shared; only their ids are stored."""
-    kinds = Counter(label.partition(" ")[0] for label in job.copy_shared_with) if job else Counter()
+    kinds = Counter(label.partition(" ")[0] for label in job.copy.shared_with) if job else Counter()
     return ", ".join(
         f"{number} {kind if number == 1 else kind + 's'}" for kind, number in sorted(kinds.items())
     )

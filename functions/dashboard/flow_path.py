@@ -87,14 +87,14 @@ def explain_original_on(job: FlowJob | None) -> str:
     """Return what the row of an open job says for the original being on; empty if it does not."""
     if (
         job is None
-        or not job.original_was_on
+        or not job.original.was_on
         or not job.has_original_restored
         or job.both_off_since
         or FLOW_STATES[job.state].is_success
         or job.is_withdrawn
     ):
         return ""
-    write = job.original_write
+    write = job.original.last_write
     if write is None:
         return "It was on when its job started, and the app has not turned it off."
     if write.state is FlowState.ON and write.is_confirmed:

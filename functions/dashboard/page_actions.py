@@ -121,7 +121,7 @@ def list_flow_actions(
     """Return the actions for one flow; `family` are the dependent flows that roll back with it."""
     if job is None:
         return []
-    found, this = [], (("flow_ids[]", job.original_id),)
+    found, this = [], (("flow_ids[]", job.original.id),)
     if job.is_interrupted:
         does = [describe_retry([job])]
         title = "Retry" if job.needs_action else "Check now"
@@ -293,7 +293,7 @@ def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
     """Return the consequences of a rollback of these jobs, one sentence each."""
     started = [job for job in jobs if job.state_properties.can_roll_back]
     fresh = len(jobs) - len(started)
-    off = [job for job in started if not job.has_original_restored and job.original_was_on]
+    off = [job for job in started if not job.has_original_restored and job.original.was_on]
     copies = [job for job in started if job.migration_method.has_copy]
     said = []
     if fresh:

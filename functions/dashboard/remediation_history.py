@@ -96,7 +96,7 @@ def select_history_page(
     ]
     if chosen.kind != "environment":
         sources += [
-            _Source(job.history, job.display_name, job.original_id) for job in shown.flow_jobs
+            _Source(job.history, job.display_name, job.original.id) for job in shown.flow_jobs
         ]
     sources = [source for source in sources if source.history]
     end = chosen.start + ENTRIES_ON_PAGE

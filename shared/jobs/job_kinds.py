@@ -54,7 +54,7 @@ FLOW: JobKind[FlowJob] = JobKind(
         "remediation": job.remediation_id,
         "environment": job.environment_id,
         "job": job.id,
-        "flow": job.original_id,
+        "flow": job.original.id,
     },
 )
 ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(

@@ -118,7 +118,7 @@ def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> 
         environment_id=job.environment_id,
         job_id=job.id,
         remediation_id=remediation_id,
-        flow_name=job.flow_name,
+        flow_name=job.original.flow_name,
         display_name=job.display_name,
         started_at=services.now,
     )

@@ -233,7 +233,7 @@ async def _list_items_without_job(
     services: Services, remediation_id: str, jobs: Sequence[FlowJob]
 ) -> list[PlanItem]:
     """Return the plan items of flows that have no job in the remediation."""
-    have, reading = {job.original_id for job in jobs}, RowReader()
+    have, reading = {job.original.id for job in jobs}, RowReader()
     return [
         item
         for job in await reading.list_readable(
@@ -256,11 +256,11 @@ def _resume_interrupted(job: FlowJob, *, now: datetime) -> FlowJob | None:
     back = job.step
     if job.reason_code == Reason.ORIGINAL_EDITED:
         job, back = (
-            replace(job, original_digest=""),
+            replace(job, original=replace(job.original, digest="")),
             job.state_properties.resume_state_after_edit or back,
         )
     if job.reason_code == Reason.ORIGINAL_AND_COPY_EDITED:
-        job = replace(job, copy_digest="")
+        job = replace(job, copy=replace(job.copy, digest=""))
     return move_to_state(job, back, "Retried on request.", now=now)
 
 

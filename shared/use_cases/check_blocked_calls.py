@@ -43,7 +43,7 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
     todays = [calling[day % len(calling)] for calling in _group_by_host(young).values()]
     # The budget may not suffice for all hosts, so the order changes daily.
     start = day % max(len(todays), 1)
-    in_turn = [one for one in copies if one.copy_id in suspects] + todays[start:] + todays[:start]
+    in_turn = [one for one in copies if one.copy.id in suspects] + todays[start:] + todays[:start]
     chosen = {one.id: one for one in in_turn}
     rejected: PlatformError | None = None
     try:
@@ -53,7 +53,7 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
             except PlatformError as err:  # the runs of this copy only
                 rejected = err
     finally:
-        await _resolve_and_delete_old(services, environment, {one.copy_id for one in copies})
+        await _resolve_and_delete_old(services, environment, {one.copy.id for one in copies})
         async for call in read_unresolved_blocked_calls(services, environment.id):
             await alert_blocked_call(services, call)
     retried = await _retry_unblocked(services, environment)
@@ -67,7 +67,7 @@ async def _read_copies(services: Services, environment: Environment) -> list[Flo
     return [
         kept.item
         async for kept in readable(services, services.tables.flow_jobs.scan(environment.id))
-        if kept.item.http_hosts
+        if kept.item.original.http_hosts
         and kept.item.is_verified
         and kept.item.migration_method is not MigrationMethod.COPY_OFF
         and kept.item.observation_started_at
@@ -77,7 +77,7 @@ async def _read_copies(services: Services, environment: Environment) -> list[Flo
 def _group_by_host(copies: Sequence[FlowJob]) -> Mapping[str, list[FlowJob]]:
     found: defaultdict[str, list[FlowJob]] = defaultdict(list)
     for job in sorted(copies, key=lambda one: one.id):
-        for host in job.http_hosts:
+        for host in job.original.http_hosts:
             found[host].append(job)
     return found
 
@@ -108,7 +108,7 @@ async def _retry_unblocked(services: Services, environment: Environment) -> int:
     async for kept in readable(
         services, services.tables.flow_jobs.scan(environment.id, where=where)
     ):
-        if kept.item.needs_action and not unresolved & {*kept.item.http_hosts}:
+        if kept.item.needs_action and not unresolved & {*kept.item.original.http_hosts}:
             await retry_job(services, kept.item)
             count += 1
     return count

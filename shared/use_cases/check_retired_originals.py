@@ -73,7 +73,7 @@ async def check_retired_originals(
 
 
 def _build_original(job: FlowJob) -> _Original:
-    return _Original(job.id, job.original_id, job.flow_name, job.display_name)
+    return _Original(job.id, job.original.id, job.original.flow_name, job.display_name)
 
 
 async def _read_deleted_jobs(services: Services, environment: Environment) -> set[str]:

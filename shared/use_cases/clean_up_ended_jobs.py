@@ -118,27 +118,25 @@ async def _revoke_grants_of_environment_jobs(
 async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
     """Revoke the grants of a plan, and again those that are still in effect although accepted."""
     services, job, kept = held.services, held.job, list[str]()
-    at, now = job.returned_at, services.now
+    at, now = job.grants.returned_at, services.now
     is_checked = at is not None and now >= at + services.settings.read_lag
     if is_checked:
         kept = [
             name
-            for name in job.returned
+            for name in job.grants.returned
             if await is_still_co_owner(services, job.environment_id, name)
         ]
-    grants = (*job.active_grants, *job.past_grants) if job.has_grants else ()
+    grants = (*job.grants.active, *job.grants.past) if job.has_grants else ()
     flows = dict.fromkeys((*grants, *kept))
     for flow_name in flows:
         await revoke_grant_of_plan(held, flow_name)
     if kept:
         row = services.tables.environment_jobs.name_of(job)
         await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
-    returned = tuple(flows) if is_checked else tuple(dict.fromkeys((*job.returned, *flows)))
+    returned = flows if is_checked else dict.fromkeys((*job.grants.returned, *flows))
     at = now if flows else None if is_checked else at
-    job = replace(
-        held.job, active_grants=(), in_flight_until=None, returned=returned, returned_at=at
-    )
-    await held.save(job)
+    after = replace(held.job.grants, active=(), returned=tuple(returned), returned_at=at)
+    await held.save(replace(held.job, grants=after, in_flight_until=None))
 
 
 async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) -> None:
@@ -165,7 +163,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
         where = [Condition("state", "eq", state)]
         async for kept in readable(services, table.scan(environment.id, where=where)):
             if kept.item.migration_method.has_copy:
-                copies[kept.item.id] = kept.item.copy_id
+                copies[kept.item.id] = kept.item.copy.id
 
     async def turn_off_seen(job_id: str, known: WorkflowSummary | None) -> None:
         if known is not None:
@@ -185,11 +183,11 @@ async def _turn_off_orphaned_copy(
     if kept is None or not kept.item.is_withdrawn or is_busy(services, kept.item):
         return
     job, is_on = kept.item, known.state is FlowState.ON
-    if job.copy_kept_off and not is_on:
+    if job.copy.is_kept_off and not is_on:
         return
     copy = await _read_copy(services, environment, job)
     is_on = copy is not None and copy.state is FlowState.ON
-    if copy is None or (job.copy_kept_off and not is_on):
+    if copy is None or (job.copy.is_kept_off and not is_on):
         return
     found = "was on" if is_on else "exists and is off. Nothing needs it, so it may be deleted"
     cause = (
@@ -211,7 +209,7 @@ async def _turn_off_orphaned_copy(
 
 async def _read_copy(services: Services, environment: Environment, job: FlowJob) -> Workflow | None:
     with suppress(NotFound):
-        return await services.workflows.get(environment, job.copy_id)
+        return await services.workflows.get(environment, job.copy.id)
     return None
 
 

@@ -70,11 +70,11 @@ async def _revoke_grants_of_plan(services: Services, kept: StoredItem[Environmen
     """Revoke the grants that a plan made to read definitions."""
     job = kept.item
     rests = job.has_stopped_planning and not job.lease.is_held(services.now)
-    if not _may_still_continue(services, job) or not job.past_grants or job.has_grants or not rests:
+    if not _may_still_continue(services, job) or not job.grants.past or job.has_grants or not rests:
         return
     async with lease_ended_job(ENVIRONMENT, services, kept) as held:
         try:
-            for name in job.past_grants:
+            for name in job.grants.past:
                 await revoke_grant_of_plan(held, name)
         except (JobBlocked, PlatformError) as err:
             row = services.tables.environment_jobs.name_of(job)
@@ -86,12 +86,12 @@ async def _revoke_grants(services: Services, kept: StoredItem[FlowJob]) -> None:
     """Revoke again all grants that an ended job ever made."""
     job = kept.item
     may_wake = _may_still_continue(services, job)
-    if not may_wake or not job.past_grants or job.has_grants or is_busy(services, job):
+    if not may_wake or not job.grants.past or job.has_grants or is_busy(services, job):
         return
     environment = await services.environments.get(job.environment_id)
     async with lease_ended_job(FLOW, services, kept) as held:
         try:
-            for name in job.past_grants:
+            for name in job.grants.past:
                 await revoke_grant(StepContext(held, environment), name)
         except (
             JobBlocked,

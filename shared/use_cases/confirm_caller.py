@@ -125,7 +125,7 @@ async def require_calls_ended(
             runs = []
             with suppress(NotFound):
                 runs = await services.flow_reports.read_runs(
-                    job.environment_id, job.flow_name, since=since, limit=1
+                    job.environment_id, job.original.flow_name, since=since, limit=1
                 )
             if runs:
                 raise JobBlocked(
@@ -169,8 +169,8 @@ async def retry_waiting_jobs(services: Services, jobs: Collection[FlowJob]) -> i
 
 def _with_confirmation(flow: CalledFlow, job: FlowJob, services: Services, by: str) -> CalledFlow:
     is_back = job.is_rolling_back
-    new_id = job.original_id if is_back else job.copy_id
-    new_url_id = job.original_url_id if is_back else job.copy_url_id
+    new_id = job.original.id if is_back else job.copy.id
+    new_url_id = job.original.url_id if is_back else job.copy.url_id
     return replace(
         flow,
         confirmed_flow_id=new_id if flow.flow_id else "",

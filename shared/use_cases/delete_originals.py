@@ -69,7 +69,7 @@ class _MicrosoftKeyLists:
         home = job.environment_id
         if home not in self._names:
             self._names[home] = await step.read_listed_names(self._services, home)
-        return bool({job.flow_name, job.original_id} & self._names[home])
+        return bool({job.original.flow_name, job.original.id} & self._names[home])
 
 
 async def delete_originals(services: Services) -> DeletionRunResult:

@@ -5,7 +5,7 @@ Reads stored rows only.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,7 +45,10 @@ class DeletionFilter:
 
     def accepts_original(self, one: Deletion | FlowJob) -> bool:
         """Return whether an original in the environment meets the conditions about it."""
-        names = f"{one.display_name} {one.original_id} {one.flow_name}".casefold()
+        ids: Iterable[str] = (
+            one.original.names if isinstance(one, FlowJob) else (one.original_id, one.flow_name)
+        )
+        names = " ".join((one.display_name, *ids)).casefold()
         return (
             one.remediation_id.startswith(self.remediation_id.lower())
             and self.search.casefold() in names

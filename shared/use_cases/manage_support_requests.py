@@ -117,7 +117,7 @@ async def _read_flows(services: Services, environment_id: str) -> list[NamedItem
     """Read the flows of an environment without the app's copies, 5,000 per request."""
     environment = await services.environments.get(environment_id)
     jobs = readable(services, services.tables.flow_jobs.scan(environment_id))
-    copies = {kept.item.copy_id async for kept in jobs}
+    copies = {kept.item.copy.id async for kept in jobs}
     rows = await read_all_pages(partial(services.flow_pages.read_workflow_summaries, environment))
     flows = [
         NamedItem(id=one.workflow_id, name=one.name)

@@ -175,8 +175,11 @@ def _is_id(text: str, known: Sequence[NamedItem]) -> bool:
 
 
 def _build_named_item(item: FlowJob | PlanItem) -> NamedItem:
-    identity = item.original_id if isinstance(item, FlowJob) else item.workflow_id
-    return NamedItem(id=identity, name=item.display_name, others=(item.flow_name,))
+    if isinstance(item, FlowJob):
+        identity, flow_name = item.original.id, item.original.flow_name
+    else:
+        identity, flow_name = item.workflow_id, item.flow_name
+    return NamedItem(id=identity, name=item.display_name, others=(flow_name,))
 
 
 def _require_found(unknown: Sequence[str], known: Sequence[NamedItem], where: str) -> None:

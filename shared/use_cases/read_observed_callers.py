@@ -50,7 +50,7 @@ async def _name_callers(
 ) -> CallersOfOriginal:
     return CallersOfOriginal(
         environment_id=job.environment_id,
-        original_id=job.original_id,
+        original_id=job.original.id,
         display_name=job.display_name,
         read_until=row.read_until,
         callers=tuple(await name_observed_callers(services, job, row)),

@@ -51,7 +51,7 @@ async def read_open_part(services: Services, remediation_id: str) -> Remediation
         total.update(states)
     if total.total() < MANY:
         return None
-    have = {job.original_id for job in known.flow_jobs}
+    have = {job.original.id for job in known.flow_jobs}
     flows = await _with_items(services, jobs, known.flow_jobs, reading)
     for job in jobs:
         flows += [
@@ -104,13 +104,13 @@ async def _with_items(
 ) -> list[FlowView]:
     by_id = {job.id: job for job in environment_jobs}
     mine = [job for job in jobs if job.environment_job_id in by_id]
-    places = [(job.environment_job_id, job.original_id) for job in mine]
+    places = [(job.environment_job_id, job.original.id) for job in mine]
     items = await get_rows(services.tables.plan_items, places, reading)
     by_place = {(item.environment_job_id, item.workflow_id): item for item in items}
     return [
         FlowView(
             environment_job=by_id[job.environment_job_id],
-            item=by_place.get((job.environment_job_id, job.original_id)),
+            item=by_place.get((job.environment_job_id, job.original.id)),
             job=job,
         )
         for job in mine

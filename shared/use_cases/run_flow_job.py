@@ -179,14 +179,7 @@ async def _run_step(work: StepContext) -> FlowJob:
     with work.services.telemetry.span(f"step {work.job.step}"):
         job = await find_step(work.job.step)(work)
         await revoke_all_grants(work)
-    now = work.job
-    return replace(
-        job,
-        active_grants=now.active_grants,
-        returned=now.returned,
-        returned_at=now.returned_at,
-        unconfirmed_write=None,
-    )
+    return replace(job, grants=work.job.grants, unconfirmed_write=None)
 
 
 def _can_continue(before: FlowJob, after: FlowJob) -> bool:
@@ -209,14 +202,14 @@ async def _cancel(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
     """Revoke the grants of a job that was cancelled before any change, and return the job as
     cancelled.
     """
-    if leased.job.past_grants:
+    if leased.job.grants.past:
         home = leased.job.environment_id
         work = StepContext(
             leased, await require_environment_without_key(leased.services, home, even_linked=True)
         )
         await wait_and_revoke(work)
         await revoke_all_grants(work)
-    return replace(job, active_grants=(), in_flight_until=None)
+    return replace(job, grants=replace(job.grants, active=()), in_flight_until=None)
 
 
 async def _read_environment(leased: LeasedJob[FlowJob], job: FlowJob) -> Environment:
@@ -299,10 +292,10 @@ def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
     end.
     """
     now, looks = services.now, [job.next_check_at] if job.next_check_at else []
-    if job.active_grants:
+    if job.grants.active:
         looks.append(now + services.settings.backoff_max_delay)
     if (
-        job.past_grants
+        job.grants.past
         and job.in_flight_until
         and job.in_flight_until > now
         and not job.is_rolling_back

@@ -215,8 +215,8 @@ def _build_candidate(services: Services, job: FlowJob, first: datetime) -> Delet
     return DeletableOriginal(
         environment_id=job.environment_id,
         job_id=job.id,
-        original_id=job.original_id,
-        flow_name=job.flow_name,
+        original_id=job.original.id,
+        flow_name=job.original.flow_name,
         display_name=job.display_name,
         earliest_delete_at=max(first, services.now),
         consequences=describe_consequences(job),

@@ -44,7 +44,7 @@ class FlowView:
     @property
     def workflow_id(self) -> str:
         """Return the workflow id of the original."""
-        return self.job.original_id if self.job else self.item.workflow_id if self.item else ""
+        return self.job.original.id if self.job else self.item.workflow_id if self.item else ""
 
     @property
     def title(self) -> str:
@@ -55,7 +55,7 @@ class FlowView:
     @property
     def owner(self) -> FlowOwner | None:
         """Return the owner when the flow was last read; None: unknown."""
-        return (self.item and self.item.owner) or (self.job and self.job.owner) or None
+        return (self.item and self.item.owner) or (self.job and self.job.original.owner) or None
 
     @property
     def awaits_approval(self) -> bool:
@@ -115,7 +115,7 @@ class DefinitionComparison:
 
 async def show_flows(services: Services, shown: RemediationView) -> list[FlowView]:
     """Return each flow of a remediation once; one query per environment."""
-    jobs = {job.original_id: job for job in shown.flow_jobs}
+    jobs = {job.original.id: job for job in shown.flow_jobs}
     environments = {job.environment_id: job for job in shown.environment_jobs}
     flows: list[FlowView] = []
     for environment_job in shown.environment_jobs:
@@ -193,7 +193,7 @@ async def _find_flow_id(services: Services, remediation_id: str, flow: str) -> s
     for job in await reading.list_readable(services.tables.environment_jobs.scan(remediation_id)):
         known += await reading.list_readable(services.tables.plan_items.scan(job.id))
     found = select_flows(known, [flow], "this remediation")[0]
-    return found.original_id if isinstance(found, FlowJob) else found.workflow_id
+    return found.original.id if isinstance(found, FlowJob) else found.workflow_id
 
 
 async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
@@ -203,10 +203,10 @@ async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
     """
     environment = await services.environments.get(job.environment_id)
     found = await services.flow_pages.read_workflows_by_id(
-        environment, [job.original_id, job.copy_id]
+        environment, [job.original.id, job.copy.id]
     )
     now = {one.workflow_id.lower(): one for one in found}
-    original, copy = now.get(job.original_id), now.get(job.copy_id)
+    original, copy = now.get(job.original.id), now.get(job.copy.id)
     try:
         archived = (await services.archive.get(build_archive_name(job))).decode()
     except NotFound:

@@ -67,7 +67,7 @@ class RemediationView:
         """
         return replace(
             self,
-            flow_jobs=tuple(one for one in self.flow_jobs if is_owned_by(one.owner, text)),
+            flow_jobs=tuple(one for one in self.flow_jobs if is_owned_by(one.original.owner, text)),
             needs_changes=tuple(one for one in self.needs_changes if is_owned_by(one.owner, text)),
         )
 
@@ -254,7 +254,7 @@ async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
     jobs = await RowReader().list_readable(
         services.tables.flow_jobs.scan(job.environment_id, where=where)
     )
-    by_original = {one.original_id: one for one in jobs}
+    by_original = {one.original.id: one for one in jobs}
     outgoing = list_outgoing_hosts(
         services.settings.cloud.environment_host(job.environment_id), items, by_original
     )

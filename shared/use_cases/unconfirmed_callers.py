@@ -139,7 +139,7 @@ def _build_action(
         environment_name=environment_name,
         remediation_id=first.remediation_id,
         flows=tuple(job.display_name for job in jobs[:NAMED]),
-        workflow_ids=tuple(job.original_id for job in jobs[:NAMED]),
+        workflow_ids=tuple(job.original.id for job in jobs[:NAMED]),
         message=f"The {left} stays on until {caller.owner} has confirmed that {caller.name} calls "
         f"the {wanted}{least}.",
         fix=f"Ask {caller.owner} ({caller.contact}) to make {caller.name} call the {wanted} and to "

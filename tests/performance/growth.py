@@ -182,7 +182,7 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
         replace(
             job,
             id=derive_flow_job_id(job.environment_id, one, job.policy_id),
-            original_id=one,
+            original=replace(job.original, id=one),
             display_name=f"Flow {number}",
         )
         for number, one in enumerate(ids)

@@ -16,6 +16,7 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.ids import derive_copy_id, derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_pair import Copy, Original
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.use_cases.run_daily_check import DailyCheckResult, run_daily_check
@@ -117,17 +118,19 @@ async def open_retired_tenant(flows: int) -> AsyncIterator[Retired]:
                     policy_id=policy,
                     remediation_id="done",
                     environment_job_id="done",
-                    original_id=one,
-                    flow_name=one,
+                    original=Original(
+                        id=one,
+                        flow_name=one,
+                        category=TriggerCategory.HTTP,
+                        trigger_name="manual",
+                        has_trigger_url=True,
+                        in_solution=True,
+                        digest="",
+                    ),
                     display_name=f"Flow {n:05}",
-                    category=TriggerCategory.HTTP,
-                    trigger_name="manual",
-                    has_trigger_url=True,
-                    in_solution=True,
                     migration_method=MigrationMethod.UPDATE_CALLERS,
-                    original_digest="",
                     state=FlowJobState.CHECKING_FOR_CALLS,
-                    copy_id=derive_copy_id(ENVIRONMENT, one, policy),
+                    copy=Copy(id=derive_copy_id(ENVIRONMENT, one, policy)),
                 ),
                 FlowJobState.RETIRED,
                 "Retired.",

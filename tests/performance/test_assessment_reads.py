@@ -11,6 +11,7 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState
 from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_pair import Copy, Original
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import StoreRow
 from shared.tables import Tables
@@ -65,17 +66,19 @@ async def count_reads(number: int) -> Counter[str]:
                 policy_id=policy,
                 remediation_id="done",
                 environment_job_id="done",
-                original_id=flow.workflow_id,
-                flow_name=flow.flow_name,
+                original=Original(
+                    id=flow.workflow_id,
+                    flow_name=flow.flow_name,
+                    category=TriggerCategory.HTTP,
+                    trigger_name="manual",
+                    has_trigger_url=True,
+                    in_solution=True,
+                    digest="",
+                ),
                 display_name=flow.name,
-                category=TriggerCategory.HTTP,
-                trigger_name="manual",
-                has_trigger_url=True,
-                in_solution=True,
                 migration_method=MigrationMethod.UPDATE_CALLERS,
-                original_digest="",
                 state=FlowJobState.RETIRED,
-                copy_id=copy.workflow_id,
+                copy=Copy(id=copy.workflow_id),
             )
             for flow, copy in jobs
         )

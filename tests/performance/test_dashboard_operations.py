@@ -72,7 +72,7 @@ async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
         for i in await scenario.services.tables.plan_items.read_all(environment_job.id)
         if i.parents
     ]
-    (job,) = [job for job in shown.flow_jobs if job.original_id == item.workflow_id]
+    (job,) = [job for job in shown.flow_jobs if job.original.id == item.workflow_id]
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(FLOWS)]
     flows = [
         FlowView(
@@ -84,7 +84,9 @@ async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
                 parents=(ids[number - number % FAMILY],) if number % FAMILY else (),
                 callers=(PlannedCaller(kind="app_setting", label=f"Setting {number}"),),
             ),
-            job=replace(job, id=one, original_id=one, display_name=f"Flow {number}"),
+            job=replace(
+                job, id=one, original=replace(job.original, id=one), display_name=f"Flow {number}"
+            ),
         )
         for number, one in enumerate(ids)
     ]

@@ -19,7 +19,7 @@ async def test_daily_check_finds_retired_flows_that_are_on_among_1500() -> None:
         ordered = sorted(retired.jobs, key=lambda job: job.id)
         on_again = [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
         for job in on_again:
-            retired.moved.scenario.find_flow(job.original_id).state = SimulatedFlowState.STARTED
+            retired.moved.scenario.find_flow(job.original.id).state = SimulatedFlowState.STARTED
 
         day = await retired.run_day()
 

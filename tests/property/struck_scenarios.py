@@ -13,6 +13,7 @@ from shared.domain.definitions.json_values import as_mapping
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.grants import Grants
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import CmkflowError, ServiceUnavailable
 from shared.services import Services
@@ -178,7 +179,7 @@ async def _leave_co_ownership(scenario: Scenario) -> None:
     (flow,) = (one for one in scenario.world.list_flows() if not one.made_by_app)
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     names = (flow.flow_name,)
-    await table.replace(kept, replace(kept.item, active_grants=names, past_grants=names))
+    await table.replace(kept, replace(kept.item, grants=Grants(active=names, past=names)))
 
 
 async def _delete_originals(striker: Striker) -> None:
@@ -232,7 +233,7 @@ async def _run_daily_checks(striker: Striker) -> None:
     """Turn all copies on, and run the daily check on three days."""
     scenario = striker.scenario
     for job in (await scenario.read_jobs()).values():
-        scenario.world.get_workflow(job.environment_id, job.copy_id).state = FlowState.ON
+        scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.ON
     for day in ("first", "second", "third"):
         await repeat_until_done(
             scenario, partial(scenario.driver.call, partial(run_daily_check, date=day))

@@ -157,7 +157,7 @@ async def check_end(scenario: Scenario, *, is_undone: bool) -> None:
         if not is_undone:
             assert (row.state, job.state) == (DeletionState.DELETED, FlowJobState.RETIRED), row
         if job.state is FlowJobState.RETIRED:
-            copy = scenario.world.get_workflow(environment.id, job.copy_id)
+            copy = scenario.world.get_workflow(environment.id, job.copy.id)
             assert copy.is_on is (job.migration_method is not MigrationMethod.COPY_OFF), job
         elif job.state is not FlowJobState.ROLLED_BACK:
             # Only a person can restore it, or what it calls, or what calls it.

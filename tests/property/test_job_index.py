@@ -169,7 +169,7 @@ async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> N
     await scenario.driver.call(
         lambda s: FLOW.apply_command(s, (job.environment_id, job.id), _keep_row)
     )
-    await scenario.roll_back(job.original_id, run=timedelta(minutes=1))
+    await scenario.roll_back(job.original.id, run=timedelta(minutes=1))
     under_way = await count_index_rows(scenario.services)
     await check_answers(scenario)
     await scenario.run(timedelta(days=9))

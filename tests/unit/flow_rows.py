@@ -1,6 +1,7 @@
 """A row of a flow job with default values, of which a test changes what it needs."""
 
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_pair import Copy, Original
 
 FLOW_JOB = FlowJob(
     id="job",
@@ -8,14 +9,16 @@ FLOW_JOB = FlowJob(
     policy_id="policy",
     remediation_id="remediation",
     environment_job_id="environment-job",
-    original_id="original",
-    flow_name="flow",
+    original=Original(
+        id="original",
+        flow_name="flow",
+        category="http",
+        trigger_name="manual",
+        has_trigger_url=True,
+        in_solution=True,
+        digest="digest",
+    ),
     display_name="Orders",
-    category="http",
-    trigger_name="manual",
-    has_trigger_url=True,
-    in_solution=True,
     migration_method=MigrationMethod.UPDATE_CALLERS,
-    original_digest="digest",
-    copy_id="copy",
+    copy=Copy(id="copy"),
 )

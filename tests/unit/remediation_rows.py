@@ -9,6 +9,7 @@ from functions.dashboard.remediation_page import RemediationPageChoice, build_re
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_pair import Copy, Original
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import (
@@ -46,22 +47,26 @@ def build_flow(
     """Return a flow with a job; `stopped_at` is the step of a blocked or waiting job."""
     where = where or build_environment_job()
     identity = f"id-{title}-{where.environment_id}"
+    original: dict[str, Any] = {
+        "id": identity,
+        "flow_name": title,
+        "category": "http",
+        "trigger_name": "manual",
+        "has_trigger_url": True,
+        "in_solution": True,
+        "digest": "",
+        **more.pop("original", {}),
+    }
     facts: dict[str, Any] = {
         "environment_id": where.environment_id,
         "environment_job_id": where.id,
         "remediation_id": "rem",
         "id": identity,
-        "original_id": identity,
-        "copy_id": f"copy-{title}",
+        "original": Original(**original),
+        "copy": Copy(id=f"copy-{title}"),
         "policy_id": "policy",
-        "flow_name": title,
         "display_name": title,
-        "category": "http",
-        "trigger_name": "manual",
-        "has_trigger_url": True,
-        "in_solution": True,
         "migration_method": MigrationMethod.UPDATE_CALLERS,
-        "original_digest": "",
         "state": state,
         "resume_state": more.pop("stopped_at", None),
         "history": (

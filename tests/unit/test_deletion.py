@@ -157,8 +157,10 @@ def test_consequences_of_a_deletion_depend_on_the_flow() -> None:
     """Only a flow with a trigger URL loses one, and the app restores only flows outside
     solutions.
     """
-    called = describe_consequences(build_job())
-    outside = describe_consequences(replace(build_job(), has_trigger_url=False, in_solution=False))
+    job = build_job()
+    called = describe_consequences(job)
+    original = replace(job.original, has_trigger_url=False, in_solution=False)
+    outside = describe_consequences(replace(job, original=original))
 
     assert any("trigger URL" in one for one in called)
     assert not any("trigger URL" in one for one in outside)

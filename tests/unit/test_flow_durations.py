@@ -9,7 +9,9 @@ from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.html_pages import format_moment
-from tests.unit.test_planned_changes import CONFIRMED, build_job
+from tests.unit.test_planned_changes import CONFIRMED, ORIGINAL, build_job
+
+WAS_ON = replace(ORIGINAL, was_on=True)
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -132,13 +134,23 @@ def test_flow_without_a_copy_has_no_path() -> None:
 def test_original_is_reported_as_on_only_if_the_rows_prove_it() -> None:
     """It may have been off before, be turned off, or have an unknown state."""
     blocked = build_job(
-        FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original_was_on=True
+        FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original=WAS_ON
     )
 
     assert "has not turned it off" in explain_original_on(blocked)
-    assert explain_original_on(replace(blocked, original_was_on=False)) == ""
-    assert explain_original_on(replace(blocked, original_was_on=None)) == ""
-    assert explain_original_on(replace(blocked, original_write=CONFIRMED)) == ""
+    assert (
+        explain_original_on(replace(blocked, original=replace(blocked.original, was_on=False)))
+        == ""
+    )
+    assert (
+        explain_original_on(replace(blocked, original=replace(blocked.original, was_on=None))) == ""
+    )
+    assert (
+        explain_original_on(
+            replace(blocked, original=replace(blocked.original, last_write=CONFIRMED))
+        )
+        == ""
+    )
     assert explain_original_on(replace(blocked, both_off_since=START)) == ""
     assert explain_original_on(replace(blocked, resume_state=FlowJobState.CUTTING_OVER)) == ""
-    assert explain_original_on(build_job(FlowJobState.RETIRED, original_was_on=True)) == ""
+    assert explain_original_on(build_job(FlowJobState.RETIRED, original=WAS_ON)) == ""

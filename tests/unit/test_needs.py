@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.jobs.flow_job import FlowJob, JobCommand, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.grants import Grants
 from shared.jobs.request_demands import estimate_flow_job_demand
 from tests.unit.flow_rows import FLOW_JOB
 
@@ -22,7 +23,7 @@ def format_rank(job: FlowJob) -> str:
 
 def build_job(state: FlowJobState, **changes: object) -> FlowJob:
     """Return the job of a called flow in this state."""
-    return replace(FLOW_JOB, **{"id": "a", "state": state, "has_trigger_url": True, **changes})  # type: ignore[arg-type]
+    return replace(FLOW_JOB, **{"id": "a", "state": state, **changes})  # type: ignore[arg-type]
 
 
 def test_rollbacks_are_first_and_planned_jobs_last_in_the_queue() -> None:
@@ -97,7 +98,9 @@ def test_verification_needs_the_most_requests() -> None:
     }
     swapped = estimate_flow_job_demand(
         build_job(
-            FlowJobState.COPIED, has_trigger_url=False, migration_method=MigrationMethod.CUT_OVER
+            FlowJobState.COPIED,
+            original=replace(FLOW_JOB.original, has_trigger_url=False),
+            migration_method=MigrationMethod.CUT_OVER,
         )
     )
 
@@ -108,7 +111,9 @@ def test_verification_needs_the_most_requests() -> None:
 
 def test_job_with_an_active_grant_is_first() -> None:
     """The service account's co-ownership is revoked before any other request."""
-    with_grant = estimate_flow_job_demand(build_job(FlowJobState.COPIED, active_grants=("flow",)))
+    with_grant = estimate_flow_job_demand(
+        build_job(FlowJobState.COPIED, grants=Grants(active=("flow",)))
+    )
 
     assert with_grant is not None
     assert with_grant.is_urgent

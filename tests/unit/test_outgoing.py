@@ -30,7 +30,11 @@ ITEM = PlanItem(
     message="",
     callers=(PlannedCaller(kind="app_setting", label="setting ORDERS_URL of shop"),),
 )
-JOB = replace(FLOW_JOB, environment_id=ENVIRONMENT, original_id="orders", flow_name="name")
+JOB = replace(
+    FLOW_JOB,
+    environment_id=ENVIRONMENT,
+    original=replace(FLOW_JOB.original, id="orders", flow_name="name"),
+)
 
 
 def test_trigger_host_is_derived_from_the_environment_id() -> None:
@@ -40,11 +44,11 @@ def test_trigger_host_is_derived_from_the_environment_id() -> None:
 
 def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
     """The host in the trigger URL counts, even if it differs."""
-    other = replace(JOB, copy_host="prod-7.westeurope.logic.azure.com")
+    other = replace(JOB, copy=replace(JOB.copy, host="prod-7.westeurope.logic.azure.com"))
 
     [expected] = list_outgoing_hosts(EXPECTED, [ITEM], {"orders": JOB})
     [confirmed] = list_outgoing_hosts(
-        EXPECTED, [ITEM], {"orders": replace(JOB, copy_host=EXPECTED)}
+        EXPECTED, [ITEM], {"orders": replace(JOB, copy=replace(JOB.copy, host=EXPECTED))}
     )
     [different] = list_outgoing_hosts(EXPECTED, [ITEM], {"orders": other})
 

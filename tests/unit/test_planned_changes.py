@@ -10,7 +10,9 @@ from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, JobCommand, MigrationMethod
+from shared.domain.jobs.flow_pair import Copy, Original
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.grants import Grants
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.planned_changes import list_completed_changes, list_planned_changes
@@ -23,6 +25,16 @@ CONFIRMED = FlowStateWrite(
     last_sent_at=NOW,
     reads_valid_from=NOW,
     is_confirmed=True,
+)
+#: Of the job of that flow.
+ORIGINAL = Original(
+    id="w",
+    flow_name="f",
+    category="http",
+    trigger_name="manual",
+    has_trigger_url=True,
+    in_solution=True,
+    digest="",
 )
 
 
@@ -57,16 +69,10 @@ def build_job(step: FlowJobState, **more: Any) -> FlowJob:
         policy_id="p",
         remediation_id="r",
         environment_job_id="e",
-        original_id="w",
-        flow_name="f",
+        original=ORIGINAL,
         display_name="Orders",
-        category="http",
-        trigger_name="manual",
-        has_trigger_url=True,
-        in_solution=True,
         migration_method=MigrationMethod.UPDATE_CALLERS,
-        original_digest="",
-        copy_id="c",
+        copy=Copy(id="c"),
         state=step,
     )
     return replace(base, **more)
@@ -128,8 +134,8 @@ def test_caller_that_is_copied_too_need_not_be_updated() -> None:
 
 def test_grant_and_revocation_are_completed_by_the_recorded_grants() -> None:
     """The grants in the job's row decide whether both changes are completed."""
-    active = build_job(FlowJobState.COPIED, past_grants=("w",), active_grants=("w",))
-    revoked = build_job(FlowJobState.COPIED, past_grants=("w",))
+    active = build_job(FlowJobState.COPIED, grants=Grants(past=("w",), active=("w",)))
+    revoked = build_job(FlowJobState.COPIED, grants=Grants(past=("w",)))
 
     assert {
         text
@@ -145,9 +151,11 @@ def test_cutover_is_made_when_writes_are_read_back() -> None:
     sent = replace(CONFIRMED, is_confirmed=False)
 
     off = find_completed_changes(
-        plan, build_job(FlowJobState.CUTTING_OVER, original_write=CONFIRMED)
+        plan, build_job(FlowJobState.CUTTING_OVER, original=replace(ORIGINAL, last_write=CONFIRMED))
     )
-    unsure = find_completed_changes(plan, build_job(FlowJobState.CUTTING_OVER, original_write=sent))
+    unsure = find_completed_changes(
+        plan, build_job(FlowJobState.CUTTING_OVER, original=replace(ORIGINAL, last_write=sent))
+    )
 
     assert "turn Orders off" in off
     assert "turn the copy on" not in off
@@ -160,7 +168,7 @@ def test_every_change_of_retired_flow_is_made() -> None:
     callers = [build_caller_record(label, CallerState.UPDATED) for label in (SETTING, SECRET)]
 
     assert find_completed_changes(
-        plan, build_job(FlowJobState.RETIRED, past_grants=("w",)), *callers
+        plan, build_job(FlowJobState.RETIRED, grants=Grants(past=("w",))), *callers
     ) == {*plan.planned_changes}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.grants import Grants
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, RemediationMode
 from shared.domain.plans.superseded import find_superseded, mark_removal_started
 
@@ -46,7 +47,7 @@ def test_an_older_plan_of_the_environment_is_superseded() -> None:
         plan(1, EnvironmentJobState.AWAITING_APPROVAL),
         plan(1, EnvironmentJobState.BLOCKED),
         plan(1, EnvironmentJobState.FAILED),
-        replace(OLD, returned=("flow",)),
+        replace(OLD, grants=Grants(returned=("flow",))),
         replace(OLD, environment_id="another"),
     ],
     ids=["approved", "made jobs", "waits", "blocked", "failed", "lent", "elsewhere"],

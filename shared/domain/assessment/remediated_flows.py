@@ -71,7 +71,7 @@ def _list_faults(facts: EnvironmentSnapshot, flow: AssessedFlow, job: FlowJob) -
     if flow.is_on:
         yield "The retired original is on again. Turn it off: its copy has replaced it."
     known = {} if isinstance(facts.flows, NoAnswer) else facts.flows
-    copy = known.get(job.copy_id.lower())
+    copy = known.get(job.copy.id.lower())
     if copy is None:
         yield (
             "Its copy was not found. If it was deleted, roll back: "

@@ -33,15 +33,15 @@ class BacklogReplay:
 
 def find_replay(job: FlowJob) -> BacklogReplay | None:
     """Return the replay that turning the job's original on would cause; None: no replay."""
-    stopped = job.original_write
-    if job.has_original_restored or not job.original_was_on:
+    stopped = job.original.last_write
+    if job.has_original_restored or not job.original.was_on:
         return None
     if stopped is None or stopped.state is not FlowState.OFF:
         return None
-    if not TriggerCategory(job.category).replays_backlog:
+    if not TriggerCategory(job.original.category).replays_backlog:
         return None
     return BacklogReplay(
-        workflow_id=job.original_id, display_name=job.display_name, off_since=stopped.first_sent_at
+        workflow_id=job.original.id, display_name=job.display_name, off_since=stopped.first_sent_at
     )
 
 

@@ -30,14 +30,13 @@ class FlowIds:
 
 def get_original_ids(job: FlowJob) -> FlowIds:
     """Return the ids of the original."""
-    ids = frozenset({job.original_id, job.flow_name.lower()} - {""})
-    return FlowIds(job.environment_id, ids, job.original_url_id)
+    ids = frozenset({job.original.id, job.original.flow_name.lower()} - {""})
+    return FlowIds(job.environment_id, ids, job.original.url_id)
 
 
 def get_copy_ids(job: FlowJob) -> FlowIds:
     """Return the ids of the copy."""
-    ids = frozenset({job.copy_id, job.copy_flow_name.lower()} - {""})
-    return FlowIds(job.environment_id, ids, job.copy_url_id)
+    return FlowIds(job.environment_id, job.copy.names, job.copy.url_id)
 
 
 def choose_side_to_leave(job: FlowJob) -> FlowIds:

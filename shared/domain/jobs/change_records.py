@@ -76,15 +76,15 @@ def list_change_records(
 
 
 def _list_flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
-    title, copy_title = job.get_title_of(job.original_id), job.get_title_of(job.copy_id)
-    if job.copy_digest:
+    title, copy_title = job.get_title_of(job.original.id), job.get_title_of(job.copy.id)
+    if job.copy.digest:
         yield ChangeRecord(
             changed_at=_find_entered_at(job, FlowJobState.COPIED),
             kind=ChangeKind.COPY_CREATED,
             location=copy_title,
-            state="kept, off" if job.copy_kept_off else "read back",
-            hash_before=job.original_digest,
-            hash_after=job.copy_digest,
+            state="kept, off" if job.copy.is_kept_off else "read back",
+            hash_before=job.original.digest,
+            hash_after=job.copy.digest,
         )
     prepared = _find_entered_at(job, FlowJobState.PREPARED)
     if prepared and converted:
@@ -93,7 +93,7 @@ def _list_flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
             kind=ChangeKind.CONVERTED,
             location=title,
             state="reverted" if job.is_withdrawn else "read back",
-            hash_before=job.original_digest,
+            hash_before=job.original.digest,
             hash_after=converted,
         )
     if job.solution_requested_at:
@@ -104,7 +104,7 @@ def _list_flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
             location=title,
             state=state,
         )
-    for place, sent in ((title, job.original_write), (copy_title, job.copy_write)):
+    for place, sent in ((title, job.original.last_write), (copy_title, job.copy.last_write)):
         if sent:
             yield ChangeRecord(
                 changed_at=sent.first_sent_at,
@@ -158,7 +158,7 @@ def _list_deletion_changes(job: FlowJob, deletion: Deletion | None) -> Iterator[
             kind=ChangeKind.ORIGINAL_DELETED,
             location=job.display_name,
             state="read back" if deletion.state is DeletionState.DELETED else str(deletion.state),
-            hash_before=job.original_digest,
+            hash_before=job.original.digest,
         )
 
 

@@ -145,10 +145,10 @@ def build_new_deletion(
         environment_id=job.environment_id,
         job_id=job.id,
         remediation_id=job.remediation_id,
-        original_id=job.original_id,
-        flow_name=job.flow_name,
+        original_id=job.original.id,
+        flow_name=job.original.flow_name,
         display_name=job.display_name,
-        in_solution=job.in_solution,
+        in_solution=job.original.in_solution,
         delete_at=approval.delete_at,
         approved_by=approval.approved_by,
         approved_at=approval.approved_at,
@@ -223,13 +223,13 @@ def describe_consequences(job: FlowJob) -> tuple[str, ...]:
     """
     url = "Its trigger URL stops working permanently: calls are rejected."
     restore = "The app can restore it for 21 days. After that, no rollback is possible."
-    if job.in_solution:
+    if job.original.in_solution:
         restore = (
             "Only a person may be able to restore it, within 21 days. After that, no rollback is "
             "possible."
         )
     return (
-        *([url] if job.has_trigger_url else []),
+        *([url] if job.original.has_trigger_url else []),
         (
             "Its run history is lost. Summaries of the runs that the platform still shows are "
             "archived first."

@@ -7,15 +7,16 @@ from enum import StrEnum
 from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState
-from shared.domain.flow_owner import FlowOwner
 from shared.domain.jobs.durable_job import DurableJob
+from shared.domain.jobs.flow_pair import Copy, Original
 from shared.domain.jobs.flow_states import (
     FLOW_STATES,
     ExpectedFlowState,
     FlowJobState,
     FlowStateProperties,
 )
-from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, UnconfirmedWrite
+from shared.domain.jobs.grants import GrantingJob
+from shared.domain.jobs.unconfirmed_writes import UnconfirmedWrite
 
 
 class MigrationMethod(StrEnum):
@@ -62,7 +63,7 @@ class CutoverFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowJob(DurableJob[FlowJobState]):
+class FlowJob(DurableJob[FlowJobState], GrantingJob):
     """The job on one original under one policy."""
 
     states = FLOW_STATES
@@ -76,23 +77,11 @@ class FlowJob(DurableJob[FlowJobState]):
     remediation_id: str
     environment_job_id: str
 
-    #: The original's Dataverse id, its name in the flow service, and its display name.
-    original_id: str
-    flow_name: str
+    #: The original's display name, by which texts name the job.
     display_name: str
-    #: Its owner when the job was planned; None: unknown.
-    owner: FlowOwner | None = None
-    #: A `TriggerCategory`, and the name of the trigger in the definition.
-    category: str
-    trigger_name: str
-    has_trigger_url: bool
-    #: False: it is in no solution, so that only the flow service can change it.
-    in_solution: bool
+    original: Original
+    copy: Copy
     migration_method: MigrationMethod
-    #: Digest of the definition that was planned and, later, copied.
-    original_digest: str
-    #: Hosts that the flow's HTTP actions call; `*` for a host that an expression computes.
-    http_hosts: tuple[str, ...] = ()
     #: Jobs of its child flows, and of the flows that run it or call its URL; a job of another
     #: environment as `environment/job`.
     children: tuple[str, ...] = ()
@@ -105,42 +94,13 @@ class FlowJob(DurableJob[FlowJobState]):
     resume_state: FlowJobState | None = None
     requested_command: JobCommand | None = None
 
-    copy_id: str
-    copy_flow_name: str = ""
-    copy_digest: str = ""
-    #: The rollback has kept the copy, turned off.
-    copy_kept_off: bool = False
     archive_name: str = ""
-    #: The owner with whom the copy was created, by `systemuserid` or Entra id as for the original.
-    copy_owner_id: str = ""
-    #: Labels of the principals that the copy was shared with, to detect who was removed from the
-    #: original.
-    copy_shared_with: tuple[str, ...] = ()
-    original_was_on: bool | None = None
-    original_url_id: str = ""
-    copy_url_id: str = ""
-    #: Host of the copy's trigger URL, which callers have to reach.
-    copy_host: str = ""
-    #: SHA-256 of the signature in the original's URL, `none` if it has none; empty: not read yet.
-    signature_hash: str = ""
-    #: Flows with an active grant of the service account, to be revoked; `environment/flow` for
-    #: other environments.
-    active_grants: tuple[str, ...] = ()
-    #: Flows with a grant at any time, in the same format. The service account was co-owner of none
-    #: of them before.
-    past_grants: tuple[str, ...] = ()
-    #: Revoked grants whose removal was not read back yet, and when the last of them was revoked.
-    returned: tuple[str, ...] = ()
-    returned_at: datetime | None = None
     #: Callers (parent jobs, workflow ids) without a run in progress that started before the
     #: cutover.
     drained_callers: tuple[str, ...] = ()
     #: When every known caller had the copy's URL.
     observation_started_at: datetime | None = None
     no_call_period: timedelta | None = None
-    #: The job's last write that turned the flow on or off; None: the job sent none.
-    original_write: FlowStateWrite | None = None
-    copy_write: FlowStateWrite | None = None
     #: Another write of the current step that was not read back yet.
     unconfirmed_write: UnconfirmedWrite | None = None
     #: After a cutover: how long both flows were off.
@@ -185,26 +145,9 @@ class FlowJob(DurableJob[FlowJobState]):
         """Return whether it was cancelled or rolled back."""
         return self.state_properties.is_withdrawn
 
-    @property
-    def has_grants(self) -> bool:
-        """Return whether it has active grants, or a write that may still create one."""
-        return bool(self.active_grants or (self.past_grants and self.in_flight_until))
-
-    @property
-    def has_grants_to_check(self) -> bool:
-        """Return whether it has active grants, or revoked ones whose removal was
-        not read back yet.
-        """
-        return self.has_grants or bool(self.returned)
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Return the ids by which an administrator may name the original, in lower case."""
-        return frozenset({self.original_id.lower(), self.flow_name.lower()})
-
     def get_title_of(self, workflow_id: str) -> str:
         """Return the name of one of its two flows for texts."""
-        is_copy = workflow_id == self.copy_id
+        is_copy = workflow_id == self.copy.id
         return f"the copy of {self.display_name}" if is_copy else self.display_name
 
     @property
@@ -244,11 +187,11 @@ class FlowJob(DurableJob[FlowJobState]):
     @property
     def has_turned_both_off(self) -> bool:
         """Return whether this job turned one flow of a pair off and has turned none on since."""
-        sent = (self.original_write, self.copy_write)
+        sent = (self.original.last_write, self.copy.last_write)
         return (
             self.migration_method is MigrationMethod.CUT_OVER
-            and bool(self.original_was_on)
-            and self.original_write is not None
+            and bool(self.original.was_on)
+            and self.original.last_write is not None
             and all(one is None or one.state is FlowState.OFF for one in sent)
         )
 

@@ -71,7 +71,7 @@ def list_remaining_flows(
     }
     for one in flow_jobs:
         if why := find_reason_for_job(one):
-            found[one.original_id] = RemainingFlow(why, one.display_name, one.original_id)
+            found[one.original.id] = RemainingFlow(why, one.display_name, one.original.id)
     order = list(NotMigratedReason)
     return sorted(
         found.values(), key=lambda one: (order.index(one.reason), one.display_name.casefold())

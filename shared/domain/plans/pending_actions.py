@@ -278,7 +278,7 @@ def list_pending_flow_actions(
                 environment_name=names.get(environment_id, ""),
                 remediation_id=remediation_id,
                 flows=tuple(job.display_name for job in group[:NAMED]),
-                workflow_ids=tuple(job.original_id for job in group[:NAMED]),
+                workflow_ids=tuple(job.original.id for job in group[:NAMED]),
                 message=_format_message(code, group),
                 fix=_format_fix(code, group),
                 pending_since=min(filter(None, map(find_pending_since, group)), default=None),

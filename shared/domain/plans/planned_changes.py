@@ -75,10 +75,10 @@ def list_completed_changes(
 def _list_evidence(job: FlowJob) -> set[ChangeEvidence]:
     found = {
         ChangeEvidence.COPIED: job.state_properties.has_complete_copy,
-        ChangeEvidence.GRANTED: bool(job.past_grants),
-        ChangeEvidence.REVOKED: bool(job.past_grants) and not job.has_grants_to_check,
-        ChangeEvidence.COPY_ON: _has_confirmed(job.copy_write, FlowState.ON),
-        ChangeEvidence.ORIGINAL_OFF: _has_confirmed(job.original_write, FlowState.OFF),
+        ChangeEvidence.GRANTED: bool(job.grants.past),
+        ChangeEvidence.REVOKED: bool(job.grants.past) and not job.has_grants_to_check,
+        ChangeEvidence.COPY_ON: _has_confirmed(job.copy.last_write, FlowState.ON),
+        ChangeEvidence.ORIGINAL_OFF: _has_confirmed(job.original.last_write, FlowState.OFF),
         ChangeEvidence.COMPLETED: job.has_succeeded,
     }
     return {one for one, is_found in found.items() if is_found}

@@ -13,6 +13,7 @@ from shared.domain.jobs.environment_states import (
     EnvironmentJobState,
     EnvironmentStateProperties,
 )
+from shared.domain.jobs.grants import GrantingJob
 from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.assessment_request import AssessmentProgress, AssessmentRequest
 
@@ -131,7 +132,7 @@ class ApprovedPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnvironmentJob(DurableJob[EnvironmentJobState]):
+class EnvironmentJob(DurableJob[EnvironmentJobState], GrantingJob):
     """The row of one environment in one remediation."""
 
     states = ENVIRONMENT_STATES
@@ -178,13 +179,6 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     has_started_flow_jobs: bool = False
     #: Id of an open flow job: until it ends, the others need not be checked.
     watched_job_id: str = ""
-    #: Flows with an active grant of the service account to read their definitions, and flows with a
-    #: grant at any time.
-    active_grants: tuple[str, ...] = ()
-    past_grants: tuple[str, ...] = ()
-    #: Revoked grants whose removal was not read back yet, and when the last of them was revoked.
-    returned: tuple[str, ...] = ()
-    returned_at: datetime | None = None
     firewall_issues: tuple[FirewallIssueSummary, ...] = ()
     external_hosts: tuple[ExternalHost, ...] = ()
     #: Texts for the administrator: call loops, missing children, differences between sources.
@@ -217,18 +211,6 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     def state_properties(self) -> EnvironmentStateProperties:
         """Return the properties of its state."""
         return ENVIRONMENT_STATES[self.state]
-
-    @property
-    def has_grants(self) -> bool:
-        """Return whether it has active grants, or a write that may still create one."""
-        return bool(self.active_grants or (self.past_grants and self.in_flight_until))
-
-    @property
-    def has_grants_to_check(self) -> bool:
-        """Return whether it has active grants, or revoked ones whose removal was
-        not read back yet.
-        """
-        return self.has_grants or bool(self.returned)
 
     @property
     def has_stopped_planning(self) -> bool:

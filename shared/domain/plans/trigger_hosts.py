@@ -49,9 +49,9 @@ def list_outgoing_hosts(
             display_name=item.display_name,
             callers=tuple(caller.label for caller in item.callers),
         )
-        host = (job.copy_host if job else "") or expected
+        host = (job.copy.host if job else "") or expected
         found.setdefault(host, []).append(flow)
-        if job and job.copy_host:
+        if job and job.copy.host:
             seen.add(host)
     return tuple(
         TriggerHost(host=host, is_confirmed=host in seen, flows=tuple(flows))

@@ -19,7 +19,7 @@ async def add_copy_to_solutions(work: StepContext, belonging: SolutionsAndShares
     nothing: if the environment creates flows in a solution, the platform adds the copy.
     """
     job = work.job
-    if not job.in_solution:
+    if not job.original.in_solution:
         return
     in_all = Effect(
         title=f"The copy of {job.display_name} in its solutions",
@@ -47,7 +47,7 @@ async def read_solutions_to_join(
 
 async def _read_missing(work: StepContext) -> list[Solution]:
     """Return the solutions that the copy still has to join, by one request for both flows."""
-    flows = [work.job.original_id, work.job.copy_id]
+    flows = [work.job.original.id, work.job.copy.id]
     return await _read_solutions_without_copy(
         work, await work.services.solutions.read_solution_ids(work.environment, flows)
     )
@@ -56,7 +56,7 @@ async def _read_missing(work: StepContext) -> list[Solution]:
 async def _read_solutions_without_copy(
     work: StepContext, held: Mapping[str, frozenset[str]]
 ) -> list[Solution]:
-    original, copy = work.job.original_id, work.job.copy_id
+    original, copy = work.job.original.id, work.job.copy.id
     return await _read_solutions(work.services, work.environment, held[original] - held[copy])
 
 
@@ -74,7 +74,7 @@ def _build_write(work: StepContext, solution: Solution) -> Write:
         text = f"The copy of {title} cannot join the solution {solution.title}: {err}"
         return _build_job_blocked(text, solution)
 
-    solutions, copy_id = work.services.solutions, work.job.copy_id
+    solutions, copy_id = work.services.solutions, work.job.copy.id
     return Write(
         permit=work.check_write_allowed,
         call=lambda: solutions.add_flow(work.environment, solution, copy_id),

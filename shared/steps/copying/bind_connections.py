@@ -183,4 +183,4 @@ async def read_connection_owner(work: StepContext, connection_id: str) -> str:
 
 
 def _derive_reference_id(job: FlowJob, connection: EmbeddedConnection) -> str:
-    return derive_reference_id(job.environment_id, job.original_id, job.policy_id, connection)
+    return derive_reference_id(job.environment_id, job.original.id, job.policy_id, connection)

@@ -108,9 +108,9 @@ async def create_copy(work: StepContext) -> FlowJob:
     if original.modern_type and row.modern_type != original.modern_type:
         work.stage(add_notes(work.job, MODERN_TYPE_NOTE))
     # With the same kind of id as the original's owner, so that a later change of owner is noticed.
-    asked_for = work.job.copy_owner_id or original.owner_id
+    asked_for = work.job.copy.owner_id or original.owner_id
     owner = asked_for if original.owner_is_entra_id else row.owner_id
-    work.stage(replace(work.job, copy_owner_id=owner))
+    work.stage(replace(work.job, copy=replace(work.job.copy, owner_id=owner)))
     await add_copy_to_solutions(work, belonging)
     work.stage(await share_copy(work, original, belonging))
     # Turn it off, too: an interrupted invocation may have turned it on before its original went
@@ -128,7 +128,7 @@ async def create_copy(work: StepContext) -> FlowJob:
             code=Reason.WRITE_NOT_VISIBLE,
         )
     digest = hash_definition(row.client_data)
-    job = replace(work.job, copy_flow_name=name, copy_digest=digest)
+    job = replace(work.job, copy=replace(work.job.copy, flow_name=name, digest=digest))
     state = "on" if row.state is FlowState.ON else "off"
     text = f"The copy exists and is {state}."
     return move_to_state(job, FlowJobState.COPIED, text, now=services.now)
@@ -142,21 +142,21 @@ async def build_copied_definition(work: StepContext, client_data: str) -> str:
     """
     job = work.job
     flow_ids = {
-        child.original_id: child.copy_id
+        child.original.id: child.copy.id
         for child in await work.read_related_jobs(job.children)
         if child.is_verified
     }
     if job.migration_method is not MigrationMethod.UPDATE_CALLERS:
-        flow_ids[job.original_id] = job.copy_id
+        flow_ids[job.original.id] = job.copy.id
     urls: dict[str, str] = {}
     for url_id in sorted({match.url.trigger_url_id for match in find_trigger_urls(client_data)}):
         called = await find_job_of_url(work, url_id)
         if called and called.is_verified and called.id != job.id:
             urls[url_id] = await read_trigger_url(
-                work, called.copy_flow_name, called.trigger_name, called.environment_id
+                work, called.copy.flow_name, called.original.trigger_name, called.environment_id
             )
     text = replace_references(client_data, is_json=True, urls=urls, flow_ids=flow_ids).text
-    return with_own_subscription(text, job.names, job.copy_id)
+    return with_own_subscription(text, job.original.names, job.copy.id)
 
 
 async def find_job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
@@ -173,7 +173,7 @@ async def find_job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
 
 async def _create_and_compare(work: StepContext, original: OriginalFlow, intended: str) -> Workflow:
     job, title = work.job, f"The copy of {work.job.display_name}"
-    read = partial(work.services.workflows.get, work.environment, job.copy_id)
+    read = partial(work.services.workflows.get, work.environment, job.copy.id)
     newer_first = await read_demands_newer_shape(work.services, job.environment_id)
 
     def build_write(before: str, write_of: Callable[[str], Write]) -> Write:
@@ -202,7 +202,7 @@ async def _create_and_compare(work: StepContext, original: OriginalFlow, intende
         ),
     )
     # Before the copy was read back once, the create request itself shows whether it exists.
-    row = await apply(work, created, seen=await _read_existing(work) if job.copy_digest else None)
+    row = await apply(work, created, seen=await _read_existing(work) if job.copy.digest else None)
     assert row
     if not is_stored(row.client_data, intended):
         _check_unedited(work, row, intended)
@@ -230,7 +230,7 @@ def _with_stored_references(row: Workflow, intended: str) -> str:
 def _check_unedited(work: StepContext, row: Workflow, intended: str) -> None:
     """Raise `JobBlocked` if writing the copy again would overwrite somebody's edit."""
     job = work.job
-    if job.copy_digest in {"", hash_definition(_with_stored_references(row, intended))}:
+    if job.copy.digest in {"", hash_definition(_with_stored_references(row, intended))}:
         return
     raise JobBlocked(
         (
@@ -243,7 +243,7 @@ def _check_unedited(work: StepContext, row: Workflow, intended: str) -> None:
 
 def _build_creation(work: StepContext, original: OriginalFlow, client_data: str) -> Write:
     draft = WorkflowDraft(
-        workflow_id=work.job.copy_id,
+        workflow_id=work.job.copy.id,
         name=build_copy_name(original.name),
         description=original.description,
         client_data=client_data,
@@ -272,7 +272,7 @@ async def _explain_creation_error(
 
 async def _read_existing(work: StepContext) -> Workflow | None:
     try:
-        return await work.services.workflows.get(work.environment, work.job.copy_id)
+        return await work.services.workflows.get(work.environment, work.job.copy.id)
     except NotFound:
         return None
 
@@ -281,14 +281,14 @@ async def _wait_for_pilot_flows(work: StepContext) -> None:
     """Raise `MustWait` until every pilot flow has been cut over."""
     job = work.job
     first = (await work.read_settings()).pilot_flows
-    if not first or job.names & first:
+    if not first or job.original.names & first:
         return
     where = [Condition("environment_job_id", "eq", job.environment_job_id)]
     jobs = {
         other.id: other
         for other in await work.services.tables.flow_jobs.read_all(job.environment_id, where=where)
     }
-    pilots = _with_children(jobs, {one.id for one in jobs.values() if one.names & first})
+    pilots = _with_children(jobs, {one.id for one in jobs.values() if one.original.names & first})
     if job.id in pilots:
         return
     for other in pilots:

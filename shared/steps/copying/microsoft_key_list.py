@@ -96,7 +96,7 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
             await wait_for_key_list(services, job)
             _wait_until(services, services.now + timedelta(seconds=1))
         kept = tuple(report.names)
-    return not {job.copy_id, job.copy_flow_name}.isdisjoint(kept)
+    return not {job.copy.id, job.copy.flow_name}.isdisjoint(kept)
 
 
 async def _read_list(work: StepContext, store: SharedSnapshotStore[tuple[str, ...]]) -> KeyReport:

@@ -59,7 +59,7 @@ async def share_copy(
     """
     wanted = await _read_wanted(work, original, belonging)
     notes = list(wanted.notes)
-    if TriggerCategory(work.job.category).can_have_run_only_users:
+    if TriggerCategory(work.job.original.category).can_have_run_only_users:
         notes.append(RUN_ONLY_NOTE)
     unable: dict[DataversePrincipal, str] = {}
 
@@ -84,12 +84,14 @@ async def share_copy(
     notes += [
         f"The original is no longer shared with the {name}, but the copy still is. Remove the "
         "share from the copy too if that was intended."
-        for name in work.job.copy_shared_with
+        for name in work.job.copy.shared_with
         if name not in names and name not in map(str, unable)
     ]
     # The cause of an earlier note may have been fixed since.
     others = tuple(note for note in work.job.notes if not note.startswith(_NOT_SHARED))
-    return add_notes(replace(work.job, copy_shared_with=names, notes=others), *notes)
+    return add_notes(
+        replace(work.job, copy=replace(work.job.copy, shared_with=names), notes=others), *notes
+    )
 
 
 async def _read_wanted(
@@ -97,16 +99,18 @@ async def _read_wanted(
 ) -> _Wanted:
     """Return the shares that the copy needs, without its owner and without the app's own grants."""
     services, environment, job = work.services, work.environment, work.job
-    owner = job.copy_owner_id or original.owner_id
+    owner = job.copy.owner_id or original.owner_id
     # The service account is co-owner only while it reads the URL (platform.md#co-owners).
     service_account = (
         await services.flow_access.read_account_id() if await is_granted_by_app(work) else ""
     )
-    if original.etag and job.in_solution:
+    if original.etag and job.original.in_solution:
         # For solution flows, Dataverse's sharing is authoritative (platform.md#flow-permissions).
         found = _Wanted(shares=belonging.shares)
     else:
-        permissions = await services.flow_access.read_permissions(environment.id, job.flow_name)
+        permissions = await services.flow_access.read_permissions(
+            environment.id, job.original.flow_name
+        )
         known = owner if original.owner_is_entra_id else ""
         found = await _find_dataverse_shares(
             work, exclude_principal(permissions, known, service_account)
@@ -137,7 +141,7 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
     if row is None and original.owner_is_entra_id:
         return found  # the note about an unknown co-owner says so
     principal = row.principal if row else DataversePrincipal(table=TEAMS, id=owner)
-    copy = await services.workflows.get(environment, work.job.copy_id)
+    copy = await services.workflows.get(environment, work.job.copy.id)
     if copy.owner_id.lower() == principal.id:
         others = tuple(share for share in found.shares if share.principal != principal)
         return replace(found, shares=others)
@@ -181,7 +185,7 @@ async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]
 async def _read_missing(work: StepContext, wanted: tuple[Share, ...]) -> list[MissingShare]:
     if not wanted:
         return []
-    held = await work.services.flow_sharing.list(work.environment, work.job.copy_id)
+    held = await work.services.flow_sharing.list(work.environment, work.job.copy.id)
     return list_missing_shares(wanted, held)
 
 
@@ -192,7 +196,7 @@ def _grant_share(
 
     If that person has left, the write adds the reason to `unable`.
     """
-    sharing, share, copy_id = work.services.flow_sharing, missing.share, work.job.copy_id
+    sharing, share, copy_id = work.services.flow_sharing, missing.share, work.job.copy.id
     change = sharing.modify if missing.has_others else sharing.grant
 
     async def handle_error(err: Refusal) -> Reply:

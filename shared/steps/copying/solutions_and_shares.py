@@ -26,9 +26,9 @@ class SolutionsAndShares:
 async def read_belonging(work: StepContext) -> SolutionsAndShares:
     """Return the solutions of both flows and the shares of the original."""
     job, services, home = work.job, work.services, work.environment
-    if not job.in_solution:
+    if not job.original.in_solution:
         return SolutionsAndShares(solutions={})
-    flows = [job.original_id, job.copy_id]
+    flows = [job.original.id, job.copy.id]
     async with run_concurrently() as reads:
         solutions = reads.create_task(services.solutions.read_solution_ids(home, flows))
         shares = reads.create_task(_read_shares(work))
@@ -37,7 +37,7 @@ async def read_belonging(work: StepContext) -> SolutionsAndShares:
 
 async def _read_shares(work: StepContext) -> tuple[Share, ...]:
     try:
-        return tuple(await work.services.flow_sharing.list(work.environment, work.job.original_id))
+        return tuple(await work.services.flow_sharing.list(work.environment, work.job.original.id))
     except NotFound:
         return ()  # reading the original reports that it is gone
 

@@ -22,7 +22,7 @@ def build_copy_toggle(work: StepContext) -> FlowToggle[Workflow]:
     """Return the functions that turn the copy on and off."""
 
     async def read() -> Workflow:
-        return await work.services.workflows.get(work.environment, work.job.copy_id)
+        return await work.services.workflows.get(work.environment, work.job.copy.id)
 
     def write(copy: Workflow, state: FlowState) -> Write:
         return build_flow_write(work, copy, WorkflowUpdate(state=state))
@@ -32,5 +32,5 @@ def build_copy_toggle(work: StepContext) -> FlowToggle[Workflow]:
 
     title = f"The copy of {work.job.display_name}"
     return FlowToggle(
-        note="copy_write", title=title, read=read, write=write, explain=explain_unchanged_state
+        side="copy", title=title, read=read, write=write, explain=explain_unchanged_state
     )

@@ -50,14 +50,14 @@ async def _check_copy(work: StepContext) -> None:
     expected = (
         FlowState.ON if job.migration_method is MigrationMethod.UPDATE_CALLERS else FlowState.OFF
     )
-    read = partial(work.services.workflows.get, work.environment, job.copy_id)
+    read = partial(work.services.workflows.get, work.environment, job.copy.id)
     try:
         row = await read_back(
             work,
             f"The copy of {job.display_name}, written and turned {expected}",
             lambda: work.read_again("copy", read),
             lambda row: (
-                row.state is expected and hash_definition(row.client_data) == job.copy_digest
+                row.state is expected and hash_definition(row.client_data) == job.copy.digest
             ),
         )
     except NotFound as err:
@@ -66,7 +66,7 @@ async def _check_copy(work: StepContext) -> None:
             fix="Cancel this job and start a new remediation for the flow.",
             code=Reason.COPY_CHANGED,
         ) from err
-    if hash_definition(row.client_data) != job.copy_digest:
+    if hash_definition(row.client_data) != job.copy.digest:
         raise JobBlocked(
             f"The copy of {job.display_name} was edited before it was verified.",
             fix=(
@@ -95,10 +95,12 @@ async def _check_key(work: StepContext) -> None:
 async def _check_network(work: StepContext) -> None:
     job = work.job
     waived = (await work.read_settings()).ignored_issues
-    open_gaps = await find_blocking_issues(work.services, work.environment, job.http_hosts, waived)
+    open_gaps = await find_blocking_issues(
+        work.services, work.environment, job.original.http_hosts, waived
+    )
     if open_gaps and await apply_planned_fixes(work, open_gaps):
         open_gaps = await find_blocking_issues(
-            work.services, work.environment, job.http_hosts, waived
+            work.services, work.environment, job.original.http_hosts, waived
         )
         if open_gaps:
             await wait_until_visible(work, "The changed firewalls")
@@ -121,13 +123,17 @@ async def _find_planned_share(work: StepContext) -> ServiceAccountShare | None:
     seconds later.
     """
     job = work.job
-    if not _has_url(job) or job.signature_hash or job.flow_name in job.past_grants:
+    if (
+        not _has_url(job)
+        or job.original.signature_hash
+        or job.original.flow_name in job.grants.past
+    ):
         return None
-    return await find_useful_share(work, job.environment_id, job.flow_name)
+    return await find_useful_share(work, job.environment_id, job.original.flow_name)
 
 
 def _has_url(job: FlowJob) -> bool:
-    return job.has_trigger_url and job.migration_method is not MigrationMethod.COPY_OFF
+    return job.original.has_trigger_url and job.migration_method is not MigrationMethod.COPY_OFF
 
 
 async def _read_urls(work: StepContext) -> None:
@@ -138,24 +144,29 @@ async def _read_urls(work: StepContext) -> None:
     job = work.job
     if not _has_url(job):
         return
-    if not job.copy_url_id:
+    if not job.copy.url_id:
         new = parse_platform_url(
-            await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy"
+            await read_trigger_url(work, job.copy.flow_name, job.original.trigger_name), "the copy"
         )
-        work.stage(replace(work.job, copy_url_id=new.trigger_url_id, copy_host=new.host))
+        work.stage(
+            replace(work.job, copy=replace(work.job.copy, url_id=new.trigger_url_id, host=new.host))
+        )
         await revoke_all_grants(work)
-    if not job.signature_hash:
-        url = await read_trigger_url(work, job.flow_name, job.trigger_name)
+    if not job.original.signature_hash:
+        url = await read_trigger_url(work, job.original.flow_name, job.original.trigger_name)
         old = parse_platform_url(url, job.display_name)
         work.stage(
             replace(
                 work.job,
-                original_url_id=old.trigger_url_id,
-                signature_hash=old.signature_hash or NO_SIGNATURE,
+                original=replace(
+                    work.job.original,
+                    url_id=old.trigger_url_id,
+                    signature_hash=old.signature_hash or NO_SIGNATURE,
+                ),
             )
         )
         await revoke_all_grants(work)
-    if work.job.original_url_id == work.job.copy_url_id:
+    if work.job.original.url_id == work.job.copy.url_id:
         raise JobBlocked(
             f"The platform gives the copy of {job.display_name} the original's trigger URL.",
             code=Reason.TRIGGER_URL_NOT_NEW,

@@ -117,7 +117,7 @@ async def _check_original(work: StepContext, deletion: Deletion, original: Origi
             ),
             code=Reason.MANAGED_SOLUTION,
         )
-    is_as_copied = job.original_digest in {"", hash_definition(original.client_data)}
+    is_as_copied = job.original.digest in {"", hash_definition(original.client_data)}
     if not is_as_copied and not deletion.accepts_original_edits:
         raise JobBlocked(
             f"{job.display_name} was edited after it was copied.",
@@ -134,7 +134,7 @@ async def _check_copy(work: StepContext) -> None:
     """Raise `JobBlocked` unless the copy exists, and is on if the original was."""
     job = work.job
     try:
-        state = (await work.services.workflows.get(work.environment, job.copy_id)).state
+        state = (await work.services.workflows.get(work.environment, job.copy.id)).state
     except NotFound:
         state = None
     if state is FlowState.ON or (
@@ -201,7 +201,7 @@ async def _run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] |
     try:
         return await work.services.flow_reports.run_page(
             work.job.environment_id,
-            work.job.flow_name,
+            work.job.original.flow_name,
             check.cursor,
             since=check.since,
             until=check.oldest or check.began,
@@ -234,7 +234,7 @@ async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
     if original is None:
         return False
     # A workflow id is only valid in its environment, a trigger URL everywhere.
-    urls, flow_ids = {job.original_url_id} - {""}, list_original_ids(job) if is_here else set()
+    urls, flow_ids = {job.original.url_id} - {""}, list_original_ids(job) if is_here else set()
     return contains_reference(original.client_data, is_json=True, urls=urls, flow_ids=flow_ids)
 
 
@@ -302,7 +302,7 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
     Raises `JobBlocked` if the archive does not return it.
     """
     archive, digest = work.services.archive, hash_definition(original.client_data)
-    name = build_archive_name(replace(work.job, original_digest=digest))
+    name = build_archive_name(replace(work.job, original=replace(work.job.original, digest=digest)))
     where = await archive.put(name, original.client_data.encode())
     try:
         is_kept = hash_definition((await archive.get(name)).decode()) == digest
@@ -328,8 +328,8 @@ async def delete_original(
     job, services = work.job, work.services
 
     async def send_delete() -> None:
-        if job.in_solution and original.etag:
-            await services.workflows.delete(work.environment, job.original_id, etag=original.etag)
+        if job.original.in_solution and original.etag:
+            await services.workflows.delete(work.environment, job.original.id, etag=original.etag)
             return
         # The flow service accepts no version, so the original is read again right before the
         # delete.
@@ -337,7 +337,7 @@ async def delete_original(
         await revoke_all_grants(work)
         if now is None or _get_version(now) != _get_version(original):
             raise Conflict(f"{job.display_name} was changed after it was read")
-        await services.flow_switch.delete(job.environment_id, job.flow_name)
+        await services.flow_switch.delete(job.environment_id, job.original.flow_name)
 
     await perform(Write(permit=permit, call=send_delete))
     if await find_original(services, work.environment, job):

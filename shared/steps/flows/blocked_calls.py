@@ -38,14 +38,14 @@ async def check_denied_calls(work: StepContext) -> None:
     The runs may be of another copy. Resolved and ignored calls do not count.
     """
     job, services = work.job, work.services
-    if not job.http_hosts:
+    if not job.original.http_hosts:
         return
     await find_blocked_calls(services, work.environment, job)
     waived = (await work.read_settings()).ignored_issues
     unresolved = [
         call
         async for call in read_unresolved_blocked_calls(services, job.environment_id)
-        if call.host in job.http_hosts and call.name not in waived
+        if call.host in job.original.http_hosts and call.name not in waived
     ]
     if unresolved:
         raise JobBlocked(
@@ -82,7 +82,7 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
     try:
         runs = await services.flow_reports.read_runs(
             environment.id,
-            job.copy_flow_name,
+            job.copy.flow_name,
             since=max(since, job.observation_started_at or since),
             limit=_MAX_RUNS,
         )
@@ -93,7 +93,7 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
         await _record(services, environment, call)
     table = services.tables.blocked_calls
     async for kept in readable(services, table.scan(environment.id)):
-        if kept.item.copy_id == job.copy_id and kept.item.reason_code:
+        if kept.item.copy_id == job.copy.id and kept.item.reason_code:
             await _resolve(services, environment, kept, runs)
 
 
@@ -111,7 +111,7 @@ async def _find_in_runs(
                 environment_id=job.environment_id,
                 host=host,
                 display_name=job.display_name,
-                copy_id=job.copy_id,
+                copy_id=job.copy.id,
                 action=action.name,
                 run_id=run.run_id,
                 failed_at=run.started_at,
@@ -124,7 +124,7 @@ async def _find_in_runs(
 async def _read_hosts_by_action(
     services: Services, environment: Environment, job: FlowJob
 ) -> dict[str, str]:
-    copy = await services.workflows.get(environment, job.copy_id)
+    copy = await services.workflows.get(environment, job.copy.id)
     try:
         definition = parse_client_data(copy.client_data)
     except UnreadableDefinition:
@@ -137,7 +137,7 @@ async def _read_failed_actions(
 ) -> Sequence[FailedAction]:
     try:
         return await services.flow_reports.read_failed_actions(
-            job.environment_id, job.copy_flow_name, run.run_id
+            job.environment_id, job.copy.flow_name, run.run_id
         )
     except (NotFound, PlatformError) as err:
         log.warning("failed actions of the copy of %s cannot be read: %s", job.display_name, err)

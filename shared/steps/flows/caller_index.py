@@ -96,9 +96,9 @@ async def read_known_url_ids(
     omitted.
     """
     known = {
-        kept.item.original_id: kept.item.original_url_id
+        kept.item.original.id: kept.item.original.url_id
         async for kept in readable(services, services.tables.flow_jobs.scan(environment_id))
-        if kept.item.original_url_id
+        if kept.item.original.url_id
     }
     async for found in readable(services, services.tables.known_urls.scan(environment_id)):
         if found.item.found_by != but_not:

@@ -20,9 +20,13 @@ async def read_calling_flows(services: Services, environment: Environment) -> Ca
     known: set[str] = set()
     async for kept in readable(services, services.tables.flow_jobs.scan(environment.id)):
         job = kept.item
-        known.add(job.original_id)
-        if job.http_hosts and job.migration_method.has_copy and (job.is_live or job.has_succeeded):
-            found[job.http_hosts].append(job.remediation_id)
+        known.add(job.original.id)
+        if (
+            job.original.http_hosts
+            and job.migration_method.has_copy
+            and (job.is_live or job.has_succeeded)
+        ):
+            found[job.original.http_hosts].append(job.remediation_id)
     where = [Condition("environment_id", "eq", environment.id)]
     async for approved in readable(services, services.tables.environment_jobs.scan(where=where)):
         plan = approved.item

@@ -71,7 +71,7 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
 
     try:
         reading = services.flow_reports.read_calls(
-            job.environment_id, job.flow_name, since=before.read_until, limit=MOST_READ
+            job.environment_id, job.original.flow_name, since=before.read_until, limit=MOST_READ
         )
         async with aclosing(reading):
             async for call in reading:

@@ -71,7 +71,7 @@ async def read_shown_original(work: StepContext) -> OriginalFlow | None:
     if found is None or found.shown is not None:
         return found
     job, access = work.job, work.services.flow_access
-    name, home = job.flow_name, job.environment_id
+    name, home = job.original.flow_name, job.environment_id
     seen = await call_as_co_owner(work, name, lambda: access.read_definition(home, name))
     return replace(found, shown=seen.client_data, description=seen.description)
 
@@ -82,7 +82,7 @@ async def find_original(
     """Return the original of a job; None if it no longer exists."""
     try:
         if environment.dataverse_url:
-            row = await services.workflows.get(environment, job.original_id)
+            row = await services.workflows.get(environment, job.original.id)
             return OriginalFlow(
                 workflow_id=row.workflow_id,
                 name=row.name,
@@ -98,14 +98,14 @@ async def find_original(
     except NotFound:
         pass  # a flow outside solutions may have no row
     try:
-        flow = await services.flow_reports.get_flow(job.environment_id, job.flow_name)
+        flow = await services.flow_reports.get_flow(job.environment_id, job.original.flow_name)
     except NotFound:
         return None
     except InvalidInput as err:
         text = f"The definition of {job.display_name} cannot be read: {err}."
         raise JobBlocked(text, code=Reason.DEFINITION_UNREADABLE) from err
     return OriginalFlow(
-        workflow_id=job.original_id,
+        workflow_id=job.original.id,
         name=flow.display_name,
         description=flow.description,
         state=flow.state,

@@ -22,25 +22,27 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     digest accepts the edit, because an administrator retried it or a setting allows it.
     """
     job = work.job
-    if job.original_digest:
+    if job.original.digest:
         await check_unchanged(work, original)
     else:
         job = await _build_job_for_edit(work, original)
     if job.observation_started_at:
         return job  # callers use the copy, so it stays on
-    pattern = choose_migration_method(TriggerCategory(job.category), is_on=original.is_on)
-    return replace(job, original_was_on=original.is_on, migration_method=pattern)
+    pattern = choose_migration_method(TriggerCategory(job.original.category), is_on=original.is_on)
+    return replace(
+        job, original=replace(job.original, was_on=original.is_on), migration_method=pattern
+    )
 
 
 def build_archive_name(job: FlowJob) -> str:
     """Return the name in the archive for the definition with the digest in the job's row."""
-    return f"{job.environment_id}/{job.original_id}/{job.original_digest[:16]}.json"
+    return f"{job.environment_id}/{job.original.id}/{job.original.digest[:16]}.json"
 
 
 async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
     """Raise `JobBlocked` unless the original is as planned or copied."""
     job = work.job
-    if job.original_digest in {"", hash_definition(original.client_data)}:
+    if job.original.digest in {"", hash_definition(original.client_data)}:
         return
     when, places = "planned", ""
     if job.archive_name:
@@ -66,20 +68,23 @@ async def _build_job_for_edit(work: StepContext, original: OriginalFlow) -> Flow
             f"The definition of {job.display_name} cannot be read: {err.reason}.",
             code=Reason.DEFINITION_UNREADABLE,
         ) from err
-    is_another = summary.category is not TriggerCategory(job.category)
-    if is_another and (job.copy_flow_name or summary.category is TriggerCategory.UNKNOWN):
-        when = "copied" if job.copy_flow_name else "planned"
+    is_another = summary.category is not TriggerCategory(job.original.category)
+    if is_another and (job.copy.flow_name or summary.category is TriggerCategory.UNKNOWN):
+        when = "copied" if job.copy.flow_name else "planned"
         raise JobBlocked(
             f"The trigger of {job.display_name} was changed after it was {when}.",
             code=Reason.TRIGGER_CHANGED,
         )
     return replace(
         job,
-        original_digest=digest,
-        category=summary.category,
-        trigger_name=summary.trigger_name,
-        has_trigger_url=summary.category.has_callback_url,
-        http_hosts=summary.http_hosts,
+        original=replace(
+            job.original,
+            digest=digest,
+            category=summary.category,
+            trigger_name=summary.trigger_name,
+            has_trigger_url=summary.category.has_callback_url,
+            http_hosts=summary.http_hosts,
+        ),
         children=await _read_child_jobs(work, summary),
     )
 
@@ -87,7 +92,7 @@ async def _build_job_for_edit(work: StepContext, original: OriginalFlow) -> Flow
 async def _read_child_jobs(work: StepContext, summary: DefinitionSummary) -> tuple[str, ...]:
     """Return the jobs of the child flows that stay on Microsoft's key; other children have none."""
     job = work.job
-    children = sorted(summary.children - {job.original_id})
+    children = sorted(summary.children - {job.original.id})
     ids = [derive_flow_job_id(job.environment_id, child, job.policy_id) for child in children]
     return tuple(
         child.id for child in await work.read_related_jobs(ids) if child.migration_method.has_copy

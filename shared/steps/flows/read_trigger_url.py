@@ -37,4 +37,6 @@ def parse_platform_url(url: str, title: str) -> TriggerUrl:
 
 async def read_original_signatures(work: StepContext) -> dict[str, str]:
     """Return the original's current signature by its SHA-256."""
-    return find_signatures(await read_trigger_url(work, work.job.flow_name, work.job.trigger_name))
+    return find_signatures(
+        await read_trigger_url(work, work.job.original.flow_name, work.job.original.trigger_name)
+    )

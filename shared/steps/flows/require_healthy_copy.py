@@ -15,7 +15,7 @@ from shared.steps.step_context import StepContext
 async def find_copy(work: StepContext) -> Workflow | None:
     """Return the copy as it is now; None if it no longer exists."""
     try:
-        return await work.services.workflows.get(work.environment, work.job.copy_id)
+        return await work.services.workflows.get(work.environment, work.job.copy.id)
     except NotFound:
         return None
 

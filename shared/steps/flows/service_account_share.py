@@ -122,9 +122,11 @@ def _find_workflow_id(work: StepContext, environment_id: str, flow_name: str) ->
     job = work.job
     if environment_id != job.environment_id or not work.environment.dataverse_url:
         return ""
-    if flow_name == job.copy_flow_name:
-        return job.copy_id
-    return job.original_id if flow_name == job.flow_name and job.in_solution else ""
+    if flow_name == job.copy.flow_name:
+        return job.copy.id
+    return (
+        job.original.id if flow_name == job.original.flow_name and job.original.in_solution else ""
+    )
 
 
 async def _read_record(work: StepContext) -> ServiceAccountRecord | None:

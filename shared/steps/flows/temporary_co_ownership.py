@@ -92,7 +92,7 @@ async def _call_with_existing_rights[T](
     as well.
     """
     name = _name_grant(work, environment_id, flow_name)
-    has_grant = name in work.job.active_grants
+    has_grant = name in work.job.grants.active
     try:
         return await (ask() if has_grant else _call_when_propagated(work, flow_name, ask))
     except PlatformError as err:
@@ -161,8 +161,8 @@ async def is_granted_by_app(work: StepContext) -> bool:
     """
     job = work.job
     plans = await work.services.tables.environment_jobs.read_all(job.remediation_id)
-    past = {name for plan in plans for name in plan.past_grants}
-    return job.flow_name in {*job.active_grants, *job.returned, *past}
+    past = {name for plan in plans for name in plan.grants.past}
+    return job.original.flow_name in {*job.grants.active, *job.grants.returned, *past}
 
 
 async def was_granted(services: Services, environment_id: str, flow_name: str) -> bool:
@@ -174,7 +174,7 @@ async def was_granted(services: Services, environment_id: str, flow_name: str) -
     return any(
         parse_job_reference(name, one.environment_id) == flow
         for one in lenders
-        for name in one.past_grants
+        for name in one.grants.past
     )
 
 
@@ -188,11 +188,11 @@ async def _record_grant_if_needed(
     """
     job, services = work.job, work.services
     name = _name_grant(work, environment_id, flow_name)
-    if name in job.active_grants:
+    if name in job.grants.active:
         return False
     # A copy whose original is not shared has no other co-owner.
-    is_ours = name == job.copy_flow_name and not job.copy_shared_with
-    if name not in job.past_grants and not is_ours:
+    is_ours = name == job.copy.flow_name and not job.copy.shared_with
+    if name not in job.grants.past and not is_ours:
         looked = (
             share.is_known_to_be_shared()
             if share
@@ -210,8 +210,7 @@ async def _record_grant(work: StepContext, environment_id: str, name: str) -> No
     await _check_other_environment(work, environment_id)
 
     def with_intent(job: FlowJob) -> FlowJob:
-        past = tuple(dict.fromkeys((*job.past_grants, name)))
-        return replace(job, active_grants=(*job.active_grants, name), past_grants=past)
+        return replace(job, grants=job.grants.add(name))
 
     await work.stage_then_check_write(with_intent)
 
@@ -224,13 +223,10 @@ async def _check_other_environment(work: StepContext, environment_id: str) -> No
 
 async def revoke_all_grants(work: StepContext) -> None:
     """Revoke every active grant of this job, at any time of day."""
-    for grant in work.job.active_grants:
+    for grant in work.job.grants.active:
         await revoke_grant(work, grant)
-        job = work.job
-        left = tuple(name for name in job.active_grants if name != grant)
-        returned = tuple(dict.fromkeys((*job.returned, grant)))
-        now = work.services.now
-        work.stage(replace(job, active_grants=left, returned=returned, returned_at=now))
+        grants = work.job.grants.mark_revoked(grant, at=work.services.now)
+        work.stage(replace(work.job, grants=grants))
 
 
 async def check_grants_are_gone(work: StepContext) -> None:
@@ -238,16 +234,17 @@ async def check_grants_are_gone(work: StepContext) -> None:
 
     Does nothing before reads are current (platform.md#reads-lag).
     """
-    services, at = work.services, work.job.returned_at
+    services, at = work.services, work.job.grants.returned_at
     if at is None or services.now < at + services.settings.read_lag:
         return
     kept = []
-    for name in work.job.returned:
+    for name in work.job.grants.returned:
         if await _is_still_granted(work, name):
             kept.append(name)
             await revoke_grant(work, name)
     at = services.now if kept else None
-    work.stage(replace(work.job, returned=tuple(kept), returned_at=at))
+    grants = replace(work.job.grants, returned=tuple(kept), returned_at=at)
+    work.stage(replace(work.job, grants=grants))
     if kept:
         row = services.tables.flow_jobs.name_of(work.job)
         await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
@@ -300,8 +297,8 @@ async def _read_own_permissions(
 async def revoke_grant(work: StepContext, name: str) -> None:
     """Revoke the co-ownership of one flow in the way in which this invocation granted it.
 
-    If another invocation granted it, revoke it in both ways. `name` is one of the row's
-    `active_grants` or `past_grants`.
+    If another invocation granted it, revoke it in both ways. `name` is one of the row's active or
+    past grants.
     """
     flow = environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner

@@ -47,7 +47,7 @@ from shared.steps.step_context import StepContext
 class FlowToggle[F: (Workflow, OriginalFlow)]:
     """How one of a job's two flows is read, and turned on and off."""
 
-    note: Literal["original_write", "copy_write"]
+    side: Literal["original", "copy"]
     title: str
     read: Callable[[], Awaitable[F]]
     write: Callable[[F, FlowState], Write]
@@ -56,13 +56,13 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
 
     def find_last_write(self, job: FlowJob) -> FlowStateWrite | None:
         """Return this job's last write to the flow."""
-        return job.original_write if self.note == "original_write" else job.copy_write
+        return job.original.last_write if self.side == "original" else job.copy.last_write
 
     def with_last_write(self, job: FlowJob, sent: FlowStateWrite | None) -> FlowJob:
         """Return the row with this write as the last one to the flow."""
-        if self.note == "original_write":
-            return replace(job, original_write=sent)
-        return replace(job, copy_write=sent)
+        if self.side == "original":
+            return replace(job, original=replace(job.original, last_write=sent))
+        return replace(job, copy=replace(job.copy, last_write=sent))
 
     def is_known(self, work: StepContext, flow: F, state: FlowState) -> bool:
         """Return whether the flow is certainly in this state, even if a write was sent before the
@@ -177,7 +177,7 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
 
     def write(original: OriginalFlow, state: FlowState) -> Write:
         change = WorkflowUpdate(state=state)
-        if job.in_solution and original.etag:
+        if job.original.in_solution and original.etag:
             return _change_and_rename(work, original, change, name)
         is_on = state is FlowState.ON
         switch = services.flow_switch.start if is_on else services.flow_switch.stop
@@ -198,7 +198,7 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
 
         return Write(
             permit=work.check_write_allowed,
-            call=lambda: switch(job.environment_id, job.flow_name),
+            call=lambda: switch(job.environment_id, job.original.flow_name),
             on_refusal=handle_error,
             wait=services.request_budget.wait_for,
         )
@@ -214,7 +214,7 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
         return await read_original(work)
 
     return FlowToggle(
-        note="original_write",
+        side="original",
         title=job.display_name,
         read=read,
         write=write,
@@ -249,8 +249,8 @@ def _start_as_service_account(work: StepContext, error: PlatformError) -> Write 
 
     async def start() -> None:
         try:
-            ask = partial(access.start, job.environment_id, job.flow_name)
-            await call_as_co_owner(work, job.flow_name, ask)
+            ask = partial(access.start, job.environment_id, job.original.flow_name)
+            await call_as_co_owner(work, job.original.flow_name, ask)
         except JobBlocked as err:
             if err.code == Reason.SERVICE_ACCOUNT_SIGNED_OUT:
                 raise error from err

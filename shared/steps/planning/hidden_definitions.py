@@ -83,25 +83,20 @@ class HiddenDefinitions:
     async def revoke_grants(self) -> None:
         """Revoke every active grant, also those of an earlier invocation."""
         job = self._held.job
-        if not job.active_grants:
+        if not job.grants.active:
             return
-        for flow_name in job.active_grants:
+        for flow_name in job.grants.active:
             flow = job.environment_id, flow_name
             is_made = flow_name in self._made
             await remove_co_ownership(
                 self._held.services, flow, self._check_write_allowed, is_made=is_made
             )
-        returned = tuple(dict.fromkeys((*job.returned, *job.active_grants)))
-        now = self._held.services.now
-        await self._held.save(
-            replace(self._held.job, active_grants=(), returned=returned, returned_at=now)
-        )
+        grants = job.grants.mark_revoked(*job.grants.active, at=self._held.services.now)
+        await self._held.save(replace(self._held.job, grants=grants))
 
     async def _record_grant(self, flow_name: str) -> None:
         job = self._held.job
-        names = (*job.active_grants, flow_name), (*job.past_grants, flow_name)
-        active, past = (tuple(dict.fromkeys(each)) for each in names)
-        await self._held.save(replace(job, active_grants=active, past_grants=past))
+        await self._held.save(replace(job, grants=job.grants.add(flow_name)))
 
     async def _check_write_allowed(self) -> None:
         services, job = self._held.services, self._held.job

@@ -13,6 +13,7 @@ from shared.concurrency import read_each
 from shared.domain.callers.caller_records import ExpectedCallerUpdate
 from shared.domain.ids import derive_copy_id, derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_pair import Copy, Original
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.job_index import build_flow_job_row
@@ -51,10 +52,11 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     await services.tables.expected_caller_updates.upsert(
         *(
             ExpectedCallerUpdate(
-                url_id=job.original_url_id, environment_id=job.environment_id, job_id=job.id
+                url_id=job.original.url_id, environment_id=job.environment_id, job_id=job.id
             )
             for _, job in work
-            if job.has_trigger_url and job.migration_method is MigrationMethod.UPDATE_CALLERS
+            if job.original.has_trigger_url
+            and job.migration_method is MigrationMethod.UPDATE_CALLERS
         )
     )
     named = {job.id for job in new}
@@ -133,7 +135,7 @@ def _plan_again(job: FlowJob, planned: FlowJob, *, now: datetime) -> FlowJob | N
         message_number=job.message_number + 1,
         history=job.history,
         fencing_token=job.fencing_token + 1,
-        copy_kept_off=job.copy_kept_off,
+        copy=replace(planned.copy, is_kept_off=job.copy.is_kept_off),
     )
     return move_to_state(again, FlowJobState.PLANNED, "Planned again.", now=now)
 
@@ -147,25 +149,27 @@ def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanIt
         policy_id=policy,
         remediation_id=environment_job.remediation_id,
         environment_job_id=environment_job.id,
-        original_id=item.workflow_id,
-        flow_name=item.flow_name,
+        original=Original(
+            id=item.workflow_id,
+            flow_name=item.flow_name,
+            owner=item.owner,
+            category=item.category,
+            trigger_name=item.trigger_name,
+            has_trigger_url=item.has_trigger_url,
+            in_solution=item.in_solution,
+            digest=item.digest,
+            http_hosts=item.http_hosts,
+            url_id=item.trigger_url_id,
+        ),
         display_name=item.display_name,
-        owner=item.owner,
-        category=item.category,
-        trigger_name=item.trigger_name,
-        has_trigger_url=item.has_trigger_url,
-        in_solution=item.in_solution,
         migration_method=item.migration_method,
-        original_digest=item.digest,
-        http_hosts=item.http_hosts,
         children=tuple(
             derive_flow_job_id(original_id=child, **identity) for child in item.children
         ),
         parents=tuple(
             derive_flow_job_id(original_id=parent, **identity) for parent in item.parents
         ),
-        copy_id=derive_copy_id(environment, item.workflow_id, policy),
-        original_url_id=item.trigger_url_id,
+        copy=Copy(id=derive_copy_id(environment, item.workflow_id, policy)),
         conversions=item.possible_conversions,
         url_secret=item.url_secret,
         has_url_secret_in_app_configuration=(

@@ -81,7 +81,7 @@ async def read_trigger_urls(
     known = await read_known_url_ids(services, job.environment_id, but_not=job.id)
     claimed = {*known.values(), *(item.trigger_url_id for item in items)}
     async for kept in readable(services, services.tables.flow_jobs.scan()):
-        claimed |= {kept.item.original_url_id, kept.item.copy_url_id}
+        claimed |= {kept.item.original.url_id, kept.item.copy.url_id}
     # The caller index has the callers of flows that have not changed since the plan was made.
     since = (job.planned_at or services.now) - SEARCH_LASTS
     held = {

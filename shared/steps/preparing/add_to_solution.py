@@ -56,19 +56,19 @@ async def read_solution_id(work: StepContext) -> str | None:
     """Return the Dataverse id of the original if it is in a solution, else None."""
     job = work.job
     try:
-        flow = await work.services.flow_reports.get_flow(job.environment_id, job.flow_name)
+        flow = await work.services.flow_reports.get_flow(job.environment_id, job.original.flow_name)
     except NotFound as err:
         raise JobBlocked(
             f"The original {job.display_name} was deleted.",
             code=Reason.ORIGINAL_DELETED,
         ) from err
-    return (flow.workflow_id or job.original_id) if flow.in_solution else None
+    return (flow.workflow_id or job.original.id) if flow.in_solution else None
 
 
 async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
     """Send the request for all open jobs of a batch. Repeating it has no effect."""
     jobs = [job for job in batch if _is_to_be_added(job) or job.id == work.job.id]
-    names = [job.flow_name for job in jobs]
+    names = [job.original.flow_name for job in jobs]
     add = work.services.flow_placement.add_to_solution
     await perform(
         Write(
@@ -91,7 +91,7 @@ async def _read_batch(work: StepContext) -> tuple[FlowJob, ...]:
     where = [Condition("environment_job_id", "eq", work.job.environment_job_id)]
     jobs = await work.services.tables.flow_jobs.read_all(work.job.environment_id, where=where)
     candidates = sorted(
-        (job for job in jobs if not job.migration_method.has_copy and not job.in_solution),
+        (job for job in jobs if not job.migration_method.has_copy and not job.original.in_solution),
         key=lambda job: job.id,
     )
     place = [job.id for job in candidates].index(work.job.id) // FLOWS_AT_ONCE * FLOWS_AT_ONCE

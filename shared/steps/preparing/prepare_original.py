@@ -47,7 +47,7 @@ async def start_preparing(work: StepContext) -> FlowJob:
         text = await keep_references(
             work, work.job.environment_id, original.workflow_id, original.client_data
         )
-        if work.job.original_digest not in {"", hash_definition(text)}:
+        if work.job.original.digest not in {"", hash_definition(text)}:
             _raise_original_edited(work)
         await _archive_definition(work, text)
     await work.check_write_allowed()
@@ -60,7 +60,7 @@ async def convert_or_add_to_solution(work: StepContext) -> FlowJob:
     solution.
     """
     job = work.job
-    workflow_id = job.original_id if job.in_solution else await add_to_solution(work)
+    workflow_id = job.original.id if job.original.in_solution else await add_to_solution(work)
     text = "It is in a solution, so the platform moves it to the customer-managed key."
     if job.migration_method is MigrationMethod.EDIT_DEFINITION:
         await _convert(work, workflow_id)
@@ -74,9 +74,9 @@ async def convert_or_add_to_solution(work: StepContext) -> FlowJob:
 async def restore_definition(work: StepContext) -> FlowJob:
     """Restore the archived definition, if the flow still has the converted one."""
     job = work.job
-    workflow_id: str | None = job.original_id
+    workflow_id: str | None = job.original.id
     text = "Rolled back: the flow has its original definition."
-    if not job.in_solution:
+    if not job.original.in_solution:
         workflow_id = await read_solution_id(work)
         text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
     if job.migration_method is MigrationMethod.EDIT_DEFINITION and workflow_id:
@@ -93,7 +93,7 @@ async def _convert(work: StepContext, workflow_id: str) -> None:
         return
     before = _with_references(row, archived)
     if not is_same_definition(before, archived):
-        if work.job.in_solution or not has_same_actions(before, archived):
+        if work.job.original.in_solution or not has_same_actions(before, archived):
             _raise_original_edited(work)
         await _archive_definition(work, before)  # adding it to a solution renamed its connections
     conversion = convert(before, edits)
@@ -196,7 +196,9 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
 
 
 async def _archive_definition(work: StepContext, client_data: str) -> None:
-    job = replace(work.job, original_digest=hash_definition(client_data))
+    job = replace(
+        work.job, original=replace(work.job.original, digest=hash_definition(client_data))
+    )
     where = await work.services.archive.put(build_archive_name(job), client_data.encode())
     await work.save(replace(job, archive_name=where))
 

@@ -62,7 +62,9 @@ async def wait_for_no_calls(work: StepContext) -> None:
 async def _wait_for_no_call_period(work: StepContext) -> None:
     job, services = work.job, work.services
     since = services.now - RUN_HISTORY
-    read = await services.flow_reports.read_runs(job.environment_id, job.flow_name, since=since)
+    read = await services.flow_reports.read_runs(
+        job.environment_id, job.original.flow_name, since=since
+    )
     runs = [run for run in read if run.is_answered_call]
     cut_over = job.observation_started_at or services.now
     period = max(
@@ -142,13 +144,13 @@ def _is_settled(parent: FlowJob) -> bool:
 async def _update_parent_copies(work: StepContext) -> None:
     """Update the copies of parents that were made before this flow's URL was known."""
     job = work.job
-    if not job.original_url_id:
+    if not job.original.url_id:
         return
     for parent in await work.read_related_jobs(job.parents):
         if not parent.is_verified:  # an unverified copy must stay as it was created
             continue
         caller = build_flow_caller(
-            parent.environment_id, parent.copy_id, f"copy of {parent.display_name}"
+            parent.environment_id, parent.copy.id, f"copy of {parent.display_name}"
         )
         if await holds_original(work.services, job, caller):
             identity = hash_key(caller.kind, caller.address)
@@ -171,7 +173,7 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
         CallingFlow(
             id=one.id,
             environment_id=one.environment_id,
-            flow_name=one.flow_name,
+            flow_name=one.original.flow_name,
             # Its original ran this original until it was turned off, whatever happened to other
             # callers.
             began_by=now if one.state is FlowJobState.RETIRED else began_by,

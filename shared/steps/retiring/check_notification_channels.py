@@ -28,5 +28,5 @@ def check_own_channels(work: StepContext) -> None:
 
 def find_channels_of_job(services: Services, job: FlowJob) -> list[str]:
     """Return the labels of the settings with the URL of the flow that a job is to turn off."""
-    url_id = job.copy_url_id if job.rollback_stage else job.original_url_id
+    url_id = job.copy.url_id if job.rollback_stage else job.original.url_id
     return [label for _, label in find_channels_using(services.settings.channel_addresses, url_id)]

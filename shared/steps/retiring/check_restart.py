@@ -199,11 +199,11 @@ async def _find_child_flow_issues(
     Originals that this remediation copies are skipped: they were on, and in a call loop the app has
     turned some off. See platform.md#child-flows-first.
     """
-    ours = {one.original_id for one in await work.read_related_jobs(work.job.children)}
+    ours = {one.original.id for one in await work.read_related_jobs(work.job.children)}
     wanted = _parse_children(original.client_data) | (
         _parse_children(copy.client_data) if copy else set()
     )
-    for child in sorted(wanted - {work.job.original_id, work.job.copy_id}):
+    for child in sorted(wanted - {work.job.original.id, work.job.copy.id}):
         try:
             row = await work.services.workflows.get(work.environment, child)
         except NotFound:
@@ -231,12 +231,14 @@ async def _find_licence_issues(work: StepContext) -> AsyncIterator[StartIssue]:
     for connectors.
     """
     job = work.job
-    if not job.http_hosts and job.category != TriggerCategory.HTTP:
+    if not job.original.http_hosts and job.original.category != TriggerCategory.HTTP:
         return
-    licence = await work.services.flow_reports.read_licence(job.environment_id, job.flow_name)
+    licence = await work.services.flow_reports.read_licence(
+        job.environment_id, job.original.flow_name
+    )
     if licence == "":
         yield StartIssue(
-            name=f"licence:{job.original_id}",
+            name=f"licence:{job.original.id}",
             text=(
                 "it needs a premium licence and has none: its owner's licence has probably expired."
             ),

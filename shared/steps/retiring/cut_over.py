@@ -24,11 +24,15 @@ async def start_cutover(work: StepContext) -> FlowJob:
         return _turn_original_on_again(work)
     await check_unchanged(work, original)
     if not original.is_on:
-        job = replace(work.job, migration_method=MigrationMethod.COPY_OFF, original_was_on=False)
+        job = replace(
+            work.job,
+            migration_method=MigrationMethod.COPY_OFF,
+            original=replace(work.job.original, was_on=False),
+        )
         text = "The original was turned off in the meantime. Its copy stays off."
         return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     await work.check_write_allowed()
-    copy = await work.services.workflows.get(work.environment, work.job.copy_id)
+    copy = await work.services.workflows.get(work.environment, work.job.copy.id)
     await check_restart_possible(work, original, copy)
     text = "The app turns the original off, then the copy on."
     return move_to_state(work.job, FlowJobState.CUTTING_OVER, text, now=work.services.now)

@@ -80,7 +80,7 @@ def choose_copy_side(work: StepContext) -> CutoverSide:
             return False
 
     return CutoverSide(
-        title=work.job.get_title_of(work.job.copy_id),
+        title=work.job.get_title_of(work.job.copy.id),
         turn_on=lambda: toggle_flow(work, switch, FlowState.ON),
         turn_off=turn_off,
         is_on=is_on,
@@ -96,7 +96,7 @@ async def are_both_off(services: Services, environment: Environment, job: FlowJo
     if original is None or original.is_on:
         return False
     try:
-        copy = await services.workflows.get(environment, job.copy_id)
+        copy = await services.workflows.get(environment, job.copy.id)
     except NotFound:
         return True
     return copy.state is not FlowState.ON

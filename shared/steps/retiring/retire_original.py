@@ -77,12 +77,12 @@ async def retire_original(work: StepContext) -> FlowJob:
     await add_copy_to_solutions(work, belonging)
     work.stage(await share_copy(work, original, belonging))
     title = work.job.display_name
-    has_name = work.job.in_solution and original.etag and not original.is_managed
+    has_name = work.job.original.in_solution and original.etag and not original.is_managed
     name = build_retired_name(title) if has_name else None
     original = await toggle_original(work, on=False, seen=original, name=name)
     if name:
-        await rename_flow(work, work.job.original_id, name, seen=original)
-    await rename_flow(work, work.job.copy_id, title, seen=copy)
+        await rename_flow(work, work.job.original.id, name, seen=original)
+    await rename_flow(work, work.job.copy.id, title, seen=copy)
     text = "The original is off and the copy has its name."
     return move_to_state(work.job, FlowJobState.RETIRED, text, now=work.services.now)
 
@@ -93,19 +93,19 @@ async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
     It is read together with the rest; only later is it known whether the owner has changed.
     """
     job = work.job
-    if not job.in_solution or job.migration_method is not MigrationMethod.UPDATE_CALLERS:
+    if not job.original.in_solution or job.migration_method is not MigrationMethod.UPDATE_CALLERS:
         return None
-    return await work.services.principals.read_user(work.environment, job.copy_owner_id)
+    return await work.services.principals.read_user(work.environment, job.copy.owner_id)
 
 
 def _copy_again_if_edited(work: StepContext, original: OriginalFlow) -> FlowJob | None:
     """Return the job that copies an edited original again; None: it is unchanged, or not copied."""
     job = work.job
-    is_edited = job.original_digest not in {"", hash_definition(original.client_data)}
+    is_edited = job.original.digest not in {"", hash_definition(original.client_data)}
     is_copied_again = work.services.settings.on_original_edited is OnOriginalEdited.COPY_AGAIN
     if not is_edited or not is_copied_again or job.migration_method is MigrationMethod.CUT_OVER:
         return None
-    work.stage(replace(job, original_digest=""))
+    work.stage(replace(job, original=replace(job.original, digest="")))
     text = "The original was edited after it was copied. The app copies it again."
     return _move_to_copying(work, text)
 

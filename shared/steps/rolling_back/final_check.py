@@ -63,7 +63,7 @@ async def wait_and_revoke(work: StepContext) -> bool:
             "can follow."
         )
         raise MustWait(text, until=settles_at, code=Reason.WRITE_IN_FLIGHT)
-    for name in work.job.past_grants:
+    for name in work.job.grants.past:
         await revoke_grant(work, name)
     # Several may have been suspended, each soon after the one before.
     await report_stale_writes(work, since=settles_at - 3 * work.services.settings.in_flight_timeout)
@@ -83,6 +83,6 @@ async def _find_changed_callers(work: StepContext) -> list[str]:
 
 async def _find_turned_off_original(work: StepContext) -> list[str]:
     job = work.job
-    if not job.original_was_on or (await read_original(work)).is_on:
+    if not job.original.was_on or (await read_original(work)).is_on:
         return []
     return [f"the original {job.display_name}"]

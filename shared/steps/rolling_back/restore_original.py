@@ -39,13 +39,13 @@ async def restore_original(work: StepContext) -> FlowJob | None:
         return move_to_state(
             job, FlowJobState.RETIRED, f"{text} The copy stays on.", now=services.now
         )
-    if not job.in_solution:
+    if not job.original.in_solution:
         deletion = kept.item
 
         async def handle_error(err: Refusal) -> Reply:
             return _build_manual_restore(job, deletion) if isinstance(err, NotFound) else None
 
-        restore = partial(services.flow_switch.restore, job.environment_id, job.flow_name)
+        restore = partial(services.flow_switch.restore, job.environment_id, job.original.flow_name)
         write = Write(
             permit=work.check_write_allowed,
             call=restore,
@@ -77,8 +77,8 @@ def _build_manual_restore(job: FlowJob, deletion: Deletion) -> JobBlocked:
     return JobBlocked(
         f"The original {job.display_name} was deleted, as approved by {deletion.approved_by}.",
         fix=(
-            f"Restore flow {job.flow_name} in Power Automate, or with POST …/restore of the flow "
-            f"service, {last}. Then retry. Until then the copy stays on."
+            f"Restore flow {job.original.flow_name} in Power Automate, or with POST …/restore of "
+            f"the flow service, {last}. Then retry. Until then the copy stays on."
         ),
         code=Reason.ORIGINAL_ALREADY_DELETED,
     )

@@ -41,7 +41,9 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
             if signatures is None:
                 await require_unleased(work, record.caller.resource_id)
                 signatures = (
-                    await read_original_signatures(work) if work.job.has_trigger_url else {}
+                    await read_original_signatures(work)
+                    if work.job.original.has_trigger_url
+                    else {}
                 )
             async with explain_denied_write(work.services, record.caller):
                 await _revert_caller(work, log, record, signatures)

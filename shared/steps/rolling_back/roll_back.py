@@ -70,15 +70,15 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
     await _check_replay_accepted(work)
     if job.migration_method is MigrationMethod.CUT_OVER:
         await _turn_copy_off_and_original_on(work)
-    elif job.original_was_on:
+    elif job.original.was_on:
         await toggle_original(work, on=True)
-    if job.in_solution and work.environment.dataverse_url:
+    if job.original.in_solution and work.environment.dataverse_url:
         original = await read_original(work)
         if original.etag and not original.is_managed:
             title = job.display_name
             is_renamed = any(change.state in _MAY_RENAME for change in job.history)
             anew = is_renamed and build_retired_name(title) != title
-            await rename_flow(work, job.original_id, title, seen=original, anew=anew)
+            await rename_flow(work, job.original.id, title, seen=original, anew=anew)
     return _move_to_stage(work, RollbackStage.REVERT_CALLERS, "The original is restored.")
 
 
@@ -89,7 +89,7 @@ async def _turn_copy_off_and_original_on(work: StepContext) -> None:
         # A read may have shown that one is on, but no write of this job has turned one on.
         await work.save(replace(work.job, both_off_since=work.services.now))
     is_back = work.job.both_off_since is None and await original.is_on()
-    if not work.job.original_was_on or is_back:
+    if not work.job.original.was_on or is_back:
         await copy.turn_off()
         await work.save(replace(work.job, both_off_since=None, cutover_failure=None))
         return
@@ -146,7 +146,7 @@ async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
     retired.
     """
     job = work.job
-    is_called = job.migration_method is MigrationMethod.UPDATE_CALLERS and bool(job.copy_flow_name)
+    is_called = job.migration_method is MigrationMethod.UPDATE_CALLERS and bool(job.copy.flow_name)
     if is_called:
         check_own_channels(work)
         try:
@@ -176,7 +176,7 @@ async def _check_copy_runs(work: StepContext) -> None:
     job, services = work.job, work.services
     try:
         runs = await services.flow_reports.read_runs(
-            job.environment_id, job.copy_flow_name, since=services.now - RUN_HISTORY
+            job.environment_id, job.copy.flow_name, since=services.now - RUN_HISTORY
         )
     except NotFound:
         return
@@ -208,11 +208,11 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
         CallingFlow(
             id=one.id,
             environment_id=one.environment_id,
-            flow_name=one.copy_flow_name,
+            flow_name=one.copy.flow_name,
             began_by=work.services.now,
         )
         for one in await work.read_related_jobs(work.job.parents)
-        if one.copy_flow_name
+        if one.copy.flow_name
     ]
     await wait_for_runs(
         work, [*copies, *await read_recorded_calling_flows(work, CallerState.REVERTED)]
@@ -229,7 +229,7 @@ async def _turn_copy_off(work: StepContext) -> FlowJob:
         requested_command=None,
         observation_started_at=None,
         rollback_stage=None,
-        copy_kept_off=is_left,
+        copy=replace(work.job.copy, is_kept_off=is_left),
     )
     left = "the copy is off" if is_left else "there is no copy"
     text = f"Rolled back: the original works as before and {left}."
@@ -240,7 +240,7 @@ async def _turn_off_and_rename(work: StepContext) -> bool:
     """Turn the copy off under its name as a copy; return False if it does not exist."""
     try:
         await toggle_copy(work, FlowState.OFF)
-        await rename_flow(work, work.job.copy_id, build_copy_name(work.job.display_name))
+        await rename_flow(work, work.job.copy.id, build_copy_name(work.job.display_name))
     except NotFound:
         return False
     return True

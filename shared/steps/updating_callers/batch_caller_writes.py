@@ -105,7 +105,7 @@ async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterato
             if kept is None or not _is_before_callers(kept.item):
                 with suppress(Conflict, NotFound):  # each is checked once after that
                     await tables.expected_caller_updates.delete(unknown)
-            elif kept.item.id != job.id and kept.item.original_url_id in {"", *held}:
+            elif kept.item.id != job.id and kept.item.original.url_id in {"", *held}:
                 yield kept.item
 
 
@@ -137,7 +137,7 @@ def build_pending_write(
         resource_id=hash_key(resource),
         environment_id=job.environment_id,
         job_id=job.id,
-        held_ids=frozenset({job.original_url_id, *list_original_ids(job)} - {""}),
+        held_ids=frozenset({job.original.url_id, *list_original_ids(job)} - {""}),
         is_written=is_done,
     )
 

@@ -62,7 +62,7 @@ async def _find_all(work: StepContext) -> AsyncIterator[Caller]:
     job = work.job
     with suppress(NotFound):  # the search finds flows with a row; the archive has all definitions
         copied = (await work.services.archive.get(build_archive_name(job))).decode()
-        urls = {job.original_url_id} - {""}
+        urls = {job.original.url_id} - {""}
         if contains_reference(copied, is_json=True, urls=urls, flow_ids=list_original_ids(job)):
             yield _build_copy_as_caller(job)
 
@@ -73,7 +73,7 @@ def _build_copy_as_caller(job: FlowJob) -> Caller:
     It calls the original, as the original does, until it is updated.
     """
     title = f"copy of {job.display_name}, which calls itself"
-    return build_flow_caller(job.environment_id, job.copy_id, title)
+    return build_flow_caller(job.environment_id, job.copy.id, title)
 
 
 async def has_callers_left(work: StepContext) -> bool:
@@ -128,7 +128,7 @@ async def _answers_event_grid(services: Services, job: FlowJob) -> bool:
     """Return whether the copy answers Event Grid's validation of its URL; True without a copy."""
     environment = await services.environments.get_cached(job.environment_id)
     try:
-        copy = await services.workflows.get(environment, job.copy_id)
+        copy = await services.workflows.get(environment, job.copy.id)
         return parse_client_data(copy.client_data).answers_event_grid
     except NotFound:
         return True
@@ -177,7 +177,7 @@ async def read_found_callers(work: StepContext) -> AsyncIterator[Caller]:
     async for place in read_places_calling(
         work.services,
         job.environment_id,
-        url_id=job.original_url_id,
+        url_id=job.original.url_id,
         flow_ids=list_original_ids(job),
     ):
         yield place.caller
@@ -185,24 +185,22 @@ async def read_found_callers(work: StepContext) -> AsyncIterator[Caller]:
 
 def list_original_ids(job: FlowJob) -> set[str]:
     """Return the ids of the original. A canvas app may use the id in the flow service."""
-    return {job.original_id, job.flow_name.lower()}
+    return {job.original.id, job.original.flow_name.lower()}
 
 
 async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bool:
     """Return whether a caller holds the original's URL or id now."""
     flow_ids = list_original_ids(job) if is_child_reference(job, caller) else set()
-    return await _holds_reference(services, caller, {job.original_url_id}, flow_ids)
+    return await _holds_reference(services, caller, {job.original.url_id}, flow_ids)
 
 
 async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
     """Return whether a caller now holds the copy's URL or id, or refers to the secret with the
     URL.
     """
-    flow_ids = (
-        {job.copy_id, job.copy_flow_name.lower()} if is_child_reference(job, caller) else set()
-    )
+    flow_ids = set(job.copy.names) if is_child_reference(job, caller) else set()
     reference = format_reference(job.url_secret) if job.url_secret else ""
-    return await _holds_reference(services, caller, {job.copy_url_id}, flow_ids, reference)
+    return await _holds_reference(services, caller, {job.copy.url_id}, flow_ids, reference)
 
 
 async def _holds_reference(

@@ -58,7 +58,7 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
     if "" not in (await find_obstacles(work.services, wanted)).values():
         return
     text = await _read_secret(work)
-    urls = {job.original_url_id, job.copy_url_id} - {""}
+    urls = {job.original.url_id, job.copy.url_id} - {""}
     if text is not None and not contains_reference(text, is_json=False, urls=urls):
         note = f"Callers hold the URL, because the {secret.label} holds something else."
         work.stage(add_notes(job, note))
@@ -82,7 +82,7 @@ def _select_permitted(job: FlowJob, callers: Iterable[Caller]) -> list[Caller]:
 
 
 def _build_secret(job: FlowJob) -> Caller:
-    return build_url_secret(job.url_secret, job.environment_id, job.original_id)
+    return build_url_secret(job.url_secret, job.environment_id, job.original.id)
 
 
 async def _read_secret(work: StepContext) -> str | None:
@@ -105,7 +105,7 @@ async def find_references(
     if not await _may_refer_to_secret(work):
         return {}
     text = await _read_secret(work)
-    if text is None or text != urls.get(job.original_url_id):
+    if text is None or text != urls.get(job.original.url_id):
         return {}
     callers = _select_permitted(job, (record.caller for record in records))
     wanted = dict.fromkeys(callers, job.url_secret)

@@ -178,7 +178,7 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
     other = await read_job_of_flow(work, record.caller)
     if other is None or other.id == work.job.id:
         return False
-    if record.caller.workflow_id == other.copy_id and other.is_verified:
+    if record.caller.workflow_id == other.copy.id and other.is_verified:
         return False
     if not await holds_original(work.services, work.job, record.caller):
         return False
@@ -195,7 +195,7 @@ async def read_new_urls(work: StepContext) -> dict[str, str]:
     """
     require_healthy_copy(work, await work.read_cached("copy", partial(find_copy, work)))
     job = work.job
-    if not job.original_url_id:
+    if not job.original.url_id:
         return {}
-    url = await read_trigger_url(work, job.copy_flow_name, job.trigger_name)
-    return {job.original_url_id: url}
+    url = await read_trigger_url(work, job.copy.flow_name, job.original.trigger_name)
+    return {job.original.url_id: url}

@@ -89,14 +89,14 @@ class CallerWriter:
         """Return the record with the state of the caller's edit, and the text to write."""
         work, job = self.work, self.work.job
         is_json = work.services.callers[record.caller.kind].is_json
-        flow_ids = {job.original_id: job.copy_id} if is_child_reference(job, record.caller) else {}
+        flow_ids = {job.original.id: job.copy.id} if is_child_reference(job, record.caller) else {}
         rewritten = caller_edit.replace_references(
             text, is_json=is_json, urls=self.urls, flow_ids=flow_ids
         )
         edits = self.log.list_active_edits(record)
         is_referring = caller_edit.is_referring(value.text, edits)
         has_copy = is_referring or caller_edit.contains_reference(
-            value.text, is_json=is_json, urls={job.copy_url_id} - {""}, flow_ids={job.copy_id}
+            value.text, is_json=is_json, urls={job.copy.url_id} - {""}, flow_ids={job.copy.id}
         )
         if is_referring:
             rewritten = self._replace_unresolved(record, rewritten, edits)
@@ -126,7 +126,7 @@ class CallerWriter:
         reference = self.references.get(record.caller.address)
         if reference is None or record.caller.address in self.unresolved:
             return rewritten
-        if rewritten.text != self.urls[self.work.job.original_url_id]:
+        if rewritten.text != self.urls[self.work.job.original.url_id]:
             self._add_note_about_url(record, "It adds parameters to the URL")
             return rewritten
         return caller_edit.refer_to_secret(rewritten, reference, old_format)
@@ -139,7 +139,7 @@ class CallerWriter:
             return rewritten
         address = record.caller.address
         self.old_formats[address] = caller_edit.find_old_format(rewritten.text, edits)
-        url = self.urls[self.work.job.original_url_id]
+        url = self.urls[self.work.job.original.url_id]
         return caller_edit.hold_url(rewritten.text, edits, url)
 
     async def is_free(self) -> bool:
@@ -247,9 +247,9 @@ async def _read_missing(
         for record in writer.records
         if record.caller.is_created_if_missing and record.caller.address not in present
     ]
-    if not missing or not work.job.has_trigger_url:
+    if not missing or not work.job.original.has_trigger_url:
         return {}
-    url = await read_trigger_url(work, work.job.flow_name, work.job.trigger_name)
+    url = await read_trigger_url(work, work.job.original.flow_name, work.job.original.trigger_name)
     return dict.fromkeys(missing, CallerContent(text=url))
 
 

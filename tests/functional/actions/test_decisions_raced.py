@@ -130,11 +130,11 @@ async def test_rollback_request_survives_renewed_lease_and_save_of_older_row() -
 
     await roll_back(scenario.services, scenario.remediation.id, replay=True)
     await held.renew()
-    await held.save(replace(read, signature_hash="read"))
+    await held.save(replace(read, original=replace(read.original, signature_hash="read")))
 
     job = await scenario.read_job("Orders")
     assert (job.requested_command, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
-    assert job.signature_hash == "read"
+    assert job.original.signature_hash == "read"
 
 
 async def test_approved_plan_waits_while_no_policy_is_applied() -> None:
@@ -286,7 +286,7 @@ async def test_job_that_is_planned_again_gets_a_new_message_number() -> None:
     scenario = await build_scenario_with_copy()
     await scenario.roll_back()
     before = await scenario.read_job("Orders")
-    await scenario.order(RemediationMode.APPLY, before.original_id, cause="order-2")
+    await scenario.order(RemediationMode.APPLY, before.original.id, cause="order-2")
 
     await start_flow_jobs(scenario.services, await scenario.read_environment_job())
 

@@ -151,7 +151,7 @@ async def test_cutover_completes_after_the_maintenance_window_closes() -> None:
     job = await scenario.read_job("Keyword")
     assert job.state is FlowJobState.WAITING, (job.message, job.history)
     assert job.resume_state is FlowJobState.MONITORING, (job.message, job.history)
-    assert scenario.world.get_workflow(keyword.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(keyword.environment_id, job.copy.id).is_on
 
 
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])

@@ -51,7 +51,7 @@ async def test_self_starting_flow_is_cut_over(profile: Profile) -> None:
     job = (await scenario.read_jobs())["Keyword"]
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert not keyword.is_on
-    assert scenario.world.get_workflow(keyword.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(keyword.environment_id, job.copy.id).is_on
 
 
 @on_both_platforms
@@ -105,7 +105,7 @@ async def test_original_that_is_off_is_retired_and_its_copy_stays_off(profile: P
     job = (await scenario.read_jobs())["Old form"]
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert not off.is_on
-    assert not scenario.world.get_workflow(off.environment_id, job.copy_id).is_on
+    assert not scenario.world.get_workflow(off.environment_id, job.copy.id).is_on
 
 
 async def test_plan_requires_dataverse_database_for_flow_without_solution() -> None:

@@ -184,7 +184,7 @@ async def test_rolled_back_flow_is_counted_as_not_migrated(scenario: Scenario) -
     await run_app(scenario, timedelta(days=30))
     await call(
         remediation_actions_api.roll_back_remediation,
-        {"flow_ids": [(await scenario.read_job("Stock")).original_id]},
+        {"flow_ids": [(await scenario.read_job("Stock")).original.id]},
         id=scenario.remediation.id,
     )
     await run_app(scenario, timedelta(days=30))

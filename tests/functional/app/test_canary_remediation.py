@@ -194,7 +194,7 @@ async def test_remediation_stores_and_shows_no_signature(
         job for job in (await scenario.read_jobs()).values() if job.state is FlowJobState.RETIRED
     ]
     assert len(retired) > 1
-    ids = [job.original_id for job in retired]
+    ids = [job.original.id for job in retired]
     on = scenario.world.clock.now() + timedelta(days=30)
     deletion = {
         "delete_at": on.isoformat(),

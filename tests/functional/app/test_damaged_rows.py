@@ -149,7 +149,7 @@ async def render_flow_rows(scenario: Scenario, table: Table[Any], kind: type) ->
     A row that the scenario does not have is made.
     """
     job, rows = await scenario.read_job("Orders"), scenario.fakes.store.rows
-    own = {job.id, job.original_id, job.environment_job_id, job.remediation_id}
+    own = {job.id, job.original.id, job.environment_job_id, job.remediation_id}
     found = [row for row in rows.values() if row.table == table.name]
     its = [row for row in found if any(one in f"{row.partition} {row.key}" for one in own)]
     items = [row for row in its or found if row.key != FENCE][:1]
@@ -158,7 +158,7 @@ async def render_flow_rows(scenario: Scenario, table: Table[Any], kind: type) ->
             "environment_id": job.environment_id,
             "remediation_id": job.remediation_id,
             "environment_job_id": job.environment_job_id,
-            "original_id": job.original_id,
+            "original_id": job.original.id,
             "job_id": job.id,
             "row": scenario.services.tables.flow_jobs.name_of(job),
         }
@@ -243,7 +243,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
         "remediations": jobs["Orders"].remediation_id,
         "dashboard": jobs["Orders"].remediation_id,
         "environments": jobs["Orders"].environment_id,
-        "flow": jobs["Orders"].original_id,
+        "flow": jobs["Orders"].original.id,
         "support-requests": build_request_id(
             SupportRequestKind.RUN_HISTORY, jobs["Orders"].environment_id
         ),

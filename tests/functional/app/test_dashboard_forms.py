@@ -215,7 +215,7 @@ async def test_rollback_of_a_flow_names_and_includes_dependent_flows(
     """The child's rollback also rolls back its parent, and no other flow."""
     await run_until_no_call_period(scenario)
     jobs = await scenario.read_jobs()
-    detail = await show_flow(scenario.services, scenario.remediation.id, jobs["Orders"].original_id)
+    detail = await show_flow(scenario.services, scenario.remediation.id, jobs["Orders"].original.id)
     found = list_flow_actions(
         detail.flow.job, detail.dependent_flows, EVERYBODY, scenario.services.now
     )

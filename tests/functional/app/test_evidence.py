@@ -75,12 +75,12 @@ async def test_evidence_contains_each_change_with_hashes_before_and_after(
     flows = {line["job"]["display_name"]: line for line in parse_lines(found["flows.jsonl"])}
     changes = {change["kind"]: change for change in flows["Orders"]["changes"]}
     job = await scenario.read_job("Orders")
-    assert changes["copy_created"]["hash_before"] == job.original_digest
-    assert changes["copy_created"]["hash_after"] == job.copy_digest
+    assert changes["copy_created"]["hash_before"] == job.original.digest
+    assert changes["copy_created"]["hash_after"] == job.copy.digest
     caller = changes["caller_updated"]
     masked = mask_signatures(before)
     assert caller["hash_before"] == hashlib.sha256(masked.encode()).hexdigest()
-    assert (caller["id_before"], caller["id_after"]) == (job.original_url_id, job.copy_url_id)
+    assert (caller["id_before"], caller["id_after"]) == (job.original.url_id, job.copy.url_id)
     assert caller["state"] == CallerState.UPDATED
     assert flows["Orders"]["verification"]["message"].startswith("The copy is verified")
     assert flows["Orders"]["pending_callers"] == []

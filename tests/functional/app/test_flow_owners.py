@@ -60,13 +60,15 @@ async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Sce
     jobs = await scenario.read_jobs()
     environment_job = await scenario.read_environment_job()
     items = await scenario.services.tables.plan_items.read_all(environment_job.id)
-    assert {title: job.owner and job.owner.status for title, job in jobs.items()} == {
+    assert {
+        title: job.original.owner and job.original.owner.status for title, job in jobs.items()
+    } == {
         "Orders": OwnerStatus.ENABLED,
         "Invoices": OwnerStatus.DISABLED,
         "Returns": OwnerStatus.NOT_FOUND,
     }
     assert {one.display_name: one.owner for one in items} == {
-        title: job.owner for title, job in jobs.items()
+        title: job.original.owner for title, job in jobs.items()
     }
 
 
@@ -203,12 +205,19 @@ async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
 async def add_copies(scenario: Scenario, title: str, number: int) -> None:
     """Add rows of flows that differ from this one only by id and title."""
     tables, job = scenario.services.tables, (await scenario.read_jobs())[title]
-    kept = await tables.plan_items.get(job.environment_job_id, job.original_id)
+    kept = await tables.plan_items.get(job.environment_job_id, job.original.id)
     assert kept
     names = {f"f0000000-0000-4000-8000-{one:012d}": f"{title} {one}" for one in range(number)}
     await tables.flow_jobs.upsert(
         *(
-            replace(job, id=one, original_id=one, display_name=name, children=(), parents=())
+            replace(
+                job,
+                id=one,
+                original=replace(job.original, id=one),
+                display_name=name,
+                children=(),
+                parents=(),
+            )
             for one, name in names.items()
         )
     )

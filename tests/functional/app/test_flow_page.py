@@ -40,12 +40,12 @@ async def test_flow_page_shows_original_copy_callers_and_steps(
 
     page = await show_flow_page(scenario, "<b>Invoices</b>")
 
-    assert job.copy_id in page.text
+    assert job.copy.id in page.text
     ((before, after),) = re.findall(
         r"<dt>Before</dt><dd><code>([^<]+)</code></dd><dt>After</dt><dd><code>([^<]+)<", page.text
     )
-    assert job.original_url_id in before
-    assert job.copy_url_id in after
+    assert job.original.url_id in before
+    assert job.copy.url_id in after
     assert "sig=" not in page.text
     steps = re.findall(r"<time>[^<]+</time>.*?<div>([A-Z][a-z ]+)", page.text)
     assert steps == [change.state.replace("_", " ").capitalize() for change in job.history[::-1]]
@@ -119,7 +119,9 @@ async def test_flow_page_does_not_show_the_original_as_on_after_it_was_turned_of
     off = FlowStateWrite(
         state=FlowState.OFF, first_sent_at=now, last_sent_at=now, reads_valid_from=now
     )
-    await scenario.services.tables.flow_jobs.upsert(replace(job, original_write=off))
+    await scenario.services.tables.flow_jobs.upsert(
+        replace(job, original=replace(job.original, last_write=off))
+    )
 
     page = await show_flow_page(scenario, "Orders")
 
@@ -233,7 +235,7 @@ async def test_flow_page_compares_definitions_only_on_request(
     assert "Compare now" in plain.text
     assert "/properties/definition/actions/Run_child_1" in compared.text
     assert "No differences." in compared.text
-    assert (await scenario.read_job("Orders")).copy_id not in compared.text
+    assert (await scenario.read_job("Orders")).copy.id not in compared.text
 
 
 async def test_flow_page_without_definitions_shows_the_stored_rows(

@@ -21,7 +21,7 @@ async def read_flow_page(scenario: Scenario, title: str) -> Reply:
     provide(scenario.services)
     job = (await scenario.read_jobs())[title]
     return await call(
-        dashboard_api.show_flow_page, id=scenario.remediation.id, params={"flow": job.original_id}
+        dashboard_api.show_flow_page, id=scenario.remediation.id, params={"flow": job.original.id}
     )
 
 
@@ -85,7 +85,7 @@ async def test_page_of_a_rollback_shows_no_reason_of_the_migration() -> None:
     await scenario.order()
     await scenario.approve(run=timedelta(days=30))
     migrating = await read_flow_page(scenario, "Old form")
-    point_at(scenario, (await scenario.read_job("Old form")).copy_id)
+    point_at(scenario, (await scenario.read_job("Old form")).copy.id)
     await scenario.retry()
     await scenario.roll_back()
 

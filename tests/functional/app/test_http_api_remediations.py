@@ -365,7 +365,7 @@ async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
         remediation_actions_api.roll_back_remediation, {"flow_ids": ["nope"]}, id=identity
     )
     empty = await call(remediation_actions_api.roll_back_remediation, {"flow_ids": []}, id=identity)
-    flow = (await scenario.read_jobs())["Orders"].original_id.upper()
+    flow = (await scenario.read_jobs())["Orders"].original.id.upper()
     reply = await call(
         remediation_actions_api.roll_back_remediation, {"flow_ids": [flow]}, id=identity
     )

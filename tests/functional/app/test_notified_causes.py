@@ -70,7 +70,7 @@ async def test_completion_names_cancelled_flows_and_those_that_need_changes(
     scenario.build.add_admin_list_flow("Weekly list")
     await run_to_no_call_period(scenario)
     await scenario.roll_back(
-        (await scenario.read_job("Orders")).original_id, run=timedelta(hours=1)
+        (await scenario.read_job("Orders")).original.id, run=timedelta(hours=1)
     )
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
@@ -170,7 +170,7 @@ async def test_retired_original_that_is_on_again_is_reported(scenario: Scenario)
     await run_to_no_call_period(scenario)
     await scenario.run(timedelta(days=10))
     for flow in scenario.build.environment.flows.values():
-        if flow.workflow_id == (await scenario.read_job("Orders")).original_id:
+        if flow.workflow_id == (await scenario.read_job("Orders")).original.id:
             flow.state = FlowState.ON
 
     await run_daily_check(scenario.services, "2026-01-20")

@@ -68,7 +68,7 @@ async def test_flow_page_shows_the_callers_of_an_original(scenario: Scenario) ->
     job = await scenario.read_job("Orders")
 
     page = await call(
-        dashboard_api.show_flow_page, id=scenario.remediation.id, params={"flow": job.original_id}
+        dashboard_api.show_flow_page, id=scenario.remediation.id, params={"flow": job.original.id}
     )
 
     callers = page.text.partition('id="callers"')[2].partition("<!--/callers-->")[0]

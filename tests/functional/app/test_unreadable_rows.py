@@ -209,7 +209,7 @@ async def test_request_for_a_flow_with_an_unreadable_row_is_rejected(
     jobs = await scenario.read_jobs()
     downgrade(scenario, jobs["Orders"])
     before = list_rows_without_audit(scenario)
-    flows = [job.original_id for job in jobs.values()]
+    flows = [job.original.id for job in jobs.values()]
 
     reply = await call(ORDERS[order], id=scenario.remediation.id, body={"flow_ids": flows})
 
@@ -240,8 +240,8 @@ async def test_job_with_an_unreadable_deletion_is_not_rolled_back(scenario: Scen
         environment_id=job.environment_id,
         job_id=job.id,
         remediation_id=job.remediation_id,
-        original_id=job.original_id,
-        flow_name=job.flow_name,
+        original_id=job.original.id,
+        flow_name=job.original.flow_name,
         display_name=job.display_name,
         in_solution=True,
         delete_at=scenario.services.now,

@@ -90,7 +90,7 @@ async def test_copy_that_is_off_makes_its_original_require_an_action() -> None:
     """An original without a working copy is a problem, not a success."""
     scenario = await build_retired_scenario()
     job = await scenario.read_job("Orders")
-    scenario.build.environment.flows[job.copy_id].state = FlowState.OFF
+    scenario.build.environment.flows[job.copy.id].state = FlowState.OFF
 
     found = await run_assessment(scenario)
 
@@ -106,7 +106,7 @@ async def test_deleted_copy_and_original_that_is_on_again_require_an_action() ->
     """Each fault has its own recommendation."""
     scenario = await build_retired_scenario()
     job = await scenario.read_job("Orders")
-    del scenario.build.environment.flows[job.copy_id]
+    del scenario.build.environment.flows[job.copy.id]
     find_original(scenario, "Orders").state = FlowState.ON
 
     (flow,) = (await run_assessment(scenario)).flows

@@ -48,7 +48,7 @@ async def test_original_is_retired_after_its_agent_runs_the_copy_and_is_publishe
     item = (await scenario.plan())["Book"]
     await scenario.approve(run=LONG)
     blocked = await scenario.read_job("Book")
-    copy = scenario.world.get_workflow(blocked.environment_id, blocked.copy_id)
+    copy = scenario.world.get_workflow(blocked.environment_id, blocked.copy.id)
     both = original.is_on, copy.is_on
 
     replace_flow(topic, original.workflow_id, copy.workflow_id)

@@ -130,7 +130,7 @@ async def test_flow_whose_copy_is_off_is_not_part_of_the_write() -> None:
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
     job = await scenario.read_job("Flow 0")
-    scenario.world.get_workflow(job.environment_id, job.copy_id).state = FlowState.OFF
+    scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.OFF
 
     late.let_copies_continue(flows[-1])
     await scenario.run(DAY)

@@ -56,8 +56,8 @@ async def test_only_the_copy_of_a_caller_is_changed() -> None:
 
     await assert_retired(scenario)
     jobs = await scenario.read_all_jobs()
-    copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy_id)
-    new = scenario.world.get_workflow(orders.environment_id, jobs["Orders"].copy_id)
+    copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy.id)
+    new = scenario.world.get_workflow(orders.environment_id, jobs["Orders"].copy.id)
     assert shop.client_data == before
     assert scenario.get_trigger_url(new) in copy.client_data
     assert scenario.get_trigger_url(orders) not in copy.client_data
@@ -84,7 +84,7 @@ async def test_separate_remediations_of_two_environments_retire_both_flows(is_fi
 
     await assert_retired(scenario)
     jobs = await scenario.read_all_jobs()
-    copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy_id)
+    copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy.id)
     assert scenario.get_trigger_url(orders) not in copy.client_data
     assert (shop.client_data == before) is is_first
     assert_whole(scenario)
@@ -109,7 +109,7 @@ async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
     assert "about to copy the flow Shop" in waiting.message
     assert shop.client_data == before
     jobs = await scenario.read_all_jobs()
-    copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy_id)
+    copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy.id)
     await assert_retired(scenario)
     assert scenario.get_trigger_url(orders) not in copy.client_data
     assert_whole(scenario)
@@ -236,8 +236,8 @@ async def test_copy_stays_on_while_a_run_of_its_callers_copy_continues() -> None
     here = scenario.remediation.id
     await scenario.order_of(scenario.other, cause="there")
     jobs = await scenario.read_all_jobs()
-    new = scenario.world.get_workflow(orders.environment_id, jobs["Orders"].copy_id)
-    running = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy_id)
+    new = scenario.world.get_workflow(orders.environment_id, jobs["Orders"].copy.id)
+    running = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy.id)
     now, long = scenario.world.clock.now(), timedelta(days=20)
     running.runs.append(FakeRun(run_id="long", started=now, ends=now + long))
 

@@ -62,7 +62,7 @@ async def test_flow_that_calls_itself_by_url_is_retired() -> None:
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
-    assert url not in scenario.world.get_workflow(orders.environment_id, job.copy_id).client_data
+    assert url not in scenario.world.get_workflow(orders.environment_id, job.copy.id).client_data
     assert scenario.world.violations == []
 
 

@@ -62,7 +62,7 @@ async def test_original_is_retired_after_the_maker_changes_the_canvas_app(name: 
     await run_remediation(scenario)
     blocked = await scenario.read_job("Old form")
     was_on = form.is_on
-    point_at(scenario, blocked.copy_id)
+    point_at(scenario, blocked.copy.id)
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
@@ -72,7 +72,7 @@ async def test_original_is_retired_after_the_maker_changes_the_canvas_app(name: 
     assert (await scenario.read_job("Old form")).state is FlowJobState.RETIRED
     assert not form.is_on
     assert not form.in_solution
-    assert scenario.world.get_workflow(blocked.environment_id, blocked.copy_id).in_solution
+    assert scenario.world.get_workflow(blocked.environment_id, blocked.copy.id).in_solution
 
 
 async def test_daily_check_continues_job_after_canvas_app_is_changed() -> None:
@@ -86,7 +86,7 @@ async def test_daily_check_continues_job_after_canvas_app_is_changed() -> None:
     await scenario.driver.call(lambda services: run_daily_check(services, "day-1"))
     await scenario.run(DAY)
     still = await scenario.read_job("Old form")
-    point_at(scenario, before.copy_id)
+    point_at(scenario, before.copy.id)
     await scenario.driver.call(lambda services: run_daily_check(services, "day-2"))
     await scenario.run(DAY)
 
@@ -132,7 +132,7 @@ async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> N
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
     await run_remediation(scenario)
-    copy_id = (await scenario.read_job("Old form")).copy_id
+    copy_id = (await scenario.read_job("Old form")).copy.id
     point_at(scenario, copy_id)
     await scenario.retry()
 

@@ -102,7 +102,7 @@ async def test_a_confirmation_before_the_job_is_blocked_counts_too() -> None:
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     job = await scenario.run_until("Orders", FlowJobState.VERIFIED)
-    confirmed = await confirm_caller(scenario.services, "Till", job.original_id, by="Anna")
+    confirmed = await confirm_caller(scenario.services, "Till", job.original.id, by="Anna")
 
     await scenario.run(30 * DAY)
 
@@ -118,7 +118,7 @@ async def test_a_rollback_waits_for_the_owner_before_it_stops_the_copy() -> None
     await apply_remediation(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(30 * DAY)
-    copy_id = (await scenario.read_job("Orders")).copy_id
+    copy_id = (await scenario.read_job("Orders")).copy.id
 
     await scenario.roll_back()
     blocked = await scenario.read_job("Orders")
@@ -150,7 +150,7 @@ async def test_a_confirmation_may_be_repeated_and_is_kept_by_the_next_declaratio
 
     [after] = await list_declared_callers(scenario.services)
     assert after == replace(before, owner="Sam")
-    assert after.flows[0].current_flow_id == (await scenario.read_job("Orders")).copy_id
+    assert after.flows[0].current_flow_id == (await scenario.read_job("Orders")).copy.id
 
 
 async def test_the_next_copy_is_confirmed_like_the_first() -> None:
@@ -163,14 +163,18 @@ async def test_the_next_copy_is_confirmed_like_the_first() -> None:
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     first = await scenario.read_job("Orders")
     second = replace(
-        first, id="second", original_id=first.copy_id, copy_id="copy-of-copy", policy_id="next"
+        first,
+        id="second",
+        original=replace(first.original, id=first.copy.id),
+        copy=replace(first.copy, id="copy-of-copy"),
+        policy_id="next",
     )
     await scenario.services.tables.flow_jobs.upsert(second)
 
     confirmed = await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
 
     assert confirmed.caller.flows[0].current_flow_id == "copy-of-copy"
-    assert confirmed.caller.flows[0].flow_id == first.original_id
+    assert confirmed.caller.flows[0].flow_id == first.original.id
 
 
 async def test_the_daily_check_continues_a_job_whose_caller_was_confirmed() -> None:
@@ -180,7 +184,7 @@ async def test_the_daily_check_continues_a_job_whose_caller_was_confirmed() -> N
     [till] = await declare_callers(scenario.services, [build_till(refer_by_name(original))])
     await apply_remediation(scenario)
     job = await scenario.read_job("Orders")
-    moved = replace(till.flows[0], confirmed_flow_id=job.copy_id)
+    moved = replace(till.flows[0], confirmed_flow_id=job.copy.id)
     await scenario.services.tables.declared_callers.upsert(replace(till, flows=(moved,)))
 
     await scenario.driver.call(lambda services: run_daily_check(services, "day-1"))

@@ -74,7 +74,7 @@ async def test_the_secret_gets_the_new_url_and_after_a_rollback_the_old_one(
 
     await scenario.approve()
     job = await scenario.read_job("Orders")
-    copy = scenario.world.get_workflow(original.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(original.environment_id, job.copy.id)
     written = find_secret(scenario)
     assert written
     after = written.value
@@ -130,7 +130,7 @@ async def test_another_value_in_the_secret_is_never_overwritten() -> None:
     assert f"secret {NAME} in {VAULT}" in blocked.message
     assert "holds another value than the URL of Orders" in blocked.message
     assert unchanged == "a password of something else"
-    copy_id = (await scenario.read_job("Orders")).copy_id
+    copy_id = (await scenario.read_job("Orders")).copy.id
     copy = scenario.world.get_workflow(original.environment_id, copy_id)
     assert secret.value == scenario.build.get_trigger_url(copy)
 

@@ -83,7 +83,7 @@ async def test_job_waits_until_a_read_shows_the_save(lag: str) -> None:
     )
     assert saves.count <= 2
     assert scenario.build.get_trigger_url(
-        scenario.world.get_workflow(user.environment_id, job.copy_id)
+        scenario.world.get_workflow(user.environment_id, job.copy.id)
     ) in (user.variables.values())
     assert_nothing_lost(scenario)
 

@@ -178,7 +178,7 @@ async def test_excluded_flow_is_a_manual_caller() -> None:
     blocked = await scenario.read_job("Orders")
     untouched = caller.client_data == before
     new = scenario.build.get_trigger_url(
-        scenario.world.get_workflow(orders.environment_id, blocked.copy_id)
+        scenario.world.get_workflow(orders.environment_id, blocked.copy.id)
     )
     caller.client_data = before.replace(scenario.build.get_trigger_url(orders), new)
     await scenario.retry()
@@ -319,4 +319,4 @@ async def test_rollback_during_the_caller_update_keeps_the_copy_on() -> None:
 
     job = await scenario.read_job("Orders")
     assert job.step is FlowJobState.ROLLING_BACK
-    assert scenario.world.get_workflow(orders.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(orders.environment_id, job.copy.id).is_on

@@ -95,7 +95,7 @@ async def migrate_channel_flow(scenario: Scenario) -> tuple[FakeFlow, str]:
     (copy,) = [
         flow
         for flow in scenario.build.environment.flows.values()
-        if flow.workflow_id == job.copy_id
+        if flow.workflow_id == job.copy.id
     ]
     return channel, scenario.build.get_trigger_url(copy)
 

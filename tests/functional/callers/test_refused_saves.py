@@ -238,7 +238,7 @@ async def test_flow_saved_recently_by_a_person_gets_the_new_value(lag: str) -> N
     assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
         job.message
     )
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     runs = len(copy.runs)
     scenario.world.traffic.beat(scenario.world)
     assert len(copy.runs) == runs + 2  # of both flows that use the variable

@@ -134,7 +134,7 @@ async def test_ids_and_next_commands_are_not_broken_over_lines(
     assert identity in listed.stdout
     assert f"cmkflow approve {identity[:8]}" in " ".join(waiting.stdout.split())
     for output in (plan, shown, retired):
-        assert job.original_id in output.stdout
+        assert job.original.id in output.stdout
 
 
 async def test_blocked_flow_is_shown_with_its_reason_code_and_next_command(
@@ -222,17 +222,17 @@ async def test_flow_show_prints_state_callers_and_history(
     (job,) = (await scenario.read_jobs()).values()
 
     shown = await cli.run("flow", "show", "Orders")
-    as_json = parse_output(await cli.run("flow", "show", job.original_id[:8], "-o", "json"))
+    as_json = parse_output(await cli.run("flow", "show", job.original.id[:8], "-o", "json"))
     unknown = await cli.run("flow", "show", "Ordres", "--remediation", identity)
     unlike = await cli.run("flow", "show", "Payroll")
 
     assert shown.exit_code == 0, shown.output
     lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
-    assert lines[0] == f"Orders · #{job.original_id[:8]} Blocked: environment_read_only"
-    assert f"Then cmkflow retry {identity[:8]} --flow {job.original_id[:8]}" in lines
+    assert lines[0] == f"Orders · #{job.original.id[:8]} Blocked: environment_read_only"
+    assert f"Then cmkflow retry {identity[:8]} --flow {job.original.id[:8]}" in lines
     assert any(line.startswith("setting ") and line.endswith(" the app") for line in lines)
     assert any(" blocked " in line for line in lines)
-    assert as_json["flow"]["original_id"] == job.original_id
+    assert as_json["flow"]["original_id"] == job.original.id
     assert as_json["remediation_id"] == identity
     assert unknown.exit_code == ExitCode.NOT_FOUND
     assert "Did you mean Orders (" in unknown.stderr

@@ -128,7 +128,7 @@ async def test_pipe_output_has_one_line_per_row_and_whole_ids(
     rows = [line.split("\t") for line in shown.stdout.splitlines() if line.count("\t") == 6]
     assert rows[0] == ["Environment / flow", "Id", "State", "Step", "Next", "Owner", "Note"]
     job = (await scenario.read_jobs())[LONG]
-    assert [LONG, job.original_id, "waiting", "checking_for_calls"] in [row[:4] for row in rows]
+    assert [LONG, job.original.id, "waiting", "checking_for_calls"] in [row[:4] for row in rows]
     assert listed.stdout.splitlines()[1].split("\t")[0] == scenario.remediation.id
     assert "\x1b" not in shown.stdout + listed.stdout
 

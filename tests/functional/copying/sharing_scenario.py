@@ -7,7 +7,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 def choose_copy_side(scenario: Scenario, job: FlowJob) -> FakeFlow:
     """Return the copy that a job made."""
-    return scenario.world.get_workflow(job.environment_id, job.copy_id)
+    return scenario.world.get_workflow(job.environment_id, job.copy.id)
 
 
 def find_solution(scenario: Scenario, unique_name: str) -> FakeSolution:

@@ -62,7 +62,7 @@ async def run_approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
 
 def read_entry(scenario: Scenario, job: FlowJob) -> Any:
     """Return the copy's entry of `connectionReferences`."""
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     return json.loads(copy.client_data)["properties"]["connectionReferences"]["shared_office365"]
 
 
@@ -124,7 +124,7 @@ async def test_flow_with_references_is_copied_exactly() -> None:
 
     job = await run_approved(scenario)
 
-    copy = scenario.world.get_workflow(orders.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(orders.environment_id, job.copy.id)
     assert copy.client_data == orders.client_data
     assert copy.is_on
 

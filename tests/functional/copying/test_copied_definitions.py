@@ -108,7 +108,7 @@ async def test_copy_has_the_complete_definition() -> None:
     job = await run_to_retirement(scenario)
 
     assert job.state is FlowJobState.RETIRED, job.history
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     assert read_definition(copy) == before
     assert read_definition(copy)["triggers"]["manual"] == TRIGGER
 
@@ -122,7 +122,7 @@ async def test_copy_is_on_only_if_the_original_was(*, is_on: bool) -> None:
     job = await run_to_retirement(scenario)
 
     assert job.state is FlowJobState.RETIRED, job.history
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     assert (copy.state is FlowState.ON) == is_on
 
 
@@ -136,7 +136,7 @@ async def test_older_formats_are_converted_if_the_platform_rejects_them() -> Non
     job = await run_to_retirement(scenario)
 
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
-    after = read_definition(scenario.world.get_workflow(job.environment_id, job.copy_id))
+    after = read_definition(scenario.world.get_workflow(job.environment_id, job.copy.id))
     for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
         action["inputs"]["host"]["connectionReferenceName"] = "shared_office365"
         del action["inputs"]["authentication"]
@@ -153,14 +153,14 @@ async def test_next_invocation_uses_the_converted_copy() -> None:
     await scenario.order()
     await scenario.approve(run=timedelta(0))
     job = await scenario.run_until("Orders", FlowJobState.COPIED)
-    version = scenario.world.get_workflow(job.environment_id, job.copy_id).version
+    version = scenario.world.get_workflow(job.environment_id, job.copy.id).version
     kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
 
     await scenario.services.tables.flow_jobs.replace(kept, replace(job, state=FlowJobState.COPYING))
     await scenario.run_until("Orders", FlowJobState.VERIFIED)
 
-    assert scenario.world.get_workflow(job.environment_id, job.copy_id).version == version
+    assert scenario.world.get_workflow(job.environment_id, job.copy.id).version == version
 
 
 async def test_definition_rejected_in_both_formats_blocks_the_job() -> None:
@@ -178,4 +178,4 @@ async def test_definition_rejected_in_both_formats_blocks_the_job() -> None:
         "WorkflowRunActionInputsInvalidProperty",
     )
     assert "should not have the property 'authentication'" in job.message
-    assert job.copy_id not in scenario.build.environment.flows
+    assert job.copy.id not in scenario.build.environment.flows

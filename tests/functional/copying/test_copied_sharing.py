@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.grants import Grants
 from shared.domain.plans.remediation import RemediationMode
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, list_rights
 from tests.fakes import definition_builder as define
@@ -36,7 +37,7 @@ async def test_copy_keeps_owner_description_shares_and_solution() -> None:
     assert copy.name == "Orders"
     assert (copy.owner_id, copy.description) == (original.owner_id, "What the shop sends")
     assert copy.shares == before == original.shares
-    assert len(job.copy_shared_with) == 2
+    assert len(job.copy.shared_with) == 2
     held = {original.workflow_id, copy.workflow_id}
     assert find_solution(scenario, "OrdersSolution").flows == held
     assert job.notes == ()
@@ -124,7 +125,7 @@ async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> Non
     kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
     await scenario.services.tables.flow_jobs.replace(
-        kept, replace(kept.item, active_grants=(job.flow_name,))
+        kept, replace(kept.item, grants=Grants(active=(job.original.flow_name,)))
     )
     original.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
@@ -277,7 +278,7 @@ async def test_copy_is_not_added_to_built_in_and_managed_solutions() -> None:
     joined = [
         one.unique_name
         for one in scenario.build.environment.solutions.values()
-        if job.copy_id in one.flows
+        if job.copy.id in one.flows
     ]
     assert joined == ["OrdersSolution"]
 

@@ -85,7 +85,7 @@ async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.WAITING
     assert choose_copy_side(scenario, job).shares == {}
-    assert job.copy_id not in find_solution(scenario, "OrdersSolution").flows
+    assert job.copy.id not in find_solution(scenario, "OrdersSolution").flows
 
 
 async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
@@ -136,7 +136,7 @@ async def test_solution_that_rejects_the_copy_blocks_the_job() -> None:
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "solution_rejected")
     assert "OrdersSolution title" in blocked.fix
 
-    find_solution(scenario, "OrdersSolution").flows.add(blocked.copy_id)
+    find_solution(scenario, "OrdersSolution").flows.add(blocked.copy.id)
     await scenario.retry()
 
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED

@@ -30,7 +30,7 @@ async def test_original_edited_before_its_copy_blocks_until_a_retry() -> None:
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "original_edited")
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert "Extra" in scenario.world.get_workflow(orders.environment_id, job.copy_id).client_data
+    assert "Extra" in scenario.world.get_workflow(orders.environment_id, job.copy.id).client_data
 
 
 async def test_retry_after_an_edit_reads_the_new_hosts() -> None:
@@ -45,7 +45,7 @@ async def test_retry_after_an_edit_reads_the_new_hosts() -> None:
     await scenario.run(HOUR)
     await scenario.retry(run=HOUR)
 
-    assert (await scenario.read_job("Orders")).http_hosts == ("erp.contoso.example",)
+    assert (await scenario.read_job("Orders")).original.http_hosts == ("erp.contoso.example",)
 
 
 async def test_original_edited_after_its_copy_blocks_the_retirement() -> None:
@@ -66,7 +66,7 @@ async def test_original_edited_after_its_copy_blocks_the_retirement() -> None:
     assert was_on
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert "Extra" in scenario.world.get_workflow(orders.environment_id, job.copy_id).client_data
+    assert "Extra" in scenario.world.get_workflow(orders.environment_id, job.copy.id).client_data
 
 
 async def test_edited_original_is_copied_again_if_the_setting_permits() -> None:
@@ -85,7 +85,7 @@ async def test_edited_original_is_copied_again_if_the_setting_permits() -> None:
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert "Extra" in scenario.world.get_workflow(orders.environment_id, job.copy_id).client_data
+    assert "Extra" in scenario.world.get_workflow(orders.environment_id, job.copy.id).client_data
     assert scenario.world.traffic.lost == []
 
 
@@ -113,7 +113,7 @@ async def test_edit_with_a_new_connection_is_written_on_behalf_of_the_owner() ->
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
-    copy = scenario.world.get_workflow(orders.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(orders.environment_id, job.copy.id)
     assert "SendEmailV2" in copy.client_data
     assert copy.is_on
 
@@ -127,7 +127,7 @@ async def test_edit_of_the_copy_is_kept_until_a_retry(choice: OnOriginalEdited) 
     await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
     copy = scenario.world.get_workflow(
-        orders.environment_id, (await scenario.read_job("Orders")).copy_id
+        orders.environment_id, (await scenario.read_job("Orders")).copy.id
     )
     edit(copy, {"type": "Compose", "inputs": "mended"})
     edit(orders)
@@ -169,7 +169,7 @@ async def test_edited_self_starting_flow_blocks_the_cutover() -> None:
     assert was_on
     job = await scenario.read_job("Keyword")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert "Extra" in scenario.world.get_workflow(keyword.environment_id, job.copy_id).client_data
+    assert "Extra" in scenario.world.get_workflow(keyword.environment_id, job.copy.id).client_data
     assert scenario.world.violations == []
 
 
@@ -199,7 +199,7 @@ async def test_copy_edited_before_its_verification_blocks_the_job() -> None:
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     job = await scenario.run_until("Orders", FlowJobState.COPIED)
-    edit(scenario.world.get_workflow(orders.environment_id, job.copy_id))
+    edit(scenario.world.get_workflow(orders.environment_id, job.copy.id))
 
     await scenario.run(timedelta(days=1))
 

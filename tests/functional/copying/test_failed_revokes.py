@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.grants import Grants
 from shared.domain.jobs.transitions import move_to_state
 from shared.errors import ThrottledError
 from shared.jobs.job_kinds import FLOW
@@ -36,7 +37,7 @@ async def test_failed_revoke_is_repeated_after_minutes() -> None:
 
     def restore_grants(job: FlowJob | None) -> FlowJob | None:
         return job and replace(
-            job, active_grants=granted, past_grants=granted, next_check_at=scenario.services.now
+            job, grants=Grants(active=granted, past=granted), next_check_at=scenario.services.now
         )
 
     await FLOW.change(scenario.services, (job.environment_id, job.id), restore_grants)
@@ -48,7 +49,7 @@ async def test_failed_revoke_is_repeated_after_minutes() -> None:
 
     assert not is_lent(scenario.world, orders)
     job = await scenario.read_job("Orders")
-    assert (job.reason_code, job.active_grants) == (Reason.NO_CALL_PERIOD, ())
+    assert (job.reason_code, job.grants.active) == (Reason.NO_CALL_PERIOD, ())
     await scenario.run(timedelta(days=8))
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
@@ -101,7 +102,7 @@ async def wake_for_its_code(scenario: Scenario, job: FlowJob) -> None:
 
 async def retry_by_order(scenario: Scenario, job: FlowJob) -> None:
     """Retry the job, as an administrator does."""
-    await change_remediation.retry(scenario.services, job.remediation_id, (job.original_id,))
+    await change_remediation.retry(scenario.services, job.remediation_id, (job.original.id,))
 
 
 @pytest.mark.parametrize("go_on", [retry_by_order, wake_for_its_code])
@@ -127,8 +128,7 @@ async def test_retry_during_the_revoke_of_grants_is_kept(
         blocked,
         resume_state=job.state,
         reason_code=code,
-        active_grants=granted,
-        past_grants=granted,
+        grants=Grants(active=granted, past=granted),
     )
     kept = await table.replace(kept, blocked)
     access: Any = OrderAtReturn(scenario.fakes.ports.flow_access, lambda: go_on(scenario, blocked))
@@ -188,7 +188,7 @@ async def test_share_without_effect_of_an_earlier_invocation_is_revoked() -> Non
 
     assert not access.is_busy
     job = await scenario.read_job("Orders")
-    assert (job.state, job.active_grants) == (FlowJobState.RETIRED, ())
+    assert (job.state, job.grants.active) == (FlowJobState.RETIRED, ())
     assert not any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
 
 
@@ -228,4 +228,4 @@ async def test_revoke_without_effect_is_reported_and_repeated(
     assert job.state is FlowJobState.RETIRED, job.message
     assert not any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
     assert [one.reason_code for one in scenario.fakes.notices.told] == [Reason.GRANT_NOT_REVOKED]
-    assert (job.returned, job.returned_at) == ((), None)
+    assert (job.grants.returned, job.grants.returned_at) == ((), None)

@@ -33,7 +33,7 @@ async def test_a_copy_is_of_the_originals_type() -> None:
 
     job = await scenario.read_job("Book")
     assert job.state is FlowJobState.RETIRED, job.message
-    assert scenario.world.get_workflow(job.environment_id, job.copy_id).modern_type == 1
+    assert scenario.world.get_workflow(job.environment_id, job.copy.id).modern_type == 1
     assert not [note for note in job.notes if "modernflowtype" in note]
 
 

@@ -48,7 +48,7 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     await scenario.approve()
 
     job = await scenario.read_job("Orders")
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     marks = [flow.workflow_id, flow.trigger_url_id], [copy.workflow_id, copy.trigger_url_id]
     text = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
     assert plan.action is PlannedAction.COPY
@@ -77,10 +77,10 @@ async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
     await scenario.approve()
 
     job = await scenario.read_job("Sleeper")
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     again = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
     assert job.state is FlowJobState.RETIRED, job.message
-    assert again["inputs"]["host"]["workflowReferenceName"] == job.copy_id
+    assert again["inputs"]["host"]["workflowReferenceName"] == job.copy.id
 
 
 async def test_an_assessment_asks_nobody_to_take_the_call_out() -> None:

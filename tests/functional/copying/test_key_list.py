@@ -117,7 +117,7 @@ async def test_copy_on_the_list_is_blocked_and_a_retry_reads_again() -> None:
     add_flows(scenario, 2)
     lists = await approve_and_copy(scenario)
     jobs = await scenario.read_jobs()
-    lists.unprotected = frozenset({jobs["Flow 0"].copy_id})
+    lists.unprotected = frozenset({jobs["Flow 0"].copy.id})
 
     await scenario.run(timedelta(hours=1))
     stuck = await scenario.read_job("Flow 0")

@@ -25,7 +25,7 @@ async def run_to_retirement(scenario: Scenario) -> FlowJob:
 
 def choose_copy_side(scenario: Scenario, job: FlowJob) -> FakeFlow:
     """Return the job's copy."""
-    return scenario.world.get_workflow(job.environment_id, job.copy_id)
+    return scenario.world.get_workflow(job.environment_id, job.copy.id)
 
 
 async def test_a_long_name_gives_way_to_the_suffix_and_comes_back() -> None:

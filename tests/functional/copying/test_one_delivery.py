@@ -92,7 +92,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
 
     job = await scenario.read_job("Orders")
     assert job.step is FlowJobState.CHECKING_FOR_CALLS
-    assert job.active_grants == ()
+    assert job.grants.active == ()
     assert not any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
     assert [one for one in access.calls if one != "read_account_id"] == calls
 
@@ -169,7 +169,7 @@ async def test_the_operator_stays_the_owner_of_a_copy() -> None:
 
     job = await scenario.read_job("Orders")
     assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.message
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     assert (copy.owner_id, is_lent(scenario.world, copy)) == (operator.user_id, False)
 
 

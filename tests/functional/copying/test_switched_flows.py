@@ -46,7 +46,7 @@ async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
     plan = kill_after(scenario, "FakeWorkflows.update")
     await scenario.run(timedelta(0))
     job = await scenario.read_job("Orders")
-    copy = scenario.world.get_workflow(orders.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(orders.environment_id, job.copy.id)
     assert plan.has_struck
     assert copy.is_on
     turn_off(scenario.world, orders)
@@ -74,7 +74,7 @@ async def test_self_starting_flow_turned_off_before_the_cutover_stays_off() -> N
     assert (job.state, job.migration_method) == (FlowJobState.RETIRED, MigrationMethod.COPY_OFF), (
         job.history
     )
-    assert not scenario.world.get_workflow(keyword.environment_id, job.copy_id).is_on
+    assert not scenario.world.get_workflow(keyword.environment_id, job.copy.id).is_on
     assert find_pairs_on_together(scenario.world) == []
 
 
@@ -85,7 +85,7 @@ async def test_copy_deleted_before_its_verification_blocks_the_job() -> None:
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     job = await scenario.run_until("Orders", FlowJobState.COPIED)
-    scenario.world.get_workflow(orders.environment_id, job.copy_id).is_deleted = True
+    scenario.world.get_workflow(orders.environment_id, job.copy.id).is_deleted = True
 
     await scenario.run(timedelta(days=1))
     blocked = await scenario.read_job("Orders")
@@ -104,7 +104,7 @@ async def test_callers_are_not_updated_if_the_copy_is_off_or_deleted(*, is_delet
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     job = await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
-    copy = scenario.world.get_workflow(orders.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(orders.environment_id, job.copy.id)
     if is_deleted:
         delete(scenario.world, copy)
     else:
@@ -138,7 +138,7 @@ async def test_original_stays_on_while_its_copy_is_off_or_deleted(*, is_deleted:
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     job = await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
-    copy = scenario.world.get_workflow(orders.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(orders.environment_id, job.copy.id)
     if is_deleted:
         delete(scenario.world, copy)
     else:
@@ -177,7 +177,7 @@ async def test_self_starting_original_is_on_if_its_copy_is_deleted_before_the_cu
         await scenario.run(timedelta(0))
         assert plan.has_struck
     assert keyword.is_on is not was_stopped
-    delete(scenario.world, scenario.world.get_workflow(keyword.environment_id, job.copy_id))
+    delete(scenario.world, scenario.world.get_workflow(keyword.environment_id, job.copy.id))
 
     await scenario.run(timedelta(days=1))
 

@@ -9,6 +9,7 @@ import pytest
 from local_cloud.tenant.core.earlier_times import Lag
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.grants import Grants
 from shared.errors import PlatformMigrationInProgress
 from shared.reason import Reason
 from shared.steps.flows.temporary_co_ownership import remove_co_ownership
@@ -38,7 +39,7 @@ async def test_existing_co_ownership_is_never_revoked() -> None:
     job = await scenario.read_job("Orders")
     assert access.refusals == 0
     assert job.state is FlowJobState.RETIRED, job.message
-    assert job.flow_name not in job.past_grants
+    assert job.original.flow_name not in job.grants.past
     assert original.co_owners == {scenario.world.operator.entra_id: "CanEdit"}
 
 
@@ -56,7 +57,7 @@ async def test_grant_with_a_delayed_effect_is_revoked() -> None:
     job = await scenario.read_job("Orders")
     assert access.refusals == 0
     assert job.state is FlowJobState.RETIRED, job.message
-    assert job.flow_name in job.past_grants
+    assert job.original.flow_name in job.grants.past
     assert original.co_owners == {}
 
 
@@ -103,7 +104,7 @@ async def test_late_grant_is_revoked_after_its_job_is_blocked(*, is_heard: bool)
     scenario.build.add_http_flow("Orders")
     pause, job = await freeze_at_a_grant(scenario, is_heard=is_heard)
 
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     edit(copy)
     await scenario.run(timedelta(minutes=8))
     assert (await scenario.read_job("Orders")).state is FlowJobState.BLOCKED
@@ -127,11 +128,11 @@ async def test_late_grant_is_revoked_in_the_no_call_period(*, is_heard: bool) ->
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     _, job = await freeze_at_a_grant(scenario, is_heard=is_heard)
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
 
     await scenario.run(timedelta(minutes=8))
     job = await scenario.read_job("Orders")
-    assert (job.step, job.active_grants) == (FlowJobState.CHECKING_FOR_CALLS, ())
+    assert (job.step, job.grants.active) == (FlowJobState.CHECKING_FOR_CALLS, ())
     await scenario.run(timedelta(minutes=2))
     assert is_lent(scenario.world, copy)
     await scenario.run(timedelta(hours=1))
@@ -202,7 +203,7 @@ async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert scenario.world.get_workflow(job.environment_id, job.copy_id).shares == {}
+    assert scenario.world.get_workflow(job.environment_id, job.copy.id).shares == {}
 
 
 async def lend_for_the_plan(scenario: Scenario, flow: FakeFlow) -> None:
@@ -210,7 +211,7 @@ async def lend_for_the_plan(scenario: Scenario, flow: FakeFlow) -> None:
     table, job = scenario.services.tables.environment_jobs, await scenario.read_environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
-    await table.replace(kept, replace(kept.item, past_grants=(flow.flow_name,)))
+    await table.replace(kept, replace(kept.item, grants=Grants(past=(flow.flow_name,))))
 
 
 @by_either_service
@@ -233,7 +234,7 @@ async def test_revoked_co_ownership_that_is_still_listed_is_granted_again(
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.message
-    assert job.flow_name in job.past_grants
+    assert job.original.flow_name in job.grants.past
     assert orders.co_owners == {}
 
 

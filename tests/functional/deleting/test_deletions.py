@@ -58,7 +58,7 @@ async def test_original_is_deleted_on_its_date() -> None:
     assert job.state is FlowJobState.RETIRED
     assert BY in job.history[-1].message
     assert row.restorable_until is not None
-    assert scenario.world.get_workflow(orders.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(orders.environment_id, job.copy.id).is_on
 
 
 async def test_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:

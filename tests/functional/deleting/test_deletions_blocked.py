@@ -112,7 +112,7 @@ async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None
     """The deletion is blocked if the copy is off or deleted."""
     scenario = await build_retired_scenario()
     job = await scenario.read_job("Orders")
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     await schedule(scenario)
     copy.state, copy.is_deleted = FlowState.OFF, what == "gone"
 

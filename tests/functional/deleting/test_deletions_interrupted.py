@@ -313,7 +313,7 @@ async def test_rollback_after_the_last_day_for_a_restore_changes_nothing() -> No
     assert (job.state, job.requested_command) == (FlowJobState.RETIRED, None)
     assert "can no longer be restored" in job.history[-1].message
     assert scenario.world.writes[writes:] == []
-    assert scenario.world.get_workflow(job.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(job.environment_id, job.copy.id).is_on
 
 
 @pytest.mark.parametrize("moment", Moment)

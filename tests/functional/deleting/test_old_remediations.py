@@ -121,7 +121,7 @@ async def test_definitions_that_another_job_names_stay() -> None:
 
     await delete_old_remediations(scenario.services)
 
-    folder = f"{deleted.environment_id}/{deleted.original_id}/"
+    folder = f"{deleted.environment_id}/{deleted.original.id}/"
     assert {name.rpartition("/")[0] + "/" for name in await list_files(scenario)} == {folder}
 
 
@@ -200,7 +200,7 @@ async def test_remediation_is_kept_by_default() -> None:
 async def test_remediation_with_an_original_that_exists_is_kept() -> None:
     """A rollback of that flow is still possible."""
     scenario = await build_retired_scenario(build_flows)
-    await schedule(scenario, (await scenario.read_job("Orders")).original_id)
+    await schedule(scenario, (await scenario.read_job("Orders")).original.id)
     await run_at_the_date(scenario)
     scenario.settings = build_fake_settings(remediations_kept=KEPT)
     scenario.world.clock.advance(KEPT + 2 * DAY)

@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain.jobs.flow_job import FlowJob, JobCommand
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.grants import Grants
 from shared.errors import LeaseLost
 from shared.jobs.job_kinds import FLOW
 from shared.jobs.leased_job import LeasedJob
@@ -38,35 +39,35 @@ async def test_staged_change_is_stored_with_the_next_write() -> None:
     """Staging a change writes nothing; the next write of the row stores it."""
     scenario, held = await build_leased_scenario()
 
-    remembered = held.stage(replace(held.job, copy_host="copy.example"))
+    remembered = held.stage(replace(held.job, copy=replace(held.job.copy, host="copy.example")))
     assert remembered == held.job
-    assert (await scenario.read_job("Orders")).copy_host == ""
+    assert (await scenario.read_job("Orders")).copy.host == ""
 
     await held.renew()
-    assert (await scenario.read_job("Orders")).copy_host == "copy.example"
+    assert (await scenario.read_job("Orders")).copy.host == "copy.example"
 
 
 async def test_staged_changes_are_stored_before_a_platform_write() -> None:
     """A process that dies in a platform write has stored everything that was staged before it."""
     scenario, held = await build_leased_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
-    work.stage(replace(work.job, copy_host="copy.example"))
+    work.stage(replace(work.job, copy=replace(work.job.copy, host="copy.example")))
 
     await work.check_write_allowed()
 
-    assert (await scenario.read_job("Orders")).copy_host == "copy.example"
+    assert (await scenario.read_job("Orders")).copy.host == "copy.example"
 
 
 async def test_intent_is_stored_before_a_platform_write() -> None:
     """The row has the intent and the staged change before the platform write begins."""
     scenario, held = await build_leased_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
-    work.stage(replace(work.job, copy_host="copy.example"))
+    work.stage(replace(work.job, copy=replace(work.job.copy, host="copy.example")))
 
-    await work.stage_then_check_write(lambda job: replace(job, past_grants=("flow",)))
+    await work.stage_then_check_write(lambda job: replace(job, grants=Grants(past=("flow",))))
 
     job = await scenario.read_job("Orders")
-    assert (job.copy_host, job.past_grants) == ("copy.example", ("flow",))
+    assert (job.copy.host, job.grants.past) == ("copy.example", ("flow",))
 
 
 async def test_staged_change_keeps_a_cancel_request() -> None:
@@ -76,17 +77,17 @@ async def test_staged_change_keeps_a_cancel_request() -> None:
     await cancel(scenario.services, scenario.remediation.id)
     await held.renew()
 
-    held.stage(replace(looked_at, copy_host="copy.example"))
+    held.stage(replace(looked_at, copy=replace(looked_at.copy, host="copy.example")))
     await held.flush()
 
     job = await scenario.read_job("Orders")
-    assert (job.copy_host, job.requested_command) == ("copy.example", JobCommand.CANCEL)
+    assert (job.copy.host, job.requested_command) == ("copy.example", JobCommand.CANCEL)
 
 
 async def test_staged_change_is_not_stored_without_the_lease() -> None:
     """An invocation without the lease cannot store its staged change."""
     scenario, held = await build_leased_scenario()
-    held.stage(replace(held.job, copy_host="copy.example"))
+    held.stage(replace(held.job, copy=replace(held.job.copy, host="copy.example")))
     scenario.world.clock.advance(scenario.settings.job_lease_duration + timedelta(seconds=1))
     table = scenario.services.tables.flow_jobs
     kept = await table.get(*table.get_address(held.job))
@@ -96,7 +97,7 @@ async def test_staged_change_is_not_stored_without_the_lease() -> None:
     with pytest.raises(LeaseLost):
         await held.flush()
 
-    assert (await scenario.read_job("Orders")).copy_host == ""
+    assert (await scenario.read_job("Orders")).copy.host == ""
 
 
 class Slow:
@@ -134,13 +135,13 @@ async def test_change_staged_while_the_lease_is_renewed_is_kept(*, is_ordered: b
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(held.renew())
         await slow.has_begun.wait()
-        held.stage(replace(held.job, copy_host="copy.example"))
+        held.stage(replace(held.job, copy=replace(held.job.copy, host="copy.example")))
         slow.goes_on.set()
 
-    assert held.job.copy_host == "copy.example"
+    assert held.job.copy.host == "copy.example"
     await held.flush()
 
     job = await scenario.read_job("Orders")
-    assert job.copy_host == "copy.example"
+    assert job.copy.host == "copy.example"
     assert job.leased_until == held.job.leased_until
     assert job.requested_command is (JobCommand.CANCEL if is_ordered else None)

@@ -132,7 +132,7 @@ async def test_job_continues_after_jobs_before_it_in_the_queue_are_cancelled() -
     ]
     *others, last = sorted(waiting, key=lambda job: str(job.next_check_at))
 
-    await scenario.roll_back(*(job.original_id for job in others), run=HOUR / 4)
+    await scenario.roll_back(*(job.original.id for job in others), run=HOUR / 4)
 
     jobs = await scenario.read_jobs()
     assert last.next_check_at is not None

@@ -77,5 +77,5 @@ async def test_read_only_environment_stops_an_invocation_within_seconds(
     job = await scenario.read_job("Orders")
     assert job.needs_action
     assert job.reason_code == Reason.ENVIRONMENT_READ_ONLY
-    copy = scenario.build.environment.flows[job.copy_id]
+    copy = scenario.build.environment.flows[job.copy.id]
     assert not copy.is_on

@@ -77,7 +77,7 @@ async def test_flow_job_is_in_the_trace_of_its_remediation(scenario: TracedScena
             "cmk.remediation": scenario.remediation.id,
             "cmk.environment": job.environment_id,
             "cmk.job": job.id,
-            "cmk.flow": job.original_id,
+            "cmk.flow": job.original.id,
         }.items()
     )
 

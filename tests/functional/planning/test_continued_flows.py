@@ -131,7 +131,7 @@ async def test_pages_of_the_day_after_an_approval_are_true() -> None:
     """The overview and both remediations agree, and the network page lists the firewall once."""
     scenario = await build_started_scenario()
     await check_daily(scenario)
-    visitor = Visitor(scenario, flow_id=(await scenario.read_job("Orders")).original_id)
+    visitor = Visitor(scenario, flow_id=(await scenario.read_job("Orders")).original.id)
     for name in ("", "/network", "/remediations", "/remediations/{id}", "/remediations/{id}/plan"):
         await visitor.show(name, name)
     pages = {page.name: unescape(page.text) for page in visitor.pages}
@@ -175,7 +175,7 @@ async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() ->
     assert status.not_migrated[NotMigratedReason.AWAITING_APPROVAL] == 1
     assert status.flow_count == 3
     provide(scenario.services)
-    visitor = Visitor(scenario, flow_id=(await scenario.read_job("Orders")).original_id)
+    visitor = Visitor(scenario, flow_id=(await scenario.read_job("Orders")).original.id)
     await visitor.show("network", "/network")
     await visitor.show("plan", "/remediations/{id}/plan")
     network, page = [unescape(one.text) for one in visitor.take_pages()]

@@ -56,7 +56,7 @@ async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
     job = await scenario.read_job("Hidden")
     assert job.state is FlowJobState.RETIRED, job.message
     assert not flow.is_on
-    assert (between, flow.co_owners, job.active_grants) == ({}, {}, ())
+    assert (between, flow.co_owners, job.grants.active) == ({}, {}, ())
 
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
@@ -238,7 +238,7 @@ async def test_late_grant_of_a_frozen_invocation_is_revoked(*, is_approved: bool
 
     await scenario.order(run=timedelta(minutes=8))
     planned = await scenario.read_environment_job()
-    assert (pause.is_asleep, planned.past_grants) == (True, (flow.flow_name,))
+    assert (pause.is_asleep, planned.grants.past) == (True, (flow.flow_name,))
     assert planned.state == ("running_flow_jobs" if is_approved else "awaiting_approval")
     await scenario.run(timedelta(minutes=2))
     assert flow.co_owners

@@ -107,7 +107,7 @@ async def test_flow_that_is_off_like_its_copy_is_migrated_if_it_is_named() -> No
     await scenario.run(timedelta(days=60))
 
     (job,) = (await scenario.read_jobs()).values()
-    assert job.original_id == original.workflow_id
+    assert job.original.id == original.workflow_id
     assert job.state is FlowJobState.RETIRED
     assert choose_copy_side(scenario, original).state is FlowState.OFF
     assert len(list(scenario.world.list_flows())) == 2 * len(originals)

@@ -92,7 +92,7 @@ async def test_later_plans_count_retired_originals_without_listing_them() -> Non
     assert any("1 retired original is not listed" in finding for finding in job.findings)
     assert job.planned_action_counts == {"needs_changes": 1}
 
-    original = (await scenario.read_job("Orders")).original_id
+    original = (await scenario.read_job("Orders")).original.id
     await scenario.order(RemediationMode.DRY_RUN, original, cause="named")
 
     (item,) = (await scenario.plan()).values()
@@ -102,7 +102,7 @@ async def test_later_plans_count_retired_originals_without_listing_them() -> Non
 async def test_plan_lists_a_retired_original_that_is_on_again() -> None:
     """The plan lists the original, and there is an alert about it."""
     scenario = await build_idle_scenario()
-    original = (await scenario.read_job("Orders")).original_id
+    original = (await scenario.read_job("Orders")).original.id
     (flow,) = [one for one in scenario.world.list_flows() if one.workflow_id == original]
     flow.state = FlowState.ON
 

@@ -68,7 +68,7 @@ async def test_job_is_blocked_if_the_trigger_becomes_unknown() -> None:
 
     await scenario.retry()
 
-    assert (blocked.reason_code, blocked.category) == ("original_edited", "http")
+    assert (blocked.reason_code, blocked.original.category) == ("original_edited", "http")
     assert (await scenario.read_job("Orders")).reason_code == "trigger_changed"
 
 

@@ -62,7 +62,7 @@ async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.message
-    assert scenario.world.get_workflow(job.environment_id, job.copy_id).name == "Orders"
+    assert scenario.world.get_workflow(job.environment_id, job.copy.id).name == "Orders"
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -73,4 +73,4 @@ async def test_ignored_name_is_written_again(times: int) -> None:
     job = await scenario.read_job("Orders")
     assert left == []
     assert job.state is FlowJobState.RETIRED, job.message
-    assert scenario.world.get_workflow(job.environment_id, job.copy_id).name == "Orders"
+    assert scenario.world.get_workflow(job.environment_id, job.copy.id).name == "Orders"

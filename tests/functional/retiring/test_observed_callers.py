@@ -228,7 +228,7 @@ async def test_calls_of_known_flows_have_their_names() -> None:
     group = f"{'0' * 32}-{'1' * 32}"
     headers = {
         "x-ms-workflow-id": "a" * 32,
-        "x-ms-workflow-name": job.copy_id,
+        "x-ms-workflow-name": job.copy.id,
         "x-ms-workflow-resourcegroup-name": group,
     }
     call_original(scenario, flow, headers)

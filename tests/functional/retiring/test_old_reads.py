@@ -105,7 +105,7 @@ async def test_retry_turns_on_the_original_that_this_job_turned_off() -> None:
     await pair.run(DAY)
 
     assert pair.on == (True, False)
-    assert (await pair.scenario.read_job("Keyword")).original_was_on
+    assert (await pair.scenario.read_job("Keyword")).original.was_on
 
 
 @pytest.mark.parametrize(

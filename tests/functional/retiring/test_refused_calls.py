@@ -68,7 +68,7 @@ async def scenario(request: pytest.FixtureRequest) -> Scenario:
 async def find_copy(scenario: Scenario, name: str) -> FakeFlow:
     """Return the copy of a flow."""
     job = await scenario.read_job(name)
-    return scenario.world.get_workflow(job.environment_id, job.copy_id)
+    return scenario.world.get_workflow(job.environment_id, job.copy.id)
 
 
 async def run_copy(scenario: Scenario, name: str) -> FakeRun:
@@ -262,7 +262,7 @@ async def test_rolled_back_copy_does_not_stop_other_retirements(scenario: Scenar
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=20)
-    await scenario.roll_back((await scenario.read_job("Orders")).original_id)
+    await scenario.roll_back((await scenario.read_job("Orders")).original.id)
     scenario.world.firewalls = [build_erp_firewall(WEST)]
 
     await run_daily_check_on(scenario, days=1)

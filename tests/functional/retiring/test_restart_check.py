@@ -186,7 +186,7 @@ async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None
 
     job = await scenario.read_job("Flow")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
-    assert scenario.world.get_workflow(flow.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(flow.environment_id, job.copy.id).is_on
     assert not flow.is_on
 
 

@@ -34,7 +34,7 @@ async def test_service_account_turns_on_a_flow_that_an_application_cannot(
     await set_kill_switch(pair.scenario.services, is_on=False, by="tests", reason="")
     await pair.run(DAY)
     assert pair.original.co_owners == {}
-    assert (await pair.scenario.read_job("Keyword")).active_grants == ()
+    assert (await pair.scenario.read_job("Keyword")).grants.active == ()
 
 
 @dataclass(frozen=True, slots=True)

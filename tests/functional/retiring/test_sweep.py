@@ -248,7 +248,7 @@ async def build_rolled_back_scenario() -> Scenario:
     await scenario.roll_back()
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK
-    scenario.world.get_workflow(job.environment_id, job.copy_id).state = FlowState.ON
+    scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.ON
     return scenario
 
 
@@ -256,7 +256,7 @@ async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() 
     """The daily check turns off a copy whose job is rolled back, and notifies once a day."""
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
 
     await run_daily_check(scenario.services, "today")
     first = copy.state
@@ -275,11 +275,11 @@ async def test_orphaned_copy_stays_on_while_its_original_is_off() -> None:
     """The copy stays on, because its original is off and neither would run."""
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
-    scenario.world.get_workflow(job.environment_id, job.original_id).state = FlowState.OFF
+    scenario.world.get_workflow(job.environment_id, job.original.id).state = FlowState.OFF
 
     await run_daily_check(scenario.services, "today")
 
-    assert scenario.world.get_workflow(job.environment_id, job.copy_id).is_on
+    assert scenario.world.get_workflow(job.environment_id, job.copy.id).is_on
     assert "the copy stays on" in scenario.fakes.notices.told[0].message
 
 
@@ -287,9 +287,9 @@ async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
     """The copy is off, so nobody is notified, also after a later job is cancelled."""
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
-    scenario.world.get_workflow(job.environment_id, job.copy_id).state = FlowState.OFF
+    scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.OFF
     await run_daily_check(scenario.services, "today")
-    await scenario.order(RemediationMode.APPLY, job.original_id, cause="again")
+    await scenario.order(RemediationMode.APPLY, job.original.id, cause="again")
     scenario.driver.use_cases = {ENVIRONMENT_JOBS: USE_CASES[ENVIRONMENT_JOBS]}
     await scenario.approve(run=timedelta(hours=1))
     await change_remediation.cancel(scenario.services, scenario.remediation.id)
@@ -314,7 +314,7 @@ async def test_copy_created_after_the_rollback_is_reported(
     await change_remediation.cancel(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(days=3))
     after = await scenario.read_job("Orders")
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
 
     await run_daily_check(scenario.services, "today")
 
@@ -333,7 +333,7 @@ async def test_orphaned_copy_stays_on_while_the_kill_switch_is_on() -> None:
     """With the kill switch on, the app only notifies. The next daily check turns the copy off."""
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
-    copy = scenario.world.get_workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="")
 
     await run_daily_check(scenario.services, "today")

@@ -132,7 +132,7 @@ async def test_dependent_flows_roll_back_after_a_kill_between_write_and_row() ->
     await scenario.approve(run=timedelta(0))
     await scenario.run_until("Billing grandparent", FlowJobState.RETIRED)
     child = await scenario.read_job("Billing parent")
-    original = scenario.world.get_workflow(child.environment_id, child.original_id)
+    original = scenario.world.get_workflow(child.environment_id, child.original.id)
 
     def kill_after_stop(_: object = None) -> list[str]:
         if not original.is_on:

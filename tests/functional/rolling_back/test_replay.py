@@ -59,7 +59,7 @@ async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) 
 async def test_rollback_with_consent_lists_the_replayed_flows() -> None:
     """The answer and the notes of the job name the flow and since when it is off."""
     scenario, poll = await build_cut_over_scenario()
-    sent = (await scenario.read_job("Poll")).original_write
+    sent = (await scenario.read_job("Poll")).original.last_write
 
     done = await change_remediation.roll_back(
         scenario.services, scenario.remediation.id, replay=True

@@ -40,7 +40,7 @@ async def test_retired_flow_is_rolled_back_exactly(profile: Profile) -> None:
     job = (await scenario.read_jobs())["Orders"]
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
     assert orders.is_on
-    assert not scenario.world.get_workflow(orders.environment_id, job.copy_id).is_on
+    assert not scenario.world.get_workflow(orders.environment_id, job.copy.id).is_on
     assert find_differences(before, scenario.world) == []
 
 
@@ -57,7 +57,7 @@ async def test_copy_stays_on_while_an_earlier_run_of_a_caller_continues() -> Non
 
     await scenario.roll_back(run=LONG - timedelta(hours=1))
     before = await scenario.read_job("Orders")
-    was_on = scenario.world.get_workflow(orders.environment_id, before.copy_id).is_on
+    was_on = scenario.world.get_workflow(orders.environment_id, before.copy.id).is_on
     await scenario.run(timedelta(days=1))
 
     assert "that started before its change" in before.message
@@ -75,11 +75,11 @@ async def test_copy_stays_on_while_a_run_of_its_parents_copy_continues() -> None
     await scenario.order()
     await scenario.approve()
     parent = await scenario.read_job("Nightly")
-    begin_run(scenario, scenario.world.get_workflow(child.environment_id, parent.copy_id))
+    begin_run(scenario, scenario.world.get_workflow(child.environment_id, parent.copy.id))
 
     await scenario.roll_back(run=LONG - timedelta(hours=1))
     before = await scenario.read_job("Child")
-    was_on = scenario.world.get_workflow(child.environment_id, before.copy_id).is_on
+    was_on = scenario.world.get_workflow(child.environment_id, before.copy.id).is_on
     await scenario.run(timedelta(days=1))
 
     assert "that started before its change" in before.message

@@ -134,12 +134,12 @@ async def _declare_callers(visitor: Visitor) -> None:
     jobs = [
         one
         for one in (await scenario.read_jobs()).values()
-        if one.is_verified and one.has_trigger_url
+        if one.is_verified and one.original.has_trigger_url
     ]
     flows = [
         {
             "environment_id": one.environment_id,
-            "flow": one.original_id,
+            "flow": one.original.id,
             "new_url_secret": f"https://erp.vault.azure.net/secrets/url-{number}",
         }
         for number, one in enumerate(jobs[:2])
@@ -149,7 +149,7 @@ async def _declare_callers(visitor: Visitor) -> None:
     known = {"trigger_url_id": "0123456789abcdef" * 2}
     body = {"callers": [{**erp, "flows": flows}, {**till, "flows": [known]}]}
     await visitor.ask("POST", "declared-callers", body)
-    confirmed = {"name": erp["name"], "flow": jobs[0].original_id}
+    confirmed = {"name": erp["name"], "flow": jobs[0].original.id}
     await visitor.ask("POST", "declared-callers/confirm", confirmed)
     [caller, _] = await list_declared_callers(scenario.services)
     path = await build_link_path(scenario.services, caller, visitor.identity)

@@ -145,7 +145,7 @@ def allow_new_ranges(scenario: Scenario) -> None:
 
 async def point_apps_at_copies(scenario: Scenario) -> None:
     """Make the canvas apps run the copies, as their makers do."""
-    copies = {job.original_id: job.copy_id for job in (await scenario.read_jobs()).values()}
+    copies = {job.original.id: job.copy.id for job in (await scenario.read_jobs()).values()}
     apps = scenario.build.environment.canvas_apps
     apps[:] = [
         replace(app, flow_ids=frozenset(copies.get(one) or one for one in app.flow_ids))

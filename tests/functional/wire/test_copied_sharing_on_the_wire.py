@@ -42,7 +42,7 @@ async def read_sharing(
     scenario: WireScenario,
 ) -> tuple[str, str, dict[str, SimulatedRole], set[str]]:
     """Return the owner, description, co-owners and solutions of the copy."""
-    copy = scenario.find_flow((await scenario.read_job()).copy_id)
+    copy = scenario.find_flow((await scenario.read_job()).copy.id)
     return copy.owner, copy.description, copy.roles, copy.solutions
 
 

@@ -52,7 +52,7 @@ async def copy_flow(
     await scenario.order(run=run)
     job = await scenario.read_job()
     assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
-    copy = scenario.find_flow(job.copy_id)
+    copy = scenario.find_flow(job.copy.id)
     properties: dict[str, Any] = json.loads(copy.client_data)["properties"]
     return properties
 
@@ -86,7 +86,7 @@ async def test_copy_has_the_same_definition_and_a_connection_reference(
         }
         assert reference["connectionid"] == "mail-1"
         assert reference["_ownerid_value"] == scenario.environment.users[MAKER]["systemuserid"]
-        copy = scenario.find_flow((await scenario.read_job()).copy_id)
+        copy = scenario.find_flow((await scenario.read_job()).copy.id)
         assert (copy.state, copy.owner) == (state, MAKER)
 
 
@@ -166,7 +166,7 @@ async def test_definition_with_connection_references_is_copied_byte_for_byte(
 
         job = await scenario.read_job()
         assert job.state is FlowJobState.RETIRED, job.message
-        assert scenario.find_flow(job.copy_id).client_data == flow["clientData"]
+        assert scenario.find_flow(job.copy.id).client_data == flow["clientData"]
 
 
 async def test_connection_of_another_person_blocks_the_job_until_it_is_shared(

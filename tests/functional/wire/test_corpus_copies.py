@@ -108,8 +108,8 @@ def normalise_definition(
 
 def map_copies_to_originals(jobs: Mapping[str, FlowJob]) -> dict[str, str]:
     """Return the originals' ids by the copies' ids, and the ids of their trigger URLs."""
-    flows = {job.copy_id: job.original_id for job in jobs.values()}
-    urls = {job.copy_url_id: job.original_url_id for job in jobs.values() if job.copy_url_id}
+    flows = {job.copy.id: job.original.id for job in jobs.values()}
+    urls = {job.copy.url_id: job.original.url_id for job in jobs.values() if job.copy.url_id}
     return flows | urls
 
 
@@ -118,7 +118,7 @@ def check_retired_job(
 ) -> None:
     """Check that a job is retired and that its copy has the definition of its original."""
     assert job.state is FlowJobState.RETIRED, (job.display_name, job.message)
-    original, copy = (environment.workflows[one] for one in (job.original_id, job.copy_id))
+    original, copy = (environment.workflows[one] for one in (job.original.id, job.copy.id))
     assert copy.state == SimulatedFlowState.STARTED
     assert original.state == SimulatedFlowState.STOPPED
     assert copy.display_name == shorten_with_suffix(job.display_name)
@@ -133,7 +133,7 @@ def check_originals(
 
     A flow that was not copied runs the copies of its children.
     """
-    copied = {job.original_id for job in jobs.values()}
+    copied = {job.original.id for job in jobs.values()}
     for flow in environment.order:
         if flow in seeded:
             stays = flow.workflow_entity_id not in copied

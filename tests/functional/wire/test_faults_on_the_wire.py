@@ -108,7 +108,7 @@ async def test_copy_whose_flow_name_changes_on_activation_is_found(
         await scenario.order()
 
         job = await scenario.read_job()
-        assert job.copy_flow_name != job.copy_id
+        assert job.copy.flow_name != job.copy.id
         await require_retired(scenario)
 
 
@@ -126,7 +126,7 @@ async def test_child_that_was_never_on_blocks_its_parent(
         await scenario.order(run=SHORT)
 
         await require_blocked(scenario, "ChildFlowNeverPublished", "Child flow: Book (CMK).")
-        copy = scenario.find_flow((await scenario.read_job(CHILD)).copy_id)
+        copy = scenario.find_flow((await scenario.read_job(CHILD)).copy.id)
         turn_on(scenario.tenant, scenario.environment, copy, MAKER)
         await scenario.retry()
         await require_retired(scenario)
@@ -147,7 +147,7 @@ async def test_failed_cutover_turns_the_original_on(
         job = await require_blocked(
             scenario, "ConnectionAuthorizationFailed", "mail-1", "of Colleague"
         )
-        assert scenario.find_flow(job.copy_id).state == SimulatedFlowState.STOPPED
+        assert scenario.find_flow(job.copy.id).state == SimulatedFlowState.STOPPED
         scenario.environment.connections["mail-1"].shared_with.add(APP)
         await scenario.retry()
         await require_retired(scenario)

@@ -72,7 +72,7 @@ async def test_late_write_during_a_rollback_loses_no_call(
         assert job.state is FlowJobState.ROLLED_BACK, job.message
         assert len(held) == 2, "the late write came about after the rollback had begun"
         assert read_settings(scenario) == before
-        states = (scenario.find_flow().state, scenario.find_flow(job.copy_id).state)
+        states = (scenario.find_flow().state, scenario.find_flow(job.copy.id).state)
         assert states == (SimulatedFlowState.STARTED, SimulatedFlowState.STOPPED)
         assert {status for status in statuses if status >= 300} == set()
         assert scenario.find_leaked_signatures() == []

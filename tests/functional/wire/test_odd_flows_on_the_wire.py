@@ -32,6 +32,6 @@ async def test_flow_with_unusual_name_and_400_scopes_is_copied(
 
         await require_retired(scenario)
         job = await scenario.read_job()
-        copy = scenario.find_flow(job.copy_id)
+        copy = scenario.find_flow(job.copy.id)
         assert (job.display_name, copy.display_name) == (TITLE, TITLE)
         assert copy.client_data.count("Scope_") == 400

@@ -22,7 +22,7 @@ from tests.local_cloud.tenant.tenant_world import HTTP, build_definition, build_
 
 async def call_copy(scenario: WireScenario) -> Flow:
     """Call the copy as its callers do, and return it."""
-    copy = scenario.find_flow((await scenario.read_job()).copy_id)
+    copy = scenario.find_flow((await scenario.read_job()).copy.id)
     assert await scenario.post(scenario.get_trigger_url(copy.workflow_entity_id)) == 202
     return copy
 

@@ -60,8 +60,8 @@ async def test_copy_has_its_own_subscription(
 
         job = await scenario.read_job()
         assert job.state is FlowJobState.RETIRED, job.message
-        copy = scenario.find_flow(job.copy_id)
-        assert copy.get_facts().subscription == job.copy_id
+        copy = scenario.find_flow(job.copy.id)
+        assert copy.get_facts().subscription == job.copy.id
         assert add_row(scenario) == ["Take orders"]
         turn_on(scenario.tenant, scenario.environment, scenario.find_flow(), MAKER)
         assert add_row(scenario) == ["Take orders", "Take orders (retired, MMK)"]
@@ -79,4 +79,4 @@ async def test_copy_keeps_the_name_of_a_custom_action(
 
         job = await scenario.read_job()
         assert job.state is FlowJobState.RETIRED, job.message
-        assert '"pmo_UploadDocument"' in scenario.find_flow(job.copy_id).client_data
+        assert '"pmo_UploadDocument"' in scenario.find_flow(job.copy.id).client_data

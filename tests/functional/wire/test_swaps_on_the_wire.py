@@ -30,7 +30,7 @@ async def test_cutover_completes_although_reads_lag(
             one.state for one in job.history
         )
         assert scenario.find_flow().state == SimulatedFlowState.STOPPED
-        assert scenario.find_flow(job.copy_id).state == SimulatedFlowState.STARTED
+        assert scenario.find_flow(job.copy.id).state == SimulatedFlowState.STARTED
 
 
 async def test_cutover_turns_the_original_on_if_the_key_was_just_removed(
@@ -60,5 +60,5 @@ async def test_cutover_turns_the_original_on_if_the_key_was_just_removed(
 
         job = await scenario.read_job()
         assert scenario.find_flow().state == SimulatedFlowState.STARTED
-        assert scenario.find_flow(job.copy_id).state == SimulatedFlowState.STOPPED
+        assert scenario.find_flow(job.copy.id).state == SimulatedFlowState.STOPPED
         assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.KEY_NOT_APPLIED)

@@ -162,7 +162,7 @@ class WireScenario:
     async def read_jobs(self, environment_id: str = ENVIRONMENT) -> dict[str, FlowJob]:
         """Return an environment's jobs by the original's id."""
         jobs = await self.services.tables.flow_jobs.read_all(environment_id)
-        return {job.original_id: job for job in jobs}
+        return {job.original.id: job for job in jobs}
 
     async def read_environment_job(self) -> EnvironmentJob:
         """Return the remediation's one environment job."""
@@ -332,4 +332,4 @@ async def require_retired(scenario: WireScenario, flow_id: str = ORDERS) -> None
     """Require that a job is retired and its copy is on."""
     job = await scenario.read_job(flow_id)
     assert job.state is FlowJobState.RETIRED, job
-    assert scenario.find_flow(job.copy_id).state == SimulatedFlowState.STARTED
+    assert scenario.find_flow(job.copy.id).state == SimulatedFlowState.STARTED

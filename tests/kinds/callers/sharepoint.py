@@ -181,7 +181,7 @@ async def test_plan_names_webhook_site_and_what_to_do() -> None:
     [planned_caller] = (await scenario.plan())["Orders"].callers
     await scenario.approve()
     blocked = await scenario.read_job("Orders")
-    copy = scenario.world.get_workflow(blocked.environment_id, blocked.copy_id)
+    copy = scenario.world.get_workflow(blocked.environment_id, blocked.copy.id)
     add_webhook(scenario.build, scenario.build.get_trigger_url(copy))
     await scenario.retry()
 

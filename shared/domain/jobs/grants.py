@@ -1,0 +1,58 @@
+"""Define the temporary co-ownerships that a job grants the service account."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from shared.domain.jobs.replace_fields import replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grants:
+    """The flows of which the service account is or was co-owner for a job.
+
+    A flow of another environment is named `environment/flow`.
+    """
+
+    #: To be revoked.
+    active: tuple[str, ...] = ()
+    #: At any time. The service account was co-owner of none of them before.
+    past: tuple[str, ...] = ()
+    #: Revoked grants whose removal was not read back yet, and when the last of them was revoked.
+    returned: tuple[str, ...] = ()
+    returned_at: datetime | None = None
+
+    def add(self, flow: str) -> Self:
+        """Return the grants with an active one of this flow."""
+        active, past = (dict.fromkeys((*names, flow)) for names in (self.active, self.past))
+        return replace(self, active=tuple(active), past=tuple(past))
+
+    def mark_revoked(self, *flows: str, at: datetime) -> Self:
+        """Return the grants without active ones of these flows, whose removal is to be read."""
+        return replace(
+            self,
+            active=tuple(name for name in self.active if name not in flows),
+            returned=tuple(dict.fromkeys((*self.returned, *flows))),
+            returned_at=at,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrantingJob:
+    """The part of a `DurableJob` that grants the service account temporary co-ownerships."""
+
+    grants: Grants = Grants()
+    #: As in `DurableJob`.
+    in_flight_until: datetime | None = None
+
+    @property
+    def has_grants(self) -> bool:
+        """Return whether it has active grants, or a write that may still create one."""
+        return bool(self.grants.active or (self.grants.past and self.in_flight_until))
+
+    @property
+    def has_grants_to_check(self) -> bool:
+        """Return whether it has active grants, or revoked ones whose removal was
+        not read back yet.
+        """
+        return self.has_grants or bool(self.grants.returned)

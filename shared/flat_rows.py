@@ -1,0 +1,105 @@
+"""Read and write items whose value objects are stored as fields of the item's own JSON.
+
+A name in a row stays when a field moves into a value object, or from one to another.
+"""
+
+from collections.abc import Mapping
+from dataclasses import Field, field, fields, make_dataclass
+from typing import Any, Literal, get_type_hints
+
+from pydantic import TypeAdapter
+
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.remediation import EnvironmentJob
+
+#: The stored names of the fields of each value object, by the item's field that has the object.
+type StoredNames = Mapping[str, Mapping[str, str]]
+
+_GRANTS = {
+    "active": "active_grants",
+    "past": "past_grants",
+    "returned": "returned",
+    "returned_at": "returned_at",
+}
+_COPY = {
+    "id": "copy_id",
+    "flow_name": "copy_flow_name",
+    "digest": "copy_digest",
+    "is_kept_off": "copy_kept_off",
+    "owner_id": "copy_owner_id",
+    "shared_with": "copy_shared_with",
+    "url_id": "copy_url_id",
+    "host": "copy_host",
+    "last_write": "copy_write",
+}
+_ORIGINAL = {
+    "id": "original_id",
+    "flow_name": "flow_name",
+    "owner": "owner",
+    "category": "category",
+    "trigger_name": "trigger_name",
+    "has_trigger_url": "has_trigger_url",
+    "in_solution": "in_solution",
+    "digest": "original_digest",
+    "http_hosts": "http_hosts",
+    "was_on": "original_was_on",
+    "url_id": "original_url_id",
+    "signature_hash": "signature_hash",
+    "last_write": "original_write",
+}
+STORED_NAMES: Mapping[type, StoredNames] = {
+    FlowJob: {"original": _ORIGINAL, "copy": _COPY, "grants": _GRANTS},
+    EnvironmentJob: {"grants": _GRANTS},
+}
+
+
+class FlatAdapter[T]:
+    """Converts items to and from JSON, as pydantic's `TypeAdapter` does, with flat fields.
+
+    The item must have no slots: it is read and built by its dictionary, like a changed job.
+    """
+
+    def __init__(self, kind: type[T], stored_names: StoredNames) -> None:
+        """Every field of each value object must have a stored name."""
+        hints = get_type_hints(kind)
+        self._kind = kind
+        self._objects = [
+            (name, hints[name], list(names.items())) for name, names in stored_names.items()
+        ]
+        members: list[tuple[str, Any, Field[Any]]] = []
+        for one in fields(kind):  # type: ignore[arg-type]  # every item is a dataclass
+            names = stored_names.get(one.name)
+            if names is None:
+                members.append(_describe_member(one.name, hints[one.name], one))
+                continue
+            parts = get_type_hints(hints[one.name])
+            members += [
+                _describe_member(names[part.name], parts[part.name], part)
+                for part in fields(hints[one.name])
+            ]
+        self._flat_kind = make_dataclass(kind.__name__, members, kw_only=True)
+        self._adapter = TypeAdapter[Any](self._flat_kind)
+
+    def validate_json(self, text: str, *, extra: Literal["forbid"] | None = None) -> T:
+        """Return the item of a JSON text; raises `ValidationError`."""
+        values = self._adapter.validate_json(text, extra=extra).__dict__
+        for name, kind, parts in self._objects:
+            values[name] = kind(**{part: values.pop(stored) for part, stored in parts})
+        item = object.__new__(self._kind)
+        object.__setattr__(item, "__dict__", values)
+        return item
+
+    def dump_json(self, item: T) -> bytes:
+        """Return the JSON text of an item."""
+        values = item.__dict__.copy()
+        for name, _, parts in self._objects:
+            value_object = values.pop(name)
+            for part, stored in parts:
+                values[stored] = getattr(value_object, part)
+        flat: Any = object.__new__(self._flat_kind)
+        object.__setattr__(flat, "__dict__", values)
+        return self._adapter.dump_json(flat)
+
+
+def _describe_member(name: str, kind: Any, one: Field[Any]) -> tuple[str, Any, Field[Any]]:
+    return name, kind, field(default=one.default, default_factory=one.default_factory)
