@@ -184,7 +184,9 @@ class ApiClient:
             said.cancel()
 
     def _report(self, request: Request, result: str, began: float) -> None:
-        """Print a request with `--debug`: the id is the operation id in Application Insights."""
+        """Print a request, its result and its operation id in Application Insights, with
+        `--debug`.
+        """
         if self.is_debug:
             path = urlsplit(request.full_url).path
             milliseconds = (time.monotonic() - began) * 1000

@@ -17,7 +17,7 @@ from cmkflow.paragraphs import print_next
 from cmkflow.printing import AnswerPrinter
 from cmkflow.profiles import Address, Debug, ProfileName, find_app_url
 from cmkflow.terminal import echo, remove_line_breaks
-from cmkflow.watching import WatchOptions, follow
+from cmkflow.watching import WatchOptions, follow_answer
 
 _DEFAULTS = {
     "api": "",
@@ -102,7 +102,7 @@ def api_command(
                 given = with_ids(app, signature, arguments)
                 if watched:
                     shown = show if printer.is_for_people else None
-                    follow(lambda: call(app, **given), watched, shown, printer.program)
+                    follow_answer(lambda: call(app, **given), watched, shown, printer.program)
                 found = call(app, **given)
             except ApiError as err:
                 echo(str(err), err=True)

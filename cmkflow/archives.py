@@ -28,14 +28,14 @@ class TooMuchUnpacked(UnreadableFile):
 
 @dataclass(slots=True, kw_only=True)
 class ArchiveAllowance:
-    """Remaining bytes and entries that may be unpacked of a file and its nested archives."""
+    """The bytes and entries that may still be unpacked of a file and its nested archives."""
 
     bytes: int
     entries: int = _MOST_ENTRIES
     _most_bytes: int = 0
 
     def __post_init__(self) -> None:
-        """Keep the limit for the message."""
+        """Store the initial limit for the error message."""
         self._most_bytes = self.bytes
 
     def take(self, *, size: int = 0, entries: int = 0) -> None:

@@ -219,7 +219,9 @@ def _format_reasons(flow: Any) -> str:
 
 
 def _format_flow_note(flow: Any) -> str:
-    """Return what keeps the flow, what it keeps, and its callers."""
+    """Return why the flow stays on Microsoft's key, which flows stay because of it, and its
+    callers.
+    """
     callers = [_format_caller(one) for one in flow["callers"]]
     more = ["maybe more"] if flow["callers_unknown_reason"] else []
     parts = {

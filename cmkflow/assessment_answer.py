@@ -38,7 +38,7 @@ def format_answer(assessment: Any) -> str:
 
 
 def build_answer(assessment: Any) -> tuple[str, str, str]:
-    """Return the answer to "Can the key be applied?": its look, its text, and what is not sure."""
+    """Return the answer to "Can the key be applied?": its look, its text, and what is uncertain."""
     sure, unsure = _format_certain_work(assessment), _format_uncertainty(assessment)
     rest, doubts = (sure, unsure) if sure else (unsure, "")
     look = "wait" if rest else "done"
@@ -60,7 +60,7 @@ def build_answer(assessment: Any) -> tuple[str, str, str]:
 
 
 def _format_certain_work(assessment: Any) -> str:
-    """Return what certainly remains to be done after the key is applied; empty: nothing."""
+    """Return the work that certainly remains after the key is applied; empty: none."""
     flows = assessment["flows"]
     stay = sum(flow["stays_on_microsoft_key"] is True for flow in filter_unstarted(flows))
     needing, migrating = (
@@ -90,7 +90,7 @@ def _format_retired(assessment: Any) -> str:
 
 
 def _is_migrated(assessment: Any) -> bool:
-    """Return whether the platform has moved its flows and no other flow needs a remediation."""
+    """Return whether the platform has moved the flows and no other flow needs a remediation."""
     is_over = assessment["phase"] == "after_key" and assessment["flow_count"] is not None
     return is_over and len(filter_retired(assessment["flows"])) == len(assessment["flows"])
 

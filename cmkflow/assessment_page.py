@@ -106,7 +106,7 @@ def _build_page_values(assessment: Any) -> dict[str, Any]:
 
 
 def _build_lists(flows: Sequence[Any]) -> dict[str, Any]:
-    """Return the flows in groups, the retired originals apart."""
+    """Return the flows in groups, with the retired originals in a separate list."""
     rest = filter_by_status(flows, *(one for one in RemediationStatus if not one.is_retired))
     return {"groups": _group_flows(rest), "retired_groups": _group_flows(filter_retired(flows))}
 
@@ -118,9 +118,9 @@ def format_reasons(codes: Iterable[str]) -> str:
 
 
 def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return flows that stay for the same reasons and have the same recommendations together.
+    """Return the flows in groups with the same reasons and recommendations.
 
-    The reasons of retired originals no longer matter.
+    For retired originals, reasons are ignored.
     """
     found: dict[tuple[Any, ...], list[Any]] = {}
     for flow in flows:
@@ -150,7 +150,7 @@ def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _find_common_text(flows: Sequence[Any], member: str) -> str:
-    """Return the text of several flows if all have it, or an empty text."""
+    """Return the text that all of these flows have in a member; empty: they differ."""
     texts = {flow[member] for flow in flows}
     return texts.pop() if len(flows) > 1 and len(texts) == 1 else ""
 

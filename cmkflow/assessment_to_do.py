@@ -63,7 +63,7 @@ def build_to_do_list(assessment: Any) -> list[ToDo]:
 
 
 def filter_by_status(flows: Iterable[Any], *statuses: str) -> list[Any]:
-    """Return the flows with one of these statuses; without one, a flow's status is unknown."""
+    """Return the flows with one of these statuses. A flow without a status is unknown."""
     return [flow for flow in flows if flow.get("remediation_status", "unknown") in statuses]
 
 
@@ -79,7 +79,7 @@ def filter_retired(flows: Iterable[Any]) -> list[Any]:
 
 
 def is_changed_without_copy(assessment: Any, flow: Any) -> bool:
-    """Return whether a change, now, spares the flow a copy."""
+    """Return whether the flow needs no copy if it is changed now."""
     reasons = set(flow["microsoft_key_reasons"])
     if flow["is_managed"] or not reasons:
         return False

@@ -121,7 +121,7 @@ def list_audit(
 
 
 def _list_warnings(answer: Any) -> Iterator[str]:
-    """Yield which entries the answer lacks."""
+    """Yield a warning for the entries that the answer does not contain."""
     yield from list_unreadable_rows(remove_line_breaks(answer))
     if until := answer["searched_until"]:
         yield (

@@ -5,7 +5,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import TypedDict
 
-from shared.domain.network.address_ranges import unite
+from shared.domain.network.address_ranges import unite_ranges
 from shared.domain.network.called_hosts import CalledHost
 from shared.domain.network.firewall_decision import FirewallDecision, RuleSources, evaluate_rules
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
@@ -49,7 +49,7 @@ class CalledHostRow(TypedDict):
 
 
 class CalledHostReport:
-    """Reports what flows of some regions need of the hosts that they call."""
+    """The rows about hosts that flows call from the addresses of some regions."""
 
     def __init__(self, tags: ServiceTagList, regions: Sequence[str]) -> None:
         """`regions` are spelled as in the service tag list."""
@@ -58,7 +58,7 @@ class CalledHostReport:
         self._sources = RuleSources(tags, FLOW_TAGS)
         names = [f"{PROTECTED_TAG}.{region}" for region in regions]
         self._by_region = [found for name in names if (found := tags.find_addresses(name))]
-        self._asked = unite(self._by_region)
+        self._asked = unite_ranges(self._by_region)
         self._published = ServiceTag(
             name=PROTECTED_TAG,
             prefixes=tuple(
@@ -70,7 +70,7 @@ class CalledHostReport:
         """Return the row of a host."""
         admissions = [evaluate_rules(firewall, self._sources) for firewall in target.firewalls]
         verdicts = [self._find_worst_verdict(one) for one in admissions]
-        lacking = unite(
+        lacking = unite_ranges(
             one.find_reaching_addresses(self._asked) - one.allowed for one in admissions
         )
         verdict = "external" if target.is_external else "expression"

@@ -35,7 +35,7 @@ declared_caller_commands.register(app)
 
 @dataclass(slots=True)
 class _Scan:
-    """What was found, and what was not searched."""
+    """The references that were found, and the files that were not searched."""
 
     #: By the 32 hex digits of each; None: every trigger URL is sought.
     ids: Mapping[bytes, str] | None

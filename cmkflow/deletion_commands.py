@@ -37,7 +37,7 @@ app = typer.Typer(
 
 
 def _has_date(deletion: Any) -> bool:
-    """Return whether scheduling it again replaces its date."""
+    """Return whether a deletion has a date that scheduling it again would replace."""
     facts = DELETION_STATES[deletion["state"]]
     return facts.can_be_cancelled and not facts.needs_action
 
@@ -154,7 +154,10 @@ def _parse_date(text: str) -> datetime:
 
 
 def _require_later(originals: Sequence[Any], moment: datetime) -> None:
-    """Raise `ApiError` unless all originals can be deleted then, before anything is asked."""
+    """Raise `ApiError` unless all originals can be deleted at this time.
+
+    Called before the command asks for confirmation.
+    """
     early = [one for one in originals if moment < datetime.fromisoformat(one["earliest_delete_at"])]
     if early:
         lines = [

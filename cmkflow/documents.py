@@ -111,7 +111,9 @@ def _open_stream(
 
 
 def _read_nested(stream: IO[bytes]) -> IO[bytes]:
-    """Return a nested archive in memory, because its members are not in its order."""
+    """Return a nested archive in memory, because its members are not read in the order of the
+    file.
+    """
     content = stream.read(_MOST_IN_MEMORY + 1)
     if len(content) > _MOST_IN_MEMORY:
         raise UnreadableFile(f"the nested archive is larger than {_MOST_IN_MEMORY // MEGABYTE} MB")

@@ -47,9 +47,9 @@ _REMOVED = 100
 
 
 async def require_empty(place: "StatePlace", schema: str, *, is_used: bool) -> None:
-    """Raise `InvalidInput` if more is stored than a first start of the app writes.
+    """Raise `InvalidInput` if the place has more than a first start of the app writes.
 
-    `schema`: the table with the version of the store. `is_used`: an app has written it.
+    `schema` is the table with the version of the store. `is_used`: an app has written to the place.
     """
     for table in await place.store.list_tables():
         if table != schema and table not in FIRST_START_TABLES:

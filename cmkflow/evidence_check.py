@@ -30,7 +30,7 @@ _UNCONFIRMED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedEvidence:
-    """What the reader of an evidence file expects."""
+    """What the reader of an evidence file expects of it."""
 
     #: SHA-256 of the evidence file, in hex; empty: not known.
     sha256: str = ""
@@ -57,7 +57,7 @@ class ExpectedEvidence:
 
 
 def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> EvidenceFindings:
-    """Check an evidence file; raise `ValueError` if it is none."""
+    """Check an evidence file; raise `ValueError` if the file is no evidence file."""
     check = EvidenceFindings(problems=list(find_manifest_differences(file)))
     file.seek(0)
     manifest, signature = read_signature(file)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class EvidenceFindings:
-    """What is wrong, and what the checks show."""
+    """What is wrong with an evidence file, and what the checks show."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -20,6 +20,6 @@ class EvidenceFindings:
 
     @property
     def lines(self) -> list[str]:
-        """Return a line for each finding; a line break in one of them makes no other line."""
+        """Return one line for each finding. A line break inside a finding starts no new line."""
         shown = [] if self.problems else self.conclusions
         return [" ".join(one.splitlines()) for one in (*self.problems, *self.notes, *shown)]

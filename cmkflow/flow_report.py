@@ -73,7 +73,7 @@ class Inspection:
 def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
     """Evaluate the flows of files together, because a parent's result depends on its children.
 
-    If there are several versions of a flow, the first one counts for its parents.
+    If there are several versions of a flow, its parents depend on the first one.
     """
     flows = {_choose_key(index, file): file for index, file in _pair_numbers_with_files(files)}
     found = {key: file.flow for key, file in flows.items() if file.flow}

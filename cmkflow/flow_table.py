@@ -71,7 +71,9 @@ def _format_note(one: Inspection) -> str:
 
 
 def _format_remarks(one: Inspection) -> Iterator[str]:
-    """Yield why a flow stays, and what it runs, calls and holds."""
+    """Yield why a flow stays, which flows it runs, which hosts it calls, and which URLs it
+    holds.
+    """
     if one.assessment.stays_on_microsoft_key is not False or _is_logic_app(one):
         yield one.assessment.message.rstrip(".")
     if one.definition.children:

@@ -78,7 +78,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """One line for each item, and a second one for its note; empty columns are omitted."""
+    """One line for each item, with a second line for its note. Empty columns are omitted."""
 
     columns: Sequence[Column]
     items: Sequence[Any]

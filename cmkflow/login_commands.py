@@ -63,7 +63,7 @@ def login(
         str,
         typer.Option(
             envvar="CMKFLOW_TENANT_ID",
-            help="Tenant id. Default: the app says it.",
+            help="Tenant id. Default: read from the app.",
             show_default=False,
         ),
     ] = "",
@@ -71,7 +71,7 @@ def login(
         str,
         typer.Option(
             envvar="CMKFLOW_CLIENT_ID",
-            help="Client id of the app registration in Entra. Default: the app says it.",
+            help="Client id of the app registration in Entra. Default: read from the app.",
             show_default=False,
         ),
     ] = "",
@@ -230,7 +230,7 @@ def _find_known_profile(url: str) -> Profile | None:
 
 
 def _read_profile_from_app(url: str, *, is_sure: bool, debug: bool) -> Profile:
-    """Read from the app how to sign in, and ask whether that is right."""
+    """Read from the app how to sign in, and ask the user whether the found values are right."""
     found = read_sign_in_configuration(url, debug=debug)
     echo(f"Found the app at {url}", err=True)
     echo(f"  Tenant   {found.tenant_id}\n  Client   {found.client_id}", err=True)

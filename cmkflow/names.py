@@ -22,7 +22,7 @@ _WHOLE = re.compile(r"(default-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameResolver:
-    """What a parameter names, and how to list the items."""
+    """How to find the ids of the items that a parameter names."""
 
     noun: str
     #: The command that lists the items.

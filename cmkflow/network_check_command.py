@@ -114,7 +114,7 @@ def check(
 
 
 def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
-    """Return a row whose fix is an object, as JSON has it."""
+    """Return a row whose fix is an object, for JSON."""
     return {
         name: asdict(value) if isinstance(value, FirewallFix) else value
         for name, value in row.items()
@@ -122,7 +122,7 @@ def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
 
 
 def _format_text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None) -> Group:
-    """Return the required tags that each firewall lacks first, and the fixes."""
+    """Return the firewalls that lack a required tag first, then the others, and the fixes."""
     shown = [row for row in rows if row["kind"] == "file" or (row["verdict"] and row["required"])]
     table = Listing(
         columns=_build_columns(shown), items=sorted(shown, key=_compute_rank), note=_format_note

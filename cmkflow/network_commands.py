@@ -33,7 +33,7 @@ from shared.domain.network.network_check import PROTECTED_TAG
 from shared.domain.network.service_tags import (
     AddressRangeChange,
     ServiceTagList,
-    changes,
+    list_changes,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Firewalls, and the addresses that they must allow.")
@@ -162,7 +162,7 @@ def _list_changes(
 ) -> Sequence[AddressRangeChange]:
     if not any(one.find(tag) or one.list_regions(tag) for one in (old, new)):
         raise ValueError(f"neither list contains the service tag {tag}")
-    return changes(old, new, tag)
+    return list_changes(old, new, tag)
 
 
 def _list_name(tags: ServiceTagList) -> str:

@@ -51,7 +51,7 @@ class JmesPathQuery:
             self._compiled = jmespath.compile(expression)
 
     def of(self, answer: Any) -> Any:
-        """Return the result for an answer; raise `BadParameter`."""
+        """Return the result of the query for an answer; raise `BadParameter`."""
         with _raise_bad_parameter():
             return self._compiled.search(answer)
 

@@ -26,7 +26,7 @@ def shorten_resource_ids(text: str) -> str:
 
 
 def shorten_command(command: str) -> str:
-    """Return a command in which the first characters of an id replace it."""
+    """Return a command in which each id is replaced by its first characters."""
     return _ID.sub(r"\1", command)
 
 
@@ -39,7 +39,7 @@ def format_argument(name: str, identity: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """What a text is about, and on the right its state."""
+    """A line with the subject of a text on the left and its state on the right."""
 
     left: str
     right: str = ""

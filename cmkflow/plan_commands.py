@@ -184,7 +184,10 @@ def _build_call(remediation: str, environment: str | None, owner: str | None = N
 
 
 def _select(answer: Any, action: str | None, flows: Sequence[str] | None) -> object:
-    """Return only the items with this action and of these flows; plans without any are omitted."""
+    """Return only the items with this action and of these flows.
+
+    Plans without such items are omitted.
+    """
     named = {one.lower() for one in flows or ()}
 
     def is_selected(item: Any) -> bool:

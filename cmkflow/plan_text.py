@@ -39,7 +39,7 @@ _NO_CHANGE = str(PlannedAction.NO_CHANGE)
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """What the plan of one environment says, counted."""
+    """The plan of one environment, in numbers and sentences."""
 
     plan: Any
 
@@ -77,7 +77,7 @@ class PlanSummary:
         return found
 
     def risk(self, item: Any) -> str:
-        """Return what is special about a flow: the most important one, or an empty text."""
+        """Return the most important risk of a flow; empty: there is none."""
         firewalls = self.firewalls.get(item["workflow_id"], [])
         manual = list_manual_callers(item)
         if item["changed_since_approval"]:
@@ -91,7 +91,7 @@ class PlanSummary:
         return format_number(len(manual), "manual caller") if manual else ""
 
     def lines(self, flows: Sequence[Any]) -> Iterator[str]:
-        """Yield what the approval of these flows accepts."""
+        """Yield sentences about what the approval of these flows accepts."""
         denied = [one for one in flows if one["workflow_id"] in self.firewalls]
         if denied:
             names = sorted({name for one in denied for name in self.firewalls[one["workflow_id"]]})

@@ -1,4 +1,6 @@
-"""Print an answer in the format of `--output` and `--query`: of the API, or of offline commands."""
+"""Print an answer, of the API or of an offline command, in the format of `--output` and
+`--query`.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -47,7 +47,7 @@ def _format_unreadable_row(row: Any) -> str:
 
 
 def format_both_off_warning(number: int, where: str) -> str:
-    """Return a warning if originals and copies are both off, else an empty text."""
+    """Return a warning if original and copy of a flow are both off, else an empty text."""
     if not number:
         return ""
     return f"ORIGINAL AND COPY ARE BOTH OFF: {number} flow{'s' if number > 1 else ''}; {where}"

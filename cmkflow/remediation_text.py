@@ -155,7 +155,9 @@ def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Li
 
 
 def _sort_key(job: Any) -> tuple[bool, bool, bool]:
-    """Sort key: required actions first, then environments, migrated flows last."""
+    """Return the sort key of a job: required actions first, then environments, migrated flows
+    last.
+    """
     return not job["fix"], "original_id" in job, _has_succeeded(job)
 
 

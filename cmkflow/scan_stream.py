@@ -72,7 +72,7 @@ def scan_stream(stream: IO[bytes], ids: Collection[bytes] | None) -> Iterator[Lo
 
 @dataclass(slots=True)
 class _Position:
-    """A place in a part of a file, and where that is in the file."""
+    """A place in a part of a file, with its line and its offset in the whole file."""
 
     encoding: str | None
     place: int = 0

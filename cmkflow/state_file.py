@@ -30,7 +30,7 @@ _COST, _BLOCK_SIZE, _PARALLELISM = 2**17, 8, 1
 
 @dataclass(frozen=True, slots=True)
 class StateSecret:
-    """What encrypts the file: a passphrase, or a key of 32 bytes in base64."""
+    """The secret that encrypts the file: a passphrase, or a key of 32 bytes in base64."""
 
     text: str
     is_key: bool = False

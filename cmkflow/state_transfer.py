@@ -141,7 +141,10 @@ def _require_complete(file: StateFile) -> Contents:
 
 
 async def _require_place(place: StatePlace, export_id: str) -> int:
-    """Return how many records are stored already."""
+    """Raise `InvalidInput` for a place that cannot take the import.
+
+    Return how many records are stored.
+    """
     mark = await place.store.get(*IMPORT)
     if mark is None:
         version = await place.store.get(*VERSION)
@@ -194,7 +197,7 @@ def read_rows(record: Record) -> Sequence[StoreRow]:
 
 
 def read_contents(record: Record) -> Contents:
-    """Return what the last record says."""
+    """Return the contents that the last record of a file lists."""
     contents = record.head["contents"]
     return Contents(Counter(contents["rows"]), contents["digests"], contents["files"])
 

@@ -107,7 +107,10 @@ def is_expression(text: str) -> bool:
 
 
 def _is_identity(name: str, text: str) -> bool:
-    """Return whether a member identifies a resource, so that defaults may be used."""
+    """Return whether a member identifies a resource.
+
+    Default values of parameters may then be used.
+    """
     lowered = name.lower()
     return (
         lowered in {"id", "name"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from cmkflow.template_expressions import Expressions
 from shared.domain.network.firewall_fix import FirewallFix, build_no_fix
-from shared.domain.network.firewall_fix_text import GROUP, SUBSCRIPTION, label
+from shared.domain.network.firewall_fix_text import GROUP, SUBSCRIPTION, format_label
 from shared.domain.network.firewall_issue import FirewallIssue
 
 _BICEP_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
@@ -41,7 +41,9 @@ class _Placeholder:
 
 
 def reject_unwritten_list(issue: FirewallIssue) -> FirewallFix | None:
-    """Return a failed fix if only a deployment determines the rule list to change, else None."""
+    """Return a fix that only says that the template does not contain the rule list; None: it
+    does.
+    """
     lists = sorted(_LISTS & {*issue.rules})
     if not lists:
         return None
@@ -103,7 +105,7 @@ def _choose_parameter_names(text: str, known: Mapping[str, _Placeholder]) -> dic
     code = "\n".join(line for line in text.splitlines() if not _is_comment(line))
     names: dict[str, str] = {}
     for placeholder in (one for one in known if one in code):
-        name = label(placeholder.strip("<>"))
+        name = format_label(placeholder.strip("<>"))
         while name in taken:
             name += "_"
         taken.add(name)

@@ -29,7 +29,7 @@ class WatchOptions:
     end: Callable[[Any], int | None]
 
 
-def follow(
+def follow_answer(
     ask: Callable[[], Any],
     watched: WatchOptions,
     show: Callable[[Any], RenderableType] | None,

@@ -10,7 +10,7 @@ from functions.csv_file import CSV, build_csv
 from functions.endpoints import JSON, ApiRequest, endpoint
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody
-from functions.http_responses import ApiResponse, download, format_json
+from functions.http_responses import ApiResponse, build_download_response, format_json
 from functions.paging import PagedQuery, PageResponse
 from functions.remediation_models import UnreadableRowResponse
 from shared.bootstrap import services
@@ -106,9 +106,9 @@ async def export_audit(call: ApiRequest[AuditExportQuery, NoBody]) -> func.HttpR
     name = f"audit-{services().now:%Y-%m-%d}{'-incomplete' if found.next else ''}"
     if call.query.format == "json":
         content = format_json(AuditListResponse.model_validate(found)).encode()
-        return download(content, JSON, f"{name}.json")
+        return build_download_response(content, JSON, f"{name}.json")
     names = await read_environment_names(services(), RowReader())
-    return download(build_csv(_list_rows(found, names)), CSV, f"{name}.csv")
+    return build_download_response(build_csv(_list_rows(found, names)), CSV, f"{name}.csv")
 
 
 def _list_rows(found: AuditPage, names: Mapping[str, str]) -> Iterator[tuple[object, ...]]:

@@ -97,7 +97,7 @@ def format_caller_lines(lines: Collection[ImportedLine]) -> str:
 
 
 def _describe(err: ValidationError) -> str:
-    """Return what is wrong with a line, without its values."""
+    """Return what is wrong with a line of a file, without its values."""
     texts = []
     for one in err.errors(include_input=False, include_url=False):
         path = [str(part) for part in one["loc"] if part != "flows" and not isinstance(part, int)]

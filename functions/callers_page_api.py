@@ -13,7 +13,7 @@ from functions.declared_caller_models import CallerFileRequest
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import page
+from functions.http_responses import build_page_response
 from functions.page_query import PageQuery, build_live_page, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
@@ -53,4 +53,4 @@ async def show_caller_file(call: ApiRequest[NoQuery, CallerFileRequest]) -> func
     found = read_caller_lines(call.body.file)
     preview = await preview_import(services(), found.lines)
     view = PageContext(principal=call.principal, now=services().now)
-    return page(build_caller_file_page(view, found, preview))
+    return build_page_response(build_caller_file_page(view, found, preview))

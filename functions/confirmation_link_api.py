@@ -11,7 +11,7 @@ from functions.dashboard.confirmation_page import build_confirmation_page
 from functions.endpoints import ANYONE, HTML, ApiRequest, endpoint
 from functions.http_headers import LOCATION
 from functions.http_requests import Id, NoBody, NoQuery, RequestModel
-from functions.http_responses import page
+from functions.http_responses import build_page_response
 from shared.bootstrap import services
 from shared.domain.audit import AuditEntry
 from shared.domain.principal import PrincipalKind
@@ -54,7 +54,9 @@ async def show_confirmation_page(
     messages open links.
     """
     linked = await open_link(services(), call.query.token)
-    return page(build_confirmation_page(services(), linked, call.query.token), style=read_style())
+    return build_page_response(
+        build_confirmation_page(services(), linked, call.query.token), style=read_style()
+    )
 
 
 # Recorded by its handler, because requests without a valid link must not fill the audit log.

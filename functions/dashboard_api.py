@@ -14,7 +14,7 @@ from functions.dashboard.flow_page import build_flow_page
 from functions.dashboard.overview import build_overview_page
 from functions.dashboard.page_layout import read_assets
 from functions.dashboard.remediation_history import HistoryFilter
-from functions.dashboard.remediation_list import list_page
+from functions.dashboard.remediation_list import build_list_page
 from functions.dashboard.remediation_page import RemediationPageChoice, build_remediation_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
@@ -143,7 +143,7 @@ async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> fun
     """Return a page of remediations, newest first."""
     query = call.query
     found = await list_remediations(services(), limit=query.limit, begin=query.begin)
-    return build_live_page(call, list_page(build_page_context(call), found, query.limit))
+    return build_live_page(call, build_list_page(build_page_context(call), found, query.limit))
 
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
@@ -179,7 +179,7 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
     compared: flows.DefinitionComparison | CmkflowError | None = None
     if call.query.compare and detail.flow.job:
         try:
-            compared = await flows.compare(services(), detail.flow.job)
+            compared = await flows.compare_definitions(services(), detail.flow.job)
         except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
     return build_live_page(call, build_flow_page(await read_page_context(call), detail, compared))
@@ -215,7 +215,7 @@ async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
 async def _read_closed_flows(
     part: RemediationPart, choice: RemediationPageChoice
 ) -> list[flows.FlowView]:
-    """Return the closed flows of the page of a list, or the first ones."""
+    """Return the closed flows for the page of a list, or the first of them."""
     if not choice.is_list:
         return await read_closed_flows(services(), part, None, 0, FLOWS_OF_PART)
     state = choice.flows.closed_state()

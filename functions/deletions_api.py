@@ -19,7 +19,7 @@ from functions.deletions_query import DeletionExportQuery, DeletionListQuery
 from functions.endpoints import JSON, ApiRequest, endpoint
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import ItemListResponse, download, format_json
+from functions.http_responses import ItemListResponse, build_download_response, format_json
 from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 from shared.bootstrap import services
 from shared.domain.jobs.deletion import Deletion
@@ -128,9 +128,9 @@ async def export_deletions(call: ApiRequest[DeletionExportQuery, NoBody]) -> fun
     deletions = found.deletions
     if call.query.format == "json":
         answer = TenantDeletionListResponse.of(deletions, found.names, found.unreadable_rows)
-        return download(format_json(answer).encode(), JSON, f"{name}.json")
+        return build_download_response(format_json(answer).encode(), JSON, f"{name}.json")
     rows = _list_rows(deletions, found.names, found.unreadable_rows)
-    return download(build_csv(rows), CSV, f"{name}.csv")
+    return build_download_response(build_csv(rows), CSV, f"{name}.csv")
 
 
 def _list_rows(

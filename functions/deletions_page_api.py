@@ -54,7 +54,9 @@ async def show_deletions_page(call: ApiRequest[DeletionsPageQuery, NoBody]) -> f
 
 
 async def _read_undeleted(call: ApiRequest[DeletionsPageQuery, NoBody]) -> UndeletedOriginals:
-    """Return the originals of a page, and where the reader may not schedule deletions."""
+    """Return the retired originals without a deletion, and where the reader may not schedule
+    one.
+    """
     start = call.query.start
     found, reading = await list_undeleted(services(), call.query.filter)
     on_page = found[start : start + _ON_PAGE]

@@ -31,8 +31,8 @@ from functions.principals import (
     ANONYMOUS,
     check_origin,
     check_role,
+    find_requester_member,
     find_signed_in_principal,
-    name_member,
     read_principal,
     read_request_source,
     with_given_name,
@@ -99,7 +99,7 @@ class ApiRequest[Q: RequestModel, B: RequestModel]:
     def by(self) -> str:
         """Return the name of the requester; raise `BadRequest` if there is none."""
         if not self.principal.name:
-            member = name_member(type(self.body))
+            member = find_requester_member(type(self.body))
             problem = FieldError(field=member, message="Give your name: you are not signed in.")
             raise BadRequest("The request has no name.", [problem])
         return self.principal.name
@@ -242,7 +242,7 @@ def list_endpoints() -> dict[tuple[Method, str], Endpoint]:
 
 
 async def answer_request(route: Route, req: func.HttpRequest) -> func.HttpResponse:
-    """Return the response to a request for a route."""
+    """Handle a request for a route, and return the response."""
     try:
         find_endpoint(route)
     except Exception:  # a handler that cannot be imported fails only its own routes
@@ -296,7 +296,7 @@ async def _run_handler(
     handler: Callable[[Any], Awaitable[Any]],
     req: func.HttpRequest,
 ) -> Any:
-    """Run the handler; a request that may change something begins or continues a trace."""
+    """Run the handler in a trace: a request that may change something begins or continues one."""
     if not declared.is_recorded:
         return await handler(call)
     name = f"{declared.method} /api/{declared.path}"
@@ -311,7 +311,9 @@ async def _run_handler(
 def _build_start_error_response(
     err: Exception, req: func.HttpRequest, instance: str
 ) -> func.HttpResponse:
-    """Return which settings are not valid, to readers whom App Service signed in."""
+    """Return a response that names the invalid settings, if App Service has signed in the
+    reader.
+    """
     try:
         principal = find_signed_in_principal(req, SignInSettings())
     except NotSignedIn:

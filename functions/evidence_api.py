@@ -6,7 +6,7 @@ from functions.endpoints import ApiRequest, endpoint
 from functions.evidence_file import build_evidence_file
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import download
+from functions.http_responses import build_download_response
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.collect_evidence import read_evidence
@@ -22,4 +22,4 @@ async def show_evidence(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """
     evidence = await read_evidence(services(), call.id.lower())
     name = f"evidence-{evidence.remediation.id}.zip"
-    return download(await build_evidence_file(evidence), ZIP, name)
+    return build_download_response(await build_evidence_file(evidence), ZIP, name)

@@ -21,7 +21,7 @@ class Decision:
 
 
 def build_decision(entry: AuditEntry) -> Decision:
-    """Return the decision that an accepted request was."""
+    """Return the decision that an accepted request made."""
     what = _describe(entry)
     what += "" if entry.status else " (its result is not recorded)"
     who = entry.who or "an unnamed function key"
@@ -51,7 +51,7 @@ def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
 
 
 def _describe(entry: AuditEntry) -> str:
-    """Return what was requested, with the name of the firewall if it is about one."""
+    """Return what was requested; for a firewall, with its name."""
     what, body = describe_operation(entry.operation, entry.status), parse_state(entry.request_body)
     subject = body.get("issue") or body.get("resource")
     return f"{what}: {str(subject).rpartition('/')[2]}" if subject else what

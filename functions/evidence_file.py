@@ -62,7 +62,7 @@ _CHANGE_COLUMNS = (
 
 
 async def build_evidence_file(evidence: EvidenceReader) -> bytes:
-    """Return the zip; the same state always gives the same bytes, but for a time stamp."""
+    """Return the zip. The same state always gives the same bytes, except for a time stamp."""
     with TemporaryDirectory() as folder:
         pack = EvidenceFile(Path(folder))
         return await _Writer(evidence, pack, room=MOST_RUN_BYTES).write_all()

@@ -265,7 +265,9 @@ def _explain_missing_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigrat
 
 
 def _find_last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeRecord | None:
-    """Return the record of the last write that turned the original on or off."""
+    """Return the record of the last write that turned the original on or off; None: there is
+    none.
+    """
     found = [
         one for one in changes if one.kind is ChangeKind.TURNED_ON_OR_OFF and one.location == title
     ]
@@ -273,7 +275,10 @@ def _find_last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeReco
 
 
 def _group_remaining_flows(lines: Iterable[FlowLine]) -> list[LeftGroup]:
-    """Return flows that are left, grouped by reason; similar messages are one group."""
+    """Return the flows that are not migrated, grouped by reason.
+
+    Similar messages form one group.
+    """
     found: dict[tuple[NotMigratedReason, str], LeftGroup] = {}
     for line in lines:
         if line.left is None:

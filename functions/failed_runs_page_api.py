@@ -5,7 +5,7 @@ import azure.functions as func
 from functions.dashboard.failed_runs_page import build_failed_runs_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_requests import NoBody
-from functions.http_responses import page
+from functions.http_responses import build_page_response
 from functions.page_query import PageQuery, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
@@ -17,4 +17,4 @@ async def show_failed_runs_page(call: ApiRequest[PageQuery, NoBody]) -> func.Htt
     """Return the page of the last report of each environment."""
     reports = await list_failed_run_reports(services())
     view = build_page_context(call)
-    return page(build_failed_runs_page(view, reports, services().settings.cloud))
+    return build_page_response(build_failed_runs_page(view, reports, services().settings.cloud))

@@ -13,7 +13,7 @@ import azure.functions as func
 from functions.dashboard.page_layout import build_problem_page, build_rejected_link_page
 from functions.http_headers import LOCATION
 from functions.http_requests import FORM_CONTEXT, RequestModel, read_raw_body, read_validated
-from functions.http_responses import page
+from functions.http_responses import build_page_response
 from functions.principals import PRINCIPAL, is_own_page
 from functions.problems import CHALLENGE, LINK_REJECTED, MEDIA_TYPE, Forbidden
 from shared.html_pages import read_style
@@ -111,7 +111,7 @@ def _decode(value: bytes) -> str:
 
 
 def parse_member_name(name: str) -> str:
-    """Return the member of the request that a field of a form belongs to."""
+    """Return the member of the request that a field of a form sets."""
     return name.removesuffix("[]").removesuffix("[,]").removesuffix("[=]")
 
 
@@ -121,8 +121,8 @@ def build_browser_response(
     """Return an HTML page for a problem, and a redirect after a form; other responses unchanged.
 
     `path` is the path of the route. `is_sent`: the request is a form and not a GET. The redirect
-    names the action and the number of jobs, and leads to the page that the form came from, or to
-    the remediation that it started.
+    names the action and the number of jobs. It leads to the page that the form came from, or to the
+    remediation that was started.
     """
     is_wanted = "text/html" in req.headers.get("Accept", "")
     if answer.mimetype == MEDIA_TYPE and is_wanted and (is_page or is_sent):
@@ -130,7 +130,7 @@ def build_browser_response(
         fix = said.get("fix", "")
         if said["type"].endswith(f":{LINK_REJECTED}"):
             text = build_rejected_link_page(said["detail"], fix)
-            return page(text, style=read_style(), status=answer.status_code)
+            return build_page_response(text, style=read_style(), status=answer.status_code)
         text = build_problem_page(
             said["title"],
             " ".join([said["detail"], *(_format_error(one) for one in said.get("errors", ()))]),
@@ -140,7 +140,9 @@ def build_browser_response(
             # Every page requires the same role.
             has_pages=is_sent or answer.status_code != HTTPStatus.FORBIDDEN,
         )
-        return page(text, status=answer.status_code, headers=_get_challenge_header(answer))
+        return build_page_response(
+            text, status=answer.status_code, headers=_get_challenge_header(answer)
+        )
     if not is_sent or answer.status_code >= 300 or answer.mimetype == "text/html":
         return answer
     said = json.loads(answer.get_body())

@@ -51,8 +51,8 @@ def build_json_response(
     )
 
 
-def download(content: bytes, media_type: str, name: str) -> func.HttpResponse:
-    """Return a file as a download, with its digest (RFC 9530)."""
+def build_download_response(content: bytes, media_type: str, name: str) -> func.HttpResponse:
+    """Return a response that downloads a file, with its digest (RFC 9530)."""
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
     return func.HttpResponse(
         content,
@@ -66,12 +66,13 @@ def download(content: bytes, media_type: str, name: str) -> func.HttpResponse:
     )
 
 
-def page(
+def build_page_response(
     text: str, *, style: str = "", status: int = 200, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
-    """Return an HTML page that loads only assets of this app, and no inline content but `style`.
+    """Return a response with an HTML page.
 
-    A form on it sends the page's origin. The page's URL is not sent to other sites.
+    The page loads only assets of this app, and no inline content but `style`. A form on it sends
+    the page's origin. The page's URL is not sent to other sites.
     """
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return func.HttpResponse(

@@ -196,7 +196,9 @@ async def _send_again(services: Services, invocation: QueueInvocation, err: Cmkf
 
 
 def _count_extra_tries(err: CmkflowError, settings: Settings) -> int:
-    """Return the number of additional tries during an outage, which may last for days."""
+    """Return how many more times a message is tried because of an outage, which may last for
+    days.
+    """
     return (
         _LONGEST_OUTAGE // settings.backoff_max_delay if isinstance(err, ServiceUnavailable) else 0
     )

@@ -10,7 +10,7 @@ from functions.dashboard.network_page import FirewallChoice, build_firewalls_csv
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody
-from functions.http_responses import download
+from functions.http_responses import build_download_response
 from functions.network_api import FirewallsQuery
 from functions.page_query import PageQuery, build_live_page, read_page_context
 from shared.bootstrap import services
@@ -34,5 +34,5 @@ async def show_network_page(call: ApiRequest[NetworkPageQuery, NoBody]) -> func.
     found = await show_network(services())
     choice = FirewallChoice(status=query.status, search=query.search, start=query.start)
     if query.export:
-        return download(build_firewalls_csv(found, choice), CSV, "firewalls.csv")
+        return build_download_response(build_firewalls_csv(found, choice), CSV, "firewalls.csv")
     return build_live_page(call, build_network_page(await read_page_context(call), found, choice))

@@ -11,7 +11,7 @@ from functions.dashboard.page_layout import PageContext
 from functions.endpoints import ApiRequest
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, RequestModel
-from functions.http_responses import page
+from functions.http_responses import build_page_response
 from shared.bootstrap import services
 from shared.steps.write_permission import read_switch
 
@@ -70,7 +70,7 @@ def build_live_page[Q: PageQuery](call: ApiRequest[Q, NoBody], text: str) -> fun
     """Return a page, or its changed sections for a browser that has the others."""
     known = call.headers.get(LIVE_SECTIONS)
     if known is None:
-        return page(text)
+        return build_page_response(text)
     if changes := find_changes(text, known):
-        return page(changes)
+        return build_page_response(changes)
     return func.HttpResponse(status_code=204, headers={"Cache-Control": "no-store"})

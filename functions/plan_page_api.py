@@ -10,7 +10,7 @@ from functions.dashboard.plan_page import PlanChoice, ShownPlan, build_plan_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LOCATION
 from functions.http_requests import Id, NoBody, RequestModel
-from functions.http_responses import page
+from functions.http_responses import build_page_response
 from functions.page_query import PageQuery, build_page_context, read_page_context
 from functions.plan_models import Flows
 from functions.remediation_models import EnvironmentId
@@ -61,7 +61,7 @@ class PlanPageQuery(PageQuery):
 
 
 class PlanTicksQuery(PlanPageQuery):
-    """Which part of a plan to show after the ticks of another part are stored in the address."""
+    """Which part of a plan to show after the address has stored the ticks of another part."""
 
     #: Search for the text in the form, in place of the one in the address.
     find: bool = False
@@ -97,7 +97,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
         environment_id=query.environment or "",
         is_file=query.export,
     )
-    return page(text, style=read_style() if query.export else "")
+    return build_page_response(text, style=read_style() if query.export else "")
 
 
 @endpoint(

@@ -141,14 +141,14 @@ _NAME_MEMBERS = (
 )
 
 
-def name_member(body: type[RequestModel]) -> str:
-    """Return the member in which a request body names the requester; empty if it has none."""
+def find_requester_member(body: type[RequestModel]) -> str:
+    """Return the member of a request body that names the requester; empty: there is none."""
     return next((member for member in _NAME_MEMBERS if member in body.model_fields), "")
 
 
 def with_given_name(principal: Principal, body: RequestModel) -> Principal:
-    """Return the principal; the holder of a function key is named as the body says."""
-    member = name_member(type(body))
+    """Return the principal. The holder of a function key gets the name that the body gives."""
+    member = find_requester_member(type(body))
     name = getattr(body, member) if member else None
     if principal.kind is not PrincipalKind.FUNCTION_KEY or not name:
         return principal
@@ -191,7 +191,7 @@ def _build_not_signed_in_error(*, can_sign_in: bool = False) -> NotSignedIn:
 
 
 def _find_first_claim(claims: list[tuple[str, str]], types: tuple[str, ...]) -> str:
-    """Return the value of the first claim type in `types` that is present."""
+    """Return the value of the first of these claim types that is present; empty: none is."""
     return next((value for one in types for typ, value in claims if typ == one), "")
 
 

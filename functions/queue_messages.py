@@ -32,7 +32,7 @@ async def handle_event_message(
 
 
 def _split_events(invocation: QueueInvocation) -> list[QueueInvocation]:
-    """Return one invocation for each event; a message that cannot be read stays whole."""
+    """Return one invocation for each event. A message that cannot be read stays one invocation."""
     try:
         read_events(invocation.content)
     except InvalidInput:

@@ -154,7 +154,7 @@ async def _find_idempotency_key(call: ApiRequest[NoQuery, StartRemediationReques
 def _require_same_request(
     body: StartRemediationRequest, flows: tuple[str, ...], started: Remediation
 ) -> None:
-    """Raise unless the idempotency key was used for the same request before."""
+    """Raise an error if the idempotency key was used for another request before."""
     asked = (body.mode, body.environment_ids, flows, body.compare_all_flows)
     there = (started.mode, started.environment_ids, started.flow_ids, started.compare_all_flows)
     if asked != there:

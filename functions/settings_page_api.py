@@ -5,7 +5,7 @@ import azure.functions as func
 from functions.dashboard.settings_page import SettingChoice, build_settings_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_requests import NoBody
-from functions.http_responses import page
+from functions.http_responses import build_page_response
 from functions.page_query import PageQuery, build_page_context
 from functions.settings_api import SettingsQuery
 from shared.bootstrap import services
@@ -22,4 +22,6 @@ async def show_settings_page(call: ApiRequest[SettingsPageQuery, NoBody]) -> fun
     """Return the page of the app's settings."""
     query, found = call.query, show_settings(services())
     choice = SettingChoice(status=query.status, search=query.search)
-    return page(build_settings_page(build_page_context(call), found, services().settings, choice))
+    return build_page_response(
+        build_settings_page(build_page_context(call), found, services().settings, choice)
+    )

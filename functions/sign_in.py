@@ -13,7 +13,7 @@ import azure.functions as func
 from functions.dashboard.page_layout import build_session_page
 from functions.forms import has_file, parse_fields, parse_member_name
 from functions.http_requests import KEY_PARAMETERS, MAX_BODY_BYTES, RequestModel
-from functions.http_responses import page
+from functions.http_responses import build_page_response
 from functions.principals import KEY_HEADER, is_own_page
 from functions.problems import NotSignedIn
 
@@ -89,7 +89,7 @@ def build_expired_form_page(
         shown=_format_object(action) | _format_form_values(fields),
         login=build_login_url("/api/dashboard"),
     )
-    return page(text, status=401, headers=err.headers)
+    return build_page_response(text, status=401, headers=err.headers)
 
 
 def _format_title(path: str) -> str:
@@ -97,7 +97,10 @@ def _format_title(path: str) -> str:
 
 
 def _format_object(action: str) -> dict[str, list[str]]:
-    """Return what a form is about; a visitor who is not signed in gets no name."""
+    """Return what a form is about, by the beginning of an id.
+
+    Names are not shown to a visitor who is not signed in.
+    """
     found = _OBJECT.match(action)
     return {found[1]: [f"#{found[2][:8]}"]} if found else {}
 

@@ -143,4 +143,6 @@ async def reopen_support_request(
     call: ApiRequest[NoQuery, ReopenSupportRequest],
 ) -> SupportRequestResponse:
     """Record that a support request is not filed; its countdown continues."""
-    return SupportRequestResponse.of(await manage_support_requests.reopen(services(), call.id))
+    return SupportRequestResponse.of(
+        await manage_support_requests.reopen_request(services(), call.id)
+    )

@@ -5,7 +5,7 @@ import azure.functions as func
 from functions.dashboard.support_requests_page import build_support_requests_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_requests import Id, NoBody
-from functions.http_responses import page
+from functions.http_responses import build_page_response
 from functions.page_query import PageQuery, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
@@ -30,4 +30,4 @@ async def show_support_requests_page(
     chosen = call.query.request
     shown = await show_support_request(services(), chosen) if chosen else None
     every = await list_support_requests(services())
-    return page(build_support_requests_page(build_page_context(call), every, shown))
+    return build_page_response(build_support_requests_page(build_page_context(call), every, shown))

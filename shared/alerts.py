@@ -65,7 +65,7 @@ async def alert_unreadable_row(services: Services, row: UnreadableRow) -> None:
 async def delete_settled_alerts(services: Services) -> None:
     """Delete alerts whose row does not exist or no longer has that reason."""
     notices = services.tables.alerts
-    async for kept in readable(services, notices.scan("alert")):
+    async for kept in read_readable(services, notices.scan("alert")):
         row = await services.tables.store.get(*kept.item.row)
         if kept.item.reason_code in _NOT_ITS_OWN:
             lasts = row is not None and services.now - kept.item.raised_at < _REPEATED
@@ -76,7 +76,7 @@ async def delete_settled_alerts(services: Services) -> None:
                 await notices.delete(kept)
 
 
-async def readable[T](
+async def read_readable[T](
     services: Services, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
 ) -> AsyncIterator[StoredItem[T]]:
     """Yield the readable rows of a scan, and send an alert about each of the others."""

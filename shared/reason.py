@@ -402,7 +402,7 @@ class Reason(StrEnum):
     WAITING_FOR_RESOURCE_LEASE = (
         "waiting_for_resource_lease",
         "Another job writes the same app or secret.",
-        "Nothing: the job continues when the other has written.",
+        "Nothing: the job continues when the other job has written.",
     )
     BATCHING_CALLER_WRITES = (
         "batching_caller_writes",
@@ -571,7 +571,7 @@ class Reason(StrEnum):
     GRANT_NOT_REVOKED = (
         "grant_not_revoked",
         "The service account is still co-owner of a flow.",
-        ("If it still is in an hour, remove it from the flow's owners."),
+        ("If it is still a co-owner in an hour, remove it from the flow's owners."),
     )
     SERVICE_TAG_LIST_UNREADABLE = (
         "service_tag_list_unreadable",
@@ -584,8 +584,8 @@ class Reason(StrEnum):
     RETIRED_ORIGINALS_NOT_CHECKED = (
         "retired_originals_not_checked",
         (
-            "The daily check had no time for all retired originals. The next one starts with "
-            "the others."
+            "The daily check had no time for all retired originals. The next daily check starts "
+            "with the others."
         ),
         ("If it repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
     )

@@ -52,7 +52,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A name with the page that shows it, if there is one, and its id."""
+    """A name and an id, with the page that shows the named object, if there is one."""
 
     title: str
     url: str = ""
@@ -83,7 +83,7 @@ class AuditLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditChoice:
-    """Which entries the reader chose."""
+    """The filter that the reader chose, and where the page starts."""
 
     #: The filter, as parameters of the page.
     parameters: Mapping[str, str]

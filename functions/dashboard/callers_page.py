@@ -32,7 +32,7 @@ _LOOKS: Mapping[CalledFlowState, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerChoice:
-    """Which callers the reader chose, and which part of them the page shows."""
+    """The filter that the reader chose, and the part of the callers that the page shows."""
 
     state: CalledFlowState | None
     search: str
@@ -40,7 +40,10 @@ class CallerChoice:
     limit: int
 
     def url(self, **more: str | int) -> str:
-        """Return the URL of the page with the same filter; an empty value removes one."""
+        """Return the URL of the page with this filter and some changes.
+
+        An empty value removes a condition.
+        """
         merged = {"state": self.state or "", "search": self.search, **more}
         query = urlencode({name: value for name, value in merged.items() if value != ""})
         return f"{_HERE}?{query}" if query else _HERE

@@ -19,8 +19,8 @@ from shared.use_cases.show_remediation import RemediationView
 _MOST_FLOWS = 100
 
 
-def retry_cause(shown: RemediationView, code: str, principal: Principal) -> PageAction | None:
-    """Return the retry of the flows with a reason code, or None if none of them can be retried."""
+def build_cause_retry(shown: RemediationView, code: str, principal: Principal) -> PageAction | None:
+    """Return the action that retries the flows with a reason code; None: no flow can be retried."""
     jobs = [job for job in shown.flow_jobs if job.reason_code == code and job.is_interrupted]
     if not (code and jobs):
         return None
@@ -43,12 +43,14 @@ def retry_cause(shown: RemediationView, code: str, principal: Principal) -> Page
     )
 
 
-def start_again(
+def build_new_start(
     shown: RemediationView, flows: Sequence[FlowView], principal: Principal
 ) -> PageAction | None:
-    """Return the start of a new remediation for flows; None for a dry run or for too many flows.
+    """Return the action that starts a new remediation for flows; None: a dry run, or too many
+    flows.
 
-    It names no flow with an unknown trigger, because naming such a flow permits its cutover.
+    The action names no flow with an unknown trigger, because naming such a flow permits its
+    cutover.
     """
     mode = shown.remediation.mode
     flows = [

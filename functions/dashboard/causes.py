@@ -51,7 +51,7 @@ class Cause:
 
     @property
     def firewall_count(self) -> int:
-        """Return the number of firewalls; one may deny copies of several environments."""
+        """Return the number of firewalls. One firewall may deny copies of several environments."""
         return len({issue.name for _, issue in self.firewalls})
 
     @property
@@ -63,7 +63,10 @@ class Cause:
 def find_causes(
     flows: Iterable[tuple[FlowView, str]], environment_jobs: Sequence[EnvironmentJob]
 ) -> list[Cause]:
-    """Return the causes of flows, each with the key of its part; the most urgent cause first."""
+    """Return the causes of flows, the most urgent first.
+
+    Each flow is given with the key of its part.
+    """
     groups: dict[tuple[str, str], list[FlowView]] = {}
     for flow, part in flows:
         if PARTS[part].has_cause:

@@ -35,7 +35,7 @@ _MOST_UNFOLDED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionChoice:
-    """Which deletions the reader chose, and which part of them the page shows."""
+    """The filter that the reader chose, and the part of the deletions that the page shows."""
 
     #: The filter, as parameters of the page.
     parameters: Mapping[str, str]
@@ -43,7 +43,10 @@ class DeletionChoice:
     limit: int
 
     def url(self, path: str = _HERE, **more: str | int) -> str:
-        """Return the URL of a page or export with the same filter; an empty value removes one."""
+        """Return the URL of a page or export with this filter and some changes.
+
+        An empty value removes a condition.
+        """
         merged = {**self.parameters, **more}
         query = urlencode({name: value for name, value in merged.items() if value != ""})
         return f"{path}?{query}" if query else path
@@ -51,7 +54,7 @@ class DeletionChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionLine:
-    """One original."""
+    """One original on the page, with its deletion."""
 
     deletion: Deletion
     look: str
@@ -143,7 +146,7 @@ def build_deletions_page(
 
 
 def _format_title(found: TenantDeletions) -> str:
-    """Return the answer of the page as a sentence."""
+    """Return the title of the page: how many deletions are blocked, in progress or scheduled."""
     states = found.states
     if blocked := states.get(DeletionState.BLOCKED, 0):
         return f"{format_count(blocked, 'deletion')} blocked"

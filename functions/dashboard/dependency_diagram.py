@@ -73,7 +73,7 @@ class DependencyDiagram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DependencyGroup:
-    """Flows and callers that depend on one another: the ids that each of them calls."""
+    """Flows and callers that depend on one another. Each has the ids that it calls."""
 
     calls: Mapping[str, Sequence[str]]
     needs_person: bool
@@ -114,7 +114,7 @@ def build_dependency_groups(
     return sorted(found, key=lambda one: (not one.needs_person, -len(one.calls)))
 
 
-def draw(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> DependencyDiagram:
+def lay_out_diagram(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> DependencyDiagram:
     """Return the diagram of a group of dependent flows; a call loop is broken at one edge."""
     rows = _arrange_rows(group.calls, nodes)
     ways = _find_waypoints(group.calls, rows)

@@ -11,8 +11,8 @@ from functions.dashboard.dependency_diagram import (
     DependencyGroup,
     DiagramNode,
     build_dependency_groups,
-    draw,
     is_blocking,
+    lay_out_diagram,
 )
 from functions.dashboard.display_state import FlowDisplayState
 from shared.domain.plans.plan_item import PlannedCaller
@@ -156,7 +156,7 @@ def _build_groups(
                 flow_count=len(flows),
                 caller_count=len(nodes) - len(flows),
                 action_required_count=sum(node.is_blocked for node in flows),
-                picture=draw(group, nodes) if is_drawn else None,
+                picture=lay_out_diagram(group, nodes) if is_drawn else None,
                 is_too_large=is_too_large,
                 calls=listed,
                 calls_left=len(calls) - len(listed),

@@ -35,7 +35,10 @@ class FlowDisplayState(NamedTuple):
 
 
 def choose_look(state: str, left: Mapping[str, int] | None = None) -> str:
-    """Return the CSS class of a state; a completed state with flows `left` is shown as waiting."""
+    """Return the CSS class of a state.
+
+    If flows are `left`, a completed state looks like a waiting one.
+    """
     look = get_state_style(state)
     return "wait" if look == "done" and left else look
 

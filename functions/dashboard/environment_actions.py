@@ -24,12 +24,12 @@ _POLICY_TITLES = {
 _JUSTIFICATION = ("justification", "Justification (recorded with your name)")
 
 
-def turn_kill_switch_off(
+def build_kill_switch_off(
     ongoing: Sequence[OngoingFlows] | None, principal: Principal
 ) -> PageAction:
     """Return the action that lets the app write again.
 
-    `ongoing` are the flows that continue; None if they were not read.
+    `ongoing` are the flows that then continue; None: they were not read.
     """
     flows: dict[str, int] = {}
     for one in ongoing or ():
@@ -59,7 +59,7 @@ def turn_kill_switch_off(
     )
 
 
-def turn_kill_switch_on(principal: Principal) -> PageAction:
+def build_kill_switch_on(principal: Principal) -> PageAction:
     """Return the action that stops every write of the app."""
     return build_page_action(
         "on",
@@ -76,8 +76,8 @@ def turn_kill_switch_on(principal: Principal) -> PageAction:
     )
 
 
-def retry_pending(one: PendingAction, principal: Principal) -> PageAction:
-    """Return the retry of the flows, or of the environment job, of a pending action."""
+def build_pending_retry(one: PendingAction, principal: Principal) -> PageAction:
+    """Return the action that retries the flows, or the environment job, of a pending action."""
     fields = [("reason_code", one.reason_code), ("environment", one.environment_id)]
     what = (
         format_count(one.count, "flow") if one.flows else one.environment_name or one.environment_id
@@ -96,7 +96,7 @@ def retry_pending(one: PendingAction, principal: Principal) -> PageAction:
 
 
 def list_environment_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
-    """Return what a person may do with an environment; the assessment is the first."""
+    """Return what a person may do with an environment. The assessment is first."""
     name = one.environment_name or one.environment_id
     return [
         _build_assess_action(one, name, principal),
@@ -109,7 +109,7 @@ def list_policy_actions(one: KnownEnvironment, principal: Principal) -> list[Pag
     """Return the actions that change the approval policy."""
     name = one.environment_name or one.environment_id
     return [
-        set_policy(one.environment_id, name, principal, policy)
+        build_policy_action(one.environment_id, name, principal, policy)
         for policy in ApprovalPolicy
         if policy is not one.settings.approval_policy
     ]
@@ -178,10 +178,10 @@ def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
     return does
 
 
-def set_policy(
+def build_policy_action(
     environment_id: str, name: str, principal: Principal, policy: ApprovalPolicy
 ) -> PageAction:
-    """Return the action that sets the approval policy of an environment; `name` is its name."""
+    """Return the action that sets the approval policy of an environment. `name` is for people."""
     match policy:
         case ApprovalPolicy.READ_ONLY:
             does = [

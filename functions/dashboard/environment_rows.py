@@ -49,7 +49,7 @@ class EnvironmentRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What applies to an environment beside its own jobs."""
+    """What applies to an environment beside its own jobs, such as the kill switch."""
 
     now: datetime
     #: Whether the kill switch is on.
@@ -121,7 +121,10 @@ def _format_progress(one: EnvironmentStatus) -> str:
 def count_parts[Why: str](
     migrated: int, prepared: int, not_migrated: Mapping[Why, int]
 ) -> tuple[tuple[str, int], ...]:
-    """Return the looks and numbers of flows for a bar; `not_migrated`: by `NotMigratedReason`."""
+    """Return the numbers of flows for a bar, each with its look.
+
+    `not_migrated` has the flows that are not migrated, by `NotMigratedReason`.
+    """
     numbers = dict.fromkeys(_BAR, 0)
     numbers["done"] = migrated
     numbers["over"] = prepared
@@ -131,7 +134,7 @@ def count_parts[Why: str](
 
 
 def _format_next_step(one: EnvironmentStatus, situation: Situation) -> str:
-    """Return what happens next with the flows, or that nothing does."""
+    """Return why flows are not migrated and what happens next, or that no flow is left."""
     at = situation.next_check_at
     said = describe_not_migrated(
         one.not_migrated,

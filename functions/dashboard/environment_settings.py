@@ -131,7 +131,7 @@ def _name_flows(flows: Collection[str], names: Mapping[str, str]) -> list[tuple[
     return sorted(found, key=lambda one: compute_natural_key(one[0]))
 
 
-def _change(
+def _build_change_action(
     one: KnownEnvironment,
     principal: Principal,
     title: str,
@@ -139,7 +139,10 @@ def _change(
     *inputs: FormInput,
     fields: tuple[tuple[str, str], ...] = (),
 ) -> PageAction:
-    """Return the action that changes a setting, unless somebody has changed one meanwhile."""
+    """Return the action that changes a setting.
+
+    It is rejected if somebody has changed one meanwhile.
+    """
     return build_page_action(
         "settings",
         title,
@@ -194,7 +197,7 @@ def _change_url_secret_use(
     change: tuple[str, bool],
 ) -> PageAction:
     member, value = change
-    return _change(
+    return _build_change_action(
         one,
         principal,
         title,
@@ -204,7 +207,7 @@ def _change_url_secret_use(
 
 
 def _change_limit(one: KnownEnvironment, principal: Principal) -> PageAction:
-    return _change(
+    return _build_change_action(
         one,
         principal,
         "Change limit",
@@ -225,7 +228,7 @@ def _change_limit(one: KnownEnvironment, principal: Principal) -> PageAction:
 
 def _change_window(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
     window = one.settings.maintenance_window
-    change = _change(
+    change = _build_change_action(
         one,
         principal,
         "Change window" if window else "Set window",
@@ -244,7 +247,7 @@ def _change_window(one: KnownEnvironment, principal: Principal) -> list[PageActi
     )  # fmt: skip
     if not window:
         return [change]
-    remove = _change(
+    remove = _build_change_action(
         one,
         principal,
         "Remove window",
@@ -256,7 +259,7 @@ def _change_window(one: KnownEnvironment, principal: Principal) -> list[PageActi
 
 def _change_observing(one: KnownEnvironment, principal: Principal) -> PageAction:
     if one.settings.observe_callers:
-        return _change(
+        return _build_change_action(
             one,
             principal,
             "Stop reading callers",
@@ -266,7 +269,7 @@ def _change_observing(one: KnownEnvironment, principal: Principal) -> PageAction
             ],
             fields=(("observe_callers[=]", "false"),),
         )
-    return _change(
+    return _build_change_action(
         one,
         principal,
         "Read callers from runs",
@@ -283,14 +286,14 @@ def _change_observing(one: KnownEnvironment, principal: Principal) -> PageAction
 
 def _change_failed_runs(one: KnownEnvironment, principal: Principal) -> PageAction:
     if one.settings.report_failed_runs:
-        return _change(
+        return _build_change_action(
             one,
             principal,
             "Stop reporting failed runs",
             ["The last report is deleted."],
             fields=(("report_failed_runs[=]", "false"),),
         )
-    return _change(
+    return _build_change_action(
         one,
         principal,
         "Report failed runs",
@@ -303,7 +306,7 @@ def _change_failed_runs(one: KnownEnvironment, principal: Principal) -> PageActi
 
 
 def _change_recipients(one: KnownEnvironment, principal: Principal) -> PageAction:
-    return _change(
+    return _build_change_action(
         one,
         principal,
         "Change recipients",
@@ -324,7 +327,7 @@ def _change_flows(
 ) -> PageAction:
     flows: frozenset[str] = getattr(one.settings, setting)
     named = sorted((one.flow_names.get(flow, flow), flow) for flow in flows)
-    return _change(
+    return _build_change_action(
         one,
         principal,
         f"Change {title.lower()}",

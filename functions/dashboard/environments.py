@@ -15,7 +15,7 @@ from functions.dashboard.environment_rows import (
     sort_rows,
 )
 from functions.dashboard.environment_settings import SettingLine, build_setting_lines
-from functions.dashboard.kill_switch import build_banner, hold
+from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.support_requests_page import describe_support_request, find_url
@@ -115,7 +115,7 @@ def _build_card(
         policy_words=POLICY_WORDS[one.settings.approval_policy],
         known=one,
         settings=[
-            replace(line, actions=[hold(action, view) for action in line.actions])
+            replace(line, actions=[adapt_to_kill_switch(action, view) for action in line.actions])
             for line in build_setting_lines(one, view.principal)
         ],
         support=_format_support(one, view.now),

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from functions.dashboard.page_actions import PageAction, ignore_action
+from functions.dashboard.page_actions import PageAction, build_ignore_action
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.denying_firewalls import select_open_issues
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
@@ -56,7 +56,7 @@ def list_issues(
                     environment_id=job.environment_id,
                     issue=issue,
                     flows=known[:_NAMED],
-                    ignore=ignore_action(job, issue, principal),
+                    ignore=build_ignore_action(job, issue, principal),
                 )
             )
     return lines, past_count

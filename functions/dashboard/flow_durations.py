@@ -1,4 +1,6 @@
-"""Divide the history of a flow job into steps: when each was, how long it took and was blocked."""
+"""Divide the history of a flow job into steps, with the time, the blocked time and the requests
+of each.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -66,7 +68,7 @@ def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
 
 
 def find_time_reached(job: FlowJob, *states: FlowJobState) -> datetime | None:
-    """Return when the job last entered one of these states; None: its history does not say it.
+    """Return when the job last entered one of these states; None: its history does not show it.
 
     A job that continues after a pause does not enter its state again.
     """

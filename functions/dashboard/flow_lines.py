@@ -34,13 +34,14 @@ class FlowFilter:
 
     @property
     def is_set(self) -> bool:
-        """Return whether flows are selected, or all of them in one list."""
+        """Return whether the filter has a condition."""
         return bool(self.state or self.reason_code or self.search or self.owner)
 
     def closed_state(self) -> str | None:
-        """Return the state of the closed jobs that it selects: None for all, empty for none.
+        """Return the state of the closed jobs that the filter selects; None: all states; empty: no
+        closed job.
 
-        Closed flows are not searched.
+        Closed flows are not searched for texts.
         """
         if self.reason_code:
             return ""
@@ -50,7 +51,7 @@ class FlowFilter:
         return part.closed_state if part else self.state if self.state in PART_OF_CLOSED else ""
 
     def takes(self, flow: FlowView, part: str) -> bool:
-        """Return whether a flow of a part matches."""
+        """Return whether the filter matches a flow of this part."""
         if self.state not in ("", ALL, part) and not (
             self.state not in PARTS and flow.job and flow.job.state == self.state
         ):
@@ -115,8 +116,10 @@ def build_line(
 
 
 def _format_place(flow: FlowView, context: LineContext) -> str:
-    """Return the environment, if there are several, the id of a flow whose title is not its own,
-    and an owner who has left.
+    """Return the text after a flow's name: environment, id and owner, where they are needed.
+
+    The environment is needed if there are several, the id if other flows have the same title, and
+    the owner if the owner has left.
     """
     place = context.names.get(flow.environment_job.environment_id, "")
     identity = f"Id {shorten_id(flow.workflow_id)}" if flow.title in context.equal_titles else ""

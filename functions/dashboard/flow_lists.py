@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.dashboard.cause_actions import retry_cause, start_again
+from functions.dashboard.cause_actions import build_cause_retry, build_new_start
 from functions.dashboard.causes import NEEDS_CHANGES, Cause
 from functions.dashboard.flow_lines import FlowFilter, LineContext, build_line
 from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, FlowPart, find_part
-from functions.dashboard.kill_switch import hold
+from functions.dashboard.kill_switch import adapt_to_kill_switch
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.table_rows import render_flow_rows
 from shared.use_cases.show_flow import FlowView
@@ -53,8 +53,8 @@ def compute_closed_flows_range(
     return first, max(start + FLOWS_ON_PAGE - before, 0) - first
 
 
-def divide(flows: Iterable[FlowView]) -> list[tuple[FlowView, str]]:
-    """Return the flows with the keys of their parts: by part, then by title."""
+def sort_by_part(flows: Iterable[FlowView]) -> list[tuple[FlowView, str]]:
+    """Return the flows with the keys of their parts, sorted by part and then by title."""
     return sorted(((flow, find_part(flow)) for flow in flows), key=_compute_place)
 
 
@@ -124,14 +124,14 @@ class FlowLists:
     def _build_cause_values(self, cause: Cause, most: int) -> dict[str, Any]:
         lines = [build_line(flow, self.context, cause=cause) for flow in cause.flows[:most]]
         action = (
-            start_again(self.shown, cause.flows, self.view.principal)
+            build_new_start(self.shown, cause.flows, self.view.principal)
             if cause.code == NEEDS_CHANGES
-            else retry_cause(self.shown, cause.code, self.view.principal)
+            else build_cause_retry(self.shown, cause.code, self.view.principal)
         )
         return {
             "cause": cause,
             "rows": render_flow_rows(lines, self.here, shows_steps=bool(cause.jobs)),
-            "action": action and hold(action, self.view),
+            "action": action and adapt_to_kill_switch(action, self.view),
             "left": len(cause.flows) - len(lines),
         }
 
@@ -146,7 +146,7 @@ class FlowLists:
             "rows": render_flow_rows(lines, self.here, shows_steps=has_steps),
             "has_steps": has_steps,
             "left": number - len(lines),
-            "action": start_again(self.shown, flows, self.view.principal)
+            "action": build_new_start(self.shown, flows, self.view.principal)
             if part.is_withdrawn and len(flows) == number
             else None,
             "is_folded": number > _FOLDED.get(part.key, number),
@@ -154,6 +154,6 @@ class FlowLists:
 
 
 def _compute_place(divided: tuple[FlowView, str]) -> tuple[int, str]:
-    """Return the position of a flow: by part, then by title, with numbers in their order."""
+    """Return the sort key of a flow: its part, then its title, in which numbers sort as numbers."""
     flow, part = divided
     return _ORDER[part], _DIGITS.sub(lambda found: found[0].zfill(9), flow.title.lower())

@@ -10,7 +10,7 @@ from functions.dashboard.display_state import find_display_state
 from functions.dashboard.fix_links import find_fix_link
 from functions.dashboard.flow_durations import is_history_cut, list_step_durations
 from functions.dashboard.flow_path import build_path, explain_original_on
-from functions.dashboard.kill_switch import build_banner, hold
+from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.page_actions import PageAction, list_flow_actions
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_records import CallerState
@@ -54,15 +54,18 @@ class CallerRow:
 def build_flow_page(
     view: PageContext, detail: FlowJobDetail, compared: DefinitionComparison | CmkflowError | None
 ) -> str:
-    """Return the page of one flow; `compared`: its definitions, or why they cannot be read."""
+    """Return the page of one flow.
+
+    `compared` has the comparison of its definitions, or says why they cannot be read.
+    """
     flow, job, item = detail.flow, detail.flow.job, detail.flow.item
     display = find_display_state(flow)
     actions = [
-        hold(one, view)
+        adapt_to_kill_switch(one, view)
         for one in list_flow_actions(job, detail.dependent_flows, view.principal, view.now)
     ]
     records = [one.record for one in detail.callers]
-    retry, firewalls = _retry(job, actions), _find_firewall_issues(flow)
+    retry, firewalls = _find_retry_action(job, actions), _find_firewall_issues(flow)
     denying = list_denying_firewalls(job, flow.environment_job.firewall_issues)
     past = [one for one in firewalls if job and job.is_verified and one not in denying]
     made = list_completed_changes(item, job, records) if item else ()
@@ -104,7 +107,7 @@ def build_flow_page(
 
 
 def _build_caller_row(one: CallerView, job: FlowJob | None) -> CallerRow:
-    """Return the row of a caller; the reason of a migration does not apply to a rollback."""
+    """Return the row of a caller. In a rollback, the reason for its migration is left out."""
     record, caller = one.record, one.record.caller
     look, words = _CALLER_STATES.get(record.state, ("over", str(record.state).replace("_", " ")))
     if job is None or (job.is_live and not job.is_rolling_back):
@@ -117,8 +120,8 @@ def _build_caller_row(one: CallerView, job: FlowJob | None) -> CallerRow:
     return CallerRow(detail=one, look="person", words=words, reason=caller.revert_reason)
 
 
-def _retry(job: FlowJob | None, actions: Sequence[PageAction]) -> PageAction | None:
-    """Return the action that continues a job that requires one, so that it is offered first."""
+def _find_retry_action(job: FlowJob | None, actions: Sequence[PageAction]) -> PageAction | None:
+    """Return the first action that continues a job that requires an action; None: there is none."""
     if job is None or not job.needs_action:
         return None
     return next((one for one in actions if not one.is_danger), None)
@@ -163,7 +166,10 @@ def _count_principals(job: FlowJob | None) -> str:
 
 
 def _build_history(job: FlowJob | None) -> list[tuple[HistoryEntry, timedelta | None]]:
-    """Return the history, newest first, with durations; None: below a second, or the last."""
+    """Return the history, newest first, with the duration of each entry.
+
+    None: the entry lasted less than a second, or is the last one.
+    """
     entries = job.history if job else ()
     lasted = [after.changed_at - before.changed_at for before, after in pairwise(entries)]
     shown = [one if one >= timedelta(seconds=1) else None for one in lasted]

@@ -33,11 +33,11 @@ class FlowPart:
 
     @property
     def is_withdrawn(self) -> bool:
-        """Return whether its flows can be migrated by a new remediation."""
+        """Return whether a new remediation can migrate the flows of this part."""
         return self.key in {"cancelled", "rolled_back"}
 
     def words(self, number: int) -> str:
-        """Return the words after this number of flows."""
+        """Return the words that follow this number of flows."""
         return self.one if number == 1 else self.many
 
 

@@ -84,7 +84,9 @@ def _describe_next(job: FlowJob, is_stopped: bool) -> str:
 
 
 def explain_original_on(job: FlowJob | None) -> str:
-    """Return what the row of an open job says for the original being on; empty if it does not."""
+    """Return why the original is on, as the row of an open job shows it; empty: it does not
+    show it.
+    """
     if (
         job is None
         or not job.original.was_on

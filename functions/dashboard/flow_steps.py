@@ -42,7 +42,9 @@ def build_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
 
 
 def shorten(text: str, most: int = 12) -> str:
-    """Return a text in at most that number of words: its first sentence, or its first words."""
+    """Return a text in at most `most` words: the whole text, its first sentence, or its first
+    words.
+    """
     words = text.split()
     if len(words) <= most:
         return text

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from functions.dashboard.environment_actions import turn_kill_switch_off
+from functions.dashboard.environment_actions import build_kill_switch_off
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext
 from shared.domain.kill_switch import KillSwitch
@@ -26,7 +26,9 @@ _HELD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopBanner:
-    """That all changes are stopped, and the action that permits them again."""
+    """The banner that says that all changes are stopped, with the action that permits them
+    again.
+    """
 
     switch: KillSwitch
     turn_off: PageAction
@@ -35,15 +37,18 @@ class StopBanner:
 def build_banner(
     view: PageContext, ongoing: Sequence[OngoingFlows] | None = None
 ) -> StopBanner | None:
-    """Return the banner, or None if the switch is off; `ongoing`: flows that wait, if known."""
+    """Return the banner; None: the kill switch is off.
+
+    `ongoing` are the flows that wait; None: not known.
+    """
     if not view.is_stopped or view.kill_switch is None:
         return None
-    action = turn_kill_switch_off(ongoing, view.principal)
+    action = build_kill_switch_off(ongoing, view.principal)
     return StopBanner(switch=view.kill_switch, turn_off=action)
 
 
-def hold(one: PageAction, view: PageContext) -> PageAction:
-    """Return the action as the kill switch leaves it: not possible now, or with a later effect."""
+def adapt_to_kill_switch(one: PageAction, view: PageContext) -> PageAction:
+    """Return an action as the kill switch changes it: not possible now, or with a later effect."""
     if not view.is_stopped or one.unavailable_reason:
         return one
     if one.action.endswith(_HELD):

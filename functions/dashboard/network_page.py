@@ -6,7 +6,7 @@ from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 from functions.csv_file import build_csv
-from functions.dashboard.kill_switch import build_banner, hold
+from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.overview import Headline
 from functions.dashboard.page_actions import BLOCKED_AGAIN, PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
@@ -55,7 +55,7 @@ class FirewallChoice:
     start: int = 0
 
     def build_query(self, **changes: object) -> str:
-        """Return the query of the same choice, with changes; empty values are left out."""
+        """Return the query of this choice with some changes. Empty values are left out."""
         values = {"status": self.status, "search": self.search, **changes}
         return urlencode({name: str(value) for name, value in values.items() if value})
 
@@ -83,7 +83,7 @@ class ListRow:
 
 
 def build_network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoice) -> str:
-    """Return the page; filters and the page number are in `choice`."""
+    """Return the page. `choice` has the filters and the page number."""
     found = select_firewalls(status.firewalls, choice.status, choice.search)
     counts = {one: sum(each.status is one for each in status.firewalls) for one in FirewallStatus}
     lists = [_build_list_row(one) for one in status.versions]
@@ -99,7 +99,7 @@ def build_network_page(view: PageContext, status: NetworkStatus, choice: Firewal
         choice=choice,
         matching=len(found),
         size=FIREWALLS_ON_PAGE,
-        retries=[hold(one, view) for one in _list_retries(status, view.principal)],
+        retries=[adapt_to_kill_switch(one, view) for one in _list_retries(status, view.principal)],
         stopped=build_banner(view),
         statuses=[(one, words, counts[one]) for one, (_, _, words) in _STATUSES.items()],
         lists=lists[:LISTS_SHOWN],
@@ -109,7 +109,7 @@ def build_network_page(view: PageContext, status: NetworkStatus, choice: Firewal
 
 
 def build_firewalls_csv(status: NetworkStatus, choice: FirewallChoice) -> bytes:
-    """Return every firewall of the choice as a CSV file, one line each."""
+    """Return a CSV file with one line for each firewall that matches the choice."""
     found = select_firewalls(status.firewalls, choice.status, choice.search)
     return build_csv([_COLUMNS, *map(_build_cells, found)])
 
@@ -149,7 +149,7 @@ def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
 
 
 def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageAction]:
-    """Return the retry of the flows that firewalls block, for each remediation."""
+    """Return, for each remediation, the action that retries the flows that firewalls block."""
     names: dict[str, str] = {
         place.remediation_id: _format_name(place)
         for one in status.firewalls
@@ -176,7 +176,9 @@ def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageActio
 
 
 def _find_age_of_unread_list(view: PageContext, status: NetworkStatus) -> timedelta | None:
-    """Return for how long no list was read, if it is longer than a working daily check allows."""
+    """Return how long ago a list was last read, if a daily check is missing since; None: none
+    is missing.
+    """
     if not status.versions:
         return None
     age = view.now - status.versions[0].last_checked_at

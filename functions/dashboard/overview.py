@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from functions.dashboard.environment_actions import retry_pending, turn_kill_switch_on
+from functions.dashboard.environment_actions import build_kill_switch_on, build_pending_retry
 from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
@@ -58,7 +58,7 @@ class ActionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """The answer of the page: what is required, and what else is true."""
+    """The first sentence of the page: what is required; and what else is true."""
 
     look: str
     text: str
@@ -89,7 +89,7 @@ def build_overview_page(view: PageContext, status: TenantStatus) -> str:
         folded=rows[MOST_ENVIRONMENTS : MOST_ENVIRONMENTS + MOST_IN_FOLD],
         environment_count=len(rows),
         stopped=build_banner(view, status.ongoing),
-        stop=None if is_stopped else turn_kill_switch_on(view.principal),
+        stop=None if is_stopped else build_kill_switch_on(view.principal),
     )
 
 
@@ -201,4 +201,4 @@ def _build_link(one: PendingAction) -> tuple[str, str]:
 
 
 def _choose_next_step(one: PendingAction, principal: Principal) -> PageAction | None:
-    return retry_pending(one, principal) if one.kind in _RETRIED else None
+    return build_pending_retry(one, principal) if one.kind in _RETRIED else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.endpoints import find_endpoint
-from functions.principals import name_member
+from functions.principals import find_requester_member
 from functions.routes import ROUTES
 from shared.domain.jobs.backlog_replay import describe_replays, find_replays
 from shared.domain.jobs.flow_job import FlowJob
@@ -118,7 +118,9 @@ def list_remediation_actions(
 def list_flow_actions(
     job: FlowJob | None, family: Sequence[FlowJob], principal: Principal, now: datetime
 ) -> list[PageAction]:
-    """Return the actions for one flow; `family` are the dependent flows that roll back with it."""
+    """Return the actions for one flow; `family` are its dependent flows, which roll back with
+    it.
+    """
     if job is None:
         return []
     found, this = [], (("flow_ids[]", job.original.id),)
@@ -145,9 +147,10 @@ def list_flow_actions(
 def build_approval(
     remediation_id: str, version: str, principal: Principal, unavailable_reason: str
 ) -> PageAction:
-    """Return the approval of a plan version; `unavailable_reason`: why the reader cannot.
+    """Return the action that approves a plan version.
 
-    The form also has to name the flows that it includes.
+    `unavailable_reason` says why the reader cannot approve it. The form also has to name the flows
+    that it includes.
     """
     return build_page_action(
         "approve",
@@ -160,7 +163,7 @@ def build_approval(
     )
 
 
-def ignore_action(
+def build_ignore_action(
     job: EnvironmentJob, issue: FirewallIssueSummary, principal: Principal
 ) -> PageAction:
     """Return the action that ignores a firewall issue in an environment."""
@@ -242,7 +245,9 @@ def build_page_action(
         inputs=inputs,
         unavailable_reason=unavailable_reason,
         is_danger=what == "rollback",
-        name_field=name_member(route.body) if principal.kind is PrincipalKind.FUNCTION_KEY else "",
+        name_field=find_requester_member(route.body)
+        if principal.kind is PrincipalKind.FUNCTION_KEY
+        else "",
     )
 
 

@@ -79,7 +79,7 @@ class PageContext:
 
     @property
     def is_signed_in(self) -> bool:
-        """Return whether the reader has a session, which they can end."""
+        """Return whether the reader has a session, so that the page offers to sign out."""
         return self.principal.kind is PrincipalKind.USER
 
     @property

@@ -32,7 +32,7 @@ class PlanForm:
 
     @cached_property
     def left_out_elsewhere(self) -> list[str]:
-        """Return the flows that are left out and not on this page."""
+        """Return the flows that are left out and that are not on this page."""
         known = {item.workflow_id for item in self.awaiting} - self._shown_ids
         return [flow for flow in self.left_out if flow in known]
 
@@ -70,14 +70,17 @@ class PlanForm:
 
     @property
     def without_choice(self) -> list[str]:
-        """Return a flow that a page without ticks includes, because a form names at least one."""
+        """Return the id of one included flow, because the form of a page without ticks has to
+        name one.
+        """
         return [] if self.ticks else [item.workflow_id for item in self.elsewhere[:1]]
 
     @cached_property
     def far(self) -> list[tuple[int, int, tuple[int, ...]]]:
-        """Return the included flows elsewhere that depend on flows of this page, for the script.
+        """Return the included flows of other pages that depend on flows of this page, for the
+        script.
 
-        Of each flow: its position, its number of changes, the positions of the flows that it runs.
+        Each has its position, its number of changes, and the positions of the flows that it runs.
         """
         elsewhere = {item.workflow_id for item in self.elsewhere}
         ticks = {row.position for row in self.ticks}

@@ -20,7 +20,7 @@ _RANKS = {outlook: rank for rank, outlook in enumerate((
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowGroup:
-    """Flows that depend on one another, or one flow alone."""
+    """The rows of flows that depend on one another, or of one flow alone."""
 
     rows: tuple[PlanRow, ...]
     #: Number of its flows in the plan, of which a filter may show only some.

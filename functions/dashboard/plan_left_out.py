@@ -22,7 +22,7 @@ def encode_left_out(version: str, awaiting: Iterable[str], left_out: Collection[
 
 
 def decode_left_out(value: str, version: str, awaiting: Iterable[str]) -> tuple[str, ...] | None:
-    """Return the flows of a value of `leave_out`; None if it is of another plan version."""
+    """Return the flows in a value of `leave_out`; None: the value is of another plan version."""
     if not value:
         return ()
     found, _, text = value.partition(".")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from urllib.parse import urlencode
 
-from functions.dashboard.environment_actions import set_policy
-from functions.dashboard.kill_switch import build_banner, hold
+from functions.dashboard.environment_actions import build_policy_action
+from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.owner_lists import name_chosen_owner
 from functions.dashboard.page_actions import PageAction, build_approval
 from functions.dashboard.page_layout import PageContext, render_page
@@ -41,7 +41,7 @@ class PlanChoice:
     leave_out: str = ""
 
     def takes(self, row: PlanRow) -> bool:
-        """Return whether a row matches."""
+        """Return whether the filter matches a row."""
         if self.filter == "awaiting":
             is_kind = row.awaits
         elif self.filter == "changed":
@@ -107,7 +107,7 @@ class ShownPlan:
     def query(self, *, left_out: Collection[str] | None = None, **changes: object) -> str:
         """Return the query of a page that keeps the choice, with some changes.
 
-        `left_out`: workflow ids of the flows to leave out, if they change.
+        `left_out` has the workflow ids of the flows to leave out, if they change.
         """
         kept = self._kept_left_out if left_out is None else self._encode_left_out(left_out)
         values = {
@@ -183,7 +183,7 @@ class ShownPlan:
             why_not = "The app cannot read the settings of the environment."
         elif self.is_read_only:
             why_not = f"{self.title} is read-only. {why_not}".strip()
-        return hold(
+        return adapt_to_kill_switch(
             build_approval(self.remediation_id, self.version, self.view.principal, why_not),
             self.view,
         )
@@ -197,7 +197,7 @@ class ShownPlan:
     @cached_property
     def permission(self) -> PageAction:
         """Return the action that permits changes after an approval."""
-        action = set_policy(
+        action = build_policy_action(
             self.job.environment_id, self.title, self.view.principal, ApprovalPolicy.REQUIRED
         )
         return replace(action, title=f"Permit changes in {self.title}")
@@ -219,7 +219,9 @@ class ShownPlan:
 
     @cached_property
     def included(self) -> Sequence[PlanItem]:
-        """Return the items that the plan changes: those that await approval, or all."""
+        """Return the items that the approval includes; if the plan awaits none, all items that
+        it changes.
+        """
         if self.job.awaits_approval:
             return self.form.selection.included
         return [item for item in self.plan.items if item.action.is_work]

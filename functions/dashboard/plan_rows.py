@@ -28,7 +28,7 @@ class PlanGraph:
     equal_titles: frozenset[str]
 
     def names(self, flows: Collection[str]) -> tuple[str, ...]:
-        """Return the first names of these flows, and how many more there are."""
+        """Return the names of the first of these flows, and how many more there are."""
         names = sorted(self.items[flow].display_name for flow in flows if flow in self.items)
         more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
         return (*names[:_NAMED], *more)
@@ -47,7 +47,9 @@ class PlanRow:
 
     @property
     def short_id(self) -> str:
-        """Return the beginning of its id if other flows have its title, or an empty text."""
+        """Return the beginning of the flow's id if other flows have the same title, or an empty
+        text.
+        """
         is_equal = self.item.display_name in self.plan.equal_titles
         return shorten_id(self.item.workflow_id) if is_equal else ""
 
@@ -58,17 +60,17 @@ class PlanRow:
 
     @property
     def runs(self) -> tuple[str, ...]:
-        """Return the names of the flows that it runs."""
+        """Return the names of the flows that this flow runs."""
         return self.plan.names(self.item.children)
 
     @property
     def run_by(self) -> tuple[str, ...]:
-        """Return the names of the flows that run it."""
+        """Return the names of the flows that run this flow."""
         return self.plan.names(self.item.parents)
 
     @property
     def leaves_with(self) -> tuple[str, ...]:
-        """Return the names of the flows that are left out if it is left out."""
+        """Return the names of the flows that are left out together with this flow."""
         if not self.awaits:
             return ()
         above = self.plan.graph.find_ancestors(self.item.workflow_id)
@@ -76,7 +78,7 @@ class PlanRow:
 
     @property
     def waits_for(self) -> str:
-        """Return the name of the dependent flow whose pause it shares, or an empty text."""
+        """Return the name of the dependent flow whose pause this flow shares, or an empty text."""
         cause = self.outlook.waits_for
         return self.plan.items[cause].display_name if cause else ""
 
@@ -113,7 +115,10 @@ class PlanRow:
 
     @property
     def risk(self) -> tuple[str, str, str]:
-        """Return look, icon and words of the most important risk; without a risk, no look."""
+        """Return look, icon and words of the most important risk.
+
+        Without a risk, the look is empty.
+        """
         if self.item.changed_since_approval:
             return "wait", "alert", "Changed since the approval"
         if self.waits_for:

@@ -107,7 +107,9 @@ class PlanSummary:
 
     @cached_property
     def not_included(self) -> list[tuple[int, str, str]]:
-        """Return how many flows are not included, with the reason and what to do about it."""
+        """Return the number of flows that are not included for each reason, and what to do
+        about it.
+        """
         found = Counter[str]()
         for item in self.items:
             if item.needs_changes:
@@ -118,7 +120,10 @@ class PlanSummary:
 
     @cached_property
     def unknowns(self) -> list[AcceptedUnknowns]:
-        """Return the unknowns of the included flows, those with equal consequences together."""
+        """Return the unknowns of the included flows.
+
+        Unknowns with the same consequence are one item.
+        """
         by_texts: dict[tuple[str, ...], list[str]] = {}
         for item in self.included:
             by_texts.setdefault(item.unknowns, []).append(item.display_name)
@@ -164,7 +169,9 @@ class PlanSummary:
 
     @cached_property
     def effects(self) -> Mapping[str, int]:
-        """Return how many included flows are copied, cut over, changed in place, and the rest."""
+        """Return the number of included flows that are copied, cut over, changed in place, and
+        so on.
+        """
         kinds = Counter(
             (item.action, item.migration_method, item.has_trigger_url) for item in self.included
         )

@@ -36,7 +36,9 @@ class HistoryFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryLine:
-    """An entry with its job, and how long the job was in this state."""
+    """An entry of the history, the job that it belongs to, and how long the job was in this
+    state.
+    """
 
     entry: HistoryEntry
     look: str
@@ -56,7 +58,9 @@ class HistoryGroup:
 
     @property
     def lasted(self) -> timedelta | None:
-        """Return how long an only entry lasted; None: of several, or its message says it."""
+        """Return how long the entry lasted; None: there are several entries, or the message
+        says it.
+        """
         [first, *others] = self.lines
         is_said = first.lasted and f"for {format_span(first.lasted)}" in first.entry.message
         return None if others or is_said else first.lasted
@@ -74,7 +78,7 @@ class HistoryPage:
 
     @property
     def groups(self) -> list[HistoryGroup]:
-        """Return the entries of the page, with equal entries of flows together."""
+        """Return the entries of the page. Equal entries of several flows are one group."""
         found: dict[tuple[object, ...], list[HistoryLine]] = {}
         seen = Counter[tuple[object, ...]]()
         for line in self.lines:
@@ -90,7 +94,10 @@ class HistoryPage:
 def select_history_page(
     shown: RemediationView, names: Mapping[str, str], chosen: HistoryFilter
 ) -> HistoryPage:
-    """Return a page of the history of all jobs of a remediation; `names`: of the environments."""
+    """Return a page of the history of all jobs of a remediation.
+
+    `names` has the names of environments by id.
+    """
     sources = [
         _Source(job.history, names[job.environment_id], "") for job in shown.environment_jobs
     ]

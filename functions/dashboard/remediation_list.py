@@ -47,7 +47,7 @@ class RemediationRow:
         return sum(number for _, number in self.parts)
 
 
-def list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
+def build_list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
     """Return a page of at most `limit` remediations, newest first."""
     rows = [_build_row(one, view.now) for one in found.items]
     return render_page(

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from functions.dashboard.cause_actions import retry_cause
+from functions.dashboard.cause_actions import build_cause_retry
 from functions.dashboard.causes import find_causes, get_cause_title
 from functions.dashboard.diagrams import DiagramFilter, draw_dependency_groups
 from functions.dashboard.display_state import find_display_state
 from functions.dashboard.firewall_issues import list_issues
 from functions.dashboard.flow_lines import ALL, FlowFilter, build_line_context
-from functions.dashboard.flow_lists import ClosedFlows, FlowLists, divide
+from functions.dashboard.flow_lists import ClosedFlows, FlowLists, sort_by_part
 from functions.dashboard.flow_parts import PARTS, FlowPart
-from functions.dashboard.kill_switch import build_banner, hold
+from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.owner_lists import (
     count_absent_owners,
     name_chosen_owner,
@@ -44,7 +44,7 @@ _NEEDING_OWNER = frozenset({"awaiting", "planned", "in_progress"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationPageChoice:
-    """What of a remediation to show."""
+    """Which part of a remediation to show, with filters and page numbers."""
 
     flows: FlowFilter = field(default_factory=FlowFilter)
     #: Number of matching flows before this page.
@@ -79,13 +79,13 @@ def build_remediation_page(
         shown=shown,
         here=here,
         context=build_line_context(view.now, names, [*flows, *(others.on_page if others else ())]),
-        flows=divide(flows),
+        flows=sort_by_part(flows),
         closed=others or ClosedFlows(),
     )
     counts, causes = lists.counts, find_causes(lists.flows, shown.environment_jobs)
     known = replace(shown, flow_jobs=tuple(flow.job for flow, _ in lists.read if flow.job))
     actions = [
-        hold(one, view)
+        adapt_to_kill_switch(one, view)
         for one in list_remediation_actions(
             shown, view.principal, view.now, is_whole=others is None
         )
@@ -136,12 +136,12 @@ def build_remediation_page(
         history_kind=choice.history.kind,
         history_size=ENTRIES_ON_PAGE,
         history_length=HISTORY_LENGTH,
-        visible=[hold(retry, view)]
-        if (retry := retry_cause(shown, choice.flows.reason_code, view.principal))
+        visible=[adapt_to_kill_switch(retry, view)]
+        if (retry := build_cause_retry(shown, choice.flows.reason_code, view.principal))
         else [one for one in actions if one.action.endswith("/retry")],
         menu=[one for one in actions if not one.action.endswith("/retry")],
         started=format_start_source(shown.remediation),
-        issues=[replace(one, ignore=hold(one.ignore, view)) for one in issues],
+        issues=[replace(one, ignore=adapt_to_kill_switch(one.ignore, view)) for one in issues],
         past_issue_count=past_issue_count,
         fixes=_list_fixes(view, shown, closed_by),
         stopped=build_banner(view),
@@ -161,7 +161,7 @@ def _list_fixes(
         return []
     jobs = {job.environment_id: job for job in shown.environment_jobs}
     return [
-        (one, action and hold(action, view))
+        (one, action and adapt_to_kill_switch(action, view))
         for one in found
         for identity in one.environment_ids
         if identity in jobs
@@ -170,7 +170,7 @@ def _list_fixes(
 
 
 def _compute_place_in_strip(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
-    """Return the position of a part in the counts: both off, then what is done, then the rest."""
+    """Return the sort key of a part: both off first, then what is done, then the rest."""
     return part[0] != "both_off", part[1].look != "done"
 
 

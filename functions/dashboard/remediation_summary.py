@@ -42,9 +42,10 @@ _LEFT: Mapping[str, tuple[str, str]] = {
 def summarize(
     shown: RemediationView, flows: Sequence[tuple[FlowView, str]], counts: Mapping[str, int]
 ) -> list[str]:
-    """Return the sentences; `counts` holds the number of all flows by part.
+    """Return the sentences at the top of the page.
 
-    `flows` holds at least the flows that require an action, with their parts.
+    `counts` has the number of all flows by part. `flows` has at least the flows that require an
+    action, with their parts.
     """
     total = sum(counts.values()) - counts.get("other_remediation", 0)
     sentences = _list_blocked_environments(shown)
@@ -67,7 +68,10 @@ def summarize(
 
 
 def format_state_chip(shown: RemediationView) -> tuple[str, str, str]:
-    """Return the look, the words and the icon of the remediation's state; empty: of the look."""
+    """Return look, words and icon of the remediation's state.
+
+    An empty icon means that of the look.
+    """
     look, words = _describe_state(shown)
     is_plan = shown.progress.state is RemediationState.AWAITING_APPROVAL and look == "wait"
     return look, words, "plan" if is_plan else ""
@@ -90,14 +94,18 @@ def _describe_state(shown: RemediationView) -> tuple[str, str]:
 
 
 def _find_first_blocked_time(shown: RemediationView) -> datetime | None:
-    """Return since when the first of its jobs is blocked, as the Overview does."""
+    """Return since when the first blocked job of the remediation is blocked, as the Overview
+    shows it.
+    """
     jobs = (*shown.environment_jobs, *shown.flow_jobs)
     times = [job.reason_since for job in jobs if job.needs_action]
     return min(filter(None, times), default=None)
 
 
 def is_dry_run(shown: RemediationView) -> bool:
-    """Return whether it only reads: an assessment or a dry run in every environment."""
+    """Return whether the remediation only reads: an assessment or a dry run in every
+    environment.
+    """
     return not any(job.mode.writes for job in shown.environment_jobs)
 
 

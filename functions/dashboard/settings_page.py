@@ -84,7 +84,7 @@ def _build_headline(found: Configuration) -> Headline:
 
 
 def _list_facts(found: Configuration, settings: Settings) -> list[tuple[str, str]]:
-    """Return titles and texts of what a person looks up first."""
+    """Return the facts that a person looks up first, each as a title and a text."""
     return [
         ("Tenant", settings.tenant_id),
         ("Host name", settings.website_host or "not known"),

@@ -18,7 +18,7 @@ _WORDS = {
 
 
 def format_solution_setting(change: SolutionSettingChange | None) -> str:
-    """Return the app's last change; the page does not read the setting itself."""
+    """Return the app's last change of the setting as text. The page does not read the setting."""
     if change is None:
         return "not changed by the app"
     return f"{_WORDS[change.state]} by {change.changed_by}, {change.changed_at:%Y-%m-%d %H:%M} UTC"
@@ -27,7 +27,7 @@ def format_solution_setting(change: SolutionSettingChange | None) -> str:
 def list_solution_setting_actions(
     one: KnownEnvironment, principal: Principal
 ) -> Sequence[PageAction]:
-    """Return the actions that turn the setting on and revert that."""
+    """Return the actions that turn the setting on, and that revert this change."""
     change = one.solution_setting
     actions = []
     if change is None or change.state is not SolutionSettingState.APPLIED:
@@ -50,7 +50,7 @@ def _turn_on(one: KnownEnvironment, principal: Principal) -> PageAction:
         principal,
         path=_PATH,
         does=[
-            f"New flows of {name} are created in a solution. Others do not change.",
+            f"New flows of {name} are created in a solution. Existing flows do not change.",
             "Under your key, apps can use only flows in a solution.",
         ],
         unavailable_reason=unavailable_reason,

@@ -49,7 +49,10 @@ class RequestLine:
 def build_support_requests_page(
     view: PageContext, every: Sequence[SupportRequest], shown: SupportRequestView | None
 ) -> str:
-    """Return the page; `shown` has the draft to show."""
+    """Return the page of the support requests.
+
+    `shown` is the request whose draft the page shows.
+    """
     count = sum(one.find_state(view.now) is SupportRequestState.OPEN for one in every)
     return render_page(
         "support_requests",

@@ -72,7 +72,7 @@ def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
 
 
 def _format(text: str) -> str:
-    """Return a text as HTML; a command that was cut has no end."""
+    """Return a text as HTML. A command that was shortened may lack its closing backtick."""
     return format_commands(text).replace("`", "") if "`" in text else escape(text)
 
 

@@ -10,7 +10,7 @@ class LogAlertSender:
     """The log as an alert sender."""
 
     async def send(self, notice: Alert) -> None:
-        """Write the line."""
+        """Write a line about the alert to the log."""
         row = "/".join(notice.row)
         text = f"{notice.message} {notice.fix}".strip()
         log.error(

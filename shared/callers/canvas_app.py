@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import timedelta
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, environment_id
+from shared.callers.search import SearchedCallers, UnreadableCallers, get_environment_id
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import CHILD_REFERENCE
 from shared.domain.environment import Environment
@@ -50,7 +50,7 @@ class CanvasAppCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         """Yield every app that uses any flow."""
-        for environment in unreadable.search.remaining(environments, environment_id):
+        for environment in unreadable.search.remaining(environments, get_environment_id):
             try:
                 apps = await self._apps.list_with_flows(environment.id)
             except PlatformError as err:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import ClassVar
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, environment_id
+from shared.callers.search import SearchedCallers, UnreadableCallers, get_environment_id
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
@@ -49,7 +49,7 @@ class DataverseRowCallers(SearchedCallers):
         """Yield every row with a reference. An environment without the table has none."""
         with_dataverse = [one for one in environments if one.dataverse_url]
         readings = unreadable.read_readable(
-            with_dataverse, environment_id, self._read_environment, _name_environment
+            with_dataverse, get_environment_id, self._read_environment, _name_environment
         )
         async with aclosing(readings):
             async for environment, found in readings:

@@ -7,7 +7,7 @@ Flows use a variable's old value until they are saved (platform.md#stale-variabl
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in, environment_id
+from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in, get_environment_id
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
@@ -53,7 +53,7 @@ class EnvironmentVariableCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         """Yield every value and default with a trigger URL."""
-        for environment in unreadable.search.remaining(environments, environment_id):
+        for environment in unreadable.search.remaining(environments, get_environment_id):
             if environment.dataverse_url is None:
                 continue
             try:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, environment_id
+from shared.callers.search import SearchedCallers, UnreadableCallers, get_environment_id
 from shared.domain.callers.caller import (
     FILLED_IN,
     MANAGED,
@@ -39,7 +39,7 @@ class FlowCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         """Yield every cloud flow with a trigger URL or a child flow call."""
-        for environment in unreadable.search.remaining(environments, environment_id):
+        for environment in unreadable.search.remaining(environments, get_environment_id):
             if environment.dataverse_url is None:
                 continue
             try:

@@ -77,7 +77,7 @@ async def read_all[T](items: AsyncIterator[T]) -> list[T]:
     return found
 
 
-def environment_id(environment: Environment) -> str:
+def get_environment_id(environment: Environment) -> str:
     """Return the id of an environment, the key by which a search goes through environments."""
     return environment.id
 

@@ -24,7 +24,7 @@ from shared.domain.network.firewall_fix import (
     build_no_fix_list_full,
     build_rule_name,
     explain_unknown_order,
-    free_priority,
+    find_free_priority,
 )
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
@@ -112,7 +112,7 @@ class AppServices(AzureResources):
         new: list[dict[str, object]] = []
         for tag in issue.missing_tags:
             same = named.get(build_rule_name(tag))
-            priority = _parse_priority(same) if same else free_priority(taken, before, 1)
+            priority = _parse_priority(same) if same else find_free_priority(taken, before, 1)
             if priority is None:
                 return build_no_fix(issue, f"priority_taken: no priority below {before} is free")
             taken.append(priority)

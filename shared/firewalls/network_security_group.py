@@ -34,7 +34,7 @@ from shared.domain.network.firewall_fix import (
     build_no_fix_list_full,
     build_rule_name,
     explain_unknown_order,
-    free_priority,
+    find_free_priority,
 )
 from shared.domain.network.firewall_fix_text import format_bicep_children, format_terraform
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -102,7 +102,9 @@ class NetworkSecurityGroups(AzureResources):
             name = build_rule_name(tag, issue.part)
             same = named.get(name.lower())
             priority = (
-                _parse_priority(same) if same else free_priority(taken, before, _FIRST_PRIORITY)
+                _parse_priority(same)
+                if same
+                else find_free_priority(taken, before, _FIRST_PRIORITY)
             )
             if priority is None:
                 return build_no_fix(issue, f"priority_taken: no priority below {before} is free")

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
-from shared.alerts import alert_unreadable_row, catch_row_errors, readable
+from shared.alerts import alert_unreadable_row, catch_row_errors, read_readable
 from shared.domain.alert import RowName
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.flow_job import FlowJob
@@ -115,10 +115,10 @@ async def read_reminded_rows(services: Services) -> set[RowName]:
 async def restore_wake_ups(services: Services) -> None:
     """Write missing wake-ups: rows of an earlier version have none."""
     table = services.tables.wake_ups
-    there = {one.item.row async for one in readable(services, table.scan("wake_up"))}
+    there = {one.item.row async for one in read_readable(services, table.scan("wake_up"))}
     for kind in _group_kinds_by_table(services).values():
         rows = kind.table(services.tables)
-        found = [one.item async for one in readable(services, rows.scan())]
+        found = [one.item async for one in read_readable(services, rows.scan())]
         open_rows = [job for job in found if job.next_check_at or kind.is_watched(job)]
         missing = [job for job in open_rows if rows.name_of(job) not in there]
         await kind.schedule_wake_up(services, *missing)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.durable_job import bump_fencing_token
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -128,7 +128,7 @@ async def read_plans_awaiting_approval(
     """Return the plans that await approval; raise `JobBlocked` if there is none."""
     plans = []
     rows = services.tables.environment_jobs.scan(remediation_id)
-    async for kept in readable(services, rows):
+    async for kept in read_readable(services, rows):
         if kept.item.awaits_approval:
             planned = await services.tables.plan_items.read_all(kept.item.id)
             items = apply_url_secret_choices(kept.item, planned)
@@ -260,7 +260,7 @@ async def _read_already_approved(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> dict[str, EnvironmentJob]:
     """Return the environment jobs that already have this approval, by plan version."""
-    rows = readable(services, services.tables.environment_jobs.scan(remediation_id))
+    rows = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     return {
         job.approved_version: job
         for job in [kept.item async for kept in rows]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import TICKET_WINDOW, RunArchive, RunArchiveState
@@ -52,7 +52,7 @@ class RunArchiveStatus:
 async def show_run_archives(services: Services, remediation_id: str) -> RunArchiveStatus:
     """Return the run archives; reads stored rows only. Raises `NotFound`."""
     await find(services, remediation_id)
-    found = readable(services, services.tables.environment_jobs.scan(remediation_id))
+    found = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     jobs = [kept.item async for kept in found]
     return RunArchiveStatus(
         archives=tuple(
@@ -107,7 +107,9 @@ async def _read_archives(
     return [
         kept
         for job in jobs
-        async for kept in readable(services, services.tables.run_archives.scan(job.environment_id))
+        async for kept in read_readable(
+            services, services.tables.run_archives.scan(job.environment_id)
+        )
         if kept.item.remediation_id == remediation_id
     ]
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.environment import Environment, EnvironmentSettings
 from shared.errors import Conflict, NotFound
 from shared.jobs.job_kinds import DELETION, FLOW
@@ -31,7 +31,7 @@ class EnvironmentView:
 
 async def list_environments(services: Services) -> list[EnvironmentView]:
     """Return the environments of the tenant, ordered by id."""
-    rows = readable(services, services.tables.environment_settings.scan())
+    rows = read_readable(services, services.tables.environment_settings.scan())
     decided = {kept.item.environment_id: kept.item async for kept in rows}
     return [
         EnvironmentView(
@@ -100,11 +100,11 @@ async def _wake_up_for_window(services: Services, environment_id: str) -> None:
     """Wake up the jobs and deletions that wait for the previous maintenance window."""
     where = [Condition("reason_code", "eq", Reason.OUTSIDE_MAINTENANCE_WINDOW)]
     tables = services.tables
-    async for job in readable(services, tables.flow_jobs.scan(environment_id, where=where)):
+    async for job in read_readable(services, tables.flow_jobs.scan(environment_id, where=where)):
         await FLOW.wake_up(
             services, (environment_id, job.item.id), code=Reason.OUTSIDE_MAINTENANCE_WINDOW
         )
-    async for deletion in readable(services, tables.deletions.scan(environment_id)):
+    async for deletion in read_readable(services, tables.deletions.scan(environment_id)):
         place = (environment_id, deletion.item.job_id)
         await DELETION.wake_up(services, place, code=Reason.OUTSIDE_MAINTENANCE_WINDOW)
 
@@ -125,7 +125,7 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
     blocked = [
         kept.item
         for code in RESOLVED_BY_NAME
-        async for kept in readable(
+        async for kept in read_readable(
             services,
             services.tables.flow_jobs.scan(
                 environment.id, where=[Condition("reason_code", "eq", code)]

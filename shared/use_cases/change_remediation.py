@@ -11,7 +11,7 @@ from shared.domain.jobs.flow_job import FlowJob, JobCommand
 from shared.domain.jobs.transitions import move_to_state, resume
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.retries import nothing_to_retry
+from shared.domain.plans.retries import explain_empty_retry
 from shared.errors import JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
@@ -218,7 +218,7 @@ async def retry(
         takes_over=True,
     )
     titles += _list_names(rows, retried)
-    why = ("", "") if titles else nothing_to_retry(remediation_id, found, code)
+    why = ("", "") if titles else explain_empty_retry(remediation_id, found, code)
     return ActionResult(
         flow_count=len(titles),
         flow_names=tuple(titles),

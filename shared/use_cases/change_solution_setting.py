@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.alerts import readable, send_alert
+from shared.alerts import read_readable, send_alert
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.solution_setting import (
@@ -177,7 +177,7 @@ async def complete_or_report_unfinished_changes(services: Services) -> None:
     others.
     """
     rows = services.tables.solution_setting_changes.scan("environment")
-    async for kept in readable(services, rows):
+    async for kept in read_readable(services, rows):
         if kept.item.is_under_way and services.now - kept.item.changed_at >= _UNFINISHED:
             with suppress(Conflict, NotFound):  # a request has changed the row
                 await _complete_or_report(services, kept)

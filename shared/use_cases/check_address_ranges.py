@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.alerts import readable, send_alert
+from shared.alerts import read_readable, send_alert
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -85,7 +85,7 @@ async def list_known_versions(services: Services) -> list[ServiceTagListVersion]
 
 
 async def _scan_versions(services: Services) -> AsyncIterator[StoredItem[ServiceTagListVersion]]:
-    async for kept in readable(
+    async for kept in read_readable(
         services, services.tables.service_tag_list_versions.scan("service_tag_list_version")
     ):
         yield kept

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.environment import Environment
 from shared.domain.flow import RUN_HISTORY
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
@@ -66,7 +66,7 @@ async def _read_copies(services: Services, environment: Environment) -> list[Flo
     """Return the jobs whose copies have replaced their originals."""
     return [
         kept.item
-        async for kept in readable(services, services.tables.flow_jobs.scan(environment.id))
+        async for kept in read_readable(services, services.tables.flow_jobs.scan(environment.id))
         if kept.item.original.http_hosts
         and kept.item.is_verified
         and kept.item.migration_method is not MigrationMethod.COPY_OFF
@@ -87,7 +87,7 @@ async def _resolve_and_delete_old(
 ) -> None:
     """Resolve blocked calls of copies that are no longer in use, and delete old resolved ones."""
     table = services.tables.blocked_calls
-    async for kept in readable(services, table.scan(environment.id)):
+    async for kept in read_readable(services, table.scan(environment.id)):
         call = kept.item
         with suppress(Conflict, NotFound):
             if call.reason_code and call.copy_id not in in_use:
@@ -105,7 +105,7 @@ async def _retry_unblocked(services: Services, environment: Environment) -> int:
         if call.name not in ignored
     }
     where, count = [Condition("reason_code", "eq", Reason.OUTBOUND_CALL_BLOCKED)], 0
-    async for kept in readable(
+    async for kept in read_readable(
         services, services.tables.flow_jobs.scan(environment.id, where=where)
     ):
         if kept.item.needs_action and not unresolved & {*kept.item.original.http_hosts}:

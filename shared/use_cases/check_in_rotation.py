@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import batched
 
-from shared.alerts import readable, send_alert
+from shared.alerts import read_readable, send_alert
 from shared.domain.check_position import CheckPosition, DailyCheckTarget, sort_from
 from shared.domain.environment import Environment
 from shared.domain.flow import WorkflowSummary
@@ -121,7 +121,7 @@ async def delete_unused_results(
 ) -> None:
     """Delete the stored results of environments that are no longer checked."""
     table = services.tables.check_positions
-    async for kept in readable(services, table.scan()):
+    async for kept in read_readable(services, table.scan()):
         still = every if kept.item.check is DailyCheckTarget.WITHDRAWN else linked
         if kept.item.environment_id not in still:
             with suppress(Conflict, NotFound):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from shared.alerts import readable, send_alert
+from shared.alerts import read_readable, send_alert
 from shared.domain.environment import Environment
 from shared.domain.finding import Finding, FindingLevel, problem, unknown
 from shared.domain.ids import hash_key
@@ -170,7 +170,7 @@ async def _store_findings(
         )
         await table.change(*table.get_address(row), partial(_replace_unless_unchanged, row))
         await _send_alert(services, row)
-    async for old in readable(services, table.scan(hash_key(policy_id.lower()))):
+    async for old in read_readable(services, table.scan(hash_key(policy_id.lower()))):
         if _get_identity(old.item.finding) not in identities:
             with suppress(Conflict, NotFound):
                 await table.delete(old)
@@ -226,7 +226,7 @@ async def _record_not_checked(
 
 async def has_key_problem(services: Services) -> bool:
     """Return whether the last checks found a key that does not work."""
-    rows = readable(services, services.tables.key_alerts.scan())
+    rows = read_readable(services, services.tables.key_alerts.scan())
     return any([kept.item.reason_code == Reason.KEY_PROBLEM async for kept in rows])
 
 
@@ -240,7 +240,7 @@ async def _send_alert(services: Services, row: KeyAlert) -> None:
 async def _delete_unused(services: Services, *, keep: Collection[str]) -> None:
     """Delete the findings of policies that no longer exist and that no environment has."""
     table = services.tables.key_alerts
-    async for kept in readable(services, table.scan()):
+    async for kept in read_readable(services, table.scan()):
         if kept.item.policy_id not in keep:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)

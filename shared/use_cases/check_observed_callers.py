@@ -1,6 +1,6 @@
 """Read each day who still calls the originals of an environment after their cutover."""
 
-from shared.alerts import alert_unreadable_row, readable
+from shared.alerts import alert_unreadable_row, read_readable
 from shared.domain.environment import Environment
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -23,7 +23,7 @@ async def check_observed_callers(services: Services, environment: Environment) -
     where = [Condition("state", "eq", FlowJobState.WAITING)]
     found = [
         kept.item
-        async for kept in readable(
+        async for kept in read_readable(
             services, services.tables.flow_jobs.scan(environment.id, where=where)
         )
         if kept.item.step is FlowJobState.CHECKING_FOR_CALLS

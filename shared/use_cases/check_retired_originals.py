@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from shared.alerts import readable, send_alert
+from shared.alerts import read_readable, send_alert
 from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowSummary
@@ -41,7 +41,7 @@ async def check_retired_originals(
     """Send an alert for each retired original of an environment that is on again."""
     result, table = RetiredOriginalsResult(), services.tables.flow_jobs
     where = [Condition("state", "eq", FlowJobState.RETIRED)]
-    rows = readable(services, table.scan(environment.id, where=where))
+    rows = read_readable(services, table.scan(environment.id, where=where))
     originals = {kept.item.id: _build_original(kept.item) async for kept in rows}
     deleted = await _read_deleted_jobs(services, environment)
     without_row: list[_Original] = []
@@ -82,6 +82,6 @@ async def _read_deleted_jobs(services: Services, environment: Environment) -> se
     rows = services.tables.deletions.scan(environment.id, where=where)
     return {
         kept.item.job_id
-        async for kept in readable(services, rows)
+        async for kept in read_readable(services, rows)
         if kept.item.restorable_until and kept.item.restorable_until < services.now
     }

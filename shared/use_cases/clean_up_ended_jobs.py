@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from shared.alerts import catch_row_errors, readable, send_alert
+from shared.alerts import catch_row_errors, read_readable, send_alert
 from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowSummary, WorkflowUpdate
@@ -161,7 +161,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
         return 0
     for state in (state for state, facts in FLOW_STATES.items() if facts.is_withdrawn):
         where = [Condition("state", "eq", state)]
-        async for kept in readable(services, table.scan(environment.id, where=where)):
+        async for kept in read_readable(services, table.scan(environment.id, where=where)):
             if kept.item.migration_method.has_copy:
                 copies[kept.item.id] = kept.item.copy.id
 

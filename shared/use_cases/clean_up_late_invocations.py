@@ -7,7 +7,7 @@ for an ended remediation. The daily check finds both.
 
 from datetime import timedelta
 
-from shared.alerts import catch_row_errors, readable, send_alert
+from shared.alerts import catch_row_errors, read_readable, send_alert
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
@@ -33,14 +33,14 @@ async def clean_up_late_invocations(services: Services) -> None:
     """Revoke grants that were made late, and cancel jobs that were created late."""
     ended = set[tuple[str, str]]()
     environment_jobs = services.tables.environment_jobs
-    async for kept in readable(services, environment_jobs.scan()):
+    async for kept in read_readable(services, environment_jobs.scan()):
         if _has_ended(kept.item):
             ended.add(environment_jobs.get_address(kept.item))
     async with services.request_budget.reserve(None):
-        async for plan in readable(services, environment_jobs.scan()):
+        async for plan in read_readable(services, environment_jobs.scan()):
             async with catch_row_errors(services, environment_jobs.name_of(plan.item)):
                 await _revoke_grants_of_plan(services, plan)
-        async for job in readable(services, services.tables.flow_jobs.scan()):
+        async for job in read_readable(services, services.tables.flow_jobs.scan()):
             async with catch_row_errors(services, services.tables.flow_jobs.name_of(job.item)):
                 if (job.item.remediation_id, job.item.environment_job_id) in ended:
                     await _cancel_orphan(services, job.item)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import batched
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.plans.job_index import (
     IndexRow,
     NamedKind,
@@ -178,7 +178,7 @@ async def _compare_environment_jobs(
     index = tables.job_index
     found = tables.environment_jobs.scan()
     jobs = [one.item async for one in found if not isinstance(one, UnreadableRow)]
-    remediations = readable(services, tables.remediations.scan("remediation"))
+    remediations = read_readable(services, tables.remediations.scan("remediation"))
     created = {one.item.id: one.item.created_at async for one in remediations}
     current = find_current_environment_jobs(jobs, created, now)
     needed = {identity: build_environment_job_row(job) for identity, job in current.items()}

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.callers.caller_records import build_index_entries
 from shared.domain.callers.declared_caller import (
     DECLARED_CALLER,
@@ -101,7 +101,7 @@ async def find_jobs(services: Services, flow: CalledFlow) -> list[FlowJob]:
     rows = services.tables.flow_jobs.scan(flow.environment_id or None)
     return [
         kept.item
-        async for kept in readable(services, rows)
+        async for kept in read_readable(services, rows)
         if (kept.item.is_rolling_back or (kept.item.is_live and kept.item.is_verified))
         and (get_original_ids(kept.item).matches(flow) or get_copy_ids(kept.item).matches(flow))
     ]

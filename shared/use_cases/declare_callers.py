@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
 from shared.domain.callers.secret_caller import format_secret
 from shared.errors import FlowNotFound, JobBlocked, NotFound, UnreadableRow
@@ -22,7 +22,7 @@ from shared.use_cases.name_flows import require_flows
 
 async def list_declared_callers(services: Services) -> list[DeclaredCaller]:
     """Return the declared callers ordered by name; send alerts about unreadable rows."""
-    rows = readable(services, services.tables.declared_callers.scan(DECLARED_CALLER))
+    rows = read_readable(services, services.tables.declared_callers.scan(DECLARED_CALLER))
     return sorted([kept.item async for kept in rows], key=lambda one: one.name.casefold())
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.alerts import alert_unreadable_row, catch_row_errors, readable
+from shared.alerts import alert_unreadable_row, catch_row_errors, read_readable
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, Remediation, StartSource
 from shared.domain.plans.superseded import find_superseded, mark_removal_started
 from shared.errors import Conflict, NotFound, UnreadableRow
@@ -154,7 +154,7 @@ async def _remove_known_urls(services: Services, found: _Found) -> None:
     """Remove trigger URLs of flows that no plan names, once the plan that found them is old."""
     tables = services.tables
     planned = {row.key async for row in tables.store.query(tables.plan_items.name)}
-    async for kept in readable(services, tables.known_urls.scan()):
+    async for kept in read_readable(services, tables.known_urls.scan()):
         known = kept.item
         by = found.jobs.get(known.found_by)
         if known.workflow_id in planned:
@@ -170,7 +170,7 @@ async def _remove_expected_caller_updates(services: Services) -> None:
     If such a job starts again, it writes its row again.
     """
     tables = services.tables
-    async for kept in readable(services, tables.expected_caller_updates.scan()):
+    async for kept in read_readable(services, tables.expected_caller_updates.scan()):
         with suppress(UnreadableRow, Conflict, NotFound):
             job = await tables.flow_jobs.get(kept.item.environment_id, kept.item.job_id)
             if job is None or FLOW.is_ended(job.item):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from shared.alerts import catch_row_errors, readable
+from shared.alerts import catch_row_errors, read_readable
 from shared.domain.jobs.deletion import RECYCLE_BIN, Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import FlowJobState
@@ -36,7 +36,7 @@ async def delete_old_remediations(services: Services) -> int:
     before = services.now - max(kept_for, RECYCLE_BIN)
     old: dict[str, list[Deletion]] = {}
     where = [Condition("state", "eq", DeletionState.DELETED)]
-    async for kept in readable(services, services.tables.deletions.scan(where=where)):
+    async for kept in read_readable(services, services.tables.deletions.scan(where=where)):
         if max(kept.item.delete_at, kept.item.deleted_at or kept.item.delete_at) < before:
             old.setdefault(kept.item.remediation_id, []).append(kept.item)
     in_use, originals = await _find_in_use(services, old)

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.shared_snapshot import MICROSOFT_KEY_LISTS, NETWORK_SNAPSHOTS
 from shared.errors import Conflict
 from shared.services import Services
@@ -17,7 +17,7 @@ async def delete_old_snapshots(services: Services) -> int:
     topics = (NETWORK_SNAPSHOTS, MICROSOFT_KEY_LISTS)
     # Listed first: an answer that is stored meanwhile is not listed, or its row is read.
     files = [name for topic in topics for name in await archive.list_names(f"{topic}/")]
-    rows = readable(services, services.tables.shared_snapshots.scan())
+    rows = read_readable(services, services.tables.shared_snapshots.scan())
     named = {kept.item.archive_name async for kept in rows}
     deleted = 0
     for name in files:

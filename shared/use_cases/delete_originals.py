@@ -9,7 +9,7 @@ import functools
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.alerts import catch_row_errors, readable, send_alert
+from shared.alerts import catch_row_errors, read_readable, send_alert
 from shared.domain.jobs import deletion as rules
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
@@ -81,7 +81,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
         Condition("next_check_at", "lt", format_sortable_time(services.now + timedelta(seconds=1)))
     ]
     table = services.tables.deletions
-    due = [kept.item async for kept in readable(services, table.scan(where=where))]
+    due = [kept.item async for kept in read_readable(services, table.scan(where=where))]
     due.sort(key=lambda deletion: (deletion.next_check_at or services.now, deletion.job_id))
     deleted = blocked = looked_at = 0
     listed = _MicrosoftKeyLists(services)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Collection
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.environment import Environment
 from shared.domain.network.issue_lookup import describe_unknown_issue
 from shared.errors import IssueNotFound
@@ -54,14 +54,14 @@ def _contains_name(name: str, text: str) -> bool:
 async def _read_recorded_names(services: Services, environment_id: str) -> AsyncIterator[str]:
     """Yield the names in plans, blocked calls and service tag list changes."""
     where = [Condition("environment_id", "eq", environment_id)]
-    rows = readable(services, services.tables.environment_jobs.scan(where=where))
+    rows = read_readable(services, services.tables.environment_jobs.scan(where=where))
     async for job in rows:
         for finding in job.item.firewall_issues:
             yield finding.name
     calls = services.tables.blocked_calls.scan(environment_id)
-    async for call in readable(services, calls):
+    async for call in read_readable(services, calls):
         yield call.item.name
-    async for edition in readable(
+    async for edition in read_readable(
         services, services.tables.service_tag_list_versions.scan("service_tag_list_version")
     ):
         for firewall in edition.item.affected_firewalls:
@@ -74,7 +74,7 @@ async def _read_texts_of_blocked_jobs(
     """Yield the texts of jobs that wait for an ignored issue; they contain its name."""
     for code in RESOLVED_BY_NAME:
         where = [Condition("reason_code", "eq", code)]
-        async for job in readable(
+        async for job in read_readable(
             services, services.tables.flow_jobs.scan(environment_id, where=where)
         ):
             yield f"{job.item.message} {job.item.fix}"

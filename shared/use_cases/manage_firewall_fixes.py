@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.alerts import readable, send_alert
+from shared.alerts import read_readable, send_alert
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
-from shared.domain.network.address_ranges import AddressRanges, unite
+from shared.domain.network.address_ranges import AddressRanges, unite_ranges
 from shared.domain.network.firewall_fix import FirewallFix, build_no_fix
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -137,7 +137,7 @@ async def revert_fix(services: Services, request: FirewallFixInput) -> list[Fire
 
 async def list_applied_fixes(services: Services) -> list[FirewallFixRecord]:
     """Return the fixes that the app has applied, newest first."""
-    rows = readable(services, services.tables.firewall_fixes.scan("firewall_fix"))
+    rows = read_readable(services, services.tables.firewall_fixes.scan("firewall_fix"))
     found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: one.changed_at, reverse=True)
 
@@ -155,7 +155,7 @@ async def complete_or_report_unfinished_fixes(services: Services) -> None:
     others.
     """
     table = services.tables.firewall_fixes
-    async for kept in readable(services, table.scan("firewall_fix")):
+    async for kept in read_readable(services, table.scan("firewall_fix")):
         record = kept.item
         if not record.reason_code or services.now - record.changed_at < _UNFINISHED:
             continue
@@ -227,7 +227,9 @@ def _merge_issues(
     found: dict[str, FirewallIssue] = {}
     for issue in issues:
         known = found.get(issue.name, issue)
-        missing = unite(map(AddressRanges.parse, (known.missing_prefixes, issue.missing_prefixes)))
+        missing = unite_ranges(
+            map(AddressRanges.parse, (known.missing_prefixes, issue.missing_prefixes))
+        )
         found[issue.name] = replace(
             known,
             missing_tags=tuple(dict.fromkeys((*known.missing_tags, *issue.missing_tags))),

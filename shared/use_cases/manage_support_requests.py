@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.keys.environment_checks import ENVIRONMENT_LIMIT, ENVIRONMENT_WARNING
@@ -40,7 +40,7 @@ class SupportRequestView:
 
 async def list_support_requests(services: Services) -> list[SupportRequest]:
     """Return the support requests; those that close first come first."""
-    rows = readable(services, services.tables.support_requests.scan(_PARTITION))
+    rows = read_readable(services, services.tables.support_requests.scan(_PARTITION))
     found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: (one.closes_at is None, one.closes_at, one.id))
 
@@ -51,7 +51,7 @@ async def show_support_request(services: Services, request_id: str) -> SupportRe
     if request.kind is SupportRequestKind.ENVIRONMENT_LIMIT:
         links = [
             kept.item
-            async for kept in readable(services, services.tables.policy_links.scan("link"))
+            async for kept in read_readable(services, services.tables.policy_links.scan("link"))
             if kept.item.policy_id
         ]
         draft = build_environment_limit_draft(links, ENVIRONMENT_LIMIT)
@@ -80,7 +80,7 @@ async def mark_filed(
     return (await services.tables.support_requests.replace(kept, filed)).item
 
 
-async def reopen(services: Services, request_id: str) -> SupportRequest:
+async def reopen_request(services: Services, request_id: str) -> SupportRequest:
     """Record that a request is not filed; its countdown continues."""
     kept = await _get(services, request_id)
     if kept.item.filed_at is None:
@@ -116,7 +116,7 @@ async def _get(services: Services, request_id: str) -> StoredItem[SupportRequest
 async def _read_flows(services: Services, environment_id: str) -> list[NamedItem]:
     """Read the flows of an environment without the app's copies, 5,000 per request."""
     environment = await services.environments.get(environment_id)
-    jobs = readable(services, services.tables.flow_jobs.scan(environment_id))
+    jobs = read_readable(services, services.tables.flow_jobs.scan(environment_id))
     copies = {kept.item.copy.id async for kept in jobs}
     rows = await read_all_pages(partial(services.flow_pages.read_workflow_summaries, environment))
     flows = [

@@ -14,7 +14,7 @@ from datetime import timedelta
 from itertools import batched
 from time import monotonic as _clock
 
-from shared.alerts import format_cause, readable
+from shared.alerts import format_cause, read_readable
 from shared.domain.ids import hash_key
 from shared.domain.plans.failed_run_action import build_failed_run_action
 from shared.domain.plans.notification import (
@@ -85,7 +85,7 @@ async def notify(services: Services) -> int:
     # ended.
     known = {
         (kept.item.pending_action_id, kept.item.channel): kept
-        async for kept in readable(services, table.scan("notification_delivery"))
+        async for kept in read_readable(services, table.scan("notification_delivery"))
     }
     waits = await read_pending_actions(services)
     completed = await read_completed_work(services, waits, _group_by_action(known))
@@ -125,7 +125,7 @@ async def _read_failed_runs(services: Services) -> list[tuple[PendingAction, Mes
     """Return the notification of each report of failed runs, with the page of the report."""
     found, cloud = [], services.settings.cloud
     rows = services.tables.failed_run_reports.scan("failed_runs")
-    async for kept in readable(services, rows):
+    async for kept in read_readable(services, rows):
         report = kept.item
         if action := build_failed_run_action(report, services.now):
             urls = [

@@ -7,7 +7,7 @@ the next one continues.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.environment import Environment
 from shared.domain.failed_runs import FailedFlow, FailedRunReport, summarize_failed_runs
 from shared.domain.flow import FlowListEntry, FlowRun, FlowState
@@ -76,7 +76,7 @@ async def read_failed_run_report(services: Services, environment_id: str) -> Fai
 
 async def list_failed_run_reports(services: Services) -> list[FailedRunReport]:
     """Return the last report of each environment, the most failed runs first."""
-    rows = readable(services, services.tables.failed_run_reports.scan("failed_runs"))
+    rows = read_readable(services, services.tables.failed_run_reports.scan("failed_runs"))
     found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: (-one.run_count, one.environment_name))
 

@@ -4,7 +4,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from shared.alerts import alert_unreadable_row, catch_row_errors, format_cause, readable, send_alert
+from shared.alerts import (
+    alert_unreadable_row,
+    catch_row_errors,
+    format_cause,
+    read_readable,
+    send_alert,
+)
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_job import FlowJob
@@ -210,7 +216,9 @@ async def _read_undecided_environments(services: Services) -> set[str]:
         kept.item.environment_id
         for state, facts in ENVIRONMENT_STATES.items()
         if facts.awaits_decision
-        async for kept in readable(services, table.scan(where=[Condition("state", "eq", state)]))
+        async for kept in read_readable(
+            services, table.scan(where=[Condition("state", "eq", state)])
+        )
         if kept.item.mode is RemediationMode.APPLY and not kept.item.flow_ids
     }
 
@@ -268,7 +276,7 @@ async def _retry_if_both_off(services: Services, environments: Sequence[Environm
     count, by_id = 0, {environment.id: environment for environment in environments}
     for state in (FlowJobState.BLOCKED, FlowJobState.FAILED):
         where = [Condition("state", "eq", state)]
-        async for kept in readable(services, services.tables.flow_jobs.scan(where=where)):
+        async for kept in read_readable(services, services.tables.flow_jobs.scan(where=where)):
             job, environment = kept.item, by_id.get(kept.item.environment_id)
             if environment is None or not job.needs_action or job.both_off_since:
                 continue
@@ -285,5 +293,5 @@ async def _retry_if_both_off(services: Services, environments: Sequence[Environm
 async def _with_code(services: Services, code: Reason) -> AsyncIterator[FlowJob]:
     """Yield the readable jobs with this reason code."""
     where = [Condition("reason_code", "eq", code)]
-    async for kept in readable(services, services.tables.flow_jobs.scan(where=where)):
+    async for kept in read_readable(services, services.tables.flow_jobs.scan(where=where)):
         yield kept.item

@@ -196,7 +196,7 @@ async def _find_flow_id(services: Services, remediation_id: str, flow: str) -> s
     return found.original.id if isinstance(found, FlowJob) else found.workflow_id
 
 
-async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
+async def compare_definitions(services: Services, job: FlowJob) -> DefinitionComparison:
     """Compare the current definitions with the archive, by two requests to the platform.
 
     Raises the errors of the platform, including `TransientError` and `MustWait`.

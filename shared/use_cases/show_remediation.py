@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow_owner import FlowOwner, is_owned_by
 from shared.domain.jobs.deletion import Deletion
@@ -243,7 +243,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
 async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
     """Return the plan of each environment of a remediation; raise `NotFound`."""
     await find(services, remediation_id)
-    jobs = readable(services, services.tables.environment_jobs.scan(remediation_id))
+    jobs = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     return [await _read_plan(services, kept.item) async for kept in jobs]
 
 

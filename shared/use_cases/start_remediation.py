@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.alerts import catch_row_errors, readable
+from shared.alerts import catch_row_errors, read_readable
 from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
@@ -126,7 +126,7 @@ async def complete_recent_starts(services: Services) -> None:
     """Create the missing environment jobs of remediations started in the last days."""
     where = [Condition("created_at", "gt", format_sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
-    async for kept in readable(services, table.scan("remediation", where=where)):
+    async for kept in read_readable(services, table.scan("remediation", where=where)):
         async with catch_row_errors(services, table.name_of(kept.item)):
             await complete_start(services, kept.item)
 

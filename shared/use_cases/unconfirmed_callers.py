@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.callers.declared_caller import (
     DECLARED_CALLER,
     CalledFlow,
@@ -44,7 +44,7 @@ async def find_unconfirmed_callers(
 
     `names` has the environments' names by id. Reads no job if no caller is declared.
     """
-    rows = readable(services, services.tables.declared_callers.scan(DECLARED_CALLER))
+    rows = read_readable(services, services.tables.declared_callers.scan(DECLARED_CALLER))
     callers = sorted([row.item async for row in rows], key=lambda one: one.name.casefold())
     if not callers:
         return []

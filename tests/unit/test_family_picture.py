@@ -12,7 +12,7 @@ from functions.dashboard.dependency_diagram import (
     DependencyDiagram,
     DiagramNode,
     build_dependency_groups,
-    draw,
+    lay_out_diagram,
 )
 
 
@@ -25,7 +25,7 @@ def draw_group(nodes: list[DiagramNode], calls: list[tuple[str, str]]) -> Depend
     """Draw the only dependency group."""
     known = {node.id: node for node in nodes}
     (family,) = build_dependency_groups(known, calls, ())
-    return draw(family, known)
+    return lay_out_diagram(family, known)
 
 
 def test_callers_are_drawn_above_the_flows_that_they_call() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from shared.domain.network.address_ranges import AddressRanges, unite
+from shared.domain.network.address_ranges import AddressRanges, unite_ranges
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -50,5 +50,5 @@ def find_uncovered_prefixes(
     """
     bases = sorted({name.partition(".")[0] for name in required})
     admission = evaluate_rules(firewall, RuleSources(build_tag_list({**required, **tags}), bases))
-    asked = unite(AddressRanges.parse(listed) for listed in required.values())
+    asked = unite_ranges(AddressRanges.parse(listed) for listed in required.values())
     return (asked - admission.allowed).list_prefixes()

@@ -38,7 +38,7 @@ class VaultClient:
     """Read and write secrets and keys of vaults."""
 
     def __init__(self, http: HttpClient, service: HttpService) -> None:
-        """Call as the application; `service` must have `SCOPE`."""
+        """Send requests as the application; `service` must have `SCOPE`."""
         self._http = http
         self._service = service
 

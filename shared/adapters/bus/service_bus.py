@@ -104,13 +104,16 @@ class ServiceBusMessages(MessageSender):
         return counted
 
     async def check_sending(self, queue: str) -> None:
-        """Open a new link, which Service Bus authorizes."""
+        """Open a new link to a queue, which Service Bus authorizes. Sends nothing."""
         async with _translate_errors(queue), self._client.get_queue_sender(queue):
             pass
 
     @asynccontextmanager
     async def _open_sender(self, queue: str) -> AsyncIterator[ServiceBusSender]:
-        """Provide the sender of a queue; close and forget it after an error."""
+        """Provide the sender of a queue.
+
+        After an error, close the sender, so that the next use opens another.
+        """
         sender = self._senders.get(queue)
         if sender is None:
             sender = self._senders[queue] = self._client.get_queue_sender(queue)
@@ -140,7 +143,7 @@ async def _send(sender: ServiceBusSender, messages: Sequence[ServiceBusMessage])
 
 
 def _build_wire_message(message: QueueMessage, current: str) -> ServiceBusMessage:
-    """Return the SDK's message; one that names no trace belongs to the current one."""
+    """Return the SDK's message. A message without a trace gets the current one."""
     properties: dict[str | bytes, int | float | bytes | bool | str | UUID] = {}
     properties.update(message.properties.items())
     named = message.properties

@@ -18,7 +18,7 @@ class LogNotificationChannel:
     name = "log"
 
     async def send(self, notification: Notification) -> None:
-        """Write the line."""
+        """Write a line about the notification to the log."""
         waiting = notification.pending_action
         log.log(
             logging.ERROR if waiting.kind in _ERRORS else logging.WARNING,

@@ -58,7 +58,7 @@ class Dataverse:
         credential: AsyncTokenCredential,
         budget: Callable[[str], RequestLimiter] | None = None,
     ) -> None:
-        """Get the request budget of each Dataverse URL from `budget`, because limits are per
+        """`budget` returns the request budget of a Dataverse URL, because limits are per
         environment.
         """
         self._http = http

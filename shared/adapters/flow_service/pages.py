@@ -86,7 +86,7 @@ class NestedBudget:
     """
 
     def __init__(self, share: RequestLimiter, whole: RequestLimiter) -> None:
-        """Limit requests by `share` first: if it is exhausted, nothing is taken from `whole`."""
+        """Limit requests by `share` first. If it is exhausted, nothing is taken from `whole`."""
         self._share = share
         self._whole = whole
 

@@ -63,7 +63,7 @@ class FlowEntity(Wire):
     properties: _FlowProperties
 
     def to_report(self) -> FlowListEntry:
-        """Return it as a report entry."""
+        """Return the flow as an entry of a flow list."""
         return FlowListEntry(
             flow_name=self.name,
             display_name=redact(self.properties.display_name),
@@ -72,7 +72,7 @@ class FlowEntity(Wire):
         )
 
     def to_detail(self) -> FlowServiceFlow:
-        """Return it with its definition, if the response contains one."""
+        """Return the flow with its definition, if the response contains one."""
         properties = self.properties
         definition = properties.definition
         return FlowServiceFlow(

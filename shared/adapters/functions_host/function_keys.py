@@ -40,7 +40,9 @@ class HostFunctionKeys:
         self._lock = asyncio.Lock()
 
     async def accepts(self, key: str) -> bool:
-        """Return whether it is a key of this app; raise `TransientError` if the check fails."""
+        """Return whether a text is a function key of this app; raise `TransientError` if the
+        check fails.
+        """
         # A header can carry no other characters.
         if not (key.isascii() and key.isprintable()) or len(key) > _LONGEST_KEY:
             return False

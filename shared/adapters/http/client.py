@@ -213,7 +213,7 @@ class HttpClient:
     async def _explain_missing_answer(
         self, service: HttpService, url: str, err: TimeoutError | AzureError
     ) -> CmkflowError:
-        """Return what it means that a call ended without an answer to read."""
+        """Return the error for a request that ended without a response that can be read."""
         host = urlsplit(url).hostname
         match err:
             case TimeoutError():

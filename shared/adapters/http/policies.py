@@ -35,7 +35,7 @@ class RequestLimiter(Protocol):
 
     @property
     def is_waited_for(self) -> bool:
-        """Return whether `wait_for` waits, which it does in an invocation."""
+        """Return whether `wait_for` waits. It does so only in an invocation."""
 
     async def wait_for(self, calls: int = 1) -> None:
         """Wait for requests if in an invocation; raise `ThrottledError` if that takes minutes."""
@@ -55,7 +55,7 @@ class CircuitBreakerGate(Protocol):
 
 
 class NotTaken(ThrottledError):
-    """The budget had no request left, so the request was not sent."""
+    """The request was not sent, because the budget had no request left."""
 
 
 class NoCircuitBreakerGate:

@@ -160,7 +160,10 @@ class BudgetState:
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
 
     async def _read_known(self) -> tuple[StoreRow | None, RequestLedger | None]:
-        """Return the row as last known to this instance, which then knows none, and its ledger."""
+        """Return the row as this instance last knew it, or else as stored, and its ledger.
+
+        The instance then knows no row until it reads or writes one.
+        """
         row, self._known = self._known, None
         row = row or await self.store.get(*self.name)
         return row, await self._read_ledger(row)
@@ -170,7 +173,7 @@ class BudgetState:
         return ReplaceRow(new) if row else InsertRow(new)
 
     async def _write(self, row: StoreRow | None, operations: Sequence[Operation]) -> bool:
-        """Return whether the operations were written: no other instance was faster."""
+        """Write the operations. Return False if another instance wrote first."""
         try:
             written = await self.store.write(*operations) if operations else []
         except (AlreadyExists, Conflict, NotFound):

@@ -32,11 +32,11 @@ class QueueTotals:
 
     @property
     def total(self) -> Waiting:
-        """Return all waiters."""
+        """Return the total of all waiters."""
         return self._add_parts("~")
 
     def sum_up_to(self, position: str) -> Waiting:
-        """Return the waiters of the parts up to that of the position, which is included."""
+        """Return the waiters in all parts up to and including the part of this position."""
         return self._add_parts(position[:_PART])
 
     def with_change(self, position: str, waiting: Waiting, *, times: int = 1) -> Self:

@@ -53,7 +53,7 @@ class _Delivery:
     waits_until: datetime = NEVER
 
     def wait(self, now: datetime, wait: timedelta) -> None:
-        """Add a wait that starts now, without the part that already counts."""
+        """Add a wait that starts now. Time that already counts as another wait is not added."""
         until = now + wait
         self.waited += max(timedelta(0), until - max(now, self.waits_until))
         self.waits_until = max(until, self.waits_until)
@@ -122,7 +122,7 @@ class StoredRequestBudget(RequestBudget):
                 self._slice.use()
 
     async def read_queue_status(self) -> RequestQueueStatus:
-        """Return how many wait in the queue, and for how long."""
+        """Return how many jobs wait in the queue, and for how long."""
         return self._build_queue_status(await self._row.read())
 
     async def promote_waiters(

@@ -107,7 +107,7 @@ class RequestLedger:
         return max(self.day.count_left(self.held, is_urgent=False), 0) if self.day else None
 
     def count_free(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
-        """Return how many requests can be reserved now, `kept` of them for others."""
+        """Return how many requests can be reserved now. `kept` requests are left for others."""
         if self.paused_until > self.now:
             return 0
         free = self.room - kept
@@ -118,7 +118,9 @@ class RequestLedger:
         return max(free, 0)
 
     def require_free(self, *, is_urgent: bool, may_write: bool = True) -> int:
-        """Return the same number; raise `ThrottledError` if it is zero."""
+        """Return how many requests can be reserved now; raise `ThrottledError` if the number is
+        zero.
+        """
         if free := self.count_free(is_urgent=is_urgent, may_write=may_write):
             return free
         opens = self.estimate_free_at(1, is_urgent=is_urgent, may_write=may_write)

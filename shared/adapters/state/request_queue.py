@@ -61,22 +61,22 @@ class RequestQueueEntry:
 
     @property
     def key(self) -> str:
-        """Return its key in the queue."""
+        """Return the key of the entry in the queue."""
         return self.kept.key
 
     @property
     def calls(self) -> int:
-        """Return how many requests it needs."""
+        """Return how many requests the waiter needs."""
         return self.stored.calls
 
     @property
     def waiting(self) -> Waiting:
-        """Return what it counts in the totals of the queue."""
+        """Return how the entry counts in the totals of the queue."""
         return Waiting(1, self.stored.calls, self.stored.later)
 
     @property
     def comes(self) -> datetime:
-        """Return its time to return."""
+        """Return the time at which the waiter returns."""
         return self.stored.comes
 
     @property
@@ -86,17 +86,17 @@ class RequestQueueEntry:
 
     @property
     def removal(self) -> DeleteRow:
-        """Return the operation that removes it from the queue, if it is unchanged."""
+        """Return the operation that removes the entry from the queue, if it is unchanged."""
         return DeleteRow(self.kept)
 
     def build_earlier_return(self, comes: datetime) -> ReplaceRow:
-        """Return the operation that moves its return forward, if it is unchanged."""
+        """Return the operation that lets the waiter return earlier, if the entry is unchanged."""
         return ReplaceRow(
             replace(self.kept, columns=_build_columns(replace(self.stored, comes=comes)))
         )
 
     def is_dead(self, ledger: RequestLedger) -> bool:
-        """Return whether it is long overdue."""
+        """Return whether the waiter should have returned long ago."""
         return self.comes < ledger.now - ledger.window * _GRACE
 
 
@@ -135,7 +135,7 @@ def remove_waiters(
     return replace(ledger, queue=totals), [one.removal for one in gone]
 
 
-def ask(
+def admit_or_queue(
     ledger: RequestLedger, line: QueueView, need: RequestDemand
 ) -> tuple[int | datetime, RequestLedger, Sequence[Operation]]:
     """Return the number of admitted requests or the time to return, the ledger with the totals of
@@ -187,10 +187,10 @@ def _estimate_return(
 
 
 def has_seen_enough(ledger: RequestLedger, first: Sequence[RequestQueueEntry], calls: int) -> bool:
-    """Return whether no later waiter is near, with these before it that need `calls` requests."""
+    """Return whether no later waiter is near, because those before it need `calls` requests."""
     return calls > ledger.calls * (_NEAR + 1) and len(first) >= _READ_EXACTLY
 
 
 def is_near(ledger: RequestLedger, comes: datetime) -> bool:
-    """Return whether it comes within the next minutes."""
+    """Return whether a turn comes within the next minutes."""
     return comes <= ledger.now + ledger.window * _NEAR

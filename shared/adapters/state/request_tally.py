@@ -21,7 +21,10 @@ class RequestTally:
     counts: Mapping[datetime, int]
 
     def with_requests(self, moment: datetime, calls: int) -> Self:
-        """Return it with requests of this time; a negative number removes unsent ones."""
+        """Return the tally with requests of this time.
+
+        A negative number removes unsent requests.
+        """
         until = moment - (moment - _ZERO) % self.bucket + self.bucket + self.span
         if until <= self.now:
             return self
@@ -29,13 +32,16 @@ class RequestTally:
         return replace(self, counts={**self.counts, until: count})
 
     def count_left(self, held: int, *, is_urgent: bool) -> int:
-        """Return how many requests are left beside the reserved; a tenth is for urgent ones."""
+        """Return how many requests are left beside the reserved ones.
+
+        A tenth is for urgent requests.
+        """
         return self._count_usable(is_urgent=is_urgent) - held - sum(self.counts.values())
 
     def find_opening_time(self, number: int, held: int, *, is_urgent: bool) -> datetime | None:
         """Return the earliest time at which `number` more requests are available.
 
-        None: when reserved ones are returned.
+        None: they are available when reserved requests are released.
         """
         rounds, last = divmod(number - 1, self._count_usable(is_urgent=is_urgent))
         left, until = self.count_left(held, is_urgent=is_urgent), self.now
@@ -58,6 +64,6 @@ class RequestTally:
         span: timedelta,
         bucket: timedelta,
     ) -> Self:
-        """Return the stored counts without expired ones."""
+        """Return a tally with the stored counts that have not expired."""
         lasting = {until: count for until, count in counts.items() if until > now}
         return cls(now=now, limit=limit, span=span, bucket=bucket, counts=lasting)

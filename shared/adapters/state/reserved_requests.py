@@ -12,7 +12,7 @@ from typing import Self
 
 from shared.adapters.state.budget_state import BudgetState, Decision
 from shared.adapters.state.request_ledger import NEVER, UNDERWAY, RequestLedger, Reservation
-from shared.adapters.state.request_queue import QueueView, ask
+from shared.adapters.state.request_queue import QueueView, admit_or_queue
 from shared.domain.request_demand import RequestDemand
 from shared.errors import MustWait
 from shared.reason import Reason
@@ -48,7 +48,9 @@ class ReservedRequests:
         block = cls(row=row, whose=need.job_id)
 
         def begin(ledger: RequestLedger, line: QueueView) -> Decision[Reservation | MustWait]:
-            answer, ledger, operations = ask(ledger.with_hold(block._next, None), line, need)
+            answer, ledger, operations = admit_or_queue(
+                ledger.with_hold(block._next, None), line, need
+            )
             if isinstance(answer, datetime):
                 return ledger, _build_must_wait(ledger, answer), operations
             hold = _build_reservation(ledger, answer, min(need.requests, ledger.calls) - answer)
@@ -62,7 +64,7 @@ class ReservedRequests:
         return block
 
     async def take(self, calls: int, *, is_urgent: bool) -> None:
-        """Get this many requests, or a window's limit; raise `ThrottledError`."""
+        """Reserve this many requests, or the limit of a window; raise `ThrottledError`."""
         if self.row.clock.now() >= self.until:
             self.drop()
         while self.left < calls:
@@ -96,7 +98,8 @@ class ReservedRequests:
     async def _fill(self, calls: int, *, is_urgent: bool) -> None:
         """Add the available requests and report the used ones.
 
-        Requests owed to other reservations are also available to it, because all were admitted.
+        Requests owed to other reservations are available to this one too, because all were
+        admitted.
         """
 
         def fill(ledger: RequestLedger) -> Decision[tuple[Reservation, int]]:
@@ -116,7 +119,9 @@ class ReservedRequests:
         self.left, self.owed, self.until = hold.held, hold.owed, hold.until
 
     def _report_used(self, ledger: RequestLedger) -> RequestLedger:
-        """Return the ledger without it, but with its requests since the last report."""
+        """Return the ledger without the reservation, and with the requests used since the last
+        report.
+        """
         for moment, is_write in self.used:
             ledger = ledger.with_requests(moment + UNDERWAY, is_write=is_write)
         return ledger.with_hold(self.name, None)

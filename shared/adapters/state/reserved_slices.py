@@ -29,7 +29,7 @@ class ReservedSlice:
         self._used_at = NEVER
 
     async def take(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
-        """Get requests; raise `ThrottledError`."""
+        """Lease requests if the slice has too few; raise `ThrottledError`."""
         if self._left < calls or self._row.clock.now() >= self._use_until:
             may_write = is_write and self.size == 1
             await self._lease(calls, is_urgent=is_urgent, may_write=may_write)

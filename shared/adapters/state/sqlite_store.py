@@ -109,9 +109,10 @@ class SqliteStore(Store):
         return outcome
 
     async def _write_waiting(self) -> None:
-        """Commit all waiting writes until none is left; after a shared commit, let more gather.
+        """Commit all waiting writes until none is left.
 
-        A task that writes alone, one row after another, waits for the disk only.
+        After a commit that several tasks shared, let more writes gather. A task that writes alone,
+        one row after another, waits for the disk only.
         """
         while self._waiting:
             writes, self._waiting = self._waiting, []

@@ -20,7 +20,9 @@ _OF_THE_STORE = "x-ms-request-id"
 
 
 def _steady() -> float:
-    """Return seconds of a clock that is never set and that runs during suspend."""
+    """Return the seconds of a clock that is never set and that runs while the machine is
+    suspended.
+    """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 

@@ -45,10 +45,10 @@ _MARK = StoreRow(table=VERSION[0], partition=VERSION[1], key=VERSION[2], columns
 
 
 class VersionedStore(Store):
-    """A store whose first use checks its version: raises `JobBlocked` if that is an earlier one."""
+    """A store that checks its version on first use. Raises `JobBlocked` for another version."""
 
     def __init__(self, store: Store, tables: Sequence[str], remedy: str) -> None:
-        """`tables` are those of this version; `remedy` says how to come to an empty store."""
+        """`tables` are those of this version. `remedy` says how to get an empty store."""
         self.store = store
         self._tables = tables
         self._remedy = remedy
@@ -117,7 +117,9 @@ class VersionedStore(Store):
             )
 
     async def _is_marked(self) -> bool:
-        """Return whether the store is of this version; raises `JobBlocked` if of a later one."""
+        """Return whether the store has the mark of this version; raise `JobBlocked` for a later
+        version.
+        """
         mark = await self.store.get(*VERSION)
         if mark is None:
             return False
@@ -126,7 +128,7 @@ class VersionedStore(Store):
         return True
 
     async def _find_row(self) -> str | None:
-        """Return a table that has a row; None: the store is empty."""
+        """Return the name of a table that has a row; None: the store is empty."""
         for table in (*EARLIER_TABLES, *self._tables):
             async for _ in self.store.query(table):
                 return table

@@ -41,7 +41,7 @@ class OpenTelemetry:
     is_recorded = True
 
     def __init__(self, exporter: SpanExporter, reader: MetricReader) -> None:
-        """Take ownership of both: `close` sends what they hold."""
+        """Take ownership of both: `close` sends the recordings that they hold."""
         for name in _EXPORT_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         resource = Resource.create({"service.name": SERVICE_NAME})
@@ -61,7 +61,7 @@ class OpenTelemetry:
         self._call_without_errors(lambda: self._spans.force_flush(_CLOSE_MILLISECONDS))
 
     def close(self) -> None:
-        """Send what is left, within seconds, and stop the threads."""
+        """Send the remaining recordings, within seconds, and stop the threads."""
         self.flush()
         self._call_without_errors(self._spans.shutdown)
         self._call_without_errors(lambda: self._meters.shutdown(_CLOSE_MILLISECONDS))

@@ -22,7 +22,7 @@ class TimeStampAuthorities(TimeStamps):
         self._service = HttpService(name="Time stamp authority", scope="", credential=None)
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
-        """Return the answer of an authority, in DER."""
+        """Return the authority's response with a time stamp, in DER."""
         from shared.time_stamps import build_query, check_answer
 
         query = build_query(content)

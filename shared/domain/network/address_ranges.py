@@ -52,7 +52,7 @@ class AddressRanges:
 
     def __or__(self, other: "AddressRanges") -> "AddressRanges":
         """Return the union."""
-        return unite((self, other))
+        return unite_ranges((self, other))
 
     def __sub__(self, other: "AddressRanges") -> "AddressRanges":
         """Return the difference."""
@@ -87,7 +87,7 @@ IPV6 = AddressRanges((_V6, _V6 + 2**128))
 EVERYWHERE = AddressRanges(IPV4.borders + IPV6.borders)
 
 
-def unite(parts: Iterable[AddressRanges]) -> AddressRanges:
+def unite_ranges(parts: Iterable[AddressRanges]) -> AddressRanges:
     """Return the union of all these sets."""
     filled = [part for part in parts if part]
     if len(filled) == 1:

@@ -29,9 +29,9 @@ from shared.domain.network.firewall_fix_text import (
     format_bicep_children,
     format_bicep_part,
     format_bicep_resource,
+    format_label,
     format_terraform,
     format_toset,
-    label,
     needs_extension,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -124,7 +124,7 @@ def _extend_group(
     more = {member: group[member] for member in ("location", "tags") if group.get(member)}
     block = TerraformBlock(
         "resource",
-        ("azurerm_ip_group_cidr", label(own)),
+        ("azurerm_ip_group_cidr", format_label(own)),
         [
             _ONE_BY_ONE,
             ("for_each", format_toset(new)),
@@ -167,7 +167,7 @@ def _add_group_and_rule(
     )
     terraform_group = TerraformBlock(
         "resource",
-        ("azurerm_ip_group", label(group)),
+        ("azurerm_ip_group", format_label(group)),
         [
             ("name", group),
             ("resource_group_name", place.group),
@@ -187,8 +187,12 @@ def _add_group_and_rule(
             f"{rule.name}"
         ),
         azure_cli="\n".join(commands),
-        bicep=f"{bicep_group}\n{_format_bicep_rule(rule, RawText(f'{label(group)}.id'), version)}",
-        terraform=format_terraform(terraform_group, _build_terraform_rule(rule, label(group))),
+        bicep="\n".join(
+            (bicep_group, _format_bicep_rule(rule, RawText(f"{format_label(group)}.id"), version))
+        ),
+        terraform=format_terraform(
+            terraform_group, _build_terraform_rule(rule, format_label(group))
+        ),
         notes=(
             *notes,
             *_format_any_destination_note(rule),
@@ -290,7 +294,7 @@ def _build_terraform_rule(rule: TrafficRule, group: str) -> TerraformBlock:
     if not is_policy:
         kind = f"azurerm_firewall_{word}_rule_collection"
         return TerraformBlock(
-            "resource", (kind, label(rule.collection)), ["beside its rules:", own]
+            "resource", (kind, format_label(rule.collection)), ["beside its rules:", own]
         )
     collection = TerraformBlock(
         f"{word}_rule_collection",

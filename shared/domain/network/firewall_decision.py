@@ -14,7 +14,7 @@ from shared.domain.network.address_ranges import (
     IPV4,
     NOWHERE,
     AddressRanges,
-    unite,
+    unite_ranges,
 )
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.service_tags import ServiceTagList
@@ -94,7 +94,7 @@ class RuleSources:
             parts.append(AddressRanges.parse(prefixes))
         except ValueError:
             parts += map(_parse_prefix, prefixes)
-        return unite(part for part in parts if part is not None), None not in parts
+        return unite_ranges(part for part in parts if part is not None), None not in parts
 
     def _resolve(self, name: str) -> AddressRanges | None:
         if name in _ANYWHERE:
@@ -109,7 +109,7 @@ class RuleSources:
             # All of Azure in a region without addresses of the checked tags: none of their
             # addresses.
             is_told = found or name.startswith(f"{_AZURE}.")
-            self._named[name] = unite(found) if is_told else None
+            self._named[name] = unite_ranges(found) if is_told else None
         return self._named[name]
 
 

@@ -141,7 +141,7 @@ def build_rule_name(tag: str, *parts: str) -> str:
     return (clean + "".join(one if one.isalnum() or one in ".-_" else "_" for one in behind))[:80]
 
 
-def free_priority(taken: Sequence[int], before: int, first: int) -> int | None:
+def find_free_priority(taken: Sequence[int], before: int, first: int) -> int | None:
     """Return the highest unused priority from `first` up to below `before`; None
     if there is none.
     """

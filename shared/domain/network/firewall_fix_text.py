@@ -43,7 +43,7 @@ class ResourceIdParts:
     @property
     def label(self) -> str:
         """Return its name as an identifier of Bicep and Terraform."""
-        return label(self.names[-1])
+        return format_label(self.names[-1])
 
 
 def fill_id_placeholders(resource_id: str) -> str:
@@ -54,7 +54,7 @@ def fill_id_placeholders(resource_id: str) -> str:
     return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}{place}"
 
 
-def label(name: str) -> str:
+def format_label(name: str) -> str:
     """Return a name as an identifier of Bicep and Terraform: letters, digits and underscores."""
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
     return plain if _WORD.fullmatch(plain) else f"_{plain}"
@@ -85,7 +85,7 @@ def format_bicep_resource(
 ) -> str:
     """Return a complete resource; `kind` is its type and version."""
     body = {"name": name, **more, "properties": properties}
-    return f"resource {label(name)} '{kind}' = {_format_bicep_value(body)}\n"
+    return f"resource {format_label(name)} '{kind}' = {_format_bicep_value(body)}\n"
 
 
 def format_bicep_part(
@@ -101,12 +101,13 @@ def format_bicep_children(
     """Return complete child resources of an existing one; `kind` is their type and version."""
     own_type, _, version = kind.partition("@")
     above = f"{own_type.rpartition('/')[0]}@{version}"
-    declared = [
-        f"resource {label(parent)} '{above}' existing = {_format_bicep_value({'name': parent})}\n"
-    ]
+    existing = _format_bicep_value({"name": parent})
+    declared = [f"resource {format_label(parent)} '{above}' existing = {existing}\n"]
     declared += [
-        f"resource {label(f'{parent}_{name}')} '{kind}' = "
-        + _format_bicep_value({"parent": RawText(label(parent)), "name": name, "properties": one})
+        f"resource {format_label(f'{parent}_{name}')} '{kind}' = "
+        + _format_bicep_value(
+            {"parent": RawText(format_label(parent)), "name": name, "properties": one}
+        )
         + "\n"
         for name, one in properties.items()
     ]
@@ -164,7 +165,7 @@ def format_terraform(*blocks: TerraformBlock) -> str:
 
 def format_terraform_part(kind: str, name: str, part: "tuple[str, object] | TerraformBlock") -> str:
     """Return a part of a resource."""
-    return format_terraform(TerraformBlock("resource", (kind, label(name)), [MERGED, part]))
+    return format_terraform(TerraformBlock("resource", (kind, format_label(name)), [MERGED, part]))
 
 
 def format_toset(values: Sequence[str]) -> RawText:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges, unite
+from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges, unite_ranges
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import (
     DEFAULT_RULE,
@@ -87,7 +87,7 @@ def find_firewall_issue(
     )
     if not lacking and not unlisted:
         return None
-    missing = unite(lacking.values())
+    missing = unite_ranges(lacking.values())
     denying = list_rules_affecting(admission.denied_by, missing & admission.denied)
     doubting = list_rules_affecting(admission.doubted_for, missing)
     if not lacking and not IPV4 - admission.denied:
@@ -172,7 +172,7 @@ def build_issue_for_external_host(
         is_required=False,
         is_certain=False,
         missing_tags=tuple(asked),
-        missing_prefixes=unite(asked.values()).list_prefixes(),
+        missing_prefixes=unite_ranges(asked.values()).list_prefixes(),
         message=f"The app reads no firewall of {host}, which"
         f" {', '.join(flows[:_FLOWS_SHOWN])}{more} call{'s' * (len(flows) == 1)}.",
         fix=(

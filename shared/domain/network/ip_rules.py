@@ -67,7 +67,7 @@ def build_restricted_firewall(
     return replace(open_one, default=RuleAction.DENY, rules=allowed)
 
 
-def allow(name: str, *sources: str) -> FirewallRule:
+def build_allow_rule(name: str, *sources: str) -> FirewallRule:
     """Return a rule that allows addresses."""
     return FirewallRule(name=name, action=RuleAction.ALLOW, sources=sources)
 
@@ -91,7 +91,7 @@ def build_namespace_firewall(kind: str, resource: Document, rule_set: Document) 
         properties.get("publicNetworkAccess"), "disabled"
     )
     if is_closed and not listed and not networks:
-        anybody = replace(allow("no rule at all", "*"), is_certain=False)
+        anybody = replace(build_allow_rule("no rule at all", "*"), is_certain=False)
         return replace(firewall, rules=(anybody,))
     return firewall
 
@@ -115,14 +115,14 @@ def _parse_range_rule(rule: Document) -> FirewallRule:
     first, last = (str(properties.get(end)) for end in ("startIpAddress", "endIpAddress"))
     name = text_at(rule, "name") or first
     if first == last == "0.0.0.0":  # noqa: S104 – the service's name for all of Azure
-        return allow(name, AZURE)
-    return allow(name, *format_prefixes(f"{first}-{last}"))
+        return build_allow_rule(name, AZURE)
+    return build_allow_rule(name, *format_prefixes(f"{first}-{last}"))
 
 
 def _parse_ip_rule(rule: Document) -> FirewallRule:
     written = (rule.get(name) for name in ("value", "ipMask", "ipAddressOrRange"))
     address = next((str(one) for one in written if one), "")
-    return allow(address, AZURE if address == "0.0.0.0" else address)  # noqa: S104
+    return build_allow_rule(address, AZURE if address == "0.0.0.0" else address)  # noqa: S104
 
 
 def _parse_hosts(urls: Iterable[object]) -> Iterable[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from dataclasses import dataclass
 from functools import cached_property
 
-from shared.domain.network.address_ranges import AddressRanges, unite
+from shared.domain.network.address_ranges import AddressRanges, unite_ranges
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.firewall_decision import (
     FirewallDecision,
@@ -75,7 +75,7 @@ class NetworkCheck:
         self._required = _find_known_ranges(by_tag, required, tags)
         self._beside = _find_known_ranges(by_tag, beside, tags)
         self._claimed = ClaimedHosts(firewalls)
-        of_flows = unite(_find_known_ranges(by_tag, FLOW_TAGS, tags).values())
+        of_flows = unite_ranges(_find_known_ranges(by_tag, FLOW_TAGS, tags).values())
         sources, called = RuleSources(tags, FLOW_TAGS), _list_covering_names(listed.values())
         evaluated: dict[_Rules, _EvaluatedRules] = {}
         self._evaluated: list[tuple[Firewall, _EvaluatedRules]] = []

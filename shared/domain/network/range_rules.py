@@ -10,8 +10,8 @@ from shared.domain.network.firewall_fix_text import (
     fill_id_placeholders,
     format_az_command,
     format_bicep_children,
+    format_label,
     format_terraform,
-    label,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 
@@ -55,7 +55,7 @@ def build_range_blocks(resource: str, issue: FirewallIssue) -> str:
         *(
             TerraformBlock(
                 "resource",
-                (resource, label(name)),
+                (resource, format_label(name)),
                 [
                     ("name", name),
                     *owner,

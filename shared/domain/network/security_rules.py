@@ -9,7 +9,7 @@ from shared.domain.network.firewall_fix_text import (
     TerraformBlock,
     fill_id_placeholders,
     format_az_command,
-    label,
+    format_label,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS
@@ -89,7 +89,7 @@ def build_terraform_block(
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
     return TerraformBlock(
         "resource",
-        ("azurerm_network_security_rule", label(name)),
+        ("azurerm_network_security_rule", format_label(name)),
         [
             ("resource_group_name", ResourceIdParts.parse(issue.resource_id).group),
             ("network_security_group_name", issue.resource_name),

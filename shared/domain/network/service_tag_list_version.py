@@ -11,7 +11,7 @@ from shared.domain.network.service_tags import (
     AddressRangeChange,
     ServiceTag,
     ServiceTagList,
-    changes,
+    list_changes,
 )
 
 #: The tags whose changes are reported.
@@ -91,7 +91,7 @@ def list_changes_in_use(
     return tuple(
         change
         for tag in WATCHED_TAGS
-        for change in changes(before, after, tag)
+        for change in list_changes(before, after, tag)
         if any(list_regions(geography, [change.region]) for geography in geographies)
     )
 

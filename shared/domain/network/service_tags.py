@@ -82,7 +82,9 @@ def read_service_tags(document: object) -> ServiceTagList:
     return ServiceTagList([_parse_tag(value) for value in values], number)
 
 
-def changes(before: ServiceTagList, after: ServiceTagList, tag: str) -> list[AddressRangeChange]:
+def list_changes(
+    before: ServiceTagList, after: ServiceTagList, tag: str
+) -> list[AddressRangeChange]:
     """Return the changes of a tag, by region in alphabetical order.
 
     Sets of addresses are compared, so a prefix that is split into its halves is no change. Raises

@@ -9,7 +9,7 @@ from shared.domain.plans.display_text import ACTION_WORDS, describe_why_not_migr
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 
 
-def nothing_to_retry(
+def explain_empty_retry(
     remediation_id: str, found: Sequence[FlowJob | PlanItem], code: str = ""
 ) -> tuple[str, str]:
     """Return why a retry continues nothing, and the fix; `found` are the flows that it names."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.alerts import alert_unreadable_row, readable
+from shared.alerts import alert_unreadable_row, read_readable
 from shared.domain.assessment.assessment import AssessedFlow
 from shared.domain.assessment.remediated_flows import add_flow_job
 from shared.domain.assessment.snapshots import EnvironmentSnapshot
@@ -22,7 +22,7 @@ async def add_remediations(
     The status of a flow with an unreadable job stays unknown.
     """
     environment = facts.environment
-    rows = readable(services, services.tables.deletions.scan(environment.id))
+    rows = read_readable(services, services.tables.deletions.scan(environment.id))
     scheduled = {kept.item.job_id async for kept in rows if kept.item.state not in _NOT_SCHEDULED}
     found = {flow.workflow_id: add_flow_job(facts, flow, None) for flow in flows}
     listed = {flow.workflow_id: flow for flow in flows}

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.environment import Environment, PolicyLinkStatus
 from shared.domain.keys.key import EnterprisePolicy, KeySnapshot
@@ -46,7 +46,7 @@ async def collect_facts(
         _read_hosted_groups(services, environment),
         _read_solution_setting(services, environment),
     )
-    linked = readable(services, services.tables.policy_links.scan("link"))
+    linked = read_readable(services, services.tables.policy_links.scan("link"))
     links = [kept.item async for kept in linked if kept.item.environment_id == environment.id]
     linked_since = next(
         (one.first_seen_at for one in links if one.status == PolicyLinkStatus.LINKED), None

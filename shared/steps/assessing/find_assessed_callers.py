@@ -8,7 +8,7 @@ search did not complete, the assessment says that callers may be missing.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from shared.alerts import alert_unreadable_row, readable
+from shared.alerts import alert_unreadable_row, read_readable
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.callers.caller_records import CallerIndexEntry
@@ -136,6 +136,6 @@ async def read_places_on_retired_host(
 
     See platform.md#retired-hosts.
     """
-    found = readable(services, services.tables.caller_index.scan(RETIRED_HOST))
+    found = read_readable(services, services.tables.caller_index.scan(RETIRED_HOST))
     places = [kept.item async for kept in found]
     return sorted({place.caller.label for place in places if searched.covers(place)})

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.definitions.comparison import hash_definition
@@ -53,7 +53,7 @@ async def search_callers_before_deletion(work: StepContext, deletion: Deletion) 
     `TransientError` if it has to continue later.
     """
     services, now = work.services, work.services.now
-    found = readable(services, services.tables.deletions.scan(deletion.environment_id))
+    found = read_readable(services, services.tables.deletions.scan(deletion.environment_id))
     others = [kept.item async for kept in found]
     latest = max(
         others,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.alerts import readable, send_alert
+from shared.alerts import read_readable, send_alert
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
 from shared.domain.flow import RUN_HISTORY, FailedAction, FlowRun
@@ -65,7 +65,7 @@ async def read_unresolved_blocked_calls(
 ) -> AsyncIterator[BlockedCall]:
     """Yield the blocked calls of an environment that are not resolved."""
     table = services.tables.blocked_calls
-    async for kept in readable(services, table.scan(environment_id)):
+    async for kept in read_readable(services, table.scan(environment_id)):
         if kept.item.reason_code:
             yield kept.item
 
@@ -92,7 +92,7 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
     for call in found.values():
         await _record(services, environment, call)
     table = services.tables.blocked_calls
-    async for kept in readable(services, table.scan(environment.id)):
+    async for kept in read_readable(services, table.scan(environment.id)):
         if kept.item.copy_id == job.copy.id and kept.item.reason_code:
             await _resolve(services, environment, kept, runs)
 

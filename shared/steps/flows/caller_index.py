@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.flow import RUN_HISTORY
 from shared.domain.timer_run import TimerRun
@@ -97,10 +97,10 @@ async def read_known_url_ids(
     """
     known = {
         kept.item.original.id: kept.item.original.url_id
-        async for kept in readable(services, services.tables.flow_jobs.scan(environment_id))
+        async for kept in read_readable(services, services.tables.flow_jobs.scan(environment_id))
         if kept.item.original.url_id
     }
-    async for found in readable(services, services.tables.known_urls.scan(environment_id)):
+    async for found in read_readable(services, services.tables.known_urls.scan(environment_id)):
         if found.item.found_by != but_not:
             known.setdefault(found.item.workflow_id, found.item.url_id)
     return known
@@ -120,9 +120,9 @@ async def index_urls_of_plans(services: Services) -> None:
     timer_runs = services.tables.timer_runs
     if await timer_runs.get("timer", _INDEX_RUN):
         return
-    jobs = readable(services, services.tables.environment_jobs.scan())
+    jobs = read_readable(services, services.tables.environment_jobs.scan())
     environments = {kept.item.id: kept.item.environment_id async for kept in jobs}
-    async for row in readable(services, services.tables.plan_items.scan()):
+    async for row in read_readable(services, services.tables.plan_items.scan()):
         item = row.item
         if item.trigger_url_id and item.environment_job_id in environments:
             await index_url(

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.environment import Environment
 from shared.ports import Condition
 from shared.services import Services
@@ -18,7 +18,7 @@ async def read_calling_flows(services: Services, environment: Environment) -> Ca
     """
     found: CallingFlows = defaultdict(list)
     known: set[str] = set()
-    async for kept in readable(services, services.tables.flow_jobs.scan(environment.id)):
+    async for kept in read_readable(services, services.tables.flow_jobs.scan(environment.id)):
         job = kept.item
         known.add(job.original.id)
         if (
@@ -28,12 +28,14 @@ async def read_calling_flows(services: Services, environment: Environment) -> Ca
         ):
             found[job.original.http_hosts].append(job.remediation_id)
     where = [Condition("environment_id", "eq", environment.id)]
-    async for approved in readable(services, services.tables.environment_jobs.scan(where=where)):
+    async for approved in read_readable(
+        services, services.tables.environment_jobs.scan(where=where)
+    ):
         plan = approved.item
         if plan.state_properties.is_inactive or not plan.approval_count:
             continue
         known.update(plan.excluded_from_approval)
-        async for planned in readable(services, services.tables.plan_items.scan(plan.id)):
+        async for planned in read_readable(services, services.tables.plan_items.scan(plan.id)):
             item = planned.item
             gets_copy = item.action.is_copy and item.migration_method.has_copy
             if gets_copy and item.http_hosts and item.workflow_id not in known:

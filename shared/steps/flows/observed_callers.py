@@ -7,7 +7,7 @@ An environment has to permit it, because trigger outputs have what callers sent.
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.callers.call_headers import CallerSource, CallTraits
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
@@ -89,7 +89,7 @@ async def name_observed_callers(
     """Return the callers of a row with the names of known callers and of the app's flows."""
     known: dict[str, str] = {}
     declared: dict[str, DeclaredCaller] = {}
-    async for record in readable(services, services.tables.callers.scan(job.id)):
+    async for record in read_readable(services, services.tables.callers.scan(job.id)):
         caller = record.item.caller
         known |= dict.fromkeys(_list_ids(caller), caller.label)
         if caller.kind == DECLARED_CALLER and (one := await _read_declared(services, caller)):
@@ -115,7 +115,7 @@ async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) 
     for column, identity in columns.items():
         where = [Condition(column, "eq", identity)]
         if identity:
-            jobs = readable(services, tables.flow_jobs.scan(job.environment_id, where=where))
+            jobs = read_readable(services, tables.flow_jobs.scan(job.environment_id, where=where))
             async for kept in jobs:
                 return {identity: f"flow {kept.item.get_title_of(identity)}"}
     return {}

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.callers.caller import Caller
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlanItem
@@ -54,7 +54,7 @@ async def open_plans(services: Services) -> PlansInProgress:
     """Return the plans in progress."""
     found: defaultdict[str, list[EnvironmentJob]] = defaultdict(list)
     where = [Condition("next_check_at", "lt", _NEVER)]
-    async for kept in readable(services, services.tables.environment_jobs.scan(where=where)):
+    async for kept in read_readable(services, services.tables.environment_jobs.scan(where=where)):
         job = kept.item
         is_to_come = job.state is not EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
         has_begun = job.has_started_flow_jobs and job.state is not EnvironmentJobState.APPROVED

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
-from shared.alerts import readable, send_alert
+from shared.alerts import read_readable, send_alert
 from shared.domain.flow import FlowPermission
 from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
@@ -169,8 +169,8 @@ async def was_granted(services: Services, environment_id: str, flow_name: str) -
     """Return whether any flow job or environment job has ever granted access to a flow."""
     tables, flow = services.tables, (environment_id, flow_name)
     lenders: list[EnvironmentJob | FlowJob] = []
-    lenders += [kept.item async for kept in readable(services, tables.environment_jobs.scan())]
-    lenders += [kept.item async for kept in readable(services, tables.flow_jobs.scan())]
+    lenders += [kept.item async for kept in read_readable(services, tables.environment_jobs.scan())]
+    lenders += [kept.item async for kept in read_readable(services, tables.flow_jobs.scan())]
     return any(
         parse_job_reference(name, one.environment_id) == flow
         for one in lenders

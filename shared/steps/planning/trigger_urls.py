@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.callers.notification_channels import list_channel_url_ids
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
@@ -80,13 +80,13 @@ async def read_trigger_urls(
     """
     known = await read_known_url_ids(services, job.environment_id, but_not=job.id)
     claimed = {*known.values(), *(item.trigger_url_id for item in items)}
-    async for kept in readable(services, services.tables.flow_jobs.scan()):
+    async for kept in read_readable(services, services.tables.flow_jobs.scan()):
         claimed |= {kept.item.original.url_id, kept.item.copy.url_id}
     # The caller index has the callers of flows that have not changed since the plan was made.
     since = (job.planned_at or services.now) - SEARCH_LASTS
     held = {
         kept.item.held_id
-        async for kept in readable(services, services.tables.caller_index.scan())
+        async for kept in read_readable(services, services.tables.caller_index.scan())
         if kept.item.found_at >= since and _URL_ID.fullmatch(kept.item.held_id)
     }
     held |= list_channel_url_ids(services.settings.channel_addresses.values())
@@ -109,7 +109,7 @@ async def find_unmatched_callers(
         {
             kept.item.caller.label
             for url_id in urls.unclaimed
-            async for kept in readable(services, services.tables.caller_index.scan(url_id))
+            async for kept in read_readable(services, services.tables.caller_index.scan(url_id))
         }
     )
     if not labels:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from datetime import datetime
 from functools import partial
 
-from shared.alerts import readable, send_alert
+from shared.alerts import read_readable, send_alert
 from shared.domain.callers.caller_records import CallerRecord
 from shared.domain.callers.unchanged_content import hash_surroundings
 from shared.domain.jobs.transitions import add_notes
@@ -80,9 +80,9 @@ async def _find_checked_callers(work: StepContext, resource: str) -> set[str]:
     services, checked = work.services, set[str]()
     jobs = {
         kept.item.id: kept.item
-        async for kept in readable(services, services.tables.flow_jobs.scan())
+        async for kept in read_readable(services, services.tables.flow_jobs.scan())
     }
-    async for found in readable(services, services.tables.callers.scan()):
+    async for found in read_readable(services, services.tables.callers.scan()):
         record = found.item
         job, caller = jobs.get(record.job_id), record.caller
         if job is None or caller.resource_id != resource:

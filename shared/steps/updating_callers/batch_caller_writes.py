@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 
-from shared.alerts import readable
+from shared.alerts import read_readable
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import PendingCallerWrite
 from shared.domain.ids import derive_flow_job_id, hash_key
@@ -122,7 +122,7 @@ async def wake_waiting_jobs(services: Services, before: FlowJob, after: FlowJob)
     }:
         return
     moves = services.tables.pending_caller_writes
-    async for waits in readable(services, moves.scan(after.id)):
+    async for waits in read_readable(services, moves.scan(after.id)):
         place = (waits.item.environment_id, waits.item.job_id)
         await FLOW.wake_up(services, place, code=Reason.BATCHING_CALLER_WRITES)
         with suppress(Conflict, NotFound):

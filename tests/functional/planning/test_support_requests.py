@@ -16,7 +16,7 @@ from shared.use_cases.manage_support_requests import (
     check_environment_limit,
     list_support_requests,
     mark_filed,
-    reopen,
+    reopen_request,
     show_support_request,
 )
 from shared.use_cases.poll_environments import poll_environments
@@ -148,7 +148,7 @@ async def test_filed_request_ends_the_countdown_until_it_is_reopened(scenario: S
     filed = await mark_filed(scenario.services, request.id, by="ada", ticket_number="2603-1")
     again = await mark_filed(scenario.services, request.id, by="bob", ticket_number="2603-1")
     after_filing = await find_actions(scenario)
-    opened = await reopen(scenario.services, request.id)
+    opened = await reopen_request(scenario.services, request.id)
 
     assert (filed.filed_by, filed.ticket_number) == ("ada", "2603-1")
     assert filed.filed_at == scenario.services.now
@@ -156,7 +156,7 @@ async def test_filed_request_ends_the_countdown_until_it_is_reopened(scenario: S
     assert again == filed
     assert after_filing == []
     assert opened == request
-    assert await reopen(scenario.services, request.id) == request
+    assert await reopen_request(scenario.services, request.id) == request
     assert len(await find_actions(scenario)) == 1
 
 
