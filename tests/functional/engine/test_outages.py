@@ -1,6 +1,7 @@
 """While a service is out for a day, jobs wait, then continue without a person and lose nothing."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -104,22 +105,51 @@ async def assert_completes(scenario: Scenario) -> None:
     assert await scenario.services.tables.circuit_breakers.read_all() == []
 
 
-@pytest.mark.parametrize("service", [*list_platform_fakes(), *GROUND])
+async def assert_rolled_back(scenario: Scenario) -> None:
+    """Let a month pass, and require that all flows are rolled back and no call is lost."""
+    await scenario.run(timedelta(days=30))
+    assert {job.state for job in (await scenario.read_jobs()).values()} == {
+        FlowJobState.ROLLED_BACK
+    }
+    originals = [flow for flow in scenario.world.list_flows() if not flow.made_by_app]
+    assert all(flow.state is FlowState.ON for flow in originals)
+    assert scenario.world.traffic.lost == []
+
+
+async def find_failed_checks(
+    scenario: Scenario, check: Callable[[Scenario], Awaitable[None]]
+) -> list[str]:
+    """Return the services after whose outage of a day from now on the check fails.
+
+    A day on which a service gets no request is the same with and without its outage, so the check
+    without an outage is enough for these services.
+    """
+    scenario.renew()
+    failed = []
+    for service in ("", *list_platform_fakes(), *GROUND):
+        disturbed = deepcopy(scenario)
+        outage = cast("Outage", disturbed.driver.plan)
+        outage.begin(service)
+        try:
+            await disturbed.run(DAY)
+            if outage.calls_out or not service:
+                await check(disturbed)
+        except AssertionError as error:
+            failed.append(f"{service}: {error}")
+    return failed
+
+
 @pytest.mark.parametrize(
     "after",
     [timedelta(0), timedelta(minutes=1), timedelta(days=7, minutes=-1)],
     ids=["at the order", "in the middle", "before retiring"],
 )
-async def test_outage_of_one_service_for_a_day_needs_no_person(
-    service: str, after: timedelta
-) -> None:
+async def test_outage_of_one_service_for_a_day_needs_no_person(after: timedelta) -> None:
     """All flows are retired without a person, whichever service is out and whenever."""
-    scenario, outage = await build_requested_scenario()
+    scenario, _ = await build_requested_scenario()
     await scenario.run(after)
 
-    outage.begin(service)
-
-    await assert_completes(scenario)
+    assert await find_failed_checks(scenario, assert_completes) == []
 
 
 async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None:
@@ -139,25 +169,15 @@ async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None
     assert outage.calls_out
 
 
-@pytest.mark.parametrize("service", [*list_platform_fakes(), *GROUND])
-async def test_outage_of_one_service_during_a_rollback_needs_no_person(service: str) -> None:
+async def test_outage_of_one_service_during_a_rollback_needs_no_person() -> None:
     """All flows are rolled back without a person."""
-    scenario, outage = await build_requested_scenario()
+    scenario, _ = await build_requested_scenario()
     await scenario.run(timedelta(days=2))
     await scenario.driver.call(
         lambda services: roll_back(services, scenario.remediation.id, replay=True)
     )
 
-    outage.begin(service)
-    await scenario.run(timedelta(days=30))
-
-    assert {job.state for job in (await scenario.read_jobs()).values()} == {
-        FlowJobState.ROLLED_BACK
-    }
-    assert all(
-        flow.state is FlowState.ON for flow in scenario.world.list_flows() if not flow.made_by_app
-    )
-    assert scenario.world.traffic.lost == []
+    assert await find_failed_checks(scenario, assert_rolled_back) == []
 
 
 async def test_unavailable_service_gets_few_requests() -> None:
