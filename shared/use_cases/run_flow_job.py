@@ -209,7 +209,9 @@ async def _cancel(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
         )
         await wait_and_revoke(work)
         await revoke_all_grants(work)
-    return replace(job, grants=replace(job.grants, active=()), in_flight_until=None)
+    # Of the row, which has the grants that were revoked just now: their removal is read back later.
+    grants = replace(leased.job.grants, active=())
+    return replace(job, grants=grants, in_flight_until=None)
 
 
 async def _read_environment(leased: LeasedJob[FlowJob], job: FlowJob) -> Environment:

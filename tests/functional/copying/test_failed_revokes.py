@@ -54,6 +54,34 @@ async def test_failed_revoke_is_repeated_after_minutes() -> None:
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
+async def test_cancelled_job_remembers_revoked_grants_until_they_are_read_back() -> None:
+    """A revoke that the platform did not keep is found after the job has ended."""
+    scenario = Scenario()
+    orders = scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    await set_kill_switch(scenario.services, is_on=True, by="tests", reason="test")
+    await scenario.run(timedelta(minutes=10))
+    job = await scenario.read_job("Orders")
+    assert job.step is FlowJobState.PLANNED
+    granted = (orders.flow_name,)
+    orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
+
+    def restore_grants(job: FlowJob | None) -> FlowJob | None:
+        return job and replace(job, grants=Grants(active=granted, past=granted))
+
+    await FLOW.change(scenario.services, (job.environment_id, job.id), restore_grants)
+    await change_remediation.cancel(scenario.services, job.remediation_id)
+    await set_kill_switch(scenario.services, is_on=False, by="tests", reason="test")
+    await scenario.run(timedelta(seconds=1))
+
+    job = await scenario.read_job("Orders")
+    assert not is_lent(scenario.world, orders)
+    assert (job.state, job.grants.returned) == (FlowJobState.CANCELLED, granted)
+
+
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_grant_that_cannot_be_revoked_is_reported(port: str) -> None:
     """One notification says that the service account is still a co-owner."""
