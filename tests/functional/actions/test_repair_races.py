@@ -75,11 +75,11 @@ class Person:
         """Add only the first of these entries."""
         self._add(self._wanted[:1])
 
-    def own(self) -> None:
+    def add_own_entry(self) -> None:
         """Add an entry that the app does not know."""
-        self._add([self._own()])
+        self._add([self._build_own_entry()])
 
-    def drop(self) -> None:
+    def remove_entry(self) -> None:
         """Remove one of the entries that the app has added."""
         gone = next((one for one in self.entries if one in self._wanted), None)
         self._write([one for one in self.entries if one != gone])
@@ -88,7 +88,7 @@ class Person:
         self.added = [one for one in entries if one not in self.entries]
         self._write([*self.entries, *self.added])
 
-    def _own(self) -> Any:
+    def _build_own_entry(self) -> Any:
         first = deepcopy(self._wanted[0])
         if isinstance(first, str):
             return "198.51.100.7"
@@ -159,7 +159,13 @@ async def find_lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[s
 @pytest.mark.parametrize("kind", APPLIED)
 @pytest.mark.parametrize(
     ("deed", "is_undo"),
-    [("same", False), ("half", False), ("own", False), ("own", True), ("drop", True)],
+    [
+        ("add_same_entries", False),
+        ("add_first_entry", False),
+        ("add_own_entry", False),
+        ("add_own_entry", True),
+        ("remove_entry", True),
+    ],
 )
 async def test_fix_and_revert_keep_entries_that_a_person_edits_at_the_same_time(
     kind: str, deed: str, is_undo: bool

@@ -95,7 +95,7 @@ async def test_fix_of_azure_firewall_is_an_ip_group() -> None:
     )
 
     assert gap.is_certain
-    assert "no feature FW" in gap.fix
+    assert "does not publish every tag for Azure Firewall" in gap.fix
     assert "IP group" in gap.fix
     assert "It protects spoke/web." in gap.message
     assert gap.missing_prefixes == (N,)
