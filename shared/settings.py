@@ -34,7 +34,7 @@ _VAULT_URL = TextPattern(
 )
 
 #: What precedes names of organizations, repositories, sites and subscriptions in a URL.
-_URL_START = re.compile(r"https://((github|dev\.azure)\.com/)?|/subscriptions/", re.IGNORECASE)
+_URL_START = re.compile(r"^(https://((github|dev\.azure)\.com/)?|/subscriptions/)", re.IGNORECASE)
 
 
 class OnOriginalEdited(StrEnum):

@@ -80,6 +80,9 @@ def list_errors(err: ValidationError) -> list[tuple[tuple[str | int, ...], str]]
 def describe_error(error: Mapping[str, Any]) -> str:
     """Return what is allowed instead of a value: whole sentences without names of the code."""
     kind, context = error["type"], error.get("ctx", {})
+    limit = context.get("ge", context.get("le"))
+    if isinstance(limit, str):  # of a duration, such as `36500 days`
+        return f"Use a duration of at {'least' if 'ge' in context else 'most'} {limit}."
     if kind in _TEXTS:
         return _fill(_TEXTS[kind], context)
     if kind in {"value_error", "assertion_error"}:

@@ -50,6 +50,11 @@ def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> 
         ("github_repositories", "https://github.com/A/b, c/d, a/B,", ("A/b", "c/d")),
         ("azure_devops_organizations", "https://dev.azure.com/one/,ONE", ("one",)),
         ("sharepoint_sites", "https://a.sharepoint.com/s/, A.sharepoint.com/S", None),
+        (
+            "sharepoint_sites",
+            "A.sharepoint.com/subscriptions/b",
+            ("A.sharepoint.com/subscriptions/b",),
+        ),
         ("subscription_ids", "AB, /subscriptions/ab, cd", ("AB", "cd")),
     ],
 )
@@ -73,6 +78,21 @@ def test_fault_names_the_value_of_a_list(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "Value 2 of the list:" in fault
     assert "Value 4 of the list:" in fault
     assert "wrong" not in fault
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"), [("-P1D", "at least 0 seconds"), ("P40000D", "at most 36500 days")]
+)
+def test_fault_names_the_limit_of_a_duration(
+    monkeypatch: pytest.MonkeyPatch, value: str, limit: str
+) -> None:
+    """Unlike the limit of a number, it is a text."""
+    monkeypatch.setenv("CMK_NO_CALL_PERIOD", value)
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    assert describe_faults(raised.value) == {"CMK_NO_CALL_PERIOD": f"Use a duration of {limit}."}
 
 
 def test_sign_in_is_known_despite_another_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
