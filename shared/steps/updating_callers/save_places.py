@@ -287,11 +287,14 @@ async def _read_environment(work: StepContext, caller: Caller) -> Environment:
 
 
 async def _perform(write: Write, label: str, why: str = "") -> None:
-    """Perform a write; raise `ContentRejected` that names the caller if its content is rejected."""
+    """Perform a write; raise `ContentRejected` that names the caller if its content is rejected.
+
+    `why` says why another flow is saved, whose rejection is not that of the caller.
+    """
     try:
         await perform(write)
     except PlatformError as err:
-        if is_denied(err):
+        if is_denied(err) and not why:
             raise
         raise ContentRejected(
             f"The {label} cannot be saved with the new URL: {err}{why}",

@@ -7,6 +7,7 @@ import pytest
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.platform_errors import DENIED_BY_POLICY, SCOPE_LOCKED
 from shared.errors import PlatformError
+from shared.steps.flows.missing_permission import is_permission_missing
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
@@ -68,6 +69,27 @@ async def test_missing_permission_is_named_with_its_scope(
     assert ("resource group" in blocked.fix or "/resourceGroups/" in blocked.fix) is bool(
         needs.resource_type
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "detail"),
+    [
+        ("Forbidden", "Client address is not authorized and caller is not a trusted service."),
+        ("Forbidden", "Public network access is disabled and request is not from ..."),
+        ("ClientIpAddressNotAuthorized", "Client Ip address : 192.0.2.1"),
+        ("Http403", "Your organization has an IP allow list enabled."),
+        ("ReadOnlyDisabledSubscription", "The subscription is disabled."),
+    ],
+)
+def test_denial_that_no_role_ends_is_no_missing_permission(code: str, detail: str) -> None:
+    """To grant a role would not help. The message says what denies the request."""
+    assert not is_permission_missing(PlatformError(detail, code=code, status=403))
+
+
+def test_missing_role_for_a_firewall_is_a_missing_permission() -> None:
+    """Azure names the resource, which may be a firewall."""
+    text = "The client does not have authorization to perform action '.../azureFirewalls/write'."
+    assert is_permission_missing(PlatformError(text, code="AuthorizationFailed", status=403))
 
 
 @pytest.mark.parametrize("code", DENIALS)

@@ -8,6 +8,7 @@ import pytest
 from shared.domain.flow import WorkflowUpdate
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.shape_demand import ShapeDemand
+from shared.errors import PlatformError
 from shared.reason import Reason
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Killed
@@ -134,6 +135,18 @@ async def test_references_removed_by_a_rejected_save_are_restored(make: Any) -> 
     assert f"flow {flow.name} cannot be saved" in job.message
     assert flow.client_data == before
     assert_nothing_lost(scenario)
+
+
+async def test_flow_whose_save_is_forbidden_is_named() -> None:
+    """The app may change the variable, so that no permission for it is missing."""
+    scenario, flow = build_scenario_of_variable()
+    refuse_saves(scenario, flow, wipes=1, error=PlatformError("no", code="Strange", status=403))
+
+    await update_callers(scenario)
+
+    job = await scenario.read_job("Orders")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
+    assert f"flow {flow.name} cannot be saved" in job.message
 
 
 @SCENARIOS
