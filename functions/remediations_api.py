@@ -19,7 +19,6 @@ from functions.remediation_models import (
     StartRemediationRequest,
 )
 from shared.bootstrap import services
-from shared.domain.ids import NAMESPACE
 from shared.domain.plans.remediation import Remediation, StartSource
 from shared.domain.principal import Role
 from shared.domain.trigger_urls.trigger_url import redact
@@ -27,11 +26,13 @@ from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.use_cases import show_remediation as shown
 from shared.use_cases.audit_state import read_new_remediation
-from shared.use_cases.start_remediation import resolve_flow_ids, start_manual_remediation
+from shared.use_cases.start_remediation import (
+    find_key_of_form,
+    resolve_flow_ids,
+    start_manual_remediation,
+)
 
 _LONGEST_KEY = 200
-#: Seconds.
-_FORM_REPEATED_WITHIN = 30
 
 
 @endpoint(
@@ -127,8 +128,7 @@ async def show_plan(
 async def _find_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
     """Return the idempotency key of the request, or a new one if it has none.
 
-    A form has none, and a second click sends it again: the same form of the same person has the
-    same key for at least 30 seconds.
+    A form has none, and a second click sends it again.
     """
     key = call.headers.get(IDEMPOTENCY_KEY)
     if key is None:
@@ -136,12 +136,7 @@ async def _find_idempotency_key(call: ApiRequest[NoQuery, StartRemediationReques
         if not call.is_form:
             return f"{start} {uuid.uuid4()}"
         sent = f"{call.principal.id} {start} {call.body.model_dump_json()}"
-        period = int(services().now.timestamp()) // _FORM_REPEATED_WITHIN
-        now, before = (
-            f"{start} {uuid.uuid5(NAMESPACE, f'{sent} {one}')}" for one in (period, period - 1)
-        )
-        known = Remediation.derive_id_for(StartSource.API_REQUEST, before)
-        return before if await services().tables.remediations.get("remediation", known) else now
+        return await find_key_of_form(services(), start, sent)
     key = key.strip()
     if not 0 < len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
         text = f"Use 1 to {_LONGEST_KEY} printable ASCII characters."

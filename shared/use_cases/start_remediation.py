@@ -3,12 +3,14 @@
 Stores its row, and the row of each environment, and sends a message for each environment.
 """
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from shared.alerts import catch_row_errors, read_readable
 from shared.domain.environment import ApprovalPolicy, Environment
+from shared.domain.ids import NAMESPACE
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.display_text import describe_start
@@ -16,6 +18,7 @@ from shared.domain.plans.remediation import (
     EnvironmentJob,
     Remediation,
     RemediationMode,
+    StartSource,
     build_environment_job_id,
 )
 from shared.errors import AlreadyExists, JobBlocked, NotFound, UnreadableRow
@@ -29,6 +32,8 @@ from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.name_flows import require_flows
 
 _RECENT = timedelta(days=2)
+#: Seconds.
+_FORM_REPEATED_WITHIN = 30
 _FIRST = EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
 
 
@@ -58,6 +63,34 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
         ids = await _resolve_ids(services, environments, request.flow_ids)
         request = replace(request, flow_ids=ids)
     return await start_remediation(services, request)
+
+
+async def find_key_of_form(services: Services, beginning: str, sent: str) -> str:
+    """Return the idempotency key of a form: the same for at least 30 seconds for the same form.
+
+    Once its remediation is over, a person who sends it again wants another. The key has this
+    `beginning`; `sent` is the sender and the content of the form.
+    """
+    period, ended = int(services.now.timestamp()) // _FORM_REPEATED_WITHIN, ""
+    while True:
+        for one in (period - 1, period):
+            key = f"{beginning} {uuid.uuid5(NAMESPACE, f'{sent} {one}{ended}')}"
+            known = Remediation.derive_id_for(StartSource.API_REQUEST, key)
+            if await services.tables.remediations.get("remediation", known):
+                if not await _is_over(services, known):
+                    return key
+                ended = f" after {known}"
+                break
+        else:
+            return key
+
+
+async def _is_over(services: Services, remediation_id: str) -> bool:
+    """Return whether a remediation has environment jobs, which are over."""
+    jobs = [row async for row in services.tables.environment_jobs.scan(remediation_id)]
+    return bool(jobs) and all(
+        not isinstance(row, UnreadableRow) and row.item.state_properties.is_over for row in jobs
+    )
 
 
 async def resolve_flow_ids(

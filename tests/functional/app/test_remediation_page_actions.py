@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from functions import dashboard_api, remediations_api
 from functions.forms import FORM
 from shared.bootstrap import provide
+from shared.use_cases.change_remediation import cancel
 from shared.use_cases.manage_firewall_fixes import apply_fix
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.guarded_scenario import (
@@ -104,4 +105,8 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
     assert started.environment_ids == scenario.remediation.environment_ids
     assert location.startswith(f"/api/dashboard/remediations/{started.id}?")
     assert await send(0, "Eve") != location
-    assert await send(60, "Ada") != location
+    await cancel(scenario.services, started.id)
+    again = await send(0, "Ada")
+    assert again != location  # the first one is over
+    assert await send(1, "Ada") == again
+    assert await send(60, "Ada") != again
