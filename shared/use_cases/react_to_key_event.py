@@ -51,10 +51,10 @@ async def react_to_key_event(services: Services, event: Event) -> str:
                 environment_ids=tuple(sorted(env.id for env in linked)),
             ),
         )
-    # Later, because a key that cannot be read must not stop the remediation.
-    await check_policies_of_event(services, watched, environments)
     if event.type == NEW_VERSION:
         await _schedule_recheck(services, event)
+    # Last, because a key that cannot be read must stop neither.
+    await check_policies_of_event(services, watched, environments)
     return f"checked {len(watched)} policies and {len(linked)} environments"
 
 
