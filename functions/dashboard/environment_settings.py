@@ -30,6 +30,11 @@ _URL_SECRETS = {
         "URL"
     ),
 }
+_IN_APP_CONFIGURATION = (
+    "In a plan that is made from now on, keys of App Configuration refer to it, too. Their readers "
+    "must then resolve Key Vault references and have access to the vault; the app cannot check "
+    "that."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,17 +161,15 @@ def _build_change_action(
 
 
 def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
-    if not one.settings.has_url_secrets:
-        allow = _change_url_secret_use(
-            one,
-            principal,
-            "Allow URL secrets",
-            "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
-            "if the app has a vault for it. Callers that can read it refer to it.",
-            ("has_url_secrets", True),
-        )
-        return [allow]
     is_wide = one.settings.has_url_secrets_in_app_configuration
+    if not one.settings.has_url_secrets:
+        text = (
+            "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
+            "if the app has a vault for it. Callers that can read it refer to it."
+        )
+        does = f"{text} {_IN_APP_CONFIGURATION}" if is_wide else text
+        change = ("has_url_secrets", True)
+        return [_change_url_secret_use(one, principal, "Allow URL secrets", does, change)]
     return [
         _change_url_secret_use(
             one,
@@ -181,9 +184,7 @@ def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> list[Pag
             "Write URLs in App Configuration" if is_wide else "Allow in App Configuration",
             "A plan that is made from now on writes URLs into keys of App Configuration."
             if is_wide
-            else "In a plan that is made from now on, keys of App Configuration refer to it, too. "
-            "Their readers must then resolve Key Vault references and have access to the vault; "
-            "the app cannot check that.",
+            else _IN_APP_CONFIGURATION,
             ("has_url_secrets_in_app_configuration", not is_wide),
         ),
     ]

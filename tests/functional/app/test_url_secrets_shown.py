@@ -87,7 +87,7 @@ async def test_forms_turn_url_secrets_on_and_off(
 
 
 async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario: Scenario) -> None:
-    """The setting has no effect then."""
+    """The setting has no effect then, and the button for all callers says that it will."""
     await scenario.opt_in(has_url_secrets=False, has_url_secrets_in_app_configuration=True)
     provide(scenario.services)
 
@@ -95,6 +95,7 @@ async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario:
 
     assert "has_url_secrets[=]" in page.text
     assert "has_url_secrets_in_app_configuration" not in page.text
+    assert "keys of App Configuration refer to it, too" in page.text
 
 
 async def test_command_line_lets_keys_of_app_configuration_refer(

@@ -60,6 +60,7 @@ async def test_result_of_a_replaced_assessment_is_deleted_after_the_time_of_plan
     page = unescape((await call(dashboard_api.show_remediation_page, id=old.id)).text)
     assert "A later assessment has replaced this one." in page
     assert "will appear here" not in page
+    assert "; reading" not in page
 
 
 async def test_rows_of_a_replaced_assessment_are_deleted_after_the_time_of_remediations() -> None:
