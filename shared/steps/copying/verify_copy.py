@@ -177,7 +177,7 @@ async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]
     """Apply the fixes that the plan shows for these issues; return whether there were any.
 
     Fixes that were allowed after the approval are not applied, because the plan did not show them.
-    Raises the errors of `apply_fix`.
+    Raises the errors of `apply_firewall_fix`.
     """
     job, services = work.job, work.services
     kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)

@@ -81,9 +81,10 @@ async def apply_firewall_fix(
 async def revert_firewall_fix(
     services: Services, record: FirewallFixRecord, authorization: FixAuthorization
 ) -> FirewallFixRecord:
-    """Remove the app's entries that nobody has changed since. Raises the errors of `apply_fix`.
+    """Remove the app's entries that nobody has changed since.
 
-    If the firewall no longer exists, there is nothing to remove.
+    If the firewall no longer exists, there is nothing to remove. Raises the errors of
+    `apply_firewall_fix`.
     """
     record = replace(
         record,
