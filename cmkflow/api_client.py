@@ -106,7 +106,7 @@ class ApiClient:
 
     def send(self, call: ApiCall) -> Any:
         """Send a request and return the parsed JSON response; raise `ApiError`."""
-        content = self._send(call)
+        content = self._send_request(call)
         try:
             return json.loads(content)
         except ValueError:
@@ -125,7 +125,7 @@ class ApiClient:
 
     def page(self, call: ApiCall) -> str:
         """Send a request and return the HTML page; raise `ApiError`."""
-        text = self._send(replace(call, headers={**call.headers, "Accept": "text/html"}))
+        text = self._send_request(replace(call, headers={**call.headers, "Accept": "text/html"}))
         page = text.decode(errors="replace")
         if not page.startswith("<!doctype html>"):
             raise self._build_unexpected_answer_error("a page of the dashboard")
@@ -133,9 +133,9 @@ class ApiClient:
 
     def file(self, call: ApiCall, media_type: str) -> bytes:
         """Send a request and return the file; raise `ApiError`."""
-        return self._send(replace(call, headers={**call.headers, "Accept": media_type}))
+        return self._send_request(replace(call, headers={**call.headers, "Accept": media_type}))
 
-    def _send(self, call: ApiCall) -> bytes:
+    def _send_request(self, call: ApiCall) -> bytes:
         request = self._build_request(call)
         began = time.monotonic()
         try:
@@ -145,10 +145,10 @@ class ApiClient:
                 build_opener(_NoRedirect).open(request, timeout=call.seconds) as answer,
             ):
                 content: bytes = answer.read()
-                self._report(request, f"{answer.status}, {len(content):,} bytes", began)
+                self._report_request(request, f"{answer.status}, {len(content):,} bytes", began)
                 return content
         except HTTPError as err:
-            self._report(request, str(err.code), began)
+            self._report_request(request, str(err.code), began)
             with err:
                 raise _build_api_error(err, call.body) from None
         except KeyboardInterrupt:
@@ -183,7 +183,7 @@ class ApiClient:
         finally:
             said.cancel()
 
-    def _report(self, request: Request, result: str, began: float) -> None:
+    def _report_request(self, request: Request, result: str, began: float) -> None:
         """Print a request, its result and its operation id in Application Insights, with
         `--debug`.
         """

@@ -25,8 +25,8 @@ def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
     if len(data) > _MAX_BYTES:
         raise UnreadableFile(f"it is larger than {_MAX_BYTES} bytes")
     if suffix == ".csv":
-        return _parse_csv(_decode(data))
-    document = decode_json(data) if suffix == ".json" else _parse_yaml(_decode(data))
+        return _parse_csv(_decode_json(data))
+    document = decode_json(data) if suffix == ".json" else _parse_yaml(_decode_json(data))
     if not isinstance(document, dict) or not isinstance(document.get(_CALLERS), list):
         raise UnreadableFile(f"it has no list {_CALLERS} at its beginning")
     if unknown := sorted(str(name) for name in document if name != _CALLERS):
@@ -86,7 +86,7 @@ def _parse_csv(text: str) -> list[dict[str, Any]]:
     return [one.build_entry(*one.flows) for one in callers]
 
 
-def _decode(data: bytes) -> str:
+def _decode_json(data: bytes) -> str:
     try:
         return data.decode(json.detect_encoding(data)).removeprefix("\ufeff")
     except UnicodeDecodeError as error:

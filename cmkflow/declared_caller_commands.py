@@ -24,10 +24,10 @@ _INDEX = re.compile(r"^( *)callers\.(\d+)", re.MULTILINE)
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `cmkflow caller`."""
-    api_command(app, "declare", show=_list)(declare_callers)
-    api_command(app, "list", show=_list)(list_callers)
+    api_command(app, "declare", show=_build_listing)(declare_callers)
+    api_command(app, "list", show=_build_listing)(list_callers)
     api_command(app, "confirm", show=_format_confirmation)(confirm_caller)
-    api_command(app, "remove", show=_list)(remove_caller)
+    api_command(app, "remove", show=_build_listing)(remove_caller)
 
 
 CallerName = Annotated[str, typer.Argument(metavar="CALLER", help="Name, as declared.")]
@@ -41,7 +41,7 @@ _COLUMNS = (
 )
 
 
-def _list(answer: Any) -> Listing:
+def _build_listing(answer: Any) -> Listing:
     return Listing(columns=_COLUMNS, items=answer["items"])
 
 

@@ -54,12 +54,12 @@ async def require_empty(place: "StatePlace", schema: str, *, is_used: bool) -> N
     for table in await place.store.list_tables():
         if table != schema and table not in FIRST_START_TABLES:
             async for _ in place.store.query(table, page_size=1):
-                raise InvalidInput(_describe(table, is_used=is_used))
+                raise InvalidInput(_describe_used_table(table, is_used=is_used))
     if any(not name.startswith(_CACHED) for name in await place.archive.list_names()):
         raise InvalidInput("The archive is not empty. Import into another account.")
 
 
-def _describe(table: str, *, is_used: bool) -> str:
+def _describe_used_table(table: str, *, is_used: bool) -> str:
     why = "an app has used it, or an import is complete" if is_used else "it is not empty"
     return (
         f"Nothing was imported into the store: {why} (table {table} has rows). Import into another "

@@ -17,7 +17,7 @@ from shared.domain.environment import ApprovalPolicy
 app = typer.Typer(no_args_is_help=True, help="Environments and what the app may do in each.")
 
 
-def _list(answer: Any) -> Listing:
+def _build_listing(answer: Any) -> Listing:
     return Listing(columns=_COLUMNS, items=answer["items"])
 
 
@@ -67,7 +67,7 @@ def _format_environment(answer: Any) -> Facts:
     )
 
 
-@api_command(app, "list", show=_list)
+@api_command(app, "list", show=_build_listing)
 def list_environments(api: ApiClient) -> object:
     """List the environments of the tenant with their settings."""
     return {"items": api.items("environments")}

@@ -92,7 +92,7 @@ def show_flow(
     ] = None,
 ) -> object:
     """Show one flow: its state, the action required, its callers and its history."""
-    found = _find(api, flow, remediation)
+    found = _find_flow(api, flow, remediation)
     identity = found["remediation_id"]
     plans = api.send(ApiCall(method="GET", path=("remediations", identity, "plan")))
     items = [item for plan in plans["items"] for item in plan["items"]]
@@ -106,7 +106,7 @@ def show_flow(
     )
 
 
-def _find(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
+def _find_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
     """Return the flow of the newest remediation that has it; raise `ApiError`."""
     seen: list[NamedItem] = []
     for identity in [remediation] if remediation else _read_newest_remediations(api):

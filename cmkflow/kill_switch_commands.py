@@ -78,13 +78,13 @@ def show_kill_switch(api: ApiClient) -> object:
 @api_command(app, "on", show=_format_switch)
 def turn_on(api: ApiClient, justification: Justification, by: Name) -> object:
     """Stop every write of the app. A write that is already being sent completes."""
-    return _set(api, is_on=True, justification=justification, by=by)
+    return _set_kill_switch(api, is_on=True, justification=justification, by=by)
 
 
 @api_command(app, "off", show=_format_switch)
 def turn_off(api: ApiClient, justification: Justification, by: Name) -> object:
     """Allow writes again. Waiting jobs continue within five minutes (CMK_WAIT_POLL_INTERVAL)."""
-    return _set(api, is_on=False, justification=justification, by=by)
+    return _set_kill_switch(api, is_on=False, justification=justification, by=by)
 
 
 def register_health(group: typer.Typer) -> None:
@@ -95,6 +95,6 @@ def register_health(group: typer.Typer) -> None:
         return api.send(ApiCall(method="GET", path=("health",)))
 
 
-def _set(api: ApiClient, *, is_on: bool, justification: str, by: str) -> object:
+def _set_kill_switch(api: ApiClient, *, is_on: bool, justification: str, by: str) -> object:
     body = {"is_on": is_on, "changed_by": by, "justification": justification}
     return api.send(ApiCall(method="PUT", path=("kill-switch",), body=body))

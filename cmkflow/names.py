@@ -71,7 +71,7 @@ def with_ids(api: ApiClient, signature: Signature, arguments: Mapping[str, Any])
     return found
 
 
-def _get(api: ApiClient, *path: str) -> Any:
+def _get_document(api: ApiClient, *path: str) -> Any:
     return remove_line_breaks(api.send(ApiCall(method="GET", path=path)))
 
 
@@ -86,7 +86,7 @@ def _list_remediations(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedIt
 
 
 def _list_support_requests(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
-    for one in _get(api, "support-requests")["items"]:
+    for one in _get_document(api, "support-requests")["items"]:
         yield NamedItem(id=one["id"], name=one["environment_name"])
 
 
@@ -94,12 +94,12 @@ def _list_flows_of_environments(
     api: ApiClient, arguments: Mapping[str, Any]
 ) -> Iterable[NamedItem]:
     for environment in arguments.get("environments") or [arguments["environment"]]:
-        for one in _get(api, "environments", environment, "flows")["items"]:
+        for one in _get_document(api, "environments", environment, "flows")["items"]:
             yield NamedItem(id=one["id"], name=one["name"])
 
 
 def _list_flows_of_jobs(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
-    answer = _get(api, "remediations", arguments["remediation"])
+    answer = _get_document(api, "remediations", arguments["remediation"])
     for one in answer["flow_jobs"]:
         others = (one["flow_name"],)
         yield NamedItem(id=one["original_id"], name=one["display_name"], others=others)
@@ -109,7 +109,7 @@ def _list_flows_of_jobs(api: ApiClient, arguments: Mapping[str, Any]) -> Iterabl
 
 
 def _list_flows_of_plans(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
-    for plan in _get(api, "remediations", arguments["remediation"], "plan")["items"]:
+    for plan in _get_document(api, "remediations", arguments["remediation"], "plan")["items"]:
         for one in plan["items"]:
             others = (one["flow_name"],)
             yield NamedItem(id=one["workflow_id"], name=one["display_name"], others=others)

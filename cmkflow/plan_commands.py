@@ -70,7 +70,7 @@ def show_plan(
         raise typer.Exit
     answer = api.send(_build_call(remediation, environment, owner))
     if only or flows or owner:
-        answer = _select(remove_line_breaks(answer), only, flows)
+        answer = _select_items(remove_line_breaks(answer), only, flows)
     is_full = full or needs_changes or bool(flows)
     return Shown(
         answer=answer,
@@ -183,7 +183,7 @@ def _build_call(remediation: str, environment: str | None, owner: str | None = N
     return ApiCall(method="GET", path=path, query={"environment": environment, "owner": owner})
 
 
-def _select(answer: Any, action: str | None, flows: Sequence[str] | None) -> object:
+def _select_items(answer: Any, action: str | None, flows: Sequence[str] | None) -> object:
     """Return only the items with this action and of these flows.
 
     Plans without such items are omitted.

@@ -92,7 +92,7 @@ def find_app_url(api: str, profile: str) -> str:
     return found.api if found else api
 
 
-def _complete(incomplete: str) -> Iterable[str]:
+def _complete_profile_name(incomplete: str) -> Iterable[str]:
     return [name for name in read_profiles() if name.startswith(incomplete)]
 
 
@@ -103,7 +103,7 @@ ProfileName = Annotated[
         envvar="CMKFLOW_PROFILE",
         help="Profile of the app; see cmkflow configure.",
         show_default=False,
-        autocompletion=_complete,
+        autocompletion=_complete_profile_name,
     ),
 ]
 Debug = Annotated[

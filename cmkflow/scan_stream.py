@@ -83,11 +83,11 @@ class _Position:
         """Move forwards or backwards within the part."""
         first, last = sorted((self.place, place))
         direction = 1 if place >= self.place else -1
-        self.offset += direction * self._measure(data, first, last)
+        self.offset += direction * self._measure_bytes(data, first, last)
         self.line += direction * data.count(b"\n", first, last)
         self.place = place
 
-    def _measure(self, data: bytes, first: int, last: int) -> int:
+    def _measure_bytes(self, data: bytes, first: int, last: int) -> int:
         if self.encoding is None:
             return last - first
         return len(data[first:last].decode().encode(self.encoding))

@@ -93,7 +93,7 @@ def sign_out(url: str) -> bool:
             for account in client.get_accounts(who.name):
                 client.remove_account(account)
     del kept[_format_authority(url)]
-    _write(kept)
+    _write_sign_ins(kept)
     return True
 
 
@@ -122,7 +122,7 @@ def _store_sign_in(url: str, who: SignInSession, token: str) -> SignInSession:
     claims = parse_claims(token)
     name = claims.get("preferred_username") or f"application {claims.get('azp', '')}"
     known = SignInSession(**{**asdict(who), "name": name})
-    _write({**_read_sign_ins(), _format_authority(url): asdict(known)})
+    _write_sign_ins({**_read_sign_ins(), _format_authority(url): asdict(known)})
     return known
 
 
@@ -200,5 +200,5 @@ def _read_sign_ins() -> dict[str, Any]:
     return read_file("sign-ins.json")
 
 
-def _write(kept: dict[str, Any]) -> None:
+def _write_sign_ins(kept: dict[str, Any]) -> None:
     write_file("sign-ins.json", kept)

@@ -83,7 +83,7 @@ def export(
     secret = _read_secret(key_file, passphrase, is_new=is_new)
     opened = StateFile.create if is_new else StateFile.open
     found = _run_transfer(place, lambda: opened(file, secret), export_state)
-    echo(f"Exported {_describe(found)}.")
+    echo(f"Exported {_describe_contents(found)}.")
 
 
 @app.command("import")
@@ -111,7 +111,7 @@ def import_(
         raise typer.BadParameter(f"There is no file {file}.", param_hint="FILE")
     secret = _read_secret(key_file, passphrase, is_new=False)
     found = _run_transfer(place, lambda: StateFile.open(file, secret), import_state)
-    echo(f"Imported {_describe(found)}.")
+    echo(f"Imported {_describe_contents(found)}.")
 
 
 def _choose_place(
@@ -157,6 +157,6 @@ def _run_transfer(
         raise typer.Exit(1) from None
 
 
-def _describe(found: "Contents") -> str:
+def _describe_contents(found: "Contents") -> str:
     rows = found.rows.total()
     return f"{rows} rows of {len(found.rows)} tables, and {found.files} archived files"

@@ -110,7 +110,7 @@ class StateFile:
                 sealed = file.read(size)
                 if len(sealed) < size:
                     return  # the write was interrupted
-                record = self._decrypt(sealed)
+                record = self._decrypt_record(sealed)
                 self._end, self._number = file.tell(), self._number + 1
                 yield record
 
@@ -130,7 +130,7 @@ class StateFile:
     def _build_authenticated_data(self) -> bytes:
         return self._header + str(self._number).encode()
 
-    def _decrypt(self, sealed: bytes) -> Record:
+    def _decrypt_record(self, sealed: bytes) -> Record:
         from cryptography.exceptions import InvalidTag
 
         nonce, text = sealed[:_NONCE], sealed[_NONCE:]

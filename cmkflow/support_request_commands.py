@@ -32,7 +32,7 @@ _COLUMNS = (
 )
 
 
-def _list(answer: Any) -> Listing:
+def _build_listing(answer: Any) -> Listing:
     return Listing(columns=_COLUMNS, items=answer["items"])
 
 
@@ -57,7 +57,7 @@ def _format_draft(answer: Any) -> RenderableType:
     return Group(head, Text(), Text(answer["subject"]), Text(), *lines)
 
 
-@api_command(app, "list", show=_list)
+@api_command(app, "list", show=_build_listing)
 def list_requests(api: ApiClient) -> object:
     """List the support requests, and how many days are left to file them."""
     return api.send(ApiCall(method="GET", path=(_PATH,)))

@@ -157,7 +157,7 @@ class _Reader:
     def _read_call(self, function: str, arguments: Sequence[object]) -> object:
         functions: Mapping[str, Callable[..., object]] = {
             "concat": _join_values,
-            "format": _format,
+            "format": _format_pattern,
             "parameters": self._read_parameter,
             "resourceid": self._build_resource_id,
             "variables": self._read_variable,
@@ -251,7 +251,7 @@ def _join_values(*parts: object) -> object:
     return "".join(map(str, parts))
 
 
-def _format(pattern: str, *values: object) -> str:
+def _format_pattern(pattern: str, *values: object) -> str:
     for number, value in enumerate(values):
         pattern = pattern.replace(f"{{{number}}}", str(value))
     return pattern

@@ -22,7 +22,7 @@ def register(group: typer.Typer) -> None:
         group,
         "watch",
         show=_format_watched,
-        watched=WatchOptions(lines=_format_watched_lines, end=_end),
+        watched=WatchOptions(lines=_format_watched_lines, end=_choose_exit_code),
     )
     def watch(
         api: ApiClient,
@@ -53,7 +53,7 @@ def _format_watched_lines(answer: Any) -> dict[str, str]:
     return format_watched_lines(answer) if _is_remediation(answer) else format_status_lines(answer)
 
 
-def _end(answer: Any) -> int | None:
+def _choose_exit_code(answer: Any) -> int | None:
     """Return the exit code, or None while the app has work in progress."""
     if not _is_remediation(answer):
         return None

@@ -63,7 +63,7 @@ def read_caller_lines(text: str) -> CallerLines:
             try:
                 entry = DeclaredCallerRequest.model_validate(caller.build_entry(line))
             except ValidationError as err:
-                faults[line] = _describe(err)
+                faults[line] = _describe_error(err)
             else:
                 lines.append(ImportedLine(line=line, caller=entry.to_declared_caller()))
     return CallerLines(lines=tuple(sorted(lines, key=lambda one: one.line)), faults=faults)
@@ -96,7 +96,7 @@ def format_caller_lines(lines: Collection[ImportedLine]) -> str:
     return buffer.getvalue()
 
 
-def _describe(err: ValidationError) -> str:
+def _describe_error(err: ValidationError) -> str:
     """Return what is wrong with a line of a file, without its values."""
     texts = []
     for one in err.errors(include_input=False, include_url=False):

@@ -23,7 +23,7 @@ _MAX_FLOWS = 100
 _MAX_HOSTS = 50
 
 
-def _lower(text: str) -> str:
+def _lower_text(text: str) -> str:
     return text.lower()
 
 
@@ -42,7 +42,7 @@ _HOSTS_FORM = (
 type HostPattern = Annotated[
     str,
     TextPattern(rf"^{_HOST}$", "Use a host, such as api.contoso.example or *.contoso.example."),
-    AfterValidator(_lower),
+    AfterValidator(_lower_text),
 ]
 
 
@@ -74,7 +74,7 @@ type UserAgent = Annotated[
 type TriggerUrlId = Annotated[
     str,
     TextPattern(r"^[0-9A-Fa-f]{32}$", "Use the 32 digits after /workflows/ in the trigger URL."),
-    AfterValidator(_lower),
+    AfterValidator(_lower_text),
 ]
 
 

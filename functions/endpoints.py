@@ -53,7 +53,7 @@ from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, PreconditionFailed, UnusableSetting
-from shared.log_fields import log_with, product_log
+from shared.log_fields import get_product_log, log_with
 from shared.queues import TRACEPARENT
 from shared.services import Services
 from shared.settings import SignInSettings, describe_faults
@@ -65,7 +65,7 @@ from shared.use_cases.audit_log import (
     record_result,
 )
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 JSON = "application/json"
 HTML = "text/html"
@@ -199,7 +199,7 @@ def endpoint[Q: RequestModel, B: RequestModel](
         )
 
         async def answer_and_adapt_to_browser(req: func.HttpRequest) -> func.HttpResponse:
-            answer = await _handle(declared, handler, req)
+            answer = await _handle_request(declared, handler, req)
             is_sent = route.method != "GET" and is_form(req)
             is_page = media_types[0] == HTML
             return build_browser_response(route.path, req, answer, is_page=is_page, is_sent=is_sent)
@@ -252,7 +252,7 @@ async def answer_request(route: Route, req: func.HttpRequest) -> func.HttpRespon
     return await _ANSWERING[route](req)
 
 
-async def _handle(
+async def _handle_request(
     declared: Endpoint, handler: Callable[[Any], Awaitable[Any]], req: func.HttpRequest
 ) -> func.HttpResponse:
     # Without the query string, which may contain the function key.
@@ -266,7 +266,7 @@ async def _handle(
     try:
         reason = ""
         try:
-            call = await _authorize(declared, req, instance)
+            call = await _authorize_request(declared, req, instance)
             if declared.is_recorded:
                 audit_entry = await _record_request(declared, call, req, instance)
             answer = await _run_handler(open_services, declared, call, handler, req)
@@ -339,7 +339,7 @@ def _sign_in_response(
     return build_expired_form_page(req, declared.path, declared.body, err) if is_wanted else None
 
 
-async def _authorize(
+async def _authorize_request(
     declared: Endpoint, req: func.HttpRequest, target: str
 ) -> ApiRequest[RequestModel, RequestModel]:
     """Authorize and read a request.
@@ -348,12 +348,12 @@ async def _authorize(
     the principal is known; others must not be able to fill the log.
     """
     if declared.role is None:
-        return _read(declared, req, ANONYMOUS)
+        return _read_request(declared, req, ANONYMOUS)
     principal = await read_principal(req, services().settings, services().function_keys)
     try:
         check_origin(req)
         check_role(principal, declared.role)
-        return _read(declared, req, principal)
+        return _read_request(declared, req, principal)
     except Forbidden as err:
         if principal.id:
             entry = _build_audit_entry(declared, principal, req, target)
@@ -406,7 +406,7 @@ def _build_json_response(
     return build_json_response(answer, status=declared.status, headers=headers)
 
 
-def _read(
+def _read_request(
     declared: Endpoint, req: func.HttpRequest, principal: Principal
 ) -> ApiRequest[RequestModel, RequestModel]:
     """Read and validate a request.

@@ -35,7 +35,7 @@ def _check_email_address(text: str) -> str:
     return text.lower()
 
 
-def _lower(text: str) -> str:
+def _lower_text(text: str) -> str:
     return text.lower()
 
 
@@ -54,7 +54,7 @@ type ResourceId = Annotated[
         "Use the resource id of the Azure resource, such as /subscriptions/SUBSCRIPTION"
         "/resourceGroups/GROUP/providers/Microsoft.KeyVault/vaults/NAME.",
     ),
-    AfterValidator(_lower),
+    AfterValidator(_lower_text),
 ]
 
 

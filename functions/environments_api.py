@@ -47,7 +47,7 @@ async def update_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
     """Update settings of an environment; members that are missing keep their value."""
-    return await _change(call)
+    return await _change_environment(call)
 
 
 @endpoint(role=Role.APPROVER, subject=read_environment_state)
@@ -55,10 +55,12 @@ async def change_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
     """Update settings of an environment, as `PUT` does; for the forms of the dashboard."""
-    return await _change(call)
+    return await _change_environment(call)
 
 
-async def _change(call: ApiRequest[NoQuery, EnvironmentSettingsRequest]) -> EnvironmentResponse:
+async def _change_environment(
+    call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
+) -> EnvironmentResponse:
     def check_seen_version(shown: environments.EnvironmentView) -> None:
         call.check_seen(EnvironmentResponse.of(shown))
         if call.body.seen_version not in (None, shown.settings.version):

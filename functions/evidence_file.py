@@ -82,7 +82,7 @@ class _Writer:
 
     async def write_all(self) -> bytes:
         about = RemediationEvidence.model_validate(self.evidence)
-        self._write("remediation.json", about)
+        self._write_json("remediation.json", about)
         self.pack.write_row("flows.csv", _FLOW_COLUMNS)
         self.pack.write_row("changes.csv", (*_OF_FLOW, *_CHANGE_COLUMNS))
         for job in self.evidence.environment_jobs:
@@ -97,7 +97,7 @@ class _Writer:
             self.report.add_request(entry)
         differences = await self._write_seals()
         unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
-        self._write("unreadable.json", unreadable)
+        self._write_json("unreadable.json", unreadable)
         values = {
             "style": read_style(),
             "about": about,
@@ -120,7 +120,7 @@ class _Writer:
 
     async def _write_plans(self, job: EnvironmentJob) -> None:
         async for item in self.evidence.read_plan_items(job):
-            self._write("plan.jsonl", PlanItemEvidence.model_validate(item))
+            self._write_json("plan.jsonl", PlanItemEvidence.model_validate(item))
             self.report.add_item(job, item)
         for approved in job.approved_plans:
             name = f"{APPROVED_PLANS}{job.environment_id}/{approved.version}.json"
@@ -143,7 +143,7 @@ class _Writer:
 
     def _write_flow(self, flow: FlowEvidence) -> None:
         line = FlowEvidenceLine.model_validate(flow)
-        self._write("flows.jsonl", line)
+        self._write_json("flows.jsonl", line)
         job = line.job.model_dump(mode="json")
         row = job | {
             "proven_at": line.verification and line.verification.changed_at.isoformat(),
@@ -174,7 +174,7 @@ class _Writer:
             self.pack.write(f"runs/{archive.environment_id}/{archive.job_id}.jsonl", part)
             self.report.add_runs(archive.environment_id, workflow_id, part)
 
-    def _write(self, name: str, answer: ApiResponse) -> None:
+    def _write_json(self, name: str, answer: ApiResponse) -> None:
         self.pack.write(name, redact(answer.model_dump_json()).encode() + b"\n")
 
     def _write_row(self, name: str, cells: Iterable[object]) -> None:

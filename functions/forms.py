@@ -96,11 +96,11 @@ def _parse_parts(req: func.HttpRequest, content: bytes) -> list[tuple[str, str]]
         name = part.get_param("name", header="Content-Disposition")
         value = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(value, bytes):
-            found.append((name, _decode(value)))
+            found.append((name, _decode_file(value)))
     return found
 
 
-def _decode(value: bytes) -> str:
+def _decode_file(value: bytes) -> str:
     """Return the text of a file: UTF-8, or UTF-16 as Excel's Unicode text; else Windows-1252."""
     if value.startswith((b"\xff\xfe", b"\xfe\xff")):
         return value.decode("utf-16", errors="replace")

@@ -39,14 +39,14 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
-from shared.log_fields import log_with, product_log
+from shared.log_fields import get_product_log, log_with
 from shared.ports import QueueMessage
 from shared.queues import DIAGNOSTIC_ID, TRACE_LINK, TRACEPARENT
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases.quarantine_message import move_to_poison_queue
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Properties of a copy: id of the first message, number of copies so far, number of failures.
 FIRST = "first"
@@ -119,10 +119,10 @@ async def handle_message(
         ) as span,
         log_with(trace=span.trace_id),
     ):
-        await _handle(services, replace(invocation, traceparent=span.traceparent), act)
+        await _handle_message(services, replace(invocation, traceparent=span.traceparent), act)
 
 
-async def _handle(
+async def _handle_message(
     services: Services, invocation: QueueInvocation, act: Callable[[], Awaitable[object]]
 ) -> None:
     try:

@@ -155,7 +155,7 @@ UNKNOWN_PAGE = Route("GET", "dashboard/{*path}", "dashboard_api", "show_unknown_
 blueprint = func.Blueprint()
 
 
-def _register(route: Route) -> None:
+def _register_route(route: Route) -> None:
     async def answer_when_called(req: func.HttpRequest) -> func.HttpResponse:
         from functions.endpoints import answer_request
 
@@ -167,4 +167,4 @@ def _register(route: Route) -> None:
 
 
 for _route in (*ROUTES.values(), UNKNOWN_PAGE):
-    _register(_route)
+    _register_route(_route)

@@ -25,7 +25,7 @@ class RunArchiveListResponse(ApiResponse):
 @endpoint(role=Role.READER)
 async def list_run_archives(call: ApiRequest[NoQuery, NoBody]) -> RunArchiveListResponse:
     """Return the run archives and the end of each support window. Reads stored rows only."""
-    return _answer(await show_run_archives(services(), call.id.lower()))
+    return _build_list_response(await show_run_archives(services(), call.id.lower()))
 
 
 @endpoint(role=Role.OPERATOR, subject=read_archives_state)
@@ -34,10 +34,10 @@ async def archive_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveLi
 
     Repeat the request until `is_completed` is true.
     """
-    return _answer(await archive(services(), call.id.lower(), call.body.flow_ids))
+    return _build_list_response(await archive(services(), call.id.lower(), call.body.flow_ids))
 
 
-def _answer(found: RunArchiveStatus) -> RunArchiveListResponse:
+def _build_list_response(found: RunArchiveStatus) -> RunArchiveListResponse:
     return RunArchiveListResponse(
         is_completed=found.is_completed,
         archives=tuple(RunArchiveResponse.model_validate(one) for one in found.archives),

@@ -10,8 +10,8 @@ from shared.bootstrap import services
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.principal import Role
 from shared.use_cases.audit_state import read_service_tag_lists
-from shared.use_cases.check_address_ranges import list_known_versions
-from shared.use_cases.check_address_ranges import refresh_service_tag_list as refresh
+from shared.use_cases.record_address_ranges import list_known_versions
+from shared.use_cases.record_address_ranges import refresh_service_tag_list as refresh
 
 
 class AddressRangeChangeResponse(ApiResponse):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared.log_fields import log_with, product_log
+from shared.log_fields import get_product_log, log_with
 
 if TYPE_CHECKING:
     from shared.services import Services
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 blueprint = func.Blueprint()
 

@@ -24,7 +24,7 @@ def link(environment: str, policy: str) -> None:
 
     Raises `PolicyLinkError` if the tenant rejects the request.
     """
-    _ask(f"/environments/{quote(environment)}/link", {"systemId": policy})
+    _send_control_request(f"/environments/{quote(environment)}/link", {"systemId": policy})
 
 
 def set_key_enabled(vault: str, key: str, *, is_enabled: bool) -> None:
@@ -32,7 +32,9 @@ def set_key_enabled(vault: str, key: str, *, is_enabled: bool) -> None:
 
     Raises `PolicyLinkError` if the key does not exist.
     """
-    _ask("/azure/keys", {"vault": vault, "key": key, "enabled": is_enabled}, method="PATCH")
+    _send_control_request(
+        "/azure/keys", {"vault": vault, "key": key, "enabled": is_enabled}, method="PATCH"
+    )
 
 
 def read_notifications() -> list[dict[str, Any]]:
@@ -40,7 +42,7 @@ def read_notifications() -> list[dict[str, Any]]:
 
     Raises `PolicyLinkError` if no tenant answers.
     """
-    return [one for one in _ask("/told") if not one["refusal"]]
+    return [one for one in _send_control_request("/told") if not one["refusal"]]
 
 
 def choose_person(upn: str) -> None:
@@ -48,10 +50,12 @@ def choose_person(upn: str) -> None:
 
     Raises `PolicyLinkError` if the user does not exist.
     """
-    _ask("/device-code-user", {"upn": upn}, method="PUT")
+    _send_control_request("/device-code-user", {"upn": upn}, method="PUT")
 
 
-def _ask(path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
+def _send_control_request(
+    path: str, body: dict[str, Any] | None = None, method: str | None = None
+) -> Any:
     control = os.environ.get(CONTROL)
     if not control:
         raise PolicyLinkError(

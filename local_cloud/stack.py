@@ -85,13 +85,13 @@ class Stack:
         seed = folder / "tenant.json"
         await asyncio.to_thread(_write_private, seed, json.dumps(self.options.seed))
         try:
-            ready = await self._start(
+            ready = await self._start_module(
                 "collector", "local_cloud.collector", "--port", "0",
                 "--file", str(self.spans_file),
             )  # fmt: skip
             self.collector = ready["listening"]
             await self._start_service_bus()
-            ready = await self._start(
+            ready = await self._start_module(
                 "tenant", "local_cloud.tenant", "--seed", str(seed),
                 "--service-bus", self.service_bus,
             )  # fmt: skip
@@ -109,7 +109,7 @@ class Stack:
 
         Another name starts another instance beside the running ones.
         """
-        ready = await self._start(
+        ready = await self._start_module(
             name, "local_cloud.functions_host", str(self.options.app_dir),
             "--port", "0", f"--function-key={self._function_key}",  # it may begin with a dash
             environment=self.build_app_environment(name),
@@ -127,7 +127,7 @@ class Stack:
         """Stop all started processes, in reverse order."""
         while self._running:
             _, process = self._running.popitem()
-            await _stop(process)
+            await _stop_process(process)
 
     def check(self) -> None:
         """Raise `StackError` if a process has ended unexpectedly."""
@@ -202,7 +202,7 @@ class Stack:
         }
 
     async def _start_service_bus(self) -> None:
-        ready = await self._start(
+        ready = await self._start_module(
             "service_bus", "local_cloud.service_bus", "--port", "0",
             "--database", str(self.options.folder / "service_bus.sqlite"),
         )  # fmt: skip
@@ -212,7 +212,7 @@ class Stack:
             "SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;"
         )
 
-    async def _start(
+    async def _start_module(
         self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Start a module of this package; return the JSON line that it prints when it is ready."""
@@ -238,7 +238,7 @@ class Stack:
         return ready
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def _stop_process(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
     process.send_signal(signal.SIGTERM)

@@ -59,7 +59,7 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
             self.logger.log(level, line, exc_info=exc_info)  # type: ignore[arg-type]  # passed on
 
 
-def product_log(name: str) -> ProductLog:
+def get_product_log(name: str) -> ProductLog:
     """Return the logger of a module, which writes fields into the message."""
     return ProductLog(logging.getLogger(name))
 

@@ -95,7 +95,7 @@ class Table[T]:
     @functools.cached_property
     def _item_of(self) -> Callable[[str], tuple[T, UnknownFields | None]]:
         """Read an item from its text; items are immutable, so all rows and readers share them."""
-        return functools.lru_cache(_REMEMBERED)(self._validate)
+        return functools.lru_cache(_REMEMBERED)(self._validate_json)
 
     def get_address(self, item: T) -> tuple[str, str]:
         """Return the partition and the key of an item."""
@@ -331,7 +331,7 @@ class Table[T]:
                 del self._unknown[next(iter(self._unknown))]
         return StoredItem(item, row.etag or "", unknown)
 
-    def _validate(self, text: str) -> tuple[T, UnknownFields | None]:
+    def _validate_json(self, text: str) -> tuple[T, UnknownFields | None]:
         with suppress(ValidationError):
             return self._adapter.validate_json(text, extra="forbid"), None
         item = self._adapter.validate_json(text)

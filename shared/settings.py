@@ -44,7 +44,7 @@ class OnOriginalEdited(StrEnum):
     COPY_AGAIN = "copy_again"  #: the edit is taken over
 
 
-def _split(value: object) -> object:
+def _split_list(value: object) -> object:
     """Split `a, b` into two values, because application settings are plain text."""
     if not isinstance(value, str):
         return value
@@ -57,7 +57,7 @@ def _split_places(value: object) -> object:
     Services ignore the case. A scheme, the host of GitHub or Azure DevOps, and a final slash do not
     count.
     """
-    found = _split(value)
+    found = _split_list(value)
     if not isinstance(found, tuple):
         return found
     by_name: dict[str, str] = {}
@@ -102,7 +102,7 @@ class AccessSettings(SignInSettings):
 
     #: Roles of the function key: `reader`, `operator`, `approver`, separated by commas. Empty: the
     #: key is not accepted.
-    function_key_roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split)] = ()
+    function_key_roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split_list)] = ()
 
 
 class Settings(AccessSettings):
@@ -262,7 +262,9 @@ class Settings(AccessSettings):
     #: Tags that firewalls must allow besides `PowerPlatformPlex`: `LogicApps`,
     #: `PowerPlatformInfra`, or both with a comma.
     additional_required_tags: Annotated[
-        tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode, BeforeValidator(_split)
+        tuple[Literal["LogicApps", "PowerPlatformInfra"], ...],
+        NoDecode,
+        BeforeValidator(_split_list),
     ] = ()
     #: Flows that are blocked for one reason within this time are reported together.
     notification_grouping_period: Duration = timedelta(minutes=5)

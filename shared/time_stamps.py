@@ -44,7 +44,7 @@ def check_answer(answer: bytes, query: TimeStampRequest) -> None:
 
     The signature is not verified: that needs certificates that the reader trusts.
     """
-    response = _parse_granted(answer)
+    response = _parse_granted_response(answer)
     if response.tst_info.nonce != query.nonce:
         raise ValueError("the answer has another nonce than the request")
     asked, stamped = query.message_imprint, response.tst_info.message_imprint
@@ -62,7 +62,7 @@ def verify_time_stamp(
     `trusted` are root certificates, and intermediate ones that are not in the answer. They verify
     the signature. Without them, anyone can have made the time stamp.
     """
-    response = _parse_granted(answer)
+    response = _parse_granted_response(answer)
     info = response.tst_info
     if not trusted:
         # As the library compares it after its signature; the digest of the content is all.
@@ -88,7 +88,7 @@ def _build_time_stamp(response: TimeStampResponse) -> TimeStamp:
     return TimeStamp(at=response.tst_info.gen_time.astimezone(UTC), signer=text)
 
 
-def _parse_granted(answer: bytes) -> TimeStampResponse:
+def _parse_granted_response(answer: bytes) -> TimeStampResponse:
     try:
         response = decode_timestamp_response(answer)
         if response.status == PKIStatus.GRANTED:

@@ -146,7 +146,7 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
         action=describe_operation(entry.operation, entry.status),
         about=tuple(_list_places(entry, flow_ids, names)),
         more_flows=max(len(flow_ids) - FLOWS_NAMED, 0),
-        text=_shorten(
+        text=_shorten_text(
             replace_ids_by_names(
                 with_names(entry.message or _summarize_changes(entry), names.environments)
             ),
@@ -158,7 +158,7 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
         seal=f"{change.change.capitalize()} after seal {change.seal_number}" if change else sealed,
         is_changed=change is not None,
         stored=tuple(
-            (title, _shorten(text, _LONGEST_TEXT))
+            (title, _shorten_text(text, _LONGEST_TEXT))
             for title, text in (
                 ("Request", entry.request_body),
                 ("State before", entry.state_before),
@@ -229,5 +229,5 @@ def _describe_difference(one: EntryDifference) -> str:
     return f"The entry{at} with id {identity} was {one.change} after seal {one.seal_number}."
 
 
-def _shorten(text: str, most: int) -> str:
+def _shorten_text(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"

@@ -149,7 +149,7 @@ def _build_line(
         view=view,
         look=look,
         words=words,
-        text=_describe(view),
+        text=_describe_called_flow(view),
         secret=format_secret(secret) if secret else "",
         confirm=_build_confirm(caller, view, principal)
         if view.state is CalledFlowState.TO_CONFIRM
@@ -157,7 +157,7 @@ def _build_line(
     )
 
 
-def _describe(view: CalledFlowView) -> str:
+def _describe_called_flow(view: CalledFlowView) -> str:
     flow, job = view.flow, view.job
     if view.state is CalledFlowState.TO_CONFIRM and job:
         if job.is_rolling_back:

@@ -114,7 +114,7 @@ def _build_cause(
         whose = "its fix" if is_one else "the fix of each flow"
         fix = f"Follow {whose}, then start a new remediation for {'it' if is_one else 'them'}."
     if firewalls:
-        message = _describe(firewalls)
+        message = _describe_firewalls(firewalls)
         fix = "Fix each firewall or ignore it, then retry the flows."
     return Cause(
         code=code,
@@ -140,7 +140,7 @@ def _list_firewalls(
     return [(environment_id, issue) for (environment_id, _), issue in found.items()]
 
 
-def _describe(firewalls: Sequence[tuple[str, FirewallIssueSummary]]) -> str:
+def _describe_firewalls(firewalls: Sequence[tuple[str, FirewallIssueSummary]]) -> str:
     names = {issue.name for _, issue in firewalls}
     prefixes = {prefix for _, issue in firewalls for prefix in issue.missing_prefixes}
     which = "1 firewall denies" if len(names) == 1 else f"{len(names)} firewalls deny"

@@ -61,9 +61,9 @@ def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
     if line.details:
         reason = (
             f'<details class="more"><summary><span class="of">{reason}</span> '
-            f'<span class="do">Details</span></summary>{_format(line.details)}</details>'
+            f'<span class="do">Details</span></summary>{_format_html(line.details)}</details>'
         )
-    fix = f'<span class="sub"><b>Fix:</b> {_format(line.fix)}</span>' if line.fix else ""
+    fix = f'<span class="sub"><b>Fix:</b> {_format_html(line.fix)}</span>' if line.fix else ""
     state = _format_state(line) if shows_steps else ""
     return (
         f"</a>{place}</b>{state}<div>{reason}{fix}</div>"
@@ -71,7 +71,7 @@ def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
     )
 
 
-def _format(text: str) -> str:
+def _format_html(text: str) -> str:
     """Return a text as HTML. A command that was shortened may lack its closing backtick."""
     return format_commands(text).replace("`", "") if "`" in text else escape(text)
 

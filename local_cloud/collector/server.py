@@ -90,23 +90,23 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         if length > _LARGEST:
             self.close_connection = True
-            self._answer(413)
+            self._send_answer(413)
             return
         content = self.rfile.read(length)
         if self.headers.get("Content-Type") != _PROTOBUF:
-            self._answer(415)
+            self._send_answer(415)
             return
         try:
             if self.headers.get("Content-Encoding") == "gzip":
                 content = gzip.decompress(content)
             self._collector.take(self.path, content)
         except KeyError:
-            self._answer(404)
+            self._send_answer(404)
         except (DecodeError, OSError, EOFError, zlib.error):
-            self._answer(400)
+            self._send_answer(400)
         else:
             # The empty message: everything was accepted.
-            self._answer(200, b"", _PROTOBUF)
+            self._send_answer(200, b"", _PROTOBUF)
 
     def do_GET(self) -> None:
         kept: dict[str, Sequence[Any]] = {
@@ -114,12 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
             "/metrics": self._collector.metrics,
         }
         if self.path not in kept:
-            self._answer(404)
+            self._send_answer(404)
             return
         document = json.dumps([asdict(one) for one in list(kept[self.path])])
-        self._answer(200, document.encode(), "application/json")
+        self._send_answer(200, document.encode(), "application/json")
 
-    def _answer(self, status: int, body: bytes = b"", kind: str = "text/plain") -> None:
+    def _send_answer(self, status: int, body: bytes = b"", kind: str = "text/plain") -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

@@ -40,11 +40,11 @@ class App:
 
         Raises `AppRefusal`, or `TimeoutError` if the app does not answer for too long.
         """
-        return await self._call("GET", path, query=query)
+        return await self._call_api("GET", path, query=query)
 
     async def put(self, path: str, body: Json) -> Json:
         """Send PUT and return the document; errors as for `get`."""
-        return await self._call("PUT", path, body=body)
+        return await self._call_api("PUT", path, body=body)
 
     async def post(self, path: str, body: Json, *, key: str = "") -> Json:
         """Send POST and return the document; errors as for `get`.
@@ -52,9 +52,9 @@ class App:
         With the same `key`, a repeated request has no further effect.
         """
         headers = {"Idempotency-Key": key} if key else {}
-        return await self._call("POST", path, body=body, headers=headers)
+        return await self._call_api("POST", path, body=body, headers=headers)
 
-    async def _call(
+    async def _call_api(
         self,
         method: str,
         path: str,
@@ -76,13 +76,13 @@ class App:
                         timeout=_TIMEOUT,
                     ) as answer:
                         if answer.status not in _LATER:
-                            return await _read(answer)
+                            return await _read_document(answer)
                 except aiohttp.ClientConnectionError:
                     pass  # it is being restarted: the address may be another one by then
                 await asyncio.sleep(_PAUSE)
 
 
-async def _read(answer: aiohttp.ClientResponse) -> Json:
+async def _read_document(answer: aiohttp.ClientResponse) -> Json:
     text = await answer.read()
     document: Json = await answer.json(content_type=None) if text else {}
     if answer.status >= 400:

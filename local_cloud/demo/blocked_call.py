@@ -36,39 +36,39 @@ class BlockedCallScene:
         """Keep a run of the original in progress until a run of the copy has failed."""
         where = f"/environments/{CUSTOMER_CARE.id}/flows/{_COURIER}"
         await self._stage.platform.call_control("PATCH", where, {"runSeconds": _LONG})
-        self._original_run = (await self._run(_COURIER))["name"]
+        self._original_run = (await self._run_flow(_COURIER))["name"]
 
     async def settle(self, identity: str) -> None:
         """Take the next step, depending on the state of the flow's job."""
         job = self._stage.find_job(CUSTOMER_CARE, _COURIER)
         if job.get("reason_code") == _RUNNING and not self._is_shown:
             self._is_shown = True
-            await self._show(job)
+            await self._show_blocked_call(job)
         if job.get("reason_code") != REFUSED:
             return
         if not self._is_opened:
             self._is_opened = True
-            await self._open(job)
+            await self._open_firewall(job)
         # Again, where a list of runs does not show the last one yet.
         await self._stage.app.post(f"remediations/{identity}/retry", {"flow_ids": [_COURIER]})
 
-    async def _show(self, job: Json) -> None:
+    async def _show_blocked_call(self, job: Json) -> None:
         stage = self._stage
-        run = await self._run(job["copy_id"])
+        run = await self._run_flow(job["copy_id"])
         stage.note(f"A copy calls a courier whose firewall refuses it: its run {run['status']}.")
         await stage.platform.cancel_run(CUSTOMER_CARE.id, _COURIER, self._original_run)
 
-    async def _open(self, job: Json) -> None:
+    async def _open_firewall(self, job: Json) -> None:
         stage = self._stage
         stage.note(f"Order a courier is not retired: {job['message'].partition(': ')[2]}")
         opened = build_courier_firewall("LogicApps", "PowerPlatformPlex")
         await stage.platform.call_control(
             "POST", "/azure/seed", {"networkSecurityGroups": [opened]}
         )
-        run = await self._run(job["copy_id"])
+        run = await self._run_flow(job["copy_id"])
         stage.note(f"The courier lets PowerPlatformPlex in: the next run {run['status']}.")
 
-    async def _run(self, flow: str) -> Json:
+    async def _run_flow(self, flow: str) -> Json:
         where = f"/environments/{CUSTOMER_CARE.id}/flows/{flow}/run"
         run: Json = await self._stage.platform.call_control("POST", where, {"by": FORESEEN})
         return run

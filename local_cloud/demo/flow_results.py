@@ -107,7 +107,7 @@ class ResultCollector:
         for environment in self._environments:
             for flow in await self._read_flows(environment):
                 key = (environment, flow["workflowEntityId"])
-                self._flows[key] = await self._read(*key)
+                self._flows[key] = await self._read_flow(*key)
 
     async def read_ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowResult]:
         """Return the result of every flow that was read at the beginning."""
@@ -136,7 +136,9 @@ class ResultCollector:
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))
             if job and job["state"] == FlowJobState.RETIRED:
-                lost += compare_ownership(before, await self._read(environment, job["copy_id"]))
+                lost += compare_ownership(
+                    before, await self._read_flow(environment, job["copy_id"])
+                )
         return lost
 
     async def count_changed_callers(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
@@ -148,7 +150,7 @@ class ResultCollector:
                 before["clientData"]
             ):
                 continue
-            after = await self._read(*key)
+            after = await self._read_flow(*key)
             changed["flow"] += _find_trigger_ids(before["clientData"]) != _find_trigger_ids(
                 after["clientData"]
             )
@@ -179,7 +181,7 @@ class ResultCollector:
         )
         return [flow for flow in flows if flow["state"] != "Deleted"]
 
-    async def _read(self, environment: str, flow: str) -> Json:
+    async def _read_flow(self, environment: str, flow: str) -> Json:
         found: Json = await self._platform.call_control(
             "GET", f"/environments/{environment}/flows/{flow}"
         )

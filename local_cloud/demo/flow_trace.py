@@ -85,7 +85,7 @@ class _Tree:
 
     def find_all(self, spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
         """Return these spans with their ancestors and descendants."""
-        found = {one.span_id: one for span in spans for one in self._walk(span)}
+        found = {one.span_id: one for span in spans for one in self._walk_spans(span)}
         for span in spans:
             parent = self._by_id.get(span.parent_id)
             while parent is not None:
@@ -93,10 +93,10 @@ class _Tree:
                 parent = self._by_id.get(parent.parent_id)
         return list(found.values())
 
-    def _walk(self, span: ReceivedSpan) -> Iterator[ReceivedSpan]:
+    def _walk_spans(self, span: ReceivedSpan) -> Iterator[ReceivedSpan]:
         yield span
         for child in self.children[span.span_id]:
-            yield from self._walk(child)
+            yield from self._walk_spans(child)
 
 
 def _lay_out(tree: _Tree) -> Iterator[TraceRow]:
@@ -108,7 +108,7 @@ def _lay_out(tree: _Tree) -> Iterator[TraceRow]:
             row = _build_row(span, depth, scale)
             has_children = bool(tree.children[span.span_id])
             if before and not has_children and _is_same(before, row):
-                before = _join(before, row)
+                before = _join_rows(before, row)
                 continue
             if before:
                 yield before
@@ -161,7 +161,7 @@ def _is_same(row: TraceRow, other: TraceRow) -> bool:
     return (row.name, row.result, row.has_failed) == (other.name, other.result, other.has_failed)
 
 
-def _join(row: TraceRow, other: TraceRow) -> TraceRow:
+def _join_rows(row: TraceRow, other: TraceRow) -> TraceRow:
     return replace(
         row,
         count=row.count + 1,

@@ -93,12 +93,12 @@ class DemoRun:
         folder = self._options.folder
         self._lock = await asyncio.to_thread(_lock_folder, folder)
         try:
-            return await self._start(folder)
+            return await self._start_stack(folder)
         except BaseException:
             self._lock.close()
             raise
 
-    async def _start(self, folder: Path) -> Self:
+    async def _start_stack(self, folder: Path) -> Self:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         self.imported = await asyncio.to_thread(
             read_folders, self._options.flows, hold_all=self._options.hold_all
@@ -165,10 +165,10 @@ class DemoRun:
             outcome.failures.append(str(error) or "the app did not answer")
         await self.traffic.stop()
         await self.meter.mark("everything else")
-        await self._collect(outcome, held)
+        await self._collect_results(outcome, held)
         return outcome
 
-    async def _collect(self, outcome: DemoResult, held: dict[str, str]) -> None:
+    async def _collect_results(self, outcome: DemoResult, held: dict[str, str]) -> None:
         progress = self.watcher.progress
         await self.watcher.read_state()
         outcome.flows = await self._collector.read_ends(progress.jobs)

@@ -91,7 +91,7 @@ class DemoScenario:
         await self._firewalls.read_ranges()
         await self._unknown_caller.permit()
         await self._stage.platform.call_control("POST", "/faults", LOST_ANSWER)
-        await self._finish_line.order(await self._follow("policy_event", OPERATIONS))
+        await self._finish_line.order(await self._follow_remediation("policy_event", OPERATIONS))
         await self._firewalls.change_ranges()
 
     async def rotate(self) -> None:
@@ -101,7 +101,7 @@ class DemoScenario:
         stage.note("The three flows are no longer excluded: the app can remediate them.")
         await stage.platform.rotate_key(KEY_VAULT, KEY)
         stage.note(f"The key {KEY} is rotated. The app checks it and searches for flows.")
-        await self._follow("key_event", OPERATIONS)
+        await self._follow_remediation("key_event", OPERATIONS)
 
     async def order(self) -> None:
         """Start a remediation with a request, as a dry run first."""
@@ -116,7 +116,7 @@ class DemoScenario:
         await self._declared_caller.begin()
         await stage.start_remediation("apply", CUSTOMER_CARE)
         stage.note("The remediation starts with approval policy automatic: it needs no approval.")
-        await self._follow("api_request", CUSTOMER_CARE)
+        await self._follow_remediation("api_request", CUSTOMER_CARE)
 
     async def roll_back(self) -> None:
         """Roll one flow back: original on, callers reverted, copy off."""
@@ -149,9 +149,9 @@ class DemoScenario:
             await stage.platform.link(environment.id, POLICY_SYSTEM_ID)
         stage.note(f"{len(self._imported)} environments of exported flows are linked.")
         for environment in self._imported:
-            await self._follow("policy_event", environment)
+            await self._follow_remediation("policy_event", environment)
 
-    async def _follow(self, origin: str, environment: NamedEnvironment) -> str:
+    async def _follow_remediation(self, origin: str, environment: NamedEnvironment) -> str:
         """Follow a remediation until every job has ended, and return its id.
 
         Approve its plan, and take the actions that only people can take.
@@ -172,7 +172,7 @@ class DemoScenario:
         await stage.wait_until(
             lambda: self._is_over(identity, environment),
             f"every flow job of {environment.title} comes to an end",
-            meanwhile=lambda: self._settle(identity, environment),
+            meanwhile=lambda: self._take_actions(identity, environment),
         )
         own = stage.watcher.get_remediation(identity)["flow_jobs"]
         if is_measured:
@@ -196,7 +196,7 @@ class DemoScenario:
         )
         self._stage.note("All three channels have the notification that a plan awaits approval.")
 
-    async def _settle(self, identity: str, environment: NamedEnvironment) -> None:
+    async def _take_actions(self, identity: str, environment: NamedEnvironment) -> None:
         """Take the actions that only people can take while the app works in an environment."""
         if environment is CUSTOMER_CARE:
             await self._refused_call.settle(identity)

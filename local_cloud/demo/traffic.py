@@ -58,10 +58,10 @@ class Traffic:
     ) -> None:
         """Start all calls and events."""
         work: list[Coroutine[Any, Any, None]] = [
-            *(self._repeat(each.every, self._call_repeatedly, each) for each in systems),
-            *(self._repeat(each.every, self._start_by_hand, each) for each in by_hand),
-            *(self._repeat(each.every, self._send_events, each) for each in events),
-            self._repeat(_LEDGER_SECONDS, self._read_ledger, None),
+            *(self._repeat_until_over(each.every, self._call_repeatedly, each) for each in systems),
+            *(self._repeat_until_over(each.every, self._start_by_hand, each) for each in by_hand),
+            *(self._repeat_until_over(each.every, self._send_events, each) for each in events),
+            self._repeat_until_over(_LEDGER_SECONDS, self._read_ledger, None),
         ]
         self._tasks = [asyncio.create_task(each) for each in work]
 
@@ -81,7 +81,7 @@ class Traffic:
         """Return the text that a system currently stores as its URL."""
         return await system.holder.read(self._platform)
 
-    async def _repeat(self, seconds: float, act: Any, argument: Any) -> None:
+    async def _repeat_until_over(self, seconds: float, act: Any, argument: Any) -> None:
         while not self._is_over.is_set():
             await act(argument)
             try:

@@ -137,7 +137,7 @@ class Authentication:
     async def _verify_token(self, token: str) -> Claims:
         key_id = jwt.get_unverified_header(token).get("kid", "")
         if key_id not in self._keys:
-            found = await self._ask("GET", (await self._read_endpoint("jwks_uri")))
+            found = await self._send_request("GET", (await self._read_endpoint("jwks_uri")))
             self._keys = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(found).keys}
         if key_id not in self._keys:
             raise jwt.InvalidKeyError("it is signed with a key that the issuer has not")
@@ -175,7 +175,7 @@ class Authentication:
         target = self._begun.pop(state, None)
         if target is None or request.cookies.get("Nonce") != state:
             return web.Response(status=401, text="This browser did not begin to sign in here.")
-        answer = await self._ask(
+        answer = await self._send_request(
             "POST",
             await self._read_endpoint("token_endpoint"),
             {
@@ -209,7 +209,7 @@ class Authentication:
 
     async def _request_assertion(self) -> str:
         """Return the managed identity's token, which replaces a client secret."""
-        answer = await self._ask(
+        answer = await self._send_request(
             "GET",
             f"{os.environ['IDENTITY_ENDPOINT']}?resource={_EXCHANGE}&api-version=2019-08-01",
             headers={"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"]},
@@ -219,11 +219,11 @@ class Authentication:
     async def _read_endpoint(self, name: str) -> str:
         if not self._endpoints:
             address = f"{self._settings.issuer}/.well-known/openid-configuration"
-            self._endpoints = await self._ask("GET", address)
+            self._endpoints = await self._send_request("GET", address)
         return self._endpoints[name]
 
     @staticmethod
-    async def _ask(
+    async def _send_request(
         method: str,
         url: str,
         form: Mapping[str, str] | None = None,

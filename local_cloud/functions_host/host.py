@@ -96,7 +96,7 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
         shutdown_timeout=_GRACE,
     )
     await runner.setup()
-    url = await _listen(runner, options.port)
+    url = await _start_listening(runner, options.port)
     port = runner.addresses[0][1]
     # As App Service and Core Tools tell the app where it is.
     os.environ[HOST_NAME] = f"127.0.0.1:{port}"
@@ -104,10 +104,10 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
         asyncio.create_task(run) for run in _build_triggers(functions, worker, settings, stop)
     ]
     for trigger in triggers:
-        trigger.add_done_callback(_report)
+        trigger.add_done_callback(_log_ended_trigger)
     tell_ready(Ready(url=url, functions=sorted(function.name for function in functions)))
     await stop.wait()
-    return await _stop(worker, runner, triggers)
+    return await _stop_host(worker, runner, triggers)
 
 
 def _list_enabled(functions: list[Function]) -> list[Function]:
@@ -118,7 +118,7 @@ def _list_enabled(functions: list[Function]) -> list[Function]:
     return [function for function in functions if not is_disabled(function.name, os.environ)]
 
 
-async def _listen(runner: web.AppRunner, port: int) -> str:
+async def _start_listening(runner: web.AppRunner, port: int) -> str:
     """Bind the loopback address and return the URL."""
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -146,7 +146,9 @@ def _build_triggers(
     return running
 
 
-async def _stop(worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Task[None]]) -> bool:
+async def _stop_host(
+    worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Task[None]]
+) -> bool:
     """Wait a limited time for running invocations, then abandon their messages."""
     _LOGGER.info("stopping", extra={"running": len(worker.running)})
     ending = asyncio.gather(runner.cleanup(), *triggers, return_exceptions=True)
@@ -163,7 +165,7 @@ async def _stop(worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Ta
     return True
 
 
-def _report(trigger: asyncio.Task[None]) -> None:
+def _log_ended_trigger(trigger: asyncio.Task[None]) -> None:
     """Log the exception that ended a trigger; otherwise the trigger would stop silently."""
     if not trigger.cancelled() and (error := trigger.exception()):
         _LOGGER.error("trigger failed", exc_info=error)

@@ -64,7 +64,7 @@ def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSetting
     document = _read_json(path)
     if document.get("version") != "2.0":
         raise HostStartError(f'{path}: "version" must be "2.0"')
-    values = dict(_flatten(document))
+    values = dict(_flatten_settings(document))
     values |= {
         name[len(_OVERRIDE) :].replace("__", ":").lower(): value
         for name, value in environ.items()
@@ -120,11 +120,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def _flatten(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten_settings(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield path (`a:b:c`) and value of each leaf; names are case-insensitive as in .NET."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _flatten(inner, f"{path}:{name.lower()}" if path else name.lower())
+            yield from _flatten_settings(inner, f"{path}:{name.lower()}" if path else name.lower())
     else:
         yield path, value
 

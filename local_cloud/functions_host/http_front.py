@@ -69,14 +69,14 @@ class HttpFront:
         """
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            return await self._answer(request, function_key)
+            return await self._answer_request(request, function_key)
 
         middlewares = [authentication.authenticate_request] if authentication else []
         application = web.Application(client_max_size=_MAX_BODY, middlewares=middlewares)
         application.router.add_route("*", r"/{path:[\s\S]*}", answer)
         return application
 
-    async def _answer(self, request: web.Request, function_key: str) -> web.StreamResponse:
+    async def _answer_request(self, request: web.Request, function_key: str) -> web.StreamResponse:
         """Find the function for a request, check the key, and invoke the function."""
         path = request.rel_url.raw_path
         if path.lower().startswith(_ADMIN):

@@ -120,7 +120,7 @@ class QueueListener:
                     ) as client,
                     client.get_queue_receiver(self._trigger.queue_name) as receiver,
                 ):
-                    await self._serve(receiver)
+                    await self._serve_lane(receiver)
                     return
             except (ServiceBusError, OSError) as err:
                 _LOGGER.warning(
@@ -129,7 +129,7 @@ class QueueListener:
                 )
             await asyncio.sleep(_RETRY)
 
-    async def _serve(self, receiver: ServiceBusReceiver) -> None:
+    async def _serve_lane(self, receiver: ServiceBusReceiver) -> None:
         """Handle messages one by one; return when the lane was idle and is not the last."""
         lane = asyncio.current_task()
         assert lane is not None
@@ -142,18 +142,18 @@ class QueueListener:
                 self._waiting.discard(lane)
                 self._open_lanes()
                 for message in messages:
-                    await self._handle(receiver, message)
+                    await self._handle_message(receiver, message)
             elif len(self._waiting) > 1:
                 # At once, lest two lanes leave for each other's sake while they close.
                 self._waiting.discard(lane)
                 return
 
-    async def _handle(
+    async def _handle_message(
         self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage
     ) -> None:
         """Run the function with one message; complete it after a success, else abandon it."""
         finished = asyncio.Event()
-        renewal = asyncio.create_task(self._renew(receiver, message, finished))
+        renewal = asyncio.create_task(self._renew_lock(receiver, message, finished))
         diagnostic_id = convert_application_properties(message).get("Diagnostic-Id")
         succeeded = False
         try:
@@ -174,9 +174,9 @@ class QueueListener:
             finished.set()
             async with asyncio.timeout(_RELEASE if self._is_stopping else None):
                 await renewal
-                await self._settle(receiver, message, succeeded=succeeded)
+                await self._settle_message(receiver, message, succeeded=succeeded)
 
-    async def _settle(
+    async def _settle_message(
         self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage, *, succeeded: bool
     ) -> None:
         """Complete or abandon a message; log a lost lock, after which the broker redelivers."""
@@ -192,7 +192,7 @@ class QueueListener:
             }
             _LOGGER.warning("message not settled, it will be delivered again", extra=fields)
 
-    async def _renew(
+    async def _renew_lock(
         self,
         receiver: ServiceBusReceiver,
         message: ServiceBusReceivedMessage,

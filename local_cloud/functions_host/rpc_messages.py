@@ -118,7 +118,7 @@ def _add_field(message: Any, token: str, enums: set[str]) -> None:
     _set_type(field, type_name.rstrip("*"), enums)
 
 
-def _build() -> SimpleNamespace:
+def _build_messages() -> SimpleNamespace:
     """Compile the schema; return its messages in the namespace that the worker expects."""
     file = pb.FileDescriptorProto(name="local_cloud/function_rpc.proto", package=_PACKAGE)
     file.syntax = "proto3"
@@ -146,4 +146,4 @@ def _build() -> SimpleNamespace:
 
 
 #: The namespace of message classes: `rpc.InvocationRequest(...)`.
-rpc = _build()
+rpc = _build_messages()

@@ -84,7 +84,7 @@ class Worker:
             raise HostStartError(f"{self._app_dir} holds no {_SCRIPT}")
         sys.path.insert(0, str(self._app_dir))
         self._thread.start()
-        return await self._run_on_worker_loop(self._start())
+        return await self._run_on_worker_loop(self._load_functions())
 
     async def invoke(self, invocation: Invocation) -> InvocationOutcome:
         """Run one function; every failure is logged and returned as an outcome, never raised."""
@@ -94,7 +94,9 @@ class Worker:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._run_on_worker_loop(self._invoke(invocation_id, invocation))
+                response = await self._run_on_worker_loop(
+                    self._send_invocation(invocation_id, invocation)
+                )
         except TimeoutError:
             return self._restart_after_timeout(invocation.function, invocation_id)
         else:
@@ -152,7 +154,7 @@ class Worker:
         """Run a coroutine on the worker's loop; wait on this loop for its result."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
-    async def _start(self) -> list[Any]:
+    async def _load_functions(self) -> list[Any]:
         """Start the library: init, metadata, load."""
         runtime.start_threadpool_executor()
         directory = str(self._app_dir)
@@ -169,7 +171,7 @@ class Worker:
             _raise_on_failure(loaded.result)
         return functions
 
-    async def _invoke(self, invocation_id: str, invocation: Invocation) -> Any:
+    async def _send_invocation(self, invocation_id: str, invocation: Invocation) -> Any:
         """Send one InvocationRequest in a separate task, so that it has its own context."""
         # The library sets this for sync functions only.
         runtime.invocation_id_cv.set(invocation_id)

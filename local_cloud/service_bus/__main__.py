@@ -24,12 +24,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5672, help="0 takes a free port")
     arguments = parser.parse_args()
     try:
-        asyncio.run(_serve(arguments))
+        asyncio.run(_serve_bus(arguments))
     except (InvalidConfiguration, OSError) as error:
         sys.exit(f"service bus: {error}")
 
 
-async def _serve(arguments: argparse.Namespace) -> None:
+async def _serve_bus(arguments: argparse.Namespace) -> None:
     queues = read_configuration(arguments.config)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -107,7 +107,7 @@ class AmqpConnection(asyncio.Protocol):
         try:
             self._read()
         except (MalformedFrame, MalformedValue) as error:
-            self._close("amqp:decode-error", str(error))
+            self._close_connection("amqp:decode-error", str(error))
         self._turns.request_turn_end()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
@@ -182,20 +182,20 @@ class AmqpConnection(asyncio.Protocol):
         for frame in self._reader.read_frames():
             match frame.performative:
                 case Performative.OPEN:
-                    self._open(frame)
+                    self._open_connection(frame)
                 case Performative.BEGIN:
                     self._sessions[frame.channel] = Session(
-                        frame, self._pending.extend, self._max_frame_size, self._attach
+                        frame, self._pending.extend, self._max_frame_size, self._attach_link
                     )
                 case Performative.END:
                     self._close_session(frame.channel)
                 case Performative.CLOSE:
-                    self._close()
+                    self._close_connection()
                     return
                 case _:
                     self._handle_frame(frame)
 
-    def _open(self, frame: Frame) -> None:
+    def _open_connection(self, frame: Frame) -> None:
         offered = frame.get_number("max_frame_size", MAX_FRAME_SIZE)
         self._max_frame_size = max(MIN_MAX_FRAME_SIZE, min(offered, MAX_FRAME_SIZE))
         idle_milliseconds = frame.get_number("idle_timeout")
@@ -208,7 +208,7 @@ class AmqpConnection(asyncio.Protocol):
             channel_max=encode_ushort(frame.get_number("channel_max", 0xFFFF)),
         )
 
-    def _close(self, condition: str | None = None, description: str = "") -> None:
+    def _close_connection(self, condition: str | None = None, description: str = "") -> None:
         error = NULL if condition is None else encode_error(condition, description)
         self._pending += build_frame(Performative.CLOSE, error=error)
         self._is_over = True
@@ -236,7 +236,7 @@ class AmqpConnection(asyncio.Protocol):
 
     # --- which link leads where
 
-    def _attach(self, end: LinkEnd) -> None:
+    def _attach_link(self, end: LinkEnd) -> None:
         try:
             self._attach_by_address(end)
         except EntityNotFound as error:
@@ -268,9 +268,9 @@ class AmqpConnection(asyncio.Protocol):
             self._links[end] = ReplyLink(end, node)
         else:
             self._links[end] = RequestLink(end, node, answer)
-        self._pair(end.session, node)
+        self._pair_links(end.session, node)
 
-    def _pair(self, session: Session, node: str) -> None:
+    def _pair_links(self, session: Session, node: str) -> None:
         """Assign a reply link to each request link of a node.
 
         The reply-to of a request is the node, and the SDK's threads may attach several pairs in one

@@ -129,7 +129,7 @@ class FrameReader:
 
     def take_protocol_header(self) -> bytes | None:
         """Remove and return the 8-byte protocol header, or return None until it has arrived."""
-        return self._take(8) if len(self._buffer) >= 8 else None
+        return self._take_bytes(8) if len(self._buffer) >= 8 else None
 
     def read_frames(self) -> Iterator[Frame]:
         """Yield the complete frames; the caller may stop in between.
@@ -143,11 +143,11 @@ class FrameReader:
                 raise MalformedFrame(f"a frame of {size} bytes with a header of {offset}")
             if len(self._buffer) < size:
                 return
-            frame = self._take(size)
+            frame = self._take_bytes(size)
             if size > offset:
                 yield _parse_frame(frame, offset)
 
-    def _take(self, size: int) -> bytes:
+    def _take_bytes(self, size: int) -> bytes:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken

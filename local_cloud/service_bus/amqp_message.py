@@ -181,9 +181,11 @@ def build_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
     parts = _group_sections(payload)
     header = next(iter(parts.get(_Code.HEADER, [])), NULL)
     parts[_Code.HEADER] = [_build_renewed_header(header, message.delivery_count)]
-    _annotate(parts, _Code.MESSAGE_ANNOTATIONS, _build_annotations(message, lock))
+    _annotate_part(parts, _Code.MESSAGE_ANNOTATIONS, _build_annotations(message, lock))
     if lock is not None:
-        _annotate(parts, _Code.DELIVERY_ANNOTATIONS, {"x-opt-lock-token": encode_uuid(lock.token)})
+        _annotate_part(
+            parts, _Code.DELIVERY_ANNOTATIONS, {"x-opt-lock-token": encode_uuid(lock.token)}
+        )
     return _join_sections(parts)
 
 
@@ -212,7 +214,9 @@ def _join_sections(parts: Mapping[_Code, list[bytes]]) -> bytes:
     )
 
 
-def _annotate(parts: dict[_Code, list[bytes]], code: _Code, marks: Mapping[str, bytes]) -> None:
+def _annotate_part(
+    parts: dict[_Code, list[bytes]], code: _Code, marks: Mapping[str, bytes]
+) -> None:
     annotations: dict[bytes, bytes] = {}
     for value in parts.get(code, []):
         encoded = split_elements(value)

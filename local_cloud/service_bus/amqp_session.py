@@ -264,7 +264,7 @@ class Session:
         """
         match frame.performative:
             case Performative.ATTACH:
-                self._attach(frame)
+                self._attach_link(frame)
             case Performative.FLOW:
                 self._handle_flow(frame)
             case Performative.TRANSFER:
@@ -275,14 +275,14 @@ class Session:
             case Performative.DISPOSITION:
                 self._handle_disposition(frame)
             case Performative.DETACH:
-                self._detach(frame)
+                self._detach_link(frame)
 
-    def _attach(self, frame: Frame) -> None:
+    def _attach_link(self, frame: Frame) -> None:
         kind = SendingEnd if frame.get_flag("role") else ReceivingEnd
         end = self.links[frame.get_number("handle")] = kind(self, frame)
         self._on_attach(end)
 
-    def _detach(self, frame: Frame) -> None:
+    def _detach_link(self, frame: Frame) -> None:
         end = self.links.pop(frame.get_number("handle"), None)
         if end is None:
             return

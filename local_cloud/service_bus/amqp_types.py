@@ -301,7 +301,7 @@ def encode_list(values: Sequence[bytes]) -> bytes:
 
 def encode_map(values: Mapping[bytes, bytes]) -> bytes:
     """Return an encoded map of encoded keys and values."""
-    return _encode_compound(0xC1, 2 * len(values), b"".join(_flatten(values)))
+    return _encode_compound(0xC1, 2 * len(values), b"".join(_flatten_bytes(values)))
 
 
 def encode_array(values: Sequence[bytes], constructor: int) -> bytes:
@@ -317,7 +317,7 @@ def encode_described(descriptor: int, encoded: bytes) -> bytes:
     return bytes([Constructor.DESCRIBED, Constructor.ULONG_SMALL, descriptor]) + encoded
 
 
-def _flatten(values: Mapping[bytes, bytes]) -> Iterable[bytes]:
+def _flatten_bytes(values: Mapping[bytes, bytes]) -> Iterable[bytes]:
     return (part for pair in values.items() for part in pair)
 
 

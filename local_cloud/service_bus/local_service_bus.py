@@ -49,7 +49,7 @@ class LocalServiceBus:
         self._wanted_port = port
         self._clock = clock
         self._server: Future[ServiceBusServer] = Future()
-        self._thread = Thread(target=self._run, name="service-bus")
+        self._thread = Thread(target=self._run_loop, name="service-bus")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -91,15 +91,15 @@ class LocalServiceBus:
         """Read the clock again at once, after a test has changed it."""
         self._loop.call_soon_threadsafe(self._server.result().request_turn_end)
 
-    def _run(self) -> None:
+    def _run_loop(self) -> None:
         try:
-            asyncio.run(self._serve())
+            asyncio.run(self._serve_client())
         except OSError as error:
             self._server.set_exception(error)
         finally:
             self._server.cancel()  # so that nobody waits for a start that has failed
 
-    async def _serve(self) -> None:
+    async def _serve_client(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         async with open_server(

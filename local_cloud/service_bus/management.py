@@ -95,7 +95,7 @@ def _renew_locks(queue: Queue, request: _Request) -> _Reply:
     return {"expirations": encode_array(ends, Constructor.TIMESTAMP)}
 
 
-def _peek(queue: Queue, request: _Request) -> _Reply:
+def _peek_messages(queue: Queue, request: _Request) -> _Reply:
     first, count = decode(request["from-sequence-number"]), decode(request["message-count"])
     messages = queue.peek(int(first), int(count))
     if not messages:
@@ -107,7 +107,7 @@ def _peek(queue: Queue, request: _Request) -> _Reply:
     }
 
 
-def _schedule(queue: Queue, request: _Request) -> _Reply:
+def _schedule_messages(queue: Queue, request: _Request) -> _Reply:
     sent = [
         parse_sent_message(decode(split_entries(each)["message"]))
         for each in split_elements(request["messages"])
@@ -166,8 +166,8 @@ def _update_disposition(queue: Queue, request: _Request) -> _Reply:
 
 _OPERATIONS: dict[str, Callable[[Queue, _Request], _Reply]] = {
     "renew-lock": _renew_locks,
-    "peek-message": _peek,
-    "schedule-message": _schedule,
+    "peek-message": _peek_messages,
+    "schedule-message": _schedule_messages,
     "cancel-scheduled-message": _cancel_scheduled,
     "receive-by-sequence-number": _receive_deferred,
     "update-disposition": _update_disposition,

@@ -95,7 +95,7 @@ class Queue:
         if message.scheduled_for is None:
             message = replace(message, expires_at=self._compute_expiry(sent, now))
         self._journal.save(self.name, message)
-        self._admit(message)
+        self._admit_message(message)
         return number
 
     def cancel_scheduled(self, sequence_number: int) -> None:
@@ -104,20 +104,20 @@ class Queue:
         message = self._messages.get(sequence_number)
         if message is None or message.scheduled_for is None:
             raise MessageNotFound(f"no scheduled message has the number {sequence_number}")
-        self._drop(sequence_number)
+        self._drop_message(sequence_number)
 
     # --- receiving and settling
 
     def receive(self) -> tuple[QueuedMessage, Lock] | None:
         """Lock and return the oldest available message, or return None."""
-        message = self._take()
+        message = self._take_message()
         return None if message is None else (message, self.lock(message))
 
     def receive_and_delete(self) -> QueuedMessage | None:
         """Remove and return the oldest available message, or return None."""
-        message = self._take()
+        message = self._take_message()
         if message is not None:
-            self._drop(message.sequence_number)
+            self._drop_message(message.sequence_number)
         return message
 
     def receive_deferred(self, sequence_numbers: Sequence[int]) -> list[QueuedMessage]:
@@ -130,7 +130,7 @@ class Queue:
         found = [self._messages.get(number) for number in sequence_numbers]
         for number, message in zip(sequence_numbers, found, strict=True):
             if message is not None and self._has_expired(message):
-                self._expire(number)
+                self._expire_message(number)
                 message = None
             if message is None or not message.is_deferred or number in self._locked:
                 raise MessageNotFound(f"no deferred message has the number {number}")
@@ -143,12 +143,12 @@ class Queue:
             token=uuid4(),
             locked_until=self._now() + self.settings.lock_duration,
         )
-        self._hold(lock)
+        self._hold_lock(lock)
         return lock
 
     def delete(self, message: QueuedMessage) -> None:
         """Remove a message that `receive_deferred` has returned."""
-        self._drop(message.sequence_number)
+        self._drop_message(message.sequence_number)
 
     def renew_lock(self, token: UUID) -> datetime:
         """Renew the lock and return its new end. Raises `MessageLockLost`."""
@@ -157,34 +157,34 @@ class Queue:
         if lock is None:
             raise MessageLockLost(f"no message is locked with {token}")
         renewed = replace(lock, locked_until=self._now() + self.settings.lock_duration)
-        self._hold(renewed)
+        self._hold_lock(renewed)
         return renewed.locked_until
 
     def complete(self, token: UUID) -> None:
         """Remove the locked message. Raises `MessageLockLost`."""
-        self._drop(self._unlock(token))
+        self._drop_message(self._unlock_message(token))
 
     def abandon(self, token: UUID, amend: Amendment | None = None) -> None:
         """Make the locked message available after a failed delivery. Raises `MessageLockLost`.
 
         A message that was deferred is deferred again.
         """
-        number = self._unlock(token)
-        self._amend(number, amend)
-        self._fail(number)
+        number = self._unlock_message(token)
+        self._amend_message(number, amend)
+        self._fail_delivery(number)
 
     def defer(self, token: UUID, amend: Amendment | None = None) -> None:
         """Defer the locked message, so that only its number can receive it.
 
         Raises `MessageLockLost`.
         """
-        number = self._unlock(token)
-        self._amend(number, amend)
-        self._save(replace(self._messages[number], is_deferred=True))
+        number = self._unlock_message(token)
+        self._amend_message(number, amend)
+        self._save_message(replace(self._messages[number], is_deferred=True))
 
     def release(self, token: UUID) -> None:
         """Make the locked message available as if never delivered. Raises `MessageLockLost`."""
-        self._give_back(self._unlock(token))
+        self._give_back(self._unlock_message(token))
 
     def move_to_dead_letters(
         self, token: UUID, dead_lettering: DeadLettering, amend: Amendment | None = None
@@ -193,8 +193,8 @@ class Queue:
 
         In a dead-letter queue, the message stays and gets the new reason.
         """
-        number = self._unlock(token)
-        self._amend(number, amend)
+        number = self._unlock_message(token)
+        self._amend_message(number, amend)
         self._move_to_dead_letters(number, dead_lettering)
 
     # --- looking
@@ -227,16 +227,16 @@ class Queue:
         """Apply the effects of time: scheduled messages, expired locks, expired messages."""
         now = self._now()
         for number in _list_due(self._schedule, now):
-            self._activate(number, now)
+            self._activate_scheduled(number, now)
         for token in _list_due(self._lock_ends, now):
             lock = self._locks.get(token)
             if lock is not None and lock.locked_until <= now:
                 self._forget_lock(lock)
-                self._fail(lock.sequence_number)
+                self._fail_delivery(lock.sequence_number)
         for number in _list_due(self._expiries, now):
             message = self._messages.get(number)
             if message is not None and not message.is_deferred and number not in self._locked:
-                self._expire(number)
+                self._expire_message(number)
 
     def find_next_change(self) -> datetime | None:
         """Return when `advance` next has an effect, or None."""
@@ -255,7 +255,7 @@ class Queue:
         self._last_sequence_number = last_sequence_number
         self._history.restore(seen)
         for message in messages:
-            self._admit(message)
+            self._admit_message(message)
 
     # --- inside
 
@@ -264,7 +264,7 @@ class Queue:
         self._journal.count_up(self.name, self._last_sequence_number)
         return self._last_sequence_number
 
-    def _admit(self, message: QueuedMessage) -> None:
+    def _admit_message(self, message: QueuedMessage) -> None:
         number = message.sequence_number
         self._messages[number] = message
         if message.scheduled_for is not None:
@@ -276,12 +276,12 @@ class Queue:
             heapq.heappush(self._expiries, (message.expires_at, number))
         heapq.heappush(self._ready, number)
 
-    def _activate(self, number: int, now: datetime) -> None:
+    def _activate_scheduled(self, number: int, now: datetime) -> None:
         """Make a scheduled message available as if sent now, with a new sequence number."""
         message = self._messages.get(number)
         if message is None:
             return
-        self._drop(number)
+        self._drop_message(number)
         active = replace(
             message,
             sequence_number=self._assign_next_number(),
@@ -290,14 +290,14 @@ class Queue:
             expires_at=self._compute_expiry(message.sent, now),
         )
         self._journal.save(self.name, active)
-        self._admit(active)
+        self._admit_message(active)
 
     def _compute_expiry(self, sent: SentMessage, enqueued_at: datetime) -> datetime | None:
         limits = [sent.time_to_live, self.settings.default_time_to_live]
         shortest = min((limit for limit in limits if limit is not None), default=None)
         return None if shortest is None else enqueued_at + shortest
 
-    def _take(self) -> QueuedMessage | None:
+    def _take_message(self) -> QueuedMessage | None:
         self.advance()
         while self._ready:
             message = self._messages.get(heapq.heappop(self._ready))
@@ -305,12 +305,12 @@ class Queue:
                 return message
         return None
 
-    def _hold(self, lock: Lock) -> None:
+    def _hold_lock(self, lock: Lock) -> None:
         self._locks[lock.token] = lock
         self._locked.add(lock.sequence_number)
         heapq.heappush(self._lock_ends, (lock.locked_until, lock.token))
 
-    def _unlock(self, token: UUID) -> int:
+    def _unlock_message(self, token: UUID) -> int:
         self.advance()
         lock = self._locks.get(token)
         if lock is None:
@@ -322,10 +322,10 @@ class Queue:
         del self._locks[lock.token]
         self._locked.discard(lock.sequence_number)
 
-    def _fail(self, number: int) -> None:
+    def _fail_delivery(self, number: int) -> None:
         message = self._messages[number]
         failed = replace(message, delivery_count=message.delivery_count + 1)
-        self._save(failed)
+        self._save_message(failed)
         limit = self.settings.max_delivery_count
         if self.dead_letters is not None and failed.delivery_count >= limit:
             reason = DeadLettering(
@@ -341,24 +341,24 @@ class Queue:
         if message.is_deferred:
             return
         if self._has_expired(message):
-            self._expire(number)
+            self._expire_message(number)
         else:
             heapq.heappush(self._ready, number)
 
     def _has_expired(self, message: QueuedMessage) -> bool:
         return message.expires_at is not None and message.expires_at <= self._now()
 
-    def _amend(self, number: int, amend: Amendment | None) -> None:
+    def _amend_message(self, number: int, amend: Amendment | None) -> None:
         if amend is not None:
             message = self._messages[number]
             sent = replace(message.sent, payload=amend(message.sent.payload))
-            self._save(replace(message, sent=sent))
+            self._save_message(replace(message, sent=sent))
 
-    def _save(self, message: QueuedMessage) -> None:
+    def _save_message(self, message: QueuedMessage) -> None:
         self._messages[message.sequence_number] = message
         self._journal.save(self.name, message)
 
-    def _expire(self, number: int) -> None:
+    def _expire_message(self, number: int) -> None:
         if self.settings.dead_letters_expired_messages:
             reason = DeadLettering(
                 reason="TTLExpiredException",
@@ -366,17 +366,17 @@ class Queue:
             )
             self._move_to_dead_letters(number, reason)
         else:
-            self._drop(number)
+            self._drop_message(number)
 
     def _move_to_dead_letters(self, number: int, dead_lettering: DeadLettering) -> None:
         message = self._messages[number]
-        self._drop(number)
+        self._drop_message(number)
         grave = self.dead_letters or self
         dead = replace(message, expires_at=None, is_deferred=False, dead_lettering=dead_lettering)
         self._journal.save(grave.name, dead)
-        grave._admit(dead)
+        grave._admit_message(dead)
 
-    def _drop(self, number: int) -> None:
+    def _drop_message(self, number: int) -> None:
         del self._messages[number]
         self._journal.remove(self.name, number)
 

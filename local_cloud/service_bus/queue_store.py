@@ -62,7 +62,7 @@ class SqliteQueueStore:
         Raises `QueueStoreUnavailable`.
         """
         try:
-            self._database = _open(path)
+            self._database = _open_database(path)
         except sqlite3.DatabaseError as error:
             raise QueueStoreUnavailable(f"{path}: {error}") from error
         self._messages: dict[tuple[str, int], QueuedMessage | None] = {}
@@ -94,12 +94,12 @@ class SqliteQueueStore:
         if not (self._messages or self._seen or self._last_numbers):
             return
         with self._database:
-            self._write()
+            self._write_changes()
         self._messages.clear()
         self._seen.clear()
         self._last_numbers.clear()
 
-    def _write(self) -> None:
+    def _write_changes(self) -> None:
         execute_many = self._database.executemany
         execute_many(
             "DELETE FROM message WHERE queue = ? AND sequence_number = ?",
@@ -149,7 +149,7 @@ class SqliteQueueStore:
         self._database.close()
 
 
-def _open(path: Path | None) -> sqlite3.Connection:
+def _open_database(path: Path | None) -> sqlite3.Connection:
     database = sqlite3.connect(path or ":memory:", autocommit=True, timeout=1.0)
     try:
         database.executescript(_SCHEMA)  # a journal mode is set outside of a transaction

@@ -65,14 +65,14 @@ class ServiceBusServer:
     def _complete_turn(self) -> None:
         self._turn = None
         self.namespace.advance()
-        self._deliver()
+        self._deliver_messages()
         self._store.commit()  # before a byte goes out: what a client is told is kept
         now = self._loop.time()
         for connection in self._connections:
             connection.write(now)
         self._set_alarm()
 
-    def _deliver(self) -> None:
+    def _deliver_messages(self) -> None:
         """Send each receiver one message after another; each turn begins with another receiver."""
         self._connections.rotate(-1)
         links = [link for each in self._connections for link in each.list_delivering_links()]

@@ -21,12 +21,12 @@ def main() -> None:
     parser.add_argument("--service-bus", help="connection string of the bus that events go to")
     arguments = parser.parse_args()
     try:
-        asyncio.run(_serve(arguments))
+        asyncio.run(_serve_tenant(arguments))
     except (OSError, ValueError, KeyError, TypeError) as error:
         sys.exit(f"tenant: {type(error).__name__}: {error}")
 
 
-async def _serve(arguments: argparse.Namespace) -> None:
+async def _serve_tenant(arguments: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -1,9 +1,9 @@
 """Send alerts to the log as lines of level ERROR, which an alert rule finds by their code."""
 
 from shared.domain.alert import Alert
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 
 class LogAlertSender:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.errors import UnusableSetting
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import NoTelemetry
 from shared.settings import Settings
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         Telemetry,
     )
 
-_log = product_log(__name__)
+_log = get_product_log(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

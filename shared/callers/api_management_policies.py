@@ -45,12 +45,12 @@ class Policies:
 
     async def read(self, resource_id: str) -> CallerContent:
         """Return the policy as a person writes it. Raises `NotFound`."""
-        found = await self._get(resource_id)
+        found = await self._get_policy(resource_id)
         return CallerContent(text=_read_policy(found), etag=found.etag)
 
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
         """Replace the policy. A fragment keeps its description."""
-        kept = mapping_at((await self._get(resource_id)).document, "properties")
+        kept = mapping_at((await self._get_policy(resource_id)).document, "properties")
         properties = {
             **({"description": kept["description"]} if "description" in kept else {}),
             "format": _RAW,
@@ -65,13 +65,13 @@ class Policies:
             for one in await self._reader.list_children(parent_id, collection, API_VERSION)
         ]
 
-    async def _get(self, resource_id: str) -> TaggedResource:
+    async def _get_policy(self, resource_id: str) -> TaggedResource:
         return await self._reader.get_tagged(resource_id, API_VERSION, query={"format": _RAW})
 
     async def _read_place(self, resource_id: str) -> Place:
         place = Place(resource_id=resource_id, label=describe_place(resource_id))
         try:
-            text = _read_policy(await self._get(resource_id))
+            text = _read_policy(await self._get_policy(resource_id))
             is_shared = "/policyFragments/" in resource_id and find_trigger_urls(text)
             users = await self._describe_users(resource_id) if is_shared else ""
         except NotFound:

@@ -70,7 +70,7 @@ class AppConfigurationCallers(SearchedCallers):
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the value. Raises `NotFound`."""
-        key_value = await self._read(caller)
+        key_value = await self._read_key_value(caller)
         is_in_vault = is_reference(_read_text(key_value))
         return CallerContent(
             text=_read_text(key_value),
@@ -83,7 +83,7 @@ class AppConfigurationCallers(SearchedCallers):
 
         The format is the content type, as JSON.
         """
-        key_value = await self._read(caller)
+        key_value = await self._read_key_value(caller)
         text, content_type = value.text, key_value.content_type
         if value.text_format is not None:
             content_type = json.loads(value.text_format)
@@ -127,7 +127,7 @@ class AppConfigurationCallers(SearchedCallers):
         verb = "is a Key Vault reference" if number == 1 else "are Key Vault references"
         return f"{keys} of {store_url} already {verb}: its readers seem to resolve them."
 
-    async def _read(self, caller: Caller) -> KeyValue:
+    async def _read_key_value(self, caller: Caller) -> KeyValue:
         store_url, key, label = json.loads(caller.address)
         return await self._stores.read(store_url, key, label)
 

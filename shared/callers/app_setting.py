@@ -223,7 +223,7 @@ class AppSettingCallers(SearchedCallers):
         places: dict[tuple[str, str], tuple[str, str]] = {}
         closed: dict[str, PlatformError] = {}
         try:
-            vaults = await read_all(self._secrets.read_vaults())
+            vaults = await read_all(self._secrets.read_vault_urls())
         except SubscriptionsUnread as err:  # the search for secrets reports it
             vaults = [*err.found]
         for vault_url in vaults:

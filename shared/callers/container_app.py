@@ -137,7 +137,7 @@ class ContainerAppCallers(SearchedCallers):
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
         """Return places of one app by address; missing ones are omitted."""
         try:
-            app = await self._read(get_resource_id(callers))
+            app = await self._get_app(get_resource_id(callers))
         except NotFound:
             return {}
         return build_contents(app.values, callers)
@@ -208,13 +208,13 @@ class ContainerAppCallers(SearchedCallers):
         return {}
 
     async def _read_when_ready(self, app_id: str, label: str) -> ContainerApp:
-        app = await self._read(app_id)
+        app = await self._get_app(app_id)
         if text_at(mapping_at(app.resource, "properties"), "provisioningState") == "InProgress":
             text = f"Azure is applying a change to the app of the {label}"
             raise TransientError(text, retry_after=timedelta(seconds=15))
         return app
 
-    async def _read(self, app_id: str) -> ContainerApp:
+    async def _get_app(self, app_id: str) -> ContainerApp:
         return await self._read_container_app(await self._reader.get(app_id, _VERSION))
 
     async def _read_container_app(self, resource: Mapping[str, object]) -> ContainerApp:

@@ -103,7 +103,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the destination, with a digest of it as its ETag. Raises `NotFound`."""
-        text = await self._read_destination(await self._get(caller))
+        text = await self._read_destination(await self._get_subscription(caller))
         return CallerContent(text=text, etag=hash_value(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
@@ -123,7 +123,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
         await self._get_applied(caller)
 
     async def _get_applied(self, caller: Caller) -> Mapping[str, object]:
-        resource = await self._get(caller)
+        resource = await self._get_subscription(caller)
         state = _read_state(resource)
         if state in {"Creating", "Updating"}:
             raise TransientError(
@@ -141,7 +141,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
             )
         return resource
 
-    async def _get(self, caller: Caller) -> Mapping[str, object]:
+    async def _get_subscription(self, caller: Caller) -> Mapping[str, object]:
         return await self._reader.get(caller.address, _VERSION)
 
     async def _read_destination(self, resource: Mapping[str, object]) -> str:

@@ -72,7 +72,7 @@ class KeyVaultSecretCallers(SearchedCallers):
         the new URL of a declared caller.
         """
         places = {one.resource_id: one for one in await self._read_declared()}
-        vaults = read_all(self._secrets.read_vaults())
+        vaults = read_all(self._secrets.read_vault_urls())
         for vault_url in await unreadable.list_readable(vaults, "vaults"):
             try:
                 async for name in self._secrets.list(vault_url):
@@ -127,7 +127,7 @@ class KeyVaultSecretCallers(SearchedCallers):
         except NotFound:
             if value.etag or not caller.is_created_if_missing:
                 raise
-            await self._create(caller, value.text)
+            await self._create_secret(caller, value.text)
             return
         if secret.value == value.text:
             return
@@ -135,7 +135,7 @@ class KeyVaultSecretCallers(SearchedCallers):
             raise Conflict(f"The {caller.label} has a new version")
         await self._secrets.write(secret, value.text)
 
-    async def _create(self, caller: Caller, value: str) -> None:
+    async def _create_secret(self, caller: Caller, value: str) -> None:
         vault_url, name = _parse_address(caller)
         new = Secret(
             vault_url=vault_url,

@@ -114,11 +114,11 @@ class PublishedPartCallers(SearchedCallers):
             locks = await self.read_locks() if found else locks
         except PlatformError as err:
             unreadable.record_place(self.owners, err)
-        readings = unreadable.read_readable(found, read_id, self.list_parts, self._name)
+        readings = unreadable.read_readable(found, read_id, self.list_parts, self._name_owner)
         async with aclosing(readings):
             async for owner, parts in readings:
                 for part in parts:
-                    label = f"{part.title} of the {self._name(owner)}"
+                    label = f"{part.title} of the {self._name_owner(owner)}"
                     for name in part.find_secure_parameters():
                         unreadable.record_text(f"secure parameter {name} of the {label}")
                     reason = self._find_manual_reason(owner, part) or locks.describe(part.address)
@@ -153,7 +153,7 @@ class PublishedPartCallers(SearchedCallers):
         if not before.etag and (await self.read(caller)).text != value.text:
             raise Conflict(f"The {caller.label} was changed by somebody else")
 
-    def _name(self, owner: Mapping[str, object]) -> str:
+    def _name_owner(self, owner: Mapping[str, object]) -> str:
         return f"{self.owner} {text_at(owner, 'name')}"
 
     def _find_manual_reason(self, owner: Mapping[str, object], part: PublishedPart) -> str:

@@ -79,7 +79,7 @@ class WholeResourceCallers(SearchedCallers):
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the resource, with a digest of it as its ETag. Raises `NotFound`."""
-        text = self._format_content(await self._get(caller))
+        text = self._format_content(await self._get_resource(caller))
         return CallerContent(text=text, etag=hash_value(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
@@ -88,7 +88,7 @@ class WholeResourceCallers(SearchedCallers):
         Raises `Conflict` and `NotFound`. After a `Conflict` from the second read, the app's or the
         other writer's change may be lost: read again.
         """
-        before = await self._get(caller)
+        before = await self._get_resource(caller)
         text = self._format_content(before)
         if text == value.text:
             return
@@ -97,10 +97,10 @@ class WholeResourceCallers(SearchedCallers):
         wanted = as_mapping(order_like(before, json.loads(value.text)))
         version = self.required_permissions.api_version
         await self._writer.put(caller.address, version, wanted, etag="*")
-        if self._read_parts(await self._get(caller)) != self._read_parts(wanted):
+        if self._read_parts(await self._get_resource(caller)) != self._read_parts(wanted):
             raise Conflict(f"The {caller.label} was changed by somebody else")
 
-    async def _get(self, caller: Caller) -> Mapping[str, object]:
+    async def _get_resource(self, caller: Caller) -> Mapping[str, object]:
         return await self._reader.get(caller.address, self.required_permissions.api_version)
 
     def _build_caller(self, resource: Mapping[str, object], manual_reason: str) -> Caller:

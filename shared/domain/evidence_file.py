@@ -103,7 +103,7 @@ def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
     Raises `ValueError` if the file is no evidence file.
     """
     with _open_archive(file) as archive:
-        files = json.loads(_read(archive, MANIFEST, _LARGEST_MANIFEST))["files"]
+        files = json.loads(_read_member(archive, MANIFEST, _LARGEST_MANIFEST))["files"]
         named = {name: (one["sha256"], one["bytes"]) for name, one in files.items()}
         if has_unlisted_bytes(file, archive):
             yield "the zip has bytes that belong to none of its files"
@@ -116,10 +116,10 @@ def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
     Raises `ValueError` if the file is no evidence file.
     """
     with _open_archive(file) as archive:
-        manifest = _read(archive, MANIFEST, _LARGEST_MANIFEST)
+        manifest = _read_member(archive, MANIFEST, _LARGEST_MANIFEST)
         if SIGNATURE not in archive.namelist():
             return manifest, "it has no signature file"
-        return manifest, parse_signature(_read(archive, SIGNATURE, _LARGEST_SIGNATURE))
+        return manifest, parse_signature(_read_member(archive, SIGNATURE, _LARGEST_SIGNATURE))
 
 
 def read_time_stamp(file: IO[bytes]) -> tuple[bytes, bytes | str]:
@@ -130,10 +130,10 @@ def read_time_stamp(file: IO[bytes]) -> tuple[bytes, bytes | str]:
     with _open_archive(file) as archive:
         names = archive.namelist()
         if TIME_STAMP in names and SIGNATURE in names:
-            signature = _read(archive, SIGNATURE, _LARGEST_SIGNATURE)
-            return signature, _read(archive, TIME_STAMP, _LARGEST_TIME_STAMP)
+            signature = _read_member(archive, SIGNATURE, _LARGEST_SIGNATURE)
+            return signature, _read_member(archive, TIME_STAMP, _LARGEST_TIME_STAMP)
         if NO_TIME_STAMP in names:
-            return b"", _read(archive, NO_TIME_STAMP, _LARGEST_TIME_STAMP).decode()
+            return b"", _read_member(archive, NO_TIME_STAMP, _LARGEST_TIME_STAMP).decode()
         return b"", "it has no time stamp file"
 
 
@@ -141,7 +141,7 @@ def read_files(file: IO[bytes], names: Callable[[str], bool]) -> dict[str, bytes
     """Return the content of these files. Raises `ValueError` if the file is no evidence file."""
     with _open_archive(file) as archive:
         wanted = [name for name in archive.namelist() if names(name)]
-        return {name: _read(archive, name, _LARGEST_MANIFEST) for name in wanted}
+        return {name: _read_member(archive, name, _LARGEST_MANIFEST) for name in wanted}
 
 
 @contextmanager
@@ -153,7 +153,7 @@ def _open_archive(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
         raise ValueError(f"this is not an evidence file: {err}") from err
 
 
-def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
+def _read_member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
     if archive.getinfo(name).file_size > largest:
         raise ValueError(f"its {name} is too large")
     return archive.read(name)

@@ -101,10 +101,12 @@ def find_missing_permissions(
 
 
 def _is_granted(action: str, patterns: Iterable[tuple[Sequence[str], Sequence[str]]]) -> bool:
-    return any(_matches(action, some) and not _matches(action, less) for some, less in patterns)
+    return any(
+        _matches_any(action, some) and not _matches_any(action, less) for some, less in patterns
+    )
 
 
-def _matches(action: str, patterns: Sequence[str]) -> bool:
+def _matches_any(action: str, patterns: Sequence[str]) -> bool:
     return any(
         re.fullmatch(re.escape(one).replace(r"\*", ".*"), action, re.IGNORECASE) for one in patterns
     )

@@ -70,14 +70,14 @@ class AppServices(AzureResources):
 
         Those of open apps are needed because they claim hosts.
         """
-        return await self._read(await self._resources.list(RESOURCE_TYPE, API_VERSION))
+        return await self._read_sites(await self._resources.list(RESOURCE_TYPE, API_VERSION))
 
     async def read_before(self, hosts: Collection[str]) -> list[Firewall]:
         """Return the apps that serve any of these hosts."""
         sites = await self._resources.list(RESOURCE_TYPE, API_VERSION)
-        return await self._read(site for site in sites if _serves_any_host(site, hosts))
+        return await self._read_sites(site for site in sites if _serves_any_host(site, hosts))
 
-    async def _read(self, sites: Iterable[Mapping[str, object]]) -> list[Firewall]:
+    async def _read_sites(self, sites: Iterable[Mapping[str, object]]) -> list[Firewall]:
         configured = await read_below_each(sites, self._read_config)
         return [read(*one) for one in configured for read in (read_site, read_scm_site)]
 

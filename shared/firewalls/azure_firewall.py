@@ -76,11 +76,11 @@ class AzureFirewalls(AzureResources):
 
     async def read(self) -> list[Firewall]:
         """Return every firewall, once for each destination that callers reach through it."""
-        return [one for one, _ in (await self._read()).places]
+        return [one for one, _ in (await self._read_resources()).places]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a fix that adds prefixes to an IP group, or adds a new group and rule."""
-        found = await self._read()
+        found = await self._read_resources()
         for one, rules in found.places:
             if one.id == issue.firewall_id:
                 return propose_azure_firewall_fix(
@@ -111,7 +111,7 @@ class AzureFirewalls(AzureResources):
         await writer.put(opening.resource_id, API_VERSION, body, etag=etag)
         return change.add
 
-    async def _read(self) -> _Found:
+    async def _read_resources(self) -> _Found:
         found = _Found()
         listed = await self._list_resources("azureFirewalls")
         policies = {_get_id(one): one for one in await self._list_resources("firewallPolicies")}

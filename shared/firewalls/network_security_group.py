@@ -74,11 +74,13 @@ class NetworkSecurityGroups(AzureResources):
 
     async def read(self) -> list[Firewall]:
         """Return the firewalls of every group of the watched subscriptions."""
-        listed = await self._list("networkSecurityGroups")
+        listed = await self._list_resources("networkSecurityGroups")
         if not listed:
             return []
-        addresses = await self._list("publicIPAddresses")
-        machines = list(_find_public_interfaces(await self._list("networkInterfaces"), addresses))
+        addresses = await self._list_resources("publicIPAddresses")
+        machines = list(
+            _find_public_interfaces(await self._list_resources("networkInterfaces"), addresses)
+        )
         return [firewall for resource in listed for firewall in read_group(resource, machines)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
@@ -162,7 +164,7 @@ class NetworkSecurityGroups(AzureResources):
                 added.append(text)
         return added
 
-    async def _list(self, name: str) -> list[Mapping[str, object]]:
+    async def _list_resources(self, name: str) -> list[Mapping[str, object]]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
 
 
@@ -283,13 +285,13 @@ def _select_rules_towards(
     destination: str | None, inbound: Sequence[Mapping[str, object]]
 ) -> tuple[FirewallRule, ...]:
     """Return the rules for a destination; None: for all destinations that no rule names."""
-    reaches = [(rule, _covers(rule, destination)) for rule in inbound]
+    reaches = [(rule, _covers_destination(rule, destination)) for rule in inbound]
     return tuple(
         _parse_rule(rule, is_whole=bool(whole)) for rule, whole in reaches if whole is not False
     )
 
 
-def _covers(rule: Mapping[str, object], destination: str | None) -> bool | None:
+def _covers_destination(rule: Mapping[str, object], destination: str | None) -> bool | None:
     """Return whether a rule covers all of a destination; None: a part of it, or unknown."""
     if _leads_everywhere(rule):
         return True

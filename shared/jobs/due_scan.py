@@ -72,7 +72,7 @@ async def send_due_messages(services: Services) -> DueScanResult:
     result = DueScanResult()
     moves = [await _check_wake_up(services, wake_up, result) for wake_up in due]
     for batch in batched(moves, _BATCH_SIZE, strict=False):
-        await _write(services, batch)
+        await _write_moves(services, batch)
     return result
 
 
@@ -181,12 +181,12 @@ async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanRes
         if kept is None:
             if kind is ENVIRONMENT:
                 result.unstarted_remediations.add(place[0])
-            return _postpone(services, wake_up, due=None)
+            return _postpone_wake_up(services, wake_up, due=None)
         return await _check_row(services, kind, wake_up, kept, result)
     return _Move(old=wake_up, new=replace(wake_up, wake_at=services.now + SOON))
 
 
-def _postpone(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _Move:
+def _postpone_wake_up(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _Move:
     """Return the move of a wake-up to when the row is due; earlier if its writer may still
     write the row.
     """
@@ -220,7 +220,7 @@ async def _check_row[J: DurableJob[Any]](
     if job.leased_until and job.lease.is_held(now):
         return postpone_to(job.leased_until + settings.overdue_delay)
     if due is None or due > now + SOON:
-        later = _postpone(services, wake_up, due=due)
+        later = _postpone_wake_up(services, wake_up, due=due)
         if not kind.is_watched(job):
             return later
         result.add(kept)
@@ -245,7 +245,7 @@ async def _check_row[J: DurableJob[Any]](
     return _Move(old=wake_up, new=new)
 
 
-async def _write(services: Services, moves: Sequence[_Move]) -> None:
+async def _write_moves(services: Services, moves: Sequence[_Move]) -> None:
     """Write the new wake-ups and remove the old ones in batches."""
     table = services.tables.wake_ups
     # Several wake-ups of one row become one: the last written.

@@ -61,7 +61,7 @@ class FencedRows[T]:
     async def upsert(self, *items: T) -> None:
         """Write rows. Raises `LeaseLost`."""
         for batch in self._table.split_into_batches(*items):
-            await self._write(*batch)
+            await self._write_fenced(*batch)
 
     async def delete(self, *items: T) -> None:
         """Remove rows, whatever their content. Raises `LeaseLost`."""
@@ -75,9 +75,9 @@ class FencedRows[T]:
     async def _delete_rows(self, removals: Iterable[DeleteRow]) -> None:
         for removal in removals:
             with suppress(NotFound):
-                await self._write(removal)
+                await self._write_fenced(removal)
 
-    async def _write(self, *operations: Operation) -> None:
+    async def _write_fenced(self, *operations: Operation) -> None:
         operation, self._pending_fence = self._pending_fence, None
         while True:
             fence = operation or ReplaceRow(await self._write_fence())

@@ -13,13 +13,13 @@ from shared.domain.jobs.transitions import with_request_count
 from shared.domain.request_demand import RequestDemand
 from shared.errors import CmkflowError, Conflict, LeaseLost, MustWait
 from shared.jobs.fenced_rows import FencedRows
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.request_count import CallCount
 from shared.rows import StoredItem, Table
 from shared.services import Services
 from shared.tables import Tables
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 
 def _keep_unchanged[J: DurableJob[Any]](job: J, _: J) -> J:
@@ -96,7 +96,7 @@ class LeasedJob[J: DurableJob[Any]]:
         before = self.job
         # A renewal may have changed the row since `job` was read.
         calls = self.calls.made - self._recorded_calls
-        known = self._merge(with_request_count(job, before, calls), before)
+        known = self._merge_row(with_request_count(job, before, calls), before)
         self._kept, self._is_ahead = replace(self._kept, item=known), True
         self._recorded_calls = self.calls.made
         self._log_state_change(before, known)
@@ -115,7 +115,7 @@ class LeasedJob[J: DurableJob[Any]]:
         """
         before = self.job
         # Including changes from a renewal since `job` was read.
-        after = await self._write(
+        after = await self._write_job(
             lambda: self._kind.merge_concurrent(replace(job, consecutive_crashes=0), self.job),
             self._with_lease,
         )
@@ -129,7 +129,7 @@ class LeasedJob[J: DurableJob[Any]]:
 
     async def renew(self) -> None:
         """Renew the lease. Raises `LeaseLost`."""
-        await self._write(lambda: self.job, self._with_lease)
+        await self._write_job(lambda: self.job, self._with_lease)
 
     async def ensure_lease(self, needs: timedelta) -> None:
         """Renew the lease if it ends before a write that takes up to `needs`.
@@ -154,7 +154,7 @@ class LeasedJob[J: DurableJob[Any]]:
             return job
 
         before = self.job
-        after = await self._write(lambda: self._kind.merge_concurrent(job, self.job), with_end)
+        after = await self._write_job(lambda: self._kind.merge_concurrent(job, self.job), with_end)
         self._log_state_change(before, after, has_ended=True)
         return after
 
@@ -192,7 +192,7 @@ class LeasedJob[J: DurableJob[Any]]:
             job, leased_until=self.services.now + self.services.settings.job_lease_duration
         )
 
-    def _merge(self, job: J, row: J) -> J:
+    def _merge_row(self, job: J, row: J) -> J:
         """Return the job with the row's lease and with changes by others."""
         return replace(
             self._kind.merge_concurrent(job, row),
@@ -201,7 +201,7 @@ class LeasedJob[J: DurableJob[Any]]:
             message_number=row.message_number,
         )
 
-    async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
+    async def _write_job(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
         async with self._writing:
             before, made = self._kept, self.calls.made
             job = with_request_count(what(), before.item, made - self._recorded_calls)
@@ -224,7 +224,7 @@ class LeasedJob[J: DurableJob[Any]]:
             # A renewal runs beside the step, which may have staged more by now.
             self._is_ahead = self._kept is not before
             if self._is_ahead:
-                self._kept = replace(kept, item=self._merge(self.job, kept.item))
+                self._kept = replace(kept, item=self._merge_row(self.job, kept.item))
             else:
                 self._kept, self._recorded_calls = kept, made
             return kept.item

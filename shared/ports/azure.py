@@ -91,7 +91,7 @@ class Secret:
 class Secrets(Protocol):
     """Read and write secrets of the configured vaults."""
 
-    def read_vaults(self) -> AsyncIterator[str]:
+    def read_vault_urls(self) -> AsyncIterator[str]:
         """Yield the URL of every configured vault."""
 
     def list(self, vault_url: str) -> AsyncIterator[str]:
@@ -291,7 +291,7 @@ class ResourceSecrets(Protocol):
 class PolicyRestrictions(Protocol):
     """Check Azure Policy before a write (platform.md#azure-policy)."""
 
-    async def find_denying(
+    async def find_denying_assignments(
         self, resource_id: str, content: Mapping[str, object], api_version: str
     ) -> Sequence[str]:
         """Return the ids of the policy assignments that deny a resource with this content.

@@ -12,10 +12,10 @@ from shared.domain.audit import AuditEntry
 from shared.domain.ids import NAMESPACE
 from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.errors import AlreadyExists, CmkflowError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.services import Services
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Maximum length of a text; a table row holds 1 MiB and three such texts.
 _LONGEST = 60_000
@@ -42,7 +42,7 @@ async def record_request(
     """Record a request before it is carried out; raises the errors of the store."""
     before = await _read_state(services, subject, about)
     await services.tables.audit_log.insert(
-        replace(entry, request_body=_shorten(entry.request_body))
+        replace(entry, request_body=_shorten_text(entry.request_body))
     )
     return PendingAuditEntry(entry=entry, subject=subject, subject_id=about, before=before)
 
@@ -61,7 +61,7 @@ async def record_result(
         ]
         entry = replace(
             pending.entry,
-            request_body=_shorten(pending.entry.request_body),
+            request_body=_shorten_text(pending.entry.request_body),
             state_before=_format_state(pending.before, changed),
             state_after=_format_state(after, changed),
             status=status,
@@ -103,10 +103,10 @@ def _is_changed(name: str, before: State, after: State) -> bool:
 
 def _format_state(state: State, names: list[str]) -> str:
     kept = {name: state[name] for name in names if name in state}
-    return _shorten(json.dumps(kept)) if kept else ""
+    return _shorten_text(json.dumps(kept)) if kept else ""
 
 
-def _shorten(text: str) -> str:
+def _shorten_text(text: str) -> str:
     """Shorten a text that is too long for a row; the digest identifies the full text."""
     text = mask_signatures(text)
     if len(text) <= _LONGEST:

@@ -11,10 +11,10 @@ from shared.steps.write_permission import read_environment_settings, read_switch
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_log import State
 from shared.use_cases.change_solution_setting import read_change
-from shared.use_cases.check_address_ranges import list_known_versions
 from shared.use_cases.declare_callers import list_declared_callers
 from shared.use_cases.manage_firewall_fixes import list_applied_fixes
 from shared.use_cases.read_remediation_rows import find, read_jobs
+from shared.use_cases.record_address_ranges import list_known_versions
 
 
 async def read_environment_state(services: Services, environment_id: str) -> State:

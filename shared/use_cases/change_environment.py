@@ -9,7 +9,7 @@ from shared.alerts import read_readable
 from shared.domain.environment import Environment, EnvironmentSettings
 from shared.errors import Conflict, NotFound
 from shared.jobs.job_kinds import DELETION, FLOW
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
@@ -18,7 +18,7 @@ from shared.use_cases.change_remediation import retry_job
 from shared.use_cases.known_issues import RESOLVED_BY_NAME, require_known
 from shared.use_cases.name_flows import require_flows
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ async def change_environment(
         check(EnvironmentView(environment=environment, settings=old))
         return replace(old, **changes)
 
-    settings = await _change(services, environment, apply_changes)
+    settings = await _change_settings(services, environment, apply_changes)
     if "maintenance_window" in changes:
         await _wake_up_for_window(services, environment.id)
     if changes.get("observe_callers") is False:
@@ -117,7 +117,7 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
     """
     environment = await services.environments.get(environment_id)
     await require_known(services, environment, [gap])
-    await _change(
+    await _change_settings(
         services,
         environment,
         lambda old: replace(old, ignored_issues={**old.ignored_issues, gap: reason}),
@@ -138,7 +138,7 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
     return len(blocked)
 
 
-async def _change(
+async def _change_settings(
     services: Services,
     environment: Environment,
     change: Callable[[EnvironmentSettings], EnvironmentSettings],

@@ -168,7 +168,7 @@ async def _cancel_environment_jobs(
         for job in await reading.list_readable(
             services.tables.environment_jobs.scan(remediation_id)
         )
-        if await _change(services, job, cancel)
+        if await _change_environment_job(services, job, cancel)
     ]
 
 
@@ -208,7 +208,7 @@ async def retry(
         for one in await reading.list_readable(
             services.tables.environment_jobs.scan(remediation_id)
         ):
-            if is_meant(one) and await _change(services, one, resume_blocked):
+            if is_meant(one) and await _change_environment_job(services, one, resume_blocked):
                 titles.append(one.environment_name or one.environment_id)
     # Taking over the lease of a stopped job is safe: the next step revokes its grants.
     retried = await FLOW.apply_command_to_each(
@@ -340,7 +340,7 @@ def _build_request(
     return with_requested_command
 
 
-async def _change(
+async def _change_environment_job(
     services: Services,
     job: EnvironmentJob,
     requested: Callable[[EnvironmentJob], EnvironmentJob | None],

@@ -132,7 +132,7 @@ async def turn_on_solution_setting(
             changed_at=services.now,
             unseen_since=since,
         )
-        return await _write(record, environment, held, seen=seen, change=begun, wanted=True)
+        return await _write_setting(record, environment, held, seen=seen, change=begun, wanted=True)
 
 
 async def revert_solution_setting(
@@ -167,7 +167,7 @@ async def revert_solution_setting(
         )
         if is_theirs:
             return _build_view(environment, seen, await record.complete(begun))
-        return await _write(
+        return await _write_setting(
             record, environment, held, seen=seen, change=begun, wanted=change.former_value
         )
 
@@ -208,7 +208,7 @@ async def _read_record(services: Services, environment_id: str) -> _Record:
     return _Record(services, await table.get("environment", environment_id))
 
 
-async def _write(
+async def _write_setting(
     record: _Record,
     environment: Environment,
     held: LeasedResource,

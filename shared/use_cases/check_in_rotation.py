@@ -15,11 +15,11 @@ from shared.domain.environment import Environment
 from shared.domain.flow import WorkflowSummary
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, NotFound, ServiceOutage, ThrottledError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.reason import Reason
 from shared.services import Services
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Flows per request: a batch with forty filters, which must complete within the timeout.
 _AT_A_TIME = 1_000
@@ -101,7 +101,7 @@ async def store_check_result(
         not_checked_count=not_checked_count,
         reason_code=code,
     )
-    await _keep(services, ended)
+    await _store_result(services, ended)
     if not_checked_count:
         text = (
             f"{not_checked_count} of {of} {_WORDS[look]} in {environment.display_name} were not "
@@ -128,7 +128,7 @@ async def delete_unused_results(
                 await table.delete(kept)
 
 
-async def _keep(services: Services, ended: CheckPosition) -> None:
+async def _store_result(services: Services, ended: CheckPosition) -> None:
     """Store the result of a check unless it is unchanged."""
     table = services.tables.check_positions
     kept = await table.get(*table.get_address(ended))

@@ -20,12 +20,12 @@ from shared.domain.keys.key_check import KeyCheckResult, check_key
 from shared.domain.keys.policy_checks import POLICY_HEALTH
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, NotFound, TransientError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.assessing.read_key import read_key, read_named_key
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: A key that could not be checked causes an alert at the second daily check in a row.
 UNCHECKED = timedelta(hours=20)
@@ -63,7 +63,7 @@ async def check_policies(services: Services, environments: Sequence[Environment]
     seen = {policy.id.lower() for policy in policies}
     for policy_id in sorted(on - seen):
         await alert_unwatched_policy(services, policy_id, environments)
-    await _delete_unused(services, keep=on | seen)
+    await _delete_unused_findings(services, keep=on | seen)
 
 
 async def check_policy(
@@ -237,7 +237,7 @@ async def _send_alert(services: Services, row: KeyAlert) -> None:
     await send_alert(services, row.reason_code, name, cause, finding.fix)
 
 
-async def _delete_unused(services: Services, *, keep: Collection[str]) -> None:
+async def _delete_unused_findings(services: Services, *, keep: Collection[str]) -> None:
     """Delete the findings of policies that no longer exist and that no environment has."""
     table = services.tables.key_alerts
     async for kept in read_readable(services, table.scan()):

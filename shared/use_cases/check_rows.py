@@ -8,12 +8,12 @@ from typing import Any
 
 from shared.alerts import alert_unreadable_row, catch_row_errors
 from shared.errors import NotFound, UnreadableRow
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import DeleteRow, ReplaceRow, StoreRow
 from shared.rows import FENCE, Table
 from shared.services import Services
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 
 async def check_rows(services: Services) -> None:

@@ -41,11 +41,11 @@ async def choose_url_secrets(
         chosen = {item.workflow_id for item in select_flows(items, flow_ids, where)}
         changed = [plan for plan in plans if chosen & plan.awaiting]
         with suppress(Conflict):  # another invocation or person changed a row: read it again
-            versions = [await _choose(services, plan, chosen, use) for plan in changed]
+            versions = [await _store_choice(services, plan, chosen, use) for plan in changed]
             return ChosenUrlSecrets(flow_count=len(chosen), versions=tuple(versions))
 
 
-async def _choose(
+async def _store_choice(
     services: Services, plan: AwaitingPlan, flows: Collection[str], use: UrlSecretUse
 ) -> str:
     """Store the choice and return the version that the plan has now; raise `Conflict`.

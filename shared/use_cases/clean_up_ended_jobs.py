@@ -24,7 +24,7 @@ from shared.errors import CmkflowError, JobBlocked, NotFound, PlatformError
 from shared.jobs.engine import JobKind
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.jobs.leased_job import LeasedJob
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.rows import StoredItem
@@ -44,7 +44,7 @@ from shared.steps.step_context import WRITE_TAKES, StepContext
 from shared.steps.write_permission import check_write_allowed
 from shared.use_cases.check_in_rotation import check_in_rotation
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 
 async def revoke_leftover_grants(

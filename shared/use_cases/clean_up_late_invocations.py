@@ -14,7 +14,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import JobBlocked, PlatformError
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
@@ -23,7 +23,7 @@ from shared.steps.step_context import StepContext
 from shared.use_cases.change_remediation import cancel_job
 from shared.use_cases.clean_up_ended_jobs import is_busy, lease_ended_job, revoke_grant_of_plan
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: How long the daily check checks a job with an interrupted invocation.
 _LOOKED_AT_FOR = timedelta(days=3)

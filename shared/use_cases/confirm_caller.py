@@ -97,7 +97,10 @@ async def read_declared_caller(services: Services, name: str) -> StoredItem[Decl
 
 
 async def find_jobs(services: Services, flow: CalledFlow) -> list[FlowJob]:
-    """Return the jobs with a verified copy, or in a rollback, whose original or copy is called."""
+    """Return the jobs whose original or copy is this flow.
+
+    Only jobs in a rollback, and live jobs with a verified copy.
+    """
     rows = services.tables.flow_jobs.scan(flow.environment_id or None)
     return [
         kept.item

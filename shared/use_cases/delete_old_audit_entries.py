@@ -12,13 +12,13 @@ from itertools import batched
 from shared.domain.audit import build_first_key_before
 from shared.domain.audit_seal import AuditSeal, build_entries_name
 from shared.errors import Conflict, NotFound
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import DeleteRow
 from shared.rows import FENCE, StoredItem
 from shared.services import Services
 from shared.use_cases.seal_audit_log import AUDIT, SEALS
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Entries of one daily check, and of one batch of Tables.
 _MOST, _BATCH = 10_000, 100

@@ -16,12 +16,12 @@ from shared.domain.plans.remediation import EnvironmentJob, PlanKept, Remediatio
 from shared.domain.plans.superseded import find_superseded, mark_removal_started
 from shared.errors import Conflict, NotFound, UnreadableRow
 from shared.jobs.job_kinds import FLOW
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.delete_old_assessments import delete_old_assessments
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: How long a plan that nobody requested is kept complete. Longer than incomplete starts are
 #: completed (`complete_recent_starts`), which would create a deleted job again.
@@ -42,7 +42,7 @@ class _Found:
 
 async def delete_old_plans(services: Services) -> int:
     """Delete rows of superseded plans for at most two minutes; return the number of plans left."""
-    tables, found = services.tables, await _read(services)
+    tables, found = services.tables, await _find_plans(services)
     until = services.now + _LONGEST
     # The columns are readable also for rows that are not.
     with_flow_jobs = {
@@ -63,7 +63,7 @@ async def delete_old_plans(services: Services) -> int:
         async with catch_row_errors(services, tables.environment_jobs.name_of(job)):
             kept = await _reduce_to_summary(services, found.jobs[job.id])
             if _is_end_due(services, job, found.remediations):
-                await _remove(services, kept)
+                await _delete_environment_job(services, kept)
                 found.count[job.remediation_id] -= 1
     await delete_old_assessments(services, found.jobs.values(), until)
     await _remove_remediations(services, found)
@@ -72,7 +72,7 @@ async def delete_old_plans(services: Services) -> int:
     return 0
 
 
-async def _read(services: Services) -> _Found:
+async def _find_plans(services: Services) -> _Found:
     tables, found = services.tables, _Found()
     async for remediation in tables.remediations.scan("remediation"):
         if isinstance(remediation, UnreadableRow):
@@ -127,7 +127,7 @@ async def _reduce_to_summary(
     return await table.replace(kept, replace(kept.item, plan_kept=PlanKept.SUMMARY))
 
 
-async def _remove(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
+async def _delete_environment_job(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
     """Delete the job, after the partitions that are found by its id."""
     tables = services.tables
     for table in (tables.plan_items, tables.discovery_pages, tables.caller_searches):

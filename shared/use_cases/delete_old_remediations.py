@@ -14,12 +14,12 @@ from shared.domain.jobs.deletion import RECYCLE_BIN, Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import Conflict, NotFound
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import Condition
 from shared.rows import Table
 from shared.services import Services
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Flow jobs after which the rest waits for the next daily check.
 _MOST = 1_000
@@ -56,7 +56,7 @@ async def delete_old_remediations(services: Services) -> int:
                 except Conflict as err:
                     log.info("an old remediation stays", extra={"text": err})
                     continue
-                await _delete(services, remediation_id, some)
+                await _delete_remediation(services, remediation_id, some)
                 count += len(some)
     if count:
         log.info("old remediations deleted", extra={"count": count})
@@ -123,7 +123,9 @@ async def _delete_files(
         await services.archive.delete(name)
 
 
-async def _delete(services: Services, remediation_id: str, deletions: Sequence[Deletion]) -> None:
+async def _delete_remediation(
+    services: Services, remediation_id: str, deletions: Sequence[Deletion]
+) -> None:
     tables = services.tables
     await _delete_row(tables.remediations, "remediation", remediation_id)
     for plan in await tables.environment_jobs.read_all(remediation_id):

@@ -28,7 +28,7 @@ from shared.errors import (
 from shared.jobs.error_handling import apply_error
 from shared.jobs.job_kinds import DELETION, FLOW
 from shared.jobs.leased_job import LeasedJob
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.rows import StoredItem, format_sortable_time
@@ -40,7 +40,7 @@ from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed, require_linked_environment
 from shared.use_cases.archive_runs import PARTS, build_run_archive
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Number of rows per run; fits into the time limit of a function.
 MAX_DELETIONS = 50
@@ -137,7 +137,7 @@ class _DeletionStep:
         if job.lease.is_held(services.now):
             return deletion  # checked again in the next run
         if deletion.state is DeletionState.DELETED:
-            return await self._report(kept)
+            return await self._record_in_flow_job(kept)
         environment = await require_linked_environment(services, job.environment_id, job.policy_id)
         work = StepContext(LeasedJob(FLOW, services, kept), environment)
         if job.requested_command or rules.find_retired_at(job) != deletion.retired_at:
@@ -159,7 +159,7 @@ class _DeletionStep:
             services, job
         )  # a crash during the check may leave a grant that no step would revoke
         self._work = StepContext(await FLOW.claim(services, kept), environment)
-        return await self._delete(self._work)
+        return await self._delete_original(self._work)
 
     async def _cancel_or_complete(self, work: StepContext) -> Deletion:
         """Cancel the deletion of an original that is no longer retired, or was retired again.
@@ -198,7 +198,7 @@ class _DeletionStep:
                 kept = await table.replace(kept, reopen_archive(archive, now=services.now))
         return False
 
-    async def _delete(self, work: StepContext) -> Deletion:
+    async def _delete_original(self, work: StepContext) -> Deletion:
         """Check the original, record the intent, delete it and read back."""
         services, job = self._services, work.job
         archive = await services.tables.run_archives.get(job.environment_id, job.id)
@@ -223,7 +223,7 @@ class _DeletionStep:
             await step.delete_original(work, original, permit)
         return rules.mark_deleted(self.deletion, now=services.now)
 
-    async def _report(self, kept: StoredItem[FlowJob]) -> Deletion:
+    async def _record_in_flow_job(self, kept: StoredItem[FlowJob]) -> Deletion:
         """Record the deletion in the job, and check whether the original has left the Microsoft-key
         list.
         """

@@ -47,7 +47,7 @@ async def list_support_requests(services: Services) -> list[SupportRequest]:
 
 async def show_support_request(services: Services, request_id: str) -> SupportRequestView:
     """Return a support request with its draft, for which the flows are read; raise `NotFound`."""
-    request = (await _get(services, request_id)).item
+    request = (await _get_support_request(services, request_id)).item
     if request.kind is SupportRequestKind.ENVIRONMENT_LIMIT:
         links = [
             kept.item
@@ -73,7 +73,7 @@ async def mark_filed(
     services: Services, request_id: str, *, by: str, ticket_number: str
 ) -> SupportRequest:
     """Record who filed a request, and the ticket number. The same number again changes nothing."""
-    kept = await _get(services, request_id)
+    kept = await _get_support_request(services, request_id)
     if kept.item.filed_at and kept.item.ticket_number == ticket_number:
         return kept.item
     filed = kept.item.with_filing(by=by, ticket_number=ticket_number, at=services.now)
@@ -82,7 +82,7 @@ async def mark_filed(
 
 async def reopen_request(services: Services, request_id: str) -> SupportRequest:
     """Record that a request is not filed; its countdown continues."""
-    kept = await _get(services, request_id)
+    kept = await _get_support_request(services, request_id)
     if kept.item.filed_at is None:
         return kept.item
     return (await services.tables.support_requests.replace(kept, kept.item.with_reopening())).item
@@ -106,7 +106,7 @@ async def check_environment_limit(services: Services, environments: Sequence[Env
             await table.delete(kept)
 
 
-async def _get(services: Services, request_id: str) -> StoredItem[SupportRequest]:
+async def _get_support_request(services: Services, request_id: str) -> StoredItem[SupportRequest]:
     kept = await services.tables.support_requests.get(_PARTITION, request_id)
     if kept is None:
         raise NotFound(f"There is no support request {request_id}.")

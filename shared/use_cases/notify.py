@@ -44,7 +44,7 @@ from shared.errors import (
     TransientError,
     UnreadableRow,
 )
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import NotificationChannel
 from shared.rows import StoredItem
 from shared.services import Services
@@ -59,7 +59,7 @@ from shared.use_cases.unconfirmed_callers import (
     replace_blocked_actions,
 )
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Maximum duration of one try; a claim whose process crashed is free after it.
 _CLAIM = timedelta(minutes=2)
@@ -214,7 +214,9 @@ async def _read_deliveries(
         for name, one in causes.items()
         if name not in found
     ]
-    new += [_replace(services, kept, build_first(causes[name])) for name, kept in again.items()]
+    new += [
+        _replace_delivery(services, kept, build_first(causes[name])) for name, kept in again.items()
+    ]
     for kept in await _run_concurrently(new):
         if kept:
             found[kept.item.pending_action_id] = kept
@@ -257,7 +259,9 @@ class _Sending:
         """Send one action, or several as a digest. Raises `TransientError` of the store."""
         services, until = self.services, self.services.now + _CLAIM
         mine = await _run_concurrently(
-            _replace(services, self.kept[one.id], claim_delivery(self.kept[one.id].item, until))
+            _replace_delivery(
+                services, self.kept[one.id], claim_delivery(self.kept[one.id].item, until)
+            )
             for one in causes
         )
         taken_over = [(cause, kept) for cause, kept in zip(causes, mine, strict=True) if kept]
@@ -282,7 +286,7 @@ class _Sending:
                 for _, kept in taken_over
             ]
         await _run_concurrently(
-            _replace(services, kept, item)
+            _replace_delivery(services, kept, item)
             for (_, kept), item in zip(taken_over, after, strict=True)
         )
 
@@ -303,7 +307,7 @@ class _Sending:
         return None
 
 
-async def _replace(
+async def _replace_delivery(
     services: Services, kept: StoredItem[NotificationDelivery], item: NotificationDelivery
 ) -> StoredItem[NotificationDelivery] | None:
     """Replace the row; return None if another run has changed it."""

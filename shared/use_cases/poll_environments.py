@@ -8,7 +8,7 @@ from shared.domain.environment import Environment
 from shared.domain.ids import hash_key
 from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.errors import CmkflowError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import QueueMessage
 from shared.queues import POLICY_EVENTS
 from shared.rows import format_sortable_time
@@ -16,7 +16,7 @@ from shared.services import Services
 from shared.use_cases.check_keys import check_policies, has_key_problem
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 
 async def poll_environments(services: Services) -> int:

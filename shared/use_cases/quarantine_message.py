@@ -5,12 +5,12 @@ import json
 
 from shared.domain.ids import hash_key
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import QueueMessage
 from shared.queues import POISON
 from shared.services import Services
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Maximum length of a stored body in JSON, so that the message fits into the queue.
 LONGEST_BODY = 100_000
@@ -30,7 +30,7 @@ async def move_to_poison_queue(
                 "queue": queue,
                 "message_id": message_id,
                 "reason": redact(reason),
-                "body": _cut(redact(text)),
+                "body": _shorten_text(redact(text)),
                 "sha256": digest,
                 "length": len(text),
             },
@@ -39,7 +39,7 @@ async def move_to_poison_queue(
     log.warning("message moved to poison queue", extra={"queue": queue, "text": reason})
 
 
-def _cut(text: str) -> str:
+def _shorten_text(text: str) -> str:
     """Return the beginning of a text; in JSON, a character can have 12 bytes."""
     while (length := len(json.dumps(text))) > LONGEST_BODY:
         text = text[: len(text) * LONGEST_BODY // length]

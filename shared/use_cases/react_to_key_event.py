@@ -9,14 +9,14 @@ from shared.domain.events import Event
 from shared.domain.ids import hash_key
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import QueueMessage
 from shared.queues import KEY_EVENTS
 from shared.services import Services
 from shared.use_cases.check_keys import check_policies_of_event, uses_key
 from shared.use_cases.start_remediation import start_remediation
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
 KEY_EVENT_TYPES = frozenset(

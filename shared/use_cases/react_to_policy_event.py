@@ -10,7 +10,7 @@ from shared.domain.environment import PolicyLinkStatus
 from shared.domain.events import Event, UnreadableEvent
 from shared.domain.identifiers import is_identifier, normalize_environment_id
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.services import Services
 from shared.use_cases.check_keys import (
     alert_unwatched_policy,
@@ -19,7 +19,7 @@ from shared.use_cases.check_keys import (
 )
 from shared.use_cases.start_remediation import start_remediation
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: The app's own events, because linking an environment raises none (platform.md#no-link-event).
 LINKED = "PowerPlatformCmk.EnvironmentPolicyLinked"

@@ -5,13 +5,13 @@ from typing import Any
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.plans.environment_status import count_by_state
 from shared.errors import CmkflowError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.read_job_index import read_known_jobs
 from shared.use_cases.read_remediation_rows import RowReader
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 
 async def report_metrics(services: Services) -> None:
@@ -19,12 +19,12 @@ async def report_metrics(services: Services) -> None:
     if not services.telemetry.is_recorded:
         return
     try:
-        await _report(services)
+        await _report_metrics(services)
     except CmkflowError as err:
         log.warning("metrics not recorded", extra={"text": err})
 
 
-async def _report(services: Services) -> None:
+async def _report_metrics(services: Services) -> None:
     report, now, reading = services.telemetry.report, services.now, RowReader()
     known = await read_known_jobs(services, reading)
     for state, number in count_by_state(known.flow_jobs, *known.closed.values()).items():

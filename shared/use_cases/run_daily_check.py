@@ -20,7 +20,7 @@ from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, JobBlocked, UnreadableRow
 from shared.jobs.due_scan import restore_wake_ups
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import Condition
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, POISON, POLICY_EVENTS
 from shared.reason import Reason
@@ -34,7 +34,6 @@ from shared.steps.updating_callers.find_callers import delete_stale_searches
 from shared.steps.updating_callers.record_callers import has_manual_caller
 from shared.use_cases.change_remediation import retry_job
 from shared.use_cases.change_solution_setting import complete_or_report_unfinished_changes
-from shared.use_cases.check_address_ranges import check_address_ranges
 from shared.use_cases.check_blocked_calls import check_blocked_calls
 from shared.use_cases.check_in_rotation import delete_unused_results
 from shared.use_cases.check_keys import check_policies
@@ -51,11 +50,12 @@ from shared.use_cases.delete_old_snapshots import delete_old_snapshots
 from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
 from shared.use_cases.manage_support_requests import check_environment_limit
 from shared.use_cases.read_job_index import COMPARED
+from shared.use_cases.record_address_ranges import record_address_ranges
 from shared.use_cases.report_failed_runs import report_failed_runs
 from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Name of the daily check among the timers.
 SWEEP = "sweep"
@@ -124,7 +124,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     async with _log_errors(services, "check of the limit of environments"):
         await check_environment_limit(services, environments)
     async with _log_errors(services, "check of address ranges"):
-        await check_address_ranges(services, environments)
+        await record_address_ranges(services, environments)
     async with _log_errors(services, "check of firewall fixes"):
         await complete_or_report_unfinished_fixes(services)
     async with _log_errors(services, "check of solution settings"):

@@ -150,7 +150,7 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
     services = leased.services
     job = _apply_request(leased.job, services)
     if job.is_inactive:
-        return await _cancel(leased, job)
+        return await _complete_cancellation(leased, job)
     work = StepContext(leased, await _read_environment(leased, job))
     try:
         is_settled = job.in_flight_until is not None and job.in_flight_until <= services.now
@@ -198,7 +198,7 @@ def _changes_more_than_copy(job: FlowJob) -> bool:
     return job.state in {FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER}
 
 
-async def _cancel(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
+async def _complete_cancellation(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
     """Revoke the grants of a job that was cancelled before any change, and return the job as
     cancelled.
     """

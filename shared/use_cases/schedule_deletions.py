@@ -90,7 +90,7 @@ async def schedule_deletions(
     chosen = _select_jobs(jobs, earlier, request.flow_ids)
     for job in chosen:
         await _require_deletable(services, job, earlier.get(job.id), request)
-    return [await _schedule(services, job, request) for job in chosen]
+    return [await _store_deletion(services, job, request) for job in chosen]
 
 
 async def cancel_deletions(
@@ -174,7 +174,7 @@ async def _require_deletable(
     reject_excluded_flow(settings, job)
 
 
-async def _schedule(services: Services, job: FlowJob, request: DeletionInput) -> Deletion:
+async def _store_deletion(services: Services, job: FlowJob, request: DeletionInput) -> Deletion:
     """Store the deletion. Raises `Conflict` if the delete request may have been sent already."""
     new = build_new_deletion(
         job,

@@ -18,13 +18,13 @@ from shared.domain.audit_seal import (
     hash_text,
 )
 from shared.errors import AlreadyExists
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import StoreRow
 from shared.rows import FENCE, get_stored_text
 from shared.services import Services
 from shared.use_cases.sign_content import sign_content
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Partition of the audit log.
 AUDIT = "audit"

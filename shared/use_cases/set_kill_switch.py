@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from shared.domain.kill_switch import KillSwitch
 from shared.errors import UnreadableRow
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.services import Services
 from shared.steps.write_permission import KILL_SWITCH, read_switch
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 
 async def is_switch_on(services: Services) -> bool:

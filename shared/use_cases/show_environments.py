@@ -24,7 +24,7 @@ from shared.steps.write_permission import read_switch
 from shared.use_cases.read_current_plans import read_current_plans
 from shared.use_cases.read_job_index import get_rows, read_known_jobs
 from shared.use_cases.read_remediation_rows import RowReader
-from shared.use_cases.show_status import read_newest_environment_jobs
+from shared.use_cases.show_status import read_environment_jobs_newest_first
 from shared.use_cases.start_assessment import TOPIC
 
 #: Most excluded and pilot flows whose names are read.
@@ -86,7 +86,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
         for one in await reading.list_readable(tables.support_requests.scan("support_request"))
     }
     known = await read_known_jobs(services, reading)
-    jobs = await read_newest_environment_jobs(services, known, reading)
+    jobs = await read_environment_jobs_newest_first(services, known, reading)
     plans = await read_current_plans(services, jobs, reading)
     statuses = {
         one.environment_id: one

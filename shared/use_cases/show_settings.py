@@ -74,7 +74,7 @@ def show_settings(services: Services) -> Configuration:
     """Return all settings with their values, and what needs attention."""
     problems = {one.name: one for one in _list_unusable_channel_settings(services)}
     values = [
-        _describe(name, field, services.settings, problems.get(name_setting(name)))
+        _build_setting_value(name, field, services.settings, problems.get(name_setting(name)))
         for name, field in Settings.model_fields.items()
     ]
     values += [_describe_unknown(name) for name in find_unknown_settings()]
@@ -146,7 +146,7 @@ class _Problem:
     fix: str
 
 
-def _describe(
+def _build_setting_value(
     field_name: str, field: FieldInfo, settings: Settings, problem: _Problem | None
 ) -> SettingValue:
     value, name = getattr(settings, field_name), name_setting(field_name)

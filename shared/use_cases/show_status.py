@@ -153,7 +153,7 @@ async def show_status(services: Services) -> TenantStatus:
     reading = RowReader()
     pending = await read_pending_actions(services)
     known = await read_known_jobs(services, reading)
-    jobs = await read_newest_environment_jobs(services, known, reading)
+    jobs = await read_environment_jobs_newest_first(services, known, reading)
     environments = build_environment_statuses(jobs, pending.plans, known.flow_jobs, known.closed)
     left: Counter[NotMigratedReason] = Counter()
     for one in environments:
@@ -175,7 +175,7 @@ async def show_status(services: Services) -> TenantStatus:
     )
 
 
-async def read_newest_environment_jobs(
+async def read_environment_jobs_newest_first(
     services: Services, known: KnownJobs, reading: RowReader
 ) -> list[EnvironmentJob]:
     """Return the environment jobs, sorted by the start of their remediations, newest first."""

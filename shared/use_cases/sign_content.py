@@ -6,10 +6,10 @@ import hashlib
 from shared.domain.signature import Signature
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.services import Services
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 
 async def sign_content(services: Services, content: bytes) -> Signature:

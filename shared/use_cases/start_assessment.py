@@ -122,7 +122,7 @@ async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob
     """Continue an assessment; return its completed job when the result is stored."""
     services = held.services
     if not held.job.answer:
-        found = await _assess(held, await read_environment_of(services, held.job))
+        found = await _assess_environment(held, await read_environment_of(services, held.job))
         content = get_type_adapter(EnvironmentAssessment).dump_json(found)
         name = f"assessments/{held.job.id}"
         await services.archive.put(name, content)
@@ -134,7 +134,7 @@ async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob
     return move_to_state(held.job, EnvironmentJobState.COMPLETED, text, now=services.now)
 
 
-async def _assess(
+async def _assess_environment(
     held: LeasedJob[EnvironmentJob], environment: Environment
 ) -> EnvironmentAssessment:
     services, request = held.services, held.job.assessment

@@ -71,7 +71,7 @@ async def phone(browser: Browser) -> AsyncIterator[Viewer]:
 async def read_all(
     phone: Viewer, pages: dict[str, ShownPage], script: str, is_wrong: Callable[[Any], bool] = bool
 ) -> dict[str, Any]:
-    """Return what a script finds on each page with everything open, where that is wrong."""
+    """Run a script on each page with all details open; return the wrong results by page."""
     found = {}
     for name, shown in pages.items():
         await phone.open(shown)
@@ -130,7 +130,7 @@ async def test_nothing_touches_the_card_above(phone: Viewer, pages: dict[str, Sh
 
 
 async def test_nothing_scrolls_sideways(phone: Viewer, pages: dict[str, ShownPage]) -> None:
-    """Neither a page nor a part of it, such as the draft of a support request."""
+    """No page scrolls sideways, nor does a part of one, such as the draft of a support request."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await scenario.opt_in()

@@ -19,7 +19,7 @@ def list_methods(protocol: type) -> list[str]:
 
 @pytest.mark.parametrize("name", [one.name for one in fields(Ports)])
 def test_signatures_of_a_fake_equal_those_of_its_port(name: str) -> None:
-    """Their parameters have equal names, kinds and defaults."""
+    """The parameters of both have equal names, kinds and defaults."""
     protocol = PORTS[name]
     fake = type(getattr(build_fakes(World()).ports, name))
 

@@ -85,7 +85,7 @@ async def test_nested_budget_leaves_the_rest_of_the_budget_to_others() -> None:
 
 
 async def test_pause_of_the_nested_budget_stops_both_budgets() -> None:
-    """Both budgets are for the same service."""
+    """The two budgets limit requests to the same service."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))

@@ -191,15 +191,15 @@ def build_first_page_read(read: Callable[[Adapters, str], Awaitable[object]]) ->
     return lambda app: read(app, "")
 
 
-def name_reads[T](reads: dict[str, list[T]]) -> list[tuple[str, T]]:
+def build_named_reads[T](reads: dict[str, list[T]]) -> list[tuple[str, T]]:
     """Return the reads with names for messages."""
     return [(f"{name} {n}", read) for name, rows in reads.items() for n, read in enumerate(rows)]
 
 
 def list_all_reads() -> list[tuple[str, Read]]:
     """Return every read of a list or of its first page."""
-    return name_reads(LISTS) + [
-        (name, build_first_page_read(read)) for name, read in name_reads(PAGES)
+    return build_named_reads(LISTS) + [
+        (name, build_first_page_read(read)) for name, read in build_named_reads(PAGES)
     ]
 
 
@@ -341,7 +341,7 @@ async def test_list_with_repeated_pages_raises_an_error(
     """The second page names the third, and the third names the second."""
     await app.read_environment()
     wrong = []
-    for name, read in name_reads(LISTS):
+    for name, read in build_named_reads(LISTS):
         with monkeypatch.context() as patch:
             damage = Damage(_repeat_pages)
             damage.put_before(patch)
@@ -361,7 +361,7 @@ async def test_stored_cursor_to_another_host_is_not_followed(
     damage = Damage(lambda page: page.document)
     damage.put_before(monkeypatch)
 
-    for name, read in name_reads(PAGES):
+    for name, read in build_named_reads(PAGES):
         assert await try_read(read(app, FOREIGN)) is None, name
 
     assert not damage.has_left_host

@@ -160,7 +160,9 @@ async def test_revoke_keeps_the_role_of_an_owner(app: Adapters) -> None:
 
 
 async def test_revoked_tokens_of_both_identities_are_renewed(app: Adapters) -> None:
-    """Both libraries cache tokens. A rejected token is replaced, for reads and for writes."""
+    """The libraries of both identities cache tokens. A rejected token is replaced, for reads and
+    for writes.
+    """
     await app.sign_in()
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
     before = await app.flow_access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")

@@ -11,7 +11,7 @@ from shared.adapters.flow_service.wire import FlowEntity
 from shared.domain.flow import FlowState
 from shared.errors import AlreadyExists, NotFound, ServiceUnavailable, ThrottledError
 from tests.contract.adapter_world import Adapters, run_adapters
-from tests.local_cloud.tenant.drafted_flow import draft
+from tests.local_cloud.tenant.drafted_flow import build_copy_draft
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON_FLOW,
     ENVIRONMENT,
@@ -58,9 +58,9 @@ async def test_platform_faults_and_lost_answers_raise_service_unavailable(app: A
     faults.add(Fault(route="dataverse.*", kind=FaultKind.DROP_AFTER))
     environment = await app.read_environment()
     with pytest.raises(ServiceUnavailable):
-        await app.workflows.create(environment, draft(app))
+        await app.workflows.create(environment, build_copy_draft(app))
     with pytest.raises(AlreadyExists):
-        await app.workflows.create(environment, draft(app))
+        await app.workflows.create(environment, build_copy_draft(app))
 
 
 async def test_throttled_request_has_a_wait(app: Adapters) -> None:

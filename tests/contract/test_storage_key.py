@@ -1,4 +1,4 @@
-"""A storage account that cannot use its key is recognized by both of Azure's clients."""
+"""Test that both stores recognize a storage account that cannot use its key."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

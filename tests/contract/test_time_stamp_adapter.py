@@ -48,7 +48,7 @@ async def test_answer_that_is_no_time_stamp_raises_an_error(app: Adapters) -> No
 
 
 async def test_failed_request_is_sent_once_more(app: Adapters) -> None:
-    """A time stamp that the app does not use does no harm."""
+    """A repeated request only makes a second time stamp, which the app does not use."""
     app.world.tenant.faults.add(Fault(route=_ROUTE))
     await app.time_stamps.stamp(URL, b"a signature")
     app.world.tenant.faults.add(Fault(route=_ROUTE, times=2))

@@ -1,4 +1,4 @@
-"""Test the reading of trigger outputs on the wire: what is not shown costs only its own call."""
+"""Test the reading of trigger outputs on the wire: an output that is not shown hides no other."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
         yield made
 
 
-def call(app: Adapters, *, body: bytes = b'{"order": 1}') -> Run:
+def call_flow(app: Adapters, *, body: bytes = b'{"order": 1}') -> Run:
     """Let a system call the flow."""
     world = app.world
     start = Start(cause=RunStartKind.URL, by="", headers={"user-agent": "curl/8.5.0"}, body=body)
@@ -43,14 +43,14 @@ def find_flow(app: Adapters) -> Flow:
     return app.world.environment.workflows[HTTP_FLOW]
 
 
-async def read(app: Adapters, *, limit: int = 20) -> list[CallTraits]:
+async def read_call_traits(app: Adapters, *, limit: int = 20) -> list[CallTraits]:
     """Return the traits of the calls since a minute ago."""
     since = app.world.tenant.clock.now() - timedelta(minutes=1)
     reading = app.flow_reports.read_calls(ENVIRONMENT, HTTP_FLOW, since=since, limit=limit)
     return [one.traits async for one in reading]
 
 
-def count_reads(app: Adapters) -> int:
+def count_output_requests(app: Adapters) -> int:
     """Return the number of trigger outputs that were requested."""
     return app.world.tenant.calls.routes[ROUTE]
 
@@ -68,31 +68,31 @@ def change_links(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
 
 async def test_headers_of_a_call_are_read_by_one_request(app: Adapters) -> None:
     """No request has a token, because the link is signed."""
-    call(app)
+    call_flow(app)
 
-    assert await read(app) == [CURL]
-    assert count_reads(app) == 1
+    assert await read_call_traits(app) == [CURL]
+    assert count_output_requests(app) == 1
 
 
 @pytest.mark.parametrize("body", [b"x" * 300_000, json.dumps({"a": "x" * 300_000}).encode()])
 async def test_long_outputs_are_not_requested(app: Adapters, body: bytes) -> None:
     """The link says how long they are."""
-    call(app, body=body)
-    call(app)
+    call_flow(app, body=body)
+    call_flow(app)
 
-    assert await read(app) == [NOT_SHOWN, CURL]
-    assert count_reads(app) == 1
+    assert await read_call_traits(app) == [NOT_SHOWN, CURL]
+    assert count_output_requests(app) == 1
 
 
 async def test_outputs_longer_than_the_link_says_are_not_read_to_their_end(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A link may say nothing, or something that is no number."""
-    call(app, body=json.dumps({"a": "x" * 3_000_000}).encode())
+    call_flow(app, body=json.dumps({"a": "x" * 3_000_000}).encode())
     change_links(monkeypatch, uri=lambda link: link["uri"], contentSize=lambda _: "small")
 
-    assert await read(app) == [NOT_SHOWN]
-    assert count_reads(app) == 1
+    assert await read_call_traits(app) == [NOT_SHOWN]
+    assert count_output_requests(app) == 1
 
 
 async def test_secured_outputs_are_not_shown(app: Adapters) -> None:
@@ -102,15 +102,15 @@ async def test_secured_outputs_are_not_shown(app: Adapters) -> None:
     trigger = next(iter(definition["properties"]["definition"]["triggers"].values()))
     trigger["runtimeConfiguration"] = {"secureData": {"properties": ["outputs"]}}
     flow.save(json.dumps(definition))
-    call(app)
+    call_flow(app)
 
-    assert await read(app) == [NOT_SHOWN]
-    assert count_reads(app) == 0
+    assert await read_call_traits(app) == [NOT_SHOWN]
+    assert count_output_requests(app) == 0
 
 
 async def test_expired_link_is_not_shown(app: Adapters, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next check gets a new link only for new calls."""
-    call(app)
+    call_flow(app)
     whole = run_contents.build_outputs_link
 
     def build(base: str, flow: Flow, run: Run, now: datetime) -> dict[str, Any] | None:
@@ -118,8 +118,8 @@ async def test_expired_link_is_not_shown(app: Adapters, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(bodies, "build_outputs_link", build)
 
-    assert await read(app) == [NOT_SHOWN]
-    assert count_reads(app) == 1
+    assert await read_call_traits(app) == [NOT_SHOWN]
+    assert count_output_requests(app) == 1
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,12 @@ async def test_no_link_is_followed_elsewhere(
     app: Adapters, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     """Only links to this run's outputs on a host of trigger URLs are; none calls a flow."""
-    run = call(app)
+    run = call_flow(app)
     link = uri.format(hex=find_flow(app).workflow_id, run=run.name)
     change_links(monkeypatch, uri=lambda _: link)
     before = dict(app.world.tenant.calls.routes)
 
-    assert await read(app) == [NOT_SHOWN]
+    assert await read_call_traits(app) == [NOT_SHOWN]
     added = app.world.tenant.calls.routes - type(app.world.tenant.calls.routes)(before)
     assert not [route for route in added if route.startswith("triggers.")]
 
@@ -163,31 +163,31 @@ async def test_rejected_outputs_cost_only_their_call(
 ) -> None:
     """The other calls are read; a redirection is not followed, and no log has the signed link."""
     caplog.set_level(logging.DEBUG)
-    call(app)
-    call(app)
+    call_flow(app)
+    call_flow(app)
     app.world.tenant.faults.add(
         Fault(route=ROUTE, status=status, headers=headers, times=2 if status == 500 else 1)
     )
 
-    assert await read(app) == [NOT_SHOWN, CURL]
+    assert await read_call_traits(app) == [NOT_SHOWN, CURL]
     ours = [str(vars(one)) for one in caplog.records if one.name.startswith("shared.")]
     assert not [line for line in ours if "sig=" in line or "TriggerOutputs" in line]
 
 
 async def test_outputs_that_are_no_json_are_not_shown(app: Adapters) -> None:
     """Nor are outputs without headers."""
-    call(app).trigger_outputs = b"\x1f\x8b\x08"
-    call(app).trigger_outputs = b"[" * 100_000
-    call(app).trigger_outputs = b'{"body": {"headers": {"User-Agent": "x/1"}}}'
-    call(app).trigger_outputs = b'{"headers": "User-Agent: x/1"}'
+    call_flow(app).trigger_outputs = b"\x1f\x8b\x08"
+    call_flow(app).trigger_outputs = b"[" * 100_000
+    call_flow(app).trigger_outputs = b'{"body": {"headers": {"User-Agent": "x/1"}}}'
+    call_flow(app).trigger_outputs = b'{"headers": "User-Agent: x/1"}'
 
-    assert await read(app) == [NOT_SHOWN] * 4
+    assert await read_call_traits(app) == [NOT_SHOWN] * 4
 
 
 async def test_throttled_reading_ends(app: Adapters) -> None:
     """The calls read so far were yielded; the next check continues after them."""
-    call(app)
-    call(app)
+    call_flow(app)
+    call_flow(app)
     app.world.tenant.faults.add(Fault(route=ROUTE, status=429, skip=1, times=None))
     since = app.world.tenant.clock.now() - timedelta(minutes=1)
 
@@ -201,10 +201,10 @@ async def test_throttled_reading_ends(app: Adapters) -> None:
 
 async def test_lost_answer_is_requested_once_more(app: Adapters) -> None:
     """A GET is harmless to repeat."""
-    call(app)
+    call_flow(app)
     app.world.tenant.faults.add(Fault(route=ROUTE, kind=FaultKind.DROP_AFTER))
 
-    assert await read(app) == [CURL]
+    assert await read_call_traits(app) == [CURL]
 
 
 async def test_token_of_a_call_is_never_kept(app: Adapters) -> None:
@@ -220,4 +220,4 @@ async def test_token_of_a_call_is_never_kept(app: Adapters) -> None:
     run = start_run(world.tenant, world.environment, flow, start)
 
     assert b"secret-token" in (run.trigger_outputs or b"")
-    assert await read(app) == [CURL]
+    assert await read_call_traits(app) == [CURL]

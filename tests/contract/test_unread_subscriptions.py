@@ -16,13 +16,13 @@ from tests.contract.adapter_world import SUBSCRIPTION, Adapters, run_adapters
 MISSING = "00000000-0000-4000-8000-00000000dead"
 
 
-def watch(app: Adapters, *subscriptions: str) -> None:
+def watch_subscriptions(app: Adapters, *subscriptions: str) -> None:
     """Let the app watch these subscriptions."""
     assert isinstance(app.resource_writer, ResourceManager)
     app.resource_writer.subscriptions = subscriptions
 
 
-async def find(kind: CallerKind, app: Adapters) -> tuple[list[Caller], str]:
+async def find_callers(kind: CallerKind, app: Adapters) -> tuple[list[Caller], str]:
     """Return the callers of a kind, and what was not searched."""
     found: list[Caller] = []
     try:
@@ -40,9 +40,9 @@ async def test_callers_in_other_subscriptions_are_found(
     """Each kind that reads Azure names the subscription; the others do not notice it."""
     async with run_adapters(monkeypatch) as app:
         kinds = build_caller_kinds(app, Settings(tenant_id="t"))
-        before = {name: await find(kind, app) for name, kind in kinds.items()}
-        watch(app, *order)
-        after = {name: await find(kind, app) for name, kind in kinds.items()}
+        before = {name: await find_callers(kind, app) for name, kind in kinds.items()}
+        watch_subscriptions(app, *order)
+        after = {name: await find_callers(kind, app) for name, kind in kinds.items()}
 
     assert {name: found for name, (found, _) in before.items()} == {
         name: found for name, (found, _) in after.items()
@@ -57,9 +57,9 @@ async def test_policies_in_other_subscriptions_are_watched(monkeypatch: pytest.M
     """Without any readable subscription, nothing is known about keys."""
     async with run_adapters(monkeypatch) as app:
         before = await app.keys.read_policies()
-        watch(app, MISSING, SUBSCRIPTION)
+        watch_subscriptions(app, MISSING, SUBSCRIPTION)
         after = await app.keys.read_policies()
-        watch(app, MISSING)
+        watch_subscriptions(app, MISSING)
         with pytest.raises(SubscriptionsUnread):
             await app.keys.read_policies()
 
@@ -72,7 +72,7 @@ async def test_unread_firewalls_name_the_subscription_and_the_fix(
 ) -> None:
     """The app cannot know which firewalls are there, so it does not go on without them."""
     async with run_adapters(monkeypatch) as app:
-        watch(app, SUBSCRIPTION, MISSING)
+        watch_subscriptions(app, SUBSCRIPTION, MISSING)
         for kind in build_firewall_kinds(app.resources).values():
             with pytest.raises(PlatformError, match=MISSING) as raised:
                 await kind.read()

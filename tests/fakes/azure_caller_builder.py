@@ -348,7 +348,7 @@ class AzureCallerBuilder(FlowBuilder):
         """
         for one in self.environment.flows.values():
             if parse_facts(one.client_data).has_callback_url:
-                one.client_data = define.with_action(
+                one.client_data = define.add_action(
                     one.client_data, "Validate", define.build_validation_action()
                 )
         path = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/topics/{topic}"

@@ -112,7 +112,7 @@ def build_validation_action() -> Json:
     return {"type": "Response", "kind": "Http", "inputs": inputs, "runAfter": {}}
 
 
-def with_action(client_data: str, name: str, action: Json) -> str:
+def add_action(client_data: str, name: str, action: Json) -> str:
     """Return a `clientdata` with one more action."""
     document = json.loads(client_data)
     document["properties"]["definition"]["actions"][name] = action

@@ -13,7 +13,7 @@ class FakePolicyRestrictions:
         """Read `world`."""
         self._world = world
 
-    async def find_denying(
+    async def find_denying_assignments(
         self, resource_id: str, content: Mapping[str, object], api_version: str
     ) -> Sequence[str]:
         """Return the assignments for the type of a resource."""

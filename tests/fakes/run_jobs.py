@@ -71,7 +71,7 @@ def find_flow(world: World, url: str) -> tuple[FakeFlow | None, Outcome | None]:
     return flow, None
 
 
-def call(world: World, url: str, *, depth: int = 0) -> Outcome:
+def call_url(world: World, url: str, *, depth: int = 0) -> Outcome:
     """Post to a URL: an accepted call starts a run, and a rejected call is lost with its status."""
     flow, refusal = find_flow(world, url)
     if refusal or flow is None:
@@ -119,7 +119,9 @@ def _find_http_error(world: World, flow: FakeFlow, depth: int) -> tuple[str, str
             # The text a refused run shows (platform.md#denied-calls).
             return name, f"{firewall}: the target machine actively refused it"
         if find_urls(uri):
-            outcome = call(world, uri, depth=depth + 1) if depth < _DEEPEST else Outcome(status=508)
+            outcome = (
+                call_url(world, uri, depth=depth + 1) if depth < _DEEPEST else Outcome(status=508)
+            )
             if not outcome.is_accepted:
                 return name, f"{name}: {outcome.status} {outcome.code}"
     return "", ""

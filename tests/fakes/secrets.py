@@ -16,7 +16,7 @@ class FakeSecrets:
         """Act on `world`."""
         self._world = world
 
-    async def read_vaults(self) -> AsyncIterator[str]:
+    async def read_vault_urls(self) -> AsyncIterator[str]:
         """Yield the URL of every vault that has had a secret."""
         for vault_url in sorted({vault_url for vault_url, _ in self._world.secrets}):
             yield vault_url

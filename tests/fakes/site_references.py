@@ -25,19 +25,19 @@ def restart(site: FakeSite) -> None:
 def read_setting(world: World, site: FakeSite, name: str) -> str:
     """Return what the code of a site reads from a setting or connection string."""
     text = {**site.connection_strings, **site.settings}[name]
-    return resolve(world, site, name, text).value if _REFERENCE.fullmatch(text) else text
+    return resolve_reference(world, site, name, text).value if _REFERENCE.fullmatch(text) else text
 
 
 def read_statuses(world: World, site: FakeSite, values: Mapping[str, str]) -> dict[str, str]:
     """Return the status of each reference among the values of a site, by name without type."""
     return {
-        name.rpartition("|")[2]: resolve(world, site, name, text).status
+        name.rpartition("|")[2]: resolve_reference(world, site, name, text).status
         for name, text in values.items()
         if _REFERENCE.fullmatch(text)
     }
 
 
-def resolve(world: World, site: FakeSite, name: str, text: str) -> ResolvedReference:
+def resolve_reference(world: World, site: FakeSite, name: str, text: str) -> ResolvedReference:
     """Return a reference as the site last resolved it."""
     now = world.clock.now()
     known = site.resolved.get(name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.fakes.definitions import find_event_source, is_self_starting, is_webhook, parse_facts
 from tests.fakes.flow_service import parse_recurrence
-from tests.fakes.run_jobs import Outcome, call, find_urls, run_flow
+from tests.fakes.run_jobs import Outcome, call_url, find_urls, run_flow
 
 if TYPE_CHECKING:
     from tests.fakes.tenant import FakeFlow
@@ -35,7 +35,7 @@ class UrlHolder:
     def post(self, world: World) -> Outcome:
         """Call once."""
         url = self.find_url()
-        return call(world, url) if url else Outcome(status=0, code="NoUrl")
+        return call_url(world, url) if url else Outcome(status=0, code="NoUrl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

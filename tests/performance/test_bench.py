@@ -15,7 +15,7 @@ CALLS = {"flow_service": 27, "dataverse": 27, "resource_manager": 12, "key_vault
 
 @pytest.mark.e2e
 async def test_script_and_app_migrate_every_flow() -> None:
-    """Both run over the wire, the app with the real worker."""
+    """The script and the app run over the wire, the app with the real worker."""
     hand, app = await migrate_with_script(RUN), await migrate_with_app(RUN)
 
     assert hand.calls == CALLS

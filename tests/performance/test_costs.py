@@ -42,7 +42,7 @@ def test_runs_of_a_schedule_are_counted(schedule: str, runs: int) -> None:
 
 
 def test_schedule_that_is_not_for_each_day_is_rejected() -> None:
-    """Its runs would be counted wrongly."""
+    """The runs of such a schedule would be counted wrongly."""
     with pytest.raises(ValueError, match="not counted"):
         count_runs("0 0 2 * * 1")
 

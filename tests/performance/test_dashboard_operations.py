@@ -30,8 +30,7 @@ from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import PlanView, RemediationView, show_remediation
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
 from tests.fakes.services import build_fake_settings
-from tests.functional.deleting.deletion_scenario import build_retired_scenario
-from tests.functional.deleting.deletion_scenario import schedule as order_deletion
+from tests.functional.deleting.deletion_scenario import build_retired_scenario, order_deletions
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.performance.growth import Grown
@@ -108,18 +107,18 @@ async def test_remediation_page_of_2000_flows_costs_little_more_than_a_table(
     def render_table() -> str:
         return render_template(bare, {"flows": flows, "id": shown.remediation.id})
 
-    def page() -> str:
+    def build_page() -> str:
         choice = RemediationPageChoice(flows=FlowFilter(owner=owner), start=1_900 if owner else 0)
         return build_remediation_page(view, shown, flows, choice)
 
-    for make in (render_table, page):
+    for make in (render_table, build_page):
         make()  # templates are read once in a process
-    ratio = count_operations(page) / count_operations(render_table)
+    ratio = count_operations(build_page) / count_operations(render_table)
 
-    assert page().count('<svg class="graph"') == GROUPS_ON_PAGE
+    assert build_page().count('<svg class="graph"') == GROUPS_ON_PAGE
     assert ratio <= MOST_TIMES, ratio
-    assert len(page().encode()) <= LARGEST_PAGE
-    assert ("owner=maker&amp;start=1800#flows" in page()) == bool(owner)
+    assert len(build_page().encode()) <= LARGEST_PAGE
+    assert ("owner=maker&amp;start=1800#flows" in build_page()) == bool(owner)
 
 
 async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
@@ -128,13 +127,13 @@ async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
     principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=shown.remediation.created_at)
 
-    def page(flows: list[FlowView]) -> str:
+    def build_page(flows: list[FlowView]) -> str:
         jobs = tuple(flow.job for flow in flows if flow.job)
         return build_remediation_page(
             view, replace(shown, flow_jobs=jobs), flows, RemediationPageChoice()
         )
 
-    before = page(flows)
+    before = build_page(flows)
     known = " ".join(re.findall(r'data-(?:live|part)="(\w+)"', before))
     for number in (0, 1, FLOWS // 2, FLOWS - 1):
         flow = flows[number]
@@ -145,11 +144,11 @@ async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
         )  # fmt: skip
         changed = [*flows]
         changed[number] = replace(flow, job=job)
-        sent = find_changes(page(changed), known)
+        sent = find_changes(build_page(changed), known)
 
         assert "Its owner has left." in sent
         assert len(sent) <= LARGEST_PART * len(before), (number, len(sent), len(before))
-    assert find_changes(page(flows), known) == ""
+    assert find_changes(build_page(flows), known) == ""
 
 
 async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(
@@ -185,17 +184,17 @@ async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(
     def render_table() -> str:
         return render_template(bare, {"flows": flows, "id": shown.remediation.id})
 
-    def page() -> str:
+    def build_page() -> str:
         return build_plan_page(view, shown.remediation.id, [plan], PlanChoice())
 
-    for make in (render_table, page):
+    for make in (render_table, build_page):
         make()  # templates are read once in a process
-    ratio = count_operations(page) / count_operations(render_table)
+    ratio = count_operations(build_page) / count_operations(render_table)
 
-    assert f"You approve {FLOWS:,} flows" in page()
-    assert page().count('class="group"') > 1
+    assert f"You approve {FLOWS:,} flows" in build_page()
+    assert build_page().count('class="group"') > 1
     assert ratio <= MOST_TIMES, ratio
-    assert len(page().encode()) <= LARGEST_PAGE
+    assert len(build_page().encode()) <= LARGEST_PAGE
 
 
 async def build_audited_tenant(entries: int) -> Grown:
@@ -253,7 +252,7 @@ async def test_deletions_page_needs_as_many_requests_for_2000_as_for_three() -> 
     """The page reads the deletions with one query, and shows one page of them."""
     scenario = await build_retired_scenario()
     await compare_job_index(scenario.services)
-    (one,) = await order_deletion(scenario)
+    (one,) = await order_deletions(scenario)
     found = []
     for number in (3, FLOWS):
         await scenario.services.tables.deletions.upsert(

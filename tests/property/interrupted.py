@@ -165,11 +165,11 @@ def _with_strike(scenario: Scenario, strike: Strike) -> Scenario:
 async def run_until_struck(scenario: Scenario, time: timedelta) -> None:
     """Let time pass until the process is paused or killed."""
 
-    def look() -> None:
+    def raise_if_struck() -> None:
         if scenario.driver.plan.has_struck:
             raise StruckError
 
-    scenario.driver.meanwhile, meanwhile = look, scenario.driver.meanwhile
+    scenario.driver.meanwhile, meanwhile = raise_if_struck, scenario.driver.meanwhile
     with suppress(StruckError):
         await scenario.run(time)
     scenario.driver.meanwhile = meanwhile

@@ -14,8 +14,8 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     build_retired_scenario,
     find_original,
+    order_deletions,
     run_timers,
-    schedule,
 )
 from tests.functional.planning.test_hidden_definitions import build_hidden_scenario
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
@@ -107,7 +107,7 @@ async def test_deletion_ends_with_few_requests(calls: int, *, in_solution: bool)
     meter = Meter()
     put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
     services = scenario.driver.make(scenario.fakes.ports)
-    await schedule(scenario)
+    await order_deletions(scenario)
     await scenario.run(DAY + MINUTE)
 
     await run_timers(scenario, services)

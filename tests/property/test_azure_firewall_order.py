@@ -15,9 +15,9 @@ from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.service_tags import ServiceTagList
 from tests.kinds.firewalls.azure_firewall import (
     build_collection,
+    build_group,
     build_nat_rule,
     build_network_rule,
-    group,
 )
 
 type Json = dict[str, Any]
@@ -80,7 +80,7 @@ def draw_groups(draw: st.DrawFn) -> list[Json]:
             yield build_collection("c", priority, *draw(st.lists(rules, max_size=2)), action=action)
 
     return [
-        group("p", f"g{priority}", priority, *draw_collections())
+        build_group("p", f"g{priority}", priority, *draw_collections())
         for priority in draw(st.permutations(range(1, draw(st.integers(1, 4)))))
     ]
 

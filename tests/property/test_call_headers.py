@@ -49,7 +49,7 @@ def draw_headers_with_a_secret(draw: st.DrawFn) -> tuple[dict[str, str], str]:
 
 @given(draw_headers_with_a_secret())
 def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
-    """Neither in the row nor in a text about the caller."""
+    """No row and no text about the caller contains the secret."""
     headers, secret = drawn
 
     traits = read_traits(headers)

@@ -106,7 +106,7 @@ def test_revert_of_a_json_edit_restores_the_same_bytes(
 
 @given(draw_json_texts(), draw_replacements())
 def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[str, str]) -> None:
-    """Neither the old nor the new signature is stored."""
+    """The edits store neither the old nor the new signature."""
     text, _ = document
 
     kept = format_edits(replace_references(text, is_json=True, urls=urls, flow_ids={}).edits)

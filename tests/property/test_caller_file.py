@@ -89,7 +89,9 @@ def test_exactly_the_wrong_entries_are_named(data: st.DataObject, faults: list[s
 
 @given(st.lists(st.sampled_from(["ok", '"open', 'a"b,"c"d', ",,,", "", "Till,1,2,3"]), max_size=20))
 def test_wrong_lines_of_a_csv_file_cost_themselves_only(kinds: list[str]) -> None:
-    """Each other line is read, whatever stands before it, such as a quote that is never closed."""
+    """The other lines are read, whatever text precedes them, such as a quote that is never
+    closed.
+    """
     lines = [f"Caller{number},Sam,7" if one == "ok" else one for number, one in enumerate(kinds)]
     expected = {f"Caller{number}" for number, one in enumerate(kinds) if one == "ok"}
 
@@ -101,7 +103,7 @@ def test_wrong_lines_of_a_csv_file_cost_themselves_only(kinds: list[str]) -> Non
 
 
 def test_file_without_columns_is_rejected() -> None:
-    """Its first line is needed."""
+    """The first line of the file must name the columns."""
     for text in ("", "\n", "Till,Sam\n", '"name'):
         with pytest.raises(UnreadableCsv):
             parse_csv(text)

@@ -1,4 +1,6 @@
-"""Test invariant 10: a paused invocation that continues later does no harm."""
+"""Test invariant 10: an invocation that continues after a long pause violates no other
+invariant.
+"""
 
 import asyncio
 from datetime import timedelta

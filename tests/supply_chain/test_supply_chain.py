@@ -43,7 +43,7 @@ def test_sbom_follows_the_schema_of_cyclonedx(tmp_path: Path) -> None:
 
 
 def test_sbom_has_exactly_the_pinned_packages_of_the_app() -> None:
-    """It names no folder of the machine that made it."""
+    """The SBOM names no folder of the machine that made it."""
     text = (FOLDER / "sbom.json").read_text()
     sbom = json.loads(text)
     pins = read_requirements(ROOT / "requirements.txt").pins.values()

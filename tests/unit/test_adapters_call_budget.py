@@ -33,7 +33,7 @@ def build_budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[St
     return [StoredRequestBudget(store, clock, limit) for _ in range(instances)]
 
 
-async def run_hungry(
+async def take_all_requests(
     clock: ManualClock, instances: list[StoredRequestBudget], length: timedelta
 ) -> list[datetime]:
     """Take every free request for a while, and return when each was sent."""
@@ -69,7 +69,7 @@ async def test_requests_stay_within_the_budget_and_use_90_percent_of_it(
     """No minute has more requests than the budget, and at least 90 % of it is used."""
     clock = ManualClock()
 
-    made = await run_hungry(clock, build_budgets(clock, calls, instances), 10 * MINUTE)
+    made = await take_all_requests(clock, build_budgets(clock, calls, instances), 10 * MINUTE)
 
     assert compute_most_in_any_window(made) <= calls
     assert len(made) >= 0.9 * calls * 10
@@ -98,7 +98,7 @@ async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
         clock.advance(timedelta(seconds=4))
     assert store.writes == 1
 
-    made = await run_hungry(clock, [budget], 3 * MINUTE)
+    made = await take_all_requests(clock, [budget], 3 * MINUTE)
     assert compute_most_in_any_window(made) <= 1000
 
 
@@ -111,7 +111,7 @@ async def test_unused_requests_of_a_slice_are_free_when_the_next_slice_is_taken(
     await other.take()  # of a slice of two
     clock.advance(timedelta(seconds=5))
 
-    assert len(await run_hungry(clock, [other], timedelta(seconds=1))) == 19
+    assert len(await take_all_requests(clock, [other], timedelta(seconds=1))) == 19
 
 
 async def test_throttled_error_contains_the_wait_until_the_next_request() -> None:
@@ -151,7 +151,7 @@ async def test_an_unused_slice_is_not_used_later() -> None:
     await budget.take()
 
     clock.advance(timedelta(seconds=50))
-    made = await run_hungry(clock, [budget], 5 * MINUTE)
+    made = await take_all_requests(clock, [budget], 5 * MINUTE)
 
     assert compute_most_in_any_window(made) <= 1000
 

@@ -43,7 +43,7 @@ class TightBudget:
         self.left = calls
         self.pauses: list[timedelta] = []
 
-    is_waited_for = False
+    is_in_invocation = False
 
     async def wait_for(self, calls: int = 1) -> None:
         """Do nothing, so that the caller finds out."""
@@ -321,7 +321,7 @@ async def test_answer_that_is_not_a_list_raises_service_unavailable(body: object
 
 
 async def test_no_error_shows_an_address_or_a_signature() -> None:
-    """Neither an error nor its causes contain the URL or a quoted signature."""
+    """The error and its causes contain neither the URL nor a quoted signature."""
     url = f"https://prod-1.westeurope.logic.azure.com/workflows/{'a' * 32}/x?sig={SIG}"
     failures: list[Scripted | Exception] = [
         Scripted(status=400, body={"error": {"code": "Bad", "message": f"cannot call {url}"}}),

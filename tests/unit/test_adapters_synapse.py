@@ -49,7 +49,7 @@ def build_artifacts(
     return WorkspaceArtifacts(HttpClient(transport), service, PUBLIC)
 
 
-async def write(transport: ScriptedTransport) -> None:
+async def write_pipeline(transport: ScriptedTransport) -> None:
     """Write a pipeline."""
     artifacts = build_artifacts(transport)
     await artifacts.write("contoso", "pipelines", "Send mail", {"activities": []}, etag="1")
@@ -60,7 +60,7 @@ async def test_save_is_read_until_it_is_complete() -> None:
     done = Scripted(body=b'{"name": "Send mail", "etag": "2"}')
     transport = ScriptedTransport(build_accepted(), build_accepted(wait="3"), done)
 
-    await write(transport)
+    await write_pipeline(transport)
 
     first, *others = transport.requests
     assert (first.method, first.headers["If-Match"]) == ("PUT", "1")
@@ -74,7 +74,7 @@ async def test_state_without_an_address_keeps_the_one_before() -> None:
     running = Scripted(status=202, body=b'{"status": "InProgress"}')
     transport = ScriptedTransport(build_accepted(), running, Scripted(body=b'{"etag": "2"}'))
 
-    await write(transport)
+    await write_pipeline(transport)
 
     assert [one.url for one in transport.requests[1:]] == [STATE] * 2
 
@@ -84,7 +84,7 @@ async def test_long_wait_is_left_to_a_later_invocation() -> None:
     transport = ScriptedTransport(build_accepted(wait="3600"))
 
     with pytest.raises(ServiceUnavailable, match="still saving") as raised:
-        await write(transport)
+        await write_pipeline(transport)
 
     assert raised.value.retry_after == timedelta(hours=1)
     assert transport.slept == []
@@ -107,7 +107,7 @@ async def test_save_that_failed_or_takes_too_long_is_an_error(
     transport = ScriptedTransport(build_accepted(), *answers)
 
     with pytest.raises(expected, match=message) as raised:
-        await write(transport)
+        await write_pipeline(transport)
 
     if message == "still saving":
         assert isinstance(raised.value, ServiceUnavailable)
@@ -149,6 +149,6 @@ async def test_another_host_gets_no_token(location: str) -> None:
     transport = ScriptedTransport(build_accepted(location))
 
     with pytest.raises(ServiceUnavailable, match="no state of the save"):
-        await write(transport)
+        await write_pipeline(transport)
 
     assert transport.hosts == ["contoso.dev.azuresynapse.net"]

@@ -246,7 +246,7 @@ async def test_disabled_secrets_and_secrets_of_certificates_are_not_listed() -> 
     resources = ResourceManager(http, service, ["s"], PUBLIC)
 
     secrets = VaultSecrets(VaultClient(http, service), resources)
-    [vault_url] = [item async for item in secrets.read_vaults()]
+    [vault_url] = [item async for item in secrets.read_vault_urls()]
     listed = [item async for item in secrets.list(vault_url)]
 
     assert (vault_url, listed) == ("https://v.vault.azure.net", ["a"])

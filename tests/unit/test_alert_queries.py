@@ -20,7 +20,7 @@ from shared.adapters.log_alerts import LogAlertSender
 from shared.domain.alert import Alert
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.logging_redaction import install_redaction
 from shared.reason import Reason
 from tests.telemetry import Telemetry, log_alerts
@@ -76,7 +76,7 @@ def run_host(function: str) -> Iterator[Host]:
             one.filters[:] = filters
 
 
-def run_of(function: str, *, minutes: int, succeeded: bool, trigger: str = "timer") -> Any:
+def format_run_line(function: str, *, minutes: int, succeeded: bool, trigger: str = "timer") -> Any:
     """Return the host's line of a run this many minutes ago."""
     return {
         "time": compute_past_time(minutes=minutes).isoformat(),
@@ -163,7 +163,7 @@ def test_completed_daily_check_suppresses_its_alert_for_26_hours() -> None:
     """The alert searches for the words that the timer writes."""
     (words,) = {"daily check completed"} & set(log_alerts()["no-daily-check"].asks.split("'"))
     with run_host("run_daily_check") as host:
-        product_log("functions.timers").info(words, extra={"result": "3 environments"})
+        get_product_log("functions.timers").info(words, extra={"result": "3 environments"})
         (line,) = host.lines
     day_ago = line | {"time": compute_past_time(hours=25).isoformat()}
     older = line | {"time": compute_past_time(hours=27).isoformat()}
@@ -189,11 +189,11 @@ def test_two_consecutive_failures_fire_an_alert_and_one_failure_does_not(
 ) -> None:
     """The host's own lines about a failed run and other functions do not count."""
     lines = [
-        run_of("poll", minutes=50 - number, succeeded=succeeded)
+        format_run_line("poll", minutes=50 - number, succeeded=succeeded)
         for number, succeeded in enumerate(runs)
     ]
-    lines += [run_of("sweep", minutes=1, succeeded=False)]
-    api = [run_of("show", minutes=n, succeeded=False, trigger="http") for n in range(3)]
+    lines += [format_run_line("sweep", minutes=1, succeeded=False)]
+    api = [format_run_line("show", minutes=n, succeeded=False, trigger="http") for n in range(3)]
 
     assert Telemetry([*lines, *api]).list_raised_alerts() - SILENT == (
         {"failing"} if fires else set()
@@ -203,8 +203,8 @@ def test_two_consecutive_failures_fire_an_alert_and_one_failure_does_not(
 def test_a_line_of_level_error_raises_an_alert() -> None:
     """A line with or without a stack counts; a warning does not."""
     with run_host("show") as host:
-        product_log("functions.endpoints").warning("a message is tried again")
+        get_product_log("functions.endpoints").warning("a message is tried again")
         assert host.fired == set()
 
-        product_log("functions.endpoints").error("internal error")
+        get_product_log("functions.endpoints").error("internal error")
         assert host.fired == {"errors"}

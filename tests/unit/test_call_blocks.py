@@ -163,7 +163,7 @@ async def test_a_wait_of_minutes_is_a_refusal() -> None:
 async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_requests(
     asked: RequestDemand | None,
 ) -> None:
-    """Such a job begins while others wait, and gets two requests for a read and a write."""
+    """The job begins while others wait, and gets two requests for a read and a write."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS - 1)):
@@ -198,7 +198,7 @@ async def test_queue_place_of_a_dead_job_expires() -> None:
 
 
 async def test_requests_reserved_by_a_dead_job_count_as_sent() -> None:
-    """Its requests count until a minute after the last of them could have been sent."""
+    """The reserved requests count until a minute after the last of them could have been sent."""
     here = Instances()
     one, other = here.budgets
     died = here.clock.now()
@@ -246,7 +246,7 @@ async def test_many_jobs_use_the_budget_and_never_exceed_it(seed: int) -> None:
     assert asked <= 20 * 40
 
 
-async def count_asks_of_each_job(jobs: int) -> float:
+async def count_requests_of_each_job(jobs: int) -> float:
     """Return how often each of this number of new jobs asked before it was accepted."""
     here, asked = Instances(), 0
     due = {f"{number:04}": here.clock.now() for number in range(jobs)}
@@ -268,7 +268,7 @@ async def count_asks_of_each_job(jobs: int) -> float:
 
 async def test_a_long_line_is_not_called_again_and_again() -> None:
     """A job far back waits until its probable turn, whatever the number before it."""
-    few, many = await count_asks_of_each_job(40), await count_asks_of_each_job(160)
+    few, many = await count_requests_of_each_job(40), await count_requests_of_each_job(160)
 
     assert few <= 3
     assert many <= few + 1

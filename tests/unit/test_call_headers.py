@@ -169,7 +169,7 @@ def build_row() -> ObservedCallers:
     return ObservedCallers(environment_id="e", job_id="j", read_until=NOW)
 
 
-def call(minute: int, of: CallTraits) -> ObservedCall:
+def build_call(minute: int, of: CallTraits) -> ObservedCall:
     """Return a call some minutes after the row was made."""
     return ObservedCall(started_at=NOW + timedelta(minutes=minute), traits=of)
 
@@ -177,9 +177,14 @@ def call(minute: int, of: CallTraits) -> ObservedCall:
 def test_calls_are_grouped_by_caller_with_first_and_last_time() -> None:
     """Calls up to the time of the last check are not counted again."""
     first = add_calls(
-        build_row(), [call(1, build_traits(1)), call(2, build_traits(2)), call(3, build_traits(1))]
+        build_row(),
+        [
+            build_call(1, build_traits(1)),
+            build_call(2, build_traits(2)),
+            build_call(3, build_traits(1)),
+        ],
     )
-    again = add_calls(first, [call(3, build_traits(1)), call(4, build_traits(1))])
+    again = add_calls(first, [build_call(3, build_traits(1)), build_call(4, build_traits(1))])
 
     assert [(one.call_count, one.first_at, one.last_at) for one in again.callers] == [
         (3, NOW + timedelta(minutes=1), NOW + timedelta(minutes=4)),
@@ -190,7 +195,10 @@ def test_calls_are_grouped_by_caller_with_first_and_last_time() -> None:
 
 def test_a_row_lists_a_limited_number_of_callers() -> None:
     """Calls of further callers are counted together; those not shown take no place."""
-    calls = [call(1, NOT_SHOWN), *(call(number, build_traits(number)) for number in range(2, 62))]
+    calls = [
+        build_call(1, NOT_SHOWN),
+        *(build_call(number, build_traits(number)) for number in range(2, 62)),
+    ]
 
     counted = add_calls(build_row(), calls)
 
@@ -201,11 +209,16 @@ def test_a_row_lists_a_limited_number_of_callers() -> None:
 
 
 def test_unknown_callers_come_first() -> None:
-    """Those that show nothing come last, because nobody can act on them."""
+    """Callers that show nothing come last, because nobody can act on them."""
     known = CallTraits(source=CallerSource.FLOW, source_id=FLOW, workflow_url_id=HEX)
     logic_app = replace(known, source=CallerSource.LOGIC_APP, source_id=LOGIC_APP_ID)
-    calls = [call(1, NOT_READ), call(2, known), call(3, logic_app), call(4, build_traits(1))]
-    calls += [call(5, build_traits(1))]
+    calls = [
+        build_call(1, NOT_READ),
+        build_call(2, known),
+        build_call(3, logic_app),
+        build_call(4, build_traits(1)),
+    ]
+    calls += [build_call(5, build_traits(1))]
     names = CallerNames(flows={}, known={FLOW: "flow Billing"})
 
     named = name_callers(add_calls(build_row(), calls), names)

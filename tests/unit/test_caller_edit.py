@@ -238,7 +238,7 @@ def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
 
 
 def test_reference_to_a_secret_has_nothing_around_it() -> None:
-    """It counts as the URL that it replaces, so that its digest is the same."""
+    """The reference counts as the URL that it replaces, so that its digest is the same."""
     around = split_at_references(build_old_url(), is_json=False)
 
     assert split_at_references(REFERENCE, is_json=False) == around

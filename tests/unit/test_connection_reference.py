@@ -124,7 +124,7 @@ def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
 
 
 def test_logical_name_has_only_characters_that_dataverse_accepts() -> None:
-    """It has a prefix, lower-case letters and digits, and 100 characters at most."""
+    """The logical name has a prefix, lower-case letters and digits, and 100 characters at most."""
     (found,) = parse_embedded_connections(
         build_client_data(
             x=build_entry(name="x-1") | {"api": {"name": "shared_Déjà-5f" + "9" * 300}}

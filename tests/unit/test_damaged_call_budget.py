@@ -118,7 +118,7 @@ async def test_damaged_member_of_the_ledger_resets_the_row(member: str) -> None:
 
 
 async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() -> None:
-    """Its requests are sent until three windows after its start."""
+    """The requests of the block are sent until three windows after its start."""
     work = Work()
     one, _ = work.budgets
     async with one.reserve(replace(NEED, requests=5)):

@@ -66,7 +66,9 @@ def test_step_boxes_show_completed_steps_and_the_stopped_step() -> None:
 
 
 def test_a_reason_of_more_than_twelve_words_is_shortened() -> None:
-    """Its first sentence is used if it is short enough, otherwise its first words."""
+    """The page shows the first sentence of the reason if it is short enough, otherwise the first
+    words.
+    """
     twelve = "one two three four five six seven eight nine ten eleven twelve"
 
     assert shorten(twelve) == twelve

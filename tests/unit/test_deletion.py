@@ -45,7 +45,7 @@ def build_deletion(job: FlowJob | None = None) -> Deletion:
 
 
 def test_retired_at_returns_the_time_of_the_last_retirement() -> None:
-    """Neither later history entries nor earlier retirements count."""
+    """Later history entries and earlier retirements do not count."""
     job = build_job()
     lines = (
         HistoryEntry(
@@ -183,8 +183,8 @@ def test_reopened_archive_begins_where_the_first_archive_ended() -> None:
 
     second = reopen_archive(first, now=NOW + DAY)
 
-    assert first.begins == NOW - 28 * DAY
-    assert NOW < second.begins < NOW + timedelta(seconds=1)
+    assert first.begins_at == NOW - 28 * DAY
+    assert NOW < second.begins_at < NOW + timedelta(seconds=1)
     assert (second.state, second.own_runs, second.parts) == (
         RunArchiveState.IN_PROGRESS,
         0,

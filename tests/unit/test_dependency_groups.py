@@ -17,7 +17,7 @@ from tests.unit.remediation_rows import (
 LONG = "A name that is longer than the box of a flow"
 
 
-def group(name: str, size: int) -> list[FlowView]:
+def build_group(name: str, size: int) -> list[FlowView]:
     """Return a parent that calls all other flows of its group."""
     parent = build_flow(f"{name} 0", FlowJobState.COPIED)
     plan = {"parents": (parent.workflow_id,)}
@@ -74,7 +74,7 @@ def test_line_to_a_flow_that_requires_an_action_is_red() -> None:
 
 def test_every_group_is_on_one_page() -> None:
     """No group is missing, whatever their number."""
-    flows = [one for number in range(30) for one in group(f"g{number}", 3)]
+    flows = [one for number in range(30) for one in build_group(f"g{number}", 3)]
     pages = [
         build_page(flows, diagrams=DiagramFilter(start=start))
         for start in range(0, 30, GROUPS_ON_PAGE)
@@ -88,7 +88,7 @@ def test_every_group_is_on_one_page() -> None:
 
 def test_a_large_group_is_counted_and_leads_to_all_its_calls() -> None:
     """A diagram of the group would not be legible."""
-    flows = group("g", 100)
+    flows = build_group("g", 100)
     page = build_page(flows)
     link = re.search(r'\?group=([^#"]+)#graph">Show all 99 calls', page)
     assert link is not None
@@ -102,7 +102,7 @@ def test_a_large_group_is_counted_and_leads_to_all_its_calls() -> None:
 
 def test_a_page_draws_a_limited_number_of_boxes_and_leads_to_the_other_diagrams() -> None:
     """The first load therefore stays small."""
-    flows = [one for number in range(5) for one in group(f"g{number}", 50)]
+    flows = [one for number in range(5) for one in build_group(f"g{number}", 50)]
     page = build_page(flows)
     alone = build_page(flows, diagrams=DiagramFilter(flow_id=flows[-1].workflow_id))
 

@@ -26,7 +26,7 @@ def build_page(source: DiscoverySource, number: int = 0, **more: Any) -> Discove
     )
 
 
-def report(*flows: str) -> DiscoveryPage:
+def build_report(*flows: str) -> DiscoveryPage:
     """Return the report of flows that stay."""
     reported = (
         FlowListEntry(flow_name=one, display_name=one, workflow_id=one, state=FlowState.ON)
@@ -74,7 +74,7 @@ def test_flow_that_was_read_twice_has_the_values_of_the_last_read() -> None:
         flows_on_microsoft_key=(build_flow_on_microsoft_key("a", "second"),),
     )
 
-    found = combine_pages([report("a", "b"), FIRST, again])
+    found = combine_pages([build_report("a", "b"), FIRST, again])
 
     assert {one.workflow_id: one.digest for one in found.flows_on_microsoft_key} == {
         "a": "second",
@@ -86,7 +86,7 @@ def test_flow_that_was_read_twice_has_the_values_of_the_last_read() -> None:
 def test_deleted_flow_has_no_children_and_is_not_on_microsofts_key() -> None:
     """If the report still names the flow, this is a difference."""
     found = combine_pages(
-        [report("a", "b"), FIRST, build_page(DiscoverySource.DATAVERSE, 1, deleted=("b",))]
+        [build_report("a", "b"), FIRST, build_page(DiscoverySource.DATAVERSE, 1, deleted=("b",))]
     )
 
     assert [one.workflow_id for one in found.flows_on_microsoft_key] == ["a"]
@@ -96,7 +96,7 @@ def test_deleted_flow_has_no_children_and_is_not_on_microsofts_key() -> None:
 
 def test_only_flows_on_the_microsoft_key_list_are_on_microsofts_key() -> None:
     """A flow that stayed when it was read may have moved since."""
-    found = combine_pages([report("b"), FIRST])
+    found = combine_pages([build_report("b"), FIRST])
 
     assert [one.workflow_id for one in found.flows_on_microsoft_key] == ["b"]
     assert found.children["a"] == {"c"}

@@ -37,7 +37,7 @@ def test_no_file_contains_a_machine_path_or_a_registry_host(pattern: str) -> Non
 
 
 def test_no_file_outside_tests_contains_a_signature() -> None:
-    """Neither a document nor code contains a text like a signed URL."""
+    """No document and no code contains a text like a signed URL."""
     assert find_hits(SIGNATURE, ".", ":!tests") == []
 
 
@@ -56,7 +56,7 @@ def test_no_setting_or_switch_selects_a_local_mode() -> None:
 
 
 def test_files_of_a_run_are_not_committed() -> None:
-    """Such files are state, logs, settings with secrets, and caches."""
+    """Files of a run are state, logs, settings with secrets, and caches."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()

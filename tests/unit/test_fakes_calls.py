@@ -11,7 +11,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import turn_off
 from tests.fakes.ports import build_fakes
-from tests.fakes.run_jobs import call, find_urls, run_flow
+from tests.fakes.run_jobs import call_url, find_urls, run_flow
 from tests.fakes.test_world import World
 
 
@@ -25,7 +25,7 @@ def test_call_of_a_flow_that_is_on_starts_a_run(builder: Builder) -> None:
     """The caller gets a 202, the run carries the id of the URL."""
     flow = builder.add_http_flow("Orders")
 
-    outcome = call(builder.world, builder.get_trigger_url(flow))
+    outcome = call_url(builder.world, builder.get_trigger_url(flow))
 
     assert (outcome.status, outcome.code) == (202, "")
     assert flow.runs == list(outcome.runs)
@@ -37,7 +37,7 @@ def test_call_of_a_flow_that_is_off_is_rejected_without_a_run(builder: Builder) 
     flow = builder.add_http_flow("Orders")
     turn_off(builder.world, flow)
 
-    outcome = call(builder.world, builder.get_trigger_url(flow))
+    outcome = call_url(builder.world, builder.get_trigger_url(flow))
 
     assert (outcome.status, outcome.code) == (400, "WorkflowTriggerIsNotEnabled")
     assert flow.runs == []
@@ -48,8 +48,8 @@ def test_a_signature_is_checked(builder: Builder) -> None:
     url = builder.get_trigger_url(builder.add_http_flow("Orders"))
     unsigned, _, _ = url.partition("&sp=")
 
-    assert call(builder.world, url[:-1] + ("A" if url[-1] != "A" else "B")).status == 401
-    assert call(builder.world, unsigned).code == "DirectApiAuthorizationRequired"
+    assert call_url(builder.world, url[:-1] + ("A" if url[-1] != "A" else "B")).status == 401
+    assert call_url(builder.world, unsigned).code == "DirectApiAuthorizationRequired"
 
 
 def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
@@ -59,7 +59,7 @@ def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
     url = builder.get_trigger_url(flow)
 
     assert "sig=" not in url
-    assert call(builder.world, url).is_accepted
+    assert call_url(builder.world, url).is_accepted
 
 
 async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
@@ -70,7 +70,7 @@ async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
 
     await workflows.delete(environment, flow.workflow_id)
 
-    assert call(builder.world, url).code == "WorkflowTriggerIsNotEnabled"
+    assert call_url(builder.world, url).code == "WorkflowTriggerIsNotEnabled"
 
 
 @pytest.mark.parametrize("form", ["environment", "capacity_unit", "logic_apps"])
@@ -85,14 +85,14 @@ def test_the_product_reads_every_shape_of_url(builder: Builder, form: str) -> No
     assert parsed is not None
     assert parsed.trigger_url_id == flow.trigger_url_id
     assert len(find_trigger_urls(f'{{"url": "{url}"}}')) == len(find_urls(f'"{url}"')) == 1
-    assert call(builder.world, url).is_accepted
+    assert call_url(builder.world, url).is_accepted
 
 
 def test_a_parent_runs_its_children(builder: Builder) -> None:
     """One call of the parent starts one run of each child, without a URL."""
     child, parent, _ = builder.add_family("Billing")
 
-    call(builder.world, builder.get_trigger_url(parent))
+    call_url(builder.world, builder.get_trigger_url(parent))
 
     assert len(parent.runs) == len(child.runs) == 1
     assert child.runs[0].trigger_url_id is None
@@ -103,7 +103,7 @@ def test_a_parent_fails_when_its_child_is_off(builder: Builder) -> None:
     child, parent, _ = builder.add_family("Billing")
     turn_off(builder.world, child)
 
-    outcome = call(builder.world, builder.get_trigger_url(parent))
+    outcome = call_url(builder.world, builder.get_trigger_url(parent))
 
     assert outcome.is_accepted
     assert outcome.has_failed
@@ -174,7 +174,7 @@ async def test_going_runs_have_no_end(builder: Builder) -> None:
     flow = builder.add_http_flow("Orders")
     reports = build_fakes(builder.world).ports.flow_reports
     began = builder.world.clock.now()
-    call(builder.world, builder.get_trigger_url(flow))
+    call_url(builder.world, builder.get_trigger_url(flow))
 
     [going] = await reports.read_runs(flow.environment_id, flow.flow_name, since=began)
     builder.world.clock.advance(flow.run_duration)

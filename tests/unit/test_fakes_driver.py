@@ -64,7 +64,7 @@ async def test_driver_delivers_due_messages_and_advances_the_clock(fakes: Fakes)
 async def test_after_a_kill_a_new_process_ends_the_work(
     fakes: Fakes, at: int, moment: Moment
 ) -> None:
-    """Wherever the process dies, the message comes again and every row is written."""
+    """Wherever the process dies, the message is delivered again and every row is written."""
     plan = Plan(at=at, moment=moment)
     driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, plan=plan, timer=skip_timer)
     await fakes.messages.send(build_message(3))

@@ -16,7 +16,7 @@ from tests.fakes.invariants import (
     watch,
 )
 from tests.fakes.ports import Fakes, build_fakes
-from tests.fakes.run_jobs import call
+from tests.fakes.run_jobs import call_url
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
@@ -118,7 +118,7 @@ async def test_world_records_violation_if_original_and_copy_are_both_on(watched:
 async def test_stopped_too_early_finds_a_stop_within_the_no_call_period(watched: Watched) -> None:
     """The check reads the time of the last run when the flow is stopped."""
     quiet = timedelta(days=7)
-    call(watched.world, watched.builder.get_trigger_url(watched.orders))
+    call_url(watched.world, watched.builder.get_trigger_url(watched.orders))
 
     watched.world.clock.advance(timedelta(days=6))
     await watched.update(watched.orders, OFF)

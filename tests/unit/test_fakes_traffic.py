@@ -73,7 +73,7 @@ async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Buil
 
     settings = await ports.app_settings.read(site.id)
     await ports.app_settings.write(site.id, settings | {"FLOW_URL": url})
-    [vault_url] = [found async for found in ports.secrets.read_vaults()]
+    [vault_url] = [found async for found in ports.secrets.read_vault_urls()]
     [name] = [found async for found in ports.secrets.list(vault_url)]
     await ports.secrets.write(await ports.secrets.read(vault_url, name), url)
     text = caller.client_data.replace(builder.get_trigger_url(old), url)

@@ -1,4 +1,4 @@
-"""Test how the fakes create, change and turn on flows with the platform's difficulties."""
+"""Test which flow the fakes create for a draft, and when they do not turn a flow on."""
 
 import pytest
 
@@ -28,13 +28,13 @@ class Tenant:
         """Return the environment as the port shows it."""
         return self.builder.environment.build_environment()
 
-    async def copy(self, original: FakeFlow) -> FakeFlow:
+    async def create_copy(self, original: FakeFlow) -> FakeFlow:
         """Create an unchanged copy of a flow, off."""
-        draft = self.draft(original)
+        draft = self.build_draft(original)
         await self.ports.workflows.create(self.environment, draft)
         return self.world.get_workflow(original.environment_id, draft.workflow_id)
 
-    def draft(self, original: FakeFlow) -> WorkflowDraft:
+    def build_draft(self, original: FakeFlow) -> WorkflowDraft:
         """Return the draft of a copy of a flow."""
         return WorkflowDraft(
             workflow_id=self.world.create_guid(),
@@ -52,10 +52,10 @@ def tenant() -> Tenant:
 
 
 async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant: Tenant) -> None:
-    """A copy created after the link is under your key and has another URL."""
+    """A copy that is created after the policy is applied is under your key, and has another URL."""
     original = tenant.builder.add_http_flow("Orders")
 
-    copy = await tenant.copy(original)
+    copy = await tenant.create_copy(original)
 
     assert (copy.state, copy.is_protected, copy.made_by_app) == (FlowState.OFF, True, True)
     assert copy.owner_id == original.owner_id
@@ -65,7 +65,7 @@ async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant
 async def test_activation_for_the_owner_fails_if_the_header_is_lost(tenant: Tenant) -> None:
     """If the header is lost, the app's own rights count; otherwise Dataverse may reject it."""
     original = tenant.builder.add_polling_flow("Notes")
-    copy = await tenant.copy(original)
+    copy = await tenant.create_copy(original)
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=original.owner_id)
     update = tenant.ports.workflows.update
 

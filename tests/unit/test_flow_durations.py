@@ -132,7 +132,7 @@ def test_flow_without_a_copy_has_no_path() -> None:
 
 
 def test_original_is_reported_as_on_only_if_the_rows_prove_it() -> None:
-    """It may have been off before, be turned off, or have an unknown state."""
+    """The original may have been off before, be turned off, or have an unknown state."""
     blocked = build_job(
         FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original=WAS_ON
     )

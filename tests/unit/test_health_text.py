@@ -28,7 +28,7 @@ ANSWER = {
 }
 
 
-def show(answer: dict[str, object]) -> str:
+def render_health(answer: dict[str, object]) -> str:
     """Return the text."""
     console = Console(width=200, file=None)
     with console.capture() as shown:
@@ -43,7 +43,7 @@ def test_runbook_names_lines_as_the_command_shows_them() -> None:
     names = re.findall(r"\*([A-Z][^*]+)\* in `cmkflow health`", runbook)
 
     assert len(names) >= 6
-    assert [name for name in names if f"{name}\t" not in show(ANSWER)] == []
+    assert [name for name in names if f"{name}\t" not in render_health(ANSWER)] == []
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_runbook_names_lines_as_the_command_shows_them() -> None:
 )
 def test_waiting_jobs_are_shown_with_the_requests_of_the_day(left: int | None, text: str) -> None:
     """The runbook decides by it whether to buy requests."""
-    assert text in show({**ANSWER, "request_queues": {**QUEUES, "remaining_today": left}})
+    assert text in render_health({**ANSWER, "request_queues": {**QUEUES, "remaining_today": left}})

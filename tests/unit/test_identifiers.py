@@ -17,7 +17,7 @@ def test_guids_and_default_environment_names_are_identifiers(value: str) -> None
     "value", ["", "-a", "a/b", "a\\b", "a#b", "a?b", "a b", "a\n", "ä", "..", "0" * 81, None, 7]
 )
 def test_value_with_forbidden_characters_is_not_an_identifier(value: object) -> None:
-    """Such a value never reaches Table storage or a URL."""
+    """A value with forbidden characters never reaches Table storage or a URL."""
     assert not is_identifier(value)
 
 

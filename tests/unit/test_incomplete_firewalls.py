@@ -37,7 +37,7 @@ from tests.unit.remediation_rows import NOW, build_environment_job
 ERP = "network_security_group:/subscriptions/1/nsg-erp"
 
 
-def issue(name: str = ERP, *prefixes: str, **more: Any) -> FirewallIssueSummary:
+def build_issue(name: str = ERP, *prefixes: str, **more: Any) -> FirewallIssueSummary:
     """Return the issue of a firewall that lacks prefixes, with seven flows behind it."""
     facts: dict[str, Any] = {
         "name": name,
@@ -100,9 +100,11 @@ def find_firewalls(*jobs: EnvironmentJob, **more: Any) -> list[IncompleteFirewal
 
 
 def test_firewall_of_two_environments_is_listed_once() -> None:
-    """Its missing ranges are united, and the blocked flows of each environment are counted."""
-    first = build_planned_job("env-1", issue(ERP, "20.1.0.0/24", "20.2.0.0/24"))
-    second = build_planned_job("env-2", issue(ERP, "20.2.0.0/24", "20.3.0.0/24"))
+    """The missing ranges of both environments are united, and the blocked flows of each are
+    counted.
+    """
+    first = build_planned_job("env-1", build_issue(ERP, "20.1.0.0/24", "20.2.0.0/24"))
+    second = build_planned_job("env-2", build_issue(ERP, "20.2.0.0/24", "20.3.0.0/24"))
     flows = [
         build_blocked_flow(first, "nsg-erp"),
         build_blocked_flow(first, "nsg-erp"),
@@ -124,7 +126,7 @@ def test_flow_that_an_earlier_plan_started_is_blocked_by_the_firewall_of_the_new
     state: EnvironmentJobState,
 ) -> None:
     """The firewall is listed once, whatever the newest plan waits for."""
-    earlier = build_planned_job("env-1", issue(ERP))
+    earlier = build_planned_job("env-1", build_issue(ERP))
     newest = replace(earlier, id="second", remediation_id="second", state=state, planned_at=NOW)
 
     [one] = find_firewalls(newest, earlier, flow_jobs=[build_blocked_flow(earlier, "nsg-erp")])
@@ -135,7 +137,7 @@ def test_flow_that_an_earlier_plan_started_is_blocked_by_the_firewall_of_the_new
 
 def test_flow_behind_two_firewalls_is_counted_once_in_the_total() -> None:
     """Each firewall counts the flow, the total does not count it twice."""
-    job = build_planned_job("env-1", issue(ERP), issue("app_service:/sites/shop"))
+    job = build_planned_job("env-1", build_issue(ERP), build_issue("app_service:/sites/shop"))
     flows = [build_blocked_flow(job, "nsg-erp", "shop"), build_blocked_flow(job, "shop")]
     facts = FirewallFacts(environment_jobs=[job], flow_jobs=flows)
 
@@ -170,7 +172,7 @@ def test_firewalls_of_a_plan_are_listed_until_its_copies_are_verified(
     state: FlowJobState, is_listed: bool
 ) -> None:
     """A verified copy has found its firewalls open; a flow that is rolled back needs none."""
-    job = build_planned_job("e", issue(), has_started_flow_jobs=True)
+    job = build_planned_job("e", build_issue(), has_started_flow_jobs=True)
     flow = replace(FLOW_JOB, environment_id="e", environment_job_id=job.id, state=state)
 
     assert bool(find_firewalls(job, flow_jobs=[flow])) is is_listed
@@ -178,9 +180,9 @@ def test_firewalls_of_a_plan_are_listed_until_its_copies_are_verified(
 
 def test_firewalls_of_a_plan_are_listed_before_its_flow_jobs_start() -> None:
     """A plan that awaits approval and a dry run have found their firewalls closed."""
-    awaiting = build_planned_job("e", issue(), state=EnvironmentJobState.AWAITING_APPROVAL)
+    awaiting = build_planned_job("e", build_issue(), state=EnvironmentJobState.AWAITING_APPROVAL)
     dry_run = build_planned_job(
-        "e", issue(), state=EnvironmentJobState.COMPLETED, mode=RemediationMode.DRY_RUN
+        "e", build_issue(), state=EnvironmentJobState.COMPLETED, mode=RemediationMode.DRY_RUN
     )
 
     assert find_firewalls(awaiting)
@@ -189,15 +191,15 @@ def test_firewalls_of_a_plan_are_listed_before_its_flow_jobs_start() -> None:
 
 def test_firewalls_of_a_replaced_plan_are_not_listed() -> None:
     """The later plan has read the firewalls again."""
-    old = build_planned_job("e", issue(), id="old", planned_at=NOW - timedelta(days=9))
-    new = build_planned_job("e", issue("app_service:/sites/shop"), id="new")
+    old = build_planned_job("e", build_issue(), id="old", planned_at=NOW - timedelta(days=9))
+    new = build_planned_job("e", build_issue("app_service:/sites/shop"), id="new")
 
     assert [one.name for one in find_firewalls(old, new)] == ["shop"]
 
 
 def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None:
     """The later plan has read its other firewalls again."""
-    issues = (issue(), issue("app_service:/sites/shop"))
+    issues = (build_issue(), build_issue("app_service:/sites/shop"))
     old = build_planned_job("e", *issues, id="old", planned_at=NOW - timedelta(days=9))
     new = build_planned_job("e", id="new")
 
@@ -207,7 +209,9 @@ def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None
 
 
 def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
-    """It leads to the environments of the affected remediations, whose flows are not counted."""
+    """The line links to the environments of the affected remediations, whose flows are not
+    counted.
+    """
     job = build_planned_job("env-1", state=EnvironmentJobState.COMPLETED)
 
     [one] = find_firewalls(
@@ -223,7 +227,7 @@ def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
 
 def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
     """One environment that does not ignore it needs it; a changed list counts again."""
-    jobs = [build_planned_job("env-1", issue()), build_planned_job("env-2", issue())]
+    jobs = [build_planned_job("env-1", build_issue()), build_planned_job("env-2", build_issue())]
     one_of_two, both = {"env-1": {ERP: "own proxy"}}, {"env-2": {ERP: "the same"}}
 
     [partly] = find_firewalls(*jobs, ignored=one_of_two)
@@ -248,7 +252,7 @@ def test_firewall_with_an_applied_fix_has_status_changed() -> None:
         changed_by="ada",
         changed_at=NOW,
     )
-    job = build_planned_job("env-1", issue())
+    job = build_planned_job("env-1", build_issue())
 
     [changed] = find_firewalls(job, fixes=[fix])
     [reverted] = find_firewalls(job, fixes=[replace(fix, state=FirewallFixState.REVERTED)])
@@ -263,15 +267,15 @@ def test_more_ranges_may_be_missing_than_a_plan_stores() -> None:
     """A plan stores the first 50."""
     prefixes = [f"20.1.{number}.0/24" for number in range(MOST_PREFIXES_OF_ISSUE)]
 
-    [cut] = find_firewalls(build_planned_job("e", issue(ERP, *prefixes)))
-    [whole] = find_firewalls(build_planned_job("e", issue(ERP, *prefixes[:-1])))
+    [cut] = find_firewalls(build_planned_job("e", build_issue(ERP, *prefixes)))
+    [whole] = find_firewalls(build_planned_job("e", build_issue(ERP, *prefixes[:-1])))
 
     assert (cut.has_more_prefixes, whole.has_more_prefixes) == (True, False)
 
 
 def test_unknown_geography_or_tag_is_not_a_firewall() -> None:
     """An unknown geography or tag is not counted as a firewall."""
-    job = build_planned_job("e", issue("geography:atlantis", firewall_name=""), issue())
+    job = build_planned_job("e", build_issue("geography:atlantis", firewall_name=""), build_issue())
 
     assert {one.name: one.is_firewall for one in find_firewalls(job)} == {
         "geography:atlantis": False,
@@ -281,7 +285,9 @@ def test_unknown_geography_or_tag_is_not_a_firewall() -> None:
 
 def test_most_urgent_firewall_is_first() -> None:
     """First by status, then by the number of blocked flows."""
-    job = build_planned_job("e", *(issue(f"app_service:/{name}") for name in ("a", "b", "c", "d")))
+    job = build_planned_job(
+        "e", *(build_issue(f"app_service:/{name}") for name in ("a", "b", "c", "d"))
+    )
     ignored = {"e": {"app_service:/a": "own proxy"}}
     flows = [
         build_blocked_flow(job, "d"),
@@ -307,7 +313,7 @@ def test_most_urgent_firewall_is_first() -> None:
 )
 def test_firewalls_are_chosen_by_status_and_text(status: str, text: str, names: set[str]) -> None:
     """A text is found in the names of the firewall, its kind and its environments."""
-    job = build_planned_job("env-1", issue(), issue("app_service:/sites/shop"))
+    job = build_planned_job("env-1", build_issue(), build_issue("app_service:/sites/shop"))
     every = find_firewalls(job, flow_jobs=[build_blocked_flow(job, "shop")])
 
     assert {one.name for one in select_firewalls(every, status, text)} == names

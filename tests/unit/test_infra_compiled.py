@@ -29,7 +29,7 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_compiler_reports_no_diagnostics() -> None:
-    """Neither the template nor a set of parameters has an error or a warning."""
+    """The template and the sets of parameters have no error and no warning."""
     assert list_diagnostics(INFRA, "**/*.bicep*") == []
 
 

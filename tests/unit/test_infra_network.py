@@ -166,7 +166,7 @@ def test_open_set_has_no_network_and_a_namespace_without_rules() -> None:
 
 
 def test_vaults_of_the_customer_get_endpoints_in_the_network() -> None:
-    """Their ids are a parameter; an open set has no endpoint."""
+    """The ids of the vaults are a parameter; a set without a private network has no endpoint."""
     targets = [target for part, target in list_connections("everything") if part == "vault"]
 
     assert sorted(one.rpartition("/")[2] for one in targets if one.startswith("/sub")) == [

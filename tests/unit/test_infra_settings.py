@@ -135,7 +135,7 @@ def test_deployed_schedules_equal_those_of_the_timers_and_of_the_sample() -> Non
 
 
 def test_settings_of_the_host_are_documented() -> None:
-    """These are settings that the template makes and that the code does not read."""
+    """The template makes settings of the host, which the code does not read."""
     page = (ROOT / "docs/settings.md").read_text().partition("## Read by the Functions host")[2]
     hosts = set(read_template_settings()) - {name_setting(field) for field in PLACES}
 
@@ -143,8 +143,10 @@ def test_settings_of_the_host_are_documented() -> None:
 
 
 def test_only_the_host_sends_logs() -> None:
-    """Each of these makes the worker declare `WorkerOpenTelemetryEnabled`, after which the host
-    drops the lines and runs that the alerts read.
+    """The template sets no option that lets the worker send logs itself.
+
+    With such an option the worker declares `WorkerOpenTelemetryEnabled`. The host then drops the
+    log lines and runs that the alerts read.
     """
     host = json.loads((ROOT / "host.json").read_text())
 

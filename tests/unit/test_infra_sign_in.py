@@ -25,7 +25,7 @@ NAME = "applications(uniqueName='cmkflow-prod')"
 
 
 def load_hooks() -> ModuleType:
-    """Return the hooks, a script that stands beside the template."""
+    """Return the module of hooks, a script beside the template."""
     spec = importlib.util.spec_from_file_location("sign_in", INFRA / "register_sign_in.py")
     assert spec is not None
     assert spec.loader is not None

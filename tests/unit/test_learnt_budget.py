@@ -72,7 +72,7 @@ async def test_budget_rises_slowly_to_its_maximum_without_429() -> None:
 
 
 async def test_fixed_budget_does_not_rise() -> None:
-    """Its highest rate equals its first rate."""
+    """The highest rate of the budget equals its first rate."""
     assert 4.5 <= await Service(takes=None, most=5).work(3 * HOUR) <= 5
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.log_fields import log_with, product_log
+from shared.log_fields import get_product_log, log_with
 from shared.logging_redaction import install_redaction
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def parse_fields(message: str) -> dict[str, object]:
 
 def test_fields_are_at_the_end_of_the_message(messages: _Messages) -> None:
     """A person reads the text and a query reads the fields; empty fields are left out."""
-    product_log("app").warning(
+    get_product_log("app").warning(
         "told %s", "x", extra={"reason_code": "plan", "count": 2, "environment": ""}
     )
 
@@ -76,15 +76,15 @@ def test_a_stack_follows_the_fields(messages: _Messages) -> None:
     try:
         raise LookupError(FORGED * 2_000)
     except LookupError:
-        product_log("app").exception("cannot write", extra={"order": "o-1"})
+        get_product_log("app").exception("cannot write", extra={"order": "o-1"})
 
     assert messages.sent[-1].startswith('cannot write | {"order": "o-1"}\nTraceback')
     assert parse_fields(messages.sent[-1]) == {"order": "o-1"}
 
 
-@pytest.mark.parametrize("log", [product_log("app"), logging.getLogger("library")])
+@pytest.mark.parametrize("log", [get_product_log("app"), logging.getLogger("library")])
 def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
-    """Neither a name nor an exception can imitate a field."""
+    """No name and no exception can imitate a field."""
     try:
         raise LookupError(FORGED)
     except LookupError:
@@ -96,7 +96,7 @@ def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
 
 def test_signature_in_a_field_is_redacted(messages: _Messages) -> None:
     """A trigger URL in a text or a field loses its signature."""
-    product_log("app").info("calling %s", URL, extra={"url": URL})
+    get_product_log("app").info("calling %s", URL, extra={"url": URL})
 
     assert SIGNATURE not in messages.sent[-1]
     assert "workflows/0123456789abcdef0123456789abcdef" in str(
@@ -106,7 +106,7 @@ def test_signature_in_a_field_is_redacted(messages: _Messages) -> None:
 
 def test_arguments_that_do_not_match_the_format_are_logged(messages: _Messages) -> None:
     """An error in a log call loses no line."""
-    product_log("app").info("count %d", "many", extra={"reason_code": "plan"})
+    get_product_log("app").info("count %d", "many", extra={"reason_code": "plan"})
 
     assert messages.sent[-1] == 'count %d (\'many\',) | {"reason_code": "plan"}'
 
@@ -124,7 +124,7 @@ def test_any_text_and_any_values_can_be_read_again(
     text: str, values: dict[str, str | int], messages: _Messages
 ) -> None:
     """Quotes, newlines, imitated fields and long texts change no field, also after a cut."""
-    product_log("app").info("%s%s", text, FORGED, extra=values)
+    get_product_log("app").info("%s%s", text, FORGED, extra=values)
 
     sent = messages.sent[-1]
     assert len(sent.encode("utf-16-le", "surrogatepass")) // 2 < LONGEST_MESSAGE
@@ -178,7 +178,7 @@ def test_every_log_line_with_fields_uses_product_log() -> None:
 
 def test_context_follows_the_fields_of_a_line(caplog: pytest.LogCaptureFixture) -> None:
     """A field of the line wins; an inner context adds to an outer one, and ends with its block."""
-    log = product_log("tests")
+    log = get_product_log("tests")
     with caplog.at_level(logging.INFO), log_with(trace="t-1", job="j-1"):
         with log_with(flow="f-1", trace=""):
             log.info("one", extra={"text": "x", "job": "j-2"})

@@ -59,7 +59,7 @@ def test_signatures_in_messages_arguments_and_extras_are_redacted(lines: _Lines)
 
 
 def test_signatures_in_stacks_are_redacted(lines: _Lines) -> None:
-    """Neither the exception nor its cause contains the URL, as text or as an object."""
+    """The exception and its cause do not contain the URL, as text or as an object."""
     try:
         try:
             raise ValueError(URL)

@@ -73,7 +73,7 @@ def test_dependent_flows_are_adjacent_in_the_queue() -> None:
     ],
 )
 def test_job_with_both_flows_possibly_off_is_urgent_and_needs_no_reservation(job: FlowJob) -> None:
-    """Such a job may also use the reserved part of the hourly writes."""
+    """The job may also use the reserved part of the hourly writes."""
     need = estimate_flow_job_demand(job)
 
     assert need is not None

@@ -34,7 +34,9 @@ def build_rule(
     return FirewallRule(name=sources[0], action=access, sources=sources, is_certain=certain)
 
 
-def group(*rules: FirewallRule, hosts: str = "", default: RuleAction = RuleAction.DENY) -> Firewall:
+def build_group(
+    *rules: FirewallRule, hosts: str = "", default: RuleAction = RuleAction.DENY
+) -> Firewall:
     """Return a network security group."""
     return Firewall(
         kind="network_security_group",
@@ -60,23 +62,27 @@ def find_missing_tags(firewall: Firewall, host: str | None = HOST) -> tuple[str,
 )
 def test_a_rule_for_a_wider_source_covers_every_region(source: str) -> None:
     """The global tag, the AzureCloud tag and the Internet tag contain all regional ranges."""
-    assert find_missing_tags(group(build_rule(source), hosts=HOST)) == ()
+    assert find_missing_tags(build_group(build_rule(source), hosts=HOST)) == ()
 
 
 def test_rule_for_one_region_does_not_cover_the_other_regions() -> None:
     """The firewall must allow all regions of the geography, in any spelling of a tag."""
-    assert find_missing_tags(group(build_rule("powerplatformplex.WESTEUROPE"), hosts=HOST)) == (
+    assert find_missing_tags(
+        build_group(build_rule("powerplatformplex.WESTEUROPE"), hosts=HOST)
+    ) == (NORTH,)
+    assert find_missing_tags(build_group(build_rule("AzureCloud.westeurope"), hosts=HOST)) == (
         NORTH,
     )
-    assert find_missing_tags(group(build_rule("AzureCloud.westeurope"), hosts=HOST)) == (NORTH,)
-    assert find_missing_tags(group(build_rule("AzureCloud.westeurope", NORTH), hosts=HOST)) == ()
+    assert (
+        find_missing_tags(build_group(build_rule("AzureCloud.westeurope", NORTH), hosts=HOST)) == ()
+    )
 
 
 def test_azurecloud_tag_of_a_region_covers_the_region_without_its_addresses() -> None:
     """A list may omit the AzureCloud tag. The tag covers its own region and no other."""
     east, north = (
-        group(build_rule("AzureCloud.eastus"), hosts=HOST),
-        group(build_rule("AzureCloud.northeurope")),
+        build_group(build_rule("AzureCloud.eastus"), hosts=HOST),
+        build_group(build_rule("AzureCloud.northeurope")),
     )
 
     prefixes = PREFIXES[NORTH]
@@ -87,7 +93,7 @@ def test_azurecloud_tag_of_a_region_covers_the_region_without_its_addresses() ->
 
 def test_denied_part_of_a_tag_is_reported_as_prefixes() -> None:
     """A denying rule before the allowing rule removes its part of the tag."""
-    firewall = group(
+    firewall = build_group(
         build_rule("20.61.88.128/27", access=RuleAction.DENY),
         build_rule("PowerPlatformPlex"),
         hosts=HOST,
@@ -103,7 +109,7 @@ def test_denied_part_of_a_tag_is_reported_as_prefixes() -> None:
 
 def test_ipv4_rules_do_not_cover_ipv6() -> None:
     """IPv4 and IPv6 are checked separately, and an issue of IPv6 alone says when it matters."""
-    firewall = group(build_rule("20.61.88.128/26", "4.207.189.192/26"), hosts=HOST)
+    firewall = build_group(build_rule("20.61.88.128/26", "4.207.189.192/26"), hosts=HOST)
 
     [gap] = find_required_issues([firewall], "europe", [HOST], TAGS)
 
@@ -113,7 +119,7 @@ def test_ipv4_rules_do_not_cover_ipv6() -> None:
 
 def test_adjacent_prefixes_cover_a_tag() -> None:
     """Two halves of a prefix cover the whole prefix."""
-    halves = group(build_rule("20.61.88.128/27"), build_rule("20.61.88.160/27"))
+    halves = build_group(build_rule("20.61.88.128/27"), build_rule("20.61.88.160/27"))
 
     assert find_uncovered_prefixes(halves, {WEST: ["20.61.88.128/26"]}, PREFIXES) == ()
 
@@ -121,7 +127,9 @@ def test_adjacent_prefixes_cover_a_tag() -> None:
 @pytest.mark.parametrize("source", ["[parameters('allowed')]", "SomeNewTag"])
 def test_unreadable_source_makes_the_issue_uncertain(source: str) -> None:
     """The issue is not certain, and its message contains the unreadable source."""
-    [gap] = find_required_issues([group(build_rule(source), hosts=HOST)], "europe", [HOST], TAGS)
+    [gap] = find_required_issues(
+        [build_group(build_rule(source), hosts=HOST)], "europe", [HOST], TAGS
+    )
 
     assert not gap.is_certain
     assert source in gap.message
@@ -132,13 +140,13 @@ def test_unreadable_denying_rule_before_an_allowing_rule_makes_the_issue_uncerta
     unread = build_rule("[variables('blocked')]", access=RuleAction.DENY)
 
     assert not find_required_issues(
-        [group(unread, build_rule("*"), hosts=HOST)], "europe", [HOST], TAGS
+        [build_group(unread, build_rule("*"), hosts=HOST)], "europe", [HOST], TAGS
     )[0].is_certain
 
 
 def test_rule_for_part_of_the_traffic_makes_the_issue_uncertain() -> None:
     """The firewall may still deny traffic that a narrower rule allows."""
-    firewall = group(build_rule("PowerPlatformPlex", certain=False), hosts=HOST)
+    firewall = build_group(build_rule("PowerPlatformPlex", certain=False), hosts=HOST)
 
     [gap] = find_required_issues([firewall], "europe", [HOST], TAGS)
 
@@ -147,7 +155,7 @@ def test_rule_for_part_of_the_traffic_makes_the_issue_uncertain() -> None:
 
 def test_firewall_applies_to_flows_that_call_its_hosts() -> None:
     """Flows that call only other hosts have no issue with the firewall."""
-    firewall = group(hosts=f"{HOST} *.shop.example")
+    firewall = build_group(hosts=f"{HOST} *.shop.example")
 
     assert find_missing_tags(firewall) == (NORTH, WEST)
     assert find_missing_tags(firewall, "eu.shop.example") == (NORTH, WEST)
@@ -157,7 +165,7 @@ def test_firewall_applies_to_flows_that_call_its_hosts() -> None:
 @pytest.mark.parametrize("source", ["LogicApps", "AzureConnectors.WestEurope", "13.69.71.0/28"])
 def test_group_that_allows_flows_applies_to_hosts_without_a_firewall(source: str) -> None:
     """The group was configured for flow traffic, so it also needs the new ranges."""
-    firewall = group(build_rule(source))
+    firewall = build_group(build_rule(source))
 
     assert find_missing_tags(firewall) == (NORTH, WEST)
     assert find_missing_tags(firewall, None) == (NORTH, WEST)
@@ -165,20 +173,24 @@ def test_group_that_allows_flows_applies_to_hosts_without_a_firewall(source: str
 
 def test_group_that_allows_flows_of_another_geography_has_no_issue() -> None:
     """The group never allowed a European flow."""
-    assert find_missing_tags(group(build_rule("LogicApps.EastUS"))) == ()
+    assert find_missing_tags(build_group(build_rule("LogicApps.EastUS"))) == ()
 
 
 def test_group_that_never_allowed_flows_has_no_issue() -> None:
     """Flows do not pass through the network security group of a database."""
-    assert find_missing_tags(group(build_rule("VirtualNetwork"), build_rule("10.0.0.0/8"))) == ()
+    assert (
+        find_missing_tags(build_group(build_rule("VirtualNetwork"), build_rule("10.0.0.0/8"))) == ()
+    )
 
 
 def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> None:
     """A host of another firewall is not behind this group."""
-    claiming = group(build_rule("*"), hosts=HOST)
+    claiming = build_group(build_rule("*"), hosts=HOST)
 
     assert (
-        find_required_issues([group(build_rule("LogicApps")), claiming], "europe", [HOST], TAGS)
+        find_required_issues(
+            [build_group(build_rule("LogicApps")), claiming], "europe", [HOST], TAGS
+        )
         == []
     )
 
@@ -187,14 +199,18 @@ def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> N
     "host", ["graph.microsoft.com", "prod-1.westeurope.logic.azure.com", "org.crm4.dynamics.com"]
 )
 def test_hosts_of_microsoft_need_no_check(host: str) -> None:
-    """Their firewalls are not the customer's; not even an unknown geography matters."""
-    assert find_required_issues([group(build_rule("LogicApps"))], "atlantis", [host], TAGS) == []
+    """The customer does not manage the firewalls of Microsoft's hosts, so even an unknown geography
+    needs no check.
+    """
+    assert (
+        find_required_issues([build_group(build_rule("LogicApps"))], "atlantis", [host], TAGS) == []
+    )
     assert ClaimedHosts([]).list_unchecked([host]) == ()
 
 
 def test_host_without_a_known_firewall_is_unchecked() -> None:
     """Reports can list the hosts that the app could not check."""
-    known = group(build_rule("*"), hosts=HOST)
+    known = build_group(build_rule("*"), hosts=HOST)
 
     assert ClaimedHosts([known]).list_unchecked([HOST, "elsewhere.example", None]) == (
         "elsewhere.example",
@@ -203,14 +219,16 @@ def test_host_without_a_known_firewall_is_unchecked() -> None:
 
 def test_unknown_geography_is_an_issue() -> None:
     """The regions of the geography are unknown, so a person has to ignore the issue."""
-    [gap] = find_required_issues([group(build_rule("*"), hosts=HOST)], "atlantis", [HOST], TAGS)
+    [gap] = find_required_issues(
+        [build_group(build_rule("*"), hosts=HOST)], "atlantis", [HOST], TAGS
+    )
 
     assert (gap.name, gap.is_certain) == ("geography:atlantis", False)
 
 
 def test_a_geography_without_a_region_in_the_list_is_never_covered() -> None:
     """The list has the tag, but nobody knows which of its addresses count."""
-    [gap] = find_required_issues([group(build_rule("*"), hosts=HOST)], "uk", [HOST], TAGS)
+    [gap] = find_required_issues([build_group(build_rule("*"), hosts=HOST)], "uk", [HOST], TAGS)
 
     assert (gap.name, gap.is_certain) == ("geography:uk", False)
 
@@ -221,8 +239,12 @@ def test_list_without_the_tag_is_an_issue() -> None:
     broken = build_tag_list(
         {WEST: ["20.61.88.128/26", "[variables('more')]"], NORTH: ["4.0.0.0/8"]}
     )
-    [absent] = find_required_issues([group(build_rule("*"), hosts=HOST)], "europe", [HOST], old)
-    [unread] = find_required_issues([group(build_rule("*"), hosts=HOST)], "europe", [HOST], broken)
+    [absent] = find_required_issues(
+        [build_group(build_rule("*"), hosts=HOST)], "europe", [HOST], old
+    )
+    [unread] = find_required_issues(
+        [build_group(build_rule("*"), hosts=HOST)], "europe", [HOST], broken
+    )
 
     assert absent.name == "service_tag:powerplatformplex"
     assert unread.name == "service_tag:powerplatformplex.westeurope"
@@ -232,7 +254,7 @@ def test_list_without_the_tag_is_an_issue() -> None:
 
 def test_missing_optional_tag_is_reported_as_not_required() -> None:
     """Microsoft's page on IP addresses also lists these tags; a setting makes them required."""
-    firewall = group(build_rule("PowerPlatformPlex", "13.69.71.0/26"), hosts=HOST)
+    firewall = build_group(build_rule("PowerPlatformPlex", "13.69.71.0/26"), hosts=HOST)
 
     [told] = NetworkCheck([firewall], "europe", TAGS).find_issues([HOST])
     insisting = NetworkCheck([firewall], "europe", TAGS, ["LogicApps"]).find_issues([HOST])
@@ -254,7 +276,7 @@ def test_required_tag_that_is_not_in_the_list_is_an_issue() -> None:
 
 def test_name_of_an_issue_does_not_depend_on_the_rules() -> None:
     """An ignored issue has to match the next check, whatever the rules and the case of the id."""
-    before, after = group(hosts=HOST), group(build_rule("LogicApps"), hosts=HOST)
+    before, after = build_group(hosts=HOST), build_group(build_rule("LogicApps"), hosts=HOST)
 
     names = {
         gap.name
@@ -280,12 +302,12 @@ def test_every_geography_has_its_regions_in_microsofts_list() -> None:
     for geography in GEOGRAPHIES:
         assert (
             find_required_issues(
-                [group(build_rule("PowerPlatformPlex"), hosts=HOST)], geography, [HOST], tags
+                [build_group(build_rule("PowerPlatformPlex"), hosts=HOST)], geography, [HOST], tags
             )
             == []
         )
     own = (f"PowerPlatformPlex.{one}" for one in list_regions("europe", regions))
-    europe = group(build_rule(*own), hosts=HOST)
+    europe = build_group(build_rule(*own), hosts=HOST)
     assert find_required_issues([europe], "europe", [HOST], tags) == []
     assert find_required_issues([europe], "unitedkingdom", [HOST], tags) != []
 
@@ -296,8 +318,8 @@ def test_published_prefixes_cover_their_tag() -> None:
     """A rule with all prefixes of a tag covers the tag; without one prefix it does not."""
     tags = {tag.name: tag.prefixes for tag in _read_published_tags()}
     listed = tags["PowerPlatformPlex.WestEurope"]
-    whole, partial = group(build_rule(*listed)), group(build_rule(*listed[1:]))
-    azure = group(build_rule("AzureCloud.centralfrance"))
+    whole, partial = build_group(build_rule(*listed)), build_group(build_rule(*listed[1:]))
+    azure = build_group(build_rule("AzureCloud.centralfrance"))
     france = tags["PowerPlatformPlex.FranceCentral"]
 
     assert find_uncovered_prefixes(whole, {WEST: listed}, tags) == ()
@@ -312,7 +334,7 @@ def test_external_host_is_reported_with_the_flows_that_call_it() -> None:
     """At most five flows are named. Hosts with a known firewall and Microsoft's hosts are not
     external.
     """
-    check = NetworkCheck([group(hosts=HOST)], "europe", TAGS)
+    check = NetworkCheck([build_group(hosts=HOST)], "europe", TAGS)
     flows = {
         HOST: ["Orders"],
         "partner.example": ["Invoices"],
@@ -346,7 +368,7 @@ def test_region_without_ipv4_addresses_is_an_issue_of_an_ipv4_firewall(
 ) -> None:
     """The addresses are unknown, so only a rule about all addresses makes the result certain."""
     firewall = replace(
-        group(*map(build_rule, sources), hosts=HOST, default=default),
+        build_group(*map(build_rule, sources), hosts=HOST, default=default),
         kind="key_vault",
         is_ipv4_only=True,
     )

@@ -6,7 +6,7 @@ from cmkflow.paragraphs import Paragraph
 from cmkflow.plan_details import format_plan_details
 
 
-def issue(name: str, *flows: str, count: int) -> dict[str, Any]:
+def build_issue(name: str, *flows: str, count: int) -> dict[str, Any]:
     """Return a firewall that blocks this number of flows, of which it names some."""
     return {
         "name": f"nsg:{name}",
@@ -34,9 +34,9 @@ def test_only_firewalls_that_may_block_a_shown_flow_are_listed() -> None:
         ),
     }
     issues = [
-        issue("its-own", "a", "b", count=2),
-        issue("of-another", "b", count=1),
-        issue("of-many", "b", count=60),
+        build_issue("its-own", "a", "b", count=2),
+        build_issue("of-another", "b", count=1),
+        build_issue("of-many", "b", count=60),
     ]
     plan = {
         "awaiting_flow_ids": [],

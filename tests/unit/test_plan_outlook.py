@@ -61,7 +61,7 @@ def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
 
 @pytest.mark.parametrize("status", OwnerStatus)
 def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: OwnerStatus) -> None:
-    """Its copy cannot be created; a flow that needs no copy does not pause."""
+    """The app cannot create the copy of such a flow; a flow that needs no copy does not pause."""
     owner = FlowOwner(id="a", status=status)
     flows = [
         build_item("child", owner=owner),

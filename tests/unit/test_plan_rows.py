@@ -58,7 +58,7 @@ def test_dependent_flows_are_adjacent_with_parents_before_children() -> None:
 
 
 def test_row_names_all_flows_that_are_excluded_with_it() -> None:
-    """Those flows cannot be copied without this one."""
+    """The named flows cannot be copied without this flow."""
     [[grandparent, parent, child]] = build_rows(
         build_item("c"), build_item("b", children=("c",)), build_item("a", children=("b",))
     )

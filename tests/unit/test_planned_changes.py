@@ -122,7 +122,9 @@ def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> N
 
 
 def test_caller_that_is_copied_too_need_not_be_updated() -> None:
-    """Its copy calls the copy. Without a record, the change is complete with the flow."""
+    """The copy of the caller calls the copy. Without a record, the change is complete with the
+    flow.
+    """
     parent = PlannedCaller(kind="flow", label="flow Close of day", is_copied=True)
     plan = build_item(callers=(parent,))
     text = "update flow Close of day, unless it is copied first"
@@ -163,7 +165,7 @@ def test_cutover_is_made_when_writes_are_read_back() -> None:
 
 
 def test_every_change_of_retired_flow_is_made() -> None:
-    """Its callers are updated, and its grants are revoked."""
+    """The callers of a retired flow are updated, and its grants are revoked."""
     plan = build_item()
     callers = [build_caller_record(label, CallerState.UPDATED) for label in (SETTING, SECRET)]
 

@@ -1,4 +1,4 @@
-"""A search reads some places side by side, and still goes through them one after the other."""
+"""Test that a search reads several places at once, and returns their results in order."""
 
 import asyncio
 from contextlib import aclosing

@@ -1,4 +1,6 @@
-"""What lies below each resource of a list is read side by side, within the budget of calls."""
+"""Test that the children of each listed resource are read concurrently, within the budget of
+requests.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -113,7 +115,7 @@ class _SlowCircuits(NoCircuitBreakerGate):
 
 
 class _SharedClock(ManualClock):
-    """Whoever sleeps side by side wakes at one time."""
+    """A clock on which concurrent sleepers wake at the same time."""
 
     async def sleep(self, time: timedelta) -> None:
         moment = self.now() + time

@@ -13,7 +13,7 @@ OF_THE_PLATFORM = {"PlatformError", "PlatformErrorCode", "TokenRejected"}
 
 
 def iterate_nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Yield every part of the product's source, with the file that it stands in."""
+    """Yield every syntax node of the product's source, with its file."""
     for folder in ("shared", "functions"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -33,7 +33,7 @@ def find_keyword(call: ast.Call, name: str) -> ast.expr | None:
 
 
 def is_text(node: ast.expr | None) -> bool:
-    """Say whether it is a string that stands in the source."""
+    """Return whether the node is a string literal."""
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(node.value)
 
 

@@ -25,7 +25,7 @@ def build_action(message: str, *, code: str = "BadRequest", name: str = "Call") 
     return FailedAction(name=name, code=code, message=message)
 
 
-def run(minutes: int, status: str) -> FlowRun:
+def build_run(minutes: int, status: str) -> FlowRun:
     """Return a run that began so many minutes from now."""
     began = NOW + timedelta(minutes=minutes)
     return FlowRun(run_id="r", started_at=began, ended_at=began, status=status, trigger_url_id=None)
@@ -59,7 +59,11 @@ def test_symptom_is_derived_from_the_text_of_the_error(
 
 def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> None:
     """A connector uses other addresses, and a firewall that drops packets drops later ones, too."""
-    failed, earlier, later = run(0, "Failed"), run(-1, "Succeeded"), run(1, "Succeeded")
+    failed, earlier, later = (
+        build_run(0, "Failed"),
+        build_run(-1, "Succeeded"),
+        build_run(1, "Succeeded"),
+    )
     hosts = {"Call": "erp.example", "Wait": "slow.example"}
     actions = [
         build_action(SENTENCE),

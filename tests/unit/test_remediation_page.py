@@ -141,7 +141,7 @@ def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
 
 
 def test_both_off_is_shown_first_in_red() -> None:
-    """Both off is first in the state, the counts and the causes."""
+    """The state, the counts and the causes show *both off* first."""
     page = build_page(
         [
             build_flow("d", STATES.RETIRED),

@@ -42,7 +42,7 @@ class RepeatedPages:
 
 
 async def test_stored_list_with_repeated_pages_is_deleted() -> None:
-    """Its stored pages would make every later read endless; other lists are kept."""
+    """The stored pages would make every later read endless; other lists are kept."""
     repeated, stored = RepeatedPages(), Stored()
     stored.pages["another list "] = {"items": []}
     resources = ResumableResources(cast("PagedResourceReader", repeated))

@@ -24,7 +24,7 @@ _LINES = ("ö" * 31 + "\n") * (1024 * 32)
 def test_url_at_the_boundary_of_a_chunk_is_found_once(
     encoding: str, boundary: int, ids: set[bytes] | None
 ) -> None:
-    """Its offset, its line and its shape are the same as elsewhere."""
+    """The URL has the same offset, line and shape as elsewhere."""
     mark = "\ufeff" if encoding != "utf-8" else ""
     for place in range(boundary - 400, boundary + 40, 16):
         ahead = (mark + _LINES)[: place // len("ö".encode(encoding))]

@@ -119,7 +119,7 @@ def test_inactive_job_that_waits_stays_inactive() -> None:
 
 @pytest.mark.parametrize("state", [FlowJobState.PREPARING, FlowJobState.PREPARED])
 def test_flow_that_was_changed_in_place_has_no_calling_copy(state: FlowJobState) -> None:
-    """Such a flow does not stop the rollback of a child."""
+    """A flow that was changed in place does not stop the rollback of a child."""
     assert replace(RETIRED, state=state).state_properties.is_copy_off
 
 

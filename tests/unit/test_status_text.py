@@ -73,7 +73,7 @@ EMPTY: dict[str, Any] = {
 }
 
 
-def print_status(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
+def render_status(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
     """Return what a terminal of this width shows at `NOW`."""
     monkeypatch.setattr(timestamps, "now", lambda: NOW)
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
@@ -90,7 +90,7 @@ def test_status_shows_required_actions_and_automatic_steps(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No line is longer than the terminal, and no command is broken over two lines."""
-    text = print_status(ANSWER, monkeypatch, width)
+    text = render_status(ANSWER, monkeypatch, width)
 
     assert all(len(line) <= width for line in text.splitlines())
     assert re.match("Action required · 2 +updated 12:00 UTC\n", text)
@@ -110,7 +110,7 @@ def test_status_of_an_empty_tenant_shows_no_required_action(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The screen of an empty tenant is not empty."""
-    text = print_status(EMPTY, monkeypatch)
+    text = render_status(EMPTY, monkeypatch)
 
     assert text.startswith("No action required")
 
@@ -118,6 +118,6 @@ def test_status_of_an_empty_tenant_shows_no_required_action(
 def test_first_line_counts_flows_not_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Flows in progress and excluded flows need no decision."""
     left = {"over_flow_limit": 2, "in_progress": 3, "excluded": 1}
-    text = print_status(EMPTY | {"not_migrated": left}, monkeypatch)
+    text = render_status(EMPTY | {"not_migrated": left}, monkeypatch)
 
     assert text.startswith("No action required, 2 flows not migrated")

@@ -23,7 +23,7 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5)
 
 
-def answer(date: str | None, *, is_store: bool = True) -> SimpleNamespace:
+def build_answer(date: str | None, *, is_store: bool = True) -> SimpleNamespace:
     """Return an answer as azure-core hands it to a hook."""
     headers = {} if date is None else {"Date": date}
     if is_store:
@@ -49,7 +49,7 @@ class Machine(ObservedStore):
         """Hear the date of an answer: whole seconds, and late."""
         sent = self.world.now() - self.random.random() * SECOND
         date = format_datetime(sent.replace(microsecond=0), usegmt=True)
-        self.clock.record_time(answer(date))
+        self.clock.record_time(build_answer(date))
 
     def observe(self, *_request: object) -> None:
         """Hear the time with each request."""
@@ -125,12 +125,12 @@ async def test_clock_uses_the_machine_time_until_the_store_answers() -> None:
     local = ManualClock()
     clock = StoreClock(local, lambda: 0.0)
     date = format_datetime(START + 60 * MINUTE, usegmt=True)
-    for one in (answer(None), answer("yesterday"), answer(date, is_store=False)):
+    for one in (build_answer(None), build_answer("yesterday"), build_answer(date, is_store=False)):
         clock.record_time(one)
 
     assert clock.now() == local.now()
 
-    clock.record_time(answer(date))
+    clock.record_time(build_answer(date))
 
     assert clock.now() == START + 60 * MINUTE
 
@@ -139,7 +139,7 @@ async def test_one_wrong_date_is_discarded() -> None:
     """A date in the far future applies for two periods of ten minutes at most."""
     world = ManualClock()
     one = Machine(world, MemoryStore(), timedelta(0), 1)
-    one.clock.record_time(answer(format_datetime(START + timedelta(days=1), usegmt=True)))
+    one.clock.record_time(build_answer(format_datetime(START + timedelta(days=1), usegmt=True)))
     for _ in range(21):
         world.advance(MINUTE)
         one.hear()

@@ -15,7 +15,9 @@ DAY = timedelta(days=1)
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def plan(day: int, state: EnvironmentJobState = EnvironmentJobState.COMPLETED) -> EnvironmentJob:
+def build_plan_job(
+    day: int, state: EnvironmentJobState = EnvironmentJobState.COMPLETED
+) -> EnvironmentJob:
     """Return the job of a plan of the whole environment that was made, and ended, on a day."""
     at = FIRST + day * DAY
     return EnvironmentJob(
@@ -31,12 +33,12 @@ def plan(day: int, state: EnvironmentJobState = EnvironmentJobState.COMPLETED) -
     )
 
 
-OLD, NEW = plan(1), plan(2)
+OLD, NEW = build_plan_job(1), build_plan_job(2)
 
 
 def test_an_older_plan_of_the_environment_is_superseded() -> None:
     """The oldest plan comes first, and the last plan is kept."""
-    assert find_superseded([NEW, plan(0), OLD], ()) == [plan(0), OLD]
+    assert find_superseded([NEW, build_plan_job(0), OLD], ()) == [build_plan_job(0), OLD]
 
 
 @pytest.mark.parametrize(
@@ -44,9 +46,9 @@ def test_an_older_plan_of_the_environment_is_superseded() -> None:
     [
         replace(OLD, approval_count=1),
         replace(OLD, has_started_flow_jobs=True, planned_action_counts={"copy": 1}),
-        plan(1, EnvironmentJobState.AWAITING_APPROVAL),
-        plan(1, EnvironmentJobState.BLOCKED),
-        plan(1, EnvironmentJobState.FAILED),
+        build_plan_job(1, EnvironmentJobState.AWAITING_APPROVAL),
+        build_plan_job(1, EnvironmentJobState.BLOCKED),
+        build_plan_job(1, EnvironmentJobState.FAILED),
         replace(OLD, grants=Grants(returned=("flow",))),
         replace(OLD, environment_id="another"),
     ],
@@ -68,16 +70,16 @@ def test_plan_with_flow_jobs_is_not_superseded() -> None:
 
 
 def test_a_later_plan_of_named_flows_supersedes_nothing() -> None:
-    """Such a plan is part of the current plan, beside the last plan of all flows."""
+    """A plan of named flows is part of the current plan, beside the last plan of all flows."""
     named = replace(NEW, flow_ids=("flow",))
 
     assert find_superseded([OLD, named], ()) == []
-    assert find_superseded([OLD, named, plan(3)], ()) == [OLD, named]
+    assert find_superseded([OLD, named, build_plan_job(3)], ()) == [OLD, named]
 
 
 def test_assessment_is_superseded_only_by_a_later_assessment() -> None:
     """If the current plan is older and applies changes, the newest assessment is kept, too."""
-    looks = [replace(plan(day), mode=RemediationMode.ASSESS) for day in (2, 3)]
+    looks = [replace(build_plan_job(day), mode=RemediationMode.ASSESS) for day in (2, 3)]
 
     assert find_superseded([OLD, *looks], ()) == [looks[0]]
 

@@ -17,7 +17,7 @@ URL = (
 
 
 def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerEditIntent:
-    """Return an intent of one delivery."""
+    """Return the intent to change caller number `sequence`, stored under the lease `lease`."""
     return CallerEditIntent(
         job_id="job",
         caller_id=f"caller-{sequence}",

@@ -1,4 +1,6 @@
-"""Trigger URLs are told from look-alikes, replaced where they stand, and never shown whole."""
+"""Test that trigger URLs are recognized, replaced in texts, and never shown with their
+signature.
+"""
 
 import json
 from urllib.parse import quote
@@ -98,7 +100,9 @@ def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlFormat) -
     ],
 )
 def test_lookalikes_are_no_trigger_urls(text: str) -> None:
-    """Run links, other ids, the connector endpoint and the portal are not changed."""
+    """Links to runs, other ids, the connector endpoint and the portal are not found as trigger
+    URLs.
+    """
     assert find_trigger_urls(text) == []
 
 

@@ -50,7 +50,7 @@ async def test_row_is_stored_with_the_version_and_read_without_it() -> None:
 
 @pytest.mark.parametrize("table", EARLIER_TABLES)
 async def test_store_with_an_earlier_table_is_rejected(table: str) -> None:
-    """It names the table, and what to do."""
+    """The error names the table, and what to do."""
     store = MemoryStore()
     await store.write(InsertRow(replace(NEW, table=table)))
 

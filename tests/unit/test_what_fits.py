@@ -23,7 +23,7 @@ LONG = "\N{GRINNING FACE}" * 60
 
 
 def build_issue(number: int, flows: int) -> FirewallIssueSummary:
-    """Return a gap of a firewall that stands in the way of so many flows."""
+    """Return a firewall issue that blocks this number of flows."""
     return FirewallIssueSummary(
         name=f"gap {number:04} {'n' * 100}",
         kind="app_service",
@@ -90,7 +90,7 @@ def test_short_lists_are_not_cut() -> None:
 
 
 def test_issues_with_the_most_flows_are_kept() -> None:
-    """These firewall issues are the most important ones."""
+    """The firewall issues with the most flows are the most important."""
     gaps = [build_issue(number, number % 7) for number in range(MOST_GAPS + 20)]
 
     shown = with_network(JOB, gaps).firewall_issues

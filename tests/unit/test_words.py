@@ -130,7 +130,7 @@ def test_exception_with_a_reason_allows_the_words_of_its_line(path: str, text: s
     ["lends = 1  # avoid-ok\n", "lends = 1  # avoid-ok:\n", "x = 1  # avoid-ok: needed once\n"],
 )
 def test_exception_without_reason_or_use_is_found(text: str) -> None:
-    """It allows nothing by being there."""
+    """An exception needs a reason, and a use of the word that it allows."""
     assert find_words("shared/a.py", text) == ["1: avoid-ok"]
 
 

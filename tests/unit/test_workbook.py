@@ -67,7 +67,9 @@ def test_query_finds_what_the_app_records(title: str, tables: duckdb.DuckDBPyCon
 
 @pytest.mark.parametrize("given", ["everything", "open"])
 def test_workbook_belongs_to_application_insights(given: str) -> None:
-    """It is on the page of the app's resource, for everyone who may read that."""
+    """The workbook is on the page of the app's resource, for everyone who may read that
+    resource.
+    """
     [workbook] = find_resources("Microsoft.Insights/workbooks", given)
 
     assert workbook["kind"] == "shared"

@@ -86,7 +86,7 @@ async def list_key_values(call: _StoreCall) -> Response:
 async def get_key_value(call: _StoreCall) -> Response:
     """Return a key-value with its ETag."""
     found = call.key_values.get(call.address)
-    return Response(status_code=404) if found is None else _answer(found)
+    return Response(status_code=404) if found is None else _build_response(found)
 
 
 async def put_key_value(call: _StoreCall) -> Response:
@@ -107,7 +107,7 @@ async def put_key_value(call: _StoreCall) -> Response:
         locked=False,
         modified_at=call.now,
     )
-    return _answer(written)
+    return _build_response(written)
 
 
 async def delete_key_value(call: _StoreCall) -> Response:
@@ -119,7 +119,7 @@ async def delete_key_value(call: _StoreCall) -> Response:
         return Response(status_code=412)
     if before.locked:
         return _build_locked_response(before)
-    return _answer(call.key_values.pop(call.address))
+    return _build_response(call.key_values.pop(call.address))
 
 
 async def lock_key_value(call: _StoreCall) -> Response:
@@ -137,7 +137,7 @@ def _set_lock(call: _StoreCall, *, is_locked: bool) -> Response:
     if found is None:
         return Response(status_code=404)
     found.locked, found.etag = is_locked, uuid.uuid4().hex
-    return _answer(found)
+    return _build_response(found)
 
 
 def _is_match(pattern: str, text: str) -> bool:
@@ -151,7 +151,7 @@ def _is_precondition_met(request: Request, found: SimulatedKeyValue | None) -> b
     return wanted is None or (found is not None and wanted in ("*", f'"{found.etag}"'))
 
 
-def _answer(found: SimulatedKeyValue) -> Response:
+def _build_response(found: SimulatedKeyValue) -> Response:
     headers = {"ETag": f'"{found.etag}"'}
     return JSONResponse(found.as_wire(), headers=headers, media_type=_ITEM)
 

@@ -106,7 +106,7 @@ def write_container_app(
     known = {one.get("keyVaultUrl") for one in _list_secrets(there)} if there else set()
     for secret in _list_secrets(document):
         url = secret.get("keyVaultUrl")
-        if there and url and url not in known and _fetch(azure, document, secret) is None:
+        if there and url and url not in known and _fetch_secret(azure, document, secret) is None:
             raise SimulatedPlatformError(
                 400,
                 "ContainerAppSecretInvalid",
@@ -179,7 +179,7 @@ def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -
     return azure.container_variables[key]
 
 
-def _fetch(azure: Azure, app: JsonObject, secret: JsonObject) -> str | None:
+def _fetch_secret(azure: Azure, app: JsonObject, secret: JsonObject) -> str | None:
     """Return the value of a secret in Key Vault; None: the app may not read it."""
     identity = str(secret.get("identity") or "")
     is_system = identity.lower() == "system"
@@ -191,7 +191,7 @@ def _fetch(azure: Azure, app: JsonObject, secret: JsonObject) -> str | None:
 def _start_containers(azure: Azure, app: JsonObject, revision: JsonObject, now: datetime) -> None:
     """Let the containers of a revision read their variables, and count the start."""
     values = {
-        secret["name"]: _fetch(azure, app, secret)
+        secret["name"]: _fetch_secret(azure, app, secret)
         if secret.get("keyVaultUrl")
         else secret.get("value")
         for secret in _list_secrets(app)

@@ -64,9 +64,9 @@ async def put_policy(call: ArmCall) -> Response:
     policy = build_policy(policy_id, body, call.tenant_id)
     if existing is not None:
         _keep_what_outlives_a_replacement(policy, existing)
-    _stamp(call, policy)
+    _stamp_policy(call, policy)
     call.azure.resources.put(policy)
-    await _announce(call, policy, PolicyOperation.WRITE)
+    await _announce_policy(call, policy, PolicyOperation.WRITE)
     return JSONResponse(_with_health(call, policy), 201 if existing is None else 200)
 
 
@@ -78,9 +78,9 @@ async def patch_policy(call: ArmCall) -> JsonObject:
     changed = policy | {k: body[k] for k in ("tags", "identity") if k in body}
     changed["properties"] = policy["properties"] | _read_properties(body)
     changed["identity"] = _build_identity(changed["identity"], call.tenant_id)
-    _stamp(call, changed)
+    _stamp_policy(call, changed)
     call.azure.resources.put(changed)
-    await _announce(call, changed, PolicyOperation.WRITE)
+    await _announce_policy(call, changed, PolicyOperation.WRITE)
     return _with_health(call, changed)
 
 
@@ -92,7 +92,7 @@ async def delete_policy(call: ArmCall) -> Response:
         return Response(status_code=204)
     _require_unused(call, policy)
     call.azure.resources.remove(POLICIES, policy_id)
-    await _announce(call, policy, PolicyOperation.DELETE)
+    await _announce_policy(call, policy, PolicyOperation.DELETE)
     return Response(status_code=200)
 
 
@@ -158,7 +158,7 @@ def _keep_what_outlives_a_replacement(policy: JsonObject, existing: JsonObject) 
         policy["identity"] = existing["identity"]
 
 
-def _stamp(call: ArmCall, policy: JsonObject) -> None:
+def _stamp_policy(call: ArmCall, policy: JsonObject) -> None:
     kind = "User" if call.caller.is_delegated else "Application"
     by, at = call.caller.object_id, format_time(call.tenant.clock.now())
     created = policy.get("systemData") or {"createdBy": by, "createdByType": kind, "createdAt": at}
@@ -194,7 +194,7 @@ def _require_unused(call: ArmCall, policy: JsonObject) -> None:
         )
 
 
-async def _announce(call: ArmCall, policy: JsonObject, operation: PolicyOperation) -> None:
+async def _announce_policy(call: ArmCall, policy: JsonObject, operation: PolicyOperation) -> None:
     change = PolicyEventPayload(
         policy=policy,
         operation=operation,

@@ -62,7 +62,7 @@ def show_event_subscription(document: JsonObject) -> JsonObject:
 
 def _update_handler(start: str, resource_type: str) -> ArmHandler:
     async def update_event_subscription(call: ArmCall) -> Response:
-        there, change = _find(call, resource_type), await call.read_json()
+        there, change = _find_subscription(call, resource_type), await call.read_json()
         destination = change.get("destination") or {}
         if destination.get("endpointType") == "WebHook":
             _require_validated(call.tenant, str(destination["properties"].get("endpointUrl")))
@@ -76,14 +76,14 @@ def _update_handler(start: str, resource_type: str) -> ArmHandler:
 
 def _build_full_url_handler(start: str, resource_type: str) -> ArmHandler:
     async def get_full_url(call: ArmCall) -> JsonObject:
-        destination = _find(call, resource_type)["properties"].get("destination") or {}
+        destination = _find_subscription(call, resource_type)["properties"].get("destination") or {}
         return {"endpointUrl": (destination.get("properties") or {}).get("endpointUrl")}
 
     get_full_url.__name__ = f"get_{start}event_subscription_full_url"
     return get_full_url
 
 
-def _find(call: ArmCall, resource_type: str) -> JsonObject:
+def _find_subscription(call: ArmCall, resource_type: str) -> JsonObject:
     parameters = call.request.path_params
     names = [parameters[key] for key in (*_PARENTS, "name") if key in parameters]
     return call.get_existing(resource_type, *names)

@@ -96,7 +96,7 @@ async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
         data_version="1",
         queue=settings.key_queue,
     )
-    await _publish(tenant, event)
+    await _publish_event(tenant, event)
 
 
 async def publish_policy_event(tenant: Tenant, change: PolicyEventPayload) -> None:
@@ -139,10 +139,10 @@ async def publish_policy_event(tenant: Tenant, change: PolicyEventPayload) -> No
         data_version="2",
         queue=tenant.get_part(Azure).events.policy_queue,
     )
-    await _publish(tenant, event)
+    await _publish_event(tenant, event)
 
 
-async def _publish(tenant: Tenant, event: _Event) -> None:
+async def _publish_event(tenant: Tenant, event: _Event) -> None:
     settings = tenant.get_part(Azure).events
     event_id = str(uuid.uuid4())
     envelope = _ENVELOPES[settings.schema](event, event_id, format_time(tenant.clock.now()))

@@ -49,17 +49,17 @@ def _get_account_ranges(_: Azure, account: JsonObject, region: str) -> Ranges:
 def _list_namespace_ranges(azure: Azure, namespace: JsonObject, _: str) -> Ranges:
     kind, rules_id = namespace["type"], f"{namespace['id']}/networkRuleSets/default"
     rules = azure.resources.find(f"{kind}/networkRuleSets", rules_id)
-    return _list(rules["properties"] if rules else {}, "ipMask")
+    return _list_ranges(rules["properties"] if rules else {}, "ipMask")
 
 
 def _list_acl_ranges(resource: JsonObject) -> Ranges:
     properties = resource["properties"]
     if _is_off(properties):
         return ()
-    return _list(properties.get("networkAcls") or {}, "value")
+    return _list_ranges(properties.get("networkAcls") or {}, "value")
 
 
-def _list(rules: JsonObject, member: str) -> Ranges:
+def _list_ranges(rules: JsonObject, member: str) -> Ranges:
     if _is_off(rules):
         return ()
     if str(rules.get("defaultAction", "Allow")).lower() == "allow":

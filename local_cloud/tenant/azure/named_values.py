@@ -33,7 +33,7 @@ def store_named_value(azure: Azure, document: JsonObject, now: datetime) -> None
     elif value is not None or not properties.get("secret"):
         raise _build_error("A value in Key Vault must be a secret without a separate value.")
     else:
-        found = _fetch(azure, document, now)
+        found = _fetch_secret(azure, document, now)
         if found.status != "Resolved":
             azure.failed_writes[document["id"].lower()] = (
                 "Failed to access KeyVault Secret "
@@ -53,12 +53,12 @@ def read_named_value(azure: Azure, document: JsonObject, now: datetime) -> str:
         return str(document["properties"].get("value", ""))
     known = azure.references.get(document["id"].lower(), {}).get("")
     if known is None or now - known.fetched_at >= REFRESH_AFTER:
-        known = _fetch(azure, document, now)
+        known = _fetch_secret(azure, document, now)
         azure.references[document["id"].lower()] = {"": known}
     return known.value
 
 
-def _fetch(azure: Azure, document: JsonObject, now: datetime) -> ResolvedReference:
+def _fetch_secret(azure: Azure, document: JsonObject, now: datetime) -> ResolvedReference:
     held = document["properties"]["keyVault"]
     text = held.get("secretIdentifier", "")
     try:

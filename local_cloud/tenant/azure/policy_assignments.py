@@ -17,10 +17,12 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 _ASSIGNMENTS = "Microsoft.Authorization/policyAssignments"
 _TAG = re.compile(r"tags(?:\.|\[')(?P<name>[^']+)(?:'\])?")
 _OPERATORS: Mapping[str, Callable[[object, object], bool]] = {
-    "equals": lambda found, wanted: _fold(found) == _fold(wanted),
-    "notEquals": lambda found, wanted: _fold(found) != _fold(wanted),
-    "exists": lambda found, wanted: (found is not None) == (_fold(wanted) == "true"),
-    "in": lambda found, wanted: isinstance(wanted, list) and _fold(found) in map(_fold, wanted),
+    "equals": lambda found, wanted: _fold_case(found) == _fold_case(wanted),
+    "notEquals": lambda found, wanted: _fold_case(found) != _fold_case(wanted),
+    "exists": lambda found, wanted: (found is not None) == (_fold_case(wanted) == "true"),
+    "in": lambda found, wanted: (
+        isinstance(wanted, list) and _fold_case(found) in map(_fold_case, wanted)
+    ),
 }
 
 
@@ -46,7 +48,7 @@ async def require_allowed(azure: Azure, request: Request) -> None:
     there = azure.resources.find(resource_type, path) or {}
     given = json.loads(await request.body() or b"{}")
     content = there | given | {"type": resource_type, "name": names[-1]}
-    denying = [*find_denying(azure, path, content)]
+    denying = [*find_denying_assignments(azure, path, content)]
     if denying:
         info = [
             {
@@ -65,7 +67,7 @@ async def require_allowed(azure: Azure, request: Request) -> None:
         )
 
 
-def find_denying(azure: Azure, path: str, content: JsonObject) -> Iterator[JsonObject]:
+def find_denying_assignments(azure: Azure, path: str, content: JsonObject) -> Iterator[JsonObject]:
     """Yield the assignments that deny a resource with this content at or below a path."""
     for one in azure.policy_assignments:
         properties = one["properties"]
@@ -98,5 +100,5 @@ def _read_field(content: JsonObject, field: str) -> object:
     return content.get(field)
 
 
-def _fold(value: object) -> str:
+def _fold_case(value: object) -> str:
     return str(value).lower()

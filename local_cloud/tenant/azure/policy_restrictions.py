@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
-from local_cloud.tenant.azure.policy_assignments import find_denying
+from local_cloud.tenant.azure.policy_assignments import find_denying_assignments
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -33,7 +33,7 @@ async def check_policy_restrictions(call: ArmCall) -> JsonObject:
                     "policyInfo": {"policyAssignmentId": one["id"]},
                     "evaluationResult": "NonCompliant",
                 }
-                for one in find_denying(call.azure, f"{parent}/", content)
+                for one in find_denying_assignments(call.azure, f"{parent}/", content)
             ]
         },
     }

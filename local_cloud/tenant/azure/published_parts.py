@@ -26,7 +26,7 @@ _OF_NOTEBOOK = ("cells", "metadata", "nbformat", "nbformat_minor")
 def show_part(document: JsonObject) -> JsonObject:
     """Return a part as it is read: with its ETag, and without secure values."""
     return document | {
-        "properties": _mask(document.get("properties", {})),
+        "properties": _mask_secure_values(document.get("properties", {})),
         "etag": compute_etag(document),
     }
 
@@ -93,14 +93,16 @@ def _find_references(value: object) -> Iterator[tuple[str, str]]:
             yield from _find_references(member)
 
 
-def _mask(value: object) -> object:
+def _mask_secure_values(value: object) -> object:
     """Return a value with each secure one replaced by asterisks."""
     if isinstance(value, list):
-        return [_mask(item) for item in value]
+        return [_mask_secure_values(item) for item in value]
     if not isinstance(value, dict):
         return value
     is_secure = str(value.get("type")).lower() == "securestring"
     return {
-        name: _MASK if is_secure and name in ("value", "defaultValue") else _mask(member)
+        name: _MASK
+        if is_secure and name in ("value", "defaultValue")
+        else _mask_secure_values(member)
         for name, member in value.items()
     }

@@ -154,7 +154,7 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
             parent = call.get_existing(resource_type.rpartition("/")[0], *parents)
             start = parent["id"].lower() + "/"
             documents = [each for each in documents if each["id"].lower().startswith(start)]
-        return call.build_page([_show(call, each) for each in documents])
+        return call.build_page([_show_resource(call, each) for each in documents])
 
     list_resources.__name__ = f"list_{plural}"
     return list_resources
@@ -173,12 +173,12 @@ def _require_provider(call: ArmCall, namespace: str) -> None:
 
 def _get_handler(singular: str, resource_type: str) -> ArmHandler:
     async def get_resource(call: ArmCall) -> JsonObject:
-        return _show(call, call.get_existing(resource_type, *_list_path_names(call)))
+        return _show_resource(call, call.get_existing(resource_type, *_list_path_names(call)))
 
     get_resource.__name__ = f"get_{singular}"
     return get_resource
 
 
-def _show(call: ArmCall, document: JsonObject) -> JsonObject:
+def _show_resource(call: ArmCall, document: JsonObject) -> JsonObject:
     show = _SHOWN.get(document["type"].lower())
     return show(document) if show else build_shown_resource(call.azure, document)

@@ -53,7 +53,7 @@ def resolve_references(azure: Azure, site_id: str, now: datetime) -> None:
     """Resolve every reference of the site's settings again."""
     for part in PARTS:
         azure.references[_name(site_id, part)] = {
-            name: _resolve(azure, site_id, value, now)
+            name: _resolve_reference(azure, site_id, value, now)
             for name, value in _get_texts(azure, site_id, part).items()
             if is_reference(value)
         }
@@ -85,11 +85,11 @@ def get_references(
         reference = resolved.reference
         is_pinned = reference is not None and bool(reference.version)
         if not is_pinned and now - resolved.fetched_at >= REFETCH_AFTER:
-            known[name] = _resolve(azure, site_id, resolved.text, now)
+            known[name] = _resolve_reference(azure, site_id, resolved.text, now)
     return known
 
 
-def _resolve(azure: Azure, site_id: str, text: str, now: datetime) -> ResolvedReference:
+def _resolve_reference(azure: Azure, site_id: str, text: str, now: datetime) -> ResolvedReference:
     try:
         reference = parse_reference(text)
     except ValueError:

@@ -59,7 +59,7 @@ async def list_application_settings(call: ArmCall) -> JsonObject:
 
 async def update_application_settings(call: ArmCall) -> JsonObject:
     """Replace the whole dictionary of settings, and restart the site."""
-    return await _replace(call, "appsettings")
+    return await _replace_settings(call, "appsettings")
 
 
 async def list_connection_strings(call: ArmCall) -> JsonObject:
@@ -69,7 +69,7 @@ async def list_connection_strings(call: ArmCall) -> JsonObject:
 
 async def update_connection_strings(call: ArmCall) -> JsonObject:
     """Replace the whole dictionary of connection strings, and restart the site."""
-    return await _replace(call, "connectionstrings")
+    return await _replace_settings(call, "connectionstrings")
 
 
 async def get_web_configuration(call: ArmCall) -> JsonObject:
@@ -186,7 +186,7 @@ def _document(call: ArmCall, name: str) -> JsonObject:
     }
 
 
-async def _replace(call: ArmCall, name: str) -> JsonObject:
+async def _replace_settings(call: ArmCall, name: str) -> JsonObject:
     site_id = _get_site_id(call)
     properties = (await call.read_json()).get("properties") or {}
     if not isinstance(properties, dict):

@@ -120,7 +120,7 @@ async def put_artifact(request: Request) -> Response:
         "operationId": operation,
         "artifactId": str(uuid.uuid5(uuid.NAMESPACE_URL, document["id"])).upper(),
     }
-    return _accept(request, operation, accepted)
+    return _build_accepted_response(request, operation, accepted)
 
 
 async def get_artifact_operation(request: Request) -> Response:
@@ -131,7 +131,7 @@ async def get_artifact_operation(request: Request) -> Response:
     if save is None or save.workspace_id != workspace.id:
         raise SimulatedPlatformError(404, "NotFound", "There is no such operation.")
     if not save.is_over:
-        return _accept(request, operation, {"status": "InProgress"})
+        return _build_accepted_response(request, operation, {"status": "InProgress"})
     if save.error:
         return JSONResponse({"status": "Failed", **save.error.build_body()})
     return JSONResponse(show_part(save.document))
@@ -235,7 +235,7 @@ def _end_saves(tenant: Tenant) -> None:
             resources.put(document)
 
 
-def _accept(request: Request, operation: str, body: JsonObject) -> Response:
+def _build_accepted_response(request: Request, operation: str, body: JsonObject) -> Response:
     url = f"https://{request.url.hostname}/operationResults/{operation}?api-version={_VERSION}"
     return JSONResponse(body, status_code=202, headers={"Location": url, "Retry-After": "0"})
 

@@ -86,13 +86,13 @@ async def create_key(call: VaultCall) -> JsonObject:
     attributes.change(body.get("attributes") or {}, call.now)
     key = call.vault.keys.setdefault(name.lower(), Key(name=name, key_type=kind, size=size))
     key.operations = body.get("key_ops") or key.operations
-    return await _announce(call, key, key.add_version(attributes))
+    return await _announce_key_version(call, key, key.add_version(attributes))
 
 
 async def rotate_key(call: VaultCall) -> JsonObject:
     """Create a new current version with the key's rotation policy."""
     key = _require_key(call)
-    return await _announce(call, key, rotate(key, call.now))
+    return await _announce_key_version(call, key, rotate(key, call.now))
 
 
 async def get_rotation_policy(call: VaultCall) -> JsonObject:
@@ -151,7 +151,9 @@ def _require_version(call: VaultCall, key: Key) -> SimulatedKeyVersion:
     return require_existing(call, "key", key.find(call.get_path_part("version")))
 
 
-async def _announce(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> JsonObject:
+async def _announce_key_version(
+    call: VaultCall, key: Key, version: SimulatedKeyVersion
+) -> JsonObject:
     news = KeyEventPayload(
         kind=KeyEvent.NEW_VERSION, vault=call.vault, key_name=key.name, version=version
     )

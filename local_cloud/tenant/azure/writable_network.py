@@ -135,14 +135,14 @@ def _build_firewall(identity: str, resource_type: str, body: JsonObject) -> Json
     return document
 
 
-def _group(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
+def _build_group(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
     del resource_type
     given = body.get("properties", {})
     return build_security_group(identity, body | {"securityRules": given.get("securityRules", [])})
 
 
 _BUILDERS: dict[str, Callable[[str, str, JsonObject], JsonObject]] = {
-    SECURITY_GROUPS: _group,
+    SECURITY_GROUPS: _build_group,
     f"{_NETWORK}/azureFirewalls": _build_firewall,
     f"{_NETWORK}/ipGroups": _build_ip_group,
 }

@@ -23,12 +23,12 @@ def draw_lag(assumptions: Assumptions, random: Random, now: datetime) -> Lag | N
     """Return the lag of a write that is made now, or None if reads show it at once."""
     if not max(*assumptions.read_lag_seconds, *assumptions.list_lag_seconds):
         return None
-    reads = _draw(random, assumptions.read_lag_seconds)
-    lists = max(reads, _draw(random, assumptions.list_lag_seconds))
+    reads = _draw_duration(random, assumptions.read_lag_seconds)
+    lists = max(reads, _draw_duration(random, assumptions.list_lag_seconds))
     return Lag(now + reads, now + lists)
 
 
-def _draw(random: Random, seconds: Sequence[float]) -> timedelta:
+def _draw_duration(random: Random, seconds: Sequence[float]) -> timedelta:
     shortest, longest = seconds
     return timedelta(seconds=random.uniform(shortest, longest))
 

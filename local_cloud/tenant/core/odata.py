@@ -99,10 +99,10 @@ def parse_expansions(clause: str) -> dict[str, str | None]:
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = self._split(text)
+        self._tokens = self._split_tokens(text)
         self._at = 0
 
-    def _split(self, text: str) -> list[str]:
+    def _split_tokens(self, text: str) -> list[str]:
         tokens, place = [], 0
         while text[place:].strip():
             match = _TOKEN.match(text, place)
@@ -118,14 +118,14 @@ class _Parser:
         self._at += 1
         return self._tokens[self._at - 1]
 
-    def _take(self, *tokens: str) -> bool:
+    def _take_token(self, *tokens: str) -> bool:
         if self._at < len(self._tokens) and self._tokens[self._at] in tokens:
             self._at += 1
             return True
         return False
 
-    def _expect(self, token: str) -> None:
-        if not self._take(token):
+    def _expect_token(self, token: str) -> None:
+        if not self._take_token(token):
             raise build_query_error(f"'{token}' expected in '{self._text}'.")
 
     def require_end(self) -> None:
@@ -138,36 +138,36 @@ class _Parser:
     def parse_alternatives(self) -> Predicate:
         """Return the predicate of terms joined by `or`."""
         terms = [self._parse_terms()]
-        while self._take("or"):
+        while self._take_token("or"):
             terms.append(self._parse_terms())
         return terms[0] if len(terms) == 1 else lambda row: any(term(row) for term in terms)
 
     def _parse_terms(self) -> Predicate:
         factors = [self._parse_factor()]
-        while self._take("and"):
+        while self._take_token("and"):
             factors.append(self._parse_factor())
         if len(factors) == 1:
             return factors[0]
         return lambda row: all(factor(row) for factor in factors)
 
     def _parse_factor(self) -> Predicate:
-        if self._take("not"):
+        if self._take_token("not"):
             inner = self._parse_factor()
             return lambda row: not inner(row)
-        if self._take("("):
+        if self._take_token("("):
             grouped = self.parse_alternatives()
-            self._expect(")")
+            self._expect_token(")")
             return grouped
         name = self._take_next()
-        return self._parse_function(name) if self._take("(") else self._parse_comparison(name)
+        return self._parse_function(name) if self._take_token("(") else self._parse_comparison(name)
 
     def _parse_function(self, name: str) -> Predicate:
         if name not in _FUNCTIONS:
             raise build_query_error(f"An unknown function with name '{name}' was found.")
         column = self._take_next()
-        self._expect(",")
+        self._expect_token(",")
         part = _parse_literal(self._take_next())
-        self._expect(")")
+        self._expect_token(")")
         function = _FUNCTIONS[name]
         return lambda row: function(str(get_value(row, column) or "").lower(), str(part).lower())
 

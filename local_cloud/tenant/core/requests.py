@@ -45,7 +45,7 @@ class CallLog:
         self.capabilities[capability] += 1
         for name in (capability, service):
             if budget := self.budgets.get(name):
-                self._spend(name, budget)
+                self._spend_request(name, budget)
 
     def count_batched(self, route: str, method: str) -> None:
         """Count an operation of a batch. The batch is a read, its writes are writes."""
@@ -54,7 +54,7 @@ class CallLog:
         if capability.endswith(_WRITE):
             self.capabilities[capability] += 1
 
-    def _spend(self, name: str, budget: Budget) -> None:
+    def _spend_request(self, name: str, budget: Budget) -> None:
         now, window = self._clock.now(), timedelta(seconds=budget.seconds)
         recent = self._recent[name]
         while recent and recent[0] <= now - window:

@@ -211,10 +211,10 @@ class _Instrumented:
                 await asyncio.sleep(fault.delay)
                 await self._app(scope, receive, _with_request_id(send))
             case FaultKind.DROP_BEFORE:
-                await self._drop(scope, receive)
+                await self._drop_request(scope, receive)
             case FaultKind.DROP_AFTER:
                 await self._app(scope, receive, _drop_message)
-                await self._drop(scope, receive)
+                await self._drop_request(scope, receive)
             case FaultKind.LATE:
                 body = await Request(scope, receive).body()
                 late = asyncio.create_task(self._handle_later(fault.delay, scope, body))
@@ -234,7 +234,7 @@ class _Instrumented:
 
         await self._app(scope, receive, _drop_message)
 
-    async def _drop(self, scope: Scope, receive: Receive) -> None:
+    async def _drop_request(self, scope: Scope, receive: Receive) -> None:
         self._abort(scope)
         while (await receive())["type"] != "http.disconnect":
             pass

@@ -83,11 +83,11 @@ class TokenIssuer:
             claims |= {"upn": caller.upn, "unique_name": caller.upn}
         else:
             claims |= {"idtyp": "app"}
-        return self._sign(claims)
+        return self._sign_claims(claims)
 
-    def _sign(self, claims: dict[str, Any]) -> str:
-        head = _encode(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
-        body = _encode(json.dumps(claims).encode())
+    def _sign_claims(self, claims: dict[str, Any]) -> str:
+        head = _encode_base64(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
+        body = _encode_base64(json.dumps(claims).encode())
         return f"{head}.{body}.{self._compute_signature(head, body)}"
 
     def issue_for_others(self, claims: dict[str, Any]) -> str:
@@ -107,7 +107,7 @@ class TokenIssuer:
         """Return the caller of a token; raise `ValueError` if it is foreign, invalid or expired."""
         try:
             head, body, signature = token.split(".")
-            claims = json.loads(_decode(body))
+            claims = json.loads(_decode_base64(body))
         except (ValueError, binascii.Error) as error:
             raise ValueError("not a token of this tenant") from error
         if not hmac.compare_digest(signature, self._compute_signature(head, body)):
@@ -143,7 +143,7 @@ class TokenIssuer:
         self._refresh_tokens.clear()
 
     def _compute_signature(self, head: str, body: str) -> str:
-        return _encode(hmac.digest(self._secret, f"{head}.{body}".encode(), hashlib.sha256))
+        return _encode_base64(hmac.digest(self._secret, f"{head}.{body}".encode(), hashlib.sha256))
 
 
 def require_token(request: Request, *audiences: str) -> SimulatedCaller:
@@ -182,9 +182,9 @@ def _build_unauthenticated_error(code: str, message: str) -> SimulatedPlatformEr
     return SimulatedPlatformError(401, code, message, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _encode(data: bytes) -> str:
+def _encode_base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -51,10 +51,10 @@ def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
     if user is None:
         message = f"The user {caller.object_id} is not a member of the organization."
         raise SimulatedPlatformError(403, "0x80072560", message)
-    return environment, _impersonate(request, environment, user)
+    return environment, _impersonate_user(request, environment, user)
 
 
-def _impersonate(request: Request, environment: SimulatedEnvironment, user: Row) -> Actor:
+def _impersonate_user(request: Request, environment: SimulatedEnvironment, user: Row) -> Actor:
     caller_id = user["azureactivedirectoryobjectid"]
     other_object = request.headers.get("CallerObjectId")
     other_user = request.headers.get("MSCRMCallerID")

@@ -42,7 +42,7 @@ async def run_batch(request: Request) -> Response:
     goes_on = "odata.continue-on-error" in request.headers.get("Prefer", "")
     answers: list[_Answer] = []
     for scope, body in scopes:
-        answers.append(await _perform(request, scope, body))
+        answers.append(await _perform_request(request, scope, body))
         if answers[-1].status >= 400 and not goes_on:
             break
     boundary = f"batchresponse_{uuid4()}"
@@ -110,7 +110,7 @@ def _build_scope(request: Request, operation: bytes) -> tuple[Scope, bytes]:
     return scope, body
 
 
-async def _perform(request: Request, scope: Scope, body: bytes) -> _Answer:
+async def _perform_request(request: Request, scope: Scope, body: bytes) -> _Answer:
     app: ASGIApp = request.app
     sent: list[Message] = []
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]

@@ -21,7 +21,7 @@ async def list_tables(request: Request) -> Response:
     matches = parse_filter(query["$filter"]) if "$filter" in query else None
     found = [
         select(one, query.get("$select"), keeps={"MetadataId"})
-        for one in _describe(environment)
+        for one in _list_definitions(environment)
         if matches is None or matches(one)
     ]
     return build_row_answer({"value": found})
@@ -29,35 +29,35 @@ async def list_tables(request: Request) -> Response:
 
 async def describe_table(request: Request) -> Response:
     """Return the definition of a table. See platform.md#conditional-writes."""
-    definition = _find(request)
+    definition = _find_definition(request)
     names = request.query_params.get("$select")
     return build_row_answer(select(definition, names, keeps={"LogicalName"}))
 
 
 async def list_choices(request: Request) -> Response:
     """Return no choice column: rows here have the numbers of choices, which have no labels."""
-    _find(request)
+    _find_definition(request)
     return build_row_answer({"value": []})
 
 
-def _find(request: Request) -> Row:
+def _find_definition(request: Request) -> Row:
     environment, _ = require_actor(request)
     name = request.path_params["table"]
-    for one in _describe(environment):
+    for one in _list_definitions(environment):
         if one["LogicalName"] == name:
             return one
     raise SimulatedPlatformError(404, "0x80060888", f"Could not find an entity with name {name}.")
 
 
-def _describe(environment: SimulatedEnvironment) -> Iterator[Row]:
-    yield _build("workflow", "workflows", "workflowid", has_row_versions=True)
+def _list_definitions(environment: SimulatedEnvironment) -> Iterator[Row]:
+    yield _build_definition("workflow", "workflows", "workflowid", has_row_versions=True)
     for table in TABLES.values():
         if not table.is_optional or environment.get_table(table.entity_set):
             names = (table.logical_name, table.entity_set, table.key)
-            yield _build(*names, has_row_versions=table.has_row_versions)
+            yield _build_definition(*names, has_row_versions=table.has_row_versions)
 
 
-def _build(name: str, entity_set: str, key: str, *, has_row_versions: bool) -> Row:
+def _build_definition(name: str, entity_set: str, key: str, *, has_row_versions: bool) -> Row:
     return {
         "MetadataId": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
         "LogicalName": name,

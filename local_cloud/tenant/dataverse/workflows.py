@@ -162,16 +162,16 @@ def update_workflow(
     with wrap_errors():
         require_writable(tenant, environment)
         with harm, undo_when_refused(flow):
-            _change(tenant, environment, actor, flow, body)
+            _change_flow(tenant, environment, actor, flow, body)
     flow.modern_type = body.get("modernflowtype", flow.modern_type)
     flow.touch(actor.object_id, tenant.clock.now())
 
 
-def _change(
+def _change_flow(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, flow: Flow, body: Row
 ) -> None:
     if "clientdata" in body:
-        _save(tenant, environment, flow, str(body["clientdata"]))
+        _save_definition(tenant, environment, flow, str(body["clientdata"]))
     flow.display_name = body.get("name", flow.display_name)
     flow.description = body.get("description") or flow.description
     flow.owner = _find_owner(environment, body) or flow.owner
@@ -180,7 +180,9 @@ def _change(
         require_connections(environment, flow, _find_checked_person(tenant, actor))
 
 
-def _save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
+def _save_definition(
+    tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str
+) -> None:
     assumptions = tenant.get_part(PowerPlatform).assumptions
     require_savable_again(assumptions, flow, client_data, tenant.clock.now())
     save(tenant, environment, flow, _format_stored_definition(tenant, environment, client_data))

@@ -61,7 +61,7 @@ async def get_openid_configuration(request: Request) -> Response:
     tenant: Tenant = request.app.state.tenant
     asked = request.path_params["tenant_id"]
     if asked.lower() not in {*_ANY_TENANT, tenant.get_part(Directory).tenant_id.lower()}:
-        return _refuse("invalid_tenant", f"AADSTS90002: Tenant '{asked}' not found.")
+        return _build_error("invalid_tenant", f"AADSTS90002: Tenant '{asked}' not found.")
     base = f"{_AUTHORITY}/{request.path_params['tenant_id']}"
     return JSONResponse(
         {
@@ -120,7 +120,9 @@ async def issue_token(request: Request) -> Response:
         case "authorization_code":
             return _answer_authorization_code(request, form)
         case other:
-            return _refuse("unsupported_grant_type", f"AADSTS70003: grant '{other}' is unknown.")
+            return _build_error(
+                "unsupported_grant_type", f"AADSTS70003: grant '{other}' is unknown."
+            )
 
 
 async def _read_form(request: Request) -> dict[str, str]:
@@ -131,13 +133,13 @@ def _answer_application(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
     client = tenant.get_part(Directory).find_client(form.get("client_id", ""))
     if client is None:
-        return _refuse(
+        return _build_error(
             "unauthorized_client", "AADSTS700016: the application is not in the directory."
         )
     if client.secret is None or not secrets.compare_digest(
         client.secret, form.get("client_secret", "")
     ):
-        return _refuse("invalid_client", "AADSTS7000215: Invalid client secret provided.", 401)
+        return _build_error("invalid_client", "AADSTS7000215: Invalid client secret provided.", 401)
     audience = parse_audience(form.get("scope", ""))
     token = issue_application_token(tenant, client.object_id, audience)
     return JSONResponse(
@@ -184,7 +186,7 @@ def _answer_refresh_token(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
     found = tenant.tokens.redeem_refresh_token(form.get("refresh_token", ""))
     if found is None or found[1] != form.get("client_id"):
-        return _refuse("invalid_grant", "AADSTS700082: The refresh token has expired.")
+        return _build_error("invalid_grant", "AADSTS700082: The refresh token has expired.")
     return _answer_delegated(tenant, found[0], form)
 
 
@@ -195,7 +197,7 @@ def _answer_device_code(request: Request, form: dict[str, str]) -> Response:
     client_id = form.get("client_id", "")
     user = directory.device_code_users.get(client_id, directory.device_code_user)
     if started is None or user is None:
-        return _refuse("expired_token", "AADSTS70019: Verification code expired.")
+        return _build_error("expired_token", "AADSTS70019: Verification code expired.")
     return _answer_delegated(tenant, user, {"scope": started[1], **form})
 
 
@@ -207,9 +209,11 @@ def _answer_authorization_code(request: Request, form: dict[str, str]) -> Respon
     client = directory.find_client(form.get("client_id", ""))
     asked = (form.get("client_id"), form.get("redirect_uri"))
     if granted is None or client is None or asked != (granted.client_id, granted.redirect_uri):
-        return _refuse("invalid_grant", "AADSTS70008: The authorization code has expired.")
+        return _build_error("invalid_grant", "AADSTS70008: The authorization code has expired.")
     if not _is_trusted(tenant, client, form.get("client_assertion", "")):
-        return _refuse("invalid_client", "AADSTS7000218: The client_assertion is missing.", 401)
+        return _build_error(
+            "invalid_client", "AADSTS7000218: The client_assertion is missing.", 401
+        )
     return _answer_delegated(tenant, granted.object_id, {"scope": granted.scope, **form})
 
 
@@ -226,7 +230,7 @@ def _answer_delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> R
     directory, client_id = tenant.get_part(Directory), form.get("client_id", "")
     user = directory.principals.get(object_id)
     if user is None or user.type != PrincipalType.USER:
-        return _refuse("invalid_grant", "AADSTS50034: The user account does not exist.")
+        return _build_error("invalid_grant", "AADSTS50034: The user account does not exist.")
     scope = form.get("scope", "")
     claims = {
         "aud": client_id,
@@ -275,5 +279,5 @@ class _DeviceCodes:
         self.pending: dict[str, tuple[str, str]] = {}
 
 
-def _refuse(error: str, description: str, status: int = 400) -> Response:
+def _build_error(error: str, description: str, status: int = 400) -> Response:
     return JSONResponse({"error": error, "error_description": description}, status)

@@ -17,15 +17,15 @@ async def issue_identity_token(request: Request) -> Response:
     tenant: Tenant = request.app.state.tenant
     header = request.headers.get("X-IDENTITY-HEADER", "")
     if not secrets.compare_digest(header, request.app.state.identity_header):
-        return _refuse(401, "The X-IDENTITY-HEADER is missing or wrong.")
+        return _build_error(401, "The X-IDENTITY-HEADER is missing or wrong.")
     directory = tenant.get_part(Directory)
     identity = directory.principals.get(directory.managed_identity or "")
     asked = request.query_params.get("client_id")
     if identity is None or asked not in (None, identity.client_id):
-        return _refuse(400, "No User Assigned or Delegated Managed Identity found.")
+        return _build_error(400, "No User Assigned or Delegated Managed Identity found.")
     resource = request.query_params.get("resource")
     if not resource:
-        return _refuse(400, "'resource' is missing.")
+        return _build_error(400, "'resource' is missing.")
     return JSONResponse(
         {
             "access_token": issue_application_token(tenant, identity.object_id, resource),
@@ -37,5 +37,5 @@ async def issue_identity_token(request: Request) -> Response:
     )
 
 
-def _refuse(status: int, message: str) -> Response:
+def _build_error(status: int, message: str) -> Response:
     return JSONResponse({"statusCode": status, "message": message}, status)

@@ -131,7 +131,7 @@ def require_flow(request: Request, caller: SimulatedCaller) -> tuple[SimulatedEn
     Callers who may not edit the flow and are no administrators are rejected.
     """
     environment = require_environment(request)
-    name = _name(request)
+    name = _read_flow_name(request)
     flow = _require_flow(request, caller, environment.flows.get(name), name)
     find_platform(request).let_reads_lag(environment, flow, find_tenant(request).clock.now())
     return environment, flow
@@ -142,13 +142,13 @@ def require_shown_flow(
 ) -> tuple[SimulatedEnvironment, Flow]:
     """Return the flow as reads show it, by default that of the path, to the same callers."""
     environment, now = require_environment(request), find_tenant(request).clock.now()
-    name = name.lower() if name else _name(request)
+    name = name.lower() if name else _read_flow_name(request)
     return environment, _require_flow(
         request, caller, environment.find_shown_flow(now, name=name), name
     )
 
 
-def _name(request: Request) -> str:
+def _read_flow_name(request: Request) -> str:
     name: str = request.path_params["flow"].lower()
     return name
 

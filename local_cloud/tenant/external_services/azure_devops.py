@@ -185,7 +185,7 @@ async def create_hook(call: _DevOpsCall) -> Response:
     """Add a service hook."""
     body = await call.request.json()
     if problem := _find_problem(body):
-        return _reject(400, problem)
+        return _build_rejection(400, problem)
     identity = str(uuid.uuid4())
     call.organization.hooks[identity] = body | {"id": identity, "status": "enabled"}
     return JSONResponse(_show_hook(call.organization.hooks[identity]))
@@ -194,7 +194,11 @@ async def create_hook(call: _DevOpsCall) -> Response:
 async def get_hook(call: _DevOpsCall) -> Response:
     """Return a service hook."""
     found = call.organization.hooks.get(call.request.path_params["id"])
-    return JSONResponse(_show_hook(found)) if found else _reject(404, "The hook does not exist.")
+    return (
+        JSONResponse(_show_hook(found))
+        if found
+        else _build_rejection(404, "The hook does not exist.")
+    )
 
 
 async def put_hook(call: _DevOpsCall) -> Response:
@@ -202,9 +206,9 @@ async def put_hook(call: _DevOpsCall) -> Response:
     identity, body = call.request.path_params["id"], await call.request.json()
     there = call.organization.hooks.get(identity)
     if there is None:
-        return _reject(404, "The hook does not exist.")
+        return _build_rejection(404, "The hook does not exist.")
     if problem := _find_problem(body):
-        return _reject(400, problem)
+        return _build_rejection(400, problem)
     call.organization.hooks[identity] = body | {"status": body.get("status", "enabled")}
     return JSONResponse(_show_hook(call.organization.hooks[identity]))
 
@@ -220,7 +224,7 @@ async def get_variable_group(call: _DevOpsCall) -> Response:
     """Return a variable group of a project."""
     found = call.organization.groups.get(call.request.path_params["id"])
     if found is None or call.request.path_params["project"] not in _list_projects(found):
-        return _reject(404, "The variable group does not exist.")
+        return _build_rejection(404, "The variable group does not exist.")
     return JSONResponse(_show_group(found))
 
 
@@ -228,11 +232,13 @@ async def create_variable_group(call: _DevOpsCall) -> Response:
     """Add a variable group to projects. Its name is unique in each."""
     body = await call.request.json()
     if not body.get("name") or not _is_group(body):
-        return _reject(400, "A variable group has a name, variables and project references.")
+        return _build_rejection(
+            400, "A variable group has a name, variables and project references."
+        )
     projects = set(_list_projects(body))
     for one in call.organization.groups.values():
         if one["name"] == body["name"] and projects & {*_list_projects(one)}:
-            return _reject(400, f"A variable group named {body['name']} already exists.")
+            return _build_rejection(400, f"A variable group named {body['name']} already exists.")
     identity = max(map(int, call.organization.groups), default=0) + 1
     call.organization.groups[str(identity)] = body | {"id": identity}
     return JSONResponse(_show_group(call.organization.groups[str(identity)]))
@@ -243,9 +249,9 @@ async def put_variable_group(call: _DevOpsCall) -> Response:
     identity, body = call.request.path_params["id"], await call.request.json()
     there = call.organization.groups.get(identity)
     if there is None:
-        return _reject(404, "The variable group does not exist.")
+        return _build_rejection(404, "The variable group does not exist.")
     if not _is_group(body):
-        return _reject(400, "A variable group has variables and project references.")
+        return _build_rejection(400, "A variable group has variables and project references.")
     kept = there["variables"]
     variables = {
         name: one | {"value": kept[name]["value"]}
@@ -294,7 +300,7 @@ def _list_projects(group: Mapping[str, Any]) -> list[str]:
     return [one["projectReference"]["id"] for one in group["variableGroupProjectReferences"]]
 
 
-def _reject(status: int, message: str) -> Response:
+def _build_rejection(status: int, message: str) -> Response:
     body = {"$id": "1", "message": message, "typeKey": "VssServiceException", "errorCode": 0}
     return JSONResponse(body, status)
 
@@ -308,17 +314,19 @@ def _build_route(
         state = tenant.get_part(AzureDevOps)
         organization = state.organizations.get(request.path_params["organization"].lower())
         if organization is None:
-            return _reject(404, "The organization does not exist.")
+            return _build_rejection(404, "The organization does not exist.")
         if caller.object_id not in organization.members:
-            return _reject(401, "TF400813: The user is not authorized to access this resource.")
+            return _build_rejection(
+                401, "TF400813: The user is not authorized to access this resource."
+            )
         version = request.headers.get("accept", "") + str(request.query_params)
         if method in ("POST", "PUT") and not _VERSION.search(version):
-            return _reject(400, "No api-version was supplied for the request.")
+            return _build_rejection(400, "No api-version was supplied for the request.")
         call = _DevOpsCall(request=request, state=state, organization=organization, caller=caller)
         try:
             return await handler(call)
         except json.JSONDecodeError:
-            return _reject(400, "The body is not JSON.")
+            return _build_rejection(400, "The body is not JSON.")
 
     return Route(path, answer_request, methods=[method], name=handler.__name__)
 

@@ -122,10 +122,10 @@ async def create_webhook(call: _GitHubCall) -> Response:
     body = await call.request.json()
     config, events = body.get("config"), body.get("events", ["push"])
     if not isinstance(config, dict) or not _is_url(config.get("url")):
-        return _reject(422, "Validation Failed")
+        return _build_rejection(422, "Validation Failed")
     others = call.repository.hooks.values()
     if any((one["config"]["url"], one.get("events")) == (config["url"], events) for one in others):
-        return _reject(422, "Hook already exists on this repository")
+        return _build_rejection(422, "Hook already exists on this repository")
     identity = max(map(int, call.repository.hooks), default=0) + 1
     hook = {"id": identity, "events": events, "active": body.get("active", True), "config": config}
     call.repository.hooks[str(identity)] = hook
@@ -141,17 +141,17 @@ async def list_webhooks(call: _GitHubCall) -> Response:
 async def get_webhook(call: _GitHubCall) -> Response:
     """Return a webhook."""
     found = call.repository.hooks.get(call.request.path_params["id"])
-    return JSONResponse(_show_hook(found)) if found else _reject(404, "Not Found")
+    return JSONResponse(_show_hook(found)) if found else _build_rejection(404, "Not Found")
 
 
 async def update_webhook_config(call: _GitHubCall) -> Response:
     """Change the members of a webhook's configuration that the body names."""
     found = call.repository.hooks.get(call.request.path_params["id"])
     if found is None:
-        return _reject(404, "Not Found")
+        return _build_rejection(404, "Not Found")
     body = await call.request.json()
     if not _is_url(body.get("url", "https://")):
-        return _reject(422, "Validation Failed")
+        return _build_rejection(422, "Validation Failed")
     found["config"] = found["config"] | body
     return JSONResponse(_show_hook(found)["config"])
 
@@ -168,9 +168,9 @@ async def create_actions_variable(call: _GitHubCall) -> Response:
     body = await call.request.json()
     name = str(body.get("name", "")).upper()
     if not _VARIABLE_NAME.fullmatch(name) or not _is_value(body.get("value")):
-        return _reject(422, "Validation Failed")
+        return _build_rejection(422, "Validation Failed")
     if name in call.repository.variables:
-        return _reject(409, "Already exists - Variable already exists")
+        return _build_rejection(409, "Already exists - Variable already exists")
     call.repository.variables[name] = {"name": name, "value": body["value"]}
     return JSONResponse({}, 201)
 
@@ -178,17 +178,17 @@ async def create_actions_variable(call: _GitHubCall) -> Response:
 async def get_actions_variable(call: _GitHubCall) -> Response:
     """Return a variable."""
     found = call.repository.variables.get(call.request.path_params["name"])
-    return JSONResponse(found) if found else _reject(404, "Not Found")
+    return JSONResponse(found) if found else _build_rejection(404, "Not Found")
 
 
 async def update_actions_variable(call: _GitHubCall) -> Response:
     """Change the value of a variable."""
     found = call.repository.variables.get(call.request.path_params["name"])
     if found is None:
-        return _reject(404, "Not Found")
+        return _build_rejection(404, "Not Found")
     value = (await call.request.json()).get("value", found["value"])
     if not _is_value(value):
-        return _reject(422, "Validation Failed")
+        return _build_rejection(422, "Validation Failed")
     found["value"] = value
     return Response(status_code=204)
 
@@ -213,7 +213,7 @@ def _show_hook(hook: Mapping[str, Any]) -> JsonObject:
     return {"type": "Repository", "name": "web", "active": True, **hook, "config": config}
 
 
-def _reject(status: int, message: str) -> Response:
+def _build_rejection(status: int, message: str) -> Response:
     return JSONResponse({"message": message, "status": str(status)}, status)
 
 
@@ -224,18 +224,18 @@ def _build_route(
         tenant: Tenant = request.app.state.tenant
         state = tenant.get_part(GitHub)
         if not request.headers.get("User-Agent"):
-            return _reject(403, "Request forbidden by administrative rules.")
+            return _build_rejection(403, "Request forbidden by administrative rules.")
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "token") or token != state.token or not token:
-            return _reject(401, "Bad credentials")
+            return _build_rejection(401, "Bad credentials")
         name = "{owner}/{repository}".format_map(request.path_params).lower()
         repository = state.repositories.get(name)
         if repository is None:
-            return _reject(404, "Not Found")
+            return _build_rejection(404, "Not Found")
         try:
             return await handler(_GitHubCall(request=request, repository=repository))
         except json.JSONDecodeError:
-            return _reject(400, "Problems parsing JSON")
+            return _build_rejection(400, "Problems parsing JSON")
 
     return Route(
         f"/repos/{{owner}}/{{repository}}{path}",

@@ -114,7 +114,9 @@ async def list_subscriptions(call: _SharePointCall) -> Response:
     wanted = call.request.path_params["list"].lower()
     found = next((one for one in call.site.lists if one["Id"].lower() == wanted), None)
     if found is None:
-        return _reject(404, "-2130575322, Microsoft.SharePoint.SPException", "No such list.")
+        return _build_rejection(
+            404, "-2130575322, Microsoft.SharePoint.SPException", "No such list."
+        )
     if not call.is_owner:
         return _reject_access()
     return JSONResponse({"value": found.get("subscriptions", [])})
@@ -129,17 +131,21 @@ async def get_site_script(call: _SharePointCall) -> Response:
     """Return the site script that the body names, with its content."""
     found = call.state.scripts.get(str((await call.request.json())["id"]).lower())
     if found is None:
-        return _reject(404, "-2147024894, System.IO.FileNotFoundException", "File Not Found.")
+        return _build_rejection(
+            404, "-2147024894, System.IO.FileNotFoundException", "File Not Found."
+        )
     return JSONResponse(found)
 
 
-def _reject(status: int, code: str, message: str) -> Response:
+def _build_rejection(status: int, code: str, message: str) -> Response:
     text = {"lang": "en-US", "value": message}
     return JSONResponse({"odata.error": {"code": code, "message": text}}, status)
 
 
 def _reject_access() -> Response:
-    return _reject(403, "-2147024891, System.UnauthorizedAccessException", "Access denied.")
+    return _build_rejection(
+        403, "-2147024891, System.UnauthorizedAccessException", "Access denied."
+    )
 
 
 def _build_route(
@@ -162,7 +168,9 @@ def _build_route(
         try:
             return await handler(call)
         except json.JSONDecodeError:
-            return _reject(400, "-1, Microsoft.SharePoint.Client.InvalidClientQueryException", "")
+            return _build_rejection(
+                400, "-1, Microsoft.SharePoint.Client.InvalidClientQueryException", ""
+            )
 
     return Route(path, answer_request, methods=[method], name=handler.__name__)
 

@@ -160,7 +160,7 @@ async def update_flow(request: Request) -> Response:
     properties: dict[str, Any] = (await request.json()).get("properties") or {}
     if "definition" in properties:
         with stop_flow_when_refused(find_platform(request).assumptions, flow):
-            _save(
+            _save_definition(
                 request, environment, flow, caller.object_id, parse_client_data_member(properties)
             )
     flow.display_name = properties.get("displayName", flow.display_name)
@@ -172,7 +172,7 @@ async def update_flow(request: Request) -> Response:
     return JSONResponse(build_full_body(tenant, environment, flow))
 
 
-def _save(
+def _save_definition(
     request: Request, environment: SimulatedEnvironment, flow: Flow, caller: str, client_data: str
 ) -> None:
     """Replace the definition; a flow in a solution must have the newer connector format.

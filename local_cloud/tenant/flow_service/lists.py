@@ -54,7 +54,7 @@ async def list_own_flows(request: Request) -> Response:
     with_solutions = "includeSolutionCloudFlows" in _split_words(
         request, "include", "includeSolutionCloudFlows"
     )
-    is_wanted = _search(request.query_params.get("$filter", ""))
+    is_wanted = _build_search(request.query_params.get("$filter", ""))
     flows = [
         flow
         for flow in _list_present_flows(request, environment)
@@ -70,7 +70,7 @@ async def list_own_flows(request: Request) -> Response:
     return _answer_list(items, next_link)
 
 
-def _search(text: str) -> Callable[[Flow, str], bool]:
+def _build_search(text: str) -> Callable[[Flow, str], bool]:
     match text.replace(" ", ""):
         case "":
             return lambda flow, who: flow.owner == who

@@ -117,7 +117,7 @@ def build_routes(_: Tenant) -> list[Route]:
             path,
             _require_enabled(endpoint) if "{environment}/" in path else endpoint,
             methods=[method],
-            name=_name(endpoint, is_admin),
+            name=_name_route(endpoint, is_admin),
         )
         for method, path, endpoint, is_admin in table
     ]
@@ -144,6 +144,6 @@ def _require_enabled(endpoint: Endpoint) -> Endpoint:
     return require_enabled
 
 
-def _name(endpoint: Endpoint, is_admin: bool) -> str:
+def _name_route(endpoint: Endpoint, is_admin: bool) -> str:
     name: str = getattr(endpoint, "__name__")  # noqa: B009
     return f"admin_{name}" if is_admin else name

@@ -66,7 +66,7 @@ async def modify_permissions(request: Request) -> Response:
     _, flow = require_flow(request, require_flow_caller(request))
     body = await request.json()
     for put in body.get("put") or []:
-        _put(find_tenant(request).get_part(Directory), flow, put["properties"])
+        _put_permission(find_tenant(request).get_part(Directory), flow, put["properties"])
     for entry in body.get("delete") or []:
         object_id = str(entry.get("id", "")).rpartition("/")[2]
         if not flow.unshare(object_id):
@@ -75,7 +75,7 @@ async def modify_permissions(request: Request) -> Response:
     return JSONResponse({"put": body.get("put") or [], "delete": body.get("delete") or []})
 
 
-def _put(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
+def _put_permission(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
     role = properties.get("roleName")
     if role not in (SimulatedRole.CAN_EDIT, SimulatedRole.CAN_VIEW):
         message = f"The role '{role}' cannot be assigned to a flow."

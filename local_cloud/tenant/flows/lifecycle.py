@@ -79,7 +79,7 @@ def create(tenant: Tenant, environment: SimulatedEnvironment, new: NewFlow) -> F
         protected_since=now if is_protected else None,
         url_form=platform.assumptions.protected_url_form if is_protected else "environment",
     )
-    _save(environment, flow, new.client_data)
+    _save_definition(environment, flow, new.client_data)
     platform.add_flow(environment, flow)
     platform.let_reads_lag(environment, flow, now, is_new=True)
     return flow
@@ -94,13 +94,13 @@ def save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_d
     if flow.state == SimulatedFlowState.STARTED:
         environment.unsubscribe(flow)
     with release_after(tenant.get_part(PowerPlatform), environment, tenant.clock.now()):
-        _save(environment, flow, client_data)
+        _save_definition(environment, flow, client_data)
     if flow.state == SimulatedFlowState.STARTED:
         environment.subscribe(flow)
         flow.next_due = compute_first_due(flow, tenant.clock.now(), is_new=False)
 
 
-def _save(environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
+def _save_definition(environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
     try:
         flow.save(client_data)
     except InvalidDefinitionError as error:
@@ -155,7 +155,7 @@ def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activ
     flow.granted_connections.update(
         name for name in names if environment.connections[name].owner == activator
     )
-    _start(tenant, environment, flow)
+    _start_flow(tenant, environment, flow)
 
 
 def _check_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) -> None:
@@ -166,7 +166,7 @@ def _check_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) 
     flow.state, flow.suspension_reason = SimulatedFlowState.SUSPENDED, "CompanyDlpViolation"
 
 
-def _start(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
+def _start_flow(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
     platform = tenant.get_part(PowerPlatform)
     is_new = not flow.was_on
     flow.state, flow.suspension_reason, flow.was_on = SimulatedFlowState.STARTED, "None", True

@@ -71,7 +71,7 @@ def build_outputs_link(base: str, flow: Flow, run: Run, now: datetime) -> dict[s
         "se": expires,
         "sp": f"{path}/read",
         "sv": "1.0",
-        "sig": _sign(flow, run, expires),
+        "sig": _sign_link(flow, run, expires),
     }
     asked = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
     digest = base64.b64encode(
@@ -93,7 +93,9 @@ def read_trigger_outputs(
         message = "The request has both a signature and an Authorization header."
         raise SimulatedPlatformError(401, "DirectApiAuthorizationRequired", message)
     expires = query.get("se", "")
-    if not hmac.compare_digest(query.get("sig", "").encode(), _sign(flow, run, expires).encode()):
+    if not hmac.compare_digest(
+        query.get("sig", "").encode(), _sign_link(flow, run, expires).encode()
+    ):
         message = "The authentication credentials are not valid."
         raise SimulatedPlatformError(401, "AuthorizationFailed", message)
     if datetime.fromisoformat(expires) < now:
@@ -105,6 +107,6 @@ def read_trigger_outputs(
     return run.trigger_outputs
 
 
-def _sign(flow: Flow, run: Run, expires: str) -> str:
+def _sign_link(flow: Flow, run: Run, expires: str) -> str:
     digest = hmac.digest(flow.access_key, f"{run.name}/{expires}".encode(), hashlib.sha256)
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

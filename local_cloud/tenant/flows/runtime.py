@@ -80,7 +80,7 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
     except SimulatedPlatformError as error:
         _record_refusal(tenant, call, start, error)
         raise
-    execution = _begin(tenant, environment, flow, start)
+    execution = _begin_run(tenant, environment, flow, start)
     run = execution.run
     headers = {"x-ms-workflow-run-id": run.name, "x-ms-client-tracking-id": run.client_tracking_id}
     if not flow.get_facts().has_response:
@@ -99,7 +99,7 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
 
 def start_run(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start) -> Run:
     """Start a flow without its URL; the flow must be on."""
-    return _begin(tenant, environment, flow, start).run
+    return _begin_run(tenant, environment, flow, start).run
 
 
 def settle_runs(tenant: Tenant) -> None:
@@ -109,10 +109,10 @@ def settle_runs(tenant: Tenant) -> None:
     runtime.pending = [execution for execution in runtime.pending if execution.run.ends > now]
     for execution in due:
         if execution.run.outcome != "Cancelled":
-            _execute(tenant, execution)
+            _execute_actions(tenant, execution)
 
 
-def _begin(
+def _begin_run(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start
 ) -> _Execution:
     now = tenant.clock.now()
@@ -129,7 +129,7 @@ def _begin(
         else build_trigger_outputs(trigger, start.headers, start.body),
     )
     flow.add_run(run)
-    _record(tenant, environment, flow, start, run)
+    _record_call(tenant, environment, flow, start, run)
     execution = _Execution(
         environment=environment,
         flow=flow,
@@ -141,7 +141,7 @@ def _begin(
     if flow.run_seconds > 0 and not flow.get_facts().has_response:
         tenant.get_part(Runtime).pending.append(execution)
     else:
-        _execute(tenant, execution)
+        _execute_actions(tenant, execution)
     return execution
 
 
@@ -151,7 +151,7 @@ def build_run_name(now: datetime) -> str:
     return f"{9_223_372_036_854_775_807 - ticks:020d}{secrets.randbelow(10**9):09d}CU24"
 
 
-def _execute(tenant: Tenant, execution: _Execution) -> None:
+def _execute_actions(tenant: Tenant, execution: _Execution) -> None:
     failed = _perform_all(tenant, execution, execution.definition.get("actions") or {})
     if failed:
         execution.run.outcome = "Failed"
@@ -169,7 +169,7 @@ def _perform_all(tenant: Tenant, execution: _Execution, actions: dict[str, Any])
             if _perform_all(tenant, execution, action.get("actions") or {}):
                 return True
             continue
-        error = _perform(tenant, execution, kind, action)
+        error = _perform_action(tenant, execution, kind, action)
         status = "Failed" if error else "Succeeded"
         record: dict[str, Any] = {"status": status, "code": error["code"] if error else "OK"}
         execution.run.actions[name] = record | ({"error": error} if error else {})
@@ -178,7 +178,7 @@ def _perform_all(tenant: Tenant, execution: _Execution, actions: dict[str, Any])
     return False
 
 
-def _perform(
+def _perform_action(
     tenant: Tenant, execution: _Execution, kind: str, action: dict[str, Any]
 ) -> dict[str, str] | None:
     """Perform one action; return its error or None."""
@@ -187,7 +187,9 @@ def _perform(
         return None
     match kind:
         case "http":
-            return _call_out(tenant, execution, _resolve(execution, str(inputs.get("uri") or "")))
+            return _call_out(
+                tenant, execution, _resolve_parameters(execution, str(inputs.get("uri") or ""))
+            )
         case "workflow":
             return _call_child(tenant, execution, inputs["host"]["workflowReferenceName"])
         case "response":
@@ -195,7 +197,7 @@ def _perform(
     return None
 
 
-def _resolve(execution: _Execution, text: str) -> str:
+def _resolve_parameters(execution: _Execution, text: str) -> str:
     """Replace `parameters('…')` by its value as of the last save."""
     parameters = execution.definition.get("parameters") or {}
 
@@ -277,7 +279,7 @@ def _build_headers(execution: _Execution) -> dict[str, str]:
     }
 
 
-def _record(
+def _record_call(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start, run: Run
 ) -> None:
     tenant.get_part(CallHistory).entries.append(

@@ -44,15 +44,15 @@ def build_link_routes(_: Tenant, provider: str) -> list[Route]:
 
 async def link_environment(request: Request) -> Response:
     """Apply a policy's key to an environment, or replace the key by that of another policy."""
-    return await _change(request, is_link=True)
+    return await _change_link(request, is_link=True)
 
 
 async def unlink_environment(request: Request) -> Response:
     """Return an environment to Microsoft's key."""
-    return await _change(request, is_link=False)
+    return await _change_link(request, is_link=False)
 
 
-async def _change(request: Request, *, is_link: bool) -> Response:
+async def _change_link(request: Request, *, is_link: bool) -> Response:
     caller = require_bap_admin(request)
     tenant = find_tenant(request)
     name = request.path_params["environment"]
@@ -87,7 +87,7 @@ def start_link(
         message = "The environment is already linked to this enterprise policy."
         raise SimulatedPlatformError(409, "EnterprisePolicyAlreadyLinked", message)
     environment.policy = replace(policy, status=LinkStatus.LINKING)
-    return _begin(tenant, environment, by, replace(policy, status=LinkStatus.LINKED))
+    return _begin_operation(tenant, environment, by, replace(policy, status=LinkStatus.LINKED))
 
 
 def start_unlink(
@@ -100,10 +100,10 @@ def start_unlink(
         message = f"The environment is not linked to the enterprise policy '{system_id}'."
         raise SimulatedPlatformError(400, "EnterprisePolicyNotLinked", message)
     policy.status = LinkStatus.UNLINKING
-    return _begin(tenant, environment, by, None)
+    return _begin_operation(tenant, environment, by, None)
 
 
-def _begin(
+def _begin_operation(
     tenant: Tenant, environment: SimulatedEnvironment, by: str, link: SimulatedPolicyLink | None
 ) -> Operation:
     platform, now = tenant.get_part(PowerPlatform), tenant.clock.now()

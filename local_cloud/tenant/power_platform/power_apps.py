@@ -63,7 +63,7 @@ def build_routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every s
 async def list_environments(request: Request) -> Response:
     """Return the environments of which the caller is a member."""
     mine = find_visible_environments(request, require_bap_caller(request))
-    return _list(request, [_build_environment_body(each) for each in mine])
+    return _build_list_response(request, [_build_environment_body(each) for each in mine])
 
 
 async def get_environment(request: Request) -> Response:
@@ -99,7 +99,9 @@ async def list_connections(request: Request) -> Response:
     environment = _require_environment(request)
     hidden = _get_platform(request).assumptions.connections_hidden_from_applications
     shown = [] if hidden and not caller.is_delegated else list(environment.connections.values())
-    return _list(request, [_build_connection_body(request, environment, one) for one in shown])
+    return _build_list_response(
+        request, [_build_connection_body(request, environment, one) for one in shown]
+    )
 
 
 async def get_connector(request: Request) -> Response:
@@ -122,7 +124,9 @@ async def list_apps(request: Request) -> Response:
     require_bap_admin(request)
     environment = _require_environment(request)
     apps = environment.canvas_apps.values()
-    return _list(request, [_build_app_body(request, environment, one) for one in apps])
+    return _build_list_response(
+        request, [_build_app_body(request, environment, one) for one in apps]
+    )
 
 
 async def get_app_document(request: Request) -> Response:
@@ -135,12 +139,12 @@ async def get_app_document(request: Request) -> Response:
         raise SimulatedPlatformError(
             403, "AuthenticationFailed", "A token and a signature were sent."
         )
-    if request.query_params.get("sig") != _sign(environment, found):
+    if request.query_params.get("sig") != _sign_app(environment, found):
         raise SimulatedPlatformError(403, "AuthenticationFailed", "Signature did not match.")
-    return Response(_document(found), media_type="application/octet-stream")
+    return Response(_build_document(found), media_type="application/octet-stream")
 
 
-def _list(request: Request, items: list[dict[str, Any]]) -> Response:
+def _build_list_response(request: Request, items: list[dict[str, Any]]) -> Response:
     chosen, next_link = select_page(request, items, parse_top(request, _PAGE))
     return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
 
@@ -194,7 +198,7 @@ def _build_app_body(
 ) -> dict[str, Any]:
     address = (
         f"https://{DOCUMENT_HOST}/{environment.id}/{app.name}/document.msapp"
-        f"?sv=2018-03-28&sr=b&sig={_sign(environment, app)}&sp=r"
+        f"?sv=2018-03-28&sr=b&sig={_sign_app(environment, app)}&sp=r"
     )
     return {
         "name": app.name,
@@ -217,11 +221,11 @@ def _build_app_body(
     }
 
 
-def _sign(environment: SimulatedEnvironment, app: SimulatedCanvasApp) -> str:
+def _sign_app(environment: SimulatedEnvironment, app: SimulatedCanvasApp) -> str:
     return hmac.digest(environment.id.encode(), app.name.encode(), hashlib.sha256).hex()
 
 
-def _document(app: SimulatedCanvasApp) -> bytes:
+def _build_document(app: SimulatedCanvasApp) -> bytes:
     """Return a `.msapp` file; its names have backslashes, as in files of the designer."""
     connections = {
         f"reference-{number}": {

@@ -57,7 +57,7 @@ def seed(tenant: Tenant, description: Description) -> None:
             external.seed(tenant, json.loads(urls.fill(json.dumps(section))))
     for environment, each in added:
         if each.get("policy"):
-            _link(tenant, environment, each["policy"])
+            _link_environment(tenant, environment, each["policy"])
 
 
 def _seed_directory(directory: Directory, description: Description) -> None:
@@ -148,7 +148,7 @@ def _fill_in(environment: SimulatedEnvironment, urls: _Urls) -> None:
         }
 
 
-def _link(tenant: Tenant, environment: SimulatedEnvironment, system_id: str) -> None:
+def _link_environment(tenant: Tenant, environment: SimulatedEnvironment, system_id: str) -> None:
     """Link an environment as if long ago: all flows that can migrate have migrated."""
     policy = find_policy(tenant, system_id)
     if policy is None:

@@ -17,13 +17,13 @@ class Certificates:
         self._authority = trustme.CA()
         self._contexts: dict[str, ssl.SSLContext] = {}
         self.server_context = self._build_context("localhost")
-        self.server_context.sni_callback = self._choose
+        self.server_context.sni_callback = self._choose_certificate
 
     def write_ca_file(self, path: Path) -> None:
         """Write the authority's certificate (PEM), for SSL_CERT_FILE or REQUESTS_CA_BUNDLE."""
         self._authority.cert_pem.write_to_path(path)
 
-    def _choose(
+    def _choose_certificate(
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
     ) -> None:
         if name is not None:

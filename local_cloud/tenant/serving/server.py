@@ -48,7 +48,7 @@ class TenantServer:
         #: What IDENTITY_HEADER must be for the managed identity.
         self.identity_header = secrets.token_hex(16)
         assumptions = tenant.get_part(PowerPlatform).assumptions
-        self._hosts = HostTable(tenant, services, self._abort, assumptions)
+        self._hosts = HostTable(tenant, services, self._abort_connection, assumptions)
         self._cloud = cloud
         self._tls = _Server(cloud.wrap(self._hosts) if cloud else self._hosts, certificates)
         control = build_control_application(tenant, self.identity_header)
@@ -83,7 +83,7 @@ class TenantServer:
         await self._tls.start()
         await self._control.start()
         self._tunnel_port = await self._tunnel.start()
-        self._ticker = asyncio.create_task(self._tick())
+        self._ticker = asyncio.create_task(self._apply_effects_of_time())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -94,7 +94,7 @@ class TenantServer:
         await asyncio.gather(self._control.stop(), self._tls.stop())
         self._folder.cleanup()
 
-    async def _tick(self) -> None:
+    async def _apply_effects_of_time(self) -> None:
         """Apply the effects of time: runs end, recurrences start."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
@@ -113,7 +113,7 @@ class TenantServer:
         public = self._cloud.name_publicly(host)
         return self._cloud.has_host(host) and self._hosts.find(public) is not None
 
-    def _abort(self, scope: Scope) -> None:
+    def _abort_connection(self, scope: Scope) -> None:
         """Close the connection of a request, for a fault that drops the request."""
         for protocol in list(self._tls.server_state.connections):
             assert isinstance(protocol, H11Protocol)

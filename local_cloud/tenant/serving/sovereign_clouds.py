@@ -119,7 +119,7 @@ class SovereignCloud:
                 await JSONResponse({"error": error}, 421)(scope, receive, send)
                 return
             body = await _read_body(receive)
-            content = self._translate(self.name_publicly, body)
+            content = self._translate_text(self.name_publicly, body)
 
             async def receive_translated() -> Message:
                 return {"type": "http.request", "body": content, "more_body": False}
@@ -166,7 +166,7 @@ class SovereignCloud:
             parts.append(message.get("body", b""))
             if message.get("more_body", False):
                 return
-            content = self._translate(self.name_as_cloud, b"".join(parts))
+            content = self._translate_text(self.name_as_cloud, b"".join(parts))
             headers = [
                 (name, self.name_as_cloud(value.decode("latin-1")).encode("latin-1"))
                 for name, value in start[0]["headers"]
@@ -179,7 +179,7 @@ class SovereignCloud:
         return send_translated
 
     @staticmethod
-    def _translate(translate: Callable[[str], str], body: bytes) -> bytes:
+    def _translate_text(translate: Callable[[str], str], body: bytes) -> bytes:
         """Return a translated text, or the same bytes if they are no text."""
         try:
             return translate(body.decode()).encode()

@@ -24,7 +24,7 @@ class Tunnel:
 
     async def start(self) -> int:
         """Listen, and return the port."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept_client, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -41,39 +41,47 @@ class Tunnel:
         for task in self._connections:
             task.cancel()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept_client(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
-            await self._serve(reader, writer)
+            await self._serve_client(reader, writer)
         writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_client(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         method, target, *_ = [*head.split("\r\n", 1)[0].split(), "", ""]
         host, _, port = target.rpartition(":")
         if method != "CONNECT":
             text = "This proxy only tunnels: use an https:// address."
-            await _refuse(writer, "405 Method Not Allowed", text)
+            await _send_refusal(writer, "405 Method Not Allowed", text)
         elif port != "443" or not self._serves(host):
             self.refused.append(target)
             text = f"The local tenant does not serve {target}, and nothing may leave this machine."
-            await _refuse(writer, "403 Forbidden", text)
+            await _send_refusal(writer, "403 Forbidden", text)
         else:
-            await self._join(reader, writer)
+            await self._join_streams(reader, writer)
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _join_streams(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._tls_port)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
-            await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+            await asyncio.gather(
+                _copy_bytes(reader, inner_writer), _copy_bytes(inner_reader, writer)
+            )
         finally:
             inner_writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while data := await reader.read(_CHUNK):
             writer.write(data)
@@ -82,7 +90,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def _refuse(writer: asyncio.StreamWriter, status: str, text: str) -> None:
+async def _send_refusal(writer: asyncio.StreamWriter, status: str, text: str) -> None:
     body = (text + "\n").encode()
     head = (
         f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n"

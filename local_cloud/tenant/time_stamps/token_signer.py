@@ -49,8 +49,8 @@ class TokenSigner:
         root_key = generate_private_key(_EXPONENT, _KEY_SIZE)
         self._key = generate_private_key(_EXPONENT, _KEY_SIZE)
         self.name = name
-        self.root = _certify(f"{name} root", root_key, None, now)
-        self.certificate = _certify(name, self._key, (self.root, root_key), now)
+        self.root = _build_certificate(f"{name} root", root_key, None, now)
+        self.certificate = _build_certificate(name, self._key, (self.root, root_key), now)
 
     @property
     def pem(self) -> bytes:
@@ -60,7 +60,7 @@ class TokenSigner:
     def answer(self, query: bytes, now: datetime) -> bytes:
         """Return the answer to a query in DER: a token or a rejection."""
         try:
-            token = self._sign(_read_query(query), now)
+            token = self._sign_token(_read_query(query), now)
         except RefusedQuery as err:
             status = {
                 "status": "rejection",
@@ -73,7 +73,7 @@ class TokenSigner:
         content: bytes = TimeStampAnswer(granted).dump()
         return content
 
-    def _sign(self, query: tsp.TimeStampReq, now: datetime) -> cms.ContentInfo:
+    def _sign_token(self, query: tsp.TimeStampReq, now: datetime) -> cms.ContentInfo:
         nonce = query["nonce"].native
         info = tsp.TSTInfo(
             {
@@ -144,7 +144,7 @@ def _read_query(query: bytes) -> tsp.TimeStampReq:
     return read
 
 
-def _certify(
+def _build_certificate(
     name: str,
     key: RSAPrivateKey,
     issuer: tuple[x509.Certificate, RSAPrivateKey] | None,

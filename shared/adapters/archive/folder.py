@@ -35,7 +35,7 @@ class FolderArchive(Archive):
     async def put(self, name: str, content: bytes) -> str:
         """Write `content` to file `name` unless the file exists; return its path."""
         file = self._build_file_path(name)
-        await asyncio.to_thread(self._write, file, name, content)
+        await asyncio.to_thread(self._write_file, file, name, content)
         return str(file)
 
     async def list_names(self, folder: str = "") -> list[str]:
@@ -55,13 +55,13 @@ class FolderArchive(Archive):
         """Return the content of file `name`; raise `NotFound`, or `InvalidInput` for a wrong
         key.
         """
-        return await asyncio.to_thread(self._read, self._build_file_path(name), name)
+        return await asyncio.to_thread(self._read_file, self._build_file_path(name), name)
 
     def _build_file_path(self, name: str) -> Path:
         check_name(name)
         return self._folder / f"{name}{_SUFFIX}"
 
-    def _write(self, file: Path, name: str, content: bytes) -> None:
+    def _write_file(self, file: Path, name: str, content: bytes) -> None:
         if file.exists():
             return
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class FolderArchive(Archive):
         finally:
             Path(new.name).unlink()
 
-    def _read(self, file: Path, name: str) -> bytes:
+    def _read_file(self, file: Path, name: str) -> bytes:
         from cryptography.exceptions import InvalidTag
 
         try:

@@ -42,7 +42,7 @@ class VaultSecrets(Secrets):
         self._contents = contents
         self._resources = resources
 
-    async def read_vaults(self) -> AsyncIterator[str]:
+    async def read_vault_urls(self) -> AsyncIterator[str]:
         """Yield the URL of every configured vault."""
         async for vault in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
             yield read_wire(VaultListEntity, vault).properties.vault_uri.rstrip("/")

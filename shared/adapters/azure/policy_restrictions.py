@@ -19,7 +19,7 @@ class CheckedPolicyRestrictions(PolicyRestrictions):
         """Use the credential of `resources`."""
         self._resources = resources
 
-    async def find_denying(
+    async def find_denying_assignments(
         self, resource_id: str, content: Mapping[str, object], api_version: str
     ) -> Sequence[str]:
         """Return the ids of the policy assignments that deny a resource with this content."""

@@ -172,7 +172,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     ) -> None:
         """Replace a resource if its ETag matches; with None, create it."""
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
-        await self._write("PUT", resource_id, api_version, body, condition)
+        await self._send_write("PUT", resource_id, api_version, body, condition)
 
     async def patch(
         self,
@@ -184,18 +184,18 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     ) -> None:
         """Change properties of a resource if its ETag matches (None: any or no ETag)."""
         condition = {} if etag is None else {"If-Match": etag}
-        await self._write("PATCH", resource_id, api_version, body, condition)
+        await self._send_write("PATCH", resource_id, api_version, body, condition)
 
     async def delete(self, resource_id: str, api_version: str) -> None:
         """Delete a resource; do nothing if it does not exist."""
         with suppress(NotFound):
-            await self._write("DELETE", resource_id, api_version)
+            await self._send_write("DELETE", resource_id, api_version)
 
     async def restart(self, resource_id: str, api_version: str) -> None:
         """Restart what a resource runs; raise `NotFound`."""
-        await self._write("POST", f"{resource_id}/restart", api_version)
+        await self._send_write("POST", f"{resource_id}/restart", api_version)
 
-    async def _write(
+    async def _send_write(
         self,
         method: str,
         path: str,

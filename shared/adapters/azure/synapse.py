@@ -109,7 +109,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
                 break
             await self._http.pause(wait)
             if state is None or "Location" in answer.headers:
-                state = self._follow(call, answer)
+                state = self._build_status_request(call, answer)
             try:
                 answer = await self._http.send(self._service, state)
             except NotFound as err:  # of the state: the item itself may be saved
@@ -119,7 +119,9 @@ class WorkspaceArtifacts(SynapseArtifacts):
             raise ServiceUnavailable(f"{self._service.name}: still saving", retry_after=later)
         await self._require_success(answer)
 
-    def _follow(self, call: ServiceRequest, answer: ServiceResponse) -> ServiceRequest:
+    def _build_status_request(
+        self, call: ServiceRequest, answer: ServiceResponse
+    ) -> ServiceRequest:
         """Return the request for the state of a save. Another host must not get the token."""
         location = answer.headers.get("Location", "")
         if not is_within(location, urlsplit(call.url).hostname or ""):

@@ -82,7 +82,9 @@ class ServiceBusMessages(MessageSender):
                 self._open_sender(queue) as sender,
             ):
                 current = self._telemetry.current_traceparent()
-                await _send(sender, [_build_wire_message(message, current) for message in group])
+                await _send_in_batches(
+                    sender, [_build_wire_message(message, current) for message in group]
+                )
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
         """Return the number of queued messages, scheduled ones included, or of dead letters."""
@@ -126,7 +128,7 @@ class ServiceBusMessages(MessageSender):
             raise
 
 
-async def _send(sender: ServiceBusSender, messages: Sequence[ServiceBusMessage]) -> None:
+async def _send_in_batches(sender: ServiceBusSender, messages: Sequence[ServiceBusMessage]) -> None:
     """Send messages in batches of the largest size that the namespace accepts."""
     if len(messages) == 1:
         await sender.send_messages(messages[0], timeout=_TIMEOUT)

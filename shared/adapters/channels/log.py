@@ -4,9 +4,9 @@ import logging
 
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingActionKind
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: No other line reports these as an error, and no alert rule asks for them.
 _ERRORS = frozenset({PendingActionKind.CHANNEL_FAILING, PendingActionKind.WAKE_UP})

@@ -53,7 +53,7 @@ def parse_batch_response(content_type: str, body: bytes) -> list[BatchResponsePa
     _, *parts, end = (b"\r\n" + body).split(b"\r\n--" + named["boundary"].encode())
     if not end.startswith(b"--"):
         raise ValueError("the message is truncated")
-    return [_read(part) for part in parts]
+    return [_parse_response_part(part) for part in parts]
 
 
 def _format_read(boundary: str, read: ServiceRequest) -> list[str]:
@@ -72,7 +72,7 @@ def _format_read(boundary: str, read: ServiceRequest) -> list[str]:
     ]
 
 
-def _read(part: bytes) -> BatchResponsePart:
+def _parse_response_part(part: bytes) -> BatchResponsePart:
     about, _, message = part.partition(b"\r\n\r\n")
     encoding = _parse_headers(about).get("Content-Transfer-Encoding", "binary")
     if encoding.lower() not in _AS_IT_IS:

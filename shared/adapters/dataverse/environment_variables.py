@@ -57,16 +57,16 @@ class DataverseEnvironmentVariables(DataverseAdapter, EnvironmentVariables):
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
         """Set a value; raise `Conflict`, `NotFound`."""
-        await self._write(environment, f"{_VALUES}({value_id})", {"value": value}, etag)
+        await self._update_row(environment, f"{_VALUES}({value_id})", {"value": value}, etag)
 
     async def write_default(
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
         """Set a default value; raise `Conflict`, `NotFound`."""
         row = f"{_DEFINITIONS}({definition_id})"
-        await self._write(environment, row, {"defaultvalue": value}, etag)
+        await self._update_row(environment, row, {"defaultvalue": value}, etag)
 
-    async def _write(
+    async def _update_row(
         self, environment: Environment, row: str, body: dict[str, str], etag: str
     ) -> None:
         if not etag:

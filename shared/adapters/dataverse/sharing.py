@@ -49,13 +49,15 @@ class DataverseSharing(DataverseAdapter, FlowSharing):
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         """Return all shares of a flow; raise `NotFound`."""
-        return _parse_shares(await self._dataverse.read(environment, _read(workflow_id)))
+        return _parse_shares(
+            await self._dataverse.read(environment, _build_shares_request(workflow_id))
+        )
 
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
         """Return all shares, or an error, by flow id. Reads many flows per request."""
-        calls = [_read(workflow_id) for workflow_id in workflow_ids]
+        calls = [_build_shares_request(workflow_id) for workflow_id in workflow_ids]
         answers = await self._dataverse.read_each(environment, calls)
         return {
             workflow_id: answer if isinstance(answer, CmkflowError) else _parse_shares(answer)
@@ -105,7 +107,7 @@ def _build_principal_reference(principal: DataversePrincipal) -> dict[str, str]:
     return {"@odata.type": _TYPE + principal.table, "ownerid": principal.id}
 
 
-def _read(workflow_id: str) -> ServiceRequest:
+def _build_shares_request(workflow_id: str) -> ServiceRequest:
     return ServiceRequest(
         method="GET",
         url="RetrieveSharedPrincipalsAndAccess(Target=@t)",

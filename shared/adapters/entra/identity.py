@@ -82,7 +82,7 @@ class ServiceAccountCredential:
 
         self._settings = settings
         self._secrets = secrets
-        self._vault_url, self._secret_name = _split(settings.cache_secret)
+        self._vault_url, self._secret_name = _split_secret_url(settings.cache_secret)
         self._cache = SerializableTokenCache()
         self._client: PublicClientApplication | None = None
         #: The account in the cache once read; reset when the cache changes.
@@ -272,7 +272,7 @@ class ServiceAccountCredential:
             raise ServiceUnavailable(f"Sign-in service: no connection to {host}") from err
 
 
-def _split(secret_url: str) -> tuple[str, str]:
+def _split_secret_url(secret_url: str) -> tuple[str, str]:
     """Return the vault URL and the secret name in a secret's URL."""
     vault_url, separator, rest = secret_url.partition("/secrets/")
     name = rest.strip("/").partition("/")[0]

@@ -210,11 +210,11 @@ class FlowServiceNonSolutionFlows(NonSolutionFlows):
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow on; raise `NotFound`."""
-        await self._post(environment_id, flow_name, "start")
+        await self._post_flow_action(environment_id, flow_name, "start")
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow off; raise `NotFound`."""
-        await self._post(environment_id, flow_name, "stop")
+        await self._post_flow_action(environment_id, flow_name, "stop")
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
         """Delete a flow; do nothing if it does not exist."""
@@ -224,8 +224,8 @@ class FlowServiceNonSolutionFlows(NonSolutionFlows):
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
         """Restore a flow from the recycle bin, turned off; raise `NotFound` if it is not there."""
-        await self._post(environment_id, flow_name, "restore")
+        await self._post_flow_action(environment_id, flow_name, "restore")
 
-    async def _post(self, environment_id: str, flow_name: str, verb: str) -> None:
+    async def _post_flow_action(self, environment_id: str, flow_name: str, verb: str) -> None:
         call = ServiceRequest(method="POST", url=f"flows/{flow_name}/{verb}", body={})
         await self._service.send(environment_id, call)

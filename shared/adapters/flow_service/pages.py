@@ -91,9 +91,9 @@ class NestedBudget:
         self._whole = whole
 
     @property
-    def is_waited_for(self) -> bool:
-        """Return whether `ready` waits."""
-        return self._whole.is_waited_for
+    def is_in_invocation(self) -> bool:
+        """Return whether an invocation runs now: only then does `wait_for` wait."""
+        return self._whole.is_in_invocation
 
     async def wait_for(self, calls: int = 1) -> None:
         """Wait for requests of both budgets where an invocation may wait."""

@@ -28,7 +28,7 @@ from shared.adapters.http.client import (
 )
 from shared.domain.clouds import Cloud
 from shared.errors import NotFound
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 
 _VERSION = {"api-version": "2016-11-01"}
 #: Error of the global host if it cannot determine the region, sometimes inside another error.
@@ -37,7 +37,7 @@ _LOCATION = re.compile(rb"for location\W*(?:u0027)?\W*([a-z]+)", re.IGNORECASE)
 #: Locations whose host has another name.
 _HOST_NAMES = {"europe": "emea", "uk": "unitedkingdom"}
 
-_log = product_log(__name__)
+_log = get_product_log(__name__)
 
 
 class Endpoints(Protocol):

@@ -67,7 +67,7 @@ class FlowEntity(Wire):
         return FlowListEntry(
             flow_name=self.name,
             display_name=redact(self.properties.display_name),
-            workflow_id=_lower(self.properties.workflow_entity_id),
+            workflow_id=_lower_text(self.properties.workflow_entity_id),
             state=_STATES.get(self.properties.state or ""),
         )
 
@@ -78,7 +78,7 @@ class FlowEntity(Wire):
         return FlowServiceFlow(
             flow_name=self.name,
             display_name=redact(properties.display_name),
-            workflow_id=_lower(properties.workflow_entity_id),
+            workflow_id=_lower_text(properties.workflow_entity_id),
             state=_STATES.get(properties.state or "", FlowState.OFF),
             suspension_reason=properties.flow_suspension_reason or "",
             client_data=None if definition is None else self._build_client_data(definition),
@@ -213,5 +213,5 @@ def _convert_to_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _lower(text: str | None) -> str | None:
+def _lower_text(text: str | None) -> str | None:
     return text.lower() if text else None

@@ -159,7 +159,7 @@ class HttpClient:
             try:
                 return await self._send_once(service, call, request, is_repeatable=repeatable)
             except NotTaken:  # concurrent requests took it first
-                if budget is None or not budget.is_waited_for:
+                if budget is None or not budget.is_in_invocation:
                     raise
 
     async def _send_once(

@@ -95,7 +95,7 @@ class HttpJsonApi(JsonApi):
         call = replace(first, params=dict(query or {}))
         found, read = list[Mapping[str, object]](), set[str]()
         while True:
-            answer = await self._send(http, call)
+            answer = await self._send_request(http, call)
             document = _read_json(http, answer)
             found += map(as_mapping, _read_items(http, document, member))
             if position := answer.headers.get(_POSITION):
@@ -114,22 +114,22 @@ class HttpJsonApi(JsonApi):
         """Return a document."""
         call = _build_read(service, path, arguments)
         http = self._find_http_service(service, call.url)
-        return read_object(http, await self._send(http, call))
+        return read_object(http, await self._send_request(http, call))
 
     async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
         """Replace a document."""
-        await self._write("PUT", service, path, body)
+        await self._send_write("PUT", service, path, body)
 
     async def patch(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
         """Change members of a document."""
-        await self._write("PATCH", service, path, body)
+        await self._send_write("PATCH", service, path, body)
 
-    async def _write(
+    async def _send_write(
         self, method: str, service: JsonService, path: str, body: Mapping[str, object]
     ) -> None:
         url = _build_url(service, path)
         call = ServiceRequest(method=method, url=url, headers=service.headers, body=body)
-        await self._send(self._find_http_service(service, url), call)
+        await self._send_request(self._find_http_service(service, url), call)
 
     def _find_http_service(self, service: JsonService, url: str) -> HttpService:
         host = urlsplit(url).hostname or ""
@@ -142,7 +142,7 @@ class HttpJsonApi(JsonApi):
             )
         return self._services[service.name, host]
 
-    async def _send(self, http: HttpService, call: ServiceRequest) -> ServiceResponse:
+    async def _send_request(self, http: HttpService, call: ServiceRequest) -> ServiceResponse:
         """Send a request. A service that does not know the app concerns nothing else, so a
         rejected token is a `PlatformError`.
         """

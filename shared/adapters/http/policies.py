@@ -15,10 +15,10 @@ from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, Async
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.errors import ThrottledError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.request_count import count_call
 
-_log = product_log(__name__)
+_log = get_product_log(__name__)
 
 #: Name of the pipeline option for whether a retry is harmless; by default a GET is.
 IS_REPEATABLE = "is_repeatable"
@@ -34,8 +34,8 @@ class RequestLimiter(Protocol):
     """Limit the requests to a service."""
 
     @property
-    def is_waited_for(self) -> bool:
-        """Return whether `wait_for` waits. It does so only in an invocation."""
+    def is_in_invocation(self) -> bool:
+        """Return whether an invocation runs now: only then does `wait_for` wait."""
 
     async def wait_for(self, calls: int = 1) -> None:
         """Wait for requests if in an invocation; raise `ThrottledError` if that takes minutes."""

@@ -134,7 +134,7 @@ class PowerAppsCanvasApps(CanvasApps):
         try:
             return _build_canvas_app(app, await self._read_flow_ids(app))
         except (NotFound, PlatformError, TransientError, InvalidInput) as err:
-            gap = f"Cannot read the document of app {app.title}: {_describe(err)}"
+            gap = f"Cannot read the document of app {app.title}: {_describe_error(err)}"
         return replace(_build_canvas_app(app, app.listed_ids), unknown_reason=gap)
 
     async def _read_flow_ids(self, app: _AppEntity) -> frozenset[str]:
@@ -153,7 +153,7 @@ class PowerAppsCanvasApps(CanvasApps):
             return app.listed_ids | find_flow_ids(answer.body)
 
 
-def _describe(err: NotFound | PlatformError | TransientError | InvalidInput) -> str:
+def _describe_error(err: NotFound | PlatformError | TransientError | InvalidInput) -> str:
     """Return the reason without the URL of the document, which has a signature."""
     match err:
         case InvalidInput():

@@ -30,7 +30,7 @@ from shared.adapters.state.request_queue import (
 )
 from shared.domain.alert import RowName
 from shared.errors import AlreadyExists, Conflict, NotFound, ThrottledError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import (
     Clock,
     Condition,
@@ -54,7 +54,7 @@ _SHOWN_FOR = timedelta(days=1)
 #: Rows of the queue to read at a time: more than are read of it as a rule.
 _PAGE = 100
 
-_log = product_log(__name__)
+_log = get_product_log(__name__)
 
 #: The new ledger, the result, and further rows to write.
 type Decision[T] = tuple[RequestLedger, T, Sequence[Operation]]
@@ -136,7 +136,7 @@ class BudgetState:
                 self._known = row
                 raise
             changes = [self._build_change(row, ledger)] if ledger != before else []
-            if await self._write(row, [*changes, *operations]):
+            if await self._write_operations(row, [*changes, *operations]):
                 return answer
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
 
@@ -155,7 +155,7 @@ class BudgetState:
             ledger, answer, operations = decide(
                 before, await self._read_queue_view(before, position)
             )
-            if await self._write(row, [self._build_change(row, ledger), *operations]):
+            if await self._write_operations(row, [self._build_change(row, ledger), *operations]):
                 return answer
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
 
@@ -172,7 +172,9 @@ class BudgetState:
         new = replace(row or self.build_empty_row(_KEY), columns=build_ledger_columns(ledger))
         return ReplaceRow(new) if row else InsertRow(new)
 
-    async def _write(self, row: StoreRow | None, operations: Sequence[Operation]) -> bool:
+    async def _write_operations(
+        self, row: StoreRow | None, operations: Sequence[Operation]
+    ) -> bool:
         """Write the operations. Return False if another instance wrote first."""
         try:
             written = await self.store.write(*operations) if operations else []

@@ -28,7 +28,7 @@ from shared.adapters.state.reserved_requests import ReservedRequests
 from shared.adapters.state.reserved_slices import ReservedSlice
 from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueStatus
 from shared.errors import CmkflowError, Conflict, NotFound, ThrottledError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import Clock, Operation, RequestBudget, Store, StoreRow
 
 #: Maximum total wait of an invocation for requests; longer if the requests need longer. The
@@ -38,7 +38,7 @@ _PATIENCE = timedelta(minutes=3)
 _LEAST_CALLS = 11
 _LONGEST_PATIENCE = timedelta(minutes=8)
 
-_log = product_log(__name__)
+_log = get_product_log(__name__)
 
 
 @dataclass(slots=True)
@@ -91,8 +91,8 @@ class StoredRequestBudget(RequestBudget):
                 await self._end_reservation(block)
 
     @property
-    def is_waited_for(self) -> bool:
-        """Return whether `wait_for` waits, which it does in an invocation."""
+    def is_in_invocation(self) -> bool:
+        """Return whether an invocation runs now: only then does `wait_for` wait."""
         return _delivery.get() is not None
 
     async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:

@@ -68,7 +68,7 @@ class ReservedRequests:
         if self.row.clock.now() >= self.until:
             self.drop()
         while self.left < calls:
-            await self._fill(calls, is_urgent=is_urgent)
+            await self._refill_requests(calls, is_urgent=is_urgent)
             calls = min(calls, self.most)
 
     def use(self, *, is_write: bool) -> None:
@@ -95,7 +95,7 @@ class ReservedRequests:
         if self.until > NEVER:
             await self.row.decide(report_and_keep)
 
-    async def _fill(self, calls: int, *, is_urgent: bool) -> None:
+    async def _refill_requests(self, calls: int, *, is_urgent: bool) -> None:
         """Add the available requests and report the used ones.
 
         Requests owed to other reservations are available to this one too, because all were

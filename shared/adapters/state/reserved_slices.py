@@ -32,7 +32,7 @@ class ReservedSlice:
         """Lease requests if the slice has too few; raise `ThrottledError`."""
         if self._left < calls or self._row.clock.now() >= self._use_until:
             may_write = is_write and self.size == 1
-            await self._lease(calls, is_urgent=is_urgent, may_write=may_write)
+            await self._lease_slice(calls, is_urgent=is_urgent, may_write=may_write)
 
     def use(self) -> None:
         """Use one leased request."""
@@ -43,7 +43,7 @@ class ReservedSlice:
         """Use no more requests of the slice."""
         self._left = 0
 
-    async def _lease(self, calls: int, *, is_urgent: bool, may_write: bool) -> None:
+    async def _lease_slice(self, calls: int, *, is_urgent: bool, may_write: bool) -> None:
         """Lease a slice, with only as many urgent requests as needed.
 
         A slice of one request may be a write if that request is.

@@ -86,7 +86,7 @@ class SqliteStore(Store):
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
         check_entity_key(table, partition, key)
-        rows = await self._select(_SELECT + _THIS, [table, partition, key])
+        rows = await self._select_rows(_SELECT + _THIS, [table, partition, key])
         return rows[0] if rows else None
 
     async def list_tables(self) -> list[str]:
@@ -121,10 +121,10 @@ class SqliteStore(Store):
             except BaseException as err:
                 waiting, self._waiting = self._waiting, []  # no writer is left to commit them
                 for write in (*writes, *waiting):
-                    _settle(write.done, err)
+                    _set_outcome(write.done, err)
                 raise
             for write, outcome in zip(writes, outcomes, strict=True):
-                _settle(write.done, outcome)
+                _set_outcome(write.done, outcome)
             if len(writes) > 1 or self._waiting:
                 await asyncio.sleep(_GATHERING)
 
@@ -142,19 +142,19 @@ class SqliteStore(Store):
         check_entity_key(table, partition or "", before)
         check_entity_key(table, partition or "", after)
         check_conditions(where)
-        sql, values = _query(table, partition, where, (before, after))
+        sql, values = _build_select(table, partition, where, (before, after))
         last: tuple[str, ...] = ()
         size = min(page_size or _PAGE, _PAGE)
         while True:
             page = f"{sql}{' AND (partition, key) > (?, ?)' if last else ''}{_ORDER}{size}"
-            rows = await self._select(page, [*values, *last])
+            rows = await self._select_rows(page, [*values, *last])
             for row in rows:
                 yield row
             if len(rows) < size:
                 return
             last = (rows[-1].partition, rows[-1].key)
 
-    async def _select(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
+    async def _select_rows(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
         try:
             return _build_rows(self._reader, sql, values)
         except sqlite3.OperationalError:  # another process recovers the file: wait in a thread
@@ -196,7 +196,7 @@ class SqliteStore(Store):
             f"SELECT etag FROM entity WHERE {_THIS}",  # noqa: S608  # fixed text
             where,
         ).fetchone()
-        _check(operation, found[0] if found else None)
+        _check_etag(operation, found[0] if found else None)
         if isinstance(operation, DeleteRow):
             self._database.execute(f"DELETE FROM entity WHERE {_THIS}", where)  # noqa: S608
             return row
@@ -208,7 +208,7 @@ class SqliteStore(Store):
         return stored
 
 
-def _settle(done: asyncio.Future[_Outcome], outcome: _Outcome | BaseException) -> None:
+def _set_outcome(done: asyncio.Future[_Outcome], outcome: _Outcome | BaseException) -> None:
     """Set the outcome of a write for its caller, unless the caller was cancelled."""
     if done.done():
         return
@@ -244,7 +244,7 @@ def _build_unavailable_error(err: sqlite3.OperationalError) -> ServiceUnavailabl
     return ServiceUnavailable(f"Cannot access the state database: {err}")
 
 
-def _check(operation: Operation, stored: str | None) -> None:
+def _check_etag(operation: Operation, stored: str | None) -> None:
     """Raise the port's errors if the stored ETag (None: no row) does not allow the operation."""
     row = operation.row
     name = f"{row.table} {row.partition} {row.key}"
@@ -261,7 +261,7 @@ def _check(operation: Operation, stored: str | None) -> None:
             pass
 
 
-def _query(
+def _build_select(
     table: str,
     partition: str | None,
     where: Sequence[Condition],

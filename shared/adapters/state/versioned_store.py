@@ -57,13 +57,13 @@ class VersionedStore(Store):
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
-        await self._check()
+        await self._check_version()
         row = await self.store.get(table, partition, key)
         return _without_version(row) if row else None
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Do all operations, or none."""
-        await self._check()
+        await self._check_version()
         versioned = [type(one)(_with_version(one.row)) for one in operations]
         return [_without_version(row) for row in await self.store.write(*versioned)]
 
@@ -78,13 +78,13 @@ class VersionedStore(Store):
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield the rows that match, in the order of partition and key."""
-        await self._check()
+        await self._check_version()
         async for row in self.store.query(
             table, partition, where=where, before=before, after=after, page_size=page_size
         ):
             yield _without_version(row)
 
-    async def _check(self) -> None:
+    async def _check_version(self) -> None:
         """Check the version once; raises `JobBlocked`."""
         if self._is_checked:
             return

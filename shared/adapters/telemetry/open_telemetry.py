@@ -22,10 +22,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import MustWait, PlatformMigrationInProgress
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports.telemetry import Attributes, NoSpan, Span
 
-_log = product_log(__name__)
+_log = get_product_log(__name__)
 
 SERVICE_NAME = "cmk-flow-remediation"
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -94,7 +94,7 @@ class OpenTelemetry:
         """Add one to a counter."""
 
         def add_one() -> None:
-            instrument = self._instrument(name, self._meter.create_counter)
+            instrument = self._get_instrument(name, self._meter.create_counter)
             assert isinstance(instrument, Counter)
             instrument.add(1, dict(attributes))
 
@@ -104,7 +104,7 @@ class OpenTelemetry:
         """Add a value to a distribution."""
 
         def record_value() -> None:
-            instrument = self._instrument(name, self._meter.create_histogram)
+            instrument = self._get_instrument(name, self._meter.create_histogram)
             assert isinstance(instrument, Histogram)
             instrument.record(value, dict(attributes))
 
@@ -113,7 +113,9 @@ class OpenTelemetry:
     def report(self, name: str, value: float, attributes: Attributes) -> None:
         """Record the present value of a gauge."""
         self._call_without_errors(
-            lambda: self._instrument(name, self._meter.create_gauge).set(value, dict(attributes))
+            lambda: self._get_instrument(name, self._meter.create_gauge).set(
+                value, dict(attributes)
+            )
         )
 
     def _start_span(
@@ -129,7 +131,7 @@ class OpenTelemetry:
             name, context, kind, attributes=attributes, links=_build_links(link)
         )
 
-    def _instrument(self, name: str, create: Callable[[str], Any]) -> Any:
+    def _get_instrument(self, name: str, create: Callable[[str], Any]) -> Any:
         if name not in self._instruments:
             self._instruments[name] = create(name)
         return self._instruments[name]

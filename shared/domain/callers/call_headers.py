@@ -75,9 +75,9 @@ def read_traits(headers: Mapping[str, object]) -> CallTraits:
     if workflow := _read_workflow(named):
         return workflow
     if "aeg-event-type" in named or "aeg-subscription-name" in named:
-        name = _accept(_SUBSCRIPTION_NAME, named.get("aeg-subscription-name", ""))
+        name = _accept_if_matching(_SUBSCRIPTION_NAME, named.get("aeg-subscription-name", ""))
         return CallTraits(source=CallerSource.EVENT_GRID, source_id=name.lower())
-    if hook := _accept(_ID, named.get("x-vss-subscriptionid", "")):
+    if hook := _accept_if_matching(_ID, named.get("x-vss-subscriptionid", "")):
         return CallTraits(source=CallerSource.AZURE_DEVOPS, source_id=hook.lower())
     return CallTraits(
         source=CallerSource.OTHER,
@@ -89,12 +89,16 @@ def read_traits(headers: Mapping[str, object]) -> CallTraits:
 def _read_workflow(named: Mapping[str, str]) -> CallTraits | None:
     """Return the calling flow or Logic App; None: the headers name none."""
     in_agent = _WORKFLOW_IN_AGENT.match(named.get("user-agent", ""))
-    found = _accept(_URL_ID, named.get("x-ms-workflow-id", "")) or (in_agent and in_agent[1]) or ""
-    if not found and not _accept(_RUN_ID, named.get("x-ms-client-tracking-id", "")):
+    found = (
+        _accept_if_matching(_URL_ID, named.get("x-ms-workflow-id", ""))
+        or (in_agent and in_agent[1])
+        or ""
+    )
+    if not found and not _accept_if_matching(_RUN_ID, named.get("x-ms-client-tracking-id", "")):
         return None
     name = named.get("x-ms-workflow-name", "")
     group = named.get("x-ms-workflow-resourcegroup-name", "")
-    subscription = _accept(_ID, named.get("x-ms-workflow-subscription-id", ""))
+    subscription = _accept_if_matching(_ID, named.get("x-ms-workflow-subscription-id", ""))
     source, source_id = CallerSource.WORKFLOW, ""
     if found and _FLOW_GROUP.fullmatch(group) and _ID.fullmatch(name):
         source, source_id = CallerSource.FLOW, name
@@ -112,7 +116,7 @@ def _read_workflow(named: Mapping[str, str]) -> CallTraits | None:
     return CallTraits(source=source, source_id=source_id.lower(), workflow_url_id=found.lower())
 
 
-def _accept(pattern: re.Pattern[str], text: str) -> str:
+def _accept_if_matching(pattern: re.Pattern[str], text: str) -> str:
     """Return a text that has the pattern from its beginning to its end, otherwise ""."""
     return text if pattern.fullmatch(text) else ""
 

@@ -38,14 +38,14 @@ def sign_link(link: ConfirmationLink, key: LinkKey) -> str:
     """Return the token of a link, for a URL."""
     values = [link.caller_id, link.remediation_id, int(link.expires_at.timestamp())]
     content = json.dumps(values, separators=(",", ":")).encode()
-    return f"{_encode(content)}.{_encode(_compute_signature(content, key))}"
+    return f"{_encode_base64(content)}.{_encode_base64(_compute_signature(content, key))}"
 
 
 def read_link(token: str, key: LinkKey, now: datetime) -> ConfirmationLink:
     """Return what a token permits; raise `LinkRejected` if it is forged, foreign or expired."""
     content_text, _, signature_text = token.partition(".")
     try:
-        content, signature = _decode(content_text), _decode(signature_text)
+        content, signature = _decode_base64(content_text), _decode_base64(signature_text)
     except ValueError:
         content, signature = b"", b""
     if not hmac.compare_digest(signature, _compute_signature(content, key)):
@@ -65,10 +65,10 @@ def _compute_signature(content: bytes, key: LinkKey) -> bytes:
     return hmac.digest(bytes.fromhex(key.key), _PURPOSE + content, hashlib.sha256)
 
 
-def _encode(data: bytes) -> str:
+def _encode_base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _decode(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     """Return the bytes of a text; raise `ValueError`."""
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -134,7 +134,7 @@ def _build_reference(text: str, id_start: int, id_end: int) -> ScannedReference:
     if layout := find_layout_around(text, id_start):
         start, host, shape = layout.start, layout.host, _detect_shape(text, layout)
         reason = _MANUAL_REASONS.get(shape, "" if layout.is_replaceable else _INCOMPLETE)
-    elif path := _find_path(text, id_start, id_end):
+    elif path := _find_url_start(text, id_start, id_end):
         (start, host), shape = path, ReferenceShape.PATH
         reason = _MANUAL_REASONS[shape]
     else:
@@ -150,7 +150,7 @@ def _build_reference(text: str, id_start: int, id_end: int) -> ScannedReference:
     )
 
 
-def _find_path(text: str, id_start: int, id_end: int) -> tuple[int, str | None] | None:
+def _find_url_start(text: str, id_start: int, id_end: int) -> tuple[int, str | None] | None:
     """Return the start of a trigger URL without its scheme, and its host if that is there."""
     near = text[max(0, id_start - _NEAR) : id_start].lower()
     if _URL_PART not in near or not _AFTER.match(text, id_end):

@@ -125,7 +125,9 @@ def _choose_title(name: str, value: Mapping[str, object]) -> str:
 
 
 def _rewrite_texts(value: Any, rewrite: Callable[[str], str]) -> Any:
-    """Return a JSON value with every text rewritten; member names must not need a change."""
+    """Return a JSON value with every text rewritten; raise `_Obstacle` if a member name would
+    change.
+    """
     if isinstance(value, str):
         return rewrite(value)
     if isinstance(value, list):

@@ -203,7 +203,7 @@ def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
     and a bare definition. Raises `UnreadableDefinition` for anything else; the error never quotes
     the text.
     """
-    document = _decode(text) if isinstance(text, str) else text
+    document = _decode_client_data(text) if isinstance(text, str) else text
     place = find_definition_place(document)
     if place is None:
         reason = "the JSON has no workflow definition with triggers and actions"
@@ -239,7 +239,7 @@ def find_definition_place(document: Mapping[str, object]) -> tuple[str, ...] | N
     return None
 
 
-def _decode(text: str) -> Mapping[str, object]:
+def _decode_client_data(text: str) -> Mapping[str, object]:
     try:
         document = parse_json_value(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:

@@ -58,7 +58,7 @@ class RunArchive:
     earlier_run_count: int = 0
 
     @property
-    def begins(self) -> datetime:
+    def begins_at(self) -> datetime:
         """Return the start of the time that this archive covers."""
         return self.runs_since or self.started_at - RETENTION
 
@@ -74,7 +74,7 @@ class RunArchive:
             return 1.0
         if self.oldest_run_at is None:
             return 0.0
-        return min((self.started_at - self.oldest_run_at) / (self.started_at - self.begins), 1.0)
+        return min((self.started_at - self.oldest_run_at) / (self.started_at - self.begins_at), 1.0)
 
 
 def name_part(archive: RunArchive, number: int) -> str:

@@ -35,7 +35,7 @@ class AddressRanges:
     @classmethod
     def parse(cls, prefixes: Iterable[str]) -> "AddressRanges":
         """Parse prefixes or single addresses; host bits are ignored. Raises `ValueError`."""
-        return _merge([_parse_span(prefix.strip()) for prefix in prefixes])
+        return _merge_spans([_parse_span(prefix.strip()) for prefix in prefixes])
 
     def __bool__(self) -> bool:
         """Return whether the set has any address."""
@@ -58,12 +58,12 @@ class AddressRanges:
         """Return the difference."""
         if not other:
             return self
-        return AddressRanges(_clip(self, other.borders, inside=False))
+        return AddressRanges(_clip_borders(self, other.borders, inside=False))
 
     def __and__(self, other: "AddressRanges") -> "AddressRanges":
         """Return the intersection."""
         fewer, more = sorted((self, other), key=lambda one: len(one.borders))
-        return AddressRanges(_clip(fewer, more.borders, inside=True))
+        return AddressRanges(_clip_borders(fewer, more.borders, inside=True))
 
     def list_spans(self) -> Iterator[Span]:
         """Yield the ranges in order; no two of them touch."""
@@ -92,7 +92,7 @@ def unite_ranges(parts: Iterable[AddressRanges]) -> AddressRanges:
     filled = [part for part in parts if part]
     if len(filled) == 1:
         return filled[0]
-    return _merge([span for part in filled for span in part.list_spans()])
+    return _merge_spans([span for part in filled for span in part.list_spans()])
 
 
 def _parse_span(prefix: str) -> Span:
@@ -110,7 +110,7 @@ def _parse_span(prefix: str) -> Span:
     return first, first + size
 
 
-def _merge(spans: list[Span]) -> AddressRanges:
+def _merge_spans(spans: list[Span]) -> AddressRanges:
     """Return the set of ranges that may overlap. Sorts the list."""
     spans.sort()
     borders: list[int] = []
@@ -122,7 +122,7 @@ def _merge(spans: list[Span]) -> AddressRanges:
     return AddressRanges(tuple(borders))
 
 
-def _clip(ranges: AddressRanges, other: Sequence[int], *, inside: bool) -> tuple[int, ...]:
+def _clip_borders(ranges: AddressRanges, other: Sequence[int], *, inside: bool) -> tuple[int, ...]:
     """Return the borders of the part inside the other set, or outside of it."""
     kept: list[int] = []
     for first, end in ranges.list_spans():

@@ -89,14 +89,14 @@ class RuleSources:
             if name not in _ANYWHERE and (name[:1].isdigit() or ":" in name):
                 prefixes.append(name)
             else:
-                parts.append(self._resolve(name))
+                parts.append(self._resolve_source(name))
         try:
             parts.append(AddressRanges.parse(prefixes))
         except ValueError:
             parts += map(_parse_prefix, prefixes)
         return unite_ranges(part for part in parts if part is not None), None not in parts
 
-    def _resolve(self, name: str) -> AddressRanges | None:
+    def _resolve_source(self, name: str) -> AddressRanges | None:
         if name in _ANYWHERE:
             return EVERYWHERE
         if name in _INTERNAL_TAGS:

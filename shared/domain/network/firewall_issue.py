@@ -99,7 +99,7 @@ def find_firewall_issue(
         reason = (
             _format_denied(firewall, tags, denying)
             if denying
-            else _format_uncertain(firewall, tags, doubting)
+            else _format_uncertain_decision(firewall, tags, doubting)
         )
         texts.insert(0, reason)
     if lacking:
@@ -134,7 +134,9 @@ def _format_denied(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]
     )
 
 
-def _format_uncertain(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
+def _format_uncertain_decision(
+    firewall: Firewall, tags: Sequence[str], rules: Sequence[str]
+) -> str:
     return (
         f"Unknown whether {firewall.name} allows {', '.join(tags)}: {', '.join(rules)} has a "
         "source that the app cannot evaluate, or matches only part of the traffic."

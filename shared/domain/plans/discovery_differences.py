@@ -37,8 +37,10 @@ def find_differences(
         if identity not in known and identity not in listed.alone
     ]
     found = [
-        *_describe("listed on Microsoft's key, but in no source (deleted in the meantime?)", gone),
-        *_describe(
+        *_describe_difference(
+            "listed on Microsoft's key, but in no source (deleted in the meantime?)", gone
+        ),
+        *_describe_difference(
             "listed with a workflow id that Dataverse does not have (read from the flow service)",
             [
                 reported[one]
@@ -58,20 +60,20 @@ def find_differences(
     here = {flow.flow_name.lower() for flow in everything.values()} | everything.keys()
     return (
         *found,
-        *_describe(
+        *_describe_difference(
             "in the flow service, but not in Dataverse",
             [flow for identity, flow in everything.items() if identity not in known],
         ),
-        *_describe(
+        *_describe_difference(
             "in Dataverse, but not in the flow service",
             [flow for identity, flow in known.items() if identity not in here],
         ),
-        *_describe(
+        *_describe_difference(
             "listed on Microsoft's key, but not in the flow service's list of all flows",
             [flow for identity, flow in reported.items() if identity not in everything],
         ),
         *_list_state_and_name_differences(known, everything, "the flow service"),
-        *_describe(
+        *_describe_difference(
             (
                 "listed with a flow name that differs from the workflow id (both are used; no "
                 "action is required)"
@@ -89,19 +91,19 @@ def _list_state_and_name_differences(
     known: Mapping[str, WorkflowSummary], listed: Mapping[str, FlowListEntry], by: str
 ) -> Iterator[str]:
     both = [(known[identity], flow) for identity, flow in listed.items() if identity in known]
-    yield from _describe(
+    yield from _describe_difference(
         f"in another state in Dataverse than in {by}",
         [flow for row, flow in both if flow.state and flow.state is not row.state],
         {row.workflow_id: f"{row.state}, {flow.state}" for row, flow in both},
     )
-    yield from _describe(
+    yield from _describe_difference(
         f"named differently in Dataverse than in {by}",
         [flow for row, flow in both if flow.display_name and flow.display_name != row.name],
         {row.workflow_id: row.name for row, _ in both},
     )
 
 
-def _describe(
+def _describe_difference(
     what: str,
     flows: Collection[FlowListEntry | WorkflowSummary],
     details: Mapping[str, str] | None = None,

@@ -105,7 +105,7 @@ def find_incomplete_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
     names = {(job.environment_id, issue.firewall_name or issue.name)
              for one in places.values() for job, issue in one}  # fmt: skip
     found = [
-        _merge(name, places.get(name, []), blocked, new.get(name, []), facts)
+        _build_incomplete_firewall(name, places.get(name, []), blocked, new.get(name, []), facts)
         for name in dict.fromkeys((*places, *new))
     ]
     unnamed = Counter[str]()
@@ -199,7 +199,7 @@ def _find_new_prefixes(
     return found
 
 
-def _merge(
+def _build_incomplete_firewall(
     issue: str,
     places: Sequence[tuple[EnvironmentJob, FirewallIssueSummary]],
     blocked: Mapping[tuple[str, str], int],

@@ -205,13 +205,13 @@ def _choose_action(
 ) -> PlanItem:
     job, named = candidate.job, _is_named(request, candidate)
     if candidate.ids & request.excluded:
-        return _exclude(item, "An administrator excluded it.", NotMigratedReason.EXCLUDED)
+        return _exclude_item(item, "An administrator excluded it.", NotMigratedReason.EXCLUDED)
     if candidate.is_replaced:
         back = " The original was turned on again: turn it off." if candidate.flow.is_on else ""
-        return _exclude(item, f"Its copy has replaced it, and the original is retired.{back}")
+        return _exclude_item(item, f"Its copy has replaced it, and the original is retired.{back}")
     if job and job.is_withdrawn and not named:
         why = f"Its job was {job.state}. To migrate it, name the flow in a new remediation."
-        return _exclude(item, why, NotMigratedReason(job.state))
+        return _exclude_item(item, why, NotMigratedReason(job.state))
     if job and not job.allows_new_job:
         pattern = item.migration_method if job.migration_method.has_copy else job.migration_method
         return replace(
@@ -357,12 +357,12 @@ def _apply_limit(
                 left.add(workflow_id)
                 limit = "1 flow" if request.max_flows == 1 else f"{request.max_flows} flows"
                 why = f"Beyond the limit of {limit} per remediation."
-                item = _exclude(item, why, NotMigratedReason.OVER_FLOW_LIMIT)
+                item = _exclude_item(item, why, NotMigratedReason.OVER_FLOW_LIMIT)
         result.append(item)
     return result
 
 
-def _exclude(item: PlanItem, why: str, left: NotMigratedReason | None = None) -> PlanItem:
+def _exclude_item(item: PlanItem, why: str, left: NotMigratedReason | None = None) -> PlanItem:
     return replace(item, action=PlannedAction.NO_CHANGE, message=why, not_migrated_reason=left)
 
 

@@ -191,7 +191,7 @@ def exclude_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the changed items that nobody approved in time, as not included."""
     text = "It changed after it was approved, and nobody approved the change in time."
     changed = [item for item in items if item.changed_since_approval and item.action.is_work]
-    return [_exclude(item, text, NotMigratedReason.APPROVAL_EXPIRED) for item in changed]
+    return [_exclude_item(item, text, NotMigratedReason.APPROVAL_EXPIRED) for item in changed]
 
 
 def _is_concerned(item: PlanItem, decision: ApprovalDecision) -> bool:
@@ -201,7 +201,7 @@ def _is_concerned(item: PlanItem, decision: ApprovalDecision) -> bool:
 def _with_decision(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) -> PlanItem:
     item = replace(item, approval_number=decision.number, changed_since_approval=())
     if now is None:
-        return _exclude(
+        return _exclude_item(
             item,
             "It no longer stays on Microsoft's key: it was deleted, or the platform moved it.",
             None,
@@ -217,13 +217,13 @@ def _exclude_by_approver(
 ) -> PlanItem:
     item = replace(item, approval_number=decision.number)
     if _get_ids(item) & decision.excluded_from_approval:
-        return _exclude(
+        return _exclude_item(
             item,
             f"{decision.approved_by} excluded it from the approval.",
             NotMigratedReason.EXCLUDED_FROM_APPROVAL,
         )
     why = f"It runs {', '.join(below)}, which the approval excluded."
-    return _exclude(item, why, NotMigratedReason.EXCLUDED_FROM_APPROVAL)
+    return _exclude_item(item, why, NotMigratedReason.EXCLUDED_FROM_APPROVAL)
 
 
 def _mark_parents_changed(
@@ -246,7 +246,7 @@ def _mark_parents_changed(
         stopped = above
 
 
-def _exclude(item: PlanItem, why: str, left: NotMigratedReason | None) -> PlanItem:
+def _exclude_item(item: PlanItem, why: str, left: NotMigratedReason | None) -> PlanItem:
     leave = PlannedAction.NO_CHANGE
     return replace(
         item,

@@ -99,7 +99,7 @@ def _find_url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[_Spl
 
 
 def _replace_url(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
-    head = _encode(new.head, old)
+    head = _encode_part(new.head, old)
     # Hosts of environments double a leading slash that the classic hosts ignore
     # (platform.md#double-slash).
     if new.has_double_slash and _count_slashes_at(text, old) == 1:
@@ -109,14 +109,14 @@ def _replace_url(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
     ours = [one for one in old.parameters if one.name in PLATFORM_PARAMETERS]
     kept = [one for one in ours if one.name in values]
     for one in kept:
-        yield _Splice(one.value_start, one.end, _encode(values[one.name], old))
+        yield _Splice(one.value_start, one.end, _encode_part(values[one.name], old))
     yield from _remove_parameters(old, [one for one in ours if one.name not in values])
     # Parameters that only the new URL has, such as a signature where the original required a token.
     # Every replaceable URL has an `api-version`, so there is a last parameter.
     last = kept[-1].end
     for name, value in new.parameters.items():
         if name.lower() not in {one.name for one in old.parameters}:
-            added = f"{old.ampersand}{name}{old.equals}{_encode(value, old)}"
+            added = f"{old.ampersand}{name}{old.equals}{_encode_part(value, old)}"
             yield _Splice(last, last, added)
 
 
@@ -144,7 +144,7 @@ def _find_reference_edits(reference: str, flow_ids: Mapping[str, str]) -> list[_
     return [_Splice(start, start + len(bare), new)] if new else []
 
 
-def _encode(part: str, old: UrlLayout) -> str:
+def _encode_part(part: str, old: UrlLayout) -> str:
     """Return a part of a plain URL in the encoding of the old URL in its text."""
     if not old.level:
         return part.replace("/", old.slash).replace("&", old.ampersand)

@@ -138,7 +138,7 @@ async def _read_rows(services: Services, environment: Environment) -> list[ReadR
 
 def build_facts(row: Workflow) -> FlowFacts:
     """Return the facts of a flow that an assessment keeps, without its definition."""
-    summary, problem, invokers = _summarize(row.client_data)
+    summary, problem, invokers = _summarize_definition(row.client_data)
     return FlowFacts(
         workflow_id=row.workflow_id.lower(),
         flow_name="",
@@ -207,7 +207,7 @@ async def read_alone(
 ) -> FlowFacts:
     """Return a flow that Dataverse does not have, as the flow service shows it."""
     detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
-    summary, problem, invokers = _summarize(detail.client_data)
+    summary, problem, invokers = _summarize_definition(detail.client_data)
     in_solution = detail.in_solution
     return FlowFacts(
         workflow_id=(detail.workflow_id or detail.flow_name).lower(),
@@ -277,7 +277,7 @@ def _build_lists(
     )
 
 
-def _summarize(client_data: str | None) -> tuple[DefinitionSummary | None, str, bool]:
+def _summarize_definition(client_data: str | None) -> tuple[DefinitionSummary | None, str, bool]:
     if client_data is None:
         return None, NOT_SHOWN, False
     definition, problem = parse_or_explain(client_data)

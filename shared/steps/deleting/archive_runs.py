@@ -30,7 +30,7 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
             archive.environment_id,
             archive.flow_name,
             archive.cursor,
-            since=archive.begins,
+            since=archive.begins_at,
             until=archive.oldest_run_at or archive.started_at,
         )
     except (NotFound, PlatformError) as err:

@@ -17,7 +17,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.network.blocked_call import BlockedCall, group_symptoms_by_host
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, JobBlocked, NotFound, PlatformError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
@@ -25,7 +25,7 @@ from shared.steps.flows.check_network import ANY_HOST, find_blocking_issues, rea
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import read_environment_settings
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Runs of a copy that are read, and failed ones whose actions are read.
 _MAX_RUNS = 50
@@ -90,11 +90,11 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
     except NotFound:
         return  # the copy is gone, or has another name since it was turned on
     for call in found.values():
-        await _record(services, environment, call)
+        await _record_blocked_call(services, environment, call)
     table = services.tables.blocked_calls
     async for kept in read_readable(services, table.scan(environment.id)):
         if kept.item.copy_id == job.copy.id and kept.item.reason_code:
-            await _resolve(services, environment, kept, runs)
+            await _resolve_blocked_call(services, environment, kept, runs)
 
 
 async def _find_in_runs(
@@ -144,13 +144,15 @@ async def _read_failed_actions(
         return ()
 
 
-async def _record(services: Services, environment: Environment, call: BlockedCall) -> None:
+async def _record_blocked_call(
+    services: Services, environment: Environment, call: BlockedCall
+) -> None:
     """Record a blocked call with the firewall that denies it, and send an alert."""
     table = services.tables.blocked_calls
     known = await table.get(*table.get_address(call))
     if known and known.item.counts_from >= call.failed_at:
         return
-    explanation, fix = await _explain(services, environment, call)
+    explanation, fix = await _explain_blocked_call(services, environment, call)
     call = replace(call, message=explanation, fix=fix)
 
     def select_newer(old: BlockedCall | None) -> BlockedCall | None:
@@ -160,7 +162,7 @@ async def _record(services: Services, environment: Environment, call: BlockedCal
         await alert_blocked_call(services, call)
 
 
-async def _explain(
+async def _explain_blocked_call(
     services: Services, environment: Environment, call: BlockedCall
 ) -> tuple[str, str]:
     """Return which firewall denies the call, and what to do. The firewalls are read again."""
@@ -182,7 +184,7 @@ async def _explain(
     )
 
 
-async def _resolve(
+async def _resolve_blocked_call(
     services: Services,
     environment: Environment,
     kept: StoredItem[BlockedCall],

@@ -12,12 +12,12 @@ from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.network.snapshot import NetworkSnapshot, build_snapshot
 from shared.errors import TransientError
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import FirewallKind, ReadsByHost
 from shared.services import Services
 from shared.steps.flows.network_snapshot import NETWORK_RESTART_AFTER, NetworkReading
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: In place of a host that an expression computes at run time.
 ANY_HOST = "*"

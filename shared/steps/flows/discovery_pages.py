@@ -20,12 +20,12 @@ from shared.domain.plans.discovery import (
 )
 from shared.errors import NotFound, PlatformError, ServiceUnavailable, UnreadableRow
 from shared.jobs.fenced_rows import FencedRows
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.ports import Condition, ResultPage
 from shared.rows import format_sortable_time
 from shared.services import Services
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 _APPROVED = EnvironmentJobState.APPROVED
 #: HTTP statuses for a cursor that is no longer valid.

@@ -98,10 +98,10 @@ async def perform(write: Write) -> None:
         if attempt.wait:
             await attempt.wait()
         await attempt.permit()
-        attempt = await _send(attempt)
+        attempt = await _send_write(attempt)
 
 
-async def _send(write: Write) -> Write | None:
+async def _send_write(write: Write) -> Write | None:
     """Send the write; return the write to try instead after an error."""
     try:
         await write.call()

@@ -112,7 +112,7 @@ async def complete_if_visible(services: Services, record: FirewallFixRecord) -> 
     try:
         there = await kind.read_list(record.added_entries)
     except NotFound:
-        return await _store(services, replace(record, state=FirewallFixState.REVERTED))
+        return await _store_record(services, replace(record, state=FirewallFixState.REVERTED))
     if _find_remaining_change(there, entries if is_opening else (), () if is_opening else entries):
         return record
     return await _mark_completed(services, record)
@@ -152,7 +152,7 @@ async def _reach_target(
                 ):
                     return await _mark_completed(services, record)
             since = record.unseen_since or services.now
-            record = await _store(services, replace(record, unseen_since=since))
+            record = await _store_record(services, replace(record, unseen_since=since))
             raise WriteNotVisible(services, f"The change of {record.firewall}", since=since)
     raise MustWait(
         f"Somebody else is changing {record.firewall}.",
@@ -180,7 +180,9 @@ async def _record_not_kept(
     if state is FirewallFixState.APPLYING:
         state = FirewallFixState.APPLIED if there else FirewallFixState.REVERTED
     opening = replace(record.added_entries, entries=there)
-    await _store(services, replace(record, added_entries=opening, state=state, unseen_since=None))
+    await _store_record(
+        services, replace(record, added_entries=opening, state=state, unseen_since=None)
+    )
     missing = [f"add {one}" for one in change.add] + [f"remove {one}" for one in change.remove]
     return JobBlocked(
         f"Azure accepted a change of {record.firewall} and did not keep it: {'; '.join(missing)}.",
@@ -207,7 +209,7 @@ async def _write_change(
 
     async def permit_and_record() -> None:
         await authorization.permit()
-        await _store(services, _with_entries(record, change.add))
+        await _store_record(services, _with_entries(record, change.add))
         await held.permit()
 
     async def update_list() -> None:
@@ -258,12 +260,12 @@ def _with_entries(record: FirewallFixRecord, entries: Sequence[str]) -> Firewall
 
 
 async def _mark_completed(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    return await _store(
+    return await _store_record(
         services, replace(record, state=_COMPLETED_STATES[record.state], unseen_since=None)
     )
 
 
-async def _store(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
+async def _store_record(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     await services.tables.firewall_fixes.upsert(record)
     return record
 

@@ -90,7 +90,7 @@ async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[Le
 
     The lease is renewed in the background: reading trigger URLs may have to wait for requests.
     """
-    held = LeasedResource(holder, resource, await _acquire(holder, resource))
+    held = LeasedResource(holder, resource, await _acquire_lease(holder, resource))
     try:
         async with keep_renewed(held.renew, holder.services.settings.resource_lease_duration):
             yield held
@@ -108,7 +108,7 @@ async def require_unleased(holder: LeaseHolder, resource: str) -> None:
         _require_free(holder, kept.item)
 
 
-async def _acquire(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
+async def _acquire_lease(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
     identity = hash_key(resource)
 
     def take(row: ResourceLease | None) -> ResourceLease:

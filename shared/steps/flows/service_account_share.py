@@ -33,14 +33,14 @@ class ServiceAccountShare:
     async def is_known_to_be_shared(self) -> bool:
         """Return whether the service account may edit the flow, by a read of the last seconds."""
         return self._may_edit(
-            await self.work.read_cached(f"shares of {self.workflow_id}", self._read)
+            await self.work.read_cached(f"shares of {self.workflow_id}", self._read_shares)
         )
 
     async def read_is_shared(self) -> bool:
         """Return whether the service account may edit the flow, from a new read."""
-        return self._may_edit(await self._read())
+        return self._may_edit(await self._read_shares())
 
-    async def _read(self) -> Sequence[Share]:
+    async def _read_shares(self) -> Sequence[Share]:
         return await self.work.services.flow_sharing.list(self.work.environment, self.workflow_id)
 
     def _may_edit(self, held: Sequence[Share]) -> bool:

@@ -71,7 +71,9 @@ async def _find_denying(services: Services, written: _Written) -> Sequence[str]:
         found = await services.assessment.resources.get(resource_id, version)
         content |= as_mapping(json.loads(redact(json.dumps(found))))
     content["type"] = written.written_type
-    return await services.policy_restrictions.find_denying(resource_id, content, version)
+    return await services.policy_restrictions.find_denying_assignments(
+        resource_id, content, version
+    )
 
 
 def _explain_denial(answer: Sequence[str] | NoAnswer) -> str | None:

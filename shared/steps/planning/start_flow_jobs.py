@@ -62,7 +62,7 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     named = {job.id for job in new}
 
     async def create(job: FlowJob) -> FlowJob:
-        return await _create(services, job, is_named=job.id in named)
+        return await _create_flow_job(services, job, is_named=job.id in named)
 
     jobs = await read_each([job for _, job in work], create)
     return [job for job in jobs if job.environment_job_id == environment_job.id]
@@ -108,7 +108,7 @@ async def list_open_jobs(services: Services, environment_job: EnvironmentJob) ->
     return [job for job in jobs if not job.is_inactive]
 
 
-async def _create(services: Services, planned: FlowJob, *, is_named: bool) -> FlowJob:
+async def _create_flow_job(services: Services, planned: FlowJob, *, is_named: bool) -> FlowJob:
     """Create the row of a flow's job, or plan the existing job again. Return the row."""
     if is_named:
         with suppress(AlreadyExists):

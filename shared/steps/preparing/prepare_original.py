@@ -63,7 +63,7 @@ async def convert_or_add_to_solution(work: StepContext) -> FlowJob:
     workflow_id = job.original.id if job.original.in_solution else await add_to_solution(work)
     text = "It is in a solution, so the platform moves it to the customer-managed key."
     if job.migration_method is MigrationMethod.EDIT_DEFINITION:
-        await _convert(work, workflow_id)
+        await _convert_definition(work, workflow_id)
         text = (
             "Its definition was changed to V2, so the platform moves it to the customer-managed "
             "key."
@@ -80,12 +80,12 @@ async def restore_definition(work: StepContext) -> FlowJob:
         workflow_id = await read_solution_id(work)
         text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
     if job.migration_method is MigrationMethod.EDIT_DEFINITION and workflow_id:
-        await _restore(work, workflow_id)
+        await _restore_definition(work, workflow_id)
     job = replace(work.job, requested_command=None, solution_requested_at=None)
     return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
-async def _convert(work: StepContext, workflow_id: str) -> None:
+async def _convert_definition(work: StepContext, workflow_id: str) -> None:
     """Convert the definition once; continue after an interrupted invocation."""
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _read_archived(work), work.job.conversions
@@ -102,17 +102,17 @@ async def _convert(work: StepContext, workflow_id: str) -> None:
             f"{work.job.display_name} cannot be converted safely. {' '.join(conversion.obstacles)}",
             code=Reason.CONVERSION_NOT_POSSIBLE,
         )
-    await _write(work, row, conversion.client_data, before=before)
+    await _write_definition(work, row, conversion.client_data, before=before)
 
 
-async def _restore(work: StepContext, workflow_id: str) -> None:
+async def _restore_definition(work: StepContext, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _read_archived(work), work.job.conversions
     before = _with_references(row, archived)
     if convert(before, edits).client_data != before:
         _require_current_read(work)
         if before != row.client_data:
-            await _write(work, row, before, before=before)
+            await _write_definition(work, row, before, before=before)
         return  # it is V1: nothing was written, or it was restored
     if not is_stored(before, convert(archived, edits).client_data):
         raise JobBlocked(
@@ -123,7 +123,7 @@ async def _restore(work: StepContext, workflow_id: str) -> None:
             ),
             code=Reason.CONVERTED_FLOW_EDITED,
         )
-    await _write(work, row, archived, before=before)
+    await _write_definition(work, row, archived, before=before)
 
 
 async def _read_archived(work: StepContext) -> str:
@@ -147,7 +147,9 @@ def _require_current_read(work: StepContext) -> None:
         raise WriteNotVisible(services, what, since=begun, until=until)
 
 
-async def _write(work: StepContext, row: Workflow, client_data: str, *, before: str) -> None:
+async def _write_definition(
+    work: StepContext, row: Workflow, client_data: str, *, before: str
+) -> None:
     """Save the definition and read it back.
 
     `before` is the definition in the row, with all references.

@@ -23,7 +23,7 @@ from shared.errors import (
     TransientError,
     UnreadableRow,
 )
-from shared.log_fields import product_log
+from shared.log_fields import get_product_log
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.flow_names import read_flow_name
@@ -40,7 +40,7 @@ from shared.steps.updating_callers.record_callers import holds_original
 from shared.steps.updating_callers.update_callers import read_new_urls
 from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
 
-log = product_log(__name__)
+log = get_product_log(__name__)
 
 #: Most callers that the message of a late caller names.
 _MOST_NAMED = 3

@@ -52,9 +52,11 @@ async def retire_without_calls(work: StepContext) -> FlowJob:
 
 
 async def retire_original(work: StepContext) -> FlowJob:
-    """Turn the original off and rename both flows.
+    """Turn the original off and rename it and its copy.
 
-    Shares the copy with principals that were added in the meantime.
+    First shares the copy with the principals that the original has gained since it was copied.
+    Returns a job that is copied again if the original was edited, or whose copy is turned on too if
+    a person turned the original on.
     """
     job = work.job
     async with run_concurrently() as reads:

@@ -191,7 +191,7 @@ class CallerWriteBatch:
                 seen.add(job.id)
                 if _can_be_batched(job):
                     with suppress(CmkflowError):  # the job's own invocation reports the error
-                        yield await self._stack.enter_async_context(self._lease(kept))
+                        yield await self._stack.enter_async_context(self._lease_job(kept))
             if not is_busy:
                 return
 
@@ -203,7 +203,7 @@ class CallerWriteBatch:
         self._due.add(work.job.id)
 
     @asynccontextmanager
-    async def _lease(self, kept: StoredItem[FlowJob]) -> AsyncIterator[StepContext]:
+    async def _lease_job(self, kept: StoredItem[FlowJob]) -> AsyncIterator[StepContext]:
         job, own, services = kept.item, self._work.job, self._work.services
         environment = self._work.environment
         if (job.environment_id, job.policy_id) != (own.environment_id, own.policy_id):

@@ -34,10 +34,10 @@ async def explain_denied_write(services: Services, caller: Caller) -> AsyncItera
         if is_permission_missing(err):
             needs = services.callers[caller.kind].required_permissions
             raise build_missing_permission(err, caller.label, needs, caller.address) from err
-        raise await _explain(services, caller.label, err) from err
+        raise await _explain_denial(services, caller.label, err) from err
 
 
-async def _explain(services: Services, label: str, error: PlatformError) -> JobBlocked:
+async def _explain_denial(services: Services, label: str, error: PlatformError) -> JobBlocked:
     if error.code == SCOPE_LOCKED:
         cause = await _read_lock_name(services, parse_locked_scope(error.detail))
         todo = f"Remove the {cause}"

@@ -95,14 +95,16 @@ async def write_places(
         await resource.permit()
 
     if isinstance(kind, WritesWholeResource):
-        await _perform(_build_joint_write(kind, values, permit), format_labels(values))
+        await _perform_write(_build_joint_write(kind, values, permit), format_labels(values))
         return
     for caller, value in values:
         if isinstance(kind, FoundInDefinitions):
             flow = await _build_caller_flow(work, kind, caller, standing[caller.address])
-            await _perform(await _build_save(work, flow, value.text, permit), caller.label)
+            await _perform_write(await _build_save(work, flow, value.text, permit), caller.label)
             continue
-        await _perform(Write(permit=permit, call=partial(kind.write, caller, value)), caller.label)
+        await _perform_write(
+            Write(permit=permit, call=partial(kind.write, caller, value)), caller.label
+        )
         if isinstance(kind, ReadOnSave):
             await _save_readers(work, kind, caller, permit)
 
@@ -256,7 +258,9 @@ async def _save_reader(
         call=save_text,
     )
     write = with_fallback(await _build_save(work, flow, text, permit), skip_if_gone)
-    await _perform(write, flow.title, f" It uses the {caller.label}, which has its new value.")
+    await _perform_write(
+        write, flow.title, f" It uses the {caller.label}, which has its new value."
+    )
 
 
 async def _build_save(
@@ -286,7 +290,7 @@ async def _read_environment(work: StepContext, caller: Caller) -> Environment:
     return await work.services.environments.get_cached(caller.environment_id or "")
 
 
-async def _perform(write: Write, label: str, why: str = "") -> None:
+async def _perform_write(write: Write, label: str, why: str = "") -> None:
     """Perform a write; raise `ContentRejected` that names the caller if its content is rejected.
 
     `why` says why another flow is saved, whose rejection is not that of the caller.

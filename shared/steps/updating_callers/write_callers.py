@@ -75,7 +75,7 @@ class CallerWriter:
                 kept.append(replace(record, state=CallerState.NOT_NEEDED))
                 continue
             text = texts[record.caller.address]
-            record, texts[record.caller.address] = await self._rewrite(record, value, text)
+            record, texts[record.caller.address] = await self._rewrite_caller(record, value, text)
             kept.append(record)
         # The log has the callers that are being written.
         settled = [record for record in kept if record.state is not CallerState.WRITING]
@@ -83,7 +83,7 @@ class CallerWriter:
         self.records = [record for record in kept if record not in settled]
         return texts
 
-    async def _rewrite(
+    async def _rewrite_caller(
         self, record: CallerRecord, value: CallerContent, text: str
     ) -> tuple[CallerRecord, str]:
         """Return the record with the state of the caller's edit, and the text to write."""
@@ -101,7 +101,7 @@ class CallerWriter:
         if is_referring:
             rewritten = self._replace_unresolved(record, rewritten, edits)
         elif rewritten.edits:
-            rewritten = self._refer(record, rewritten, value.text_format)
+            rewritten = self._refer_to_secret(record, rewritten, value.text_format)
         if rewritten.text != text:
             await work.check_write_allowed()
             if await find_manual_reason(work.services, job, record.caller):
@@ -119,7 +119,7 @@ class CallerWriter:
             raise _build_other_content(record.caller, job)
         return replace(record, state=CallerState.NOT_NEEDED), text
 
-    def _refer(
+    def _refer_to_secret(
         self, record: CallerRecord, rewritten: RewrittenText, old_format: str | None
     ) -> RewrittenText:
         """Return the change with a reference in place of the URL, if the caller may refer."""

@@ -359,8 +359,10 @@ async def test_policy_that_denies_a_write_is_known_before(side: Side) -> None:
     """Each resource type is checked separately."""
     restrictions, version = side.ports.policy_restrictions, "2024-11-01"
 
-    [denying] = await restrictions.find_denying(SITE_ID, {"type": SETTINGS}, version)
-    others = await restrictions.find_denying(SITE_ID, {"type": "Microsoft.Web/sites"}, version)
+    [denying] = await restrictions.find_denying_assignments(SITE_ID, {"type": SETTINGS}, version)
+    others = await restrictions.find_denying_assignments(
+        SITE_ID, {"type": "Microsoft.Web/sites"}, version
+    )
 
     assert denying.endswith(f"/providers/Microsoft.Authorization/policyAssignments/{POLICY_NAME}")
     assert others == []

@@ -20,7 +20,7 @@ from tests.local_cloud.tenant.tenant_world import (
 
 
 async def test_administrator_turns_a_flow_off_and_on(side: Side) -> None:
-    """Both requests can be repeated."""
+    """A repetition of either request changes nothing."""
     switch, get_flow = side.ports.flow_switch, side.ports.flow_reports.get_flow
 
     for _ in range(2):
@@ -91,7 +91,7 @@ async def test_flow_cannot_be_stopped_during_the_platform_migration(side: Side) 
 
 
 async def test_power_apps_v1_flow_migrates_after_it_is_added_to_a_solution(side: Side) -> None:
-    """Such a flow stays on Microsoft's key only while it is outside solutions."""
+    """A Power Apps (V1) flow stays on Microsoft's key only while it is outside solutions."""
     report = side.ports.flow_reports.read_microsoft_key_flows
     first = {"type": "Request", "kind": "PowerApp", "inputs": {}}
     edit = WorkflowUpdate(client_data=build_client_data(build_definition(first)))

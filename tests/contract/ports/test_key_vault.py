@@ -35,7 +35,7 @@ async def test_write_creates_a_missing_secret(side: Side) -> None:
 
 
 async def test_write_of_a_secret_keeps_its_content_type_and_tags(side: Side) -> None:
-    vaults = [url async for url in side.ports.secrets.read_vaults()]
+    vaults = [url async for url in side.ports.secrets.read_vault_urls()]
     names = [item async for item in side.ports.secrets.list(VAULT_URL)]
     secret = await side.ports.secrets.read(VAULT_URL, "orders-url")
     await side.ports.secrets.write(secret, "https://new.example/")

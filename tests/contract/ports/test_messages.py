@@ -43,12 +43,12 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
         client = build_client_by_connection_string(bus.connection_string)
         adapter = ServiceBusMessages(client)
 
-        async def on_wire(queue: str) -> list[tuple[str | None, object]]:
+        async def list_messages_on_wire(queue: str) -> list[tuple[str | None, object]]:
             async with client.get_queue_receiver(queue) as receiver:
                 got = await receiver.receive_messages(50, max_wait_time=5)
             return [(one.message_id, json.loads(str(one))) for one in got]
 
-        yield Broker(adapter, on_wire)
+        yield Broker(adapter, list_messages_on_wire)
         await adapter.close()
 
 

@@ -62,7 +62,7 @@ async def save_copy(side: Side, text: str, **more: Any) -> None:
 
 
 async def test_rejected_save_may_empty_the_connection_references(side: Side) -> None:
-    """Neither the row's ETag nor the rest of the definition shows the damage."""
+    """After the rejected save, the row's ETag and the rest of the definition are unchanged."""
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.read_environment()

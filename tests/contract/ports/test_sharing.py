@@ -159,15 +159,15 @@ async def test_privilege_levels_are_read(side: Side) -> None:
     """The app may change every flow and act for others; a maker may only change own flows."""
     where = await side.read_environment()
 
-    async def reach(entra_id: str, name: str) -> frozenset[str]:
+    async def read_depth(entra_id: str, name: str) -> frozenset[str]:
         return await side.ports.principals.read_privilege_levels(
             where, build_principal(side, entra_id).id, name
         )
 
-    assert await reach(APP, "prvWriteWorkflow") == {"Global"}
-    assert await reach(APP, "prvActOnBehalfOfAnotherUser") == {"Global"}
-    assert await reach(MAKER, "prvWriteWorkflow") == {"Basic"}
-    assert await reach(MAKER, "prvActOnBehalfOfAnotherUser") == set()
+    assert await read_depth(APP, "prvWriteWorkflow") == {"Global"}
+    assert await read_depth(APP, "prvActOnBehalfOfAnotherUser") == {"Global"}
+    assert await read_depth(MAKER, "prvWriteWorkflow") == {"Basic"}
+    assert await read_depth(MAKER, "prvActOnBehalfOfAnotherUser") == set()
 
 
 async def test_flow_is_added_to_the_solutions_of_another_flow(side: Side) -> None:

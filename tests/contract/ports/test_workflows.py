@@ -222,7 +222,7 @@ async def test_writes_during_the_platform_migration_are_rejected(side: Side) -> 
 
 
 async def test_list_of_an_environment_without_dataverse_is_rejected(side: Side) -> None:
-    """Such an environment has no rows."""
+    """An environment without Dataverse has no rows."""
     other = await side.ports.environments.get(OTHER_REGION)
 
     with pytest.raises(PlatformError, match="Dataverse"):

@@ -28,8 +28,8 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
     build_retired_scenario,
+    order_deletions,
     read_deletions,
-    schedule,
 )
 from tests.functional.scenarios.disturbance import Disturbed
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -96,7 +96,7 @@ async def store_remediation_without_jobs(scenario: Scenario) -> Remediation:
 
 
 async def test_job_of_another_remediation_stays_with_it() -> None:
-    """It was started after the plan of the second remediation was compared."""
+    """The other remediation started after the plan of the second remediation was compared."""
     scenario = await build_scenario_with_copy()
     await scenario.order(cause="order-2")
     before = await scenario.read_job("Orders")
@@ -208,7 +208,7 @@ async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_th
             scenario.build.add_http_flow(title)
 
     scenario = await build_retired_scenario(build)
-    await schedule(scenario)
+    await order_deletions(scenario)
     rows = await read_deletions(scenario)
     ids = sorted(row.job_id for row in rows.values())
     table = scenario.services.tables.deletions
@@ -235,7 +235,7 @@ async def test_internal_error_in_one_deletion_does_not_block_the_others() -> Non
         scenario.build.add_http_flow("Orders")
 
     scenario = await build_retired_scenario(build)
-    await schedule(scenario)
+    await order_deletions(scenario)
     ids = sorted(row.job_id for row in (await read_deletions(scenario)).values())
     await scenario.run(DAY + MINUTE)
     services = scenario.services

@@ -285,7 +285,7 @@ async def test_forced_revert_ignores_copies_that_use_the_firewall() -> None:
 
 
 async def test_second_fix_with_new_ranges_extends_the_first_record() -> None:
-    """Both requests share one record, and a revert removes the entries of both."""
+    """The two fixes share one record, and a revert removes the entries of both."""
     scenario = await build_guarded_scenario("azure_firewall")
     before = scenario.azure
     await apply_fix(scenario.services, build_fix_input("azure_firewall"))

@@ -262,7 +262,7 @@ async def test_daily_check_reports_a_change_in_an_environment_that_it_cannot_rea
 
 
 async def test_paused_daily_check_does_not_overwrite_a_later_revert(scenario: Scenario) -> None:
-    """It has read that the setting is on before a person reverts it."""
+    """The daily check reads that the setting is on before a person reverts it."""
     await interrupt(scenario, turn_on, is_done=True)
     scenario.world.clock.advance(timedelta(hours=2))
 
@@ -276,7 +276,7 @@ async def test_paused_daily_check_does_not_overwrite_a_later_revert(scenario: Sc
 
 
 async def test_paused_request_does_not_overwrite_a_later_revert(scenario: Scenario) -> None:
-    """Its lease expires after it has read its write."""
+    """The lease of the paused request expires after the request has read its write back."""
 
     async def revert_after_the_lease(seen: SolutionSetting) -> None:
         if seen.is_on:

@@ -129,7 +129,9 @@ async def test_flows_with_one_reason_are_one_action_and_others_are_ongoing(
 async def test_action_with_different_fixes_names_the_flow_of_the_shown_fix(
     scenario: Scenario,
 ) -> None:
-    """If the flows of an action need different fixes, the status says so and shows one of them."""
+    """If the flows of an action need different fixes, the status shows one fix and names its
+    flow.
+    """
     await scenario.order()
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)

@@ -146,7 +146,7 @@ async def test_page_names_the_time_zone_outside_the_head_of_the_table(scenario: 
 
 
 async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: Scenario) -> None:
-    """They repeat no code that the words of the action say."""
+    """The lines repeat no code that the words of the action say."""
     identity = await start_remediation(scenario)
     (plan,) = await show_plan(scenario.services, identity)
     approval = {"versions": [plan.version]}

@@ -79,7 +79,7 @@ async def send_form(shown: Reply, button: str, **values: str) -> Reply:
     return await call(ROUTES[action], body, headers=headers, path=path)
 
 
-async def follow(reply: Reply) -> Reply:
+async def follow_redirect(reply: Reply) -> Reply:
     """Return the page to which a form leads."""
     assert reply.status == 303, reply.text
     path, _, query = reply.headers["Location"].partition("?")
@@ -87,26 +87,26 @@ async def follow(reply: Reply) -> Reply:
     return await show_page(ANNA, **dict(parse_qsl(query)))
 
 
-async def declare(scenario: Scenario, flow: str, **more: str) -> Reply:
+async def declare_till(scenario: Scenario, flow: str, **more: str) -> Reply:
     """Declare Till, or a caller with another name, as a caller of a flow."""
     values = {"name": "Till", "owner": "Alex", "contact": "1234", "flow": flow}
     values["environment_id"] = scenario.build.environment.id
     sent = await send_form(await show_page(), "Declare a caller", **{**values, **more})
-    return await follow(sent)
+    return await follow_redirect(sent)
 
 
 async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Scenario) -> None:
     """The title answers who has not confirmed, and each form says what it did."""
     empty = await show_page()
-    made = await declare(scenario, "ORDERS", new_url_secret=SECRET, max_url_length="255")
+    made = await declare_till(scenario, "ORDERS", new_url_secret=SECRET, max_url_length="255")
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(days=9))
     provide(scenario.services)
     shown = await show_page()
-    confirmed = await follow(await send_form(shown, "Confirm"))
+    confirmed = await follow_redirect(await send_form(shown, "Confirm"))
     await scenario.run(timedelta(days=30))
     job = await scenario.read_job("Orders")
-    removed = await follow(await send_form(confirmed, "Remove"))
+    removed = await follow_redirect(await send_form(confirmed, "Remove"))
 
     assert "No caller is declared" in read_text(empty)
     assert "The caller is declared." in made.text
@@ -126,7 +126,7 @@ async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Sce
 
 async def test_a_flow_is_added_to_a_caller_whose_other_flows_stay(scenario: Scenario) -> None:
     """The form has the other values of the caller; a flow that is declared again is replaced."""
-    made = await declare(scenario, "Orders", allowed_hosts="*.a.example b.example")
+    made = await declare_till(scenario, "Orders", allowed_hosts="*.a.example b.example")
     home = scenario.build.environment.id
     await send_form(made, "Add a flow or change", environment_id=home, flow="Returns")
     await send_form(
@@ -146,8 +146,8 @@ async def test_a_flow_is_added_to_a_caller_whose_other_flows_stay(scenario: Scen
 
 async def test_the_filter_finds_callers_by_state_name_and_flow(scenario: Scenario) -> None:
     """Callers without a match are not shown."""
-    await declare(scenario, "Orders")
-    await declare(scenario, "Returns", name="Kiosk")
+    await declare_till(scenario, "Orders")
+    await declare_till(scenario, "Returns", name="Kiosk")
 
     for query, names in {
         "kiosk": {"Kiosk"},
@@ -163,7 +163,7 @@ async def test_the_filter_finds_callers_by_state_name_and_flow(scenario: Scenari
 
 async def test_a_reader_sees_why_each_action_is_not_offered(scenario: Scenario) -> None:
     """The forms need the role operator, as the API does."""
-    await declare(scenario, "Orders")
+    await declare_till(scenario, "Orders")
 
     shown = await show_page(EVE)
 
@@ -179,7 +179,9 @@ def build_file(scenario: Scenario, *lines: str) -> str:
     return text.replace("HOME", scenario.build.environment.id)
 
 
-async def upload(content: str | bytes, headers: dict[str, str] = ANNA, /, **more: str) -> Reply:
+async def upload_file(
+    content: str | bytes, headers: dict[str, str] = ANNA, /, **more: str
+) -> Reply:
     """Send a file with the form of the page."""
     shown = await show_page()
     assert 'action="/api/dashboard/callers/file" enctype="multipart/form-data"' in shown.text
@@ -196,8 +198,8 @@ async def upload(content: str | bytes, headers: dict[str, str] = ANNA, /, **more
 
 
 async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None:
-    """A wrong line costs itself only, and flows that the file does not name stay."""
-    await declare(scenario, "Returns")
+    """A wrong line stops no other line, and flows that the file does not name stay."""
+    await declare_till(scenario, "Returns")
     url = scenario.build.get_trigger_url(next(iter(scenario.world.list_flows())))
     text = build_file(
         scenario,
@@ -212,7 +214,7 @@ async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None
         "Door,Sam,7,HOME,Returns,,https://doors.vault.azure.net/secrets/x,",
     )
 
-    shown = await upload(text)
+    shown = await upload_file(text)
     before = await list_declared_callers(scenario.services)
 
     said = read_text(shown)
@@ -227,7 +229,7 @@ async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None
     assert "Line 10 The secret x of the key vault doors is for another flow or caller." in said
     assert [one.name for one in before] == ["Till"]
     assert len(before[0].flows) == 1
-    stored = await follow(await send_form(shown, "Declare 3 callers"))
+    stored = await follow_redirect(await send_form(shown, "Declare 3 callers"))
     assert "The callers of the file are declared." in read_text(stored)
     after = {one.name: one for one in await list_declared_callers(scenario.services)}
     assert {name: len(one.flows) for name, one in after.items()} == {
@@ -242,9 +244,9 @@ async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None
 async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario) -> None:
     """There is no button, and confirmations stay."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
-    await send_form(await upload(text), "Declare 1 caller")
+    await send_form(await upload_file(text), "Declare 1 caller")
 
-    again = await upload(text.encode("utf-16"))
+    again = await upload_file(text.encode("utf-16"))
 
     assert "The file changes nothing" in read_text(again)
     assert "Declared already, without a change: Till." in read_text(again)
@@ -408,7 +410,7 @@ async def test_a_file_without_columns_is_rejected(
     scenario: Scenario, content: str | bytes, text: str
 ) -> None:
     """The page says which columns it needs, and repeats no signature."""
-    reply = await upload(content)
+    reply = await upload_file(content)
 
     assert reply.status == 400
     assert text in unescape(reply.text)
@@ -419,8 +421,8 @@ async def test_a_file_from_another_site_or_of_a_reader_is_rejected(scenario: Sce
     """As every form."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
 
-    foreign = await upload(text, ANNA, **{"Sec-Fetch-Site": "cross-site"})
-    of_reader = await upload(text, EVE)
+    foreign = await upload_file(text, ANNA, **{"Sec-Fetch-Site": "cross-site"})
+    of_reader = await upload_file(text, EVE)
 
     assert (foreign.status, of_reader.status) == (403, 403)
     assert await list_declared_callers(scenario.services) == []
@@ -428,14 +430,14 @@ async def test_a_file_from_another_site_or_of_a_reader_is_rejected(scenario: Sce
 
 async def test_a_file_that_is_too_large_is_rejected(scenario: Scenario) -> None:
     """Before it is read."""
-    reply = await upload("x" * 300_000)
+    reply = await upload_file("x" * 300_000)
 
     assert reply.status == 413
 
 
 async def test_a_flow_that_is_gone_since_the_preview_stores_nothing(scenario: Scenario) -> None:
     """The answer names the line; the other lines are not stored either."""
-    shown = await upload(
+    shown = await upload_file(
         build_file(scenario, "Till,Alex,1,HOME,Orders,,,", "Door,Alex,1,HOME,Returns,,,")
     )
     [gone] = [one for one in scenario.world.list_flows() if one.name == "Returns"]

@@ -150,7 +150,7 @@ async def test_remediation_stores_and_shows_no_signature(
     client, channel = Client(scenario, cli), Channel()
     environment = scenario.build.environment.id
 
-    async def time(days: float) -> None:
+    async def run_and_notify(days: float) -> None:
         await scenario.run(timedelta(days=days))
         told = replace(scenario.services, channels=(channel, LogNotificationChannel()))
         await notify(told)
@@ -170,7 +170,7 @@ async def test_remediation_stores_and_shows_no_signature(
     await client.send("POST", "remediations", order, **key)
     (scenario.remediation,) = await scenario.services.tables.remediations.read_all()
     remediation = f"remediations/{scenario.remediation.id}"
-    await time(0.1)
+    await run_and_notify(0.1)
     plans = await client.send("GET", f"{remediation}/plan")
     versions = [plan["version"] for plan in plans["items"]]
     await client.send(
@@ -184,12 +184,12 @@ async def test_remediation_stores_and_shows_no_signature(
         "justification": build_planted_url("reason"),
     }
     await client.send("PUT", "kill-switch", switch)
-    await time(0.1)
+    await run_and_notify(0.1)
     await client.send("PUT", "kill-switch", switch | {"is_on": False})
-    await time(1)
+    await run_and_notify(1)
     scenario.world.traffic.beat(scenario.world)
     await client.send("POST", f"{remediation}/run-archives")
-    await time(60)
+    await run_and_notify(60)
     retired = [
         job for job in (await scenario.read_jobs()).values() if job.state is FlowJobState.RETIRED
     ]
@@ -202,12 +202,12 @@ async def test_remediation_stores_and_shows_no_signature(
         "approved_by": build_planted_url("deleter"),
     }
     await client.send("POST", f"{remediation}/deletions", deletion)
-    await time(1)
+    await run_and_notify(1)
     await client.send(
         "POST", f"{remediation}/deletions/cancel", {"cancelled_by": build_planted_url("keeper")}
     )
     await client.send("POST", f"{remediation}/rollback", {"flow_ids": ids[1:]})
-    await time(30)
+    await run_and_notify(30)
 
     assert client.statuses[200] > 50
     assert not client.statuses[500]

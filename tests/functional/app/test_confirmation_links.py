@@ -97,7 +97,7 @@ async def open_page(token: str) -> Reply:
     return await call(handler, headers=BROWSER, query={"token": token})
 
 
-async def confirm(
+async def confirm_flow(
     token: str, job_id: str, *, calls_copy: bool = True, headers: Mapping[str, str] = FORM
 ) -> Reply:
     """Press the button of a flow."""
@@ -113,7 +113,7 @@ async def is_confirmed(scenario: Scenario) -> bool:
 
 
 async def test_the_notification_names_flow_place_date_and_link_but_no_url() -> None:
-    """It replaces the message about the blocked flow, whose owner it asks."""
+    """The notification to the owner replaces the message about the blocked flow."""
     scenario = await build_scenario("Orders")
     job = await scenario.read_job("Orders")
 
@@ -172,9 +172,9 @@ async def test_each_flow_is_confirmed_by_its_button_and_a_repetition_changes_not
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
 
-    first = await confirm(token, job.id)
+    first = await confirm_flow(token, job.id)
     rows = dict(scenario.fakes.store.rows)
-    again = await confirm(token, job.id)
+    again = await confirm_flow(token, job.id)
     opened = await open_page(token)
     changed = {name[0] for name, row in scenario.fakes.store.rows.items() if rows.get(name) != row}
     await scenario.run(30 * DAY)
@@ -202,12 +202,12 @@ async def test_in_a_rollback_the_link_confirms_the_original() -> None:
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
-    await confirm(token, job.id)
+    await confirm_flow(token, job.id)
     await scenario.roll_back(run=10 * DAY)
 
-    stale = await confirm(token, job.id)
+    stale = await confirm_flow(token, job.id)
     opened = await open_page(token)
-    done = await confirm(token, job.id, calls_copy=False)
+    done = await confirm_flow(token, job.id, calls_copy=False)
     await scenario.run(30 * DAY)
 
     assert stale.status == 403
@@ -218,13 +218,13 @@ async def test_in_a_rollback_the_link_confirms_the_original() -> None:
 
 
 async def test_an_expired_link_is_rejected() -> None:
-    """Its page says what to do instead."""
+    """The page of an expired link says what to do instead."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
     scenario.world.clock.advance(LINK_LIFETIME)
 
-    for reply in (await open_page(token), await confirm(token, job.id)):
+    for reply in (await open_page(token), await confirm_flow(token, job.id)):
         assert reply.status == 403
         assert "This link expired on" in reply.text
         assert "newest notification" in reply.text
@@ -247,7 +247,7 @@ async def test_a_forged_or_foreign_link_is_rejected_and_not_recorded(change: str
         "not text": "é.ü",
     }[change]
 
-    replies = [await open_page(forged), await confirm(forged, job.id)]
+    replies = [await open_page(forged), await confirm_flow(forged, job.id)]
 
     assert [one.status for one in replies] == [403, 403]
     assert all("This link is not valid for this app." in one.text for one in replies)
@@ -271,7 +271,7 @@ async def test_a_link_confirms_only_its_own_flows() -> None:
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
 
-    reply = await confirm(token, "another-job")
+    reply = await confirm_flow(token, "another-job")
 
     assert reply.status == 403
     assert "This link is for other flows." in reply.text
@@ -279,7 +279,7 @@ async def test_a_link_confirms_only_its_own_flows() -> None:
 
 
 async def test_a_link_of_a_removed_caller_says_that_nothing_is_to_do() -> None:
-    """Its owner may open it later."""
+    """The owner may open the link after the caller was removed."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     await remove_declared_caller(scenario.services, "Till")
@@ -297,7 +297,7 @@ async def test_a_form_of_another_site_is_rejected() -> None:
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
 
-    reply = await confirm(token, job.id, headers={**FORM, "Sec-Fetch-Site": "cross-site"})
+    reply = await confirm_flow(token, job.id, headers={**FORM, "Sec-Fetch-Site": "cross-site"})
 
     assert reply.status == 403
     assert not await is_confirmed(scenario)

@@ -78,7 +78,7 @@ class Damage:
     column: str
     value: Scalar | None
 
-    def strike(self, scenario: Scenario) -> None:
+    def apply(self, scenario: Scenario) -> None:
         """Do it."""
         rows = scenario.fakes.store.rows
         columns = dict(rows[self.row].columns)
@@ -143,7 +143,9 @@ async def start_approved_remediation(scenario: Scenario, flow: FakeFlow) -> None
         await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
 
 
-async def render_flow_rows(scenario: Scenario, table: Table[Any], kind: type) -> list[StoreRow]:
+async def find_or_make_flow_rows(
+    scenario: Scenario, table: Table[Any], kind: type
+) -> list[StoreRow]:
     """Return a row of a table that is of the flow `Orders`, and the fence beside it.
 
     A row that the scenario does not have is made.
@@ -233,7 +235,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
     """The other flow continues, and a notification says what to do about the row."""
     begun = await build_running_scenario()
     kind = Tables.list_item_types()[name]
-    rows = await render_flow_rows(begun, getattr(begun.services.tables, name), kind)
+    rows = await find_or_make_flow_rows(begun, getattr(begun.services.tables, name), kind)
     jobs = await begun.read_jobs()
     ordered = await start_assessment(
         begun.services, jobs["Orders"].environment_id, AssessmentRequest(), ANNA
@@ -253,7 +255,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
     failed = []
     for damage in (one for row in rows for one in list_damages(kind, row)):
         scenario = copy.deepcopy(begun)
-        damage.strike(scenario)
+        damage.apply(scenario)
         tables = scenario.services.tables
         reported = await run_everything(scenario, name, addresses)
         if damage.row not in reported and not is_right(scenario, getattr(tables, name), damage.row):

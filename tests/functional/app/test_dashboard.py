@@ -28,7 +28,9 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Dependent flows, a flow with a caller, and one with markup in its title; the plan waits."""
+    """Dependent flows, a flow with a caller, and one with markup in its title; no plan is
+    approved.
+    """
     return await build_dashboard_scenario()
 
 

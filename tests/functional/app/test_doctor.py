@@ -142,7 +142,7 @@ async def test_failed_check_has_a_fix_and_stops_no_other_check(
 
 
 async def test_unreadable_settings_of_an_environment_stop_no_check(scenario: Scenario) -> None:
-    """Both checks that need the settings name the row."""
+    """The two checks that need the settings name the unreadable row."""
     rows = scenario.fakes.store.rows
     [name] = [name for name in rows if name[0] == "environmentsettings"]
     rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{"})

@@ -8,7 +8,12 @@ import pytest
 from functions import dashboard_api, environments_api, failed_runs_api, failed_runs_page_api
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import serve_app
-from tests.functional.engine.test_failed_runs import CANARY, add_flow, build_scenario, report
+from tests.functional.engine.test_failed_runs import (
+    CANARY,
+    add_flow,
+    build_scenario,
+    report_failed_runs_of_day,
+)
 from tests.functional.scenarios.app_calls import build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -20,7 +25,7 @@ async def scenario() -> Scenario:
     """An environment with a report of one flow."""
     scenario = await build_scenario(report_failed_runs=True)
     add_flow(scenario, "Orders", 8, 9)
-    await report(scenario)
+    await report_failed_runs_of_day(scenario)
     provide(scenario.services)
     return scenario
 

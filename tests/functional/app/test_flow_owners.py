@@ -173,7 +173,7 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
 async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its list has pages of a hundred flows, and each link keeps the owner."""
+    """The list of an owner's flows has pages of a hundred flows, and each link keeps the owner."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)

@@ -27,7 +27,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Dependent flows, a flow with a caller, and one with markup in its title; the plan waits."""
+    """Dependent flows, a flow with a caller, and one with markup in its title; no plan is
+    approved.
+    """
     return await build_dashboard_scenario()
 
 

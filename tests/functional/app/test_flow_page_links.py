@@ -10,7 +10,7 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
 from shared.reason import Reason
-from tests.functional.callers.test_canvas_apps import add_app, point_at
+from tests.functional.callers.test_canvas_apps import add_app, point_app_at
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.two_environments import TwoEnvironments
@@ -85,7 +85,7 @@ async def test_page_of_a_rollback_shows_no_reason_of_the_migration() -> None:
     await scenario.order()
     await scenario.approve(run=timedelta(days=30))
     migrating = await read_flow_page(scenario, "Old form")
-    point_at(scenario, (await scenario.read_job("Old form")).copy.id)
+    point_app_at(scenario, (await scenario.read_job("Old form")).copy.id)
     await scenario.retry()
     await scenario.roll_back()
 

@@ -208,7 +208,7 @@ async def test_deleted_flow_stays_excluded(scenario: Scenario) -> None:
 
 
 async def test_pages_show_ids_of_flows_with_the_same_title(scenario: Scenario) -> None:
-    """Their lines show the beginning of the id; the line of a flow with its own title does not."""
+    """The lines of flows with the same title show the beginning of the id; other lines do not."""
     flows = scenario.build.environment.flows.values()
     short = {flow.workflow_id[:8] for flow in flows if flow.name == "Orders"}
     identity = scenario.remediation.id

@@ -42,9 +42,9 @@ from tests.fakes.tenant import FakeRun
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.deleting.deletion_scenario import (
     find_original,
+    order_deletions,
     retire_all,
     run_at_the_date,
-    schedule,
 )
 from tests.functional.planning.test_support_requests import open_support_request
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -227,7 +227,7 @@ async def complete_remediation(scenario: Scenario) -> None:
 async def block_deletion(scenario: Scenario) -> None:
     """Let a retired original be on again at the date of its deletion."""
     await retire_all(scenario)
-    await schedule(scenario)
+    await order_deletions(scenario)
     find_original(scenario, "Stock").state = FlowState.ON
     await run_at_the_date(scenario)
 

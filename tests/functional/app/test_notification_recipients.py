@@ -22,10 +22,12 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 ANNA, BOB = "anna@contoso.example", "bob@contoso.example"
 
 
-async def send(scenario: Scenario, *recipients: str) -> dict[PendingActionKind, Notification]:
+async def read_sent_notifications(
+    scenario: Scenario, *recipients: str
+) -> dict[PendingActionKind, Notification]:
     """Return what a channel gets after yesterday's runs failed, by its kind."""
     await report_failures(scenario)
-    await change(scenario, list(recipients))
+    await set_recipients(scenario, list(recipients))
     await set_kill_switch(scenario.services, is_on=True, by="admin", reason="an audit")
     receiver = Receiver()
     await notify(replace(scenario.services, channels=(receiver,)))
@@ -42,7 +44,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def change(scenario: Scenario, recipients: list[str]) -> Any:
+async def set_recipients(scenario: Scenario, recipients: list[str]) -> Any:
     """Set the recipients over the API."""
     return await call(
         environments_api.update_environment_settings,
@@ -55,7 +57,7 @@ async def test_failed_runs_are_sent_to_the_recipients_of_their_environment(
     scenario: Scenario,
 ) -> None:
     """What is not about one environment has no recipients; each channel still gets it."""
-    sent = await send(scenario, BOB, f" {ANNA.title()}")
+    sent = await read_sent_notifications(scenario, BOB, f" {ANNA.title()}")
 
     failed = sent[PendingActionKind.FAILED_RUNS]
     assert failed.recipients == (ANNA, BOB)
@@ -66,7 +68,7 @@ async def test_failed_runs_are_sent_to_the_recipients_of_their_environment(
 
 async def test_notification_without_recipients_is_sent_to_each_channel(scenario: Scenario) -> None:
     """The channel's own recipients get it."""
-    failed = (await send(scenario))[PendingActionKind.FAILED_RUNS]
+    failed = (await read_sent_notifications(scenario))[PendingActionKind.FAILED_RUNS]
 
     assert failed.recipients == ()
     assert build_cloud_event(failed)["data"]["recipients"] == []
@@ -79,7 +81,7 @@ async def test_invalid_recipient_is_rejected_by_name(scenario: Scenario, wrong: 
     """A list of addresses in one text would lose all mails of a flow, and a control character could
     show another address.
     """
-    reply = await change(scenario, [ANNA, wrong])
+    reply = await set_recipients(scenario, [ANNA, wrong])
 
     assert reply.status == 400
     [error] = reply.document["errors"]

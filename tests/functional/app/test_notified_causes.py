@@ -65,7 +65,7 @@ async def test_completion_notification_counts_flows_not_migrated(scenario: Scena
 async def test_completion_names_cancelled_flows_and_those_that_need_changes(
     scenario: Scenario,
 ) -> None:
-    """They come in the order of their reasons, each reason with its fix."""
+    """The flows come in the order of their reasons, each reason with its fix."""
     heard = Heard()
     scenario.build.add_admin_list_flow("Weekly list")
     await run_to_no_call_period(scenario)

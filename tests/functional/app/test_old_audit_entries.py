@@ -34,7 +34,7 @@ async def pass_days(scenario: Scenario, number: int) -> None:
         await seal_audit_log(scenario.services)
 
 
-def keep(scenario: Scenario, time: timedelta | None, key: str = KEY_URL) -> None:
+def set_retention(scenario: Scenario, time: timedelta | None, key: str = KEY_URL) -> None:
     """Set how long entries are kept."""
     scenario.settings = build_fake_settings(evidence_key=key, audit_log_kept=time)
 
@@ -55,7 +55,7 @@ async def test_every_entry_is_kept_by_default(scenario: Scenario) -> None:
 async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> None:
     """The others match their seals; the evidence of an older remediation says what is missing."""
     await pass_days(scenario, 20)
-    keep(scenario, 5 * DAY)
+    set_retention(scenario, 5 * DAY)
 
     deleted = await delete_old_audit_entries(scenario.services)
     again = await delete_old_audit_entries(scenario.services)
@@ -76,7 +76,7 @@ async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> No
 async def test_entries_stay_while_a_retention_policy_keeps_their_list(scenario: Scenario) -> None:
     """The seals after the kept one stay, too."""
     await pass_days(scenario, 20)
-    keep(scenario, 5 * DAY)
+    set_retention(scenario, 5 * DAY)
     scenario.fakes.archive.kept.update(await scenario.services.archive.list_names("audit-seals/"))
 
     assert await delete_old_audit_entries(scenario.services) == 0
@@ -84,7 +84,7 @@ async def test_entries_stay_while_a_retention_policy_keeps_their_list(scenario: 
 
 
 async def test_entries_since_the_start_of_an_open_remediation_are_kept(scenario: Scenario) -> None:
-    """Its evidence is not exported yet."""
+    """The evidence of an open remediation is not exported yet."""
     await pass_days(scenario, 5)
     await scenario.order(cause="open")
     await pass_days(scenario, 1)
@@ -93,7 +93,7 @@ async def test_entries_since_the_start_of_an_open_remediation_are_kept(scenario:
     assert kept
     rows = len(list_audit_rows(scenario))
     scenario.world.clock.advance(3 * DAY)
-    keep(scenario, DAY / 24)
+    set_retention(scenario, DAY / 24)
 
     deleted = await delete_old_audit_entries(scenario.services)
 
@@ -106,7 +106,9 @@ async def test_entries_since_the_start_of_an_open_remediation_are_kept(scenario:
 
 
 async def test_nothing_is_deleted_while_a_plan_is_unreadable(scenario: Scenario) -> None:
-    """Its remediation may be open, such as with a state that only a newer release knows."""
+    """The remediation of an unreadable plan may be open, such as in a state that only a newer
+    release knows.
+    """
     await pass_days(scenario, 5)
     await scenario.order(cause="open")
     table = scenario.services.tables.environment_jobs
@@ -117,7 +119,7 @@ async def test_nothing_is_deleted_while_a_plan_is_unreadable(scenario: Scenario)
     await table.store.write(UpsertRow(replace(row, columns={**row.columns, "data0": text})))
     before = list_audit_rows(scenario)
     scenario.world.clock.advance(3 * DAY)
-    keep(scenario, DAY / 24)
+    set_retention(scenario, DAY / 24)
 
     with pytest.raises(UnreadableRow):
         await delete_old_audit_entries(scenario.services)
@@ -128,7 +130,7 @@ async def test_nothing_is_deleted_while_a_plan_is_unreadable(scenario: Scenario)
 async def test_entry_that_is_not_sealed_is_kept(scenario: Scenario) -> None:
     """The vault did not answer."""
     scenario.world.clock.advance(100 * DAY)
-    keep(scenario, DAY)
+    set_retention(scenario, DAY)
 
     assert await delete_old_audit_entries(scenario.services) == 0
     assert len(list_audit_rows(scenario)) == 2
@@ -138,7 +140,7 @@ async def test_entries_of_an_app_without_a_key_are_deleted_by_age(scenario: Scen
     """Nothing seals them."""
     scenario.world.clock.advance(3 * DAY)
     await cancel_remediation(scenario)
-    keep(scenario, 2 * DAY, key="")
+    set_retention(scenario, 2 * DAY, key="")
 
     assert await delete_old_audit_entries(scenario.services) == 2
     assert len(list_audit_rows(scenario)) == 2
@@ -151,7 +153,7 @@ async def test_many_old_entries_are_deleted_on_several_days(
     monkeypatch.setattr(deletion, "_MOST", 7)
     monkeypatch.setattr(deletion, "_BATCH", 3)
     await pass_days(scenario, 10)
-    keep(scenario, DAY)
+    set_retention(scenario, DAY)
 
     deleted = [await delete_old_audit_entries(scenario.services) for _ in range(5)]
 

@@ -76,7 +76,7 @@ def test_migrated_tenant_names_its_last_daily_check(pages: Pages) -> None:
 
 
 def test_history_says_who_started_and_how_long_each_state_lasted(pages: Pages) -> None:
-    """It has no code, no id of an event and no duration of zero."""
+    """The history has no code, no id of an event and no duration of zero."""
     head = pages["remediation-awaiting"].partition("History")[2]
     flow = pages["flow-done"].partition("History")[2]
 

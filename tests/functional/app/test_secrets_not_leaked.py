@@ -184,7 +184,7 @@ async def test_event_stores_no_signature(
 async def test_poison_message_contains_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither the body nor the id of a poison message contains a signature."""
+    """A poison message has a signature neither in its body nor in its id."""
     await queue_triggers.on_key_event(
         build_message(build_planted_url("body"), message_id=build_planted_url("message"))
     )

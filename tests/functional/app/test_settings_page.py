@@ -41,7 +41,7 @@ TRIGGER_URL = (
 )
 
 
-def configure(**changes: Any) -> Scenario:
+def provide_app(**changes: Any) -> Scenario:
     """Provide the services of an app with these settings."""
     scenario = Scenario(settings=build_fake_settings(**changes))
     provide(scenario.services)
@@ -70,7 +70,7 @@ def list_names(page: str) -> list[str]:
 
 async def test_page_shows_each_setting_with_value_default_and_meaning() -> None:
     """Changed settings come first, and the others are folded."""
-    configure(no_call_period=timedelta(days=14), additional_required_tags=("LogicApps",))
+    provide_app(no_call_period=timedelta(days=14), additional_required_tags=("LogicApps",))
 
     page = await read_page()
     items = await read_items()
@@ -94,7 +94,7 @@ async def test_page_shows_each_setting_with_value_default_and_meaning() -> None:
 
 async def test_secret_is_shown_only_as_set_or_not_set() -> None:
     """No secret is on the page or in the answer, and no signature in another setting."""
-    configure(**SECRETS, event_grid_topic=TRIGGER_URL)
+    provide_app(**SECRETS, event_grid_topic=TRIGGER_URL)
 
     page, items = await read_page(), await read_items()
 
@@ -103,14 +103,14 @@ async def test_secret_is_shown_only_as_set_or_not_set() -> None:
     for name in ("ServiceBusConnection", "CMK_WEBHOOK", "CMK_ARCHIVE_KEY", "CMK_TEAMS_WEBHOOK"):
         assert (items[name]["is_secret"], items[name]["is_set"]) == (True, True)
         assert re.search(rf'<code>{name}</code>.*?<span class="dim">set</span>', page, re.DOTALL)
-    configure()
+    provide_app()
     assert (await read_items())["CMK_WEBHOOK"]["is_set"] is False
     assert '<span class="dim">not set</span>' in await read_page()
 
 
 async def test_unusable_setting_is_first_with_its_fix() -> None:
     """The page names the fix and the effect, but not the value, because it may contain a secret."""
-    scenario = configure(event_grid_topic="http://canary")
+    scenario = provide_app(event_grid_topic="http://canary")
     error = UnusableSetting(
         "CMK_EVENT_GRID_TOPIC is not an HTTPS URL.", fix="Set it to an HTTPS URL."
     )
@@ -133,7 +133,7 @@ async def test_unknown_setting_name_is_a_problem(monkeypatch: pytest.MonkeyPatch
     """A misspelled name has no effect, and its value is not shown."""
     monkeypatch.setenv("CMK_NO_CALL_PERIODE", "canary")
     monkeypatch.setenv("CMK_DAILY_CHECK_SCHEDULE", "0 0 2 * * *")
-    configure()
+    provide_app()
 
     page = await read_page()
 
@@ -145,7 +145,7 @@ async def test_unknown_setting_name_is_a_problem(monkeypatch: pytest.MonkeyPatch
 
 async def test_page_names_tenant_host_sign_in_and_build() -> None:
     """The page shows the values that a person needs first and their effects."""
-    configure(WEBSITE_HOSTNAME="contoso-cmk.azurewebsites.net", function_key_roles=(Role.READER,))
+    provide_app(WEBSITE_HOSTNAME="contoso-cmk.azurewebsites.net", function_key_roles=(Role.READER,))
 
     page = await read_page()
     build = (await call(settings_api.list_settings)).document["build"]
@@ -168,7 +168,7 @@ async def test_page_names_tenant_host_sign_in_and_build() -> None:
 )
 async def test_settings_are_filtered_by_query(query: dict[str, str], found: set[str]) -> None:
     """The page, its download and the API accept the same filter."""
-    configure(no_call_period=timedelta(days=14))
+    provide_app(no_call_period=timedelta(days=14))
 
     page = await read_page(query)
 
@@ -211,7 +211,7 @@ async def test_invalid_settings_are_named_to_a_reader_only(
 
 async def test_reader_sees_the_page_and_a_person_without_a_role_does_not() -> None:
     """The page has no button, so the role reader is enough."""
-    configure(function_key_roles=())
+    provide_app(function_key_roles=())
     reader = build_sign_in_header("ada@contoso.example", [Role.READER])
     nobody = build_sign_in_header("bob@contoso.example", [])
 
@@ -222,7 +222,7 @@ async def test_reader_sees_the_page_and_a_person_without_a_role_does_not() -> No
 
 async def test_command_prints_settings_without_secrets() -> None:
     """The command accepts the same filter as the page and the formats of other commands."""
-    configure(**SECRETS, no_call_period=timedelta(days=14))
+    provide_app(**SECRETS, no_call_period=timedelta(days=14))
     async with serve_app() as app:
         shown = await app.run("settings", "--status", "changed")
         table = await app.run("settings", "-o", "csv")

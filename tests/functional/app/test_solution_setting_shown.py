@@ -33,7 +33,7 @@ async def build_scenario(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scen
     return scenario
 
 
-async def request(scenario: Scenario, handler: Any, headers: dict[str, str]) -> Reply:
+async def send_request(scenario: Scenario, handler: Any, headers: dict[str, str]) -> Reply:
     """Send a request for the scenario's environment."""
     return await call(handler, id=scenario.build.environment.id, headers=headers)
 
@@ -42,9 +42,9 @@ async def test_setting_is_changed_and_reverted_over_http() -> None:
     """The answer has the value and the change, and the audit log says who made it."""
     scenario = await build_scenario()
 
-    on = await request(scenario, solution_setting_api.turn_on_solution_setting, APPROVER)
-    shown = await request(scenario, solution_setting_api.show_solution_setting, OPERATOR)
-    off = await request(scenario, solution_setting_api.revert_solution_setting, OPERATOR)
+    on = await send_request(scenario, solution_setting_api.turn_on_solution_setting, APPROVER)
+    shown = await send_request(scenario, solution_setting_api.show_solution_setting, OPERATOR)
+    off = await send_request(scenario, solution_setting_api.revert_solution_setting, OPERATOR)
 
     assert shown.document == on.document
     assert (on.document["is_on"], on.document["change"]["former_value"]) == (True, False)
@@ -74,7 +74,7 @@ async def test_operator_needs_an_approver_where_changes_need_approval(
     """Under `automatic` an operator is enough."""
     scenario = await build_scenario(mode)
 
-    reply = await request(scenario, solution_setting_api.turn_on_solution_setting, OPERATOR)
+    reply = await send_request(scenario, solution_setting_api.turn_on_solution_setting, OPERATOR)
 
     assert reply.status == status
     assert scenario.build.environment.creates_flows_in_solutions is (status == 200)

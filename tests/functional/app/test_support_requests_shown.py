@@ -39,7 +39,7 @@ async def opened() -> tuple[Scenario, SupportRequest]:
     return scenario, request
 
 
-async def show(handler: Any, **named: Any) -> str:
+async def read_page_text(handler: Any, **named: Any) -> str:
     """Return the text of a page."""
     reply: Reply = await call(handler, **{"headers": ADA | BROWSER, **named})
     assert reply.status == 200, reply.text
@@ -100,9 +100,9 @@ async def test_pages_show_the_countdown_until_the_request_is_filed(
     """Overview and Environments link to the draft, which has the form."""
     _, request = opened
     where = f"/api/dashboard/support-requests?request={request.id}"
-    overview = await show(dashboard_api.show_status_page)
-    environments = await show(dashboard_api.show_environments_page)
-    page = await show(
+    overview = await read_page_text(dashboard_api.show_status_page)
+    environments = await read_page_text(dashboard_api.show_environments_page)
+    page = await read_page_text(
         support_requests_page_api.show_support_requests_page, query={"request": request.id}
     )
     status = (await call(status_api.show_status)).document
@@ -113,7 +113,7 @@ async def test_pages_show_the_countdown_until_the_request_is_filed(
         headers=ADA | BROWSER | {"Content-Type": FORM, "Referer": f"https://app.example{where}"},
     )
     location, _, query = done.headers["Location"].partition("?")
-    after = await show(
+    after = await read_page_text(
         support_requests_page_api.show_support_requests_page,
         query=dict(parse_qsl(query)),
     )
@@ -131,14 +131,14 @@ async def test_pages_show_the_countdown_until_the_request_is_filed(
     assert "The support request is marked as filed." in after
     assert "Filed by ada@contoso.example" in after
     assert "Reopen" in after
-    assert where not in await show(dashboard_api.show_status_page)
+    assert where not in await read_page_text(dashboard_api.show_status_page)
 
 
 async def test_reader_sees_the_draft_and_no_form(opened: tuple[Scenario, SupportRequest]) -> None:
     """The page names the missing role."""
     _, request = opened
 
-    page = await show(
+    page = await read_page_text(
         support_requests_page_api.show_support_requests_page,
         query={"request": request.id},
         headers=READER | BROWSER,

@@ -12,7 +12,7 @@ from shared.use_cases.show_remediation import show_plan
 from tests.functional.app import test_environments_page as environments_page
 from tests.functional.app import test_plan_page as plan_page
 from tests.functional.app.test_dashboard_forms import send_form
-from tests.functional.callers.test_url_secrets import build_scenario, name_secret
+from tests.functional.callers.test_url_secrets import build_scenario, format_secret_name
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -41,7 +41,7 @@ async def test_plan_page_counts_who_refers_to_the_secret_and_says_why_others_do_
 
     assert "1 Key Vault secret gets the copy's URL, and 1 caller will refer to it." in text
     assert "1 other caller of a kind that can refer to secrets holds the URL." in text
-    assert f"store the copy's URL in the secret {name_secret(flow)}" in text
+    assert f"store the copy's URL in the secret {format_secret_name(flow)}" in text
     assert f"(holds the URL: {REASON})" in text
 
 
@@ -117,7 +117,7 @@ async def test_command_line_lets_keys_of_app_configuration_refer(
 async def test_page_and_command_line_state_what_app_configuration_needs(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """They state it where an approver chooses."""
+    """The page and the command line state this where an approver chooses."""
     await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
     (flow,) = scenario.world.list_flows()
     scenario.build.add_key_value_caller(flow)

@@ -18,7 +18,7 @@ from shared.use_cases.assess import assess_environment
 from tests.functional.deleting.deletion_scenario import (
     build_retired_scenario,
     find_original,
-    schedule,
+    order_deletions,
 )
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
@@ -35,7 +35,7 @@ def list_statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:
 
 
 async def test_retired_originals_with_working_copies_need_no_remediation() -> None:
-    """They are counted apart, and their deletion is the only thing left."""
+    """Retired originals are counted apart, and only their deletion is left to do."""
     scenario = await build_retired_scenario()
     scenario.build.add_http_flow("Invoices")
 
@@ -76,7 +76,7 @@ async def test_api_and_answer_after_a_complete_remediation() -> None:
 async def test_scheduled_deletion_is_shown_with_its_original() -> None:
     """No further deletion is recommended."""
     scenario = await build_retired_scenario()
-    await schedule(scenario)
+    await order_deletions(scenario)
 
     (flow,) = (await run_assessment(scenario)).flows
 
@@ -119,7 +119,7 @@ async def test_deleted_copy_and_original_that_is_on_again_require_an_action() ->
 
 
 async def test_flow_whose_job_works_is_in_progress() -> None:
-    """It is not counted as a flow to copy."""
+    """A flow in progress is not counted as a flow to copy."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -132,7 +132,7 @@ async def test_flow_whose_job_works_is_in_progress() -> None:
 
 
 async def test_rolled_back_flow_has_to_be_named_in_a_new_remediation() -> None:
-    """It counts as a flow that stays, as before the remediation."""
+    """A rolled-back flow counts as a flow that stays, as before the remediation."""
     scenario = await build_retired_scenario()
     await scenario.roll_back()
 

@@ -13,12 +13,12 @@ from tests.kinds.firewalls.azure_firewall import (
     ADDRESS,
     build_collection,
     build_firewall,
+    build_group,
     build_ip_group,
     build_nat_rule,
     build_network_rule,
     build_policy,
     build_public_address,
-    group,
 )
 from tests.unit.uncovered import build_tag_list, find_required_issues
 
@@ -54,7 +54,7 @@ def find_missing_tags(*firewalls: Firewall) -> list[str]:
 
 def build_dnat_group(*rules: Json, priority: int = 100, policy_name: str = "edge-policy") -> Json:
     """Return a rule group with a collection of DNAT rules."""
-    return group(
+    return build_group(
         policy_name, f"g{priority}", priority, build_collection("nat", 1, *rules, action="Dnat")
     )
 
@@ -109,7 +109,7 @@ async def test_firewall_without_dnat_rules_denies_inbound_calls() -> None:
     [one] = await read_firewalls(
         build_firewall(),
         build_policy(),
-        group("edge-policy", "g", 1, build_collection("c", 1, out, application)),
+        build_group("edge-policy", "g", 1, build_collection("c", 1, out, application)),
     )
 
     assert (one.name, one.rules[0].name if one.rules else "", one.default) == (
@@ -165,7 +165,7 @@ async def test_network_rule_that_denies_translated_traffic_makes_the_issue_uncer
     deny = build_network_rule(
         "deny", N, destinationAddresses=[destination], destinationPorts=["8443"]
     )
-    denying = group("edge-policy", "late", 900, build_collection("c", 1, deny, action="Deny"))
+    denying = build_group("edge-policy", "late", 900, build_collection("c", 1, deny, action="Deny"))
 
     found = find_required_issues(
         [await read_published_firewall(build_dnat_group(build_nat_rule("flows", W, N)), denying)],
@@ -181,10 +181,10 @@ async def test_network_rule_that_denies_translated_traffic_makes_the_issue_uncer
 
 async def test_each_destination_of_network_rules_is_a_separate_firewall() -> None:
     """A network rule's destination is a firewall, with the rules in the order of priority."""
-    late = group(
+    late = build_group(
         "edge-policy", "late", 300, build_collection("c", 1, build_network_rule("all", "*"))
     )
-    early = group(
+    early = build_group(
         "edge-policy",
         "early",
         200,
@@ -203,8 +203,12 @@ async def test_rules_of_a_base_policy_apply_first() -> None:
     """Rules of the base policy precede, and a policy that is its own base causes no loop."""
     base = build_policy("base", basePolicy={"id": build_policy()["id"]})
     child = build_policy(basePolicy={"id": base["id"]})
-    inherited = group("base", "g", 900, build_collection("c", 1, build_network_rule("base", "*")))
-    own = group("edge-policy", "g", 100, build_collection("c", 1, build_network_rule("own", "*")))
+    inherited = build_group(
+        "base", "g", 900, build_collection("c", 1, build_network_rule("base", "*"))
+    )
+    own = build_group(
+        "edge-policy", "g", 100, build_collection("c", 1, build_network_rule("own", "*"))
+    )
 
     [one] = await read_firewalls(build_firewall(), child, base, inherited, own)
 
@@ -279,7 +283,7 @@ async def test_rules_of_a_classic_firewall_are_read_by_priority() -> None:
 )
 async def test_unreadable_rules_make_the_issue_uncertain(broken: Json) -> None:
     """Unreadable rules may allow or deny the address, so the issue is not certain."""
-    unread = group("edge-policy", "odd", 900) | {"properties": {"priority": 900, **broken}}
+    unread = build_group("edge-policy", "odd", 900) | {"properties": {"priority": 900, **broken}}
 
     found = find_required_issues(
         [await read_published_firewall(build_dnat_group(build_nat_rule("flows", W, N)), unread)],

@@ -42,7 +42,9 @@ async def build_assessed(
 
 
 async def test_result_of_a_replaced_assessment_is_deleted_after_the_time_of_plans() -> None:
-    """Its summary stays, and says why the result is missing; the newest assessment stays whole."""
+    """The summary of a replaced assessment stays, and says why the result is missing; the newest
+    assessment stays complete.
+    """
     scenario, [old, new] = await build_assessed()
     before = await show_assessment(scenario.services, old.id)
     await delete_old_plans(scenario.services)

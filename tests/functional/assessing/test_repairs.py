@@ -394,7 +394,7 @@ def build_azure_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Es
     listed = [
         azure_firewall.build_firewall(),
         azure_firewall.build_policy(),
-        azure_firewall.group("edge-policy", "inbound", 200, nat),
+        azure_firewall.build_group("edge-policy", "inbound", 200, nat),
         azure_firewall.build_public_address(),
         members,
         *more,
@@ -407,7 +407,7 @@ async def test_ip_group_that_other_rules_use_is_not_extended() -> None:
     used = azure_firewall.build_network_rule(
         "admins", sourceIpGroups=[azure_firewall.build_ip_group("flows")["id"]]
     )
-    other = azure_firewall.group(
+    other = azure_firewall.build_group(
         "edge-policy", "inside", 300, azure_firewall.build_collection("inside", 100, used)
     )
     here = build_azure_firewall(other)
@@ -469,7 +469,7 @@ async def test_destination_that_a_prior_rule_denies_has_no_fix() -> None:
     listed = [
         azure_firewall.build_firewall(),
         azure_firewall.build_policy(),
-        azure_firewall.group("edge-policy", "inside", 300, *rules),
+        azure_firewall.build_group("edge-policy", "inside", 300, *rules),
         azure_firewall.build_public_address(),
     ]
     here = Estate({one["id"]: one for one in listed}, [None])

@@ -50,7 +50,7 @@ class Tenant:
         """Return the content of a caller."""
         return await self.kinds[caller.kind].read(caller)
 
-    async def move(self, caller: Caller) -> CallerContent:
+    async def update_caller(self, caller: Caller) -> CallerContent:
         """Write the copy's URL into a caller and return the old content."""
         kind = self.kinds[caller.kind]
         value = await kind.read(caller)
@@ -60,7 +60,7 @@ class Tenant:
         assert (await kind.read(caller)).text == new != value.text
         return value
 
-    async def move_back(self, caller: Caller, old: CallerContent) -> None:
+    async def revert_caller(self, caller: Caller, old: CallerContent) -> None:
         """Revert the change that `move` made."""
         kind = self.kinds[caller.kind]
         urls = {self.original.trigger_url_id: self.builder.get_trigger_url(self.copy)}

@@ -31,7 +31,7 @@ def replace_flow(topic: FakeRow, old: str, new: str) -> None:
     topic.values |= {"data": str(topic.values["data"]).replace(old, new), "modifiedon": CHANGED}
 
 
-def publish(topic: FakeRow) -> None:
+def publish_agent(topic: FakeRow) -> None:
     """Publish the agent of a topic."""
     topic.values["parentbotid"] = {"name": "Travel", "publishedon": CHANGED}
 
@@ -40,7 +40,7 @@ def publish(topic: FakeRow) -> None:
 async def test_original_is_retired_after_its_agent_runs_the_copy_and_is_published(
     kind: str,
 ) -> None:
-    """Both flows stay on until the agent is published, also in a rollback."""
+    """The original and the copy stay on until the agent is published, also in a rollback."""
     scenario = Scenario()
     original = add_agents_flow(scenario, kind)
     topic = scenario.build.add_agent_topic(original, published="2026-01-01T00:00:00Z")
@@ -54,7 +54,7 @@ async def test_original_is_retired_after_its_agent_runs_the_copy_and_is_publishe
     replace_flow(topic, original.workflow_id, copy.workflow_id)
     await scenario.retry(run=LONG)
     unpublished = await scenario.read_job("Book")
-    publish(topic)
+    publish_agent(topic)
     await scenario.retry(run=LONG)
     retired = await scenario.read_job("Book")
     await scenario.roll_back(run=LONG)

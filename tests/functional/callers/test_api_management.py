@@ -36,7 +36,7 @@ def add_callers(tenant: Tenant) -> dict[str, str]:
     return dict(zip(PLACES, (backend, named_value, policy), strict=True))
 
 
-async def find_one(tenant: Tenant, place: str) -> Caller:
+async def find_only_caller(tenant: Tenant, place: str) -> Caller:
     """Return the only caller whose label begins so."""
     [caller] = [
         one
@@ -51,11 +51,11 @@ async def test_write_changes_only_the_url(tenant: Tenant, place: str) -> None:
     """Tags, secrecy, protocol and the rest of a policy stay; the rollback restores every byte."""
     resource_id = add_callers(tenant)[place].lower()
     before = tenant.world.resources[resource_id]
-    caller = await find_one(tenant, place)
+    caller = await find_only_caller(tenant, place)
 
-    old = await tenant.move(caller)
+    old = await tenant.update_caller(caller)
     moved = tenant.world.resources[resource_id]
-    await tenant.move_back(caller, old)
+    await tenant.revert_caller(caller, old)
 
     assert moved != before
     assert mapping_at(moved, "properties").keys() == mapping_at(before, "properties").keys()
@@ -68,7 +68,7 @@ async def test_write_changes_only_the_url(tenant: Tenant, place: str) -> None:
 async def test_write_after_an_edit_is_a_conflict(tenant: Tenant, place: str) -> None:
     """The ETag covers the whole resource, so an edit of another property counts too."""
     resource_id = add_callers(tenant)[place]
-    caller = await find_one(tenant, place)
+    caller = await find_only_caller(tenant, place)
     content = await tenant.read(caller)
     change_properties(tenant, resource_id, description="edited")
 
@@ -88,7 +88,7 @@ async def test_edit_between_read_and_write_of_the_same_request_is_kept(
 ) -> None:
     """The write names the ETag that was read just before it."""
     resource_id = add_callers(tenant)[place]
-    caller = await find_one(tenant, place)
+    caller = await find_only_caller(tenant, place)
     content = await tenant.read(caller)
     read = tenant.kinds["api_management"].read
 
@@ -112,8 +112,8 @@ async def test_service_url_of_an_api_is_a_caller(tenant: Tenant) -> None:
     url = tenant.builder.get_trigger_url(tenant.original)
     tenant.builder.add_api_management_caller("apis/sales", {"serviceUrl": url}, "serviceUrl", 1)
 
-    caller = await find_one(tenant, "API")
-    await tenant.move(caller)
+    caller = await find_only_caller(tenant, "API")
+    await tenant.update_caller(caller)
 
     assert caller.label == "API sales in the API Management service contoso"
     assert tenant.count_runs_after_a_beat() == (0, 1)
@@ -124,14 +124,14 @@ async def test_url_that_a_policy_completes_is_changed_by_a_person(tenant: Tenant
     url = tenant.builder.get_trigger_url(tenant.original).partition("/triggers/")[0]
     tenant.builder.add_api_management_caller("backends/crm", {"url": f"{url}/triggers"}, "url", 0)
 
-    caller = await find_one(tenant, "backend")
+    caller = await find_only_caller(tenant, "backend")
 
     assert caller.manual_reason == FILLED_IN
     assert tenant.original.trigger_url_id in (await tenant.read(caller)).text
 
 
 async def test_named_value_in_key_vault_is_no_caller(tenant: Tenant) -> None:
-    """Its secret is the caller."""
+    """The secret that the named value refers to is the caller."""
     properties = {"displayName": "flow", "secret": True, "keyVault": {"secretIdentifier": "x"}}
     properties["value"] = tenant.builder.get_trigger_url(tenant.original)
     tenant.builder.add_api_management_caller("namedValues/flow", properties, "value", 0)
@@ -171,7 +171,7 @@ async def test_value_that_may_become_too_long_is_known_before(tenant: Tenant) ->
     tenant.builder.add_backend_caller(tenant.original)
     tenant.builder.add_policy_caller(tenant.original)
 
-    longest = [(await find_one(tenant, place)).max_url_length for place in PLACES]
+    longest = [(await find_only_caller(tenant, place)).max_url_length for place in PLACES]
 
     assert longest == [2000, 4096 - 97, None]
 
@@ -186,8 +186,8 @@ async def test_fragment_is_one_caller_and_names_its_users(tenant: Tenant) -> Non
         include = {"value": '<policies><include-fragment fragment-id="notify" /></policies>'}
         tenant.builder.add_api_management_caller(f"apis/{api}/policies/policy", include, "value", 0)
 
-    caller = await find_one(tenant, "policy fragment")
-    await tenant.move(caller)
+    caller = await find_only_caller(tenant, "policy fragment")
+    await tenant.update_caller(caller)
 
     assert caller.label == (
         "policy fragment notify in the API Management service contoso (used by policy of the API "
@@ -211,7 +211,7 @@ async def test_read_only_lock_is_known_before_a_write(
         "properties": {"level": level},
     }
 
-    caller = await find_one(tenant, place)
+    caller = await find_only_caller(tenant, place)
 
     assert ("lock frozen at" in caller.manual_reason) is is_manual
     assert bool(caller.manual_reason) is is_manual

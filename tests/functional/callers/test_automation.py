@@ -33,9 +33,9 @@ async def test_write_of_a_variable_changes_only_the_url(tenant: Tenant) -> None:
     before = tenant.world.resources[resource_id]
 
     [caller] = await tenant.list_found_callers(KIND)
-    old = await tenant.move(caller)
+    old = await tenant.update_caller(caller)
     calls = tenant.count_runs_after_a_beat()
-    await tenant.move_back(caller, old)
+    await tenant.revert_caller(caller, old)
 
     assert caller.label == "variable FlowUrls of the Automation account contoso"
     assert calls == (0, 1)

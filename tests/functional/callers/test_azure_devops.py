@@ -39,12 +39,14 @@ def add_hook(tenant: Tenant, **inputs: str) -> str:
     return add_document(tenant.builder, HOOK, hook | SET_BY_SERVICE)
 
 
-def document_at(tenant: Tenant, path: str) -> Json:
+def get_document(tenant: Tenant, path: str) -> Json:
     """Return a document of Azure DevOps."""
     return dict(tenant.world.json_documents[AZURE_DEVOPS.name][path])
 
 
-async def collect(tenant: Tenant, search: CallerSearchPosition, found: list[Caller]) -> None:
+async def collect_callers(
+    tenant: Tenant, search: CallerSearchPosition, found: list[Caller]
+) -> None:
     """Add the callers to a list, which keeps those before an error."""
     async for caller in tenant.kinds[KIND].find([], search):
         found.append(caller)  # noqa: PERF401 -- a comprehension would lose them
@@ -53,21 +55,21 @@ async def collect(tenant: Tenant, search: CallerSearchPosition, found: list[Call
 async def test_write_of_a_service_hook_changes_only_the_url(tenant: Tenant) -> None:
     """Other inputs and the state stay in their order, and the rollback restores every byte."""
     path = add_hook(tenant, resourceDetailsToSend="all", acceptUntrustedCerts="false")
-    before = document_at(tenant, path)
+    before = get_document(tenant, path)
 
     [caller] = await tenant.list_found_callers(KIND)
-    old = await tenant.move(caller)
-    moved = document_at(tenant, path)
-    await tenant.move_back(caller, old)
+    old = await tenant.update_caller(caller)
+    moved = get_document(tenant, path)
+    await tenant.revert_caller(caller, old)
 
     assert caller.label == f"service hook h1 (git.push) in the {ORGANIZATION}"
     inputs = mapping_at(moved, "consumerInputs")
     assert inputs["url"] == tenant.builder.get_trigger_url(tenant.copy)
     assert not moved.keys() & SET_BY_SERVICE.keys()
-    assert str(mapping_at(document_at(tenant, path), "consumerInputs")) == str(
+    assert str(mapping_at(get_document(tenant, path), "consumerInputs")) == str(
         before["consumerInputs"]
     )
-    assert document_at(tenant, path)["status"] == "onProbation"
+    assert get_document(tenant, path)["status"] == "onProbation"
 
 
 async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: Tenant) -> None:
@@ -79,16 +81,16 @@ async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: 
     found: list[Caller] = []
 
     with pytest.raises(JobBlocked):
-        await collect(tenant, search, found)
-    old = await tenant.move(found[0])
-    moved = mapping_at(document_at(tenant, path), "variables")
-    await tenant.move_back(found[0], old)
+        await collect_callers(tenant, search, found)
+    old = await tenant.update_caller(found[0])
+    moved = mapping_at(get_document(tenant, path), "variables")
+    await tenant.revert_caller(found[0], old)
 
     label = f"variable group urls of the project Sales in the {ORGANIZATION}"
     assert search.unreadable == [f"secret variables key of the {label}"]
     assert found[0].label == label
     assert moved == {"URL": {"value": tenant.builder.get_trigger_url(tenant.copy)}, "key": secret}
-    assert mapping_at(document_at(tenant, path), "variables", "URL")["value"] == url
+    assert mapping_at(get_document(tenant, path), "variables", "URL")["value"] == url
 
 
 async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
@@ -96,19 +98,19 @@ async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenan
     path = add_hook(tenant)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
-    edited = {**document_at(tenant, path), "publisherInputs": {"branch": "main"}}
+    edited = {**get_document(tenant, path), "publisherInputs": {"branch": "main"}}
     tenant.world.json_documents[AZURE_DEVOPS.name][path] = edited
 
     with pytest.raises(Conflict):
         await tenant.kinds[KIND].write(caller, replace(content, text="{}"))
 
-    assert document_at(tenant, path) == edited
+    assert get_document(tenant, path) == edited
 
 
 async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -> None:
     """A write would send the asterisks that Azure DevOps shows for it."""
     path = add_hook(tenant, httpHeaders="X-Key:********")
-    before = document_at(tenant, path)
+    before = get_document(tenant, path)
 
     [caller] = await tenant.list_found_callers(KIND)
     with pytest.raises(JobBlocked):
@@ -117,7 +119,7 @@ async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -
         )
 
     assert "password or headers" in caller.manual_reason
-    assert document_at(tenant, path) == before
+    assert get_document(tenant, path) == before
 
 
 async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> None:
@@ -139,7 +141,7 @@ async def test_organization_that_rejects_the_app_does_not_hide_another(tenant: T
     found: list[Caller] = []
 
     with pytest.raises(JobBlocked) as raised:
-        await collect(tenant, search, found)
+        await collect_callers(tenant, search, found)
 
     assert [caller.address for caller in found] == [f"contoso/{HOOK}"]
     assert search.unreadable == [

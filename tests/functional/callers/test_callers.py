@@ -30,10 +30,10 @@ async def test_callers_of_every_kind_are_reverted_exactly(tenant: Tenant) -> Non
     found = [caller for kind in tenant.kinds for caller in await tenant.list_found_callers(kind)]
     callers = [caller for caller in found if not caller.manual_reason]
 
-    old = [await tenant.move(caller) for caller in callers]
+    old = [await tenant.update_caller(caller) for caller in callers]
     tenant.count_runs_after_a_beat()
     for caller, value in reversed(list(zip(callers, old, strict=True))):
-        await tenant.move_back(caller, value)
+        await tenant.revert_caller(caller, value)
 
     assert {caller.kind for caller in callers} == set(MOVED_KINDS)
     assert [(await tenant.read(caller)).text for caller in callers] == [one.text for one in old]

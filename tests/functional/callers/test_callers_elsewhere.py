@@ -72,7 +72,7 @@ async def test_only_the_copy_of_a_caller_is_changed() -> None:
 
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_separate_remediations_of_two_environments_retire_both_flows(is_first: bool) -> None:
-    """Both flows retire, whichever environment is remediated first."""
+    """The order in which the environments are remediated makes no difference."""
     scenario, orders, shop = build_two_environments()
     before = shop.client_data
     await scenario.opt_in_both()

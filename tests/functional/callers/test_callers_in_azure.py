@@ -27,7 +27,7 @@ async def test_write_of_one_setting_keeps_all_others(tenant: Tenant) -> None:
     site.settings |= {"AzureWebJobsStorage": "secret", "EMPTY": ""}
 
     [caller] = await tenant.list_found_callers("app_setting")
-    await tenant.move(caller)
+    await tenant.update_caller(caller)
 
     assert tenant.count_runs_after_a_beat() == (0, 1)
     assert site.settings == {
@@ -65,7 +65,7 @@ async def test_setting_with_the_new_value_is_not_written_again(tenant: Tenant) -
     """A repeated write of the same value does not restart the app."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     [caller] = await tenant.list_found_callers("app_setting")
-    await tenant.move(caller)
+    await tenant.update_caller(caller)
 
     new = await tenant.kinds["app_setting"].read(caller)
     await tenant.kinds["app_setting"].write(caller, new)
@@ -162,7 +162,7 @@ async def test_write_of_a_secret_adds_a_version_and_keeps_its_properties(tenant:
     secret = tenant.builder.add_secret_caller(tenant.original)
 
     [caller] = await tenant.list_found_callers("key_vault_secret")
-    await tenant.move(caller)
+    await tenant.update_caller(caller)
 
     assert tenant.count_runs_after_a_beat() == (0, 1)
     assert len(secret.versions) == 2
@@ -185,10 +185,10 @@ async def test_write_of_a_secret_with_a_newer_version_is_a_conflict(tenant: Tena
 class OneIsClosed(FakeSecrets):
     """Secrets where the app may not list one vault and may not read a secret of another."""
 
-    async def read_vaults(self) -> AsyncIterator[str]:
+    async def read_vault_urls(self) -> AsyncIterator[str]:
         yield "https://a-closed.vault.azure.net"
         yield "https://a-reader.vault.azure.net"
-        async for vault_url in super().read_vaults():
+        async for vault_url in super().read_vault_urls():
             yield vault_url
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:

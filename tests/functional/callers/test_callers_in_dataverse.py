@@ -31,7 +31,7 @@ async def test_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
     parent = tenant.builder.add_parent("Parent", tenant.original)
 
     [caller] = await tenant.list_found_callers("flow")
-    await tenant.move(caller)
+    await tenant.update_caller(caller)
 
     assert caller.child_flow_ids == {tenant.original.workflow_id}
     assert tenant.copy.workflow_id in parent.client_data
@@ -83,7 +83,7 @@ async def test_flows_use_a_changed_environment_variable_at_once(tenant: Tenant) 
     before = tenant.count_runs_after_a_beat()
 
     [caller] = await tenant.list_found_callers("environment_variable")
-    await tenant.move(caller)
+    await tenant.update_caller(caller)
 
     assert (before, tenant.count_runs_after_a_beat()) == ((1, 0), (1, 1))
 
@@ -110,7 +110,7 @@ async def test_default_value_of_a_variable_is_a_separate_caller(tenant: Tenant) 
 
     callers = await tenant.list_found_callers("environment_variable")
     for caller in callers:
-        await tenant.move(caller)
+        await tenant.update_caller(caller)
 
     assert [caller.label.split()[0] for caller in callers] == ["value", "default"]
     assert {caller.resource_id for caller in callers} == {callers[0].resource_id}

@@ -27,13 +27,13 @@ async def test_repeated_write_completes_the_write_of_a_killed_process(
         at += 1
         plan = Plan(at=at, moment=moment)
 
-        copy = await _move_after_a_crash(kind, plan)
+        copy = await _update_after_a_crash(kind, plan)
 
         assert len(copy.runs) == 1, f"killed {moment} call {at}"
         struck = plan.has_struck
 
 
-async def _move_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
+async def _update_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
     """Write a caller under a plan that kills, then without faults, and return the copy."""
     world = World()
     builder = Builder(world)

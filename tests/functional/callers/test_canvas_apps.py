@@ -30,7 +30,7 @@ def add_app(scenario: Scenario, *flow_ids: str, gap: str = "") -> CanvasApp:
     return app
 
 
-def point_at(scenario: Scenario, *flow_ids: str) -> None:
+def point_app_at(scenario: Scenario, *flow_ids: str) -> None:
     """Change the app's flows, as its maker does in Power Apps Studio."""
     apps = scenario.build.environment.canvas_apps
     apps[0] = replace(apps[0], flow_ids=frozenset(flow_ids))
@@ -62,7 +62,7 @@ async def test_original_is_retired_after_the_maker_changes_the_canvas_app(name: 
     await run_remediation(scenario)
     blocked = await scenario.read_job("Old form")
     was_on = form.is_on
-    point_at(scenario, blocked.copy.id)
+    point_app_at(scenario, blocked.copy.id)
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
@@ -86,7 +86,7 @@ async def test_daily_check_continues_job_after_canvas_app_is_changed() -> None:
     await scenario.driver.call(lambda services: run_daily_check(services, "day-1"))
     await scenario.run(DAY)
     still = await scenario.read_job("Old form")
-    point_at(scenario, before.copy.id)
+    point_app_at(scenario, before.copy.id)
     await scenario.driver.call(lambda services: run_daily_check(services, "day-2"))
     await scenario.run(DAY)
 
@@ -133,7 +133,7 @@ async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> N
     add_app(scenario, form.workflow_id)
     await run_remediation(scenario)
     copy_id = (await scenario.read_job("Old form")).copy.id
-    point_at(scenario, copy_id)
+    point_app_at(scenario, copy_id)
     await scenario.retry()
 
     await scenario.roll_back()
@@ -142,7 +142,7 @@ async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> N
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     await scenario.run(DAY)
     still = await scenario.read_job("Old form")
-    point_at(scenario, form.workflow_id)
+    point_app_at(scenario, form.workflow_id)
     await scenario.driver.call(lambda services: run_daily_check(services, "after"))
     await scenario.run(DAY)
 

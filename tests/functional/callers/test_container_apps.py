@@ -20,7 +20,7 @@ def tenant() -> Tenant:
     return Tenant()
 
 
-def read_app(tenant: Tenant, app_id: str) -> dict[str, Any]:
+def get_app(tenant: Tenant, app_id: str) -> dict[str, Any]:
     """Return an app, which a test may change as another writer does."""
     app = tenant.world.resources[app_id.lower()]
     assert isinstance(app, dict)
@@ -40,7 +40,7 @@ def add_revision(tenant: Tenant, app_id: str, name: str, *, is_active: bool) -> 
 async def test_write_changes_only_the_values(tenant: Tenant) -> None:
     """Tags, other secrets, references to Key Vault, and other variables stay."""
     app_id = tenant.builder.add_container_app_caller(tenant.original, tenant.original)
-    properties = read_app(tenant, app_id)["properties"]
+    properties = get_app(tenant, app_id)["properties"]
     vault_secret = {"name": "db", "keyVaultUrl": "https://kv.example/secrets/db", "identity": "x"}
     properties["configuration"]["secrets"] += [vault_secret, {"name": "key", "value": "k"}]
     properties["template"]["revisionSuffix"] = "first"
@@ -48,10 +48,10 @@ async def test_write_changes_only_the_values(tenant: Tenant) -> None:
 
     callers = await tenant.list_found_callers(KIND)
     for caller in callers:
-        await tenant.move(caller)
+        await tenant.update_caller(caller)
 
     url = tenant.builder.get_trigger_url(tenant.copy)
-    after = read_app(tenant, app_id)
+    after = get_app(tenant, app_id)
     assert [caller.label for caller in callers] == [
         "secret url0 of the container app till",
         "environment variable url1 of the container app till",
@@ -97,7 +97,7 @@ async def test_app_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant,
     app_id = tenant.builder.add_container_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
-    [container] = read_app(tenant, app_id)["properties"]["template"]["containers"]
+    [container] = get_app(tenant, app_id)["properties"]["template"]["containers"]
     container |= {"env": [{"name": "A", "value": "b"}]} if part == "variable" else {"image": "2"}
 
     with pytest.raises(Conflict, match="was changed"):
@@ -114,7 +114,7 @@ async def test_concurrent_write_of_an_app_is_a_conflict(tenant: Tenant) -> None:
 
     def overwrite(_: object) -> list[str]:
         secrets = [{"name": "url0", "value": "another"}]
-        read_app(tenant, app_id)["properties"]["configuration"]["secrets"] = secrets
+        get_app(tenant, app_id)["properties"]["configuration"]["secrets"] = secrets
         return []
 
     tenant.world.watchers.append(overwrite)
@@ -129,7 +129,7 @@ async def test_app_that_azure_still_changes_is_written_later(tenant: Tenant) -> 
     content = replace(await tenant.read(caller), text="new")
 
     def apply(_: object) -> list[str]:
-        read_app(tenant, app_id)["properties"]["provisioningState"] = "InProgress"
+        get_app(tenant, app_id)["properties"]["provisioningState"] = "InProgress"
         return []
 
     tenant.world.watchers.append(apply)
@@ -138,7 +138,7 @@ async def test_app_that_azure_still_changes_is_written_later(tenant: Tenant) -> 
     in_use = dict(tenant.world.secrets_in_use[app_id.lower()])
     with pytest.raises(TransientError, match="applying a change"):
         await tenant.kinds[KIND].write(caller, content)
-    read_app(tenant, app_id)["properties"]["provisioningState"] = "Succeeded"
+    get_app(tenant, app_id)["properties"]["provisioningState"] = "Succeeded"
     await tenant.kinds[KIND].write(caller, content)
 
     assert in_use == {"url0": tenant.builder.get_trigger_url(tenant.original)}
@@ -148,13 +148,13 @@ async def test_app_that_azure_still_changes_is_written_later(tenant: Tenant) -> 
 async def test_variables_of_active_revisions_are_manual_callers(tenant: Tenant) -> None:
     """A revision never changes; a secret belongs to the app, which all revisions read."""
     app_id = tenant.builder.add_container_app_caller(tenant.original)
-    app = read_app(tenant, app_id)
+    app = get_app(tenant, app_id)
     app["properties"]["configuration"]["activeRevisionsMode"] = "Multiple"
     add_revision(tenant, app_id, "till--2", is_active=True)
     add_revision(tenant, app_id, "till--3", is_active=False)
 
     secret, variable = await tenant.list_found_callers(KIND)
-    await tenant.move(secret)
+    await tenant.update_caller(secret)
     del tenant.world.resources[f"{app_id}/revisions/till--2".lower()]
 
     assert not secret.manual_reason
@@ -170,7 +170,7 @@ async def test_variables_of_active_revisions_are_manual_callers(tenant: Tenant) 
 async def test_url_elsewhere_in_an_app_is_a_manual_caller(tenant: Tenant) -> None:
     """An argument of a container is code of its deployment."""
     app_id = tenant.builder.add_container_app_caller()
-    [container] = read_app(tenant, app_id)["properties"]["template"]["containers"]
+    [container] = get_app(tenant, app_id)["properties"]["template"]["containers"]
     container["args"] = ["--flow", tenant.builder.get_trigger_url(tenant.original)]
 
     [caller] = await tenant.list_found_callers(KIND)
@@ -180,7 +180,7 @@ async def test_url_elsewhere_in_an_app_is_a_manual_caller(tenant: Tenant) -> Non
 
 
 async def test_app_whose_secrets_are_unreadable_is_named(tenant: Tenant) -> None:
-    """Its variables are searched, and the search says that its secrets were not."""
+    """The search reads the app's variables, and says that it could not read the app's secrets."""
 
     class Denied:
         """Rejects to read secrets."""

@@ -49,7 +49,7 @@ async def test_connector_of_a_managed_solution_is_changed_where_it_is_developed(
 
 
 async def test_definition_that_is_not_json_does_not_hide_another(tenant: Tenant) -> None:
-    """It is searched as text."""
+    """A definition that is not JSON is searched as text."""
     tenant.builder.add_connector_caller(tenant.original)
     tenant.builder.add_row("connectors", {"name": "x", "openapidefinition": "{workflows"})
 

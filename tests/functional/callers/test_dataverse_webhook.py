@@ -24,9 +24,9 @@ async def test_write_of_a_webhook_changes_only_its_url(tenant: Tenant) -> None:
     before = dict(row.values)
 
     [caller] = await tenant.list_found_callers(KIND)
-    old = await tenant.move(caller)
+    old = await tenant.update_caller(caller)
     calls = tenant.count_runs_after_a_beat()
-    await tenant.move_back(caller, old)
+    await tenant.revert_caller(caller, old)
 
     assert (caller.label, caller.manual_reason) == ("Dataverse webhook Webhook 0", "")
     assert calls == (0, 1)

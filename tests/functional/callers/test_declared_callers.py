@@ -16,7 +16,7 @@ from shared.use_cases.declare_callers import (
     remove_declared_caller,
 )
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.fakes.run_jobs import call
+from tests.fakes.run_jobs import call_url
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
@@ -28,12 +28,12 @@ def build_till(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
     return DeclaredCaller(name=name, owner="Alex", contact="+49 30 1234", flows=flows)
 
 
-def refer_by_name(flow: FakeFlow) -> CalledFlow:
+def build_called_flow_by_name(flow: FakeFlow) -> CalledFlow:
     """Name a flow by environment and name."""
     return CalledFlow(environment_id=flow.environment_id, flow_id=flow.name)
 
 
-def refer_by_url(flow: FakeFlow) -> CalledFlow:
+def build_called_flow_by_url(flow: FakeFlow) -> CalledFlow:
     """Name a flow by its trigger URL id alone."""
     return CalledFlow(trigger_url_id=flow.trigger_url_id)
 
@@ -44,7 +44,7 @@ async def apply_remediation(scenario: Scenario) -> None:
     await scenario.approve()
 
 
-@pytest.mark.parametrize("named", [refer_by_name, refer_by_url])
+@pytest.mark.parametrize("named", [build_called_flow_by_name, build_called_flow_by_url])
 async def test_an_original_stays_on_until_its_caller_is_confirmed(named: object) -> None:
     """The job is blocked with the contact; the confirmation continues it, and it is retired."""
     scenario = Scenario()
@@ -71,7 +71,8 @@ async def test_a_manual_caller_is_pending_only_until_a_person_has_changed_it() -
     """The record, and so pages and evidence, follows the caller in both directions."""
     scenario = Scenario()
     await declare_callers(
-        scenario.services, [build_till(refer_by_name(scenario.build.add_http_flow("Orders")))]
+        scenario.services,
+        [build_till(build_called_flow_by_name(scenario.build.add_http_flow("Orders")))],
     )
     await apply_remediation(scenario)
     job = await scenario.read_job("Orders")
@@ -98,7 +99,7 @@ async def test_a_confirmation_before_the_job_is_blocked_counts_too() -> None:
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(original)
-    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     job = await scenario.run_until("Orders", FlowJobState.VERIFIED)
@@ -114,7 +115,7 @@ async def test_a_rollback_waits_for_the_owner_before_it_stops_the_copy() -> None
     """The copy stays on until it is confirmed that the system calls the original again."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
-    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
     await apply_remediation(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(30 * DAY)
@@ -136,10 +137,10 @@ async def test_a_rollback_waits_for_the_owner_before_it_stops_the_copy() -> None
 
 
 async def test_a_confirmation_may_be_repeated_and_is_kept_by_the_next_declaration() -> None:
-    """Both change nothing that was confirmed."""
+    """A second confirmation and a new declaration change no earlier confirmation."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
-    till = build_till(refer_by_name(original))
+    till = build_till(build_called_flow_by_name(original))
     await declare_callers(scenario.services, [till])
     await apply_remediation(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
@@ -157,7 +158,8 @@ async def test_the_next_copy_is_confirmed_like_the_first() -> None:
     """After another key change, the copy is the original, and both jobs have the same name."""
     scenario = Scenario()
     await declare_callers(
-        scenario.services, [build_till(refer_by_name(scenario.build.add_http_flow("Orders")))]
+        scenario.services,
+        [build_till(build_called_flow_by_name(scenario.build.add_http_flow("Orders")))],
     )
     await apply_remediation(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
@@ -181,7 +183,9 @@ async def test_the_daily_check_continues_a_job_whose_caller_was_confirmed() -> N
     """A confirmation in another process does not need a retry by a person."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
-    [till] = await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    [till] = await declare_callers(
+        scenario.services, [build_till(build_called_flow_by_name(original))]
+    )
     await apply_remediation(scenario)
     job = await scenario.read_job("Orders")
     moved = replace(till.flows[0], confirmed_flow_id=job.copy.id)
@@ -200,7 +204,7 @@ async def test_a_caller_that_is_declared_later_still_stops_the_job() -> None:
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
-    await declare_callers(scenario.services, [build_till(refer_by_url(original))])
+    await declare_callers(scenario.services, [build_till(build_called_flow_by_url(original))])
 
     await scenario.run(30 * DAY)
 
@@ -212,7 +216,7 @@ async def test_the_plan_names_a_declared_caller() -> None:
     """Approvers see whom to ask before they approve."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
-    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
     await plan_remediation(scenario)
 
     [caller] = (await scenario.plan())["Orders"].callers
@@ -226,12 +230,12 @@ async def test_the_plan_names_what_a_caller_lacks_for_the_new_url() -> None:
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     limited = replace(
-        build_till(refer_by_name(original)),
+        build_till(build_called_flow_by_name(original)),
         max_url_length=200,
         allowed_hosts=("*.logic.azure.com",),
     )
     await declare_callers(
-        scenario.services, [limited, build_till(refer_by_name(original), name="Free")]
+        scenario.services, [limited, build_till(build_called_flow_by_name(original), name="Free")]
     )
     await plan_remediation(scenario)
 
@@ -249,7 +253,10 @@ async def test_one_unreadable_row_costs_only_itself() -> None:
     original = scenario.build.add_http_flow("Orders")
     [_, broken] = await declare_callers(
         scenario.services,
-        [build_till(refer_by_name(original)), build_till(refer_by_url(original), name="Broken")],
+        [
+            build_till(build_called_flow_by_name(original)),
+            build_till(build_called_flow_by_url(original), name="Broken"),
+        ],
     )
     name = scenario.services.tables.declared_callers.name_of(broken)
     row = scenario.fakes.store.rows[name]
@@ -262,7 +269,9 @@ async def test_one_unreadable_row_costs_only_itself() -> None:
     assert "declared caller Till of Alex" in {one.label for one in callers}
     assert any("a declared caller" in one for one in findings)
     assert [one.name for one in await list_declared_callers(scenario.services)] == ["Till"]
-    await declare_callers(scenario.services, [build_till(refer_by_url(original), name="Broken")])
+    await declare_callers(
+        scenario.services, [build_till(build_called_flow_by_url(original), name="Broken")]
+    )
     assert [one.name for one in await list_declared_callers(scenario.services)] == [
         "Broken",
         "Till",
@@ -273,12 +282,12 @@ async def test_a_caller_of_a_flow_that_is_still_called_cannot_be_removed() -> No
     """The error has the last call; without calls, the caller goes and the job continues."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
-    till = build_till(refer_by_name(original))
+    till = build_till(build_called_flow_by_name(original))
     await declare_callers(scenario.services, [till])
     await apply_remediation(scenario)
-    other = build_till(refer_by_url(original), name="Other")
+    other = build_till(build_called_flow_by_url(original), name="Other")
     scenario.world.clock.advance(timedelta(minutes=5))
-    call(scenario.world, scenario.build.get_trigger_url(original))
+    call_url(scenario.world, scenario.build.get_trigger_url(original))
 
     with pytest.raises(JobBlocked, match="its last call was at"):
         await remove_declared_caller(scenario.services, "Till")
@@ -294,7 +303,7 @@ async def test_a_caller_that_calls_nothing_can_be_removed() -> None:
     """The job that it blocked continues at once."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
-    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
     await apply_remediation(scenario)
 
     await remove_declared_caller(scenario.services, "TILL ")
@@ -311,7 +320,7 @@ async def test_what_does_not_exist_is_named() -> None:
         scenario.build.add_http_flow("Orders"),
         scenario.build.add_http_flow("Returns"),
     )
-    await declare_callers(scenario.services, [build_till(refer_by_name(original))])
+    await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
 
     with pytest.raises(FlowNotFound, match="Till with a verified copy"):
         await confirm_caller(scenario.services, "Till", "Orders", by="Anna")

@@ -26,14 +26,14 @@ def build_till(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
     return DeclaredCaller(name=name, owner="Alex", contact="+49 30 1234", flows=flows)
 
 
-def refer_by_id(flow: FakeFlow) -> CalledFlow:
+def build_called_flow_by_id(flow: FakeFlow) -> CalledFlow:
     """Name a flow by its id, and the secret."""
     return CalledFlow(
         environment_id=flow.environment_id, flow_id=flow.workflow_id, new_url_secret=SECRET
     )
 
 
-def refer_by_url(flow: FakeFlow) -> CalledFlow:
+def build_called_flow_by_url(flow: FakeFlow) -> CalledFlow:
     """Name a flow by its trigger URL id, and the secret."""
     return CalledFlow(trigger_url_id=flow.trigger_url_id, new_url_secret=SECRET)
 
@@ -44,7 +44,7 @@ def find_secret(scenario: Scenario) -> FakeSecret | None:
 
 
 async def build_scenario(
-    called: Callable[[FakeFlow], CalledFlow] = refer_by_id, *, value: str | None = None
+    called: Callable[[FakeFlow], CalledFlow] = build_called_flow_by_id, *, value: str | None = None
 ) -> tuple[Scenario, FakeFlow]:
     """Return a scenario with a planned remediation of a flow with a declared caller.
 
@@ -64,7 +64,7 @@ async def build_scenario(
     return scenario, original
 
 
-@pytest.mark.parametrize("called", [refer_by_id, refer_by_url])
+@pytest.mark.parametrize("called", [build_called_flow_by_id, build_called_flow_by_url])
 @pytest.mark.parametrize("value", [None, ""], ids=["missing", "holds the original's URL"])
 async def test_the_secret_gets_the_new_url_and_after_a_rollback_the_old_one(
     called: Callable[[FakeFlow], CalledFlow], value: str | None
@@ -103,7 +103,9 @@ async def test_the_plan_shows_the_secret_and_where_the_owner_finds_the_url() -> 
 
 async def test_without_a_secret_the_fix_says_who_sends_the_url() -> None:
     """The URL is a secret that no message may hold."""
-    scenario, _ = await build_scenario(lambda flow: replace(refer_by_id(flow), new_url_secret=""))
+    scenario, _ = await build_scenario(
+        lambda flow: replace(build_called_flow_by_id(flow), new_url_secret="")
+    )
 
     await scenario.approve()
 
@@ -198,14 +200,17 @@ async def test_a_secret_belongs_to_one_flow_of_one_caller() -> None:
     """Else the second URL would replace the first; nothing is stored."""
     scenario = Scenario()
     first, returns = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Returns")
-    await declare_callers(scenario.services, [build_till(refer_by_id(first))])
+    await declare_callers(scenario.services, [build_till(build_called_flow_by_id(first))])
 
     with pytest.raises(JobBlocked, match="Till, Kiosk"):
-        await declare_callers(scenario.services, [build_till(refer_by_id(returns), name="Kiosk")])
+        await declare_callers(
+            scenario.services, [build_till(build_called_flow_by_id(returns), name="Kiosk")]
+        )
     with pytest.raises(JobBlocked, match="Till, Till"):
         await declare_callers(
-            scenario.services, [build_till(refer_by_id(first), refer_by_id(returns))]
+            scenario.services,
+            [build_till(build_called_flow_by_id(first), build_called_flow_by_id(returns))],
         )
-    [kept] = await declare_callers(scenario.services, [build_till(refer_by_id(first))])
+    [kept] = await declare_callers(scenario.services, [build_till(build_called_flow_by_id(first))])
 
     assert [one.flow_id for one in kept.flows] == [first.workflow_id]

@@ -37,7 +37,7 @@ async def test_write_changes_only_the_url(tenant: Tenant) -> None:
     before = read_properties(tenant, topic)
 
     [caller] = await tenant.list_found_callers(KIND)
-    await tenant.move(caller)
+    await tenant.update_caller(caller)
 
     webhook = {"endpointUrl": tenant.builder.get_trigger_url(tenant.copy), "maxEventsPerBatch": 1}
     assert caller.label == "event subscription flow0"

@@ -22,7 +22,7 @@ def tenant() -> Tenant:
     return Tenant()
 
 
-def document_at(tenant: Tenant, path: str) -> Json:
+def get_document(tenant: Tenant, path: str) -> Json:
     """Return a document of GitHub."""
     return dict(tenant.world.json_documents[SERVICE][path])
 
@@ -33,13 +33,13 @@ async def test_write_of_a_webhook_changes_only_the_url(tenant: Tenant) -> None:
     path = add_document(tenant.builder, "hooks/7", {"id": 7, "config": config})
 
     [caller] = await tenant.list_found_callers(KIND)
-    old = await tenant.move(caller)
-    moved = document_at(tenant, path)["config"]
-    await tenant.move_back(caller, old)
+    old = await tenant.update_caller(caller)
+    moved = get_document(tenant, path)["config"]
+    await tenant.revert_caller(caller, old)
 
     assert caller.label == "webhook 7 of the GitHub repository contoso/shop"
     assert moved == config | {"url": tenant.builder.get_trigger_url(tenant.copy)}
-    assert document_at(tenant, path)["config"] == config
+    assert get_document(tenant, path)["config"] == config
 
 
 async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
@@ -56,7 +56,7 @@ async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: T
         await tenant.kinds[KIND].write(caller, replace(content, text="x"))
 
     assert caller.label == "variable FLOW of the GitHub repository contoso/shop"
-    assert document_at(tenant, path)["value"] == "edited"
+    assert get_document(tenant, path)["value"] == "edited"
 
 
 async def test_document_without_id_or_name_costs_only_itself(tenant: Tenant) -> None:

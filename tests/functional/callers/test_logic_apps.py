@@ -47,7 +47,7 @@ async def test_write_of_a_logic_app_changes_only_the_url(tenant: Tenant) -> None
     change_resource(tenant, resource_id, identity=identity, properties=state)
 
     [caller] = await tenant.list_found_callers("logic_app")
-    await tenant.move(caller)
+    await tenant.update_caller(caller)
 
     after = tenant.world.resources[resource_id.lower()]
     url = {"value": tenant.builder.get_trigger_url(tenant.copy)}

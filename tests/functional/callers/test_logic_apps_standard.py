@@ -34,10 +34,10 @@ async def test_write_changes_only_the_url(tenant: Tenant, path: str) -> None:
     before = tenant.world.site_files[place].text
 
     [caller] = await tenant.list_found_callers(KIND)
-    old = await tenant.move(caller)
+    old = await tenant.update_caller(caller)
     moved = tenant.world.site_files[place].text
     calls = tenant.count_runs_after_a_beat()
-    await tenant.move_back(caller, old)
+    await tenant.revert_caller(caller, old)
 
     url = tenant.builder.get_trigger_url(tenant.copy)
     assert moved == json.dumps([{"uri": url}], indent=2)
@@ -85,7 +85,7 @@ async def test_edit_between_read_and_write_of_the_same_request_is_kept(
 async def test_app_that_runs_from_a_package_is_changed_by_a_person(
     tenant: Tenant, package: str, *, is_manual: bool
 ) -> None:
-    """Its files are read-only, so the project has to be deployed again."""
+    """The files of such an app are read-only, so the project has to be deployed again."""
     site_id, _ = tenant.builder.add_workflow_file_caller(tenant.original)
     tenant.world.sites[site_id].settings["WEBSITE_RUN_FROM_PACKAGE"] = package
 

@@ -77,7 +77,7 @@ async def test_channel_that_is_no_flow_is_no_caller() -> None:
     assert "no run of the last 28 days shows its URL" in assessed.callers_unknown_reason
 
 
-def point_at(scenario: Scenario, address: str) -> None:
+def point_channel_at(scenario: Scenario, address: str) -> None:
     """Deploy the app with this URL as its Teams channel."""
     scenario.settings = scenario.settings.model_copy(update={"teams_webhook": address})
     scenario.renew()
@@ -88,7 +88,7 @@ async def migrate_channel_flow(scenario: Scenario) -> tuple[FakeFlow, str]:
     channel = scenario.build.add_http_flow("Post to a channel")
     scenario.build.apply_key()
     await scenario.opt_in()
-    point_at(scenario, scenario.build.get_trigger_url(channel))
+    point_channel_at(scenario, scenario.build.get_trigger_url(channel))
     await scenario.order()
     await scenario.approve(run=timedelta(days=30))
     job = await scenario.read_job("Post to a channel")
@@ -113,7 +113,7 @@ async def test_flow_of_a_channel_is_not_retired_before_the_setting_changes(
     was_on = channel.state
     (waits,) = (await read_pending_actions(scenario.services)).items
 
-    point_at(scenario, address)
+    point_channel_at(scenario, address)
     if by_sweep:
         await scenario.driver.call(lambda services: run_daily_check(services, "after"))
     else:
@@ -139,14 +139,14 @@ async def test_rollback_keeps_the_copy_on_while_a_channel_uses_it() -> None:
     """A rollback is blocked until the channel's setting names the original again."""
     scenario = Scenario()
     channel, address = await migrate_channel_flow(scenario)
-    point_at(scenario, address)
+    point_channel_at(scenario, address)
     await scenario.driver.call(lambda services: retry(services, scenario.remediation.id))
     await scenario.run(timedelta(days=30))
     await scenario.driver.call(lambda services: roll_back(services, scenario.remediation.id))
     await scenario.run(timedelta(days=30))
     held = await scenario.read_job("Post to a channel")
 
-    point_at(scenario, scenario.build.get_trigger_url(channel))
+    point_channel_at(scenario, scenario.build.get_trigger_url(channel))
     await scenario.driver.call(lambda services: run_daily_check(services, "after"))
     await scenario.run(timedelta(days=30))
 

@@ -72,9 +72,9 @@ async def test_write_changes_only_the_url(
     resource_id = service.add(tenant.builder, path, properties).lower()
 
     [caller] = await tenant.list_found_callers(service.kind)
-    old = await tenant.move(caller)
+    old = await tenant.update_caller(caller)
     moved = mapping_at(tenant.world.resources[resource_id], "properties", "more")
-    await tenant.move_back(caller, old)
+    await tenant.revert_caller(caller, old)
 
     assert caller.label == f"{label} of the {service.name}"
     assert moved["value"] == tenant.builder.get_trigger_url(tenant.copy)
@@ -182,7 +182,7 @@ async def test_missing_role_is_named(tenant: Tenant) -> None:
     [caller] = await tenant.list_found_callers(SYNAPSE.kind)
 
     with pytest.raises(PlatformError) as rejected:
-        await tenant.move(caller)
+        await tenant.update_caller(caller)
     with pytest.raises(PlatformError, match=denied):
         await kind.check_scope("contoso")
 
@@ -198,7 +198,7 @@ async def test_workspace_that_left_its_repository_is_written(tenant: Tenant) -> 
     tenant.builder.add_synapse_part("pipelines/nightly", properties, repository=empty)
 
     [caller] = await tenant.list_found_callers(SYNAPSE.kind)
-    await tenant.move(caller)
+    await tenant.update_caller(caller)
 
     assert caller.manual_reason == ""
 

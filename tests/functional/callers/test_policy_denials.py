@@ -94,13 +94,13 @@ async def test_content_that_is_checked_has_no_signature() -> None:
     scenario, seen = build_scenario("logic_app"), list[str]()
     [flow] = scenario.world.list_flows()
     restrictions = scenario.fakes.ports.policy_restrictions
-    find_denying = restrictions.find_denying
+    find_denying_assignments = restrictions.find_denying_assignments
 
     async def record(resource_id: str, content: object, api_version: str) -> object:
         seen.append(str(content))
-        return await find_denying(resource_id, content, api_version)  # type: ignore[arg-type]
+        return await find_denying_assignments(resource_id, content, api_version)  # type: ignore[arg-type]
 
-    restrictions.find_denying = record  # type: ignore[method-assign, assignment]
+    restrictions.find_denying_assignments = record  # type: ignore[method-assign, assignment]
     await plan_remediation(scenario)
 
     signature = scenario.build.get_trigger_url(flow).rpartition("sig=")[2]

@@ -34,9 +34,9 @@ async def test_write_of_a_site_setting_changes_only_the_url(tenant: Tenant) -> N
     before = dict(row.values)
 
     [caller] = await tenant.list_found_callers(KIND)
-    old = await tenant.move(caller)
+    old = await tenant.update_caller(caller)
     calls = tenant.count_runs_after_a_beat()
-    await tenant.move_back(caller, old)
+    await tenant.revert_caller(caller, old)
 
     assert caller.label == "site setting Flow/Urls of the Power Pages site Contoso"
     assert calls == (0, 1)
@@ -85,7 +85,7 @@ async def test_each_part_of_a_standard_site_is_found_and_updated(tenant: Tenant)
 
     found = await tenant.list_found_callers(KIND)
     for caller in found:
-        await tenant.move(caller)
+        await tenant.update_caller(caller)
 
     assert [caller.label.partition(" adx")[0] for caller in found] == [
         *("site setting", "content snippet", "web template", "web page", "web page")
@@ -140,7 +140,7 @@ async def test_unreadable_table_costs_only_itself(
 async def test_unreadable_environment_is_named_once(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not named for each of its tables."""
+    """The search does not name the environment again for each table."""
     found, unreadable = await search_without(tenant, monkeypatch)
 
     assert (found, unreadable) == ([], ["environment Contoso (0x80040220)"])

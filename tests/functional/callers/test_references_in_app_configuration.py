@@ -19,9 +19,9 @@ from tests.functional.callers.test_url_secrets import (
     build_scenario,
     change_key,
     find_copy,
+    format_secret_name,
     list_caller_writes,
     make_plain,
-    name_secret,
     read_app_secrets,
     read_properties,
 )
@@ -77,12 +77,12 @@ async def test_key_holds_the_url_by_default_and_the_plan_says_why() -> None:
     assert scenario.world.key_values[PLACE].value == scenario.build.get_trigger_url(
         find_copy(scenario, flow)
     )
-    assert (VAULT, name_secret(flow)) not in scenario.world.secrets
+    assert (VAULT, format_secret_name(flow)) not in scenario.world.secrets
     assert_nothing_lost(scenario)
 
 
 async def test_references_in_the_store_are_named_as_evidence() -> None:
-    """They suggest that its readers resolve references."""
+    """References in a store suggest that the readers of the store resolve references."""
     scenario, _ = build_with_key_value()
     add_reference(scenario)
     await plan_remediation(scenario)
@@ -114,7 +114,7 @@ async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: 
     scenario.remediation, scenario.build.environment.policy = first, policy
     await scenario.roll_back()
 
-    uri = f"{VAULT}/secrets/{name_secret(flow)}"
+    uri = f"{VAULT}/secrets/{format_secret_name(flow)}"
     assert READERS_OF_APP_CONFIGURATION.text in item.unknowns
     assert sorted(writes) == ["write key-value", "write secret"]
     assert second == ["write secret"]
@@ -130,7 +130,7 @@ async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: 
 
 
 async def test_setting_of_the_environment_lets_keys_refer() -> None:
-    """It is the default of each flow, and an approver can choose otherwise."""
+    """The setting is the default of each flow, and an approver can choose otherwise."""
     scenario, flow = build_with_key_value()
     other = scenario.build.add_http_flow("Returns")
     scenario.build.add_key_value_caller(other, key="Returns")
@@ -143,8 +143,8 @@ async def test_setting_of_the_environment_lets_keys_refer() -> None:
     assert scenario.world.key_values[PLACE].content_type == REFERENCE_TYPE
     assert held.content_type == "text/plain"
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
-    assert (VAULT, name_secret(other)) not in scenario.world.secrets
-    assert scenario.world.secrets[VAULT, name_secret(flow)]
+    assert (VAULT, format_secret_name(other)) not in scenario.world.secrets
+    assert scenario.world.secrets[VAULT, format_secret_name(flow)]
     assert_nothing_lost(scenario)
 
 
@@ -207,7 +207,7 @@ async def test_second_key_change_writes_one_secret_for_callers_of_all_kinds() ->
         *["write resource"] * 3,
         "write secret",
     ]
-    assert all(name_secret(flow) in str(one) for one in moved)
+    assert all(format_secret_name(flow) in str(one) for one in moved)
     assert second == ["write secret"]
     assert after == moved
     assert read_callers() == before

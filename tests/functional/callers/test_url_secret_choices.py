@@ -21,8 +21,8 @@ from tests.fakes.tenant import FakeFlow, FakeSite
 from tests.functional.callers.test_url_secrets import (
     VAULT,
     build_scenario,
-    name_secret,
-    refer_to,
+    format_reference,
+    format_secret_name,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
@@ -65,15 +65,15 @@ async def test_choice_replaces_the_setting_of_the_environment_for_one_flow() -> 
     assert chosen == ChosenUrlSecrets(flow_count=1, versions=(changed_version,))
     assert changed_version != version
     assert changed["Returns"] == items["Returns"]
-    assert any(name_secret(flow) in one for one in changed["Orders"].planned_changes)
-    assert moved == refer_to(flow)
+    assert any(format_secret_name(flow) in one for one in changed["Orders"].planned_changes)
+    assert moved == format_reference(flow)
     assert "Microsoft.KeyVault" not in held
     assert site.settings == before
     assert_nothing_lost(scenario)
 
 
 async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
-    """Those of the other flow refer to its secret, by the setting of the environment."""
+    """Callers of the other flow refer to its secret, by the setting of the environment."""
     scenario, flow, (site,) = build_scenario(1)
     returns, other = add_flow(scenario)
     await plan_remediation(scenario)
@@ -85,8 +85,8 @@ async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
     assert [one.by_value_reason for one in item.callers] == [None]
     assert not any("secret" in one for one in item.planned_changes)
     assert "Microsoft.KeyVault" not in site.settings["FLOW_URL"]
-    assert (VAULT, name_secret(flow)) not in scenario.world.secrets
-    assert other.settings["FLOW_URL"] == refer_to(returns)
+    assert (VAULT, format_secret_name(flow)) not in scenario.world.secrets
+    assert other.settings["FLOW_URL"] == format_reference(returns)
     assert_nothing_lost(scenario)
 
 
@@ -129,7 +129,7 @@ async def test_choice_applies_after_the_setting_has_changed() -> None:
     await scenario.opt_in(has_url_secrets=False)
     await scenario.run(timedelta(days=60))
 
-    assert site.settings["FLOW_URL"] == refer_to(flow)
+    assert site.settings["FLOW_URL"] == format_reference(flow)
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
@@ -187,7 +187,7 @@ async def test_choice_during_an_approval_rejects_the_approval(
 
 
 async def test_invocation_that_runs_meanwhile_keeps_the_choice() -> None:
-    """Its row is the one with the choices, and it writes the row too."""
+    """The choices are in the row of the environment job, which the invocation also writes."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     services, job = scenario.services, await scenario.read_environment_job()

@@ -71,14 +71,14 @@ def read_properties(scenario: Scenario, path: str) -> dict[str, object]:
     return dict(mapping_at(scenario.world.resources[path], "properties"))
 
 
-def name_secret(flow: FakeFlow) -> str:
+def format_secret_name(flow: FakeFlow) -> str:
     """Return the name of the secret that is created for a flow."""
     return f"trigger-url-{flow.workflow_id}"
 
 
-def refer_to(flow: FakeFlow) -> str:
+def format_reference(flow: FakeFlow) -> str:
     """Return the reference to the secret of a flow."""
-    return f"@Microsoft.KeyVault(SecretUri={VAULT}/secrets/{name_secret(flow)})"
+    return f"@Microsoft.KeyVault(SecretUri={VAULT}/secrets/{format_secret_name(flow)})"
 
 
 def list_caller_writes(scenario: Scenario) -> list[str]:
@@ -120,11 +120,11 @@ async def test_second_key_change_writes_one_secret_for_all_callers() -> None:
 
     last = find_copy(scenario, flow, copy)
     assert sorted(first) == ["write app settings"] * CALLERS + ["write secret"]
-    assert values == [refer_to(flow)] * CALLERS
+    assert values == [format_reference(flow)] * CALLERS
     assert list_caller_writes(scenario) == ["write secret"]
     assert [site.settings["FLOW_URL"] for site in sites] == values
     assert [site.restarts for site in sites] == [1] * CALLERS
-    secret = scenario.world.secrets[VAULT, name_secret(flow)]
+    secret = scenario.world.secrets[VAULT, format_secret_name(flow)]
     assert secret.value == scenario.build.get_trigger_url(last)
     assert secret.tags == {
         "cmk-environment-id": flow.environment_id,
@@ -143,7 +143,7 @@ async def test_rollbacks_restore_each_value_byte_for_byte() -> None:
     before = [dict(site.settings) for site in sites]
     await plan_remediation(scenario)
     await scenario.approve()
-    first, secret = scenario.remediation, scenario.world.secrets[VAULT, name_secret(flow)]
+    first, secret = scenario.remediation, scenario.world.secrets[VAULT, format_secret_name(flow)]
     after_first, policy = secret.value, scenario.build.environment.policy
     await change_key(scenario, find_copy(scenario, flow))
 
@@ -152,14 +152,14 @@ async def test_rollbacks_restore_each_value_byte_for_byte() -> None:
     scenario.remediation, scenario.build.environment.policy = first, policy
     await scenario.roll_back()
 
-    assert after_second_rollback == (after_first, [refer_to(flow)] * CALLERS)
+    assert after_second_rollback == (after_first, [format_reference(flow)] * CALLERS)
     assert [site.settings for site in sites] == before
     assert secret.value == scenario.build.get_trigger_url(flow)
     assert_nothing_lost(scenario)
 
 
 async def test_connection_string_refers_to_the_secret_and_is_reverted() -> None:
-    """It refers to the same secret as the settings of other apps."""
+    """The connection string refers to the same secret as the settings of other apps."""
     scenario, flow, sites = build_scenario(1)
     site = scenario.build.add_connection_string_caller(flow)
     assert scenario.build.add_url_vault(*sites, site) == VAULT
@@ -170,7 +170,7 @@ async def test_connection_string_refers_to_the_secret_and_is_reverted() -> None:
     moved = dict(site.connection_strings)
     await scenario.roll_back()
 
-    assert moved == {"Custom|Flow": refer_to(flow)}
+    assert moved == {"Custom|Flow": format_reference(flow)}
     assert site.connection_strings == before
     assert_nothing_lost(scenario)
 
@@ -198,7 +198,7 @@ async def test_second_key_change_leaves_a_named_value_that_refers_to_the_secret(
 
     assert sorted(writes) == ["write resource", "write secret"]
     assert second == ["write secret"]
-    identifier = f"{VAULT}/secrets/{name_secret(flow)}"
+    identifier = f"{VAULT}/secrets/{format_secret_name(flow)}"
     assert moved == {
         **{name: before[name] for name in ("displayName", "secret", "tags")},
         "keyVault": {"secretIdentifier": identifier, "lastStatus": {"code": "Success"}},
@@ -307,7 +307,7 @@ async def test_container_app_refers_with_a_user_assigned_identity() -> None:
     copy = find_copy(scenario, flow)
     await scenario.roll_back()
 
-    url = f"{VAULT}/secrets/{name_secret(flow)}"
+    url = f"{VAULT}/secrets/{format_secret_name(flow)}"
     assert moved == [{"name": "url0", "keyVaultUrl": url, "identity": identity}]
     assert used == scenario.build.get_trigger_url(copy)
     assert read_app_secrets(scenario, path) == before
@@ -332,11 +332,11 @@ async def test_named_value_whose_secret_is_not_read_holds_the_url(
         case "rejected later":
             put = FakeResourceWriter.put
 
-            async def lose_reference(*given: Any, **more: Any) -> None:
+            async def drop_references(*given: Any, **more: Any) -> None:
                 if "keyVault" not in str(given):
                     await put(*given, **more)
 
-            monkeypatch.setattr(FakeResourceWriter, "put", lose_reference)
+            monkeypatch.setattr(FakeResourceWriter, "put", drop_references)
             code = "not stored"
         case _:
             scenario.world.refresh_status = code = "AccessDenied"
@@ -376,7 +376,7 @@ async def test_second_key_change_leaves_a_container_app_that_refers_to_the_secre
 
     assert sorted(writes) == ["write resource", "write secret"]
     assert second == ["write secret"]
-    url = f"{VAULT}/secrets/{name_secret(flow)}"
+    url = f"{VAULT}/secrets/{format_secret_name(flow)}"
     assert moved == [{"name": "url0", "keyVaultUrl": url, "identity": "system"}]
     assert used == scenario.build.get_trigger_url(last)
     assert read_app_secrets(scenario, path) == before
@@ -401,11 +401,11 @@ async def test_container_app_that_cannot_refer_holds_the_url(
         case "late answer":
             patch = FakeResourceWriter.patch
 
-            async def lose_reference(*given: Any, **more: Any) -> None:
+            async def drop_references(*given: Any, **more: Any) -> None:
                 if "keyVaultUrl" not in str(given):
                     await patch(*given, **more)
 
-            monkeypatch.setattr(FakeResourceWriter, "patch", lose_reference)
+            monkeypatch.setattr(FakeResourceWriter, "patch", drop_references)
         case "place":
             other = scenario.build.add_http_flow("Returns")
             scenario.build.add_container_app_caller(other, flow)
@@ -483,15 +483,16 @@ async def test_caller_that_may_be_unable_to_read_the_secret_gets_the_url(lacks: 
         why
     )
     assert site.settings["FLOW_URL"].strip() == url
-    expected = url if lacks == "network" else refer_to(flow)
+    expected = url if lacks == "network" else format_reference(flow)
     assert other.settings["FLOW_URL"] == expected
     assert_nothing_lost(scenario)
 
 
 async def test_reference_that_is_not_resolved_is_replaced_by_the_url() -> None:
-    """The rights look right, but App Service does not resolve the reference: the app gets the URL.
+    """The identity may read the secret, but App Service does not resolve the reference: the app
+    gets the URL.
 
-    A note says so, and a rollback restores what was there before.
+    A note on the job states this, and a rollback restores the former value.
     """
     scenario, flow, (site,) = build_scenario(1)
     before = dict(site.settings)
@@ -518,7 +519,7 @@ class ClosedVault(FakeSecrets):
 
 
 async def test_job_that_cannot_create_the_secret_continues_without_url_secrets() -> None:
-    """It is blocked with the reason; after the setting is changed, a retry writes the URL."""
+    """The job is blocked with the reason; after the setting is changed, a retry writes the URL."""
     scenario, flow, (site,) = build_scenario(1)
     scenario.around = lambda ports: replace(ports, secrets=ClosedVault(scenario.world))
     await plan_remediation(scenario)
@@ -529,7 +530,7 @@ async def test_job_that_cannot_create_the_secret_continues_without_url_secrets()
     await scenario.retry()
 
     assert blocked.state is FlowJobState.BLOCKED
-    assert name_secret(flow) in blocked.message
+    assert format_secret_name(flow) in blocked.message
     assert before == scenario.build.get_trigger_url(flow)
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] == scenario.build.get_trigger_url(find_copy(scenario, flow))
@@ -547,7 +548,7 @@ async def test_environment_without_url_secrets_keeps_urls() -> None:
     await scenario.approve()
 
     assert site.settings["FLOW_URL"] == scenario.build.get_trigger_url(find_copy(scenario, flow))
-    assert (VAULT, name_secret(flow)) not in scenario.world.secrets
+    assert (VAULT, format_secret_name(flow)) not in scenario.world.secrets
 
 
 async def test_plan_names_the_secret_and_the_callers_that_refer_to_it() -> None:
@@ -557,19 +558,19 @@ async def test_plan_names_the_secret_and_the_callers_that_refer_to_it() -> None:
     await plan_remediation(scenario)
 
     changes = (await scenario.plan())["Orders"].planned_changes
-    assert f"store the copy's URL in the secret {name_secret(flow)} in {VAULT}" in changes
+    assert f"store the copy's URL in the secret {format_secret_name(flow)} in {VAULT}" in changes
     assert f"make the setting FLOW_URL of the app {site.name} refer to the secret" in changes
 
 
 async def test_secret_with_other_content_is_not_used() -> None:
     """A secret of that name that holds something else stays as it is."""
     scenario, flow, (site,) = build_scenario(1)
-    fake = scenario.build.add_secret_caller(flow, name=name_secret(flow))
+    fake = scenario.build.add_secret_caller(flow, name=format_secret_name(flow))
     scenario.world.secrets.clear()
     scenario.world.traffic.systems.pop()
     fake.vault_url = VAULT
     fake.versions = [scenario.world.create_secret_version("something else")]
-    scenario.world.secrets[VAULT, name_secret(flow)] = fake
+    scenario.world.secrets[VAULT, format_secret_name(flow)] = fake
     await plan_remediation(scenario)
 
     await scenario.approve()

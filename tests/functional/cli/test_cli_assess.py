@@ -195,7 +195,7 @@ async def test_interrupted_wait_prints_the_command_to_resume(
 
 
 async def test_cancelled_assessment_exits_with_1(cli: CommandLine, build: Builder) -> None:
-    """It was cancelled: exit code 1, as for any environment that could not be assessed."""
+    """The exit code is 1, as for any environment that could not be assessed."""
     done = await cli.run("assess", "show", "--environment", build.environment.id, "--no-wait")
     identity = done.output.split()[-1]
     await cli.run("assess", "show", "--resume", identity)

@@ -18,7 +18,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment whose plan waits: two flows have one name, one another."""
+    """A tenant of one environment whose plan awaits approval: two flows have one name, one
+    another.
+    """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):

@@ -126,13 +126,13 @@ def test_command_reports_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
     heard: list[str] = []
 
-    def hear(text: str, *, err: bool) -> None:
+    def record_text(text: str, *, err: bool) -> None:
         assert err
         heard.append(text)
         said.set()
 
     monkeypatch.setattr(api_client, "_SILENCE", 0.01)
-    monkeypatch.setattr(api_client, "echo", hear)
+    monkeypatch.setattr(api_client, "echo", record_text)
     with HTTPServer(("127.0.0.1", 0), Slow) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()

@@ -226,7 +226,9 @@ async def test_import_after_a_request_of_a_person_is_rejected(tmp_path: Path) ->
 
 
 async def test_import_whose_last_write_had_no_answer_is_known_as_complete(tmp_path: Path) -> None:
-    """It was done, so the repeated command must not name a table as if an app had filled it."""
+    """A repeated import reports that an import is complete, and not that an app has used the
+    store.
+    """
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, _ = build_place()
     await import_state(new, file)
@@ -274,7 +276,7 @@ async def test_changed_file_is_rejected(place: int, tmp_path: Path) -> None:
 
 
 def test_file_without_an_id_is_rejected(tmp_path: Path) -> None:
-    """It is the id by which an import continues."""
+    """An import continues by the id of the file."""
     file = tmp_path / "state"
     file.write_text('{"format": "cmkflow-state-1", "salt": "AAAA"}\n')
 

@@ -85,7 +85,9 @@ def _list_calls() -> list[Command]:
 async def _run_documented_command(
     attempt: Callable[[Scenario], Awaitable[str]], declared: str = ""
 ) -> None:
-    """Run a command while a plan waits, then after the retirement. Return "" for success."""
+    """Run a command while a plan awaits approval, then after the retirement. Return "" for
+    success.
+    """
     scenario = Scenario(has_azure_firewalls=True)
     scenario.settings = scenario.settings.model_copy(update={"subscription_ids": (SUBSCRIPTION,)})
     scenario.world.service_tags = {

@@ -61,7 +61,7 @@ class KeptRights:
         raise self.error
 
 
-def slow(scenario: Scenario, flow: FakeFlow, refusals: int) -> SlowRights:
+def delay_rights(scenario: Scenario, flow: FakeFlow, refusals: int) -> SlowRights:
     """Let rights on this flow take effect only after some requests."""
     access = SlowRights(scenario.fakes.ports.flow_access, flow.flow_name, refusals)
 

@@ -5,7 +5,7 @@ from tests.fakes.tenant import FakeFlow, FakeSolution
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-def choose_copy_side(scenario: Scenario, job: FlowJob) -> FakeFlow:
+def find_copy(scenario: Scenario, job: FlowJob) -> FakeFlow:
     """Return the copy that a job made."""
     return scenario.world.get_workflow(job.environment_id, job.copy.id)
 

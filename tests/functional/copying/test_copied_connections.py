@@ -68,7 +68,9 @@ def read_entry(scenario: Scenario, job: FlowJob) -> Any:
 
 @pytest.mark.parametrize("in_solution", [True, False])
 async def test_embedded_connection_gets_a_reference_of_the_owner(*, in_solution: bool) -> None:
-    """It leads to the same connection; the copy is on and names it; the job's notes tell."""
+    """The reference uses the same connection; the copy is on and uses the reference; the job's
+    notes name it.
+    """
     scenario = Scenario()
     add_mail_flow(scenario, in_solution=in_solution)
 
@@ -116,7 +118,7 @@ async def test_existing_reference_of_the_owner_is_used() -> None:
 
 
 async def test_flow_with_references_is_copied_exactly() -> None:
-    """Nothing of its definition changes, and no reference is looked up or made."""
+    """The copy has the same definition, and the app neither reads nor creates a reference."""
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     add_reference(scenario, "cr1_mail")
@@ -149,7 +151,7 @@ async def test_connection_of_the_invoker_gets_an_unbound_reference() -> None:
 async def test_no_reference_is_created_if_the_owner_is_unavailable(
     *, is_disabled: bool, in_solution: bool
 ) -> None:
-    """There would be no copy to use it: the job says so before anything is written."""
+    """No copy could use the reference: the job is blocked before anything is written."""
     scenario = Scenario()
     add_mail_flow(scenario, in_solution=in_solution)
     scenario.build.share_connections()
@@ -169,7 +171,7 @@ async def test_no_reference_is_created_if_the_owner_is_unavailable(
 
 
 async def test_app_creates_the_reference_if_the_owner_may_not_use_the_connection() -> None:
-    """It needs the connection shared with it."""
+    """The app needs the connection shared with it."""
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.share_connections()
@@ -183,7 +185,9 @@ async def test_app_creates_the_reference_if_the_owner_may_not_use_the_connection
 
 
 async def test_inaccessible_connection_blocks_the_job_with_name_and_owner() -> None:
-    """The instruction says who has to share it; once that is done, a retry goes on."""
+    """The fix names the person who has to share the connection; after that, a retry continues the
+    job.
+    """
     scenario = Scenario()
     add_mail_flow(scenario)
     colleague = scenario.world.add_user("Colleague")
@@ -232,7 +236,7 @@ async def test_custom_connector_needs_an_existing_reference() -> None:
 
 
 async def test_changed_reference_of_the_app_blocks_the_job() -> None:
-    """It is never changed: somebody may have had a reason."""
+    """The app never changes the reference, because a person may have changed it on purpose."""
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     await run_approved(scenario, run=timedelta(days=60))

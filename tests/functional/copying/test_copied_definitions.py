@@ -42,7 +42,7 @@ TRIGGER = {
 }
 
 
-def send(**host: Any) -> dict[str, Any]:
+def build_mail_action(**host: Any) -> dict[str, Any]:
     """Return an action that sends mail, with settings of its own, on this host."""
     return {
         "type": "OpenApiConnection",
@@ -62,7 +62,7 @@ def send(**host: Any) -> dict[str, Any]:
 
 #: The two older shapes, one at the top and one inside a loop (platform.md#connector-shapes).
 ACTIONS = {
-    "Send": send(
+    "Send": build_mail_action(
         apiId="/providers/Microsoft.PowerApps/apis/shared_office365",
         connectionName="shared_office365",
         operationId="SendEmailV2",
@@ -70,7 +70,9 @@ ACTIONS = {
     "Each": {
         "type": "Foreach",
         "foreach": "@triggerBody()",
-        "actions": {"Old": send(connection={"name": EXPRESSION}) | {"type": "ApiConnection"}},
+        "actions": {
+            "Old": build_mail_action(connection={"name": EXPRESSION}) | {"type": "ApiConnection"}
+        },
         "runtimeConfiguration": {"concurrency": {"repetitions": 1}},
     },
 }

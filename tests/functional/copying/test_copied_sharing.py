@@ -16,7 +16,7 @@ from tests.fakes.driver import Driver
 from tests.fakes.sharing import build_user_row
 from tests.functional.copying.sharing_scenario import (
     build_team_scenario,
-    choose_copy_side,
+    find_copy,
     find_solution,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -32,7 +32,7 @@ async def test_copy_keeps_owner_description_shares_and_solution() -> None:
     await scenario.approve()
 
     job = await scenario.read_job("Orders")
-    copy = choose_copy_side(scenario, job)
+    copy = find_copy(scenario, job)
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy.name == "Orders"
     assert (copy.owner_id, copy.description) == (original.owner_id, "What the shop sends")
@@ -64,7 +64,7 @@ async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -
         await scenario.run(timedelta(days=2))
 
         job = await scenario.read_job("Orders")
-        copy = choose_copy_side(scenario, job)
+        copy = find_copy(scenario, job)
         assert job.state is FlowJobState.RETIRED, (at, job.message, job.history)
         assert copy.shares == original.shares, at
         assert copy.workflow_id in find_solution(scenario, "OrdersSolution").flows, at
@@ -131,7 +131,7 @@ async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> Non
 
     await scenario.run(timedelta(days=60))
 
-    copy = choose_copy_side(scenario, await scenario.read_job("Orders"))
+    copy = find_copy(scenario, await scenario.read_job("Orders"))
     assert len(copy.shares) == 2
     own = {build_user_row(scenario.world.application), build_user_row(scenario.world.operator)}
     assert not own & copy.shares.keys()
@@ -147,7 +147,7 @@ async def test_service_account_that_a_person_made_co_owner_keeps_its_share() -> 
     await scenario.order()
     await scenario.approve()
 
-    copy = choose_copy_side(scenario, await scenario.read_job("Orders"))
+    copy = find_copy(scenario, await scenario.read_job("Orders"))
     assert build_user_row(scenario.world.operator) in copy.shares
 
 
@@ -164,7 +164,7 @@ async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
 
     await scenario.run(timedelta(days=60))
 
-    copy = choose_copy_side(scenario, await scenario.read_job("Orders"))
+    copy = find_copy(scenario, await scenario.read_job("Orders"))
     assert copy.shares[build_user_row(reader)] == list_rights("CanEdit")
 
 
@@ -184,7 +184,7 @@ async def test_co_owner_added_in_the_no_call_period_is_added_to_the_copy() -> No
     await scenario.run(timedelta(days=60))
 
     job = await scenario.read_job("Orders")
-    copy = choose_copy_side(scenario, job)
+    copy = find_copy(scenario, job)
     assert job.state is FlowJobState.RETIRED
     assert build_user_row(late) in copy.shares
     assert left in copy.shares
@@ -211,8 +211,8 @@ async def test_new_owner_of_the_original_gets_a_share_of_the_copy(*, in_solution
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
-    assert choose_copy_side(scenario, job).owner_id == scenario.build.owner.user_id
-    assert choose_copy_side(scenario, job).shares == {build_user_row(heir): list_rights("Owner")}
+    assert find_copy(scenario, job).owner_id == scenario.build.owner.user_id
+    assert find_copy(scenario, job).shares == {build_user_row(heir): list_rights("Owner")}
     assert [note for note in job.notes if heir.user_id in note and "Primary owner" in note]
 
 
@@ -232,7 +232,7 @@ async def test_co_owners_of_a_flow_outside_solutions_are_found_in_dataverse() ->
     await scenario.approve()
 
     job = await scenario.read_job("App flow")
-    copy = choose_copy_side(scenario, job)
+    copy = find_copy(scenario, job)
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy.description == "For the app"
     assert copy.shares == {
@@ -257,7 +257,7 @@ async def test_copy_of_a_flow_without_a_row_keeps_its_shares() -> None:
     await scenario.order()
     await scenario.approve()
 
-    copy = choose_copy_side(scenario, await scenario.read_job("App flow"))
+    copy = find_copy(scenario, await scenario.read_job("App flow"))
     assert (copy.owner_id, copy.description) == (flow.owner_id, "For the app")
     assert copy.shares == {build_user_row(person): list_rights("CanEdit")}
 
@@ -310,5 +310,5 @@ async def test_rollback_keeps_shares_and_solution_of_the_original() -> None:
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
-    assert original.shares == before == choose_copy_side(scenario, job).shares
+    assert original.shares == before == find_copy(scenario, job).shares
     assert original.workflow_id in find_solution(scenario, "OrdersSolution").flows

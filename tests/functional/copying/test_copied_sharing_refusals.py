@@ -13,7 +13,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.sharing import build_user_row
 from tests.functional.copying.sharing_scenario import (
     build_team_scenario,
-    choose_copy_side,
+    find_copy,
     find_solution,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
@@ -38,7 +38,7 @@ async def test_note_is_removed_when_its_cause_is_fixed() -> None:
 
     job = await scenario.read_job("App flow")
     assert job.state is FlowJobState.RETIRED
-    assert choose_copy_side(scenario, job).shares == {build_user_row(late): list_rights("CanEdit")}
+    assert find_copy(scenario, job).shares == {build_user_row(late): list_rights("CanEdit")}
     assert not [note for note in job.notes if late.entra_id in note]
 
 
@@ -65,7 +65,7 @@ async def test_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     )
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert len(choose_copy_side(scenario, job).shares) == 3
+    assert len(find_copy(scenario, job).shares) == 3
 
 
 async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
@@ -84,7 +84,7 @@ async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.WAITING
-    assert choose_copy_side(scenario, job).shares == {}
+    assert find_copy(scenario, job).shares == {}
     assert job.copy.id not in find_solution(scenario, "OrdersSolution").flows
 
 
@@ -101,7 +101,7 @@ async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert build_user_row(leaver) not in choose_copy_side(scenario, job).shares
+    assert build_user_row(leaver) not in find_copy(scenario, job).shares
     assert [note for note in job.notes if leaver.user_id in note and "disabled" in note]
 
 
@@ -115,14 +115,14 @@ async def test_rejected_share_blocks_the_job_until_a_retry() -> None:
     blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "sharing_rejected")
     assert "System Administrator" in blocked.fix
-    assert not choose_copy_side(scenario, blocked).is_on
+    assert not find_copy(scenario, blocked).is_on
 
     scenario.world.may_share = True
     await scenario.retry()
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert choose_copy_side(scenario, job).shares == original.shares
+    assert find_copy(scenario, job).shares == original.shares
 
 
 async def test_solution_that_rejects_the_copy_blocks_the_job() -> None:
@@ -175,9 +175,7 @@ async def test_unavailable_owner_blocks_the_job_with_a_fix(
     scenario.world.users[owner.user_id] = owner
     await scenario.retry()
 
-    assert (
-        choose_copy_side(scenario, await scenario.read_job("Orders")).owner_id == original.owner_id
-    )
+    assert find_copy(scenario, await scenario.read_job("Orders")).owner_id == original.owner_id
 
 
 async def kill_before_activation(*, is_disabled: bool) -> Scenario:
@@ -216,7 +214,7 @@ async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
     assert "The owner of the copy of Orders" in blocked.message
     assert says in blocked.message
     assert "Primary owner" in blocked.fix
-    assert not choose_copy_side(scenario, blocked).is_on
+    assert not find_copy(scenario, blocked).is_on
 
     if is_disabled:
         scenario.build.share_connections()
@@ -236,7 +234,7 @@ async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
 
 
 async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
-    """It needs no connection: the app does it itself."""
+    """The app can turn the copy off without a connection."""
     scenario, original = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -247,12 +245,12 @@ async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
-    assert not choose_copy_side(scenario, job).is_on
+    assert not find_copy(scenario, job).is_on
     assert original.is_on
 
 
 async def test_plan_and_job_note_run_only_users() -> None:
-    """No interface reads that list: whoever approves is told, and whoever looks at the job."""
+    """No interface lists run-only users: notes of the plan and of the job mention them."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App flow")
     scenario.build.add_http_flow("Orders")

@@ -35,12 +35,12 @@ async def test_failed_revoke_is_repeated_after_minutes() -> None:
     granted = (orders.flow_name,)
     orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
-    def restore_grants(job: FlowJob | None) -> FlowJob | None:
+    def mark_granted(job: FlowJob | None) -> FlowJob | None:
         return job and replace(
             job, grants=Grants(active=granted, past=granted), next_check_at=scenario.services.now
         )
 
-    await FLOW.change(scenario.services, (job.environment_id, job.id), restore_grants)
+    await FLOW.change(scenario.services, (job.environment_id, job.id), mark_granted)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="test")
     await scenario.run(timedelta(minutes=10))
     assert is_lent(scenario.world, orders)
@@ -122,18 +122,18 @@ class OrderAtReturn:
         await self._access.revoke(*flow)
 
 
-async def wake_for_its_code(scenario: Scenario, job: FlowJob) -> None:
+async def wake_by_reason_code(scenario: Scenario, job: FlowJob) -> None:
     """Wake the blocked job up by its reason code."""
     place = (job.environment_id, job.id)
     await FLOW.wake_up(scenario.services, place, code=job.reason_code, even_blocked=True)
 
 
-async def retry_by_order(scenario: Scenario, job: FlowJob) -> None:
+async def retry_job(scenario: Scenario, job: FlowJob) -> None:
     """Retry the job, as an administrator does."""
     await change_remediation.retry(scenario.services, job.remediation_id, (job.original.id,))
 
 
-@pytest.mark.parametrize("go_on", [retry_by_order, wake_for_its_code])
+@pytest.mark.parametrize("go_on", [retry_job, wake_by_reason_code])
 async def test_retry_during_the_revoke_of_grants_is_kept(
     go_on: Callable[[Scenario, FlowJob], Awaitable[None]],
 ) -> None:

@@ -1,4 +1,6 @@
-"""Flows that agents run: whose they are is kept, or its loss is told."""
+"""Test that the copy of a flow that agents run has its type, or that the job reports another
+type.
+"""
 
 from dataclasses import replace
 from typing import Any, cast

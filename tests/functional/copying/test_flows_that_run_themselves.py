@@ -84,7 +84,9 @@ async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
 
 
 async def test_an_assessment_asks_nobody_to_take_the_call_out() -> None:
-    """It is no circle of flows, of which none could be copied first."""
+    """A flow that runs itself does not count as a loop of flows, in which no flow can be copied
+    first.
+    """
     tenant = Assessed()
     flow = tenant.build.add_http_flow("Orders")
     let_it_run_itself(tenant, flow, by="id")

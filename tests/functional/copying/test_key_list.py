@@ -152,10 +152,10 @@ async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
     scenario, asked = Scenario(), Asked()
     make = scenario.driver.make
 
-    def count_reads(ports: Ports) -> Services:
+    def with_request_budget(ports: Ports) -> Services:
         return replace(make(ports), request_budget=asked)
 
-    scenario.driver.make = count_reads
+    scenario.driver.make = with_request_budget
     add_families(scenario, 3)
     await approve_and_copy(scenario)
     await scenario.run(scenario.settings.read_lag)

@@ -23,7 +23,7 @@ async def run_to_retirement(scenario: Scenario) -> FlowJob:
     return job
 
 
-def choose_copy_side(scenario: Scenario, job: FlowJob) -> FakeFlow:
+def find_copy(scenario: Scenario, job: FlowJob) -> FakeFlow:
     """Return the job's copy."""
     return scenario.world.get_workflow(job.environment_id, job.copy.id)
 
@@ -36,12 +36,12 @@ async def test_a_long_name_gives_way_to_the_suffix_and_comes_back() -> None:
     job = await run_to_retirement(scenario)
 
     assert original.name.endswith(" (retired, MMK)")
-    assert (job.display_name, choose_copy_side(scenario, job).name) == (IN_DATAVERSE, IN_DATAVERSE)
+    assert (job.display_name, find_copy(scenario, job).name) == (IN_DATAVERSE, IN_DATAVERSE)
 
     await scenario.roll_back()
 
     assert original.name == IN_DATAVERSE
-    assert choose_copy_side(scenario, job).name.endswith(" (CMK)")
+    assert find_copy(scenario, job).name.endswith(" (CMK)")
 
 
 @pytest.mark.parametrize("title", IN_FLOW_SERVICE)
@@ -56,7 +56,7 @@ async def test_a_name_that_dataverse_does_not_take_ends_shortened(
 
     job = await run_to_retirement(scenario)
 
-    name = choose_copy_side(scenario, job).name
+    name = find_copy(scenario, job).name
     assert job.display_name == title
     assert title.startswith(name.removesuffix("…"))
     assert name != title

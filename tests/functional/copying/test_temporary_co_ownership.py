@@ -17,7 +17,7 @@ from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
 from tests.fakes.sharing import is_lent
 from tests.fakes.tenant import FakeFlow
-from tests.functional.copying.co_ownership_ports import KeptRights, slow
+from tests.functional.copying.co_ownership_ports import KeptRights, delay_rights
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 #: How access is granted: by a Dataverse share, or by the flow service.
@@ -30,7 +30,7 @@ async def test_existing_co_ownership_is_never_revoked() -> None:
     original = scenario.build.add_http_flow("Orders")
     original.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     scenario.build.apply_key()
-    access = slow(scenario, original, refusals=5)
+    access = delay_rights(scenario, original, refusals=5)
     await scenario.opt_in()
     await scenario.order()
 
@@ -48,7 +48,7 @@ async def test_grant_with_a_delayed_effect_is_revoked() -> None:
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
-    access = slow(scenario, original, refusals=5)
+    access = delay_rights(scenario, original, refusals=5)
     await scenario.opt_in()
     await scenario.order()
 
@@ -176,7 +176,7 @@ async def test_revoked_grant_of_the_plan_is_no_existing_co_ownership() -> None:
     scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
-    await lend_for_the_plan(scenario, orders)
+    await record_grant_of_plan(scenario, orders)
     listed = orders.copy_for_reads()
     listed.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     later = scenario.world.clock.now() + timedelta(days=1)
@@ -196,7 +196,7 @@ async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
     scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
-    await lend_for_the_plan(scenario, orders)
+    await record_grant_of_plan(scenario, orders)
     orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
     await scenario.approve()
@@ -206,7 +206,7 @@ async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
     assert scenario.world.get_workflow(job.environment_id, job.copy.id).shares == {}
 
 
-async def lend_for_the_plan(scenario: Scenario, flow: FakeFlow) -> None:
+async def record_grant_of_plan(scenario: Scenario, flow: FakeFlow) -> None:
     """Record that the plan granted the service account co-ownership of a flow."""
     table, job = scenario.services.tables.environment_jobs, await scenario.read_environment_job()
     kept = await table.get(job.remediation_id, job.id)

@@ -37,7 +37,7 @@ async def build_retired_scenario(
     return scenario
 
 
-async def schedule(
+async def order_deletions(
     scenario: Scenario, *flow_ids: str, within: timedelta = DAY, by: str = BY
 ) -> list[Deletion]:
     """Schedule the deletion of these retired originals, or of all."""

@@ -20,10 +20,10 @@ from tests.functional.deleting.deletion_scenario import (
     build_retired_scenario,
     find_original,
     list_deleted_flows,
+    order_deletions,
     read_deletions,
     run_at_the_date,
     run_timers,
-    schedule,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -40,7 +40,7 @@ async def reach_blocked_date(scenario: Scenario, code: str) -> Deletion:
 
 async def schedule_again(scenario: Scenario) -> None:
     """Schedule all deletions again and advance to their date."""
-    await schedule(scenario)
+    await order_deletions(scenario)
     await run_at_the_date(scenario)
 
 
@@ -48,7 +48,7 @@ async def test_original_that_is_on_again_is_not_deleted() -> None:
     """A person turns the original off and schedules its deletion again."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await schedule(scenario)
+    await order_deletions(scenario)
     orders.state = FlowState.ON
 
     await reach_blocked_date(scenario, "retired_original_on")
@@ -61,7 +61,7 @@ async def test_original_that_is_on_again_is_not_deleted() -> None:
 async def test_blocked_deletion_is_a_required_action_until_it_is_scheduled_again() -> None:
     """Two deletions with the same reason are one action, which names both flows."""
     scenario = await build_retired_scenario(_build_orders_and_returns)
-    await schedule(scenario)
+    await order_deletions(scenario)
     for name in ("Orders", "Returns"):
         find_original(scenario, name).state = FlowState.ON
     await run_at_the_date(scenario)
@@ -69,7 +69,7 @@ async def test_blocked_deletion_is_a_required_action_until_it_is_scheduled_again
     (action,) = (await read_pending_actions(scenario.services)).items
     for name in ("Orders", "Returns"):
         find_original(scenario, name).state = FlowState.OFF
-    await schedule(scenario)
+    await order_deletions(scenario)
     after = await read_pending_actions(scenario.services)
 
     assert action.kind is PendingActionKind.DELETION_BLOCKED
@@ -89,7 +89,7 @@ async def test_edited_original_is_deleted_after_it_is_scheduled_again() -> None:
     """The edit blocks the first deletion. The second one archives the edited definition."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await schedule(scenario)
+    await order_deletions(scenario)
     _edit(orders)
 
     await reach_blocked_date(scenario, "original_edited")
@@ -113,7 +113,7 @@ async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None
     scenario = await build_retired_scenario()
     job = await scenario.read_job("Orders")
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
-    await schedule(scenario)
+    await order_deletions(scenario)
     copy.state, copy.is_deleted = FlowState.OFF, what == "gone"
 
     row = await reach_blocked_date(scenario, "copy_changed")
@@ -124,7 +124,7 @@ async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None
 async def test_original_that_was_off_is_deleted_although_its_copy_is_off() -> None:
     """An original that was off before the remediation is deleted although its copy is off."""
     scenario = await build_retired_scenario(lambda s: s.build.add_off_flow("Idle"))
-    await schedule(scenario)
+    await order_deletions(scenario)
 
     await run_at_the_date(scenario)
 
@@ -139,7 +139,7 @@ async def test_deletion_is_blocked_by_a_caller_with_the_old_url() -> None:
     old = scenario.build.get_trigger_url(orders)
     scenario = await build_retired_scenario(scenario=scenario)
     new = site.settings["FLOW_URL"]
-    await schedule(scenario)
+    await order_deletions(scenario)
     site.settings["FLOW_URL"] = old
 
     row = await reach_blocked_date(scenario, "manual_caller")
@@ -155,7 +155,7 @@ async def test_deletion_is_blocked_by_a_new_caller() -> None:
     """The search before the deletion finds an app that no remediation has found."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await schedule(scenario)
+    await order_deletions(scenario)
     scenario.build.add_app_setting_caller(orders, site="new-app")
 
     row = await reach_blocked_date(scenario, "manual_caller")
@@ -166,7 +166,7 @@ async def test_deletion_is_blocked_by_a_new_caller() -> None:
 async def test_deletions_on_one_day_share_a_caller_search() -> None:
     """Three deletions on one day share one search for callers."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
-    await schedule(scenario)
+    await order_deletions(scenario)
     plan = Plan(trace=[])
     await scenario.run(DAY + MINUTE)
     await run_timers(scenario, scenario.make(scenario.fakes.ports.wrap_with_plan(plan)))
@@ -180,7 +180,7 @@ async def test_deletions_on_one_day_share_a_caller_search() -> None:
 async def test_original_of_a_managed_solution_is_not_deleted() -> None:
     """The deletion is blocked if the original has become part of a managed solution."""
     scenario = await build_retired_scenario()
-    await schedule(scenario)
+    await order_deletions(scenario)
     find_original(scenario, "Orders").is_managed = True
 
     await reach_blocked_date(scenario, "managed_solution")
@@ -189,7 +189,7 @@ async def test_original_of_a_managed_solution_is_not_deleted() -> None:
 async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
     """The deletion is blocked if the original was excluded after it was scheduled."""
     scenario = await build_retired_scenario()
-    await schedule(scenario)
+    await order_deletions(scenario)
     await scenario.opt_in(excluded_flows=frozenset({find_original(scenario, "Orders").workflow_id}))
 
     await reach_blocked_date(scenario, "flow_excluded")
@@ -198,7 +198,7 @@ async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
 async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -> None:
     """The deletion is blocked if the archive returns another definition."""
     scenario = await build_retired_scenario()
-    await schedule(scenario)
+    await order_deletions(scenario)
     job = await scenario.read_job("Orders")
     scenario.fakes.archive.contents[job.archive_name.removeprefix("memory:")] = b"{}"
 
@@ -208,7 +208,7 @@ async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -
 async def test_deletion_by_another_person_is_recorded() -> None:
     """The app records the deletion by another person, without a date for a restore."""
     scenario = await build_retired_scenario()
-    await schedule(scenario)
+    await order_deletions(scenario)
     find_original(scenario, "Orders").is_deleted = True
 
     await run_at_the_date(scenario)
@@ -226,7 +226,7 @@ async def test_parents_are_deleted_before_their_children() -> None:
     """Parents are deleted before their children, whatever the order of the rows."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent", "Billing child")
-    await schedule(scenario)
+    await order_deletions(scenario)
 
     await run_at_the_date(scenario)
 
@@ -241,7 +241,7 @@ async def test_deletion_of_a_child_is_blocked_by_its_parent() -> None:
     """The fix names the parent, whose original also has to be deleted."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     child = find_original(scenario, "Billing child")
-    await schedule(scenario, child.workflow_id)
+    await order_deletions(scenario, child.workflow_id)
 
     row = await reach_blocked_date(scenario, "parent_flow_not_ready")
 
@@ -256,7 +256,7 @@ async def test_edited_parent_does_not_block_the_deletion_of_a_former_child() -> 
         find_original(scenario, "Billing parent"),
     )
     parent.client_data = scenario.build.add_http_flow("Other").client_data
-    await schedule(scenario, child.workflow_id)
+    await order_deletions(scenario, child.workflow_id)
 
     await run_at_the_date(scenario)
 
@@ -276,7 +276,7 @@ async def test_flows_that_call_one_another_are_deleted_together_by_url() -> None
     draft = next(f for f in scenario.build.environment.flows.values() if f.name == "Draft")
     del scenario.build.environment.flows[draft.workflow_id]
     scenario = await build_retired_scenario(scenario=scenario)
-    await schedule(scenario)
+    await order_deletions(scenario)
 
     await run_at_the_date(scenario)
     await scenario.run(DAY)
@@ -294,7 +294,7 @@ async def test_one_read_of_the_list_confirms_several_deletions() -> None:
             scenario.build.add_http_flow(title)
 
     scenario = await build_retired_scenario(build)
-    await schedule(scenario)
+    await order_deletions(scenario)
     await run_at_the_date(scenario)
     table = scenario.services.tables.deletions
     async for kept in table.query(scenario.build.environment.id):

@@ -26,10 +26,10 @@ from tests.functional.deleting.deletion_scenario import (
     find_original,
     list_archived_runs,
     list_deleted_flows,
+    order_deletions,
     read_deletions,
     run_at_the_date,
     run_timers,
-    schedule,
 )
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
@@ -71,7 +71,7 @@ async def build_due_scenario() -> Scenario:
     """Return a scenario with one due deletion of an original that has many flow runs."""
     scenario = watch_deletions(await build_retired_scenario())
     add_runs(scenario, find_original(scenario, "Orders"), RUNS)
-    await schedule(scenario)
+    await order_deletions(scenario)
     await scenario.run(DAY + MINUTE)
     scenario.renew()
     return scenario
@@ -140,10 +140,10 @@ async def test_deletion_cancelled_during_its_checks_is_not_made() -> None:
     """A deletion that is cancelled during its checks is not made."""
     scenario = await build_due_scenario()
 
-    async def keep() -> None:
+    async def cancel() -> None:
         await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
 
-    disturb(scenario, "workflows", "get", keep)
+    disturb(scenario, "workflows", "get", cancel)
     await run_timers(scenario, scenario.make(scenario.fakes.ports))
 
     assert (await read_deletions(scenario))["Orders"].state is DeletionState.CANCELLED
@@ -206,14 +206,14 @@ async def test_flow_outside_solutions_edited_during_its_archive_is_not_deleted()
             "Button", define.build_request_trigger("PowerApp"), in_solution=False
         )
     )
-    await schedule(scenario)
+    await order_deletions(scenario)
     await scenario.run(DAY + MINUTE)
     button = find_original(scenario, "Button")
 
-    async def save() -> None:
+    async def edit_button() -> None:
         edit(button)
 
-    disturb(scenario, "archive", "get", save)
+    disturb(scenario, "archive", "get", edit_button)
     await delete_originals(scenario.make(scenario.fakes.ports))
     first = (await read_deletions(scenario))["Button"]
     await run_timers(scenario)
@@ -263,7 +263,7 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    await schedule(scenario)
+    await order_deletions(scenario)
     await run_at_the_date(scenario)
     was_deleted = button.is_deleted
 
@@ -280,7 +280,7 @@ async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
     """The fix names the last day for a restore. A retry succeeds after a person's restore."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await schedule(scenario)
+    await order_deletions(scenario)
     await run_at_the_date(scenario)
     until = (await read_deletions(scenario))["Orders"].restorable_until
     assert until is not None
@@ -302,7 +302,7 @@ async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
 async def test_rollback_after_the_last_day_for_a_restore_changes_nothing() -> None:
     """A rollback after the last day for a restore changes nothing."""
     scenario = await build_retired_scenario()
-    await schedule(scenario)
+    await order_deletions(scenario)
     await run_at_the_date(scenario)
     await scenario.run(22 * DAY)
     writes = len(scenario.world.writes)
@@ -325,7 +325,7 @@ async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) 
     await deleted.opt_in()
     await deleted.order()
     await deleted.approve()
-    await schedule(deleted)
+    await order_deletions(deleted)
     await run_at_the_date(deleted)
     deleted.renew()
     for number in range(1, 20):
@@ -353,7 +353,7 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    await schedule(scenario)
+    await order_deletions(scenario)
     was_on = []
 
     async def roll_back_meanwhile() -> None:
@@ -378,7 +378,9 @@ async def test_rollback_of_partly_deleted_dependent_flows_waits_for_their_restor
     """The child's job is blocked without using messages, until its parents are restored."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent")
-    await schedule(scenario, *(find_original(scenario, title).workflow_id for title in titles))
+    await order_deletions(
+        scenario, *(find_original(scenario, title).workflow_id for title in titles)
+    )
     await run_at_the_date(scenario)
 
     await scenario.roll_back(run=30 * DAY)

@@ -6,7 +6,12 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import cancel_deletions
 from tests.fakes.crash import was_killed
-from tests.functional.deleting.deletion_scenario import DAY, MINUTE, find_original, schedule
+from tests.functional.deleting.deletion_scenario import (
+    DAY,
+    MINUTE,
+    find_original,
+    order_deletions,
+)
 from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
@@ -24,7 +29,7 @@ async def build_hidden_scenario() -> Scenario:
     await scenario.order()
     await scenario.approve(run=25 * DAY)
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
-    await schedule(scenario)
+    await order_deletions(scenario)
     await scenario.run(DAY + MINUTE)
     return scenario
 

@@ -1,4 +1,6 @@
-"""Remediations whose originals were deleted long ago are deleted, if a setting says so."""
+"""Test that old remediations are deleted if a setting allows it and all their originals are
+deleted.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -22,8 +24,8 @@ from tests.fakes.services import build_fake_services, build_fake_settings
 from tests.functional.deleting.deletion_scenario import (
     DAY,
     build_retired_scenario,
+    order_deletions,
     run_at_the_date,
-    schedule,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -53,7 +55,7 @@ def build_flows(scenario: Scenario) -> None:
 async def build_deleted_scenario(kept: timedelta | None = KEPT) -> Scenario:
     """Return a remediation whose originals were deleted longer ago than they are kept."""
     scenario = await build_retired_scenario(build_flows)
-    await schedule(scenario)
+    await order_deletions(scenario)
     await run_at_the_date(scenario)
     scenario.settings = build_fake_settings(remediations_kept=kept)
     scenario.world.clock.advance(KEPT + 2 * DAY)
@@ -200,7 +202,7 @@ async def test_remediation_is_kept_by_default() -> None:
 async def test_remediation_with_an_original_that_exists_is_kept() -> None:
     """A rollback of that flow is still possible."""
     scenario = await build_retired_scenario(build_flows)
-    await schedule(scenario, (await scenario.read_job("Orders")).original.id)
+    await order_deletions(scenario, (await scenario.read_job("Orders")).original.id)
     await run_at_the_date(scenario)
     scenario.settings = build_fake_settings(remediations_kept=KEPT)
     scenario.world.clock.advance(KEPT + 2 * DAY)
@@ -213,7 +215,7 @@ async def test_remediation_with_an_original_that_exists_is_kept() -> None:
 async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
     """A shorter time does not count."""
     scenario = await build_retired_scenario(build_flows)
-    await schedule(scenario)
+    await order_deletions(scenario)
     await run_at_the_date(scenario)
     scenario.settings = build_fake_settings(remediations_kept=DAY)
     scenario.world.clock.advance(RECYCLE_BIN - DAY)

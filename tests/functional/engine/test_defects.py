@@ -58,7 +58,9 @@ def break_method(scenario: Scenario, port: str, method: str, error: Error) -> _R
 
 
 async def start_and_run(scenario: Scenario, time: timedelta) -> None:
-    """Start the remediation, and let time pass; a message whose invocation fails comes again."""
+    """Start the remediation, and let time pass; the message of a failed invocation is delivered
+    again.
+    """
     if not hasattr(scenario, "remediation"):
         await start(scenario)
     until = scenario.world.clock.now() + time

@@ -66,7 +66,9 @@ def add_flow(scenario: Scenario, name: str, *hours: int, failed: bool = True) ->
     return flow
 
 
-async def report(scenario: Scenario, services: Services | None = None) -> FailedRunReport:
+async def report_failed_runs_of_day(
+    scenario: Scenario, services: Services | None = None
+) -> FailedRunReport:
     """Let the day pass, report, and return the report."""
     scenario.world.clock.advance(DAY + 2 * HOUR)
     services = services or scenario.services
@@ -83,7 +85,7 @@ async def test_report_has_count_times_and_error_code_of_each_flow(scenario: Scen
     add_runs(scenario, sales, -1, 24, failed=True)
     invoices = add_flow(scenario, "Invoices", 5)
 
-    found = await report(scenario)
+    found = await report_failed_runs_of_day(scenario)
 
     assert (found.day, found.read_count, found.unread_text) == (f"{start:%Y-%m-%d}", 3, "")
     first, second = found.flows
@@ -98,11 +100,11 @@ async def test_report_is_made_only_where_it_is_turned_on() -> None:
     scenario = await build_scenario()
     add_flow(scenario, "Orders", 8)
     with pytest.raises(NotFound, match="report-failed-runs"):
-        await report(scenario)
+        await report_failed_runs_of_day(scenario)
     environment_id = scenario.build.environment.id
 
     await change_environment(scenario.services, environment_id, {"report_failed_runs": True})
-    await report(scenario)
+    await report_failed_runs_of_day(scenario)
     await change_environment(scenario.services, environment_id, {"report_failed_runs": False})
 
     with pytest.raises(NotFound):
@@ -125,13 +127,13 @@ async def test_daily_check_reports_and_repeats_nothing(scenario: Scenario) -> No
 
 
 async def test_many_flows_are_read_in_turn(scenario: Scenario) -> None:
-    """A report reads a limited number of flows and says so; the next one continues."""
+    """A report reads a limited number of flows, and the next report continues with the others."""
     flows = [add_flow(scenario, f"Flow {number}", 8) for number in range(MOST_FLOWS + 30)]
-    first = await report(scenario)
+    first = await report_failed_runs_of_day(scenario)
     for flow in flows:
         add_runs(scenario, flow, 0)
 
-    second = await report(scenario)
+    second = await report_failed_runs_of_day(scenario)
 
     assert first.read_count == second.read_count == MOST_FLOWS
     assert "100 flows were read; the next report continues" in first.unread_text
@@ -181,7 +183,7 @@ async def test_flow_without_an_answer_costs_only_itself(
     reports = Answering(scenario.services.flow_reports, {mail.flow_name: error})
     services = replace(scenario.services, flow_reports=reports)
 
-    found = await report(scenario, services)
+    found = await report_failed_runs_of_day(scenario, services)
 
     assert [one.flow_name for one in found.flows] == [sales.flow_name]
     assert found.unread_text == "No answer about: Mail."
@@ -199,10 +201,10 @@ async def test_used_up_budget_ends_the_report_and_the_next_one_continues(
     reports = Answering(scenario.services.flow_reports, {names[1]: throttled})
     services = replace(scenario.services, flow_reports=reports)
 
-    found = await report(scenario, services)
+    found = await report_failed_runs_of_day(scenario, services)
     reports.errors.clear()
     reports.asked.clear()
-    await report(scenario, services)
+    await report_failed_runs_of_day(scenario, services)
 
     assert [one.flow_name for one in found.flows] == names[:1]
     assert "The next report continues" in found.unread_text
@@ -221,20 +223,20 @@ async def test_report_that_has_no_time_left_continues_the_next_day(scenario: Sce
 
     assert (late.flows, late.read_count) == ((), 0)
     assert "0 flows were read" in late.unread_text
-    assert (await report(scenario)).read_count == 1
+    assert (await report_failed_runs_of_day(scenario)).read_count == 1
 
 
 async def test_deleted_flow_and_expired_cursor_do_not_stop_the_report(scenario: Scenario) -> None:
     """The list is read from its beginning if the platform no longer knows the stored place."""
     add_flow(scenario, "Orders", 8)
-    found = await report(scenario)
+    found = await report_failed_runs_of_day(scenario)
     table = scenario.services.tables.failed_run_reports
     gone = replace(found.flows[0], flow_name="gone")
     await table.upsert(replace(found, cursor="3", flows=(gone,)))
     scenario.world.cursors_expired = True
     add_runs(scenario, next(iter(scenario.world.list_flows())), -1)
 
-    again = await report(scenario)
+    again = await report_failed_runs_of_day(scenario)
 
     assert (again.unread_text, again.cursor) == ("", "")
     assert again.read_count == 1
@@ -245,7 +247,7 @@ async def test_runs_beyond_the_limit_make_the_count_a_minimum(scenario: Scenario
     scenario.world.run_page = 2
     add_flow(scenario, "Orders", *range(20))
 
-    found = await report(scenario)
+    found = await report_failed_runs_of_day(scenario)
 
     assert found.flows[0].has_more_runs
     assert found.flows[0].failed_count == 8
@@ -266,7 +268,7 @@ class Heard:
 async def test_report_is_sent_once_with_links_and_without_contents(scenario: Scenario) -> None:
     """Each flow is a link to its runs. Nothing is sent for a day without failures."""
     flow = add_flow(scenario, "Orders", 8, 9)
-    found = await report(scenario)
+    found = await report_failed_runs_of_day(scenario)
     heard = Heard()
     settings = scenario.settings.model_copy(update={"website_host": "app.example"})
     services = replace(scenario.services, channels=(heard,), settings=settings)
@@ -274,7 +276,7 @@ async def test_report_is_sent_once_with_links_and_without_contents(scenario: Sce
     for _ in range(3):
         await notify(services)
         scenario.world.clock.advance(HOUR)
-    await report(scenario, services)
+    await report_failed_runs_of_day(scenario, services)
     await notify(services)
 
     [sent] = [one for one in heard.sent if one.pending_action.kind is PendingActionKind.FAILED_RUNS]
@@ -297,7 +299,7 @@ async def test_report_is_sent_once_with_links_and_without_contents(scenario: Sce
 async def test_old_report_is_not_sent(scenario: Scenario) -> None:
     """A channel that was out for days does not get it."""
     add_flow(scenario, "Orders", 8)
-    await report(scenario)
+    await report_failed_runs_of_day(scenario)
     scenario.world.clock.advance(3 * DAY)
     heard = Heard()
 
@@ -328,11 +330,13 @@ class Listing:
 
 
 async def test_long_list_of_flows_that_are_off_ends_with_the_time(scenario: Scenario) -> None:
-    """Their runs are not read, but each page is a request; the next report continues there."""
+    """The runs of flows that are off are not read, but each page is a request; the next report
+    continues there.
+    """
     listing = Listing(scenario)
     services = replace(scenario.services, flow_pages=listing)  # type: ignore[arg-type]
 
-    found = await report(scenario, services)
+    found = await report_failed_runs_of_day(scenario, services)
 
     assert listing.count == 4
     assert found.cursor == "4"

@@ -25,7 +25,7 @@ async def build_many_jobs() -> Scenario:
     return scenario
 
 
-def with_note(job: FlowJob) -> FlowJob | None:
+def add_note(job: FlowJob) -> FlowJob | None:
     """Add a note, once, and make the job due."""
     if "seen" in job.notes:
         return None
@@ -40,7 +40,7 @@ async def test_row_that_has_changed_is_read_again() -> None:
     changed = rows[21]
     await table.replace(changed, replace(changed.item, notes=("edited",)))
 
-    done = await FLOW.apply_command_to_each(services, rows, with_note)
+    done = await FLOW.apply_command_to_each(services, rows, add_note)
 
     assert sorted(job.id for job in done) == sorted(row.item.id for row in rows)
     jobs = {job.id: job for job in await table.read_all()}
@@ -51,14 +51,14 @@ async def test_row_that_has_changed_is_read_again() -> None:
 
 
 async def test_rows_that_the_command_does_not_change_are_omitted() -> None:
-    """They get no message, and are not returned."""
+    """Unchanged rows get no message, and are not returned."""
     scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     rows = [row async for row in table.query()]
-    await FLOW.apply_command_to_each(services, rows[:5], with_note)
+    await FLOW.apply_command_to_each(services, rows[:5], add_note)
     rows = [row async for row in table.query()]
 
-    done = await FLOW.apply_command_to_each(services, rows, with_note)
+    done = await FLOW.apply_command_to_each(services, rows, add_note)
 
     assert {job.id for job in done} == {row.item.id for row in rows[5:]}
 
@@ -72,14 +72,14 @@ async def test_reopened_jobs_in_the_index_are_counted_once() -> None:
     closed = [row.item async for row in table.query()]
     reopened = closed[15:25]
     for job in reopened:
-        await FLOW.apply_command(services, table.get_address(job), with_note)
+        await FLOW.apply_command(services, table.get_address(job), add_note)
     for row in [row async for row in table.query() if row.item.notes]:
         await table.replace(row, replace(row.item, notes=(), next_check_at=None))
     index = services.tables.job_index
     named = {row.job_id for row in await index.read_all()}
     assert named.intersection(job.id for job in closed) == {job.id for job in reopened}
 
-    await FLOW.apply_command_to_each(services, [row async for row in table.query()], with_note)
+    await FLOW.apply_command_to_each(services, [row async for row in table.query()], add_note)
 
     written = {row.key: row.closed for row in await index.read_all()}
     await compare_job_index(services)

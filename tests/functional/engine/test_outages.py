@@ -156,13 +156,13 @@ async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None
     """During a cutover both flows may be off for the day; afterwards the cutover completes."""
     scenario, outage = await build_requested_scenario(called=0, self_starting=3)
 
-    def look(world: World) -> list[str]:
+    def begin_outage_in_cutover(world: World) -> list[str]:
         originals = [flow for flow in world.list_flows() if not flow.made_by_app]
         if outage.until is None and any(flow.state is FlowState.OFF for flow in originals):
             outage.begin(*list_platform_fakes())
         return []
 
-    scenario.world.watchers.append(look)
+    scenario.world.watchers.append(begin_outage_in_cutover)
 
     await assert_completes(scenario)
 

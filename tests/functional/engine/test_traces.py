@@ -83,7 +83,7 @@ async def test_flow_job_is_in_the_trace_of_its_remediation(scenario: TracedScena
 
 
 async def test_each_message_after_a_day_begins_a_trace(scenario: TracedScenario) -> None:
-    """It links to the trace of its job."""
+    """The new trace links to the trace of its job."""
     await scenario.start()
     await scenario.run(timedelta(days=9))
     order, [job] = scenario.find("order")[0], await scenario.services.tables.flow_jobs.read_all()
@@ -98,7 +98,7 @@ async def test_each_message_after_a_day_begins_a_trace(scenario: TracedScenario)
 async def test_large_plan_begins_a_trace_for_each_flow(
     monkeypatch: pytest.MonkeyPatch, scenario: TracedScenario
 ) -> None:
-    """It links to the trace of the environment job."""
+    """The trace of a flow links to the trace of the environment job."""
     monkeypatch.setattr(start_flow_jobs, "_MOST_IN_TRACE", 1)
     scenario.build.add_http_flow("Invoices")
     await scenario.start()
@@ -113,7 +113,7 @@ async def test_large_plan_begins_a_trace_for_each_flow(
 
 
 async def test_job_without_telemetry_has_no_trace() -> None:
-    """Its messages have no further properties."""
+    """The messages of the job have no further properties."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()

@@ -13,8 +13,8 @@ from shared.errors import ServiceUnavailable
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.change_environment import ignore_issue
-from shared.use_cases.check_address_ranges import list_known_versions
 from shared.use_cases.check_health import check_health
+from shared.use_cases.record_address_ranges import list_known_versions
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes import definition_builder as define
@@ -54,7 +54,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-def publish(scenario: Scenario, prefixes: dict[str, list[str]]) -> None:
+def publish_list(scenario: Scenario, prefixes: dict[str, list[str]]) -> None:
     """Let Microsoft publish a new list."""
     scenario.world.service_tags.update(prefixes)
     scenario.world.service_tags_edition += 1
@@ -80,7 +80,7 @@ async def test_changed_ranges_are_reported_with_firewall_and_remediation(
     scenario: Scenario,
 ) -> None:
     """One notification names prefixes, firewall and remediation. The alert ends with the fix."""
-    publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+    publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
     [notice] = await list_next_notifications(scenario)
     [edition, _] = await list_known_versions(scenario.services)
@@ -130,7 +130,7 @@ async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     await approve_shown(scenario.services, scenario.remediation.id, left_out.workflow_id)
     assert await scenario.read_jobs() == {}
-    publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+    publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
     await list_next_notifications(scenario, after=timedelta(minutes=1))
 
@@ -142,7 +142,7 @@ async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
 
 async def test_ignored_issue_ends_the_alert(scenario: Scenario) -> None:
     """After one notification, ignoring the issue ends the alert."""
-    publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+    publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     [notice] = await list_next_notifications(scenario)
     waived = "app_service:/firewalls/erp"
     await ignore_issue(
@@ -156,7 +156,7 @@ async def test_ignored_issue_ends_the_alert(scenario: Scenario) -> None:
 
 async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> None:
     """Other regions, other tags and the same addresses as one prefix cause no notification."""
-    publish(
+    publish_list(
         scenario,
         {
             WEST: ["20.1.0.0/23"],
@@ -172,7 +172,7 @@ async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> No
 
 async def test_optional_tag_is_reported_without_a_firewall_issue(scenario: Scenario) -> None:
     """A tag that no flow requires is in the notification, but is no firewall issue."""
-    publish(scenario, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
+    publish_list(scenario, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
 
     [notice] = await list_next_notifications(scenario)
 
@@ -190,7 +190,7 @@ class Deaf:
 
 async def test_next_daily_check_reports_a_recorded_change(scenario: Scenario) -> None:
     """The next daily check sends the notification about a change that is already recorded."""
-    publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+    publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     scenario.world.clock.advance(DAY)
     await run_daily_check(replace(scenario.services, alerts=Deaf()), "died")
 
@@ -243,6 +243,6 @@ async def test_list_without_changes_for_ninety_days_is_reported(scenario: Scenar
 
     assert notice.reason_code == Reason.ADDRESS_RANGES_OUTDATED
     assert "version 371 has not changed since " in notice.message
-    publish(scenario, {WEST: ["20.1.0.0/23"]})
+    publish_list(scenario, {WEST: ["20.1.0.0/23"]})
     assert await list_next_notifications(scenario, date="last") == []
     assert await list_health_alerts(scenario) == {}

@@ -95,7 +95,7 @@ def test_rule_with_a_parameter_as_source_is_unknown(
 def test_rules_from_a_parameter_or_a_loop_are_unknown(
     tmp_path: Path, tags: Path, properties: dict[str, object]
 ) -> None:
-    """Such a list is not treated as an empty list."""
+    """The command does not treat an unknown list of rules as an empty list."""
     group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "e"}
 
     [row] = run_check(

@@ -166,7 +166,7 @@ def test_azure_firewall_rule_refers_to_its_ip_group(tmp_path: Path, tags: Path) 
     )
     listed = [
         azure_firewall.build_policy(),
-        azure_firewall.group("edge-policy", "inbound", 200, nat),
+        azure_firewall.build_group("edge-policy", "inbound", 200, nat),
     ]
     template = build_template({one["id"]: one for one in listed})
 

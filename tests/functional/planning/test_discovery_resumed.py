@@ -120,7 +120,7 @@ def open_rows(services: Services, number: int = 1) -> FencedRows[DiscoveryPage]:
     return FencedRows(services.tables.discovery_pages, JOB, number)
 
 
-async def forget(tenant: Tenant) -> None:
+async def forget_discovery(tenant: Tenant) -> None:
     """Delete the discovery's rows, so that the next one starts from the beginning."""
     await tenant.services.tables.discovery_pages.clear(JOB)
 
@@ -137,7 +137,7 @@ async def test_discovery_after_a_kill_reads_only_the_remaining_pages(
 ) -> None:
     """After a kill at page N, the next process reads page N and all later ones, once each."""
     whole = await tenant.discover(tenant.services)
-    await forget(tenant)
+    await forget_discovery(tenant)
 
     with pytest.raises(Killed):
         await tenant.discover(tenant.build_services(fails_at=page))
@@ -154,7 +154,7 @@ async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant
     whole = await tenant.discover(tenant.services, reconcile=True)
     rows = await tenant.services.tables.discovery_pages.read_all(JOB)
     calls = Plan()
-    await forget(tenant)
+    await forget_discovery(tenant)
     await tenant.discover(
         build_fake_services(tenant.fakes.ports.wrap_with_plan(calls)), reconcile=True
     )
@@ -162,7 +162,7 @@ async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant
 
     for at in range(1, calls.calls + 1):
         for moment in Moment:
-            await forget(tenant)
+            await forget_discovery(tenant)
             plan = Plan(at=at, moment=moment)
             with pytest.raises(Killed):
                 await tenant.discover(
@@ -224,7 +224,7 @@ async def test_discovery_after_a_kill_while_pages_are_deleted_finds_every_flow(
     """After a kill while the app deletes pages, the next discovery still finds every flow."""
     whole = await tenant.discover(tenant.services)
     for at in range(1, 3 * PAGES):
-        await forget(tenant)
+        await forget_discovery(tenant)
         with pytest.raises(Killed):
             await tenant.discover(tenant.build_services(fails_at=PAGES))
         tenant.scenario.world.cursors_expired = True
@@ -279,7 +279,7 @@ async def test_daily_check_keeps_pages_of_a_discovery_in_progress(
 ) -> None:
     """The daily check keeps old pages of a discovery in progress, which then continues."""
     whole = await tenant.discover(tenant.services)
-    await forget(tenant)
+    await forget_discovery(tenant)
     with pytest.raises(Killed):
         await tenant.discover(tenant.build_services(fails_at=4))
     table = tenant.services.tables.discovery_pages

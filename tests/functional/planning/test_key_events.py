@@ -58,7 +58,7 @@ async def list_alerts(scenario: Scenario) -> list[tuple[str, str]]:
     return sorted((one.reason_code, rows[one.row]) for one in notices)
 
 
-def change(scenario: Scenario, **changes: Any) -> None:
+def change_key_version(scenario: Scenario, **changes: Any) -> None:
     """Change the newest version of the key."""
     versions = scenario.world.keys[(VAULT_URL, "pp-cmk")]
     versions[0] = replace(versions[0], **changes)
@@ -67,7 +67,9 @@ def change(scenario: Scenario, **changes: Any) -> None:
 async def test_new_key_version_is_checked_at_once_and_a_day_later(
     scenario: Scenario,
 ) -> None:
-    """Both checks start a remediation of the environment, which changes no migrated flow."""
+    """Each of the two checks starts a remediation of the environment, which changes no migrated
+    flow.
+    """
     await scenario.opt_in()
     writes = len(scenario.world.writes)
 
@@ -75,7 +77,7 @@ async def test_new_key_version_is_checked_at_once_and_a_day_later(
     (recheck,) = scenario.fakes.messages.list_waiting_messages(KEY_EVENTS)
     first = await scenario.services.tables.remediations.read_all()
     sound = await list_alerts(scenario)
-    change(scenario, is_enabled=False)
+    change_key_version(scenario, is_enabled=False)
     assert recheck.due == scenario.world.clock.now() + DAY
     await scenario.run(DAY + timedelta(minutes=30))
     both = await scenario.services.tables.remediations.read_all()
@@ -99,7 +101,7 @@ async def test_vault_that_does_not_answer_stops_neither_remediation_nor_other_ch
     (policy,) = world.policies.values()
     down = replace(policy, id=f"{policy.id}-0", name="down", vault_id=f"/down{policy.vault_id}")
     world.policies = {down.id: down, policy.id: policy}
-    change(scenario, is_enabled=False)
+    change_key_version(scenario, is_enabled=False)
     read = vaults.read_vault
 
     async def read_unless_down(vault: str) -> KeyVault:
@@ -152,7 +154,7 @@ async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: S
     """The app sends one notification for a warning and one when it becomes a problem."""
     notices = scenario.fakes.notices
     now = scenario.world.clock.now()
-    change(scenario, expires_at=now + timedelta(days=20))
+    change_key_version(scenario, expires_at=now + timedelta(days=20))
 
     await queue_triggers.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
     await queue_triggers.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
@@ -161,7 +163,7 @@ async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: S
     scenario.world.clock.advance(timedelta(days=21))
     await run_daily_check(scenario.services, "day-2")
     expired = await list_alerts(scenario)
-    change(scenario, expires_at=None)
+    change_key_version(scenario, expires_at=None)
     [sound] = await check_keys(scenario.services)
 
     assert nearing == [("key_warning", "key_validity")]
@@ -176,7 +178,7 @@ async def test_unreadable_key_is_reported_on_the_second_day(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the second day without an answer there is a warning, and earlier alerts stay."""
-    change(scenario, is_enabled=False)
+    change_key_version(scenario, is_enabled=False)
     await run_daily_check(scenario.services, "day-1")
 
     async def raise_no_answer() -> list[EnterprisePolicy]:
@@ -190,7 +192,7 @@ async def test_unreadable_key_is_reported_on_the_second_day(
     await run_daily_check(scenario.services, "day-3")
     second = await list_alerts(scenario)
     monkeypatch.undo()
-    change(scenario, is_enabled=True)
+    change_key_version(scenario, is_enabled=True)
     await run_daily_check(scenario.services, "day-4")
 
     assert first == [("key_problem", "key_enabled")]
@@ -228,7 +230,7 @@ async def test_missing_policy_is_reported(scenario: Scenario) -> None:
 async def test_key_without_a_policy_is_checked_without_an_alert(scenario: Scenario) -> None:
     """The app checks a key that no policy uses yet, and creates no alert."""
     scenario.world.policies.clear()
-    change(scenario, size=4096)
+    change_key_version(scenario, size=4096)
 
     [found] = await check_keys(scenario.services, vault="KV-CMK", key="pp-cmk")
 
@@ -239,15 +241,15 @@ async def test_key_without_a_policy_is_checked_without_an_alert(scenario: Scenar
 async def test_key_is_checked_after_an_event_of_its_policy(
     scenario: Scenario,
 ) -> None:
-    """Each of these events starts a check of the key."""
+    """Each event of the policy starts a check of the key."""
     link = scenario.build.environment.policy
     assert link
     written = build_policy_event("ResourceWriteSuccess", link.policy_id)
-    change(scenario, key_type="EC")
+    change_key_version(scenario, key_type="EC")
 
     await queue_triggers.on_policy_event(build_message(written))
     after_write = await list_alerts(scenario)
-    change(scenario, key_type="RSA")
+    change_key_version(scenario, key_type="RSA")
     linked = {
         "specversion": "1.0",
         "id": "linked-1",

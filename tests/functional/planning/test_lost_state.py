@@ -17,7 +17,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 MINUTES = (0, 1, 2, 3, 5, 10, 30, 60, 12 * 60, 30 * 60, 5 * 24 * 60, 20 * 24 * 60)
 
 
-async def start(minutes: int) -> tuple[Scenario, dict[str, FakeFlow]]:
+async def build_started_scenario(minutes: int) -> tuple[Scenario, dict[str, FakeFlow]]:
     """Return a remediation of a called and a self-starting flow after some time."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     originals = {
@@ -41,7 +41,7 @@ async def lose_state(scenario: Scenario) -> None:
     await scenario.opt_in()
 
 
-def choose_copy_side(scenario: Scenario, original: FakeFlow) -> FakeFlow:
+def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow:
     """Return the copy of an original."""
     policy = scenario.build.environment.policy
     assert policy
@@ -52,7 +52,7 @@ def choose_copy_side(scenario: Scenario, original: FakeFlow) -> FakeFlow:
 @pytest.mark.parametrize("minutes", MINUTES)
 async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
     """Also if the state is lost in the middle, or after the end."""
-    scenario, originals = await start(minutes)
+    scenario, originals = await build_started_scenario(minutes)
     await lose_state(scenario)
 
     await scenario.order(cause="after the loss")
@@ -61,15 +61,15 @@ async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
     assert len(list(scenario.world.list_flows())) == 2 * len(originals)
     for original in originals.values():
         assert original.state is FlowState.OFF
-        assert choose_copy_side(scenario, original).state is FlowState.ON
+        assert find_copy(scenario, original).state is FlowState.ON
     (site,) = scenario.world.sites.values()
-    copy = choose_copy_side(scenario, originals["called"])
+    copy = find_copy(scenario, originals["called"])
     assert all(copy.trigger_url_id in value for value in site.settings.values())
 
 
 async def test_original_whose_copy_is_on_is_not_planned() -> None:
     """The copy would be turned off, as that of an original that is off."""
-    scenario, originals = await start(MINUTES[-1])
+    scenario, originals = await build_started_scenario(MINUTES[-1])
     await lose_state(scenario)
 
     await scenario.order(cause="after the loss")
@@ -78,13 +78,13 @@ async def test_original_whose_copy_is_on_is_not_planned() -> None:
     assert (await scenario.read_environment_job()).findings == (
         "2 retired originals are not listed: their copies have replaced them.",
     )
-    assert {choose_copy_side(scenario, one).state for one in originals.values()} == {FlowState.ON}
+    assert {find_copy(scenario, one).state for one in originals.values()} == {FlowState.ON}
 
 
 async def test_flow_that_is_off_like_its_copy_needs_changes() -> None:
     """The state was lost in a cutover, or the flow was off before: the app cannot know."""
-    scenario, originals = await start(MINUTES[-1])
-    copy = choose_copy_side(scenario, originals["self-starting"])
+    scenario, originals = await build_started_scenario(MINUTES[-1])
+    copy = find_copy(scenario, originals["self-starting"])
     copy.state = FlowState.OFF
     await lose_state(scenario)
 
@@ -98,9 +98,9 @@ async def test_flow_that_is_off_like_its_copy_needs_changes() -> None:
 
 async def test_flow_that_is_off_like_its_copy_is_migrated_if_it_is_named() -> None:
     """The person knows that it was off before. The copy stays off."""
-    scenario, originals = await start(MINUTES[-1])
+    scenario, originals = await build_started_scenario(MINUTES[-1])
     original = originals["self-starting"]
-    choose_copy_side(scenario, original).state = FlowState.OFF
+    find_copy(scenario, original).state = FlowState.OFF
     await lose_state(scenario)
 
     await scenario.order(RemediationMode.APPLY, original.workflow_id, cause="after the loss")
@@ -109,5 +109,5 @@ async def test_flow_that_is_off_like_its_copy_is_migrated_if_it_is_named() -> No
     (job,) = (await scenario.read_jobs()).values()
     assert job.original.id == original.workflow_id
     assert job.state is FlowJobState.RETIRED
-    assert choose_copy_side(scenario, original).state is FlowState.OFF
+    assert find_copy(scenario, original).state is FlowState.OFF
     assert len(list(scenario.world.list_flows())) == 2 * len(originals)

@@ -18,7 +18,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 MINUTE = timedelta(minutes=1)
 
 
-async def poll(scenario: Scenario, plan: Plan | None = None) -> bool:
+async def poll_once(scenario: Scenario, plan: Plan | None = None) -> bool:
     """Poll once, and return whether the process was killed."""
     ports = scenario.fakes.ports
     services = build_fake_services(
@@ -48,11 +48,11 @@ async def test_event_of_a_link_keeps_its_id_after_a_kill(moment: Moment) -> None
         scenario = Scenario()
         scenario.build.apply_key()
 
-        struck = await poll(scenario, Plan(at=at, moment=moment))
+        struck = await poll_once(scenario, Plan(at=at, moment=moment))
         scenario.world.clock.advance(MINUTE)
-        await poll(scenario)
+        await poll_once(scenario)
         scenario.world.clock.advance(MINUTE)
-        await poll(scenario)
+        await poll_once(scenario)
 
         told = list_sent_events(scenario)
         assert len({str(one["id"]) for one in told}) == 1, at
@@ -65,14 +65,14 @@ async def test_repeated_link_is_a_new_event() -> None:
     scenario = Scenario()
     link = scenario.build.apply_key()
 
-    await poll(scenario)
+    await poll_once(scenario)
     scenario.world.clock.advance(MINUTE)
     scenario.build.environment.policy = None
-    await poll(scenario)
+    await poll_once(scenario)
     scenario.world.clock.advance(MINUTE)
     scenario.build.environment.policy = link
-    await poll(scenario)
-    await poll(scenario)
+    await poll_once(scenario)
+    await poll_once(scenario)
 
     told = list_sent_events(scenario)
     assert [str(one["type"]).rsplit(".", 1)[-1] for one in told] == [
@@ -94,7 +94,7 @@ async def test_repeated_link_status_is_sent_again_with_the_same_link_time() -> N
         scenario.build.environment.policy = type(policy)(
             policy_id=policy.policy_id, system_id=policy.system_id, status=status
         )
-        await poll(scenario)
+        await poll_once(scenario)
         scenario.world.clock.advance(MINUTE)
 
     told = list_sent_events(scenario)
@@ -106,10 +106,10 @@ async def test_new_environment_name_is_stored_without_an_event() -> None:
     """Only a link and its status are events; pages show the name."""
     scenario = Scenario()
     scenario.build.apply_key()
-    await poll(scenario)
+    await poll_once(scenario)
 
     scenario.build.environment.display_name = "Contoso renamed"
-    await poll(scenario)
+    await poll_once(scenario)
 
     (link,) = await scenario.services.tables.policy_links.read_all()
     assert link.environment_name == "Contoso renamed"
@@ -135,17 +135,17 @@ async def test_disabled_environment_leads_to_key_checks_until_the_key_works() ->
     """No event says that a key was revoked or restored."""
     scenario = Scenario()
     scenario.build.apply_key()
-    await poll(scenario)
+    await poll_once(scenario)
     tables, keys = scenario.services.tables, dict(scenario.world.keys)
 
     scenario.world.keys.clear()
     scenario.build.environment.is_enabled = False
-    await poll(scenario)
+    await poll_once(scenario)
     [lost] = await tables.key_alerts.read_all()
     (link,) = await tables.policy_links.read_all()
     scenario.world.keys.update(keys)
     scenario.build.environment.is_enabled = True
-    await poll(scenario)
+    await poll_once(scenario)
 
     assert (lost.reason_code, lost.finding.code) == (Reason.KEY_PROBLEM, "key_enabled")
     assert "These environments are disabled: " in lost.finding.message

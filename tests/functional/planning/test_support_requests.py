@@ -94,7 +94,7 @@ async def test_copies_are_not_in_the_draft(scenario: Scenario) -> None:
 
 
 async def test_draft_says_why_the_flows_are_unknown(scenario: Scenario) -> None:
-    """An outage costs only the list of flows."""
+    """During an outage, the draft has everything except the list of flows."""
     request = await open_support_request(scenario)
     failing = Failing(ServiceUnavailable("out"))
     services = replace(scenario.services, flow_pages=failing)
@@ -208,7 +208,7 @@ async def test_unknown_request_is_not_found(scenario: Scenario) -> None:
 
 
 async def test_request_for_more_environments_is_open_near_the_limit(scenario: Scenario) -> None:
-    """It is removed when the tenant has fewer environments, unless it was filed."""
+    """The request is removed when the tenant has fewer environments, unless it was filed."""
     for number in range(ENVIRONMENT_WARNING - 1):
         Builder(scenario.world, name=f"Environment {number}").apply_key()
     scenario.build.apply_key()

@@ -1,6 +1,6 @@
-"""Which flow a trigger URL leads to is looked up in runs, no more often than a plan needs it.
+"""Test that the app reads runs to find the flow of a trigger URL only if a plan needs it.
 
-Each look is a call of the flow service's small budget.
+Each read uses a request of the flow service's small budget.
 """
 
 from datetime import timedelta
@@ -145,7 +145,7 @@ async def test_only_new_trigger_urls_are_matched_after_an_approval(is_new: bool)
 
 
 async def test_preparation_names_no_callers_of_flows_that_it_does_not_change() -> None:
-    """It gives no flow a new URL, so the administrator has nothing to check."""
+    """Preparation gives no flow a new URL, so the administrator has nothing to check."""
     scenario = build_recorded_scenario()
     for number in range(MANY):
         flow = scenario.build.add_http_flow(f"Flow {number}")

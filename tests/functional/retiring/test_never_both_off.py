@@ -23,7 +23,7 @@ from tests.fakes.flow_service import turn_off, turn_on
 from tests.fakes.invariants import find_flows_left_off
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.remediation_scenario import plan_remediation as plan
-from tests.functional.scenarios.swap_scenario import Pair, build_pair, stop_writes
+from tests.functional.scenarios.swap_scenario import Pair, build_pair, turn_kill_switch_on
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]
@@ -270,7 +270,7 @@ async def unlink(pair: Pair) -> None:
     pair.scenario.build.unlink()
 
 
-@pytest.mark.parametrize("stop", [stop_writes, forbid_writes, unlink])
+@pytest.mark.parametrize("stop", [turn_kill_switch_on, forbid_writes, unlink])
 async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutover(
     stop: Any,
 ) -> None:
@@ -353,7 +353,7 @@ async def test_rollback_during_a_cutover_turns_the_original_on_although_reads_la
     pair.reject_starts(pair.copy, error=ServiceUnavailable("no answer"))
     await pair.run(SECOND)
     assert pair.on == (False, False)
-    await stop_writes(pair)
+    await turn_kill_switch_on(pair)
     await change_remediation.roll_back(pair.scenario.services, pair.scenario.remediation.id)
 
     await pair.run(DAY)

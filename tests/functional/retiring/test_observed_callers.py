@@ -32,7 +32,9 @@ CURL = {"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.7, 10.0.0.1"}
 SECRET = "c2VjcmV0LXNpZ25hdHVyZS0xMjM0NTY3ODkw"
 
 
-async def cut_over(*more: str, observe_callers: bool = True) -> tuple[Scenario, FakeFlow]:
+async def build_no_call_scenario(
+    *more: str, observe_callers: bool = True
+) -> tuple[Scenario, FakeFlow]:
     """Return a remediation that waits until its original, a called flow, gets no more calls.
 
     `more`: names of further such flows.
@@ -75,7 +77,7 @@ async def read_row(scenario: Scenario) -> ObservedCallers | None:
 
 async def test_unknown_caller_is_named_on_the_next_day() -> None:
     """The job reports it days before its no-call period ends."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     await scenario.run(DAY)
     began = scenario.world.clock.now()
     call_original(scenario, flow, CURL, times=3)
@@ -102,7 +104,7 @@ async def test_unknown_caller_is_named_on_the_next_day() -> None:
 
 async def test_calls_are_counted_once() -> None:
     """Each check continues after the last counted call."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     for _ in range(3):
         call_original(scenario, flow, CURL, times=2)
         await pass_a_day(scenario)
@@ -114,8 +116,10 @@ async def test_calls_are_counted_once() -> None:
 
 
 async def test_nothing_is_read_without_permission() -> None:
-    """This is the default; the job reports the late caller without its name."""
-    scenario, flow = await cut_over(observe_callers=False)
+    """Without permission, which is the default, the job reports the late caller without its
+    name.
+    """
+    scenario, flow = await build_no_call_scenario(observe_callers=False)
     await scenario.run(DAY)
     call_original(scenario, flow, CURL)
 
@@ -136,7 +140,7 @@ async def test_nothing_is_read_without_permission() -> None:
 
 async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:
     """The next check reads nothing."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     call_original(scenario, flow, CURL)
     await pass_a_day(scenario)
     assert await read_row(scenario)
@@ -152,7 +156,7 @@ async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:
 
 async def test_check_reads_only_the_newest_calls() -> None:
     """The other calls are only counted."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     call_original(scenario, flow, {"User-Agent": "Java/17"}, times=5)
     call_original(scenario, flow, CURL, times=MOST_READ)
 
@@ -169,7 +173,7 @@ async def test_check_reads_only_the_newest_calls() -> None:
 
 async def test_used_up_budget_costs_no_call_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read is stored, and the next check continues after it."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     call_original(scenario, flow, CURL, times=4)
     whole = FakeFlowReports.read_calls
 
@@ -201,7 +205,7 @@ async def test_rejected_read_of_an_original_affects_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The order changes daily, so each of the two is read after the other once."""
-    scenario, rejected = await cut_over("Invoices")
+    scenario, rejected = await build_no_call_scenario("Invoices")
     [other] = [one for one in scenario.world.list_flows() if one.name == "Invoices"]
     whole = FakeFlowReports.read_calls
 
@@ -223,7 +227,7 @@ async def test_rejected_read_of_an_original_affects_no_other(
 
 async def test_calls_of_known_flows_have_their_names() -> None:
     """A flow that the plan or a job knows is named; it is an unknown caller if nobody found it."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     job = await scenario.read_job("Orders")
     group = f"{'0' * 32}-{'1' * 32}"
     headers = {
@@ -246,7 +250,7 @@ async def test_calls_of_known_flows_have_their_names() -> None:
 
 async def test_calls_that_were_not_answered_do_not_extend_the_no_call_period() -> None:
     """A skipped run started no action of the flow."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     await scenario.run(5 * DAY)
     run_flow(scenario.world, flow).is_skipped = True
     await scenario.run(3 * DAY)
@@ -257,7 +261,7 @@ async def test_calls_that_were_not_answered_do_not_extend_the_no_call_period() -
 
 async def test_answered_calls_extend_the_no_call_period() -> None:
     """The same calls, answered, keep the original on."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     await scenario.run(5 * DAY)
     run_flow(scenario.world, flow)
     await scenario.run(3 * DAY)
@@ -267,7 +271,7 @@ async def test_answered_calls_extend_the_no_call_period() -> None:
 
 async def test_headers_of_a_call_are_not_stored() -> None:
     """A caller's headers may contain its own secrets, or the trigger URL."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     call_original(
         scenario,
         flow,
@@ -372,7 +376,7 @@ async def test_known_callers_have_their_names() -> None:
 
 async def test_unreadable_row_stops_no_job() -> None:
     """The job waits as without the row, and an alert names it."""
-    scenario, flow = await cut_over()
+    scenario, flow = await build_no_call_scenario()
     await scenario.run(DAY)
     call_original(scenario, flow, CURL)
     await pass_a_day(scenario)

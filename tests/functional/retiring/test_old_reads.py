@@ -13,7 +13,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes.flow_service import turn_off, turn_on
-from tests.functional.scenarios.swap_scenario import Pair, build_pair, stop_writes
+from tests.functional.scenarios.swap_scenario import Pair, build_pair, turn_kill_switch_on
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
@@ -26,7 +26,7 @@ async def request_rollback(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("lag", "seconds"), [(170.0, 61), (170.0, 169), (240.0, 150), (240.0, 200)]
 )
-@pytest.mark.parametrize("give_up", [stop_writes, request_rollback])
+@pytest.mark.parametrize("give_up", [turn_kill_switch_on, request_rollback])
 async def test_original_is_turned_on_although_reads_lag_for_minutes(
     lag: float, seconds: int, give_up: Any
 ) -> None:
@@ -87,7 +87,7 @@ async def test_rollback_of_both_off_ignores_reads_and_kill_switch() -> None:
     turn_on(pair.scenario.world, pair.original, pair.scenario.build.owner)
     await pair.run(DAY)
     turn_off(pair.scenario.world, pair.original)
-    await stop_writes(pair)
+    await turn_kill_switch_on(pair)
     await request_rollback(pair)
 
     await pair.run(DAY)

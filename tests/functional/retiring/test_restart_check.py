@@ -43,7 +43,7 @@ def delete_connection(scenario: Scenario, _: FakeFlow) -> str:
     return f"connection:{connection.name}"
 
 
-def unbind(scenario: Scenario, _: FakeFlow) -> str:
+def unbind_connection(scenario: Scenario, _: FakeFlow) -> str:
     """Remove the connection from the reference that the app made for the copy."""
     references = scenario.build.environment.connection_references
     ((name, row),) = references.items()
@@ -83,7 +83,7 @@ ALL: list[Cause] = [
     disable_owner,
     break_connection,
     delete_connection,
-    unbind,
+    unbind_connection,
     turn_child_off,
     turn_shared_child_off,
     delete_child,

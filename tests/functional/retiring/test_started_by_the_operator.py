@@ -10,7 +10,7 @@ from shared.adapters.entra.no_service_account import NoServiceAccount
 from shared.reason import Reason
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.swap_scenario import build_pair, stop_writes
+from tests.functional.scenarios.swap_scenario import build_pair, turn_kill_switch_on
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
@@ -25,7 +25,7 @@ async def test_service_account_turns_on_a_flow_that_an_application_cannot(
     pair.reject_starts(pair.copy)
     await pair.run(SECOND)
     if is_stopped:
-        await stop_writes(pair)
+        await turn_kill_switch_on(pair)
 
     await pair.run(DAY)
 

@@ -33,13 +33,13 @@ async def freeze(
     pause = PauseBefore(call=call, number=number, sleeps=sleeps, clock=scenario.world.clock)
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
 
-    def look() -> None:
+    def raise_if_asleep() -> None:
         if pause.is_asleep:
             raise AsleepError
 
     await scenario.opt_in()
     await scenario.order()
-    scenario.driver.meanwhile = look
+    scenario.driver.meanwhile = raise_if_asleep
     with pytest.raises(AsleepError):
         await scenario.approve()
     scenario.driver.meanwhile = list

@@ -19,10 +19,10 @@ from local_cloud.demo.flow_results import FlowResult
 from local_cloud.demo.report_page import render_report_page
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.timer_run import TimerRun
-from shared.use_cases.check_address_ranges import check_address_ranges
 from shared.use_cases.confirm_by_link import build_link_path
 from shared.use_cases.declare_callers import list_declared_callers
 from shared.use_cases.poll_environments import poll_environments
+from shared.use_cases.record_address_ranges import record_address_ranges
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from shared.use_cases.show_remediation import show_plan
 from tests.functional.scenarios.operations_tenant import (
@@ -39,7 +39,7 @@ from tests.functional.scenarios.page_visitor import (
     Visitor,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.local_cloud.demo.test_demo_cost import report
+from tests.local_cloud.demo.test_demo_cost import build_report
 
 #: The pages that show the kill switch, by the start of their names.
 STOPPED = {
@@ -192,7 +192,7 @@ async def _record_daily_check(scenario: Scenario) -> None:
 
     A whole daily check would start a remediation.
     """
-    await check_address_ranges(scenario.services, await scenario.services.environments.list())
+    await record_address_ranges(scenario.services, await scenario.services.environments.list())
     run = TimerRun(timer=SWEEP, completed_at=scenario.services.now)
     await scenario.services.tables.timer_runs.upsert(run)
 
@@ -232,7 +232,7 @@ async def _build_demo_report(scenario: Scenario) -> str:
             fix=job.fix if job else item.fix,
         )
         flows.append(flow)
-    made = report(Profile.DOCUMENTED, waits=3, documented={})
+    made = build_report(Profile.DOCUMENTED, waits=3, documented={})
     for number in range(120):
         call = LoggedCall(tracking_id=f"call-{number}", caller="shop", status=202)
         made.account.calls[call.tracking_id] = call

@@ -49,7 +49,7 @@ class _Site:
     build: Builder
     number: int
 
-    def name(self, title: str) -> str:
+    def format_flow_name(self, title: str) -> str:
         """Return the name of one of the site's flows."""
         if not self.number:
             return title
@@ -60,12 +60,12 @@ class _Site:
         """Add two flows behind firewalls, and one that its maker has to change first."""
         for title, firewall in (("Post to ERP", "nsg-erp"), ("Read prices", "pricing-api")):
             action = define.build_http_action(f"https://{_HOSTS[firewall]}/")
-            self.build.add_http_flow(self.name(title), {"Call": action})
-        self.build.add_admin_list_flow(self.name("List flows each day"))
+            self.build.add_http_flow(self.format_flow_name(title), {"Call": action})
+        self.build.add_admin_list_flow(self.format_flow_name("List flows each day"))
 
     def add_called(self) -> None:
         """Add flows with a caller of each kind, and a canvas app that calls one."""
-        build, name = self.build, self.name
+        build, name = self.build, self.format_flow_name
         build.add_app_setting_caller(
             build.add_http_flow(name("Take bookings")), setting=f"BOOKINGS_URL_{self.number}"
         )
@@ -90,7 +90,7 @@ class _Site:
 
     def add_others(self) -> None:
         """Add dependent, self-starting, shared and plain flows."""
-        build, name = self.build, self.name
+        build, name = self.build, self.format_flow_name
         check = build.add_http_flow(
             name("Check credit"), {"Answer": define.build_response_action()}
         )
@@ -122,7 +122,7 @@ async def build_operations(flow_count: int) -> Scenario:
     scenario.driver.use_cases = TRIGGERS
     scenario.driver.most_at_once = max(1_000, 100 * flow_count)
     scenario.build.environment.display_name = "Operations"
-    scenario.build.owner.name = "Adele Vance"
+    scenario.build.owner.format_flow_name = "Adele Vance"
     for title in ("Customer care", "Finance"):
         other = Builder(scenario.world, name=title)
         for task in islice(_TASKS, 3):
@@ -158,6 +158,8 @@ def _allow(scenario: Scenario, tags: Sequence[str]) -> None:
         case = load_firewall_case(kind)
         for path, one in case.resources(tags).items():
             text = json.dumps(one)
-            for old, new in ((HOST, host), (HOST.title(), host), (case.name, here)):
+            for old, new in ((HOST, host), (HOST.title(), host), (case.format_flow_name, here)):
                 text = text.replace(old, new)
-            scenario.world.resources[path.replace(case.name, here).lower()] = json.loads(text)
+            scenario.world.resources[path.replace(case.format_flow_name, here).lower()] = (
+                json.loads(text)
+            )

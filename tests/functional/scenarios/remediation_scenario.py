@@ -144,7 +144,7 @@ class Scenario:
     async def run_until(self, title: str, state: FlowJobState, *, days: int = 30) -> FlowJob:
         """Let time pass until an invocation has brought a job into this state; return the job."""
 
-        def look() -> None:
+        def raise_if_reached() -> None:
             marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"leased_until":null')
             for row in self.fakes.store.rows.values():
                 if row.table == "flowjobs" and all(
@@ -155,7 +155,7 @@ class Scenario:
         meanwhile, settings = self.driver.meanwhile, self.settings
         self.settings = settings.model_copy(update={"invocation_time_limit": timedelta(0)})
         self.renew()
-        self.driver.meanwhile = look
+        self.driver.meanwhile = raise_if_reached
         try:
             await self.run(timedelta(days=days))
         except _ReachedError:

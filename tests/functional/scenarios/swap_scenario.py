@@ -99,6 +99,6 @@ async def _build_pair(is_outside: bool, assumptions: Mapping[str, object]) -> Pa
     return pair
 
 
-async def stop_writes(pair: Pair) -> None:
+async def turn_kill_switch_on(pair: Pair) -> None:
     """Turn the kill switch on."""
     await set_kill_switch(pair.scenario.services, is_on=True, by="tests", reason="")

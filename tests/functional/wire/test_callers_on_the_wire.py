@@ -152,7 +152,7 @@ def describe_synapse() -> list[dict[str, Any]]:
     notebook = {"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": [cell]}
     parts = describe_parts(SYNAPSE) | {"notebooks/Send mail": notebook}
     return [
-        {"id": SYNAPSE, "type": type_of(SYNAPSE), "properties": {}, "members": [APP]},
+        {"id": SYNAPSE, "type": get_type(SYNAPSE), "properties": {}, "members": [APP]},
         *describe_below(SYNAPSE, parts),
     ]
 
@@ -180,14 +180,14 @@ def describe_below(owner: str, places: Mapping[str, Mapping[str, Any]]) -> list[
     return [
         {
             "id": (identity := f"{owner}/{path}".rstrip("/")),
-            "type": type_of(identity),
+            "type": get_type(identity),
             "properties": properties,
         }
         for path, properties in places.items()
     ]
 
 
-def type_of(resource_id: str) -> str:
+def get_type(resource_id: str) -> str:
     """Return the type of a resource."""
     namespace, *path = resource_id.rpartition("/providers/")[2].split("/")
     return "/".join((namespace, *path[::2]))

@@ -68,7 +68,7 @@ def list_lacks(findings: list[Finding], code: str = "") -> list[Finding]:
     return [one for one in lacks if not code or one.code == code]
 
 
-async def check_with_bus(
+async def check_app_with_bus(
     monkeypatch: pytest.MonkeyPatch, folder: Path, connection: str
 ) -> list[Finding]:
     """Return the findings of an app with these queues."""
@@ -80,7 +80,9 @@ async def check_with_bus(
     return found
 
 
-async def find_new(scenario: WireScenario, take_away: Callable[[], object]) -> list[Finding]:
+async def find_new_findings(
+    scenario: WireScenario, take_away: Callable[[], object]
+) -> list[Finding]:
     """Return the findings that appear when something is taken away."""
     before = list_lacks(await check_deployment(scenario.services))
     take_away()
@@ -95,12 +97,12 @@ def list_permissions(role: dict[str, Any]) -> list[dict[str, Any]]:
     return [{kind: one.get(kind, []) for kind in kinds} for one in permissions]
 
 
-def name_role(role: dict[str, Any]) -> str:
+def read_role_name(role: dict[str, Any]) -> str:
     """Return the name of a custom role, without the digits of its resource group."""
     return str(role["properties"]["roleName"]).partition(" (")[0]
 
 
-def list_watching(except_role: str = "") -> list[dict[str, Any]]:
+def list_watching_permissions(except_role: str = "") -> list[dict[str, Any]]:
     """Return the permissions of the roles of a watched subscription."""
     return [
         {"actions": list(role.actions), "dataActions": list(role.data_actions)}
@@ -121,11 +123,11 @@ async def test_each_role_for_callers_is_named_by_its_permissions(
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         granted = scenario.tenant.get_part(Azure).permissions
         roles = [one for role in CALLER_ROLES for one in list_permissions(role)]
-        granted[GROUP.lower()] = [*list_watching(), *roles]
+        granted[GROUP.lower()] = [*list_watching_permissions(), *roles]
         before = await check_deployment(scenario.services)
         others = [role for role in CALLER_ROLES if role is not taken]
         roles = [one for role in others for one in list_permissions(role)]
-        granted[GROUP.lower()] = [*list_watching(), *roles]
+        granted[GROUP.lower()] = [*list_watching_permissions(), *roles]
         found = await check_deployment(scenario.services)
 
     granted_by_others = [
@@ -160,9 +162,11 @@ async def test_each_role_of_a_watched_subscription_is_named(
             scenario.tenant.get_part(Azure).permissions,
             f"/subscriptions/{SUBSCRIPTION}",
         )
-        granted[scope] = list_watching()
+        granted[scope] = list_watching_permissions()
 
-        [found] = await find_new(scenario, lambda: granted.update({scope: list_watching(taken)}))
+        [found] = await find_new_findings(
+            scenario, lambda: granted.update({scope: list_watching_permissions(taken)})
+        )
 
     assert (found.code, found.subject) == ("subscriptions", SUBSCRIPTION)
     assert found.message.startswith(f"The role {taken} is missing")
@@ -239,7 +243,7 @@ async def test_each_missing_queue_is_named(
     """The local Service Bus has all queues but one."""
     queues = [QueueSettings(name=name) for name in (*QUEUES, POISON) if name != taken]
     with LocalServiceBus(queues) as bus:
-        found = await check_with_bus(monkeypatch, tmp_path, bus.connection_string)
+        found = await check_app_with_bus(monkeypatch, tmp_path, bus.connection_string)
 
     [line] = list_lacks(found, "queues")
     assert line.subject == taken
@@ -255,7 +259,7 @@ async def test_missing_role_at_service_bus_is_named(
     claims = frozenset({"Listen", "Send"} - {taken})
     queues = [QueueSettings(name=name, claims=claims) for name in (*QUEUES, POISON)]
     with LocalServiceBus(queues) as bus:
-        found = await check_with_bus(monkeypatch, tmp_path, bus.connection_string)
+        found = await check_app_with_bus(monkeypatch, tmp_path, bus.connection_string)
 
     lines = list_lacks(found, "queues")
     assert [line.subject for line in lines] == [*QUEUES, POISON]
@@ -275,7 +279,7 @@ async def test_setting_of_a_namespace_that_does_not_answer_is_named(
     """The finding is unknown, because the namespace may be out."""
     with LocalServiceBus([]) as bus:
         connection = bus.connection_string
-    found = await check_with_bus(monkeypatch, tmp_path, connection)
+    found = await check_app_with_bus(monkeypatch, tmp_path, connection)
     gc.collect()
 
     lines = list_lacks(found, "queues")
@@ -339,7 +343,7 @@ ROLES = {
     "Key Vault Reader": "subscriptions",
     "Flow remediation: evidence key": "evidence_key",
     "Flow remediation: firewalls": "firewall_fixes",
-    **{name_role(one): "callers" for one in CALLER_ROLES},
+    **{read_role_name(one): "callers" for one in CALLER_ROLES},
 }
 UNSEEN = ("Azure Service Bus Data Sender", "Monitoring Metrics Publisher")
 
@@ -347,7 +351,7 @@ UNSEEN = ("Azure Service Bus Data Sender", "Monitoring Metrics Publisher")
 def test_each_setting_and_role_of_a_deployment_is_checked_or_documented() -> None:
     """The documents name what the doctor cannot see."""
     empty = {name for name, one in Settings.model_fields.items() if one.default in {"", ()}}
-    custom = {one["name"]: name_role(one) for one in find_resources(CUSTOM_ROLE)}
+    custom = {one["name"]: read_role_name(one) for one in find_resources(CUSTOM_ROLE)}
     roles = {(BUILT_IN | custom)[get_role_id(one)] for one in find_resources(ROLE)}
     section = (ROOT / "docs/deployment.md").read_text().partition("## 6.")[2]
 

@@ -44,7 +44,7 @@ async def call_flow(scenario: WireScenario) -> int:
 async def test_late_write_during_a_rollback_loses_no_call(
     writes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The first write is late, or so many writes that the job has to wait."""
+    """Only the first write is late, or enough writes that the job has to wait."""
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant()) as scenario:
         before, statuses = read_settings(scenario), []
         fault = Fault(

@@ -8,7 +8,7 @@ import pytest
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.adapters.azure.service_tags import DiscoveredServiceTags
 from shared.domain.network.service_tags import ServiceTagList
-from shared.use_cases.check_address_ranges import list_known_versions
+from shared.use_cases.record_address_ranges import list_known_versions
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.functional.wire.wire_scenario import WireScenario, require_retired, serve_wire_scenario
 from tests.functional.wire.wire_seed import SUBSCRIPTION, build_orders_seed, build_tenant_seed

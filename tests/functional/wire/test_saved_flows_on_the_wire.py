@@ -35,7 +35,9 @@ def build_tenant_with_caller(**more: Any) -> dict[str, Any]:
 
 
 def add_call(scenario: WireScenario, uri: str, parameters: dict[str, Any]) -> None:
-    """Add an action to the flow that calls a URL; the URL may be a parameter of the flow."""
+    """Add an action that calls a URL to the calling flow; a parameter of the flow may hold the
+    URL.
+    """
     flow = scenario.find_flow(CALLER)
     document = json.loads(flow.client_data)
     document["properties"]["definition"].setdefault("parameters", {}).update(parameters)

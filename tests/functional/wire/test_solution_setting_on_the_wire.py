@@ -32,9 +32,9 @@ async def test_setting_is_changed_and_restored(
         [row] = scenario.environment.get_table("organizations").values()
         before = {name: value for name, value in row.items() if not name.endswith(("on", "number"))}
 
-        on = await repeat(scenario, turn_on_solution_setting)
+        on = await repeat_until_read_back(scenario, turn_on_solution_setting)
         is_on = row[SETTING]
-        off = await repeat(scenario, revert_solution_setting)
+        off = await repeat_until_read_back(scenario, revert_solution_setting)
         after = {name: value for name, value in row.items() if name in before}
 
     assert is_on is on.is_on is True
@@ -44,7 +44,7 @@ async def test_setting_is_changed_and_restored(
     assert after == before
 
 
-async def repeat(scenario: WireScenario, request: object) -> SolutionSettingView:
+async def repeat_until_read_back(scenario: WireScenario, request: object) -> SolutionSettingView:
     """Repeat a request until its change is read back."""
     assert callable(request)
     for _ in range(20):

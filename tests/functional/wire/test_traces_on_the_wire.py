@@ -68,7 +68,7 @@ async def test_trace_from_a_key_event_to_each_request(
     collector: Collector,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It continues the trace that the event's message names; log lines have its id."""
+    """The trace continues that of the event's message; log lines have its id."""
     caplog.set_level(logging.INFO)
     tenant = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, tmp_path, tenant) as scenario:

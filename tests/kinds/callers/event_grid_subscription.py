@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.azure.state import Azure
 from tests.fakes.builder import Builder
-from tests.fakes.definition_builder import build_validation_action, with_action
+from tests.fakes.definition_builder import add_action, build_validation_action
 from tests.kinds.case import (
     CallerCase,
     Json,
@@ -27,7 +27,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
     flow = app.world.environment.flows[HTTP_FLOW]
-    flow.client_data = with_action(flow.client_data, "Validate", build_validation_action())
+    flow.client_data = add_action(flow.client_data, "Validate", build_validation_action())
     webhook = {"endpointUrl": url, "maxEventsPerBatch": 1}
     properties = {
         "destination": {"endpointType": "WebHook", "properties": webhook},

@@ -112,7 +112,7 @@ CASE = CallerCase(
 )
 
 
-async def search(kind: "CallerKind") -> tuple[list[Caller], Sequence[str], str]:
+async def search_callers(kind: "CallerKind") -> tuple[list[Caller], Sequence[str], str]:
     """Return the callers, what was not searched, and what to do about it."""
     position, found, fix = CallerSearchPosition(), list[Caller](), ""
     try:
@@ -135,7 +135,9 @@ async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenan
 
 
 async def test_site_script_has_an_instruction_with_its_id(tenant: "Tenant") -> None:
-    """Its content is read in a second request, and only an administrator may change it."""
+    """The app reads the content of the script in a second request, and only an administrator may
+    change it.
+    """
     add_script(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
 
     [caller] = await tenant.list_found_callers(KIND)
@@ -155,7 +157,7 @@ async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant")
     other = "fabrikam.sharepoint.com/sites/apart"
     tenant.world.rejecting_scopes[SHAREPOINT.name] = {other}
 
-    found, unreadable, fix = await search(tenant.kinds[KIND])
+    found, unreadable, fix = await search_callers(tenant.kinds[KIND])
 
     assert [caller.address for caller in found] == [path]
     assert unreadable == [
@@ -210,7 +212,7 @@ async def test_webhooks_and_site_scripts_are_found_on_all_pages(app: "Adapters")
     seed_sharepoint(app.world.tenant, {"pageSize": 2, "sites": [site], "siteScripts": scripts})
     kind = build_kinds(app)[KIND]
 
-    found, unreadable, _ = await search(kind)
+    found, unreadable, _ = await search_callers(kind)
     texts = [(await kind.read(caller)).text for caller in found]
     lists[0]["subscriptions"] = []
     with pytest.raises(NotFound):
@@ -241,7 +243,7 @@ async def test_missing_site_and_site_with_read_only_are_named(
             Settings(tenant_id="t", sharepoint_sites=tuple(f"{HOST}/sites/{one}" for one in names)),
         )
 
-        found, unreadable, fix = await search(SharePointCallers(app.json_api))
+        found, unreadable, fix = await search_callers(SharePointCallers(app.json_api))
 
     assert [caller.address for caller in found] == [f"{WEBHOOKS}/w0"]
     assert [text.partition(" (")[0] for text in unreadable] == [
@@ -266,17 +268,19 @@ async def test_local_tenant_is_as_strict_as_sharepoint(
 ) -> None:
     """Each host has its own audience, and site scripts are listed by POST."""
     with pytest.raises((PlatformError, TokenRejected)) as raised:
-        await send(app, method, path, audience)
+        await send_request(app, method, path, audience)
 
     assert (raised.value.status if isinstance(raised.value, PlatformError) else 401) == status
 
 
 async def test_lists_are_atom_without_the_header(app: "Adapters") -> None:
     """The app asks for JSON."""
-    assert (await send(app, "GET", "web/lists", f"https://{HOST}", "*/*")).body == b"<feed/>"
+    assert (
+        await send_request(app, "GET", "web/lists", f"https://{HOST}", "*/*")
+    ).body == b"<feed/>"
 
 
-async def send(
+async def send_request(
     app: "Adapters", method: str, path: str, audience: str, accept: str = "application/json"
 ) -> ServiceResponse:
     """Send a request for the site with a token for an audience."""

@@ -50,7 +50,7 @@ def build_collection(name: str, priority: int, *rules: Json, action: str = "Allo
     }
 
 
-def group(policy: str, name: str, priority: int, *collections: Json) -> Json:
+def build_group(policy: str, name: str, priority: int, *collections: Json) -> Json:
     """Return a rule collection group of a policy."""
     properties = {"priority": priority, "ruleCollections": [*collections]}
     return build_resource(f"{_POLICIES}/ruleCollectionGroups", policy, name, properties=properties)
@@ -99,7 +99,7 @@ def _build_resources(sources: Sequence[str]) -> list[Json]:
     return [
         build_firewall(),
         build_policy(),
-        group("edge-policy", "inbound", 200, nat),
+        build_group("edge-policy", "inbound", 200, nat),
         members,
         build_public_address(),
     ]

@@ -18,7 +18,7 @@ from tests.local_cloud.demo.test_demo_judgement import RETIRED
 from tests.local_cloud.demo.test_demo_wording import CountingTenant
 
 
-def report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Report:
+def build_report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Report:
     """Return a report of a demo with one flow."""
     meter = RequestMeter(CountingTenant(), parts={"all of it": Counter(dataverse=10 * waits)})  # type: ignore[arg-type]
     return Report(
@@ -44,7 +44,7 @@ def print_platform_line(one: Report) -> str:
 @pytest.fixture
 def documented(tmp_path: Path) -> dict[str, Any]:
     """Write and read back the report of a demo on the documented platform."""
-    write_reports(report(Profile.DOCUMENTED, waits=3, documented={}), tmp_path)
+    write_reports(build_report(Profile.DOCUMENTED, waits=3, documented={}), tmp_path)
     return read_documented(tmp_path)
 
 
@@ -52,7 +52,7 @@ def test_summary_compares_the_adversarial_platform_with_the_documented_one(
     documented: dict[str, Any],
 ) -> None:
     """The summary compares waits, requests and time of the same scenario on both platforms."""
-    told = print_platform_line(report(Profile.ADVERSARIAL, waits=5, documented=documented))
+    told = print_platform_line(build_report(Profile.ADVERSARIAL, waits=5, documented=documented))
 
     assert told == (
         "Platform as adversarial 5 waits, 50 platform calls, 5.0 s "
@@ -68,6 +68,6 @@ def test_summary_is_not_compared_with_another_scenario(
     missing = read_documented(tmp_path / "nowhere")
 
     for beside in (other, missing):
-        told = print_platform_line(report(Profile.ADVERSARIAL, waits=5, documented=beside))
+        told = print_platform_line(build_report(Profile.ADVERSARIAL, waits=5, documented=beside))
         assert "3 waits" not in told
         assert "5 waits" in told

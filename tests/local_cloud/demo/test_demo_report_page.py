@@ -15,7 +15,7 @@ from local_cloud.demo.report import write_reports
 from local_cloud.demo.report_page import group_flows, render_report_page
 from local_cloud.demo.run import find_log_error
 from local_cloud.tenant.core.profiles import Profile
-from tests.local_cloud.demo.test_demo_cost import report
+from tests.local_cloud.demo.test_demo_cost import build_report
 from tests.local_cloud.demo.test_demo_judgement import RETIRED
 from tests.local_cloud.demo.test_flow_trace import TITLES, build_span, build_trace
 
@@ -34,7 +34,7 @@ def build_blocked_flow(title: str) -> FlowResult:
 
 def write_page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = ()) -> str:
     """Return the report page of a demo with these flows."""
-    made = report(Profile.DOCUMENTED, waits=1, documented={})
+    made = build_report(Profile.DOCUMENTED, waits=1, documented={})
     outcome = replace(made.outcome, flows=list(flows), failures=list(failures))
     write_reports(replace(made, outcome=outcome, notes=[(1.5, "The key is applied.")]), tmp_path)
     return (tmp_path / "report.html").read_text()
@@ -149,7 +149,7 @@ def test_numbers_without_a_meaning_are_left_out(tmp_path: Path) -> None:
 
 def test_page_draws_the_trace_of_a_flow(tmp_path: Path) -> None:
     """A failed request is red; without spans, the page has no trace."""
-    made = report(Profile.DOCUMENTED, waits=1, documented={})
+    made = build_report(Profile.DOCUMENTED, waits=1, documented={})
     spans = [*build_trace(), build_span("PATCH <x>", 61.5, 62, "step 1", has_failed=True)]
     outcome = replace(made.outcome, trace=build_flow_trace(spans, TITLES))
     write_reports(replace(made, outcome=outcome), tmp_path)

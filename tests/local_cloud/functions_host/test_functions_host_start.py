@@ -40,7 +40,7 @@ def _build_timer_app(schedule: str) -> str:
     return trigger + "def tick(timer: func.TimerRequest) -> None:\n    pass\n"
 
 
-def _queue_app(arguments: str) -> str:
+def _build_queue_app(arguments: str) -> str:
     """Return a queue function with some arguments of its trigger."""
     trigger = f"@app.service_bus_queue_trigger(arg_name='message', connection='Bus', {arguments})\n"
     return trigger + _QUEUE
@@ -75,9 +75,9 @@ async def test_app_that_cannot_be_indexed_stops_the_host(
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        (_queue_app("queue_name='q', is_sessions_enabled=True"), "Service Bus sessions"),
-        (_queue_app("queue_name='q', cardinality='many'"), "cardinality MANY"),
-        (_queue_app("queue_name='%NOT_SET%'"), "'%NOT_SET%' does not resolve"),
+        (_build_queue_app("queue_name='q', is_sessions_enabled=True"), "Service Bus sessions"),
+        (_build_queue_app("queue_name='q', cardinality='many'"), "cardinality MANY"),
+        (_build_queue_app("queue_name='%NOT_SET%'"), "'%NOT_SET%' does not resolve"),
         (
             "@app.service_bus_topic_trigger(arg_name='message', connection='Bus',"
             " topic_name='t', subscription_name='s')\n" + _QUEUE,
@@ -123,7 +123,7 @@ async def test_error_for_a_bad_connection_string_contains_its_setting_and_no_sec
     tmp_path: Path,
 ) -> None:
     """The error names the setting and does not contain its secret."""
-    app_dir = _write_app(tmp_path, _queue_app("queue_name='q'"))
+    app_dir = _write_app(tmp_path, _build_queue_app("queue_name='q'"))
 
     exit_code, stderr = await run_failed_start(tmp_path, app_dir, Bus="SharedAccessKey=secret")
     missing_code, missing = await run_failed_start(tmp_path, app_dir)

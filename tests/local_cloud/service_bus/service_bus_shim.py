@@ -103,7 +103,7 @@ class ServiceBusNamespacePreparer(_Preparer):
     """The local service's only namespace."""
 
     def prepare_resources(self) -> dict[str, object]:
-        """Its name is the host."""
+        """Return the namespace, whose name is the host, and its connection string."""
         return {
             "servicebus_namespace": SimpleNamespace(name=HOST),
             "servicebus_namespace_connection_string": build_connection_string(PORT),

@@ -40,7 +40,7 @@ def encode_with_microsofts_codec(kind: str | None, value: Any) -> bytes:
     return bytes(output)
 
 
-def read_by_them(encoded: bytes) -> Any:
+def decode_with_microsofts_codec(encoded: bytes) -> Any:
     """Return what Microsoft's codec reads from a value; it reads texts as bytes."""
     rest, value = _DECODE_BY_CONSTRUCTOR[encoded[0]](memoryview(encoded)[1:])
     assert not rest
@@ -114,11 +114,13 @@ def test_encoded_values_are_read_by_microsofts_codec(kind: str, data: st.DataObj
     meant = [value.encode() if isinstance(value, str) else value for value in given]
     encoded = [write(value) for value in given]
 
-    assert read_by_them(encoded[0]) == meant[0]
-    assert read_by_them(encode_list(encoded)) == meant
-    assert read_by_them(encode_map({encode_string("k"): encode_list(encoded)})) == {b"k": meant}
+    assert decode_with_microsofts_codec(encoded[0]) == meant[0]
+    assert decode_with_microsofts_codec(encode_list(encoded)) == meant
+    assert decode_with_microsofts_codec(encode_map({encode_string("k"): encode_list(encoded)})) == {
+        b"k": meant
+    }
     same = [value for value in encoded if value[0] == encoded[0][0]]
-    assert len(read_by_them(encode_array(same, same[0][0]))) == len(same)
+    assert len(decode_with_microsofts_codec(encode_array(same, same[0][0]))) == len(same)
 
 
 def test_symbols_and_binaries_keep_their_types() -> None:

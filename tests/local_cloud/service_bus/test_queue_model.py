@@ -129,7 +129,7 @@ class TestLocks:
         queue.complete(lock.token)
 
     def test_unknown_lock_token_is_rejected(self, queue: Queue) -> None:
-        """Neither settlement nor renewal works without a lock."""
+        """The broker neither settles nor renews a message without a lock."""
         for use in (queue.complete, queue.abandon, queue.release, queue.renew_lock):
             with pytest.raises(MessageLockLost):
                 use(uuid4())
@@ -212,7 +212,7 @@ class TestDuplicates:
     def test_queue_without_duplicate_detection_keeps_every_message(
         self, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """Such a queue stores no message ids."""
+        """Without duplicate detection, the queue stores no message ids."""
         queue = Queue(build_settings(duplicate_detection_window=None), clock.now, journal)
 
         queue.enqueue(build_message("a", message_id="1"))
@@ -226,7 +226,7 @@ class TestSchedule:
     def test_scheduled_message_enters_the_queue_at_its_time(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """It is received after the messages that were sent before that time."""
+        """The client receives the message after those that were sent before its time."""
         number = queue.enqueue(build_message("later", scheduled_for=clock.now() + MINUTE))
         queue.enqueue(build_message("now"))
         assert queue.count_messages() == QueueCounts(active=1, scheduled=1)

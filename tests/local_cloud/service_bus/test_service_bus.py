@@ -255,7 +255,7 @@ async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock
 
 
 async def test_peek_returns_messages_without_a_lock(wire: Wire) -> None:
-    """Peeking goes on by sequence number, and sees locked messages as well."""
+    """Peek continues by sequence number, and returns locked messages too."""
     await wire.send(*"abc")
     locked = await wire.receive_one()
 

@@ -88,7 +88,9 @@ def test_the_bare_message_is_passed_on_byte_for_byte() -> None:
 
 
 def test_annotations_of_the_sender_are_kept() -> None:
-    """Both stay, also if the delivery annotations come last, as the SDK sends them."""
+    """The broker keeps both kinds of annotations, also if the delivery annotations come last, as
+    the SDK sends them.
+    """
     payload = encode_message(
         message_annotations={"x-opt-partition-key": "p"}, delivery_annotations={"mine": "kept"}
     )

@@ -53,7 +53,7 @@ async def test_broker_accepts_a_token_credential(bus: LocalServiceBus) -> None:
 
 
 def test_sync_client_works_with_the_connection_string(bus: LocalServiceBus) -> None:
-    """Both halves of the SDK speak the same protocol."""
+    """The synchronous client of the SDK speaks the same protocol as the asynchronous client."""
     with (
         SyncServiceBusClient.from_connection_string(bus.connection_string) as client,
         client.get_queue_sender("environment-jobs") as sender,

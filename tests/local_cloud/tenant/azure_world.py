@@ -124,7 +124,7 @@ class Credential:
         await self.close()
 
 
-def present[T](member: T | None) -> T:
+def require_present[T](member: T | None) -> T:
     """Return a member of an answer, which Microsoft's models allow to be absent."""
     assert member is not None
     return member

@@ -16,7 +16,7 @@ def find_maker_row(app: Adapters) -> str:
     return row
 
 
-def draft(app: Adapters, **more: Any) -> WorkflowDraft:
+def build_copy_draft(app: Adapters, **more: Any) -> WorkflowDraft:
     """Return a copy of the HTTP flow, for its owner."""
     plain = WorkflowDraft(
         workflow_id=COPY,

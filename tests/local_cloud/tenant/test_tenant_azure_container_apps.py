@@ -86,7 +86,7 @@ async def test_changed_template_is_a_new_revision(world: AzureWorld, mode: str) 
 
 
 async def test_deactivated_revision_is_listed_as_inactive(world: AzureWorld) -> None:
-    """It can be activated again."""
+    """A deactivated revision can be activated again."""
     [(revision, _)] = await list_revisions(world)
 
     await world.call_arm("POST", f"{APP}/revisions/{revision}/deactivate")

@@ -18,7 +18,7 @@ from tests.local_cloud.tenant.azure_world import (
     POLICY_ID,
     VAULT_ID,
     AzureWorld,
-    present,
+    require_present,
     serve_azure_world,
 )
 
@@ -128,7 +128,9 @@ async def test_events_can_have_the_known_variations(world: AzureWorld, keys: Key
     assert event["source"] == VAULT_ID
     assert event["data"]["ObjectName "] == "pp-cmk"
     assert event["data"]["Version"] == f" {rotated.properties.version}"
-    assert event["data"]["EXP"] == str(int(present(rotated.properties.expires_on).timestamp()))
+    assert event["data"]["EXP"] == str(
+        int(require_present(rotated.properties.expires_on).timestamp())
+    )
 
 
 async def test_versions_are_listed_page_by_page(keys: KeyClient) -> None:
@@ -253,7 +255,7 @@ async def test_signature_of_a_version_is_checked_by_microsofts_client(keys: KeyC
 
 
 async def test_disabled_key_version_does_not_sign(keys: KeyClient) -> None:
-    """Its public key can still be read."""
+    """The public key of a disabled version can still be read."""
     key = await keys.get_key("pp-cmk")
     client = keys.get_cryptography_client("pp-cmk", key_version=key.properties.version)
     await client.sign(SignatureAlgorithm.rs256, bytes(32))

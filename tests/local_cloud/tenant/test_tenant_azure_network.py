@@ -14,7 +14,7 @@ from tests.local_cloud.tenant.azure_world import (
     GROUP,
     SUBSCRIPTION,
     AzureWorld,
-    present,
+    require_present,
     serve_azure_world,
 )
 
@@ -79,13 +79,13 @@ async def test_service_tags_come_in_pages_with_numbers_as_strings(
     world.azure.page_size = 3
 
     first = await network.service_tags.list("westeurope")
-    second = await world.call("GET", present(first.next_link))
+    second = await world.call("GET", require_present(first.next_link))
 
-    plex = {tag.name: tag for tag in present(first.values_property)}
-    properties = present(plex["PowerPlatformPlex.WestEurope"].properties)
+    plex = {tag.name: tag for tag in require_present(first.values_property)}
+    properties = require_present(plex["PowerPlatformPlex.WestEurope"].properties)
     assert first.change_number == "376"
     assert properties.region == "westeurope"
-    assert "20.61.88.128/26" in present(properties.address_prefixes)
+    assert "20.61.88.128/26" in require_present(properties.address_prefixes)
     assert len(second.body["values"]) == 3
 
 
@@ -96,7 +96,7 @@ async def test_single_service_tag_can_be_requested(network: NetworkManagementCli
     )
 
     [tag] = [each async for each in details]
-    properties = present(tag.properties)
+    properties = require_present(tag.properties)
     assert properties.system_service == "PowerPlatformPlex"
     assert properties.address_prefixes is None
 

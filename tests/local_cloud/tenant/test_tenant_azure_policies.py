@@ -42,7 +42,7 @@ async def world() -> AsyncIterator[AzureWorld]:
         yield served
 
 
-def link(world: AzureWorld, policy_id: str) -> None:
+def apply_policy(world: AzureWorld, policy_id: str) -> None:
     """Apply a policy, with its id in another case, to an environment."""
     environment = SimulatedEnvironment(
         id="e1", display_name="Sales", created=world.tenant.clock.now(), org_host=None
@@ -120,7 +120,7 @@ async def test_a_policy_with_an_environment_cannot_be_changed(
     world: AzureWorld, method: str
 ) -> None:
     """Update and delete fail while an environment uses the policy, and no event is published."""
-    link(world, POLICY_ID)
+    apply_policy(world, POLICY_ID)
 
     answer = await world.call_arm(method, POLICY_ID, BODY)
 

@@ -39,7 +39,7 @@ async def world() -> AsyncIterator[AzureWorld]:
         yield served
 
 
-async def call(
+async def call_synapse(
     world: AzureWorld, method: str, url: str, body: Any = None, *, etag: str = ""
 ) -> Answer:
     """Call the development endpoint."""
@@ -54,17 +54,19 @@ def build_body(**properties: Any) -> dict[str, Any]:
 
 async def test_save_is_shown_when_it_is_complete(world: AzureWorld) -> None:
     """Until then, reads show the item as before."""
-    before = (await call(world, "GET", PIPELINE)).body
-    accepted = await call(world, "PUT", PIPELINE, build_body(activities=[], description="x"))
-    running = await call(world, "GET", accepted.headers["Location"])
-    meanwhile = (await call(world, "GET", PIPELINE)).body
+    before = (await call_synapse(world, "GET", PIPELINE)).body
+    accepted = await call_synapse(
+        world, "PUT", PIPELINE, build_body(activities=[], description="x")
+    )
+    running = await call_synapse(world, "GET", accepted.headers["Location"])
+    meanwhile = (await call_synapse(world, "GET", PIPELINE)).body
     world.tenant.clock.advance(LONG)
-    ended = await call(world, "GET", accepted.headers["Location"])
+    ended = await call_synapse(world, "GET", accepted.headers["Location"])
 
     assert (accepted.status, accepted.body["state"]) == (202, "Updating")
     assert (running.status, running.body) == (202, {"status": "InProgress"})
     assert meanwhile == before
-    assert (ended.status, ended.body) == (200, (await call(world, "GET", PIPELINE)).body)
+    assert (ended.status, ended.body) == (200, (await call_synapse(world, "GET", PIPELINE)).body)
     assert ended.body["properties"]["description"] == "x"
     assert ended.body["etag"] != before["etag"]
 
@@ -90,31 +92,33 @@ async def test_save_is_shown_when_it_is_complete(world: AzureWorld) -> None:
 async def test_rejected_save_fails_after_it_was_accepted(
     world: AzureWorld, path: str, properties: object, code: str
 ) -> None:
-    """Its state has the status 200, and the item stays."""
+    """The request for the state of the save answers 200 with the error, and the item is
+    unchanged.
+    """
     url = f"{HOST}/{path}"
-    before = await call(world, "GET", url)
-    accepted = await call(world, "PUT", url, {"properties": properties})
+    before = await call_synapse(world, "GET", url)
+    accepted = await call_synapse(world, "PUT", url, {"properties": properties})
     world.tenant.clock.advance(LONG)
-    ended = await call(world, "GET", accepted.headers["Location"])
+    ended = await call_synapse(world, "GET", accepted.headers["Location"])
 
     assert (accepted.status, ended.status) == (202, 200)
     assert (ended.body["status"], ended.body["error"]["code"]) == ("Failed", code)
-    assert (await call(world, "GET", url)).body == before.body
+    assert (await call_synapse(world, "GET", url)).body == before.body
 
 
 async def test_save_with_another_etag_changes_nothing(world: AzureWorld) -> None:
     """Of two saves with one ETag, the second fails."""
-    etag = (await call(world, "GET", PIPELINE)).body["etag"]
-    first = await call(world, "PUT", PIPELINE, build_body(description="1"), etag=etag)
-    second = await call(world, "PUT", PIPELINE, build_body(description="2"), etag=etag)
+    etag = (await call_synapse(world, "GET", PIPELINE)).body["etag"]
+    first = await call_synapse(world, "PUT", PIPELINE, build_body(description="1"), etag=etag)
+    second = await call_synapse(world, "PUT", PIPELINE, build_body(description="2"), etag=etag)
     world.tenant.clock.advance(LONG)
-    states = [await call(world, "GET", one.headers["Location"]) for one in (first, second)]
-    late = await call(world, "PUT", PIPELINE, build_body(description="3"), etag=etag)
+    states = [await call_synapse(world, "GET", one.headers["Location"]) for one in (first, second)]
+    late = await call_synapse(world, "PUT", PIPELINE, build_body(description="3"), etag=etag)
 
     assert [one.body.get("status") for one in states] == [None, "Failed"]
     assert states[1].body["error"]["code"] == "PreconditionFailed"
     assert late.status == 412
-    assert (await call(world, "GET", PIPELINE)).body["properties"]["description"] == "1"
+    assert (await call_synapse(world, "GET", PIPELINE)).body["properties"]["description"] == "1"
 
 
 async def find_allowed(world: AzureWorld, workspace: str) -> list[str]:
@@ -127,7 +131,7 @@ async def find_allowed(world: AzureWorld, workspace: str) -> list[str]:
         "scope": f"workspaces/{workspace}",
     }
     url = f"https://{workspace}.dev.azuresynapse.net/checkAccessSynapseRbac"
-    decisions = (await call(world, "POST", url, body)).body["AccessDecisions"]
+    decisions = (await call_synapse(world, "POST", url, body)).body["AccessDecisions"]
     allowed = [one["actionId"] for one in decisions if one["accessDecision"] == "Allowed"]
     return [one.removeprefix(start) for one in allowed]
 
@@ -136,7 +140,7 @@ async def test_role_artifact_user_only_reads(world: AzureWorld) -> None:
     """A write needs Synapse Artifact Publisher."""
     pipeline = PIPELINE.replace("contoso", "contoso2")
 
-    assert (await call(world, "GET", pipeline)).status == 200
+    assert (await call_synapse(world, "GET", pipeline)).status == 200
     assert await find_allowed(world, "contoso2") == ["artifacts/read"]
     assert await find_allowed(world, "contoso") == ["artifacts/read", "pipelines/write"]
-    assert (await call(world, "PUT", pipeline, build_body())).status == 403
+    assert (await call_synapse(world, "PUT", pipeline, build_body())).status == 403

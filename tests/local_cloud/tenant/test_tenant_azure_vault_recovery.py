@@ -9,7 +9,12 @@ from azure.keyvault.keys.aio import KeyClient
 from azure.keyvault.secrets.aio import SecretClient
 
 from local_cloud.tenant.seed.azure import seed_azure
-from tests.local_cloud.tenant.azure_world import GROUP_ID, AzureWorld, present, serve_azure_world
+from tests.local_cloud.tenant.azure_world import (
+    GROUP_ID,
+    AzureWorld,
+    require_present,
+    serve_azure_world,
+)
 
 APPS = {
     "id": f"{GROUP_ID}/providers/Microsoft.KeyVault/vaults/kv-apps",
@@ -116,7 +121,7 @@ async def test_backup_of_a_secret_cannot_be_restored_as_a_key(
     keys: KeyClient, secrets: SecretClient
 ) -> None:
     """A backup of a secret, or any other text, is rejected."""
-    backup = present(await secrets.backup_secret("orders-url"))
+    backup = require_present(await secrets.backup_secret("orders-url"))
 
     for other in (backup, b"nothing"):
         with pytest.raises(HttpResponseError) as refusal:

@@ -16,7 +16,7 @@ from tests.local_cloud.tenant.azure_world import (
     SUBSCRIPTION,
     VAULT_ID,
     AzureWorld,
-    present,
+    require_present,
     serve_azure_world,
 )
 
@@ -53,7 +53,7 @@ async def test_write_replaces_all_settings_and_restarts_the_site(
 ) -> None:
     """A PUT removes the settings that it leaves out."""
     settings = await web.web_apps.list_application_settings(GROUP, "SHOP")
-    assert present(settings.properties)["COLOUR"] == "blue"
+    assert require_present(settings.properties)["COLOUR"] == "blue"
 
     await web.web_apps.update_application_settings(
         GROUP, "shop", StringDictionary(properties={"SIZE": "10"})
@@ -75,7 +75,7 @@ async def test_connection_strings_carry_value_and_type(web: WebSiteManagementCli
     """Connection strings are pairs, settings are plain strings."""
     strings = await web.web_apps.list_connection_strings(GROUP, "shop")
 
-    database = present(strings.properties)["db"]
+    database = require_present(strings.properties)["db"]
     assert (database.value, database.type) == ("Server=db", "SQLAzure")
 
 
@@ -89,7 +89,9 @@ async def test_access_restrictions_are_part_of_the_web_configuration(
     await web.web_apps.update_configuration(GROUP, "shop", patch)
 
     configuration = await web.web_apps.get_configuration(GROUP, "shop")
-    first, last = present(present(configuration.properties).ip_security_restrictions)
+    first, last = require_present(
+        require_present(configuration.properties).ip_security_restrictions
+    )
     assert (first.ip_address, first.action) == ("PowerPlatformPlex", "Allow")
     assert (last.name, last.ip_address, last.priority) == ("Deny all", "Any", 2147483647)
 
@@ -100,7 +102,7 @@ async def test_site_without_restrictions_has_the_allow_all_rule(
     """The rule that allows everybody is always shown."""
     configuration = await web.web_apps.get_configuration(GROUP, "shop")
 
-    [last] = present(present(configuration.properties).ip_security_restrictions)
+    [last] = require_present(require_present(configuration.properties).ip_security_restrictions)
     assert (last.name, last.action) == ("Allow all", "Allow")
 
 
@@ -114,7 +116,7 @@ async def test_a_reference_to_a_secret_is_reported_as_resolved(
 
     [reference] = references
     assert reference.name == "ORDERS_URL"
-    resolved = present(reference.properties)
+    resolved = require_present(reference.properties)
     assert (resolved.status, resolved.secret_name) == ("Resolved", "orders-url")
 
 
@@ -185,7 +187,7 @@ async def test_site_reads_a_reference_that_it_may_not_resolve_as_text(
         each async for each in web.web_apps.get_app_settings_key_vault_references(GROUP, "shop")
     ]
     settings = get_running_settings(azure, SITE_ID, world.tenant.clock.now())
-    assert present(reference.properties).status == status
+    assert require_present(reference.properties).status == status
     assert settings["ORDERS_URL"].startswith("@Microsoft.KeyVault(")
 
 
@@ -202,6 +204,6 @@ async def test_user_assigned_identity_resolves_references_if_it_is_chosen(
         site["properties"]["keyVaultReferenceIdentity"] = chosen
         restart(world.azure, SITE_ID, world.tenant.clock.now())
         references = web.web_apps.get_app_settings_key_vault_references(GROUP, "shop")
-        statuses += [present(each.properties).status async for each in references]
+        statuses += [require_present(each.properties).status async for each in references]
 
     assert statuses == ["MSINotEnabled", "Resolved"]

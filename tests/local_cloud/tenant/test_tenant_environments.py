@@ -46,12 +46,12 @@ async def read_system_id(world: TenantWorld) -> str:
     return found
 
 
-def link_url(environment: str, verb: str = "link") -> str:
+def build_link_url(environment: str, verb: str = "link") -> str:
     """Return the URL that starts a link."""
     return f"{BAP}/environments/{environment}/enterprisePolicies/Encryption/{verb}"
 
 
-async def report(world: TenantWorld, query: dict[str, str] | None = None) -> set[str]:
+async def read_report(world: TenantWorld, query: dict[str, str] | None = None) -> set[str]:
     """Return the names in a report of flows on Microsoft's key."""
     return {item["name"] for item in await world.read_all_pages(REPORT, query=query)}
 
@@ -89,7 +89,7 @@ async def test_a_link_is_an_operation_to_be_polled(world: TenantWorld) -> None:
     """202 with operation-location; Running, then Succeeded; the runtime is disabled meanwhile."""
     body = {"SystemId": await read_system_id(world)}
 
-    started = await world.call("POST", link_url(ENVIRONMENT), body)
+    started = await world.call("POST", build_link_url(ENVIRONMENT), body)
     running = await world.call("GET", started.headers["operation-location"])
     during = await world.call("GET", f"{BAP}/scopes/admin/environments/{ENVIRONMENT}")
     await world.control("POST", "/clock/advance", {"seconds": 11})
@@ -112,11 +112,11 @@ async def test_a_failed_link_can_be_ordered_again(world: TenantWorld) -> None:
     await world.control("PUT", "/assumptions", {"links_that_fail": 1})
     body = {"SystemId": await read_system_id(world)}
 
-    started = await world.call("POST", link_url(ENVIRONMENT), body)
+    started = await world.call("POST", build_link_url(ENVIRONMENT), body)
     await world.control("POST", "/clock/advance", {"seconds": 11})
     ended = await world.call("GET", started.headers["operation-location"])
     environment = await world.control("GET", f"/environments/{ENVIRONMENT}")
-    again = await world.call("POST", link_url(ENVIRONMENT), body)
+    again = await world.call("POST", build_link_url(ENVIRONMENT), body)
 
     assert ended.body["state"]["id"] == "Failed"
     assert ended.body["error"]["code"] == "EncryptionFailed"
@@ -128,9 +128,9 @@ async def test_a_failed_link_can_be_ordered_again(world: TenantWorld) -> None:
 async def test_a_second_link_meanwhile_is_a_conflict(world: TenantWorld) -> None:
     """An environment has one lifecycle operation at a time."""
     body = {"systemId": await read_system_id(world)}
-    await world.call("POST", link_url(ENVIRONMENT), body)
+    await world.call("POST", build_link_url(ENVIRONMENT), body)
 
-    answer = await world.call("POST", link_url(ENVIRONMENT), body)
+    answer = await world.call("POST", build_link_url(ENVIRONMENT), body)
 
     assert answer.status == 409
 
@@ -149,7 +149,7 @@ async def test_unfit_environments_are_not_linked(
     await world.control("PATCH", f"/environments/{ENVIRONMENT}", change)
 
     answer = await world.call(
-        "POST", link_url(ENVIRONMENT), {"SystemId": await read_system_id(world)}
+        "POST", build_link_url(ENVIRONMENT), {"SystemId": await read_system_id(world)}
     )
 
     assert (answer.status, answer.code) == (400, code)
@@ -158,7 +158,7 @@ async def test_unfit_environments_are_not_linked(
 async def test_an_environment_of_another_region_is_not_linked(world: TenantWorld) -> None:
     """The policy and the environment must have the same geography."""
     answer = await world.call(
-        "POST", link_url(OTHER_REGION), {"SystemId": await read_system_id(world)}
+        "POST", build_link_url(OTHER_REGION), {"SystemId": await read_system_id(world)}
     )
 
     assert answer.code == "EnterprisePolicyRegionMismatch"
@@ -177,7 +177,7 @@ async def test_policy_region_uk_matches_environment_region_unitedkingdom(
     await call("PUT", url, policy | {"location": "uk"})
 
     answer = await world.call(
-        "POST", link_url(ENVIRONMENT), {"SystemId": await read_system_id(world)}
+        "POST", build_link_url(ENVIRONMENT), {"SystemId": await read_system_id(world)}
     )
 
     assert answer.status == 202
@@ -188,7 +188,7 @@ async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -
     world.platform.assumptions.linked_environments_limit = 0
 
     answer = await world.call(
-        "POST", link_url(ENVIRONMENT), {"SystemId": await read_system_id(world)}
+        "POST", build_link_url(ENVIRONMENT), {"SystemId": await read_system_id(world)}
     )
 
     assert answer.code == "CustomerManagedKeyEnvironmentLimitReached"
@@ -196,8 +196,8 @@ async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -
 
 async def test_reports_without_a_policy_list_the_flows_that_would_stay(world: TenantWorld) -> None:
     """All flows are on Microsoft's key; the second report contains those that will not migrate."""
-    everything = await report(world)
-    staying = await report(world, query={"exclude": "cmkMigrationSupportedFlows"})
+    everything = await read_report(world)
+    staying = await read_report(world, query={"exclude": "cmkMigrationSupportedFlows"})
 
     assert everything == STUCK | MOVING
     assert staying == STUCK
@@ -208,13 +208,13 @@ async def test_flows_migrate_one_by_one_until_both_reports_are_equal(world: Tena
     await world.link()
     sizes = []
     for _ in range(4):
-        sizes.append(len(await report(world)))
+        sizes.append(len(await read_report(world)))
         await world.control("POST", "/clock/advance", {"seconds": 34})
 
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] == len(STUCK | MOVING)
-    assert await report(world) == STUCK
-    assert await report(world, query={"exclude": "cmkMigrationSupportedFlows"}) == STUCK
+    assert await read_report(world) == STUCK
+    assert await read_report(world, query={"exclude": "cmkMigrationSupportedFlows"}) == STUCK
 
 
 async def test_writes_are_refused_while_flows_migrate(world: TenantWorld) -> None:
@@ -238,7 +238,7 @@ async def test_assumption_holds_all_flows_on_microsofts_key(world: TenantWorld) 
 
     await world.migrate()
 
-    assert await report(world) == STUCK | MOVING
+    assert await read_report(world) == STUCK | MOVING
 
 
 async def test_the_cmk_status_follows_the_migration(world: TenantWorld) -> None:
@@ -262,12 +262,12 @@ async def test_an_unlink_returns_all_flows_to_microsofts_key(world: TenantWorld)
     await world.migrate()
 
     answer = await world.call(
-        "POST", link_url(ENVIRONMENT, "unlink"), {"SystemId": await read_system_id(world)}
+        "POST", build_link_url(ENVIRONMENT, "unlink"), {"SystemId": await read_system_id(world)}
     )
     await world.control("POST", "/clock/advance", {"seconds": 11})
 
     assert answer.status == 202
-    assert await report(world) == STUCK | MOVING
+    assert await read_report(world) == STUCK | MOVING
 
 
 async def test_an_environment_without_a_usable_key_is_locked(world: TenantWorld) -> None:

@@ -71,7 +71,7 @@ async def call_github(
 
 
 async def test_clients_find_the_resources_of_an_organization(world: AzureWorld) -> None:
-    """They send no version of the API before they know the resources."""
+    """Clients send no version of the API before they know the resources."""
     locations = await world.call("OPTIONS", ORGANIZATION, audience=AUDIENCE)
     areas = await call_devops(world, "GET", f"{ORGANIZATION}/ResourceAreas")
 
@@ -91,7 +91,7 @@ async def test_added_hook_is_listed(world: AzureWorld) -> None:
 
 
 async def test_added_variable_group_has_a_new_name_in_its_project(world: AzureWorld) -> None:
-    """Its secret is stored and not shown."""
+    """The secret of the group is stored and not shown."""
     added = await call_devops(world, "POST", GROUPS, GROUP)
     again = await call_devops(world, "POST", GROUPS, GROUP)
     empty = await call_devops(world, "POST", GROUPS, GROUP | {"name": "none", "variables": {}})

@@ -90,7 +90,7 @@ async def test_first_of_two_writes_is_visible_before_the_second(world: TenantWor
 
 
 async def test_a_deleted_flow_still_reads_and_is_still_listed(world: TenantWorld) -> None:
-    """This is true in both services; the flow cannot be written any more."""
+    """Both services still show the flow; it cannot be written any more."""
     await world.call("DELETE", ROW)
     soon = [(await world.call("GET", url)).status for url in (ROW, FLOW)]
     changed = await world.call("PATCH", ROW, {"name": "x"}, headers={"If-Match": "*"})

@@ -40,7 +40,7 @@ async def world() -> AsyncIterator[AzureWorld]:
         yield served
 
 
-async def put(world: AzureWorld, **properties: Any) -> Answer:
+async def put_named_value(world: AzureWorld, **properties: Any) -> Answer:
     """Replace the named value by a reference."""
     etag = (await world.call_arm("GET", NAMED_VALUE)).headers["ETag"]
     body = {"properties": {"displayName": "flow", "secret": True, **properties}}
@@ -57,7 +57,7 @@ async def put(world: AzureWorld, **properties: Any) -> Answer:
         return Answer(status=response.status, headers=response.headers, body=content)
 
 
-async def read(world: AzureWorld) -> tuple[Any, Any]:
+async def read_named_value(world: AzureWorld) -> tuple[Any, Any]:
     """Return the properties of the named value, and the value that policies use."""
     shown = (await world.call_arm("GET", NAMED_VALUE)).body["properties"]
     return shown, (await world.call_arm("POST", f"{NAMED_VALUE}/listValue")).body["value"]
@@ -65,9 +65,11 @@ async def read(world: AzureWorld) -> tuple[Any, Any]:
 
 async def test_identity_that_the_reference_names_reads_the_secret(world: AzureWorld) -> None:
     """The write is accepted, and the operation succeeds."""
-    accepted = await put(world, keyVault={"secretIdentifier": URI, "identityClientId": READER})
+    accepted = await put_named_value(
+        world, keyVault={"secretIdentifier": URI, "identityClientId": READER}
+    )
     polled = await world.call("GET", accepted.headers["Location"])
-    shown, value = await read(world)
+    shown, value = await read_named_value(world)
 
     assert (accepted.status, polled.status) == (202, 200)
     assert value == "https://flow.example/1"
@@ -80,20 +82,22 @@ async def test_reference_that_cannot_be_read_fails_after_it_is_accepted(
     world: AzureWorld, client: str | None
 ) -> None:
     """The named value stays as it was, and the operation has the error."""
-    accepted = await put(world, keyVault={"secretIdentifier": URI, "identityClientId": client})
+    accepted = await put_named_value(
+        world, keyVault={"secretIdentifier": URI, "identityClientId": client}
+    )
     polled = await world.call("GET", accepted.headers["Location"])
 
     assert (accepted.status, polled.status) == (202, 400)
     assert "Failed to access KeyVault Secret" in str(polled.body)
-    assert await read(world) == (BEFORE, BEFORE["value"])
+    assert await read_named_value(world) == (BEFORE, BEFORE["value"])
 
 
 async def test_reference_that_is_no_secret_is_rejected(world: AzureWorld) -> None:
     """Only a secret can be in Key Vault."""
-    rejected = await put(world, secret=False, keyVault={"secretIdentifier": URI})
+    rejected = await put_named_value(world, secret=False, keyVault={"secretIdentifier": URI})
 
     assert (rejected.status, rejected.body["error"]["code"]) == (400, "ValidationError")
-    assert await read(world) == (BEFORE, BEFORE["value"])
+    assert await read_named_value(world) == (BEFORE, BEFORE["value"])
 
 
 async def test_only_a_patch_needs_an_etag(world: AzureWorld) -> None:
@@ -103,4 +107,4 @@ async def test_only_a_patch_needs_an_etag(world: AzureWorld) -> None:
     put_anyway = await world.call_arm("PUT", NAMED_VALUE, body)
 
     assert (patched.status, put_anyway.status) == (412, 200)
-    assert (await read(world))[1] == "https://flow.example/2"
+    assert (await read_named_value(world))[1] == "https://flow.example/2"

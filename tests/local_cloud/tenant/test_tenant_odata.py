@@ -103,7 +103,7 @@ def test_select_refuses_an_unknown_column() -> None:
 
 @pytest.mark.parametrize("text", ["nmae eq 'a'", "nmae gt 1", "contains(nmae,'a')"])
 def test_a_filter_of_an_unknown_column_is_refused(text: str) -> None:
-    """Such a filter would match no row, or all rows."""
+    """A filter of an unknown column would match no row, or all rows."""
     with pytest.raises(SimulatedPlatformError):
         parse_filter(text)(ROW)
 

@@ -44,13 +44,13 @@ async def read_ledger(world: TenantWorld) -> list[dict[str, Any]]:
     return entries
 
 
-async def run(world: TenantWorld, flow: str) -> dict[str, Any]:
+async def start_flow(world: TenantWorld, flow: str) -> dict[str, Any]:
     """Start a flow manually."""
     done: dict[str, Any] = await world.control("POST", f"{FLOWS}/{flow}/run")
     return done
 
 
-async def edit(world: TenantWorld, flow: str, **change: Any) -> None:
+async def edit_flow(world: TenantWorld, flow: str, **change: Any) -> None:
     """Change a flow as its owner does in the designer."""
     await world.control("PATCH", f"{FLOWS}/{flow}", change)
 
@@ -70,7 +70,7 @@ async def test_accepted_call_is_recorded_once(world: TenantWorld) -> None:
 
 
 async def test_a_relative_path_and_further_parameters_are_the_callers(world: TenantWorld) -> None:
-    """They do not change which flow is called."""
+    """A path and parameters of the caller do not change which flow is called."""
     url = await world.get_trigger_url(HTTP_FLOW)
     longer = url.replace("/invoke?", "/invoke/orders/7?") + "&source=shop"
 
@@ -136,7 +136,7 @@ async def test_tenant_authentication_wants_a_token_for_the_exact_audience(
 
 async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
     """The child has its own run, which names its cause."""
-    parent = await run(world, PARENT_FLOW)
+    parent = await start_flow(world, PARENT_FLOW)
 
     entries = await read_ledger(world)
     assert parent["status"] == "Succeeded"
@@ -149,9 +149,9 @@ async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
 
 async def test_a_parent_fails_when_its_child_is_off(world: TenantWorld) -> None:
     """The run gives the reason."""
-    await edit(world, HTTP_FLOW, state="Stopped")
+    await edit_flow(world, HTTP_FLOW, state="Stopped")
 
-    parent = await run(world, PARENT_FLOW)
+    parent = await start_flow(world, PARENT_FLOW)
 
     assert parent["status"] == "Failed"
     assert parent["actions"]["Child"]["error"]["code"] == "ChildFlowNotAvailable"
@@ -159,7 +159,7 @@ async def test_a_parent_fails_when_its_child_is_off(world: TenantWorld) -> None:
 
 async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld) -> None:
     """The flow uses the environment variable's value of its last save."""
-    caller = await run(world, CALLING_FLOW)
+    caller = await start_flow(world, CALLING_FLOW)
 
     entries = await read_ledger(world)
     assert caller["status"] == "Succeeded"
@@ -168,9 +168,9 @@ async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld)
 
 async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
     """A flow that calls a stopped flow fails with that flow's error."""
-    await edit(world, HTTP_FLOW, state="Stopped")
+    await edit_flow(world, HTTP_FLOW, state="Stopped")
 
-    caller = await run(world, CALLING_FLOW)
+    caller = await start_flow(world, CALLING_FLOW)
 
     assert caller["status"] == "Failed"
     assert caller["actions"]["Call"]["error"]["code"] == "WorkflowTriggerIsNotEnabled"
@@ -179,7 +179,7 @@ async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
 async def test_endless_call_loop_is_stopped(world: TenantWorld) -> None:
     """A loop ends with a failed run, and the tenant does not hang."""
     content = build_definition(HTTP, build_http_action(await world.get_trigger_url(HTTP_FLOW)))
-    await edit(world, HTTP_FLOW, clientData=build_client_data(content))
+    await edit_flow(world, HTTP_FLOW, clientData=build_client_data(content))
 
     answer = await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
 
@@ -193,7 +193,7 @@ async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
     """The action's status and body replace the 202."""
     inputs = {"statusCode": 201, "body": {"order": 7}}
     actions = {"Response": {"type": "Response", "inputs": inputs, "runAfter": {}}}
-    await edit(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP, actions)))
+    await edit_flow(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP, actions)))
 
     answer = await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
 
@@ -206,9 +206,9 @@ async def test_save_of_a_flow_keeps_its_trigger_url(world: TenantWorld) -> None:
     before = await world.get_trigger_url(HTTP_FLOW)
     moved = HTTP | {"inputs": {"relativePath": "orders", "triggerAuthenticationType": "All"}}
 
-    await edit(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP)))
+    await edit_flow(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP)))
     same = await world.get_trigger_url(HTTP_FLOW)
-    await edit(world, HTTP_FLOW, clientData=build_client_data(build_definition(moved)))
+    await edit_flow(world, HTTP_FLOW, clientData=build_client_data(build_definition(moved)))
     other = await world.get_trigger_url(HTTP_FLOW)
 
     assert same == before
@@ -233,11 +233,11 @@ async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantW
     }
     await world.control("POST", "/azure/seed", {"networkSecurityGroups": [guard]})
     content = build_definition(HTTP, build_http_action("https://erp.contoso.example/orders"))
-    await edit(world, BUTTON_FLOW, clientData=build_client_data(content))
+    await edit_flow(world, BUTTON_FLOW, clientData=build_client_data(content))
 
-    before = await run(world, BUTTON_FLOW)
+    before = await start_flow(world, BUTTON_FLOW)
     world.environment.flows[BUTTON_FLOW].protected_since = world.tenant.clock.now()
-    after = await run(world, BUTTON_FLOW)
+    after = await start_flow(world, BUTTON_FLOW)
 
     assert before["status"] == "Succeeded"
     assert after["status"] == "Failed"
@@ -246,9 +246,9 @@ async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantW
 
 async def test_long_run_is_in_progress_until_its_end(world: TenantWorld) -> None:
     """The run makes its calls at its end, with the definition with which it began."""
-    await edit(world, PARENT_FLOW, runSeconds=600)
+    await edit_flow(world, PARENT_FLOW, runSeconds=600)
 
-    begun = await run(world, PARENT_FLOW)
+    begun = await start_flow(world, PARENT_FLOW)
     halfway = await read_ledger(world)
     await world.control("POST", "/clock/advance", {"seconds": 601})
     runs = await world.read_all_pages(f"{ADMIN_FLOWS}/flows/{PARENT_FLOW}/runs")
@@ -265,7 +265,7 @@ async def test_recurrence_runs_when_due_and_skips_missed_slots(world: TenantWorl
     one = len(await read_ledger(world))
     await world.control("POST", "/clock/advance", {"seconds": 3 * 86400})
     two = len(await read_ledger(world))
-    await edit(world, DAILY_FLOW, state="Stopped")
+    await edit_flow(world, DAILY_FLOW, state="Stopped")
     await world.control("POST", "/clock/advance", {"seconds": 86401})
 
     assert (one, two) == (1, 2)
@@ -276,14 +276,14 @@ async def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(
     world: TenantWorld,
 ) -> None:
     """An event while the flow is off starts a run when the flow is on again."""
-    await edit(world, BUTTON_FLOW, clientData=build_client_data(build_definition(NEW_MAIL)))
+    await edit_flow(world, BUTTON_FLOW, clientData=build_client_data(build_definition(NEW_MAIL)))
     event = {"operationId": "OnNewEmailV3"}
 
     at_once = await world.control("POST", f"/environments/{ENVIRONMENT}/events", event)
-    await edit(world, BUTTON_FLOW, state="Stopped")
+    await edit_flow(world, BUTTON_FLOW, state="Stopped")
     missed = await world.control("POST", f"/environments/{ENVIRONMENT}/events", event)
     while_off = len(await read_ledger(world))
-    await edit(world, BUTTON_FLOW, state="Started")
+    await edit_flow(world, BUTTON_FLOW, state="Started")
 
     assert at_once["started"] == [BUTTON_FLOW]
     assert missed["started"] == []
@@ -298,7 +298,7 @@ async def read_outputs_link(world: TenantWorld, flow: str) -> str | None:
     return link and str(link["uri"])
 
 
-async def fetch(world: TenantWorld, link: str | None, **headers: str) -> tuple[int, Any]:
+async def fetch_link(world: TenantWorld, link: str | None, **headers: str) -> tuple[int, Any]:
     """Return the status and the body behind a link, which is called exactly as it is written."""
     url = yarl.URL(link or "", encoded=True)
     async with world.session.get(url, headers=headers, proxy=world.server.proxy_url) as response:
@@ -314,11 +314,11 @@ async def test_a_signed_link_shows_what_called_a_flow(world: TenantWorld) -> Non
     )
     link = await read_outputs_link(world, HTTP_FLOW)
 
-    status, outputs = await fetch(world, link)
-    with_token, _ = await fetch(world, link, Authorization="Bearer token")
-    changed, _ = await fetch(world, (link or "").replace("sig=", "sig=A"))
+    status, outputs = await fetch_link(world, link)
+    with_token, _ = await fetch_link(world, link, Authorization="Bearer token")
+    changed, _ = await fetch_link(world, (link or "").replace("sig=", "sig=A"))
     await world.control("POST", "/clock/advance", {"seconds": 6 * 3600})
-    expired, _ = await fetch(world, link)
+    expired, _ = await fetch_link(world, link)
 
     assert status == 200
     assert outputs["headers"]["User-Agent"] == "curl/8.5.0"
@@ -332,7 +332,7 @@ async def test_token_of_a_call_is_in_the_outputs_if_the_trigger_keeps_it(
     world: TenantWorld, option: str, *, is_shown: bool
 ) -> None:
     """By default the platform removes it."""
-    await edit(
+    await edit_flow(
         world,
         HTTP_FLOW,
         clientData=build_client_data(build_definition(TENANT | {"operationOptions": option})),
@@ -341,7 +341,7 @@ async def test_token_of_a_call_is_in_the_outputs_if_the_trigger_keeps_it(
     url = (await world.get_trigger_url(HTTP_FLOW)).partition("&sp=")[0]
 
     answer = await world.post_to_trigger(url, Authorization=f"Bearer {token}")
-    _, outputs = await fetch(world, await read_outputs_link(world, HTTP_FLOW))
+    _, outputs = await fetch_link(world, await read_outputs_link(world, HTTP_FLOW))
 
     assert answer.status == 202
     assert ("Authorization" in outputs["headers"]) is is_shown
@@ -349,12 +349,12 @@ async def test_token_of_a_call_is_in_the_outputs_if_the_trigger_keeps_it(
 
 async def test_a_calling_flow_names_itself_in_the_headers(world: TenantWorld) -> None:
     """A run that nobody called has no outputs, and nor has a trigger that secures them."""
-    await run(world, CALLING_FLOW)
-    _, outputs = await fetch(world, await read_outputs_link(world, HTTP_FLOW))
-    await run(world, HTTP_FLOW)
+    await start_flow(world, CALLING_FLOW)
+    _, outputs = await fetch_link(world, await read_outputs_link(world, HTTP_FLOW))
+    await start_flow(world, HTTP_FLOW)
     started_manually = await read_outputs_link(world, HTTP_FLOW)
     secure = {"runtimeConfiguration": {"secureData": {"properties": ["outputs"]}}}
-    await edit(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP | secure)))
+    await edit_flow(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP | secure)))
     await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
 
     headers = outputs["headers"]

@@ -10,7 +10,7 @@ from local_cloud.tenant.serving.service_bus import ServiceBusPublisher
 from tests.local_cloud.tenant.tenant_world import TenantWorld, serve_tenant_world
 
 
-async def receive(connection_string: str, queue: str) -> list[tuple[str, dict[str, str]]]:
+async def receive_messages(connection_string: str, queue: str) -> list[tuple[str, dict[str, str]]]:
     """Return bodies and properties of the messages in a queue."""
     async with (
         ServiceBusClient.from_connection_string(connection_string) as client,
@@ -50,7 +50,7 @@ async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
         ):
             world.tenant.events = publisher
             await rotate_key(world)
-            messages = await receive(bus.connection_string, "key-events")
+            messages = await receive_messages(bus.connection_string, "key-events")
 
     [(body, properties)] = messages
     assert json.loads(body)["eventType"] == "Microsoft.KeyVault.KeyNewVersionCreated"
@@ -64,6 +64,6 @@ async def test_event_with_a_repeated_id_arrives_once() -> None:
         async with ServiceBusPublisher(bus.connection_string) as publisher:
             await publisher(message)
             await publisher(message)
-        messages = await receive(bus.connection_string, "policy-events")
+        messages = await receive_messages(bus.connection_string, "policy-events")
 
     assert len(messages) == 1

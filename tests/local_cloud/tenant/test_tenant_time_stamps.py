@@ -23,7 +23,7 @@ async def world() -> AsyncIterator[TenantWorld]:
         yield made
 
 
-def query(algorithm: str = "sha256", digest: bytes | None = None, **members: Any) -> bytes:
+def build_query(algorithm: str = "sha256", digest: bytes | None = None, **members: Any) -> bytes:
     """Return a query, in DER."""
     imprint = {
         "hash_algorithm": {"algorithm": algorithm},
@@ -35,7 +35,7 @@ def query(algorithm: str = "sha256", digest: bytes | None = None, **members: Any
     return made
 
 
-async def ask(world: TenantWorld, body: bytes, media_type: str = QUERY) -> tuple[int, bytes]:
+async def send_query(world: TenantWorld, body: bytes, media_type: str = QUERY) -> tuple[int, bytes]:
     """Return status and content of the answer."""
     headers = {"Content-Type": media_type}
     async with world.session.post(
@@ -54,7 +54,7 @@ async def test_query_is_granted_with_the_time_of_the_tenant(world: TenantWorld) 
     """The token has what the query asked for."""
     world.tenant.clock.advance(timedelta(days=40).total_seconds())
 
-    status, answer = await ask(world, query(nonce=7, req_policy=POLICY))
+    status, answer = await send_query(world, build_query(nonce=7, req_policy=POLICY))
 
     token = TimeStampAnswer.load(answer)["time_stamp_token"]["content"]
     info = token["encap_content_info"]["content"].parsed
@@ -67,7 +67,7 @@ async def test_query_is_granted_with_the_time_of_the_tenant(world: TenantWorld) 
 
 async def test_token_has_no_certificate_unless_it_is_requested(world: TenantWorld) -> None:
     """RFC 3161 requires this."""
-    _, answer = await ask(world, query(cert_req=False))
+    _, answer = await send_query(world, build_query(cert_req=False))
 
     token = TimeStampAnswer.load(answer)["time_stamp_token"]["content"]
     assert token["certificates"].native is None
@@ -78,13 +78,13 @@ async def test_token_has_no_certificate_unless_it_is_requested(world: TenantWorl
     [
         (b"", "bad_data_format"),
         (b"no query", "bad_data_format"),
-        (query() + b"more", "bad_data_format"),
-        (query(digest=b"short"), "bad_data_format"),
-        (query("sha1"), "bad_alg"),
-        (query("md5"), "bad_alg"),
-        (query(req_policy="1.2.3.4.9"), "unaccepted_policy"),
+        (build_query() + b"more", "bad_data_format"),
+        (build_query(digest=b"short"), "bad_data_format"),
+        (build_query("sha1"), "bad_alg"),
+        (build_query("md5"), "bad_alg"),
+        (build_query(req_policy="1.2.3.4.9"), "unaccepted_policy"),
         (
-            query(extensions=[{"extn_id": "2.5.29.15", "extn_value": b"\x03\x02\x07\x80"}]),
+            build_query(extensions=[{"extn_id": "2.5.29.15", "extn_value": b"\x03\x02\x07\x80"}]),
             "unaccepted_extensions",
         ),
     ],
@@ -93,15 +93,15 @@ async def test_query_that_cannot_be_granted_is_rejected(
     world: TenantWorld, body: bytes, failure: str
 ) -> None:
     """The answer has the failure, and no token."""
-    status, answer = await ask(world, body)
+    status, answer = await send_query(world, body)
 
     assert (status, *parse_result(answer)) == (200, "rejection", {failure})
 
 
 async def test_invalid_query_gets_an_http_error(world: TenantWorld) -> None:
     """The media type, the length and the method are wrong."""
-    other_type, _ = await ask(world, query(), "application/octet-stream")
-    long, _ = await ask(world, query() + bytes(17_000))
+    other_type, _ = await send_query(world, build_query(), "application/octet-stream")
+    long, _ = await send_query(world, build_query() + bytes(17_000))
     async with world.session.get(URL, proxy=world.server.proxy_url) as answer:
         method = answer.status
 

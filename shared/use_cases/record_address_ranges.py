@@ -42,7 +42,7 @@ SHOWN = timedelta(hours=20)
 _DAILY = timedelta(hours=48)
 
 
-async def check_address_ranges(services: Services, environments: Sequence[Environment]) -> None:
+async def record_address_ranges(services: Services, environments: Sequence[Environment]) -> None:
     """Compare Microsoft's service tag list with the last known version.
 
     Raises the errors of reading the list.
@@ -75,7 +75,7 @@ async def check_address_ranges(services: Services, environments: Sequence[Enviro
 
 async def refresh_service_tag_list(services: Services) -> list[ServiceTagListVersion]:
     """Check Microsoft's service tag list now, and return the known versions, newest first."""
-    await check_address_ranges(services, await services.environments.list())
+    await record_address_ranges(services, await services.environments.list())
     return await list_known_versions(services)
 
 
