@@ -149,7 +149,7 @@ bench: $(TEST) $(if $(shell command -v npm),$(THIRD_PARTY_CLIENTS)/.cli)
 .PHONY: installed
 installed: $(THIRD_PARTY_CLIENTS)/.installed $(AZURE_CLI)/.installed $(AXE)
 
-# Whoever installs this needs no compiler: all of it is pure Python or has a wheel for these.
+# An installation needs no compiler: all of it is pure Python or has a wheel for these.
 wheels: $(BIN)/pip
 	for machine in x86_64 aarch64; do \
 	  $(BIN)/pip $(INSTALL) --dry-run --only-binary :all: --python-version 3.13 \

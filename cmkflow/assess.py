@@ -64,7 +64,7 @@ def show_assessments(
         str,
         typer.Option("--vault", help="Vault of a key without a policy. Needs --key."),
     ] = "",
-    named_key: Annotated[str, typer.Option("--key", help="Name of that key.")] = "",
+    named_key: Annotated[str, typer.Option("--key", help="Name of the key in --vault.")] = "",
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", parser=parse_file_name, help="Write HTML to FILE."),

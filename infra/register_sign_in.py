@@ -226,7 +226,7 @@ def _retry_after(err: urllib.error.HTTPError) -> int:
 def _refused(what: str, status: int, text: str) -> SystemExit:
     return SystemExit(
         f"Microsoft Graph rejects {what}: {status} {text}\n"
-        "Whoever deploys has to be able to register applications in Entra (Application "
+        "The person who deploys has to be able to register applications in Entra (Application "
         "Developer). Or have somebody make the registration (docs/deployment.md) and set "
         "its id: azd env set CMK_SIGN_IN_CLIENT_ID …"
     )

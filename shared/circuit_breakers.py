@@ -1,6 +1,6 @@
 """Stop sending requests to a failing service until it recovers.
 
-The instances share the state by the store. A successful request costs nothing there: a process
+The instances share the state by the store. A successful request needs no row: a process
 reads a row only after it has met a failure itself.
 """
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 #: Maximum concurrent reads of a list.
-SIDE_BY_SIDE = 16
+MOST_CONCURRENT = 16
 
 
 @asynccontextmanager
@@ -27,7 +27,7 @@ async def read_each[T, R](
 
     The first failure cancels the others and is raised.
     """
-    gate = asyncio.Semaphore(SIDE_BY_SIDE)
+    gate = asyncio.Semaphore(MOST_CONCURRENT)
 
     async def read_one(thing: T) -> R:
         async with gate:

@@ -587,7 +587,7 @@ class Reason(StrEnum):
             "The daily check had no time for all retired originals. The next daily check starts "
             "with the others."
         ),
-        ("If it repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
+        ("If the alert repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
     )
     ADDRESS_RANGES_CHANGED = (
         "address_ranges_changed",
@@ -628,10 +628,10 @@ class Reason(StrEnum):
     REQUEST_BUDGET_RESET = (
         "request_budget_reset",
         ("A row of the table `requestbudgets` was unreadable; the budget began again."),
-        ("If it repeats, find what else writes to the table."),
+        ("If the alert repeats, find what else writes to the table."),
     )
     ROW_SKIPPED = (
         "row_skipped",
-        "A timer met an internal error with this row. It tries again each time.",
+        "A timer met an internal error with this row. The timer tries again each time.",
         "Report the message to the project.",
     )

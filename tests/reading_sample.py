@@ -158,6 +158,7 @@ def _find_screen_texts() -> Iterator[Text]:
                 else []
             )
         }
+        parts |= {id(one) for node in ast.walk(tree) for one in _list_annotations(node)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in parts:
                 text = _format_literal(node)
@@ -171,6 +172,17 @@ def _find_screen_texts() -> Iterator[Text]:
                 yield Text(_format_place(path, number), text)
 
 
+def _list_annotations(node: ast.AST) -> list[ast.expr | None]:
+    """Return the types at a node, which may be written as texts."""
+    match node:
+        case ast.arg() | ast.AnnAssign():
+            return [node.annotation]
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return [node.returns]
+        case _:
+            return []
+
+
 def _format_literal(node: ast.Constant | ast.JoinedStr) -> str:
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
@@ -182,7 +194,7 @@ def _format_literal(node: ast.Constant | ast.JoinedStr) -> str:
 
 def _is_prose(text: str) -> bool:
     """Return whether a literal is a sentence: words without markup or code."""
-    words = re.findall(r"[A-Za-z]{2,}", text)
+    words = [one for one in text.split() if re.search(r"[A-Za-z]{2,}", one)]
     return len(words) >= _SHORTEST_TEXT and bool(re.match(r"[A-Z…]", text)) and "<" not in text
 
 

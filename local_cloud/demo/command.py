@@ -13,7 +13,7 @@ from local_cloud.demo.view import run_with_view
 from local_cloud.stack import ROOT
 from local_cloud.tenant.core.profiles import Profile
 
-#: Each command and profile has a folder of its own: two can run side by side, and starting
+#: Each command and profile has a folder of its own: two can run at the same time, and starting
 #: everything keeps the demo's report.
 FOLDERS = {
     ("demo", Profile.DOCUMENTED): ROOT / "var" / "demo",

@@ -165,7 +165,7 @@ class Authentication:
             "state": state,
         }
         answer = _build_redirect(f"{page}?{urlencode(query)}")
-        # Whoever comes back must be the browser that began.
+        # Only the browser that began the sign-in may complete it.
         answer.set_cookie("Nonce", state, httponly=True, samesite="Lax", path=_CALLBACK)
         return answer
 

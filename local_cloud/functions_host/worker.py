@@ -40,7 +40,7 @@ class Invocation:
     data: Any
     #: Names to TypedData messages.
     metadata: dict[str, Any] = field(default_factory=dict)
-    #: The W3C traceparent of whoever caused this, if known.
+    #: The W3C traceparent of the cause, if known.
     caused_by: str | None = None
 
 

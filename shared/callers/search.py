@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from shared.concurrency import SIDE_BY_SIDE
+from shared.concurrency import MOST_CONCURRENT
 from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
@@ -56,7 +56,7 @@ async def read_remaining_ahead[T, R](
     readings: deque[asyncio.Task[R]] = deque()
     try:
         for place in search.remaining(places, key):
-            missing = SIDE_BY_SIDE - len(readings)
+            missing = MOST_CONCURRENT - len(readings)
             readings += [asyncio.create_task(read(one)) for one in islice(following, missing)]
             yield place, readings.popleft()
     finally:

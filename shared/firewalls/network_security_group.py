@@ -159,7 +159,7 @@ class NetworkSecurityGroups(AzureResources):
         for text in change.add:
             rule = as_mapping(json.loads(text))
             body = {"properties": {key: value for key, value in rule.items() if key != "name"}}
-            with suppress(AlreadyExists):  # somebody else created it in the meantime: it is theirs
+            with suppress(AlreadyExists):  # another writer created the rule first, and owns it
                 await writer.put(f"{place}/{rule['name']}", API_VERSION, body, etag=None)
                 added.append(text)
         return added

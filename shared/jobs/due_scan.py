@@ -1,6 +1,6 @@
 """Find the rows that are due, through an index by time: the wake-ups.
 
-The index may have too many entries, never too few. Whoever makes a row due earlier (a new row, a
+The index may have too many entries, never too few. Code that makes a row due earlier (a new row, a
 command, a wake-up) writes a wake-up before the row; a step needs none, because its row was due
 before. Only the timer moves wake-ups to later times and removes those of rows with nothing to do. A
 new wake-up is checked for as long as its writer may be suspended before it writes the row.

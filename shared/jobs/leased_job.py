@@ -110,7 +110,7 @@ class LeasedJob[J: DurableJob[Any]]:
     async def save(self, job: J) -> J:
         """Write the row, and renew the lease.
 
-        Changes by others in the meantime are kept: a command, a wake-up, a new remediation. Raises
+        Changes by others since the read are kept: a command, a wake-up, a new remediation. Raises
         `LeaseLost` if another invocation, or a command, has taken the row over.
         """
         before = self.job

@@ -118,7 +118,7 @@ async def require_environment_without_key(
     environment = await _read_environment(services, environment_id)
     if environment.policy is not None and not even_linked:
         raise JobBlocked(
-            f"{environment.display_name} was linked to an encryption policy in the meantime.",
+            f"{environment.display_name} is now linked to an encryption policy.",
             fix=(
                 "Cancel this job. A remediation in mode apply copies the flows that stay on "
                 "Microsoft's key."

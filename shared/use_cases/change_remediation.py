@@ -333,7 +333,7 @@ def _build_request(
             requested_command=command,
             accepts_replay=replay,
             next_check_at=services.now,
-            # Whoever holds the lease may be about to store a check that is days away.
+            # The holder of the lease may be about to store a check that is days away.
             is_woken=job.is_woken or job.lease.is_held(services.now),
         )
 

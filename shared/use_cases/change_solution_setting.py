@@ -1,7 +1,7 @@
 """Turn on an environment's setting that creates new flows in a solution, and revert the change.
 
 The former value is stored before the write. Dataverse may accept a change and not keep it, so the
-setting is read back. A change by somebody else in the meantime stays, as does a later
+setting is read back. A change by somebody else since the write stays, as does a later
 request's row.
 """
 

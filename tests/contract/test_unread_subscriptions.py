@@ -37,7 +37,9 @@ async def find_callers(kind: CallerKind, app: Adapters) -> tuple[list[Caller], s
 async def test_callers_in_other_subscriptions_are_found(
     monkeypatch: pytest.MonkeyPatch, order: Sequence[str]
 ) -> None:
-    """Each kind that reads Azure names the subscription; the others do not notice it."""
+    """Each kind that reads Azure finds the callers, and names the subscription that is not
+    searched.
+    """
     async with run_adapters(monkeypatch) as app:
         kinds = build_caller_kinds(app, Settings(tenant_id="t"))
         before = {name: await find_callers(kind, app) for name, kind in kinds.items()}
@@ -70,7 +72,7 @@ async def test_policies_in_other_subscriptions_are_watched(monkeypatch: pytest.M
 async def test_unread_firewalls_name_the_subscription_and_the_fix(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app cannot know which firewalls are there, so it does not go on without them."""
+    """The app cannot know which firewalls exist there, so the read raises an error with a fix."""
     async with run_adapters(monkeypatch) as app:
         watch_subscriptions(app, SUBSCRIPTION, MISSING)
         for kind in build_firewall_kinds(app.resources).values():

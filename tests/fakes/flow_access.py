@@ -74,13 +74,15 @@ class FakeFlowAccess:
         return build_trigger_url(self._world.get_environment(environment_id), flow)
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the operator sees it; raises `PlatformError` (403) if it is no
+        """Return a flow as the service account sees it; raises `PlatformError` (403) if it is no
         co-owner.
         """
         return build_detail(self._world, self._own(environment_id, flow_name))
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the operator; raises `PlatformError` (403) if it is no co-owner."""
+        """Turn a flow on as the service account; raises `PlatformError` (403) if it is no
+        co-owner.
+        """
         self._own(environment_id, flow_name)
         flow = self._world.get_flow(environment_id, flow_name)
         refuse_while_migrating(self._world, self._world.get_served_environment(environment_id))
@@ -111,7 +113,7 @@ class FakeFlowAccess:
         return self._world.operator.entra_id
 
     async def renew_sign_in(self) -> datetime | None:
-        """Renew the account's sign-in, unless the world has ended it."""
+        """Renew the account's sign-in, unless the world ended it."""
         if self._world.is_operator_signed_out:
             raise JobBlocked(
                 "The service account is not signed in (invalid_grant).",

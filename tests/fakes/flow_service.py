@@ -326,7 +326,7 @@ def _check_connections(
 
 
 def _apply_data_policy(world: World, environment: FakeEnvironment, flow: FakeFlow) -> bool:
-    """Say whether a data policy suspends the flow instead; raises `PlatformError` if it forbids
+    """Return whether a data policy suspends the flow; raises `PlatformError` if the policy forbids
     it.
     """
     used = {use.api for use in parse_facts(flow.client_data).connections}

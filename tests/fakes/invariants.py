@@ -75,7 +75,9 @@ def find_flows_left_off(world: World, were_on: Collection[str]) -> list[str]:
 
 
 def find_flows_stopped_too_early(world: World, quiet: timedelta) -> list[str]:
-    """5: no called original is stopped within the quiet period of its last run, or uncovered."""
+    """5: no called original is turned off within the no-call period of its last run, or without a
+    working copy.
+    """
     wrong = []
     flows = {flow.workflow_id: flow for flow in world.flows_by_url_id.values()}
     for switch in world.switches:

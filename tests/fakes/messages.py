@@ -35,7 +35,7 @@ class Delivered:
 
 
 class Delivery(StrEnum):
-    """The result of one delivery."""
+    """The result of handling one message."""
 
     NOTHING_DUE = "nothing due"
     COMPLETED = "completed"
@@ -56,7 +56,7 @@ class _Queue:
 
 
 class FakeMessages:
-    """The port `MessageSender`, and the broker's delivery for tests."""
+    """The port `MessageSender`, and a broker that hands messages to a test."""
 
     def __init__(self, clock: Clock, *, order: Random | None = None) -> None:
         """Deliver in the order of sending, or in a random order from `order`."""

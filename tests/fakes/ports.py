@@ -1,4 +1,4 @@
-"""All fakes of one world, typed as the product's ports: mypy proves that they fit."""
+"""All fakes of one world, typed as the product's ports: mypy checks that they fit."""
 
 from dataclasses import dataclass, fields, replace
 from random import Random

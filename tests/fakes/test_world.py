@@ -205,9 +205,8 @@ class World:
         raise _build_unknown_user_error()
 
     def get_acting_user(self, user_id: str, *, is_entra_id: bool = False) -> FakeUser:
-        """Return the user for whom the app acts; raises `PlatformError` if it may not.
-
-        Dataverse looks at this before it looks at a row.
+        """Return the user for whom the app acts; raises `PlatformError` if it may not. Dataverse
+        checks this before it reads a row.
         """
         user = self.get_user_by_entra_id(user_id) if is_entra_id else self.get_user(user_id)
         if user.is_disabled:

@@ -41,7 +41,7 @@ LONGEST_SECONDS = 29 * 60
 LONGEST_RUN_SECONDS = 10 * 60
 #: One flow after the other, the script is slow and grows in a straight line: scaled from these.
 BY_HAND = 50
-#: Flows that the other script moves side by side.
+#: Flows that the other script migrates at the same time.
 AT_ONCE = 8
 IN_ONE_APP = 10
 CALL_SECONDS = 0.05

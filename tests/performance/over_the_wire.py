@@ -47,7 +47,7 @@ class Run:
     call_seconds: float = 0.0
     #: Processes of the app.
     processes: int = 1
-    #: Flows that the script moves side by side.
+    #: Flows that the script migrates at the same time.
     at_once: int = 1
 
 

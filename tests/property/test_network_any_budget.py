@@ -221,9 +221,9 @@ def test_killed_process_repeats_at_most_one_batch_of_requests(
 
 def get_max_parallel_requests() -> int:
     """Return how many requests can be in progress when a process is killed."""
-    from shared.concurrency import SIDE_BY_SIDE
+    from shared.concurrency import MOST_CONCURRENT
 
-    return SIDE_BY_SIDE
+    return MOST_CONCURRENT
 
 
 async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:

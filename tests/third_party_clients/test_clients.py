@@ -65,7 +65,7 @@ async def test_enterprise_policy_scripts_work_with_the_tenant(subtests: pytest.S
 async def test_azure_tables_client_reads_and_changes_the_state_store(
     subtests: pytest.Subtests,
 ) -> None:
-    """The client reads the rows with their types. The store notices the client's changes."""
+    """The client reads the rows with their types. The store recognizes the client's changes."""
     account, table = os.environ["AZURITE_CONNECTION_STRING"], f"ThirdParty{uuid4().hex}"
     columns: dict[str, Scalar] = {"state": "copied", "tries": 3, "share": 0.5, "waits": True}
     rows = [

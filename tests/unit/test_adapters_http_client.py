@@ -74,7 +74,7 @@ def build_service(
 
 
 async def test_request_contains_a_token_for_the_scope_of_its_service() -> None:
-    """Each service gets tokens of its own scope, and a token is used for many requests."""
+    """Each service gets tokens for its own scope, and a token is used for many requests."""
     transport = ScriptedTransport(Scripted(), Scripted())
     http = HttpClient(transport)
     credential = NumberedCredential()
@@ -102,7 +102,7 @@ async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
 
 @pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
 async def test_failed_write_is_not_retried(first: Scripted | Exception) -> None:
-    """The next delivery of the message retries the write."""
+    """The next invocation for the message retries the write."""
     transport = ScriptedTransport(first)
 
     with pytest.raises(ServiceUnavailable):

@@ -188,7 +188,7 @@ def test_wrapped_error_is_classified_by_its_inner_code(
 
 
 def test_several_errors_get_the_code_of_the_first_error() -> None:
-    """`MultipleErrorsOccurred` has no meaning of its own; every message is kept."""
+    """The code `MultipleErrorsOccurred` names no cause; every message is kept."""
     several = [{"code": "ChildFlowNeverPublished", "message": text} for text in ("one", "two")]
     body = {"error": {"code": "MultipleErrorsOccurred", "message": "see", "details": several}}
 

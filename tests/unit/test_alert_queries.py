@@ -132,7 +132,7 @@ async def test_notification_fires_only_the_alert_of_its_cause(
 
 
 async def test_both_off_log_line_fires_its_alert() -> None:
-    """The line has level ERROR, too; any other notice has only level ERROR."""
+    """The line also has level ERROR; any other alert has only level ERROR."""
     for code, wanted in (
         (Reason.BOTH_OFF, {"both-off", "errors"}),
         (Reason.INTERNAL_ERROR, {"errors"}),

@@ -34,7 +34,7 @@ def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
 
 
 def test_no_command_is_missing_in_the_help_of_its_group() -> None:
-    """The runbook names commands; `--help` is where a person looks for them."""
+    """A person who reads a command in the runbook finds it in `--help`."""
     assert [words for words, command in build_command_tree().items() if command.hidden] == []
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Demand(NamedTuple):
-    """One row: the demand, what the app does, and the tests that prove it."""
+    """One row: the demand, what the app does, and the tests that show it."""
 
     says: str
     does: str

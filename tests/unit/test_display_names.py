@@ -55,7 +55,7 @@ def test_the_name_of_a_retired_original_can_be_given_back() -> None:
 @pytest.mark.parametrize("character", [FAMILY, FLAG, THUMB, ACCENT, "😀", "ש\u200f", "ع\u0650"])
 @pytest.mark.parametrize("before", range(12))
 def test_no_character_is_cut_in_two(character: str, before: int) -> None:
-    """Surrogate pairs, flags, families of emoji, and letters with accents stay whole."""
+    """Surrogate pairs, flags, combined emoji, and letters with accents stay whole."""
     title = "x" * before + character * LIMIT
 
     kept = build_copy_name(title).removesuffix("… (CMK)").removeprefix("x" * before)

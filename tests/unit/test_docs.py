@@ -136,7 +136,7 @@ def test_runbook_entry_names_its_reasons(anchor: str) -> None:
 
 
 def test_a_page_without_a_place_for_a_table_is_rejected() -> None:
-    """Without this error, nobody would notice a missing table."""
+    """Without this error, a table could be missing without a failing test."""
     with pytest.raises(ValueError, match="no place for the reasons"):
         runbook_tables.with_tables("# Operations")
 

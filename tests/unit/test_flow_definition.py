@@ -84,7 +84,7 @@ def test_anything_else_is_unreadable_and_not_quoted(text: str) -> None:
 
 
 def test_the_trigger_is_read() -> None:
-    """Name, kind, authentication, method and relative path stand in the definition."""
+    """The definition has name, kind, authentication, method and relative path of the trigger."""
     inputs = {"triggerAuthenticationType": "All", "method": "POST", "relativePath": "/orders/{id}"}
     flow = parse_client_data(
         build_definition(triggers={"When": {"type": "Request", "kind": "Http", "inputs": inputs}})

@@ -57,7 +57,7 @@ def test_regions_of_returns_regions_named_after_the_geography(geography: str) ->
 
 
 def test_a_new_region_needs_no_line_of_code() -> None:
-    """Be it one more of a geography, or a geography of its own."""
+    """The region may belong to a known geography or to a new one."""
     more = [*LISTED, "SwedenSouth", "EastUS3", "BelgiumCentral"]
 
     assert list_regions("sweden", more) == ("SwedenCentral", "SwedenSouth")

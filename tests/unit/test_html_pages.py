@@ -19,7 +19,7 @@ GROUP = "/subscriptions/3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01/resourcegroups/rg/p
     ],
 )
 def test_resource_ids_are_replaced_by_their_names(text: str, shown: str) -> None:
-    """Any firewall kind may stand before the id, and other text does not change."""
+    """A firewall kind may precede the id, and other text does not change."""
     assert replace_ids_by_names(text) == shown
 
 

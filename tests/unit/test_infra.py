@@ -103,7 +103,7 @@ def test_deployed_queues_equal_those_of_the_app_and_of_the_local_service_bus() -
 
 
 def test_message_lock_lasts_as_long_as_the_function_timeout() -> None:
-    """With a shorter lock, a second instance would get the message during the first delivery."""
+    """With a shorter lock, a second instance would get the message during the first invocation."""
     renewed = HOST["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]
 
     assert re.fullmatch(r"\d\d:\d\d:\d\d", renewed)

@@ -30,7 +30,7 @@ async def test_rate_limit_stops_a_search_until_it_is_over() -> None:
     """The lists before it are not read again, and the list that met it was not searched."""
     limit = Scripted(status=403, headers={"Retry-After": "90"}, body={"message": "rate limit"})
     secrets, variables = (Scripted(body={name: []}) for name in ("secrets", "variables"))
-    hooks = Scripted(body=[])  # reads are sent side by side
+    hooks = Scripted(body=[])  # reads are sent concurrently
     transport = ScriptedTransport(secrets, limit, hooks, variables, hooks)
     settings = build_fake_settings(github_repositories=("contoso/shop",))
     kind = GitHubCallers(HttpJsonApi(HttpClient(transport), None, settings))

@@ -304,8 +304,8 @@ def test_key_without_a_policy_is_checked_without_environments() -> None:
 
 
 def test_pinned_policy_has_policy_replacement_steps() -> None:
-    """The steps are another policy for the same key, a role, a check, and each
-    environment's swap.
+    """The steps are another policy for the same key, a role, a check, and each environment's change
+    of policy.
     """
     pinned = replace(POLICY, key_version="v1", id="/subscriptions/s/policies/cmk-eu")
     link = PolicyLink(policy_id=pinned.id, system_id="", status=PolicyLinkStatus.LINKED)

@@ -1,4 +1,4 @@
-"""How long a delivery that did not end may still change something."""
+"""Test how long an invocation that did not complete may still change something."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 
 
 def build_job(lease_until: datetime | None) -> EnvironmentJob:
-    """Return a row that a delivery has, or had, until then."""
+    """Return a row that an invocation leases, or leased, until then."""
     return EnvironmentJob(
         id="job",
         remediation_id="remediation",
@@ -36,7 +36,7 @@ def test_function_timeout_is_within_the_settling_period() -> None:
 
 
 def test_unreleased_lease_leaves_a_write_in_flight() -> None:
-    """The period begins at the end of the lease, because the delivery was alive until then."""
+    """The period begins at the end of the lease, because the invocation ran until then."""
     row = bump_fencing_token(build_job(NOW), settles_after=SETTLES_AFTER)
 
     assert (row.fencing_token, row.leased_until) == (5, None)
@@ -46,12 +46,12 @@ def test_unreleased_lease_leaves_a_write_in_flight() -> None:
 
 
 def test_released_lease_leaves_no_write_in_flight() -> None:
-    """The delivery that released its lease has ended."""
+    """The invocation that released its lease is complete."""
     assert bump_fencing_token(build_job(None), settles_after=SETTLES_AFTER).in_flight_until is None
 
 
 def test_later_end_of_a_write_in_flight_is_kept() -> None:
-    """A write under way does not shorten what a frozen delivery has left."""
+    """A new write does not shorten the time in which a paused invocation may still write."""
     row = mark_write_in_flight(mark_write_in_flight(build_job(None), NOW + UNDER_WAY), NOW)
 
     assert row.in_flight_until == NOW + UNDER_WAY

@@ -1,4 +1,4 @@
-"""The documented rule, with an honest *unknown* where a definition does not tell."""
+"""Test the documented rule, with *unknown* for definitions that do not show the reason."""
 
 from typing import Any
 

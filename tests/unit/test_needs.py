@@ -1,4 +1,4 @@
-"""Which delivery has calls of the flow service first, and which waits for none."""
+"""Test which job gets requests to the flow service first, and which waits for none."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -295,7 +295,7 @@ def _read_published_tags() -> ServiceTagList:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_geography_has_its_regions_in_microsofts_list() -> None:
-    """The global tag covers every geography, and the tags of its own regions do, too."""
+    """The global tag covers every geography, and so do the tags of its regions together."""
     tags = _read_published_tags()
     regions = tags.list_regions(PROTECTED_TAG)
 

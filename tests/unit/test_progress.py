@@ -73,7 +73,7 @@ def test_jobs_are_counted_and_the_next_moment_named() -> None:
 
 
 def test_expiry_of_a_plan_is_not_the_next_check() -> None:
-    """The app does nothing by itself while a plan awaits approval."""
+    """The app takes no step while a plan awaits approval."""
     state = EnvironmentJobState.AWAITING_APPROVAL
     later = NOW + timedelta(days=7)
     asked = replace(ENVIRONMENT_JOB, state=state, next_check_at=later, approval_expires_at=later)

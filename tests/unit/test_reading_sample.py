@@ -71,6 +71,13 @@ def test_screen_texts_come_from_pages_commands_and_reasons(
     assert any(place.startswith("cmkflow/") for place in found)
 
 
+def test_types_and_paths_are_no_screen_texts(population: dict[str, list[Text]]) -> None:
+    """A person sees neither the annotation of a parameter nor the name of a file."""
+    texts = {one.text for one in population["Texts on screen"]}
+
+    assert not {text for text in texts if text.startswith("Callable[") or " " not in text}
+
+
 def test_every_text_is_at_its_stated_place(population: dict[str, list[Text]]) -> None:
     """A reader opens the file to decide whether the text is right."""
     for one in population["Names of functions"]:

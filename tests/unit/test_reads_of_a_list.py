@@ -15,7 +15,7 @@ from shared.adapters.http.client import HttpClient, HttpService
 from shared.adapters.http.policies import NoCircuitBreakerGate
 from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.concurrency import SIDE_BY_SIDE
+from shared.concurrency import MOST_CONCURRENT
 from shared.domain.clouds import PUBLIC
 from shared.firewalls.app_service import AppServices
 from tests.fakes.clock import ManualClock
@@ -65,7 +65,7 @@ def _build_config(name: str) -> Mapping[str, object]:
     )
 
 
-async def test_every_app_is_read_side_by_side_within_the_budget() -> None:
+async def test_apps_are_read_concurrently_within_the_budget() -> None:
     """Each with its own restrictions, in their order; one that was deleted meanwhile is left out.
 
     No minute has more calls than the budget, and who finds none left waits instead of failing.
@@ -83,7 +83,7 @@ async def test_every_app_is_read_side_by_side_within_the_budget() -> None:
     names = [one.name for one in firewalls if not one.id.endswith("#scm")]
     assert names == [f"app-{number}" for number in range(APPS) if f"app-{number}" != GONE]
     assert all(one.rules[0].name == one.name for one in firewalls if one.name in names)
-    assert 1 < transport.most_at_once <= SIDE_BY_SIDE
+    assert 1 < transport.most_at_once <= MOST_CONCURRENT
     assert len(transport.made) == 1 + APPS
     assert all(
         sum(moment <= other < moment + MINUTE for other in transport.made) <= limit.calls
@@ -92,7 +92,7 @@ async def test_every_app_is_read_side_by_side_within_the_budget() -> None:
 
 
 async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
-    """A delivery waits three minutes at most, however many of its reads wait together."""
+    """An invocation waits three minutes at most, however many of its reads wait together."""
     clock = _SharedClock()
     budget = StoredRequestBudget(
         MemoryStore(), clock, BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
@@ -102,11 +102,11 @@ async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
             await budget.wait_for()
             await budget.take()
 
-        await asyncio.gather(*(budget.wait_for() for _ in range(SIDE_BY_SIDE)))
+        await asyncio.gather(*(budget.wait_for() for _ in range(MOST_CONCURRENT)))
 
 
 class _SlowCircuits(NoCircuitBreakerGate):
-    """Lets others work before each call, as a look at a row of the store does."""
+    """Lets others work before each request, as a read of the store does."""
 
     @asynccontextmanager
     async def calling(self, service: str, place: str, target: str) -> AsyncIterator[None]:

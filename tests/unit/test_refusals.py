@@ -1,4 +1,4 @@
-"""Unit tests of what is said about a refusal of the platform."""
+"""Test the texts about errors of the platform."""
 
 import pytest
 

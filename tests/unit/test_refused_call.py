@@ -26,7 +26,7 @@ def build_action(message: str, *, code: str = "BadRequest", name: str = "Call") 
 
 
 def build_run(minutes: int, status: str) -> FlowRun:
-    """Return a run that began so many minutes from now."""
+    """Return a run that began this number of minutes from now."""
     began = NOW + timedelta(minutes=minutes)
     return FlowRun(run_id="r", started_at=began, ended_at=began, status=status, trigger_url_id=None)
 

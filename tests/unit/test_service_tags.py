@@ -1,4 +1,4 @@
-"""Microsoft's list of service tags, as it is written, and the difference of two editions."""
+"""Test how Microsoft's list of service tags is read, and the difference of two versions."""
 
 import pytest
 

@@ -47,7 +47,7 @@ def test_every_state_has_a_row(states: type[StrEnum]) -> None:
 def test_every_open_state_has_exactly_one_step(
     states: type[StrEnum], find_step: Callable[[Any], object]
 ) -> None:
-    """A state without a step raises at each delivery, and a step without a state is dead code."""
+    """A state without a step raises in each invocation, and a step without a state is dead code."""
     for state, facts in TABLES[states].items():
         if facts.is_inactive or facts.resumes_later:
             with pytest.raises(LookupError):
@@ -81,7 +81,7 @@ def test_properties_of_a_state_are_consistent(state: FlowJobState) -> None:
 def test_a_transition_that_is_not_in_the_table_raises(
     before: FlowJobState, after: FlowJobState
 ) -> None:
-    """The error is a defect of the app and names both states."""
+    """The error is an internal error of the app and names both states."""
     with pytest.raises(InvalidTransition, match=f"{before} -> {after}"):
         check_transition(FLOW_STATES, before, after)
 

@@ -1,4 +1,4 @@
-"""What a delivery that was overtaken has put back, by the digests that each one noted."""
+"""Test how the app finds values that a paused invocation has overwritten, by stored digests."""
 
 from collections.abc import Mapping
 
@@ -60,7 +60,7 @@ def test_unrecorded_value_equals_the_last_recorded_value() -> None:
 
 
 def test_value_that_was_read_after_its_revert_is_still_reverted() -> None:
-    """A rollback after the frozen delivery woke up reads what this delivery wrote."""
+    """A rollback after the paused invocation continued reads what this invocation wrote."""
     read = [
         build_intent(1, 0, {"one": "1"}),
         build_intent(2, 1, {"one": "2"}),
@@ -86,7 +86,7 @@ def test_unread_version_counts_as_reverted() -> None:
 
 
 def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
-    """An address that the delivery did not read is missing."""
+    """An address that the invocation did not read is missing."""
     noted = UnchangedContentDigests.combine(
         [build_intent(1, 0, {"caller-0": "1", "one": "1"}), build_intent(2, 1, {"x": "1"})]
     )

@@ -1,4 +1,4 @@
-"""What reaches a person's terminal: text that shows itself, and steers nothing."""
+"""Test that texts for a terminal are printed visibly and control nothing."""
 
 import ast
 import io

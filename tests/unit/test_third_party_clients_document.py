@@ -23,6 +23,6 @@ def test_the_page_counts_the_recorded_calls() -> None:
 
 
 def test_a_page_without_the_table_is_rejected() -> None:
-    """Otherwise nobody would notice a missing table."""
+    """Otherwise the table could be missing without a failing test."""
     with pytest.raises(ValueError, match="0 tables"):
         replace_table("# Third-party clients\n", read_answers())

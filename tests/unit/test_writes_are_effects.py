@@ -123,7 +123,7 @@ class _Module:
         return [one for one in used if isinstance(one.ctx, ast.Load)] or [node]
 
     def is_in_call(self, node: ast.AST) -> bool:
-        """Say whether the node is part of what an effect calls."""
+        """Return whether the node is part of what an effect calls."""
         return any(
             one in self._calls or (isinstance(one, _FUNCTIONS) and one.name in self._called)
             for one in (node, *self._walk_upwards(node))

@@ -27,7 +27,7 @@ def find_required_issues(
     tags: ServiceTagList,
     also_required: Collection[str] = (),
 ) -> list[FirewallIssue]:
-    """Return the required gaps of a flow of a geography that calls these hosts."""
+    """Return the required firewall issues of a flow of a geography that calls these hosts."""
     found = NetworkCheck(firewalls, geography, tags, also_required).find_issues(hosts)
     return [gap for gap in found if gap.is_required]
 

@@ -15,7 +15,7 @@ class SimulatedQueueMessage:
     properties: dict[str, str] = field(default_factory=dict)
 
 
-#: Sends a message; whoever starts the tenant sets it.
+#: Sends a message; set by the code that starts the tenant.
 EventPublisher = Callable[[SimulatedQueueMessage], Awaitable[None]]
 
 

@@ -27,7 +27,7 @@ _TO_ACT = "prvActOnBehalfOfAnotherUser"
 class Actor:
     """The user as whom a request acts."""
 
-    #: Object id of whoever the change counts for.
+    #: Object id of the user for whom the change counts.
     object_id: str
     #: Object id of the caller, when it acts for somebody else.
     on_behalf_by: str | None

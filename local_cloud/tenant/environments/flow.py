@@ -106,7 +106,7 @@ class Flow:
     protected_since: datetime | None = None
     #: Kept on Microsoft's key whatever its definition says.
     is_held_back: bool = False
-    #: Connections that the flow may use whoever turns it on (platform.md#flow-grants).
+    #: Connections that the flow may use, no matter who turns it on (platform.md#flow-grants).
     granted_connections: set[str] = field(default_factory=set)
     #: A logical name of a connection reference that the platform added, and does not find: every
     #: save of the flow is refused. Empty: none (platform.md#stamped-references).

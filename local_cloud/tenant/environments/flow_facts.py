@@ -46,7 +46,7 @@ class SimulatedConnectionUse:
     logical_name: str | None
     #: Name of the connection itself, where the flow is bound to one.
     connection_name: str | None
-    #: True when whoever runs the flow brings the connection.
+    #: True if the flow uses the connection of the person who runs it.
     is_invokers: bool
 
 

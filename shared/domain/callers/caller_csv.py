@@ -1,5 +1,5 @@
 """Read declared callers from CSV: one line for each flow, with the other values in any line of the
-caller. A wrong line costs itself only.
+caller. A wrong line affects no other line.
 """
 
 import csv

@@ -10,7 +10,7 @@ from shared.domain.plans.pending_actions import (
     format_count,
 )
 
-#: How long a report is notified: a channel may be down in the meantime.
+#: How long the app tries to send a report: a channel may be down for days.
 _SENT_FOR = timedelta(days=2)
 #: Flows whose failures the text describes.
 _DESCRIBED = 2

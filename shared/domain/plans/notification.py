@@ -34,7 +34,7 @@ _ONCE = frozenset(
         PendingActionKind.SUPPORT_WINDOW_CLOSES,
     }
 )
-#: How long a completed environment job is notified: a channel may be down in the meantime.
+#: How long the app tries to report a completed environment job: a channel may be down for days.
 ENDED_LATELY = timedelta(days=7)
 #: Pending actions that arise flow by flow and are combined.
 _BY_FLOWS = frozenset(

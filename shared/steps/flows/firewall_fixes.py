@@ -2,7 +2,7 @@
 
 Read, record what will be written, write if nothing changed since the read, read back. After a
 crash, the next attempt continues from what is there. A record contains only entries that the app
-added; an entry that somebody else added in the meantime is theirs. A revert removes only entries of
+added; an entry that another writer added first is theirs. A revert removes only entries of
 the record that nobody has changed since.
 """
 

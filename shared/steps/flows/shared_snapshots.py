@@ -20,7 +20,8 @@ from shared.services import Services
 READING_TAKES = timedelta(seconds=30)
 #: How long they wait for a reader of many pages, which may have to wait for requests.
 PAGE_TAKES = timedelta(minutes=4)
-#: Whoever waits looks after the first, then after twice as long each time, up to the longest.
+#: An invocation that waits reads again after the first pause. Each pause is twice the previous
+#: one, up to the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.05), timedelta(seconds=1)
 
 

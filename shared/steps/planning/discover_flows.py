@@ -2,7 +2,8 @@
 
 Bulk reads come first: a list, and a Dataverse query with 500 definitions per request. Only flows
 without a row in Dataverse are read one by one. Each page is stored before the next one is
-requested, so that a crash or a used-up budget costs one page (discovery_pages.py).
+requested, so that after a crash or a used-up budget, only one page is read again (see
+discovery_pages.py).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -29,7 +29,7 @@ async def start_cutover(work: StepContext) -> FlowJob:
             migration_method=MigrationMethod.COPY_OFF,
             original=replace(work.job.original, was_on=False),
         )
-        text = "The original was turned off in the meantime. Its copy stays off."
+        text = "The original was turned off after it was copied. Its copy stays off."
         return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     await work.check_write_allowed()
     copy = await work.services.workflows.get(work.environment, work.job.copy.id)

@@ -66,7 +66,7 @@ async def retire_original(work: StepContext) -> FlowJob:
     original, belonging = looked.result()
     if original.is_on and job.migration_method is MigrationMethod.COPY_OFF:
         return _move_to_copying(
-            work, "The original was turned on in the meantime. The app turns its copy on too."
+            work, "The original was turned on after it was copied. The app turns its copy on too."
         )
     if again := _copy_again_if_edited(work, original):
         return again

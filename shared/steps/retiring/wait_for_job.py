@@ -16,7 +16,7 @@ async def wait_for_end(work: StepContext, parent: FlowJob, text: str) -> NoRetur
     """Raise `MustWait` until the job of a parent has ended.
 
     A parent that calls by URL does not know its callees, so this job is added to the parent's
-    `waiters`. If the parent has ended in the meantime, this job is due now.
+    `waiters`. If the parent has already ended, this job is due now.
     """
     services, has_ended = work.services, False
     name = format_job_reference(work.job, parent.environment_id)

@@ -65,7 +65,7 @@ async def test_parent_with_same_child_id_in_another_environment_is_not_changed()
 
 
 async def test_child_stays_on_until_earlier_runs_of_its_parent_end() -> None:
-    """A child stays on until a run of its parent that started before the change has ended."""
+    """A child stays on until the end of each run of its parent that started before the change."""
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child")
     nightly = scenario.build.add_parent("Nightly", child)

@@ -122,7 +122,7 @@ async def test_flows_with_one_reason_are_one_action_and_others_are_ongoing(
     assert (quiet["step"], quiet["count"]) == ("checking_for_calls", 2)
     assert quiet["first_check_at"] is not None
     assert answer["health"]["action_required_count"] == 2
-    # It still runs, and whoever looks for what is stuck finds it all the same.
+    # The remediation still runs, and the filter for blocked remediations finds it too.
     assert await list_blocked_remediations() == [scenario.remediation.id]
 
 

@@ -91,7 +91,7 @@ async def test_completion_names_cancelled_flows_and_those_that_need_changes(
 
 
 async def test_app_without_channels_stores_no_deliveries(scenario: Scenario) -> None:
-    """Without a channel, the app stores no deliveries."""
+    """Without a channel, the app stores no notifications."""
     assert scenario.mode is ApprovalPolicy.REQUIRED
     await scenario.order()
 

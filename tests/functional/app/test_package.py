@@ -114,7 +114,7 @@ def prepare() -> ModuleType:
 
 
 def read_values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
-    """Return what two modules hold after both were edited, where nothing can be compiled anew."""
+    """Return what two modules hold after both were edited, where nothing can be compiled again."""
     ours, wheel = folder / "shared/answer.py", folder / WHEELS / "somebodys.py"
     for file in (ours, wheel):
         file.write_text("VALUE = 2")

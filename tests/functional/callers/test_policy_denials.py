@@ -64,7 +64,9 @@ async def test_resource_of_several_flows_is_checked_once(kind: str) -> None:
 
 
 async def test_plan_says_that_policies_were_not_checked() -> None:
-    """Without the right to check, the callers stay as they are, and the plan names the gap."""
+    """Without the right to check, the plan leaves the callers as they are and names the missing
+    right.
+    """
     scenario = build_scenario("logic_app")
     scenario.build.add_http_flow("Not called")
     scenario.world.are_policies_hidden = True
@@ -110,7 +112,7 @@ async def test_content_that_is_checked_has_no_signature() -> None:
 
 
 async def test_caller_of_an_unknown_kind_does_not_stop_the_plan() -> None:
-    """A newer release, which was taken back, has stored it."""
+    """A newer release, which was deployed before, has stored the caller."""
     scenario = build_scenario("logic_app")
     await plan_remediation(scenario)
     index = scenario.services.tables.caller_index

@@ -37,8 +37,8 @@ def add_caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
 
 
 def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
-    """Return a scenario of one flow with one such caller, on a platform that harms what it
-    refuses.
+    """Return a scenario of one flow with one such caller; the platform damages a flow whose save it
+    rejects.
     """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")

@@ -1,5 +1,5 @@
-"""`cmkflow assess show` in front of the app's own handlers: table, JSON, page, and what it
-refuses.
+"""Test `cmkflow assess show` with the app's own handlers: table, JSON, page and rejected
+options.
 """
 
 import json

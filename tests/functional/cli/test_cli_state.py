@@ -198,7 +198,7 @@ async def test_import_replaces_what_a_first_start_has_written(tmp_path: Path) ->
 async def test_row_of_a_running_app_is_found_in_a_table_that_the_file_does_not_have(
     tmp_path: Path,
 ) -> None:
-    """An app that was not stopped does not notice the import, and could mix two states."""
+    """A running app does not know about the import, and could mix two states."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, store = build_place()
     store.writes_left = iter(range(1))

@@ -256,7 +256,7 @@ async def test_changed_reference_of_the_app_blocks_the_job() -> None:
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("at", range(1, 12))
 async def test_killed_process_creates_one_reference(at: int, moment: Moment) -> None:
-    """Whichever call of the copying step is the last one, the next delivery goes on from there."""
+    """The next invocation continues after any request of the copying step."""
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.apply_key()

@@ -43,7 +43,7 @@ TRIGGER = {
 
 
 def build_mail_action(**host: Any) -> dict[str, Any]:
-    """Return an action that sends mail, with settings of its own, on this host."""
+    """Return an action that sends mail over this host, with its own settings."""
     return {
         "type": "OpenApiConnection",
         "description": "Tells the shop",
@@ -86,7 +86,7 @@ def add_complete_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
 
 
 async def run_to_retirement(scenario: Scenario) -> FlowJob:
-    """Apply the key and let the flow be copied and proven, and retired."""
+    """Apply the key and let the flow be copied, verified and retired."""
     scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()

@@ -206,7 +206,9 @@ async def kill_before_activation(*, is_disabled: bool) -> Scenario:
 async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
     *, is_disabled: bool, says: str
 ) -> None:
-    """Neither may use the connection then: who has to do what is said; a retry goes on."""
+    """Neither the owner nor the app may use the connection then. After a person follows the fix, a
+    retry continues the job.
+    """
     scenario = await kill_before_activation(is_disabled=is_disabled)
     await scenario.run(timedelta(days=60))
     blocked = await scenario.read_job("Orders")

@@ -68,7 +68,7 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
 
 
 async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
-    """Nothing is turned on: so nothing is refused for want of a child that was on."""
+    """Nothing is turned on, so the platform rejects nothing because a child is off."""
     scenario = Scenario()
     flow = scenario.build.add_off_flow("Sleeper")
     let_it_run_itself(scenario, flow, by="id")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.concurrency import SIDE_BY_SIDE, read_each
+from shared.concurrency import MOST_CONCURRENT, read_each
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.firewall_fix import FirewallFix, build_no_fix
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -212,7 +212,7 @@ async def test_concurrent_verifications_share_one_read() -> None:
 async def test_throttled_kind_stops_reads_of_other_kinds() -> None:
     """After one kind is throttled, no read of another kind starts."""
     network = Network()
-    kinds = [CountedFirewalls() for _ in range(2 * SIDE_BY_SIDE)]
+    kinds = [CountedFirewalls() for _ in range(2 * MOST_CONCURRENT)]
     named = {f"kind {number}": one for number, one in enumerate(kinds)}
     services = replace(network.services, firewalls={"broken": BrokenFirewalls(), **named})
 
@@ -222,7 +222,7 @@ async def test_throttled_kind_stops_reads_of_other_kinds() -> None:
     for _ in range(100):
         await asyncio.sleep(0)
 
-    assert sum(one.reads for one in kinds) == begun <= SIDE_BY_SIDE
+    assert sum(one.reads for one in kinds) == begun <= MOST_CONCURRENT
 
 
 async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch) -> None:

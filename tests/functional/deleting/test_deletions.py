@@ -267,7 +267,7 @@ async def test_deletion_waits_for_the_maintenance_window() -> None:
 
 
 async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
-    """The deletion waits until the flow run has ended, and archives its end."""
+    """The deletion waits for the end of the flow run, and archives it."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     add_runs(scenario, orders, 1, Runs(ago=MINUTE, lasts=3 * DAY))

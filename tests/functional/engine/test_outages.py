@@ -58,7 +58,7 @@ class Outage(Plan):
 
 
 def list_platform_fakes() -> list[str]:
-    """Return the names of the fakes that stand for a service of the platform."""
+    """Return the names of the fakes that play a service of the platform."""
     ports = Scenario().fakes.ports
     names = [one.name for one in fields(Ports) if one.name not in OURS]
     return sorted({type(getattr(ports, name)).__name__ for name in names})

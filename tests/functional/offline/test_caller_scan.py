@@ -270,7 +270,7 @@ def test_ids_file_without_ids_is_a_usage_error(tmp_path: Path, text: str) -> Non
 
 
 def test_table_and_csv_have_the_values_of_the_json_output(tmp_path: Path) -> None:
-    """The table has the place, and the reason why a URL is broken or needs a person."""
+    """The table has the place, and the reason why a URL is broken or a person must change it."""
     (tmp_path / "a.txt").write_text(f"https://{OLD_HOST}{PATH}?sig={SIGNATURE}")
 
     def run(*options: str) -> str:

@@ -105,7 +105,7 @@ class Scenario:
         cause: str = "order-1",
         run: timedelta = timedelta(minutes=30),
     ) -> None:
-        """Start a remediation, and let it run until it needs a person."""
+        """Start a remediation, and let it run until a person must act."""
         order = Remediation(
             created_at=self.services.now,
             mode=mode,

@@ -14,7 +14,9 @@ WORKFLOW_ID = "0f8c5c1e-3a55-4f0e-9a1d-6a1f0c1b2d3e"
 
 
 def test_second_export_of_a_flow_goes_into_another_environment(tmp_path: Path) -> None:
-    """Two exports of one flow become that flow in two environments, and both are held back."""
+    """Two exports of one flow become that flow in two environments, and both stay on Microsoft's
+    key.
+    """
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         file = tmp_path / folder / f"Orders-{WORKFLOW_ID.upper()}.json"

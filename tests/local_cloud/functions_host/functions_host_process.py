@@ -34,7 +34,7 @@ class HostProcess:
         return str(self.ready["listening"])
 
     def list_notes(self, function: str) -> list[dict[str, Any]]:
-        """Return what one function of the sample app noted."""
+        """Return the notes that one function of the sample app wrote."""
         notes = _read_json_lines(self._folder / "seen.jsonl")
         return [note for note in notes if note["function"] == function]
 
@@ -85,7 +85,7 @@ async def run_host(
 
 
 async def run_failed_start(folder: Path, app_dir: Path, **settings: str) -> tuple[int, str]:
-    """Start a host that must refuse to run; return its exit code and what it wrote to stderr."""
+    """Start a host that must not run; return its exit code and what it wrote to stderr."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "local_cloud.functions_host", str(app_dir), "--port", "0",
         cwd=ROOT, env=os.environ | settings,

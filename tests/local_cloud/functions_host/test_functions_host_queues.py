@@ -147,7 +147,7 @@ async def test_a_failure_is_delivered_again(bus: LocalServiceBus, tmp_path: Path
 
 
 async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
-    """A function that runs twice as long as the lock keeps its message: one delivery."""
+    """A function that runs twice as long as the lock keeps its message, and gets it once."""
     with _run_bus(lock_seconds=2) as bus:
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
             await _send(bus, "orders", ServiceBusMessage("wait 4.5"))

@@ -1,4 +1,4 @@
-"""Test what the Functions host refuses to start, and how it reports the reason."""
+"""Test which apps the Functions host rejects at its start, and how it reports the reason."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=secret;"
 
 
 def _write_app(folder: Path, code: str, host_json: str = '{"version": "2.0"}') -> Path:
-    """Write an app into a folder of its own."""
+    """Write an app into its own folder."""
     app_dir = folder / "app"
     app_dir.mkdir()
     (app_dir / "function_app.py").write_text(_APP + code)

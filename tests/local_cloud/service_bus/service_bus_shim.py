@@ -96,7 +96,7 @@ class _Preparer:
 
 
 class ServiceBusResourceGroupPreparer(_Preparer):
-    """A stand-in: the local service has no resource groups."""
+    """Does nothing: the local service has no resource groups."""
 
 
 class ServiceBusNamespacePreparer(_Preparer):

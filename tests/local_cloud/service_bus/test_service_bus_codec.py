@@ -78,7 +78,7 @@ def test_broker_reads_message_id_time_to_live_and_schedule() -> None:
 
 
 def test_the_bare_message_is_passed_on_byte_for_byte() -> None:
-    """Properties, application properties and body stand in the delivery as they were sent."""
+    """The client receives properties, application properties and body as they were sent."""
     properties = {"attempt": 3, "ratio": 0.5, "none": None, "order": uuid4()}
     bare = encode_message(message_id="m-1", application_properties=properties)
 
@@ -145,7 +145,7 @@ def test_a_message_without_properties_can_be_given_some() -> None:
 
 
 def test_transfer_in_batch_format_is_unpacked() -> None:
-    """Each message of a batch is read by itself."""
+    """Each message of a batch is received separately."""
     members = [encode_message(message_id=name) for name in "ab"]
 
     assert [sent.message_id for sent in split_batch(encode_batch(*members), BATCH)] == ["a", "b"]

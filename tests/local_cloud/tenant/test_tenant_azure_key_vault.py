@@ -228,7 +228,7 @@ async def test_write_of_a_secret_adds_a_version_and_keeps_the_old_version(
 
 
 async def test_a_disabled_secret_is_not_given_out(secrets: SecretClient) -> None:
-    """Disabling a version refuses its value, not its properties."""
+    """The vault does not return the value of a disabled version."""
     secret = await secrets.get_secret("orders-url")
 
     await secrets.update_secret_properties("orders-url", secret.properties.version, enabled=False)

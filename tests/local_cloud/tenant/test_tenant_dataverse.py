@@ -95,7 +95,7 @@ async def test_environment_variables_are_read_with_their_definitions(world: Tena
 
 
 async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(world: TenantWorld) -> None:
-    """After a change of the value the flow still calls the old URL; a save reads it anew."""
+    """After a change of the value the flow still calls the old URL; a save reads the new one."""
     url = f"{ORG_API}/environmentvariablevalues"
     [row] = await world.read_all_pages(url)
     await world.call(

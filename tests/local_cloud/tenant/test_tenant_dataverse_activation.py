@@ -143,7 +143,7 @@ async def test_parent_can_be_activated_if_its_child_was_published_and_is_off(
 
 
 async def test_an_application_may_be_no_activator(world: TenantWorld) -> None:
-    """The licence check needs a person, so the app activates the flow for its owner.
+    """The licence check accepts only a person, so the app activates the flow for its owner.
 
     See platform.md#application-activators.
     """

@@ -95,7 +95,7 @@ async def test_every_channel_sends_to_its_receiver(platform: Adapters) -> None:
             circuits=CircuitBreakers(Tables(store), clock, settings), http=platform.http,
         )  # fmt: skip
         for channel in build_channels(ground) * 2:
-            # Whoever receives it wants it fresh.
+            # The receiver rejects an old time.
             await channel.send(replace(NOTIFICATION, created_at=datetime.now(UTC)))
 
     arrived = await read_notifications(platform)

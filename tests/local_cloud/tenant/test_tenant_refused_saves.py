@@ -1,4 +1,4 @@
-"""Saves that the local tenant refuses, over the wire: by both APIs.
+"""Test over the wire which saves the local tenant rejects, by both APIs.
 
 See platform.md#connector-shapes, #rejected-saves.
 """

@@ -1,4 +1,4 @@
-"""The tenant's time stamp authority refuses what a real one refuses."""
+"""Test that the tenant's time stamp authority rejects what a real one rejects."""
 
 import hashlib
 from collections.abc import AsyncIterator

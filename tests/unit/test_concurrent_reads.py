@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from shared.callers.search import UnreadableCallers, read_remaining_ahead
-from shared.concurrency import SIDE_BY_SIDE
+from shared.concurrency import MOST_CONCURRENT
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.errors import Conflict, NotFound, PlatformError
 
@@ -62,7 +62,7 @@ async def test_every_place_is_read_once_in_order_with_limited_concurrency() -> N
     expected[3] = "app-03 is refused"
     assert answers == expected
     assert reader.asked == PLACES
-    assert 1 < reader.most <= SIDE_BY_SIDE
+    assert 1 < reader.most <= MOST_CONCURRENT
 
 
 async def test_stopped_search_continues_with_the_next_unread_place() -> None:
@@ -72,7 +72,7 @@ async def test_stopped_search_continues_with_the_next_unread_place() -> None:
     first = await run_search(search, reader, stop_at="app-05")
     assert search.continue_after == "app-04"
     assert reader.under_way == 0
-    assert len(reader.asked) < 5 + SIDE_BY_SIDE + 1
+    assert len(reader.asked) < 5 + MOST_CONCURRENT + 1
 
     assert first + await run_search(search, reader) == [place.upper() for place in PLACES]
 
