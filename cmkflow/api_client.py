@@ -160,7 +160,7 @@ class ApiClient:
                 ExitCode.INTERRUPTED,
             ) from None
         except (URLError, http.client.HTTPException, OSError) as err:
-            text = self._format_unreachable(getattr(err, "reason", err))
+            text = self._format_unreachable_app(getattr(err, "reason", err))
             raise ApiError(text, ExitCode.SERVICE_UNAVAILABLE) from None
         except ValueError:  # the exception may quote the key
             raise ApiError(
@@ -264,7 +264,7 @@ class ApiClient:
                 ExitCode.USAGE_ERROR,
             )
 
-    def _format_unreachable(self, reason: object) -> str:
+    def _format_unreachable_app(self, reason: object) -> str:
         return (
             f"Cannot connect to {self._host}: {reason}. Check CMKFLOW_API (--api) and "
             "that the app runs. HTTPS_PROXY sets a proxy."

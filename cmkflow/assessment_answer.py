@@ -8,8 +8,8 @@ from cmkflow.assessment_to_do import (
     DECIDING,
     IN_REMEDIATION,
     filter_by_status,
-    filter_retired,
-    filter_unstarted,
+    filter_retired_originals,
+    filter_unstarted_flows,
     is_firewall,
 )
 from cmkflow.run_archive_tables import format_number
@@ -43,7 +43,10 @@ def build_answer(assessment: Any) -> tuple[str, str, str]:
     rest, doubts = (sure, unsure) if sure else (unsure, "")
     look = "wait" if rest else "done"
     if assessment["phase"] != "before_key":
-        answer, retired = PHASES[assessment["phase"]].capitalize(), _format_retired(assessment)
+        answer, retired = (
+            PHASES[assessment["phase"]].capitalize(),
+            _format_retired_originals(assessment),
+        )
         if retired and _is_migrated(assessment):
             text = f"no flow needs a remediation; {retired}"
             return look, f"{answer}, but {sure}; {text}" if sure else f"Yes: {text}", unsure
@@ -62,7 +65,7 @@ def build_answer(assessment: Any) -> tuple[str, str, str]:
 def _format_certain_work(assessment: Any) -> str:
     """Return the work that certainly remains after the key is applied; empty: none."""
     flows = assessment["flows"]
-    stay = sum(flow["stays_on_microsoft_key"] is True for flow in filter_unstarted(flows))
+    stay = sum(flow["stays_on_microsoft_key"] is True for flow in filter_unstarted_flows(flows))
     needing, migrating = (
         len(filter_by_status(flows, status))
         for status in (RemediationStatus.ACTION_REQUIRED, RemediationStatus.IN_PROGRESS)
@@ -82,9 +85,9 @@ def _format_certain_work(assessment: Any) -> str:
     return _join_clauses(clauses)
 
 
-def _format_retired(assessment: Any) -> str:
+def _format_retired_originals(assessment: Any) -> str:
     """Return how many retired originals remain; empty: none."""
-    number = len(filter_retired(assessment["flows"]))
+    number = len(filter_retired_originals(assessment["flows"]))
     one, many = "retired original remains", "retired originals remain"
     return _format_count(number, one, many, " on Microsoft's key")
 
@@ -92,12 +95,14 @@ def _format_retired(assessment: Any) -> str:
 def _is_migrated(assessment: Any) -> bool:
     """Return whether the platform has moved the flows and no other flow needs a remediation."""
     is_over = assessment["phase"] == "after_key" and assessment["flow_count"] is not None
-    return is_over and len(filter_retired(assessment["flows"])) == len(assessment["flows"])
+    return is_over and len(filter_retired_originals(assessment["flows"])) == len(
+        assessment["flows"]
+    )
 
 
 def _format_uncertainty(assessment: Any) -> str:
     """Return what the app does not know, as clauses; empty: nothing."""
-    flows = filter_unstarted(assessment["flows"])
+    flows = filter_unstarted_flows(assessment["flows"])
     doubtful = sum(flow["stays_on_microsoft_key"] is None for flow in flows)
     perhaps = _count_firewalls(assessment)["unknown"]
     unknown = count_levels(assessment["sections"])["unknown"] - perhaps

@@ -9,8 +9,8 @@ from cmkflow.assessment_answer import LEVELS, PHASES, build_answer, count_levels
 from cmkflow.assessment_to_do import (
     build_to_do_list,
     filter_by_status,
-    filter_retired,
-    filter_unstarted,
+    filter_retired_originals,
+    filter_unstarted_flows,
     is_changed_without_copy,
 )
 from shared.domain.assessment.assessment import RemediationStatus
@@ -108,7 +108,10 @@ def _build_page_values(assessment: Any) -> dict[str, Any]:
 def _build_lists(flows: Sequence[Any]) -> dict[str, Any]:
     """Return the flows in groups, with the retired originals in a separate list."""
     rest = filter_by_status(flows, *(one for one in RemediationStatus if not one.is_retired))
-    return {"groups": _group_flows(rest), "retired_groups": _group_flows(filter_retired(flows))}
+    return {
+        "groups": _group_flows(rest),
+        "retired_groups": _group_flows(filter_retired_originals(flows)),
+    }
 
 
 def format_reasons(codes: Iterable[str]) -> str:
@@ -160,7 +163,7 @@ def _build_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
     every, total = assessment["flows"], assessment["flow_count"]
     if total is None:
         return []
-    flows = filter_unstarted(every)
+    flows = filter_unstarted_flows(every)
     doubtful = [flow for flow in flows if flow["stays_on_microsoft_key"] is None]
     sure = [flow for flow in flows if flow["stays_on_microsoft_key"] is not None]
     managed = [flow for flow in sure if flow["is_managed"]]
@@ -185,7 +188,7 @@ def _build_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
             "need an action",
             "stop",
         ),
-        ("over", len(filter_retired(every)), "are retired; their copies work", "idle"),
+        ("over", len(filter_retired_originals(every)), "are retired; their copies work", "idle"),
     )
     return [
         (look, number, _ONE.get(words, words) if number == 1 else words, "", icon)

@@ -67,13 +67,13 @@ def filter_by_status(flows: Iterable[Any], *statuses: str) -> list[Any]:
     return [flow for flow in flows if flow.get("remediation_status", "unknown") in statuses]
 
 
-def filter_unstarted(flows: Iterable[Any]) -> list[Any]:
+def filter_unstarted_flows(flows: Iterable[Any]) -> list[Any]:
     """Return the flows that a new remediation has to migrate, as far as is known."""
     statuses = [one for one in RemediationStatus if one.needs_remediation]
     return filter_by_status(flows, *statuses)
 
 
-def filter_retired(flows: Iterable[Any]) -> list[Any]:
+def filter_retired_originals(flows: Iterable[Any]) -> list[Any]:
     """Return the retired originals with a working copy."""
     return filter_by_status(flows, *(one for one in RemediationStatus if one.is_retired))
 
@@ -150,7 +150,7 @@ def _list_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
 
 
 def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
-    flows = filter_unstarted(assessment["flows"])
+    flows = filter_unstarted_flows(assessment["flows"])
     mine = [flow for flow in flows if is_changed_without_copy(assessment, flow)]
     if mine:
         when = " before the key is applied" if assessment["phase"] == "before_key" else ""
@@ -161,7 +161,7 @@ def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
 
 
 def _list_managed_flows(assessment: Any) -> Iterable[ToDo]:
-    mine = [flow for flow in filter_unstarted(assessment["flows"]) if flow["is_managed"]]
+    mine = [flow for flow in filter_unstarted_flows(assessment["flows"]) if flow["is_managed"]]
     if mine:
         title = f"Ask the publishers of {format_number(len(mine), 'flow')}"
         names = _format_names(flow["display_name"] for flow in mine)

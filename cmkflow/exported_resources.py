@@ -108,7 +108,7 @@ class ExportedResources:
         return found
 
 
-def read_exported(paths: Iterable[Path]) -> ExportedResources:
+def read_exported_resources(paths: Iterable[Path]) -> ExportedResources:
     """Read the resources of files, and of `*.json*` files in folders."""
     resources = ExportedResources()
     for path in paths:

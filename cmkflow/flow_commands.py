@@ -156,7 +156,7 @@ def _find_observed_callers(answer: Any, workflow_id: str) -> list[Any]:
     ]
 
 
-def _format_observed(one: Any) -> str:
+def _format_observed_caller(one: Any) -> str:
     claims = f", claims to be {one['claims']}" if one["claims"] else ""
     return f"{one['label']}{claims}"
 
@@ -172,7 +172,7 @@ _CALLER_COLUMNS = (
     Column("Changed by", lambda one: "a person" if one["manual_reason"] else "the app"),
 )
 _OBSERVED_COLUMNS = (
-    Column("Caller", _format_observed),
+    Column("Caller", _format_observed_caller),
     Column("Calls", itemgetter("call_count"), Kind.NUMBER),
     Column("First (UTC)", lambda one: format_minute(one["first_at"]), Kind.WORD),
     Column("Last (UTC)", lambda one: format_minute(one["last_at"]), Kind.WORD),

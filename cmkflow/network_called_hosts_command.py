@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.called_host_report import CalledHostReport, CalledHostRow
-from cmkflow.exported_resources import read_exported
+from cmkflow.exported_resources import read_exported_resources
 from cmkflow.flow_files import FlowFile, read_flow_files
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.network_check import read_exported_firewalls
@@ -64,7 +64,7 @@ def show_called_hosts(
     files = list(read_flow_files(paths))
     tags = read_list(service_tags)
     answers = CalledHostReport(tags, [find_canonical_region(one, tags) for one in region])
-    read = asyncio.run(read_exported_firewalls(read_exported(firewalls or ())))
+    read = asyncio.run(read_exported_firewalls(read_exported_resources(firewalls or ())))
     rows = [answers.row(one) for one in list_called_hosts(_group_hosts_by_flow(files), read)]
     printer.print({"items": rows}, lambda: _format_rows(rows))
     if email_folder:

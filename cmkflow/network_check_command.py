@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.text import Text
 
 from cmkflow.api_client import ExitCode
-from cmkflow.exported_resources import read_exported
+from cmkflow.exported_resources import read_exported_resources
 from cmkflow.firewall_fix_text import FixLanguage, format_fix
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.network_check import FirewallCheckRow, Question, check_network, is_firewall_issue
@@ -103,7 +103,7 @@ def check(
         regions=[find_canonical_region(one, tags) for one in region or ()],
         also_required=_parse_tags(also_required),
     )
-    exported = read_exported(firewalls)
+    exported = read_exported_resources(firewalls)
     rows = asyncio.run(check_network(exported, question, with_fixes=show_fix is not None))
     printer.print(
         {"items": [_build_json_row(row) for row in rows]}, lambda: _format_text(rows, show_fix)

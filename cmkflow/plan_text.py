@@ -195,14 +195,14 @@ def _format_firewalls(one: PlanSummary) -> Iterator[RenderableType]:
         return
     names = {item["workflow_id"]: item["display_name"] for item in one.plan["items"]}
 
-    def format_blocked(issue: Any) -> str:
+    def format_blocked_flows(issue: Any) -> str:
         return format_names([names.get(flow, flow) for flow in issue["workflow_ids"]], _NAMED)
 
     columns = (
         Column("Firewall", lambda issue: issue["firewall_name"]),
         Column("Kind", lambda issue: issue["kind"].replace("_", " ")),
         Column("Flows", lambda issue: issue["flow_count"], Kind.NUMBER),
-        Column("Blocks", format_blocked),
+        Column("Blocks", format_blocked_flows),
         Column("The app will", lambda issue: issue["fix_by_app"]),
     )
     yield Text(f"\nFirewalls ({len(issues)})", style="bold")

@@ -14,7 +14,7 @@ from cmkflow.listing import Column, Kind, Listing
 from cmkflow.paragraphs import Command, Headline, Paragraph, shorten_command, shorten_resource_ids
 from cmkflow.remediation_tables import format_unreadable_rows
 from cmkflow.timestamps import format_minute, format_time_left, format_time_left_or_date
-from shared.domain.plans.display_text import count_undecided, format_not_migrated
+from shared.domain.plans.display_text import count_undecided_flows, format_not_migrated
 
 #: Kinds shown in red.
 _URGENT = {"both_off"}
@@ -68,7 +68,7 @@ def _format_flows(environment: Any) -> str:
 def _format_pending_actions(answer: Any, *, is_full: bool) -> Iterable[RenderableType]:
     actions, at = answer["pending_actions"], f"updated {timestamps.now():%H:%M} UTC"
     if not actions:
-        left = count_undecided(answer["not_migrated"])
+        left = count_undecided_flows(answer["not_migrated"])
         more = f", {left} {'flow' if left == 1 else 'flows'} not migrated" if left else ""
         yield Headline(left=f"No action required{more}", right=at)
         return

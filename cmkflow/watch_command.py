@@ -21,7 +21,7 @@ def register(group: typer.Typer) -> None:
     @api_command(
         group,
         "watch",
-        show=_format_watched,
+        show=_format_answer,
         watched=WatchOptions(lines=_format_watched_lines, end=_choose_exit_code),
     )
     def watch(
@@ -45,7 +45,7 @@ def _is_remediation(answer: Any) -> bool:
     return "remediation" in answer
 
 
-def _format_watched(answer: Any) -> RenderableType:
+def _format_answer(answer: Any) -> RenderableType:
     return format_remediation_progress(answer) if _is_remediation(answer) else format_status(answer)
 
 

@@ -18,7 +18,7 @@ from functions.page_query import PageQuery, build_live_page, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.errors import CmkflowError
-from shared.use_cases.list_deletions import list_deletions, list_undeleted
+from shared.use_cases.list_deletions import list_deletions, list_undeleted_originals
 from shared.use_cases.read_remediation_rows import find, reject_self_approval
 
 #: Originals on a page.
@@ -48,17 +48,19 @@ async def show_deletions_page(call: ApiRequest[DeletionsPageQuery, NoBody]) -> f
             limit=_ON_PAGE,
         ),
         await list_deletions(services(), query.filter),
-        await _read_undeleted(call) if chosen["undeleted"] else None,
+        await _read_undeleted_originals(call) if chosen["undeleted"] else None,
     )
     return build_live_page(call, text)
 
 
-async def _read_undeleted(call: ApiRequest[DeletionsPageQuery, NoBody]) -> UndeletedOriginals:
+async def _read_undeleted_originals(
+    call: ApiRequest[DeletionsPageQuery, NoBody],
+) -> UndeletedOriginals:
     """Return the retired originals without a deletion, and where the reader may not schedule
     one.
     """
     start = call.query.start
-    found, reading = await list_undeleted(services(), call.query.filter)
+    found, reading = await list_undeleted_originals(services(), call.query.filter)
     on_page = found[start : start + _ON_PAGE]
     not_permitted: dict[str, str] = {}
     for identity in {one.job.remediation_id for one in on_page}:

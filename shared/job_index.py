@@ -12,12 +12,12 @@ from shared.concurrency import read_each
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
     IndexRow,
+    add_closed_jobs,
     build_environment_job_row,
     build_flow_job_row,
     get_counter,
     has_to_be_named,
     is_closed,
-    with_closed,
 )
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
@@ -94,7 +94,7 @@ async def _change_counts(index: Table[IndexRow], reopened: Sequence[FlowJob]) ->
         counts = index.parse_row(row).item
     if counts is None or counts.closed is None:  # written anyway, so that a comparison detects it
         return ReplaceRow(row)
-    fewer = with_closed(counts.closed, map(get_counter, reopened), times=-1)
+    fewer = add_closed_jobs(counts.closed, map(get_counter, reopened), times=-1)
     return ReplaceRow(index.build_row(replace(counts, closed=fewer), row.etag))
 
 

@@ -114,20 +114,20 @@ class Table[T]:
         if not is_indexed:
             await self._indexed([(None, item)])
         try:
-            return await self._write_one(InsertRow(self.build_row(item)), item)
+            return await self._write_row(InsertRow(self.build_row(item)), item)
         except AlreadyExists:
             row = await self.store.get(self.name, *self._address(item))
             if row is None or any(self.parse_readable([row])):
                 raise
         try:
-            return await self._write_one(ReplaceRow(self.build_row(item, row.etag)), item)
+            return await self._write_row(ReplaceRow(self.build_row(item, row.etag)), item)
         except Conflict as err:
             raise AlreadyExists(str(err)) from err
 
     async def replace(self, kept: StoredItem[T], item: T) -> StoredItem[T]:
         """Store `item` in place of `kept`; raise `Conflict`."""
         await self._indexed([(kept.item, item)])
-        return await self._write_one(
+        return await self._write_row(
             ReplaceRow(self._build_replacement(kept, item)), item, kept.unknown
         )
 
@@ -287,7 +287,7 @@ class Table[T]:
         """Return the item's table, partition and key."""
         return (self.name, *self._address(item))
 
-    async def _write_one(
+    async def _write_row(
         self, operation: InsertRow | ReplaceRow, item: T, unknown: UnknownFields | None = None
     ) -> StoredItem[T]:
         (row,) = await self.store.write(operation)

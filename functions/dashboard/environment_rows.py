@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from functions.dashboard.titles import compute_natural_key
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
-from shared.domain.plans.display_text import count_undecided, describe_why_not_migrated
+from shared.domain.plans.display_text import count_undecided_flows, describe_why_not_migrated
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import RemediationMode
@@ -96,7 +96,7 @@ def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, st
         if situation.is_stopped and one.mode.writes:
             return "wait", "pause", "Paused"
         return "work", "", "Assessing" if one.is_assessment else _format_progress(one)
-    left_count = count_undecided(left)
+    left_count = count_undecided_flows(left)
     if one.state is EnvironmentJobState.CANCELLED:
         return ("wait" if left_count else "over"), "idle", "Cancelled"
     if one.is_assessment:

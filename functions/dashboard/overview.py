@@ -15,7 +15,7 @@ from functions.dashboard.kill_switch import build_banner
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.support_requests_page import find_url
-from shared.domain.plans.display_text import count_undecided
+from shared.domain.plans.display_text import count_undecided_flows
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind, format_count
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.principal import Principal
@@ -99,7 +99,7 @@ def build_headline(status: TenantStatus, others: Sequence[PendingAction]) -> Hea
     It is "No action required" only if every row was read, and every flow that is not migrated is
     in progress or excluded.
     """
-    left = count_undecided(status.not_migrated)
+    left = count_undecided_flows(status.not_migrated)
     lead = _format_lead(status)
     if others:
         other = "other " if status.health.kill_switch_on else ""

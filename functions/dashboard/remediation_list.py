@@ -8,7 +8,7 @@ from functions.dashboard.flow_parts import PARTS
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
-from shared.domain.plans.display_text import count_undecided, describe_start
+from shared.domain.plans.display_text import count_undecided_flows, describe_start
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import Remediation, RemediationMode
@@ -102,7 +102,7 @@ def _format_state(one: RemediationView) -> tuple[str, str, str]:
     if not REMEDIATION_STATES[state].is_over:
         return "work", "", words
     if state is RemediationState.COMPLETED and one.remediation.mode.writes:
-        left = count_undecided(progress.not_migrated)
+        left = count_undecided_flows(progress.not_migrated)
         return ("wait", "", f"{words}, {left} left") if left else ("done", "", words)
     return "over", "", words
 

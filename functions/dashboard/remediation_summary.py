@@ -181,11 +181,11 @@ def _format_remaining_work(
         f"{number:,} of {_format_flows(total)} {be} not migrated: {_join_texts(said)}.",
         *(_format_originals(known) if len(known) == number else ()),
         f"{first} start a new remediation.",
-        _format_reached(reached, "migrated" if counts.get("migrated") else "prepared"),
+        _format_reached_flows(reached, "migrated" if counts.get("migrated") else "prepared"),
     ]
 
 
-def _format_reached(number: int, verb: str) -> str:
+def _format_reached_flows(number: int, verb: str) -> str:
     return f"{number:,} {_format_verb(number)} {verb}." if number else ""
 
 

@@ -111,7 +111,7 @@ class ResultCollector:
 
     async def read_ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowResult]:
         """Return the result of every flow that was read at the beginning."""
-        planned = await self._read_planned()
+        planned = await self._read_planned_items()
         now: dict[tuple[str, str], Json] = {}
         for environment in self._environments:
             for flow in await self._read_flows(environment):
@@ -160,7 +160,7 @@ class ResultCollector:
         changed["environment variable"] = len(variables)
         return changed
 
-    async def _read_planned(self) -> dict[tuple[str, str], Json]:
+    async def _read_planned_items(self) -> dict[tuple[str, str], Json]:
         """Return for each flow the first plan item with work, or else one that blocks the flow."""
         found: dict[tuple[str, str], Json] = {}
         listed = (await self._app.get("remediations"))["items"]

@@ -183,7 +183,7 @@ class DemoRun:
         outcome.recheck_at = await self._read_recheck_time()
         outcome.trace = build_flow_trace(
             await asyncio.to_thread(read_spans_file, self.stack.spans_file),
-            _list_retired(progress.jobs),
+            _list_retired_originals(progress.jobs),
         )
         told = await self.platform.call_control("GET", "/told")
         log = await self._read_log()
@@ -296,7 +296,7 @@ def _list_deletions(remediations: list[Json]) -> list[Json]:
     ]
 
 
-def _list_retired(jobs: dict[tuple[str, str], Json]) -> dict[str, str]:
+def _list_retired_originals(jobs: dict[tuple[str, str], Json]) -> dict[str, str]:
     """Return the names of the retired originals by their ids."""
     return {
         original: job["display_name"]

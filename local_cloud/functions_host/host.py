@@ -82,7 +82,9 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     os.chdir(options.app_dir)
     worker = Worker(options.app_dir, settings.function_timeout, restart)
     start_logging(settings.log_level, worker.running)
-    functions = _list_enabled([read_function(entry, os.environ) for entry in await worker.start()])
+    functions = _list_enabled_functions(
+        [read_function(entry, os.environ) for entry in await worker.start()]
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -110,7 +112,7 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     return await _stop_host(worker, runner, triggers)
 
 
-def _list_enabled(functions: list[Function]) -> list[Function]:
+def _list_enabled_functions(functions: list[Function]) -> list[Function]:
     """Return the functions that no app setting disables."""
     for function in functions:
         if is_disabled(function.name, os.environ):

@@ -155,7 +155,7 @@ class ApiManagementCallers(SearchedCallers):
                 found[address] = f"The app cannot check who may read the secret: {err}"
         return found
 
-    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+    async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
         """Return the status of each named value whose secret was not read, by address."""
         found = {}
         for address in addresses:

@@ -97,7 +97,7 @@ class ServiceUrls:
 
     async def read(self, resource_id: str) -> CallerContent:
         """Return the URL, completed where a policy holds its end. Raises `NotFound`."""
-        found = await self._reader.get_tagged(resource_id, API_VERSION)
+        found = await self._reader.get_tagged_resource(resource_id, API_VERSION)
         return CallerContent(text=_read_url(found.document), etag=found.etag)
 
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
@@ -129,7 +129,7 @@ class NamedValues:
 
     async def read(self, resource_id: str) -> CallerContent:
         """Return the value. Raises `NotFound`."""
-        found = await self._reader.get_tagged(resource_id, API_VERSION)
+        found = await self._reader.get_tagged_resource(resource_id, API_VERSION)
         # The ETag is read first: if the value changes in between, the write is a conflict.
         properties = mapping_at(found.document, "properties")
         is_secret = None if "keyVault" in properties else json.dumps(properties.get("secret"))

@@ -66,7 +66,9 @@ class Policies:
         ]
 
     async def _get_policy(self, resource_id: str) -> TaggedResource:
-        return await self._reader.get_tagged(resource_id, API_VERSION, query={"format": _RAW})
+        return await self._reader.get_tagged_resource(
+            resource_id, API_VERSION, query={"format": _RAW}
+        )
 
     async def _read_place(self, resource_id: str) -> Place:
         place = Place(resource_id=resource_id, label=describe_place(resource_id))

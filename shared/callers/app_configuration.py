@@ -99,7 +99,7 @@ class AppConfigurationCallers(SearchedCallers):
         """Return nothing, because the app does not know which apps read the references."""
         return dict.fromkeys(secrets, "")
 
-    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+    async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
         """Return nothing, because readers resolve references, and the store does not."""
         del addresses
         return {}

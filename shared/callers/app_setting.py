@@ -112,7 +112,7 @@ class AppSettingCallers(SearchedCallers):
                     if reference and reference.version:
                         watched = await self._list_watched_secrets() if watched is None else watched
                         try:
-                            value = await self._read_pinned(reference, watched)
+                            value = await self._read_pinned_secret(reference, watched)
                         except PlatformError as err:
                             unreadable.record_place(
                                 f"secret {reference.name} in {reference.vault}", err
@@ -186,7 +186,7 @@ class AppSettingCallers(SearchedCallers):
                 found[address] = f"The app cannot check who may read the secret: {err}"
         return found
 
-    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+    async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
         """Return the status of each of these references that App Service has not resolved, by
         address.
         """
@@ -235,7 +235,7 @@ class AppSettingCallers(SearchedCallers):
                 closed[vault] = err
         return _Watched(places, closed)
 
-    async def _read_pinned(self, reference: SecretReference, watched: _Watched) -> str:
+    async def _read_pinned_secret(self, reference: SecretReference, watched: _Watched) -> str:
         """Return the current value of a secret that a reference names with a fixed version.
 
         Only secrets of watched vaults are read: a setting may name any address, and the app must

@@ -95,7 +95,7 @@ class AutomationCallers(SearchedCallers):
         async with aclosing(readings):
             async for account, found in readings:
                 if found.encrypted:
-                    unreadable.record_text(_describe_encrypted(account, found.encrypted))
+                    unreadable.record_text(_describe_encrypted_variables(account, found.encrypted))
                 for place in found.places:
                     reason = place.manual_reason or locks.describe(place.resource_id)
                     for caller in callers_in(place.text, _build_caller(place, reason)):
@@ -174,7 +174,7 @@ def _build_caller(place: _Place, manual_reason: str) -> Caller:
     )
 
 
-def _describe_encrypted(account: Mapping[str, object], names: Sequence[str]) -> str:
+def _describe_encrypted_variables(account: Mapping[str, object], names: Sequence[str]) -> str:
     """Return one text for all encrypted variables of an account."""
     named = ", ".join(sorted(names)[:_MOST_NAMED])
     more = len(names) - _MOST_NAMED

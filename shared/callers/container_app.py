@@ -202,7 +202,7 @@ class ContainerAppCallers(SearchedCallers):
             if (uri := find_secret_uri(text))
         }
 
-    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+    async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
         """Return nothing: Azure rejects a write if the app cannot read the secret."""
         del addresses
         return {}

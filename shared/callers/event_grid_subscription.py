@@ -112,7 +112,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
         Raises `TransientError` while Azure applies a change, `JobBlocked` if the flow has not
         answered the validation, `Conflict` and `NotFound`.
         """
-        before = await self._get_applied(caller)
+        before = await self._get_applied_subscription(caller)
         text = await self._read_destination(before)
         if text == value.text and _read_state(before) != "Failed":
             return
@@ -120,9 +120,9 @@ class EventGridSubscriptionCallers(SearchedCallers):
             raise Conflict(f"The {caller.label} was changed")
         destination = {"endpointType": "WebHook", "properties": json.loads(value.text)}
         await self._writer.patch(caller.address, _VERSION, {"destination": destination})
-        await self._get_applied(caller)
+        await self._get_applied_subscription(caller)
 
-    async def _get_applied(self, caller: Caller) -> Mapping[str, object]:
+    async def _get_applied_subscription(self, caller: Caller) -> Mapping[str, object]:
         resource = await self._get_subscription(caller)
         state = _read_state(resource)
         if state in {"Creating", "Updating"}:

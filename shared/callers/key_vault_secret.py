@@ -71,7 +71,7 @@ class KeyVaultSecretCallers(SearchedCallers):
         """Yield every secret whose current version has a trigger URL, and every secret that gets
         the new URL of a declared caller.
         """
-        places = {one.resource_id: one for one in await self._read_declared()}
+        places = {one.resource_id: one for one in await self._read_declared_secrets()}
         vaults = read_all(self._secrets.read_vault_urls())
         for vault_url in await unreadable.list_readable(vaults, "vaults"):
             try:
@@ -98,7 +98,7 @@ class KeyVaultSecretCallers(SearchedCallers):
                 for caller in _find_callers(value, place):
                     yield caller
 
-    async def _read_declared(self) -> list[Caller]:
+    async def _read_declared_secrets(self) -> list[Caller]:
         """Return the secrets of readable declared callers.
 
         The kind of declared callers reports the others.

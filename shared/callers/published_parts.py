@@ -54,7 +54,7 @@ class PublishedPart:
     def find_secure_parameters(self) -> Iterator[str]:
         """Yield the secure parameters with a default value, which may be any text."""
         for name, parameter in mapping_at(self.properties, "parameters").items():
-            if "defaultValue" in as_mapping(parameter) and any(_find_masked(parameter)):
+            if "defaultValue" in as_mapping(parameter) and any(_find_masked_values(parameter)):
                 yield name
 
 
@@ -169,7 +169,7 @@ class PublishedPartCallers(SearchedCallers):
             )
         if part.collection == "triggers":
             return _STARTED
-        return _MASKED if any(_find_masked(part.properties)) else ""
+        return _MASKED if any(_find_masked_values(part.properties)) else ""
 
     def _build_caller(self, part: PublishedPart, label: str, manual_reason: str) -> Caller:
         return Caller(
@@ -186,7 +186,7 @@ def read_id(resource: Mapping[str, object]) -> str:
     return text_at(resource, "id") or ""
 
 
-def _find_masked(value: object) -> Iterator[Mapping[str, object]]:
+def _find_masked_values(value: object) -> Iterator[Mapping[str, object]]:
     """Yield every object with a value that Azure does not return."""
     stack = [value]
     while stack:

@@ -131,12 +131,16 @@ class AzureFirewalls(AzureResources):
         ]
         for resource in listed:
             policy_id = _get_policy_id(resource, "firewallPolicy")
-            found.places.extend(await self._read_one(resource, policy_id, context, found.users))
+            found.places.extend(
+                await self._read_firewall(resource, policy_id, context, found.users)
+            )
         for policy in alone:
-            found.places.extend(await self._read_one(policy, _get_id(policy), context, found.users))
+            found.places.extend(
+                await self._read_firewall(policy, _get_id(policy), context, found.users)
+            )
         return found
 
-    async def _read_one(
+    async def _read_firewall(
         self,
         resource: Document,
         policy_id: str,

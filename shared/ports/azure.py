@@ -332,7 +332,7 @@ class TaggedResourceReader(ResourceReader, Protocol):
     async def get_text(self, resource_id: str, api_version: str) -> str:
         """Return a resource that is text, such as a runbook's `/content`; raise `NotFound`."""
 
-    async def get_tagged(
+    async def get_tagged_resource(
         self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
     ) -> TaggedResource:
         """Return a resource with the ETag of its header; raise `NotFound`."""

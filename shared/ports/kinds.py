@@ -100,7 +100,7 @@ class RefersToSecrets(Protocol):
         `secrets` has the address of the secret for the address of each place.
         """
 
-    async def find_unresolved(self, addresses: Collection[str]) -> Mapping[str, str]:
+    async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
         """Return the status of each of these references that is not resolved, by address."""
 
 

@@ -14,7 +14,10 @@ from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.discovery_pages import remove_all_but_flows
-from shared.steps.planning.compare_plan import leave_unapproved, require_new_approval_for_changes
+from shared.steps.planning.compare_plan import (
+    exclude_unapproved_changes,
+    require_new_approval_for_changes,
+)
 from shared.steps.planning.plan_environment import plan_now
 from shared.steps.planning.start_flow_jobs import (
     list_open_jobs,
@@ -38,12 +41,12 @@ def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     )
     number = job.awaiting_approval_count
     flows = "1 flow awaits" if number == 1 else f"{number:,} flows await"
-    text = f"{flows} approval{until}.{describe_continued(job)}"
+    text = f"{flows} approval{until}.{describe_continued_flows(job)}"
     job = move_to_state(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
     return replace(job, next_check_at=job.approval_expires_at)
 
 
-def describe_continued(job: EnvironmentJob) -> str:
+def describe_continued_flows(job: EnvironmentJob) -> str:
     """Return how many flows of the plan another remediation migrates, after a space; empty:
     none.
     """
@@ -108,7 +111,7 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
         and job.approval_expires_at
         and job.approval_expires_at <= services.now
     ):
-        job = await leave_unapproved(leased)
+        job = await exclude_unapproved_changes(leased)
     left = await list_open_jobs(services, job)
     # The ids are hashes, so any job may be the last to end; n jobs wake this one about ln n times.
     job = replace(job, watched_job_id=left[-1].id if left else "")

@@ -112,11 +112,11 @@ async def approve(
         waiting = await read_plans_awaiting_approval(services, remediation_id)
         plans = _select_plans_by_version(waiting, left)
         for plan in plans:
-            await _require_approvable(services, plan.job)
+            await _require_approvable_plan(services, plan.job)
         _require_known_flows(plans, approval)
         try:
             for plan in plans:
-                approved_jobs[plan.version] = await _approve_one(services, plan, approval)
+                approved_jobs[plan.version] = await _approve_one_plan(services, plan, approval)
         except Conflict:  # another invocation or person changed the row: read it again
             continue
         return list(approved_jobs.values())
@@ -167,7 +167,7 @@ def _describe_version(version: str, plan: AwaitingPlan) -> str:
     return f"{plan.title} has version {version} now{since}."
 
 
-async def _require_approvable(services: Services, job: EnvironmentJob) -> None:
+async def _require_approvable_plan(services: Services, job: EnvironmentJob) -> None:
     settings = await read_environment_settings(services, job.environment_id)
     if settings.approval_policy is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
@@ -220,7 +220,7 @@ def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput)
             )
 
 
-async def _approve_one(
+async def _approve_one_plan(
     services: Services, plan: AwaitingPlan, approval: ApprovalInput
 ) -> EnvironmentJob:
     """Store the approval in the row; the ETag ensures that the plan is still the one that was read.

@@ -15,7 +15,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.change_remediation import retry_job
-from shared.use_cases.known_issues import RESOLVED_BY_NAME, require_known
+from shared.use_cases.known_issues import RESOLVED_BY_NAME, require_known_issues
 from shared.use_cases.name_flows import require_flows
 
 log = get_product_log(__name__)
@@ -66,7 +66,7 @@ async def change_environment(
     accepted = await read_environment_settings(services, environment.id)
     if names := changes.get("ignored_issues"):
         new = [one for one in names if one not in accepted.ignored_issues]
-        await require_known(services, environment, new)
+        await require_known_issues(services, environment, new)
     for field in ("excluded_flows", "pilot_flows"):
         if field in changes:
             there = getattr(accepted, field)
@@ -116,7 +116,7 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
     A job that another issue blocks is blocked again. Raises `IssueNotFound`.
     """
     environment = await services.environments.get(environment_id)
-    await require_known(services, environment, [gap])
+    await require_known_issues(services, environment, [gap])
     await _change_settings(
         services,
         environment,

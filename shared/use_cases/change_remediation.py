@@ -214,7 +214,7 @@ async def retry(
     retried = await FLOW.apply_command_to_each(
         services,
         [row for row in rows if row.item.id in ids],
-        partial(_resume_interrupted, now=services.now),
+        partial(_resume_interrupted_job, now=services.now),
         takes_over=True,
     )
     titles += _list_names(rows, retried)
@@ -246,11 +246,11 @@ async def _list_items_without_job(
 
 async def retry_job(services: Services, job: FlowJob) -> None:
     """Retry one job. An edit that blocked it is accepted: the current original is copied."""
-    resumed = partial(_resume_interrupted, now=services.now)
+    resumed = partial(_resume_interrupted_job, now=services.now)
     await FLOW.apply_command(services, (job.environment_id, job.id), resumed, takes_over=True)
 
 
-def _resume_interrupted(job: FlowJob, *, now: datetime) -> FlowJob | None:
+def _resume_interrupted_job(job: FlowJob, *, now: datetime) -> FlowJob | None:
     if not job.is_interrupted:
         return None
     back = job.step

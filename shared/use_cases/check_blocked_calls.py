@@ -56,7 +56,7 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
         await _resolve_and_delete_old(services, environment, {one.copy.id for one in copies})
         async for call in read_unresolved_blocked_calls(services, environment.id):
             await alert_blocked_call(services, call)
-    retried = await _retry_unblocked(services, environment)
+    retried = await _retry_unblocked_jobs(services, environment)
     if rejected:
         raise rejected
     return retried
@@ -92,11 +92,11 @@ async def _resolve_and_delete_old(
         with suppress(Conflict, NotFound):
             if call.reason_code and call.copy_id not in in_use:
                 await table.replace(kept, replace(call, reason_code="", resolved_at=services.now))
-            elif not call.reason_code and services.now - call.counts_from > RUN_HISTORY:
+            elif not call.reason_code and services.now - call.checked_until > RUN_HISTORY:
                 await table.delete(kept)
 
 
-async def _retry_unblocked(services: Services, environment: Environment) -> int:
+async def _retry_unblocked_jobs(services: Services, environment: Environment) -> int:
     """Retry the jobs that were blocked by calls which no longer fail."""
     ignored = (await read_environment_settings(services, environment.id)).ignored_issues
     unresolved = {

@@ -99,7 +99,7 @@ async def check_deployment(services: Services) -> list[Finding]:
     _ends_at.set(asyncio.get_running_loop().time() + _SECONDS)
     found = check_settings(services)
     return found + await _run_each(
-        _run_guarded(code, check(services), has_parts=True) for code, check in _CHECKS.items()
+        _run_check(code, check(services), has_parts=True) for code, check in _CHECKS.items()
     )
 
 
@@ -113,7 +113,7 @@ async def _await_check(check: Awaitable[list[Finding]]) -> list[Finding]:
     return await check
 
 
-async def _run_guarded(
+async def _run_check(
     code: str,
     check: Awaitable[list[Finding]],
     subject: str = "",
@@ -265,7 +265,7 @@ async def _check_archive(services: Services) -> list[Finding]:
 
 async def _check_queues(services: Services) -> list[Finding]:
     return await _run_each(
-        _run_guarded("queues", _check_queue(services, queue), queue) for queue in (*QUEUES, POISON)
+        _run_check("queues", _check_queue(services, queue), queue) for queue in (*QUEUES, POISON)
     )
 
 
@@ -313,10 +313,10 @@ async def _check_power_platform(services: Services) -> list[Finding]:
 
 async def _check_environment(services: Services, environment: Environment) -> list[Finding]:
     name = environment.display_name
-    found = await _run_guarded("flow_service", _check_flow_service(services, environment), name)
+    found = await _run_check("flow_service", _check_flow_service(services, environment), name)
     if environment.dataverse_url:
         roles = check_dataverse_roles(services, environment)
-        found += await _run_guarded("dataverse", roles, name)
+        found += await _run_check("dataverse", roles, name)
     return found
 
 
@@ -357,7 +357,7 @@ async def _check_service_account(services: Services) -> list[Finding]:
 
 async def _check_subscriptions(services: Services) -> list[Finding]:
     return await _run_each(
-        _run_guarded("subscriptions", check_subscription_permissions(services, one), one)
+        _run_check("subscriptions", check_subscription_permissions(services, one), one)
         for one in services.settings.subscription_ids
     )
 
@@ -404,22 +404,22 @@ async def _check_callers(services: Services) -> list[Finding]:
     """Check the caller kinds outside of Power Platform, whose checks cover the others."""
     checks = []
     if vault := services.settings.trigger_url_vault:
-        checks.append(_run_guarded("callers", _find_trigger_url_vault(services, vault), vault))
+        checks.append(_run_check("callers", _find_trigger_url_vault(services, vault), vault))
     for kind in services.callers.values():
         if isinstance(kind, SearchesScopes):
             fix = kind.required_permissions.fix
             scopes = _check_scopes(kind, fix)
-            checks.append(_run_guarded("callers", scopes, kind.kind, fix, has_parts=True))
+            checks.append(_run_check("callers", scopes, kind.kind, fix, has_parts=True))
     for kind in services.callers.values():
         if kind.required_permissions.resource_type:
             found = check_caller_kind_permissions(services, kind.kind, kind.required_permissions)
-            checks.append(_run_guarded("callers", found, kind.kind))
+            checks.append(_run_check("callers", found, kind.kind))
     return await _run_each(checks)
 
 
 async def _check_scopes(kind: SearchesScopes, fix: str) -> list[Finding]:
     return await _run_each(
-        _run_guarded("callers", _check_scope(kind, scope), scope, fix)
+        _run_check("callers", _check_scope(kind, scope), scope, fix)
         for scope in await kind.read_scopes()
     )
 
@@ -446,7 +446,7 @@ async def _find_trigger_url_vault(services: Services, vault: str) -> list[Findin
 
 async def _check_firewalls(services: Services) -> list[Finding]:
     return await _run_each(
-        _run_guarded("firewalls", _check_firewall_kind(kind), kind.kind)
+        _run_check("firewalls", _check_firewall_kind(kind), kind.kind)
         for kind in services.firewalls.values()
     )
 

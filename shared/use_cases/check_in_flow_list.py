@@ -39,7 +39,7 @@ async def check_in_flow_list[T](
     cursors = set[str]()
     try:
         while left:
-            _reject_repeated(at.cursor, cursors)
+            _reject_repeated_cursor(at.cursor, cursors)
             page = await services.flow_pages.read_flows(environment.id, at.cursor)
             for flow in _select_originals_on_page(page, left, since=at.next_job_id):
                 at = replace(at, next_job_id=flow.flow_name)
@@ -76,7 +76,7 @@ async def check_in_flow_list[T](
     return not_checked_count
 
 
-def _reject_repeated(cursor: str, cursors: set[str]) -> None:
+def _reject_repeated_cursor(cursor: str, cursors: set[str]) -> None:
     """Add a cursor to those that were read.
 
     If it is among them, raise an error as for an expired cursor.

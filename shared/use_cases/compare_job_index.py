@@ -14,6 +14,7 @@ from shared.alerts import read_readable
 from shared.domain.plans.job_index import (
     IndexRow,
     NamedKind,
+    add_closed_jobs,
     build_environment_job_row,
     build_flow_job_row,
     correct_index_row,
@@ -21,7 +22,6 @@ from shared.domain.plans.job_index import (
     get_counter,
     is_closed,
     reduce_to_key,
-    with_closed,
 )
 from shared.domain.timer_run import TimerRun
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
@@ -137,7 +137,7 @@ async def _compare_flow_jobs(
                 await index.replace(StoredItem(row, etag), after)
     for some in batched(superfluous, _AT_ONCE, strict=False):
         gone = [jobs.closed[row.job_id] for row, _ in some if row.job_id in jobs.closed]
-        more = replace(kept.item, closed=with_closed(kept.item.closed or {}, gone))
+        more = replace(kept.item, closed=add_closed_jobs(kept.item.closed or {}, gone))
         operations: list[Operation] = [ReplaceRow(index.build_row(more, kept.etag))]
         operations += [DeleteRow(index.build_row(row, etag)) for row, etag in some]
         stored, *_ = await index.store.write(*operations)
@@ -152,7 +152,7 @@ async def _correct_counts(
 ) -> StoredItem[IndexRow]:
     """Return the counts row of an environment, corrected to these closed jobs."""
     index = services.tables.job_index
-    right = replace(build_empty_counts(environment_id), closed=with_closed({}, closed))
+    right = replace(build_empty_counts(environment_id), closed=add_closed_jobs({}, closed))
     if counts is None:
         return await _write_row(services, InsertRow(index.build_row(right)))
     if isinstance(counts, UnreadableRow):

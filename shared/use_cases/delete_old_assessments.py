@@ -24,7 +24,7 @@ async def delete_old_assessments(
 ) -> None:
     """Delete what is old of the assessments among these jobs, until this time."""
     jobs = [kept for kept in kept_jobs if kept.item.assessment]
-    newest = _find_newest([kept.item for kept in jobs])
+    newest = _find_newest_assessments([kept.item for kept in jobs])
     settings = services.settings
     for kept in jobs:
         job = kept.item
@@ -42,7 +42,7 @@ async def delete_old_assessments(
                     await _delete_rows(services, kept)
 
 
-def _find_newest(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
+def _find_newest_assessments(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
     """Return when the newest complete assessment of each environment ended."""
     newest: dict[str, datetime] = {}
     for job in jobs:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from shared.alerts import alert_unreadable_row, catch_row_errors, read_readable
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, Remediation, StartSource
-from shared.domain.plans.superseded import find_superseded, mark_removal_started
+from shared.domain.plans.superseded import find_superseded_jobs, mark_removal_started
 from shared.errors import Conflict, NotFound, UnreadableRow
 from shared.jobs.job_kinds import FLOW
 from shared.log_fields import get_product_log
@@ -52,7 +52,7 @@ async def delete_old_plans(services: Services) -> int:
     jobs = [kept.item for kept in found.jobs.values()]
     due = [
         one
-        for one in find_superseded(jobs, with_flow_jobs)
+        for one in find_superseded_jobs(jobs, with_flow_jobs)
         if _is_summary_due(services, one, found.remediations)
         or _is_end_due(services, one, found.remediations)
     ]

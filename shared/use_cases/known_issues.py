@@ -21,7 +21,7 @@ RESOLVED_BY_NAME = (
 )
 
 
-async def require_known(
+async def require_known_issues(
     services: Services, environment: Environment, names: Collection[str]
 ) -> None:
     """Raise `IssueNotFound` unless a job, a plan or a firewall has an issue with each of these

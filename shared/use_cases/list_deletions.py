@@ -130,7 +130,7 @@ async def list_deletions(services: Services, wanted: DeletionFilter) -> TenantDe
     )
 
 
-async def list_undeleted(
+async def list_undeleted_originals(
     services: Services, wanted: DeletionFilter
 ) -> tuple[list[RetiredOriginal], RowReader]:
     """Return the retired originals of an environment that have no deletion, by remediation and

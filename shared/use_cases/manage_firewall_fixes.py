@@ -128,7 +128,7 @@ async def revert_fix(services: Services, request: FirewallFixInput) -> list[Fire
             code=Reason.ISSUE_NOT_FOUND,
         )
     if not request.force:
-        await _require_unused(services, selected)
+        await _require_unused_fixes(services, selected)
     return [
         await revert(services, one, _build_authorization(services, request, one.environment_ids))
         for one in selected
@@ -286,7 +286,7 @@ def _list_names(record: FirewallFixRecord) -> set[str]:
     }
 
 
-async def _require_unused(services: Services, records: Sequence[FirewallFixRecord]) -> None:
+async def _require_unused_fixes(services: Services, records: Sequence[FirewallFixRecord]) -> None:
     surveys = await _read_surveys(services, None)
     flows: Counter[str] = Counter()
     for record in records:

@@ -25,8 +25,8 @@ from shared.domain.plans.notification import (
     choose_to_send,
     claim_delivery,
     list_actions_to_notify,
-    record_accepted,
-    record_rejected,
+    mark_delivery_accepted,
+    mark_delivery_rejected,
     split_into_single_and_digest,
 )
 from shared.domain.plans.notification_text import build_digest, shorten
@@ -272,7 +272,9 @@ class _Sending:
         error = await self._send_and_catch(notification)
         if error is None:
             self.accepted += 1
-            after = [record_accepted(kept.item, cause, services.now) for cause, kept in taken_over]
+            after = [
+                mark_delivery_accepted(kept.item, cause, services.now) for cause, kept in taken_over
+            ]
         else:
             self.rejected += 1
             self.is_out = isinstance(error, TransientError)
@@ -282,7 +284,7 @@ class _Sending:
             asked = error.retry_after if isinstance(error, TransientError) else None
             wait = services.settings.backoff_initial_delay
             after = [
-                record_rejected(kept.item, text, services.now, wait, asked)
+                mark_delivery_rejected(kept.item, text, services.now, wait, asked)
                 for _, kept in taken_over
             ]
         await _run_concurrently(

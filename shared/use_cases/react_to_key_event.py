@@ -29,13 +29,13 @@ RECHECK = "PowerPlatformCmk.KeyRecheckDue"
 async def react_to_key_event(services: Services, event: Event) -> str:
     """Check the key and start remediations of its environments; return a summary for the log."""
     if event.type not in {*KEY_EVENT_TYPES, RECHECK}:
-        return _log_ignored(event, f"the app does not handle the type {event.type}")
+        return _log_ignored_event(event, f"the app does not handle the type {event.type}")
     vault, key = event.get_text("VaultName").lower(), event.get_text("ObjectName").lower()
     watched = [
         policy for policy in await services.keys.read_policies() if uses_key(policy, vault, key)
     ]
     if not watched:
-        return _log_ignored(event, f"no watched policy uses key {key} of vault {vault}")
+        return _log_ignored_event(event, f"no watched policy uses key {key} of vault {vault}")
     environments = await services.environments.list()
     linked = [
         env for env in environments if env.is_linked and any(_is_on(env, one) for one in watched)
@@ -87,6 +87,6 @@ def _is_on(environment: Environment, policy: EnterprisePolicy) -> bool:
     return link is not None and link.policy_id.lower() == policy.id.lower()
 
 
-def _log_ignored(event: Event, why: str) -> str:
+def _log_ignored_event(event: Event, why: str) -> str:
     log.info("event ignored", extra={"event": event.id, "text": why})
     return f"ignored: {why}"

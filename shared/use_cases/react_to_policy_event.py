@@ -41,7 +41,7 @@ async def react_to_policy_event(services: Services, event: Event) -> str:
             return await _handle_environment_change(services, event)
         case _ if event.type in RESOURCE_EVENTS:
             return await _handle_policy_change(services, event)
-    return _log_ignored(event, f"the app does not handle the type {event.type}")
+    return _log_ignored_event(event, f"the app does not handle the type {event.type}")
 
 
 async def _handle_environment_change(services: Services, event: Event) -> str:
@@ -55,7 +55,7 @@ async def _handle_environment_change(services: Services, event: Event) -> str:
         PolicyLinkStatus.LINKING,
         PolicyLinkStatus.LINKING_ONLINE,
     }:
-        return _log_ignored(event, f"the link of environment {environment_id} is {status}")
+        return _log_ignored_event(event, f"the link of environment {environment_id} is {status}")
     await services.environments.get(environment_id)  # raises for an unknown environment
     await start_remediation(
         services,
@@ -90,7 +90,7 @@ async def _handle_policy_change(services: Services, event: Event) -> str:
     if vault := VAULT.match(resource):
         return await _handle_vault_change(services, vault[0])
     if POLICY_TYPE not in resource:
-        return _log_ignored(event, f"{resource} is not an enterprise policy")
+        return _log_ignored_event(event, f"{resource} is not an enterprise policy")
     policies = {policy.id.lower(): policy for policy in await services.keys.read_policies()}
     environments = await services.environments.list()
     linked = [
@@ -99,7 +99,9 @@ async def _handle_policy_change(services: Services, event: Event) -> str:
     if resource not in policies:
         if linked:
             await alert_unwatched_policy(services, resource, environments)
-        return _log_ignored(event, f"policy {resource} is deleted or not in a watched subscription")
+        return _log_ignored_event(
+            event, f"policy {resource} is deleted or not in a watched subscription"
+        )
     if active := tuple(sorted(env.id for env in linked if env.is_linked)):
         await start_remediation(
             services,
@@ -125,6 +127,6 @@ async def _handle_vault_change(services: Services, vault_id: str) -> str:
     return f"checked {len(policies)} policies with a key in the vault"
 
 
-def _log_ignored(event: Event, why: str) -> str:
+def _log_ignored_event(event: Event, why: str) -> str:
     log.info("event ignored", extra={"event": event.id, "text": why})
     return f"ignored: {why}"

@@ -137,7 +137,7 @@ class _Reading:
             try:
                 page = await self.services.flow_pages.read_flows(self.environment.id, self.cursor)
             except (ThrottledError, ServiceOutage) as err:
-                raise _build_stopped(err) from err
+                raise _build_stop_error(err) from err
             except (PlatformError, NotFound) as err:
                 if not has_expired(self.cursor, err):
                     raise
@@ -173,7 +173,7 @@ class _Reading:
         try:
             found = await self._summarize_failed_runs(flow)
         except (ThrottledError, ServiceOutage) as err:
-            raise _build_stopped(err) from err
+            raise _build_stop_error(err) from err
         except NotFound:
             return  # somebody deleted the flow
         except CmkflowError:
@@ -200,5 +200,5 @@ class _Reading:
         return summarize_failed_runs(flow, runs, has_more_runs=bool(cursor))
 
 
-def _build_stopped(err: CmkflowError) -> _Stopped:
+def _build_stop_error(err: CmkflowError) -> _Stopped:
     return _Stopped(f"The next report continues with the others: {redact(str(err))}")

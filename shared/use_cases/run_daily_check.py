@@ -166,11 +166,11 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         # A firewall may have been fixed, or a failure may have been an outage that one job alone
         # could not recognize.
         retried=unblocked
-        + await _retry_blocked(services, _with_code(services, Reason.FIREWALL_DENIES))
-        + await _retry_blocked(services, _with_code(services, Reason.FIREWALL_FIX_FAILED))
-        + await _retry_blocked(services, _with_code(services, Reason.RETRIES_EXHAUSTED))
+        + await _retry_blocked_jobs(services, _with_code(services, Reason.FIREWALL_DENIES))
+        + await _retry_blocked_jobs(services, _with_code(services, Reason.FIREWALL_FIX_FAILED))
+        + await _retry_blocked_jobs(services, _with_code(services, Reason.RETRIES_EXHAUSTED))
         + await _retry_changed_callers(services)
-        + await _retry_blocked(services, _with_changed_channel(services))
+        + await _retry_blocked_jobs(services, _with_changed_channel(services))
         + await _retry_if_both_off(services, environments),
     )
     if result.poison_messages or any(result.dead_letters.values()):
@@ -241,7 +241,7 @@ async def _log_errors(services: Services, what: str) -> AsyncGenerator[None]:
         )
 
 
-async def _retry_blocked(services: Services, jobs: AsyncIterator[FlowJob]) -> int:
+async def _retry_blocked_jobs(services: Services, jobs: AsyncIterator[FlowJob]) -> int:
     count = 0
     async for job in jobs:
         if job.needs_action:

@@ -27,7 +27,7 @@ from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.apply_plan import (
     await_approval,
     compare_with_approval,
-    describe_continued,
+    describe_continued_flows,
     expire,
     start_and_watch_flow_jobs,
 )
@@ -124,7 +124,7 @@ async def _move_to_next_state(
         text = "The plan is complete. Nothing was changed."
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     if not work:
-        text = f"No flow needs a new change.{describe_continued(job)}"
+        text = f"No flow needs a new change.{describe_continued_flows(job)}"
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     mode = (await read_environment_settings(services, job.environment_id)).approval_policy
     if mode is ApprovalPolicy.AUTOMATIC:

@@ -89,7 +89,7 @@ async def schedule_deletions(
     earlier = await read_deletions(services, jobs)
     chosen = _select_jobs(jobs, earlier, request.flow_ids)
     for job in chosen:
-        await _require_deletable(services, job, earlier.get(job.id), request)
+        await _require_deletable_original(services, job, earlier.get(job.id), request)
     return [await _store_deletion(services, job, request) for job in chosen]
 
 
@@ -140,7 +140,7 @@ def _select_not_deleted(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> li
     ]
 
 
-async def _require_deletable(
+async def _require_deletable_original(
     services: Services, job: FlowJob, earlier: Deletion | None, request: DeletionInput
 ) -> None:
     first = _find_earliest_time(services, job)

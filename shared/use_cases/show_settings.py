@@ -77,7 +77,7 @@ def show_settings(services: Services) -> Configuration:
         _build_setting_value(name, field, services.settings, problems.get(name_setting(name)))
         for name, field in Settings.model_fields.items()
     ]
-    values += [_describe_unknown(name) for name in find_unknown_settings()]
+    values += [_describe_unknown_variable(name) for name in find_unknown_settings()]
     order = list(SettingStatus)
     return Configuration(
         build=compute_build(),
@@ -171,7 +171,7 @@ def _build_setting_value(
     )
 
 
-def _describe_unknown(name: str) -> SettingValue:
+def _describe_unknown_variable(name: str) -> SettingValue:
     """Return a variable whose name begins like a setting and may be misspelled."""
     return SettingValue(
         name=redact(name),

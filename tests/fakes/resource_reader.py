@@ -35,7 +35,7 @@ class FakeResourceReader(PagedResourceReader, TaggedResourceReader):
         except KeyError:
             raise NotFound(f"No resource {resource_id}{suffix}") from None
 
-    async def get_tagged(
+    async def get_tagged_resource(
         self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
     ) -> TaggedResource:
         """Return one resource with its ETag; raises `NotFound`."""

@@ -6,7 +6,11 @@ import pytest
 
 from shared.domain.definitions.flow_definition import FlowDefinition, parse_client_data
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
-from shared.domain.plans.microsoft_key_rule import evaluate_flow, evaluate_flows, explain_listed
+from shared.domain.plans.microsoft_key_rule import (
+    evaluate_flow,
+    evaluate_flows,
+    explain_listed_flow,
+)
 
 
 def build_flow(
@@ -87,7 +91,7 @@ def test_the_platforms_list_settles_every_doubt() -> None:
     )
 
     listed = [
-        explain_listed(one, evaluate_flow(one, in_solution=None)).microsoft_key_reasons
+        explain_listed_flow(one, evaluate_flow(one, in_solution=None)).microsoft_key_reasons
         for one in (event, v1, plain)
     ]
 

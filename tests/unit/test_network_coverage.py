@@ -205,14 +205,14 @@ def test_hosts_of_microsoft_need_no_check(host: str) -> None:
     assert (
         find_required_issues([build_group(build_rule("LogicApps"))], "atlantis", [host], TAGS) == []
     )
-    assert ClaimedHosts([]).list_unchecked([host]) == ()
+    assert ClaimedHosts([]).list_unchecked_hosts([host]) == ()
 
 
 def test_host_without_a_known_firewall_is_unchecked() -> None:
     """Reports can list the hosts that the app could not check."""
     known = build_group(build_rule("*"), hosts=HOST)
 
-    assert ClaimedHosts([known]).list_unchecked([HOST, "elsewhere.example", None]) == (
+    assert ClaimedHosts([known]).list_unchecked_hosts([HOST, "elsewhere.example", None]) == (
         "elsewhere.example",
     )
 

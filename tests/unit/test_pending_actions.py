@@ -9,7 +9,7 @@ from shared.domain.alert import Alert
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import resume, stop_with_reason, wait_until
-from shared.domain.plans.notification import build_first_delivery, record_accepted
+from shared.domain.plans.notification import build_first_delivery, mark_delivery_accepted
 from shared.domain.plans.pending_actions import (
     PendingAction,
     PendingActionKind,
@@ -84,7 +84,7 @@ def test_late_callers_are_notified_once_a_day_at_most() -> None:
     soon, later = NOW + timedelta(hours=5), NOW + DAY
 
     sent = {
-        one.kind: record_accepted(
+        one.kind: mark_delivery_accepted(
             build_first_delivery(one, "teams", NOW, timedelta(0)), replace(one, count=1), NOW
         )
         for one in (late, blocked)

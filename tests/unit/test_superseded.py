@@ -9,7 +9,7 @@ from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.grants import Grants
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, RemediationMode
-from shared.domain.plans.superseded import find_superseded, mark_removal_started
+from shared.domain.plans.superseded import find_superseded_jobs, mark_removal_started
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ OLD, NEW = build_plan_job(1), build_plan_job(2)
 
 def test_an_older_plan_of_the_environment_is_superseded() -> None:
     """The oldest plan comes first, and the last plan is kept."""
-    assert find_superseded([NEW, build_plan_job(0), OLD], ()) == [build_plan_job(0), OLD]
+    assert find_superseded_jobs([NEW, build_plan_job(0), OLD], ()) == [build_plan_job(0), OLD]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_older_plan_of_the_environment_is_superseded() -> None:
 )
 def test_plan_that_may_still_be_needed_is_not_superseded(old: EnvironmentJob) -> None:
     """The plan may be needed for evidence, a rollback, an approval or a retry."""
-    assert find_superseded([old, NEW], ()) == []
+    assert find_superseded_jobs([old, NEW], ()) == []
 
 
 def test_plan_with_flow_jobs_is_not_superseded() -> None:
@@ -65,23 +65,23 @@ def test_plan_with_flow_jobs_is_not_superseded() -> None:
         OLD, has_started_flow_jobs=True, planned_action_counts={"continue_existing_job": 1}
     )
 
-    assert find_superseded([adopted, NEW], {adopted.id}) == []
-    assert find_superseded([adopted, NEW], ()) == [adopted]
+    assert find_superseded_jobs([adopted, NEW], {adopted.id}) == []
+    assert find_superseded_jobs([adopted, NEW], ()) == [adopted]
 
 
 def test_a_later_plan_of_named_flows_supersedes_nothing() -> None:
     """A plan of named flows is part of the current plan, beside the last plan of all flows."""
     named = replace(NEW, flow_ids=("flow",))
 
-    assert find_superseded([OLD, named], ()) == []
-    assert find_superseded([OLD, named, build_plan_job(3)], ()) == [OLD, named]
+    assert find_superseded_jobs([OLD, named], ()) == []
+    assert find_superseded_jobs([OLD, named, build_plan_job(3)], ()) == [OLD, named]
 
 
 def test_assessment_is_superseded_only_by_a_later_assessment() -> None:
     """If the current plan is older and applies changes, the newest assessment is kept, too."""
     looks = [replace(build_plan_job(day), mode=RemediationMode.ASSESS) for day in (2, 3)]
 
-    assert find_superseded([OLD, *looks], ()) == [looks[0]]
+    assert find_superseded_jobs([OLD, *looks], ()) == [looks[0]]
 
 
 def test_removal_of_a_plan_is_recorded_once() -> None:

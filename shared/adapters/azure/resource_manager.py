@@ -84,7 +84,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         """Return a resource or a sub-resource such as `/config/web`; raise `NotFound`."""
         return await self.send("GET", resource_id + suffix, api_version)
 
-    async def get_tagged(
+    async def get_tagged_resource(
         self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
     ) -> TaggedResource:
         """Return a resource with the ETag of its header; raise `NotFound`."""

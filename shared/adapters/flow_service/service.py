@@ -123,7 +123,9 @@ class FlowService:
         answer = await self.send(environment_id, call, as_maker=as_maker)
         return read_object(self._service, answer)
 
-    async def read_signed(self, call: ServiceRequest, longest: int) -> Mapping[str, object] | None:
+    async def read_signed_url(
+        self, call: ServiceRequest, longest: int
+    ) -> Mapping[str, object] | None:
         """Return the JSON object at a signed URL, or None if it is longer than `longest` bytes.
 
         Sends no token; the request counts against the same budget.

@@ -36,7 +36,9 @@ async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
     ):
         return NOT_SHOWN
     try:
-        outputs = await service.read_signed(ServiceRequest(method="GET", url=link.uri), _LONGEST)
+        outputs = await service.read_signed_url(
+            ServiceRequest(method="GET", url=link.uri), _LONGEST
+        )
     except (ThrottledError, ServiceOutage):
         raise
     except CmkflowError:

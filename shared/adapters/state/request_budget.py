@@ -142,7 +142,7 @@ class StoredRequestBudget(RequestBudget):
                     unreadable.append(one)
                     continue
                 turn = QueuedJob(row=one.row, queue_position=one.key, requests_available_at=comes)
-                is_late = one.comes > comes + RECHECK_DELAY
+                is_late = one.returns_at > comes + RECHECK_DELAY
                 if one.is_dead(ledger) or (is_late and not await come(turn)):
                     gone.append(one)
                     continue

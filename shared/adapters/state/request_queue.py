@@ -75,7 +75,7 @@ class RequestQueueEntry:
         return Waiting(1, self.stored.calls, self.stored.later)
 
     @property
-    def comes(self) -> datetime:
+    def returns_at(self) -> datetime:
         """Return the time at which the waiter returns."""
         return self.stored.comes
 
@@ -97,7 +97,7 @@ class RequestQueueEntry:
 
     def is_dead(self, ledger: RequestLedger) -> bool:
         """Return whether the waiter should have returned long ago."""
-        return self.comes < ledger.now - ledger.window * _GRACE
+        return self.returns_at < ledger.now - ledger.window * _GRACE
 
 
 def _build_columns(stored: _Stored) -> dict[str, Scalar]:
@@ -146,7 +146,7 @@ def admit_or_queue(
     first = [one for one in line.first if not one.is_dead(ledger)]
     left = [*gone, line.own] if line.own else gone
     soon = ledger.now + ledger.window * _KEPT_FOR
-    expected = sum(one.calls for one in first if one.comes <= soon)
+    expected = sum(one.calls for one in first if one.returns_at <= soon)
     kept = ledger.owed + expected
     count = min(ledger.count_free(kept=kept, is_urgent=need.is_urgent), calls)
     opens = ledger.estimate_free_at(kept + 1, is_urgent=need.is_urgent)

@@ -36,14 +36,14 @@ class RequestTally:
 
         A tenth is for urgent requests.
         """
-        return self._count_usable(is_urgent=is_urgent) - held - sum(self.counts.values())
+        return self._count_usable_requests(is_urgent=is_urgent) - held - sum(self.counts.values())
 
     def find_opening_time(self, number: int, held: int, *, is_urgent: bool) -> datetime | None:
         """Return the earliest time at which `number` more requests are available.
 
         None: they are available when reserved requests are released.
         """
-        rounds, last = divmod(number - 1, self._count_usable(is_urgent=is_urgent))
+        rounds, last = divmod(number - 1, self._count_usable_requests(is_urgent=is_urgent))
         left, until = self.count_left(held, is_urgent=is_urgent), self.now
         for end, count in sorted(self.counts.items()):
             if left > last:
@@ -51,7 +51,7 @@ class RequestTally:
             left, until = left + count, end
         return until + rounds * self.span if left > last else None
 
-    def _count_usable(self, *, is_urgent: bool) -> int:
+    def _count_usable_requests(self, *, is_urgent: bool) -> int:
         return self.limit if is_urgent else self.limit - self.limit // 10
 
     @classmethod

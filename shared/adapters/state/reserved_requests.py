@@ -90,7 +90,7 @@ class ReservedRequests:
                 if self.left and self.whose
                 else None
             )
-            return self._report_used(ledger).with_hold(self._next, kept), None, ()
+            return self._report_used_requests(ledger).with_hold(self._next, kept), None, ()
 
         if self.until > NEVER:
             await self.row.decide(report_and_keep)
@@ -103,7 +103,7 @@ class ReservedRequests:
         """
 
         def fill(ledger: RequestLedger) -> Decision[tuple[Reservation, int]]:
-            ledger = self._report_used(ledger).with_hold(
+            ledger = self._report_used_requests(ledger).with_hold(
                 self.name, _build_reservation(ledger, self.left, 0)
             )
             wanted = max(self.left + self.owed, min(calls, ledger.calls))
@@ -118,7 +118,7 @@ class ReservedRequests:
     def _with_reservation(self, hold: Reservation) -> None:
         self.left, self.owed, self.until = hold.held, hold.owed, hold.until
 
-    def _report_used(self, ledger: RequestLedger) -> RequestLedger:
+    def _report_used_requests(self, ledger: RequestLedger) -> RequestLedger:
         """Return the ledger without the reservation, and with the requests used since the last
         report.
         """

@@ -44,7 +44,7 @@ def add_flow_job(
         texts = [*_list_faults(facts, flow, job)]
         status = RemediationStatus.ACTION_REQUIRED
         if not texts:
-            status, text = _describe_retired(job, is_deletion_scheduled=is_deletion_scheduled)
+            status, text = _describe_retired_flow(job, is_deletion_scheduled=is_deletion_scheduled)
             texts = [text]
     return replace(
         flow,
@@ -54,7 +54,7 @@ def add_flow_job(
     )
 
 
-def _describe_retired(
+def _describe_retired_flow(
     job: FlowJob, *, is_deletion_scheduled: bool
 ) -> tuple[RemediationStatus, str]:
     if is_deletion_scheduled:

@@ -40,7 +40,7 @@ def list_version_findings(facts: KeySnapshot) -> Iterator[Finding]:
             facts.key_name,
         )
         return
-    yield _check_enabled(facts, used)
+    yield _check_version_enabled(facts, used)
     yield _check_validity(facts, used)
     yield _check_type(used)
     yield _check_operations(facts, used)
@@ -53,7 +53,7 @@ def _format_az_command(facts: KeySnapshot, command: str, options: str = "") -> s
     return f"`az keyvault key {command} --vault-name {vault} --name {facts.key_name}{options}`"
 
 
-def _check_enabled(facts: KeySnapshot, key: KeyVersion) -> Finding:
+def _check_version_enabled(facts: KeySnapshot, key: KeyVersion) -> Finding:
     if key.is_enabled:
         return passed("key_enabled", "The key is enabled.", key.version)
     command = _format_az_command(

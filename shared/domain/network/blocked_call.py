@@ -50,7 +50,7 @@ class BlockedCall:
     resolved_at: datetime | None = None
 
     @property
-    def counts_from(self) -> datetime:
+    def checked_until(self) -> datetime:
         """Return the time up to which runs were checked. Only a later run is new."""
         return max(self.failed_at, self.resolved_at or self.failed_at)
 

@@ -93,11 +93,11 @@ def find_firewall_issue(
     if not lacking and not IPV4 - admission.denied:
         denying = (DEFAULT_RULE,)
     tags = (*lacking, *unlisted)
-    texts = [_format_unlisted(firewall, unlisted)] if unlisted else []
+    texts = [_format_unlisted_tags(firewall, unlisted)] if unlisted else []
     instructions = [_NOT_LISTED] if unlisted else []
     if denying or lacking:
         reason = (
-            _format_denied(firewall, tags, denying)
+            _format_denied_tags(firewall, tags, denying)
             if denying
             else _format_uncertain_decision(firewall, tags, doubting)
         )
@@ -120,14 +120,14 @@ def find_firewall_issue(
     )
 
 
-def _format_unlisted(firewall: Firewall, tags: Sequence[str]) -> str:
+def _format_unlisted_tags(firewall: Firewall, tags: Sequence[str]) -> str:
     return (
         f"{firewall.name} accepts only IPv4 addresses, and Microsoft's service tag list has none "
         f"for {', '.join(tags)}. The addresses of these flows are unknown."
     )
 
 
-def _format_denied(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
+def _format_denied_tags(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
     guarded = f" It protects {', '.join(firewall.protects)}." if firewall.protects else ""
     return (
         f"{firewall.name} denies addresses of {', '.join(tags)} (by {', '.join(rules)}).{guarded}"

@@ -43,7 +43,7 @@ class ClaimedHosts:
         dots = (place for place, letter in enumerate(name) if letter == ".")
         return any(name[dot:] in self._endings for dot in dots)
 
-    def list_unchecked(self, hosts: Iterable[str | None]) -> tuple[str, ...]:
+    def list_unchecked_hosts(self, hosts: Iterable[str | None]) -> tuple[str, ...]:
         """Return the hosts that are not Microsoft's and that no known firewall protects."""
         return tuple(
             host for host in hosts if host and not is_of_microsoft(host) and host not in self
@@ -57,7 +57,7 @@ class HostMatcher:
         """A host that is None or empty is an expression, which may be any host."""
         self._hosts = [host for host in hosts if host]
         self._may_be_any = len(self._hosts) < len(hosts)
-        self._has_unclaimed = bool(claimed.list_unchecked(hosts))
+        self._has_unclaimed = bool(claimed.list_unchecked_hosts(hosts))
         # One of Microsoft's hosts can deny a flow only if a known firewall protects it.
         self.may_be_refused = any(
             not is_of_microsoft(host) or (host and host in claimed) for host in hosts

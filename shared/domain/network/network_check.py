@@ -142,7 +142,7 @@ class NetworkCheck:
         self, flows_by_host: Mapping[str, Sequence[str]]
     ) -> list[FirewallIssue]:
         """Return an issue for each host that no known firewall protects, with the flows' names."""
-        hosts = self._claimed.list_unchecked(flows_by_host)
+        hosts = self._claimed.list_unchecked_hosts(flows_by_host)
         return [
             build_issue_for_external_host(host, flows_by_host[host], self._required)
             for host in hosts

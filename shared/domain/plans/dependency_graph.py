@@ -42,11 +42,11 @@ class DependencyGraph:
         """Return every flow that reaches one of these by calls; the flows themselves only in a
         loop.
         """
-        return _find_reachable(flows, self._parents)
+        return _find_reachable_flows(flows, self._parents)
 
     def find_descendants(self, *flows: str) -> frozenset[str]:
         """Return every flow that these reach by calls; the flows themselves only in a loop."""
-        return _find_reachable(flows, self._children)
+        return _find_reachable_flows(flows, self._children)
 
     @cached_property
     def leaves_first(self) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ class DependencyGraph:
         groups: list[tuple[str, ...]] = []
         for flow in self._children:
             if flow not in seen:
-                group = _find_reachable([flow], either_way) | {flow}
+                group = _find_reachable_flows([flow], either_way) | {flow}
                 seen |= group
                 groups.append(tuple(sorted(group)))
         return tuple(groups)
@@ -96,7 +96,9 @@ class DependencyGraph:
         return tuple(order)
 
 
-def _find_reachable(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
+def _find_reachable_flows(
+    start: Iterable[str], edges: Mapping[str, Iterable[str]]
+) -> frozenset[str]:
     found: set[str] = set()
     stack = list(start)
     while stack:

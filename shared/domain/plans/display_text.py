@@ -107,7 +107,7 @@ def format_state(state: str, left: Mapping[str, int]) -> str:
     return f"{state}, {number} not migrated" if state == "completed" and number else state
 
 
-def count_undecided[Why: str](left: Mapping[Why, int]) -> int:
+def count_undecided_flows[Why: str](left: Mapping[Why, int]) -> int:
     """Return how many flows are neither in progress nor excluded by an administrator.
 
     `left` has the flows that are not migrated, by `NotMigratedReason`.

@@ -112,7 +112,7 @@ def find_incomplete_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
     for (environment_id, name), number in blocked.items():
         if (environment_id, name) not in names:
             unnamed[name] += number
-    found += [_build_unnamed(name, number) for name, number in unnamed.items()]
+    found += [_build_unnamed_firewall(name, number) for name, number in unnamed.items()]
     order = list(FirewallStatus)
     return sorted(
         found, key=lambda one: (order.index(one.status), -one.blocked_count, one.name, one.issue)
@@ -210,7 +210,9 @@ def _build_incomplete_firewall(
         _build_concerned_environment(job, one, blocked, facts.ignored or {}) for job, one in places
     )
     if not environments:
-        environments = _find_affected(facts.environment_jobs, [version for version, _, _ in new])
+        environments = _find_affected_environments(
+            facts.environment_jobs, [version for version, _, _ in new]
+        )
     prefixes = [one.missing_prefixes for _, one in places] + [ranges for _, _, ranges in new]
     read = [one.read_at for one in environments] + [
         max(version.last_checked_at for version in facts.versions) for _ in new[:1]
@@ -269,7 +271,7 @@ def _build_concerned_environment(
     )
 
 
-def _find_affected(
+def _find_affected_environments(
     environment_jobs: Iterable[EnvironmentJob], versions: Iterable[ServiceTagListVersion]
 ) -> tuple[ConcernedEnvironment, ...]:
     """Return the environments whose flows the daily check found behind firewalls that lack ranges
@@ -293,7 +295,7 @@ def _find_affected(
     )
 
 
-def _build_unnamed(name: str, blocked_count: int) -> IncompleteFirewall:
+def _build_unnamed_firewall(name: str, blocked_count: int) -> IncompleteFirewall:
     return IncompleteFirewall(
         issue="",
         kind="",

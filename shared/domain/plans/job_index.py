@@ -105,7 +105,7 @@ def has_to_be_named(before: FlowJob | None, after: FlowJob) -> bool:
     return needs_person(after) and not needs_person(before)
 
 
-def with_closed(
+def add_closed_jobs(
     counts: ClosedCounts, added: Iterable[tuple[str, str]], *, times: int = 1
 ) -> dict[str, dict[str, int]]:
     """Return the counts with these jobs added `times` times, without zero counts."""

@@ -62,7 +62,7 @@ def evaluate_flow(
     )
 
 
-def explain_listed(
+def explain_listed_flow(
     definition: FlowDefinition | DefinitionSummary, assessment: MicrosoftKeyEvaluation
 ) -> MicrosoftKeyEvaluation:
     """Return the evaluation of a flow that the platform lists as not migrated.
@@ -102,7 +102,7 @@ def evaluate_flows(
             held_back_children=frozenset(held_back) - {flow},
             unknown_children=frozenset(unknown) - {flow},
         )
-        return explain_listed(definitions[flow], one) if flow in listed else one
+        return explain_listed_flow(definitions[flow], one) if flow in listed else one
 
     for flow in definitions:
         found[flow] = evaluate_one(flow, listed - definitions.keys(), ())

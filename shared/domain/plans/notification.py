@@ -228,7 +228,7 @@ def claim_delivery(delivery: NotificationDelivery, until: datetime) -> Notificat
     return replace(delivery, next_attempt_at=until, claimed_until=until)
 
 
-def record_accepted(
+def mark_delivery_accepted(
     delivery: NotificationDelivery, cause: PendingAction, now: datetime
 ) -> NotificationDelivery:
     """Return the delivery after its channel accepted it."""
@@ -246,7 +246,7 @@ def record_accepted(
     )
 
 
-def record_rejected(
+def mark_delivery_rejected(
     delivery: NotificationDelivery,
     error: str,
     now: datetime,

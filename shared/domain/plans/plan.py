@@ -14,7 +14,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import NOT_SHOWN, FlowOnMicrosoftKey
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
-from shared.domain.plans.microsoft_key_rule import evaluate_flow, explain_listed
+from shared.domain.plans.microsoft_key_rule import evaluate_flow, explain_listed_flow
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.preparation import (
     plan_edit,
@@ -152,7 +152,7 @@ def _build_item(
     reasons: tuple[MicrosoftKeyReason, ...] = (MicrosoftKeyReason.UNKNOWN,)
     explanation = flow.unreadable_reason
     if definition:
-        assessment = explain_listed(
+        assessment = explain_listed_flow(
             definition,
             evaluate_flow(
                 definition,

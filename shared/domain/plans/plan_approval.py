@@ -187,7 +187,7 @@ def add_parents(flows: Collection[str], children: Mapping[str, Collection[str]])
     return found
 
 
-def exclude_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
+def exclude_unapproved_items(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the changed items that nobody approved in time, as not included."""
     text = "It changed after it was approved, and nobody approved the change in time."
     changed = [item for item in items if item.changed_since_approval and item.action.is_work]

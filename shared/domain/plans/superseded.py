@@ -10,7 +10,7 @@ from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.domain.plans.row_limits import select_fitting_findings
 
 
-def find_superseded(
+def find_superseded_jobs(
     jobs: Collection[EnvironmentJob], with_flow_jobs: Collection[str]
 ) -> list[EnvironmentJob]:
     """Return the environment jobs whose plans are superseded, the oldest first.

@@ -47,7 +47,7 @@ async def read_flows(services: Services, environment: Environment) -> FlowReadRe
     alone: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
     if not isinstance(staying, NoAnswer) and not isinstance(read, NoAnswer):
-        alone, unread = await _read_alone(services, environment, staying, map_facts(read))
+        alone, unread = await _read_missing_flows(services, environment, staying, map_facts(read))
     return combine_answers(everything, staying, read, alone, unread)
 
 
@@ -173,7 +173,7 @@ def _add_listed_facts(
     return known
 
 
-async def _read_alone(
+async def _read_missing_flows(
     services: Services,
     environment: Environment,
     staying: Sequence[FlowListEntry],
@@ -188,7 +188,7 @@ async def _read_alone(
         if identity in known:
             continue
         # A further request would join the request queue, before jobs that need one.
-        read = busy if busy else await read_or_none(read_alone(services, environment, flow))
+        read = busy if busy else await read_or_none(read_missing_flow(services, environment, flow))
         if isinstance(read, NoAnswer):
             busy = read if read.is_throttled else None
             unread[identity] = explain_not_read(read.message)
@@ -202,7 +202,7 @@ def explain_not_read(why: str) -> str:
     return f"it is not in Dataverse, and could not be read: {why}"
 
 
-async def read_alone(
+async def read_missing_flow(
     services: Services, environment: Environment, flow: FlowListEntry
 ) -> FlowFacts:
     """Return a flow that Dataverse does not have, as the flow service shows it."""

@@ -31,7 +31,7 @@ from shared.steps.assessing.read_flow_facts import (
     combine_answers,
     explain_not_read,
     map_facts,
-    read_alone,
+    read_missing_flow,
 )
 from shared.steps.flows.caller_index import index_url, read_known_url_ids, read_url_id_of_runs
 from shared.steps.flows.discovery_pages import DiscoveryPages, build_report_rows, split_into_rows
@@ -62,7 +62,7 @@ async def read_flow_parts(
         return combine_answers(everything, staying, read, {}, {})
     known = map_facts(read)
     missing = [flow for flow in staying if flow.identity not in known]
-    await _read_alone(parts, environment, missing[:MOST_ALONE])
+    await _read_missing_flows(parts, environment, missing[:MOST_ALONE])
     unread = {flow.identity: explain_not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
     found: dict[str, FlowFacts] = {}
     for part in list_whole_pages(parts.parts, DiscoverySource.SINGLE_FLOW):
@@ -139,7 +139,7 @@ async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[Re
     return silent or [row for part in pages for row in zip(part.workflows, part.facts, strict=True)]
 
 
-async def _read_alone(
+async def _read_missing_flows(
     parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
     """Read listed flows that Dataverse does not have, and store a row for each."""
@@ -149,7 +149,7 @@ async def _read_alone(
             continue
         part = replace(parts.build_row(DiscoverySource.SINGLE_FLOW), reported=(flow,))
         try:
-            facts = await read_alone(parts.services, environment, flow)
+            facts = await read_missing_flow(parts.services, environment, flow)
             part = replace(part, facts=(facts,))
         except (NotFound, PlatformError, InvalidInput) as err:
             part = replace(part, problem=explain_not_read(build_no_answer(err).message))

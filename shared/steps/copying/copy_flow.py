@@ -205,7 +205,7 @@ async def _create_and_compare(work: StepContext, original: OriginalFlow, intende
     row = await apply(work, created, seen=await _read_existing(work) if job.copy.digest else None)
     assert row
     if not is_stored(row.client_data, intended):
-        _check_unedited(work, row, intended)
+        _require_unedited_copy(work, row, intended)
     written = Effect[Workflow](
         title=title,
         read=read,
@@ -227,7 +227,7 @@ def _with_stored_references(row: Workflow, intended: str) -> str:
     return with_lost_references(intended, row.client_data)
 
 
-def _check_unedited(work: StepContext, row: Workflow, intended: str) -> None:
+def _require_unedited_copy(work: StepContext, row: Workflow, intended: str) -> None:
     """Raise `JobBlocked` if writing the copy again would overwrite somebody's edit."""
     job = work.job
     if job.copy.digest in {"", hash_definition(_with_stored_references(row, intended))}:

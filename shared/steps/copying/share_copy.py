@@ -57,7 +57,7 @@ async def share_copy(
 
     Raises `JobBlocked` if the platform rejects or loses a share.
     """
-    wanted = await _read_wanted(work, original, belonging)
+    wanted = await _read_wanted_shares(work, original, belonging)
     notes = list(wanted.notes)
     if TriggerCategory(work.job.original.category).can_have_run_only_users:
         notes.append(RUN_ONLY_NOTE)
@@ -94,7 +94,7 @@ async def share_copy(
     )
 
 
-async def _read_wanted(
+async def _read_wanted_shares(
     work: StepContext, original: OriginalFlow, belonging: SolutionsAndShares
 ) -> _Wanted:
     """Return the shares that the copy needs, without its owner and without the app's own grants."""

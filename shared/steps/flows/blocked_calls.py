@@ -150,13 +150,13 @@ async def _record_blocked_call(
     """Record a blocked call with the firewall that denies it, and send an alert."""
     table = services.tables.blocked_calls
     known = await table.get(*table.get_address(call))
-    if known and known.item.counts_from >= call.failed_at:
+    if known and known.item.checked_until >= call.failed_at:
         return
     explanation, fix = await _explain_blocked_call(services, environment, call)
     call = replace(call, message=explanation, fix=fix)
 
     def select_newer(old: BlockedCall | None) -> BlockedCall | None:
-        return None if old and old.counts_from >= call.failed_at else call
+        return None if old and old.checked_until >= call.failed_at else call
 
     if await table.change(*table.get_address(call), select_newer):
         await alert_blocked_call(services, call)

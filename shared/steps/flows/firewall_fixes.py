@@ -97,7 +97,7 @@ async def revert_firewall_fix(
             services, record, authorization, remove=record.added_entries.entries
         )
     except NotFound:
-        return await _mark_completed(services, record)
+        return await _mark_fix_completed(services, record)
 
 
 async def complete_if_visible(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
@@ -115,7 +115,7 @@ async def complete_if_visible(services: Services, record: FirewallFixRecord) -> 
         return await _store_record(services, replace(record, state=FirewallFixState.REVERTED))
     if _find_remaining_change(there, entries if is_opening else (), () if is_opening else entries):
         return record
-    return await _mark_completed(services, record)
+    return await _mark_fix_completed(services, record)
 
 
 async def _reach_target(
@@ -136,7 +136,7 @@ async def _reach_target(
         for _ in range(FIREWALL_WRITE_ATTEMPTS):
             change = _find_remaining_change(await kind.read_list(record.added_entries), add, remove)
             if change is None:
-                return await _mark_completed(services, record)
+                return await _mark_fix_completed(services, record)
             if _is_overdue(services, record):
                 raise await _record_not_kept(services, record, change)
             try:
@@ -150,7 +150,7 @@ async def _reach_target(
                     _find_remaining_change(await kind.read_list(record.added_entries), add, remove)
                     is None
                 ):
-                    return await _mark_completed(services, record)
+                    return await _mark_fix_completed(services, record)
             since = record.unseen_since or services.now
             record = await _store_record(services, replace(record, unseen_since=since))
             raise WriteNotVisible(services, f"The change of {record.firewall}", since=since)
@@ -259,7 +259,7 @@ def _with_entries(record: FirewallFixRecord, entries: Sequence[str]) -> Firewall
     return replace(record, added_entries=replace(record.added_entries, entries=together))
 
 
-async def _mark_completed(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
+async def _mark_fix_completed(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     return await _store_record(
         services, replace(record, state=_COMPLETED_STATES[record.state], unseen_since=None)
     )

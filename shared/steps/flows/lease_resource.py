@@ -98,7 +98,7 @@ async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[Le
         await held.release()
 
 
-async def require_unleased(holder: LeaseHolder, resource: str) -> None:
+async def require_unleased_resource(holder: LeaseHolder, resource: str) -> None:
     """Raise `MustWait` if another holder has leased the resource.
 
     Checked before trigger URLs are read, because those requests are limited.

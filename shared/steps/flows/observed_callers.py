@@ -92,7 +92,9 @@ async def name_observed_callers(
     async for record in read_readable(services, services.tables.callers.scan(job.id)):
         caller = record.item.caller
         known |= dict.fromkeys(_list_ids(caller), caller.label)
-        if caller.kind == DECLARED_CALLER and (one := await _read_declared(services, caller)):
+        if caller.kind == DECLARED_CALLER and (
+            one := await _read_declared_caller(services, caller)
+        ):
             declared[caller.label] = one
     flows: dict[str, str] = {}
     for observed in row.callers:
@@ -121,7 +123,7 @@ async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) 
     return {}
 
 
-async def _read_declared(services: Services, caller: Caller) -> DeclaredCaller | None:
+async def _read_declared_caller(services: Services, caller: Caller) -> DeclaredCaller | None:
     """Return the declaration of a caller; None: it was removed, or cannot be read."""
     with suppress(UnreadableRow):
         identity = caller.address.partition("/")[0]

@@ -23,7 +23,7 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     """
     job = work.job
     if job.original.digest:
-        await check_unchanged(work, original)
+        await require_unchanged_original(work, original)
     else:
         job = await _build_job_for_edit(work, original)
     if job.observation_started_at:
@@ -39,7 +39,7 @@ def build_archive_name(job: FlowJob) -> str:
     return f"{job.environment_id}/{job.original.id}/{job.original.digest[:16]}.json"
 
 
-async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
+async def require_unchanged_original(work: StepContext, original: OriginalFlow) -> None:
     """Raise `JobBlocked` unless the original is as planned or copied."""
     job = work.job
     if job.original.digest in {"", hash_definition(original.client_data)}:

@@ -11,7 +11,11 @@ from shared.domain.environment import Environment
 from shared.domain.ids import derive_copy_id
 from shared.domain.plans.choose_url_secret import apply_url_secret_choices
 from shared.domain.plans.not_migrated import count_not_included
-from shared.domain.plans.plan_approval import ApprovalDecision, apply_approval, exclude_unapproved
+from shared.domain.plans.plan_approval import (
+    ApprovalDecision,
+    apply_approval,
+    exclude_unapproved_items,
+)
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.row_limits import select_fitting_findings, with_network
@@ -58,7 +62,7 @@ async def require_new_approval_for_changes(
         excluded_from_approval=frozenset(job.excluded_from_approval),
     )
     found = await _read_current_items(services, job, planned, now_items)
-    decided = await _complete_changed(
+    decided = await _complete_changed_items(
         services, environment, apply_approval(planned, found, decision), urls
     )
     await plan.upsert(*decided)
@@ -84,13 +88,13 @@ async def require_new_approval_for_changes(
     )
 
 
-async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+async def exclude_unapproved_changes(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Mark the items that changed after their approval as not included.
 
     Nobody approved these changes in time.
     """
     plan = held.open_rows(held.services.tables.plan_items)
-    await plan.upsert(*exclude_unapproved(await plan.read_all()))
+    await plan.upsert(*exclude_unapproved_items(await plan.read_all()))
     left = count_not_included(held.job.mode, await plan.read_all())
     return replace(held.job, awaiting_approval_count=0, not_migrated=left)
 
@@ -119,7 +123,7 @@ async def _look_up_new_callers(
     return items
 
 
-async def _complete_changed(
+async def _complete_changed_items(
     services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
     """Return the items, with all facts for the changed ones.

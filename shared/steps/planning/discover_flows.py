@@ -117,7 +117,7 @@ async def discover_flows(
     await _read_report(services, environment.id, parts)
     if environment.dataverse_url:
         await _read_workflows(services, environment, parts, again=again)
-    await _read_alone(services, environment, parts, hidden)
+    await _read_missing_flows(services, environment, parts, hidden)
     if reconcile:
         await _read_list_of_all_flows(services, environment, parts)
     has_dataverse = environment.dataverse_url is not None
@@ -183,7 +183,7 @@ async def _read_changes(
     return changed, tuple(known.keys() - listed.keys())
 
 
-async def _read_alone(
+async def _read_missing_flows(
     services: Services,
     environment: Environment,
     parts: DiscoveryPages,

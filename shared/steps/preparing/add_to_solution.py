@@ -44,7 +44,7 @@ async def add_to_solution(work: StepContext) -> str:
     is_due = requested_at is None or work.services.now - requested_at >= LONGEST_ADDITION
     if found is None and is_first and is_due:
         if work.job.solution_requested_at:
-            await _raise_blocked(work)
+            await _raise_job_blocked(work)
         await _request_for_batch(work, batch)
         found = await read_solution_id(work)
     if found is None:
@@ -102,7 +102,7 @@ def _is_to_be_added(job: FlowJob) -> bool:
     return job.requested_command is None and not job.is_inactive and job.is_live
 
 
-async def _raise_blocked(work: StepContext) -> NoReturn:
+async def _raise_job_blocked(work: StepContext) -> NoReturn:
     job = await work.save(replace(work.job, solution_requested_at=None))  # a retry asks again
     raise JobBlocked(
         f"The platform accepted to add {job.display_name} to a solution, but it is in none.",

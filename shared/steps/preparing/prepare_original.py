@@ -88,7 +88,7 @@ async def restore_definition(work: StepContext) -> FlowJob:
 async def _convert_definition(work: StepContext, workflow_id: str) -> None:
     """Convert the definition once; continue after an interrupted invocation."""
     row = await work.services.workflows.get(work.environment, workflow_id)
-    archived, edits = await _read_archived(work), work.job.conversions
+    archived, edits = await _read_archived_definition(work), work.job.conversions
     if is_stored(row.client_data, convert(archived, edits).client_data):
         return
     before = _with_references(row, archived)
@@ -107,7 +107,7 @@ async def _convert_definition(work: StepContext, workflow_id: str) -> None:
 
 async def _restore_definition(work: StepContext, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
-    archived, edits = await _read_archived(work), work.job.conversions
+    archived, edits = await _read_archived_definition(work), work.job.conversions
     before = _with_references(row, archived)
     if convert(before, edits).client_data != before:
         _require_current_read(work)
@@ -126,7 +126,7 @@ async def _restore_definition(work: StepContext, workflow_id: str) -> None:
     await _write_definition(work, row, archived, before=before)
 
 
-async def _read_archived(work: StepContext) -> str:
+async def _read_archived_definition(work: StepContext) -> str:
     return (await work.services.archive.get(build_archive_name(work.job))).decode()
 
 

@@ -9,7 +9,7 @@ from shared.domain.jobs.transitions import move_to_state
 from shared.errors import JobBlocked, MustWait
 from shared.reason import Reason
 from shared.steps.flows.original import read_original
-from shared.steps.flows.read_original_facts import check_unchanged
+from shared.steps.flows.read_original_facts import require_unchanged_original
 from shared.steps.retiring.check_restart import check_restart_possible
 from shared.steps.retiring.cutover_toggle import build_original_side, choose_copy_side, toggle_pair
 from shared.steps.step_context import StepContext
@@ -22,7 +22,7 @@ async def start_cutover(work: StepContext) -> FlowJob:
     original = await read_original(work)
     if not original.is_on and work.job.has_turned_both_off:
         return _turn_original_on_again(work)
-    await check_unchanged(work, original)
+    await require_unchanged_original(work, original)
     if not original.is_on:
         job = replace(
             work.job,

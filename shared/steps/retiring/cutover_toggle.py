@@ -119,7 +119,7 @@ async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -
             await work.save(replace(work.job, cutover_failure=await _describe_failure(work, err)))
         else:
             return await _record_toggle_result(work, is_done=True)
-    return await _restore_one(work, first=off, second=on)
+    return await _turn_one_flow_on(work, first=off, second=on)
 
 
 async def _turn_off_then_on(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
@@ -150,7 +150,7 @@ async def _require_link(work: StepContext) -> None:
         )
 
 
-async def _restore_one(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
+async def _turn_one_flow_on(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
     """Turn one of the two flows on, `first` if possible.
 
     Raises `MustWait` until one of them is on.

@@ -15,7 +15,7 @@ from shared.steps.copying.share_copy import share_copy
 from shared.steps.copying.solutions_and_shares import read_original_with_membership
 from shared.steps.flows.blocked_calls import check_denied_calls
 from shared.steps.flows.original import OriginalFlow, read_original
-from shared.steps.flows.read_original_facts import check_unchanged
+from shared.steps.flows.read_original_facts import require_unchanged_original
 from shared.steps.flows.require_healthy_copy import find_copy, require_healthy_copy
 from shared.steps.flows.toggle_flow import rename_flow, toggle_original
 from shared.steps.retiring.check_for_calls import wait_for_no_calls
@@ -38,7 +38,7 @@ async def retire_without_calls(work: StepContext) -> FlowJob:
             original = await read_original(work)
             if again := _copy_again_if_edited(work, original):
                 return again
-            await check_unchanged(work, original)
+            await require_unchanged_original(work, original)
             raise
         if is_left:
             text = (
@@ -70,7 +70,7 @@ async def retire_original(work: StepContext) -> FlowJob:
         )
     if again := _copy_again_if_edited(work, original):
         return again
-    await check_unchanged(work, original)
+    await require_unchanged_original(work, original)
     copy = require_healthy_copy(work, found.result())
     if job.migration_method is not MigrationMethod.COPY_OFF:
         await check_denied_calls(work)

@@ -8,7 +8,7 @@ from shared.domain.jobs.dependent_jobs import format_job_reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, find_signatures
 from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
-from shared.steps.flows.lease_resource import lease_resource, require_unleased
+from shared.steps.flows.lease_resource import lease_resource, require_unleased_resource
 from shared.steps.flows.read_back import poll, wait_until_visible
 from shared.steps.flows.read_trigger_url import read_original_signatures
 from shared.steps.step_context import StepContext
@@ -39,7 +39,7 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
     for record in changed:
         if record.state not in {CallerState.REVERTED, CallerState.NOT_NEEDED}:
             if signatures is None:
-                await require_unleased(work, record.caller.resource_id)
+                await require_unleased_resource(work, record.caller.resource_id)
                 signatures = (
                     await read_original_signatures(work)
                     if work.job.original.has_trigger_url
@@ -66,7 +66,7 @@ async def check_manual_callers(work: StepContext) -> None:
         )
     for record in await work.callers.read_all():
         if record.is_manual and await holds_original(work.services, work.job, record.caller):
-            await _mark_reverted(work, record)
+            await _mark_caller_reverted(work, record)
 
 
 async def _revert_caller(
@@ -80,7 +80,7 @@ async def _revert_caller(
             current = await read_to_write(work, kind, [caller])
             value = current.get(caller.address)
             if value is None:
-                return await _mark_reverted(work, record)
+                return await _mark_caller_reverted(work, record)
             known = {**find_signatures(value.text), **signatures}
             try:
                 text = caller_edit.revert_edits(value.text, edits, known)
@@ -101,7 +101,7 @@ async def _revert_caller(
                 continue
             async for _ in poll(work):
                 if holds_value(kind, await kind.read(caller), old):
-                    return await _mark_reverted(work, record)
+                    return await _mark_caller_reverted(work, record)
     await wait_until_visible(work, f"The old value of {record.caller.label}")
     raise JobBlocked(
         f"{record.caller.label} loses its old value, because something else writes it.",
@@ -130,5 +130,5 @@ async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
         )
 
 
-async def _mark_reverted(work: StepContext, record: CallerRecord) -> None:
+async def _mark_caller_reverted(work: StepContext, record: CallerRecord) -> None:
     await work.callers.upsert(replace(record, state=CallerState.REVERTED))

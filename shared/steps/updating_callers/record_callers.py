@@ -36,7 +36,7 @@ async def record_callers(work: StepContext) -> list[CallerRecord]:
     job, rows = work.job, work.callers
     parents = set(job.parents)
     records = {record.id: record for record in await rows.read_all()}
-    async for caller in _find_all(work):
+    async for caller in _find_all_callers(work):
         other = await read_job_of_flow(work, caller)
         if other and other.id == job.id:
             caller = _build_copy_as_caller(job)
@@ -55,7 +55,7 @@ async def record_callers(work: StepContext) -> list[CallerRecord]:
     return list(records.values())
 
 
-async def _find_all(work: StepContext) -> AsyncIterator[Caller]:
+async def _find_all_callers(work: StepContext) -> AsyncIterator[Caller]:
     """Yield the callers that were found, and the copy if the original calls itself."""
     async for caller in read_found_callers(work):
         yield caller

@@ -54,7 +54,7 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
     if recorded:
         return
     found = [record.caller for record in records if record.state is CallerState.FOUND]
-    wanted = dict.fromkeys(_select_permitted(job, found), job.url_secret)
+    wanted = dict.fromkeys(_select_permitted_callers(job, found), job.url_secret)
     if "" not in (await find_obstacles(work.services, wanted)).values():
         return
     text = await _read_secret(work)
@@ -75,7 +75,7 @@ async def _may_refer_to_secret(work: StepContext) -> bool:
     )
 
 
-def _select_permitted(job: FlowJob, callers: Iterable[Caller]) -> list[Caller]:
+def _select_permitted_callers(job: FlowJob, callers: Iterable[Caller]) -> list[Caller]:
     """Return the callers that the approved plan lets refer to secrets."""
     permitted = job.has_url_secret_in_app_configuration
     return [one for one in callers if permitted or one.kind not in UNKNOWN_READER_KINDS]
@@ -107,14 +107,14 @@ async def find_references(
     text = await _read_secret(work)
     if text is None or text != urls.get(job.original.url_id):
         return {}
-    callers = _select_permitted(job, (record.caller for record in records))
+    callers = _select_permitted_callers(job, (record.caller for record in records))
     wanted = dict.fromkeys(callers, job.url_secret)
     obstacles = await find_obstacles(work.services, wanted)
     reference = format_reference(job.url_secret)
     return {caller.address: reference for caller, why in obstacles.items() if not why}
 
 
-async def find_unresolved(
+async def find_unresolved_references(
     work: StepContext, kind: CallerKind, values: Sequence[tuple[Caller, CallerContent]]
 ) -> Mapping[str, str]:
     """Return the status of each written reference that is not resolved, by address."""
@@ -122,7 +122,7 @@ async def find_unresolved(
     unresolved: Mapping[str, str] = {}
     if referring and isinstance(kind, RefersToSecrets):
         async for _ in poll(work):
-            unresolved = await kind.find_unresolved(referring)
+            unresolved = await kind.find_unresolved_references(referring)
             if not unresolved:
                 break
     return unresolved

@@ -191,7 +191,7 @@ async def _save_readers(
                 await _save_reader(work, environment, now, caller, permit)
     unsaved: Sequence[Workflow] = [one for one in found.flows if one.workflow_id in before]
     async for _ in poll(work):
-        unsaved = await _find_unsaved(work, environment, unsaved, before, found.written_at)
+        unsaved = await _find_unsaved_flows(work, environment, unsaved, before, found.written_at)
         if not unsaved:
             return
     await wait_until_visible(work, f"The save of the flows that use the {caller.label}")
@@ -212,7 +212,7 @@ def _was_saved_after(flow: Workflow, written_at: datetime | None) -> bool:
     return bool(flow.modified_at and written_at and flow.modified_at > written_at)
 
 
-async def _find_unsaved(
+async def _find_unsaved_flows(
     work: StepContext,
     environment: Environment,
     flows: Iterable[Workflow],

@@ -14,7 +14,11 @@ from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.pending_actions import format_count
 from shared.errors import CmkflowError, ThrottledError
-from shared.steps.flows.lease_resource import LeasedResource, lease_resource, require_unleased
+from shared.steps.flows.lease_resource import (
+    LeasedResource,
+    lease_resource,
+    require_unleased_resource,
+)
 from shared.steps.flows.plans_in_progress import PlansInProgress, open_plans
 from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.flows.require_healthy_copy import find_copy, require_healthy_copy
@@ -64,7 +68,7 @@ async def update(work: StepContext) -> FlowJob:
             continue
         is_shared = await wait_for_others(work, left[0].caller)
         if urls is None:
-            await require_unleased(work, resource)
+            await require_unleased_resource(work, resource)
             await work.check_write_allowed()
             urls = await read_new_urls(work)
         references = await find_references(work, left, urls)

@@ -24,7 +24,7 @@ from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import find_manual_reason, is_child_reference
-from shared.steps.updating_callers.refer_to_secret import find_unresolved
+from shared.steps.updating_callers.refer_to_secret import find_unresolved_references
 from shared.steps.updating_callers.save_places import (
     ContentRejected,
     NotSaved,
@@ -99,7 +99,7 @@ class CallerWriter:
             value.text, is_json=is_json, urls={job.copy.url_id} - {""}, flow_ids={job.copy.id}
         )
         if is_referring:
-            rewritten = self._replace_unresolved(record, rewritten, edits)
+            rewritten = self._replace_unresolved_reference(record, rewritten, edits)
         elif rewritten.edits:
             rewritten = self._refer_to_secret(record, rewritten, value.text_format)
         if rewritten.text != text:
@@ -131,7 +131,7 @@ class CallerWriter:
             return rewritten
         return caller_edit.refer_to_secret(rewritten, reference, old_format)
 
-    def _replace_unresolved(
+    def _replace_unresolved_reference(
         self, record: CallerRecord, rewritten: RewrittenText, edits: Sequence[CallerEdit]
     ) -> RewrittenText:
         """Return the change of a reference to the URL, if it is not resolved."""
@@ -216,7 +216,7 @@ async def write_callers(
         tries += 1
         if await _is_complete(kind, values, (first, *others)):
             await first.store_written()
-            return await _mark_updated(others)
+            return await _mark_callers_updated(others)
     await wait_until_visible(work, f"The new URL of {format_labels(values)}")
     raise JobBlocked(
         f"{format_labels(values)} loses the new URL, because something else writes it.",
@@ -280,7 +280,7 @@ async def _prepare_others(
     return remaining, texts
 
 
-async def _mark_updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
+async def _mark_callers_updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
     """Store what was written for other jobs; their own invocations notice what
     could not be stored.
     """
@@ -300,7 +300,7 @@ async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[Calle
     if not isinstance(kind, WritesWholeResource) and not await _is_visible(work, kind, values):
         _reject_references(values, writers, "not stored")
         return False
-    unresolved = await find_unresolved(work, kind, values)
+    unresolved = await find_unresolved_references(work, kind, values)
     for writer in writers:
         writer.add_notes_for_unresolved(unresolved)
     return not unresolved

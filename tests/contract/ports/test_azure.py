@@ -334,9 +334,9 @@ async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -
     """The ETag comes in a header; the value of a secret is only returned by an action."""
     writer, reader, version = side.ports.resource_writer, side.ports.tagged_resources, "2024-05-01"
     secrets = side.ports.resource_secrets
-    before = await reader.get_tagged(NAMED_VALUE, version)
+    before = await reader.get_tagged_resource(NAMED_VALUE, version)
     await writer.patch(NAMED_VALUE, version, {"properties": {"value": "red"}}, etag=before.etag)
-    after = await reader.get_tagged(NAMED_VALUE, version)
+    after = await reader.get_tagged_resource(NAMED_VALUE, version)
     with pytest.raises(Conflict):
         await writer.patch(
             NAMED_VALUE, version, {"properties": {"value": "green"}}, etag=before.etag
@@ -347,7 +347,7 @@ async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -
     assert after.etag != before.etag
     assert found["value"] == "red"
     for gone in (
-        reader.get_tagged(f"{NAMED_VALUE}-gone", version),
+        reader.get_tagged_resource(f"{NAMED_VALUE}-gone", version),
         secrets.read(f"{NAMED_VALUE}-gone", "listValue", version),
         writer.patch(f"{NAMED_VALUE}-gone", version, {"properties": {"value": "x"}}, etag="*"),
     ):

@@ -169,14 +169,14 @@ async def test_choice_during_an_approval_rejects_the_approval(
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     version, _ = await show(scenario)
-    approve_one = approve_plan._approve_one
+    approve_one = approve_plan._approve_one_plan
 
     async def choose_first(*given: Any) -> object:
-        monkeypatch.setattr(approve_plan, "_approve_one", approve_one)
+        monkeypatch.setattr(approve_plan, "_approve_one_plan", approve_one)
         await choose(scenario, UrlSecretUse.NONE, "Orders")
         return await approve_one(*given)
 
-    monkeypatch.setattr(approve_plan, "_approve_one", choose_first)
+    monkeypatch.setattr(approve_plan, "_approve_one_plan", choose_first)
     approval = ApprovalInput(versions=(version,), approved_by="tests")
 
     with pytest.raises(JobBlocked) as rejected:

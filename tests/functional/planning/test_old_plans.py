@@ -17,7 +17,7 @@ from shared.domain.plans.remediation import (
     RemediationMode,
     StartSource,
 )
-from shared.domain.plans.superseded import find_superseded
+from shared.domain.plans.superseded import find_superseded_jobs
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.services import Services
 from shared.steps.flows.caller_index import index_urls_of_plans, read_known_url_ids
@@ -248,7 +248,7 @@ async def test_unreadable_row_keeps_only_its_own_remediation() -> None:
     scenario = await build_superseded_scenario()
     store = scenario.fakes.store
     jobs = await scenario.services.tables.environment_jobs.read_all()
-    first = find_superseded(
+    first = find_superseded_jobs(
         jobs, {job.environment_job_id for job in (await scenario.read_jobs()).values()}
     )[1]
     name = scenario.services.tables.environment_jobs.name_of(first)
