@@ -146,7 +146,7 @@ def _build_change_action(
 ) -> PageAction:
     """Return the action that changes a setting.
 
-    It is rejected if somebody has changed one meanwhile.
+    The action is rejected if somebody has changed a setting since.
     """
     return build_page_action(
         "settings",

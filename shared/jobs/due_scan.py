@@ -197,8 +197,8 @@ def _postpone_wake_up(services: Services, wake_up: WakeUp, *, due: datetime | No
 
 
 def _choose_watch_delay(job: DurableJob[Any], now: datetime) -> timedelta:
-    """Return after how long to check again a row that is not due: longer, the longer it has not
-    changed.
+    """Return the time until the next check of a row that is not due. The time grows while the row
+    stays unchanged.
     """
     unchanged_for = now - job.history[-1].changed_at if job.history else timedelta(0)
     return max(SOON, min(unchanged_for / 10, _MAX_INTERVAL))

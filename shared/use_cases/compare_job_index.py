@@ -108,7 +108,7 @@ async def _compare_flow_jobs(
 ) -> None:
     """Add missing names of open jobs, correct the counts, and remove names of jobs closed long ago.
 
-    Raises `Conflict` and the like if a job was changed meanwhile.
+    Raises `Conflict` and the like if a job was changed since it was read.
     """
     index, now = services.tables.job_index, services.now
     there = {row.job_id for row, _ in names}

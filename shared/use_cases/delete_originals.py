@@ -1,8 +1,8 @@
 """Delete retired originals whose approved date has come.
 
-For each due row, one step is done and its result stored. The flow job is leased while its original
-is checked and deleted, so that a rollback cannot turn it on in between; a rollback that is
-requested meanwhile starts afterwards. After a crash, the next run finds out what was done.
+The app takes one step for each due row and stores its result. It leases the flow job while it
+checks and deletes the original, so a rollback that is requested at this time starts afterwards.
+After a crash, the next run finds out what was done.
 """
 
 import functools
@@ -248,7 +248,9 @@ class _DeletionStep:
         return rules.mark_cancelled(self.deletion, text, now=self._services.now)
 
     async def release(self) -> None:
-        """Release the lease of the job; send a message if an action was requested meanwhile."""
+        """Release the lease of the job; send a message if an action was requested during the
+        lease.
+        """
         if self._work is None:
             return
         job = await self._work.held.end(self._work.job)

@@ -115,7 +115,7 @@ async def test_header_of_a_wide_screen_has_one_line_with_the_whole_name(
 async def test_navigation_shows_the_page_that_is_open(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """The line scrolls to it, also if its entry is the last."""
+    """The navigation scrolls to the entry of the open page, even if the entry is the last."""
     for name in ("settings-done", "audit-done", "status-done"):
         await phone.open(pages[name])
         box = await phone.page.locator(".top [aria-current]").bounding_box()
@@ -171,7 +171,7 @@ async def test_flows_that_were_searched_are_in_the_first_screen(
 async def test_bar_of_a_plan_stays_in_view_only_for_those_who_may_approve(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """For others it would cover the plan for nothing."""
+    """For other people, the bar would cover the plan without a use."""
     for name, position in (("plan-awaiting", "sticky"), ("plan-for-reader", "static")):
         await phone.open(pages[name])
         bar = phone.page.locator(".approve")

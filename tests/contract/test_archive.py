@@ -50,7 +50,7 @@ async def test_stored_content_is_read_back(archive: Archive) -> None:
 
 
 async def test_files_are_listed_by_name(archive: Archive) -> None:
-    """A backup reads all of them."""
+    """A backup reads every file of the list."""
     for name in ("b/c/1.json", "a", "b/a"):
         await archive.put(name, b"")
 

@@ -137,7 +137,9 @@ async def test_expired_link_is_not_shown(app: Adapters, monkeypatch: pytest.Monk
 async def test_no_link_is_followed_elsewhere(
     app: Adapters, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
-    """Only links to this run's outputs on a host of trigger URLs are; none calls a flow."""
+    """The app follows only links to this run's outputs on a host of trigger URLs; no request calls
+    a flow.
+    """
     run = call_flow(app)
     link = uri.format(hex=find_flow(app).workflow_id, run=run.name)
     change_links(monkeypatch, uri=lambda _: link)
@@ -175,7 +177,7 @@ async def test_rejected_outputs_cost_only_their_call(
 
 
 async def test_outputs_that_are_no_json_are_not_shown(app: Adapters) -> None:
-    """Nor are outputs without headers."""
+    """Outputs without headers are not shown either."""
     call_flow(app).trigger_outputs = b"\x1f\x8b\x08"
     call_flow(app).trigger_outputs = b"[" * 100_000
     call_flow(app).trigger_outputs = b'{"body": {"headers": {"User-Agent": "x/1"}}}'
@@ -208,7 +210,7 @@ async def test_lost_answer_is_requested_once_more(app: Adapters) -> None:
 
 
 async def test_token_of_a_call_is_never_kept(app: Adapters) -> None:
-    """Also if the trigger keeps it in its outputs."""
+    """The app does not keep the token even if the trigger outputs contain it."""
     flow = find_flow(app)
     definition = json.loads(flow.client_data)
     trigger = next(iter(definition["properties"]["definition"]["triggers"].values()))

@@ -63,7 +63,7 @@ def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
 
 @given(st.dictionaries(st.text(max_size=20), st.one_of(st.text(), st.integers(), st.none())))
 def test_any_headers_are_read(headers: dict[str, object]) -> None:
-    """Whatever a caller sends, the result is short and printable."""
+    """For any headers of a caller, the result is short and printable."""
     traits = read_traits(headers)
 
     text = f"{traits.user_agent}{traits.network}{traits.source_id}"

@@ -54,7 +54,7 @@ def test_url_in_a_row_is_found_however_it_is_written(
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 @pytest.mark.parametrize(("kind", "column"), COLUMNS)
 def test_each_public_shape_of_url_is_found(kind: str, column: TextColumn) -> None:
-    """The shapes of the corpus are those that public files hold."""
+    """The corpus has the shapes of URLs that occur in public files."""
     path = Path(os.environ["FLOW_CORPUS"], "callers", "url_shapes.jsonl")
     shapes = [json.loads(line)["url"] for line in path.read_text("utf-8").splitlines()]
     wanted = {match.url.trigger_url_id for url in shapes for match in find_trigger_urls(url)}

@@ -138,7 +138,7 @@ WAYS = [replace_one, replace_some, change, upsert, upsert_fenced]
 @settings(max_examples=count_examples(30))
 @given(data=st.data())
 async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObject) -> None:
-    """In the row and in each object in it that the change leaves where it is."""
+    """The field stays in the row, and in each object of the row that the change does not move."""
     place = data.draw(st.sampled_from(list_places()[table_name]))
     json_values = st.recursive(
         st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),

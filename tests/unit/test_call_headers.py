@@ -236,7 +236,7 @@ def test_unknown_callers_come_first() -> None:
 
 @pytest.mark.parametrize("source", CallerSource)
 def test_every_source_has_a_text(source: CallerSource) -> None:
-    """Also without an id."""
+    """A source without an id also has a text."""
     seen = ObservedCaller(traits=CallTraits(source=source), call_count=1, first_at=NOW, last_at=NOW)
 
     label = NamedCaller(name="", is_known=False, observed=seen).label

@@ -49,7 +49,7 @@ def find_code(cells: list[str]) -> set[str]:
 
 
 def test_documented_settings_equal_the_settings_of_the_code() -> None:
-    """The document uses the name with which an administrator sets it."""
+    """The document names each setting as an administrator sets it."""
     text = read_page("settings.md")
     ours, _, _ = text.partition("## Read by the Functions host")
     names = {

@@ -78,7 +78,7 @@ def test_long_and_short_names_of_a_geography_are_equal() -> None:
 
 
 def test_an_unknown_geography_has_no_region() -> None:
-    """Nobody takes a part of a name for it."""
+    """No geography is found by a part of its name."""
     assert list_regions("atlantis", LISTED) == ()
     assert list_regions("", LISTED) == ()
 

@@ -85,7 +85,7 @@ def test_brackets_after_a_term_contain_only_code_names() -> None:
 
 
 def test_every_name_in_code_exists(declared: set[str]) -> None:
-    """In the product; what has a slash is a path of the repository."""
+    """The name exists in the product; a name with a slash is a path of the repository."""
     missing = [
         name for name in NAMES if not ((ROOT / name).exists() if "/" in name else name in declared)
     ]

@@ -41,7 +41,7 @@ VALUES = RolePermissions(data_actions=("*",))
 def test_permissions_of_several_roles_are_combined(
     permissions: list[RolePermissions], found: PermissionLevel
 ) -> None:
-    """To read a resource is no sign that somebody opted it in."""
+    """A right to read a resource is no sign that a person opted the resource in."""
     assert check_permissions(NEEDS, permissions) is found
 
 

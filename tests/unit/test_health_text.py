@@ -51,5 +51,5 @@ def test_runbook_names_lines_as_the_command_shows_them() -> None:
     [(1200, "1,200 left today;"), (0, "the daily limit is used up;"), (None, "per minute;")],
 )
 def test_waiting_jobs_are_shown_with_the_requests_of_the_day(left: int | None, text: str) -> None:
-    """The runbook decides by it whether to buy requests."""
+    """An administrator decides by these numbers whether to buy requests."""
     assert text in render_health({**ANSWER, "request_queues": {**QUEUES, "remaining_today": left}})

@@ -72,7 +72,7 @@ async def test_malformed_scope_is_named_and_the_others_are_searched(
 async def test_check_of_a_malformed_scope_fails_without_a_request(
     kind: Kind, right: str, wrong: Sequence[str]
 ) -> None:
-    """The doctor names each of them."""
+    """The doctor names each malformed scope."""
     api = Api([right, *wrong])
     checked = kind(api)
 

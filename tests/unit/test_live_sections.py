@@ -75,7 +75,7 @@ def test_unchanged_row_is_sent_as_its_hash() -> None:
 
 
 def test_sections_with_equal_content_have_different_hashes() -> None:
-    """A browser that has one of them gets the other."""
+    """A browser that has one of the sections gets the other."""
     page = add_hashes('<div id="a" data-live></div><!--/a--><div id="b" data-live></div><!--/b-->')
     first, second = list_hashes(page).split()
 
@@ -85,7 +85,7 @@ def test_sections_with_equal_content_have_different_hashes() -> None:
 
 
 def test_a_browser_without_hashes_gets_every_section() -> None:
-    """So does one whose hashes are of another page."""
+    """A browser with hashes of another page also gets every section."""
     page = build_page("Orders")
 
     assert find_changes(page, "") == find_changes(page, "0123456789 x")

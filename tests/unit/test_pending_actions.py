@@ -77,7 +77,7 @@ def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
 
 
 def test_late_callers_are_notified_once_a_day_at_most() -> None:
-    """Also if more flows are called meanwhile; of blocked flows the growth is sent earlier."""
+    """This limit holds even if more flows are called; new blocked flows are reported earlier."""
     called = wait_until(FLOW_JOB, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
     (late,) = list_pending_flow_actions([called], NAMES)
     (blocked,) = list_pending_flow_actions([build_blocked_job(NOW)], NAMES)

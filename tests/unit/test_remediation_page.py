@@ -366,7 +366,7 @@ def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
 
 
 def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
-    """As on the Network page: a verified copy has found its firewalls open."""
+    """The Network page has the same rule: the firewalls of a verified copy allow its calls."""
     where = build_environment_job(
         state=EnvironmentJobState.RUNNING_FLOW_JOBS, firewall_issues=(build_issue("erp", 3),)
     )

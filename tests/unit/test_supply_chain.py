@@ -69,7 +69,7 @@ def test_new_text_is_reported_without_the_text() -> None:
 
 
 def test_baseline_names_files_of_the_repository_only() -> None:
-    """No text and no folder of a machine is in it."""
+    """The baseline contains no secret and no folder of a machine."""
     baseline = json.loads(BASELINE.read_text())
 
     assert [name for name in baseline if not (ROOT / name).is_file()] == []

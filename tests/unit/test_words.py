@@ -48,7 +48,7 @@ def test_words_to_avoid_of_each_folder_only_become_fewer(hits: list[Hit]) -> Non
 
 
 def test_exceptions_have_a_reason_and_a_use(hits: list[Hit]) -> None:
-    """Whatever the ceilings are."""
+    """This holds without a ceiling."""
     assert [str(hit) for hit in hits if hit.pattern == "avoid-ok"] == []
 
 
@@ -74,7 +74,7 @@ def find_words(path: str, text: str) -> list[str]:
     ],
 )
 def test_word_in_a_document_is_found(text: str) -> None:
-    """Also in a table, in code, and as a phrase over the end of a line."""
+    """The word is also found in a table, in code, and as a phrase over the end of a line."""
     assert len(find_words("docs/a.md", text)) == 1
 
 

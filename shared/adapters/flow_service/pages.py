@@ -1,7 +1,7 @@
-"""Lists of flows a page at a time, by Dataverse and by the flow service.
+"""Read lists of flows page by page, from Dataverse and from the flow service.
 
-The cursor is the platform's own next link. It is kept in a row meanwhile, so where it leads is
-checked again before a token goes there.
+The cursor is the platform's own link to the next page, and is stored in a row between two reads. So
+the host of the link is checked again before a token is sent there.
 
 See platform.md#flow-lists, #workflow-table.
 """

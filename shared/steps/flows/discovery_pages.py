@@ -101,7 +101,7 @@ class DiscoveryPages:
         return self._positions[source]
 
     def build_row(self, source: DiscoverySource, *, read: datetime | None = None) -> DiscoveryPage:
-        """Return an empty row to fill. Its flows were read now, or were requested at `read`."""
+        """Return a row to be filled with flows. `read` is the time of their request; None: now."""
         return DiscoveryPage(
             environment_job_id=self.rows.partition,
             source=source,

@@ -418,7 +418,7 @@ async def test_a_file_without_columns_is_rejected(
 
 
 async def test_a_file_from_another_site_or_of_a_reader_is_rejected(scenario: Scenario) -> None:
-    """As every form."""
+    """The same rules apply to every form."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
 
     foreign = await upload_file(text, ANNA, **{"Sec-Fetch-Site": "cross-site"})

@@ -81,7 +81,7 @@ async def test_missing_report_says_how_to_turn_reports_on() -> None:
 
 
 async def test_reports_are_turned_on_by_page_and_command() -> None:
-    """The settings show it, and the page then links to the report."""
+    """The settings show that reports are on, and the page then links to the report."""
     scenario = await build_scenario()
     provide(scenario.services)
     identity = scenario.build.environment.id

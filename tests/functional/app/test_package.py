@@ -67,7 +67,7 @@ async def index_package(app: Path, *paths: Path) -> dict[str, Any]:
 
 
 def test_package_contains_only_needed_files() -> None:
-    """Whatever the repository holds is part of the app, or named in .funcignore."""
+    """Each file of the repository is part of the app, or .funcignore excludes it."""
     top = {
         Path(name).parts[0] for name in read_ignore_rules().match_files(list_files(), negate=True)
     }

@@ -211,7 +211,7 @@ async def test_commands_of_each_kind_need_no_extension(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_fix_uses_the_command_of_its_kind(kind: str) -> None:
-    """Options of the right names are held by the next test for the kinds that the app writes."""
+    """The next test checks the names of the options for the kinds that the app writes."""
     repair = await build_estate(kind).require_only_fix()
 
     assert f"az {COMMANDS[kind]} \\\n" in repair.azure_cli

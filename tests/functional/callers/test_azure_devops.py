@@ -108,7 +108,7 @@ async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenan
 
 
 async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -> None:
-    """A write would send the asterisks that Azure DevOps shows for it."""
+    """The app would replace the secret by the asterisks that Azure DevOps shows."""
     path = add_hook(tenant, httpHeaders="X-Key:********")
     before = get_document(tenant, path)
 

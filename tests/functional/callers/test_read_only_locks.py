@@ -58,7 +58,7 @@ async def test_read_only_lock_is_known_before_a_write(
 async def test_values_that_a_lock_hides_are_named(
     tenant: Tenant, kind: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Azure reads them by POST, which a read-only lock rejects. The fix is not a right."""
+    """Azure returns these values by POST, which a read-only lock rejects. No right fixes this."""
 
     async def reject(*_: object) -> None:
         text = "The following scope(s) are locked: '/subscriptions/s'."

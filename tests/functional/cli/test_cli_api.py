@@ -304,7 +304,7 @@ async def test_cancel_asks_before_it_changes_anything(scenario: Scenario, cli: C
 
 @pytest.mark.usefixtures("scenario")
 async def test_kill_switch_commands_turn_and_show_it(cli: CommandLine) -> None:
-    """With who and why; health shows it too."""
+    """The command shows who turned the kill switch on and why; health shows it too."""
     before = await cli.run("kill-switch", "show")
     await cli.run("kill-switch", "on", "--justification", "change freeze")
     during = await cli.run("kill-switch", "show")

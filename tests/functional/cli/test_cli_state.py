@@ -212,7 +212,7 @@ async def test_row_of_a_running_app_is_found_in_a_table_that_the_file_does_not_h
 
 
 async def test_import_after_a_request_of_a_person_is_rejected(tmp_path: Path) -> None:
-    """Nothing is written to it."""
+    """The import writes nothing to the store."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     first = await build_first_start()
     await first.opt_in()
@@ -239,7 +239,7 @@ async def test_import_whose_last_write_had_no_answer_is_known_as_complete(tmp_pa
 
 @pytest.mark.parametrize("change", ["row", "file", "another import", "this import"])
 async def test_import_into_a_place_with_content_is_rejected(change: str, tmp_path: Path) -> None:
-    """Nothing is written to it."""
+    """The import writes nothing to the place."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, store = build_place()
     match change:
@@ -349,7 +349,7 @@ async def read_archive(folder: Path, key: str) -> dict[str, bytes]:
 def test_commands_move_a_state_from_folder_to_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a passphrase; the archive of the new folder has another key."""
+    """The file has a passphrase, and the archive of the new folder has another key."""
     scenario = asyncio.run(build_running_scenario())
     asyncio.run(store_in_folder(scenario, tmp_path / "old"))
     file = str(tmp_path / "state")

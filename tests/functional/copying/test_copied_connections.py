@@ -101,7 +101,9 @@ async def test_plan_names_the_connection_references_to_create() -> None:
 
 
 async def test_existing_reference_of_the_owner_is_used() -> None:
-    """However it spells the connector; of several the owner's, and nothing is made."""
+    """The app finds the reference in any spelling of the connector, prefers one of the owner, and
+    creates none.
+    """
     scenario = Scenario()
     add_mail_flow(scenario)
     add_reference(scenario, "cr1_other", "mail-2")

@@ -33,7 +33,9 @@ def let_it_run_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str)
 async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     by: str, *, has_row: bool
 ) -> None:
-    """Also where no search shows that it does: Dataverse has no row of it."""
+    """The app finds the call even if Dataverse has no row of the flow, so that no search shows the
+    call.
+    """
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     if not has_row:

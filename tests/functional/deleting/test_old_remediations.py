@@ -166,7 +166,7 @@ async def test_answer_that_is_stored_during_the_deletion_stays(
 
 
 async def test_old_remediation_is_deleted() -> None:
-    """Nothing of it is left, and its flows are not migrated again."""
+    """No row and no file of the remediation is left, and its flows are not migrated again."""
     scenario = await build_deleted_scenario()
     flows = {flow.workflow_id for flow in scenario.world.list_flows()}
 

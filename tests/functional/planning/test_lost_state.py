@@ -51,7 +51,7 @@ def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow:
 
 @pytest.mark.parametrize("minutes", MINUTES)
 async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
-    """Also if the state is lost in the middle, or after the end."""
+    """The state may be lost during the remediation or after its end."""
     scenario, originals = await build_started_scenario(minutes)
     await lose_state(scenario)
 

@@ -81,6 +81,6 @@ def test_span_is_kept_and_shown(collector: Collector, tmp_path: Path) -> None:
 def test_other_requests_are_rejected(
     collector: Collector, status: int, body: bytes, headers: dict[str, str], path: str, method: str
 ) -> None:
-    """Nothing of them is kept."""
+    """The collector keeps nothing of a rejected request."""
     assert send(collector, body, headers, path, method)[0] == status
     assert collector.spans == []

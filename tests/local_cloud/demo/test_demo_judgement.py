@@ -192,7 +192,7 @@ def test_demo_without_notifications_fails() -> None:
 
 
 def test_only_a_caller_that_the_app_does_not_know_counts_as_unknown() -> None:
-    """And only if the app shows what it claims; otherwise nobody can find it."""
+    """The app must also show what the caller claims to be; otherwise nobody can find the caller."""
     unknown = {"label": "unknown caller", "claims": "curl/8.5", "is_known": False, "call_count": 3}
     known = unknown | {"label": "flow Billing", "is_known": True}
     hidden = unknown | {"label": "caller not shown by the platform", "claims": ""}

@@ -331,7 +331,7 @@ async def test_a_signed_link_shows_what_called_a_flow(world: TenantWorld) -> Non
 async def test_token_of_a_call_is_in_the_outputs_if_the_trigger_keeps_it(
     world: TenantWorld, option: str, *, is_shown: bool
 ) -> None:
-    """By default the platform removes it."""
+    """By default the platform removes the token."""
     await edit_flow(
         world,
         HTTP_FLOW,

@@ -77,7 +77,7 @@ def test_revoked_tokens_are_distinguished_from_new_ones() -> None:
 
 
 def test_audiences_compare_without_case_and_final_slash() -> None:
-    """As the platform compares them for its own APIs."""
+    """The platform compares audiences in this way for its own APIs."""
     assert normalize_audience("https://Service.example/") == normalize_audience(
         "https://service.example"
     )
