@@ -8,13 +8,13 @@ from tests.words import Hit, find_all_hits, find_hits, read_avoided_words
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 251,
+    "shared": 240,
     "functions": 24,
     "cmkflow": 5,
     "docs": 23,
     "infra": 11,
-    "local_cloud": 236,
-    "tests": 1468,
+    "local_cloud": 233,
+    "tests": 1355,
     ".ci": 4,
     ".": 2,
 }

@@ -122,7 +122,7 @@ async def build_operations(flow_count: int) -> Scenario:
     scenario.driver.use_cases = TRIGGERS
     scenario.driver.most_at_once = max(1_000, 100 * flow_count)
     scenario.build.environment.display_name = "Operations"
-    scenario.build.owner.format_flow_name = "Adele Vance"
+    scenario.build.owner.name = "Adele Vance"
     for title in ("Customer care", "Finance"):
         other = Builder(scenario.world, name=title)
         for task in islice(_TASKS, 3):
@@ -158,8 +158,6 @@ def _allow(scenario: Scenario, tags: Sequence[str]) -> None:
         case = load_firewall_case(kind)
         for path, one in case.resources(tags).items():
             text = json.dumps(one)
-            for old, new in ((HOST, host), (HOST.title(), host), (case.format_flow_name, here)):
+            for old, new in ((HOST, host), (HOST.title(), host), (case.name, here)):
                 text = text.replace(old, new)
-            scenario.world.resources[path.replace(case.format_flow_name, here).lower()] = (
-                json.loads(text)
-            )
+            scenario.world.resources[path.replace(case.name, here).lower()] = json.loads(text)
