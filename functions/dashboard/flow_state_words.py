@@ -14,7 +14,7 @@ class FlowStateWords(NamedTuple):
     not_done: str
     #: Name of its work as a step; empty: the job does no work in this state.
     step: str = ""
-    #: When a job is that pauses after this state; empty: "while …", with the state's name.
+    #: Where a job pauses in this step: "before verification". Empty: "while", with its name.
     paused: str = ""
     #: How many of the five steps of a migration with a copy are done; None: it is not one of them.
     done: int | None = None

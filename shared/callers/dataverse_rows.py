@@ -38,9 +38,9 @@ class DataverseRowCallers(SearchedCallers):
 
     @abstractmethod
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the callers of a row.
+        """Yield what the row contains as callers: each has the ids of the flows that it names.
 
-        `place` is a caller with the address of the row and without ids.
+        `place` has the address of the row, and no ids yet.
         """
 
     async def find_callers(

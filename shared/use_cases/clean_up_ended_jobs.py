@@ -222,7 +222,9 @@ def is_busy(services: Services, job: FlowJob) -> bool:
 async def lease_ended_job[J: DurableJob[Any]](
     kind: JobKind[J], services: Services, kept: StoredItem[J]
 ) -> AsyncIterator[LeasedJob[J]]:
-    """Lease an ended job. An error is logged, and the next daily check tries again."""
+    """Lease an ended job. A `CmkflowError` is logged, and the next daily check tries again; any
+    other error is raised.
+    """
     held = await kind.claim(services, kept)
     try:
         yield held
