@@ -31,7 +31,7 @@ from tests.performance.over_the_wire import (
 )
 from tests.performance.planning_time import measure_planning_time
 from tests.performance.remediation_figures import open_moved_scenario
-from tests.performance.test_approvable_plan import build_large_tenant
+from tests.performance.test_approvable_plan import FOR_EACH_APP, build_large_tenant
 from tests.performance.test_network_calls import count_requests_to_verify
 
 RESULTS = ROOT / "var" / "bench" / "results.json"
@@ -122,7 +122,9 @@ def _build_network_step(flows: int) -> Step:
 
 async def _measure_plan() -> Result:
     async with open_moved_scenario(build_large_tenant()) as moved:
-        return asdict(await moved.start_and_plan())
+        plan = await moved.start_and_plan()
+        routes = moved.scenario.tenant.calls.routes
+        return asdict(plan) | {"calls_for_each_app": sum(routes[route] for route in FOR_EACH_APP)}
 
 
 async def _measure_planning_time() -> Result:

@@ -15,12 +15,9 @@ class ActionNode(NamedTuple):
     name: str
     #: Names from the top of the definition, with `else`, `case:<name>` or `default` between them.
     path: str
+    #: The action's `type`, or an empty text.
+    type: str
     raw: Mapping[str, object]
-
-    @property
-    def type(self) -> str:
-        """Return the action's `type`, or an empty text."""
-        return text_at(self.raw, "type") or ""
 
 
 def walk_actions(definition: Mapping[str, object]) -> Iterator[ActionNode]:
@@ -30,7 +27,7 @@ def walk_actions(definition: Mapping[str, object]) -> Iterator[ActionNode]:
         name, path, raw = stack.pop()
         if not isinstance(raw, dict):
             continue
-        yield ActionNode(name=name, path=path, raw=raw)
+        yield ActionNode(name=name, path=path, type=text_at(raw, "type") or "", raw=raw)
         if not _CONTAINING.isdisjoint(raw):
             for prefix, actions in reversed(list(_list_branches(path, raw))):
                 stack.extend(_list_entries(prefix, actions))
