@@ -1,4 +1,4 @@
-"""Kill switch, approval policy, enterprise policy, maintenance window and pilot flows stop jobs."""
+"""The kill switch, policies, the maintenance window and pilot flows keep jobs from continuing."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 
 async def plan_remediation(scenario: Scenario, **settings: object) -> None:
-    """Link the environment, share its connections, opt in and start a remediation."""
+    """Apply a key to the environment, allow the app to change it, and start a remediation."""
     scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in(**settings)
@@ -83,7 +83,7 @@ async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
 
 
 async def test_job_waits_while_no_policy_is_applied() -> None:
-    """The job names the reason while no policy is applied, and completes when one is again."""
+    """The job waits with this reason while no enterprise policy is applied, and then completes."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -204,7 +204,7 @@ async def test_flow_can_be_excluded_by_its_flow_name() -> None:
 
 
 async def test_children_of_a_pilot_flow_are_pilot_flows() -> None:
-    """Children of a pilot flow are pilot flows, too, so that no flow waits for the other."""
+    """A child of a pilot flow is a pilot flow too. Otherwise each would wait for the other."""
     scenario = Scenario()
     _, parent, _ = scenario.build.add_family("Billing")
     scenario.build.add_http_flow("Rest")
@@ -295,7 +295,10 @@ async def test_plan_lists_external_hosts_with_flows_and_address_ranges() -> None
 
 
 async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
-    """A client may send back an ignored issue that no longer exists; only a new name must exist."""
+    """A client may send back the name of a resolved issue.
+
+    Only a new name must be that of an existing issue.
+    """
     scenario = Scenario()
     scenario.world.firewalls = [_build_firewall("erp", ())]
     scenario.world.service_tags = _list_service_tags(scenario)
@@ -314,7 +317,7 @@ async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
 
 
 async def test_missing_optional_tag_is_a_finding_and_blocks_no_flow() -> None:
-    """A finding of the plan names the firewall that lacks an optional tag of Microsoft's page."""
+    """The plan reports a firewall that lacks an optional service tag, but the flow is retired."""
     scenario = Scenario()
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
@@ -337,7 +340,7 @@ async def test_missing_optional_tag_is_a_finding_and_blocks_no_flow() -> None:
 
 
 async def test_missing_tag_that_a_setting_requires_blocks_the_flow() -> None:
-    """The flow is blocked until the firewall allows the additional tag."""
+    """The flow is blocked until the firewall allows the service tag that the setting requires."""
     settings = Settings(tenant_id="fakes", additional_required_tags=("PowerPlatformInfra",))
     scenario = Scenario(settings=settings)
     scenario.build.add_http_flow(

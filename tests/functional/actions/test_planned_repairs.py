@@ -1,4 +1,4 @@
-"""Firewall fixes in a plan: the app applies them to the firewalls named in the settings."""
+"""The app applies the firewall fixes of an approved plan, if the settings permit the firewalls."""
 
 from dataclasses import replace
 from datetime import timedelta

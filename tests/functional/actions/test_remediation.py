@@ -1,4 +1,4 @@
-"""Remediations on fakes from start to end: the result for each kind of flow and its callers."""
+"""Remediations on fakes from start to end, and their result for flows and callers of each kind."""
 
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -37,7 +37,7 @@ async def test_called_flow_is_replaced_without_a_lost_call(profile: Profile) -> 
 
 @on_both_platforms
 async def test_self_starting_flow_is_cut_over(profile: Profile) -> None:
-    """The app turns a keyword flow off and its copy on, and retires the original."""
+    """The app turns a self-starting original off and its copy on, and retires the original."""
     scenario = Scenario(profile=profile)
     keyword = scenario.build.add_keyword_flow("Keyword")
     scenario.build.apply_key()

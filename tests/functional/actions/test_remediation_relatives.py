@@ -1,4 +1,4 @@
-"""Dependent flows on fakes: a blocked child, a flow id in two environments, and a long run."""
+"""Migration of dependent flows: a blocked child, one id in two environments, and a long run."""
 
 from datetime import timedelta
 

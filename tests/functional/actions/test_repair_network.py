@@ -1,4 +1,4 @@
-"""Firewall fixes that the app applies and reverts on request, without any other change."""
+"""The app applies and reverts firewall fixes on request, and changes nothing else."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -40,7 +40,10 @@ from tests.kinds.firewalls.network_security_group import build_security_group, b
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_app_applies_fixes_to_documented_firewall_kinds_only(kind: str) -> None:
-    """The app can apply a fix to exactly these kinds of firewalls. A person changes the others."""
+    """The app can apply fixes to the kinds in `APPLIED` only.
+
+    A person changes the other firewalls.
+    """
     scenario = await build_guarded_scenario(kind)
     name = find_resource_name(kind)
 
@@ -88,7 +91,7 @@ async def test_second_request_for_a_fix_is_rejected_without_a_change(kind: str) 
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_kill_switch_read_only_policy_and_maintenance_window_stop_a_fix(kind: str) -> None:
-    """Kill switch, read-only mode and maintenance window stop a fix; the switch stops a revert."""
+    """Each of the three stops a fix. The kill switch also stops a revert."""
     scenario = await build_guarded_scenario(kind, mode=ApprovalPolicy.READ_ONLY)
     before = scenario.azure
 
@@ -119,10 +122,10 @@ async def test_kill_switch_read_only_policy_and_maintenance_window_stop_a_fix(ki
 
 
 class Editing:
-    """A resource writer during whose first use somebody edits the resource."""
+    """A resource writer that lets somebody edit the resource right before its first use."""
 
     def __init__(self, inner: Any, edit: Callable[[], None]) -> None:
-        """Call `edit` once, before the first write."""
+        """Wrap `inner`. `edit` is called once, before the first use."""
         self._inner, self._edits = inner, [edit]
 
     def __getattr__(self, name: str) -> Any:
@@ -175,7 +178,7 @@ async def test_revert_keeps_a_rule_that_was_edited_after_the_fix() -> None:
 
 
 def find_security_group_id(scenario: Scenario) -> str:
-    """Return the path of the only network security group."""
+    """Return the resource id of the only network security group."""
     [found] = [path for path in scenario.world.resources if "/networksecuritygroups/" in path]
     return found
 
@@ -216,7 +219,7 @@ async def test_error_for_unknown_firewall_name_suggests_existing_names() -> None
 
 
 async def test_fix_changes_only_the_part_of_the_firewall_that_flows_call() -> None:
-    """The app does not change the restrictions of the scm site. A person has to name that part."""
+    """The app fixes the main site, which flows call. A fix of the scm site must name that part."""
     scenario = await build_guarded_scenario("app_service")
     site_id = next(one["id"] for one in scenario.world.resources.values() if "id" in one)
     web: Any = scenario.world.resources[f"{site_id}/config/web".lower()]

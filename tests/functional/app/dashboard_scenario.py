@@ -1,4 +1,4 @@
-"""A remediation of dependent and called flows, and its pages."""
+"""For tests of the dashboard: build a remediation of dependent and called flows."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ async def show_remediation_page(scenario: Scenario, **query: str) -> Reply:
 
 
 async def show_flow_page(scenario: Scenario, title: str, **query: str) -> Reply:
-    """Return the page of one flow."""
+    """Return the page of the flow with this title."""
     return await call(
         dashboard_api.show_flow_page,
         id=scenario.remediation.id,
@@ -53,7 +53,7 @@ async def run_until_no_call_period(scenario: Scenario) -> None:
 
 
 async def block_flow(scenario: Scenario, title: str) -> None:
-    """Block a flow before its copy is verified."""
+    """Store the job of a flow as blocked, because the flow's owner has left."""
     job = await scenario.read_job(title)
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",

@@ -1,10 +1,9 @@
-"""Index an app with Microsoft's worker library and print the result as JSON.
+"""Index an app with Microsoft's worker library, and print the result as JSON.
 
-    python -I -S index_package.py APP MESSAGES PATH...
-
-APP holds `function_app.py`; MESSAGES is the module of the worker's messages, read by its path so
-that no other module of its package comes with it; the PATHs are all that is imported from beside
-the standard library. Isolated (-I) and without site-packages (-S): nothing else lends a hand.
+Usage: `python -I -S index_package.py APP MESSAGES PATH...`. APP is the folder of `function_app.py`.
+MESSAGES is the file of the worker's message module, imported by its path, so that the rest of its
+package is not imported. Besides the standard library, modules are imported only from the folders
+PATH: -I and -S exclude all others.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ def import_module_at(path: str) -> ModuleType:
 
 
 async def index_functions(app: str, rpc: Any) -> list[str]:
-    """Return the names of the functions; raises RuntimeError with the worker's reason."""
+    """Return the names of the app's functions. Raises `RuntimeError` with the worker's reason."""
     import azure_functions_runtime as runtime
 
     def request(**message: Any) -> SimpleNamespace:
@@ -44,7 +43,7 @@ async def index_functions(app: str, rpc: Any) -> list[str]:
 
 
 def main(app: str, messages: str, *paths: str) -> None:
-    """Print the functions, and the file of every module that came from the paths."""
+    """Print the names of the app's functions, and the files of modules outside Python's own."""
     sys.path[:0] = paths
     functions = asyncio.run(index_functions(app, import_module_at(messages).rpc))
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}

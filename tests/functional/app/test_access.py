@@ -1,4 +1,4 @@
-"""Access to each route: for each role, without a sign-in, and with forged identities."""
+"""Each route checks the role of the person, rejects requests without a sign-in, and forged ones."""
 
 import base64
 import json
@@ -88,7 +88,7 @@ async def test_route_rejects_a_person_without_its_role(
 async def test_only_the_sign_in_configuration_needs_no_sign_in(
     signs_in: str, client_id: str
 ) -> None:
-    """The answer has only what the sign-in page shows, and no client id while sign-in is off.
+    """Without a sign-in, the app returns only what the sign-in page needs.
 
     Confirmation links need no sign-in either (`test_confirmation_links.py`).
     """
@@ -115,7 +115,7 @@ async def test_only_the_sign_in_configuration_needs_no_sign_in(
 
 @EACH_ROUTE
 async def test_route_answers_401_without_sign_in(route: Endpoint) -> None:
-    """A request without a sign-in is answered with 401."""
+    """The answer to a request without a sign-in says how to sign in."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
 
     reply = await call_route(route, {})
@@ -246,7 +246,7 @@ def test_only_the_value_of_app_service_turns_authentication_on(said: str) -> Non
 
 
 def build_principal_header(**changes: object) -> dict[str, str]:
-    """Return the header of a reader, with these changes."""
+    """Return the sign-in header of a person with the role reader, with these changes."""
     claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "reader"}]
     document = {"auth_typ": "aad", "claims": claims, **changes}
     return {PRINCIPAL: base64.b64encode(json.dumps(document).encode()).decode()}
@@ -337,7 +337,7 @@ async def test_requests_of_pages_of_other_sites_are_rejected(
 def test_app_does_not_start_with_an_unknown_role_in_the_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A mistyped role in the setting must not grant or deny access unnoticed."""
+    """A mistyped role would grant or deny access unnoticed, so the settings are rejected."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "reader, everybody")
 
     with pytest.raises(ValueError, match="function_key_roles"):
@@ -345,7 +345,7 @@ def test_app_does_not_start_with_an_unknown_role_in_the_setting(
 
 
 def test_functions_are_registered_despite_an_unknown_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise no route could report the setting, and each page would be 404."""
+    """With an invalid role in the setting, the routes exist, so that they can report it."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "everybody")
 
     app = runpy.run_path(str(function_app.__file__))["app"]
@@ -374,7 +374,7 @@ async def start_remediation_as(scenario: Scenario, by: str) -> tuple[str, dict[s
 
 
 async def test_person_cannot_approve_their_own_remediation() -> None:
-    """The person who started the remediation may not approve it; another approver may."""
+    """The person who started the remediation may not approve it. Another approver may."""
     scenario = provide_scenario(build_fake_settings(**SIGNED_IN))
     identity, order = await start_remediation_as(scenario, ANNA)
 

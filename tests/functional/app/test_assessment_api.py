@@ -1,4 +1,4 @@
-"""Background assessments over HTTP, and on the page of their remediation."""
+"""The API starts assessments in the background, and their remediation's page shows the progress."""
 
 from datetime import timedelta
 
@@ -22,7 +22,10 @@ async def scenario() -> Scenario:
 
 
 async def test_start_returns_location_and_retry_after(scenario: Scenario) -> None:
-    """The answer is 202 with a location and `Retry-After`. A second request gets the same one."""
+    """The answer is 202 with `Location` and `Retry-After`.
+
+    A second request gets the same location.
+    """
     there = scenario.build.environment.id
 
     first = await call(assessments_api.start_assessment, {}, id=there.upper(), headers=ANNA)

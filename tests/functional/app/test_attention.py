@@ -1,4 +1,4 @@
-"""The status: actions required and ongoing work, over the API, of scenarios on fakes."""
+"""The status API lists actions required, and counts ongoing work."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with four flows, where changes are permitted."""
+    """An environment with four flows, in which changes are permitted."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
@@ -34,7 +34,7 @@ async def scenario() -> Scenario:
 
 
 async def read_status() -> Any:
-    """Return the status."""
+    """Return the answer of the status API."""
     reply = await call(status_api.show_status)
     assert reply.status == 200
     return reply.document
@@ -47,7 +47,7 @@ async def list_blocked_remediations() -> list[str]:
 
 
 async def store_settings(scenario: Scenario, **settings: Any) -> None:
-    """Store these settings of the environment."""
+    """Store these settings of the environment, with changes permitted after approval."""
     environment = scenario.build.environment.id
     decided = EnvironmentSettings(
         environment_id=environment, approval_policy=ApprovalPolicy.REQUIRED, **settings
@@ -72,7 +72,7 @@ async def block_flows(scenario: Scenario, *titles: str, fix: str = "Name another
 
 
 async def run_app(scenario: Scenario, time: timedelta) -> None:
-    """Let the app work, then use the scenario's services again."""
+    """Let the app work for this time, then provide the current services to the API."""
     await scenario.run(time)
     provide(scenario.services)
 

@@ -1,4 +1,4 @@
-"""State before and after in the audit log, for each kind of request."""
+"""The audit log has the state before and after each kind of request."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Seals of the audit log: made daily, compared in each export, and checked offline."""
+"""Seals of the audit log are made daily, compared in each export, and checked offline."""
 
 import io
 import json
@@ -29,7 +29,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A cancelled remediation of an app with a key, a day later."""
+    """An app with an evidence key, a day after a remediation was cancelled."""
     scenario = Scenario(settings=build_fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
     scenario.build.add_http_flow("Orders")
@@ -42,7 +42,7 @@ async def scenario() -> Scenario:
 
 
 async def cancel_remediation(scenario: Scenario) -> None:
-    """Send a cancel request, which has two audit entries."""
+    """Request a cancel, which writes two audit entries."""
     provide(scenario.services)
     path = f"remediations/{scenario.remediation.id}/cancel"
     await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
@@ -58,7 +58,7 @@ async def export_evidence(scenario: Scenario) -> dict[str, bytes]:
 
 
 async def read_differences(scenario: Scenario) -> list[str]:
-    """Return the differences of the audit log in the manifest."""
+    """Export the evidence, and return the differences in the audit log that its manifest names."""
     found: list[str] = json.loads((await export_evidence(scenario))[MANIFEST])[AUDIT_DIFFERENCES]
     return found
 
@@ -117,7 +117,7 @@ async def test_day_is_sealed_after_its_last_entry_can_be_written(scenario: Scena
 
 
 async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
-    """Without a key, the daily check does everything else."""
+    """Without an evidence key, the daily check makes no seal, and the evidence has none."""
     scenario.settings = build_fake_settings()
     await run_daily_check(scenario.services, "today")
     files = await export_evidence(scenario)
@@ -128,7 +128,7 @@ async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
 
 
 async def test_day_without_a_signature_is_sealed_with_the_next_day(scenario: Scenario) -> None:
-    """The daily check continues without the seal of that day."""
+    """If signing fails, the daily check makes no seal. The next seal covers that day too."""
     error = PlatformError("not for you", code="Forbidden", status=403)
     without = replace(scenario.services, signing_keys=Failing(error))
     await run_daily_check(without, "today")
@@ -144,7 +144,7 @@ async def test_day_without_a_signature_is_sealed_with_the_next_day(scenario: Sce
 async def test_evidence_contains_the_seals_of_its_entries_and_no_later_ones(
     scenario: Scenario,
 ) -> None:
-    """The evidence file of the same state has the same bytes a day later."""
+    """Without later seals, the evidence of the same state has the same bytes a day later."""
     await seal_audit_log(scenario.services)
     first = await export_evidence(scenario)
     scenario.world.clock.advance(timedelta(days=1))
@@ -159,24 +159,24 @@ async def test_evidence_contains_the_seals_of_its_entries_and_no_later_ones(
 
 
 def remove_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Delete a row."""
+    """Delete the row of an audit entry."""
     del store.rows[name]
 
 
 def change_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Write another person into an entry."""
+    """Replace the action in an entry: cancel becomes approve."""
     columns = {key: str(value).replace("cancel", "approve") for key, value in row.columns.items()}
     store.rows[name] = replace(row, columns={**row.columns, "data0": columns["data0"]})
 
 
 def add_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Add an entry a moment earlier."""
+    """Add a copy of an entry under another key."""
     key = name[2][:-1] + "9"
     store.rows[name[0], name[1], key] = replace(row, key=key)
 
 
 def write_empty_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Write an empty row."""
+    """Remove all columns of an entry's row."""
     store.rows[name] = replace(row, columns={})
 
 
@@ -219,7 +219,7 @@ async def test_differences_are_found_without_the_list_of_entries(scenario: Scena
 
 
 async def test_removed_seal_is_named(scenario: Scenario) -> None:
-    """The next seal does not follow the previous one."""
+    """Seals have consecutive numbers, so the manifest can name the missing ones."""
     for _ in range(3):
         await seal_audit_log(scenario.services)
         scenario.world.clock.advance(timedelta(days=1))
@@ -231,7 +231,7 @@ async def test_removed_seal_is_named(scenario: Scenario) -> None:
 
 
 async def test_seal_by_another_key_with_the_same_id_is_named(scenario: Scenario) -> None:
-    """A person without the right to sign may make seals with another key of the same id."""
+    """The manifest names a seal that another key than the one in the vault has signed."""
     versions = scenario.world.keys[VAULT_URL, "evidence"]
     versions.append(replace(versions[0], version="v0"))  # v1 is then made of other numbers
     await seal_audit_log(scenario.services)
@@ -258,7 +258,7 @@ async def test_unavailable_public_key_is_named(scenario: Scenario) -> None:
 async def test_check_counts_sealed_entries(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """The other entries are of the current day."""
+    """The check prints how many entries are sealed. Those of the current day are not sealed yet."""
     await seal_audit_log(scenario.services)
     await cancel_remediation(scenario)
     file = tmp_path / "evidence.zip"
@@ -273,7 +273,7 @@ async def test_check_counts_sealed_entries(
 async def test_check_names_differences_that_the_app_found_at_the_export(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """The file is unchanged, but the audit log was changed before the export."""
+    """The check prints what the app found at the export, although the file is unchanged."""
     await seal_audit_log(scenario.services)
     name, row = list_audit_rows(scenario)[0]
     change_row(scenario.fakes.store, name, row)
@@ -322,7 +322,7 @@ async def test_check_finds_changed_entries_seals_and_lists(
 async def test_check_names_a_seal_of_many_days(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """If seals are deleted, one new seal covers several days."""
+    """The check names a seal of several days, as one is made after earlier seals are deleted."""
     await seal_audit_log(scenario.services)
     scenario.world.clock.advance(timedelta(days=5))
     await cancel_remediation(scenario)
@@ -339,7 +339,7 @@ async def test_check_names_a_seal_of_many_days(
 
 
 async def test_doctor_names_an_audit_log_that_is_not_sealed(scenario: Scenario) -> None:
-    """The problem is reported three days after the end of the last sealed span."""
+    """The doctor reports a problem when the last seal ended three days ago."""
     await seal_audit_log(scenario.services)
     provide(scenario.services)
     fresh = await call(doctor_api.check_deployment)

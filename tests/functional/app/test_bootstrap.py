@@ -1,4 +1,4 @@
-"""The settings select the adapter of each port. No service is called yet."""
+"""The settings select the adapter of each port. No remote service is called."""
 
 import asyncio
 import base64
@@ -87,7 +87,7 @@ async def test_invalid_value_of_a_setting_is_rejected_at_the_start(
 
 
 async def test_empty_retention_keeps_everything(environ: pytest.MonkeyPatch) -> None:
-    """An emptied application setting is as one that is not set."""
+    """An empty retention setting means the same as none: nothing is deleted."""
     for name in ("CMK_AUDIT_LOG_KEPT", "CMK_REMEDIATIONS_KEPT"):
         environ.setenv(name, "")
 
@@ -97,7 +97,7 @@ async def test_empty_retention_keeps_everything(environ: pytest.MonkeyPatch) -> 
 
 
 async def test_duration_that_no_date_can_hold_is_rejected(environ: pytest.MonkeyPatch) -> None:
-    """Otherwise each daily check would end in an error at the first date that it computes."""
+    """The settings reject a duration with which each daily check would fail to compute a date."""
     environ.setenv("CMK_AUDIT_LOG_KEPT", "P1000000D")
 
     with pytest.raises(ValueError, match="audit_log_kept"):
@@ -105,7 +105,7 @@ async def test_duration_that_no_date_can_hold_is_rejected(environ: pytest.Monkey
 
 
 async def test_token_from_a_file_with_a_line_break_is_usable(environ: pytest.MonkeyPatch) -> None:
-    """A header with a line break would be an internal error of each caller search."""
+    """A line break at the end of the token is removed, because a header cannot contain it."""
     environ.setenv("CMK_GITHUB_TOKEN", "github_pat_1\n")
 
     assert read_settings().github_token == "github_pat_1"
@@ -119,7 +119,7 @@ async def test_subscriptions_are_separated_by_commas(environ: pytest.MonkeyPatch
 async def test_unknown_additional_required_tag_is_rejected(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """A tag that is not on Microsoft's page fails, because it would require nothing."""
+    """The settings reject a tag that is not on Microsoft's page, as it would require nothing."""
     environ.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, PowerPlatformInfra")
     assert read_settings().additional_required_tags == TAGS_BESIDE
 
@@ -179,7 +179,7 @@ async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
 async def test_services_contain_each_kind_of_caller_and_firewall(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """The app would not find the callers or firewalls of an unlisted kind."""
+    """The services contain every kind, so that a search omits no callers and no firewalls."""
     async with AsyncExitStack() as closing:
         built = build_services(read_settings(), closing)
 
@@ -233,7 +233,7 @@ async def test_fix_names_the_missing_setting_of_the_service_account(
 async def test_doctor_of_an_app_that_cannot_start_names_the_setting(
     environ: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
-    """Only readers see which setting it is."""
+    """The answer names the setting to a person with the role reader, and to nobody else."""
     environ.setenv("CMK_SERVICE_ACCOUNT_CLIENT_ID", "c")
     environ.setenv("CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET", "https://kv.vault.azure.net/secrets/s")
     environ.setenv("WEBSITE_AUTH_ENABLED", "True")
@@ -284,7 +284,7 @@ def test_error_about_invalid_settings_contains_no_secret(
 async def test_unusable_channel_setting_disables_only_its_channel(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """App Service passes an unresolved reference on, and the other services are built."""
+    """If App Service cannot resolve a Key Vault reference, only its channel is disabled."""
     reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/webhook/)"
     for name in ("WEBHOOK", "WEBHOOK_SECRET", "TEAMS_WEBHOOK", "EVENT_GRID_TOPIC"):
         environ.setenv(f"CMK_{name}", reference)

@@ -1,4 +1,4 @@
-"""The Callers page says who has not confirmed, and declares, confirms and removes by forms."""
+"""The Callers page shows which declared callers are not confirmed, and has forms to change them."""
 
 import re
 from dataclasses import replace
@@ -52,7 +52,7 @@ async def scenario() -> Scenario:
 
 
 async def show_page(headers: dict[str, str] = ANNA, /, **query: str) -> Reply:
-    """Return the page."""
+    """Return the Callers page."""
     reply = await call(callers_page_api.show_callers_page, headers=headers, query=query)
     assert reply.status == 200, reply.text
     return reply
@@ -80,7 +80,7 @@ async def send_form(shown: Reply, button: str, **values: str) -> Reply:
 
 
 async def follow_redirect(reply: Reply) -> Reply:
-    """Return the page to which a form leads."""
+    """Return the page to which the answer to a form redirects."""
     assert reply.status == 303, reply.text
     path, _, query = reply.headers["Location"].partition("?")
     assert path == "/api/dashboard/callers"
@@ -88,7 +88,10 @@ async def follow_redirect(reply: Reply) -> Reply:
 
 
 async def declare_till(scenario: Scenario, flow: str, **more: str) -> Reply:
-    """Declare Till, or a caller with another name, as a caller of a flow."""
+    """Declare `Till`, or a caller with another name, with the form.
+
+    Return the page that follows.
+    """
     values = {"name": "Till", "owner": "Alex", "contact": "1234", "flow": flow}
     values["environment_id"] = scenario.build.environment.id
     sent = await send_form(await show_page(), "Declare a caller", **{**values, **more})
@@ -96,7 +99,10 @@ async def declare_till(scenario: Scenario, flow: str, **more: str) -> Reply:
 
 
 async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Scenario) -> None:
-    """The title answers who has not confirmed, and each form says what it did."""
+    """The page's title says how many callers have not confirmed.
+
+    After each form, the page says what was done.
+    """
     empty = await show_page()
     made = await declare_till(scenario, "ORDERS", new_url_secret=SECRET, max_url_length="255")
     await plan_remediation(scenario)
@@ -125,7 +131,7 @@ async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Sce
 
 
 async def test_a_flow_is_added_to_a_caller_whose_other_flows_stay(scenario: Scenario) -> None:
-    """The form has the other values of the caller; a flow that is declared again is replaced."""
+    """The form keeps the other values of the caller, and replaces a flow that is declared again."""
     made = await declare_till(scenario, "Orders", allowed_hosts="*.a.example b.example")
     home = scenario.build.environment.id
     await send_form(made, "Add a flow or change", environment_id=home, flow="Returns")
@@ -162,7 +168,7 @@ async def test_the_filter_finds_callers_by_state_name_and_flow(scenario: Scenari
 
 
 async def test_a_reader_sees_why_each_action_is_not_offered(scenario: Scenario) -> None:
-    """The forms need the role operator, as the API does."""
+    """A reader sees the callers, no form, and that the forms need the role operator."""
     await declare_till(scenario, "Orders")
 
     shown = await show_page(EVE)
@@ -173,7 +179,7 @@ async def test_a_reader_sees_why_each_action_is_not_offered(scenario: Scenario) 
 
 
 def build_file(scenario: Scenario, *lines: str) -> str:
-    """Return a CSV file with these lines; `HOME` is the id of the environment."""
+    """Return a CSV file with these lines, in which `HOME` is replaced by the environment's id."""
     header = "name,owner,contact,environment_id,flow,trigger_url_id,new_url_secret,max_url_length"
     text = "\r\n".join([header, *lines, ""])
     return text.replace("HOME", scenario.build.environment.id)
@@ -198,7 +204,10 @@ async def upload_file(
 
 
 async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None:
-    """A wrong line stops no other line, and flows that the file does not name stay."""
+    """The preview names changes and wrong lines.
+
+    The valid lines are declared, and other flows stay.
+    """
     await declare_till(scenario, "Returns")
     url = scenario.build.get_trigger_url(next(iter(scenario.world.list_flows())))
     text = build_file(
@@ -242,7 +251,7 @@ async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None
 
 
 async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario) -> None:
-    """There is no button, and confirmations stay."""
+    """The preview says that nothing changes, and has no button."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
     await send_form(await upload_file(text), "Declare 1 caller")
 
@@ -254,7 +263,7 @@ async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario)
 
 
 async def test_environment_without_an_answer_costs_only_its_own_lines(scenario: Scenario) -> None:
-    """Lines with a trigger URL id, or of other environments, can be declared."""
+    """If the flows of an environment cannot be read, only the lines about it are rejected."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,", f"Gate,Sam,7,,,{'0' * 32},,")
     rejected = PlatformError("no role", code="Forbidden", status=403)
     services = replace(scenario.services, flow_pages=Failing(rejected))
@@ -269,7 +278,10 @@ async def test_environment_without_an_answer_costs_only_its_own_lines(scenario: 
 async def test_unknown_flows_beyond_the_request_budget_cost_only_their_lines(
     scenario: Scenario,
 ) -> None:
-    """Each id or single word that is not in a list needs a request to the flow service."""
+    """Each unknown flow needs a request.
+
+    Lines without a request left are rejected, and others stay valid.
+    """
     unknown = [f"Unknown-{number}" for number in range(8)]
     lines = [f"{name},Alex,1,HOME,{name},,," for name in unknown]
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,", *lines)
@@ -287,7 +299,10 @@ async def test_unknown_flows_beyond_the_request_budget_cost_only_their_lines(
 async def test_many_flows_in_neither_list_are_declared_at_once(
     scenario: Scenario, *, has_list: bool
 ) -> None:
-    """The list of all flows needs few requests; without it, the lines can be sent in parts."""
+    """The list of all flows finds them with few requests.
+
+    Without it, the error says to send fewer lines.
+    """
     flows = [scenario.build.add_http_flow(f"Hidden {number}") for number in range(12)]
     lines = [f"Till,Alex,1,HOME,{flow.flow_name},,," for flow in flows]
     found = read_caller_lines(build_file(scenario, *lines)).lines
@@ -306,7 +321,10 @@ async def test_many_flows_in_neither_list_are_declared_at_once(
 
 
 async def test_unknown_flows_within_the_request_budget_are_named(scenario: Scenario) -> None:
-    """A retry would be throttled at the same flow."""
+    """If requests run out, the error names the unknown flows found so far.
+
+    A retry finds no others.
+    """
     lines = [f"Till,Alex,1,HOME,Unknown-{number},,," for number in range(8)]
     found = read_caller_lines(build_file(scenario, *lines)).lines
     till = replace(found[0].caller, flows=tuple(one.caller.flows[0] for one in found))
@@ -328,7 +346,7 @@ class _FiveRequests:
         return getattr(self._reports, name)
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return the flow; raise `ThrottledError` after five requests."""
+        """Return the flow. Raises `ThrottledError` after five requests."""
         if not self._left:
             raise ThrottledError
         self._left -= 1
@@ -336,7 +354,7 @@ class _FiveRequests:
 
 
 class _OnlyAllFlows(_FiveRequests):
-    """A flow service with no flow on Microsoft's key."""
+    """A flow service whose Microsoft-key list is empty, and whose list of all flows may fail."""
 
     def __init__(self, reports: FlowReports, *, has_list: bool) -> None:
         super().__init__(reports)
@@ -347,14 +365,14 @@ class _OnlyAllFlows(_FiveRequests):
         return ResultPage(items=(), cursor="")
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Return all flows; raise `ThrottledError` if their list is too long."""
+        """Return all flows. Raises `ThrottledError` if the list is not available."""
         if not self._has_list:
             raise ThrottledError
         return await self._reports.list_flows(environment_id)
 
 
 class _NoFlows:
-    """A Dataverse without flows."""
+    """A Dataverse environment without flows."""
 
     async def read_workflow_summaries(self, *_: object) -> ResultPage[WorkflowSummary]:
         """Return an empty page."""
@@ -364,7 +382,7 @@ class _NoFlows:
 async def test_flow_that_is_declared_during_an_import_stays(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The import has read the caller before, and stores up to a thousand callers in turn."""
+    """An import keeps a flow that somebody declares after the import has read its caller."""
     lines = read_caller_lines(build_file(scenario, "Till,Alex,1,HOME,Orders,,,")).lines
     [other] = read_caller_lines(build_file(scenario, f"Till,Alex,1,,,{'0' * 32},,")).lines
 
@@ -381,7 +399,7 @@ async def test_flow_that_is_declared_during_an_import_stays(
 
 
 async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Scenario) -> None:
-    """Jobs in progress read the index, which is written after the callers."""
+    """If an import stops before it has written the caller index, the same file completes it."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
     lines = read_caller_lines(text).lines
     await import_callers(scenario.services, lines)
@@ -418,7 +436,7 @@ async def test_a_file_without_columns_is_rejected(
 
 
 async def test_a_file_from_another_site_or_of_a_reader_is_rejected(scenario: Scenario) -> None:
-    """The same rules apply to every form."""
+    """An upload from another site or by a reader is rejected, as every form is."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
 
     foreign = await upload_file(text, ANNA, **{"Sec-Fetch-Site": "cross-site"})
@@ -429,14 +447,14 @@ async def test_a_file_from_another_site_or_of_a_reader_is_rejected(scenario: Sce
 
 
 async def test_a_file_that_is_too_large_is_rejected(scenario: Scenario) -> None:
-    """Before it is read."""
+    """The answer to a file of 300,000 characters is 413."""
     reply = await upload_file("x" * 300_000)
 
     assert reply.status == 413
 
 
 async def test_a_flow_that_is_gone_since_the_preview_stores_nothing(scenario: Scenario) -> None:
-    """The answer names the line; the other lines are not stored either."""
+    """If a flow is deleted after the preview, the answer names its line, and no line is stored."""
     shown = await upload_file(
         build_file(scenario, "Till,Alex,1,HOME,Orders,,,", "Door,Alex,1,HOME,Returns,,,")
     )
@@ -451,7 +469,7 @@ async def test_a_flow_that_is_gone_since_the_preview_stores_nothing(scenario: Sc
 
 
 async def test_a_wrong_form_says_what_is_wrong(scenario: Scenario) -> None:
-    """Nothing is stored."""
+    """The answer to a form without an environment is 400, and nothing is stored."""
     values = {"name": "Till", "owner": "Alex", "contact": "1234", "flow": "Orders"}
 
     reply = await send_form(await show_page(), "Declare a caller", **values)

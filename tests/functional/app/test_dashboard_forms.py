@@ -41,7 +41,7 @@ EVERYBODY = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Dependent flows, a polling flow and a single flow; the plan awaits approval."""
+    """A plan that awaits approval, for dependent flows, a polling flow and a single flow."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
@@ -81,7 +81,7 @@ async def run_until_no_call_period(scenario: Scenario) -> None:
 
 
 async def block_flow(scenario: Scenario, title: str) -> None:
-    """Block a flow."""
+    """Store the job of a flow as blocked."""
     blocked = stop_with_reason(
         await scenario.read_job(title),
         FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
@@ -114,7 +114,7 @@ async def list_actions(
 async def test_form_of_another_site_is_rejected(
     scenario: Scenario, headers: dict[str, str]
 ) -> None:
-    """The browser says which page sends the form, because it always sends the session cookie."""
+    """The app rejects it, because a browser sends the session cookie with such a form too."""
     refused = await send_form(scenario, remediation_actions_api.cancel_remediation, headers)
     await scenario.run(timedelta(minutes=30))
 
@@ -128,7 +128,7 @@ async def test_form_of_another_site_is_rejected(
 async def test_form_of_a_page_of_the_app_is_accepted(
     scenario: Scenario, headers: dict[str, str]
 ) -> None:
-    """An older browser sends only the origin."""
+    """The app accepts its own forms, also from older browsers, which send only the origin."""
     done = await send_form(scenario, remediation_actions_api.cancel_remediation, headers)
 
     assert done.status == 303
@@ -182,7 +182,7 @@ async def test_form_redirects_to_pages_of_the_dashboard_only(
 
 
 async def test_form_redirects_to_the_list_of_remediations(scenario: Scenario) -> None:
-    """The page to which a form redirects shows what was done."""
+    """A form that is sent from the list of remediations redirects to that list."""
     there = {"Referer": "https://app.example/api/dashboard/remediations?state=stuck"}
     done = await send_form(scenario, remediation_actions_api.cancel_remediation, OWN | there)
 
@@ -364,7 +364,7 @@ async def test_fix_that_only_a_person_can_apply_has_no_button() -> None:
 
 
 async def test_firewall_fix_requires_the_role_approver() -> None:
-    """As in the API, an operator is shown that this action requires the role approver."""
+    """The page shows an operator that a fix requires the role approver, as the API does."""
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     job = await scenario.read_environment_job()
@@ -378,7 +378,7 @@ async def test_firewall_fix_requires_the_role_approver() -> None:
 
 
 async def test_firewall_issue_of_two_environments_has_a_form_for_each() -> None:
-    """The firewall has the same name in both environments, and each has its own button."""
+    """A firewall issue of the same name in two environments has a button for each."""
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     shown = await show_remediation(scenario.services, scenario.remediation.id)

@@ -1,4 +1,4 @@
-"""The API of declared callers: its roles, its errors, and its audit entries."""
+"""The API of declared callers checks roles, names errors, and records changes in the audit log."""
 
 import json
 from datetime import timedelta
@@ -29,19 +29,19 @@ async def scenario() -> Scenario:
 
 
 def build_till(scenario: Scenario, **more: Any) -> dict[str, Any]:
-    """Return a declared caller of one flow."""
+    """Return the JSON of the declared caller `Till` of one flow."""
     flow = {"environment_id": scenario.build.environment.id.upper(), "flow": "returns"}
     return {"name": "Till", "owner": "Alex", "contact": "alex@x.example", "flows": [flow], **more}
 
 
 async def declare(*callers: dict[str, Any], headers: dict[str, str] | None = None) -> Reply:
-    """Declare callers."""
+    """Declare these callers over the API, and return the answer."""
     body = {"callers": callers}
     return await call(declared_callers_api.declare_callers, body, headers=headers or ANNA)
 
 
 async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenario) -> None:
-    """Ids are found and written in one spelling; the name identifies the caller in any case."""
+    """An id may be written in capitals. The name of a caller identifies it in any case."""
     returns = next(
         flow for flow in scenario.build.environment.flows.values() if flow.name == "Returns"
     )
@@ -73,7 +73,7 @@ async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenar
 
 
 async def test_the_secret_of_a_flow_is_kept_and_can_be_replaced(scenario: Scenario) -> None:
-    """The next declaration replaces it, as every other value."""
+    """The URL secret of a flow is stored, and the next declaration replaces it."""
     entry = build_till(scenario)
     entry["flows"][0]["new_url_secret"] = SECRET
     made = await declare(entry)
@@ -145,7 +145,7 @@ async def test_a_wrong_entry_is_named_and_nothing_is_stored(
 async def test_an_unknown_flow_names_the_callers_that_name_it(
     scenario: Scenario, flow: dict[str, str], text: str
 ) -> None:
-    """A mistyped flow would be waited for in vain."""
+    """A request with an unknown flow is rejected with the names of the callers of this flow."""
     entry = build_till(scenario)
     entry["flows"][0] |= flow
 
@@ -160,7 +160,7 @@ async def test_an_unknown_flow_names_the_callers_that_name_it(
 
 
 async def test_readers_only_read(scenario: Scenario) -> None:
-    """Declaring, confirming and removing need an operator."""
+    """A reader may neither declare, confirm nor remove a caller."""
     confirm = {"name": "Till", "flow": "Returns"}
 
     rejected = [
@@ -173,7 +173,7 @@ async def test_readers_only_read(scenario: Scenario) -> None:
 
 
 async def test_what_is_not_declared_is_not_found(scenario: Scenario) -> None:
-    """The answer says how to list the callers."""
+    """The answer about an unknown caller is 404, and its fix says how to list the callers."""
     confirm = {"name": "Kiosk", "flow": "Returns"}
 
     missing = [

@@ -35,7 +35,7 @@ EVE = build_sign_in_header("eve@contoso.example", [Role.READER])
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation with three retired originals, whose services the app uses."""
+    """A remediation with three retired originals, which the app under test uses."""
     scenario = await build_retired_scenario(
         lambda s: [s.build.add_http_flow(name) for name in ("Orders", "Bills", "<b>Labels</b>")]
     )
@@ -52,7 +52,7 @@ def find_workflow_id(scenario: Scenario, title: str) -> str:
 
 
 async def show_page(headers: dict[str, str] = EVE, /, **query: str) -> Reply:
-    """Return the page, by default as Eve, who may only read, sees it."""
+    """Return the Deletions page, by default as Eve, who may only read, sees it."""
     reply = await call(deletions_page_api.show_deletions_page, headers=headers, query=query)
     assert reply.status == 200, reply.text
     return reply
@@ -103,7 +103,7 @@ async def send_form(handler: object, scenario: Scenario, sent: dict[str, str]) -
 
 
 async def test_deletions_are_grouped_by_approver_and_date(scenario: Scenario) -> None:
-    """The first date is in the title; each group says who approved it and what remains to do."""
+    """The title has the first date. Each group names its approver and what remains to do."""
     await order_deletions(
         scenario,
         find_workflow_id(scenario, "Orders"),
@@ -217,7 +217,10 @@ async def test_cancel_keeps_the_originals_of_its_group_only(scenario: Scenario) 
 async def test_an_original_without_a_deletion_is_counted_and_can_be_scheduled(
     scenario: Scenario,
 ) -> None:
-    """The count comes from the index. The app reads the list when a person opens it."""
+    """The index has the number of such originals.
+
+    The app reads their list only when a person opens it.
+    """
     await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
     environment = scenario.build.environment.id
 
@@ -249,7 +252,10 @@ async def test_without_a_comparison_the_number_of_originals_is_not_shown() -> No
 
 
 async def test_person_without_permission_sees_the_reason(scenario: Scenario) -> None:
-    """A reader has no form; who started the remediation may not schedule its deletions."""
+    """A reader sees no form.
+
+    The person who started the remediation may not schedule its deletions.
+    """
     await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
     environment = scenario.build.environment.id
     started = replace(
@@ -267,7 +273,7 @@ async def test_person_without_permission_sees_the_reason(scenario: Scenario) -> 
 
 
 async def test_unreadable_row_does_not_hide_other_deletions(scenario: Scenario) -> None:
-    """The other deletions are shown, and the row is named, also in the list and the export."""
+    """Page, list and export show the other deletions, and name the unreadable row."""
     await order_deletions(scenario)
     rows = scenario.fakes.store.rows
     damaged = min(name for name in rows if name[0] == "deletions")
@@ -306,7 +312,7 @@ async def test_a_large_group_is_shown_page_by_page(scenario: Scenario) -> None:
 async def test_what_all_originals_of_a_group_have_in_common_is_shown_once(
     scenario: Scenario, number: int
 ) -> None:
-    """More than ten originals are folded."""
+    """A group shows equal values once, and folds more than ten originals."""
     (one,) = await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
     await scenario.services.tables.deletions.upsert(
         *(replace(one, job_id=f"j-{n}", display_name=f"Flow {n}") for n in range(number - 1))
@@ -348,7 +354,7 @@ async def test_page_without_deletions_explains_the_first_step() -> None:
 
 
 async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> None:
-    """Each section has a hash and an end marker."""
+    """A browser that sends the hashes of its sections gets only the changed ones, or 204."""
     await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
     page = await show_page()
     known = {"Live-Sections": " ".join(re.findall(r'data-live="(\w+)"', page.text))}

@@ -81,10 +81,10 @@ async def test_check_of_a_complete_deployment_has_no_problem(scenario: Scenario)
 
 
 class _NoFunctionKeys:
-    """A function key check that does not reach the host."""
+    """A function key check that cannot reach the Functions host."""
 
     async def accepts(self, key: str) -> bool:
-        """Raise that the host does not answer."""
+        """Raise an error, because the host does not answer."""
         raise ServiceUnavailable(f"no answer about {len(key)} characters")
 
 
@@ -158,7 +158,7 @@ async def test_unreadable_settings_of_an_environment_stop_no_check(scenario: Sce
 
 
 async def test_bug_in_one_check_stops_no_other_check(scenario: Scenario) -> None:
-    """The finding names the place in the code."""
+    """If a check raises an unexpected error, its finding names the place in the code."""
     failing: Any = {"keys": Failing(KeyError("properties"))}
     provide(replace(scenario.services, **failing))
 
@@ -171,10 +171,10 @@ async def test_bug_in_one_check_stops_no_other_check(scenario: Scenario) -> None
 
 
 class _NoAnswer(SynapseCallers):
-    """A search of two workspaces, one of which never answers."""
+    """A caller search in two workspaces, one of which never answers."""
 
     async def read_scopes(self) -> list[str]:
-        """Return both."""
+        """Return both workspaces."""
         return ["silent", "there"]
 
     async def check_scope(self, scope: str) -> None:
@@ -186,7 +186,7 @@ class _NoAnswer(SynapseCallers):
 async def test_check_without_an_answer_ends_in_time_and_stops_no_other_check(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """App Service ends the request after 230 seconds, and nothing would be known."""
+    """App Service ends a request after 230 seconds, so each check has to end before that."""
     services = scenario.services
     artifacts = scenario.fakes.ports.synapse_artifacts
     silent = _NoAnswer(services.assessment.resources, artifacts)
@@ -210,14 +210,14 @@ class _WithoutVaults:
         return getattr(self._resources, name)
 
     async def list(self, resource_type: str, api_version: str) -> Any:
-        """Return the resources of any other type."""
+        """Return the resources of this type. Raises `FORBIDDEN` for key vaults."""
         if resource_type == "Microsoft.KeyVault/vaults":
             raise FORBIDDEN
         return await self._resources.list(resource_type, api_version)
 
 
 async def test_vault_that_cannot_be_found_stops_no_check_of_callers(scenario: Scenario) -> None:
-    """Only the checks of the vault and of its secrets need the list of vaults."""
+    """If vaults cannot be listed, only the checks of the vault and of its secrets fail."""
     scenario.settings = scenario.settings.model_copy(update={"trigger_url_vault": VAULT_URL})
     services = scenario.services
     resources: Any = _WithoutVaults(services.assessment.resources)
@@ -289,7 +289,7 @@ async def test_finding_names_missing_permission_for_callers(
 async def test_finding_names_missing_role_in_a_synapse_workspace(
     scenario: Scenario, denied: set[str], level: str, text: str
 ) -> None:
-    """No template assigns the role, so the fix names where to do it."""
+    """No deployment template can assign this role, so the fix says where a person assigns it."""
     scenario.build.add_synapse_caller(scenario.build.add_http_flow("Nightly"))
     scenario.world.denied_synapse_actions = denied
 
@@ -411,7 +411,7 @@ async def test_wrong_clock_of_the_machine_is_a_warning(
 
 
 async def test_poison_messages_and_kill_switch_are_warnings(scenario: Scenario) -> None:
-    """Each has its own finding with a fix."""
+    """Poison messages and the kill switch each have a finding with a fix."""
     await scenario.services.messages.send(QueueMessage(queue=POISON, message_id="x", body={}))
     await set_kill_switch(scenario.services, is_on=True, by="admin", reason="an audit")
 

@@ -46,7 +46,7 @@ def test_handler_with_an_unknown_role_cannot_be_declared(
 
 
 def test_handler_without_a_role_cannot_be_declared() -> None:
-    """The role has no default."""
+    """Each handler must name its role, because the role has no default."""
     with pytest.raises(TypeError, match="role"):
         endpoint(answer=ApiResponse)  # type: ignore[call-arg]  # the slip
 
@@ -63,7 +63,7 @@ def test_routes_have_unique_paths_and_names() -> None:
 
 
 def test_handler_is_declared_in_the_module_of_its_route() -> None:
-    """Each module is imported only with the first request for one of its routes."""
+    """A request imports only the module of its route, so this module declares the handler."""
     for key, route in ROUTES.items():
         assert find_endpoint(route).name == ENDPOINTS[key].name == route.name
 

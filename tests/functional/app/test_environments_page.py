@@ -1,4 +1,4 @@
-"""The Environments page: settings and progress of each environment, and possible actions."""
+"""The Environments page shows each environment's settings and progress, and possible actions."""
 
 import re
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ ADA = build_sign_in_header("ada@contoso.example")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A linked environment with one flow, in which changes are permitted after approval."""
+    """An environment with one flow, in which changes are permitted after approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -65,7 +65,7 @@ async def scenario() -> Scenario:
 async def show_page(
     query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
 ) -> Reply:
-    """Return the page."""
+    """Return the Environments page."""
     reply = await call(
         dashboard_api.show_environments_page, headers={**BROWSER, **headers}, query=query
     )
@@ -84,7 +84,7 @@ def list_forms(page: Reply) -> list[tuple[str, dict[str, str]]]:
 
 
 async def send_form(handler: Any, fields: Mapping[str, str], identity: str | None = None) -> str:
-    """Send a form of the page as a person; return the address that it leads to."""
+    """Send a form of the page as a person. Return the address to which it redirects."""
     headers = {"Content-Type": FORM, "Referer": f"https://app.example{PAGE}"}
     done = await call(
         handler, urlencode(fields).encode(), id=identity, headers=headers | OWN | BROWSER | ADA
@@ -208,7 +208,7 @@ async def test_assessment_is_shown_during_and_after_its_work(scenario: Scenario)
 
 
 async def test_last_assessment_is_found_after_later_remediations(scenario: Scenario) -> None:
-    """The index names only current jobs; a row for each request names its last assessment."""
+    """The page shows the last assessment of an environment, even if remediations followed it."""
     await send_form(assessments_api.start_assessment, {}, scenario.build.environment.id)
     await scenario.run(timedelta(hours=1))
     scenario.world.clock.advance(timedelta(days=30))
@@ -318,7 +318,7 @@ async def read_settings_form(scenario: Scenario, member: str) -> dict[str, str]:
 async def test_each_setting_is_changed_by_its_form(
     scenario: Scenario, member: str, entered: dict[str, str], setting: str, value: object
 ) -> None:
-    """A form without a ticked flow empties the list; the other settings keep their values."""
+    """A form without a ticked flow empties its list. Settings of other forms keep their values."""
     before = (await scenario.services.tables.environment_settings.read_all("environment"))[0]
     fields = await read_settings_form(scenario, member)
 
@@ -369,7 +369,7 @@ async def send_text(scenario: Scenario, content: str) -> Reply:
 
 
 async def test_environment_name_is_stored_before_the_first_remediation(scenario: Scenario) -> None:
-    """A change of a setting, or the poll of a linked environment, stores the current name."""
+    """The app stores the current name when a setting is changed or the environment is polled."""
     environment = scenario.build.environment
     assert environment.display_name not in (await show_page()).text.partition("<main")[2]
     form = await read_settings_form(scenario, "max_flows")

@@ -1,4 +1,4 @@
-"""The report of failed runs in the API, the dashboard and the command line."""
+"""The API, the dashboard and the command line show the report of failed runs."""
 
 from dataclasses import replace
 from html import unescape
@@ -22,7 +22,7 @@ ADA = build_sign_in_header("ada@contoso.example") | {"Accept": "text/html"}
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with a report of one flow."""
+    """An environment with a stored report of the failed runs of one flow."""
     scenario = await build_scenario(report_failed_runs=True)
     add_flow(scenario, "Orders", 8, 9)
     await report_failed_runs_of_day(scenario)
@@ -52,7 +52,7 @@ async def test_report_is_shown_without_contents(scenario: Scenario) -> None:
 async def test_incomplete_report_without_failures_does_not_say_that_no_run_failed(
     scenario: Scenario,
 ) -> None:
-    """Other flows, which were not read, may have failed."""
+    """Neither page nor command says that no run failed, as unread flows may have failed."""
     identity, table = scenario.build.environment.id, scenario.services.tables.failed_run_reports
     kept = await table.get("failed_runs", identity)
     assert kept
@@ -68,7 +68,7 @@ async def test_incomplete_report_without_failures_does_not_say_that_no_run_faile
 
 
 async def test_missing_report_says_how_to_turn_reports_on() -> None:
-    """The page is empty, and the API answers 404."""
+    """The answer is 404 with the option that turns reports on. The page says that there is none."""
     scenario = await build_scenario()
     provide(scenario.services)
 

@@ -65,7 +65,7 @@ class Hanging(Receiver):
     """A channel that never answers."""
 
     async def send(self, notification: Notification) -> None:
-        """Wait for ever."""
+        """Never return."""
         self.tries += 1
         await asyncio.Event().wait()
 
@@ -96,7 +96,7 @@ def build_services_with(scenario: Scenario, *channels: NotificationChannel) -> S
 async def run_timer(
     scenario: Scenario, *channels: NotificationChannel, after: timedelta = MINUTE
 ) -> int:
-    """Run the timer once."""
+    """Advance the clock, then send the due notifications. Return how many were accepted."""
     scenario.world.clock.advance(after)
     return await notify(build_services_with(scenario, *channels))
 
@@ -119,7 +119,7 @@ def configure_channels(scenario: Scenario, **settings: str) -> dict[str, Notific
 
 
 class _Client:
-    """An HTTP client that is not used."""
+    """An HTTP client for channels that send nothing."""
 
     def without_circuits(self) -> "_Client":
         """Return this client."""
@@ -245,7 +245,10 @@ async def test_slow_channel_gets_the_rest_in_later_runs(
 async def test_recovered_channel_gets_all_notifications_in_the_next_run(
     scenario: Scenario, error: BaseException
 ) -> None:
-    """After hours of failures the next run sends everything; each failed run tries only a few."""
+    """While the channel fails, each run tries only a few notifications.
+
+    The next run sends all of them.
+    """
     channel = Receiver(raises=error)
     await raise_alerts(scenario, *(f"code_{number}" for number in range(15)))
     for _ in range(120):

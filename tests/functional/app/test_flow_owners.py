@@ -1,4 +1,4 @@
-"""Owners of flows: read with the flows, shown on pages and in answers, and filtered by."""
+"""The app reads the owners of flows, shows them, and filters flows by their owner."""
 
 import re
 from collections import Counter
@@ -43,7 +43,7 @@ def list_titles(page: Reply) -> set[str]:
 
 
 async def read_page(scenario: Scenario, **query: str) -> Reply:
-    """Return the page of the remediation."""
+    """Return the page of the remediation, filtered by this query."""
     return await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=query)
 
 
@@ -173,7 +173,7 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
 async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list of an owner's flows has pages of a hundred flows, and each link keeps the owner."""
+    """The number of store reads is the same for one flow and for two thousand."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)

@@ -27,8 +27,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Dependent flows, a flow with a caller, and one with markup in its title; no plan is
-    approved.
+    """A plan that awaits approval.
+
+    It has dependent flows, a flow with a caller, and one with markup in its title.
     """
     return await build_dashboard_scenario()
 
@@ -56,7 +57,7 @@ async def test_flow_page_shows_original_copy_callers_and_steps(
 async def test_flow_page_shows_duration_and_requests_of_each_history_entry(
     scenario: Scenario,
 ) -> None:
-    """Times are to the second. Without requests, or if none were counted, no number is shown."""
+    """An entry has its duration to the second and, if requests were counted, their number."""
     await run_until_no_call_period(scenario)
     job = await scenario.read_job("Orders")
     first, second, *rest = job.history
@@ -75,7 +76,7 @@ async def test_flow_page_shows_duration_and_requests_of_each_history_entry(
 async def test_flow_page_marks_planned_changes_that_are_made(
     scenario: Scenario,
 ) -> None:
-    """The copy exists and its caller names it; the original is not turned off yet."""
+    """The page marks that the copy is created and on, but not that the original is turned off."""
     before = await show_flow_page(scenario, "<b>Invoices</b>")
     await run_until_no_call_period(scenario)
 
@@ -97,7 +98,7 @@ async def test_flow_page_marks_planned_changes_that_are_made(
 async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_on(
     scenario: Scenario,
 ) -> None:
-    """The fix is above everything else, and the path shows where the flow stopped."""
+    """The fix comes first, and the steps of the migration show where the flow stopped."""
     await run_until_no_call_period(scenario)
     await block_flow(scenario, "Orders")
 
@@ -114,7 +115,7 @@ async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_o
 async def test_flow_page_does_not_show_the_original_as_on_after_it_was_turned_off(
     scenario: Scenario,
 ) -> None:
-    """Once the app has sent the write, its rows do not show that the original is on."""
+    """Once the app has sent the write to turn it off, the page does not say that it is on."""
     await run_until_no_call_period(scenario)
     job = await scenario.read_job("Orders")
     now = scenario.services.now
@@ -131,9 +132,9 @@ async def test_flow_page_does_not_show_the_original_as_on_after_it_was_turned_of
 
 
 async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> None:
-    """The page links to the fix if the message of the job names the firewall.
+    """The page links to the fix only if the message of the blocked job names the firewall.
 
-    A firewall that the plan named is past for a flow with a verified copy.
+    For a flow with a verified copy, the page says that the planned issue does not block it.
     """
     await run_until_no_call_period(scenario)
     environment_job = await scenario.read_environment_job()
@@ -178,7 +179,7 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
 async def test_page_of_a_retired_flow_shows_that_its_copy_has_replaced_it(
     scenario: Scenario,
 ) -> None:
-    """A flow in progress is not replaced yet, and a note for a person is something to do."""
+    """The page says "Nothing to do" only for a retired flow without a note for a person."""
     await run_until_no_call_period(scenario)
     replaced = "The copy on your key has replaced the original."
     before = await show_flow_page(scenario, "Orders")

@@ -1,6 +1,6 @@
-"""docs/http-api.md names every route, the states and modes that it explains, and every problem.
+"""docs/http-api.md documents each route except pages, and each state, mode and problem.
 
-It leaves out the pages, which no program requests. The OpenAPI document has every member.
+The OpenAPI document has every member.
 """
 
 import re
@@ -22,12 +22,12 @@ TEXT = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text()
 
 
 def test_tables_match_the_code() -> None:
-    """`python -m tests.http_api_tables` writes the tables."""
+    """If this fails, `python -m tests.http_api_tables` writes the tables again."""
     assert http_api_tables.with_all_tables(TEXT) == TEXT
 
 
 def test_every_route_is_documented() -> None:
-    """The table has the routes that are declared with their roles, and no other."""
+    """The table has each declared route with its role, and no other route."""
     rows = re.findall(r"^\| `/api/([^`]+)` \| (.+) \|$", TEXT, re.MULTILINE)
     found = {
         (method, path, role)

@@ -25,7 +25,7 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment, the app's services provided to its functions."""
+    """A tenant of one environment, which the app under test uses."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario
@@ -39,7 +39,7 @@ async def change_settings(scenario: Scenario, body: object) -> Reply:
 
 
 async def test_environment_without_stored_settings_is_read_only(scenario: Scenario) -> None:
-    """An environment without stored settings shows the defaults."""
+    """Without stored settings, the defaults apply, with which the app writes nothing."""
     link = scenario.build.apply_key()
 
     reply = await call(environments_api.list_environments)
@@ -213,7 +213,7 @@ async def test_invalid_id_is_rejected(scenario: Scenario, bad: str) -> None:
 
 
 async def test_unknown_environment_is_not_found(scenario: Scenario) -> None:
-    """Reading and changing it are both answered 404."""
+    """Reading and changing an unknown environment are both answered 404."""
     shown = await call(environments_api.show_environment, id=NOWHERE)
     changed = await call(
         environments_api.update_environment_settings, {"approval_policy": "automatic"}, id=NOWHERE
@@ -243,7 +243,7 @@ async def test_service_outage_is_answered_503_with_retry_after(scenario: Scenari
 async def test_request_for_a_leased_resource_is_answered_409_with_retry_after(
     scenario: Scenario,
 ) -> None:
-    """Another request is writing the resource; this one may be sent again soon."""
+    """While another request writes the resource, the answer says when to try again."""
     until = scenario.services.now + timedelta(seconds=5)
 
     async def fail(environment_id: str) -> None:

@@ -21,7 +21,7 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with one flow and a caller, opted in."""
+    """An environment with one flow and a caller, in which changes are permitted."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     orders = scenario.build.add_http_flow("Orders")
@@ -33,7 +33,7 @@ async def scenario() -> Scenario:
 
 
 async def start_remediation(scenario: Scenario, *, key: str | None = None, **body: Any) -> Reply:
-    """Start a remediation of the environment, `apply` unless said, and let it plan."""
+    """Start a remediation, by default in mode apply, and let the app plan it."""
     order = {"mode": "apply", "environment_ids": [scenario.build.environment.id], **body}
     headers = {IDEMPOTENCY_KEY: key} if key is not None else {}
     reply = await call(remediations_api.start_remediation, order, headers=headers)
@@ -43,7 +43,7 @@ async def start_remediation(scenario: Scenario, *, key: str | None = None, **bod
 
 
 async def approve_plans(identity: str, **body: Any) -> Reply:
-    """Approve every plan of a remediation as it is shown."""
+    """Approve every plan of a remediation in its current version."""
     plans = (await call(remediations_api.show_plan, id=identity)).document["items"]
     order = {"versions": [plan["version"] for plan in plans], **body}
     return await call(remediation_actions_api.approve_remediation, order, id=identity)
@@ -147,7 +147,7 @@ async def test_requests_without_a_key_start_separate_remediations(scenario: Scen
 async def test_invalid_request_is_rejected_with_its_field(
     scenario: Scenario, body: Any, field: str
 ) -> None:
-    """No remediation is started."""
+    """The answer names the invalid field, and no remediation is started."""
     reply = await start_remediation(scenario, **body)
 
     assert reply.status == 400
@@ -234,7 +234,7 @@ async def test_next_page_follows_a_remediation_that_changed_its_state(scenario: 
 
 
 async def test_page_after_an_unknown_remediation_is_rejected(scenario: Scenario) -> None:
-    """An empty answer would mean that there are no more remediations."""
+    """The request is rejected, because an empty page would mean that nothing follows."""
     await start_remediation(scenario, mode="dry_run", key="only")
 
     reply = await call(remediations_api.list_remediations, query={"after": NOWHERE})
@@ -247,7 +247,7 @@ async def test_page_after_an_unknown_remediation_is_rejected(scenario: Scenario)
     "query", [{"limit": "0"}, {"limit": "x"}, {"mode": "x"}, {"state": "x"}, {"page": "2"}]
 )
 async def test_invalid_filter_is_rejected(scenario: Scenario, query: dict[str, str]) -> None:
-    """An empty answer would mean that there are no remediations."""
+    """The request is rejected, because an empty list would mean that there are no remediations."""
     reply = await call(remediations_api.list_remediations, query=query)
 
     assert reply.status == 400

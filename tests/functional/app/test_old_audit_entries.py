@@ -1,4 +1,4 @@
-"""The daily check deletes old audit entries by whole seals, and only if a setting says so."""
+"""The daily check deletes old audit entries with their seals, if a setting limits their age."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,12 +35,12 @@ async def pass_days(scenario: Scenario, number: int) -> None:
 
 
 def set_retention(scenario: Scenario, time: timedelta | None, key: str = KEY_URL) -> None:
-    """Set how long entries are kept."""
+    """Set how long the app keeps audit entries, and the URL of its evidence key."""
     scenario.settings = build_fake_settings(evidence_key=key, audit_log_kept=time)
 
 
 async def test_every_entry_is_kept_by_default(scenario: Scenario) -> None:
-    """Evidence needs them."""
+    """Without the setting, no entry is deleted, because evidence needs the entries."""
     await pass_days(scenario, 10)
     before = list_audit_rows(scenario)
     scenario.world.clock.advance(1_000 * DAY)
@@ -53,7 +53,7 @@ async def test_every_entry_is_kept_by_default(scenario: Scenario) -> None:
 
 
 async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> None:
-    """The others match their seals; the evidence of an older remediation says what is missing."""
+    """The remaining seals match their entries. Evidence says that older entries were deleted."""
     await pass_days(scenario, 20)
     set_retention(scenario, 5 * DAY)
 
@@ -74,7 +74,7 @@ async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> No
 
 
 async def test_entries_stay_while_a_retention_policy_keeps_their_list(scenario: Scenario) -> None:
-    """The seals after the kept one stay, too."""
+    """While storage keeps the list of a seal's entries, these entries and all later ones stay."""
     await pass_days(scenario, 20)
     set_retention(scenario, 5 * DAY)
     scenario.fakes.archive.kept.update(await scenario.services.archive.list_names("audit-seals/"))
@@ -84,7 +84,7 @@ async def test_entries_stay_while_a_retention_policy_keeps_their_list(scenario: 
 
 
 async def test_entries_since_the_start_of_an_open_remediation_are_kept(scenario: Scenario) -> None:
-    """The evidence of an open remediation is not exported yet."""
+    """An open remediation may still need its entries for an export of evidence."""
     await pass_days(scenario, 5)
     await scenario.order(cause="open")
     await pass_days(scenario, 1)
@@ -106,9 +106,7 @@ async def test_entries_since_the_start_of_an_open_remediation_are_kept(scenario:
 
 
 async def test_nothing_is_deleted_while_a_plan_is_unreadable(scenario: Scenario) -> None:
-    """The remediation of an unreadable plan may be open, such as in a state that only a newer
-    release knows.
-    """
+    """An unreadable plan may belong to an open remediation, which still needs its entries."""
     await pass_days(scenario, 5)
     await scenario.order(cause="open")
     table = scenario.services.tables.environment_jobs
@@ -128,7 +126,7 @@ async def test_nothing_is_deleted_while_a_plan_is_unreadable(scenario: Scenario)
 
 
 async def test_entry_that_is_not_sealed_is_kept(scenario: Scenario) -> None:
-    """The vault did not answer."""
+    """An old entry is kept until a seal covers it."""
     scenario.world.clock.advance(100 * DAY)
     set_retention(scenario, DAY)
 
@@ -137,7 +135,7 @@ async def test_entry_that_is_not_sealed_is_kept(scenario: Scenario) -> None:
 
 
 async def test_entries_of_an_app_without_a_key_are_deleted_by_age(scenario: Scenario) -> None:
-    """Nothing seals them."""
+    """Without an evidence key no entry is ever sealed, so age alone decides."""
     scenario.world.clock.advance(3 * DAY)
     await cancel_remediation(scenario)
     set_retention(scenario, 2 * DAY, key="")
@@ -149,7 +147,7 @@ async def test_entries_of_an_app_without_a_key_are_deleted_by_age(scenario: Scen
 async def test_many_old_entries_are_deleted_on_several_days(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each daily check deletes a limited number, and the rest stays correct."""
+    """Each daily check deletes a limited number, and the remaining entries match their seals."""
     monkeypatch.setattr(deletion, "_MOST", 7)
     monkeypatch.setattr(deletion, "_BATCH", 3)
     await pass_days(scenario, 10)

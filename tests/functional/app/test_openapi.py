@@ -45,7 +45,7 @@ def list_references(value: Any) -> Iterator[str]:
 
 
 def resolve_reference(reference: str) -> Any:
-    """Return the value that a reference points to; raises `KeyError`."""
+    """Return the value that a reference points to. Raises `KeyError` if there is none."""
     value = DOCUMENT
     for part in reference.removeprefix("#/").split("/"):
         value = value[part]
@@ -132,9 +132,9 @@ def test_members_have_the_descriptions_of_the_source() -> None:
 
 
 def test_no_two_routes_match_the_same_address() -> None:
-    """The host takes the first by the function's name, not the one that fits best.
+    """The host takes the first route by function name, not the best match.
 
-    github.com/Azure/azure-functions-host/issues/9876
+    See github.com/Azure/azure-functions-host/issues/9876
     """
 
     def overlap(one: str, other: str) -> bool:
@@ -153,7 +153,7 @@ def test_no_two_routes_match_the_same_address() -> None:
 
 
 def test_schemathesis_settings_name_existing_operations() -> None:
-    """An exception for a renamed operation would silently have no effect."""
+    """An exception for an operation that was renamed would have no effect, unnoticed."""
     folder = Path(__file__).parents[2] / "third_party_clients" / "clients"
     settings = tomllib.loads((folder / "schemathesis.toml").read_text("utf-8"))
     named = {one["include-operation-id"] for one in settings["operations"]}

@@ -1,4 +1,4 @@
-"""`azd up` packs the files that .funcignore leaves, with wheels for Linux."""
+"""`azd up` packs the files that .funcignore does not exclude, and wheels for Linux."""
 
 import asyncio
 import importlib.util
@@ -60,7 +60,7 @@ async def run_program(*command: str | Path) -> str:
 
 
 async def index_package(app: Path, *paths: Path) -> dict[str, Any]:
-    """Return the functions that the worker finds in an app, and the modules that it took."""
+    """Return the names of the functions that the worker finds in an app, and the imported files."""
     printed = await run_program(sys.executable, "-I", "-S", INDEXER, app, MESSAGES, *paths)
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found
@@ -76,7 +76,7 @@ def test_package_contains_only_needed_files() -> None:
 
 
 def test_ignore_rules_do_not_match_files_of_wheels() -> None:
-    """Distributions have folders named `tests` and `build` too, and import from them."""
+    """Distributions may import from their folders `tests` or `build`, so these are packed too."""
     rules = [line for line in (ROOT / ".funcignore").read_text().splitlines() if line[:1] != "#"]
 
     assert [rule for rule in rules if not rule.startswith("/")] == []
@@ -96,7 +96,7 @@ def test_azd_prepares_the_package_before_it_packs() -> None:
 
 
 def test_minimum_version_of_azd_is_documented() -> None:
-    """An older version of azd would build in Azure."""
+    """The guide names the minimum of azure.yaml, because an older azd would build in Azure."""
     (least,) = re.findall(r'azd: ">= ([\d.]+)"', (ROOT / "azure.yaml").read_text())
 
     assert f"{least} or later" in (ROOT / "docs/deployment.md").read_text()
@@ -104,7 +104,7 @@ def test_minimum_version_of_azd_is_documented() -> None:
 
 @pytest.fixture
 def prepare() -> ModuleType:
-    """Return the program that prepares the package."""
+    """Return the module of the program that prepares the package."""
     spec = importlib.util.spec_from_file_location("prepare_package", PREPARE)
     assert spec is not None
     assert spec.loader is not None
@@ -114,7 +114,10 @@ def prepare() -> ModuleType:
 
 
 def read_values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
-    """Return what two modules hold after both were edited, where nothing can be compiled again."""
+    """Edit a module of the app and one of a wheel.
+
+    Return the values with which Python then imports them.
+    """
     ours, wheel = folder / "shared/answer.py", folder / WHEELS / "somebodys.py"
     for file in (ours, wheel):
         file.write_text("VALUE = 2")
@@ -131,7 +134,10 @@ def read_values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
 def test_byte_code_of_every_module_is_validated_by_hash(
     prepare: ModuleType, tmp_path: Path
 ) -> None:
-    """Without byte code, a read-only package would be compiled at every start."""
+    """The package has byte code of each module, so that a start compiles nothing.
+
+    Python compares the hash of a module of the app, and nothing for a module of a wheel.
+    """
     package = tmp_path / "package"
     copy_app(package)
     (package / WHEELS).mkdir(parents=True)

@@ -30,7 +30,7 @@ def _strip_markup(page: str) -> str:
 
 
 def test_assessment_asks_to_change_a_flow_that_is_never_copied(pages: Pages) -> None:
-    """A plan does not include it, so no remediation copies it. Retired originals are not done."""
+    """A flow that needs changes is counted as such, and not as a flow that a remediation copies."""
     page = pages["assessment-after_key"]
 
     assert "Change 1 flow List flows each day" in page
@@ -42,7 +42,7 @@ def test_assessment_asks_to_change_a_flow_that_is_never_copied(pages: Pages) -> 
 
 
 def test_firewalls_are_reported_by_a_plan_and_read_later(pages: Pages) -> None:
-    """The rows do not say that a firewall was read before the last reading of all."""
+    """A line says when the plan reported its firewall; the head, when all were last read."""
     page = pages["network-blocked"]
 
     assert "all firewalls last read 9 days ago, 2026-03-02 09:31 UTC" in page
@@ -50,7 +50,7 @@ def test_firewalls_are_reported_by_a_plan_and_read_later(pages: Pages) -> None:
 
 
 def test_settings_page_counts_notes_and_changed_settings_apart(pages: Pages) -> None:
-    """The numbers are about different settings."""
+    """Points to check and settings that differ from the default have separate numbers."""
     page = pages["settings-awaiting"]
 
     assert "5 points to check The notes below say what to check." in page
@@ -58,7 +58,7 @@ def test_settings_page_counts_notes_and_changed_settings_apart(pages: Pages) -> 
 
 
 def test_plan_of_one_environment_is_announced_once_on_the_remediation_page(pages: Pages) -> None:
-    """The head has the sentence and the button."""
+    """Only the head of the page has the sentence and the button about the plan."""
     page = pages["remediation-awaiting"]
 
     assert page.count("Review the plan") == 1
@@ -66,12 +66,12 @@ def test_plan_of_one_environment_is_announced_once_on_the_remediation_page(pages
 
 
 def test_environment_without_a_plan_has_no_known_flows(pages: Pages) -> None:
-    """An empty cell would look as if there were none."""
+    """The table shows "not known yet", because an empty cell would look like no flows."""
     assert pages["environments-new"].count("not known yet") == 3
 
 
 def test_migrated_tenant_names_its_last_daily_check(pages: Pages) -> None:
-    """The Overview says that no action is required only with a check that ran."""
+    """ "No action required" is true as of the last daily check, so the Overview shows its date."""
     assert "Last daily check 2026-05-01" in pages["status-migrated"]
 
 

@@ -1,4 +1,4 @@
-"""Test every page of the dashboard and every report at the stages of a remediation."""
+"""Every page of the dashboard and every report is correct at each stage of a remediation."""
 
 import re
 
@@ -22,7 +22,7 @@ _REASON_ID = re.compile(r'aria-disabled="true" aria-describedby="([^"]+)"')
 
 
 async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_texts() -> None:
-    """No page contains a signature, a faulty text, or a button without what it does or why not."""
+    """No page has a signature, a faulty text, or a disabled button without its reason."""
     names = list[str]()
     async for pages in visit_stages(3):
         for page in pages:
@@ -38,7 +38,7 @@ async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_text
 
 
 def test_stages_include_each_endpoint_with_a_page() -> None:
-    """A page with a route outside the dashboard would be missing."""
+    """Each route that answers with a page is visited, except the page of a confirmation link."""
     endpoints = list_endpoints().values()
     pages = {one.path for one in endpoints if one.method == "GET" and one.media_types[0] == HTML}
 

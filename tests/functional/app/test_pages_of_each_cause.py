@@ -44,7 +44,7 @@ async def test_no_text_of_a_cause_is_faulty(kind: PendingActionKind, code: str) 
 
 
 async def test_flow_that_is_off_twice_does_not_work_as_before() -> None:
-    """Original and copy are both off."""
+    """If original and copy are both off, the page does not say that the flow works as before."""
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[PendingActionKind.BOTH_OFF, Reason.BOTH_OFF](scenario)
 
@@ -55,7 +55,7 @@ async def test_flow_that_is_off_twice_does_not_work_as_before() -> None:
 
 
 async def test_remediation_with_a_blocked_flow_is_blocked_on_every_page() -> None:
-    """Another flow is in progress."""
+    """The remediation is shown as blocked, although another of its flows is in progress."""
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[PendingActionKind.FLOWS_BLOCKED, Reason.FIREWALL_DENIES](scenario)
 
@@ -67,7 +67,7 @@ async def test_remediation_with_a_blocked_flow_is_blocked_on_every_page() -> Non
 
 
 async def test_plan_that_has_expired_does_not_expire_in_the_future() -> None:
-    """The timer has not processed the plan yet."""
+    """A plan past its expiry is shown as expired, even before the timer cancels it."""
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[PendingActionKind.PLAN_AWAITING_APPROVAL, ""](scenario)
     scenario.world.clock.advance(timedelta(days=8))

@@ -35,7 +35,10 @@ from tests.functional.scenarios.two_environments import TwoEnvironments
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Two dependent flows, a self-starting flow and a single one; the plan awaits approval."""
+    """A plan that awaits approval.
+
+    It has two dependent flows, a self-starting flow and a single one.
+    """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
@@ -90,7 +93,10 @@ def read_hidden_fields(page: str) -> list[tuple[str, str]]:
 async def test_plan_counts_callers_that_are_copied_apart_from_those_that_it_updates(
     scenario: Scenario,
 ) -> None:
-    """The copy of the parent calls the copy of the child; the app updates only a variable."""
+    """The parent is copied, so that its copy calls the child's copy.
+
+    The app updates only a variable.
+    """
     page = unescape(re.sub(r"<[^>]+>", "", await show_page(scenario)))
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(days=30))
@@ -153,7 +159,7 @@ async def test_page_names_where_it_is_and_the_beginning_of_the_id(scenario: Scen
 async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
     scenario: Scenario,
 ) -> None:
-    """The numbers are those of the plan as JSON."""
+    """The page has the same numbers of flows and changes as the plan in JSON."""
     answer = await call(
         remediations_api.show_plan, id=scenario.remediation.id, query={"format": "json"}
     )
@@ -182,7 +188,7 @@ async def test_unknowns_are_named_with_their_consequences(scenario: Scenario) ->
 async def press_button(
     scenario: Scenario, page: str, button: str, ticked: Iterable[str], *, search: str = ""
 ) -> dict[str, str]:
-    """Press a button that leads to another part of the plan; return the query of its address."""
+    """Press a button that leads to another part of the plan. Return the query of its address."""
     asked = re.search(rf'formaction="[^"?]+\?([^"]*)" formnovalidate>{button}', page)
     assert asked is not None, button
     fields = [*read_hidden_fields(page), *(("included_flow_ids[]", one) for one in ticked)]
@@ -370,7 +376,7 @@ async def test_plan_of_a_read_only_environment_can_be_permitted_by_an_approver(
 async def test_plan_with_unreadable_environment_settings_has_no_form(
     scenario: Scenario,
 ) -> None:
-    """The API would reject the approval."""
+    """The page has no form, because the API would reject the approval."""
     rows = scenario.fakes.store.rows
     [name] = [name for name, row in rows.items() if row.table == "environmentsettings"]
     rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{garbage"})
@@ -382,7 +388,7 @@ async def test_plan_with_unreadable_environment_settings_has_no_form(
 
 
 async def test_expired_plan_has_no_form(scenario: Scenario) -> None:
-    """The API would reject the approval, even before the app has cancelled the plan."""
+    """The API would reject the approval, even before the app has cancelled the expired plan."""
     job = await scenario.read_environment_job()
     past = scenario.services.now - timedelta(minutes=1)
     await scenario.services.tables.environment_jobs.upsert(replace(job, approval_expires_at=past))
@@ -445,7 +451,7 @@ async def test_firewall_is_shown_once_with_its_flows_and_a_link_to_its_fix() -> 
 
 
 async def test_plan_after_its_approval_does_not_say_that_firewalls_deny_now() -> None:
-    """A fix since then would make the page untrue."""
+    """The sentence could be wrong, because a firewall may have been fixed since the plan."""
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     await approve_shown(scenario.services, scenario.remediation.id)
@@ -459,7 +465,7 @@ async def test_plan_after_its_approval_does_not_say_that_firewalls_deny_now() ->
 
 
 async def test_place_that_was_not_searched_is_shown_with_its_fix_without_a_click() -> None:
-    """Otherwise an approver sees only flows without a known caller."""
+    """An approver has to know that callers may exist in places that the app could not search."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, gap="Cannot read the document of app Requests (NotFound).")

@@ -47,7 +47,7 @@ async def test_blocked_flow_links_to_the_fix_of_its_firewall() -> None:
 
 
 async def test_fixed_firewall_is_not_shown_as_denying() -> None:
-    """The issue is stored with the plan; the firewall is fixed and the flow retried afterwards."""
+    """The plan keeps the issue, but the page omits it after the fix and the retry of the flow."""
     scenario = await build_guarded_scenario(GROUP)
     scenario.driver.use_cases = TRIGGERS
     await scenario.order()

@@ -89,7 +89,7 @@ def format_log(caplog: pytest.LogCaptureFixture) -> str:
 
 
 def format_reply(reply: Reply) -> str:
-    """Return status, headers and body of a response as one text."""
+    """Return the headers and the body of a response as one text."""
     return f"{reply.headers} {reply.text}"
 
 

@@ -51,14 +51,14 @@ def provide_app(**changes: Any) -> Scenario:
 async def read_page(
     query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
 ) -> str:
-    """Return the text of the page."""
+    """Return the text of the Settings page."""
     reply = await call(settings_page_api.show_settings_page, query=query, headers=headers)
     assert reply.status == 200, reply.text
     return unescape(reply.text)
 
 
 async def read_items(query: Mapping[str, str] = NOTHING) -> dict[str, Any]:
-    """Return the settings of the API by name."""
+    """Return the settings that the API lists, by name."""
     document = (await call(settings_api.list_settings, query=query)).document
     return {one["name"]: one for one in document["items"]}
 

@@ -1,7 +1,7 @@
-"""The local host plays App Service authentication in front of the app.
+"""People and programs sign in to the deployed app through App Service authentication.
 
-Microsoft's worker runs the app, the local tenant's Entra signs people in and its tokens, and the
-keys they are verified with, go over the wire.
+The local host plays App Service, Microsoft's worker runs the app, and the local tenant plays Entra.
+Tokens and the keys that verify them are sent over HTTP.
 """
 
 import json
@@ -71,7 +71,7 @@ AUTHENTICATION = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedApp:
-    """The app, and the tenant that people sign in to."""
+    """The deployed app, and the simulated tenant in which people sign in."""
 
     url: str
     tenant: Tenant
@@ -79,7 +79,7 @@ class SignedApp:
     session: aiohttp.ClientSession
 
     async def get(self, path: str = "api/kill-switch", **headers: str) -> tuple[int, Any]:
-        """Return status and document, or status and target of a redirect."""
+        """Send a GET request. Return its status, and its JSON or the target of a redirect."""
         async with self.session.get(
             f"{self.url}/{path}", headers=headers, allow_redirects=False
         ) as reply:
@@ -167,7 +167,7 @@ async def sign_in(app: SignedApp, upn: str, path: str = "/api/kill-switch") -> t
 
 
 async def find_sign_out_link(app: SignedApp, url: str, **headers: str) -> str:
-    """Return the address of the link that ends the session; empty if the page has none."""
+    """Return the address that ends the session, or "" if the page has no link to it."""
     async with app.session.get(url, headers=headers) as reply:
         found = re.search(r'href="([^"]+)">Sign out<', await reply.text())
         return unescape(found[1]) if found else ""
@@ -313,7 +313,7 @@ async def test_account_without_a_role_is_not_redirected_to_the_sign_in(app: Sign
 
 
 async def test_account_without_a_role_is_rejected(app: SignedApp) -> None:
-    """An account of the tenant needs a role of the app."""
+    """An account of the tenant may use the app only with one of its roles."""
     status, document = await sign_in(app, "trainee@contoso.example")
 
     assert status == 403
@@ -438,7 +438,7 @@ async def test_sign_in_redirects_to_no_other_host(app: SignedApp) -> None:
 
 
 async def sign_in_anywhere(app: SignedApp, path: str) -> tuple[int, str]:
-    """Sign in, and return where the browser is sent after it."""
+    """Sign in with this path as the target. Return the status and address of the last redirect."""
     async with app.session.get(f"{app.url}{path}", allow_redirects=False) as begun:
         page = begun.headers["Location"]
     async with app.session.get(f"{page}&account={MAKER}", allow_redirects=False) as chosen:
@@ -448,7 +448,7 @@ async def sign_in_anywhere(app: SignedApp, path: str) -> tuple[int, str]:
 
 
 async def test_callback_without_the_cookie_of_the_sign_in_is_rejected(app: SignedApp) -> None:
-    """Otherwise an attacker could sign a victim in to the attacker's account."""
+    """The cookie keeps an attacker from signing a victim in to the attacker's account."""
     async with app.session.get(f"{app.url}/.auth/login/aad", allow_redirects=False) as begun:
         page = begun.headers["Location"]
     async with app.session.get(f"{page}&account={MAKER}", allow_redirects=False) as chosen:

@@ -1,4 +1,4 @@
-"""The setting for new flows in the API, the audit log, the dashboard and the command line."""
+"""The API, the dashboard and the command line show and change the setting for new flows."""
 
 import json
 from html import unescape
@@ -24,7 +24,7 @@ BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
 
 
 async def build_scenario(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scenario:
-    """Return an environment that creates new flows outside solutions."""
+    """Return a scenario whose environment creates new flows outside solutions."""
     scenario = Scenario(mode=mode)
     scenario.build.environment.creates_flows_in_solutions = False
     scenario.build.apply_key()
@@ -71,7 +71,10 @@ async def test_setting_is_changed_and_reverted_over_http() -> None:
 async def test_operator_needs_an_approver_where_changes_need_approval(
     mode: ApprovalPolicy, status: int
 ) -> None:
-    """Under `automatic` an operator is enough."""
+    """With the approval policy `automatic`, an operator may change the setting.
+
+    Otherwise only an approver may.
+    """
     scenario = await build_scenario(mode)
 
     reply = await send_request(scenario, solution_setting_api.turn_on_solution_setting, OPERATOR)
@@ -111,7 +114,7 @@ async def test_page_offers_the_change_and_its_revert() -> None:
 
 
 async def test_page_says_why_the_change_is_not_offered() -> None:
-    """An operator needs an approver; the kill switch stops everybody."""
+    """The page names the missing role approver, or the kill switch."""
     scenario = await build_scenario()
     to_operator = await show_page(OPERATOR)
     await set_kill_switch(scenario.services, is_on=True, by="eve", reason="audit")
@@ -123,7 +126,7 @@ async def test_page_says_why_the_change_is_not_offered() -> None:
 
 
 async def test_command_shows_turns_on_and_reverts() -> None:
-    """The command asks before it changes anything; both options together are an error."""
+    """The command asks before it changes anything. Both options together are a usage error."""
     scenario = await build_scenario()
     command = ("environment", "solution-setting", scenario.build.environment.id)
     async with serve_app() as cli:

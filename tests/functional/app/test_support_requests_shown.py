@@ -1,4 +1,4 @@
-"""Support requests in the API, the audit log, the dashboard and the command line."""
+"""The API, the dashboard and the command line show support requests, and file and reopen them."""
 
 import json
 from html import unescape
@@ -49,7 +49,7 @@ async def read_page_text(handler: Any, **named: Any) -> str:
 async def test_request_is_filed_and_reopened_over_http(
     opened: tuple[Scenario, SupportRequest],
 ) -> None:
-    """The answers have days and ticket; the audit log has who filed the request."""
+    """The answers have the days and the ticket. The audit log names who filed the request."""
     _, request = opened
     api = support_requests_api
 
@@ -81,7 +81,7 @@ async def test_request_is_filed_and_reopened_over_http(
 async def test_ticket_number_is_short_and_plain(
     opened: tuple[Scenario, SupportRequest], number: str
 ) -> None:
-    """A pasted URL is rejected."""
+    """An empty or too long ticket number is rejected, and so is a URL."""
     _, request = opened
 
     reply = await call(
@@ -135,7 +135,7 @@ async def test_pages_show_the_countdown_until_the_request_is_filed(
 
 
 async def test_reader_sees_the_draft_and_no_form(opened: tuple[Scenario, SupportRequest]) -> None:
-    """The page names the missing role."""
+    """The page shows the draft, and the role that its form needs."""
     _, request = opened
 
     page = await read_page_text(
@@ -150,7 +150,7 @@ async def test_reader_sees_the_draft_and_no_form(opened: tuple[Scenario, Support
 
 
 async def test_commands_list_show_file_and_reopen(opened: tuple[Scenario, SupportRequest]) -> None:
-    """The draft is printed as it is pasted."""
+    """`show` prints the draft exactly as a person pastes it into a support ticket."""
     _, request = opened
     async with serve_app() as cli:
         listed = await cli.run("support-request", "list")

@@ -22,13 +22,13 @@ class _Tick(func.TimerRequest):
 
     @property
     def past_due(self) -> bool:
-        """Return false."""
+        """Return False, because the timer runs on time."""
         return False
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment, whose services the app uses."""
+    """A tenant of one environment, which the app under test uses."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario

@@ -33,14 +33,14 @@ BODY = {"id": "event-1", "eventType": "Some.Type"}
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A scenario whose services the app uses."""
+    """A scenario that the app under test uses."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario
 
 
 def build_failing_work(error: Exception) -> Callable[[], Awaitable[object]]:
-    """Return work that raises this error."""
+    """Return a function for a message's work, which raises this error."""
 
     async def act() -> object:
         raise error
@@ -51,7 +51,7 @@ def build_failing_work(error: Exception) -> Callable[[], Awaitable[object]]:
 async def handle_failing_message(
     scenario: Scenario, error: Exception, message: Delivered | None = None
 ) -> None:
-    """Handle a message, or a new one, whose work raises this error."""
+    """Handle this message, by default a new one, with work that raises this error."""
     received = build_message(BODY)
     if message:
         received = build_message(
@@ -87,7 +87,7 @@ async def test_message_with_a_transient_error_is_retried_with_growing_delays(
 
 
 async def test_event_is_retried_for_three_days(scenario: Scenario) -> None:
-    """Nothing sends an event again, so the app retries it for three days."""
+    """No other component would send an event again, so the app retries it for three days."""
     start = scenario.world.clock.now()
     await handle_failing_message(scenario, ServiceUnavailable())
     tries = 0

@@ -1,4 +1,4 @@
-"""Where a plan shows the callers that refer to a URL secret, and how an environment forbids it."""
+"""Plans show which callers refer to a URL secret, and an environment's settings can forbid it."""
 
 import re
 from html import unescape
@@ -87,7 +87,7 @@ async def test_forms_turn_url_secrets_on_and_off(
 
 
 async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario: Scenario) -> None:
-    """The setting has no effect then, and the button for all callers says that it will."""
+    """Without URL secrets the setting has no effect, so the page offers only to allow them."""
     await scenario.opt_in(has_url_secrets=False, has_url_secrets_in_app_configuration=True)
     provide(scenario.services)
 
@@ -101,7 +101,10 @@ async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario:
 async def test_command_line_lets_keys_of_app_configuration_refer(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The Environments page shows it; the help states what the readers need."""
+    """The page shows the changed setting.
+
+    The help says that the app cannot check the readers' rights.
+    """
     option = "--url-secrets-in-app-configuration"
 
     changed = await cli.run("environment", "set", scenario.build.environment.id, option)
@@ -117,7 +120,7 @@ async def test_command_line_lets_keys_of_app_configuration_refer(
 async def test_page_and_command_line_state_what_app_configuration_needs(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The page and the command line state this where an approver chooses."""
+    """Plan page and command say which rights the readers need, where an approver chooses."""
     await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
     (flow,) = scenario.world.list_flows()
     scenario.build.add_key_value_caller(flow)
@@ -134,7 +137,7 @@ async def test_page_and_command_line_state_what_app_configuration_needs(
 
 
 async def test_buttons_of_the_plan_page_choose_for_a_flow(scenario: Scenario) -> None:
-    """The page has a button for the other choice, which leads back to a plan with it."""
+    """The button of a flow sends the other choice, and the plan then shows it."""
     page = await plan_page.show_page(scenario)
     (flow,) = list(scenario.world.list_flows())
     button = re.search(r'form="(url-secrets-\w+)" name="flow_ids\[\]" value="([^"]+)"', page)

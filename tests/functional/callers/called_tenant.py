@@ -16,7 +16,7 @@ from tests.fakes.test_world import World
 async def write_caller(
     ports: Ports, kind: CallerKind, caller: Caller, value: CallerContent
 ) -> None:
-    """Write a caller, and save the flows that read its value only when they are saved."""
+    """Write a caller. Also save the flows that read its value only when they are saved."""
     await kind.write(caller, value)
     if isinstance(kind, ReadOnSave):
         environment = await ports.environments.get(caller.environment_id or "")
@@ -51,7 +51,7 @@ class Tenant:
         return await self.kinds[caller.kind].read(caller)
 
     async def update_caller(self, caller: Caller) -> CallerContent:
-        """Write the copy's URL into a caller and return the old content."""
+        """Replace the original's URL in a caller by the copy's. Return the former content."""
         kind = self.kinds[caller.kind]
         value = await kind.read(caller)
         new = self._rewrite(kind, value.text)
@@ -61,7 +61,7 @@ class Tenant:
         return value
 
     async def revert_caller(self, caller: Caller, old: CallerContent) -> None:
-        """Revert the change that `move` made."""
+        """Revert the change that `update_caller` made. `old` is the content before it."""
         kind = self.kinds[caller.kind]
         urls = {self.original.trigger_url_id: self.builder.get_trigger_url(self.copy)}
         flow_ids = {self.original.workflow_id: self.copy.workflow_id}
@@ -81,7 +81,10 @@ class Tenant:
         ).text
 
     def count_runs_after_a_beat(self) -> tuple[int, int]:
-        """Let every system call once, and return the run counts of the original and the copy."""
+        """Let each system that calls a flow call it once.
+
+        Return the number of runs of original and copy.
+        """
         self.world.traffic.beat(self.world)
         assert self.world.traffic.lost == []
         return len(self.original.runs), len(self.copy.runs)

@@ -1,4 +1,4 @@
-"""Topics and tools of agents are found by the flows that they run; their makers change them."""
+"""The topics and tools of agents are found by the flows that they run. Their makers change them."""
 
 from datetime import timedelta
 
@@ -20,14 +20,14 @@ CHANGED = "2026-02-01T00:00:00Z"
 
 
 def add_agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
-    """Add a flow that agents run, with a child on Microsoft's key."""
+    """Add a flow with a trigger for agents, and a child flow that stays on Microsoft's key."""
     child = scenario.build.add_http_flow("Lookup")
     actions = {"Run": build_child_flow_action(child.workflow_id)}
     return scenario.build.add_flow("Book", build_request_trigger(kind), actions)
 
 
 def replace_flow(topic: FakeRow, old: str, new: str) -> None:
-    """Let a topic run another flow, as its maker does, without publishing the agent."""
+    """Replace the flow in a topic, as its maker does, without publishing the agent."""
     topic.values |= {"data": str(topic.values["data"]).replace(old, new), "modifiedon": CHANGED}
 
 
@@ -78,7 +78,7 @@ async def test_original_is_retired_after_its_agent_runs_the_copy_and_is_publishe
 
 
 async def test_flow_that_no_agent_runs_is_retired_without_a_person() -> None:
-    """The rows of all agents were read, and none names it."""
+    """The app has read all agents and found no caller, so no person has to change anything."""
     scenario = Scenario()
     original = add_agents_flow(scenario, "VirtualAgent")
     scenario.build.add_agent_topic(scenario.build.add_off_flow("Other"))
@@ -91,7 +91,7 @@ async def test_flow_that_no_agent_runs_is_retired_without_a_person() -> None:
 
 
 async def test_assessment_names_the_agent_and_its_topic() -> None:
-    """A person can find it in time."""
+    """The assessment names topic and agent, so that their maker can prepare."""
     tenant = Assessed()
     child = tenant.build.add_http_flow("Lookup")
     trigger = build_request_trigger("VirtualAgent")
@@ -117,7 +117,7 @@ async def test_assessment_names_the_agent_and_its_topic() -> None:
     ],
 )
 async def test_flow_is_found_however_a_topic_names_it(text: str, label: str) -> None:
-    """An id in any member, or a URL."""
+    """A topic may name the flow by its id in any property, or by its URL."""
     tenant = Tenant()
     flow_id, url = tenant.original.workflow_id, tenant.builder.get_trigger_url(tenant.original)
     tenant.builder.add_agent_topic(text=text.format(id=flow_id, upper=flow_id.upper(), url=url))
@@ -128,7 +128,7 @@ async def test_flow_is_found_however_a_topic_names_it(text: str, label: str) -> 
 
 
 async def test_text_of_an_earlier_format_is_searched_too() -> None:
-    """Agents of Power Virtual Agents have their topics in another column."""
+    """Agents made with Power Virtual Agents have their topics in another column."""
     tenant = Tenant()
     row = tenant.builder.add_agent_topic(tenant.original)
     row.values |= {"content": row.values["data"], "data": None}

@@ -1,4 +1,4 @@
-"""A URL in API Management is changed alone, and no edit of a person is lost."""
+"""The app changes only the URL in API Management, and overwrites no edit of a person."""
 
 from contextlib import suppress
 
@@ -29,7 +29,7 @@ def change_properties(tenant: Tenant, resource_id: str, **properties: object) ->
 
 
 def add_callers(tenant: Tenant) -> dict[str, str]:
-    """Add a caller in a place of each kind; return their resource ids."""
+    """Add a caller in each of `PLACES`. Return their resource ids by place."""
     [backend] = tenant.builder.add_backend_caller(tenant.original)
     named_value = tenant.builder.add_named_value_caller(tenant.original)
     policy = tenant.builder.add_policy_caller(tenant.original)
@@ -37,7 +37,7 @@ def add_callers(tenant: Tenant) -> dict[str, str]:
 
 
 async def find_only_caller(tenant: Tenant, place: str) -> Caller:
-    """Return the only caller whose label begins so."""
+    """Return the only caller whose label begins with the name of this place."""
     [caller] = [
         one
         for one in await tenant.list_found_callers("api_management")
@@ -48,7 +48,7 @@ async def find_only_caller(tenant: Tenant, place: str) -> Caller:
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_write_changes_only_the_url(tenant: Tenant, place: str) -> None:
-    """Tags, secrecy, protocol and the rest of a policy stay; the rollback restores every byte."""
+    """Other properties and the rest of a policy stay, and a rollback restores every byte."""
     resource_id = add_callers(tenant)[place].lower()
     before = tenant.world.resources[resource_id]
     caller = await find_only_caller(tenant, place)
@@ -66,7 +66,7 @@ async def test_write_changes_only_the_url(tenant: Tenant, place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_write_after_an_edit_is_a_conflict(tenant: Tenant, place: str) -> None:
-    """The ETag covers the whole resource, so an edit of another property counts too."""
+    """The ETag covers the whole resource, so an edit of any property is a conflict."""
     resource_id = add_callers(tenant)[place]
     caller = await find_only_caller(tenant, place)
     content = await tenant.read(caller)
@@ -86,7 +86,7 @@ async def test_write_after_an_edit_is_a_conflict(tenant: Tenant, place: str) -> 
 async def test_edit_between_read_and_write_of_the_same_request_is_kept(
     tenant: Tenant, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The write names the ETag that was read just before it."""
+    """The write sends the ETag that was read just before it, so the edit is a conflict."""
     resource_id = add_callers(tenant)[place]
     caller = await find_only_caller(tenant, place)
     content = await tenant.read(caller)
@@ -108,7 +108,7 @@ async def test_edit_between_read_and_write_of_the_same_request_is_kept(
 
 
 async def test_service_url_of_an_api_is_a_caller(tenant: Tenant) -> None:
-    """An API without a backend has the URL itself."""
+    """An API without a backend holds the URL in its own property `serviceUrl`."""
     url = tenant.builder.get_trigger_url(tenant.original)
     tenant.builder.add_api_management_caller("apis/sales", {"serviceUrl": url}, "serviceUrl", 1)
 
@@ -120,7 +120,7 @@ async def test_service_url_of_an_api_is_a_caller(tenant: Tenant) -> None:
 
 
 async def test_url_that_a_policy_completes_is_changed_by_a_person(tenant: Tenant) -> None:
-    """The backend names the flow, and `rewrite-uri` in a policy adds path and signature."""
+    """The backend holds the first part of the URL, and a policy adds the path and the signature."""
     url = tenant.builder.get_trigger_url(tenant.original).partition("/triggers/")[0]
     tenant.builder.add_api_management_caller("backends/crm", {"url": f"{url}/triggers"}, "url", 0)
 
@@ -131,7 +131,7 @@ async def test_url_that_a_policy_completes_is_changed_by_a_person(tenant: Tenant
 
 
 async def test_named_value_in_key_vault_is_no_caller(tenant: Tenant) -> None:
-    """The secret that the named value refers to is the caller."""
+    """The secret to which the named value refers is the caller."""
     properties = {"displayName": "flow", "secret": True, "keyVault": {"secretIdentifier": "x"}}
     properties["value"] = tenant.builder.get_trigger_url(tenant.original)
     tenant.builder.add_api_management_caller("namedValues/flow", properties, "value", 0)
@@ -142,7 +142,7 @@ async def test_named_value_in_key_vault_is_no_caller(tenant: Tenant) -> None:
 async def test_named_value_that_the_app_may_not_list_is_reported(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others of the service are found, and the search says what is missing."""
+    """The search names the unreadable named value, and finds the others of the service."""
 
     async def reject(*_: object) -> None:
         raise PlatformError("no", code="AuthorizationFailed", status=403)
@@ -164,7 +164,7 @@ async def test_named_value_that_the_app_may_not_list_is_reported(
 
 
 async def test_value_that_may_become_too_long_is_known_before(tenant: Tenant) -> None:
-    """The limit of a place, less the text around the URL, is left for the URL."""
+    """The longest possible URL is the limit of the place minus the text around the URL."""
     url = tenant.builder.get_trigger_url(tenant.original)
     properties = {"displayName": "flow", "value": f"{'x' * 96}={url}"}
     tenant.builder.add_api_management_caller("namedValues/flow", properties, "value", 0)
@@ -177,7 +177,7 @@ async def test_value_that_may_become_too_long_is_known_before(tenant: Tenant) ->
 
 
 async def test_fragment_is_one_caller_and_names_its_users(tenant: Tenant) -> None:
-    """Each policy that includes the fragment calls the new URL after one write."""
+    """One write changes the URL for each policy that includes the fragment."""
     url = tenant.builder.get_trigger_url(tenant.original).replace("&", "&amp;")
     value = f"<fragment><set-url>{url}</set-url></fragment>"
     fragment = {"format": "rawxml", "value": value, "description": "notifies"}
@@ -202,7 +202,7 @@ async def test_fragment_is_one_caller_and_names_its_users(tenant: Tenant) -> Non
 async def test_read_only_lock_is_known_before_a_write(
     tenant: Tenant, place: str, level: str, *, is_manual: bool
 ) -> None:
-    """A lock on a resource group counts for everything in it."""
+    """A read-only lock on the resource group makes each caller in it a manual caller."""
     scope = "/".join(add_callers(tenant)[place].split("/")[:5])
     tenant.world.resources["lock"] = {
         "id": scope + LOCK,

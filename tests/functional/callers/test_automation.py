@@ -1,4 +1,7 @@
-"""A variable of Automation is changed alone; runbooks and encrypted variables are named."""
+"""The app changes only the URL in an Automation variable.
+
+People change runbooks and encrypted variables.
+"""
 
 from dataclasses import replace
 
@@ -56,7 +59,7 @@ async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: T
 
 
 async def test_runbook_is_changed_by_a_person(tenant: Tenant) -> None:
-    """The app finds the published text, and a retry reads it again."""
+    """The app finds the URL in a published runbook, but rejects a write of it."""
     url = tenant.builder.get_trigger_url(tenant.original)
     resource_id = tenant.builder.add_runbook(f"Invoke-RestMethod -Uri '{url}'", state="Edit")
     tenant.builder.add_runbook("", name="draft", state="New")
@@ -85,7 +88,7 @@ async def test_runbook_is_changed_by_a_person(tenant: Tenant) -> None:
 async def test_encrypted_variables_are_found_by_their_names_only(
     tenant: Tenant, count: int, text: str
 ) -> None:
-    """Azure never returns its value, so the search says what was not read: one text an account."""
+    """Azure returns no encrypted value, so the search names these variables, account by account."""
     for number in range(count):
         tenant.builder.add_automation_caller(name=f"Secret{number:02}", is_encrypted=True)
     search = CallerSearchPosition()
@@ -98,7 +101,7 @@ async def test_encrypted_variables_are_found_by_their_names_only(
 
 
 async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
-    """A lock on a resource group counts for everything in it."""
+    """A read-only lock on the resource group makes each caller in it a manual caller."""
     scope = "/".join(tenant.builder.add_automation_caller(tenant.original).split("/")[:5])
     tenant.world.resources["lock"] = {
         "id": f"{scope}/providers/Microsoft.Authorization/locks/frozen",

@@ -1,4 +1,4 @@
-"""Only the URL of a service hook or variable group changes; what cannot be read is named."""
+"""The app changes only the URL in a service hook or variable group, and names secrets."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def tenant() -> Tenant:
 
 
 def add_hook(tenant: Tenant, **inputs: str) -> str:
-    """Add a webhook to the original; return its path."""
+    """Add a service hook that calls the original. Return its path."""
     hook: Json = {
         "id": "h1",
         "publisherId": "tfs",
@@ -40,14 +40,14 @@ def add_hook(tenant: Tenant, **inputs: str) -> str:
 
 
 def get_document(tenant: Tenant, path: str) -> Json:
-    """Return a document of Azure DevOps."""
+    """Return the stored JSON of a path of Azure DevOps."""
     return dict(tenant.world.json_documents[AZURE_DEVOPS.name][path])
 
 
 async def collect_callers(
     tenant: Tenant, search: CallerSearchPosition, found: list[Caller]
 ) -> None:
-    """Add the callers to a list, which keeps those before an error."""
+    """Search, and add each caller to `found`, which keeps them if the search fails."""
     async for caller in tenant.kinds[KIND].find([], search):
         found.append(caller)  # noqa: PERF401 -- a comprehension would lose them
 
@@ -73,7 +73,7 @@ async def test_write_of_a_service_hook_changes_only_the_url(tenant: Tenant) -> N
 
 
 async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: Tenant) -> None:
-    """Azure DevOps then keeps their values; the search names them, because nobody can read them."""
+    """Azure DevOps keeps a secret value that is sent as null. The search names it as unreadable."""
     url = tenant.builder.get_trigger_url(tenant.original)
     secret = {"value": None, "isSecret": True}
     path = add_variable_group(tenant.builder, {"URL": {"value": url}, "key": secret})
@@ -94,7 +94,7 @@ async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: 
 
 
 async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
-    """Azure DevOps has no ETag, so the write compares all that it would send."""
+    """Azure DevOps has no ETag, so the app compares the stored hook with what it has read."""
     path = add_hook(tenant)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -108,7 +108,7 @@ async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenan
 
 
 async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -> None:
-    """The app would replace the secret by the asterisks that Azure DevOps shows."""
+    """Azure DevOps returns asterisks for a secret, with which a write would replace it."""
     path = add_hook(tenant, httpHeaders="X-Key:********")
     before = get_document(tenant, path)
 
@@ -123,7 +123,7 @@ async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -
 
 
 async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> None:
-    """A write names the projects that share it, of which one project may show only itself."""
+    """A write must name all projects that share the group, and the app may not see all of them."""
     url = tenant.builder.get_trigger_url(tenant.original)
     add_variable_group(tenant.builder, {"URL": {"value": url}}, isShared=True)
 
@@ -133,7 +133,7 @@ async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> N
 
 
 async def test_organization_that_rejects_the_app_does_not_hide_another(tenant: Tenant) -> None:
-    """The search names it and finds the callers of the others."""
+    """The search names the organization that rejects it, and finds the callers of the others."""
     add_hook(tenant)
     tenant.world.rejecting_scopes[AZURE_DEVOPS.name] = {"apart"}
     search = CallerSearchPosition()

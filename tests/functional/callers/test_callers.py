@@ -17,7 +17,7 @@ def tenant() -> Tenant:
 
 
 def add_callers(tenant: Tenant) -> None:
-    """Add a caller of every kind, and a parent flow, which holds a flow id instead of a URL."""
+    """Add a caller of each kind, and a parent flow, which holds a flow id instead of a URL."""
     for kind in tenant.kinds:
         load_caller_case(kind).add(tenant.builder, tenant.original)
     tenant.builder.add_parent("Parent", tenant.original)

@@ -19,7 +19,7 @@ DAY = timedelta(days=1)
 
 
 def build_two_environments() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
-    """Return a scenario in which an original of the other environment calls one of this one."""
+    """Return two environments, in which the original `Shop` calls the original `Orders`."""
     scenario = TwoEnvironments()
     orders, shop = scenario.add_call_across()
     scenario.other.add_app_setting_caller(shop)
@@ -30,7 +30,10 @@ def build_two_environments() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
 
 
 def assert_whole(scenario: TwoEnvironments) -> None:
-    """Let every system call once more, and require that no invariant is violated."""
+    """Let each system call once more.
+
+    Require that no call is lost and that no invariant is violated.
+    """
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.violations == []
     assert scenario.world.traffic.lost == []
@@ -193,9 +196,9 @@ async def test_called_flow_is_not_rolled_back_before_its_caller() -> None:
 async def test_rollback_continues_after_the_other_environment_is_rolled_back(
     first: str, code: str
 ) -> None:
-    """The copy of a caller or an original that is off blocks the rollback once.
+    """The rollback is blocked once, because a flow in the other environment is not rolled back.
 
-    The rollback of the other environment lets the job continue.
+    After the rollback of that environment, it continues without a retry.
     """
     scenario, orders, _ = build_two_environments()
     before = take_snapshot(scenario.world)

@@ -1,4 +1,7 @@
-"""App settings and secrets with trigger URLs are changed, or a person has to change them."""
+"""The app changes trigger URLs in app settings and secrets, where it can.
+
+Otherwise a person does.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -183,7 +186,7 @@ async def test_write_of_a_secret_with_a_newer_version_is_a_conflict(tenant: Tena
 
 
 class OneIsClosed(FakeSecrets):
-    """Secrets where the app may not list one vault and may not read a secret of another."""
+    """A secrets port that may not list one vault and may not read a secret of another."""
 
     async def read_vault_urls(self) -> AsyncIterator[str]:
         yield "https://a-closed.vault.azure.net"

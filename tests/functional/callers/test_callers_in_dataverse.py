@@ -1,4 +1,7 @@
-"""Flows and environment variables with trigger URLs are changed, or a person has to change them."""
+"""The app changes trigger URLs in flows and environment variables, where it can.
+
+Otherwise a person does.
+"""
 
 import pytest
 

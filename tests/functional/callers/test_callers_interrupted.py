@@ -34,7 +34,7 @@ async def test_repeated_write_completes_the_write_of_a_killed_process(
 
 
 async def _update_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
-    """Write a caller under a plan that kills, then without faults, and return the copy."""
+    """Write a caller under this fault plan, then again without faults. Return the copy."""
     world = World()
     builder = Builder(world)
     original, copy = builder.add_http_flow("Original"), builder.add_http_flow("Copy")

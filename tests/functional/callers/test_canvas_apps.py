@@ -37,7 +37,7 @@ def point_app_at(scenario: Scenario, *flow_ids: str) -> None:
 
 
 async def run_remediation(scenario: Scenario) -> None:
-    """Start and approve a remediation, and let time pass until nothing changes any longer."""
+    """Start and approve a remediation, and run the app until no job changes any longer."""
     await plan_remediation(scenario)
     await scenario.approve()
 

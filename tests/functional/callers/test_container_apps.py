@@ -1,4 +1,4 @@
-"""Container Apps with trigger URLs are written without other changes, or a person changes them."""
+"""The app changes only the URL in a container app, where it can. Otherwise a person does."""
 
 from dataclasses import replace
 from typing import Any
@@ -93,7 +93,7 @@ async def test_secrets_and_variables_are_written_in_one_request(tenant: Tenant) 
 
 @pytest.mark.parametrize("part", ["variable", "template"])
 async def test_app_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant, part: str) -> None:
-    """A PATCH replaces the whole template, for example an image that was deployed in between."""
+    """A PATCH replaces the whole template, so it could revert a deployment of an image."""
     app_id = tenant.builder.add_container_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -107,7 +107,7 @@ async def test_app_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant,
 
 
 async def test_concurrent_write_of_an_app_is_a_conflict(tenant: Tenant) -> None:
-    """The values that are read back must be those that were written."""
+    """The write fails if the values that are read back are not those that were written."""
     app_id = tenant.builder.add_container_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -123,7 +123,10 @@ async def test_concurrent_write_of_an_app_is_a_conflict(tenant: Tenant) -> None:
 
 
 async def test_app_that_azure_still_changes_is_written_later(tenant: Tenant) -> None:
-    """Azure applies a change after its response; a restart before that would use old secrets."""
+    """Azure applies a change after its response.
+
+    A restart before that would use the old secrets.
+    """
     app_id = tenant.builder.add_container_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = replace(await tenant.read(caller), text="new")
@@ -146,7 +149,7 @@ async def test_app_that_azure_still_changes_is_written_later(tenant: Tenant) -> 
 
 
 async def test_variables_of_active_revisions_are_manual_callers(tenant: Tenant) -> None:
-    """A revision never changes; a secret belongs to the app, which all revisions read."""
+    """A variable of a revision cannot be changed. A secret of the app is read by all revisions."""
     app_id = tenant.builder.add_container_app_caller(tenant.original)
     app = get_app(tenant, app_id)
     app["properties"]["configuration"]["activeRevisionsMode"] = "Multiple"
@@ -168,7 +171,7 @@ async def test_variables_of_active_revisions_are_manual_callers(tenant: Tenant) 
 
 
 async def test_url_elsewhere_in_an_app_is_a_manual_caller(tenant: Tenant) -> None:
-    """An argument of a container is code of its deployment."""
+    """The argument of a container must be changed in the source from which the app is deployed."""
     app_id = tenant.builder.add_container_app_caller()
     [container] = get_app(tenant, app_id)["properties"]["template"]["containers"]
     container["args"] = ["--flow", tenant.builder.get_trigger_url(tenant.original)]
@@ -180,13 +183,13 @@ async def test_url_elsewhere_in_an_app_is_a_manual_caller(tenant: Tenant) -> Non
 
 
 async def test_app_whose_secrets_are_unreadable_is_named(tenant: Tenant) -> None:
-    """The search reads the app's variables, and says that it could not read the app's secrets."""
+    """The search finds a caller in the app's variables, and names the unreadable secrets."""
 
     class Denied:
-        """Rejects to read secrets."""
+        """A port that rejects each read of secrets."""
 
         async def read(self, resource_id: str, action: str, api_version: str) -> Any:
-            """Reject."""
+            """Raise `AuthorizationFailed`."""
             raise PlatformError("no", code="AuthorizationFailed", status=403)
 
     tenant.builder.add_container_app_caller(tenant.original, tenant.original)
@@ -201,7 +204,7 @@ async def test_app_whose_secrets_are_unreadable_is_named(tenant: Tenant) -> None
 
 
 async def test_equal_variable_is_not_written_again(tenant: Tenant) -> None:
-    """A repeated write starts no revision."""
+    """A repeated write of the same value sends no request, so it starts no revision."""
     tenant.builder.add_container_app_caller(tenant.copy, tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)

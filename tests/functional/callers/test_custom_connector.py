@@ -1,4 +1,7 @@
-"""A custom connector is found by the parts of a trigger URL; a person changes it."""
+"""A custom connector holds the parts of a trigger URL, by which the app finds it.
+
+A person changes it.
+"""
 
 from dataclasses import replace
 
@@ -20,7 +23,7 @@ def tenant() -> Tenant:
 
 
 async def test_connector_is_changed_by_a_person(tenant: Tenant) -> None:
-    """A retry reads the definition again, and finds the flow until somebody has changed it."""
+    """The app rejects a write, because another address can break the connector's connections."""
     [row] = tenant.builder.add_connector_caller(tenant.original, displayname="Orders")
     before = dict(row.values)
 
@@ -40,7 +43,7 @@ async def test_connector_is_changed_by_a_person(tenant: Tenant) -> None:
 async def test_connector_of_a_managed_solution_is_changed_where_it_is_developed(
     tenant: Tenant,
 ) -> None:
-    """A change in the environment would be an unmanaged layer."""
+    """A change in this environment would be an unmanaged layer over the solution."""
     tenant.builder.add_connector_caller(tenant.original, ismanaged=True)
 
     [caller] = await tenant.list_found_callers(KIND)
@@ -49,7 +52,7 @@ async def test_connector_of_a_managed_solution_is_changed_where_it_is_developed(
 
 
 async def test_definition_that_is_not_json_does_not_hide_another(tenant: Tenant) -> None:
-    """A definition that is not JSON is searched as text."""
+    """A definition that is not JSON is searched as text, and the others are found."""
     tenant.builder.add_connector_caller(tenant.original)
     tenant.builder.add_row("connectors", {"name": "x", "openapidefinition": "{workflows"})
 

@@ -1,4 +1,4 @@
-"""The URL of a Dataverse webhook is changed alone; hidden signatures are left to a person."""
+"""The app changes only the URL of a Dataverse webhook. A person changes a hidden signature."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def tenant() -> Tenant:
 
 
 async def test_write_of_a_webhook_changes_only_its_url(tenant: Tenant) -> None:
-    """The rollback restores every byte."""
+    """The other columns stay, and the rollback restores every byte of the URL."""
     [row] = tenant.builder.add_webhook_caller(tenant.original, isauthvalueset=True)
     before = dict(row.values)
 
@@ -50,7 +50,7 @@ async def test_write_of_a_webhook_edited_after_the_read_is_a_conflict(tenant: Te
 async def test_webhook_with_its_signature_in_the_hidden_value_is_changed_by_a_person(
     tenant: Tenant, query: str
 ) -> None:
-    """The instruction says which part of the copy's URL belongs where."""
+    """The fix says which part of the new URL is the URL, and which the query string."""
     path = tenant.builder.get_trigger_url(tenant.original).partition("?")[0]
     tenant.builder.add_webhook_caller(tenant.original, url=path + query, isauthvalueset=True)
 
@@ -63,7 +63,7 @@ async def test_webhook_with_its_signature_in_the_hidden_value_is_changed_by_a_pe
 async def test_webhook_of_a_managed_solution_is_changed_where_it_is_developed(
     tenant: Tenant,
 ) -> None:
-    """A later import would replace the app's change."""
+    """The next import of the solution would replace a change of the app."""
     tenant.builder.add_webhook_caller(tenant.original, ismanaged=True)
 
     [caller] = await tenant.list_found_callers(KIND)
@@ -72,7 +72,7 @@ async def test_webhook_of_a_managed_solution_is_changed_where_it_is_developed(
 
 
 async def test_plan_names_a_webhook_whose_field_is_too_short(tenant: Tenant) -> None:
-    """Dataverse keeps 2,000 characters; the caller's own parameters take some of them."""
+    """The limit of 2,000 characters also counts query parameters that follow the URL."""
     url = tenant.builder.get_trigger_url(tenant.original)
     tenant.builder.add_webhook_caller(tenant.original, url=url + "&x=" + "y" * (1987 - len(url)))
 

@@ -1,4 +1,4 @@
-"""A lock or an Azure Policy that is added after the plan is named, whatever kind the caller is."""
+"""If a lock or an Azure Policy denies a write after the plan, the job names it, for each kind."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ NAMES = {
 
 
 async def find_azure_kinds() -> list[str]:
-    """Return the kinds whose places are Azure resources that the app writes."""
+    """Return the kinds of callers that are Azure resources which the app writes."""
     tenant = Tenant()
     found = []
     for kind in MOVED_KINDS:
@@ -46,7 +46,7 @@ async def find_azure_kinds() -> list[str]:
 async def test_missing_permission_is_named_with_its_scope(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fix is that of the doctor, with the role that the deployment creates."""
+    """The fix is that of the doctor, and names the role that the deployment creates."""
     scenario = Scenario()
     load_caller_case(kind).add(scenario.build, scenario.build.add_http_flow("Orders"))
     await plan_remediation(scenario)
@@ -82,12 +82,12 @@ async def test_missing_permission_is_named_with_its_scope(
     ],
 )
 def test_denial_that_no_role_ends_is_no_missing_permission(code: str, detail: str) -> None:
-    """To grant a role would not help. The message says what denies the request."""
+    """Another role would not help, so such an error is not treated as a missing permission."""
     assert not is_permission_missing(PlatformError(detail, code=code, status=403))
 
 
 def test_missing_role_for_a_firewall_is_a_missing_permission() -> None:
-    """Azure names the resource, which may be a firewall."""
+    """The word firewall in the name of an action is no sign of a denied address."""
     text = "The client does not have authorization to perform action '.../azureFirewalls/write'."
     assert is_permission_missing(PlatformError(text, code="AuthorizationFailed", status=403))
 

@@ -1,4 +1,4 @@
-"""Event subscriptions use a copy only if it answers Event Grid's validation."""
+"""An event subscription calls a copy only if the copy answers Event Grid's validation."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,7 @@ def read_properties(tenant: Tenant, topic: str, number: int = 0) -> dict[str, An
 
 
 async def test_write_changes_only_the_url(tenant: Tenant) -> None:
-    """A PATCH replaces the destination, so it repeats the other members."""
+    """A PATCH replaces the destination, so the write repeats its other properties."""
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     before = read_properties(tenant, topic)
 
@@ -59,7 +59,7 @@ async def test_write_changes_only_the_url(tenant: Tenant) -> None:
     ],
 )
 async def test_subscription_below_any_topic_is_found(tenant: Tenant, parent: str) -> None:
-    """Those of a subscription or resource group have no topic."""
+    """The event subscriptions of a resource group or Azure subscription have no topic resource."""
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     resources = tenant.world.resources
     [subscription] = [
@@ -94,7 +94,7 @@ async def test_subscription_below_any_topic_is_found(tenant: Tenant, parent: str
 async def test_subscription_that_the_app_cannot_change_is_a_manual_caller(
     tenant: Tenant, change: dict[str, Any], reason: str
 ) -> None:
-    """The plan names what to do."""
+    """The reason names the property that keeps the app from changing the event subscription."""
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     properties = read_properties(tenant, topic)
     if "secret" in change:
@@ -114,13 +114,13 @@ async def test_subscription_that_the_app_cannot_change_is_a_manual_caller(
 
 
 async def test_url_that_is_not_returned_is_named(tenant: Tenant) -> None:
-    """The search says which subscription it has not searched."""
+    """The search names the event subscription whose URL it may not read."""
 
     class Denied:
-        """Rejects to read URLs."""
+        """A port that rejects each read of a URL."""
 
         async def read(self, resource_id: str, action: str, api_version: str) -> Any:
-            """Reject."""
+            """Raise `AuthorizationFailed`."""
             raise PlatformError("no", code="AuthorizationFailed", status=403)
 
     tenant.builder.add_event_grid_caller(tenant.original)
@@ -131,7 +131,7 @@ async def test_url_that_is_not_returned_is_named(tenant: Tenant) -> None:
 
 
 async def test_subscription_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant) -> None:
-    """A PATCH replaces the whole destination."""
+    """A PATCH replaces the whole destination, so an edit of any of its properties is a conflict."""
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -152,7 +152,7 @@ async def test_subscription_that_was_changed_since_the_read_is_a_conflict(tenant
 async def test_write_is_complete_when_azure_has_applied_it(
     tenant: Tenant, state: str, error: type[Exception], text: str
 ) -> None:
-    """A repeated write returns when the state is Succeeded, without another request."""
+    """The write fails until the state is Succeeded. A repeated write sends no second request."""
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     old = await tenant.read(caller)
@@ -176,7 +176,7 @@ async def test_write_is_complete_when_azure_has_applied_it(
 
 
 async def test_change_that_failed_is_made_again(tenant: Tenant) -> None:
-    """A subscription in the state Failed may show the new URL and not use it."""
+    """An event subscription in the state Failed may not use the URL that it shows."""
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     read_properties(tenant, topic)["provisioningState"] = "Failed"
@@ -187,7 +187,10 @@ async def test_change_that_failed_is_made_again(tenant: Tenant) -> None:
 
 
 async def test_flow_that_does_not_answer_is_blocked_before_the_move() -> None:
-    """The plan says what to add; the job moves the subscription when the flow has it."""
+    """The plan names the action to add.
+
+    When the flow has it, the job changes the event subscription.
+    """
     settings = build_fake_settings().model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
     )

@@ -26,7 +26,7 @@ BUDGET = 4
 
 
 class ScarceSettings(FakeAppSettings):
-    """App settings of many apps, of which the budget lets the search read only a few at a time."""
+    """An app settings port of many apps, of which the budget permits to read a few at a time."""
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario.world)
@@ -42,7 +42,7 @@ class ScarceSettings(FakeAppSettings):
         return [Site(id=one, name=one, hosts=()) for one in ids]
 
     async def read(self, site_id: str) -> dict[str, str]:
-        """Return the settings, or raise that the budget is used up."""
+        """Return the settings. Raises `ThrottledError` if the budget is used up."""
         if self.left == 0:
             raise ThrottledError("used up", retry_after=timedelta(minutes=1))
         self.left -= 1
@@ -53,14 +53,14 @@ class ScarceSettings(FakeAppSettings):
         return {"FLOW_URL": self._scenario.build.get_trigger_url(flow), "OTHER": "stays"}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Fail: a search only reads."""
+        """Fail the test, because a search only reads."""
         raise AssertionError(f"{site_id} was written")
 
 
 def build_progress_rows(
     services: Services, number: int | None = 1
 ) -> FencedRows[CallerSearchProgress]:
-    """Return the progress rows of the search, as the invocation with this lease has them."""
+    """Return the progress rows of a search, for an invocation with this fencing token."""
     return FencedRows(services.tables.caller_searches, "job", number)
 
 
@@ -98,14 +98,14 @@ async def test_search_of_more_apps_than_the_budget_allows_completes() -> None:
 async def test_search_that_lost_its_lease_removes_its_progress(
     numbers: tuple[int | None, int | None],
 ) -> None:
-    """The older search raises LeaseLost and removes its progress rows."""
+    """A search whose lease a newer one has taken raises `LeaseLost` and leaves no progress rows."""
     scenario = Scenario()
     services, here = scenario.services, scenario.build.environment.build_environment()
     request = CallerSearchRequest(environment=here, everywhere=[here])
     older, newer = (build_progress_rows(services, number) for number in numbers)
 
     class Freezes(AppSettingCallers):
-        """Lets another invocation search everything before it continues."""
+        """A kind that lets another invocation complete its search before this one continues."""
 
         async def find(
             self, environments: Sequence[Environment], search: CallerSearchPosition | None = None

@@ -1,4 +1,4 @@
-"""Logic Apps with trigger URLs are written as a whole, or a person has to change them."""
+"""The app changes only the URL in a logic app, where it can. Otherwise a person does."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,7 +31,7 @@ def read_properties(tenant: Tenant, resource_id: str) -> Mapping[str, Any]:
 
 
 def replace_tag(content: CallerContent) -> CallerContent:
-    """Return the content with another tag."""
+    """Return the content with the ETag of another version."""
     return replace(content, text=content.text.replace('"integration"', '"platform"'))
 
 
@@ -77,7 +77,7 @@ async def test_write_of_a_logic_app_edited_after_the_read_is_a_conflict(tenant: 
 
 
 async def test_concurrent_write_of_a_logic_app_is_a_conflict(tenant: Tenant) -> None:
-    """The definition that is read back must be the one that was written."""
+    """The write fails if the definition that is read back is not the one that was written."""
     resource_id = tenant.builder.add_logic_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers("logic_app")
     content = await tenant.read(caller)
@@ -93,7 +93,7 @@ async def test_concurrent_write_of_a_logic_app_is_a_conflict(tenant: Tenant) -> 
 
 
 async def test_logic_app_with_secure_parameters_is_a_manual_caller(tenant: Tenant) -> None:
-    """Azure does not return secure values: a write would remove them, and a URL may be in one."""
+    """Azure does not return secure values, so a write would remove them."""
     resource_id = tenant.builder.add_logic_app_caller(tenant.original)
     properties = read_properties(tenant, resource_id)
     declared = {**properties["definition"]["parameters"], "password": {"type": "SecureString"}}

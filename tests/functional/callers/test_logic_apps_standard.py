@@ -1,4 +1,4 @@
-"""A file of a Logic App (Standard) is changed alone, unless its app cannot be written."""
+"""The app changes only the URL in a file of a Logic App (Standard), where it can write files."""
 
 import json
 from dataclasses import replace
@@ -46,7 +46,7 @@ async def test_write_changes_only_the_url(tenant: Tenant, path: str) -> None:
 
 
 async def test_write_after_an_edit_is_a_conflict(tenant: Tenant) -> None:
-    """A deployment or a person changed the file since it was read."""
+    """The write is a conflict if a deployment or a person has changed the file since the read."""
     place = tenant.builder.add_workflow_file_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -61,7 +61,7 @@ async def test_write_after_an_edit_is_a_conflict(tenant: Tenant) -> None:
 async def test_edit_between_read_and_write_of_the_same_request_is_kept(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The write names the ETag that was read just before it."""
+    """The write sends the ETag that was read just before it, so the edit is a conflict."""
     place = tenant.builder.add_workflow_file_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -110,7 +110,7 @@ async def test_settings_of_a_logic_app_are_callers_of_the_kind_app_setting(tenan
 async def test_app_whose_files_cannot_be_read_is_reported(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stopped app answers no request for a file."""
+    """The search names the app, for example a stopped one, which does not return its files."""
 
     async def reject(*_: object) -> None:
         raise PlatformError("no", code="AuthorizationFailed", status=403)
@@ -126,7 +126,7 @@ async def test_app_whose_files_cannot_be_read_is_reported(
 
 
 async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
-    """A lock on a resource group counts for everything in it."""
+    """A read-only lock on the resource group makes each caller in it a manual caller."""
     site_id, _ = tenant.builder.add_workflow_file_caller(tenant.original)
     scope = "/".join(site_id.split("/")[:5])
     tenant.world.resources["lock"] = {

@@ -59,7 +59,7 @@ async def test_plan_names_the_setting_of_a_channel_that_is_a_flow(
 
 
 async def test_channel_that_is_no_flow_is_no_caller() -> None:
-    """A webhook of another system and a flow without runs are not reported as a caller."""
+    """The webhook of another system is no caller. Neither is a flow whose URL no run shows."""
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -78,13 +78,13 @@ async def test_channel_that_is_no_flow_is_no_caller() -> None:
 
 
 def point_channel_at(scenario: Scenario, address: str) -> None:
-    """Deploy the app with this URL as its Teams channel."""
+    """Set this URL as that of the app's Teams channel, and restart the app."""
     scenario.settings = scenario.settings.model_copy(update={"teams_webhook": address})
     scenario.renew()
 
 
 async def migrate_channel_flow(scenario: Scenario) -> tuple[FakeFlow, str]:
-    """Return the flow behind the channel, after its remediation, and the URL of its copy."""
+    """Migrate the flow behind the channel. Return the flow, and the URL of its copy."""
     channel = scenario.build.add_http_flow("Post to a channel")
     scenario.build.apply_key()
     await scenario.opt_in()

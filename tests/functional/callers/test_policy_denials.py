@@ -1,4 +1,4 @@
-"""A plan names the Azure Policy that would deny the change of a caller, whatever kind it is."""
+"""A plan names the Azure Policy that would deny the change of a caller, for each kind."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ ASSIGNMENT = "/subscriptions/s/providers/Microsoft.Authorization/policyAssignmen
 
 
 def build_scenario(kind: str, flows: int = 1) -> Scenario:
-    """Return a scenario with flows that one resource calls."""
+    """Return a scenario with this number of flows, which one resource of the kind calls."""
     scenario = Scenario()
     called = [scenario.build.add_http_flow(f"Orders {number}") for number in range(flows)]
     load_caller_case(kind).add(scenario.build, *called)
@@ -37,7 +37,7 @@ async def is_written_by_resource_manager(kind: str) -> bool:
 
 @pytest.mark.parametrize("kind", MOVED_KINDS)
 async def test_plan_names_the_policy_that_denies_a_write(kind: str) -> None:
-    """One check for each resource, with an instruction before anything is changed."""
+    """The app asks Azure once for each resource that it will write. The plan names the policy."""
     scenario = build_scenario(kind)
     scenario.world.policy_assignments[ASSIGNMENT] = "*"
 
@@ -52,7 +52,7 @@ async def test_plan_names_the_policy_that_denies_a_write(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["app_setting", "container_app"])
 async def test_resource_of_several_flows_is_checked_once(kind: str) -> None:
-    """A plan without a denial is as before, and so is its approval."""
+    """If no policy denies the write, the plan has no reason and no unknown about policies."""
     scenario = build_scenario(kind, flows=3)
 
     await plan_remediation(scenario)
@@ -64,9 +64,7 @@ async def test_resource_of_several_flows_is_checked_once(kind: str) -> None:
 
 
 async def test_plan_says_that_policies_were_not_checked() -> None:
-    """Without the right to check, the plan leaves the callers as they are and names the missing
-    right.
-    """
+    """If the app may not check policies, the plan says so as an unknown of the called flow."""
     scenario = build_scenario("logic_app")
     scenario.build.add_http_flow("Not called")
     scenario.world.are_policies_hidden = True
@@ -80,7 +78,7 @@ async def test_plan_says_that_policies_were_not_checked() -> None:
 
 
 async def test_approved_plan_with_a_denied_caller_starts_without_another_approval() -> None:
-    """The app checks again after the approval; the same answer is no change."""
+    """The check after the approval finds the same denial, so the plan has not changed."""
     scenario = build_scenario("logic_app")
     scenario.world.policy_assignments[ASSIGNMENT] = "*"
     await plan_remediation(scenario)
@@ -92,7 +90,7 @@ async def test_approved_plan_with_a_denied_caller_starts_without_another_approva
 
 
 async def test_content_that_is_checked_has_no_signature() -> None:
-    """Azure needs the other properties, not the URL."""
+    """The check sends the content of the resource to Azure, without the signature of the URL."""
     scenario, seen = build_scenario("logic_app"), list[str]()
     [flow] = scenario.world.list_flows()
     restrictions = scenario.fakes.ports.policy_restrictions
@@ -112,7 +110,7 @@ async def test_content_that_is_checked_has_no_signature() -> None:
 
 
 async def test_caller_of_an_unknown_kind_does_not_stop_the_plan() -> None:
-    """A newer release, which was deployed before, has stored the caller."""
+    """A newer version of the app may have stored a caller of a kind that this one lacks."""
     scenario = build_scenario("logic_app")
     await plan_remediation(scenario)
     index = scenario.services.tables.caller_index

@@ -1,4 +1,4 @@
-"""A read-only lock rejects every write, so the plan names it."""
+"""A plan names a read-only lock, because the lock rejects every write of a caller."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ def tenant() -> Tenant:
 async def test_read_only_lock_is_known_before_a_write(
     tenant: Tenant, kind: str, level: str, *, is_manual: bool
 ) -> None:
-    """A lock on a resource group counts for everything in it."""
+    """A read-only lock on the resource group makes each caller in it a manual caller."""
     resource_id = KINDS[kind](tenant.builder, tenant.original)
     group = "/".join(resource_id.split("/")[:5])
     tenant.world.resources["lock"] = {
@@ -58,7 +58,7 @@ async def test_read_only_lock_is_known_before_a_write(
 async def test_values_that_a_lock_hides_are_named(
     tenant: Tenant, kind: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Azure returns these values by POST, which a read-only lock rejects. No right fixes this."""
+    """Azure returns these values only by POST, which a read-only lock rejects."""
 
     async def reject(*_: object) -> None:
         text = "The following scope(s) are locked: '/subscriptions/s'."

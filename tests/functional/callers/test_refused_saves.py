@@ -1,4 +1,4 @@
-"""The platform may reject saves of calling flows and remove their connection references."""
+"""The platform may reject the save of a calling flow, and remove its connection references."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,7 +23,7 @@ AUTHENTICATION = "@parameters('$authentication')"
 
 
 def add_caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
-    """Add a button flow in the older connector format that posts to an address and sends a mail."""
+    """Add a flow in the older connector format that posts to an address and sends a mail."""
     mail = define.build_connector_action(MAIL, "SendEmailV2")
     mail["inputs"]["authentication"] = AUTHENTICATION
     flow = scenario.build.add_flow(
@@ -37,9 +37,7 @@ def add_caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
 
 
 def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
-    """Return a scenario of one flow with one such caller; the platform damages a flow whose save it
-    rejects.
-    """
+    """Return a scenario in which such a flow calls the flow `Orders`. Rejected saves damage it."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     flow = add_caller(scenario, scenario.build.get_trigger_url(orders))
@@ -48,7 +46,10 @@ def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
 
 
 def build_scenario_of_variable(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
-    """Return a scenario whose caller reads the URL from an environment variable."""
+    """Return a scenario in which such a flow reads the URL from a variable.
+
+    Rejected saves damage it.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_variable_caller(orders)
@@ -58,14 +59,14 @@ def build_scenario_of_variable(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
 
 
 def enable_harmful_rejections(scenario: Scenario, **assumptions: Any) -> None:
-    """Let rejected saves remove the connection references of a flow."""
+    """Make rejected saves remove the connection references of the flow."""
     wanted = {"refused_saves_wipe_references": True, **assumptions}
     for name, value in wanted.items():
         setattr(scenario.world.assumptions, name, value)
 
 
 async def update_callers(scenario: Scenario) -> None:
-    """Start and approve a remediation, and let it update the callers."""
+    """Start and approve a remediation, and run the app for the hour in which it updates callers."""
     await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
 
@@ -138,7 +139,7 @@ async def test_references_removed_by_a_rejected_save_are_restored(make: Any) -> 
 
 
 async def test_flow_whose_save_is_forbidden_is_named() -> None:
-    """The app may change the variable, so that no permission for it is missing."""
+    """The job names the flow that cannot be saved, as the app may change the variable."""
     scenario, flow = build_scenario_of_variable()
     refuse_saves(scenario, flow, wipes=1, error=PlatformError("no", code="Strange", status=403))
 
@@ -222,7 +223,7 @@ async def test_fix_for_an_unknown_reference_is_a_new_import(make: Any) -> None:
 
 
 async def test_caller_is_saved_on_behalf_of_its_owner() -> None:
-    """The app saves the flow on behalf of its owner, who may use its connection."""
+    """The save is accepted, because the owner of the flow may use its connection."""
     scenario, flow = build_scenario_of_caller()
     scenario.build.apply_key()
     await scenario.opt_in()

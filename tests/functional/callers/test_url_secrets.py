@@ -1,4 +1,4 @@
-"""Callers refer to one secret for each flow, so that the next key change is one write per flow."""
+"""Callers refer to one secret for each flow, so the next key change writes only the secret."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,7 +30,7 @@ CALLERS = 4
 
 
 def build_scenario(count: int = CALLERS) -> tuple[Scenario, FakeFlow, list[FakeSite]]:
-    """Return a scenario with a flow that some apps call, each of which may read the vault."""
+    """Return a scenario of one flow and this number of apps that call it and may read the vault."""
     settings = build_fake_settings().model_copy(update={"trigger_url_vault": VAULT})
     scenario = Scenario(settings=settings)
     flow = scenario.build.add_http_flow("Orders")
@@ -41,8 +41,9 @@ def build_scenario(count: int = CALLERS) -> tuple[Scenario, FakeFlow, list[FakeS
 
 
 def build_with_named_value() -> tuple[Scenario, FakeFlow, str]:
-    """Return a scenario with a flow whose URL is in a secret named value of a service that may read
-    the vault, and the named value's path.
+    """Return a scenario, its flow, and the path of a named value of API Management.
+
+    The named value is a secret with the flow's URL, and its service may read the vault.
     """
     scenario, flow, _ = build_scenario(0)
     path = scenario.build.add_named_value_caller(flow)
@@ -51,8 +52,9 @@ def build_with_named_value() -> tuple[Scenario, FakeFlow, str]:
 
 
 def build_with_container_app() -> tuple[Scenario, FakeFlow, str]:
-    """Return a scenario with a flow whose URL is in a secret of a container app that may read the
-    vault, and the app's path.
+    """Return a scenario, its flow, and the path of a container app that may read the vault.
+
+    The app has a secret with the flow's URL.
     """
     scenario, flow, _ = build_scenario(0)
     path = scenario.build.add_container_app_caller(flow)
@@ -82,12 +84,12 @@ def format_reference(flow: FakeFlow) -> str:
 
 
 def list_caller_writes(scenario: Scenario) -> list[str]:
-    """Return the writes outside the environment: to settings and secrets."""
+    """Return the writes to callers and secrets in Azure, without those in Dataverse."""
     return [write.what for write in scenario.world.writes if write.environment_id is None]
 
 
 async def change_key(scenario: Scenario, copy: FakeFlow) -> None:
-    """Remove the key, apply another one, and migrate the copy."""
+    """Replace the environment's key by another one, and migrate the copy to it."""
     for flow in scenario.world.list_flows():
         flow.is_protected, flow.protected_since = False, None
     scenario.build.apply_key(name="cmk-next")
@@ -97,7 +99,7 @@ async def change_key(scenario: Scenario, copy: FakeFlow) -> None:
 
 
 def find_copy(scenario: Scenario, *known: FakeFlow) -> FakeFlow:
-    """Return the one copy that is on and none of these flows."""
+    """Return the only flow that is on, except these flows."""
     (copy,) = (
         flow
         for flow in scenario.world.list_flows()
@@ -136,8 +138,9 @@ async def test_second_key_change_writes_one_secret_for_all_callers() -> None:
 
 
 async def test_rollbacks_restore_each_value_byte_for_byte() -> None:
-    """The second rollback restores the secret; under the first key again, the first rollback
-    restores the URL in each app.
+    """The rollback of the second change restores the secret.
+
+    That of the first restores the URL in each app.
     """
     scenario, flow, sites = build_scenario()
     before = [dict(site.settings) for site in sites]
@@ -176,8 +179,9 @@ async def test_connection_string_refers_to_the_secret_and_is_reverted() -> None:
 
 
 async def test_second_key_change_leaves_a_named_value_that_refers_to_the_secret() -> None:
-    """The first change writes the named value once, the second only the secret; each rollback
-    restores what was there.
+    """The first change writes the named value once, the second only the secret.
+
+    Each rollback restores the former value.
     """
     scenario, flow, path = build_with_named_value()
     before = read_properties(scenario, path)
@@ -217,7 +221,7 @@ async def test_second_key_change_leaves_a_named_value_that_refers_to_the_secret(
     ],
 )
 async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str) -> None:
-    """The plan says why."""
+    """The plan says why the named value gets the URL instead of a reference."""
     scenario, flow, path = build_with_named_value()
     world, service = scenario.world, path.partition("/namedvalues/")[0]
     match lacks:
@@ -237,14 +241,16 @@ async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str)
 
 
 def make_plain(scenario: Scenario, path: str) -> None:
-    """Let a named value be no secret."""
+    """Change a named value from a secret to a plain one."""
     value = {**read_properties(scenario, path), "secret": False}
     scenario.world.resources[path] = {**scenario.world.resources[path], "properties": value}
 
 
 def assign_user_identity(scenario: Scenario, path: str) -> str:
-    """Replace the system-assigned identity of a resource by one that may read no secret, and a
-    user-assigned one with the rights that it had; return the resource id of the latter.
+    """Move the rights of a resource to a user-assigned identity.
+
+    Return the identity's resource id. The system-assigned identity and another user-assigned one
+    may read no secret.
     """
     resource = scenario.world.resources[path]
     principal = mapping_at(resource, "identity")["principalId"]
@@ -259,7 +265,10 @@ def assign_user_identity(scenario: Scenario, path: str) -> str:
 
 
 async def test_plain_named_value_is_a_secret_while_it_refers() -> None:
-    """The service accepts no other reference. A rollback restores the plain value."""
+    """API Management accepts a reference only in a secret named value.
+
+    A rollback restores a plain one.
+    """
     scenario, _, path = build_with_named_value()
     make_plain(scenario, path)
     before = read_properties(scenario, path)
@@ -319,7 +328,7 @@ async def test_container_app_refers_with_a_user_assigned_identity() -> None:
 async def test_named_value_whose_secret_is_not_read_holds_the_url(
     fault: str, monkeypatch: pytest.MonkeyPatch, *, is_plain: bool
 ) -> None:
-    """The rights look right, but the service rejects the reference, or fails to read the secret."""
+    """The service may read the secret, but rejects the reference or does not resolve it."""
     scenario, flow, path = build_with_named_value()
     if is_plain:
         make_plain(scenario, path)
@@ -354,8 +363,10 @@ async def test_named_value_whose_secret_is_not_read_holds_the_url(
 
 
 async def test_second_key_change_leaves_a_container_app_that_refers_to_the_secret() -> None:
-    """The first change writes the app once, the second only the secret; the containers start again
-    by then, and each rollback restores what was there.
+    """The first change writes the app once.
+
+    The second writes only the secret, after which the containers restart. Each rollback restores
+    the former value.
     """
     scenario, flow, path = build_with_container_app()
     before = read_app_secrets(scenario, path)
@@ -388,7 +399,7 @@ async def test_second_key_change_leaves_a_container_app_that_refers_to_the_secre
 async def test_container_app_that_cannot_refer_holds_the_url(
     lacks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The plan says why; a reference that Azure rejects is replaced by the URL at once."""
+    """The plan says why. If Azure rejects the reference, the app gets the URL at once."""
     scenario, flow, path = build_with_container_app()
     world, why = scenario.world, ""
     match lacks:
@@ -452,7 +463,7 @@ async def test_original_stays_on_until_apps_have_fetched_the_new_secret() -> Non
 
 @pytest.mark.parametrize("lacks", ["identity", "right", "network", "slot's right", "setting"])
 async def test_caller_that_may_be_unable_to_read_the_secret_gets_the_url(lacks: str) -> None:
-    """The plan says why, and the caller holds the copy's URL."""
+    """The plan says why the caller gets the copy's URL instead of a reference."""
     scenario, flow, (site, other) = build_scenario(2)
     world = scenario.world
     (vault,) = (one for one in world.vaults.values() if one.url == VAULT)
@@ -489,8 +500,7 @@ async def test_caller_that_may_be_unable_to_read_the_secret_gets_the_url(lacks: 
 
 
 async def test_reference_that_is_not_resolved_is_replaced_by_the_url() -> None:
-    """The identity may read the secret, but App Service does not resolve the reference: the app
-    gets the URL.
+    """If App Service does not resolve the reference, the app gets the URL.
 
     A note on the job states this, and a rollback restores the former value.
     """
@@ -512,14 +522,17 @@ async def test_reference_that_is_not_resolved_is_replaced_by_the_url() -> None:
 
 
 class ClosedVault(FakeSecrets):
-    """Secrets that the app may read and not write."""
+    """A secrets port that may read but not write."""
 
     async def write(self, secret: Secret, value: str) -> None:
         raise PlatformError(f"no write of {secret.name}", code="Forbidden", status=403)
 
 
 async def test_job_that_cannot_create_the_secret_continues_without_url_secrets() -> None:
-    """The job is blocked with the reason; after the setting is changed, a retry writes the URL."""
+    """The job is blocked with the reason.
+
+    After URL secrets are turned off, a retry writes the URL.
+    """
     scenario, flow, (site,) = build_scenario(1)
     scenario.around = lambda ports: replace(ports, secrets=ClosedVault(scenario.world))
     await plan_remediation(scenario)
@@ -538,7 +551,7 @@ async def test_job_that_cannot_create_the_secret_continues_without_url_secrets()
 
 
 async def test_environment_without_url_secrets_keeps_urls() -> None:
-    """The setting of an environment turns the proposal off."""
+    """If the setting of the environment forbids URL secrets, callers get the copy's URL."""
     scenario, flow, (site,) = build_scenario(1)
     scenario.build.apply_key()
     scenario.build.share_connections()
@@ -552,7 +565,7 @@ async def test_environment_without_url_secrets_keeps_urls() -> None:
 
 
 async def test_plan_names_the_secret_and_the_callers_that_refer_to_it() -> None:
-    """The planned changes say what is written where."""
+    """The planned changes name the write of the secret and of each caller."""
     scenario, flow, (site,) = build_scenario(1)
 
     await plan_remediation(scenario)
@@ -563,7 +576,7 @@ async def test_plan_names_the_secret_and_the_callers_that_refer_to_it() -> None:
 
 
 async def test_secret_with_other_content_is_not_used() -> None:
-    """A secret of that name that holds something else stays as it is."""
+    """A secret of that name with another content stays as it is, and the caller gets the URL."""
     scenario, flow, (site,) = build_scenario(1)
     fake = scenario.build.add_secret_caller(flow, name=format_secret_name(flow))
     scenario.world.secrets.clear()

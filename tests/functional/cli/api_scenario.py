@@ -1,4 +1,4 @@
-"""A tenant that commands change through the API, and what the commands print."""
+"""Build a tenant for commands that use the API, and parse what the commands print."""
 
 import json
 from datetime import timedelta
@@ -13,7 +13,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def build_api_scenario() -> Scenario:
-    """Return a scenario of a linked environment with a flow and a caller; nothing is opted in."""
+    """Return an environment with one flow and a caller, which is still read-only."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
@@ -23,19 +23,19 @@ async def build_api_scenario() -> Scenario:
 
 
 async def pass_time(scenario: Scenario, time: timedelta) -> None:
-    """Let the app work, then provide the scenario's services again."""
+    """Let the app work for this time, then provide the current services to the API."""
     await scenario.run(time)
     provide(scenario.services)
 
 
 def parse_output(result: Result) -> Any:
-    """Return what a command with `-o json` printed."""
+    """Return the parsed JSON that a successful command with `-o json` printed."""
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 async def start_planned_remediation(scenario: Scenario, cli: CommandLine) -> str:
-    """Permit changes, start a remediation and let it plan. Return its id."""
+    """Permit changes, start a remediation and let the app plan it. Return its id."""
     environment = scenario.build.environment.id
     await cli.run("environment", "set", environment, "--approval-policy", "required")
     order = ("remediation", "start", environment, "--mode", "apply", "-o", "json")

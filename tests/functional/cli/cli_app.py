@@ -1,4 +1,4 @@
-"""The app's HTTP functions listen on a real port over fakes, for tests of the command line."""
+"""Serve the app's HTTP functions over fakes on a real port, for tests of the command line."""
 
 import asyncio
 import functools
@@ -22,7 +22,7 @@ KEY = "the-function-key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
-    """Runs commands with one app."""
+    """Runs `cmkflow` commands against the app at this address, with this function key."""
 
     url: str
     key: str = KEY
@@ -76,7 +76,7 @@ async def deliver_messages(driver: Driver) -> AsyncIterator[None]:
 
 @functools.cache
 def _load_functions() -> tuple[Any, ...]:
-    """Return the app's functions, which it returns only once."""
+    """Return the app's functions. Cached, because the app returns them only once."""
     return tuple(app.get_functions())
 
 

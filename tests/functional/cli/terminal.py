@@ -1,4 +1,4 @@
-"""A terminal of a given size that runs `cmkflow` as a process."""
+"""Run `cmkflow` as a process in a terminal of a given size."""
 
 import asyncio
 import fcntl
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """The output of a command."""
+    """What a command printed to a terminal, and its exit code."""
 
     text: str
     exit_code: int
@@ -87,7 +87,7 @@ def _run(
 
 
 def _read(terminal: int) -> bytes:
-    """Return the output, or nothing if the command has closed its end."""
+    """Return the output, or nothing after the command has closed its end of the terminal."""
     try:
         return os.read(terminal, 65536)
     except OSError:  # Linux says so by an error

@@ -1,4 +1,4 @@
-"""The page of `cmkflow assess show`: the answer, the to-dos and large environments."""
+"""The page of `cmkflow assess show` begins with the answer, lists to-dos, and stays small."""
 
 import re
 from html import unescape
@@ -37,7 +37,7 @@ def build_unread_assessment(**more: Any) -> dict[str, Any]:
 
 
 def test_page_of_an_unread_environment_shows_no_zero() -> None:
-    """A zero would suggest that no flow needs a copy."""
+    """The page does not show zero flows, because the flows could not be read."""
     page = build_page([build_unread_assessment(phase="unknown")])
 
     assert "could not be read" in page
@@ -68,7 +68,7 @@ def test_page_of_an_unread_environment_shows_no_zero() -> None:
 def test_page_begins_with_the_answer_whether_the_key_can_be_applied(
     found: dict[str, list[str]], answer: str
 ) -> None:
-    """A firewall does not affect the answer, and a missing finding is no yes."""
+    """A problem of a firewall does not make the answer a no, and without findings it is unknown."""
     sections = [
         {
             "topic": topic,
@@ -83,7 +83,7 @@ def test_page_begins_with_the_answer_whether_the_key_can_be_applied(
 
 
 def find_answer(page: str) -> str:
-    """Return the answer to the question in the page's title, with the words after it."""
+    """Return the answer to the question in the page's title, with the sentence after it."""
     said = re.search(
         r"<h1>(?:Can the key be applied to|Is every flow of) [^<]+</h1>"
         r".*?<h2>.*?<span>([^<]+)</span></h2>\s*<p>([^<]*)",
@@ -100,7 +100,7 @@ def build_finding(level: str, code: str = "code", subject: str = "", message: st
 
 
 def build_section(topic: str, *findings: Any) -> dict[str, Any]:
-    """Return a section."""
+    """Return the section about a topic, with these findings."""
     return {"topic": topic, "findings": list(findings)}
 
 
@@ -182,7 +182,7 @@ def test_answer_counts_flows_firewalls_and_problems() -> None:
 def test_answer_counts_retired_originals_apart(
     flows: list[Any], findings: list[Any], answer: str
 ) -> None:
-    """An original with a working copy needs no remediation."""
+    """Retired originals have a separate number, because their copies work without a remediation."""
     sections = [build_section("network", *findings)] if findings else []
 
     page = build_page(
@@ -193,7 +193,7 @@ def test_answer_counts_retired_originals_apart(
 
 
 def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
-    """What is in progress is no to-do; what a person must act on is one."""
+    """A flow in progress is no to-do. A flow that requires an action is one."""
     flows = [
         *[RETIRED] * 29,
         RETIRED | {"remediation_status": "deletion_scheduled"},
@@ -225,7 +225,7 @@ def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
 
 
 def test_answer_is_not_a_plain_yes_while_something_is_unknown() -> None:
-    """An unread fact may be a problem."""
+    """The answer counts unknown facts, because each of them may be a problem."""
     sections = [*READY, build_section("connections", build_finding("unknown"))]
 
     page = build_page([build_unread_assessment(sections=sections, flow_count=3)])
@@ -234,7 +234,7 @@ def test_answer_is_not_a_plain_yes_while_something_is_unknown() -> None:
 
 
 def test_to_dos_are_numbered_and_broken_callers_are_first() -> None:
-    """The smallest effort comes next, and each flow and firewall is named."""
+    """After broken callers come the to-dos that have to be done before the key is applied."""
     caller = {"kind": "app_setting", "label": "setting URL", "manual_reason": "", "is_broken": True}
     flow = FLOW | {"stays_on_microsoft_key": True, "recommendations": ["Copy it."]}
     flows = [
@@ -316,7 +316,7 @@ def test_each_environment_has_its_answer_and_every_link_has_a_target() -> None:
 
 
 def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
-    """The page shows a text that the flows share only once."""
+    """The page shows a text only once if many flows share it."""
     common = {
         "stays_on_microsoft_key": True,
         "message": "It starts from an HTTP request.",
@@ -339,7 +339,7 @@ def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
 
 
 def test_page_of_two_thousand_retired_originals_names_each_without_details() -> None:
-    """More than ten are folded. Why they stayed no longer matters."""
+    """More than ten originals are folded, without the reasons why they stayed."""
     common = {
         "stays_on_microsoft_key": True,
         "is_on": False,

@@ -1,4 +1,4 @@
-"""The commands that call the API use the app's own handlers over fakes."""
+"""Commands that use the API start, show and change remediations, on the app's own handlers."""
 
 import re
 from dataclasses import replace
@@ -25,7 +25,7 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with one flow and a caller; nothing is opted in."""
+    """An environment with one flow and a caller, which is still read-only."""
     return await build_api_scenario()
 
 
@@ -105,7 +105,7 @@ async def test_remediation_is_started_approved_and_rolled_back(
 async def test_cancelled_plan_is_named_although_no_job_has_started(
     scenario: Scenario, cli: CommandLine, command: tuple[str, ...]
 ) -> None:
-    """An answer that counts only jobs would say that nothing was cancelled."""
+    """The output names the cancelled plan, instead of saying that nothing was changed."""
     identity = await start_planned_remediation(scenario, cli)
     first = await cli.run(*command, identity, "--yes")
     shown = await cli.run("remediation", "show", identity)
@@ -120,7 +120,7 @@ async def test_cancelled_plan_is_named_although_no_job_has_started(
 async def test_ids_and_next_commands_are_not_broken_over_lines(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A person could not copy an id that is broken over lines on a narrow terminal."""
+    """A person can copy each id and command, also from a narrow terminal."""
     identity = await start_planned_remediation(scenario, cli)
     listed = await cli.run("remediation", "list")
     waiting = await cli.run("remediation", "show", identity)
@@ -140,7 +140,7 @@ async def test_ids_and_next_commands_are_not_broken_over_lines(
 async def test_blocked_flow_is_shown_with_its_reason_code_and_next_command(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The runbook is sorted by the reason code."""
+    """The output has the reason code, by which a person finds the fix in the runbook."""
     identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await cli.run(
@@ -160,7 +160,7 @@ async def test_blocked_flow_is_shown_with_its_reason_code_and_next_command(
 async def test_retry_while_the_kill_switch_is_on_reports_it(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Otherwise a person would not know why the jobs do not continue."""
+    """The output of the retry says that the jobs wait until the kill switch is off."""
     identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await cli.run(
@@ -209,10 +209,7 @@ async def test_health_names_a_failing_channel(scenario: Scenario, cli: CommandLi
 async def test_flow_show_prints_state_callers_and_history(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The flow is that of the newest remediation which contains it.
-
-    An unknown name is not found.
-    """
+    """The command shows the flow's job in the newest remediation. An unknown name is not found."""
     scenario.world.traffic.beat(scenario.world)
     identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
@@ -243,7 +240,7 @@ async def test_flow_show_prints_state_callers_and_history(
 async def test_remediation_of_a_read_only_environment_is_shown_as_assessed(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Otherwise the state completed would suggest that changes were applied."""
+    """The output names the mode assess, as "completed" alone would suggest changes."""
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.APPLY,
@@ -263,7 +260,7 @@ async def test_remediation_of_a_read_only_environment_is_shown_as_assessed(
 async def test_repeated_start_with_a_name_returns_the_same_remediation(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A person may repeat the command with `--name` after a lost response."""
+    """A start that is repeated with its `--name`, as after a lost response, starts nothing."""
     order = (
         "remediation",
         "start",
@@ -280,7 +277,7 @@ async def test_repeated_start_with_a_name_returns_the_same_remediation(
 
 
 async def test_cancel_asks_before_it_changes_anything(scenario: Scenario, cli: CommandLine) -> None:
-    """If the answer is no, or nobody can answer, the command changes nothing."""
+    """If the answer is no, or no answer is possible, the command changes nothing."""
     identity = await start_planned_remediation(scenario, cli)
     refused = await cli.run("remediation", "cancel", identity, answer="n\n")
     nobody = await cli.run("remediation", "cancel", identity)
@@ -304,7 +301,7 @@ async def test_cancel_asks_before_it_changes_anything(scenario: Scenario, cli: C
 
 @pytest.mark.usefixtures("scenario")
 async def test_kill_switch_commands_turn_and_show_it(cli: CommandLine) -> None:
-    """The command shows who turned the kill switch on and why; health shows it too."""
+    """The command shows who turned the kill switch on and why. The health command shows it too."""
     before = await cli.run("kill-switch", "show")
     await cli.run("kill-switch", "on", "--justification", "change freeze")
     during = await cli.run("kill-switch", "show")

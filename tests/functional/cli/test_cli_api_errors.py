@@ -1,4 +1,4 @@
-"""What a command prints if the API rejects its request or cannot be reached."""
+"""Commands report a rejected request, an unavailable app, and an address of another server."""
 
 import pytest
 from aiohttp import web
@@ -44,7 +44,7 @@ async def test_unavailable_app_is_reported_without_the_key(url: str, said: str, 
     ],
 )
 async def test_server_that_is_not_the_app_is_reported(answer: web.Response, said: str) -> None:
-    """The command follows no redirect, because it would send the key along."""
+    """The command does not follow a redirect, because it would send the function key along."""
 
     async def handle(_: web.Request) -> web.Response:
         return answer

@@ -1,6 +1,4 @@
-"""Test `cmkflow assess show` with the app's own handlers: table, JSON, page and rejected
-options.
-"""
+"""`cmkflow assess show` prints a table, JSON or a page, and rejects invalid options."""
 
 import json
 import re
@@ -74,7 +72,7 @@ async def test_page_is_self_contained_and_contains_no_signature(
 
 
 async def test_json_output_contains_all_environments(cli: CommandLine, build: Builder) -> None:
-    """The assessments of the API are under `items`."""
+    """The property `items` has the assessment of each environment."""
     done = await cli.run("assess", "show", "--all", "-o", "json")
 
     (item,) = json.loads(done.stdout)["items"]
@@ -86,7 +84,7 @@ async def test_json_output_contains_all_environments(cli: CommandLine, build: Bu
 async def test_query_and_output_formats_apply_to_assessments(
     cli: CommandLine, build: Builder, output: str
 ) -> None:
-    """The command accepts the name of the environment and the options of other commands."""
+    """The command accepts an environment's name, a query and each output format."""
     name = build.environment.display_name
     asked = ("--query", "items[].{name: display_name, flows: length(flows)}", "-o", output)
 
@@ -117,7 +115,7 @@ async def test_unknown_environment_exits_with_1_and_others_are_shown(
 
 
 async def test_environments_are_required(cli: CommandLine) -> None:
-    """No environment, and `--all` together with one, are rejected."""
+    """The command is rejected without an environment, and with both an environment and `--all`."""
     assert (await cli.run("assess", "show")).exit_code == 2
     assert (await cli.run("assess", "show", "--all", "--environment", "x")).exit_code == 2
 
@@ -195,7 +193,7 @@ async def test_interrupted_wait_prints_the_command_to_resume(
 
 
 async def test_cancelled_assessment_exits_with_1(cli: CommandLine, build: Builder) -> None:
-    """The exit code is 1, as for any environment that could not be assessed."""
+    """The exit code is 1, and the error says that the assessment is cancelled."""
     done = await cli.run("assess", "show", "--environment", build.environment.id, "--no-wait")
     identity = done.output.split()[-1]
     await cli.run("assess", "show", "--resume", identity)

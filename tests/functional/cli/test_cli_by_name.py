@@ -18,9 +18,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment whose plan awaits approval: two flows have one name, one
-    another.
-    """
+    """A plan that awaits approval, with two flows of the same name and one with another name."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):
@@ -33,7 +31,7 @@ async def scenario() -> Scenario:
 
 
 async def test_commands_accept_names(scenario: Scenario, cli: CommandLine) -> None:
-    """Names of all three kinds work in any case, and the request contains ids."""
+    """Commands accept names of environments, remediations and flows in any case, and send ids."""
     name = scenario.build.environment.display_name.upper()
     excluded = await cli.run("environment", "set", name, "--exclude", "returns", "-o", "json")
     except_one = ("--except", "Returns", "--yes")
@@ -117,7 +115,7 @@ async def test_unknown_name_is_rejected_with_suggestions(
 async def test_unknown_issue_is_rejected_with_suggestions(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A misspelled issue would be ignored silently, so the command suggests a similar one."""
+    """A misspelled name would ignore no issue, so the error suggests a similar one."""
     gap = BlockedCall(
         environment_id=scenario.build.environment.id,
         host="erp.contoso.example",
@@ -139,7 +137,7 @@ async def test_unknown_issue_is_rejected_with_suggestions(
 
 
 async def test_wrong_id_is_rejected_with_suggestions(scenario: Scenario, cli: CommandLine) -> None:
-    """The API suggests similar ids, so that a script is protected, too."""
+    """The API suggests similar ids, so that a script with a wrong id fails as well."""
     (flow, *_) = scenario.build.environment.flows
     slip = flow[:-1] + ("0" if flow[-1] != "0" else "1")
 

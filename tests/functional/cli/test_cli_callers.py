@@ -1,4 +1,4 @@
-"""`cmkflow caller declare`, `list`, `confirm` and `remove`."""
+"""`cmkflow caller` declares, lists, confirms and removes callers."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ URL = (
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with one flow."""
+    """An environment with one flow, in which changes are permitted."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -34,7 +34,7 @@ async def scenario() -> Scenario:
 
 
 def format_as_yaml(scenario: Scenario) -> str:
-    """Return a file with two callers; a number and `no` in it are texts."""
+    """Return two callers as YAML, with a number and the word `no` as texts."""
     return f"""
 callers:
   - name: Till
@@ -57,7 +57,7 @@ callers:
 
 
 def format_as_csv(scenario: Scenario) -> str:
-    """Return the same callers, the first in two lines."""
+    """Return the same two callers as CSV, the first of them in two lines."""
     home = scenario.build.environment.id
     return (
         "name,owner,contact,environment_id,flow,trigger_url_id,new_url_secret,"
@@ -70,7 +70,7 @@ def format_as_csv(scenario: Scenario) -> str:
 
 
 def format_as_json(scenario: Scenario) -> str:
-    """Return the same callers as the API takes them."""
+    """Return the same two callers as JSON, in the format of the API."""
     flow = {"environment_id": scenario.build.environment.id, "flow": "Orders"}
     flow["new_url_secret"] = SECRET
     till: dict[str, object] = {"name": "Till", "owner": "007", "contact": "no", "flows": [flow]}
@@ -87,7 +87,7 @@ def format_as_json(scenario: Scenario) -> str:
 async def test_each_format_declares_the_same_callers(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, name: str, content: object
 ) -> None:
-    """No signature reaches the app, its rows or the output."""
+    """The stored callers are the same, and neither rows nor output contain the signature."""
     file = tmp_path / name
     file.write_text(content(scenario))  # type: ignore[operator]  # one of the functions above
 
@@ -127,7 +127,7 @@ async def test_each_format_declares_the_same_callers(
 async def test_an_error_names_the_entry(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, name: str, content: str, text: str
 ) -> None:
-    """Nothing is declared, and the exit code is that of a wrong argument."""
+    """The error names the wrong entry. No caller is declared."""
     file = tmp_path / name
     file.write_text(content)
 
@@ -141,7 +141,7 @@ async def test_an_error_names_the_entry(
 async def test_a_caller_is_confirmed_and_removed(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A confirmation says which flow the caller uses now, and continues the blocked job."""
+    """A confirmation says that the caller calls the copy, and retries the blocked job."""
     file = tmp_path / "callers.yaml"
     file.write_text(format_as_yaml(scenario))
     await cli.run("caller", "declare", str(file))

@@ -1,4 +1,4 @@
-"""`cmkflow evidence` writes the evidence file of a remediation and checks one offline."""
+"""`cmkflow evidence` writes the evidence file of a remediation, and checks such a file offline."""
 
 import hashlib
 import json
@@ -82,7 +82,7 @@ async def test_check_names_changed_files(
 
 
 async def export_evidence(scenario: Scenario, cli: CommandLine, folder: Path) -> Path:
-    """Return the evidence file that the command has written."""
+    """Run `cmkflow evidence export`, and return the path of the file."""
     file = folder / "evidence.zip"
     done = await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
     assert done.exit_code == 0, done.output
@@ -90,7 +90,7 @@ async def export_evidence(scenario: Scenario, cli: CommandLine, folder: Path) ->
 
 
 def change_files(file: Path, change: Callable[[dict[str, bytes]], None]) -> None:
-    """Change the files of an evidence file."""
+    """Unpack an evidence file, let `change` edit its files, and pack it again."""
     with zipfile.ZipFile(file) as source:
         files = {name: source.read(name) for name in source.namelist()}
     change(files)
@@ -100,17 +100,17 @@ def change_files(file: Path, change: Callable[[dict[str, bytes]], None]) -> None
 
 
 def remove_signature(files: dict[str, bytes]) -> None:
-    """Remove the signature."""
+    """Remove the signature file."""
     del files[SIGNATURE]
 
 
 def remove_time_stamp(files: dict[str, bytes]) -> None:
-    """Remove the time stamp."""
+    """Remove the time stamp file."""
     del files[TIME_STAMP]
 
 
 def replace_approver(file: Path) -> None:
-    """Replace the approver in every file but the manifest."""
+    """Replace the approver's name in each file except the manifest and its signatures."""
 
     def change(files: dict[str, bytes]) -> None:
         for name in files.keys() - {MANIFEST, SIGNATURE, TIME_STAMP}:
@@ -120,7 +120,7 @@ def replace_approver(file: Path) -> None:
 
 
 def remake_manifest(file: Path) -> None:
-    """Write a manifest that matches the files."""
+    """Write a manifest whose hashes match the changed files."""
 
     def change(files: dict[str, bytes]) -> None:
         manifest = json.loads(files[MANIFEST])
@@ -143,14 +143,14 @@ async def sign_again(scenario: Scenario, file: Path, key_id: str = "") -> None:
 
     def replace_signature(files: dict[str, bytes]) -> None:
         files[SIGNATURE] = json.dumps(content).encode()
-        # Any of the forger's would be as good without the reader's certificates.
+        # Without expected certificates, a time stamp of the forger would be accepted as well.
         files.pop(TIME_STAMP, None)
 
     change_files(file, replace_signature)
 
 
 async def write_public_key(scenario: Scenario, folder: Path) -> Path:
-    """Write the public key of the current version as the vault gives it."""
+    """Write the public key of the current version as a PEM file with Windows line ends."""
     key = await scenario.services.signing_keys.read(KEY_URL)
     path = folder / "key.pem"
     path.write_text(key.public_key.replace("\n", "\r\n"))
@@ -160,7 +160,7 @@ async def write_public_key(scenario: Scenario, folder: Path) -> Path:
 async def test_check_without_expected_key_does_not_confirm_the_key(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The key in the file may belong to anyone, and the command prints this."""
+    """The command says that the key in the evidence file may be anyone's."""
     file = await export_evidence(scenario, cli, tmp_path)
 
     checked = await cli.run("evidence", "check", str(file))
@@ -173,7 +173,7 @@ async def test_check_without_expected_key_does_not_confirm_the_key(
 async def test_check_with_public_key_confirms_the_signature(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Line ends of the key file do not matter. The command prints what remains unverified."""
+    """Line ends of the key file do not matter. The command prints what the check does not show."""
     file = await export_evidence(scenario, cli, tmp_path)
     key = await write_public_key(scenario, tmp_path)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -206,7 +206,7 @@ async def test_check_of_replaced_approver_with_remade_manifest_fails(
 async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A person who changes a file can sign it with another key."""
+    """A person who changes the file and signs it with another key is found out."""
     file = await export_evidence(scenario, cli, tmp_path)
     key = await write_public_key(scenario, tmp_path)
     replace_approver(file)
@@ -225,7 +225,7 @@ async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
 async def test_check_of_file_without_signature_fails_if_a_key_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Removing the signature does not avoid the check."""
+    """A person cannot avoid the check by removing the signature."""
     file = await export_evidence(scenario, cli, tmp_path)
     key = await write_public_key(scenario, tmp_path)
     change_files(file, remove_signature)
@@ -241,7 +241,7 @@ async def test_check_of_file_without_signature_fails_if_a_key_is_expected(
 async def test_check_with_another_sha256_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The file is valid, but it is not the one with the expected SHA-256."""
+    """The evidence file is valid, but its SHA-256 is not the expected one."""
     file = await export_evidence(scenario, cli, tmp_path)
 
     checked = await cli.run("evidence", "check", str(file), "--sha256", "0" * 64)
@@ -253,7 +253,7 @@ async def test_check_with_another_sha256_fails(
 async def test_check_with_key_id_reads_the_public_key_from_the_vault(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The id of the key in the file alone shows nothing, because anybody could write it."""
+    """The key is read from the vault, as anybody can write a key and its id into the file."""
     monkeypatch.setattr(signing_key, "read_signing_key", scenario.services.signing_keys.read)
     file = await export_evidence(scenario, cli, tmp_path)
     arguments = ("evidence", "check", str(file), "--key-id")
@@ -295,7 +295,7 @@ async def test_check_with_key_id_of_closed_vault_names_the_reason(
 async def test_public_key_of_another_kind_is_rejected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The key may be a text or an elliptic curve key."""
+    """A text without a key and an elliptic curve key are rejected."""
     file = await export_evidence(scenario, cli, tmp_path)
     curve, text = tmp_path / "curve.pem", tmp_path / "text.pem"
     public = ec.generate_private_key(ec.SECP256R1()).public_key()
@@ -353,7 +353,7 @@ def build_authority(scenario: Scenario) -> TokenSigner:
 async def test_check_with_certificates_of_the_authority_shows_the_time(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Without the certificates, the command prints that The time stamp was not verified."""
+    """Without the certificates, the command prints that the time stamp was not verified."""
     file = await export_evidence(scenario, cli, tmp_path)
     root = write_root_certificate(tmp_path, build_authority(scenario))
     at = f"{scenario.world.clock.now():%Y-%m-%d %H:%M:%S} UTC"
@@ -371,7 +371,7 @@ async def test_check_with_certificates_of_the_authority_shows_the_time(
 async def test_check_of_time_stamp_by_another_authority_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A person can stamp a changed file with an authority of the same name, and another time."""
+    """A person can make an authority of the same name, and stamp a changed file with any time."""
     file = await export_evidence(scenario, cli, tmp_path)
     root = write_root_certificate(tmp_path, build_authority(scenario))
     forger = TokenSigner(build_authority(scenario).name, scenario.world.clock.now())
@@ -409,7 +409,7 @@ async def test_check_of_time_stamp_of_another_signature_fails(
 async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Removing the time stamp does not avoid the check."""
+    """A person cannot avoid the check by removing the time stamp."""
     file = await export_evidence(scenario, cli, tmp_path)
     root = write_root_certificate(tmp_path, build_authority(scenario))
     change_files(file, remove_time_stamp)
@@ -426,7 +426,7 @@ async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
 async def test_file_without_certificates_is_rejected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The error names the file."""
+    """The error names the file that contains no certificate."""
     file = await export_evidence(scenario, cli, tmp_path)
     text = tmp_path / "text.pem"
     text.write_text("no certificate")

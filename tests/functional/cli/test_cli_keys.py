@@ -40,7 +40,7 @@ async def test_key_check_prints_findings_environments_and_policy_replacement(
 
 
 async def test_assessment_checks_a_key_without_a_policy(scenario: Scenario) -> None:
-    """Vault and key are given together, and the findings are in the topic of the key."""
+    """With the options for vault and key, the section about the key has the findings."""
     scenario.world.policies.clear()
     environment = scenario.build.environment
     environment.policy = None
@@ -58,7 +58,7 @@ async def test_assessment_checks_a_key_without_a_policy(scenario: Scenario) -> N
 
 
 async def test_key_check_of_one_key_needs_no_policy(scenario: Scenario) -> None:
-    """The JSON output is the answer of the API. Vault without key is rejected."""
+    """The JSON output is the answer of the API. A vault without a key is rejected."""
     scenario.world.policies.clear()
     async with serve_app() as cli:
         answer = await cli.run("key", "check", "--vault", "kv-cmk", "--key", KEY, "-o", "json")

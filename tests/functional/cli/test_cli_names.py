@@ -20,7 +20,7 @@ SHOWN = "Orders�[2J�]0;pwned"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with a waiting plan, for a flow whose name would clear the screen."""
+    """A plan that awaits approval, for a flow whose name contains control characters."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow(NAME))

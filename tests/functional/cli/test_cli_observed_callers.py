@@ -1,4 +1,4 @@
-"""`cmkflow` permits the app to read callers from runs, and shows them."""
+"""`cmkflow` permits the app to read the callers of an original from its runs, and lists them."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_flow_show_lists_who_still_calls_the_original(cli: CommandLine) -> None:
-    """After an approver has permitted it for the environment."""
+    """The app reads callers only while the environment permits it. Afterwards they are deleted."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     flow = scenario.build.add_http_flow("Sales")

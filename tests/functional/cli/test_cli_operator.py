@@ -1,6 +1,4 @@
-"""`cmkflow service-account sign-in` on the local tenant: the cache it keeps is the one the app
-reads.
-"""
+"""The app can use the token cache that `cmkflow service-account sign-in` stores."""
 
 import asyncio
 import os
@@ -17,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 async def sign_in(ca_file: str, *arguments: str) -> tuple[int | None, str]:
-    """Run the command as a process and return its exit code and its output."""
+    """Run `cmkflow service-account sign-in` as a process. Return its exit code and output."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cmkflow", "service-account", "sign-in"),
         *("--tenant", OPERATOR.tenant_id, "--client-id", OPERATOR.client_id, *arguments),
@@ -51,7 +49,7 @@ async def test_app_gets_a_token_after_the_service_account_sign_in(
 async def test_sign_in_without_an_azure_account_or_secret_url_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No account is signed in to the Azure CLI here, and a secret needs a URL."""
+    """The error names what is missing: an account in the Azure CLI, or the URL of a secret."""
     async with run_adapters(monkeypatch) as app:
         no_account = await sign_in(
             app.world.server.ca_file, "--token-cache-secret", OPERATOR.cache_secret

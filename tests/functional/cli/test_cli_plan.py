@@ -1,4 +1,4 @@
-"""`cmkflow plan` shows what the app will do, and `cmkflow approve` approves the plan shown."""
+"""`cmkflow plan` shows what the app will do, and `cmkflow approve` approves a shown version."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with a waiting plan for two flows, one of them with a caller."""
+    """A plan that awaits approval, for two flows, one of which has a caller."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
@@ -37,7 +37,7 @@ async def read_version(scenario: Scenario, cli: CommandLine) -> str:
 
 
 async def pass_time(scenario: Scenario, time: timedelta) -> None:
-    """Let the app work, then use the scenario's services again."""
+    """Let the app work for this time, then provide the current services to the API."""
     await scenario.run(time)
     provide(scenario.services)
 
@@ -71,7 +71,7 @@ async def test_plan_show_prints_version_totals_and_flows(
 
 
 async def test_approve_shows_the_plan_and_asks(scenario: Scenario, cli: CommandLine) -> None:
-    """A no approves nothing. A yes approves the printed version."""
+    """The answer no approves nothing, and the answer yes approves the printed version."""
     refused = await cli.run("approve", scenario.remediation.id, answer="n\n")
     before = (await scenario.read_environment_job()).approved_version
     approved = await cli.run("approve", scenario.remediation.id, "-o", "json", answer="y\n")
@@ -87,7 +87,7 @@ async def test_approve_shows_the_plan_and_asks(scenario: Scenario, cli: CommandL
 
 
 async def test_approve_accepts_a_version_or_yes(scenario: Scenario, cli: CommandLine) -> None:
-    """A version that is not shown is rejected. `--yes` prints the approved version."""
+    """A version that is not the current one is rejected. `--yes` prints the approved version."""
     stale = await cli.run("approve", scenario.remediation.id, "--version", "0" * 16)
     version = await read_version(scenario, cli)
     taken = await cli.run("approve", scenario.remediation.id, "--yes")
@@ -136,7 +136,7 @@ async def test_approval_question_counts_only_included_flows(cli: CommandLine) ->
 async def test_flow_changed_after_the_approval_is_shown_first(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The plan shows the changed flow first, and only this flow is approved again."""
+    """The plan shows the changed flow first, and a second approval is for this flow only."""
     await cli.run("approve", scenario.remediation.id, "--yes")
     edit(next(flow for flow in scenario.world.list_flows() if flow.name == "Orders"))
     await pass_time(scenario, timedelta(hours=1))
@@ -180,7 +180,7 @@ async def test_plan_show_writes_a_page(
 
 
 async def test_trigger_hosts_of_copies_are_listed(scenario: Scenario, cli: CommandLine) -> None:
-    """The plan shows the expected hosts, then those of the copies, but never a trigger URL."""
+    """The plan shows the expected hosts, then those of the copies, but no trigger URL."""
     identity = scenario.remediation.id
     planned = await cli.run("plan", "show", identity, "--full")
     before = await cli.run("network", "trigger-hosts", identity)

@@ -19,7 +19,7 @@ _MODE = ("--mode", "prepare")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant without a key."""
+    """A tenant without a customer-managed key, where changes are permitted."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     await scenario.opt_in()
@@ -28,7 +28,7 @@ async def scenario() -> Scenario:
 
 
 async def pass_time(scenario: Scenario) -> str:
-    """Let the app work, and return the id of the newest remediation."""
+    """Let the app work for an hour, and return the id of the newest remediation."""
     await scenario.run(timedelta(hours=1))
     provide(scenario.services)
     remediations = await scenario.services.tables.remediations.read_all("remediation")
@@ -38,7 +38,7 @@ async def pass_time(scenario: Scenario) -> str:
 async def test_prepare_converts_a_named_flow_and_rolls_it_back(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The plan prints the difference before an approval is needed."""
+    """The plan prints the changes in the flow's definition before they are approved."""
     app = add_input_flow(scenario)
     environment = scenario.build.environment.id
 
@@ -63,7 +63,7 @@ async def test_prepare_converts_a_named_flow_and_rolls_it_back(
 async def test_plan_requires_no_change_of_the_app_of_an_added_flow(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """There is no copy for the app, so the plan names it without a fix for its maker."""
+    """Adding a flow to a solution makes no copy, so the plan names its canvas app without a fix."""
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
 

@@ -1,4 +1,4 @@
-"""The command line has rows, queries and exit codes for scripts."""
+"""The command line has output formats, queries and exit codes for scripts."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with two flows whose plan awaits approval."""
+    """A plan that awaits approval, for two flows."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):
@@ -91,7 +91,7 @@ async def test_invalid_query_is_a_usage_error(scenario: Scenario, cli: CommandLi
 async def test_exit_codes_differ_by_outcome(
     scenario: Scenario, cli: CommandLine, words: tuple[str, ...], code: int
 ) -> None:
-    """The exit codes for not found, rejected and action required differ."""
+    """A script can distinguish not found, rejected and action required by the exit code."""
     await scenario.run(timedelta(minutes=1))
     provide(scenario.services)
 
@@ -101,7 +101,7 @@ async def test_exit_codes_differ_by_outcome(
 
 
 def test_exit_code_is_5_if_the_app_does_not_answer() -> None:
-    """A script can try again."""
+    """The code differs from those of errors for which a retry is useless."""
     env = {"CMKFLOW_API": "http://127.0.0.1:9", "CMKFLOW_KEY": "key"}
 
     result = CliRunner().invoke(app, ["health"], env=env)
@@ -122,7 +122,7 @@ def test_command_reports_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
             self.wfile.write(b'{"items": []}')
 
         def log_message(self, *_: object) -> None:
-            """Write no log."""
+            """Do not log the request."""
 
     heard: list[str] = []
 
@@ -161,7 +161,7 @@ def test_short_help_option_is_accepted(option: str) -> None:
 
 
 def test_version_option_prints_the_version() -> None:
-    """The version helps in a bug report."""
+    """`--version` prints the name of the command and its version."""
     result = CliRunner().invoke(app, ["--version"])
 
     assert (result.exit_code, result.stdout.split()[0]) == (0, "cmkflow")

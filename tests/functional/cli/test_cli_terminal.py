@@ -1,4 +1,4 @@
-"""Commands print differently in terminals of two widths, in a pipe and in a pager."""
+"""Commands adapt their output to the width of a terminal, to a pipe and to a pager."""
 
 import asyncio
 import json
@@ -46,7 +46,10 @@ async def scenario() -> Scenario:
 
 
 async def test_list_prints_how_to_show_its_next_page(scenario: Scenario, cli: CommandLine) -> None:
-    """Only a terminal shows the hint. A pipe gets rows only."""
+    """In a terminal, the list ends with the command for the next page.
+
+    In a pipe, it has rows only.
+    """
     identity = scenario.remediation.id
     await scenario.order(cause="change-4712")
     provide(scenario.services)
@@ -203,7 +206,7 @@ async def test_offline_commands_use_the_pager(
 
 
 def write_service_tags(folder: Path, name: str, octet: int) -> Path:
-    """Write a list of service tags as Microsoft publishes it."""
+    """Write a list of service tags as Microsoft publishes it. Return its path."""
     tags = [
         {
             "name": f"PowerPlatformPlex{region and '.'}{region}",
@@ -224,7 +227,10 @@ def write_service_tags(folder: Path, name: str, octet: int) -> Path:
 async def watch_in_a_pipe(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch, *words: str
 ) -> tuple[int, list[list[str]]]:
-    """Watch in a pipe while ten days pass between two reads. Return exit code and fields."""
+    """Run `cmkflow watch` in a pipe, while ten days pass between two reads.
+
+    Return its exit code, and the fields of each line.
+    """
     loop = asyncio.get_running_loop()
 
     async def pass_time() -> None:
@@ -242,7 +248,7 @@ async def watch_in_a_pipe(
 async def test_watch_in_a_pipe_prints_each_change_and_exits_with_4(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two flows are retired, and one requires an action."""
+    """Exit code 4 means that one of the flows requires an action."""
     code, lines = await watch_in_a_pipe(scenario, cli, monkeypatch, scenario.remediation.id)
 
     of_flow = [what for _, name, what in lines if name.endswith(f" {LONG}")]
@@ -258,7 +264,7 @@ async def test_watch_in_a_pipe_prints_each_change_and_exits_with_4(
 async def test_watch_of_a_completed_remediation_exits_with_0(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The terminal keeps the last output."""
+    """The last output, with the final states, stays on the terminal."""
     await cli.run("rollback", scenario.remediation.id, "--yes")
     await scenario.run(timedelta(days=30))
     provide(scenario.services)
@@ -270,7 +276,7 @@ async def test_watch_of_a_completed_remediation_exits_with_0(
 
 
 async def test_interrupted_watch_exits_with_130(scenario: Scenario, cli: CommandLine) -> None:
-    """The command prints no traceback."""
+    """The command says that the app continues its work, and prints no traceback."""
     screen = await run_in_terminal(cli, "watch", interrupt_at="Ctrl-C to stop")
 
     assert screen.exit_code == 130
@@ -281,7 +287,7 @@ async def test_interrupted_watch_exits_with_130(scenario: Scenario, cli: Command
 async def test_an_interrupted_question_changes_nothing_and_prints_one_line(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The command exits with the code of an interrupt."""
+    """The exit code is 130, as for any command that Ctrl-C interrupts."""
     words = ("remediation", "cancel", scenario.remediation.id)
 
     screen = await run_in_terminal(cli, *words, interrupt_at="[y/N]")

@@ -1,7 +1,7 @@
 """The `cmkflow` and curl commands of the documents succeed with the app in memory.
 
-What stands for something, such as ENVIRONMENT, is filled in. A command has to succeed at one stage
-of a remediation: `approve` while the plan waits, `deletion schedule` when all is done.
+Placeholders such as ENVIRONMENT are replaced by values of a scenario. Each command has to succeed
+at one of two stages: while the plan awaits approval, or after all flows are retired.
 """
 
 import base64
@@ -44,8 +44,8 @@ from tests.kinds.firewalls.network_security_group import build_security_group, b
 
 #: `tests/e2e/test_first_hour.py` types all of this page.
 _FIRST_HOUR = "docs/first-hour.md"
-#: Sign people in at Entra: test_cli_operator.py and test_sign_in_command.py run them on the tenant.
-#: Read and write a storage account: test_cli_state.py runs them.
+#: They sign in at Entra: test_cli_operator.py and test_sign_in_command.py run them on the tenant.
+#: They read and write a storage account: test_cli_state.py runs them.
 _ELSEWHERE = (("service-account", "sign-in"), ("login",), ("state",))
 #: The options of curl that the documents use.
 _CURL = ArgumentParser()
@@ -56,7 +56,7 @@ _CURL.add_argument("url")
 
 _ANYBODY = Principal(name="tests", roles=frozenset(Role), kind=PrincipalKind.USER)
 
-#: A firewall that lacks the new addresses, and names that stand for its gap, or another.
+#: A firewall that lacks the new addresses, and the placeholders for its firewall issue.
 _RULE = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
 _NAME = "nsg-erp"
 _GROUP: Json = build_security_group(_RULE) | {"name": _NAME}
@@ -85,8 +85,9 @@ def _list_calls() -> list[Command]:
 async def _run_documented_command(
     attempt: Callable[[Scenario], Awaitable[str]], declared: str = ""
 ) -> None:
-    """Run a command while a plan awaits approval, then after the retirement. Return "" for
-    success.
+    """Require that a command succeeds while a plan awaits approval, or after the retirement.
+
+    `attempt` runs it and returns "" for success, otherwise the error.
     """
     scenario = Scenario(has_azure_firewalls=True)
     scenario.settings = scenario.settings.model_copy(update={"subscription_ids": (SUBSCRIPTION,)})
@@ -115,7 +116,7 @@ async def _run_documented_command(
 
 
 def _fill_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
-    """Return the words with an example for each placeholder."""
+    """Replace each placeholder in the words by a value of the scenario."""
     flow = next(iter(scenario.build.environment.flows))
     environment = scenario.build.environment.id
     examples: dict[str, str] = {
@@ -142,7 +143,7 @@ def _fill_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
 
 
 def _write_evidence(folder: Path) -> None:
-    """Write a signed evidence file without records, its public key and its authority's root."""
+    """Write a signed evidence file without records, with its public key and root certificate."""
     (folder / "parts").mkdir()
     pack = EvidenceFile(folder / "parts")
     manifest = pack.build_manifest({})
@@ -162,7 +163,7 @@ def _write_evidence(folder: Path) -> None:
 
 
 def _write_callers(file: Path, environment_id: str) -> None:
-    """Write the example of the document, with the environment of the scenario."""
+    """Write the callers file of the document, with the id of the scenario's environment."""
     page = (ROOT / "docs/callers.md").read_text()
     [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     file.write_text(re.sub(r"environment_id: \S+", f"environment_id: {environment_id}", example))
@@ -210,7 +211,7 @@ async def test_documented_command_succeeds(
 
 @pytest.mark.parametrize("command", _list_calls(), ids=str)
 async def test_documented_curl_call_succeeds(command: Command) -> None:
-    """The ids in the example are replaced by those of the scenario."""
+    """The ids and the token in the example are replaced by those of the scenario."""
 
     async def attempt(scenario: Scenario) -> str:
         ids = {

@@ -1,4 +1,4 @@
-"""Remediations with the default budget of five requests a minute keep the work already done."""
+"""Remediations complete with the default budget of five requests a minute to the flow service."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 @dataclass(slots=True, kw_only=True)
 class FlowServiceBudget:
-    """A budget that rejects more than five requests a minute, the default of the adapters."""
+    """A budget that rejects more than five requests a minute, as the adapters do by default."""
 
     now: Callable[[], datetime]
     calls_a_minute: int = 5
@@ -25,7 +25,7 @@ class FlowServiceBudget:
     _taken: list[datetime] = field(default_factory=list)
 
     def take(self) -> None:
-        """Take a request from the budget, or raise that it is used up."""
+        """Take a request from the budget. Raises `ThrottledError` if it is used up."""
         since = self.now() - timedelta(minutes=1)
         self._taken = [at for at in self._taken if at > since]
         if len(self._taken) >= self.calls_a_minute:
@@ -35,7 +35,7 @@ class FlowServiceBudget:
         self._taken.append(self.now())
 
     def wrap_ports(self, ports: Ports) -> Ports:
-        """Return the ports, with those of the flow service under this budget."""
+        """Return the ports, of which those of the flow service take requests from this budget."""
         return replace(
             ports,
             flow_reports=Metered(ports.flow_reports, self),
@@ -45,15 +45,15 @@ class FlowServiceBudget:
 
 
 class Metered:
-    """Wraps a port whose method calls count as requests."""
+    """A port that takes a request from a budget for each call of a method."""
 
     def __init__(self, port: object, budget: FlowServiceBudget) -> None:
-        """Take a request from `budget` for each call of `port`."""
+        """Wrap a port, whose calls take requests from `budget`."""
         self._port = port
         self._budget = budget
 
     def __getattr__(self, name: str) -> Any:
-        """Return a method that first takes a request."""
+        """Return the port's method, which first takes a request from the budget."""
 
         async def take_and_call(*arguments: Any, **named: Any) -> Any:
             self._budget.take()
@@ -64,7 +64,7 @@ class Metered:
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """A scenario whose flow service takes five calls a minute."""
+    """A scenario whose flow service accepts five requests a minute."""
     scenario = Scenario()
     budget = FlowServiceBudget(now=scenario.world.clock.now)
     scenario.around = budget.wrap_ports

@@ -27,7 +27,7 @@ async def build_waiting_scenario(flows: int = FLOWS) -> Scenario:
 
 
 def count_reads(scenario: Scenario) -> tuple[int, int]:
-    """Return how often the app read a page of definitions, and how often some flows by id."""
+    """Return the number of pages of definitions that the app read, and of reads by ids."""
     trace = scenario.driver.plan.trace
     assert trace is not None
     return trace.count(WHOLE), trace.count(AGAIN)
@@ -47,7 +47,7 @@ async def test_unchanged_definitions_are_not_read_again() -> None:
 
 
 async def test_changed_flows_are_read_in_one_request() -> None:
-    """An edit, a new caller and a deleted flow take one read, and the other flows continue."""
+    """One request reads the edited flow and the new caller. The unchanged flows continue."""
     scenario = await build_waiting_scenario()
     flows = {flow.name: flow for flow in scenario.build.environment.list_live_flows()}
     edit(flows["Flow 0"])

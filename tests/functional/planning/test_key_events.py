@@ -1,4 +1,4 @@
-"""Key events: the app checks the key at once and a day later, and copies no flow."""
+"""After an event about a key, the app checks the key at once and a day later, without copies."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ DAY = timedelta(hours=24)
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A linked environment with a migrated flow, and a policy with a valid key."""
+    """An environment with a flow that the platform has migrated, and a policy with a valid key."""
     scenario = Scenario()
     provide(scenario.services)
     scenario.driver.use_cases = TRIGGERS
@@ -35,7 +35,7 @@ async def scenario() -> Scenario:
 
 
 def build_key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dict[str, Any]:
-    """Return an event of a vault in the Event Grid schema."""
+    """Return an event about a key in the Event Grid schema."""
     return {
         "id": f"event-{kind}",
         "eventType": f"Microsoft.KeyVault.{kind}",
@@ -48,7 +48,7 @@ def build_key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") 
 
 
 async def list_alerts(scenario: Scenario) -> list[tuple[str, str]]:
-    """Return the alerts about keys, each with its reason code and the code of its finding."""
+    """Return the reason code and the code of the finding of each open alert about a key."""
     await delete_settled_alerts(scenario.services)
     rows = {
         scenario.services.tables.key_alerts.name_of(row): row.finding.code
@@ -67,9 +67,7 @@ def change_key_version(scenario: Scenario, **changes: Any) -> None:
 async def test_new_key_version_is_checked_at_once_and_a_day_later(
     scenario: Scenario,
 ) -> None:
-    """Each of the two checks starts a remediation of the environment, which changes no migrated
-    flow.
-    """
+    """Each check also starts a remediation of the environment, which changes no migrated flow."""
     await scenario.opt_in()
     writes = len(scenario.world.writes)
 
@@ -96,7 +94,7 @@ async def test_new_key_version_is_checked_at_once_and_a_day_later(
 async def test_vault_that_does_not_answer_stops_neither_remediation_nor_other_checks(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, on_event: Any
 ) -> None:
-    """Two policies use the key. The event is retried for the one that could not be checked."""
+    """One of two policies can be checked. The event is sent again for the other one."""
     world, vaults = scenario.world, scenario.fakes.ports.keys
     (policy,) = world.policies.values()
     down = replace(policy, id=f"{policy.id}-0", name="down", vault_id=f"/down{policy.vault_id}")
@@ -177,7 +175,7 @@ async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: S
 async def test_unreadable_key_is_reported_on_the_second_day(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the second day without an answer there is a warning, and earlier alerts stay."""
+    """Two days without an answer raise a warning. The alerts of earlier checks stay open."""
     change_key_version(scenario, is_enabled=False)
     await run_daily_check(scenario.services, "day-1")
 
@@ -241,7 +239,7 @@ async def test_key_without_a_policy_is_checked_without_an_alert(scenario: Scenar
 async def test_key_is_checked_after_an_event_of_its_policy(
     scenario: Scenario,
 ) -> None:
-    """Each event of the policy starts a check of the key."""
+    """A write, a link and the deletion of the policy each start a check."""
     link = scenario.build.environment.policy
     assert link
     written = build_policy_event("ResourceWriteSuccess", link.policy_id)
@@ -274,7 +272,10 @@ async def test_key_is_checked_after_an_event_of_its_policy(
 
 @pytest.mark.parametrize("below", ["", "/providers/Microsoft.Authorization/roleAssignments/r"])
 async def test_key_is_checked_after_a_change_of_its_vault(scenario: Scenario, below: str) -> None:
-    """A change of another vault has no effect. This one shows that the policy lost its rights."""
+    """The check finds that the policy has lost its rights.
+
+    A change of another vault starts no check.
+    """
     vault = f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv{below}"
     link = scenario.build.environment.policy
     assert link
@@ -296,7 +297,7 @@ async def test_key_is_checked_after_a_change_of_its_vault(scenario: Scenario, be
 
 
 def build_policy_event(kind: str, policy_id: str) -> dict[str, Any]:
-    """Return an event of Azure Resource Manager about a resource."""
+    """Return an event of Azure Resource Manager about the resource with this id."""
     return {
         "id": f"event-{kind}",
         "eventType": f"Microsoft.Resources.{kind}",

@@ -18,7 +18,7 @@ MINUTES = (0, 1, 2, 3, 5, 10, 30, 60, 12 * 60, 30 * 60, 5 * 24 * 60, 20 * 24 * 6
 
 
 async def build_started_scenario(minutes: int) -> tuple[Scenario, dict[str, FakeFlow]]:
-    """Return a remediation of a called and a self-starting flow after some time."""
+    """Start to migrate a called and a self-starting flow. Return the scenario after this time."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     originals = {
         "called": scenario.build.add_http_flow("Orders"),
@@ -33,7 +33,7 @@ async def build_started_scenario(minutes: int) -> tuple[Scenario, dict[str, Fake
 
 
 async def lose_state(scenario: Scenario) -> None:
-    """Delete all rows, archived files and messages, and set the environment again."""
+    """Delete all rows, archived files and messages, and permit changes again."""
     scenario.fakes.store.rows.clear()
     scenario.fakes.archive.contents.clear()
     scenario.fakes.messages.lose()
@@ -51,7 +51,7 @@ def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow:
 
 @pytest.mark.parametrize("minutes", MINUTES)
 async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
-    """The state may be lost during the remediation or after its end."""
+    """Whenever the state is lost, a new remediation continues with the existing copies."""
     scenario, originals = await build_started_scenario(minutes)
     await lose_state(scenario)
 
@@ -68,7 +68,7 @@ async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
 
 
 async def test_original_whose_copy_is_on_is_not_planned() -> None:
-    """The copy would be turned off, as that of an original that is off."""
+    """A plan for a retired original would turn its copy off, because the original is off."""
     scenario, originals = await build_started_scenario(MINUTES[-1])
     await lose_state(scenario)
 
@@ -82,7 +82,7 @@ async def test_original_whose_copy_is_on_is_not_planned() -> None:
 
 
 async def test_flow_that_is_off_like_its_copy_needs_changes() -> None:
-    """The state was lost in a cutover, or the flow was off before: the app cannot know."""
+    """The app cannot know whether a cutover was interrupted, or the flow was always off."""
     scenario, originals = await build_started_scenario(MINUTES[-1])
     copy = find_copy(scenario, originals["self-starting"])
     copy.state = FlowState.OFF
@@ -97,7 +97,7 @@ async def test_flow_that_is_off_like_its_copy_needs_changes() -> None:
 
 
 async def test_flow_that_is_off_like_its_copy_is_migrated_if_it_is_named() -> None:
-    """The person knows that it was off before. The copy stays off."""
+    """Naming the flow confirms that it was off before, so its copy stays off."""
     scenario, originals = await build_started_scenario(MINUTES[-1])
     original = originals["self-starting"]
     find_copy(scenario, original).state = FlowState.OFF

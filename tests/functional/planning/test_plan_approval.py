@@ -30,7 +30,7 @@ async def show_only_plan(services: Services, remediation_id: str) -> PlanView:
 
 
 async def approve_version(scenario: Scenario, version: str, *except_flows: str) -> None:
-    """Approve this version of the plan, without these flows."""
+    """Approve this version of the plan, without the excluded flows."""
     approval = ApprovalInput(
         versions=(version,), approved_by="tests", excluded_flow_ids=except_flows
     )
@@ -39,7 +39,7 @@ async def approve_version(scenario: Scenario, version: str, *except_flows: str) 
 
 @pytest.mark.parametrize(("flows", "text"), [(1, "1 flow awaits"), (2, "2 flows await")])
 async def test_history_counts_flows_that_await_approval(flows: int, text: str) -> None:
-    """The noun and the verb agree with the number."""
+    """The text of the history has the right singular or plural."""
     scenario = Scenario()
     for number in range(flows):
         scenario.build.add_http_flow(f"Flow {number}")
@@ -200,7 +200,7 @@ async def approve_chosen_flows(
 
 
 async def test_approval_of_chosen_flows_excludes_others_and_their_parents() -> None:
-    """The grandparent is not copied, because its child is excluded."""
+    """The grandparent is not copied, because the parent that it runs is not chosen."""
     scenario = Scenario()
     child, parent, grandparent = scenario.build.add_family("Billing")
     sales = scenario.build.add_http_flow("Orders")
@@ -219,7 +219,7 @@ async def test_approval_of_chosen_flows_excludes_others_and_their_parents() -> N
 
 
 async def test_approval_of_offered_flows_includes_those_that_were_not_offered() -> None:
-    """A page of a long plan offers some flows only; an approval includes all other flows."""
+    """If a page offers only some flows, the approval excludes those that it offers unchosen."""
     scenario = Scenario()
     sales, invoices = (scenario.build.add_http_flow(name) for name in ("Orders", "Invoices"))
     scenario.build.add_http_flow("Receipts")
@@ -234,7 +234,7 @@ async def test_approval_of_offered_flows_includes_those_that_were_not_offered() 
 
 
 async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_rejected() -> None:
-    """A repeated approval also succeeds after the app has started the flow jobs."""
+    """The same approval succeeds again, even after its flow jobs are started, but counts once."""
     scenario = Scenario()
     sales, invoices = (scenario.build.add_http_flow(name) for name in ("Orders", "Invoices"))
     await plan_remediation(scenario)
@@ -253,7 +253,7 @@ async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_
 
 
 async def test_choice_of_an_unknown_flow_or_of_none_is_rejected() -> None:
-    """A choice that includes only a parent without its child includes no flow."""
+    """A parent without its child cannot be migrated, so a choice of it alone includes no flow."""
     scenario = Scenario()
     parent = scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
     await plan_remediation(scenario)

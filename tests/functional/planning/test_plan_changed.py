@@ -25,7 +25,7 @@ NOW = timedelta(0)
 
 
 async def test_edited_flow_and_its_parents_need_a_second_approval() -> None:
-    """The other flow is copied. The edited flow and its parents are, after a second approval."""
+    """The unchanged flow is copied at once, the others after the second approval."""
     scenario = Scenario()
     child, _, _ = scenario.build.add_family("Billing")
     scenario.build.add_http_flow("Orders")
@@ -59,7 +59,7 @@ async def test_edited_flow_and_its_parents_need_a_second_approval() -> None:
 
 
 async def test_second_approval_does_not_start_jobs_in_progress_again() -> None:
-    """The job of the unchanged flow continues, and its history has one entry for planned."""
+    """The job of the unchanged flow continues, and its history says once that it is planned."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     invoices = scenario.build.add_http_flow("Invoices")
@@ -258,7 +258,7 @@ async def test_cancel_includes_flows_that_await_a_second_approval() -> None:
 
 
 async def _approve_with_faults(at: int | None, moment: Moment) -> tuple[Scenario, Plan]:
-    """Approve a plan, edit a child, and let the app continue with the faults of a plan."""
+    """Approve a plan, edit a child flow, and let the app continue with a fault at request `at`."""
     scenario = Scenario()
     child = scenario.build.add_parent(
         "Child", trigger={"type": "Request", "kind": "Http", "inputs": {}}

@@ -1,4 +1,4 @@
-"""The discovery of a large tenant has a short lease, which the app renews."""
+"""While the app plans, it renews its lease. After a kill, another invocation completes the plan."""
 
 import asyncio
 from contextlib import suppress
@@ -37,7 +37,7 @@ async def test_plan_is_completed_within_minutes_after_a_kill() -> None:
 
 
 async def test_lease_is_renewed_during_a_step() -> None:
-    """A second invocation after the end of the first lease does not get the row."""
+    """A second invocation cannot lease the row when the first lease would have expired."""
     scenario = Scenario(settings=build_fake_settings(job_lease_duration=timedelta(milliseconds=30)))
     table = scenario.services.tables.environment_jobs
     job = EnvironmentJob(

@@ -1,4 +1,4 @@
-"""The poll for policy links sends one event for one link, also if its process dies."""
+"""The poll for policy links sends one event for each link, even if its process dies."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -103,7 +103,7 @@ async def test_repeated_link_status_is_sent_again_with_the_same_link_time() -> N
 
 
 async def test_new_environment_name_is_stored_without_an_event() -> None:
-    """Only a link and its status are events; pages show the name."""
+    """A new name is stored for the pages. Only a link or a changed status is an event."""
     scenario = Scenario()
     scenario.build.apply_key()
     await poll_once(scenario)
@@ -117,7 +117,7 @@ async def test_new_environment_name_is_stored_without_an_event() -> None:
 
 
 async def test_keys_that_cannot_be_checked_do_not_fail_the_poll() -> None:
-    """The events are sent by then; a failed timer would look as if they were not."""
+    """If the app may not read keys, it still sends the event, and raises an alert about the key."""
     scenario = Scenario()
     scenario.build.apply_key()
     scenario.build.environment.is_enabled = False
@@ -132,7 +132,7 @@ async def test_keys_that_cannot_be_checked_do_not_fail_the_poll() -> None:
 
 
 async def test_disabled_environment_leads_to_key_checks_until_the_key_works() -> None:
-    """No event says that a key was revoked or restored."""
+    """The platform sends no event when a key is revoked or restored, so the poll checks it."""
     scenario = Scenario()
     scenario.build.apply_key()
     await poll_once(scenario)

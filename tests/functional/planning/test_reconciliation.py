@@ -1,4 +1,4 @@
-"""The comparison of all flows with the list of the flow service, which a person requests."""
+"""On request, an assessment compares all flows with the list of the flow service."""
 
 import json
 
@@ -15,7 +15,7 @@ LACKING = "in the flow service, but not in Dataverse"
 
 
 async def _read_findings(scenario: Scenario, *, reconcile: bool) -> str:
-    """Start an assessment and return the findings of its environment job."""
+    """Run an assessment, and return the findings of its environment job as one text."""
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,
@@ -33,7 +33,7 @@ async def _read_findings(scenario: Scenario, *, reconcile: bool) -> str:
 
 
 def _build_scenario() -> Scenario:
-    """Return a scenario with a flow that Dataverse lacks and that no report names."""
+    """Return a scenario with a flow that neither Dataverse nor a Microsoft-key list contains."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.add_polling_flow("Mine").in_solution = False
@@ -69,7 +69,7 @@ async def test_daily_check_does_not_compare_all_flows() -> None:
 
 
 async def test_full_comparison_is_requested_over_http_and_by_the_command_line() -> None:
-    """The same key without the comparison is another request, and is rejected."""
+    """A request with the same idempotency key but without the comparison is rejected."""
     scenario = _build_scenario()
     provide(scenario.services)
     order = {"mode": "assess", "environment_ids": [scenario.build.environment.id]}

@@ -1,4 +1,4 @@
-"""Requests to Microsoft's support: opened with all facts, counted down, filed and reopened."""
+"""Requests to Microsoft's support are drafted with all facts, counted down, filed and reopened."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,7 +30,10 @@ LIMIT = "environment-limit"
 
 
 async def open_support_request(scenario: Scenario, cause: str = "first") -> SupportRequest:
-    """Let the app see a key being applied and its platform migration complete."""
+    """Let the poll see a key being applied and its migration end.
+
+    Return the request that this opens.
+    """
     link = scenario.build.apply_key()
     environment = scenario.build.environment
     environment.policy = replace(link, status=PolicyLinkStatus.LINKING)
@@ -44,12 +47,12 @@ async def open_support_request(scenario: Scenario, cause: str = "first") -> Supp
 
 
 def get_text(shown: SupportRequestView) -> str:
-    """Return the text of a draft."""
+    """Return the text of the draft of a request."""
     return "\n".join(shown.draft.lines)
 
 
 async def find_actions(scenario: Scenario) -> list[PendingAction]:
-    """Return the actions required that are about support requests."""
+    """Return the actions required about support requests."""
     found = await read_pending_actions(scenario.services)
     return [one for one in found.items if one.kind is PendingActionKind.SUPPORT_REQUEST]
 
@@ -82,7 +85,7 @@ async def test_request_has_every_fact_of_the_environment(scenario: Scenario) -> 
 
 
 async def test_copies_are_not_in_the_draft(scenario: Scenario) -> None:
-    """A copy has no run history from before the key."""
+    """A copy has no run history from before the key, so the request need not name it."""
     request = await open_support_request(scenario)
     await scenario.approve(run=timedelta(days=20))
     copies = {flow.workflow_id for flow in scenario.world.list_flows() if flow.made_by_app}
@@ -94,7 +97,7 @@ async def test_copies_are_not_in_the_draft(scenario: Scenario) -> None:
 
 
 async def test_draft_says_why_the_flows_are_unknown(scenario: Scenario) -> None:
-    """During an outage, the draft has everything except the list of flows."""
+    """If the flows cannot be read, the draft has the other facts and the reason."""
     request = await open_support_request(scenario)
     failing = Failing(ServiceUnavailable("out"))
     services = replace(scenario.services, flow_pages=failing)
@@ -107,7 +110,7 @@ async def test_draft_says_why_the_flows_are_unknown(scenario: Scenario) -> None:
 
 
 async def test_notification_of_the_last_days_does_not_name_more_days(scenario: Scenario) -> None:
-    """A request may be reopened, or a channel be down, until a day before the window closes."""
+    """A notification on the last day says "within a week" instead of a number of days."""
     request = await open_support_request(scenario)
     assert request.closes_at
     scenario.world.clock.advance_to(request.closes_at - timedelta(days=1))
@@ -119,7 +122,10 @@ async def test_notification_of_the_last_days_does_not_name_more_days(scenario: S
 
 
 async def test_days_count_down_until_the_window_closes(scenario: Scenario) -> None:
-    """An action is required until then; the window keeps its date if a remediation starts later."""
+    """An action is required until the window closes.
+
+    A later remediation does not move that date.
+    """
     request = await open_support_request(scenario)
     now = scenario.world.clock.now
 
@@ -142,7 +148,7 @@ async def test_days_count_down_until_the_window_closes(scenario: Scenario) -> No
 
 
 async def test_filed_request_ends_the_countdown_until_it_is_reopened(scenario: Scenario) -> None:
-    """The row has who filed it, when, and the ticket."""
+    """The row has who filed the request, when, and the ticket number."""
     request = await open_support_request(scenario)
 
     filed = await mark_filed(scenario.services, request.id, by="ada", ticket_number="2603-1")
@@ -161,7 +167,7 @@ async def test_filed_request_ends_the_countdown_until_it_is_reopened(scenario: S
 
 
 async def test_concurrent_marks_are_not_lost(scenario: Scenario) -> None:
-    """The second of two concurrent marks is rejected."""
+    """A write of a row that somebody has marked as filed meanwhile is a conflict."""
     request = await open_support_request(scenario)
     table = scenario.services.tables.support_requests
     kept = await table.get("support_request", request.id)
@@ -175,7 +181,7 @@ async def test_concurrent_marks_are_not_lost(scenario: Scenario) -> None:
 
 
 async def test_key_that_the_app_did_not_see_applied_has_no_window(scenario: Scenario) -> None:
-    """The app does not know when the platform migration was complete."""
+    """The app cannot compute the window without the time at which the platform migration ended."""
     scenario.build.apply_key()
     await poll_environments(scenario.services)
 
@@ -187,7 +193,7 @@ async def test_key_that_the_app_did_not_see_applied_has_no_window(scenario: Scen
 async def test_key_that_is_removed_and_applied_again_opens_a_new_request(
     scenario: Scenario,
 ) -> None:
-    """The flows are moved again, so that the support window begins again."""
+    """The platform migrates the flows again, so a new window begins."""
     first = await open_support_request(scenario)
     await mark_filed(scenario.services, first.id, by="ada", ticket_number="1")
     scenario.build.environment.policy = None
@@ -202,13 +208,13 @@ async def test_key_that_is_removed_and_applied_again_opens_a_new_request(
 
 
 async def test_unknown_request_is_not_found(scenario: Scenario) -> None:
-    """A mistyped id changes nothing."""
+    """The app raises `NotFound` for an id without a request."""
     with pytest.raises(NotFound):
         await mark_filed(scenario.services, LIMIT, by="ada", ticket_number="1")
 
 
 async def test_request_for_more_environments_is_open_near_the_limit(scenario: Scenario) -> None:
-    """The request is removed when the tenant has fewer environments, unless it was filed."""
+    """The app removes the request when there are fewer environments, unless a person filed it."""
     for number in range(ENVIRONMENT_WARNING - 1):
         Builder(scenario.world, name=f"Environment {number}").apply_key()
     scenario.build.apply_key()

@@ -1,6 +1,6 @@
-"""Test that the app reads runs to find the flow of a trigger URL only if a plan needs it.
+"""The app reads runs to find the flow of a trigger URL only if a plan needs it.
 
-Each read uses a request of the flow service's small budget.
+Each read takes a request of the flow service's small budget.
 """
 
 from datetime import timedelta
@@ -28,7 +28,7 @@ def build_recorded_scenario() -> Scenario:
 
 
 def count_run_reads(scenario: Scenario) -> int:
-    """Return the number of flows whose runs were read, and reset it."""
+    """Return the number of flows whose runs were read since the last call."""
     trace = scenario.driver.plan.trace
     assert trace is not None
     count = trace.count(LOOK)
@@ -82,7 +82,7 @@ async def test_run_reads_end_when_each_trigger_url_has_a_flow() -> None:
 
 
 async def test_plan_reads_the_runs_of_at_most_ten_flows() -> None:
-    """A plan reads the runs of ten flows. The other callers are updated, too."""
+    """The plan names the flows whose runs it did not read. Their callers are updated too."""
     scenario = build_recorded_scenario()
     add_called_flows(scenario, MANY)
 
@@ -145,7 +145,7 @@ async def test_only_new_trigger_urls_are_matched_after_an_approval(is_new: bool)
 
 
 async def test_preparation_names_no_callers_of_flows_that_it_does_not_change() -> None:
-    """Preparation gives no flow a new URL, so the administrator has nothing to check."""
+    """Preparation gives no flow a new URL, so the plan has no finding about callers."""
     scenario = build_recorded_scenario()
     for number in range(MANY):
         flow = scenario.build.add_http_flow(f"Flow {number}")

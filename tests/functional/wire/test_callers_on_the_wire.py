@@ -1,4 +1,4 @@
-"""Test the callers of each kind in Azure and in Dataverse rows over TLS."""
+"""Test that callers of each kind, in Azure and in Dataverse, are updated and reverted over TLS."""
 
 import hashlib
 import json
@@ -64,7 +64,7 @@ TYPES_WITH_PROPERTIES = (
 
 
 def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
-    """Return a tenant whose flow has a caller of each kind, beside other values."""
+    """Return the seed of a tenant whose flow has a caller of each kind, beside other values."""
     flow = build_orders_seed()
     flow["definition"] = build_definition(HTTP, {"Validate": build_validation_action()})
     webhook = {"name": "sales", "url": f"{URL}&from=crm", "authvalue": "x", "contract": 8}
@@ -140,14 +140,14 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
 
 
 def describe_data_factory() -> list[dict[str, Any]]:
-    """Return a factory with a URL in each part that can be written."""
+    """Return a data factory with a URL in each kind of part that the app can write."""
     parameters = {"url": {"type": "string", "value": f"{URL}&from=adf"}}
     parts = describe_parts(FACTORY) | {"globalParameters/default": parameters}
     return describe_below(FACTORY, {"": {}, **parts})
 
 
 def describe_synapse() -> list[dict[str, Any]]:
-    """Return a workspace with a URL in each part that can be written."""
+    """Return a Synapse workspace with a URL in each kind of part that the app can write."""
     cell = {"cell_type": "code", "metadata": {}, "outputs": [], "source": [f'post("{URL}")\n']}
     notebook = {"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": [cell]}
     parts = describe_parts(SYNAPSE) | {"notebooks/Send mail": notebook}
@@ -158,7 +158,7 @@ def describe_synapse() -> list[dict[str, Any]]:
 
 
 def describe_parts(owner: str) -> dict[str, dict[str, Any]]:
-    """Return the parts that a data factory and a Synapse workspace have in common."""
+    """Return the parts with a URL that data factories and Synapse workspaces have in common."""
     added = f"{URL}&from={owner.rpartition('/')[0].rpartition('/')[2]}"
     call = {"typeProperties": {"url": added, "method": "POST"}, "name": "Call", "type": "WebHook"}
     rest = {"url": URL, "enableServerCertificateValidation": True}
@@ -176,7 +176,7 @@ def describe_parts(owner: str) -> dict[str, dict[str, Any]]:
 
 
 def describe_below(owner: str, places: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return resources by their path below another; the empty path is that one itself."""
+    """Return resources by their path below `owner`. The empty path means `owner` itself."""
     return [
         {
             "id": (identity := f"{owner}/{path}".rstrip("/")),
@@ -188,7 +188,7 @@ def describe_below(owner: str, places: Mapping[str, Mapping[str, Any]]) -> list[
 
 
 def get_type(resource_id: str) -> str:
-    """Return the type of a resource."""
+    """Return the type in the id of a resource, for example `Microsoft.Web/sites`."""
     namespace, *path = resource_id.rpartition("/providers/")[2].split("/")
     return "/".join((namespace, *path[::2]))
 
@@ -218,7 +218,7 @@ def describe_sites() -> dict[str, list[dict[str, Any]]]:
 
 
 def describe_api_management() -> list[dict[str, Any]]:
-    """Return a service with a URL in each place: four of them can be written."""
+    """Return an API Management service with a URL in each place. The app can write four of them."""
     call = f'<send-request><set-url>@("{URL}")</set-url></send-request>'
     inbound = f'<choose a="@(1 < 2)" />{call}<include-fragment fragment-id="notify" />'
     policy = f"<policies>\r\n  <inbound>{inbound}</inbound>\r\n</policies>"
@@ -240,9 +240,9 @@ def describe_api_management() -> list[dict[str, Any]]:
 
 
 def read_declared_places(tenant: Tenant, *, is_opt_in: bool = False) -> dict[str, object]:
-    """Return the content of each place in the test data of its kind.
+    """Return the content of each place that `DECLARED_PLACES` added to the tenant.
 
-    `is_opt_in`: only those that the app does not search without a setting.
+    With `is_opt_in`, only of places that the app searches only if a setting names them.
     """
     places: dict[str, object] = {}
     for one in DECLARED_PLACES:
@@ -252,7 +252,7 @@ def read_declared_places(tenant: Tenant, *, is_opt_in: bool = False) -> dict[str
 
 
 def read_places(scenario: WireScenario) -> dict[str, str]:
-    """Return the content of each resource and row that can contain a URL, by its id."""
+    """Return the content of each place that can contain a URL, by its id."""
     azure = scenario.tenant.get_part(Azure)
     places: dict[str, object] = {
         "variables in use": read_variables_in_use(azure),
@@ -301,7 +301,7 @@ def read_variables_in_use(azure: Azure) -> list[dict[str, str]]:
 
 
 def remove_volatile_members(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a resource without the members that Azure sets with each write."""
+    """Return a resource without the properties that Azure changes with each write."""
     properties = {
         name: value for name, value in resource["properties"].items() if name not in CHANGING
     }
@@ -318,7 +318,7 @@ def hash_places(scenario: WireScenario) -> dict[str, str]:
 
 
 async def call_from_everywhere(scenario: WireScenario) -> list[int]:
-    """Call the URL of each place as its system does, and return the statuses."""
+    """Call each URL in each place, as the system that reads it does. Return the statuses."""
     texts = read_places(scenario).values()
     urls = [url for text in texts for url in re.findall(r'https://[^\s"\\]+/invoke[^\s"\\]+', text)]
     return [await scenario.post(url) for url in urls]
@@ -328,7 +328,7 @@ async def call_from_everywhere(scenario: WireScenario) -> list[int]:
 async def test_callers_of_each_kind_are_updated_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """Every call at each stage is accepted, and a rollback restores each byte."""
+    """No call fails at any stage, and a rollback restores each byte."""
     settings: dict[str, Any] = dict(WIDE)
     for places in DECLARED_PLACES:
         settings |= places.settings

@@ -14,7 +14,7 @@ DAY = "00000000-0000-4000-8000-0000000000d1"
 
 
 def count_requests(tenant: Tenant) -> int:
-    """Return how many requests reached the tenant, without those to sign in."""
+    """Return the number of requests that reached the tenant, except those to sign in."""
     routes = tenant.calls.routes
     return sum(number for route, number in routes.items() if not route.startswith("entra."))
 
@@ -22,7 +22,7 @@ def count_requests(tenant: Tenant) -> int:
 async def test_histories_of_all_jobs_count_every_request(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The jobs are those of dependent flows and of a self-starting flow."""
+    """The numbers in the histories add up to the requests that the tenant got."""
     child = build_flow_seed(CHILD, "Book", build_definition(HTTP))
     parent = build_flow_seed(
         ORDERS, "Take orders", build_definition(HTTP, build_child_action(CHILD))

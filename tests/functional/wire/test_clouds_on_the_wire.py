@@ -1,4 +1,4 @@
-"""Test each cloud over TLS: the app uses its hosts and audiences, and no public ones."""
+"""Test that in each cloud the app uses only the hosts and token audiences of that cloud."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 async def test_app_assesses_and_migrates_a_flow_in_each_cloud(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: CloudName
 ) -> None:
-    """The tenant rejects every request to a host or for an audience of another cloud."""
+    """The tenant rejects each request to a host, or with a token, of another cloud."""
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed, cloud=cloud) as scenario:
         before, old_url = _read_searched_places(scenario), scenario.get_trigger_url()
@@ -45,7 +45,7 @@ async def test_app_assesses_and_migrates_a_flow_in_each_cloud(
 
 
 def _read_searched_places(scenario: WireScenario) -> dict[str, str]:
-    """Return the content of each place that the app searches without a setting that names it."""
+    """Return the content of each place that the app searches without a setting for it."""
     places = read_places(scenario)
     opt_in = read_declared_places(scenario.tenant, is_opt_in=True)
     return {place: text for place, text in places.items() if place not in opt_in}

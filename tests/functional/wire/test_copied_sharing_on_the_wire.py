@@ -1,4 +1,4 @@
-"""Test remediations of a flow that is shared and in a solution, over the wire."""
+"""Test that a copy gets the owner, co-owners, description and solutions of its original."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ TEAM = "70000000-0000-4000-8000-0000000000a1"
 
 
 def build_tenant_with_shared_flow(**environment: Any) -> dict[str, Any]:
-    """Return a tenant with one flow that is shared and in a solution."""
+    """Return the seed of a tenant with one flow that has co-owners and is in a solution."""
     flow = build_orders_seed(
         description="What the shop sends",
         solutions=["Orders", "Default"],
@@ -50,7 +50,7 @@ async def read_sharing(
 async def test_copy_is_shared_like_its_original(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """The app and the service account are no co-owners of the copy."""
+    """Neither the app nor the service account stays a co-owner of the copy or the original."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_with_shared_flow(profile=profile)
     ) as scenario:
@@ -118,7 +118,7 @@ async def test_rejected_sharing_blocks_the_job_until_a_retry(
 async def test_disabled_owner_blocks_the_job_before_a_copy_is_created(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The message names the owner. A retry after a change of the owner succeeds."""
+    """The message names the owner. A retry succeeds after the flow gets another owner."""
     members = [
         {"id": APP, "isAdministrator": True, "mayImpersonate": True},
         {"id": MAKER, "isDisabled": True},

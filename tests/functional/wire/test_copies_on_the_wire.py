@@ -1,4 +1,4 @@
-"""Test what a copy keeps of its original, over TLS."""
+"""Test which parts of a definition a copy keeps and which it converts, over TLS."""
 
 import json
 from datetime import timedelta
@@ -27,7 +27,7 @@ EMBEDDED = {
 
 
 def build_orders_with_connections(**more: Any) -> dict[str, Any]:
-    """Return the flow "Take orders" with embedded connections and many actions."""
+    """Return the seed of the flow `Take orders`, with embedded connections and many actions."""
     flow = {"definition": build_definition(TRIGGER, ACTIONS), "connectionReferences": EMBEDDED}
     return build_orders_seed(**{**flow, **more})
 
@@ -38,7 +38,7 @@ def build_tenant(
     profile: Profile = Profile.DOCUMENTED,
     **assumptions: Any,
 ) -> dict[str, Any]:
-    """Return a tenant whose one connection belongs to `owner`."""
+    """Return the seed of a tenant with these flows, and one connection that `owner` owns."""
     connection = {"name": "mail-1", "api": CONNECTOR, "owner": owner}
     return build_tenant_seed(
         *flows, assumptions=assumptions, profile=profile, connections=[connection]
@@ -48,7 +48,7 @@ def build_tenant(
 async def copy_flow(
     scenario: WireScenario, *, run: timedelta = timedelta(days=40)
 ) -> dict[str, Any]:
-    """Start a remediation that copies and retires the flow; return the copy's `properties`."""
+    """Run a remediation that copies and retires the flow. Return the `properties` of the copy."""
     await scenario.order(run=run)
     job = await scenario.read_job()
     assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
@@ -68,7 +68,7 @@ async def test_copy_has_the_same_definition_and_a_connection_reference(
     *,
     in_solution: bool,
 ) -> None:
-    """The original is on or off, inside or outside a solution."""
+    """This holds for an original that is on or off, inside or outside a solution."""
     seed = build_tenant(
         build_orders_with_connections(state=state, inSolution=in_solution),
         profile=profile,
@@ -93,7 +93,7 @@ async def test_copy_has_the_same_definition_and_a_connection_reference(
 async def test_older_connector_actions_are_converted_if_the_platform_rejects_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each operation gets a connection reference and loses its authentication.
+    """Each connector action gets a connection reference and loses its authentication.
 
     Nothing else changes.
     """
@@ -113,7 +113,7 @@ async def test_older_connector_actions_are_converted_if_the_platform_rejects_the
 async def test_definition_in_runtime_format_is_converted_for_the_copy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool
 ) -> None:
-    """The platform rejects a save in the format that the flow service shows."""
+    """The flow service shows a definition in a format that the platform rejects in a save."""
     seed = build_tenant(
         build_orders_with_connections(inSolution=in_solution),
         profile=Profile.ADVERSARIAL,
@@ -128,7 +128,7 @@ async def test_definition_in_runtime_format_is_converted_for_the_copy(
 async def test_copy_is_verified_although_the_platform_adds_the_connection_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The platform shows a member that the app has not written."""
+    """The verification ignores a property that the platform adds to what the app has written."""
     seed = build_tenant(build_orders_with_connections(), saves_name_connections=True)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         after = await copy_flow(scenario)
@@ -172,7 +172,7 @@ async def test_definition_with_connection_references_is_copied_byte_for_byte(
 async def test_connection_of_another_person_blocks_the_job_until_it_is_shared(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The message names the connection and its owner; the fix names who has to share it."""
+    """The message names the connection and its owner. The fix names who has to share it."""
     seed = build_tenant(build_orders_with_connections(state="Stopped"), owner=COLLEAGUE)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order(run=SHORT)

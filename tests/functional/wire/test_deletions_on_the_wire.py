@@ -1,4 +1,4 @@
-"""Deletions of retired originals with the app's own adapters, over the wire."""
+"""Test deletions of retired originals, and their rollback, over TLS."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 
 
 async def delete_on_the_next_day(scenario: WireScenario) -> Deletion:
-    """Remediate, schedule a deletion for the next day, and return its row after that day."""
+    """Retire the original and delete it on the next day. Return the row of the deletion."""
     await scenario.order(run=20 * DAY)
     await require_retired(scenario)
     approval = DeletionInput(
@@ -42,7 +42,7 @@ async def delete_on_the_next_day(scenario: WireScenario) -> Deletion:
 async def test_deleted_original_is_archived_and_leaves_the_microsoft_key_list(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool, has_row: bool
 ) -> None:
-    """The original is inside or outside a solution; calls to it fail."""
+    """Its runs are archived, calls of its URL fail, and no trigger URL is stored."""
     assumptions = {"my_flows_have_rows": has_row}
     description = build_tenant_seed(
         build_orders_seed(inSolution=in_solution), assumptions=assumptions
@@ -67,7 +67,7 @@ async def test_deleted_original_is_archived_and_leaves_the_microsoft_key_list(
 async def test_rollback_restores_a_deleted_flow_outside_solutions_with_its_url(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """The rollback restores the flow from the recycle bin, and its callers are unchanged."""
+    """The platform restores such a flow from its recycle bin, and its trigger URL works again."""
     description = build_tenant_seed(build_orders_seed(inSolution=False), profile=profile)
     async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         url = scenario.get_trigger_url()
@@ -87,7 +87,7 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions_with_its_url(
 async def test_rollback_after_21_days_leaves_the_job_retired(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The platform has removed the flow from the recycle bin."""
+    """After 21 days the platform cannot restore the flow, so the rollback changes nothing."""
     description = build_tenant_seed(build_orders_seed(inSolution=False))
     async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await delete_on_the_next_day(scenario)

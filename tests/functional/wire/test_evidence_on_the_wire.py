@@ -1,4 +1,4 @@
-"""Test evidence that a key vault signs and that its public key verifies."""
+"""Test that a key vault signs evidence, and that its public key verifies the signature."""
 
 import io
 from dataclasses import replace
@@ -31,7 +31,7 @@ KEY_URL = f"{URL}/keys/pp-cmk"
 
 
 async def export_evidence(scenario: WireScenario) -> bytes:
-    """Start an assessment and return its evidence file."""
+    """Start an assessment, and return its evidence file."""
     started = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,
@@ -44,7 +44,7 @@ async def export_evidence(scenario: WireScenario) -> bytes:
 
 
 async def check_file(scenario: WireScenario, content: bytes) -> EvidenceFindings:
-    """Check evidence with the key that the command line reads from the vault."""
+    """Check an evidence file as `cmkflow` does, with the public key from the vault."""
     _, signature = read_signature(io.BytesIO(content))
     key_id = "" if isinstance(signature, str) else signature.key_id
     key = await signing_key.read_signing_key(key_id or KEY_URL)
@@ -61,7 +61,10 @@ async def check_file(scenario: WireScenario, content: bytes) -> EvidenceFindings
 async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The files before and after a rotation of the key are valid."""
+    """Files from before and after a rotation of the key are valid.
+
+    If a service fails, the file has the reason.
+    """
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -116,7 +119,7 @@ async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
 
 
 class _Entered:
-    """A credential of the tenant that replaces the Azure CLI's."""
+    """A credential of the tenant, in place of the Azure CLI's credential."""
 
     def __init__(self, credential: Credential) -> None:
         self._credential = credential

@@ -1,4 +1,4 @@
-"""Test key checks while Microsoft's client `azure-keyvault-keys` changes the key."""
+"""Test key checks while Microsoft's client `azure-keyvault-keys` changes the key, over TLS."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,10 @@ DAY = 86_400
 async def test_key_check_finds_a_revoked_role_and_a_closed_vault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Before these changes, the check of the key by the vault's name or id finds no problem."""
+    """The policy loses its role at the key, and the vault denies Azure services.
+
+    Before, the key is ok.
+    """
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -51,7 +54,7 @@ async def test_key_check_finds_a_revoked_role_and_a_closed_vault(
 async def test_vault_that_allows_trusted_services_has_no_finding(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The vault denies the app's own requests for the key; the key check succeeds all the same."""
+    """The vault denies the app, but the check does not need to read the key from the vault."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -68,7 +71,7 @@ async def test_vault_that_allows_trusted_services_has_no_finding(
 
 @asynccontextmanager
 async def open_key_client(scenario: WireScenario) -> AsyncIterator[KeyClient]:
-    """Yield Microsoft's client, connected to the tenant through the proxy."""
+    """Yield Microsoft's client for keys, connected to the tenant."""
     async with KeyClient(
         URL,
         Credential(scenario.tenant),
@@ -79,7 +82,10 @@ async def open_key_client(scenario: WireScenario) -> AsyncIterator[KeyClient]:
 
 
 async def run_daily_check_of_key(scenario: WireScenario, date: str) -> list[tuple[str, str]]:
-    """Run a daily check a day later; return the reason code and check of each key alert."""
+    """Advance the clock by a day and run the daily check.
+
+    Return the reason code and the check of each open alert about the key.
+    """
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
     await delete_settled_alerts(scenario.services)
@@ -94,7 +100,7 @@ async def run_daily_check_of_key(scenario: WireScenario, date: str) -> list[tupl
 async def test_each_change_of_a_key_raises_one_alert_until_it_is_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A rotation raises no alert."""
+    """A later check of the same problem raises no other alert, and a rotation raises none."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:

@@ -1,4 +1,4 @@
-"""Test a write that times out (504) and takes effect after a rollback has reverted the caller."""
+"""Test a write that times out and takes effect after a rollback has reverted the caller."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ STEP = timedelta(seconds=20)
 
 
 def build_tenant() -> dict[str, Any]:
-    """Return a tenant with an HTTP flow and a web app whose settings contain the flow's URL."""
+    """Return the seed of a tenant with a flow, and a web app with its URL in a setting."""
     description = build_tenant_seed(
         build_orders_seed(), assumptions={"late_write_seconds": LATE.total_seconds()}
     )
@@ -36,7 +36,7 @@ def read_settings(scenario: WireScenario) -> dict[str, str]:
 
 
 async def call_flow(scenario: WireScenario) -> int:
-    """Call the URL in the web app's settings, and return the status."""
+    """Call the URL in the settings of the web app, and return the status."""
     return await scenario.post(read_settings(scenario)["ORDERS_URL"])
 
 
@@ -44,7 +44,10 @@ async def call_flow(scenario: WireScenario) -> int:
 async def test_late_write_during_a_rollback_loses_no_call(
     writes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Only the first write is late, or enough writes that the job has to wait."""
+    """One write is late, or three, after which the job has to wait.
+
+    The rollback restores the settings.
+    """
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant()) as scenario:
         before, statuses = read_settings(scenario), []
         fault = Fault(

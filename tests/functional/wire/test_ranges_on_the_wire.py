@@ -1,4 +1,4 @@
-"""Test the notification about address ranges that Microsoft changes while a copy is in use."""
+"""Test the alert about address ranges that Microsoft changes while a copy is in use."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ DAY = 86_400
 
 
 def build_web_app(*prefixes: str) -> dict[str, Any]:
-    """Return the web app that the flow calls, with a firewall that allows these prefixes."""
+    """Return the seed of the web app that the flow calls, whose firewall allows these prefixes."""
     rules = [
         {"ipAddress": prefix, "priority": number, "action": "Allow", "name": prefix}
         for number, prefix in enumerate(prefixes, start=100)
@@ -30,14 +30,14 @@ def build_web_app(*prefixes: str) -> dict[str, Any]:
 
 
 def get_prefixes(tags: ServiceTagList, name: str) -> tuple[str, ...]:
-    """Return the prefixes of a tag, which the list must contain."""
+    """Return the address prefixes of the tag in this list."""
     found = tags.find(name)
     assert found is not None
     return found.prefixes
 
 
 async def run_next_daily_check(scenario: WireScenario, date: str) -> None:
-    """Run a daily check a day later."""
+    """Advance the clock by a day, and run the daily check."""
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
 
@@ -45,7 +45,10 @@ async def run_next_daily_check(scenario: WireScenario, date: str) -> None:
 async def test_changed_service_tags_raise_an_alert(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The alert names the prefix, the firewall and the remediation."""
+    """The alert names the new prefix.
+
+    The list names the firewall and the remediation that it affects.
+    """
     flow = build_orders_seed(
         definition=build_definition(HTTP, build_http_action(f"https://{HOST}/orders"))
     )

@@ -1,4 +1,4 @@
-"""The setting for new flows is changed and restored over TLS on the local tenant."""
+"""Test that the solution setting of an environment is changed and restored, over TLS."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ SETTING = "enableflowsinsolutionbydefault"
 async def test_setting_is_changed_and_restored(
     profile: Profile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Late reads, and a change that is accepted and not kept, only cost time.
+    """Late reads and a change that is not kept delay the result only.
 
-    Other settings of the organization stay as they are.
+    Other settings of the environment stay.
     """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
@@ -45,7 +45,7 @@ async def test_setting_is_changed_and_restored(
 
 
 async def repeat_until_read_back(scenario: WireScenario, request: object) -> SolutionSettingView:
-    """Repeat a request until its change is read back."""
+    """Repeat a request until the app can read its change. Return the result."""
     assert callable(request)
     for _ in range(20):
         try:

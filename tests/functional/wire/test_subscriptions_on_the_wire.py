@@ -1,4 +1,4 @@
-"""Test Dataverse triggers whose subscription has the flow's own id as its name.
+"""Test flows with a Dataverse trigger, whose subscription has the flow's own id as its name.
 
 See platform.md#trigger-subscriptions.
 """
@@ -20,7 +20,10 @@ CONNECTOR = "shared_commondataserviceforapps"
 
 
 def build_row_flow(flow_id: str, title: str, *, name: str, **more: Any) -> dict[str, Any]:
-    """Return a flow on Microsoft's key that starts when a row is added."""
+    """Return the seed of a flow that starts when a row is added.
+
+    `name` is that of its subscription.
+    """
     trigger = {
         "type": "OpenApiConnectionWebhook",
         "inputs": {
@@ -32,7 +35,7 @@ def build_row_flow(flow_id: str, title: str, *, name: str, **more: Any) -> dict[
 
 
 def add_row(scenario: WireScenario) -> list[str]:
-    """Add a row, and return the titles of the flows that start."""
+    """Add a Dataverse row, and return the titles of the flows that it starts."""
     started = emit(scenario.tenant, scenario.environment, ADDED)
     return sorted(scenario.environment.flows[name].display_name for name in started)
 
@@ -40,7 +43,7 @@ def add_row(scenario: WireScenario) -> list[str]:
 async def test_flows_with_one_subscription_name_share_one_subscription(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The tenant assumes that the last flow turned on gets the events, until either flow is off."""
+    """Only the flow that was turned on last starts, and none after either flow is turned off."""
     seed = build_tenant_seed(
         build_row_flow(ORDERS, "A", name=ORDERS), build_row_flow(CHILD, "B", name=ORDERS)
     )
@@ -53,7 +56,7 @@ async def test_flows_with_one_subscription_name_share_one_subscription(
 async def test_copy_has_its_own_subscription(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """If both flows are on, both start. The copy still starts after the original is turned off."""
+    """If original and copy are on, both start. The copy still starts after the original is off."""
     seed = build_tenant_seed(build_row_flow(ORDERS, "Take orders", name=ORDERS.upper()))
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order()
@@ -72,7 +75,7 @@ async def test_copy_has_its_own_subscription(
 async def test_copy_keeps_the_name_of_a_custom_action(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The name is the subject of the subscription, not the flow's id."""
+    """Such a name is that of an action in Dataverse, and not the id of the flow."""
     seed = build_tenant_seed(build_row_flow(ORDERS, "Take orders", name="pmo_UploadDocument"))
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order()

@@ -1,4 +1,4 @@
-"""One trace holds a key event, its jobs, their steps and each request, over TLS."""
+"""Test that one trace holds a key event, its jobs, their steps and each request."""
 
 import json
 import logging
@@ -28,23 +28,23 @@ CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """A collector that the app's settings name."""
+    """A trace collector at the address in the app's settings."""
     with Collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         yield collector
 
 
 class Tick(func.TimerRequest):
-    """A run of a timer that is not late."""
+    """A timer request that is on time."""
 
     @property
     def past_due(self) -> bool:
-        """Return False."""
+        """Return False, because the timer runs on time."""
         return False
 
 
 async def send_key_event(scenario: WireScenario, **properties: str) -> None:
-    """Send an event of the key to its queue."""
+    """Send an event about the key to the queue of key events."""
     event = build_key_event() | {"topic": VAULT_ID}
     message = QueueMessage(
         queue=KEY_EVENTS, message_id="event-1", body=event, properties=properties
@@ -68,7 +68,7 @@ async def test_trace_from_a_key_event_to_each_request(
     collector: Collector,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The trace continues that of the event's message; log lines have its id."""
+    """The trace continues that of the event's message. Log lines have the id of the trace."""
     caplog.set_level(logging.INFO)
     tenant = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, tmp_path, tenant) as scenario:
@@ -101,7 +101,7 @@ async def test_trace_from_a_key_event_to_each_request(
 async def test_request_to_the_api_continues_the_trace_of_its_caller(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
 ) -> None:
-    """The remediation that it starts belongs to this trace; a malformed header is ignored."""
+    """The started remediation belongs to the same trace. A malformed trace header is ignored."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "operator")
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
         scenario.use_cases = TRIGGERS
@@ -124,7 +124,7 @@ async def test_request_to_the_api_continues_the_trace_of_its_caller(
 async def test_requests_of_a_timer_are_in_one_trace(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
 ) -> None:
-    """The other requests of this test sign the service account in."""
+    """The trace of the timer contains the request with which it reads the environments."""
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
         provide(scenario.services)
         await timers.poll_environments(Tick())

@@ -1,4 +1,4 @@
-"""Let apps refer to a secret with the URL of their flow over TLS."""
+"""Test that callers refer to a URL secret, and that a rollback restores them, over TLS."""
 
 import json
 from datetime import timedelta
@@ -41,8 +41,10 @@ REFERENCE = f"@Microsoft.KeyVault(SecretUri={VAULT_URL}/secrets/trigger-url-{ORD
 
 
 def build_tenant(profile: Profile) -> dict[str, Any]:
-    """Return a tenant with three apps, a service of API Management and a container app that call a
-    flow; the third app may not read the vault.
+    """Return the seed of a tenant with a flow and its callers.
+
+    These are three apps, of which the third may not read the vault, a service of API Management, a
+    container app and a key of App Configuration.
     """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     azure = seed["azure"]
@@ -105,13 +107,13 @@ def build_tenant(profile: Profile) -> dict[str, Any]:
 
 
 def read_settings(scenario: WireScenario) -> list[dict[str, Any]]:
-    """Return the settings of each app as they are stored."""
+    """Return the stored settings of each app."""
     azure = scenario.tenant.get_part(Azure)
     return [dict(get_configuration(azure, site, "appsettings")) for site in SITES]
 
 
 def read_named_value_properties(scenario: WireScenario) -> dict[str, Any]:
-    """Return the properties of the named value as they are stored."""
+    """Return the stored properties of the named value."""
     resources = scenario.tenant.get_part(Azure).resources
     document = resources.find("Microsoft.ApiManagement/service/namedValues", NAMED_VALUE)
     assert document
@@ -119,7 +121,7 @@ def read_named_value_properties(scenario: WireScenario) -> dict[str, Any]:
 
 
 async def call_from_apps(scenario: WireScenario) -> list[int]:
-    """Call the URL that the code of each app and the service read, and return the statuses."""
+    """Call the URL that each caller's code gets, with references resolved. Return the statuses."""
     azure, now = scenario.tenant.get_part(Azure), scenario.tenant.clock.now()
     urls = [get_running_settings(azure, site, now).get("FLOW", "") for site in SITES]
     named = {"id": NAMED_VALUE, "properties": read_named_value_properties(scenario)}
@@ -134,7 +136,7 @@ async def call_from_apps(scenario: WireScenario) -> list[int]:
 
 
 def read_key_value(scenario: WireScenario) -> dict[str, Any]:
-    """Return the key-value of App Configuration, without what each write changes."""
+    """Return the key-value of App Configuration, without the properties that each write changes."""
     [key_values] = scenario.tenant.get_part(Azure).configuration_stores.values()
     [key_value] = key_values.values()
     shown = key_value.as_wire()
@@ -142,7 +144,7 @@ def read_key_value(scenario: WireScenario) -> dict[str, Any]:
 
 
 def read_url_in_store(scenario: WireScenario) -> str:
-    """Return the URL as a reader with a client for Key Vault reads it."""
+    """Return the URL in App Configuration, as a reader that resolves references gets it."""
     key_value = read_key_value(scenario)
     if "keyvaultref" not in key_value["content_type"]:
         return str(key_value["value"])
@@ -152,7 +154,7 @@ def read_url_in_store(scenario: WireScenario) -> str:
 
 
 def read_app_secrets(scenario: WireScenario) -> list[dict[str, Any]]:
-    """Return the secrets of the container app as they are stored."""
+    """Return the stored secrets of the container app."""
     document = scenario.tenant.get_part(Azure).resources.find(CONTAINER_APPS, CONTAINER_APP)
     assert document
     return [dict(one) for one in document["properties"]["configuration"]["secrets"]]
@@ -162,7 +164,7 @@ def read_app_secrets(scenario: WireScenario) -> list[dict[str, Any]]:
 async def test_apps_refer_to_a_secret_and_are_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """Every call at each stage is accepted, and a rollback restores each byte."""
+    """No call fails at any stage, and a rollback restores each byte."""
     monkeypatch.setenv("CMK_TRIGGER_URL_VAULT", VAULT_URL)
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant(profile)) as scenario:
         before, statuses = read_settings(scenario), await call_from_apps(scenario)
@@ -199,8 +201,9 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
 
 
 def assign_user_identity(seed: dict[str, Any]) -> None:
-    """Let each resource resolve references only with a user-assigned identity, and let the named
-    value be no secret.
+    """Change the seed so that only a user-assigned identity may read the secret.
+
+    Also make the named value a plain one.
     """
     azure = seed["azure"]
     service, named_value = azure["resources"]
@@ -222,7 +225,10 @@ def assign_user_identity(seed: dict[str, Any]) -> None:
 async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """A named value that is no secret is one while it refers; a rollback restores each byte."""
+    """References name the identity.
+
+    A plain named value is a secret only while it refers to the URL secret.
+    """
     monkeypatch.setenv("CMK_TRIGGER_URL_VAULT", VAULT_URL)
     monkeypatch.setattr(f"{__name__}.SITES", SITES[:1])
     seed = build_tenant(profile)

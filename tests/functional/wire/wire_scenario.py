@@ -1,7 +1,7 @@
 """Run a remediation with the app's own services against a simulated tenant, over TLS and a proxy.
 
-The services, adapters and identity libraries are those that run in Azure. The queues deliver
-messages in this process, and the clock is the tenant's, so that a test can advance it.
+The services, adapters and identity libraries are those that run in Azure. The queues are in this
+process, and the clock is the tenant's, so that a test can advance it.
 """
 
 import base64
@@ -68,13 +68,13 @@ _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;Use
 
 
 def build_cache_secret_url(cloud: Cloud = PUBLIC) -> str:
-    """Return the URL of the secret with the service account's token cache."""
+    """Return the URL of the Key Vault secret with the service account's token cache."""
     return f"https://kv-cmk.{cloud.key_vault_domain}/secrets/operator-token-cache"
 
 
 @dataclass(slots=True, kw_only=True)
 class WireScenario:
-    """A tenant, the app's services, and the queues between its processes."""
+    """A simulated tenant, the app's services that use it, and the app's queues."""
 
     tenant: Tenant
     server: TenantServer
@@ -82,9 +82,9 @@ class WireScenario:
     messages: FakeMessages
     session: aiohttp.ClientSession
     folder: Path
-    #: Called once, between an order and its first delivery.
+    #: Called after a remediation is started, before its first message is handled.
     between: Callable[[], object] = lambda: None
-    #: By queue.
+    #: The function that handles a message, by the queue.
     use_cases: Mapping[str, UseCase] = field(default_factory=lambda: USE_CASES)
     remediation: Remediation = field(init=False)
 
@@ -92,17 +92,17 @@ class WireScenario:
 
     @property
     def platform(self) -> PowerPlatform:
-        """The tenant's Power Platform."""
+        """Return the Power Platform of the tenant."""
         return self.tenant.get_part(PowerPlatform)
 
     @property
     def assumptions(self) -> Assumptions:
-        """The assumptions of the tenant about the platform."""
+        """Return what the tenant assumes about the platform where Microsoft documents nothing."""
         return self.platform.assumptions
 
     @property
     def environment(self) -> SimulatedEnvironment:
-        """The environment under the key."""
+        """Return the environment to which the key is applied."""
         return self.platform.environments[ENVIRONMENT]
 
     def find_flow(self, flow_id: str = ORDERS) -> Flow:
@@ -110,7 +110,7 @@ class WireScenario:
         return self.environment.workflows[flow_id]
 
     def get_trigger_url(self, flow_id: str = ORDERS) -> str:
-        """Return a flow's trigger URL."""
+        """Return the trigger URL of a flow, named by its Dataverse id."""
         return str(build_callback(self.environment, self.find_flow(flow_id))["value"])
 
     async def post(self, url: str) -> int:
@@ -120,7 +120,7 @@ class WireScenario:
             return answer.status
 
     def find_leaked_signatures(self, *texts: str) -> list[str]:
-        """Return the names of flows whose signature is in the state or in one of these texts."""
+        """Return the names of flows whose signature is in the app's state or in these texts."""
         state = b"".join(path.read_bytes() for path in self.folder.glob("state.db*"))
         seen = [*(text.encode() for text in texts), state]
         return [
@@ -137,7 +137,7 @@ class WireScenario:
         mode: RemediationMode = RemediationMode.APPLY,
         run: timedelta = timedelta(days=40),
     ) -> None:
-        """Start a remediation in the approval policy automatic, and let time pass."""
+        """Start a remediation, by default of all flows, and let the app work for this time."""
         order = Remediation(
             created_at=self.services.now,
             mode=mode,
@@ -151,26 +151,26 @@ class WireScenario:
         await self.run(run)
 
     async def retry(self, *, run: timedelta = timedelta(days=40)) -> None:
-        """Retry blocked and failed jobs, and let time pass."""
+        """Retry blocked and failed jobs, and let the app work for this time."""
         await change_remediation.retry(self.services, self.remediation.id)
         await self.run(run)
 
     async def read_job(self, flow_id: str = ORDERS) -> FlowJob:
-        """Return the job of one original."""
+        """Return the flow job of an original, named by its Dataverse id."""
         return (await self.read_jobs())[flow_id]
 
     async def read_jobs(self, environment_id: str = ENVIRONMENT) -> dict[str, FlowJob]:
-        """Return an environment's jobs by the original's id."""
+        """Return the flow jobs of an environment, by the Dataverse id of the original."""
         jobs = await self.services.tables.flow_jobs.read_all(environment_id)
         return {job.original.id: job for job in jobs}
 
     async def read_environment_job(self) -> EnvironmentJob:
-        """Return the remediation's one environment job."""
+        """Return the only environment job of the remediation."""
         (job,) = await self.services.tables.environment_jobs.read_all(self.remediation.id)
         return job
 
     async def run(self, time: timedelta) -> None:
-        """Let time pass: handle each message that is due, and move the clock to the next one."""
+        """Let the app work for this time: handle each due message, and advance the clock."""
         until = self.services.now + time
         at_once = 0
         while at_once < _MOST_AT_ONCE:
@@ -192,7 +192,7 @@ class WireScenario:
         await send_due_and_overdue_messages(self.services)
 
     async def deliver(self) -> bool:
-        """Handle one message that is due, or return False if there is none."""
+        """Handle one message that is due. Return False if there is none."""
         for queue, use_case in self.use_cases.items():
 
             async def handle(message: Delivered, use_case: Any = use_case) -> None:
@@ -204,7 +204,7 @@ class WireScenario:
         return False
 
 
-#: Budgets of calls that hold up nobody.
+#: Budgets of requests that are never used up.
 WIDE = {
     "flow_service_requests_per_minute": PLENTY,
     "flow_service_requests_per_day": PLENTY,
@@ -216,7 +216,7 @@ WIDE = {
 def build_settings(
     folder: Path, budgets: Mapping[str, Any] = WIDE, cloud: CloudName = CloudName.PUBLIC
 ) -> Settings:
-    """Return the app's default settings with the tenant's ids and cloud, and these changes."""
+    """Return the app's default settings, with the tenant's ids, this cloud and these budgets."""
     named: dict[str, Any] = {"ServiceBusConnection": _BUS, "CMK_CLOUD": cloud, **budgets}
     return Settings(
         tenant_id=TENANT_ID,
@@ -273,7 +273,7 @@ async def serve_wire_scenario(
 
 
 def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer) -> None:
-    """Send all requests of the app to the tenant, and use its time."""
+    """Send all requests of the app to the tenant, and use the tenant's clock as the app's."""
     clock = server.tenant.clock
     monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
@@ -318,7 +318,7 @@ async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
 async def require_blocked(
     scenario: WireScenario, code: str, *names: str, flow_id: str = ORDERS
 ) -> FlowJob:
-    """Require that a job is blocked with a fix, and that its original is on; return the job."""
+    """Require that the job is blocked with a fix, and that its original is on. Return the job."""
     job = await scenario.read_job(flow_id)
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code), job
     assert job.fix == find_fix(code)
@@ -329,7 +329,7 @@ async def require_blocked(
 
 
 async def require_retired(scenario: WireScenario, flow_id: str = ORDERS) -> None:
-    """Require that a job is retired and its copy is on."""
+    """Require that the job of an original is retired, and that its copy is on."""
     job = await scenario.read_job(flow_id)
     assert job.state is FlowJobState.RETIRED, job
     assert scenario.find_flow(job.copy.id).state == SimulatedFlowState.STARTED

@@ -1,4 +1,4 @@
-"""Build seeds of tenants: an environment with a key, its people, and HTTP flows."""
+"""Build seeds of simulated tenants: an environment with a key, its people, and HTTP flows."""
 
 from typing import Any
 
@@ -30,13 +30,13 @@ CHILD = "f0000000-0000-4000-8000-0000000000c1"
 def build_flow_seed(
     flow_id: str, title: str, content: dict[str, Any], **more: Any
 ) -> dict[str, Any]:
-    """Return a flow for a seed, owned by the maker unless `more` has another owner."""
+    """Return the seed of a flow. The maker owns it, unless `more` names another owner."""
     named = {"workflowEntityId": flow_id, "displayName": title, "definition": content}
     return named | {"owner": MAKER} | more
 
 
 def build_orders_seed(**more: Any) -> dict[str, Any]:
-    """Return the HTTP flow "Take orders", which external systems call."""
+    """Return the seed of the HTTP flow `Take orders`, which external systems call."""
     return build_flow_seed(ORDERS, "Take orders", build_definition(HTTP), **more)
 
 
@@ -46,7 +46,7 @@ def build_tenant_seed(
     profile: Profile = Profile.DOCUMENTED,
     **environment: Any,
 ) -> dict[str, Any]:
-    """Return a tenant with one environment that has the key and contains these flows."""
+    """Return the seed of a tenant with one environment, which has a key and these flows."""
     azure_policy = {
         "id": POLICY_ID,
         "location": "europe",
@@ -102,7 +102,7 @@ def _build_directory() -> dict[str, Any]:
 
 
 def build_mail_seed(owner: str = MAKER, **more: Any) -> dict[str, Any]:
-    """Return the connection and connection reference for flows that send mail."""
+    """Return the connection and the connection reference with which a flow sends mail."""
     name, api = "mail-1", "shared_office365"
     return {
         "connections": [{"name": name, "api": api, "owner": owner}],
@@ -117,5 +117,5 @@ def build_mail_seed(owner: str = MAKER, **more: Any) -> dict[str, Any]:
 
 
 def build_mailing_orders_seed() -> dict[str, Any]:
-    """Return the flow "Take orders" with that connection reference."""
+    """Return the seed of `Take orders`, with the connection reference of `build_mail_seed`."""
     return build_orders_seed(connectionReferences=build_references("cr1_mail"))
