@@ -7,7 +7,7 @@ from typing import Any
 
 from cmkflow.run_archive_tables import format_number
 from shared.domain.assessment.assessment import RemediationStatus
-from shared.domain.assessment.estimate import is_only_changed
+from shared.domain.assessment.estimate import needs_only_an_edit
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 
 #: Sections that decide whether a key can be applied; the others describe its consequences.
@@ -84,7 +84,7 @@ def is_changed_without_copy(assessment: Any, flow: Any) -> bool:
     if flow["is_managed"] or not reasons:
         return False
     is_before = assessment["phase"] == "before_key"
-    return is_only_changed(reasons) or (is_before and reasons <= _REMOVABLE)
+    return needs_only_an_edit(reasons) or (is_before and reasons <= _REMOVABLE)
 
 
 def is_firewall(finding: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from cmkflow.json_file import UnreadableFile, decode_json
-from shared.domain.callers.caller_csv import UnreadableCsv, normalize, parse_csv
+from shared.domain.callers.caller_csv import UnreadableCsv, normalize_entry, parse_csv
 
 #: The member of a file with the callers.
 _CALLERS = "callers"
@@ -35,7 +35,7 @@ def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
     if wrong := [number for number, one in enumerate(entries, 1) if not isinstance(one, dict)]:
         numbers = ", ".join(map(str, wrong))
         raise UnreadableFile(f"these entries of {_CALLERS} have no name and values: {numbers}")
-    return [normalize(one) for one in entries]
+    return [normalize_entry(one) for one in entries]
 
 
 def read_callers(file: Path) -> list[dict[str, Any]]:

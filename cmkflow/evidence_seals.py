@@ -7,7 +7,7 @@ from io import BufferedReader
 from pydantic import ValidationError
 
 from cmkflow.evidence_findings import EvidenceFindings
-from shared.domain.audit import AuditEntry, build_first_key_before
+from shared.domain.audit import AuditEntry, build_boundary_key
 from shared.domain.audit_seal import (
     SEALS_FILE,
     AuditSeal,
@@ -43,7 +43,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
     if not seals:
         notes = [f"Audit log: none of its {len(entries)} entries in this file is sealed."]
         return EvidenceFindings(problems=problems, notes=notes if entries else [])
-    newest = build_first_key_before(seals[-1].ends_at)
+    newest = build_boundary_key(seals[-1].ends_at)
     sealed = [one for one in entries if one.key >= newest]
     listed = {one for seal in seals for one in _parse_sealed_entries(seal, files)}
     problems += [f"Audit entry {one.key} is not in its seal" for one in sealed if one not in listed]

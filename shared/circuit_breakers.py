@@ -11,7 +11,7 @@ from shared.domain.circuit_breaker import (
     CircuitBreaker,
     CircuitBreakerPolicy,
     RequestFailure,
-    record_failure,
+    add_failure,
     schedule_next_probe,
 )
 from shared.domain.ids import hash_key
@@ -119,7 +119,7 @@ class CircuitBreakers:
         )
 
         def with_failure(circuit: CircuitBreaker | None) -> CircuitBreaker:
-            return record_failure(circuit or unknown, failure, self._patience)
+            return add_failure(circuit or unknown, failure, self._patience)
 
         kept = await self._table.change(*_build_address(where), with_failure)
         assert kept is not None  # a failure always changes it

@@ -58,7 +58,7 @@ class AppConfigurationCallers(SearchedCallers):
         """Yield every key-value with a trigger URL."""
         stores = read_all(self._stores.read_stores())
         urls = await unreadable.list_readable(stores, "App Configuration stores")
-        for url in unreadable.search.remaining(urls, str):
+        for url in unreadable.search.list_remaining_places(urls, str):
             try:
                 found = await self._stores.list(url)
             except PlatformError as err:

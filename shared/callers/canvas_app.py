@@ -50,7 +50,9 @@ class CanvasAppCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         """Yield every app that uses any flow."""
-        for environment in unreadable.search.remaining(environments, get_environment_id):
+        for environment in unreadable.search.list_remaining_places(
+            environments, get_environment_id
+        ):
             try:
                 apps = await self._apps.list_with_flows(environment.id)
             except PlatformError as err:

@@ -45,7 +45,7 @@ class DeclaredCallerKind(SearchedCallers):
                 unreadable.record_text(f"a declared caller ({row})")
             else:
                 found.append(row.item)
-        for declared in unreadable.search.remaining(found, lambda one: one.id):
+        for declared in unreadable.search.list_remaining_places(found, lambda one: one.id):
             for caller in build_callers(declared):
                 yield caller
 

@@ -53,7 +53,9 @@ class EnvironmentVariableCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         """Yield every value and default with a trigger URL."""
-        for environment in unreadable.search.remaining(environments, get_environment_id):
+        for environment in unreadable.search.list_remaining_places(
+            environments, get_environment_id
+        ):
             if environment.dataverse_url is None:
                 continue
             try:

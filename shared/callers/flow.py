@@ -39,7 +39,9 @@ class FlowCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         """Yield every cloud flow with a trigger URL or a child flow call."""
-        for environment in unreadable.search.remaining(environments, get_environment_id):
+        for environment in unreadable.search.list_remaining_places(
+            environments, get_environment_id
+        ):
             if environment.dataverse_url is None:
                 continue
             try:

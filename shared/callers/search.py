@@ -55,7 +55,7 @@ async def read_remaining_ahead[T, R](
     )
     readings: deque[asyncio.Task[R]] = deque()
     try:
-        for place in search.remaining(places, key):
+        for place in search.list_remaining_places(places, key):
             missing = MOST_CONCURRENT - len(readings)
             readings += [asyncio.create_task(read(one)) for one in islice(following, missing)]
             yield place, readings.popleft()

@@ -68,7 +68,7 @@ class WholeResourceCallers(SearchedCallers):
             locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
             unreadable.record_place(f"{self.noun}s", err)
-        for resource in unreadable.search.remaining(found, _read_id):
+        for resource in unreadable.search.list_remaining_places(found, _read_id):
             hidden = [*self.find_unreadable_parts(mapping_at(resource, "properties"))]
             for part in hidden:
                 unreadable.record_text(f"{part} of the {self.noun} {text_at(resource, 'name')}")

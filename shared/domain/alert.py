@@ -1,4 +1,4 @@
-"""Define the alert: a stored record that a person must act, and the row that it is about."""
+"""Define the alert: a stored record that a person must act, and why."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,10 @@ type RowName = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """An alert about one row. A row has at most one alert per code, until the reason is fixed."""
+    """A record that a person must act on the object of a row. It exists until the reason is fixed.
+
+    A row has at most one alert for each reason code.
+    """
 
     #: Listed in docs/runbook.md.
     reason_code: str

@@ -56,19 +56,20 @@ class AuditEntry:
             if self.is_rejection
             else self.recorded_at
         )
-        return f"{_count_down(at):020}-{self.id}-{int(self.status is None)}"
+        return f"{_count_microseconds_to_end(at):020}-{self.id}-{int(self.status is None)}"
 
 
-def build_first_key_before(end: datetime) -> str:
-    """Return a text that sorts before the keys of entries older than `end`, and after all others.
+def build_boundary_key(end: datetime) -> str:
+    """Return a row key that separates the entries before `end` from those at `end` or later.
 
-    Entries are older by their keys, so a rejection is as old as its hour.
+    Newer entries sort first: keys of older entries sort after it, all others before it. A rejected
+    request counts as made at the start of its hour, as in its key.
     """
-    return f"{_count_down(end) + 1:020}"
+    return f"{_count_microseconds_to_end(end) + 1:020}"
 
 
-def find_time(key: str) -> datetime | None:
-    """Return the time in the key of an entry; None if the text is no such key."""
+def parse_key_time(key: str) -> datetime | None:
+    """Return the time that an entry's key contains. Returns None if the text is not such a key."""
     digits = key.partition("-")[0]
     try:
         return _END - timedelta(microseconds=int(digits))
@@ -76,5 +77,5 @@ def find_time(key: str) -> datetime | None:
         return None
 
 
-def _count_down(at: datetime) -> int:
+def _count_microseconds_to_end(at: datetime) -> int:
     return int((_END - at).total_seconds() * 1_000_000)

@@ -9,7 +9,7 @@ from shared.domain.audit_text import AuditResult, describe_principal, find_resul
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Conditions that an entry must meet; an empty one is met by every entry."""
+    """Conditions that entries of the audit log must meet. Every entry meets an empty condition."""
 
     #: Part of the name, or the object id.
     who: str = ""
@@ -22,10 +22,10 @@ class AuditFilter:
     until: datetime | None = None
 
     def accepts(self, entry: AuditEntry, environment_ids: frozenset[str]) -> bool:
-        """Return whether an entry in the period meets the other conditions.
+        """Return whether an entry meets all conditions other than the period.
 
-        An entry is about an environment if it names one of `environment_ids`: its id, and those of
-        its remediations.
+        An entry is about an environment if it names one of `environment_ids`: the environment's id
+        and the ids of its remediations.
         """
         who, name = self.who.casefold(), describe_principal(entry.kind, entry.who).casefold()
         if who not in name and who != entry.who_id.casefold():

@@ -24,7 +24,7 @@ SEALS_FILE = "audit-seals/seals.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class SealedEntry:
-    """One row of the audit log in the list of a seal."""
+    """A row of the audit log, as the list of a seal has it: its key and its digest."""
 
     #: Row key.
     key: str
@@ -33,7 +33,7 @@ class SealedEntry:
 
 
 class EntryChange(StrEnum):
-    """How an entry differs from the list of its seal."""
+    """How an entry of the audit log differs from the list of its seal."""
 
     REMOVED = "removed"
     ADDED = "added"
@@ -42,7 +42,7 @@ class EntryChange(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealStatement:
-    """What a seal states. Times are UTC."""
+    """The signed content of a seal: its span of time (UTC) and the digests of its entries."""
 
     #: 1: the first seal.
     number: int
@@ -59,13 +59,13 @@ class SealStatement:
 
     @property
     def is_long(self) -> bool:
-        """Return whether the span is longer than the daily check explains."""
+        """Return whether the span is longer than a day, the time between two daily checks."""
         return self.begins_at is not None and self.ends_at - self.begins_at > _USUAL_SPAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSeal:
-    """A seal as it is stored."""
+    """A stored seal: the text of its statement, with the signature of that text."""
 
     number: int
     ends_at: datetime
@@ -85,7 +85,7 @@ class AuditSeal:
 
     @property
     def statement(self) -> SealStatement:
-        """Return the statement; raise `ValueError` if the text is none."""
+        """Return the parsed statement. Raises `ValueError` if the text is not a statement."""
         return parse_statement(self.text)
 
 
@@ -103,7 +103,7 @@ def format_entries(entries: Sequence[SealedEntry]) -> bytes:
 
 
 def parse_entries(content: bytes) -> list[SealedEntry]:
-    """Return the entries in the list of a seal; raise `ValueError` if a line is malformed."""
+    """Parse the list of entries of a seal. Raises `ValueError` if a line is malformed."""
     lines = (line.partition(" ") for line in content.decode().splitlines())
     return [SealedEntry(key=json.loads(key), sha256=sha256) for sha256, _, key in lines]
 
@@ -121,7 +121,7 @@ def format_seal(seal: AuditSeal) -> bytes:
 
 
 def parse_seal(line: bytes) -> AuditSeal:
-    """Return the seal in a line; raise `ValueError` if the line is malformed."""
+    """Parse the line of a seal in an evidence file. Raises `ValueError` if it is malformed."""
     try:
         read = json.loads(line)
         statement = parse_statement(read["text"])
@@ -161,7 +161,7 @@ def format_statement(statement: SealStatement) -> str:
 
 
 def parse_statement(text: str) -> SealStatement:
-    """Return the statement of a text; raise `ValueError`."""
+    """Parse the text of a statement. Raises `ValueError` if it is not one."""
     try:
         read = json.loads(text)
         if read.pop("format") != _FORMAT:

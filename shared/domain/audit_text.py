@@ -79,7 +79,7 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditTarget:
-    """What a request is about."""
+    """The object that a request is about."""
 
     kind: TargetKind
     #: An id; of another object its name, such as `kill-switch`.
@@ -88,7 +88,7 @@ class AuditTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChange:
-    """A member of the state that changed; a value is empty if there is none."""
+    """A changed member of an object's state. A value is empty where the member did not exist."""
 
     name: str
     before: str
@@ -101,17 +101,17 @@ class StateChange:
 
 
 def list_operations() -> dict[str, str]:
-    """Return the words for each operation that changes something, as an infinitive."""
+    """Return what each operation that changes something does, as an infinitive, by operation."""
     return {name: words[0] for name, words in _OPERATIONS.items()}
 
 
 def is_page(operation: str) -> bool:
-    """Return whether an operation shows a page, so that its words are the name of a page."""
+    """Return whether an operation opens a page."""
     return bool(_PAGE.fullmatch(operation))
 
 
 def find_result(status: int | None) -> AuditResult:
-    """Return the result of a request with this HTTP status; None: the result is unknown."""
+    """Return the result of a request from its HTTP status; `UNKNOWN` if no status was recorded."""
     if status is None:
         return AuditResult.UNKNOWN
     if status < HTTPStatus.BAD_REQUEST:
@@ -121,9 +121,7 @@ def find_result(status: int | None) -> AuditResult:
 
 
 def describe_principal(kind: str, who: str) -> str:
-    """Return a principal's name, marked as not verified if the holder of a function key wrote
-    it.
-    """
+    """Return a principal's name. The name that the holder of a function key wrote is marked so."""
     if kind == PrincipalKind.FUNCTION_KEY:
         return f"function key ({who})" if who else "function key"
     return who
@@ -146,7 +144,10 @@ def describe_operation(operation: str, status: int | None) -> str:
 
 
 def find_target(path: str, state_after: str) -> AuditTarget:
-    """Return what a request for a path was about; a new object is named by the state after it."""
+    """Return the object that a request was about, from its path.
+
+    If the request created the object, its id is in the state after the request.
+    """
     found = _TARGET.match(path)
     if not found:
         return AuditTarget(kind=TargetKind.OTHER, id=path)
@@ -161,7 +162,10 @@ def find_target(path: str, state_after: str) -> AuditTarget:
 
 
 def list_changes(state_before: str, state_after: str) -> list[StateChange]:
-    """Return each member that changed, with its values; none of a state that was shortened."""
+    """Return the members that differ between two states.
+
+    A state that was cut off has no members.
+    """
     before, after = parse_state(state_before), parse_state(state_after)
     changes = []
     for name in dict.fromkeys((*before, *after)):
@@ -173,19 +177,19 @@ def list_changes(state_before: str, state_after: str) -> list[StateChange]:
 
 
 def format_changes(state_before: str, state_after: str) -> str:
-    """Return all changes as one text."""
+    """Return all changes between two states in one line."""
     return "; ".join(map(str, list_changes(state_before, state_after)))
 
 
 def with_names(text: str, names: Mapping[str, str]) -> str:
-    """Return the text with each id replaced by its name; `names` maps ids to names."""
+    """Return the text with each id replaced by its name in `names`."""
     for identity, name in names.items():
         text = text.replace(identity, name)
     return text
 
 
 def parse_state(text: str) -> dict[str, Any]:
-    """Return the members of a state or request body; none if it is empty or was shortened."""
+    """Parse a state or request body. Returns no members if it is empty or was cut off."""
     try:
         members = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Record how far the daily check of one environment is, flow by flow."""
+"""Record at which flow the next daily check of an environment begins."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class DailyCheckTarget(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckPosition:
-    """The result of the last daily check of one kind in one environment."""
+    """The result of the last daily check for one target in one environment."""
 
     environment_id: str
     check: DailyCheckTarget
@@ -30,7 +30,7 @@ class CheckPosition:
     reason_code: str = ""
 
 
-def sort_from(job_ids: Iterable[str], first: str) -> list[str]:
-    """Return the sorted ids from `first` on, then those before it."""
+def rotate_to_first(job_ids: Iterable[str], first: str) -> list[str]:
+    """Return the sorted ids, beginning at `first`. The ids before it come last."""
     ordered = sorted(job_ids)
     return [one for one in ordered if one >= first] + [one for one in ordered if one < first]

@@ -1,9 +1,8 @@
-"""Decide when a service counts as down and when to try it again: one circuit breaker per service
-and place.
+"""Decide when a service counts as down, and when to try it again.
 
-A service is down if several requests in a row get no answer, or if requests for several different
-targets fail in a row. An error with a single target concerns only that target. Any answer closes
-the circuit breaker.
+There is one circuit breaker for each service and place, such as an environment. A service is down
+if several requests in a row get no answer, or if requests for several different targets fail in a
+row. An error with a single target concerns only that target. Any answer closes the circuit breaker.
 """
 
 from dataclasses import dataclass, replace
@@ -54,14 +53,14 @@ class RequestFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreakerPolicy:
-    """After how many unanswered requests a circuit breaker opens, and when it probes."""
+    """When a circuit breaker opens, and how often it then lets a request probe the service."""
 
     unanswered_limit: int
     first_interval: timedelta
     longest_interval: timedelta
 
 
-def record_failure(
+def add_failure(
     breaker: CircuitBreaker, failure: RequestFailure, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
     """Return the circuit breaker with one more failure, opened if a limit is reached."""
@@ -97,6 +96,6 @@ def record_failure(
 def schedule_next_probe(
     breaker: CircuitBreaker, now: datetime, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
-    """Return an open circuit breaker after a probe, with its delay doubled."""
+    """Return an open circuit breaker with its next probe, after twice the last delay."""
     wait = min(breaker.probe_interval * 2, policy.longest_interval)
     return replace(breaker, probe_interval=wait, probe_at=now + wait)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.audit import build_first_key_before, find_time
+from shared.domain.audit import build_boundary_key, parse_key_time
 from shared.domain.audit_seal import (
     AuditSeal,
     EntryChange,
@@ -72,7 +72,7 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
     begin, end = page.keys
     async for seal in reading.read_readable(services.tables.audit_seals.scan(SEALS)):
         last = last or seal
-        first = build_first_key_before(seal.ends_at)
+        first = build_boundary_key(seal.ends_at)
         if first >= end:
             break  # all others are older too
         if _build_end_key(seal) > begin:
@@ -100,11 +100,11 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
                 "entries cannot be compared"
             )
             continue
-        place = max(begin, build_first_key_before(seal.ends_at)), min(end, _build_end_key(seal))
+        place = max(begin, build_boundary_key(seal.ends_at)), min(end, _build_end_key(seal))
         changes = compare_entries(_select_between(listed, place), _select_between(page.rows, place))
         entries += [
             EntryDifference(
-                recorded_at=find_time(key), key=key, change=change, seal_number=seal.number
+                recorded_at=parse_key_time(key), key=key, change=change, seal_number=seal.number
             )
             for key, change in changes
         ]
@@ -129,11 +129,11 @@ def _read_statement(seal: AuditSeal) -> SealStatement | None:
 def _build_end_key(seal: AuditSeal) -> str:
     """Return a text that sorts after the keys of a seal's entries."""
     statement = _read_statement(seal)
-    return build_first_key_before(statement.begins_at) if statement and statement.begins_at else "~"
+    return build_boundary_key(statement.begins_at) if statement and statement.begins_at else "~"
 
 
 def _is_in_span(seal: AuditSeal, key: str) -> bool:
-    return build_first_key_before(seal.ends_at) < key < _build_end_key(seal)
+    return build_boundary_key(seal.ends_at) < key < _build_end_key(seal)
 
 
 def _select_between(entries: Sequence[SealedEntry], place: tuple[str, str]) -> list[SealedEntry]:

@@ -8,8 +8,8 @@ from shared.domain.callers.confirmation_link import (
     LINK_LIFETIME,
     ConfirmationLink,
     LinkKey,
-    read_link,
     sign_link,
+    verify_link_token,
 )
 from shared.domain.callers.declared_caller import DECLARED_CALLER, CalledFlow, DeclaredCaller
 from shared.domain.jobs.called_sides import choose_side_to_leave
@@ -72,7 +72,7 @@ async def build_link_path(services: Services, caller: DeclaredCaller, remediatio
 
 async def open_link(services: Services, token: str) -> LinkedCaller:
     """Return the caller and the flows that a link may confirm; raise `LinkRejected`."""
-    link = read_link(token, await _read_key(services), services.now)
+    link = verify_link_token(token, await _read_key(services), services.now)
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, link.caller_id)
     if kept is None:
         raise LinkRejected("The system is no longer declared as a caller.", fix=_NOTHING_TO_DO)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import batched
 
-from shared.domain.audit import build_first_key_before
+from shared.domain.audit import build_boundary_key
 from shared.domain.audit_seal import AuditSeal, build_entries_name
 from shared.errors import Conflict, NotFound
 from shared.log_fields import get_product_log
@@ -78,7 +78,7 @@ async def _delete_entries(services: Services, ends_at: datetime | None) -> int:
         return 0
     store, table = services.tables.store, services.tables.audit_log.name
     rows = []
-    async for row in store.query(table, AUDIT, after=build_first_key_before(ends_at)):
+    async for row in store.query(table, AUDIT, after=build_boundary_key(ends_at)):
         if row.key != FENCE:
             rows.append(DeleteRow(replace(row, columns={}, etag=None)))
         if len(rows) == _MOST:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.domain.audit import AuditEntry, build_first_key_before
+from shared.domain.audit import AuditEntry, build_boundary_key
 from shared.domain.audit_seal import (
     AuditSeal,
     SealedEntry,
@@ -65,7 +65,7 @@ class AuditReader:
         """
         since = self.remediation.created_at - _LONGEST_REQUEST
         await self._read_seals(since - _OUT_OF_PLACE)
-        ends = [build_first_key_before(seal.ends_at) for seal in self._seals]
+        ends = [build_boundary_key(seal.ends_at) for seal in self._seals]
         end = self._end_key(since - _OUT_OF_PLACE)
         created, own = self.remediation.created_at, self.remediation.id.lower()
         names = {own, *map(str.lower, self.remediation.environment_ids)}
@@ -76,7 +76,7 @@ class AuditReader:
             position = bisect_right(ends, sealed.key) - 1
             if position >= 0:
                 self._present.setdefault(position, []).append(sealed)
-            if sealed.key >= build_first_key_before(since - _OUT_OF_PLACE):
+            if sealed.key >= build_boundary_key(since - _OUT_OF_PLACE):
                 continue  # only a seal needs it
             try:
                 entry = self.services.tables.audit_log.parse_row(row).item
@@ -143,7 +143,7 @@ class AuditReader:
             begins_at = self._seals[-1].statement.begins_at if self._seals else since
         except ValueError:
             begins_at = since
-        return build_first_key_before(min(begins_at, since)) if begins_at else "~"
+        return build_boundary_key(min(begins_at, since)) if begins_at else "~"
 
     async def _read_list(self, name: str) -> bytes | None:
         try:

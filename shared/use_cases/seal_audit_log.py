@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
 
-from shared.domain.audit import build_first_key_before
+from shared.domain.audit import build_boundary_key
 from shared.domain.audit_seal import (
     AuditSeal,
     SealedEntry,
@@ -88,9 +88,7 @@ async def _read_entries(
 ) -> list[SealedEntry]:
     """Return the entries of a span; `begins_at` None: from the beginning of the log."""
     found = []
-    end = build_first_key_before(begins_at) if begins_at else None
-    async for entry, _ in read_audit_rows(
-        services, after=build_first_key_before(ends_at), before=end
-    ):
+    end = build_boundary_key(begins_at) if begins_at else None
+    async for entry, _ in read_audit_rows(services, after=build_boundary_key(ends_at), before=end):
         found.append(entry)
     return found

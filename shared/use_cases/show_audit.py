@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.audit import AuditEntry, build_first_key_before, find_time
+from shared.domain.audit import AuditEntry, build_boundary_key, parse_key_time
 from shared.domain.audit_filter import AuditFilter
 from shared.domain.audit_seal import SealedEntry
 from shared.errors import UnreadableRow
@@ -66,8 +66,8 @@ async def show_audit(
     wherever the page begins and however long the log is.
     """
     environment_ids = await _read_environment_ids(services, wanted.environment_id)
-    begin = max(after, build_first_key_before(wanted.until) if wanted.until else "")
-    end = build_first_key_before(wanted.since) if wanted.since else _LAST_KEY
+    begin = max(after, build_boundary_key(wanted.until) if wanted.until else "")
+    end = build_boundary_key(wanted.since) if wanted.since else _LAST_KEY
     read = _Reading(key=begin)
     is_whole = True
     async for sealed, row in read_audit_rows(services, after=begin, before=end):
@@ -89,7 +89,7 @@ async def show_audit(
         items=tuple(read.items),
         next="" if is_whole else read.key,
         unreadable_rows=tuple(read.unreadable),
-        searched_until=find_time(read.key) if is_cut else None,
+        searched_until=parse_key_time(read.key) if is_cut else None,
         rows=tuple(read.rows),
         keys=(begin, end if is_whole else read.key),
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.callers.call_headers import read_traits
+from shared.domain.callers.call_headers import parse_traits
 from shared.domain.callers.observed_caller import (
     CallerNames,
     ObservedCall,
@@ -52,7 +52,7 @@ def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
     """No row and no text about the caller contains the secret."""
     headers, secret = drawn
 
-    traits = read_traits(headers)
+    traits = parse_traits(headers)
     row = ObservedCallers(environment_id="e", job_id="j", read_until=NOW)
     row = add_calls(row, [ObservedCall(started_at=NOW.replace(hour=1), traits=traits)])
     named = name_callers(row, CallerNames(flows={}, known={}))
@@ -64,7 +64,7 @@ def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
 @given(st.dictionaries(st.text(max_size=20), st.one_of(st.text(), st.integers(), st.none())))
 def test_any_headers_are_read(headers: dict[str, object]) -> None:
     """For any headers of a caller, the result is short and printable."""
-    traits = read_traits(headers)
+    traits = parse_traits(headers)
 
     text = f"{traits.user_agent}{traits.network}{traits.source_id}"
     assert text.isprintable()
@@ -76,4 +76,4 @@ def test_other_headers_change_nothing(name: str, value: str) -> None:
     """Calls that differ only in them are grouped."""
     plain = {"User-Agent": "curl/8.5.0"}
 
-    assert read_traits({**plain, name: value}) == read_traits(plain)
+    assert parse_traits({**plain, name: value}) == parse_traits(plain)

@@ -11,8 +11,8 @@ from shared.domain.callers.call_headers import (
     NOT_SHOWN,
     CallerSource,
     CallTraits,
-    has_claims,
-    read_traits,
+    has_matching_claims,
+    parse_traits,
 )
 from shared.domain.callers.observed_caller import (
     MOST_LISTED,
@@ -87,7 +87,7 @@ LOGIC_APP_ID = (
 )
 def test_source_is_read_from_headers(headers: dict[str, object], traits: CallTraits) -> None:
     """Names of headers ignore case, and values of another type than text do not count."""
-    assert read_traits(headers) == traits
+    assert parse_traits(headers) == traits
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_source_is_read_from_headers(headers: dict[str, object], traits: CallTra
 )
 def test_only_the_first_product_of_a_user_agent_is_kept(agent: str, product: str) -> None:
     """Patches of one version belong together, and a text that may be a key is not kept."""
-    assert read_traits({"User-Agent": agent}).user_agent == product
+    assert parse_traits({"User-Agent": agent}).user_agent == product
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_only_the_first_product_of_a_user_agent_is_kept(agent: str, product: str
 )
 def test_forwarded_address_is_kept_as_a_network(forwarded: str, network: str) -> None:
     """The first address is the caller's; proxies add theirs behind it."""
-    assert read_traits({"X-Forwarded-For": forwarded}).network == network
+    assert parse_traits({"X-Forwarded-For": forwarded}).network == network
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_caller_is_compared_with_what_was_declared(
     user_agent: str, networks: tuple[str, ...], *, is_same: bool
 ) -> None:
     """What was declared has to match, and what was not declared does not matter."""
-    caller = read_traits({"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.99"})
+    caller = parse_traits({"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.99"})
 
-    assert has_claims(caller, user_agent, networks) is is_same
-    assert not has_claims(NOT_SHOWN, user_agent, networks)
+    assert has_matching_claims(caller, user_agent, networks) is is_same
+    assert not has_matching_claims(NOT_SHOWN, user_agent, networks)
 
 
 def build_traits(number: int) -> CallTraits:

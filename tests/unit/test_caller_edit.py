@@ -13,11 +13,11 @@ from shared.domain.callers.caller_edit import (
     find_old_format,
     find_references,
     format_edits,
-    hold_url,
     merge_edits,
     parse_edits,
     refer_to_secret,
     replace_references,
+    replace_secret_reference,
     revert_edits,
     split_at_references,
 )
@@ -228,7 +228,7 @@ def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
     old = build_old_url()
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
     referring = refer_to_secret(written, REFERENCE, None)
-    holding = hold_url(REFERENCE, referring.edits, NEW_URL)
+    holding = replace_secret_reference(REFERENCE, referring.edits, NEW_URL)
     edits, signatures = merge_edits(referring.edits, holding.edits), find_signatures(old)
     reverted = [revert_edits(text, edits, signatures) for text in (REFERENCE, NEW_URL, old)]
 

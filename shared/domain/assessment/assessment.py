@@ -11,7 +11,7 @@ from shared.domain.finding import Finding
 
 
 class AssessmentPhase(StrEnum):
-    """How far the platform's migration of the environment is."""
+    """How far the platform has moved an environment's flows to the customer-managed key."""
 
     BEFORE_KEY = "before_key"  #: no policy is applied
     PLATFORM_MIGRATION = "platform_migration"  #: the platform is moving flows to the key
@@ -20,7 +20,7 @@ class AssessmentPhase(StrEnum):
 
 
 class RemediationStatus(StrEnum):
-    """What a remediation has done with a flow, as far as the app's rows say."""
+    """What a remediation has done with a flow, according to the rows that the app stores."""
 
     UNKNOWN = "unknown"  #: the rows were not read, or are unreadable
     NOT_STARTED = "not_started"  #: no job, or one that changes nothing any more
@@ -36,7 +36,10 @@ class RemediationStatus(StrEnum):
 
     @property
     def needs_remediation(self) -> bool:
-        """Return whether a new remediation has to migrate the flow, as far as is known."""
+        """Return whether a new remediation has to migrate the flow.
+
+        True if the status is unknown.
+        """
         return self in {RemediationStatus.UNKNOWN, RemediationStatus.NOT_STARTED}
 
 
@@ -99,7 +102,7 @@ class AssessedFlow:
 
 
 class AssessmentTopic(StrEnum):
-    """The topic of a section, in the order of the report."""
+    """The topic of a section of the report. The members are in the order of the report."""
 
     ELIGIBILITY = "eligibility"
     KEY = "key"
@@ -117,7 +120,7 @@ class AssessmentTopic(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentSection:
-    """Findings about one topic; never empty."""
+    """The findings about one topic of the report, at least one."""
 
     topic: AssessmentTopic
     findings: tuple[Finding, ...]
@@ -125,7 +128,7 @@ class AssessmentSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffortEstimate:
-    """The expected effort of a remediation."""
+    """How much work a remediation would be: copies, callers to change, requests and minutes."""
 
     #: Flows to copy.
     copies: int

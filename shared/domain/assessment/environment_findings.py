@@ -1,6 +1,6 @@
 """Find out whether a key can be applied, and what it means for firewalls, apps and solutions.
 
-If the platform did not answer, the finding is *unknown*, never *ok*. See
+If the platform did not answer a question, its finding is *unknown*, never *ok*. See
 platform.md#environment-requirements, #solution-by-default, #canvas-apps.
 """
 
@@ -34,8 +34,9 @@ _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_AP
 
 
 def list_eligibility_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield findings on whether a customer-managed key can be applied, and on the state of one
-    that is.
+    """Yield findings on whether a customer-managed key can be applied to the environment.
+
+    If one is applied, a finding also says whether the environment's link to its policy works.
     """
     environment = facts.environment
     yield check_managed(environment)
@@ -137,7 +138,7 @@ def _build_policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
 
 
 def list_environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield findings on whether the environment's key, applied or proposed, can protect it."""
+    """Yield findings on whether the key that the environment has, or shall get, can protect it."""
     code = "key_checked"
     match facts.key:
         case NoAnswer():

@@ -1,7 +1,8 @@
 """Estimate what a remediation takes: requests, minutes, and a share of the tenant's daily limit.
 
-The requests of one flow are those of a whole remediation of a called flow, rounded up; a test
-checks this. Retries after errors of the platform are not included.
+Each flow is counted with the requests of a complete remediation of a flow that has callers, rounded
+up; a test compares these numbers with a remediation. Retries after errors of the platform are not
+included.
 """
 
 import math
@@ -48,7 +49,7 @@ def estimate_effort(
         for flow in flows
         if flow.remediation_status.needs_remediation
         and not flow.is_managed
-        and not is_only_changed(flow.microsoft_key_reasons)
+        and not needs_only_an_edit(flow.microsoft_key_reasons)
     ]
     callers = {(one.kind, one.label): one for flow in copied for one in flow.callers}
     manual = sum(bool(caller.manual_reason) for caller in callers.values())
@@ -68,14 +69,15 @@ def estimate_effort(
     )
 
 
-def is_only_changed(microsoft_key_reasons: Collection[str]) -> bool:
-    """Return whether a flow with these reasons is never copied: a change removes them."""
+def needs_only_an_edit(microsoft_key_reasons: Collection[str]) -> bool:
+    """Return whether an edit of the flow removes all these reasons, so that it is never copied."""
     return set(microsoft_key_reasons) == {MicrosoftKeyReason.LIST_FLOWS_AS_ADMIN_V1}
 
 
 def _estimate_minutes(calls: int, rates: ProcessingRates) -> int:
-    """Return the minutes for this many requests, at the limit per minute or per day, whichever is
-    longer.
+    """Return how many minutes these requests take.
+
+    This is the longer of two times: at the limit per minute, and at the limit per day.
     """
     days, rest = divmod(calls, rates.flow_service_requests_per_day * 9 // 10 or 1)
     by_minute = calls / rates.flow_service_requests_per_minute

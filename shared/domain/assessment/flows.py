@@ -1,8 +1,8 @@
 """Find the flows that stay on Microsoft's key, why each stays, and what to do first.
 
 Compares the rule of Microsoft's documents (microsoft_key_rule.py) with the platform's list
-(platform.md#microsoft-key-list). The list decides, the rule explains, and a finding reports where
-they differ.
+(platform.md#microsoft-key-list). The list decides whether a flow stays, and the rule says why. A
+finding reports where the two differ.
 """
 
 from collections import deque
@@ -33,7 +33,7 @@ _RUN_ONLY_UNLIKELY = (
 
 
 def find_phase(facts: EnvironmentSnapshot) -> AssessmentPhase:
-    """Return how far the platform's migration of the environment is."""
+    """Return how far the platform has moved the environment's flows to the key."""
     if facts.environment.policy is None:
         return AssessmentPhase.BEFORE_KEY
     if not facts.environment.is_linked:
@@ -131,7 +131,7 @@ def list_flow_findings(
 def _list_definition_findings(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts], retired: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield a finding for the flows whose definition cannot be read, without retired originals."""
+    """Yield a finding with the flows whose definition cannot be read. Ignores retired originals."""
     answers = _evaluate_all_flows(facts, flows)
     for flow in flows.values():
         if flow.workflow_id in retired:
@@ -281,8 +281,8 @@ def _is_listed(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool | None:
 def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
     """Return whether the platform has moved the flow to the key.
 
-    Without a policy the answer is always False: a flow that is not in the list is then a difference
-    to report.
+    Always False if the environment has no policy. A flow that Microsoft's list does not have is
+    then reported as a difference.
     """
     if isinstance(facts.microsoft_key_lists, NoAnswer) or not facts.environment.is_linked:
         return False

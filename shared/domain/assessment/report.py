@@ -24,8 +24,8 @@ from shared.domain.assessment.uncovered_features import (
     list_analytics_findings,
     list_connection_findings,
     list_copilot_findings,
-    list_finish_line_findings,
     list_hosted_machine_findings,
+    list_portal_warning_findings,
     list_run_history_findings,
 )
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -60,7 +60,7 @@ def build_assessment(
         AssessmentTopic.HOSTED_MACHINES: list_hosted_machine_findings(facts),
         AssessmentTopic.ANALYTICS: list_analytics_findings(),
         AssessmentTopic.RUN_HISTORY: list_run_history_findings(facts),
-        AssessmentTopic.PORTAL_WARNING: list_finish_line_findings(facts, flows),
+        AssessmentTopic.PORTAL_WARNING: list_portal_warning_findings(facts, flows),
     }
     return EnvironmentAssessment(
         environment_id=facts.environment.id,

@@ -1,6 +1,7 @@
 """Define the facts that an assessment uses: what the platform answered, and what it did not.
 
-A question without an answer is a `NoAnswer`, so that no rule takes a missing answer for a good one.
+A question without an answer has a `NoAnswer`, so that no rule takes a missing answer for a good
+one.
 """
 
 from collections.abc import Mapping
@@ -73,7 +74,10 @@ class EnvironmentSnapshot:
 
     @property
     def has_all_flows(self) -> bool:
-        """Return whether every listed flow was read, so that what no flow shows is absent."""
+        """Return whether the app has read every flow of the environment.
+
+        Only then does it follow that what was found in no flow does not exist.
+        """
         if isinstance(self.flows, NoAnswer):
             return False
         return isinstance(self.microsoft_key_lists, NoAnswer) or self.microsoft_key_lists.is_matched

@@ -1,6 +1,6 @@
 """Report what the key does not cover, and which features it disables.
 
-If the platform did not answer, the finding is *unknown*, never *ok*. See
+If the platform did not answer a question, its finding is *unknown*, never *ok*. See
 platform.md#non-oauth-connections, #machine-groups.
 """
 
@@ -186,10 +186,12 @@ def list_run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     )
 
 
-def list_finish_line_findings(
+def list_portal_warning_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
-    """Yield a finding about the portal's warning that can remain after a remediation."""
+    """Yield a finding on the warning that the Power Platform portal may show after a
+    remediation.
+    """
     code = "portal_warning"
     if not flows:
         if facts.has_all_flows:

@@ -1,9 +1,8 @@
 """Reduce the headers of a call to what identifies its caller.
 
-The result contains only what a pattern of this file accepts, so that no token, cookie or signature
-can get into a row. Every header is a claim of the caller: anyone who has the URL can send it.
-
-See platform.md#trigger-outputs.
+The result contains only texts that match a pattern of this file, so that no token, cookie or
+signature can get into a row. No header is verified: anyone who has the URL can send any header. See
+platform.md#trigger-outputs.
 """
 
 import re
@@ -30,7 +29,7 @@ _PORT = re.compile(r":\d{1,5}")
 
 
 class CallerSource(StrEnum):
-    """What kind of system called, as far as the headers show it."""
+    """What kind of system made a call, according to its headers."""
 
     FLOW = "flow"
     LOGIC_APP = "logic_app"
@@ -69,10 +68,10 @@ NOT_READ = CallTraits(source=CallerSource.NOT_READ)
 NOT_LISTED = CallTraits(source=CallerSource.NOT_LISTED)
 
 
-def read_traits(headers: Mapping[str, object]) -> CallTraits:
-    """Return what headers of a call show. Header names are compared without regard to case."""
+def parse_traits(headers: Mapping[str, object]) -> CallTraits:
+    """Return what the headers of a call show about its caller. Ignores the case of header names."""
     named = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
-    if workflow := _read_workflow(named):
+    if workflow := _parse_workflow(named):
         return workflow
     if "aeg-event-type" in named or "aeg-subscription-name" in named:
         name = _accept_if_matching(_SUBSCRIPTION_NAME, named.get("aeg-subscription-name", ""))
@@ -81,13 +80,13 @@ def read_traits(headers: Mapping[str, object]) -> CallTraits:
         return CallTraits(source=CallerSource.AZURE_DEVOPS, source_id=hook.lower())
     return CallTraits(
         source=CallerSource.OTHER,
-        user_agent=_read_product(named.get("user-agent", "")),
-        network=_read_network(named.get("x-forwarded-for", "")),
+        user_agent=_parse_product(named.get("user-agent", "")),
+        network=_parse_network(named.get("x-forwarded-for", "")),
     )
 
 
-def _read_workflow(named: Mapping[str, str]) -> CallTraits | None:
-    """Return the calling flow or Logic App; None: the headers name none."""
+def _parse_workflow(named: Mapping[str, str]) -> CallTraits | None:
+    """Return the traits of a calling flow or Logic App, or None if the headers name neither."""
     in_agent = _WORKFLOW_IN_AGENT.match(named.get("user-agent", ""))
     found = (
         _accept_if_matching(_URL_ID, named.get("x-ms-workflow-id", ""))
@@ -117,20 +116,20 @@ def _read_workflow(named: Mapping[str, str]) -> CallTraits | None:
 
 
 def _accept_if_matching(pattern: re.Pattern[str], text: str) -> str:
-    """Return a text that has the pattern from its beginning to its end, otherwise ""."""
+    """Return the text if the pattern matches all of it, otherwise ""."""
     return text if pattern.fullmatch(text) else ""
 
 
-def _read_product(agent: str) -> str:
-    """Return the first product of a user agent, without the comment, which can hold anything."""
+def _parse_product(agent: str) -> str:
+    """Return the first product of a user agent without its comment, which can contain anything."""
     found = _PRODUCT.match(agent)
     if found is None:
         return ""
     return f"{found[1]}/{found[2]}" if found[2] else found[1]
 
 
-def _read_network(forwarded: str) -> str:
-    """Return the network of the first address in `X-Forwarded-For`, or ""."""
+def _parse_network(forwarded: str) -> str:
+    """Return the network of the first address in `X-Forwarded-For`, or "" if there is none."""
     text = forwarded.partition(",")[0].strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -149,11 +148,11 @@ def _read_network(forwarded: str) -> str:
     return str(ip_network((address, size), strict=False))
 
 
-def has_claims(traits: CallTraits, user_agent: str, networks: Iterable[str]) -> bool:
-    """Return whether a caller claims this product and one of these networks.
+def has_matching_claims(traits: CallTraits, user_agent: str, networks: Iterable[str]) -> bool:
+    """Return whether the headers of a call name this product and one of these networks.
 
-    An empty product or network list is not compared. `user_agent` may omit the version. Networks
-    match if they overlap.
+    An empty product, or an empty list of networks, is not compared. `user_agent` may omit the
+    version. Networks match if they overlap.
     """
     expected = [ip_network(one) for one in networks]
     if traits.source is not CallerSource.OTHER or not (user_agent or expected):

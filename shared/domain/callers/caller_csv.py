@@ -1,5 +1,7 @@
-"""Read declared callers from CSV: one line for each flow, with the other values in any line of the
-caller. A wrong line affects no other line.
+"""Read declared callers from CSV.
+
+A caller has one line for each flow that it calls. Its other values may be in any of its lines. A
+wrong line affects no other line.
 """
 
 import csv
@@ -36,7 +38,7 @@ class CsvFault:
 
 @dataclass(slots=True, kw_only=True)
 class CsvCaller:
-    """A caller with the values that its lines have."""
+    """A declared caller, with its values from all its lines of the CSV file."""
 
     #: Its first line.
     line: int
@@ -45,15 +47,18 @@ class CsvCaller:
     flows: dict[int, dict[str, str]] = field(default_factory=dict)
 
     def build_entry(self, *lines: int) -> dict[str, Any]:
-        """Return the caller as the API takes it, with the flows of these lines."""
-        return normalize({**self.values, "flows": [self.flows[line] for line in lines]})
+        """Return the caller in the form that the API accepts, with the flows of these lines."""
+        return normalize_entry({**self.values, "flows": [self.flows[line] for line in lines]})
 
 
 def parse_csv(text: str) -> tuple[list[CsvCaller], list[CsvFault]]:
-    """Return the callers, and the lines that are not used; raise `UnreadableCsv`."""
+    """Return the callers in the text, and its wrong lines.
+
+    Raises `UnreadableCsv` for a wrong header.
+    """
     found: dict[str, CsvCaller] = {}
     faults: list[CsvFault] = []
-    for line, row in _read_rows(text):
+    for line, row in _parse_rows(text):
         if fault := row if isinstance(row, str) else _add_row(found, line, row):
             faults.append(CsvFault(line=line, text=fault))
         if len(faults) == _MOST_FAULTS:
@@ -63,10 +68,10 @@ def parse_csv(text: str) -> tuple[list[CsvCaller], list[CsvFault]]:
     return [*found.values()], faults
 
 
-def normalize(entry: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a caller without empty values; convert texts with a number or with several values.
+def normalize_entry(entry: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a caller without empty values, with texts converted to numbers and lists.
 
-    Of a trigger URL, only the id is returned.
+    A trigger URL is replaced by its id.
     """
     found = _without_empty(entry)
     number, flows = found.get(_NUMBER), found.get("flows")
@@ -81,7 +86,7 @@ def normalize(entry: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _add_row(found: dict[str, CsvCaller], line: int, row: Mapping[str, str]) -> str:
-    """Add a row to its caller; return what is wrong with it."""
+    """Add the values of a line to its caller. Returns what is wrong with the line, or ""."""
     name = row.get("name", "")
     if not name:
         return "it has no name"
@@ -96,8 +101,8 @@ def _add_row(found: dict[str, CsvCaller], line: int, row: Mapping[str, str]) -> 
     return ""
 
 
-def _read_rows(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
-    """Yield the number of each line with its values that are not empty, or with what is wrong."""
+def _parse_rows(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """Yield the number of each line with its values, or with what is wrong. Omits empty values."""
     lines = [*io.StringIO(text, newline="")]
     header: list[str] | None = None
     start = 0

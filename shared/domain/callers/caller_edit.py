@@ -1,8 +1,8 @@
 """Replace trigger URLs and flow ids in a caller's text, and revert that without storing a secret.
 
 An edit describes one replaced reference: the old and the new text with each signature masked. To
-revert it, the app asks the platform for the signatures again. Other changes of the text in the
-meantime stay.
+revert it, the app asks the platform for the signatures again. A revert keeps what others have
+changed in the text since the edit.
 """
 
 import json
@@ -31,10 +31,10 @@ _CHILD_REFERENCE_PATTERN = re.compile(CHILD_REFERENCE)
 
 
 class EditConflict(ValueError):
-    """The caller's text does not allow the change: a person has to check it."""
+    """The app cannot change or revert a caller's text safely, so a person has to check it."""
 
     def __init__(self, what: str) -> None:
-        """`what` says what does not match; it never holds a signature."""
+        """`what` says what does not match. It must not contain a signature."""
         super().__init__(what)
         self.what = what
 
@@ -50,7 +50,7 @@ class FlowReferenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowReference:
-    """A trigger URL or child flow id in a text; offsets count characters."""
+    """A trigger URL or child flow id in a text. Its start and end count characters."""
 
     kind: FlowReferenceKind
     #: 32 hex digits of a trigger URL, or the child flow's Dataverse id, in lower case.
@@ -65,7 +65,7 @@ class FlowReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerEdit:
-    """One replaced reference, without any signature."""
+    """The replacement of one reference in a caller's text, without any signature."""
 
     kind: FlowReferenceKind
     is_json: bool
@@ -94,7 +94,7 @@ class RewrittenText:
 
 
 def find_references(text: str, *, is_json: bool) -> tuple[FlowReference, ...]:
-    """Return every trigger URL of a text, and in JSON also every child flow id, in order."""
+    """Return the trigger URLs in a text, in order. In JSON, also returns the child flow ids."""
     return tuple(_find_json_references(text) if is_json else _find_url_references(text))
 
 
@@ -110,7 +110,10 @@ def contains_reference(
 
 
 def split_at_references(text: str, *, is_json: bool) -> list[str]:
-    """Return the text before, between and after the references, which the app never changes."""
+    """Return the parts of a text between its references, which the app never changes.
+
+    The first part is before the first reference, the last part after the last one.
+    """
     if is_reference(text):
         return ["", ""]  # as for the URL that it replaces
     return _split_at_references(text, find_references(text, is_json=is_json))
@@ -119,11 +122,12 @@ def split_at_references(text: str, *, is_json: bool) -> list[str]:
 def replace_references(
     text: str, *, is_json: bool, urls: Mapping[str, str], flow_ids: Mapping[str, str]
 ) -> RewrittenText:
-    """Replace trigger URLs and child flow ids; leave all other bytes unchanged.
+    """Replace trigger URLs and child flow ids. All other characters stay.
 
     `urls` maps an original's 32-hex trigger URL id to the whole URL of its copy. `flow_ids` maps a
-    child flow's Dataverse id to its copy's, and applies to JSON only. Both have lower-case keys.
-    Raises `EditConflict` if anything else would change, or if the change could not be reverted.
+    child flow's Dataverse id to its copy's, and applies to JSON only. The keys of both are in lower
+    case. Raises `EditConflict` if anything else would change, or if the change could not be
+    reverted.
     """
     if is_json:
         new_text = replace_in_json(text, urls=urls, flow_ids=flow_ids)
@@ -165,8 +169,9 @@ def replace_references(
 def refer_to_secret(
     rewritten: RewrittenText, reference: str, old_format: str | None
 ) -> RewrittenText:
-    """Return the change of a text that was exactly one trigger URL, with a reference to a secret
-    in place of the new URL.
+    """Replace the new trigger URL by a reference to the secret that contains it.
+
+    `rewritten` must be a text that consists of exactly one trigger URL.
     """
     (edit,) = rewritten.edits
     kind = FlowReferenceKind.SECRET_REFERENCE
@@ -174,40 +179,40 @@ def refer_to_secret(
     return RewrittenText(text=reference, edits=(edit,))
 
 
-def is_referring(text: str, edits: Iterable[CallerEdit]) -> bool:
-    """Return whether a text is a reference to a secret that one of these edits has written."""
+def is_secret_reference(text: str, edits: Iterable[CallerEdit]) -> bool:
+    """Return whether a text is the reference to a secret that one of these edits wrote."""
     return any(
         edit.kind is FlowReferenceKind.SECRET_REFERENCE and edit.new == text for edit in edits
     )
 
 
 def find_old_format(text: str, edits: Iterable[CallerEdit]) -> str | None:
-    """Return the text format that a caller had before an edit wrote its reference to a secret.
+    """Return the format of the text that an edit replaced by a reference to a secret.
 
-    None: the text is not such a reference, or its caller has no text format.
+    Returns None if `text` is not such a reference, or if its caller's texts have no format.
     """
-    return next((edit.old_format for edit in edits if is_referring(text, [edit])), None)
+    return next((edit.old_format for edit in edits if is_secret_reference(text, [edit])), None)
 
 
-def hold_url(text: str, edits: Iterable[CallerEdit], url: str) -> RewrittenText:
-    """Return a text with a trigger URL in place of the reference that an edit has written.
+def replace_secret_reference(text: str, edits: Iterable[CallerEdit], url: str) -> RewrittenText:
+    """Replace the reference to a secret that an edit wrote by a trigger URL.
 
-    If the new edits are reverted, the text is again as before that edit.
+    A revert of the new edit restores the text from before the reference.
     """
-    edit = next(edit for edit in edits if is_referring(text, [edit]))
+    edit = next(edit for edit in edits if is_secret_reference(text, [edit]))
     edit = replace(edit, kind=FlowReferenceKind.TRIGGER_URL, new=_mask_reversibly(url))
     return RewrittenText(text=url, edits=(edit,))
 
 
 def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str, str]) -> str:
-    """Restore the replaced text of each edit; edits that are already reverted stay as they are.
+    """Restore the replaced text of each edit. Edits that are already reverted change nothing.
 
     `signatures` maps the SHA-256 of each original signature to the signature that the platform
     returns now. Raises `SignatureChanged` if a signature has changed, and `EditConflict` if a
     reference was changed since or cannot be identified.
     """
     for edit in edits:
-        if is_referring(text, [edit]):
+        if is_secret_reference(text, [edit]):
             return unmask_signatures(edit.old, signatures)
     if not edits:
         return text
@@ -241,9 +246,10 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
 
 
 def _without_references(edits: Sequence[CallerEdit], masked: Sequence[str]) -> list[CallerEdit]:
-    """Return the edits of the URLs that a text holds now.
+    """Return the edits to revert in a text that contains trigger URLs.
 
-    A secret's reference is not there. Its edit counts if no other edit has replaced it.
+    If no edit wrote a URL, an edit that wrote a reference to a secret counts, unless the text has
+    its old URL again.
     """
     urls = [edit for edit in edits if edit.kind is not FlowReferenceKind.SECRET_REFERENCE]
     return urls or [edit for edit in edits if edit.old not in masked]
@@ -252,10 +258,9 @@ def _without_references(edits: Sequence[CallerEdit], masked: Sequence[str]) -> l
 def merge_edits(
     earlier: Sequence[CallerEdit], later: Sequence[CallerEdit]
 ) -> tuple[CallerEdit, ...]:
-    """Return the edits of a text that was rewritten, partly reverted or extended, and rewritten
-    again.
+    """Combine the edits of two rewrites of one text, which others may have changed in between.
 
-    `later` was made on the latest text, so its counts are the current ones.
+    `later` was made on the latest text, so its counts of occurrences are the current ones.
     """
     merged: list[CallerEdit] = []
     by_new: dict[str, dict[CallerEdit, None]] = {}
@@ -282,7 +287,7 @@ def format_edits(edits: Iterable[CallerEdit]) -> str:
 
 
 def parse_edits(text: str) -> tuple[CallerEdit, ...]:
-    """Parse what `format_edits` returned."""
+    """Parse the text that `format_edits` returned."""
     return tuple(
         CallerEdit(**{**edit, "kind": FlowReferenceKind(edit["kind"])}) for edit in json.loads(text)
     )
@@ -325,7 +330,6 @@ def _find_json_references(text: str) -> list[FlowReference]:
 
 
 def _split_at_references(text: str, references: Sequence[FlowReference]) -> list[str]:
-    """Return the text before, between and after the references."""
     starts = [reference.start for reference in references]
     ends = [reference.end for reference in references]
     return [text[end:start] for end, start in zip([0, *ends], [*starts, len(text)], strict=True)]

@@ -1,4 +1,4 @@
-"""Define the rows beside the jobs that record callers, their edits and their searches."""
+"""Define the rows about callers that are stored beside the jobs: callers, edits and searches."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ NO_EDITS = "[]"
 
 
 class CallerState(StrEnum):
-    """How far the change of a caller is."""
+    """How far the app, or a person, has changed a caller."""
 
     FOUND = "found"
     WRITING = "writing"  #: the change is recorded and may already be written
@@ -28,7 +28,7 @@ class CallerState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerRecord:
-    """A caller of one original, with the edits that were made."""
+    """The row of a caller of one original, with how far it is changed."""
 
     job_id: str
     id: str
@@ -44,13 +44,13 @@ class CallerRecord:
 
     @property
     def is_pending(self) -> bool:
-        """Return whether the caller is known but does not name the copy yet."""
+        """Return whether the caller still refers to the original instead of the copy."""
         return self.state in {CallerState.FOUND, CallerState.WRITING, CallerState.MANUAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerEditIntent:
-    """A caller edit, recorded before it is made."""
+    """The row of an edit of a caller. It is stored before the edit is made."""
 
     job_id: str
     caller_id: str
@@ -78,9 +78,9 @@ class CallerEditIntent:
 def list_active_edits(
     record: CallerRecord, intents: Iterable[CallerEditIntent]
 ) -> tuple[caller_edit.CallerEdit, ...]:
-    """Return all edits of a caller that were or may have been made and are not reverted.
+    """Return all edits of a caller that were made, or may have been, and are not reverted.
 
-    `intents` are those of this caller, in order.
+    `intents` are the caller's own, in the order in which they were recorded.
     """
     edits = caller_edit.parse_edits(record.edits)
     for intent in intents:
@@ -94,7 +94,7 @@ def list_active_edits(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerIndexEntry:
-    """A caller found by the last search, indexed by one reference or by its resource."""
+    """A place that a search found, under one id that it contains or under its shared resource."""
 
     #: A trigger URL id, a flow id, or `RETIRED_HOST`; or the key of a shared resource.
     held_id: str
@@ -107,10 +107,10 @@ class CallerIndexEntry:
 def build_index_entries(
     caller: Caller, seen: datetime, *, is_shared: bool = False
 ) -> list[CallerIndexEntry]:
-    """Return one index entry for each reference that a caller holds, and one for a shared resource.
+    """Return an index entry for each flow that a caller refers to, and one for its resource.
 
-    `is_shared`: the resource may contain other callers. A caller that holds several references is
-    also indexed by its resource.
+    The resource gets an entry if other callers may share it (`is_shared`), or if the caller refers
+    to several flows. A caller with a URL on a retired host also gets an entry for that host.
     """
     held = sorted(caller.trigger_url_ids | caller.child_flow_ids)
     if is_shared or len(held) > 1:
@@ -125,7 +125,7 @@ def build_index_entries(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerSearchProgress:
-    """How far an environment job's search for one kind of caller is."""
+    """How far an environment job has searched for callers of one kind."""
 
     environment_job_id: str
     kind: str
@@ -143,7 +143,7 @@ class CallerSearchProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedCallerSearch:
-    """A completed search for one kind of caller, whose results later assessments may use."""
+    """The last completed search for one kind of caller. Later assessments may use its results."""
 
     kind: str
     #: When the search started: its callers were found since then.
@@ -154,7 +154,7 @@ class CompletedCallerSearch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedCallerUpdate:
-    """A started flow job that is to update the callers of one trigger URL."""
+    """A record that a started flow job will update the callers of a trigger URL."""
 
     #: Empty: the job's trigger URL was unknown when the job started.
     url_id: str
@@ -164,7 +164,7 @@ class ExpectedCallerUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCallerWrite:
-    """A job that writes callers in one resource, or that waits for another job."""
+    """A record that a job writes callers in one resource, or waits for another job that does."""
 
     #: The resource, or the id of the job that this job waits for.
     resource_id: str

@@ -1,4 +1,4 @@
-"""Sign links by which the owner of a declared caller confirms without an account."""
+"""Sign and verify links by which the owner of a declared caller confirms without an account."""
 
 import base64
 import hashlib
@@ -27,7 +27,7 @@ class ConfirmationLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkKey:
-    """The key that signs links. Anyone who may read its row may change declared callers too."""
+    """The key that signs links. Whoever may read its row may change declared callers too."""
 
     name: str
     #: 64 hex digits.
@@ -35,14 +35,17 @@ class LinkKey:
 
 
 def sign_link(link: ConfirmationLink, key: LinkKey) -> str:
-    """Return the token of a link, for a URL."""
+    """Return the signed token of a link, which is a part of its URL."""
     values = [link.caller_id, link.remediation_id, int(link.expires_at.timestamp())]
     content = json.dumps(values, separators=(",", ":")).encode()
     return f"{_encode_base64(content)}.{_encode_base64(_compute_signature(content, key))}"
 
 
-def read_link(token: str, key: LinkKey, now: datetime) -> ConfirmationLink:
-    """Return what a token permits; raise `LinkRejected` if it is forged, foreign or expired."""
+def verify_link_token(token: str, key: LinkKey, now: datetime) -> ConfirmationLink:
+    """Return what a token permits.
+
+    Raises `LinkRejected` if it was not signed with `key`, or has expired.
+    """
     content_text, _, signature_text = token.partition(".")
     try:
         content, signature = _decode_base64(content_text), _decode_base64(signature_text)
@@ -70,5 +73,5 @@ def _encode_base64(data: bytes) -> str:
 
 
 def _decode_base64(text: str) -> bytes:
-    """Return the bytes of a text; raise `ValueError`."""
+    """Return the bytes of a text. Raises `ValueError` if it is not base64."""
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

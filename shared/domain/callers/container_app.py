@@ -1,4 +1,7 @@
-"""Read the secrets and environment variables of a container app, and build a change of them."""
+"""Read the texts of a container app that may hold trigger URLs, and build a change of them.
+
+These are its secrets and environment variables. Each has a name, here called a place.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -30,9 +33,14 @@ class ContainerApp:
 
     @property
     def values(self) -> dict[str, str]:
-        """Return the text of each place by its name; of a secret in Key Vault, the reference."""
+        """Return the text of each secret and environment variable, by place.
+
+        The text of a secret in Key Vault is a reference to it. The place `template` has the rest of
+        the template, so that a change of it is noticed.
+        """
         found = {
-            f"{SECRET}{text_at(secret, 'name')}": _read_secret(secret) for secret in self.secrets
+            f"{SECRET}{text_at(secret, 'name')}": _format_secret_text(secret)
+            for secret in self.secrets
         }
         templates = {
             f"{REVISION}{text_at(one, 'name')}/": mapping_at(one, "properties", "template")
@@ -44,7 +52,7 @@ class ContainerApp:
         return found | {TEMPLATE: json.dumps(self._copy_template(is_bare=True), sort_keys=True)}
 
     def changes_variable(self, texts: Mapping[str, str]) -> bool:
-        """Return whether these texts, by place, differ from the current variables."""
+        """Return whether one of these texts is a new value for an environment variable."""
         values = self.values
         return any(
             name.startswith(VARIABLE) and values.get(name) != text for name, text in texts.items()
@@ -53,11 +61,12 @@ class ContainerApp:
     def build_change(
         self, texts: Mapping[str, str], identities: Mapping[str, str]
     ) -> dict[str, object]:
-        """Return the body of the PATCH that writes these texts by place.
+        """Return the body of the PATCH that writes texts, given by place.
 
-        `identities` has the resource id of the user-assigned identity that reads the secret, by
-        place; by default, the system-assigned identity does. Lists are whole. No two revisions
-        have the same suffix, so the suffix is removed.
+        `identities` has, by place, the resource id of the user-assigned identity that reads the
+        secret; without one, the system-assigned identity reads it. The body repeats unchanged
+        secrets and variables, as a PATCH replaces whole lists. It removes the revision suffix,
+        which must be unique.
         """
         properties: dict[str, object] = {}
         if any(name.startswith(SECRET) for name in texts):
@@ -75,7 +84,10 @@ class ContainerApp:
         return mapping_at(self.resource, "properties", "template")
 
     def _copy_template(self, *, is_bare: bool = False) -> dict[str, Any]:
-        """Return the template; bare: without its suffix and the values of its variables."""
+        """Return a copy of the template.
+
+        If `is_bare`, omits its suffix and its variables' values.
+        """
         template: dict[str, Any] = deepcopy(dict(self._template))
         if is_bare:
             template.pop("revisionSuffix", None)
@@ -90,8 +102,8 @@ class ContainerApp:
         identities: Mapping[str, str],
     ) -> dict[str, object]:
         place = f"{SECRET}{text_at(secret, 'name')}"
-        text = texts.get(place, _read_secret(secret))
-        if text == _read_secret(secret):
+        text = texts.get(place, _format_secret_text(secret))
+        if text == _format_secret_text(secret):
             hidden = {"value"} if text_at(secret, "keyVaultUrl") else set[str]()
             return {name: one for name, one in secret.items() if name not in hidden}
         kept = {name: one for name, one in secret.items() if name not in _CONTENT}
@@ -101,13 +113,13 @@ class ContainerApp:
         return {**kept, "value": text}
 
 
-def _read_secret(secret: Mapping[str, object]) -> str:
+def _format_secret_text(secret: Mapping[str, object]) -> str:
     uri = text_at(secret, "keyVaultUrl")
     return build_reference(uri) if uri else text_at(secret, "value") or ""
 
 
 def describe_place(name: str) -> str:
-    """Return the name of a place for people."""
+    """Return the name of a place in words for people."""
     kind, _, rest = name.partition("/")
     last = rest.rpartition("/")[2]
     match f"{kind}/":
@@ -121,7 +133,7 @@ def describe_place(name: str) -> str:
 
 
 def _list_variables(template: Mapping[str, object]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the environment variables with a value, by container and name."""
+    """Yield the environment variables that have a value, by `container/name`."""
     for kind in ("containers", "initContainers"):
         for container in objects_at(template, kind):
             for variable in objects_at(container, "env"):

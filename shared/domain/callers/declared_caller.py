@@ -38,18 +38,18 @@ class CalledFlow:
 
     @property
     def current_flow_id(self) -> str:
-        """Return the id of the flow that it calls now; empty: unknown."""
+        """Return the id of the flow that the caller calls now, or "" if it is unknown."""
         return self.confirmed_flow_id or self.flow_id
 
     @property
     def current_trigger_url_id(self) -> str:
-        """Return the trigger URL id that it calls now; empty: unknown."""
+        """Return the trigger URL id that the caller calls now, or "" if it is unknown."""
         return self.confirmed_trigger_url_id or self.trigger_url_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredCaller:
-    """A system outside Power Platform and Azure that calls flows."""
+    """A system that calls flows and that the app cannot search, as a person declared it."""
 
     name: str
     #: Who can change the system, and how to reach them.
@@ -71,28 +71,22 @@ class DeclaredCaller:
 
     @property
     def id(self) -> str:
-        """Return the caller's id, which is derived from its name.
-
-        Upper and lower case are the same name.
-        """
+        """Return the caller's id, which `build_declared_caller_id` derives from its name."""
         return build_declared_caller_id(self.name)
 
 
 def build_declared_caller_id(name: str) -> str:
-    """Return the id of the caller with this name.
-
-    Outer blanks and upper or lower case do not matter.
-    """
+    """Return the id of the caller with this name. Ignores case, and blanks around the name."""
     return hash_key(DECLARED_CALLER, name.strip().casefold())
 
 
 def build_callers(declared: DeclaredCaller) -> list[Caller]:
-    """Return a declared caller once for each flow that it calls."""
+    """Return a declared caller as a list of callers, one for each flow that it calls."""
     return [_build_caller(declared, flow) for flow in declared.flows]
 
 
 def build_secret_callers(declared: DeclaredCaller) -> list[Caller]:
-    """Return the secrets that get the new URLs of a declared caller."""
+    """Return the Key Vault secrets from which a declared caller reads the new URLs, as callers."""
     return [
         replace(
             place,
@@ -109,7 +103,7 @@ def build_secret_callers(declared: DeclaredCaller) -> list[Caller]:
 
 
 def describe_new_url(flow: CalledFlow) -> str:
-    """Return where the owner of a caller finds the copy's URL."""
+    """Return a sentence that says where the owner of a caller finds the copy's URL."""
     if flow.new_url_secret:
         return f"The new URL is in the {format_secret(flow.new_url_secret)}."
     return (

@@ -12,14 +12,14 @@ CHANGED_BY_HAND = (
 
 
 def list_channel_url_ids(addresses: Iterable[str]) -> set[str]:
-    """Return the trigger URL ids of those addresses that are trigger URLs."""
+    """Return the ids of the trigger URLs among these addresses."""
     return {one.url.trigger_url_id for address in addresses for one in find_trigger_urls(address)}
 
 
 def find_channels_using(addresses: Mapping[str, str], url_id: str) -> Iterator[tuple[str, str]]:
     """Yield the key and the label of each setting whose value is the trigger URL with this id.
 
-    `addresses` maps setting names to URLs with signatures; only ids are compared.
+    `addresses` maps setting names to URLs with signatures. Only the ids in them are compared.
     """
     for name, address in addresses.items():
         if url_id in list_channel_url_ids([address]):

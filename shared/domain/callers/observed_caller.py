@@ -8,14 +8,14 @@ from shared.domain.callers.call_headers import (
     NOT_LISTED,
     CallerSource,
     CallTraits,
-    has_claims,
+    has_matching_claims,
 )
 from shared.domain.callers.declared_caller import DeclaredCaller
 
 #: Most callers of one original that are listed one by one.
 MOST_LISTED = 50
 #: Sources that say nothing about who called, and their texts.
-_UNTOLD: Mapping[CallerSource, str] = {
+_UNIDENTIFIED: Mapping[CallerSource, str] = {
     CallerSource.NOT_SHOWN: "caller not shown by the platform",
     CallerSource.NOT_READ: "caller not read",
     CallerSource.NOT_LISTED: "further callers",
@@ -39,7 +39,7 @@ class ObservedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedCaller:
-    """The calls with equal traits."""
+    """The calls of one original whose headers show the same traits: how many, and when."""
 
     traits: CallTraits
     call_count: int
@@ -48,13 +48,13 @@ class ObservedCaller:
 
     @property
     def is_identified(self) -> bool:
-        """Return whether the calls show something about who called."""
-        return self.traits.source not in _UNTOLD
+        """Return whether the headers of the calls were read, so that they can show who called."""
+        return self.traits.source not in _UNIDENTIFIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedCallers:
-    """The row of one flow job: who called its original after the cutover."""
+    """The row of a flow job that counts who called its original after the cutover."""
 
     environment_id: str
     job_id: str
@@ -65,7 +65,7 @@ class ObservedCallers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedCaller:
-    """An observed caller with the name that the app knows for it."""
+    """An observed caller with its name, if the app knows one."""
 
     #: Such as `flow Order sync`; empty: unknown.
     name: str
@@ -75,30 +75,32 @@ class NamedCaller:
 
     @property
     def source(self) -> CallerSource:
-        """Return what kind of system called, as far as it is known."""
+        """Return what kind of system called."""
         return self.observed.traits.source
 
     @property
     def call_count(self) -> int:
-        """Return the number of calls; of calls that were not read, the least number."""
+        """Return the number of calls, or the least possible number if their headers were not
+        read.
+        """
         return self.observed.call_count
 
     @property
     def first_at(self) -> datetime:
-        """Return when the first call was."""
+        """Return the time of the first call."""
         return self.observed.first_at
 
     @property
     def last_at(self) -> datetime:
-        """Return when the last call was."""
+        """Return the time of the last call."""
         return self.observed.last_at
 
     @property
     def label(self) -> str:
-        """Return who called, for people, such as `unknown caller: flow Orders`."""
+        """Return the caller in words for people, such as `unknown caller: flow Orders`."""
         traits = self.observed.traits
-        if untold := _UNTOLD.get(traits.source):
-            return untold
+        if unidentified := _UNIDENTIFIED.get(traits.source):
+            return unidentified
         if self.is_known:
             return self.name
         who = self.name or _KINDS.get(traits.source, "").format(_shorten_id(traits)).strip()
@@ -106,22 +108,20 @@ class NamedCaller:
 
     @property
     def claims(self) -> str:
-        """Return what a caller of no known source claims to be, such as
-        `curl/8.5 from 203.0.113.0/24`.
-        """
+        """Return what the headers claim of the caller, such as `curl/8.5 from 203.0.113.0/24`."""
         traits = self.observed.traits
         parts = (traits.user_agent, traits.network and f"from {traits.network}")
         return " ".join(filter(None, parts))
 
     @property
     def count_text(self) -> str:
-        """Return the number of calls, for people."""
+        """Return the number of calls in words, such as `at least 3 calls`."""
         calls = "1 call" if self.call_count == 1 else f"{self.call_count:,} calls"
         return f"at least {calls}" if self.source is CallerSource.NOT_READ else calls
 
     @property
     def text(self) -> str:
-        """Return who called, how often, since when and what it claims, without a full stop."""
+        """Return in words who called, how often, since when, and with which claims."""
         parts = [
             self.label,
             f"{self.count_text} since {self.first_at:%Y-%m-%d %H:%M} UTC",
@@ -132,7 +132,7 @@ class NamedCaller:
 
 
 def add_calls(row: ObservedCallers, calls: Iterable[ObservedCall]) -> ObservedCallers:
-    """Return the row with further calls; those up to `read_until` are already counted."""
+    """Return the row with further calls. Calls up to `read_until` are already counted."""
     found: dict[CallTraits, ObservedCaller] = {one.traits: one for one in row.callers}
     until = row.read_until
     for call in calls:
@@ -157,7 +157,7 @@ def add_calls(row: ObservedCallers, calls: Iterable[ObservedCall]) -> ObservedCa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerNames:
-    """What the app knows about possible callers of one original."""
+    """The names by which the app knows possible callers of one original."""
 
     #: Names of flows by their id in the flow service, Dataverse id and trigger URL id.
     flows: Mapping[str, str]
@@ -168,7 +168,7 @@ class CallerNames:
 
 
 def name_callers(row: ObservedCallers, names: CallerNames) -> list[NamedCaller]:
-    """Return the callers of a row with their names: unknown ones first, most calls first."""
+    """Return the callers of a row with their names: unknown ones first, then by number of calls."""
     named = [_name_caller(one, names) for one in row.callers]
     return sorted(
         named,
@@ -187,7 +187,7 @@ def _name_caller(caller: ObservedCaller, names: CallerNames) -> NamedCaller:
         (
             name
             for name, one in names.declared.items()
-            if has_claims(caller.traits, one.user_agent, one.networks)
+            if has_matching_claims(caller.traits, one.user_agent, one.networks)
         ),
         "",
     )
@@ -196,7 +196,7 @@ def _name_caller(caller: ObservedCaller, names: CallerNames) -> NamedCaller:
 
 
 def _shorten_id(traits: CallTraits) -> str:
-    """Return an id for people; of a Logic App its name and its resource group."""
+    """Return a caller's id for people. For a Logic App, returns its name and its resource group."""
     if traits.source is CallerSource.LOGIC_APP:
         group, _, name = traits.source_id.partition("/providers/microsoft.logic/workflows/")
         return f"{name} in {group.rpartition('/')[2]}"

@@ -1,7 +1,7 @@
 """Scan documents of any format for trigger URLs and ids of flows.
 
-A document is searched in parts, so that its size does not matter. Nothing is decoded but the text
-around an id: an offset is one in the document itself.
+A document is searched in parts, so that its size does not matter. Only the text around an id is
+decoded, and offsets count bytes of the document.
 """
 
 import re
@@ -88,7 +88,7 @@ _INCOMPLETE = "Another value completes the URL, for example its signature. Chang
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScannedReference:
-    """A trigger URL or an id of a flow in a document; holds no signature."""
+    """A trigger URL or flow id that was found in a document, without any signature."""
 
     #: Where the URL, path or id begins, in bytes from the start of the document's part.
     start: int
@@ -109,11 +109,11 @@ class ScannedReference:
 def scan_document_part(
     part: bytes, ids: Collection[bytes] | None, *, start: int, end: int
 ) -> Iterator[ScannedReference]:
-    """Yield each reference whose id begins between two offsets, in order.
+    """Yield the references whose id begins between the offsets `start` and `end`, in order.
 
     `part` is in UTF-8 or another encoding that contains ASCII. It includes `BYTES_BEFORE` before
     `start` and `BYTES_AFTER` after `end`. `ids` are 32 hex digits in lower case, without dashes:
-    each occurrence is a reference. None: each trigger URL is a reference.
+    each occurrence of one is a reference. If `ids` is None, each trigger URL is a reference.
     """
     found = find_last_digits(part) if ids is None else find_known_ids(part, ids)
     for first, last in found:
@@ -151,7 +151,7 @@ def _build_reference(text: str, id_start: int, id_end: int) -> ScannedReference:
 
 
 def _find_url_start(text: str, id_start: int, id_end: int) -> tuple[int, str | None] | None:
-    """Return the start of a trigger URL without its scheme, and its host if that is there."""
+    """Return where a trigger URL without its scheme begins, and its host if it has one."""
     near = text[max(0, id_start - _NEAR) : id_start].lower()
     if _URL_PART not in near or not _AFTER.match(text, id_end):
         return None

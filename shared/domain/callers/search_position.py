@@ -1,4 +1,4 @@
-"""Record how far a caller search is, so that an interrupted search continues where it stopped."""
+"""Record how far a caller search is, so that an interrupted search continues there."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class CallerSearchPosition:
-    """The position of a search for one kind of caller.
+    """How far a search for one kind of caller is.
 
     Places are searched in the order of their keys, so that one key is the whole position. A place
     that is created later with a smaller key is not found (docs/adr/0003).
@@ -17,9 +17,10 @@ class CallerSearchPosition:
     #: Places that could not be searched, each with the reason.
     unreadable: list[str] = field(default_factory=list)
 
-    def remaining[T](self, places: Iterable[T], key: Callable[[T], str]) -> Iterator[T]:
-        """Yield the places that are not searched yet; asking for the next one marks this one as
-        searched.
+    def list_remaining_places[T](self, places: Iterable[T], key: Callable[[T], str]) -> Iterator[T]:
+        """Yield the places that are not searched yet, in the order of their keys.
+
+        When the next place is requested, the one before it counts as searched.
         """
         for place in sorted(places, key=key):
             if key(place) > self.continue_after:

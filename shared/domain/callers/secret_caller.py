@@ -1,4 +1,4 @@
-"""Name Key Vault secrets as callers."""
+"""Build callers for Key Vault secrets."""
 
 import re
 
@@ -13,7 +13,7 @@ IDENTIFIER = (
 
 
 def build_secret_caller(vault_url: str, name: str) -> Caller:
-    """Return the caller for a secret; its address is `vault URL|name`."""
+    """Return the caller for a secret. Its address is `vault URL|name`."""
     return Caller(
         kind=IN_KEY_VAULT,
         address=f"{vault_url}|{name}",
@@ -23,13 +23,13 @@ def build_secret_caller(vault_url: str, name: str) -> Caller:
 
 
 def parse_secret_id(secret_id: str) -> tuple[str, str]:
-    """Return the URL of the vault and the name of a secret, from its identifier."""
+    """Return the URL of the vault and the name of the secret that an identifier names."""
     vault_url, _, name = secret_id.partition("/secrets/")
     return vault_url.lower(), name
 
 
 def format_secret(secret_id: str) -> str:
-    """Return the name of a secret and of its vault, for people."""
+    """Return a secret in words for people, such as `secret orders of the key vault contoso`."""
     vault_url, name = parse_secret_id(secret_id)
     vault = re.sub(r"^https://|\..*", "", vault_url)
     return f"secret {name} of the key vault {vault}"

@@ -1,8 +1,7 @@
-"""Detect values that a late write without an ETag set back, by comparing digests.
+"""Detect values that a late write without an ETag has set back, by comparing digests.
 
-An app's settings are written as a whole, so an invocation that was suspended before its write sets
-every setting back to what it had read. A secret is one value, of which the app changes only the
-URL.
+App settings are written all at once. If an invocation is suspended before its write, it later sets
+every setting back to the value that it had read. Of a secret, the app changes only the URL.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from shared.domain.callers.caller_records import CallerEditIntent
 
 
 def hash_value(*parts: str) -> str:
-    """Return the SHA-256 of a value and its address: equal values at two addresses differ."""
+    """Return the SHA-256 of an address and its value, so that it differs between addresses."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -26,7 +25,7 @@ def hash_surroundings(place: str, text: str, *, is_json: bool) -> str:
 
 
 def find_changed_digests(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """Return the addresses whose digest differs, with the new digest; empty: the value is gone."""
+    """Return the new digest of each address whose digest differs, or "" if the value is gone."""
     return {
         place: after.get(place, "")
         for place in before.keys() | after.keys()
@@ -36,10 +35,11 @@ def find_changed_digests(before: Mapping[str, str], after: Mapping[str, str]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnchangedContentDigests:
-    """What each invocation of a job read in one resource before its last write there, in order.
+    """Digests of what each invocation of a job read in one resource before its last write.
 
-    Each mapping has digests by address. Under the id of a caller, it has the digest of the caller's
-    own value without its trigger URLs and flow ids.
+    `digests` has a mapping for each invocation, in order, with a digest for each address. Under the
+    id of a caller, it has the digest of the caller's own value without its trigger URLs and flow
+    ids.
     """
 
     digests: tuple[Mapping[str, str], ...]
@@ -49,7 +49,7 @@ class UnchangedContentDigests:
 
     @classmethod
     def combine(cls, intents: Iterable[CallerEditIntent]) -> Self:
-        """Combine the intents for the callers of one resource."""
+        """Collect the digests from the edit intents of all callers of one resource."""
         noted: dict[int, dict[str, str]] = defaultdict(dict)
         caller_ids = set[str]()
         for intent in sorted(intents, key=lambda one: (one.fencing_token, one.sequence)):
@@ -61,12 +61,11 @@ class UnchangedContentDigests:
     def find_reverted_addresses(
         self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]
     ) -> set[str]:
-        """Return the addresses whose value changed after an invocation had read it, and then
-        changed back.
+        """Return the addresses whose value has changed since an invocation read it, and then back.
 
-        The other value was read by a later invocation, or is one of the latest `versions`. If no
-        invocation has read the current value, the address is not returned, because the writer may
-        have read the latest value.
+        The value in between was read by a later invocation, or is one of the latest `versions`. If
+        no invocation has read the current value, the address is not returned, because its writer
+        may have read the latest value.
         """
         found = set[str]()
         for place in {place for noted in self.digests for place in noted}:

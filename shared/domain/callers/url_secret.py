@@ -1,6 +1,6 @@
-"""Define the URL secret: the Key Vault secret with a flow's trigger URL, to which callers refer.
+"""Define the URL secret: a Key Vault secret with the trigger URL of a flow, for its callers.
 
-An address is `vault URL|name`, as for any secret that is a caller.
+Its address is `vault URL|name`, as for any secret that is a caller.
 """
 
 import re
@@ -16,7 +16,7 @@ _REFERENCE = re.compile(
 
 
 def build_url_secret_address(vault_url: str, workflow_id: str) -> str:
-    """Return the address of the secret for an original."""
+    """Return the address of an original's URL secret."""
     return f"{vault_url.rstrip('/')}|{_PREFIX}{workflow_id}"
 
 
@@ -26,28 +26,28 @@ def is_url_secret(address: str, vault_url: str) -> bool:
 
 
 def build_url_secret(address: str, environment_id: str, workflow_id: str) -> Caller:
-    """Return the secret as a caller of an original."""
+    """Return the URL secret of an original as a caller."""
     tags = (("cmk-environment-id", environment_id), ("cmk-flow-id", workflow_id))
     secret = build_secret_caller(*address.split("|"))
     return replace(secret, is_created_if_missing=True, tags=tags)
 
 
 def format_reference(address: str) -> str:
-    """Return the value of an app setting that refers to the current version of a secret."""
+    """Return the app setting that refers to the current version of the secret at this address."""
     vault_url, _, name = address.partition("|")
     return build_reference(f"{vault_url}/secrets/{name}")
 
 
 def build_reference(uri: str) -> str:
-    """Return the text of a caller that refers to a secret by this URI.
+    """Return the text that refers to the secret with this URI, in the form of an app setting.
 
-    App Service takes it as a setting. Other kinds write the URI, as `find_secret_uri` returns it.
+    Callers of other kinds contain only the URI, which `find_secret_uri` returns.
     """
     return f"@Microsoft.KeyVault(SecretUri={uri})"
 
 
 def find_secret_uri(text: str) -> str:
-    """Return the URI of the URL secret that a text refers to; empty: it is no reference."""
+    """Return the URI of the URL secret that a text refers to, or "" if it refers to none."""
     found = _REFERENCE.fullmatch(text)
     return found[1] if found else ""
 
@@ -59,11 +59,11 @@ def parse_secret_uri(uri: str) -> str:
 
 
 def format_url_secret(address: str) -> str:
-    """Return the name of the secret and its vault, for people."""
+    """Return the name and the vault of a URL secret, for people."""
     vault_url, _, name = address.partition("|")
     return f"{name} in {vault_url}"
 
 
 def is_reference(text: str) -> bool:
-    """Return whether a text is a reference to a URL secret, as `format_reference` returns it."""
+    """Return whether the whole text is a reference to a URL secret."""
     return bool(find_secret_uri(text))

@@ -1,7 +1,7 @@
 """Read who still calls an original after its callers were updated, and name the callers.
 
 An environment has to permit it, because trigger outputs have what callers sent. Only what
-`read_traits` accepts is stored.
+`parse_traits` accepts is stored.
 """
 
 from contextlib import aclosing, suppress

@@ -94,11 +94,11 @@ class CallerWriter:
             text, is_json=is_json, urls=self.urls, flow_ids=flow_ids
         )
         edits = self.log.list_active_edits(record)
-        is_referring = caller_edit.is_referring(value.text, edits)
-        has_copy = is_referring or caller_edit.contains_reference(
+        is_secret_reference = caller_edit.is_secret_reference(value.text, edits)
+        has_copy = is_secret_reference or caller_edit.contains_reference(
             value.text, is_json=is_json, urls={job.copy.url_id} - {""}, flow_ids={job.copy.id}
         )
-        if is_referring:
+        if is_secret_reference:
             rewritten = self._replace_unresolved_reference(record, rewritten, edits)
         elif rewritten.edits:
             rewritten = self._refer_to_secret(record, rewritten, value.text_format)
@@ -140,7 +140,7 @@ class CallerWriter:
         address = record.caller.address
         self.old_formats[address] = caller_edit.find_old_format(rewritten.text, edits)
         url = self.urls[self.work.job.original.url_id]
-        return caller_edit.hold_url(rewritten.text, edits, url)
+        return caller_edit.replace_secret_reference(rewritten.text, edits, url)
 
     async def is_free(self) -> bool:
         """Return whether its row is still leased and has no new command."""
