@@ -8,7 +8,7 @@ import azure.functions as func
 
 from functions.message_handling import QueueInvocation, build_invocation, handle_message
 from shared.bootstrap import services
-from shared.domain.events import Event, read_events
+from shared.domain.events import Event, parse_events
 from shared.domain.identifiers import is_identifier
 from shared.errors import InvalidInput
 from shared.services import Services
@@ -25,7 +25,7 @@ async def handle_event_message(
     for one in _split_events(invocation):
 
         async def handle_event(one: QueueInvocation = one) -> object:
-            (event,) = read_events(one.content)
+            (event,) = parse_events(one.content)
             return await react(open_services, event)
 
         await handle_message(open_services, one, handle_event)
@@ -34,7 +34,7 @@ async def handle_event_message(
 def _split_events(invocation: QueueInvocation) -> list[QueueInvocation]:
     """Return one invocation for each event. A message that cannot be read stays one invocation."""
     try:
-        read_events(invocation.content)
+        parse_events(invocation.content)
     except InvalidInput:
         return [invocation]  # handle_message reads it again and moves it to the poison queue
     document = invocation.document

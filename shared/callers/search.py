@@ -44,7 +44,7 @@ async def read_remaining_ahead[T, R](
     key: Callable[[T], str],
     read: Callable[[T], Coroutine[Any, Any, R]],
 ) -> AsyncGenerator[tuple[T, Awaitable[R]]]:
-    """Yield the places of `search.remaining`, each with its read; the next reads are already in
+    """Yield each place that is not searched yet with its read, while the next reads are in
     progress.
 
     An awaited read raises the errors of `read`. Close the generator to cancel reads that are not

@@ -1,6 +1,6 @@
-"""Name copies and retired originals within the length that Dataverse accepts.
+"""Build the names of copies and retired originals, within the length that Dataverse accepts.
 
-If the suffix makes a name too long, the name is shortened, never the suffix; the job's row keeps
+If the suffix makes a name too long, the name is shortened, never the suffix. The job's row keeps
 the full name. Real names have up to 255 characters, emoji, and direction marks
 (platform.md#long-names).
 """
@@ -23,21 +23,24 @@ _CONTINUING = frozenset({"Mn", "Mc", "Me", "Cf"})
 
 
 def build_copy_name(title: str) -> str:
-    """Return the name of the copy of a flow with this name."""
+    """Return the name for the copy of a flow."""
     return shorten_with_suffix(title, COPY_SUFFIX)
 
 
 def build_retired_name(title: str) -> str:
-    """Return the name of a retired original that had this name.
+    """Return the name that an original gets when it is retired.
 
-    A name that is longer than Dataverse accepts now stays unchanged, because it could not be
+    A name that is already longer than Dataverse accepts stays unchanged, because it could not be
     restored.
     """
     return title if _count_units(title) > LIMIT else shorten_with_suffix(title, RETIRED_SUFFIX)
 
 
 def shorten_with_suffix(title: str, suffix: str = "") -> str:
-    """Return the name with its suffix in at most `LIMIT` units, without splitting a character."""
+    """Return the name with its suffix, shortened to `LIMIT` UTF-16 units.
+
+    No character is split.
+    """
     if _count_units(title + suffix) <= LIMIT:
         return title + suffix
     left = LIMIT - _count_units(_ELLIPSIS + suffix)

@@ -104,7 +104,10 @@ class EnvironmentSettings:
 
     @property
     def url_secret_use(self) -> UrlSecretUse:
-        """Return which callers refer to URL secrets, unless an approver chooses for a flow."""
+        """Return which callers refer to URL secrets.
+
+        An approver can choose otherwise for a flow.
+        """
         if not self.has_url_secrets:
             return UrlSecretUse.NONE
         if self.has_url_secrets_in_app_configuration:
@@ -113,7 +116,7 @@ class EnvironmentSettings:
 
     @property
     def version(self) -> str:
-        """Return 16 hex digits that change with every setting."""
+        """Return 16 hex digits that change with every setting except `display_name`."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         del values["display_name"]
         text = json.dumps(values, sort_keys=True, default=sorted)

@@ -1,8 +1,8 @@
-"""Parse events from Service Bus: Event Grid's schema or CloudEvents, single or in a list.
+"""Parse events from Service Bus messages, in Event Grid's schema or as CloudEvents.
 
-Keys and values may have surrounding spaces, and ids come in any case (platform.md#key-events,
-#resource-events), so all are trimmed. A sender could put a signature anywhere, so all values are
-masked.
+A message has one event or a list. Its keys and values may have spaces around them, and ids come in
+any case (platform.md#key-events, #resource-events), so all are trimmed. A sender could put a
+signature anywhere, so all values are masked.
 """
 
 import json
@@ -24,7 +24,7 @@ class UnreadableEvent(InvalidInput):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An event in either schema."""
+    """An event that was read from a message, in Event Grid's schema or as a CloudEvent."""
 
     id: str
     #: For example `Microsoft.KeyVault.KeyNewVersionCreated`.
@@ -35,18 +35,18 @@ class Event:
     data: Mapping[str, object] = field(default_factory=dict)
 
     def get_text(self, name: str) -> str:
-        """Return a member of `data` as text, by case-insensitive name; empty if it is missing."""
+        """Return a member of `data` as text, or "" if it is missing.
+
+        Ignores the case of its name.
+        """
         for key, value in self.data.items():
             if key.lower() == name.lower() and isinstance(value, str | int | float):
                 return str(value)
         return ""
 
 
-def read_events(body: bytes | str) -> list[Event]:
-    """Return the events of a message.
-
-    Raises `UnreadableEvent` with what is wrong.
-    """
+def parse_events(body: bytes | str) -> list[Event]:
+    """Parse the events of a message. Raises `UnreadableEvent` if the body has another format."""
     size = len(body)
     if size > MAX_EVENT_BYTES:
         message = f"The body has {size} bytes; events have at most {MAX_EVENT_BYTES}."

@@ -1,7 +1,6 @@
-"""Build and check an evidence file: a zip whose manifest lists every file with its SHA-256.
+"""Build and check an evidence file: a zip whose signed manifest lists every file with its SHA-256.
 
-The manifest is signed. The same content gives the same bytes: files are sorted and have a fixed
-time.
+The same content gives the same bytes, because files are sorted and have a fixed time.
 """
 
 import csv
@@ -50,10 +49,10 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError)
 
 
 class EvidenceFile:
-    """Files to be zipped, kept in a folder instead of in memory."""
+    """An evidence file that is being built. Its files are kept in a folder instead of in memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Use an empty folder, which the caller removes."""
+        """Keep files in this folder, which is empty. The caller removes it."""
         self._folder = folder
         self._files: dict[str, Path] = {}
 
@@ -64,14 +63,14 @@ class EvidenceFile:
             file.write(content)
 
     def write_row(self, name: str, cells: Iterable[object]) -> None:
-        """Append a line to a CSV file (RFC 4180); no cell is read as a formula by spreadsheets."""
+        """Append a line to a CSV file (RFC 4180). Spreadsheets read no cell of it as a formula."""
         texts = ("" if cell is None else str(cell) for cell in cells)
         line = io.StringIO()
         csv.writer(line).writerow(map(format_spreadsheet_cell, texts))
         self.write(name, line.getvalue().encode("utf-8", "replace"))
 
     def build_manifest(self, about: Mapping[str, object]) -> bytes:
-        """Return the manifest of the files written so far. The manifest contains `about`."""
+        """Return the manifest of the files written so far, with the members of `about`."""
         files = {}
         for name, path in sorted(self._files.items()):
             with path.open("rb") as file:
@@ -81,9 +80,9 @@ class EvidenceFile:
         return (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
 
     def build_zip(self, manifest: bytes, signature: bytes, time_stamp: bytes | str) -> bytes:
-        """Return the zip with the files, their manifest, and its signature file and time stamp.
+        """Return the zip with the files, their manifest, the signature file and its time stamp.
 
-        A text is the reason why there is no time stamp.
+        If `time_stamp` is a text, it is the reason why there is no time stamp.
         """
         stamp_name = NO_TIME_STAMP if isinstance(time_stamp, str) else TIME_STAMP
         target = io.BytesIO()
@@ -98,10 +97,7 @@ class EvidenceFile:
 
 
 def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
-    """Yield each difference between a zip and its manifest; none if it is complete.
-
-    Raises `ValueError` if the file is no evidence file.
-    """
+    """Yield each difference between a zip and its manifest. Raises `ValueError` for other files."""
     with _open_archive(file) as archive:
         files = json.loads(_read_member(archive, MANIFEST, _LARGEST_MANIFEST))["files"]
         named = {name: (one["sha256"], one["bytes"]) for name, one in files.items()}
@@ -111,9 +107,10 @@ def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
 
 
 def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
-    """Return the manifest and its unchecked signature, or the reason why there is none.
+    """Return the manifest and its signature, which is not verified here.
 
-    Raises `ValueError` if the file is no evidence file.
+    If there is no signature, returns the reason instead. Raises `ValueError` if the file is not an
+    evidence file.
     """
     with _open_archive(file) as archive:
         manifest = _read_member(archive, MANIFEST, _LARGEST_MANIFEST)
@@ -123,9 +120,10 @@ def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
 
 
 def read_time_stamp(file: IO[bytes]) -> tuple[bytes, bytes | str]:
-    """Return the signature file and its unverified time stamp, or the reason why there is none.
+    """Return the signature file and its time stamp, which is not verified here.
 
-    Raises `ValueError` if the file is no evidence file.
+    If there is no time stamp, returns the reason instead. Raises `ValueError` if the file is not an
+    evidence file.
     """
     with _open_archive(file) as archive:
         names = archive.namelist()
@@ -138,7 +136,10 @@ def read_time_stamp(file: IO[bytes]) -> tuple[bytes, bytes | str]:
 
 
 def read_files(file: IO[bytes], names: Callable[[str], bool]) -> dict[str, bytes]:
-    """Return the content of these files. Raises `ValueError` if the file is no evidence file."""
+    """Return the content of the files whose name `names` accepts.
+
+    Raises `ValueError` if the file is not an evidence file.
+    """
     with _open_archive(file) as archive:
         wanted = [name for name in archive.namelist() if names(name)]
         return {name: _read_member(archive, name, _LARGEST_MANIFEST) for name in wanted}
@@ -182,7 +183,7 @@ def _find_differences(
 
 
 def _list_empty_folders(archive: zipfile.ZipFile, names: Iterable[str]) -> Iterator[str]:
-    """Yield the entries without content for the folders of these files, as `zip -r` adds them."""
+    """Yield the entries for the folders of these files, which `zip -r` adds and which are empty."""
     folders = {name[: end + 1] for name in names for end, char in enumerate(name) if char == "/"}
     for info in archive.infolist():
         if info.filename in folders and not (info.file_size or info.compress_size):
@@ -190,7 +191,7 @@ def _list_empty_folders(archive: zipfile.ZipFile, names: Iterable[str]) -> Itera
 
 
 def _hash_and_size(file: IO[bytes]) -> tuple[str, int]:
-    """Return the SHA-256 and the length of a file, read in parts."""
+    """Return the SHA-256 and the length of a file. Reads it in parts."""
     digest, size = hashlib.sha256(), 0
     while piece := file.read(_CHUNK_SIZE):
         digest.update(piece)

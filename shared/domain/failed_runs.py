@@ -1,4 +1,4 @@
-"""Report the failed runs of a day by flow: under a key, the platform sends no failure e-mail."""
+"""Report the failed runs of a day by flow. Under a key, the platform sends no e-mail about them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class FailedFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRunReport:
-    """The failed runs of an environment on one day (UTC), and where the next day continues."""
+    """The failed runs of an environment on one day (UTC), and where the next report begins."""
 
     environment_id: str
     environment_name: str
@@ -60,7 +60,7 @@ class FailedRunReport:
 
     @property
     def unread_text(self) -> str:
-        """Return what was not read, as sentences; empty: everything was read."""
+        """Return sentences about what was not read, or "" if everything was read."""
         named = ", ".join(self.unread_flows)
         parts = (self.unread_reason, f"No answer about: {named}." if named else "")
         return " ".join(filter(None, parts))
@@ -69,7 +69,7 @@ class FailedRunReport:
 def summarize_failed_runs(
     flow: FlowListEntry, runs: Sequence[FlowRun], *, has_more_runs: bool
 ) -> FailedFlow | None:
-    """Return the failed runs of a flow; None if no run failed."""
+    """Return a summary of the failed runs of a flow, or None if no run failed."""
     failed = [run for run in runs if run.has_failed]
     if not failed:
         return None

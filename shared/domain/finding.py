@@ -1,4 +1,4 @@
-"""Define the finding of a check. What the platform does not show is `unknown`, never `ok`."""
+"""Define the finding of a check. If the platform gave no answer, it is `unknown`, never `ok`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,8 +29,9 @@ class Finding:
 
 
 def find_highest_level(findings: Iterable[Finding]) -> FindingLevel:
-    """Return the highest level: problem, then unknown, warning, ok; `unknown` if there are no
-    findings.
+    """Return the highest level among findings; `unknown` if there are none.
+
+    The order is problem, unknown, warning, ok.
     """
     order = list(FindingLevel)
     return max(
@@ -39,22 +40,22 @@ def find_highest_level(findings: Iterable[Finding]) -> FindingLevel:
 
 
 def passed(code: str, text: str, subject: str = "") -> Finding:
-    """Return a finding that the check passed."""
+    """Return a finding of level `ok`: the check passed."""
     return Finding(level=FindingLevel.OK, code=code, message=text, subject=subject)
 
 
 def warning(code: str, text: str, fix: str, subject: str = "") -> Finding:
-    """Return a finding that something will or may stop working."""
+    """Return a finding of level `warning`: something will or may stop working."""
     return Finding(level=FindingLevel.WARNING, code=code, message=text, fix=fix, subject=subject)
 
 
 def problem(code: str, text: str, fix: str, subject: str = "") -> Finding:
-    """Return a finding that something does not work."""
+    """Return a finding of level `problem`: something does not work."""
     return Finding(level=FindingLevel.PROBLEM, code=code, message=text, fix=fix, subject=subject)
 
 
 def unknown(
     code: str, text: str, fix: str = "Check it in the portal.", subject: str = ""
 ) -> Finding:
-    """Return a finding that the check got no answer."""
+    """Return a finding of level `unknown`: the check got no answer."""
     return Finding(level=FindingLevel.UNKNOWN, code=code, message=text, fix=fix, subject=subject)

@@ -38,10 +38,9 @@ class FlowListEntry:
 
     @property
     def identity(self) -> str:
-        """Return the id to search for in Dataverse; flows outside solutions have no workflow id in
-        the list.
+        """Return the id by which to search for the flow in Dataverse.
 
-        See platform.md#solution-flow-id.
+        The list has no workflow id for flows outside solutions. See platform.md#solution-flow-id.
         """
         return (self.workflow_id or self.flow_name).lower()
 
@@ -105,7 +104,7 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowSummary:
-    """A Dataverse row without its definition, to compare with the flow service."""
+    """A flow's row in Dataverse without its definition, to compare with the flow service."""
 
     workflow_id: str
     name: str
@@ -132,7 +131,7 @@ class WorkflowDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowUpdate:
-    """The changes of a cloud flow; None keeps a field."""
+    """Changes of a cloud flow in Dataverse. A member that is None keeps its value."""
 
     name: str | None = None
     client_data: str | None = None
@@ -165,9 +164,10 @@ class FlowRun:
 
     @property
     def is_answered_call(self) -> bool:
-        """Return whether the call started the flow's actions; a skipped run started none.
+        """Return whether the call that started the run started the flow's actions.
 
-        A call that the trigger rejects has no run (platform.md#trigger-answers).
+        A skipped run started none, and a call that the trigger rejects has no run
+        (platform.md#trigger-answers).
         """
         return self.status.lower() != "skipped"
 

@@ -20,7 +20,7 @@ class OwnerStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowOwner:
-    """The owner of a flow when the flow was last read."""
+    """The owner of a flow, as last read."""
 
     #: `systemuserid` or `teamid` in lower case; of a flow without a Dataverse row, `entra_id`.
     id: str
@@ -32,7 +32,7 @@ class FlowOwner:
 
     @property
     def label(self) -> str:
-        """Return the name, or the id, with a status that a person should know."""
+        """Return the owner's name or id, with the status if a person should know it."""
         match self.status:
             case OwnerStatus.ENABLED:
                 return self.name or self.id
@@ -42,11 +42,11 @@ class FlowOwner:
 
 
 def format_owner(owner: FlowOwner | None) -> str:
-    """Return the label of an owner; `unknown` if a flow was read without one."""
+    """Return the label of an owner; `unknown` if a flow was read without its owner."""
     return owner.label if owner else "unknown"
 
 
 def is_owned_by(owner: FlowOwner | None, text: str) -> bool:
-    """Return whether the owner's label or an id contains the text; an empty text matches all."""
+    """Return whether the owner's label or an id of the owner contains the text."""
     ids = f"{owner.id} {owner.entra_id}" if owner else ""
     return text.strip().lower() in f"{format_owner(owner)} {ids}".lower()

@@ -13,9 +13,9 @@ def is_identifier(value: object) -> bool:
 
 
 def normalize_environment_id(text: str) -> str:
-    """Return an environment's id in the platform's spelling, which rows use.
+    """Return an environment's id as the platform writes it, which is how rows store it.
 
-    Ids are GUIDs in lower case; the default environment's id starts with `Default-`.
+    Ids are GUIDs in lower case. The default environment's id starts with `Default-`.
     """
     prefix, dash, rest = text.partition("-")
     if prefix.lower() == "default" and dash:

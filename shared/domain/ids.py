@@ -1,4 +1,4 @@
-"""Derive the ids of jobs and copies: the same flow and policy always give the same ids."""
+"""Derive the ids of jobs and copies. The same flow and policy always give the same ids."""
 
 import hashlib
 import uuid
@@ -18,5 +18,5 @@ def derive_copy_id(environment_id: str, original_id: str, policy_id: str) -> str
 
 
 def hash_key(*parts: str) -> str:
-    """Return a hash of the parts that any store accepts as a key."""
+    """Return a hash of the parts. Every store accepts it as a key."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord
-from shared.domain.conversions.preview import convert
+from shared.domain.conversions.preview import convert_definition
 from shared.domain.definitions.comparison import hash_definition
 from shared.domain.jobs.change_records import ChangeRecord, list_change_records
 from shared.domain.jobs.deletion import Deletion
@@ -128,7 +128,7 @@ class EvidenceReader:
             archived = await self.services.archive.get(build_archive_name(job))
         except NotFound:
             return ""
-        return hash_definition(convert(archived.decode(), job.conversions).client_data)
+        return hash_definition(convert_definition(archived.decode(), job.conversions).client_data)
 
 
 async def read_evidence(services: Services, remediation_id: str) -> EvidenceReader:

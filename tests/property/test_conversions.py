@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.conversions.conversion import ConversionKind
-from shared.domain.conversions.preview import build_unified_diff, convert, list_possible_edits
+from shared.domain.conversions.preview import (
+    build_unified_diff,
+    convert_definition,
+    list_possible_edits,
+)
 from shared.domain.definitions.expressions import find_references
 from shared.domain.definitions.flow_definition import parse_client_data
 
@@ -81,13 +85,16 @@ def test_definition_is_converted_completely_or_not_at_all(text: str) -> None:
     """With an obstacle, the text is unchanged. Without one, nothing is left to convert."""
     edits = list_possible_edits(parse_client_data(text), in_solution=False)
 
-    converted = convert(text, edits)
+    converted = convert_definition(text, edits)
 
     if converted.obstacles:
         assert converted.client_data == text
         return
     assert list_possible_edits(parse_client_data(converted.client_data), in_solution=False) == ()
-    assert convert(converted.client_data, list(ConversionKind)).client_data == converted.client_data
+    assert (
+        convert_definition(converted.client_data, list(ConversionKind)).client_data
+        == converted.client_data
+    )
     assert build_unified_diff(text, converted.client_data) != ""
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.definitions.comparison import hash_definition
 from shared.domain.definitions.flow_definition import parse_or_explain
-from shared.domain.definitions.flow_summary import read_summary, summarize_definition
+from shared.domain.definitions.flow_summary import parse_summary, summarize_definition
 
 #: Members that are taken out for a digest, and those that a summary is made of.
 NAMES = st.sampled_from(
@@ -43,7 +43,7 @@ def _draw_flows(draw: st.DrawFn) -> str:
 def _check_summary(text: str) -> None:
     definition, problem = parse_or_explain(text)
     expected = summarize_definition(definition) if definition else None
-    assert read_summary(text) == (expected, problem, hash_definition(text))
+    assert parse_summary(text) == (expected, problem, hash_definition(text))
 
 
 @given(_draw_flows())
@@ -59,4 +59,4 @@ def test_read_summary_equals_a_separate_digest_and_summary(text: str) -> None:
 def test_invalid_definition_has_a_digest_and_a_problem(text: str) -> None:
     """An invalid definition yields a problem and raises no error."""
     _check_summary(text)
-    assert read_summary(text)[1] or text.startswith("\ufeff")
+    assert parse_summary(text)[1] or text.startswith("\ufeff")

@@ -11,7 +11,7 @@ from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.conversions.preview import (
     LONGEST_DIFFERENCE,
     build_unified_diff,
-    convert,
+    convert_definition,
     list_possible_edits,
     preview_conversion,
 )
@@ -77,7 +77,7 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
     shown = preview_conversion(text, edits).diff
     assert "PowerAppV2" in shown
     assert "ListFlowsInEnvironment_V2" in shown
-    both = parse_client_data(convert(text, edits).client_data)
+    both = parse_client_data(convert_definition(text, edits).client_data)
     assert list_possible_edits(both, in_solution=False) == ()
 
 
@@ -124,14 +124,16 @@ def test_real_flows_are_converted_completely_or_not_at_all() -> None:
 
     wanted = {text: some for text, some in edits.items() if some}
     assert {edit for some in wanted.values() for edit in some} == set(ConversionKind)
-    converted = {text: convert(text, some) for text, some in wanted.items()}
+    converted = {text: convert_definition(text, some) for text, some in wanted.items()}
     for text, one in converted.items():
         if one.obstacles:
             assert one.client_data == text
             continue
         after = parse_client_data(one.client_data)
         assert list_possible_edits(after, in_solution=False) == ()
-        assert convert(one.client_data, list(ConversionKind)).client_data == one.client_data
+        assert (
+            convert_definition(one.client_data, list(ConversionKind)).client_data == one.client_data
+        )
         assert _remove_edits(one.client_data) == _remove_edits(text)
     assert sum(not one.obstacles for one in converted.values()) >= len(converted) // 2
 

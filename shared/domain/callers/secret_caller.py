@@ -29,7 +29,7 @@ def parse_secret_id(secret_id: str) -> tuple[str, str]:
 
 
 def format_secret(secret_id: str) -> str:
-    """Return a secret in words for people, such as `secret orders of the key vault contoso`."""
+    """Return a secret in words for people, such as `secret url of the key vault contoso`."""
     vault_url, name = parse_secret_id(secret_id)
     vault = re.sub(r"^https://|\..*", "", vault_url)
     return f"secret {name} of the key vault {vault}"

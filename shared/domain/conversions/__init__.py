@@ -1,1 +1,1 @@
-"""Conversions of a V1 trigger or action to V2, so that a flow needs no copy."""
+"""Convert a V1 trigger or action in a flow's definition to V2, so that the flow needs no copy."""

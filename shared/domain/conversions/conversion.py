@@ -13,7 +13,7 @@ from shared.domain.definitions.json_values import mapping_at, text_at
 
 
 class ConversionKind(StrEnum):
-    """What a conversion replaces in a definition so that its flow moves to your key."""
+    """Which part of a definition a conversion replaces so that the flow moves to your key."""
 
     #: Power Apps (V1) becomes Power Apps (V2).
     POWER_APPS_TRIGGER = "power_apps_trigger"
@@ -23,7 +23,7 @@ class ConversionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionResult:
-    """A converted definition, or the obstacles to its conversion."""
+    """The result of a conversion: a converted definition, or why it was not converted."""
 
     #: JSON text; the original text if there are obstacles.
     client_data: str = field(repr=False)
@@ -32,8 +32,7 @@ class ConversionResult:
 
 
 def has_same_actions(a: str, b: str) -> bool:
-    """Return whether two flows have the same triggers and actions, whatever they call their
-    connections.
+    """Return whether two flows have the same triggers and actions. Ignores names of connections.
 
     When a flow is added to a solution, the platform may rename its connections and changes nothing
     else (platform.md#move-into-solution).
@@ -48,7 +47,7 @@ def _parse_triggers_and_actions(client_data: str) -> object:
 
 
 def _without_connections(value: dict[str, object]) -> dict[str, object]:
-    """Remove the connection names from an object; the JSON decoder calls it for each object."""
+    """Remove the names of connections from an object. The JSON decoder calls it for each object."""
     if host := mapping_at(value, "host"):
         value["host"] = text_at(host, "operationId")
         value.pop("authentication", None)

@@ -1,7 +1,8 @@
-"""Convert the action *List flows as Admin (V1)* to V2 where nothing uses what V2 no longer returns.
+"""Convert the action *List flows as Admin (V1)* to V2 if the flow uses only what V2 returns.
 
-V2 returns `name` and four properties of each flow (platform.md#list-flows-as-admin); V1 returned
-all properties. The module follows the result through the flow's expressions, loops and filters.
+V1 returned all properties of each flow. V2 returns `name` and four properties
+(platform.md#list-flows-as-admin). The module follows the result through the flow's expressions,
+loops and filters.
 """
 
 import json
@@ -50,14 +51,14 @@ _NESTED = frozenset({"actions", "else", "cases", "default", "tools"})
 
 
 class _Result(NamedTuple):
-    """What `outputs()` and `body()` of an action return, as far as it comes from the list."""
+    """The shapes of what `outputs()` and `body()` of an action return."""
 
     outputs: _Shape
     body: _Shape
 
 
 class _Found(NamedTuple):
-    """The parts of a flow that hold the list so far, by action name in lower case."""
+    """The places in a flow that are known to contain the list, by action name in lower case."""
 
     results: dict[str, _Result]
     #: The shape of a loop's item.
@@ -67,7 +68,7 @@ class _Found(NamedTuple):
 
 
 def convert_list_flows(client_data: str) -> ConversionResult:
-    """Return the definition with V2 actions, unchanged if it has no V1 action."""
+    """Return the definition with V2 actions instead of V1 actions, or the obstacles."""
     document: dict[str, Any] = json.loads(client_data.removeprefix("\ufeff"))
     place = find_definition_place(document) or ()
     definition = mapping_at(document, *place)
@@ -97,7 +98,7 @@ def _convert_action(step: ActionNode) -> None:
 
 
 def _find_action_obstacles(step: ActionNode) -> Iterator[str]:
-    """Yield the obstacles of an action that do not depend on its readers."""
+    """Yield why an action cannot be converted, whatever the flow does with its result."""
     if has_older_shape(step.raw):
         if convert_to_newer_inputs(step.raw, V2_OPERATION) is None:
             yield (
@@ -128,14 +129,14 @@ def _find_reader_obstacles(
 
 
 def _list_own_texts(step: ActionNode) -> Iterator[str]:
-    """Yield the texts of an action, without those of the actions inside it."""
+    """Yield the texts of an action, but not those of actions inside it."""
     for member, value in step.raw.items():
         if member not in _NESTED:
             yield from list_texts(value)
 
 
 def _follow_results(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
-    """Follow the list of flows from action to action until nothing new is found."""
+    """Find every action that gets the list of flows, from action to action."""
     loops = frozenset(step.name.lower() for step in steps if step.type == "Foreach")
     flow = _Found({step.name.lower(): _Result(_OUTPUTS, _BODY) for step in lists}, {}, loops)
     known = -1
@@ -147,7 +148,7 @@ def _follow_results(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
 
 
 def _record_result(step: ActionNode, flow: _Found) -> None:
-    """Record the result of an action that processes the list of flows."""
+    """Record what an action returns if it processes the list of flows."""
     shape = _find_passed_shape(step, flow)
     if shape is _FOREIGN:
         return
@@ -165,7 +166,7 @@ def _record_result(step: ActionNode, flow: _Found) -> None:
 
 
 def _find_passed_input(step: ActionNode) -> object:
-    """Return the input that an action takes as a whole and passes on inside the flow."""
+    """Return the input that an action takes as a whole and hands on to other actions."""
     inputs = mapping_at(step.raw, "inputs")
     match step.type:
         case "Foreach":
@@ -212,7 +213,10 @@ def _is_supported(found: ExpressionReference, text: str, step: ActionNode, flow:
 
 
 def _find_shape(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:
-    """Return the shape of what a function returns; `item` is the shape of `item()` there."""
+    """Return the shape of what a function call returns.
+
+    `item` is the shape of `item()` at its place.
+    """
     name = (found.argument or "").lower()
     match found.function:
         case "body" if name in flow.results:
@@ -230,7 +234,7 @@ def _find_shape(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shap
 
 
 def _find_item_shape(step: ActionNode, flow: _Found) -> _Shape:
-    """Return the shape of `item()` inside an action: its own, or that of the enclosing loop."""
+    """Return the shape of `item()` in an action that processes a list, or in the loop around it."""
     if step.type in _LISTS_OVER:
         return flow.items.get(step.name.lower(), _FOREIGN)
     return _find_enclosing_item_shape(step, flow)
@@ -243,7 +247,10 @@ def _find_enclosing_item_shape(step: ActionNode, flow: _Found) -> _Shape:
 
 
 def _find_shape_at(shape: _Shape, keys: tuple[PathSegment, ...]) -> _Shape:
-    """Return the shape at the end of a path; `_MISSING` if V2 does not return it."""
+    """Return the shape at the end of a path.
+
+    Returns `_MISSING` if V2 does not return that member.
+    """
     for key in keys:
         if isinstance(shape, list):
             shape = shape[0] if key.is_index else _MISSING

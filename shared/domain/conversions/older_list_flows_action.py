@@ -1,9 +1,10 @@
-"""Write a *List flows as Admin* action of the older connector format in the newer one.
+"""Convert a *List flows as Admin* action from the older connector format to the newer one.
 
 The older format (type `ApiConnection`) calls a path, and no source documents the path of V2. The
-newer one names operation and parameters, which are documented (platform.md#list-flows-as-admin). Of
-89 public definitions in the older format, ten contain both formats, and one flow of Microsoft's is
-public before and after its makers made the same change.
+newer format names the operation and its parameters, which are documented
+(platform.md#list-flows-as-admin). Evidence for the conversion: of 89 public definitions in the
+older format, ten contain both formats, and a flow of Microsoft's is public before and after its
+makers made the same change.
 """
 
 import re
@@ -35,9 +36,9 @@ def has_older_shape(action: Mapping[str, object]) -> bool:
 def convert_to_newer_inputs(
     action: Mapping[str, object], operation_id: str
 ) -> dict[str, object] | None:
-    """Return the inputs of an action in the newer format; None if they cannot be converted safely.
+    """Return an action's inputs in the newer format, or None if they cannot be converted safely.
 
-    The runtime encodes a parameter's value, so the encoding in the path is removed.
+    The environment is decoded, because the runtime encodes the value of a parameter.
     """
     inputs = mapping_at(action, "inputs")
     host = mapping_at(inputs, "host")
@@ -56,7 +57,10 @@ def convert_to_newer_inputs(
 
 
 def _parse_environment(path: str) -> str | None:
-    """Return the environment in a path: text, or one expression; None if it is neither."""
+    """Return the environment in a path, as text or as an expression.
+
+    Returns None for other paths.
+    """
     found = _PATH.fullmatch(path)
     if found is None:
         return None

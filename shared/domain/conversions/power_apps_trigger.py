@@ -1,9 +1,9 @@
-"""Convert the trigger Power Apps (V1) to Power Apps (V2), and every expression that reads its
-inputs.
+"""Convert the trigger Power Apps (V1), and every expression that reads its inputs, to Power Apps
+(V2).
 
-V1 names an input after the action that asked for it (`Name_Value`), V2 after its type (`text`,
-`text_1`); the name that people see becomes a title (platform.md#power-apps-triggers). V2 has
-another signature, so the app's maker has to remove the flow from the app and add it again.
+V1 names an input after the action that asked for it (`Name_Value`). V2 names it after its type
+(`text`, `text_1`); its title is the name that people see (platform.md#power-apps-triggers). Since
+V2 takes other parameters, the app's maker has to remove the flow from the app and add it again.
 """
 
 import json
@@ -37,11 +37,11 @@ _LONGEST = 160
 
 
 class _Obstacle(Exception):
-    """A part cannot be converted safely; the text says which."""
+    """A part of the definition cannot be converted safely. The text says which."""
 
 
 def convert_power_apps_trigger(client_data: str) -> ConversionResult:
-    """Return the definition with a V2 trigger, unchanged if it has no V1 trigger."""
+    """Return the definition with a V2 trigger instead of a V1 trigger, or the obstacles."""
     try:
         document: _Json = json.loads(client_data.removeprefix("\ufeff"))
         definition: Any = mapping_at(document, *(find_definition_place(document) or ()))
@@ -67,7 +67,7 @@ def _is_v1(trigger: object) -> bool:
 
 
 def _convert_trigger(trigger: _Json) -> dict[str, str]:
-    """Convert the trigger in place and return the new name of each input."""
+    """Convert the trigger in place. Returns the new name of each input by its old name."""
     schema = mapping_at(trigger, "inputs", "schema")
     properties = mapping_at(schema, "properties")
     names: dict[str, str] = {}
@@ -125,8 +125,9 @@ def _choose_title(name: str, value: Mapping[str, object]) -> str:
 
 
 def _rewrite_texts(value: Any, rewrite: Callable[[str], str]) -> Any:
-    """Return a JSON value with every text rewritten; raise `_Obstacle` if a member name would
-    change.
+    """Return a JSON value with every text rewritten.
+
+    Raises `_Obstacle` if the name of a member would change.
     """
     if isinstance(value, str):
         return rewrite(value)
@@ -152,9 +153,9 @@ def _rewrite_expressions(text: str, names: Mapping[str, str]) -> str:
 def _find_edits(
     found: ExpressionReference, names: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
-    """Yield the replacements for one function call.
+    """Yield where a function call names an input, as start and end, with the input's new name.
 
-    Raises `_Obstacle` if they cannot be determined.
+    Raises `_Obstacle` if it may read an input that the text does not name.
     """
     if not found.function.startswith("trigger"):
         return

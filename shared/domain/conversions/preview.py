@@ -1,7 +1,7 @@
 """Convert a flow's own definition so that it needs no copy, and preview the change for a plan.
 
-For two Microsoft-key reasons Microsoft recommends an edit: the Power Apps trigger and the action
-*List flows as Admin* have a V2 that does not keep a flow on Microsoft's key.
+Two Microsoft-key reasons can be removed by an edit, which Microsoft recommends: the Power Apps
+trigger and the action *List flows as Admin* have a V2 that does not keep a flow on Microsoft's key.
 """
 
 import difflib
@@ -29,7 +29,7 @@ _CONVERTERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionPreview:
-    """What a plan shows of a conversion."""
+    """What a plan shows of a conversion: the changes, or why it is not possible."""
 
     #: Unified diff of the two definitions with masked signatures; empty if there are `obstacles`.
     diff: str = ""
@@ -51,8 +51,8 @@ def list_possible_edits(
     return tuple(edits)
 
 
-def convert(client_data: str, edits: Collection[ConversionKind]) -> ConversionResult:
-    """Return the definition with these conversions; converting the result again changes nothing."""
+def convert_definition(client_data: str, edits: Collection[ConversionKind]) -> ConversionResult:
+    """Return the definition with these conversions. To convert it twice changes nothing more."""
     text, obstacles = client_data, list[str]()
     for edit, converter in _CONVERTERS.items():
         if edit in edits:
@@ -65,9 +65,9 @@ def convert(client_data: str, edits: Collection[ConversionKind]) -> ConversionRe
 
 
 def preview_conversion(client_data: str, edits: Collection[ConversionKind]) -> ConversionPreview:
-    """Return the diff or the obstacles of these conversions."""
+    """Return what these conversions would change, as a diff, or why they are not possible."""
     try:
-        conversion = convert(client_data, edits)
+        conversion = convert_definition(client_data, edits)
         if conversion.obstacles:
             return ConversionPreview(obstacles=conversion.obstacles)
         return ConversionPreview(diff=build_unified_diff(client_data, conversion.client_data))
@@ -78,7 +78,10 @@ def preview_conversion(client_data: str, edits: Collection[ConversionKind]) -> C
 
 
 def build_unified_diff(old: str, new: str) -> str:
-    """Return the unified diff of two definitions, with masked signatures, cut if it is too long."""
+    """Return the unified diff of two definitions, with masked signatures.
+
+    A long diff is cut off.
+    """
     lines = list(
         difflib.unified_diff(
             _format_lines(old), _format_lines(new), "as it is", "as proposed", lineterm=""

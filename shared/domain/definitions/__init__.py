@@ -1,1 +1,1 @@
-"""Parse a flow's definition: triggers, actions and connections, and compare two definitions."""
+"""Parse flows' definitions: triggers, actions and connections. Compare and change definitions."""

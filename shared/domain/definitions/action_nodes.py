@@ -10,7 +10,10 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, text_a
 
 
 class ActionNode(NamedTuple):
-    """An action and its path. A tuple, because an environment has hundreds of thousands."""
+    """An action of a definition and its path, as a tuple to save memory.
+
+    An environment has hundreds of thousands of actions.
+    """
 
     name: str
     #: Names from the top of the definition, with `else`, `case:<name>` or `default` between them.
@@ -21,7 +24,7 @@ class ActionNode(NamedTuple):
 
 
 def walk_actions(definition: Mapping[str, object]) -> Iterator[ActionNode]:
-    """Yield every action in the order of the definition, each container before its actions."""
+    """Yield every action in the order of the definition. A container comes before its actions."""
     stack: list[tuple[str, str, object]] = _list_entries("", definition.get("actions"))
     while stack:
         name, path, raw = stack.pop()
@@ -38,11 +41,10 @@ _CONTAINING = frozenset({"actions", "else", "cases", "default", "tools"})
 
 
 def _list_branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """Yield the `actions` objects inside an action: of If, Switch, Scope, Foreach, Until and
-    agents.
+    """Yield the path and content of each `actions` object inside an action.
 
-    `tools` holds the actions that an agent of Logic Apps may choose. See
-    platform.md#nested-actions.
+    If, Switch, Scope, Foreach, Until and agents contain actions. The member `tools` holds the
+    actions that an agent of Logic Apps may choose. See platform.md#nested-actions.
     """
     yield path, raw.get("actions")
     yield f"{path}/else", mapping_at(raw, "else").get("actions")

@@ -1,4 +1,4 @@
-"""Find where two definitions differ: the paths only, because values may be secret."""
+"""Find the paths at which two definitions differ. Values are omitted, as they may be secret."""
 
 import json
 from collections.abc import Iterator
@@ -8,8 +8,9 @@ MOST_PLACES = 12
 
 
 def find_changed_paths(old: str, new: str) -> tuple[str, ...]:
-    """Return the paths of the members that differ, at most `MOST_PLACES`; none if a text is not
-    JSON.
+    """Return the paths of the members that differ, at most `MOST_PLACES`.
+
+    Returns no paths if one of the texts is not JSON.
     """
     try:
         places = sorted(set(_find_differences(json.loads(old), json.loads(new), "")))

@@ -1,6 +1,6 @@
 """Compare a definition that was read back with the one that was written.
 
-The platform adds members when it saves a flow; those do not count as differences.
+The platform adds members when it saves a flow. They do not count as differences.
 """
 
 import hashlib
@@ -24,17 +24,22 @@ _NEEDS_CHANGE = _EMPTY_BY_DEFAULT | {"triggers"}
 def is_same_definition(a: str, b: str) -> bool:
     """Return whether two JSON texts describe the same flow.
 
-    Ignores key order, whitespace and escapes, and what the platform adds: ids in `metadata`;
-    `contentVersion` and `$schema` of the definition; `schemaVersion` and state beside `properties`;
-    the connection's name beside that of its connection reference; and empty `outputs`, `metadata`
-    and `runAfter`. A text that is not JSON, or nests too deeply, equals only itself.
+    Ignores key order, whitespace, escapes, and what the platform adds on save:
+
+    * ids in `metadata`
+    * `contentVersion` and `$schema` of the definition
+    * `schemaVersion` and state beside `properties`
+    * the connection's name beside that of its connection reference
+    * empty `outputs`, `metadata` and `runAfter`
+
+    A text that is not JSON, or nests too deeply, equals only itself.
     """
     return a == b or build_canonical_definition(a) == build_canonical_definition(b)
 
 
 @lru_cache(maxsize=64)  # an invocation reads the same few texts several times
 def hash_definition(text: str) -> str:
-    """Return a hash that two texts share exactly if they describe the same flow.
+    """Return a hash that is equal for two texts only if they describe the same flow.
 
     See `is_same_definition`.
     """
@@ -42,17 +47,18 @@ def hash_definition(text: str) -> str:
 
 
 def build_canonical_definition(text: str) -> str:
-    """Return the same text for all texts that describe the same flow; one that is not JSON is
-    unchanged.
+    """Return a text that is equal for all texts that describe the same flow.
+
+    Text that is not JSON is returned unchanged.
     """
     return DefinitionText(text).build_canonical()
 
 
 class DefinitionText:
-    """A JSON text that is decoded once and then used several times."""
+    """The JSON text of a flow, decoded once for several uses."""
 
     def __init__(self, text: str) -> None:
-        """Decode the text. One that is not JSON, or nests too deeply, is kept as text."""
+        """Decode the text. Text that is not JSON, or nests too deeply, is kept undecoded."""
         self._text = text
         self._definitions: list[dict[str, object]] = []
         #: The decoded object without the ids and empty members that the platform adds to actions;
@@ -87,8 +93,9 @@ class DefinitionText:
             return self._text
 
     def _without_additions(self, value: dict[str, object]) -> dict[str, object]:
-        """Remove the platform's additions from an object; the JSON decoder calls it, inner objects
-        first.
+        """Remove what the platform adds to an object.
+
+        The JSON decoder calls it for inner objects first.
         """
         if _NEEDS_CHANGE.isdisjoint(value):
             return value  # most objects: a definition has hundreds
@@ -104,7 +111,7 @@ class DefinitionText:
 
 
 def _remove_connection_names(properties: object) -> None:
-    """Remove the connection's current name beside the name of its connection reference.
+    """Remove the name of each connection that has a connection reference beside it.
 
     See platform.md#client-data.
     """
@@ -121,6 +128,6 @@ def _remove_members(value: dict[str, object], names: Iterable[str]) -> None:
 
 
 def _parse_number(text: str) -> int | float:
-    """Return a number so that `1.0` equals `1`, as in JSON."""
+    """Return an integer if the number has no fraction, so that `1.0` equals `1`, as in JSON."""
     number = float(text)
     return int(number) if number.is_integer() else number

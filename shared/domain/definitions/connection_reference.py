@@ -1,4 +1,4 @@
-"""Read and write connection references, by which a flow in a solution names its connections.
+"""Parse and write connection references, by which a flow in a solution names its connections.
 
 A flow outside a solution, and sometimes one in a solution, embeds the connection itself. A copy is
 in a solution, so each embedded connection gets a connection reference that the copy uses. See
@@ -23,7 +23,7 @@ _CUSTOM = re.compile(r"-5f[0-9a-f]{12,}(-2d[0-9a-f]{12,})?$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionReference:
-    """A row of the table `connectionreference`."""
+    """A row of Dataverse's table `connectionreference`."""
 
     reference_id: str
     logical_name: str
@@ -78,15 +78,15 @@ class EmbeddedConnection:
 
     @property
     def label(self) -> str:
-        """Return a text by which an administrator finds the connection."""
+        """Return the text by which an administrator finds the connection."""
         return f"{self.connection_id or 'of the user who runs the flow'} ({self.connector})"
 
 
 def list_embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConnection, ...]:
-    """Return the entries of `connectionReferences` without a connection reference, in order.
+    """Return, in order, the entries of `connectionReferences` that name no connection reference.
 
-    Entries without any name, which exports of old solutions contain, are skipped: there is nothing
-    to bind, and the platform reports them when the flow is turned on.
+    Entries without any name, which exports of old solutions contain, are skipped. They have no
+    connection to bind, and the platform reports them when the flow is turned on.
     """
     found = []
     for key, value in references.items():
@@ -113,7 +113,10 @@ def list_embedded_connections(references: Mapping[str, object]) -> tuple[Embedde
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionUse:
-    """How a flow names a connection that it needs; both names empty: not at all."""
+    """The names by which a flow refers to a connection.
+
+    If both are empty, it names no connection.
+    """
 
     key: str
     logical_name: str
@@ -121,9 +124,9 @@ class ConnectionUse:
 
 
 def list_connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
-    """Return the connections that a definition needs when it is turned on, in order."""
+    """Return, in order, the connections that a flow needs when it is turned on."""
     found = []
-    for key, value in _read_references(_decode_client_data(client_data)).items():
+    for key, value in _get_references(_decode_client_data(client_data)).items():
         entry = as_mapping(value)
         connection = mapping_at(entry, "connection")
         source = text_at(entry, "runtimeSource") or text_at(entry, "source") or "embedded"
@@ -136,19 +139,20 @@ def list_connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
 
 
 def parse_embedded_connections(client_data: str) -> tuple[EmbeddedConnection, ...]:
-    """Return the embedded connections of a definition; none if the text has no definition."""
-    return list_embedded_connections(_read_references(_decode_client_data(client_data)))
+    """Return the embedded connections of a definition, or none if the text has no definition."""
+    return list_embedded_connections(_get_references(_decode_client_data(client_data)))
 
 
 def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
-    """Return a definition whose entries, given by key, use these connection references.
+    """Return a definition in which some connections use a connection reference.
 
-    Nothing else changes. Without an entry to change, the text is returned byte for byte.
+    `logical_names` has the connection reference for each key of `connectionReferences` to change.
+    Without one, the text is returned byte for byte.
     """
     if not logical_names:
         return client_data
     document = _decode_client_data(client_data)
-    references = _read_references(document)
+    references = _get_references(document)
     for key, logical_name in logical_names.items():
         entry = references[key]
         entry.pop("connectionName", None)
@@ -169,9 +173,7 @@ def is_bound_to(row: ConnectionReference, *, connector_id: str, connection_id: s
 def derive_reference_id(
     environment_id: str, original_id: str, policy_id: str, connection: EmbeddedConnection
 ) -> str:
-    """Derive the id of the connection reference that a copy under this policy has
-    for a connection.
-    """
+    """Derive the id of the connection reference that the copy uses for a connection."""
     place = f"{environment_id}/{original_id}/{policy_id}"
     which = connection.connection_id or f"invoker/{connection.key}"
     name = f"reference/{place}/{connection.connector}/{which}"
@@ -179,8 +181,7 @@ def derive_reference_id(
 
 
 def build_logical_name(connection: EmbeddedConnection, reference: str) -> str:
-    """Return the logical name of a new connection reference: a prefix, the connector and a part of
-    the id.
+    """Return the logical name of a new connection reference, from its connector and its id.
 
     It needs a customization prefix and has at most 200 characters
     (platform.md#connection-references).
@@ -197,8 +198,8 @@ def _decode_client_data(client_data: str) -> object:
     return json.loads(client_data.removeprefix("\ufeff"))
 
 
-def _read_references(document: object) -> dict[str, dict[str, object]]:
-    """Return the member `connectionReferences` beside the definition."""
+def _get_references(document: object) -> dict[str, dict[str, object]]:
+    """Return the object `connectionReferences` beside the definition."""
     place = find_definition_place(as_mapping(document)) or ()
     found = mapping_at(as_mapping(document), *place[:-1], "connectionReferences")
     return {key: value for key, value in found.items() if isinstance(value, dict)}

@@ -1,4 +1,4 @@
-"""Write connector operations in the newer format, for saves that reject the older ones.
+"""Convert connector operations to the newer format, after a save rejected the older one.
 
 Exports of solutions and packages contain `host.connectionName` (or `host.connection.name` with an
 expression over `$connections`) and `authentication: "@parameters('$authentication')"`. Some saves
@@ -30,9 +30,9 @@ _INVOKERS_TOKENS = "X-MS-APIM-Tokens"
 def with_reference_hosts(client_data: str) -> str:
     """Return a definition whose connector operations name their connection reference.
 
-    Only `host` and `authentication` of connector operations change, at any depth: the key in
-    `connectionReferences` is added as `connectionReferenceName`, and the platform's own
-    `authentication` is removed. A text without anything to change, or that is no definition, is
+    Only `host` and `authentication` of connector operations change, at any depth:
+    `connectionReferenceName` gets the key in `connectionReferences`, and the platform's own
+    `authentication` is removed. A text without anything to change, or without a definition, is
     returned byte for byte. An operation without an operation id (type `ApiConnection`) keeps its
     type, because its id cannot be derived from its path.
     """

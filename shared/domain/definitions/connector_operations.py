@@ -1,7 +1,7 @@
 """Find out which connector, and which of its operations, a trigger or an action uses.
 
-A definition names them in four ways, depending on its age and author. All rules about operations
-use this module.
+A definition names an operation in one of four ways, depending on its age and author. All rules
+about operations use this module.
 """
 
 import re
@@ -16,7 +16,10 @@ _MANAGEMENT_CONNECTOR = "shared_flowmanagement"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectorOperation:
-    """A connector's name (`shared_teams`; in Logic Apps `office365`) and the id of an operation."""
+    """An operation of a connector: the connector's name and the operation's id.
+
+    A connector's name is, for example, `shared_teams`, or in Logic Apps `office365`.
+    """
 
     connector: str | None
     operation_id: str | None
@@ -25,8 +28,9 @@ class ConnectorOperation:
 def get_operation(
     step: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> ConnectorOperation:
-    """Return the connector operation of a trigger or action; both fields are None without a
-    connector.
+    """Return the connector operation of a trigger or action.
+
+    Both members are None if the trigger or action uses no connector.
     """
     inputs = mapping_at(step, "inputs")
     host = mapping_at(inputs, "host")
@@ -59,7 +63,7 @@ def is_list_flows_as_admin_v1(
 
 
 def find_connection_key(host: Mapping[str, object]) -> str | None:
-    """Return the key in `connectionReferences` of a host's connection; None if it has none."""
+    """Return the key in `connectionReferences` that an operation's `host` names, or None."""
     name = (
         text_at(host, "connectionReferenceName")
         or text_at(host, "connectionName")
@@ -87,14 +91,19 @@ def _find_connector(
 
 
 def _find_referenced_connector(reference: Mapping[str, object]) -> str | None:
-    """Return the connector of an entry of `connectionReferences`, in any of its three formats."""
+    """Return the connector that an entry of `connectionReferences` names in one of three
+    formats.
+    """
     api = mapping_at(reference, "api")
     api_id = text_at(reference, "id") or text_at(api, "id")
     return text_at(api, "name") or (_get_last_segment(api_id) if api_id else None)
 
 
 def _without_suffix(name: str) -> str:
-    """Return `shared_commondataservice` for `shared_commondataservice_4`; Logic Apps add `-2`."""
+    """Return `shared_commondataservice` for `shared_commondataservice_4`.
+
+    Also removes `-2`, as in Logic Apps.
+    """
     return re.sub(r"[-_]\d+$", "", name)
 
 

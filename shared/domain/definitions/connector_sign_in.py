@@ -1,4 +1,4 @@
-"""Find out whether a connector's connections sign in by OAuth; the key does not cover others.
+"""Find out whether a connector's connections sign in by OAuth. The key covers no others.
 
 See platform.md#non-oauth-connections.
 """
@@ -13,7 +13,7 @@ _OAUTH = "oauthsetting"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectorSignIn:
-    """How connections of a connector sign in."""
+    """The ways in which connections of a connector can sign in."""
 
     #: By its name, whether a way to sign in is by OAuth; empty: the connector has only one.
     ways: Mapping[str, bool] = field(default_factory=dict)
@@ -21,10 +21,10 @@ class ConnectorSignIn:
     only_way: bool | None = None
 
     def uses_oauth(self, way: str = "") -> bool | None:
-        """Return whether a connection signs in by OAuth; None if unknown.
+        """Return whether a connection signs in by OAuth, or None if it is unknown.
 
-        `way` is what the connection has chosen. If it is unknown and the ways differ, the answer is
-        None.
+        `way` is the name of the way that the connection has chosen. If it is unknown, all ways of
+        the connector must agree.
         """
         if way in self.ways:
             return self.ways[way]
@@ -35,9 +35,7 @@ class ConnectorSignIn:
 
 
 def parse_sign_in(connector: Mapping[str, object]) -> ConnectorSignIn:
-    """Return how connections sign in, from a connector's `properties`; unknown if they are
-    empty.
-    """
+    """Return how connections sign in, from a connector's `properties`."""
     raw = mapping_at(connector, "connectionParameterSets").get("values")
     ways: dict[str, bool] = {}
     for value in raw if isinstance(raw, list) else ():

@@ -1,8 +1,7 @@
-"""Find what a definition's expressions read, such as `body('List')?['value']` or
-`triggerBody()['text']`.
+"""Find what a definition's expressions read, such as `body('List')?['value']`.
 
-Parses only as much of the expression language as needed to know what is read. Parts that depend on
-the run are marked, so that callers do not change them.
+Parses only as much of the expression language as this needs. Parts that are only known in a run are
+marked, so that callers do not change them.
 """
 
 import re
@@ -19,7 +18,7 @@ _ONE_OF_LIST = frozenset({"first", "last"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathSegment:
-    """One segment of the path after a function call."""
+    """A segment of the path after a function call, such as `['value']`."""
 
     #: A member's name; None: an index, or a name that only a run knows.
     name: str | None
@@ -31,7 +30,7 @@ class PathSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionReference:
-    """A function call and the path that is read from its result."""
+    """A function call in an expression, and the path that is read from its result."""
 
     #: In lower case, because function names are case-insensitive.
     function: str
@@ -55,16 +54,16 @@ class _Token:
 
 
 def find_references(text: str) -> Iterator[ExpressionReference]:
-    """Yield every function call in the expressions of a text; skip literal text."""
+    """Yield every function call in the expressions of a text."""
     for start, end in _find_expression_spans(text):
         tokens = _tokenize(text, start, end)
         for place, token in enumerate(tokens):
-            if token.kind == "name" and _mark_at(tokens, place + 1) == "(":
+            if token.kind == "name" and _get_mark(tokens, place + 1) == "(":
                 yield _parse_call(text, tokens, place)
 
 
 def find_whole_reference(value: object) -> ExpressionReference | None:
-    """Return the reference if a value is exactly one; None for any other value."""
+    """Return the function call if the value consists of exactly one, else None."""
     if not isinstance(value, str) or not value.startswith("@"):
         return None
     found = next(find_references(value), None)
@@ -72,7 +71,10 @@ def find_whole_reference(value: object) -> ExpressionReference | None:
 
 
 def _find_expression_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the span of each expression in a text: everything after `@`, or each `@{…}`."""
+    """Yield the start and end of each expression in a text.
+
+    An expression is everything after a leading `@`, or what is inside `@{…}`.
+    """
     if text.startswith("@") and text[1:2] not in {"{", "@"}:
         yield 1, len(text)
         return
@@ -137,17 +139,17 @@ def _find_literal_argument(tokens: Sequence[_Token]) -> str | None:
 
 
 def _parse_path(tokens: Sequence[_Token], place: int) -> tuple[tuple[PathSegment, ...], int]:
-    """Parse the path that starts at `place`; return its segments and where it ends."""
+    """Parse the path that starts at `place`. Returns its segments and the place after it."""
     keys: list[PathSegment] = []
     while True:
-        step = place + 1 if _mark_at(tokens, place) == "?" else place
-        if _mark_at(tokens, step) == ".":
+        step = place + 1 if _get_mark(tokens, place) == "?" else place
+        if _get_mark(tokens, step) == ".":
             step += 1
             if step == len(tokens) or tokens[step].kind != "name":
                 return tuple(keys), place
             keys.append(_parse_segment(tokens[step : step + 1]))
             place = step + 1
-        elif _mark_at(tokens, step) == "[":
+        elif _get_mark(tokens, step) == "[":
             closing = _find_closing_index(tokens, step)
             keys.append(_parse_segment(tokens[step + 1 : closing]))
             place = closing + 1
@@ -167,7 +169,7 @@ def _parse_segment(tokens: Sequence[_Token]) -> PathSegment:
 
 
 def _find_closing_index(tokens: Sequence[_Token], place: int) -> int:
-    """Return the index of the bracket that closes the one at `place`; the end if none does."""
+    """Return the index of the bracket that closes the one at `place`, or the end if none does."""
     depth = 0
     for number in range(place, len(tokens)):
         if tokens[number].kind == "mark":
@@ -179,16 +181,14 @@ def _find_closing_index(tokens: Sequence[_Token], place: int) -> int:
 
 
 def _find_wrapping_function(tokens: Sequence[_Token], first: int, end: int) -> str:
-    """Return the function whose only argument is the tokens from `first` to `end`;
-    empty if none.
-    """
-    if first < 2 or _mark_at(tokens, first - 1) != "(" or _mark_at(tokens, end) != ")":
+    """Return the function whose only argument is the tokens from `first` to `end`, or ""."""
+    if first < 2 or _get_mark(tokens, first - 1) != "(" or _get_mark(tokens, end) != ")":
         return ""
     before = tokens[first - 2]
     return before.text.lower() if before.kind == "name" else ""
 
 
-def _mark_at(tokens: Sequence[_Token], place: int) -> str:
+def _get_mark(tokens: Sequence[_Token], place: int) -> str:
     found = 0 <= place < len(tokens) and tokens[place].kind == "mark"
     return tokens[place].text if found else ""
 

@@ -1,6 +1,6 @@
 """Parse a flow's definition: its triggers, its child flows, and the hosts that it calls.
 
-Six formats contain the same workflow definition; the rest of the app sees only one.
+Six file formats contain the same kind of definition. The rest of the app sees only one.
 """
 
 import json
@@ -22,7 +22,7 @@ CHILD_REFERENCE = "workflowReferenceName"
 
 
 class DefinitionFormat(StrEnum):
-    """The format in which a definition was found."""
+    """The file format that a definition was found in."""
 
     #: Dataverse `workflow.clientdata` (platform.md#client-data), and the files in a solution's
     #: Workflows folder.
@@ -105,25 +105,27 @@ class FlowDefinition:
 
     @cached_property
     def triggers(self) -> tuple[Trigger, ...]:
-        """Return the triggers; a flow has exactly one, a template may have none."""
+        """Return the triggers. A flow has exactly one, a template may have none."""
         raw = mapping_at(self.definition, "triggers")
         return tuple(self._parse_trigger(name, as_mapping(body)) for name, body in raw.items())
 
     @cached_property
     def child_calls(self) -> tuple[ChildFlowCall, ...]:
-        """Return the calls of child flows, in the definition's order."""
+        """Return the calls of child flows, in the order of the definition."""
         calls = (_parse_child_call(step) for step in self._steps if step.type == "Workflow")
         return tuple(call for call in calls if call)
 
     @cached_property
     def http_actions(self) -> tuple[HttpAction, ...]:
-        """Return the HTTP actions, in the definition's order."""
+        """Return the HTTP actions, in the order of the definition."""
         return tuple(_parse_http_action(step) for step in self._steps if step.type in _HTTP_TYPES)
 
     @cached_property
     def uses_list_flows_as_admin_v1(self) -> bool:
-        """Return whether an action keeps the flow on Microsoft's key
-        (platform.md#flows-that-stay).
+        """Return whether the flow uses *List flows as Admin (V1)*, which keeps it on Microsoft's
+        key.
+
+        See platform.md#flows-that-stay.
         """
         return any(
             is_list_flows_as_admin_v1(step.raw, self.connection_references) for step in self._steps
@@ -131,12 +133,12 @@ class FlowDefinition:
 
     @cached_property
     def answers_event_grid(self) -> bool:
-        """Return whether it answers Event Grid's validation of its trigger URL."""
+        """Return whether the flow answers Event Grid's validation of its trigger URL."""
         return answers_validation(self.definition, {step.type for step in self._steps})
 
     @cached_property
     def environment_variables(self) -> tuple[str, ...]:
-        """Return the schema names of the environment variables that it reads.
+        """Return the schema names of the environment variables that the flow reads.
 
         See platform.md#variable-parameters.
         """
@@ -161,7 +163,7 @@ class FlowDefinition:
 
     @property
     def children(self) -> frozenset[str]:
-        """Return the workflow ids of the flows that it calls, in lower case."""
+        """Return the workflow ids of the flow's child flows, in lower case."""
         return frozenset(call.workflow_id for call in self.child_calls if call.by_reference)
 
     @cached_property
@@ -220,9 +222,7 @@ def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
 def parse_or_explain(
     text: str | Mapping[str, object],
 ) -> tuple[FlowDefinition | None, str]:
-    """Return the flow that a JSON text or object describes, or else the reason why
-    there is none.
-    """
+    """Return the flow in a JSON text or object, or else the reason why there is none."""
     try:
         return parse_client_data(text), ""
     except UnreadableDefinition as err:
@@ -230,7 +230,7 @@ def parse_or_explain(
 
 
 def find_definition_place(document: Mapping[str, object]) -> tuple[str, ...] | None:
-    """Return the member names that lead to the workflow definition; None if there is none."""
+    """Return the member names that lead to the definition in a document, or None if it has none."""
     for place in (("properties", "definition"), ("definition",), ()):
         found = mapping_at(document, *place)
         # Every definition that a designer saved has both members.
@@ -265,10 +265,10 @@ def _detect_format(document: Mapping[str, object], place: tuple[str, ...]) -> De
 
 
 def _is_logic_app_code(document: Mapping[str, object], place: tuple[str, ...]) -> bool:
-    """Return whether neither the definition nor its container has a mark of a cloud flow.
+    """Return whether a document is the code of a Logic App: nothing marks it as a cloud flow.
 
-    A Logic App's code view names no product. Of 339 public files, every cloud flow declares the
-    parameter `$authentication`, with which its connections sign in, and no Logic App does.
+    The code view of a Logic App names no product. Of 339 public files, every cloud flow declares
+    the parameter `$authentication`, with which its connections sign in, and no Logic App does.
     """
     around = mapping_at(document, *place[:-1]) if place else {}
     if "type" in document or not around.keys().isdisjoint({"connectionReferences", "displayName"}):
@@ -307,7 +307,7 @@ def _parse_http_action(step: ActionNode) -> HttpAction:
 
 
 def _find_literal_host(uri: str) -> str | None:
-    """Return the host if it is literal: `https://x.y/@{…}` has one, `@{…}/x` has none."""
+    """Return the host of a URI if no expression computes it: `https://x.y/@{…}` has one."""
     if not uri.lower().startswith(("https://", "http://")):
         return None
     try:

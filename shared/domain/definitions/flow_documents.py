@@ -1,7 +1,7 @@
 """Find the flows in a decoded JSON document of any shape.
 
-A file may be one flow, a page of a listing, Dataverse rows whose `clientdata` is JSON inside JSON,
-or an Azure Resource Manager template with Logic Apps among other resources.
+A document may be one flow, a page of a listing, Dataverse rows whose `clientdata` is JSON inside
+JSON, or an Azure Resource Manager template with Logic Apps among other resources.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, parse_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowInDocument:
-    """A flow in a document."""
+    """A flow that was found in a document, with its place there."""
 
     #: JSON path of its definition, such as `$.properties.definition`.
     definition_pointer: str
@@ -30,7 +30,7 @@ class FlowInDocument:
 
 
 def find_flows(document: object) -> Iterator[FlowInDocument]:
-    """Yield the flows of a document in order, without searching inside a flow."""
+    """Yield the flows of a document in order. It does not search inside a flow."""
     stack: list[tuple[str, object]] = [("$", document)]
     while stack:
         pointer, value = stack.pop()
@@ -47,7 +47,7 @@ def find_flows(document: object) -> Iterator[FlowInDocument]:
 
 
 def _may_hold_flows(value: object) -> bool:
-    """Return whether to search inside: a file may have millions of values that are no flows."""
+    """Return whether a value can contain a flow. A file may have millions of values that cannot."""
     return isinstance(value, dict | list) and bool(value)
 
 

@@ -1,4 +1,4 @@
-"""Summarize a flow's definition for a plan.
+"""Summarize a flow's definition for a plan, to save memory.
 
 A decoded definition takes a hundred kilobytes, and an environment may have ten thousand flows.
 """
@@ -12,7 +12,7 @@ from shared.domain.definitions.flow_definition import (
     FlowDefinition,
     parse_or_explain,
 )
-from shared.domain.definitions.json_values import has_halves
+from shared.domain.definitions.json_values import may_have_unpaired_surrogates
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 
@@ -42,20 +42,19 @@ class DefinitionSummary:
         return self.trigger_categories[0] if self.trigger_categories else TriggerCategory.NONE
 
 
-def read_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
+def parse_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
     """Return the summary of a flow's JSON text, the reason why it has none, and the text's digest.
 
-    The text is decoded once, except for texts with unpaired surrogates.
+    The text is decoded only once, unless it has unpaired surrogates.
     """
     read = DefinitionText(text)
-    plain = None if has_halves(text) else read.document
+    plain = None if may_have_unpaired_surrogates(text) else read.document
     definition, problem = parse_or_explain(text if plain is None else plain)
     summary = summarize_definition(definition) if definition else None
     return summary, problem, read.digest()
 
 
 def summarize_definition(definition: FlowDefinition) -> DefinitionSummary:
-    """Return the facts that a plan needs of a definition."""
     embedded = list_embedded_connections(definition.connection_references)
     return DefinitionSummary(
         format=definition.format,

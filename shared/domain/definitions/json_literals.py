@@ -1,7 +1,7 @@
-"""Parse string literals of JSON source with the offset of every character.
+"""Find string literals in JSON source, with the offset of every character.
 
-Decoding and re-encoding a document would change other bytes: whitespace, `\\u0026`, or the format
-of numbers.
+This allows to change a text without decoding and encoding the document, which would change other
+bytes: whitespace, `\\u0026`, or the format of numbers.
 """
 
 import json
@@ -17,7 +17,7 @@ _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonString:
-    """A string value in JSON source."""
+    """A string value in JSON source, with its place there."""
 
     #: The name of its member; None for an item of a list.
     key: str | None
@@ -30,21 +30,21 @@ class JsonString:
     _spelling: dict[str, str] = field(repr=False)
 
     def find_source_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return where a part of the value is in the source."""
+        """Return where the characters from `start` to `end` of the value are in the source."""
         if self._offsets is None:
             return self._start + start, self._start + end
         return self._offsets[start], self._offsets[end]
 
     def encode(self, text: str) -> str:
-        """Return new text, escaped in the style of this literal."""
+        """Return new text with the escapes that this literal uses."""
         return "".join(self._spelling.get(c) or json.dumps(c)[1:-1] for c in text)
 
 
 def list_json_strings_around(source: str, wanted: re.Pattern[str]) -> Iterator[JsonString]:
-    """Yield, in order, the string values that contain `wanted` and those whose key contains it.
+    """Yield, in order, the string values that match `wanted` and those whose key matches it.
 
     Parses only the literals around matches. `source` has to be JSON, so that every match is inside
-    a literal. `key` is set only if it contains `wanted`.
+    a literal. The yielded `key` is set only if it matches.
     """
     position = 0
     while found := wanted.search(source, position):
@@ -61,7 +61,7 @@ def list_json_strings_around(source: str, wanted: re.Pattern[str]) -> Iterator[J
 
 
 def _find_literal_start(source: str, inside: int) -> int:
-    """Return the start of the literal around an offset: the last quote that is not escaped."""
+    """Return where the literal around an offset starts: at the last quote that is not escaped."""
     while (quote := source.rfind('"', 0, inside)) > 0:
         escape = quote
         while source[escape - 1] == "\\":
@@ -73,7 +73,7 @@ def _find_literal_start(source: str, inside: int) -> int:
 
 
 def list_json_strings(source: str) -> Iterator[JsonString]:
-    """Yield every string value in order, without keys."""
+    """Yield every string value in order. Keys of members are not values."""
     key: str | None = None
     key_end = -1
     for literal in _LITERAL.finditer(source):

@@ -1,8 +1,8 @@
 """Read members of JSON of unknown shape.
 
-Definitions were written by fifteen years of designers. A missing or oddly typed member counts as
-absent and must not raise among ten thousand flows. The functions check for `dict`, not `Mapping`:
-`json` decodes to it, and the check is five times as fast.
+Definitions come from fifteen years of designers. A member that is missing or has another type
+counts as absent, so that no flow among ten thousand raises an error. The functions check for
+`dict`, not `Mapping`: `json` decodes to it, and the check is five times as fast.
 """
 
 import json
@@ -23,14 +23,14 @@ class JsonTooDeep(ValueError):
 
 
 def parse_json_value(text: str, *, strict: bool = True) -> object:
-    """Decode JSON and replace unpaired surrogates, which no row and no response can hold, by `�`.
+    """Decode JSON. Unpaired surrogates, which no row and no response can hold, become `�`.
 
-    Not `strict`: strings may contain line breaks, as Resource Manager allows. Raises `JsonTooDeep`,
-    or `ValueError` if the text is not JSON; that error may quote the text.
+    If not `strict`, strings may contain line breaks, as Resource Manager allows. Raises
+    `JsonTooDeep`, or `ValueError` if the text is not JSON. That error may quote the text.
     """
     try:
         document: object = json.loads(text, strict=strict)
-        if not has_halves(text):
+        if not may_have_unpaired_surrogates(text):
             return document
         whole = json.dumps(document, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
         return json.loads(whole.decode("utf-16-le", "replace"))
@@ -38,18 +38,18 @@ def parse_json_value(text: str, *, strict: bool = True) -> object:
         raise JsonTooDeep from None
 
 
-def has_halves(text: str) -> bool:
+def may_have_unpaired_surrogates(text: str) -> bool:
     """Return whether a JSON text may contain an unpaired surrogate (see `parse_json_value`)."""
     return _SURROGATE_ESCAPE.search(text) is not None
 
 
 def as_mapping(value: object) -> Mapping[str, object]:
-    """Return a JSON object as it is, and an empty one for anything else."""
+    """Return the value if it is a JSON object, else an empty object."""
     return cast("Mapping[str, object]", value) if isinstance(value, dict) else _EMPTY
 
 
 def mapping_at(value: Mapping[str, object], *names: str) -> Mapping[str, object]:
-    """Return the object at a chain of member names, or an empty one if a member is missing."""
+    """Return the object at a chain of member names, or an empty object if there is none."""
     for name in names:
         member = value.get(name)
         if not isinstance(member, dict):
@@ -59,19 +59,19 @@ def mapping_at(value: Mapping[str, object], *names: str) -> Mapping[str, object]
 
 
 def text_at(value: Mapping[str, object], name: str) -> str | None:
-    """Return a member that is a non-empty text, else None."""
+    """Return a member if it is a text that is not empty, else None."""
     member = value.get(name)
     return member if isinstance(member, str) and member else None
 
 
 def objects_at(value: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
-    """Return the items of a list member as objects; an empty list if there is no such list."""
+    """Return the items of a list member as objects, or an empty list if there is no such list."""
     listed = value.get(name)
     return [as_mapping(item) for item in listed] if isinstance(listed, list) else []
 
 
 def list_texts(value: object) -> Iterator[str]:
-    """Yield every text value inside, in order, without member names."""
+    """Yield every text value inside a JSON value, in order. Names of members are not values."""
     stack = [value]
     while stack:
         value = stack.pop()

@@ -1,7 +1,7 @@
 """Find and restore connection references that the platform removed when it rejected a save.
 
-The platform may reject a save and still empty `connectionReferences`, without a new modification
-time (platform.md#rejected-saves).
+The platform may reject a save and empty `connectionReferences` all the same, without a new
+modification time (platform.md#rejected-saves).
 """
 
 import json
@@ -18,21 +18,24 @@ type References = Mapping[str, object]
 
 
 def list_unresolved_references(client_data: str) -> tuple[str, ...]:
-    """Return the keys that operations use but `connectionReferences` does not have, in order."""
+    """Return, in order, the keys of connections that operations use and that are not defined.
+
+    They are not in `connectionReferences`.
+    """
     document = _decode_client_data(client_data)
-    known = _read_references(document)
+    known = _get_references(document)
     return tuple(dict.fromkeys(key for key in _find_keys_used(document) if key not in known))
 
 
 def find_lost_references(before: str, now: str) -> References:
-    """Return the entries that `before` has and `now` has lost.
+    """Return the entries of `connectionReferences` in `before` that the platform removed in `now`.
 
     An entry that a person removed does not count: no operation in `now` uses it, and other parts
     differ too.
     """
     old, new = _decode_client_data(before), _decode_client_data(now)
-    kept = _read_references(new)
-    missing = {key: entry for key, entry in _read_references(old).items() if key not in kept}
+    kept = _get_references(new)
+    missing = {key: entry for key, entry in _get_references(old).items() if key not in kept}
     if not kept and _without_references(old) == _without_references(new):
         return missing
     used = set(_find_keys_used(new))
@@ -40,9 +43,9 @@ def find_lost_references(before: str, now: str) -> References:
 
 
 def with_lost_references(before: str, now: str) -> str:
-    """Return `now` with the lost entries restored; byte for byte the same if there are none.
+    """Return `now` with the connection references that the platform removed.
 
-    If nothing else differs, `before` is returned byte for byte.
+    If none is lost, `now` is returned byte for byte. If nothing else differs, `before` is.
     """
     lost, document = find_lost_references(before, now), _decode_client_data(now)
     place = find_definition_place(document)
@@ -50,7 +53,7 @@ def with_lost_references(before: str, now: str) -> str:
         return now
     holder = mapping_at(document, *place[:-1])
     assert isinstance(holder, dict)
-    holder["connectionReferences"] = {**_read_references(document), **lost}
+    holder["connectionReferences"] = {**_get_references(document), **lost}
     if json.dumps(document, sort_keys=True) == json.dumps(
         _decode_client_data(before), sort_keys=True
     ):
@@ -59,7 +62,7 @@ def with_lost_references(before: str, now: str) -> str:
 
 
 def describe_references(references: References) -> str:
-    """Return the entries for people: each key with its connection reference or connection."""
+    """Return the connection references in one line for people: each key, and what it refers to."""
     uses = {
         use.key: use.logical_name or use.connection_id
         for use in list_connections_used(json.dumps({"connectionReferences": references}))
@@ -74,7 +77,7 @@ def _decode_client_data(client_data: str) -> Mapping[str, object]:
         return {}
 
 
-def _read_references(document: Mapping[str, object]) -> References:
+def _get_references(document: Mapping[str, object]) -> References:
     place = find_definition_place(document) or ("",)
     return mapping_at(document, *place[:-1], "connectionReferences")
 

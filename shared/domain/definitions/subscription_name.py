@@ -14,7 +14,7 @@ _NAME = "subscriptionRequest/name"
 
 
 def with_own_subscription(client_data: str, ids: Collection[str], own_id: str) -> str:
-    """Return a definition in which subscriptions named by one of these ids are named by `own_id`.
+    """Return a definition in which `own_id` replaces these ids as names of subscriptions.
 
     Nothing else changes. `ids` are in lower case.
     """

@@ -1,7 +1,7 @@
-"""Classify triggers: each trigger belongs to one category.
+"""Classify each trigger into one category, which decides how its flow is migrated.
 
-There is one value for each row of docs/trigger-categories.md, which describes the mapping for
-people. `kind` decides: the trigger's name is nearly always `manual`, and ten different triggers
+Each row of docs/trigger-categories.md, which describes the categories for people, has one value.
+The trigger's `kind` decides, because its name is nearly always `manual`, and ten different triggers
 have the `type` `Request`.
 """
 
@@ -11,7 +11,7 @@ _TEAMS_CONNECTOR = "shared_teams"
 
 
 class TriggerCategory(StrEnum):
-    """A category of triggers that a remediation treats alike."""
+    """A category of triggers whose flows a remediation treats alike."""
 
     HTTP = "http"
     TEAMS_WEBHOOK = "teams_webhook"
@@ -46,7 +46,7 @@ class TriggerCategory(StrEnum):
 
     @property
     def has_callback_url(self) -> bool:
-        """Return whether other systems call it by a URL from `listCallbackUrl`.
+        """Return whether other systems call the flow by a URL, which `listCallbackUrl` returns.
 
         See platform.md#trigger-url-read.
         """
@@ -54,8 +54,9 @@ class TriggerCategory(StrEnum):
 
     @property
     def is_self_starting(self) -> bool:
-        """Return whether the flow starts without a caller, so that original and copy would both
-        run.
+        """Return whether the flow starts without a caller.
+
+        Original and copy would then both run.
         """
         return self in _SELF_STARTING
 
@@ -69,7 +70,7 @@ class TriggerCategory(StrEnum):
 
     @property
     def is_called(self) -> bool:
-        """Return whether a person, an app, a system or a parent flow starts it."""
+        """Return whether a person, an app, a system or a parent flow starts the flow."""
         return self in _CALLED
 
     @property
@@ -195,9 +196,9 @@ def classify_trigger(
 ) -> TriggerCategory:
     """Return the category of a trigger; `UNKNOWN` if no row of docs/trigger-categories.md matches.
 
-    `connector` and `operation_id` are resolved names (`shared_teams`, `WebhookKeywordTrigger`): see
-    `connector_operations.get_operation`. A later version of an operation (`…V3`) counts as the
-    listed one. An unlisted Teams operation is classified by its type and kind.
+    `connector` and `operation_id` are those that `connector_operations.get_operation` returns, such
+    as `shared_teams` and `WebhookKeywordTrigger`. A later version of an operation (`…V3`) counts as
+    the listed one. An unlisted Teams operation is classified by its type and kind.
     """
     by_shape = _classify_by_type(type.lower(), (kind or "").lower())
     if connector != _TEAMS_CONNECTOR:

@@ -15,24 +15,22 @@ from shared.domain.jobs.flow_job import FlowJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacklogReplay:
-    """An original that would process its backlog again."""
+    """A warning that an original would process events that its copy has already processed."""
 
     workflow_id: str
     display_name: str
     #: When it was turned off.
     off_since: datetime
 
-    def message(self, now: datetime) -> str:
-        """Return the flow's name, since when it is off, and for how many hours if for two or
-        more.
-        """
+    def format_message(self, now: datetime) -> str:
+        """Return the flow's name, and since when it is off, in hours or minutes."""
         hours = (now - self.off_since).total_seconds() / 3600
         length = f"{hours:.0f} h" if hours >= 2 else f"{hours * 60:.0f} min"
         return f"{self.display_name} (since {self.off_since:%Y-%m-%d %H:%M} UTC, {length})"
 
 
 def find_replay(job: FlowJob) -> BacklogReplay | None:
-    """Return the replay that turning the job's original on would cause; None: no replay."""
+    """Return the replay that turning on the job's original would cause, or None."""
     stopped = job.original.last_write
     if job.has_original_restored or not job.original.was_on:
         return None
@@ -46,13 +44,13 @@ def find_replay(job: FlowJob) -> BacklogReplay | None:
 
 
 def find_replays(jobs: Iterable[FlowJob]) -> tuple[BacklogReplay, ...]:
-    """Return the replays that rolling these jobs back would cause."""
+    """Return the replays that a rollback of these jobs would cause."""
     return tuple(replay for job in jobs if (replay := find_replay(job)))
 
 
 def describe_replays(replays: Iterable[BacklogReplay], now: datetime) -> str:
     """Return a sentence that names these flows and warns of the replay."""
-    names = ", ".join(replay.message(now) for replay in replays)
+    names = ", ".join(replay.format_message(now) for replay in replays)
     return (
         "When these originals are turned on again, they process all events since they were "
         f"turned off, although their copies have processed them: {names}."

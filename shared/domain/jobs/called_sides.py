@@ -1,4 +1,4 @@
-"""Match the flows that declared callers call with the original and the copy of a job."""
+"""Decide which flows of a job, the original or the copy, declared callers call."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from shared.domain.jobs.flow_job import FlowJob
 
 @dataclass(frozen=True, slots=True)
 class FlowIds:
-    """The ids by which a flow is called."""
+    """The ids by which callers name the original, or the copy, of a job."""
 
     environment_id: str
     flow_ids: frozenset[str]
     trigger_url_id: str
 
     def matches(self, flow: CalledFlow) -> bool:
-        """Return whether a declared caller now calls this flow."""
+        """Return whether a flow that a declared caller calls now is this one."""
         is_here = flow.environment_id == self.environment_id
         url_id = flow.current_trigger_url_id
         return (is_here and flow.current_flow_id in self.flow_ids) or (
@@ -24,23 +24,24 @@ class FlowIds:
         )
 
     def is_called(self, flows: Iterable[CalledFlow]) -> bool:
-        """Return whether any of these declared flows is this flow."""
+        """Return whether one of the flows that declared callers call now is this one."""
         return any(self.matches(one) for one in flows)
 
 
 def get_original_ids(job: FlowJob) -> FlowIds:
-    """Return the ids of the original."""
+    """Return the ids of the job's original."""
     ids = frozenset({job.original.id, job.original.flow_name.lower()} - {""})
     return FlowIds(job.environment_id, ids, job.original.url_id)
 
 
 def get_copy_ids(job: FlowJob) -> FlowIds:
-    """Return the ids of the copy."""
+    """Return the ids of the job's copy."""
     return FlowIds(job.environment_id, job.copy.names, job.copy.url_id)
 
 
 def choose_side_to_leave(job: FlowJob) -> FlowIds:
-    """Return the flow that callers have to stop calling: the original, or in a rollback the
-    copy.
+    """Return the ids of the flow that callers must stop calling.
+
+    This is the original, or in a rollback the copy.
     """
     return get_copy_ids(job) if job.is_rolling_back else get_original_ids(job)

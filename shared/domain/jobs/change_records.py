@@ -22,7 +22,7 @@ _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 class ChangeKind(StrEnum):
-    """What a change did to a flow or to a caller."""
+    """What a flow job did to a flow or to a caller."""
 
     COPY_CREATED = "copy_created"
     CONVERTED = "converted"
@@ -35,7 +35,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRecord:
-    """One change of one flow or caller."""
+    """A change of one flow or caller by a flow job."""
 
     #: When it was recorded; a caller edit is recorded before it is made. None: not recorded.
     changed_at: datetime | None
@@ -61,7 +61,7 @@ def list_change_records(
     *,
     converted: str = "",
 ) -> list[ChangeRecord]:
-    """Return the changes of a job by time, first those without a time.
+    """Return the changes of a job in the order of their times. Those without a time come first.
 
     `intents` are sorted by key. `converted` is the digest of the definition to which an original
     was changed.
@@ -76,7 +76,7 @@ def list_change_records(
 
 
 def _list_flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
-    title, copy_title = job.get_title_of(job.original.id), job.get_title_of(job.copy.id)
+    title, copy_title = job.format_flow_title(job.original.id), job.format_flow_title(job.copy.id)
     if job.copy.digest:
         yield ChangeRecord(
             changed_at=_find_entered_at(job, FlowJobState.COPIED),
@@ -116,7 +116,7 @@ def _list_flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
 
 
 def _find_entered_at(job: FlowJob, state: FlowJobState) -> datetime | None:
-    """Return when the job last entered a state; None if its history does not go back that far."""
+    """Return when the job last entered a state, or None if its history does not show it."""
     return next(
         (change.changed_at for change in reversed(job.history) if change.state == state), None
     )

@@ -27,7 +27,10 @@ RECYCLE_BIN = timedelta(days=21)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCheck:
-    """How far the runs of an original were searched for one that is in progress, newest first."""
+    """How far the app has searched the runs of an original for one that is in progress.
+
+    It searches the newest runs first.
+    """
 
     since: datetime
     #: When it began: runs that started later are not part of it.
@@ -41,7 +44,7 @@ class RunCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Deletion(DurableJob[DeletionState]):
-    """The row of a deletion; it has the same id as its flow job."""
+    """The row of the deletion of a retired original. It has the same id as the flow job."""
 
     states = DELETION_STATES
     blocked_state = DeletionState.BLOCKED
@@ -83,14 +86,15 @@ class Deletion(DurableJob[DeletionState]):
 
     @property
     def restorable_until(self) -> datetime | None:
-        """Return the end of the 21 days in which it can be restored; None: the app has not deleted
-        it.
+        """Return the end of the 21 days in which the deleted original can be restored.
+
+        Returns None if the app has not deleted it.
         """
         return self.deleted_at + RECYCLE_BIN if self.deleted_at else None
 
     @property
     def state_properties(self) -> DeletionStateProperties:
-        """Return the properties of its state."""
+        """Return the properties of the deletion's state."""
         return DELETION_STATES[self.state]
 
     @property
@@ -110,7 +114,7 @@ class DeletionApproval:
 
 
 def find_retired_at(job: FlowJob) -> datetime | None:
-    """Return when the job was last retired; None: it is not retired."""
+    """Return when the job was last retired, or None if it is not retired."""
     if job.state is not FlowJobState.RETIRED:
         return None
     moment = None
@@ -122,9 +126,10 @@ def find_retired_at(job: FlowJob) -> datetime | None:
 
 
 def find_earliest_delete_at(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> datetime | None:
-    """Return the earliest time for which a deletion may be scheduled; None: not retired.
+    """Return the earliest time for which the deletion of a job's original may be scheduled.
 
-    This is `delay` after the retirement, but not before another no-call period has passed.
+    This is `delay` after the retirement, but not before another no-call period has passed. Returns
+    None if the job is not retired.
     """
     retired = find_retired_at(job)
     if retired is None:
@@ -135,9 +140,9 @@ def find_earliest_delete_at(job: FlowJob, *, delay: timedelta, quiet: timedelta)
 def build_new_deletion(
     job: FlowJob, approval: DeletionApproval, earlier: Deletion | None
 ) -> Deletion:
-    """Return a new deletion of a retired job's original; `earlier` is the row that it replaces.
+    """Return a new deletion of a retired job's original, which replaces `earlier` if there is one.
 
-    If an edit of the original blocked the earlier one, the new approval accepts that edit.
+    If the earlier one was blocked by an edit of the original, the new approval accepts that edit.
     """
     if earlier:
         check_transition(DELETION_STATES, earlier.state, DeletionState.SCHEDULED)
@@ -168,30 +173,36 @@ def build_new_deletion(
 
 
 def start_archiving(deletion: Deletion, *, now: datetime) -> Deletion:
-    """Return the deletion in state archiving, which covers runs up to now."""
+    """Return the deletion in the state `archiving`. The run archive must cover runs up to `now`."""
     text = "The date has come. The app archives the run summaries."
     state = DeletionState.ARCHIVING
     return replace(_with_state(deletion, state, text, now, due=now), archive_runs_from=now)
 
 
 def record_delete_intent(deletion: Deletion, *, now: datetime) -> Deletion:
-    """Return the deletion with the intent to delete; a retry after a crash keeps the first time."""
+    """Return the deletion in the state `deleting`, with the time of the delete request.
+
+    A retry after a crash keeps the time of the first request.
+    """
     changed = _with_state(deletion, DeletionState.DELETING, "All checks passed.", now, due=now)
     return replace(changed, deleted_at=deletion.deleted_at or now)
 
 
 def return_to_checks(deletion: Deletion, *, now: datetime) -> Deletion:
-    """Return the deletion with its checks to be made again: the original still exists.
+    """Return the deletion in the state `archiving`, because its original still exists.
 
-    The time of the delete intent stays, because the platform may have accepted the request and be
-    late to show it.
+    The time of the delete request stays, because the platform may have accepted it and show that
+    late.
     """
     text = "The original still exists. The app checks everything again."
     return _with_state(deletion, DeletionState.ARCHIVING, text, now, due=now)
 
 
 def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
-    """Return the deletion as deleted; the platform's list is checked next."""
+    """Return the deletion in the state `deleted`.
+
+    Its next check is whether the platform still lists the original.
+    """
     text = "The original is deleted."
     if deletion.deleted_at is None:
         text = "The original was already deleted by somebody else."
@@ -199,13 +210,13 @@ def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
 
 
 def mark_blocked(deletion: Deletion) -> Deletion:
-    """Return a blocked deletion, whose fix says to schedule it again instead of a retry."""
+    """Return a blocked deletion whose fix asks to schedule it again instead of to retry."""
     fix = deletion.fix.replace("then retry", "then schedule the deletion again")
     return replace(deletion, fix=fix, deleted_at=None)
 
 
 def mark_cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
-    """Return the deletion as cancelled; the original is kept."""
+    """Return the deletion in the state `cancelled`. The original is kept."""
     changed = _with_state(deletion, DeletionState.CANCELLED, text, now, due=None)
     return replace(changed, deleted_at=None)
 
@@ -213,14 +224,15 @@ def mark_cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
 def _with_state(
     deletion: Deletion, state: DeletionState, text: str, now: datetime, *, due: datetime | None
 ) -> Deletion:
-    """Return the deletion in a new state, with the text as its reason."""
+    """Return the deletion in another state, with the text as its reason.
+
+    `due` is the time of its next check.
+    """
     return replace(move_to_state(deletion, state, text, now=now), next_check_at=due, message=text)
 
 
 def describe_consequences(job: FlowJob) -> tuple[str, ...]:
-    """Return the consequences of deleting this job's original, one sentence each,
-    for the approver.
-    """
+    """Return what deleting the job's original causes, as sentences for the approver."""
     url = "Its trigger URL stops working permanently: calls are rejected."
     restore = "The app can restore it for 21 days. After that, no rollback is possible."
     if job.original.in_solution:

@@ -8,7 +8,7 @@ from shared.domain.jobs.state_machine import NextActor, TransitionProperties
 
 
 class DeletionState(StrEnum):
-    """How far a deletion is."""
+    """How far the deletion of an original is."""
 
     SCHEDULED = "scheduled"  #: the date has not come
     ARCHIVING = "archiving"  #: the date has come: runs are archived, then everything is checked
@@ -33,19 +33,19 @@ class DeletionStateProperties(TransitionProperties[DeletionState]):
         return not self.is_over and not self.may_be_deleted
 
 
-def _states(*states: DeletionState) -> frozenset[DeletionState]:
+def _make_set(*states: DeletionState) -> frozenset[DeletionState]:
     return frozenset(states)
 
 
 # fmt: off
 DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
     DeletionState.SCHEDULED: DeletionStateProperties(
-        next=_states(DeletionState.ARCHIVING, DeletionState.CANCELLED),
+        next=_make_set(DeletionState.ARCHIVING, DeletionState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=False, may_be_deleted=False,
     ),
     DeletionState.ARCHIVING: DeletionStateProperties(
         # To deleted: somebody else deleted the original. To scheduled: it got another date.
-        next=_states(
+        next=_make_set(
             DeletionState.DELETING, DeletionState.DELETED, DeletionState.SCHEDULED,
             DeletionState.CANCELLED,
         ),
@@ -53,20 +53,20 @@ DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
     ),
     DeletionState.DELETING: DeletionStateProperties(
         # To archiving: the original still exists, and everything is checked again.
-        next=_states(DeletionState.DELETED, DeletionState.ARCHIVING, DeletionState.CANCELLED),
+        next=_make_set(DeletionState.DELETED, DeletionState.ARCHIVING, DeletionState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=False, may_be_deleted=True,
     ),
     DeletionState.DELETED: DeletionStateProperties(
         # The app still checks whether the platform's list shows it. To cancelled: it was restored.
-        next=_states(DeletionState.CANCELLED),
+        next=_make_set(DeletionState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=True, may_be_deleted=True,
     ),
     DeletionState.BLOCKED: DeletionStateProperties(
-        next=_states(DeletionState.SCHEDULED, DeletionState.CANCELLED),
+        next=_make_set(DeletionState.SCHEDULED, DeletionState.CANCELLED),
         next_actor=NextActor.PERSON, resumes_later=True, is_success=False, may_be_deleted=False,
     ),
     DeletionState.CANCELLED: DeletionStateProperties(
-        next=_states(DeletionState.SCHEDULED),
+        next=_make_set(DeletionState.SCHEDULED),
         next_actor=NextActor.NONE, resumes_later=False, is_success=False, may_be_deleted=False,
     ),
 }

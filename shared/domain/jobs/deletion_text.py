@@ -37,7 +37,7 @@ def describe_result(
     restorable_until: datetime | None,
     is_on_microsoft_key_list: bool | None,
 ) -> str:
-    """Return why a deletion waits, and its results. `restorable_until` is in UTC."""
+    """Return a deletion's message, notes and results in one line. `restorable_until` is in UTC."""
     until = f"restorable until {restorable_until:%Y-%m-%d %H:%M}" if restorable_until else ""
     parts = (message, *notes, until, _LISTED[is_on_microsoft_key_list])
     return "; ".join(part.removesuffix(".") for part in parts if part)

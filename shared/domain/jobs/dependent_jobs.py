@@ -1,4 +1,4 @@
-"""Name the jobs of dependent flows across environments, and decide which of them continues first.
+"""Decide which of several dependent jobs continues first. They may be in different environments.
 
 Calls by trigger URL may form a loop.
 """
@@ -11,12 +11,12 @@ from shared.reason import Reason
 
 
 def format_job_reference(job: FlowJob, environment_id: str) -> str:
-    """Return the name of `job` among the dependent jobs of a job in this environment."""
+    """Return the name by which jobs of this environment refer to `job`."""
     return job.id if job.environment_id == environment_id else f"{job.environment_id}/{job.id}"
 
 
 def parse_job_reference(name: str, environment_id: str) -> tuple[str, str]:
-    """Return environment id and job id of a name used in `environment_id`."""
+    """Return the environment id and job id of a name that `format_job_reference` returned."""
     home, _, identity = name.rpartition("/")
     return home or environment_id, identity
 
@@ -24,11 +24,11 @@ def parse_job_reference(name: str, environment_id: str) -> tuple[str, str]:
 def find_blocking_parent(
     job: FlowJob, ancestors: Mapping[str, FlowJob], is_settled: Callable[[FlowJob], bool]
 ) -> FlowJob | None:
-    """Return a parent that has to be settled before this job; None: the job may continue.
+    """Return a parent that has to be settled before this job continues, or None.
 
-    `ancestors` are all jobs that reach this job by calls. Flows in a call loop cannot all wait for
-    one another: one of them continues when its parents in the loop wait for nothing else and no
-    flow outside the loop can still call into it.
+    `ancestors` are all jobs whose flows call this job's flow, directly or through others. Flows in
+    a call loop cannot all wait for one another: one of them continues when its parents in the loop
+    wait for nothing else and no flow outside the loop can still call into it.
     """
     loop = {one for one in ancestors if job.id in find_all_ancestors(ancestors[one], ancestors)}
     outside = [ancestors[one] for one in ancestors.keys() - loop]
@@ -45,7 +45,10 @@ def find_blocking_parent(
 
 
 def find_all_ancestors(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
-    """Return the ids of all jobs that reach this job by calls, as far as `jobs` contains them."""
+    """Return the ids of the jobs whose flows call this job's flow, directly or through others.
+
+    Jobs that `jobs` does not contain are returned, but not followed further.
+    """
     found: set[str] = set()
     waiting = list(job.parent_ids)
     while waiting:

@@ -18,7 +18,7 @@ HISTORY_LENGTH = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """An entry of a job's history."""
+    """An entry of a job's history: a state or message that it got."""
 
     changed_at: datetime
     state: str
@@ -85,11 +85,11 @@ class DurableJob[S: StrEnum]:
     trace: TraceOrigin | None = field(default=None, compare=False, repr=False)
 
     def __init_subclass__(cls) -> None:
-        """Keep `dataclass` from giving each kind of job a `__replace__` of its own."""
+        """Prevent that `dataclass` gives each kind of job its own `__replace__`."""
         cls.__replace__ = DurableJob.__replace__  # type: ignore[method-assign]
 
     def __replace__(self, **changes: Any) -> Self:
-        """Return a row with these fields changed; raises `TypeError` for a name of no field."""
+        """Return a row with some fields changed. Raises `TypeError` if a field does not exist."""
         if not changes.keys() <= self.__dict__.keys():
             unknown = sorted(changes.keys() - self.__dict__.keys())
             raise TypeError(f"{type(self).__name__} has no fields {unknown}")
@@ -99,7 +99,7 @@ class DurableJob[S: StrEnum]:
 
     @property
     def is_inactive(self) -> bool:
-        """Return whether the job does not continue without a person."""
+        """Return whether the job is complete, or continues only after a person has acted."""
         return self.states[self.state].is_inactive
 
     @property
@@ -109,12 +109,12 @@ class DurableJob[S: StrEnum]:
 
     @property
     def step(self) -> S:
-        """Return the step of the work, also while the job waits or is blocked."""
+        """Return the step that the job has reached. A waiting or blocked job continues there."""
         return self.resume_state or self.state
 
     @property
     def state_since(self) -> datetime | None:
-        """Return when the job got its current state; None: its history does not show it."""
+        """Return when the job got its current state, or None if its history does not show it."""
         since = None
         for entry in reversed(self.history):
             if entry.state != self.state:
@@ -124,8 +124,9 @@ class DurableJob[S: StrEnum]:
 
     @property
     def reason_since(self) -> datetime | None:
-        """Return when the job got its current state and message; None: its history does not
-        show it.
+        """Return when the job got its current state and message.
+
+        Returns None if its history does not show it.
         """
         since = None
         for entry in reversed(self.history):
@@ -160,5 +161,5 @@ def bump_fencing_token[J: DurableJob[Any]](job: J, *, settles_after: timedelta) 
 
 
 def mark_write_in_flight[J: DurableJob[Any]](job: J, until: datetime) -> J:
-    """Return the row with a record that a write may take effect until this time."""
+    """Return the row with a record that a write may still take effect until this time."""
     return replace(job, in_flight_until=max(until, job.in_flight_until or until))

@@ -1,4 +1,7 @@
-"""Define the flow job: the work on one original. A message only says which row to read."""
+"""Define the flow job: the work on one original.
+
+A queue message names only the row to read.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,7 +40,7 @@ class MigrationMethod(StrEnum):
 
 
 class JobCommand(StrEnum):
-    """A command of an administrator for a running job."""
+    """A command that an administrator gave for a job in progress."""
 
     CANCEL = "cancel"
     ROLL_BACK = "roll_back"
@@ -54,7 +57,7 @@ class RollbackStage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverFailure:
-    """Why a cutover failed; reported when the other flow is on again."""
+    """Why a cutover failed. It is reported when the other flow is on again."""
 
     message: str
     #: Empty, as `reason_code`: the cause is transient.
@@ -64,7 +67,7 @@ class CutoverFailure:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowJob(DurableJob[FlowJobState], GrantingJob):
-    """The job on one original under one policy."""
+    """The row of the work on one original under one policy."""
 
     states = FLOW_STATES
     waiting_state = FlowJobState.WAITING
@@ -132,27 +135,27 @@ class FlowJob(DurableJob[FlowJobState], GrantingJob):
 
     @property
     def is_interrupted(self) -> bool:
-        """Return whether it waits, is blocked or failed, and continues where it stopped."""
+        """Return whether the job waits, is blocked or failed, and continues where it stopped."""
         return FLOW_STATES[self.state].resumes_later
 
     @property
     def has_succeeded(self) -> bool:
-        """Return whether it has reached its goal."""
+        """Return whether the job has reached its goal."""
         return self.state_properties.is_success
 
     @property
     def is_withdrawn(self) -> bool:
-        """Return whether it was cancelled or rolled back."""
+        """Return whether the job was cancelled or rolled back."""
         return self.state_properties.is_withdrawn
 
-    def get_title_of(self, workflow_id: str) -> str:
-        """Return the name of one of its two flows for texts."""
+    def format_flow_title(self, workflow_id: str) -> str:
+        """Return the name of the original or of the copy, for texts."""
         is_copy = workflow_id == self.copy.id
         return f"the copy of {self.display_name}" if is_copy else self.display_name
 
     @property
     def parent_ids(self) -> tuple[str, ...]:
-        """Return the parents' job ids without their environments."""
+        """Return the job ids of the flow's parents, without their environments."""
         return tuple(parent.rpartition("/")[2] for parent in self.parents)
 
     @property
@@ -172,21 +175,19 @@ class FlowJob(DurableJob[FlowJobState], GrantingJob):
 
     @property
     def is_rolling_back(self) -> bool:
-        """Return whether a rollback is in progress, waits, or is blocked."""
+        """Return whether a rollback of the job has started and is not complete."""
         return self.step is FlowJobState.ROLLING_BACK
 
     @property
     def is_turning_back_on(self) -> bool:
-        """Return whether both flows may be off and the one that was on before must be turned on
-        again.
-        """
+        """Return whether the app must turn on again the flow that was on, as both may be off."""
         return self.both_off_since is not None and (
             self.cutover_failure is not None or self.is_rolling_back
         )
 
     @property
     def has_turned_both_off(self) -> bool:
-        """Return whether this job turned one flow of a pair off and has turned none on since."""
+        """Return whether the job turned off the flow that was on, and has turned none on since."""
         sent = (self.original.last_write, self.copy.last_write)
         return (
             self.migration_method is MigrationMethod.CUT_OVER
@@ -206,7 +207,7 @@ class FlowJob(DurableJob[FlowJobState], GrantingJob):
 
 
 def choose_migration_method(category: TriggerCategory, *, is_on: bool) -> MigrationMethod:
-    """Return the migration method for an original of this category."""
+    """Return the migration method for an original whose trigger has this category."""
     if not is_on:
         return MigrationMethod.COPY_OFF
     return MigrationMethod.CUT_OVER if category.is_self_starting else MigrationMethod.UPDATE_CALLERS

@@ -1,4 +1,4 @@
-"""Define the two flows of a job, the original and its copy, as the job knows them."""
+"""Define the two flows of a flow job, the original and its copy, as the job's row has them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Original:
-    """The original of a job when it was planned, and what the job has read of it since."""
+    """The original of a flow job, as planned, with what the job has read of it since."""
 
     #: Its Dataverse id, and its name in the flow service.
     id: str
@@ -35,13 +35,13 @@ class Original:
 
     @property
     def names(self) -> frozenset[str]:
-        """Return the ids by which an administrator may name it, in lower case."""
+        """Return the ids by which an administrator may name the original, in lower case."""
         return frozenset({self.id.lower(), self.flow_name.lower()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """The copy of a job; only its id is known before it is created."""
+    """The copy of a flow job. Before it is created, only its id is known."""
 
     id: str
     flow_name: str = ""
@@ -61,5 +61,5 @@ class Copy:
 
     @property
     def names(self) -> frozenset[str]:
-        """Return the ids by which callers may name it; it may have no name yet."""
+        """Return the ids by which callers may name the copy."""
         return frozenset({self.id, self.flow_name.lower()} - {""})

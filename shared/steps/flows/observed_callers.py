@@ -119,7 +119,7 @@ async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) 
         if identity:
             jobs = read_readable(services, tables.flow_jobs.scan(job.environment_id, where=where))
             async for kept in jobs:
-                return {identity: f"flow {kept.item.get_title_of(identity)}"}
+                return {identity: f"flow {kept.item.format_flow_title(identity)}"}
     return {}
 
 

@@ -36,7 +36,7 @@ def build_flow_write(
     etag = "*" if work.job.is_turning_back_on else row.etag
     update = partial(work.services.workflows.update, work.environment, row.workflow_id, etag=etag)
     owned = Owned(
-        title=work.job.get_title_of(row.workflow_id),
+        title=work.job.format_flow_title(row.workflow_id),
         environment=work.environment,
         owner_id=row.owner_id,
     )

@@ -17,7 +17,7 @@ from shared.domain.definitions.flow_definition import (
     FlowDefinition,
     parse_or_explain,
 )
-from shared.domain.definitions.flow_summary import DefinitionSummary, read_summary
+from shared.domain.definitions.flow_summary import DefinitionSummary, parse_summary
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, FlowServiceFlow, FlowState, Workflow, WorkflowSummary
 from shared.domain.flow_owner import FlowOwner
@@ -265,7 +265,7 @@ def _without_definition(flow: FlowListEntry, why: str = NOT_SHOWN) -> FlowOnMicr
 def _with_definition(
     flow: FlowListEntry, shown: Workflow | FlowServiceFlow, client_data: str, title: str
 ) -> FlowOnMicrosoftKey:
-    summary, problem, digest = read_summary(client_data)
+    summary, problem, digest = parse_summary(client_data)
     return replace(
         _without_definition(flow),
         display_name=title,

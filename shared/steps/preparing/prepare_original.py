@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from shared.domain.conversions.conversion import has_same_actions
-from shared.domain.conversions.preview import convert
+from shared.domain.conversions.preview import convert_definition
 from shared.domain.definitions.comparison import hash_definition, is_same_definition
 from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.flow import Workflow, WorkflowUpdate
@@ -89,14 +89,14 @@ async def _convert_definition(work: StepContext, workflow_id: str) -> None:
     """Convert the definition once; continue after an interrupted invocation."""
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _read_archived_definition(work), work.job.conversions
-    if is_stored(row.client_data, convert(archived, edits).client_data):
+    if is_stored(row.client_data, convert_definition(archived, edits).client_data):
         return
     before = _with_references(row, archived)
     if not is_same_definition(before, archived):
         if work.job.original.in_solution or not has_same_actions(before, archived):
             _raise_original_edited(work)
         await _archive_definition(work, before)  # adding it to a solution renamed its connections
-    conversion = convert(before, edits)
+    conversion = convert_definition(before, edits)
     if conversion.obstacles:
         raise JobBlocked(
             f"{work.job.display_name} cannot be converted safely. {' '.join(conversion.obstacles)}",
@@ -109,12 +109,12 @@ async def _restore_definition(work: StepContext, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _read_archived_definition(work), work.job.conversions
     before = _with_references(row, archived)
-    if convert(before, edits).client_data != before:
+    if convert_definition(before, edits).client_data != before:
         _require_current_read(work)
         if before != row.client_data:
             await _write_definition(work, row, before, before=before)
         return  # it is V1: nothing was written, or it was restored
-    if not is_stored(before, convert(archived, edits).client_data):
+    if not is_stored(before, convert_definition(archived, edits).client_data):
         raise JobBlocked(
             f"{work.job.display_name} was edited after it was converted to V2.",
             fix=(

@@ -80,7 +80,7 @@ def choose_copy_side(work: StepContext) -> CutoverSide:
             return False
 
     return CutoverSide(
-        title=work.job.get_title_of(work.job.copy.id),
+        title=work.job.format_flow_title(work.job.copy.id),
         turn_on=lambda: toggle_flow(work, switch, FlowState.ON),
         turn_off=turn_off,
         is_on=is_on,

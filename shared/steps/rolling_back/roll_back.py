@@ -117,7 +117,7 @@ async def _check_replay_accepted(work: StepContext) -> None:
             fix='Request the rollback again with "accept_replay": true (--accept-replay).',
             code=Reason.BACKLOG_REPLAY,
         )
-    await work.save(add_notes(job, f"Processes its backlog again: {replay.message(now)}."))
+    await work.save(add_notes(job, f"Processes its backlog again: {replay.format_message(now)}."))
 
 
 async def _revert_callers(work: StepContext) -> FlowJob:
