@@ -83,13 +83,13 @@ class FlowStateProperties(TransitionProperties[FlowJobState]):
         return after in self.next or (self.can_roll_back and after is FlowJobState.ROLLING_BACK)
 
 
-def _make_set(*states: FlowJobState) -> frozenset[FlowJobState]:
+def _to_set(*states: FlowJobState) -> frozenset[FlowJobState]:
     return frozenset(states)
 
 
 def _build_pause_properties(acts: NextActor) -> FlowStateProperties:
     return FlowStateProperties(
-        next=_make_set(),
+        next=_to_set(),
         next_actor=acts,
         resumes_later=True,
         is_success=False,
@@ -111,7 +111,7 @@ def _build_pause_properties(acts: NextActor) -> FlowStateProperties:
 # fmt: off
 FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
     FlowJobState.PLANNED: FlowStateProperties(
-        next=_make_set(FlowJobState.COPYING, FlowJobState.PREPARING, FlowJobState.CANCELLED),
+        next=_to_set(FlowJobState.COPYING, FlowJobState.PREPARING, FlowJobState.CANCELLED),
         resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
@@ -121,7 +121,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARING: FlowStateProperties(
-        next=_make_set(FlowJobState.PREPARED, FlowJobState.PLANNED),
+        next=_to_set(FlowJobState.PREPARED, FlowJobState.PLANNED),
         resume_state_after_edit=FlowJobState.PLANNED,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
@@ -131,7 +131,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARED: FlowStateProperties(
-        next=_make_set(), resume_state_after_edit=None,
+        next=_to_set(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         has_complete_copy=False, is_verified=False,
@@ -140,7 +140,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.COPYING: FlowStateProperties(
-        next=_make_set(FlowJobState.COPIED), resume_state_after_edit=None,
+        next=_to_set(FlowJobState.COPIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
         has_complete_copy=False, is_verified=False,
@@ -149,7 +149,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.COPIED: FlowStateProperties(
-        next=_make_set(FlowJobState.VERIFIED), resume_state_after_edit=None,
+        next=_to_set(FlowJobState.VERIFIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
         has_complete_copy=True, is_verified=False,
@@ -158,7 +158,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.VERIFIED: FlowStateProperties(
-        next=_make_set(FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER,
+        next=_to_set(FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER,
             FlowJobState.CHECKING_FOR_CALLS, FlowJobState.COPYING),
         resume_state_after_edit=FlowJobState.COPYING,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
@@ -169,7 +169,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.UPDATING_CALLERS: FlowStateProperties(
-        next=_make_set(FlowJobState.CHECKING_FOR_CALLS), resume_state_after_edit=None,
+        next=_to_set(FlowJobState.CHECKING_FOR_CALLS), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
         has_complete_copy=True, is_verified=True,
@@ -178,7 +178,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.CHECKING_FOR_CALLS: FlowStateProperties(
-        next=_make_set(FlowJobState.RETIRED, FlowJobState.UPDATING_CALLERS, FlowJobState.COPYING),
+        next=_to_set(FlowJobState.RETIRED, FlowJobState.UPDATING_CALLERS, FlowJobState.COPYING),
         resume_state_after_edit=FlowJobState.COPYING,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
@@ -188,7 +188,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.CUTTING_OVER: FlowStateProperties(
-        next=_make_set(FlowJobState.MONITORING, FlowJobState.VERIFIED), resume_state_after_edit=None,
+        next=_to_set(FlowJobState.MONITORING, FlowJobState.VERIFIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
         has_complete_copy=True, is_verified=True,
@@ -197,7 +197,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.MONITORING: FlowStateProperties(
-        next=_make_set(FlowJobState.RETIRED), resume_state_after_edit=None,
+        next=_to_set(FlowJobState.RETIRED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
         has_complete_copy=True, is_verified=True,
@@ -206,7 +206,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.RETIRED: FlowStateProperties(
-        next=_make_set(), resume_state_after_edit=None,
+        next=_to_set(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
         has_complete_copy=True, is_verified=True,
@@ -219,7 +219,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
     FlowJobState.FAILED: _build_pause_properties(NextActor.PERSON),
     FlowJobState.ROLLING_BACK: FlowStateProperties(
         # To retired: the original was deleted and can no longer be restored.
-        next=_make_set(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), resume_state_after_edit=None,
+        next=_to_set(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
         has_complete_copy=False, is_verified=False,
@@ -228,7 +228,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.ROLLED_BACK: FlowStateProperties(
-        next=_make_set(), resume_state_after_edit=None,
+        next=_to_set(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.OFF,
         has_complete_copy=False, is_verified=False,
@@ -237,7 +237,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=True,
     ),
     FlowJobState.CANCELLED: FlowStateProperties(
-        next=_make_set(), resume_state_after_edit=None,
+        next=_to_set(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         has_complete_copy=False, is_verified=False,
