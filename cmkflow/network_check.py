@@ -13,7 +13,7 @@ from cmkflow.template_repair import reject_unwritten_list, with_parameters
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
-from shared.domain.network.firewall_fix import FirewallFix, build_no_fix_public_access_off
+from shared.domain.network.firewall_fix import FirewallFix, explain_why_no_rule_helps
 from shared.domain.network.firewall_issue import find_firewall_issue
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.service_tags import ServiceTagList
@@ -138,7 +138,7 @@ async def _propose_fix(
     if issue is None:
         return None
     return (
-        build_no_fix_public_access_off(issue)
+        explain_why_no_rule_helps(issue)
         or reject_unwritten_list(issue)
         or await kinds[firewall.kind].propose_fix(issue)
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cmkflow.template_expressions import Expressions
-from shared.domain.network.firewall_fix import FirewallFix, build_no_fix
+from shared.domain.network.firewall_fix import FirewallFix, build_unavailable_fix
 from shared.domain.network.firewall_fix_text import GROUP, SUBSCRIPTION, format_label
 from shared.domain.network.firewall_issue import FirewallIssue
 
@@ -47,7 +47,7 @@ def reject_unwritten_list(issue: FirewallIssue) -> FirewallFix | None:
     lists = sorted(_LISTS & {*issue.rules})
     if not lists:
         return None
-    return build_no_fix(
+    return build_unavailable_fix(
         issue, f"not_written_out: the template does not contain {lists[0]} as a list"
     )
 

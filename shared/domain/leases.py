@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease[H: (str, int)]:
-    """A lease, as the row of what is leased stores it in its own fields."""
+    """A lease with its holder and its end, as read from a row."""
 
     #: The name of its holder, or the fencing token of the invocation.
     holder: H
@@ -14,17 +14,17 @@ class Lease[H: (str, int)]:
     until: datetime | None
 
     def is_held(self, now: datetime) -> bool:
-        """Return whether somebody has it at this time."""
+        """Return whether anybody holds the lease at this time."""
         return self.until is not None and self.until > now
 
     def is_free_for(self, holder: H, now: datetime) -> bool:
-        """Return whether this holder may take or renew it: no other has it."""
+        """Return whether this holder may take or renew the lease, because no other holds it."""
         return self.holder == holder or not self.is_held(now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceLease:
-    """The row of a resource that one holder at a time writes, such as the settings of an app."""
+    """The lease row of a resource, such as an app's settings, that only one holder may write."""
 
     id: str
     holder: str
@@ -32,5 +32,4 @@ class ResourceLease:
 
     @property
     def lease(self) -> Lease[str]:
-        """Return the lease."""
         return Lease(holder=self.holder, until=self.leased_until)

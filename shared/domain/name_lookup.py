@@ -11,7 +11,7 @@ _CLOSE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedItem:
-    """An item with its id and its name for people."""
+    """An item that a person can name, with its ids and its name."""
 
     id: str
     name: str
@@ -20,22 +20,21 @@ class NamedItem:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Return every id in lower case."""
+        """Return all ids of the item in lower case."""
         return tuple(one.lower() for one in (self.id, *self.others) if one)
 
     def __str__(self) -> str:
-        """Return name and id, such as `Orders (8c2e3f7a-…)`."""
+        """Return the name with the id, such as `Orders (8c2e3f7a-…)`."""
         return f"{self.name} ({self.id})" if self.name else self.id
 
 
 def find_by_id_or_name(
     wanted: str, items: Iterable[NamedItem], *, by_beginning: bool = True
 ) -> list[NamedItem]:
-    """Return the items with this id; else those with this name; else those whose id starts like
-    this.
+    """Return the items with this id, or else with this name, or else whose id starts like this.
 
-    A name in the same case wins over one in another case. More than one item means that the text is
-    ambiguous. If `by_beginning` is False, the first characters of an id are not enough.
+    A name in the same case is preferred to one in another case. More than one item means that the
+    text is ambiguous. If `by_beginning` is False, the start of an id is not enough.
     """
     text, every = wanted.strip().casefold(), list(items)
     if exact := [one for one in every if text in one.ids]:
@@ -59,12 +58,12 @@ def find_similar(wanted: str, items: Iterable[NamedItem]) -> list[NamedItem]:
 
 
 def format_suggestion(candidates: Sequence[NamedItem]) -> str:
-    """Return the question that suggests these items; empty if there are none."""
+    """Return the question whether one of these items was meant, or "" if there are none."""
     return f"Did you mean {' or '.join(map(str, candidates))}?" if candidates else ""
 
 
 def shorten_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Return for each id its first characters, of equal length, so that no two are the same.
+    """Return the first characters of each id, by id. They have equal length and all differ.
 
     They have at least eight characters, so that `find_by_id_or_name` accepts them.
     """

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class PermissionLevel(Enum):
-    """How much of the required permissions an identity has on one resource."""
+    """Whether an identity has all, some or none of the required permissions on a resource."""
 
     FULL = "full"
     PARTIAL = "partial"  #: some of them, so that a change would fail half-way
@@ -77,9 +77,9 @@ IN_POWER_PLATFORM = RequiredPermissions(
 def check_permissions(
     needs: RequiredPermissions, permissions: Sequence[RolePermissions]
 ) -> PermissionLevel:
-    """Return how much of the required permissions these roles grant.
+    """Return whether these roles grant all, some or none of the required permissions.
 
-    Permissions that only read a resource do not count as a part, because every reader has them.
+    Permissions that only read a resource do not count as some, because every reader has them.
     """
     missing = find_missing_permissions(needs, permissions)
     if not missing:
@@ -113,9 +113,9 @@ def _matches_any(action: str, patterns: Sequence[str]) -> bool:
 
 
 def describe_grant(needs: RequiredPermissions, resource_id: str) -> str:
-    """Return what to grant the app's identity so that it may change a resource: sentences.
+    """Return sentences that say what to grant the app's identity so that it may change a resource.
 
-    A kind outside Azure names the role and its place in its fix.
+    For a system outside Azure, `needs.fix` alone says it.
     """
     changes = [one for one in (*needs.actions, *needs.data_actions) if not one.endswith("/read")]
     if not changes:
@@ -127,8 +127,10 @@ def describe_grant(needs: RequiredPermissions, resource_id: str) -> str:
 
 
 def find_written_type(needs: RequiredPermissions, resource_type: str) -> str:
-    """Return the type that a write of such a resource replaces: itself, or its only child that may
-    be written (`Microsoft.Web/sites/config`); empty: Azure Resource Manager writes neither.
+    """Return the resource type that Azure Resource Manager replaces when it writes a resource.
+
+    This is the resource's own type, or that of its only child that may be written
+    (`Microsoft.Web/sites/config`). Returns "" if it writes neither.
     """
     wanted = resource_type.lower()
     written = [one.removesuffix("/write") for one in needs.actions if one.endswith("/write")]
@@ -144,12 +146,12 @@ def get_resource_type(resource_id: str) -> str:
 
 
 def get_parent_id(resource_id: str) -> str:
-    """Return the id of a resource's parent: a resource, or the group."""
+    """Return the id of a resource's parent: another resource, or the resource group."""
     start, _, path = resource_id.rpartition("/providers/")
     is_child = path.count("/") > 2
     return resource_id.rsplit("/", 2)[0] if is_child else start
 
 
 def get_resource_group_id(resource_id: str) -> str:
-    """Return the id of a resource's resource group, in the same spelling."""
+    """Return the id of the resource group in a resource's id, in the same spelling."""
     return "/".join(resource_id.split("/")[:5])

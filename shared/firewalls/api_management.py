@@ -13,7 +13,11 @@ from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.firewall_fix import FirewallFix, describe_added_prefixes
 from shared.domain.network.firewall_fix_text import fill_id_placeholders, format_az_command
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_filter import IpFilterPolicy, build_firewall_from_filters, read_policy
+from shared.domain.network.ip_filter import (
+    IpFilterPolicy,
+    build_firewall_from_filters,
+    parse_policy,
+)
 from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
 from shared.errors import NotFound
 from shared.firewalls.azure_resources import AzureResources
@@ -88,7 +92,7 @@ class ApiManagement(AzureResources):
             policy = await self._resources.get(scope_id, API_VERSION, "/policies/policy")
         except NotFound:
             return _NO_POLICY
-        return read_policy(text_at(mapping_at(policy, "properties"), "value") or "", name)
+        return parse_policy(text_at(mapping_at(policy, "properties"), "value") or "", name)
 
 
 def _format_commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:

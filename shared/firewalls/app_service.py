@@ -20,9 +20,9 @@ from shared.domain.network.firewall_fix import (
     FirewallFix,
     ListEntries,
     ListUpdate,
-    build_no_fix,
-    build_no_fix_list_full,
     build_rule_name,
+    build_unavailable_fix,
+    explain_full_list,
     explain_unknown_order,
     find_free_priority,
 )
@@ -114,7 +114,9 @@ class AppServices(AzureResources):
             same = named.get(build_rule_name(tag))
             priority = _parse_priority(same) if same else find_free_priority(taken, before, 1)
             if priority is None:
-                return build_no_fix(issue, f"priority_taken: no priority below {before} is free")
+                return build_unavailable_fix(
+                    issue, f"priority_taken: no priority below {before} is free"
+                )
             taken.append(priority)
             rule = {
                 "name": build_rule_name(tag),
@@ -126,11 +128,11 @@ class AppServices(AzureResources):
             # A rule that already allows the tag was added after the issue was found.
             if same and (_format_entry(same) != _format_entry(rule) or priority > before):
                 name = rule["name"]
-                return build_no_fix(
+                return build_unavailable_fix(
                     issue, f"name_taken: {issue.resource_name} has a different rule named {name}"
                 )
             new.append(rule)
-        return build_no_fix_list_full(issue, len(there), len(new), MAX_RULES) or FirewallFix(
+        return explain_full_list(issue, len(there), len(new), MAX_RULES) or FirewallFix(
             issue=issue.name,
             summary=(
                 f"allow {', '.join(issue.missing_tags)} on {issue.firewall_name}, each with a "

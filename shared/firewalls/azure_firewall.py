@@ -150,9 +150,9 @@ class AzureFirewalls(AzureResources):
         rules = RuleReader(ip_groups=context.ip_groups, users=users)
         if policy_id:
             async for groups in self._read_groups(policy_id, context, rules):
-                rules.read_groups(groups)
+                rules.parse_rule_groups(groups)
         else:
-            rules.read_classic(resource)
+            rules.parse_classic_firewall(resource)
         name = text_at(resource, "name") or ""
         whole = Firewall(
             kind=self.kind,
@@ -179,12 +179,12 @@ class AzureFirewalls(AzureResources):
             policy_id = _get_policy_id(context.policies.get(policy_id, {}), "basePolicy")
         for one in chain:
             if one not in context.policies:
-                rules.leave_unread(one, "a policy that cannot be read")
+                rules.record_unread_rules(one, "a policy that cannot be read")
                 continue
             try:
                 yield await self._resources.list_children(one, "ruleCollectionGroups", API_VERSION)
             except NotFound:
-                rules.leave_unread(one, "rule collection groups that do not exist")
+                rules.record_unread_rules(one, "rule collection groups that do not exist")
 
     async def _list_resources(self, name: str) -> list[Document]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)

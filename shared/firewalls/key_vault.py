@@ -6,8 +6,8 @@ from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_fix import (
     FirewallFix,
-    build_no_fix_list_full,
     describe_added_prefixes,
+    explain_full_list,
 )
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
@@ -46,7 +46,7 @@ class KeyVaults(AzureResources):
         vault = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(vault, "properties", "networkAcls")
         there, name = objects_at(rules, "ipRules"), issue.resource_name
-        if no_fix_reason := build_no_fix_list_full(
+        if no_fix_reason := explain_full_list(
             issue, len(there), len(issue.missing_prefixes), MAX_RULES
         ):
             return no_fix_reason

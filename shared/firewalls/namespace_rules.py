@@ -8,8 +8,8 @@ from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_fix import (
     FirewallFix,
-    build_no_fix_list_full,
     describe_added_prefixes,
+    explain_full_list,
     format_rule_set_command,
 )
 from shared.domain.network.firewall_fix_text import (
@@ -56,7 +56,7 @@ class NamespaceRules(AzureResources, ABC):
         rule_set = await self._read_rule_set(issue.resource_id)
         rules = mapping_at(rule_set, "properties")
         there = objects_at(rules, "ipRules")
-        if no_fix_reason := build_no_fix_list_full(
+        if no_fix_reason := explain_full_list(
             issue, len(there), len(issue.missing_prefixes), MOST_RULES
         ):
             return no_fix_reason

@@ -30,15 +30,21 @@ from shared.domain.network.firewall_fix import (
     FirewallFix,
     ListEntries,
     ListUpdate,
-    build_no_fix,
-    build_no_fix_list_full,
     build_rule_name,
+    build_unavailable_fix,
+    explain_full_list,
     explain_unknown_order,
     find_free_priority,
 )
 from shared.domain.network.firewall_fix_text import format_bicep_children, format_terraform
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.matching import HTTPS, any_matches, covers, holds_port, leads_anywhere
+from shared.domain.network.matching import (
+    HTTPS,
+    any_matches,
+    includes_destinations,
+    includes_every_destination,
+    includes_port,
+)
 from shared.domain.network.security_rules import (
     build_rule,
     build_terraform_block,
@@ -109,16 +115,18 @@ class NetworkSecurityGroups(AzureResources):
                 else find_free_priority(taken, before, _FIRST_PRIORITY)
             )
             if priority is None:
-                return build_no_fix(issue, f"priority_taken: no priority below {before} is free")
+                return build_unavailable_fix(
+                    issue, f"priority_taken: no priority below {before} is free"
+                )
             taken.append(priority)
             rules[name] = build_rule(tag, priority, issue.part)
             # A rule that already allows the tag was added after the issue was found.
             is_other = same and format_rule(name, rules[name]) != format_existing_rule(same)
             if same and (is_other or priority > before):
-                return build_no_fix(
+                return build_unavailable_fix(
                     issue, f"name_taken: {issue.resource_name} has a different rule named {name}"
                 )
-        return build_no_fix_list_full(issue, len(there), len(rules), MOST) or FirewallFix(
+        return explain_full_list(issue, len(there), len(rules), MOST) or FirewallFix(
             issue=issue.name,
             summary=(
                 f"allow {', '.join(issue.missing_tags)} on {issue.resource_name}, each with a rule"
@@ -297,7 +305,9 @@ def _covers_destination(rule: Mapping[str, object], destination: str | None) -> 
         return True
     if destination is None:
         return False
-    return any_matches(covers([one], [destination]) for one in _list_destinations(rule))
+    return any_matches(
+        includes_destinations([one], [destination]) for one in _list_destinations(rule)
+    )
 
 
 def _parse_rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
@@ -328,7 +338,7 @@ def _list_destinations(rule: Mapping[str, object]) -> list[str]:
 def _leads_everywhere(rule: Mapping[str, object]) -> bool:
     listed = _list_destinations(rule)
     # The network itself is everything behind a group.
-    return leads_anywhere(listed) or "virtualnetwork" in map(str.lower, listed)
+    return includes_every_destination(listed) or "virtualnetwork" in map(str.lower, listed)
 
 
 def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
@@ -343,7 +353,7 @@ def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
 def _matches_https(properties: Mapping[str, object]) -> bool | None:
     """Return whether a rule covers port 443; None: a port is not a literal."""
     ports = _list_texts(properties, "destinationPortRange", "destinationPortRanges")
-    return holds_port(ports, HTTPS)
+    return includes_port(ports, HTTPS)
 
 
 def _list_texts(properties: Mapping[str, object], single: str, several: str) -> list[str]:

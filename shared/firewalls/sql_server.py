@@ -6,8 +6,8 @@ from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_fix import (
     FirewallFix,
-    build_no_fix_list_full,
     describe_added_prefixes,
+    explain_full_list,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import build_database_server_firewall
@@ -45,7 +45,7 @@ class SqlServers(AzureResources):
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a fix with one rule for each missing range of addresses."""
         there = await self._read_rules(issue.resource_id)
-        return build_no_fix_list_full(
+        return explain_full_list(
             issue, len(there), len([*list_missing_ranges(issue)]), MAX_RULES
         ) or FirewallFix(
             issue=issue.name,

@@ -12,8 +12,8 @@ from shared.domain.definitions.json_values import mapping_at, objects_at, text_a
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.firewall_fix import (
     FirewallFix,
-    build_no_fix_list_full,
     describe_added_prefixes,
+    explain_full_list,
 )
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
@@ -60,7 +60,7 @@ class StorageAccounts(AzureResources):
             objects_at(rules, "ipRules"),
             [*_list_accepted_addresses(issue.missing_prefixes)],
         )
-        if no_fix_reason := build_no_fix_list_full(issue, len(there), len(new), MAX_RULES):
+        if no_fix_reason := explain_full_list(issue, len(there), len(new), MAX_RULES):
             return no_fix_reason
         listed = [*there, *({"value": address, "action": "Allow"} for address in new)]
         block = TerraformBlock(

@@ -5,7 +5,7 @@ from typing import Any
 from shared.domain.jobs.backoff import add_jitter, compute_backoff_delay
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.replace_fields import replace
-from shared.domain.jobs.transitions import name_environment, stop_with_reason, wait_until
+from shared.domain.jobs.transitions import fill_in_environment, stop_with_reason, wait_until
 from shared.domain.platform_errors import find_fix
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
@@ -61,7 +61,7 @@ def _wait_and_continue[J: DurableJob[Any]](
         case MustWait():
             later = wait_until(job, err.reason, until=max(err.until, now), now=now, code=err.code)
             # Its requests were answered.
-            fix = name_environment(err.fix, job.environment_id)
+            fix = fill_in_environment(err.fix, job.environment_id)
             return replace(later, consecutive_failures=0, fix=fix)
         case PlatformMigrationInProgress():
             until = now + settings.platform_migration_poll_interval

@@ -15,7 +15,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.run_archive import RunArchive, name_part
+from shared.domain.jobs.run_archive import RunArchive, format_part_name
 from shared.domain.network.blocked_call import BlockedCall
 from shared.domain.network.firewall_fix_record import FirewallFixRecord
 from shared.domain.plans.plan_approval import name_approved_plan
@@ -110,7 +110,7 @@ class EvidenceReader:
 
     async def run_part(self, archive: RunArchive, number: int) -> bytes:
         """Return one part of the archived run history as JSON Lines; raise `NotFound`."""
-        return await self.services.archive.get(name_part(archive, number))
+        return await self.services.archive.get(format_part_name(archive, number))
 
     async def _read_caller_rows(
         self, job: FlowJob

@@ -9,7 +9,7 @@ from shared.domain.plans.completed_work import (
     RemainingFlow,
     build_completed_action,
     find_failing_channels,
-    has_message,
+    has_completion_message,
     is_settled,
     list_remaining_flows,
 )
@@ -54,7 +54,7 @@ async def read_completed_work(
         action = build_completed_action(job, {})
         rows = known.get(action.id, ())
         is_owed = any(not one.sent_count and one.channel not in out for one in rows)
-        if not has_message(job, is_owed, services.now):
+        if not has_completion_message(job, is_owed, services.now):
             continue
         if job.id in blocked:
             held.append(action)

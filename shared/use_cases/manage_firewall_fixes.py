@@ -13,7 +13,7 @@ from shared.alerts import read_readable, send_alert
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges, unite_ranges
-from shared.domain.network.firewall_fix import FirewallFix, build_no_fix
+from shared.domain.network.firewall_fix import FirewallFix, build_unavailable_fix
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.issue_lookup import describe_unknown_issue, find_issues_by_name
@@ -250,7 +250,7 @@ def _merge_issues(
 
 async def _propose_fix_if_known(services: Services, issue: FirewallIssue) -> FirewallFix:
     if not issue.firewall_id:
-        return build_no_fix(issue, f"no_firewall: {issue.message}")
+        return build_unavailable_fix(issue, f"no_firewall: {issue.message}")
     return await propose_fix(services, issue)
 
 

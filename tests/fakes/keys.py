@@ -2,7 +2,7 @@
 
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import FirewallFix, build_no_fix
+from shared.domain.network.firewall_fix import FirewallFix, build_unavailable_fix
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.errors import NotFound
@@ -71,4 +71,4 @@ class FakeFirewalls:
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return that the app has no fix, so that a person must act."""
-        return build_no_fix(gap, "of no kind: a fake")
+        return build_unavailable_fix(gap, "of no kind: a fake")

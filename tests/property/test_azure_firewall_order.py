@@ -149,8 +149,8 @@ def get_verdict(firewall: Firewall, caller: str) -> str:
 def test_verdict_follows_the_documented_order_of_rules(base: list[Json], child: list[Json]) -> None:
     """The verdict is unknown if only some of the target machines deny a packet after DNAT."""
     reader = RuleReader(ip_groups={})
-    reader.read_groups(base)
-    reader.read_groups(child)
+    reader.parse_rule_groups(base)
+    reader.parse_rule_groups(child)
     whole = Firewall(
         kind="azure_firewall",
         id="/fw",

@@ -9,7 +9,7 @@ from shared.domain.jobs.replace_fields import replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grants:
-    """The flows of which the service account is or was co-owner for a job.
+    """The flows of which the service account is, or was, co-owner for a job.
 
     A flow of another environment is named `environment/flow`.
     """
@@ -23,12 +23,12 @@ class Grants:
     returned_at: datetime | None = None
 
     def add(self, flow: str) -> Self:
-        """Return the grants with an active one of this flow."""
+        """Return the grants with an active grant for this flow."""
         active, past = (dict.fromkeys((*names, flow)) for names in (self.active, self.past))
         return replace(self, active=tuple(active), past=tuple(past))
 
     def mark_revoked(self, *flows: str, at: datetime) -> Self:
-        """Return the grants without active ones of these flows, whose removal is to be read."""
+        """Return the grants with those for these flows revoked. A later read has to show that."""
         return replace(
             self,
             active=tuple(name for name in self.active if name not in flows),
@@ -39,7 +39,7 @@ class Grants:
 
 @dataclass(frozen=True, kw_only=True)
 class GrantingJob:
-    """The part of a `DurableJob` that grants the service account temporary co-ownerships."""
+    """The part of a job's row that records temporary co-ownerships of the service account."""
 
     grants: Grants = Grants()
     #: As in `DurableJob`.
@@ -47,12 +47,12 @@ class GrantingJob:
 
     @property
     def has_grants(self) -> bool:
-        """Return whether it has active grants, or a write that may still create one."""
+        """Return whether the job has active grants, or a write that may still create one."""
         return bool(self.grants.active or (self.grants.past and self.in_flight_until))
 
     @property
     def has_grants_to_check(self) -> bool:
-        """Return whether it has active grants, or revoked ones whose removal was
-        not read back yet.
+        """Return whether the job has active grants, or revoked ones that a read has not
+        confirmed.
         """
         return self.has_grants or bool(self.grants.returned)

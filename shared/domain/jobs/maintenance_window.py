@@ -7,14 +7,15 @@ _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
 def is_valid_window(text: str) -> bool:
-    """Return whether `text` is a window: empty, or `HH:MM-HH:MM` in UTC with two
-    different times.
+    """Return whether a text is a maintenance window: empty, or `HH:MM-HH:MM` in UTC.
+
+    Its two times must differ.
     """
     return not text or (_WINDOW.fullmatch(text) is not None and text[:5] != text[6:])
 
 
 def find_next_opening(window: str, now: datetime) -> datetime | None:
-    """Return when the window opens next; None: it is open now. It may span midnight."""
+    """Return when the window opens next, or None if it is open now. It may span midnight."""
     match = _WINDOW.fullmatch(window)
     if match is None:
         return None

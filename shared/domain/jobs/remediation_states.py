@@ -1,4 +1,4 @@
-"""Define the states of a remediation. They follow from its jobs and are not stored."""
+"""Define the states of a remediation. They follow from its environment jobs and are not stored."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from shared.domain.jobs.state_machine import NextActor, StateProperties
 
 
 class RemediationState(StrEnum):
-    """The state of a remediation: the first of these states that applies to any of its jobs."""
+    """The state of a remediation: of these states, the first that applies to any of its jobs."""
 
     AWAITING_APPROVAL = "awaiting_approval"  #: at least one plan awaits approval
     IN_PROGRESS = "in_progress"  #: the app works and no one has to act

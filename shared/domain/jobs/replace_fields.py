@@ -1,6 +1,7 @@
-"""Change fields of a job's row by the `__replace__` of `DurableJob`.
+"""Change fields of a job's row with the `__replace__` of `DurableJob`.
 
-`dataclasses.replace` reads and sets every field, of which a row has up to 64: ten times the work.
+`dataclasses.replace` reads and sets every field, of which a row has up to 64. That takes ten times
+as long.
 """
 
 from typing import TYPE_CHECKING

@@ -32,7 +32,7 @@ class RunArchiveState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunArchive:
-    """The row of one original's run archive; it has the same id as the flow job."""
+    """The row of the run archive of one original. It has the same id as the flow job."""
 
     environment_id: str
     job_id: str
@@ -64,7 +64,9 @@ class RunArchive:
 
     @property
     def own_runs(self) -> int:
-        """Return the number of runs in this archive's own parts."""
+        """Return the number of runs in this archive's parts, without those of an earlier
+        archive.
+        """
         return self.runs - self.earlier_run_count
 
     @property
@@ -77,14 +79,15 @@ class RunArchive:
         return min((self.started_at - self.oldest_run_at) / (self.started_at - self.begins_at), 1.0)
 
 
-def name_part(archive: RunArchive, number: int) -> str:
-    """Return the name of a part in the archive; the first has number 1."""
+def format_part_name(archive: RunArchive, number: int) -> str:
+    """Return the name of a part of a run archive. The first part has number 1."""
     return f"runs/{archive.environment_id}/{archive.job_id}/{number:04}.jsonl"
 
 
 def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchive:
-    """Return the archive with a part of `runs` (not empty, newest first) that is
-    stored at `where`.
+    """Return the run archive with one more part, which is stored at `where`.
+
+    `runs` has at least one run, the newest first.
     """
     oldest = runs[-1].started_at
     ids = {run.run_id for run in runs if run.started_at == oldest}
@@ -100,7 +103,7 @@ def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchiv
 
 
 def reopen_archive(archive: RunArchive, *, now: datetime) -> RunArchive:
-    """Return a complete archive, open again for the runs that started after it."""
+    """Return a complete run archive as one in progress, for the runs that started after it."""
     return replace(
         archive,
         state=RunArchiveState.IN_PROGRESS,
@@ -114,7 +117,7 @@ def reopen_archive(archive: RunArchive, *, now: datetime) -> RunArchive:
 
 
 def format_json_lines(runs: Iterable[FlowRun]) -> bytes:
-    """Return a part's content, one line per run: its id, its times (UTC) and its status."""
+    """Return the content of a part: a line for each run, with its id, times (UTC) and status."""
     return b"".join(
         json.dumps(
             {
@@ -130,7 +133,7 @@ def format_json_lines(runs: Iterable[FlowRun]) -> bytes:
 
 
 def parse_json_lines(part: bytes) -> list[FlowRun]:
-    """Return the runs of a part, without trigger URL ids, which are not stored."""
+    """Return the runs in a part. They have no trigger URL ids, which are not stored."""
     return [
         FlowRun(
             run_id=line["run"],

@@ -1,4 +1,4 @@
-"""Define what every table of states has, and check transitions against it."""
+"""Define what every table of states contains, and check transitions against it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class NextActor(StrEnum):
-    """Who acts next."""
+    """Who acts next on a job in some state."""
 
     APP = "app"
     PERSON = "person"
@@ -15,7 +15,10 @@ class NextActor(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateProperties:
-    """The properties of a state. None has a default, so a missing one is a type error."""
+    """The properties of a state.
+
+    No property has a default, so that a missing one is a type error.
+    """
 
     next_actor: NextActor
     #: The job continues where it was, once the reason is gone.
@@ -25,27 +28,31 @@ class StateProperties:
 
     @property
     def needs_action(self) -> bool:
-        """Return whether it continues only after a person has acted and retried."""
+        """Return whether a job in this state continues only after a person has acted and
+        retried.
+        """
         return self.resumes_later and self.next_actor is NextActor.PERSON
 
     @property
     def is_inactive(self) -> bool:
-        """Return whether it does not continue without a person."""
+        """Return whether a job in this state is over, or continues only after a person has
+        acted.
+        """
         return self.needs_action or self.is_over
 
     @property
     def is_active(self) -> bool:
-        """Return whether it continues towards its goal without a person."""
+        """Return whether a job in this state continues towards its goal without a person."""
         return not (self.is_inactive or self.is_success)
 
     @property
     def is_over(self) -> bool:
-        """Return whether neither the app nor a person has to do anything more."""
+        """Return whether neither the app nor a person has to act on a job in this state."""
         return self.next_actor is NextActor.NONE
 
     @property
     def is_withdrawn(self) -> bool:
-        """Return whether it ended without reaching its goal: cancelled, or rolled back."""
+        """Return whether a job in this state was cancelled or rolled back."""
         return self.is_over and not self.is_success
 
 
@@ -62,7 +69,9 @@ class TransitionProperties[S: StrEnum](StateProperties):
 
 
 class InvalidTransition(Exception):
-    """A job was to make a transition that its table does not contain: an internal error."""
+    """An internal error: a job was to change its state in a way that the table of states
+    forbids.
+    """
 
     def __init__(self, before: StrEnum, after: StrEnum) -> None:
         """Name both states."""

@@ -1,4 +1,4 @@
-"""Move a durable job from state to state, and record each move in its row."""
+"""Change the state of a durable job, and record each change in its row."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from shared.reason import Reason
 
 
 def move_to_state[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetime) -> J:
-    """Return the job in its next state, due now unless that state is final.
+    """Return the job in its next state. It is due now, unless it has nothing more to do there.
 
     Raises `InvalidTransition` if the table of states does not allow the move.
     """
@@ -31,16 +31,16 @@ def move_to_state[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now:
 
 
 def add_notes(job: FlowJob, *notes: str) -> FlowJob:
-    """Return the job with these notes appended, each note once."""
+    """Return the job with these notes. A note that it already has is not repeated."""
     return replace(job, notes=tuple(dict.fromkeys((*job.notes, *notes))))
 
 
 def wait_until[J: DurableJob[Any]](
     job: J, reason: str, *, until: datetime, now: datetime, code: Reason
 ) -> J:
-    """Return the job waiting until this time.
+    """Return the job waiting until this time. It then continues from its current step.
 
-    It then continues where it is; a final state stays.
+    A job in a final state keeps that state.
     """
     waits = job.waiting_state if job.states[job.step].is_active else None
     state = waits or job.state
@@ -59,38 +59,38 @@ def wait_until[J: DurableJob[Any]](
 def stop_with_reason[J: DurableJob[Any]](
     job: J, state: StrEnum, reason: str, fix: str, *, code: str, now: datetime
 ) -> J:
-    """Return the job blocked or failed, to be retried from where it is."""
+    """Return the job blocked or failed. A retry continues it from its current step."""
     check_transition(job.states, job.step, state)
     return replace(
         with_history(job, state, reason, now=now),
         state=state,
         resume_state=job.step,
         message=reason,
-        fix=name_environment(fix, job.environment_id),
+        fix=fill_in_environment(fix, job.environment_id),
         reason_code=code,
         next_check_at=None,
         consecutive_failures=0,
     )
 
 
-def name_environment(fix: str, environment_id: str) -> str:
-    """Return the fix with the environment's id in its commands."""
+def fill_in_environment(fix: str, environment_id: str) -> str:
+    """Return the fix with the environment's id in place of `ENVIRONMENT`."""
     return fix.replace(" ENVIRONMENT ", f" {environment_id} ")
 
 
 def resume[J: DurableJob[Any]](job: J, text: str, *, now: datetime) -> J:
-    """Return a blocked, failed or waiting job where it stopped, due now."""
+    """Return a blocked, failed or waiting job in the step where it stopped, due now."""
     return move_to_state(job, job.step, text, now=now)
 
 
 def with_history[J: DurableJob[Any]](job: J, state: str, text: str, *, now: datetime) -> J:
-    """Return the job with one more history entry; the oldest is removed if there are too many."""
+    """Return the job with one more history entry, without the oldest if there are too many."""
     line = HistoryEntry(changed_at=now, state=state, message=text)
     return replace(job, history=(*job.history, line)[-HISTORY_LENGTH:])
 
 
 def with_request_count[J: DurableJob[Any]](job: J, before: J, calls: int) -> J:
-    """Return the job, a successor of `before`, with the number of requests that this took.
+    """Return the job with the number of requests that the change from `before` took.
 
     They are added to the history entry that was the latest in `before`.
     """

@@ -1,4 +1,4 @@
-"""Track writes that a job has sent but not read back: a read may be older than a write.
+"""Track writes that a job has sent but not read back, because a read may be older than a write.
 
 See platform.md#reads-lag.
 """
@@ -11,7 +11,7 @@ from shared.domain.flow import FlowState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStateWrite:
-    """A job's last write that turned one of its two flows on or off."""
+    """The last write by which a job turned one of its two flows on or off."""
 
     state: FlowState
     #: When it was first and last sent.
@@ -24,7 +24,7 @@ class FlowStateWrite:
     is_confirmed: bool = False
 
     def confirms(self, state: FlowState, now: datetime, lag: timedelta) -> bool:
-        """Return whether a read that shows `state` now is not older than this write."""
+        """Return whether a read that shows `state` now is certainly newer than this write."""
         if state is self.state:
             return self.is_confirmed or now >= self.reads_valid_from
         return now >= self.last_sent_at + lag
@@ -32,13 +32,13 @@ class FlowStateWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnconfirmedWrite:
-    """Another write that the platform accepted but does not show yet."""
+    """A write of another kind that the platform has accepted but does not show yet."""
 
     description: str
     sent_at: datetime
 
 
-def record_write(
+def build_flow_state_write(
     before: FlowStateWrite | None,
     state: FlowState,
     *,
@@ -46,9 +46,9 @@ def record_write(
     lag: timedelta,
     settles_at: datetime,
 ) -> FlowStateWrite:
-    """Return the record to store before a write.
+    """Return the record of a write that turns a flow on or off, to store before it is sent.
 
-    `settles_at`: until when earlier writes may take effect.
+    Earlier writes may take effect until `settles_at`.
     """
     if before is None or (before.state is state and before.is_confirmed):
         return FlowStateWrite(

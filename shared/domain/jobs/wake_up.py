@@ -1,4 +1,4 @@
-"""Define the wake-up: the stored time at which the timer sends a message for a row."""
+"""Define the wake-up: a stored time at which the timer sends a message for a row."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Check whether environments can be, and are, linked to a policy: geography, type, link, limit.
+"""Check whether environments can have a key by a policy: their geography, type, link and number.
 
 See platform.md#environment-requirements.
 """
@@ -17,7 +17,7 @@ _UNSUPPORTED_SKUS = frozenset({"trial", "subscriptionbasedtrial", "teams"})
 
 
 def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
-    """Yield a finding for every check of the policy's environments."""
+    """Yield a finding for each check of the environments that are linked to the policy."""
     assert facts.policy
     for environment in facts.environments_on_policy:
         yield check_geography(facts.policy, environment)
@@ -38,7 +38,7 @@ def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
 
 
 def check_geography(policy: EnterprisePolicy, environment: Environment) -> Finding:
-    """Check that the environment is in its policy's geography."""
+    """Return a finding on whether the environment is in its policy's geography."""
     own, wanted = normalize_geography(environment.geography), normalize_geography(policy.location)
     code, subject = "environment_geography", environment.id
     if own and own == wanted:
@@ -50,7 +50,9 @@ def check_geography(policy: EnterprisePolicy, environment: Environment) -> Findi
 
 
 def check_managed(environment: Environment) -> Finding:
-    """Check that the environment is a Managed Environment, which a key requires."""
+    """Return a finding on whether the environment is a Managed Environment, which a key
+    requires.
+    """
     code, subject = "environment_managed", environment.id
     if environment.is_managed:
         return passed(code, f"{environment.display_name} is a Managed Environment.", subject)
@@ -73,7 +75,7 @@ def check_managed(environment: Environment) -> Finding:
 
 
 def check_environment_type(environment: Environment) -> Finding:
-    """Check that an environment of this type can have a key."""
+    """Return a finding on whether an environment of this type can have a key."""
     code, subject = "environment_type", environment.id
     text = f"{environment.display_name} has the type {environment.sku or 'unknown'}."
     if not environment.sku:
@@ -86,7 +88,7 @@ def check_environment_type(environment: Environment) -> Finding:
 
 
 def _check_link(environment: Environment) -> Finding:
-    """Check the state of the environment's link to the policy."""
+    """Return a finding on whether the environment's link to the policy works."""
     code, link, name = "environment_link", environment.policy, environment.display_name
     assert link
     if link.status is PolicyLinkStatus.LINKED:

@@ -29,7 +29,7 @@ class KeyVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVault:
-    """A vault's protection settings."""
+    """A key vault's settings that protect its keys."""
 
     #: Azure resource id, lower case.
     id: str
@@ -51,13 +51,12 @@ class KeyVault:
 
     @property
     def name(self) -> str:
-        """Return the vault's name."""
         return self.id.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleAssignment:
-    """A role assignment of a principal at a vault, above or below it."""
+    """A role assignment of a principal that may affect a vault: at the vault, above or below it."""
 
     #: The GUID of the role definition, in lower case.
     role_id: str
@@ -89,7 +88,7 @@ class EnterprisePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySnapshot:
-    """The facts about one key, its policy and its environments."""
+    """The facts about one key, its policy and its environments, as read for a check."""
 
     read_at: datetime
     #: Azure resource id, lower case.
@@ -108,7 +107,7 @@ class KeySnapshot:
 
     @property
     def environments_on_policy(self) -> list[Environment]:
-        """Return the environments with a link to the policy in any status."""
+        """Return the environments that have a link to the policy, whatever its status."""
         policy_id = self.policy.id.lower() if self.policy else ""
         return [
             environment
@@ -118,9 +117,7 @@ class KeySnapshot:
 
     @property
     def stopped_environments(self) -> str:
-        """Return a sentence that names the environments that stop without the key;
-        empty if none.
-        """
+        """Return a sentence that names the environments that stop without the key, or ""."""
         on_policy = self.environments_on_policy
         disabled = sorted(one.display_name for one in on_policy if not one.is_enabled)
         if disabled:

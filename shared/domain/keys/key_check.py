@@ -1,5 +1,4 @@
-"""Check whether a customer-managed key works: Microsoft's own checks before a key is applied, and
-more.
+"""Check whether a customer-managed key works, with Microsoft's own checks and more.
 
 The checks are those of platform.md#key-requirements, #key-grants. Each gives a finding, also if it
 passed, so that a report shows all checks. What the platform does not show is `unknown`, and a
@@ -20,7 +19,7 @@ from shared.domain.keys.version_checks import list_version_findings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCheckResult:
-    """The result for one key and one of the policies that name it."""
+    """The result of the check of one key with one of the policies that name it."""
 
     #: Both empty: no policy names the key yet.
     policy_id: str = ""
@@ -40,7 +39,7 @@ class KeyCheckResult:
 
 
 def list_key_findings(facts: KeySnapshot) -> Iterator[Finding]:
-    """Yield a finding for every check of a key, its vault and its policy."""
+    """Yield a finding for each check of a key, its vault and its policy."""
     if facts.policy:
         yield from list_policy_findings(facts.policy)
     yield from list_vault_findings(facts)
@@ -65,7 +64,10 @@ _POLICIES_VERSION = "2020-10-30"
 
 
 def list_policy_replacement_steps(facts: KeySnapshot) -> tuple[str, ...]:
-    """Return the steps in order; none for a policy that follows its key."""
+    """Return the steps by which a person replaces a policy that has a fixed version of its key.
+
+    Returns no steps for a policy that always uses the newest version.
+    """
     policy, vault = facts.policy, facts.vault
     if policy is None or policy.key_version is None:
         return ()

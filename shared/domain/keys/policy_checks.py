@@ -13,7 +13,7 @@ POLICY_HEALTH = "policy_health"
 
 
 def list_policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
-    """Yield a finding for every check of the policy itself."""
+    """Yield a finding for each check of the policy itself."""
     yield _check_state(policy)
     yield _check_health(policy)
     if policy.key_version is None:

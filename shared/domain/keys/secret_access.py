@@ -17,7 +17,7 @@ _READING_ROLES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretReader:
-    """An app or slot, and the identity that resolves its Key Vault references."""
+    """An app, or a slot of one, with the identity that resolves its Key Vault references."""
 
     name: str
     #: Object id; empty: it has no such identity.
@@ -30,7 +30,7 @@ class SecretReader:
 def find_reading_obstacle(
     vault: KeyVault, secret_name: str, reader: SecretReader, roles: Sequence[RoleAssignment]
 ) -> str:
-    """Return why an app may be unable to read a secret; empty: it can.
+    """Return why an app may be unable to read a secret, or "" if it can.
 
     `roles` are the role assignments of its identity at the vault, above and below it.
     """

@@ -1,8 +1,9 @@
 """Check whether a vault protects its keys and lets the policy's identity use them.
 
 Microsoft requires the role *Key Vault Crypto Service Encryption User* on the vault, or an access
-policy with get, wrapKey and unwrapKey. Other built-in roles with these rights count too. Whether a
-role that is unknown here allows it is `unknown`. See platform.md#key-requirements, #key-grants.
+policy with get, wrapKey and unwrapKey. Other built-in roles with these rights count too. If the
+identity has only roles that the app does not know, the finding is `unknown`. See
+platform.md#key-requirements, #key-grants.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ _ROLES_THAT_WRAP = {
 
 
 def list_vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
-    """Yield a finding for every check of the vault."""
+    """Yield a finding for each check of the vault."""
     vault = facts.vault
     if vault is None:
         fix = (
@@ -60,7 +61,9 @@ def list_vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
 
 
 def _check_network(facts: KeySnapshot, vault: KeyVault) -> Finding:
-    """Check that the platform, a trusted service of Key Vault, can reach the vault."""
+    """Return a finding on whether the platform, a trusted service of Key Vault, can reach the
+    vault.
+    """
     code = "vault_network"
     if vault.public_access.lower() == "securedbyperimeter":
         text = (

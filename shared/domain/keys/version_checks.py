@@ -21,7 +21,7 @@ OPERATIONS = frozenset({"wrapkey", "unwrapkey"})
 
 
 def list_version_findings(facts: KeySnapshot) -> Iterator[Finding]:
-    """Yield a finding for every check of the used version and of the previous ones."""
+    """Yield a finding for each check of the version in use and of the previous ones."""
     if facts.versions is None:
         fix = "Give the app the roles Reader and Key Vault Reader on the vault."
         codes = ("key_enabled", "key_validity", "key_type", "key_operations", "previous_versions")
@@ -48,7 +48,7 @@ def list_version_findings(facts: KeySnapshot) -> Iterator[Finding]:
 
 
 def _format_az_command(facts: KeySnapshot, command: str, options: str = "") -> str:
-    """Return a complete Azure CLI command for the key, to copy."""
+    """Return an Azure CLI command for the key that a person can copy and run."""
     vault = facts.vault_id.rpartition("/")[2]
     return f"`az keyvault key {command} --vault-name {vault} --name {facts.key_name}{options}`"
 
@@ -123,7 +123,7 @@ def _check_operations(facts: KeySnapshot, key: KeyVersion) -> Finding:
 
 
 def _check_previous_versions(versions: Sequence[KeyVersion], now: datetime) -> Iterator[Finding]:
-    """Yield the findings of previous versions, by the time when the next one replaced each."""
+    """Yield findings on previous versions, which depend on when the next version replaced each."""
     code = "previous_versions"
     found: list[Finding] = []
     for newer, older in pairwise(versions):

@@ -1,3 +1,3 @@
-"""Find the firewalls that deny the addresses of flows with a customer-managed key, and propose
+"""Find the firewalls that deny the addresses of flows under a customer-managed key, and propose
 fixes.
 """

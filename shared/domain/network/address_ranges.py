@@ -1,4 +1,4 @@
-"""Sets of IP addresses, to compute whether a firewall rule covers a service tag.
+"""Compute with sets of IP addresses, to find out whether a firewall rule covers a service tag.
 
 A service tag has hundreds of prefixes, and a rule may contain halves, neighbours or supersets of
 them. A set is a sorted sequence of numbers at which a range starts or ends, so that each question
@@ -26,7 +26,7 @@ type Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class AddressRanges:
-    """A set of addresses. Combine with `|`, `&`, `-`, compare with `<=`; an empty set is false."""
+    """A set of IP addresses. Supports `|`, `&`, `-` and `<=`. An empty set is false."""
 
     #: Strictly increasing, in pairs: the first address of each range, and the first address after
     #: it.
@@ -34,7 +34,7 @@ class AddressRanges:
 
     @classmethod
     def parse(cls, prefixes: Iterable[str]) -> "AddressRanges":
-        """Parse prefixes or single addresses; host bits are ignored. Raises `ValueError`."""
+        """Parse prefixes and single addresses, without their host bits. Raises `ValueError`."""
         return _merge_spans([_parse_span(prefix.strip()) for prefix in prefixes])
 
     def __bool__(self) -> bool:
@@ -66,13 +66,13 @@ class AddressRanges:
         return AddressRanges(_clip_borders(fewer, more.borders, inside=True))
 
     def list_spans(self) -> Iterator[Span]:
-        """Yield the ranges in order; no two of them touch."""
+        """Yield the ranges in order. There is a gap between any two of them."""
         borders = iter(self.borders)
         return zip(borders, borders, strict=True)
 
     def list_prefixes(self) -> tuple[str, ...]:
         """Return the fewest prefixes for exactly this set, IPv4 first, in order."""
-        return tuple(prefix for span in self.list_spans() for prefix in _span_prefixes(span))
+        return tuple(prefix for span in self.list_spans() for prefix in _list_span_prefixes(span))
 
     def list_ends(self) -> Iterator[tuple[str, str]]:
         """Yield the first and the last address of each range."""
@@ -111,7 +111,7 @@ def _parse_span(prefix: str) -> Span:
 
 
 def _merge_spans(spans: list[Span]) -> AddressRanges:
-    """Return the set of ranges that may overlap. Sorts the list."""
+    """Return the set of ranges, which may overlap. Sorts the list in place."""
     spans.sort()
     borders: list[int] = []
     for first, end in spans:
@@ -123,7 +123,7 @@ def _merge_spans(spans: list[Span]) -> AddressRanges:
 
 
 def _clip_borders(ranges: AddressRanges, other: Sequence[int], *, inside: bool) -> tuple[int, ...]:
-    """Return the borders of the part inside the other set, or outside of it."""
+    """Return the borders of what is inside the other set, or outside of it."""
     kept: list[int] = []
     for first, end in ranges.list_spans():
         # Borders of the other set within this range are also borders of the result.
@@ -138,7 +138,7 @@ def _clip_borders(ranges: AddressRanges, other: Sequence[int], *, inside: bool) 
 
 
 @lru_cache(maxsize=4096)  # firewalls without a region miss the same prefixes
-def _span_prefixes(span: Span) -> tuple[str, ...]:
+def _list_span_prefixes(span: Span) -> tuple[str, ...]:
     """Return the fewest prefixes for exactly this range."""
     first, end = span
     is_v6 = first >= _V6

@@ -1,9 +1,9 @@
 """Evaluate Azure Firewall's rules for inbound HTTPS (Microsoft: *Azure Firewall rule processing*).
 
 DNAT rules come first, whatever the priorities: a connection that one of them matches is translated
-and allowed; any other is denied at a public address. Application rules do not apply to inbound
-connections. Two versions of Microsoft's page differ on whether a network rule can still deny a
-translated connection (docs/verify-on-a-real-tenant.md), so such a rule counts as uncertain.
+and allowed. At a public address, any other connection is denied. Application rules do not apply to
+inbound connections. Two versions of Microsoft's page differ on whether a network rule can still
+deny a translated connection (docs/verify-on-a-real-tenant.md), so such a rule counts as uncertain.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from shared.domain.network.matching import (
     HTTPS,
     all_match,
     any_matches,
-    covers,
-    holds_port,
-    leads_anywhere,
+    includes_destinations,
+    includes_every_destination,
+    includes_port,
 )
 
 #: Private ranges, from which no flow sends.
@@ -29,7 +29,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficDestination:
-    """The destination of packets."""
+    """Addresses and a port to which packets are sent."""
 
     #: Prefixes, or texts that the app cannot evaluate.
     addresses: tuple[str, ...]
@@ -39,7 +39,7 @@ class TrafficDestination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficRule:
-    """A DNAT rule or a network rule."""
+    """A DNAT rule or a network rule of Azure Firewall."""
 
     name: str
     #: Always `ALLOW` for a DNAT rule.
@@ -57,14 +57,15 @@ class TrafficRule:
     ip_groups: tuple[str, ...] = ()
 
     def matches(self, target: TrafficDestination) -> bool | None:
-        """Return whether it matches all TCP packets to a destination; None: some of them, or
-        unknown.
+        """Return whether the rule matches all TCP packets to a destination.
+
+        Returns None if it matches only some of them, or if it is unknown.
         """
         return all_match(
             (
                 any_matches(_is_tcp(protocol) for protocol in self.protocols),
-                holds_port(self.ports, target.port),
-                covers(self.destinations, target.addresses),
+                includes_port(self.ports, target.port),
+                includes_destinations(self.destinations, target.addresses),
             )
         )
 
@@ -75,12 +76,12 @@ def split_by_target(
     network: Sequence[TrafficRule],
     hosts: Mapping[str, frozenset[str]],
 ) -> list[tuple[Firewall, tuple[TrafficRule, ...]]]:
-    """Return one firewall, with its rules, for each destination that callers can reach through this
-    one.
+    """Split a firewall into one for each destination that callers can reach through it.
 
-    Rules come in the order in which they apply. `whole` has only the rules that apply to every
-    destination. `hosts` are the host names of public addresses. A destination that only a network
-    rule names is behind another device that keeps the callers' addresses.
+    Each firewall is returned with its rules in the order in which they apply. `whole` has only the
+    rules that apply to every destination. `hosts` has the host names of each public address. A
+    destination that only a network rule names is behind another device that keeps the callers'
+    addresses.
     """
     published = {one: None for rule in nat if _may_be_https(rule) for one in rule.destinations}
     found = [
@@ -91,7 +92,7 @@ def split_by_target(
         for rule in network
         if rule.access is RuleAction.ALLOW
         and _may_be_https(rule)
-        and not leads_anywhere(rule.destinations)
+        and not includes_every_destination(rule.destinations)
         and not _is_private(rule.sources)
     }
     found += [
@@ -101,7 +102,7 @@ def split_by_target(
         for destinations in named
     ]
     everywhere = _build_network_rule_firewall(
-        whole, ("*",), [rule for rule in network if leads_anywhere(rule.destinations)]
+        whole, ("*",), [rule for rule in network if includes_every_destination(rule.destinations)]
     )
     if not found or any(not _is_private(rule.sources) for rule in everywhere[0].rules):
         found.insert(0, everywhere)
@@ -115,7 +116,7 @@ def _build_public_address_firewall(
     network: Sequence[TrafficRule],
     hosts: Mapping[str, frozenset[str]],
 ) -> tuple[Firewall, tuple[TrafficRule, ...]]:
-    """Return the firewall in front of a public address."""
+    """Return the part of a firewall in front of a public address, and its rules."""
     leading = [*_find_matching_rules([TrafficDestination(addresses=(address,), port=HTTPS)], nat)]
     translated = [rule.translated for rule, _ in leading if rule.translated]
     refusing = [
@@ -138,7 +139,7 @@ def _build_public_address_firewall(
 def _build_network_rule_firewall(
     firewall: Firewall, destinations: tuple[str, ...], network: Sequence[TrafficRule]
 ) -> tuple[Firewall, tuple[TrafficRule, ...]]:
-    """Return a firewall with the network rules for some destinations."""
+    """Return a firewall with those network rules that match some destinations, and these rules."""
     found = [
         *_find_matching_rules([TrafficDestination(addresses=destinations, port=HTTPS)], network)
     ]
@@ -156,7 +157,7 @@ def _build_firewall_part(whole: Firewall, destinations: Sequence[str]) -> Firewa
 def _find_matching_rules(
     targets: Sequence[TrafficDestination], rules: Iterable[TrafficRule]
 ) -> Iterator[tuple[TrafficRule, bool | None]]:
-    """Yield the rules that match any of some destinations, and whether they match all of them."""
+    """Yield the rules that match any of the targets, and whether they match all of them."""
     for rule in rules:
         answers = [rule.matches(target) for target in targets]
         if any(answer is not False for answer in answers):

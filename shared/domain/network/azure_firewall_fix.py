@@ -1,9 +1,9 @@
 """Propose a change of Azure Firewall that allows addresses, through an IP group of the allowing
 rule.
 
-The smallest change adds prefixes to an existing group, if no other rule uses it: every rule with
-that group would allow or deny them too. Otherwise the change is a new group, and a new rule like
-the one that allows the destination.
+The smallest change adds prefixes to an existing IP group. It is possible only if no other rule uses
+the group, because every rule with that group would allow or deny them too. Otherwise the change is
+a new group, and a new rule like the one that allows the destination.
 """
 
 import json
@@ -16,9 +16,9 @@ from shared.domain.network.firewall_fix import (
     PREFIX,
     AddedEntries,
     FirewallFix,
-    build_no_fix,
-    build_no_fix_list_full,
+    build_unavailable_fix,
     describe_added_prefixes,
+    explain_full_list,
 )
 from shared.domain.network.firewall_fix_text import (
     RawText,
@@ -29,13 +29,13 @@ from shared.domain.network.firewall_fix_text import (
     format_bicep_children,
     format_bicep_part,
     format_bicep_resource,
+    format_extension_comment,
     format_label,
     format_terraform,
     format_toset,
-    needs_extension,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.matching import HTTPS, leads_anywhere
+from shared.domain.network.matching import HTTPS, includes_every_destination
 
 type Document = Mapping[str, object]
 #: Rule collection group, collection and name of a rule.
@@ -57,16 +57,16 @@ def propose_azure_firewall_fix(
     groups: Mapping[str, Document],
     version: str,
 ) -> FirewallFix:
-    """Return the change for one destination behind a firewall.
+    """Return the fix for one destination behind a firewall.
 
-    `rules` are those for the destination, in order. `users` are the rules of all firewalls that use
-    an IP group, and `groups` the IP groups; both by lower-case id.
+    `rules` are those for the destination, in order. `users` has the rules of all firewalls that use
+    an IP group, and `groups` the IP groups, both by lower-case id.
     """
     leading = [rule for rule in rules if rule.access is RuleAction.ALLOW]
     # A rule for exactly this destination before those that may match it.
     leading.sort(key=lambda rule: ", ".join(rule.destinations) != issue.part)
     if not leading:
-        return build_no_fix(
+        return build_unavailable_fix(
             issue,
             "no_way_in: no rule allows HTTPS to this destination, so there is no rule to extend",
         )
@@ -75,7 +75,7 @@ def propose_azure_firewall_fix(
     ]
     is_published = any(rule.translated for rule in leading)
     if denying and not is_published:
-        return build_no_fix(
+        return build_unavailable_fix(
             issue,
             f"denied_first: remove the addresses from {denying[0].name}, which applies first",
         )
@@ -99,7 +99,9 @@ def _find_group_addresses(group: Document) -> list[object] | None:
 
 
 def _is_used_only_by(group: Document, rule: TrafficRule) -> bool:
-    """Return whether Azure shows no other firewall and no other policy that uses the group."""
+    """Return whether Azure shows no firewall or policy that uses the group, except the rule's
+    own.
+    """
     properties = mapping_at(group, "properties")
     listed = [properties.get(member) or () for member in ("firewalls", "firewallPolicies")]
     ids = [
@@ -132,7 +134,7 @@ def _extend_group(
             ("cidr", RawText("each.value")),
         ],
     )
-    return build_no_fix_list_full(issue, len(there), len(new), MAX_IP_GROUP_ENTRIES) or FirewallFix(
+    return explain_full_list(issue, len(there), len(new), MAX_IP_GROUP_ENTRIES) or FirewallFix(
         issue=issue.name,
         summary=f"{describe_added_prefixes(issue)}, in the IP group {own}",
         # Unlike `az network ip-group`, this command needs no extension.
@@ -176,7 +178,7 @@ def _add_group_and_rule(
         ],
     )
     commands = (
-        needs_extension("ip-group", "azure-firewall"),
+        format_extension_comment("ip-group", "azure-firewall"),
         made,
         _format_rule_command(rule, f"{scope}/providers/{_GROUP}/{group}"),
     )
@@ -202,7 +204,7 @@ def _add_group_and_rule(
 
 
 def _format_any_destination_note(rule: TrafficRule) -> tuple[str, ...]:
-    if not leads_anywhere(rule.destinations):
+    if not includes_every_destination(rule.destinations):
         return ()
     return (f"{rule.name} allows any destination: enter the hosts that flows call instead.",)
 
@@ -233,7 +235,7 @@ def _build_document(rule: TrafficRule, group_id: object) -> Document:
 
 
 def _format_bicep_rule(rule: TrafficRule, group_id: RawText, version: str) -> str:
-    """Return the rule as Bicep, inside the resource of its collection."""
+    """Return the rule in Bicep, inside the resource of its collection."""
     place, rules = ResourceIdParts.parse(rule.place), [_build_document(rule, group_id)]
     if not _is_of_policy(rule):
         member = f"{'nat' if rule.translated else 'network'}RuleCollections"
@@ -274,7 +276,7 @@ def _format_rule_command(rule: TrafficRule, group_id: str) -> str:
 
 
 def _build_terraform_rule(rule: TrafficRule, group: str) -> TerraformBlock:
-    """Return the rule as Terraform, inside the resource of its collection."""
+    """Return the rule in Terraform, inside the resource of its collection."""
     is_policy, place = _is_of_policy(rule), ResourceIdParts.parse(rule.place)
     word = "nat" if rule.translated else "network"
     destinations = ("destination_addresses", [*rule.destinations])

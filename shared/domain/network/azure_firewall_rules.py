@@ -1,8 +1,8 @@
 """Parse Azure Firewall's rules from Resource Manager documents, in the order in which they apply.
 
-Rule collection groups are sorted by priority, those of a base policy before those of its child;
-collections by priority; rules as listed (platform.md#firewall-resources). A classic firewall only
-has collections.
+Rule collection groups are sorted by priority, those of a base policy before those of its child.
+Collections are sorted by priority. Rules stay as listed (platform.md#firewall-resources). A classic
+firewall only has collections.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _ACCESS = {"allow": RuleAction.ALLOW, "deny": RuleAction.DENY}
 
 @dataclass(slots=True, kw_only=True)
 class RuleReader:
-    """Collects rules in the order in which they are read."""
+    """Collects the rules of one firewall in the order in which they apply."""
 
     #: Addresses of IP groups by lower-case id.
     ip_groups: Mapping[str, Sequence[str]]
@@ -31,8 +31,8 @@ class RuleReader:
     #: By lower-case id of an IP group: group, collection and name of the rules that use it.
     users: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
 
-    def read_classic(self, firewall: Document) -> None:
-        """Read the collections of a firewall without a policy."""
+    def parse_classic_firewall(self, firewall: Document) -> None:
+        """Collect the rules of a classic firewall, which has no policy."""
         own = text_at(firewall, "name") or ""
         for member in ("natRuleCollections", "networkRuleCollections"):
             for collection in self._sort_by_priority(
@@ -43,13 +43,16 @@ class RuleReader:
                 name = text_at(collection, "name") or member
                 self._read_collection(shown, kind, name, text_at(firewall, "id") or own)
 
-    def read_groups(self, groups: Iterable[Document]) -> None:
-        """Read the rule collection groups of one policy; call it for a base policy first."""
+    def parse_rule_groups(self, groups: Iterable[Document]) -> None:
+        """Collect the rules in the rule collection groups of one policy.
+
+        Call it for a base policy first.
+        """
         for group in sorted(groups, key=lambda one: _parse_priority(mapping_at(one, "properties"))):
             properties = mapping_at(group, "properties")
             if "ruleCollections" not in properties and properties.get("rules"):
                 # An older API version, which templates still use, has another format.
-                self.leave_unread(f"{text_at(group, 'name')}/rules", "older rules")
+                self.record_unread_rules(f"{text_at(group, 'name')}/rules", "older rules")
             own = text_at(group, "name") or ""
             for collection in self._sort_by_priority(properties, "ruleCollections", own):
                 name = text_at(collection, "name") or own
@@ -58,7 +61,7 @@ class RuleReader:
     def _sort_by_priority(self, properties: Document, member: str, owner: str) -> list[Document]:
         listed = properties.get(member)
         if not isinstance(listed, list | None):
-            self.leave_unread(f"{owner}/{member}", listed)
+            self.record_unread_rules(f"{owner}/{member}", listed)
             return []
         return sorted(map(as_mapping, listed or ()), key=_get_priority)
 
@@ -67,7 +70,7 @@ class RuleReader:
     ) -> None:
         listed = collection.get("rules")
         if not isinstance(listed, list | None):
-            self.leave_unread(f"{name}/rules", listed)
+            self.record_unread_rules(f"{name}/rules", listed)
         action = (text_at(mapping_at(collection, "action"), "type") or "").lower()
         for rule in map(as_mapping, listed if isinstance(listed, list) else ()):
             rule_kind = kind or text_at(rule, "ruleType")
@@ -81,7 +84,7 @@ class RuleReader:
                 found = self._parse_rule(rule, _ACCESS[action], None)
                 self.network.append(replace(found, place=place, collection=name))
             elif rule_kind != "ApplicationRule":
-                self.leave_unread(f"{name}/{text_at(rule, 'name')}", action or rule_kind)
+                self.record_unread_rules(f"{name}/{text_at(rule, 'name')}", action or rule_kind)
 
     def _parse_rule(
         self, rule: Document, access: RuleAction, translated: TrafficDestination | None
@@ -111,8 +114,8 @@ class RuleReader:
         if end == "destination":
             yield from _list_texts(rule, "destinationFqdns")
 
-    def leave_unread(self, name: str, text: object) -> None:
-        """Record rules that cannot be read."""
+    def record_unread_rules(self, name: str, text: object) -> None:
+        """Record that some rules cannot be read, so that they may allow or deny anything."""
         self.unread += build_unread_rules(name, text)
 
 
@@ -129,7 +132,7 @@ def _build_translated_destination(rule: Document) -> TrafficDestination:
 
 
 def _get_priority(collection: Document) -> int:
-    """Return a collection's priority; a classic collection has it in its properties."""
+    """Return a collection's priority, which a classic collection has in its properties."""
     return _parse_priority(
         collection if "priority" in collection else mapping_at(collection, "properties")
     )
@@ -141,6 +144,9 @@ def _parse_priority(properties: Document) -> int:
 
 
 def _list_texts(document: Document, member: str) -> list[str]:
-    """Return a list of texts; a template may have an expression instead of the list."""
+    """Return the texts in a list.
+
+    If a template has an expression instead of the list, returns that.
+    """
     listed = document.get(member)
     return [str(one) for one in (listed if isinstance(listed, list) else [listed]) if one]

@@ -1,6 +1,6 @@
 """Detect calls that a firewall denied, from the runs of copies.
 
-The error message is Microsoft's. Its code varies, so the text is compared
+A denied call is recognized by Microsoft's error message, because its code varies
 (platform.md#denied-calls). A firewall that drops packets causes a time-out, which may have other
 causes too.
 """
@@ -26,9 +26,9 @@ class BlockedCallSymptom(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedCall:
-    """A call of a copy that a firewall denied, or probably denied.
+    """The row of a call of a copy that a firewall denied, or probably denied.
 
-    It counts until later runs of the copy succeed, or until somebody ignores it by name.
+    It needs action until later runs of the copy succeed, or until somebody ignores it by name.
     """
 
     environment_id: str
@@ -51,17 +51,17 @@ class BlockedCall:
 
     @property
     def checked_until(self) -> datetime:
-        """Return the time up to which runs were checked. Only a later run is new."""
+        """Return the time up to which runs were checked. Only later runs are new."""
         return max(self.failed_at, self.resolved_at or self.failed_at)
 
     @property
     def name(self) -> str:
-        """Return the name by which it can be ignored."""
+        """Return the name by which an administrator can ignore the blocked call."""
         return f"refused_call:{self.host}"
 
     @property
     def text(self) -> str:
-        """Return what happened, for people."""
+        """Return in words which call was denied, when and how."""
         how = (
             "was actively refused"
             if self.symptom is BlockedCallSymptom.CONNECTION_REFUSED
@@ -75,7 +75,7 @@ class BlockedCall:
 
 
 def find_symptom(action: FailedAction) -> BlockedCallSymptom | None:
-    """Return the symptom of a firewall in a failed action; None: it failed for another reason."""
+    """Return which symptom of a firewall a failed action shows, or None if it shows none."""
     text = action.message.lower()
     if _REFUSED in text:
         return BlockedCallSymptom.CONNECTION_REFUSED
@@ -87,9 +87,9 @@ def find_symptom(action: FailedAction) -> BlockedCallSymptom | None:
 def group_symptoms_by_host(
     run: FlowRun, actions: Iterable[FailedAction], hosts: Mapping[str, str], runs: Sequence[FlowRun]
 ) -> dict[str, tuple[FailedAction, BlockedCallSymptom]]:
-    """Return, by host, the actions of a failed run that show a symptom.
+    """Return, by host, the actions of a failed run that show a symptom of a firewall.
 
-    `hosts` are the hosts of the copy's HTTP actions, by action. A time-out does not count if the
+    `hosts` has the host that each HTTP action of the copy calls. A time-out does not count if the
     copy succeeded in a later run, because a firewall would have dropped that call too.
     """
     got_through = any(one.started_at > run.started_at and one.has_succeeded for one in runs)

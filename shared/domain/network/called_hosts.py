@@ -9,7 +9,7 @@ from shared.domain.network.host_matching import is_of_microsoft, protects_host
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalledHost:
-    """A host that HTTP actions call."""
+    """A host that flows call, with these flows and the firewalls that protect it."""
 
     #: None: an expression computes it at run time.
     host: str | None
@@ -20,14 +20,16 @@ class CalledHost:
 
     @property
     def is_external(self) -> bool:
-        """Return whether the host's owner has to be asked to allow the flows."""
+        """Return whether no known firewall protects the host, so that its owner has to allow the
+        flows.
+        """
         return self.host is not None and not self.firewalls
 
 
 def list_called_hosts(
     hosts_by_flow: Mapping[str, Collection[str | None]], firewalls: Sequence[Firewall]
 ) -> list[CalledHost]:
-    """Return the called hosts in order, expressions last.
+    """Return the hosts that flows call, in order. Hosts that expressions compute come last.
 
     Hosts of Microsoft's services are omitted unless a known firewall protects them.
     """

@@ -1,4 +1,4 @@
-"""Define a firewall for the network check: ordered rules for inbound sources."""
+"""Define a firewall for the network check: a list of rules for inbound sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ HOSTS_TAG = "cmkflow-hosts"
 
 
 class RuleAction(StrEnum):
-    """What a rule does with a source that it matches."""
+    """Whether a rule allows or denies the sources that it matches."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -19,7 +19,7 @@ class RuleAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRule:
-    """A rule, in the order in which the firewall applies it."""
+    """A rule of a firewall. Rules are in the order in which the firewall applies them."""
 
     name: str
     action: RuleAction
@@ -59,7 +59,9 @@ class Firewall:
 
 
 def build_unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
-    """Return two rules for a list that cannot be read: it may allow or deny any source."""
+    """Return two rules for a list of rules that cannot be read, as it may allow or deny any
+    source.
+    """
     allow, deny = (
         FirewallRule(name=name, action=access, sources=(str(text),)) for access in RuleAction
     )
@@ -67,8 +69,9 @@ def build_unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallR
 
 
 def list_tagged_hosts(tags: Mapping[str, object]) -> frozenset[str]:
-    """Return the hosts listed in the tags of a resource; tag names are
-    case-insensitive in Azure.
+    """Return the hosts that a resource's tag `HOSTS_TAG` lists.
+
+    Azure ignores the case of tag names.
     """
     listed = next((tags[name] for name in tags if name.lower() == HOSTS_TAG), "")
     hosts = (host.strip().lower() for host in str(listed).replace(";", ",").split(","))
@@ -76,8 +79,8 @@ def list_tagged_hosts(tags: Mapping[str, object]) -> frozenset[str]:
 
 
 def parse_public_address(resource: Mapping[str, object]) -> tuple[str, frozenset[str]]:
-    """Return the address of a `Microsoft.Network/publicIPAddresses` resource, and
-    its host names.
+    """Return the IP address of a `Microsoft.Network/publicIPAddresses` resource, and its host
+    names.
     """
     properties = mapping_at(resource, "properties")
     address = text_at(properties, "ipAddress") or ""

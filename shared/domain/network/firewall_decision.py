@@ -1,8 +1,8 @@
-"""Evaluate a firewall's rules for all addresses: ordered rules, the first match decides.
+"""Evaluate a firewall's rules for all addresses. The first rule that matches decides.
 
-Rules name service tags, prefixes, or sources that the app cannot evaluate, so there are three
-results: allowed, denied, and unknown. The rules are evaluated once, for every address. The result
-for a tag in a region is then a comparison of two sets.
+A rule names service tags, prefixes, or sources that the app cannot evaluate, so an address is
+allowed, denied, or unknown. The rules are evaluated once, for every address. The result for a tag
+in a region is then a comparison of two sets.
 """
 
 from collections import defaultdict
@@ -30,12 +30,12 @@ _AZURE = "azurecloud"
 DEFAULT_RULE = "the default"
 
 #: Rules by name, each with the addresses that it affects.
-type Says = tuple[tuple[str, AddressRanges], ...]
+type RuleEffects = tuple[tuple[str, AddressRanges], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallDecision:
-    """The result for every address; each address is in one of the three sets."""
+    """What a firewall does with every address. Each address is in one of the three sets."""
 
     allowed: AddressRanges
     denied: AddressRanges
@@ -43,31 +43,35 @@ class FirewallDecision:
     #: traffic.
     doubtful: AddressRanges
     #: Rules that deny addresses, including `DEFAULT_RULE`.
-    denied_by: Says
+    denied_by: RuleEffects
     #: Rules that are not certain.
-    doubted_for: Says
+    doubted_for: RuleEffects
     #: Nothing reaches it by IPv6, so that no IPv6 address can be missing.
     is_ipv4_only: bool = False
 
     def find_reaching_addresses(self, asked: AddressRanges) -> AddressRanges:
-        """Return the addresses that can reach the host; without IPv6, only IPv4 addresses."""
+        """Return those of the addresses that can reach the host: without IPv6, only IPv4
+        addresses.
+        """
         return asked & IPV4 if self.is_ipv4_only else asked
 
     def is_without_addresses(self, asked: AddressRanges) -> bool:
-        """Return whether none of some addresses can reach it, so that the real ones are unknown."""
+        """Return whether none of these addresses can reach the host, so that the real ones are
+        unknown.
+        """
         return bool(asked) and not self.find_reaching_addresses(asked)
 
 
-def list_rules_affecting(rules: Says, asked: AddressRanges) -> tuple[str, ...]:
+def list_rules_affecting(rules: RuleEffects, asked: AddressRanges) -> tuple[str, ...]:
     """Return the names of the rules that affect any of these addresses."""
     return tuple(name for name, addresses in rules if addresses & asked)
 
 
 class RuleSources:
-    """Resolves the sources of rules with one service tag list."""
+    """Resolves the sources that rules name to addresses, with one service tag list."""
 
     def __init__(self, tags: ServiceTagList, bases: Sequence[str]) -> None:
-        """`bases` are the checked tags, as a whole and by region."""
+        """`bases` are the tags to check, without regions."""
         self._tags = tags
         self._names = defaultdict[str, list[str]](list)
         for base in bases:
@@ -76,8 +80,8 @@ class RuleSources:
                     self._names[name].append(tag)
         self._named: dict[str, AddressRanges | None] = {}
 
-    def read(self, sources: Iterable[str]) -> tuple[AddressRanges, bool]:
-        """Return the addresses of some sources, and whether all sources could be resolved.
+    def resolve(self, sources: Iterable[str]) -> tuple[AddressRanges, bool]:
+        """Return the addresses of these sources, and whether all of them could be resolved.
 
         A source that names a checked tag, its global tag, or all of Azure counts as all of the tag,
         even if the list has fewer addresses for it.
@@ -114,8 +118,9 @@ class RuleSources:
 
 
 def evaluate_rules(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
-    """Return the decision of a firewall and of those after it: all of them have to allow an
-    address.
+    """Return what a firewall and the firewalls behind it decide.
+
+    All of them must allow an address.
     """
     found = _evaluate_own_rules(firewall, sources)
     if firewall.behind is not None:
@@ -170,8 +175,9 @@ def _evaluate_own_rules(firewall: Firewall, sources: RuleSources) -> FirewallDec
 
 
 def list_tag_names_covering(tag: str) -> tuple[str, ...]:
-    """Return the names by which a rule can cover all of a tag: itself, its global tag, all of
-    Azure.
+    """Return the names by which a rule can cover a whole tag.
+
+    These are the tag itself, its global tag, and all of Azure.
     """
     whole = tag.lower()
     base, _, region = whole.partition(".")
@@ -183,9 +189,10 @@ def _list_matched_addresses(
 ) -> Iterator[tuple[AddressRanges, bool]]:
     """Yield the addresses that a rule matches, and whether it matches all of their traffic.
 
-    A source that cannot be resolved may be any address, so it matches all of them with uncertainty.
+    A source that cannot be resolved may be any address. Every address then matches, but not for
+    certain.
     """
-    addresses, is_whole = sources.read(rule.sources)
+    addresses, is_whole = sources.resolve(rule.sources)
     yield addresses, rule.is_certain
     if not is_whole:
         yield EVERYWHERE, False

@@ -1,5 +1,6 @@
-"""Define the firewall fix: the smallest change that allows missing addresses, to
-read or to apply.
+"""Define the firewall fix: the smallest change that allows the missing addresses.
+
+A person can read it, or the app can apply it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ _MAX_LENGTH = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddedEntries:
-    """Entries to add to a list of one resource: a change that the app can make and revert."""
+    """Entries to add to a list of one resource. The app can add them and revert that."""
 
     #: Azure resource id of the resource with the list.
     resource_id: str
@@ -36,7 +37,7 @@ class ListEntries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListUpdate:
-    """Entries to add to a list, or to remove from it."""
+    """A change of a list: entries to add, or entries to remove."""
 
     present: ListEntries
     add: tuple[str, ...] = ()
@@ -45,9 +46,9 @@ class ListUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallFix:
-    """The fix of a firewall issue.
+    """The proposed fix of a firewall issue.
 
-    The texts are empty if `unavailable_reason` says why there is none.
+    If there is no fix, its texts are empty and `unavailable_reason` says why.
     """
 
     #: The name by which the issue can be ignored.
@@ -66,36 +67,38 @@ class FirewallFix:
 
 
 def describe_added_prefixes(issue: FirewallIssue) -> str:
-    """Return a sentence with the number of prefixes that the fix adds to the firewall."""
+    """Return in words how many prefixes the fix adds to the firewall."""
     many = "es" if len(issue.missing_prefixes) > 1 else ""
     return f"allow {len(issue.missing_prefixes)} more prefix{many} on {issue.firewall_name}"
 
 
-def build_no_fix(issue: FirewallIssue, reason: str) -> FirewallFix:
+def build_unavailable_fix(issue: FirewallIssue, reason: str) -> FirewallFix:
     """Return a fix that only says why there is none."""
     return FirewallFix(issue=issue.name, unavailable_reason=reason)
 
 
-def build_no_fix_public_access_off(issue: FirewallIssue) -> FirewallFix | None:
-    """Return a fix that says why no rule fixes the issue; None: a rule can fix it."""
+def explain_why_no_rule_helps(issue: FirewallIssue) -> FirewallFix | None:
+    """Return a fix that says why no rule can fix the issue, or None if one can."""
     if issue.denies_all_public_access:
         name = issue.firewall_name
-        return build_no_fix(
+        return build_unavailable_fix(
             issue, f"closed: public access to {name} is off, so rules have no effect"
         )
     if not issue.missing_prefixes:
         tags = ", ".join(issue.missing_tags)
-        return build_no_fix(issue, f"no_ipv4: the service tag list has no IPv4 addresses of {tags}")
+        return build_unavailable_fix(
+            issue, f"no_ipv4: the service tag list has no IPv4 addresses of {tags}"
+        )
     return None
 
 
-def build_no_fix_list_full(
+def explain_full_list(
     issue: FirewallIssue, there: int, added: int, most: int
 ) -> FirewallFix | None:
-    """Return a fix that says why a list has no room for new entries; None: the list has room."""
+    """Return a fix that says that a list has no room for more entries, or None if it has."""
     if there + added <= most:
         return None
-    return build_no_fix(
+    return build_unavailable_fix(
         issue,
         (
             f"full: {issue.firewall_name} has {there} of at most {most} rules, so {added} more do "
@@ -107,21 +110,21 @@ def build_no_fix_list_full(
 def explain_unknown_order(
     issue: FirewallIssue, priorities: Iterable[tuple[object, object]]
 ) -> FirewallFix | None:
-    """Return a fix that says why the order of rules is unknown; None: the order is known.
+    """Return a fix that says why the order of rules is unknown, or None if it is known.
 
-    `priorities` has the priority of each rule by its name. A template may have an expression as a
+    `priorities` has the name and priority of each rule. A template may have an expression as a
     priority, and then no position is certain to be first.
     """
     for name, priority in priorities:
         if not isinstance(priority, int):
-            return build_no_fix(
+            return build_unavailable_fix(
                 issue, f"not_written_out: the template computes the priority of {name}"
             )
     return None
 
 
 def format_rule_set_command(service: str, issue: FirewallIssue) -> str:
-    """Return the Azure CLI command that adds the rules to the rule set of a namespace."""
+    """Return the Azure CLI command that adds the missing prefixes to a namespace's rule set."""
     options = {
         **ResourceIdParts.parse(issue.resource_id).options,
         "namespace-name": issue.resource_name,
@@ -131,7 +134,7 @@ def format_rule_set_command(service: str, issue: FirewallIssue) -> str:
 
 
 def build_rule_name(tag: str, *parts: str) -> str:
-    """Return the name of a rule for a service tag: letters, digits, `.`, `-` and `_`.
+    """Return the name of a new rule for a service tag, with only letters, digits, `.`, `-` and `_`.
 
     App Service shows 32 characters of a name.
     """
@@ -142,8 +145,6 @@ def build_rule_name(tag: str, *parts: str) -> str:
 
 
 def find_free_priority(taken: Sequence[int], before: int, first: int) -> int | None:
-    """Return the highest unused priority from `first` up to below `before`; None
-    if there is none.
-    """
+    """Return the highest unused priority below `before`, at least `first`, or None."""
     used = set(taken)
     return next((one for one in range(before - 1, first - 1, -1) if one not in used), None)

@@ -1,4 +1,4 @@
-"""Record what the app adds to a firewall, before the change, so that it can be reverted."""
+"""Record what the app adds to a firewall, before it does, so that the change can be reverted."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from shared.reason import Reason
 
 
 class FirewallFixState(StrEnum):
-    """How far the app's change of a firewall is."""
+    """How far the app has applied, or reverted, a change of a firewall."""
 
     APPLYING = "applying"  #: recorded; may be written already
     APPLIED = "applied"  #: read back
@@ -19,13 +19,13 @@ class FirewallFixState(StrEnum):
 
     @property
     def is_under_way(self) -> bool:
-        """Return whether the change is not completed."""
+        """Return whether the change is in progress."""
         return self in {FirewallFixState.APPLYING, FirewallFixState.REVERTING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallFixRecord:
-    """The app's entries in one list of one resource."""
+    """The row of the entries that the app has added to one list of a firewall."""
 
     #: The name by which the issue can be ignored.
     issue: str
@@ -44,11 +44,11 @@ class FirewallFixRecord:
 
     @property
     def id(self) -> str:
-        """Return its id: one for each issue and list."""
+        """Return an id that is the same for each fix of the same issue and list."""
         parts = (self.issue, self.added_entries.resource_id.lower(), self.added_entries.list_name)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]
 
     @property
     def reason_code(self) -> str:
-        """Return the reason code to report an interrupted change; empty: it is completed."""
+        """Return the reason code that reports an interrupted change, or "" if it is complete."""
         return Reason.FIREWALL_FIX_UNFINISHED if self.state.is_under_way else ""

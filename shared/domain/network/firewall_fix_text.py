@@ -25,7 +25,7 @@ class ResourceIdParts:
 
     @classmethod
     def parse(cls, resource_id: str) -> "ResourceIdParts":
-        """Parse an id; missing parts, as in a template, become placeholders."""
+        """Parse an id. Missing parts, as in a template's resource, become placeholders."""
         scope, _, path = resource_id.rpartition("!")[2].rpartition("/providers/")
         parts = scope.split("/")
         above = {kind.lower(): name for kind, name in pairwise(parts)}
@@ -37,17 +37,17 @@ class ResourceIdParts:
 
     @property
     def options(self) -> dict[str, str]:
-        """Return its location as options of the Azure CLI."""
+        """Return the resource's subscription and group as options of the Azure CLI."""
         return {"subscription": self.subscription, "resource-group": self.group}
 
     @property
     def label(self) -> str:
-        """Return its name as an identifier of Bicep and Terraform."""
+        """Return the resource's name as an identifier of Bicep and Terraform."""
         return format_label(self.names[-1])
 
 
 def fill_id_placeholders(resource_id: str) -> str:
-    """Return an id with placeholders for the subscription and the group that a template omits."""
+    """Return an id with placeholders for the subscription and group, if a template omits them."""
     place = resource_id.rpartition("!")[2]
     if not place.startswith("/providers/"):
         return resource_id
@@ -63,7 +63,7 @@ def format_label(name: str) -> str:
 def format_az_command(
     command: str, options: Mapping[str, object], *again: tuple[str, object]
 ) -> str:
-    """Return an Azure CLI command with one option per line; a list is one option's values.
+    """Return an Azure CLI command with one option per line. A list has the values of one option.
 
     `again` are options that may be repeated.
     """
@@ -74,7 +74,7 @@ def format_az_command(
     return " \\\n".join(lines)
 
 
-def needs_extension(*names: str) -> str:
+def format_extension_comment(*names: str) -> str:
     """Return a comment that names the Azure CLI extensions that commands need."""
     commands = "; ".join(f"az extension add --name {name}" for name in names)
     return f"# These commands need an Azure CLI extension: {commands}"
@@ -83,7 +83,7 @@ def needs_extension(*names: str) -> str:
 def format_bicep_resource(
     kind: str, name: str, properties: Mapping[str, object], **more: object
 ) -> str:
-    """Return a complete resource; `kind` is its type and version."""
+    """Return a complete resource in Bicep. `kind` is its type and version."""
     body = {"name": name, **more, "properties": properties}
     return f"resource {format_label(name)} '{kind}' = {_format_bicep_value(body)}\n"
 
@@ -91,14 +91,14 @@ def format_bicep_resource(
 def format_bicep_part(
     kind: str, name: str, properties: Mapping[str, object], **more: object
 ) -> str:
-    """Return a part of a resource; `kind` is its type and version."""
+    """Return a part of a resource in Bicep. `kind` is its type and version."""
     return f"// {MERGED}\n{format_bicep_resource(kind, name, properties, **more)}"
 
 
 def format_bicep_children(
     kind: str, parent: str, properties: Mapping[str, Mapping[str, object]]
 ) -> str:
-    """Return complete child resources of an existing one; `kind` is their type and version."""
+    """Return child resources of an existing one in Bicep. `kind` is their type and version."""
     own_type, _, version = kind.partition("@")
     above = f"{own_type.rpartition('/')[0]}@{version}"
     existing = _format_bicep_value({"name": parent})
@@ -159,17 +159,17 @@ class TerraformBlock:
 
 
 def format_terraform(*blocks: TerraformBlock) -> str:
-    """Return blocks as text; a plain text in a body is a comment."""
+    """Return blocks in Terraform. A plain text among the entries of a block is a comment."""
     return "\n".join("\n".join(_format_hcl_block(block, "")) + "\n" for block in blocks)
 
 
 def format_terraform_part(kind: str, name: str, part: "tuple[str, object] | TerraformBlock") -> str:
-    """Return a part of a resource."""
+    """Return a part of a resource in Terraform."""
     return format_terraform(TerraformBlock("resource", (kind, format_label(name)), [MERGED, part]))
 
 
 def format_toset(values: Sequence[str]) -> RawText:
-    """Return a list as a set, as `for_each` requires."""
+    """Return a list as a set of Terraform, as `for_each` requires."""
     return RawText(f"toset({_format_hcl_value(values, _STEP)})")
 
 

@@ -1,4 +1,4 @@
-"""Describe firewall issues: what is denied, by which rules, and what to allow."""
+"""Describe firewall issues: what is denied, by which rules, and how to allow it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,17 +51,17 @@ class FirewallIssue:
 
     @property
     def resource_id(self) -> str:
-        """Return the Azure resource that the firewall is, or belongs to."""
+        """Return the id of the Azure resource that the firewall is, or belongs to."""
         return self.firewall_id.partition("#")[0]
 
     @property
     def resource_name(self) -> str:
-        """Return the name of that resource."""
+        """Return the name of the Azure resource that the firewall is, or belongs to."""
         return self.resource_id.rpartition("/")[2]
 
     @property
     def part(self) -> str:
-        """Return the part of the resource; empty: the whole resource."""
+        """Return the part of the resource that is concerned, or "" for the whole resource."""
         return self.firewall_id.partition("#")[2]
 
 
@@ -72,7 +72,9 @@ def find_firewall_issue(
     *,
     is_required: bool = True,
 ) -> FirewallIssue | None:
-    """Return the issue of a firewall with these tags; None: it allows all of them."""
+    """Return the issue if a firewall does not allow all addresses of the tags `asked`, else
+    None.
+    """
     lacking = {
         tag: left
         for tag, whole in asked.items()
@@ -162,7 +164,7 @@ def _format_fix(
 def build_issue_for_external_host(
     host: str, flows: Sequence[str], asked: Mapping[str, AddressRanges]
 ) -> FirewallIssue:
-    """Return the issue of a host for which the app knows no firewall: its owner has to allow the
+    """Return the issue of a host that no known firewall protects: its owner has to allow the
     flows.
     """
     more = f" and {len(flows) - _FLOWS_SHOWN} more" if len(flows) > _FLOWS_SHOWN else ""
@@ -185,7 +187,7 @@ def build_issue_for_external_host(
 
 
 def build_issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
-    """Return the issue that the service tag list has no region of a geography."""
+    """Return the issue that the service tag list has no region in a geography."""
     return _build_unknown_issue(
         name=f"geography:{geography}",
         text=(
@@ -200,7 +202,7 @@ def build_issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue
 
 
 def build_issue_for_unknown_tag(tag: str) -> FirewallIssue:
-    """Return the issue that the addresses of a tag are unknown."""
+    """Return the issue that the service tag list has no addresses of a tag."""
     return _build_unknown_issue(
         name=f"service_tag:{tag.lower()}",
         text=f"The service tag list has no readable entry for {tag}, so its addresses are unknown.",

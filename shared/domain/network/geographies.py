@@ -1,10 +1,10 @@
-"""Find the Azure regions from which flows of a Power Platform geography send.
+"""Find the Azure regions from which flows of a Power Platform geography send requests.
 
 "All tags of the flow's Geo must be allow-listed regardless of target location"
-(platform.md#geography-tags), and no API returns the regions of a geography. Their names do:
-`GermanyWestCentral` without the compass point is Germany. New regions in Microsoft's service tag
-list are therefore found automatically. Exceptions are in the tables of this module, the one place
-to correct.
+(platform.md#geography-tags), and no API returns the regions of a geography. The names of regions
+show them: `GermanyWestCentral` without the compass point is Germany. New regions in Microsoft's
+service tag list are therefore found automatically. Names that follow no such rule are in the tables
+of this module.
 """
 
 import re
@@ -44,19 +44,19 @@ _NOT_THE_GEOGRAPHY = re.compile(rf"^{_COMPASS}|{_COMPASS}\d*$|\d+$")
 
 
 def normalize_geography(geography: str) -> str:
-    """Return the name of a geography in enterprise policies, in lower case."""
+    """Return a geography's name as enterprise policies write it, in lower case."""
     name = geography.replace(" ", "").lower()
     return _ALIASES.get(name, name)
 
 
 def find_geography(region: str) -> str:
-    """Return the geography in a region's name: `EastUS2` is in `unitedstates`."""
+    """Return the geography of a region by its name: `EastUS2` is in `unitedstates`."""
     name = _NOT_THE_GEOGRAPHY.sub("", region.lower())
     return _SHORT.get(name, name)
 
 
 def list_regions(geography: str, regions: Iterable[str]) -> tuple[str, ...]:
-    """Return the regions that belong to a geography, sorted; none if it is unknown."""
+    """Return those regions that belong to a geography, sorted; none if the geography is unknown."""
     name = normalize_geography(geography)
     inside = _REGION_OF.get(name)
     return tuple(

@@ -1,4 +1,4 @@
-"""Find the flows that a firewall affects: those that call a host which it protects or may protect.
+"""Find the flows that a firewall affects: they call a host that it protects or may protect.
 
 docs/network.md describes the rules.
 """
@@ -28,10 +28,13 @@ MICROSOFT_HOSTS = frozenset(
 
 
 class ClaimedHosts:
-    """The hosts that any known firewall protects, for fast look-ups."""
+    """The hosts that known firewalls protect, for fast look-ups."""
 
     def __init__(self, firewalls: Iterable[Firewall]) -> None:
-        """Collect the firewalls' host names; `*.contoso.example` covers all its subdomains."""
+        """Collect the host names of the firewalls.
+
+        `*.contoso.example` covers all its subdomains.
+        """
         names = {name for firewall in firewalls for name in firewall.hosts}
         self._endings = {name[1:] for name in names if name.startswith("*.")}
         self._exact_names = names
@@ -44,17 +47,20 @@ class ClaimedHosts:
         return any(name[dot:] in self._endings for dot in dots)
 
     def list_unchecked_hosts(self, hosts: Iterable[str | None]) -> tuple[str, ...]:
-        """Return the hosts that are not Microsoft's and that no known firewall protects."""
+        """Return those hosts that are not Microsoft's and that no known firewall protects."""
         return tuple(
             host for host in hosts if host and not is_of_microsoft(host) and host not in self
         )
 
 
 class HostMatcher:
-    """Matches the hosts that a flow calls with firewalls."""
+    """Finds the firewalls through which the calls of one flow pass."""
 
     def __init__(self, hosts: Collection[str | None], claimed: ClaimedHosts) -> None:
-        """A host that is None or empty is an expression, which may be any host."""
+        """`hosts` are those that the flow calls.
+
+        None or "" is an expression, which may be any host.
+        """
         self._hosts = [host for host in hosts if host]
         self._may_be_any = len(self._hosts) < len(hosts)
         self._has_unclaimed = bool(claimed.list_unchecked_hosts(hosts))
@@ -63,12 +69,12 @@ class HostMatcher:
             not is_of_microsoft(host) or (host and host in claimed) for host in hosts
         )
 
-    def may_meet(self, firewall: Firewall, *, is_for_flows: bool) -> bool:
+    def may_pass_through(self, firewall: Firewall, *, is_for_flows: bool) -> bool:
         """Return whether a firewall protects, or may protect, a host that the flow calls.
 
-        A firewall with known hosts affects the flows that call them. One that was configured for
-        flow traffic also affects flows whose host is an expression; and if its own hosts are
-        unknown, flows with a host that no known firewall protects.
+        A firewall with known hosts affects the flows that call them. A firewall that was configured
+        for flow traffic (`is_for_flows`) also affects flows whose host is an expression. If its own
+        hosts are unknown, it also affects flows with a host that no known firewall protects.
         """
         if any(protects_host(firewall, host) for host in self._hosts):
             return True
@@ -76,11 +82,11 @@ class HostMatcher:
 
 
 def is_of_microsoft(host: str | None) -> bool:
-    """Return whether a host is one of Microsoft's services; False for an expression."""
+    """Return whether a host belongs to one of Microsoft's services. False for an expression."""
     labels = (host or "").lower().rstrip(".").split(".")
     return any(".".join(labels[first:]) in MICROSOFT_HOSTS for first in range(len(labels)))
 
 
 def protects_host(firewall: Firewall, host: str) -> bool:
-    """Return whether a firewall is known to protect a host."""
+    """Return whether a host is among those that the firewall is known to protect."""
     return host in ClaimedHosts([firewall])

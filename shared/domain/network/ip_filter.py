@@ -1,8 +1,7 @@
 """Parse the `ip-filter` policies of API Management (Microsoft: *Restrict caller IPs*).
 
-Each filter either allows its addresses and denies all others, or the reverse. A caller has to pass
-all filters. A filter inside a condition, or with expressions or named values as addresses, is
-uncertain.
+A filter allows its addresses and denies all others, or the reverse. A caller has to pass all
+filters. A filter is uncertain inside a condition, or with expressions or named values as addresses.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ from shared.domain.network.matching import format_prefixes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpFilterPolicy:
-    """The filters of one policy document."""
+    """The `ip-filter` elements of one policy document."""
 
     #: In order: the rules of each filter, and its action for other addresses.
     filters: tuple[tuple[tuple[FirewallRule, ...], RuleAction], ...]
@@ -23,8 +22,8 @@ class IpFilterPolicy:
     has_base: bool
 
 
-def read_policy(xml: str, name: str) -> IpFilterPolicy:
-    """Parse the filters of a policy document; `name` is its scope, for the names of rules."""
+def parse_policy(xml: str, name: str) -> IpFilterPolicy:
+    """Parse the filters of a policy document. Names of rules begin with `name`, its scope."""
     try:
         inbound = ET.fromstring(xml).find("inbound")  # noqa: S314 – expat bounds entities
     except ET.ParseError:
@@ -37,7 +36,10 @@ def read_policy(xml: str, name: str) -> IpFilterPolicy:
 
 
 def build_firewall_from_filters(open_one: Firewall, policies: Iterable[IpFilterPolicy]) -> Firewall:
-    """Return a firewall that allows the addresses that pass the filters of all policies."""
+    """Return a firewall that allows the addresses that pass the filters of all policies.
+
+    It is like `open_one`, which has no rules.
+    """
     chain: Firewall | None = None
     for policy in policies:
         for rules, default in policy.filters:

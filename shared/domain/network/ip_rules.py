@@ -1,7 +1,7 @@
 """Evaluate the IP rules that most Azure services have.
 
-There is one list without an order, and an action for all other addresses. It cannot contain service
-tags, and the service has no IPv6 address. See platform.md#ip-rules.
+A service has one list of addresses without an order, and an action for all other addresses. The
+list cannot contain service tags, and the service has no IPv6 address. See platform.md#ip-rules.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,10 @@ NAMESPACE_OPENED_BY = (
 def build_open_firewall(
     kind: str, resource: Document, urls: Iterable[object], opened_by: str
 ) -> Firewall:
-    """Return the firewall of a service that allows all sources; `urls` are its endpoints."""
+    """Return the firewall of a service, without rules, that allows all sources.
+
+    `urls` are the endpoints of the service.
+    """
     name = text_at(resource, "name") or ""
     return Firewall(
         kind=kind,
@@ -45,7 +48,7 @@ def build_open_firewall(
 def build_restricted_firewall(
     open_one: Firewall, access: object, default: object, rules: object
 ) -> Firewall:
-    """Return the service's firewall with its rules.
+    """Return a service's firewall with its rules. `open_one` is its firewall without them.
 
     `access` is its public access, `default` the action for other addresses, and `rules` the list,
     whose entries have the address under one of several names. A missing value means open, as in
@@ -68,15 +71,15 @@ def build_restricted_firewall(
 
 
 def build_allow_rule(name: str, *sources: str) -> FirewallRule:
-    """Return a rule that allows addresses."""
+    """Return a rule that allows these sources."""
     return FirewallRule(name=name, action=RuleAction.ALLOW, sources=sources)
 
 
 def build_namespace_firewall(kind: str, resource: Document, rule_set: Document) -> Firewall:
-    """Return the firewall of an Event Hubs or Service Bus namespace with its default rule set.
+    """Return the firewall of an Event Hubs or Service Bus namespace, by its default rule set.
 
     Other addresses are denied only if there is at least one rule (Microsoft: *Allow access from
-    specific IP addresses*); a default action alone is uncertain.
+    specific IP addresses*). It is uncertain whether a default action without rules denies them.
     """
     shown = mapping_at(resource, "properties")
     properties = mapping_at(rule_set, "properties")
@@ -99,8 +102,9 @@ def build_namespace_firewall(kind: str, resource: Document, rule_set: Document) 
 def build_database_server_firewall(
     kind: str, server: Document, rules: Iterable[Document], access: object
 ) -> Firewall:
-    """Return the firewall of a database server with its rules: ranges, or 0.0.0.0
-    for all of Azure.
+    """Return the firewall of a database server with its rules.
+
+    A rule is a range of addresses, or 0.0.0.0 for all of Azure.
     """
     host = mapping_at(server, "properties").get("fullyQualifiedDomainName")
     open_one = build_open_firewall(kind, server, [host], SERVER_OPENED_BY)

@@ -11,11 +11,11 @@ _CLOSE = 3
 def find_issues_by_name(
     wanted: str, issues: Sequence[FirewallIssue], concerning: Collection[str]
 ) -> list[FirewallIssue]:
-    """Return the issues with this name, this id, or this resource name.
+    """Return the firewall issues with this name, firewall id, or resource name.
 
-    `concerning` are names of issues that affect a known flow. If a resource has several parts, only
-    its issues among these are returned. Raises `ValueError`, which lists the candidates, if several
-    resources have the name or the part is ambiguous.
+    `concerning` has the names of issues that affect a known flow. If a resource has several parts,
+    only its issues among these are returned. Raises `ValueError`, which lists the candidates, if
+    several resources have the name or the part is ambiguous.
     """
     text = wanted.lower()
     exact = [issue for issue in issues if text in {issue.name.lower(), issue.firewall_id.lower()}]
@@ -34,7 +34,7 @@ def find_issues_by_name(
 
 
 def describe_unknown_issue(wanted: str, names: Iterable[str]) -> str:
-    """Return a sentence that suggests similar names, or else lists all names."""
+    """Return a sentence that suggests similar names, or lists all names if none is similar."""
     known = sorted(set(names))
     if close := get_close_matches(wanted.lower(), known, n=_CLOSE, cutoff=0.6):
         return f"Did you mean {' or '.join(close)}?"

@@ -1,6 +1,6 @@
-"""Decide whether a rule matches some traffic: yes, no, or None if unknown.
+"""Decide whether a rule matches some traffic: True, False, or None if it is unknown.
 
-Firewalls write ports and addresses as ranges, prefixes and names of groups; templates also contain
+Firewalls write ports and addresses as ranges, prefixes and names of groups. Templates also contain
 expressions that only a deployment evaluates.
 """
 
@@ -29,19 +29,19 @@ def all_match(answers: Iterable[bool | None]) -> bool | None:
     return None if None in found else True
 
 
-def holds_port(ranges: Iterable[str], port: int | None) -> bool | None:
-    """Return whether ports such as `443`, `400-500` and `*` include a port; None: unknown."""
-    return any_matches(_includes_port(one, port) for one in ranges)
+def includes_port(ranges: Iterable[str], port: int | None) -> bool | None:
+    """Return whether ports such as `443`, `400-500` and `*` include a port, or None if unknown."""
+    return any_matches(_range_includes_port(one, port) for one in ranges)
 
 
-def leads_anywhere(destinations: Iterable[str]) -> bool:
+def includes_every_destination(destinations: Iterable[str]) -> bool:
     """Return whether these destinations include every destination."""
     return any(one.lower() in _ANYWHERE for one in destinations)
 
 
-def covers(outer: Collection[str], inner: Collection[str]) -> bool | None:
-    """Return whether some destinations include all of others; None: unknown."""
-    if leads_anywhere(outer) or set(inner) <= set(outer):
+def includes_destinations(outer: Collection[str], inner: Collection[str]) -> bool | None:
+    """Return whether `outer` includes all destinations of `inner`, or None if it is unknown."""
+    if includes_every_destination(outer) or set(inner) <= set(outer):
         return True
     try:
         wide, narrow = AddressRanges.parse(outer), AddressRanges.parse(inner)
@@ -53,7 +53,7 @@ def covers(outer: Collection[str], inner: Collection[str]) -> bool | None:
 
 
 def format_prefixes(text: str) -> tuple[str, ...]:
-    """Return a range such as `10.0.0.4-10.0.0.9` as prefixes; anything else unchanged."""
+    """Return a range such as `10.0.0.4-10.0.0.9` as prefixes. Any other text stays as it is."""
     first, _, last = text.partition("-")
     try:
         ends = [ip_address(end.strip()) for end in (first, last)]
@@ -62,7 +62,7 @@ def format_prefixes(text: str) -> tuple[str, ...]:
         return (text,)
 
 
-def _includes_port(ports: str, port: int | None) -> bool | None:
+def _range_includes_port(ports: str, port: int | None) -> bool | None:
     first, _, last = ports.partition("-")
     if ports == "*":
         return True

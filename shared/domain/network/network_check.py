@@ -40,7 +40,7 @@ FLOW_TAGS = ("AzureConnectors", *TAGS_BESIDE, PROTECTED_TAG)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _EvaluatedRules:
-    """The evaluated rules of a firewall; many firewalls share the same rules."""
+    """The evaluated rules of a firewall. Many firewalls may share them."""
 
     admission: FirewallDecision
     #: Whether it allows flows of the geography. Microsoft's document says: "If the firewall was
@@ -54,7 +54,7 @@ type _Rules = tuple[object, ...]
 
 
 class NetworkCheck:
-    """The check of all firewalls for the flows of one geography."""
+    """Checks whether the firewalls allow the flows of one geography."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class NetworkCheck:
         tags: ServiceTagList,
         also_required: Collection[str] = (),
     ) -> None:
-        """Evaluate each firewall's rules once; later questions only compare sets.
+        """Evaluate each firewall's rules once, so that later questions only compare sets.
 
-        `also_required` are those of `TAGS_BESIDE` whose absence is an issue too.
+        `also_required` are those of `TAGS_BESIDE` that firewalls must allow too.
         """
         listed = {tag: list_regions(geography, tags.list_regions(tag)) for tag in FLOW_TAGS}
         by_tag = {tag: _list_regional_tags(tag, regions) for tag, regions in listed.items()}
@@ -88,9 +88,9 @@ class NetworkCheck:
             self._evaluated.append((firewall, evaluated[rules]))
 
     def find_issues(self, hosts: Collection[str | None]) -> list[FirewallIssue]:
-        """Return the issues of a flow that calls these hosts, first those that block it.
+        """Return the issues of a flow that calls these hosts. Those that block it come first.
 
-        An unknown result is an issue that is not certain.
+        If the result for a firewall is unknown, its issue is not certain.
         """
         calls = HostMatcher(hosts, self._claimed)
         if not calls.may_be_refused:
@@ -98,7 +98,7 @@ class NetworkCheck:
         found = (
             issue
             for firewall, evaluated, issue in (*self._required_issues, *self._additional_issues)
-            if calls.may_meet(firewall, is_for_flows=evaluated.is_for_flows)
+            if calls.may_pass_through(firewall, is_for_flows=evaluated.is_for_flows)
         )
         return [*self._unknown_issues, *found]
 
@@ -107,10 +107,10 @@ class NetworkCheck:
         return [*self._unknown_issues, *(issue for _, _, issue in self._required_issues)]
 
     def may_pass_through(self, firewall_id: str, hosts: Collection[str | None]) -> bool:
-        """Return whether a flow that calls these hosts passes, or may pass, through a firewall."""
+        """Return whether the calls of a flow pass, or may pass, through a firewall."""
         calls = HostMatcher(hosts, self._claimed)
         return calls.may_be_refused and any(
-            calls.may_meet(firewall, is_for_flows=evaluated.is_for_flows)
+            calls.may_pass_through(firewall, is_for_flows=evaluated.is_for_flows)
             for firewall, evaluated in self._evaluated
             if firewall.id.lower() == firewall_id.lower()
         )
@@ -126,7 +126,7 @@ class NetworkCheck:
     def _find_issues(
         self, tags: Mapping[str, AddressRanges], *, is_required: bool
     ) -> Iterator[_Issue]:
-        """Yield each firewall that denies, or may deny, addresses of these tags."""
+        """Yield each firewall that denies, or may deny, addresses of these tags, with its issue."""
         complete: set[int] = set()
         for firewall, evaluated in self._evaluated:
             if id(evaluated) in complete:
@@ -141,7 +141,10 @@ class NetworkCheck:
     def find_external_hosts(
         self, flows_by_host: Mapping[str, Sequence[str]]
     ) -> list[FirewallIssue]:
-        """Return an issue for each host that no known firewall protects, with the flows' names."""
+        """Return an issue for each host that no known firewall protects.
+
+        It names the flows that call it.
+        """
         hosts = self._claimed.list_unchecked_hosts(flows_by_host)
         return [
             build_issue_for_external_host(host, flows_by_host[host], self._required)
@@ -161,7 +164,7 @@ def _list_covering_names(regions: Iterable[Iterable[str]]) -> set[str]:
 
 
 def _get_rules(firewall: Firewall) -> _Rules:
-    """Return the parts of a firewall that decide its evaluation."""
+    """Return what two firewalls must have in common to share their evaluated rules."""
     beyond = _get_rules(firewall.behind) if firewall.behind else ()
     return (firewall.rules, firewall.default, firewall.is_ipv4_only, beyond)
 

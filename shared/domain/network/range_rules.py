@@ -1,4 +1,4 @@
-"""Format the firewall rules of database servers: each has a name, a first and a last address."""
+"""Format the firewall rules of database servers. Each has a name, a first and a last address."""
 
 from collections.abc import Iterator
 
@@ -17,13 +17,16 @@ from shared.domain.network.firewall_issue import FirewallIssue
 
 
 def list_missing_ranges(issue: FirewallIssue) -> Iterator[tuple[str, str, str]]:
-    """Yield name, first and last address of each missing rule."""
+    """Yield the name, first and last address of each rule that the fix has to add."""
     for first, last in AddressRanges.parse(issue.missing_prefixes).list_ends():
         yield f"{PREFIX}{first.replace('.', '-')}", first, last
 
 
 def format_range_commands(command: str, server: str, issue: FirewallIssue) -> str:
-    """Return an Azure CLI command for each rule; `server` is the option for the server's name."""
+    """Return an Azure CLI command for each rule that the fix adds.
+
+    `server` is the option for the server's name.
+    """
     options = {**ResourceIdParts.parse(issue.resource_id).options, server: issue.resource_name}
     return "\n".join(
         format_az_command(
@@ -34,7 +37,7 @@ def format_range_commands(command: str, server: str, issue: FirewallIssue) -> st
 
 
 def format_range_children(kind: str, issue: FirewallIssue) -> str:
-    """Return the rules as Bicep; `kind` is their type and version."""
+    """Return the rules that the fix adds, in Bicep. `kind` is their type and version."""
     rules = {
         name: {"startIpAddress": first, "endIpAddress": last}
         for name, first, last in list_missing_ranges(issue)
@@ -43,7 +46,7 @@ def format_range_children(kind: str, issue: FirewallIssue) -> str:
 
 
 def build_range_blocks(resource: str, issue: FirewallIssue) -> str:
-    """Return the rules as Terraform."""
+    """Return the rules that the fix adds, in Terraform."""
     if "flexible" in resource or "mssql" in resource:
         owner: tuple[tuple[str, object], ...] = (
             ("server_id", fill_id_placeholders(issue.resource_id)),

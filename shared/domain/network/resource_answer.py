@@ -1,4 +1,4 @@
-"""Define the rows that store Azure's answers until the reading of the network is complete."""
+"""Define the rows that store Azure's answers while a network snapshot is being read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _IN_A_ROW = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceAnswer:
-    """A row: the answer to one request, or a piece of it."""
+    """The row of Azure's answer to one request, or of a piece of it."""
 
     reading_id: str
     request: str
@@ -25,7 +25,7 @@ class ResourceAnswer:
 def split_answer(
     reading_id: str, request: str, text: str, *, read_at: datetime
 ) -> list[ResourceAnswer]:
-    """Return the rows of an answer."""
+    """Return the rows that store an answer. A long answer is split over several."""
     pieces = [text[first : first + _IN_A_ROW] for first in range(0, len(text), _IN_A_ROW)] or [""]
     return [
         ResourceAnswer(
@@ -41,7 +41,7 @@ def split_answer(
 
 
 def join_answers(rows: Iterable[ResourceAnswer]) -> dict[str, str]:
-    """Return each answer of which every piece is stored, by its request."""
+    """Return each complete answer, by its request. An answer is omitted if a piece is missing."""
     found: dict[str, str] = {}
     ordered = sorted(rows, key=lambda row: (row.request, row.piece))
     for request, group in groupby(ordered, key=lambda row: row.request):

@@ -1,4 +1,4 @@
-"""Format the rules that the app adds to network security groups."""
+"""Format the rules that fixes add to network security groups."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,9 @@ _WRITTEN = (
 
 
 def build_rule(tag: str, priority: int, destination: str) -> Mapping[str, object]:
-    """Return a rule that allows HTTPS from a service tag; no destination: to all."""
+    """Return a rule that allows HTTPS from a service tag to a destination; "" is every
+    destination.
+    """
     is_group = "/" in destination and not destination[:1].isdecimal()
     towards: dict[str, object] = (
         {"destinationApplicationSecurityGroups": [{"id": fill_id_placeholders(destination)}]}
@@ -55,7 +57,7 @@ def format_rule(name: str, rule: Mapping[str, object]) -> str:
 
 
 def format_existing_rule(rule: Mapping[str, object]) -> str:
-    """Return an existing rule of a group in the same format."""
+    """Return an existing rule of a group in the format of `format_rule`."""
     return format_rule(str(rule.get("name")), mapping_at(rule, "properties"))
 
 
@@ -85,7 +87,7 @@ def format_command(issue: FirewallIssue, name: str, rule: Mapping[str, object]) 
 def build_terraform_block(
     issue: FirewallIssue, name: str, rule: Mapping[str, object]
 ) -> TerraformBlock:
-    """Return a rule as Terraform."""
+    """Return a rule in Terraform."""
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
     return TerraformBlock(
         "resource",

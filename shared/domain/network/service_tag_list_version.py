@@ -1,4 +1,4 @@
-"""Define a version of Microsoft's service tag list, and its changes for the tags in use."""
+"""Define a version of Microsoft's service tag list, and its changes of the tags in use."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MAX_PREFIXES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AffectedFirewall:
-    """A firewall that denies addresses that are new in the list."""
+    """A firewall that denies addresses that a version of the service tag list has added."""
 
     #: The name by which the issue can be ignored.
     issue: str
@@ -32,7 +32,7 @@ class AffectedFirewall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AffectedRemediation:
-    """A remediation with flows that call through such a firewall."""
+    """A remediation whose flows call through an affected firewall."""
 
     remediation_id: str
     flow_count: int
@@ -40,7 +40,7 @@ class AffectedRemediation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTagListVersion:
-    """A version of the service tag list."""
+    """The row of a version of Microsoft's service tag list, with its changes."""
 
     change_number: int
     #: When it was first and last read.
@@ -67,12 +67,12 @@ class ServiceTagListVersion:
 
     @property
     def added(self) -> AddressRanges:
-        """Return the addresses that are new in the regions in use."""
+        """Return the addresses that this version has added in the regions in use."""
         return AddressRanges.parse(prefix for one in self.changes for prefix in one.added)
 
 
 def build_list_version(tags: ServiceTagList, now: datetime) -> ServiceTagListVersion:
-    """Return the version of a list, with its watched tags."""
+    """Return the row of a service tag list, with its watched tags."""
     watched = tuple(tag.lower() for tag in WATCHED_TAGS)
     return ServiceTagListVersion(
         change_number=tags.change_number,
@@ -97,7 +97,9 @@ def list_changes_in_use(
 
 
 def describe_change(version: ServiceTagListVersion) -> str:
-    """Return the text that reports a change."""
+    """Return in words what a version has changed, and which firewalls and remediations it
+    affects.
+    """
     sentences = [
         (
             "Microsoft's service tag list changed from version "
@@ -123,7 +125,7 @@ def describe_change(version: ServiceTagListVersion) -> str:
 
 
 def _format_prefixes(word: str, by_region: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Return a sentence with the prefixes, cut after some of each region."""
+    """Return a sentence that lists the prefixes of each region, at most `_MAX_PREFIXES` of each."""
     parts = []
     for region, prefixes in by_region:
         more = f" and {len(prefixes) - _MAX_PREFIXES} more" if len(prefixes) > _MAX_PREFIXES else ""

@@ -15,7 +15,7 @@ from shared.domain.network.address_ranges import NOWHERE, AddressRanges
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTag:
-    """An entry of the list."""
+    """An entry of Microsoft's service tag list."""
 
     #: In Microsoft's spelling: `PowerPlatformPlex.WestEurope`; without a region, the whole tag.
     name: str
@@ -25,10 +25,10 @@ class ServiceTag:
 
 
 class ServiceTagList:
-    """A version of the list. Tag names are case-insensitive."""
+    """A version of Microsoft's list of service tags. Lookups ignore the case of names."""
 
     def __init__(self, tags: Iterable[ServiceTag], change_number: int = 0) -> None:
-        """`change_number` grows with each version; 0: unknown."""
+        """`change_number` grows with each version of the list. It is 0 if unknown."""
         self.change_number = change_number
         self._tags = {tag.name.lower(): tag for tag in tags}
         # A check uses a few of three thousand tags, so addresses are parsed on first use.
@@ -39,11 +39,11 @@ class ServiceTagList:
         return iter(self._tags.values())
 
     def find(self, name: str) -> ServiceTag | None:
-        """Return the entry with this name; None if there is none."""
+        """Return the entry with this name, or None."""
         return self._tags.get(name.lower())
 
     def find_addresses(self, name: str) -> AddressRanges | None:
-        """Return a tag's addresses; None: they are not in the list, or cannot be parsed."""
+        """Return a tag's addresses, or None if they are not in the list or cannot be parsed."""
         key = name.lower()
         if key not in self._addresses:
             tag = self._tags.get(key)
@@ -60,7 +60,7 @@ class ServiceTagList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRangeChange:
-    """The changes of a tag in one region between two versions of the list."""
+    """The addresses that a version of the list added to, or removed from, a tag in one region."""
 
     tag: str
     #: In Microsoft's spelling; empty: addresses of the tag that are in no region.
@@ -71,7 +71,7 @@ class AddressRangeChange:
 
 
 def read_service_tags(document: object) -> ServiceTagList:
-    """Return the list in a decoded document: a downloaded file, or a response of the API.
+    """Return the service tag list in a decoded document: a downloaded file, or the API's response.
 
     The list may be nested at any depth, as in a recording. Raises `ValueError` if there is none.
     """
@@ -85,7 +85,7 @@ def read_service_tags(document: object) -> ServiceTagList:
 def list_changes(
     before: ServiceTagList, after: ServiceTagList, tag: str
 ) -> list[AddressRangeChange]:
-    """Return the changes of a tag, by region in alphabetical order.
+    """Return the changes of a tag between two lists, by region in alphabetical order.
 
     Sets of addresses are compared, so a prefix that is split into its halves is no change. Raises
     `ValueError` if prefixes cannot be parsed.
@@ -123,7 +123,7 @@ def _find_addresses(tags: ServiceTagList, name: str) -> AddressRanges:
 
 
 def format_as_published(ranges: AddressRanges, tag: ServiceTag | None) -> tuple[str, ...]:
-    """Return a tag's addresses as its published prefixes, or as parts of them."""
+    """Return addresses of a tag as the prefixes that Microsoft publishes, or as parts of them."""
     written: list[str] = []
     for prefix in tag.prefixes if tag and ranges else ():
         whole = AddressRanges.parse([prefix])

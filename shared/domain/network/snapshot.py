@@ -24,12 +24,13 @@ class NetworkSnapshot:
 
     @property
     def service_tags(self) -> ServiceTagList:
-        """Return the tags as a list."""
         return ServiceTagList(self.tags)
 
 
 def build_snapshot(firewalls: Sequence[Firewall], tags: ServiceTagList) -> NetworkSnapshot:
-    """Return a snapshot with the firewalls, and the tags of flow traffic or in rules."""
+    """Return a snapshot with the firewalls, and with the tags of flow traffic and those in
+    rules.
+    """
     used_names = {source.strip().lower() for one in firewalls for source in _list_sources(one)}
     flows = {tag.lower() for tag in FLOW_TAGS}
     used = (

@@ -1,4 +1,4 @@
-"""Summarize what a firewall does with a service tag: a verdict and prefixes, by IP version."""
+"""Summarize what a firewall does with a service tag, for IPv4 and for IPv6."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagVerdict:
-    """The verdict for one firewall and one tag."""
+    """Whether one firewall allows one tag, and what it denies."""
 
     verdict: Verdict
     #: By `ipv4` and `ipv6`, for the versions in which the tag has addresses.
@@ -42,7 +42,7 @@ _REASONS_WITHOUT_ADDRESSES = {
 
 
 def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerdict:
-    """Return the verdict of a firewall on the addresses of a tag."""
+    """Return whether a firewall allows the addresses of a tag, and what it denies."""
     verdict = find_verdict(admission, asked)
     if admission.is_without_addresses(asked):
         return TagVerdict(
@@ -63,9 +63,9 @@ def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerd
 
 
 def find_verdict(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
-    """Return the verdict on these addresses.
+    """Return whether a firewall allows these addresses.
 
-    If none of them can reach the firewall, the real ones are unknown, so the verdict is certain
+    If none of them can reach the firewall, the real ones are unknown. The verdict is then certain
     only if the firewall allows all of IPv4, or denies all of it.
     """
     if admission.is_without_addresses(asked):

@@ -1,1 +1,1 @@
-"""Plans: from discovery to approval."""
+"""Rules of plans, from the discovery of flows to the approval."""

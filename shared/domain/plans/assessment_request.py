@@ -1,4 +1,4 @@
-"""Define a requested assessment, and how far it is."""
+"""Define what a person asked an assessment to do, and how far it is."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from shared.domain.plans.discovery import DiscoverySource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentRequest:
-    """The options of an assessment, besides its environment."""
+    """The options of a requested assessment, besides its environment."""
 
     #: Name or Azure resource id of the policy to apply; empty: the environment's current policy.
     policy: str = ""

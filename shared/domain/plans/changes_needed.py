@@ -14,7 +14,7 @@ from shared.domain.plans.plan_item import PlanItem
 
 
 def list_waiting_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
-    """Return one pending action for each environment with flows that need changes first."""
+    """Return a pending action for each environment with flows that need changes first."""
     return [_build_pending_action(plan) for plan in plans if plan.needs_changes]
 
 
@@ -43,9 +43,9 @@ def _build_pending_action(plan: CurrentPlan) -> PendingAction:
 
 
 def format_instructions(items: Sequence[PlanItem], where: str) -> str:
-    """Return what to change in each flow; flows with the same fix are named together.
+    """Return what to change in each flow. Flows with the same fix are named together.
 
-    `where` has the flows that do not fit.
+    Only the first flows fit in the text. For the others it refers to `where`.
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for item in items:

@@ -24,7 +24,10 @@ _REFERENCE = "@microsoft.keyvault("
 
 
 def check_address(setting: str, value: str, *, domain: str = "") -> str:
-    """Return the URL. Raises `UnusableSetting` if it is not HTTPS or not in the domain."""
+    """Return the URL if it is usable.
+
+    Raises `UnusableSetting` if it is not HTTPS or not in the domain.
+    """
     _check_is_resolved(setting, value)
     try:
         parts = urlsplit(value)
@@ -42,7 +45,10 @@ def check_address(setting: str, value: str, *, domain: str = "") -> str:
 
 
 def check_signing_key(setting: str, value: str) -> bytes:
-    """Return the signing key. Raises `UnusableSetting` if it is not base64 or is too short."""
+    """Return the decoded signing key.
+
+    Raises `UnusableSetting` if it is not base64 or is too short.
+    """
     _check_is_resolved(setting, value)
     wanted = f"Set it to whsec_ and at least {SHORTEST_KEY} random bytes in base64."
     if not value:
@@ -59,13 +65,14 @@ def check_signing_key(setting: str, value: str) -> bytes:
 
 
 def format_channel_setting_names(channel: str) -> str:
-    """Return the names of a channel's settings, for people; empty: it has none."""
+    """Return the names of the settings of a channel for people, or "" if it has none."""
     return " and ".join(SETTINGS_OF.get(channel, ()))
 
 
 def _check_is_resolved(setting: str, value: str) -> None:
-    """Raise `UnusableSetting` for a Key Vault reference, which App Service passes on if it cannot
-    resolve it.
+    """Raise `UnusableSetting` if the value is a Key Vault reference.
+
+    App Service passes on the reference if it cannot resolve it.
     """
     if value.strip().lower().startswith(_REFERENCE):
         raise _build_unusable_setting(

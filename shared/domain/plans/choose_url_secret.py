@@ -1,4 +1,4 @@
-"""Choose for a flow of a plan whether its callers refer to its URL secret."""
+"""Choose, for a flow in a plan, which callers refer to its URL secret."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,7 +11,10 @@ from shared.domain.url_secret_use import UrlSecretUse
 
 
 def choose_url_secret(item: PlanItem, use: UrlSecretUse) -> PlanItem:
-    """Return the item with the callers that refer to its secret, and its planned changes."""
+    """Return the plan item with the callers that refer to its URL secret under a policy.
+
+    The planned changes and unknowns of the item follow from them.
+    """
     callers = tuple(
         replace(caller, by_value_reason=_find_reason(caller, use)) for caller in item.callers
     )
@@ -32,8 +35,8 @@ def choose_url_secret(item: PlanItem, use: UrlSecretUse) -> PlanItem:
 def apply_url_secret_choices(job: EnvironmentJob, items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the items of a plan with the choices of its approvers.
 
-    The choices are in the job's row, whose ETag an approval replaces: what is approved cannot
-    change at the same time.
+    The choices are in the environment job's row. An approval replaces the row by its ETag, so they
+    cannot change at the same time.
     """
     choices = job.url_secret_choices
     return [

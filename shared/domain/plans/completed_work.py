@@ -1,8 +1,9 @@
-"""Decide when a message says that the work in an environment is complete, and what it says.
+"""Decide when a message reports that the work in an environment is complete, and what it says.
 
-An environment job is complete as soon as no flow continues without a person, so flows may be
-blocked, and a retry continues them without changing the environment job. The message about blocked
-flows comes first; the one about the end, when no flow is blocked or in progress any more.
+An environment job is complete as soon as no flow continues without a person. Flows may then be
+blocked, and a retry continues them without changing the environment job. So a message about blocked
+flows comes first, and the message that the work is complete comes when no flow is blocked or in
+progress any longer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,11 +36,11 @@ def find_failing_channels(sent: Iterable[NotificationDelivery], now: datetime) -
     }
 
 
-def has_message(job: EnvironmentJob, is_owed: bool, now: datetime) -> bool:
-    """Return whether a message about the end of an environment job is sent, now or later.
+def has_completion_message(job: EnvironmentJob, is_owed: bool, now: datetime) -> bool:
+    """Return whether a message that an environment job is complete is to be sent, now or later.
 
-    `is_owed`: a channel has not accepted the message and may still accept it. If flows are blocked,
-    the message is sent after that, however long it takes.
+    `is_owed` means that a channel has not accepted the message and may still accept it. If flows
+    are blocked, the message is sent after that, however long it takes.
     """
     if not (job.state_properties.is_over and job.mode.writes and job.history and _had_work(job)):
         return False
@@ -48,7 +49,7 @@ def has_message(job: EnvironmentJob, is_owed: bool, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RemainingFlow:
-    """A flow that is not migrated."""
+    """A flow that a complete environment job has not migrated, with the reason."""
 
     reason: NotMigratedReason
     display_name: str
@@ -63,7 +64,9 @@ def is_settled(not_migrated: Mapping[NotMigratedReason, int]) -> bool:
 def list_remaining_flows(
     job: EnvironmentJob, items: Iterable[PlanItem], flow_jobs: Iterable[FlowJob]
 ) -> list[RemainingFlow]:
-    """Return the flows that a complete environment job has not migrated, by reason and name."""
+    """Return the flows that a complete environment job has not migrated, sorted by reason and
+    name.
+    """
     found = {
         item.workflow_id: RemainingFlow(why, item.display_name, item.workflow_id)
         for item in items
@@ -91,9 +94,9 @@ def build_completed_action(
     not_migrated: Mapping[NotMigratedReason, int],
     flows: Sequence[RemainingFlow] = (),
 ) -> PendingAction:
-    """Return the message about the end; `not_migrated` counts the flows that are left.
+    """Return the message that the work in an environment is complete.
 
-    `flows` are those of them that are known by name.
+    `not_migrated` counts the flows that are left, and `flows` are those of them with a known name.
     """
     left = sum(not_migrated.values())
     is_prepared = job.mode is RemediationMode.PREPARE and job.state is EnvironmentJobState.COMPLETED
@@ -117,7 +120,7 @@ def build_completed_action(
 
 
 def _had_work(job: EnvironmentJob) -> bool:
-    """Return whether a flow was to be migrated.
+    """Return whether the plan had any flow to migrate.
 
     If not, the message about the plan says everything.
     """

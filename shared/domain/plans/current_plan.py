@@ -12,7 +12,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentPlan:
-    """The current plan of an environment, from its latest environment jobs."""
+    """The current plan of an environment, which may consist of several environment jobs' plans."""
 
     #: The newest first. Its `not_migrated` has the counts of all of them.
     environment_jobs: tuple[EnvironmentJob, ...]
@@ -23,7 +23,7 @@ class CurrentPlan:
 def find_newest_plans(
     environment_jobs: Iterable[EnvironmentJob],
 ) -> dict[str, list[EnvironmentJob]]:
-    """Return by environment the environment jobs whose plans currently apply, the newest first.
+    """Return, by environment, the environment jobs whose plans currently apply, newest first.
 
     These are the last plan of the whole environment and later plans of named flows. If any of them
     writes, plans that only read are omitted.
@@ -44,9 +44,11 @@ def find_newest_plans(
 def find_current_plan(
     jobs: Sequence[EnvironmentJob], items: Mapping[str, Sequence[PlanItem]]
 ) -> CurrentPlan:
-    """Return the current plan of an environment; `items` has the items of each job by job id.
+    """Return the current plan of an environment.
 
-    With only one job, the items that need changes are enough.
+    `items` has the plan items of each job, by job id.
+
+    If there is only one job, `items` may omit those that need no changes.
     """
     planned: dict[str, tuple[EnvironmentJob, PlanItem]] = {}
     for job in jobs:
@@ -75,7 +77,7 @@ def _without_flows_of_newer_plans(
     items: Sequence[PlanItem],
     planned: Mapping[str, tuple[EnvironmentJob, PlanItem]],
 ) -> EnvironmentJob:
-    """Return the job without the counts of flows that a newer plan counts."""
+    """Return the environment job without counting flows that a newer plan counts."""
     again = [
         item for item in items if item.action.is_work and planned[item.workflow_id][0].id != job.id
     ]

@@ -13,9 +13,9 @@ def select_open_issues(
 ) -> list[FirewallIssueSummary]:
     """Return the firewall issues of a plan that may still deny its flows.
 
-    An issue is stored with the plan and does not change. If the plan is not current, or if it
-    writes and all its copies are verified, only the issues that block a flow are returned.
-    `flow_jobs` are jobs of the plan or its environment, at least those that are open.
+    Issues are stored with the plan and do not change. If the plan is not current, or if it writes
+    and all its copies are verified, only issues that block a flow are returned. `flow_jobs` has at
+    least the open jobs of the plan.
     """
     if is_current and (
         not job.mode.writes or job.can_start_more_flows or any(map(_is_unverified, flow_jobs))
@@ -28,7 +28,7 @@ def select_open_issues(
 
 
 def _is_unverified(job: FlowJob) -> bool:
-    """Return whether the copy of an open job has still to be verified."""
+    """Return whether the job is open and its copy must still be verified."""
     step, is_open = FLOW_STATES[job.step], not job.state_properties.is_over
     return is_open and job.migration_method.has_copy and step.is_proceeding and not step.is_verified
 
@@ -36,10 +36,9 @@ def _is_unverified(job: FlowJob) -> bool:
 def list_denying_firewalls(
     job: FlowJob | None, issues: Iterable[FirewallIssueSummary]
 ) -> list[FirewallIssueSummary]:
-    """Return the issues of the firewalls that the message of a blocked job names; empty if it is
-    not blocked by a firewall.
+    """Return the issues of the firewalls that the message of a blocked job names.
 
-    A job stores no issue: an issue stores only its first flows.
+    Returns none if no firewall blocks the job.
     """
     if job is None or job.reason_code != Reason.FIREWALL_DENIES:
         return []
@@ -48,5 +47,5 @@ def list_denying_firewalls(
 
 
 def list_denying_firewall_names(job: FlowJob) -> set[str]:
-    """Return the names in the message of a job that a firewall blocks."""
+    """Return the names of firewalls in the message of a job that a firewall blocks."""
     return set(job.message.rpartition(": ")[2].removesuffix(".").split(", "))

@@ -1,8 +1,8 @@
-"""Compute which flow runs which: the order of copying and retiring, dependent flows, call loops.
+"""Compute which flow calls which: the order of copying and retiring, dependent flows, call loops.
 
-A parent's copy is written to run its children's copies, so children are copied first. A call loop
-or a missing child is reported as a finding and does not stop the plan. A flow that runs itself does
-not count as its own child.
+The copy of a parent is written to call the copies of its children, so children are copied first. A
+call loop or a missing child is reported as a finding and does not stop the plan. A flow that calls
+itself does not count as its own child.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +11,12 @@ from graphlib import TopologicalSorter
 
 
 class DependencyGraph:
-    """Flows by id, each with the ids of the flows that it calls. Immutable, with a fixed order."""
+    """The flows of an environment by id, each with the ids of the flows that it calls."""
 
     def __init__(self, children: Mapping[str, Iterable[str]]) -> None:
-        """`children` has every known flow as a key; a called id that is not a key is a missing
-        child.
+        """`children` has every known flow as a key.
+
+        A called flow that is not a key is a missing child.
         """
         called = {flow: frozenset(ids) - {flow} for flow, ids in sorted(children.items())}
         # A set of its keys, because an intersection with the dictionary's keys iterates over all of
@@ -31,27 +32,32 @@ class DependencyGraph:
         self._parents = {flow: frozenset(ids) for flow, ids in parents.items()}
 
     def find_children(self, flow: str) -> frozenset[str]:
-        """Return the flows that it calls directly, without missing ones."""
+        """Return the known flows that a flow calls directly."""
         return self._children.get(flow, frozenset())
 
     def find_parents(self, flow: str) -> frozenset[str]:
-        """Return the flows that call it directly."""
+        """Return the flows that call a flow directly."""
         return self._parents.get(flow, frozenset())
 
     def find_ancestors(self, *flows: str) -> frozenset[str]:
-        """Return every flow that reaches one of these by calls; the flows themselves only in a
-        loop.
+        """Return every flow that calls one of these flows, directly or through others.
+
+        These flows themselves are included only if they are in a call loop.
         """
         return _find_reachable_flows(flows, self._parents)
 
     def find_descendants(self, *flows: str) -> frozenset[str]:
-        """Return every flow that these reach by calls; the flows themselves only in a loop."""
+        """Return every flow that one of these flows calls, directly or through others.
+
+        These flows themselves are included only if they are in a call loop.
+        """
         return _find_reachable_flows(flows, self._children)
 
     @cached_property
     def leaves_first(self) -> tuple[str, ...]:
-        """Return each flow once, after the flows that it calls; the flows of a loop together, by
-        id.
+        """Return all flows, each after the flows that it calls.
+
+        Flows of a call loop are together.
         """
         return tuple(flow for group in self._groups for flow in group)
 
@@ -62,7 +68,7 @@ class DependencyGraph:
 
     @cached_property
     def dependent_groups(self) -> tuple[tuple[str, ...], ...]:
-        """Return the groups of flows connected by calls in either direction.
+        """Return the groups of flows that are connected by calls, in either direction.
 
         A flow without calls is a group alone.
         """
@@ -78,7 +84,7 @@ class DependencyGraph:
 
     @cached_property
     def _groups(self) -> tuple[tuple[str, ...], ...]:
-        """Return the strongly connected groups, called ones before callers."""
+        """Return the strongly connected groups of flows, each after the groups that it calls."""
         group_of: dict[str, tuple[str, ...]] = {}
         for group in _find_strongly_connected(self._children, self._parents):
             group_of |= dict.fromkeys(group, group)
@@ -112,9 +118,9 @@ def _find_reachable_flows(
 def _find_strongly_connected(
     forward: Mapping[str, frozenset[str]], backward: Mapping[str, frozenset[str]]
 ) -> Iterator[tuple[str, ...]]:
-    """Yield the strongly connected groups, by Kosaraju's algorithm without recursion.
+    """Yield the strongly connected groups, by Kosaraju's algorithm.
 
-    A chain of calls may have thousands of flows.
+    It uses no recursion, because a chain of calls may have thousands of flows.
     """
     assigned: set[str] = set()
     for root in reversed(_sort_depth_first(forward)):

@@ -1,7 +1,7 @@
-"""Define the result of a discovery in one environment, and how its pages are stored.
+"""Define the result of a discovery of flows in one environment, and how its pages are stored.
 
-Each page of a source is stored before the next one is read, so that a crash loses one page. The
-three ids of a flow stay apart: flow.py.
+Each page of a source is stored before the next one is read, so that a crash loses only one page.
+flow.py explains the three ids of a flow.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ _NO_CHILDREN: frozenset[str] = frozenset()
 
 
 class DiscoverySource(StrEnum):
-    """The sources of a discovery, in the order in which it reads them."""
+    """The sources that a discovery reads. The members are in the order in which it reads them."""
 
     #: The list of flows that stay on Microsoft's key.
     MICROSOFT_KEY_LIST = "microsoft_key_list"
@@ -56,7 +56,7 @@ NOT_SHOWN = "the platform does not show it to the app"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowOnMicrosoftKey:
-    """A flow that the platform will not move to the customer-managed key."""
+    """A flow that the platform will not move to the customer-managed key, as discovered."""
 
     workflow_id: str
     flow_name: str
@@ -76,7 +76,7 @@ class FlowOnMicrosoftKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryPage:
-    """A row of a discovery in progress: a page of a source, or a part of it."""
+    """The row of a page that a discovery in progress has read from a source, or of a part of it."""
 
     #: Or the name of a list that several jobs share (key_report.py).
     environment_job_id: str
@@ -107,7 +107,7 @@ class DiscoveryPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryPosition:
-    """How far a source has been read."""
+    """How far a discovery has read one source."""
 
     #: Number of the next part.
     number: int = 0
@@ -134,7 +134,7 @@ class DiscoveryResult:
 def list_whole_pages(
     parts: Iterable[DiscoveryPage], source: DiscoverySource
 ) -> list[DiscoveryPage]:
-    """Return the parts of a source up to the last complete page; later ones are read again.
+    """Return the parts of a source up to its last complete page. Later parts are read again.
 
     Parts after a missing part do not count either: the daily check may have removed that part.
     """
@@ -145,7 +145,7 @@ def list_whole_pages(
 
 
 def get_position(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> DiscoveryPosition:
-    """Return where to continue with a source."""
+    """Return where to continue to read a source."""
     read = list_whole_pages(parts, source)
     if not read:
         return DiscoveryPosition()
@@ -154,13 +154,13 @@ def get_position(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> Dis
 
 
 def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
-    """Return whether a discovery made no progress for too long to continue it."""
+    """Return whether a discovery has made no progress for so much time that it must start again."""
     times = [part.read_at for part in parts]
     return bool(times) and now - max(times) > DISCOVERY_RESTART_AFTER
 
 
 def list_outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[DiscoverySource]:
-    """Return the sources that are read again, since they were read whole too long ago.
+    """Return the sources to read again, because they were completely read too long ago.
 
     Flows and connectors that were read one by one are not among them.
     """
@@ -186,7 +186,10 @@ def select_reported_flows(
 
 
 def select_known_flows(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
-    """Return the flows in Dataverse by id; later pages replace earlier ones."""
+    """Return the flows in Dataverse by id.
+
+    A later page replaces what an earlier page has of a flow.
+    """
     known: dict[str, WorkflowSummary] = {}
     for part in list_whole_pages(parts, DiscoverySource.DATAVERSE):
         known |= {flow.workflow_id: flow for flow in part.workflows}
@@ -196,7 +199,10 @@ def select_known_flows(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSumm
 
 
 def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
-    """Return the result of all sources; the list of flows that stay was read."""
+    """Return the result of a discovery from all its pages.
+
+    The pages include the list of flows that stay on Microsoft's key.
+    """
     alone = list_whole_pages(parts, DiscoverySource.SINGLE_FLOW)
     known, reported = (
         select_known_flows(parts),
@@ -237,9 +243,9 @@ def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
 
 
 def _with_known_owners(flows: Sequence[FlowOnMicrosoftKey]) -> tuple[FlowOnMicrosoftKey, ...]:
-    """Return the flows with the names that other flows of the same owner have.
+    """Return the flows with their owners' names, if other flows of the same owner have them.
 
-    Only Dataverse names owners; flows outside solutions may have no row there.
+    Only Dataverse names owners, and flows outside solutions may have no row there.
     """
     owners = {one.owner.entra_id: one.owner for one in flows if one.owner and one.owner.name}
     return tuple(

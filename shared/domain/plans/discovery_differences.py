@@ -1,6 +1,6 @@
 """Describe where the sources of a discovery disagree about a flow.
 
-The platform's list decides what is copied (platform.md#microsoft-key-list); a difference is
+The platform's list decides what is copied (platform.md#microsoft-key-list). A difference is
 reported to a person. Each kind of difference is one text for all its flows, because ten thousand
 texts would not fit a row.
 """
@@ -16,7 +16,7 @@ MAX_NAMED_FLOWS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowServiceListing:
-    """The flow service's lists for an environment, by the flows' ids in Dataverse."""
+    """What the flow service lists in an environment, by the flows' ids in Dataverse."""
 
     #: The list of flows that stay on Microsoft's key.
     reported: Mapping[str, FlowListEntry]
@@ -29,7 +29,10 @@ class FlowServiceListing:
 def find_differences(
     known: Mapping[str, WorkflowSummary], listed: FlowServiceListing
 ) -> tuple[str, ...]:
-    """Return the differences between Dataverse (`known`, by workflow id) and the flow service."""
+    """Return in words where the flow service differs from Dataverse.
+
+    `known` has the flows in Dataverse by workflow id.
+    """
     reported = listed.reported
     gone = [
         flow
@@ -108,7 +111,7 @@ def _describe_difference(
     flows: Collection[FlowListEntry | WorkflowSummary],
     details: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Yield one sentence for all these flows, if there are any."""
+    """Yield one sentence that names all these flows, or nothing if there are none."""
     if not flows:
         return
     names = sorted(_format_flow(flow, details or {}) for flow in flows)

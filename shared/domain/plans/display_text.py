@@ -1,4 +1,4 @@
-"""Define the texts for planned actions and for flows that are not migrated."""
+"""Define the words for planned actions and for flows that are not migrated."""
 
 from collections.abc import Mapping, Sequence
 
@@ -90,18 +90,18 @@ def describe_start(start_source: str, started_by: str) -> str:
 
 
 def describe_why_not_migrated(why: str, number: int) -> tuple[str, str]:
-    """Return why this number of flows is not migrated, to put after it, and what to do.
+    """Return why flows are not migrated, to put after their number, and what to do.
 
-    A reason of a newer version of the app has no text here.
+    A reason from a newer version of the app has no text here.
     """
     words = LEFT_WORDS.get(why, (why.replace("_", " "), ""))
     return _LEFT_WORDS_OF_ONE.get(why, words) if number == 1 else words
 
 
 def format_state(state: str, left: Mapping[str, int]) -> str:
-    """Return the state of a remediation with the number of flows that are not migrated.
+    """Return the state of a remediation.
 
-    `completed` alone means that every flow is migrated.
+    If it is `completed`, adds how many flows are not migrated.
     """
     number = sum(left.values())
     return f"{state}, {number} not migrated" if state == "completed" and number else state
@@ -110,14 +110,14 @@ def format_state(state: str, left: Mapping[str, int]) -> str:
 def count_undecided_flows[Why: str](left: Mapping[Why, int]) -> int:
     """Return how many flows are neither in progress nor excluded by an administrator.
 
-    `left` has the flows that are not migrated, by `NotMigratedReason`.
+    `left` counts the flows that are not migrated, by `NotMigratedReason`.
     """
     settled = {NotMigratedReason.IN_PROGRESS, NotMigratedReason.EXCLUDED}
     return sum(number for why, number in left.items() if why not in settled)
 
 
 def format_not_migrated[Why: str](left: Mapping[Why, int]) -> list[str]:
-    """Return one line per reason why flows are not migrated: how many, and what to do."""
+    """Return a line for each reason why flows are not migrated: how many, and what to do."""
     lines = []
     for why, number in left.items():
         words, then = describe_why_not_migrated(why, number)
@@ -126,7 +126,10 @@ def format_not_migrated[Why: str](left: Mapping[Why, int]) -> list[str]:
 
 
 def format_fixes[Why: str](left: Mapping[Why, int]) -> list[str]:
-    """Return what to do about flows that are not migrated: one line per reason, if several."""
+    """Return what to do about flows that are not migrated.
+
+    If there are several reasons, each line also says how many flows it concerns.
+    """
     if len(left) > 1:
         return [line for line in format_not_migrated(left) if ": " in line]
     return [
@@ -137,8 +140,8 @@ def format_fixes[Why: str](left: Mapping[Why, int]) -> list[str]:
 def build_plan_sort_key(
     *, changed: Sequence[str], action: str, title: str
 ) -> tuple[bool, int, str]:
-    """Return the position of an item: changed items first, then by action.
+    """Return the key by which plan items are sorted: changed items first, then by action.
 
-    An action of a newer version of the app comes after those that need a person.
+    An action from a newer version of the app comes after those that need a person.
     """
     return not changed, _RANKS.get(action, 1), title.lower()

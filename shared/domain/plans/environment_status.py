@@ -1,4 +1,4 @@
-"""Summarize each environment, and the flows that the app continues without a person."""
+"""Summarize the status of each environment, and which flows the app continues without a person."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from shared.reason import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OngoingFlows:
-    """The flows of one environment that are in the same step and continue without a person."""
+    """The number of flows in an environment that are in the same step and need no person."""
 
     environment_id: str
     environment_name: str
@@ -32,7 +32,7 @@ class OngoingFlows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentStatus:
-    """The status of an environment, from its last job that writes, or else its last job."""
+    """The status of an environment, from its last job that writes, or else from its last job."""
 
     environment_id: str
     environment_name: str
@@ -160,8 +160,8 @@ def list_ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> lis
             environment_name=names.get(environment_id, ""),
             step=reached,
             count=len(group),
-            first_check_at=min(_check_times(group), default=None),
-            last_check_at=max(_check_times(group), default=None),
+            first_check_at=min(_list_check_times(group), default=None),
+            last_check_at=max(_list_check_times(group), default=None),
         )
         for (environment_id, reached), group in groups.items()
     ]
@@ -170,5 +170,5 @@ def list_ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> lis
     )
 
 
-def _check_times(jobs: Sequence[FlowJob]) -> list[datetime]:
+def _list_check_times(jobs: Sequence[FlowJob]) -> list[datetime]:
     return [job.next_check_at for job in jobs if job.next_check_at]

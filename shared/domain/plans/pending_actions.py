@@ -13,7 +13,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import name_environment
+from shared.domain.jobs.transitions import fill_in_environment
 from shared.domain.plans.denying_firewalls import list_denying_firewall_names
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
@@ -326,7 +326,7 @@ def _format_fix(code: str, group: Sequence[FlowJob | Deletion]) -> str:
     If they need different fixes, the first flow's fix is only an example.
     """
     if code == Reason.LATE_CALLER:
-        return name_environment(Reason.LATE_CALLER.fix, group[0].environment_id)
+        return fill_in_environment(Reason.LATE_CALLER.fix, group[0].environment_id)
     if code == Reason.FIREWALL_DENIES:  # the fix of each firewall names its address ranges
         return "Fix each firewall that the remediation shows, or ignore it. Then retry the flows."
     first = group[0]

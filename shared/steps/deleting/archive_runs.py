@@ -11,7 +11,7 @@ from shared.domain.jobs.run_archive import (
     RunArchive,
     RunArchiveState,
     format_json_lines,
-    name_part,
+    format_part_name,
     parse_json_lines,
     with_part,
 )
@@ -42,7 +42,7 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
     new = [run for run in page.items if run.run_id not in archive.oldest_run_ids]
     part = new[: MOST_RUNS - archive.own_runs]
     if part:
-        name = name_part(archive, len(archive.parts) + 1)
+        name = format_part_name(archive, len(archive.parts) + 1)
         where = await services.archive.put(name, format_json_lines(part))
         kept = parse_json_lines(await services.archive.get(name))
         archive = with_part(archive, where, kept)

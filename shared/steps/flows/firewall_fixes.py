@@ -13,7 +13,7 @@ from shared.domain.network.firewall_fix import (
     FirewallFix,
     ListEntries,
     ListUpdate,
-    build_no_fix_public_access_off,
+    explain_why_no_rule_helps,
 )
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -44,9 +44,9 @@ class FixAuthorization:
 
 async def propose_fix(services: Services, issue: FirewallIssue) -> FirewallFix:
     """Return the fix of a firewall issue from the firewall's current rules. Raises `NotFound`."""
-    return build_no_fix_public_access_off(issue) or await services.firewalls[
-        issue.kind
-    ].propose_fix(issue)
+    return explain_why_no_rule_helps(issue) or await services.firewalls[issue.kind].propose_fix(
+        issue
+    )
 
 
 async def apply_firewall_fix(

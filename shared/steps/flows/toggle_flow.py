@@ -14,7 +14,7 @@ from shared.domain.flow import FlowState, Workflow, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import add_notes
-from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, record_write
+from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, build_flow_state_write
 from shared.domain.platform_errors import NO_USER_DETAILS, TOO_LONG, find_error_code
 from shared.errors import (
     Conflict,
@@ -125,7 +125,7 @@ async def _record_and_send[F: (Workflow, OriginalFlow)](
         now, lag = work.services.now, work.services.settings.read_lag
         settles_at = job.in_flight_until or now
         return switch.with_last_write(
-            job, record_write(before, state, now=now, lag=lag, settles_at=settles_at)
+            job, build_flow_state_write(before, state, now=now, lag=lag, settles_at=settles_at)
         )
 
     try:

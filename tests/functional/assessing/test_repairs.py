@@ -13,7 +13,7 @@ import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
-from shared.domain.network.firewall_fix import FirewallFix, build_no_fix_public_access_off
+from shared.domain.network.firewall_fix import FirewallFix, explain_why_no_rule_helps
 from shared.domain.network.firewall_issue import FirewallIssue, find_firewall_issue
 from shared.domain.network.service_tags import ServiceTagList
 from shared.firewalls import build_firewall_kinds
@@ -60,7 +60,7 @@ class Estate:
     async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return the fix of an issue."""
         kinds = build_firewall_kinds(build_fakes(self.world).ports.resources)
-        return build_no_fix_public_access_off(gap) or await kinds[gap.kind].propose_fix(gap)
+        return explain_why_no_rule_helps(gap) or await kinds[gap.kind].propose_fix(gap)
 
     async def require_only_fix(self) -> FirewallFix:
         """Return the fix of the only issue."""

@@ -11,7 +11,7 @@ import pytest
 
 from shared.concurrency import MOST_CONCURRENT, read_each
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.domain.network.firewall_fix import FirewallFix, build_no_fix
+from shared.domain.network.firewall_fix import FirewallFix, build_unavailable_fix
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.snapshot import NetworkSnapshot
@@ -60,7 +60,7 @@ class CountedFirewalls:
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return that a person has to make the change."""
-        return build_no_fix(gap, "of no kind: a fake")
+        return build_unavailable_fix(gap, "of no kind: a fake")
 
 
 class BrokenFirewalls(CountedFirewalls):
