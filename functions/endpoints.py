@@ -318,7 +318,7 @@ def _build_start_error_response(
         principal = find_signed_in_principal(req, SignInSettings())
     except NotSignedIn:
         principal = None
-    if principal and principal.may(Role.READER):
+    if principal and principal.has_role(Role.READER):
         if isinstance(err, ValidationError):
             text = " ".join(f"{name}: {fault}" for name, fault in describe_faults(err).items())
             return build_misconfigured_response(text, instance=instance)

@@ -79,7 +79,7 @@ def find_signed_in_principal(req: func.HttpRequest, settings: SignInSettings) ->
 
 def check_role(principal: Principal, role: Role) -> None:
     """Raise `Forbidden` unless the principal has the role."""
-    if principal.may(role):
+    if principal.has_role(role):
         return
     if principal.kind is PrincipalKind.FUNCTION_KEY:
         raise Forbidden(

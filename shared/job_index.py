@@ -15,9 +15,9 @@ from shared.domain.plans.job_index import (
     add_closed_jobs,
     build_environment_job_row,
     build_flow_job_row,
-    get_counter,
-    has_to_be_named,
+    get_count_key,
     is_closed,
+    needs_index_entry,
 )
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
@@ -29,7 +29,7 @@ type _Change[J] = tuple[J | None, J]
 
 async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[FlowJob]]) -> None:
     """Add flow jobs of an environment to the index before they are written in place of others."""
-    named = [one for one in changes if has_to_be_named(*one)]
+    named = [one for one in changes if needs_index_entry(*one)]
     reopened = [(before, after) for before, after in named if before and is_closed(before)]
     opened = [after for before, after in named if before is None or not is_closed(before)]
     if opened:
@@ -94,7 +94,7 @@ async def _change_counts(index: Table[IndexRow], reopened: Sequence[FlowJob]) ->
         counts = index.parse_row(row).item
     if counts is None or counts.closed is None:  # written anyway, so that a comparison detects it
         return ReplaceRow(row)
-    fewer = add_closed_jobs(counts.closed, map(get_counter, reopened), times=-1)
+    fewer = add_closed_jobs(counts.closed, map(get_count_key, reopened), times=-1)
     return ReplaceRow(index.build_row(replace(counts, closed=fewer), row.etag))
 
 

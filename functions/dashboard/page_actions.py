@@ -233,7 +233,7 @@ def build_page_action(
     """
     path = path or f"remediations/{{id}}/{what}"
     route = find_endpoint(ROUTES["POST", path])
-    if route.role and not principal.may(route.role):
+    if route.role and not principal.has_role(route.role):
         unavailable_reason = f"You need the role {route.role}. Ask an administrator to assign it."
     return PageAction(
         title=title,

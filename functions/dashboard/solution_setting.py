@@ -41,7 +41,7 @@ def _turn_on(one: KnownEnvironment, principal: Principal) -> PageAction:
     name = one.environment_name or one.environment_id
     policy = one.settings.approval_policy
     unavailable_reason = _explain_read_only(one)
-    if policy is ApprovalPolicy.REQUIRED and not principal.may(Role.APPROVER):
+    if policy is ApprovalPolicy.REQUIRED and not principal.has_role(Role.APPROVER):
         unavailable_reason = f"Changes in {name} need an approver."
     return build_page_action(
         "solution-setting",

@@ -1,9 +1,10 @@
 """Explain the platform's error codes: what each means, and what an administrator does about it.
 
-See platform.md#error-body, #wrapped-errors. docs/runbook.md shows the same table. The platform
-wraps errors in others (`InvalidOpenApiFlow` quotes another code in its message), translates
-messages into the language of the environment, and returns undocumented codes. So an error is
-recognized by its code, by a known code in its message, or by words in its message.
+See platform.md#error-body, #wrapped-errors. docs/runbook.md shows the same table.
+
+The platform wraps errors in others (`InvalidOpenApiFlow` quotes another code in its message),
+translates messages into the language of the environment, and returns undocumented codes. So an
+error is recognized by its code, by a known code in its message, or by words in its message.
 """
 
 import re
@@ -40,7 +41,7 @@ NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformErrorCode:
-    """An error of the platform."""
+    """An error code of the platform, with its meaning and what to do."""
 
     code: str
     #: Other codes with the same meaning, such as reasons why the platform suspends a flow
@@ -274,7 +275,7 @@ _ID = re.compile(r"'(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", re.IG
 
 
 def find_error_code(code: str, message: str = "") -> PlatformErrorCode:
-    """Return the known error for this code and message; `OTHER` if there is none."""
+    """Return the known error for this code and message, or `OTHER` if there is none."""
     if _NOT_FOUND.search(message):  # its code is the same as for an older format
         return _BY_CODE[REFERENCE_NOT_FOUND]
     if code in _BY_CODE and code not in _UNSPECIFIC_CODES:
@@ -291,31 +292,29 @@ def find_error_code(code: str, message: str = "") -> PlatformErrorCode:
 
 
 def find_fix(code: str, message: str = "") -> str:
-    """Return the fix for an error with this code and message."""
+    """Return what to do about an error with this code and message."""
     return find_error_code(code, message).fix
 
 
-def is_passing(code: str) -> bool:
-    """Return whether a later try may succeed after this code."""
+def is_temporary_error(code: str) -> bool:
+    """Return whether a later try may succeed after an error with this code."""
     return code == NOT_PUBLISHED
 
 
 def find_most_specific_code(code: str, message: str = "") -> str:
-    """Return the platform's code, or the one that its message describes if that is
-    more specific.
-    """
+    """Return the error's code, or the code that its message describes if that is more specific."""
     error = find_error_code(code, message)
     return code if error is OTHER or code in error.codes else error.code
 
 
 def parse_connection(message: str) -> tuple[str, str]:
-    """Return the connection and its connector from an error message; empty if it names none."""
+    """Return the connection and the connector that an error message names, or "" for each."""
     named = _CONNECTION.search(message)
     return (named["name"], named["of"] or "") if named else ("", "")
 
 
 def parse_locked_scope(message: str) -> str:
-    """Return the id of the locked resource, group or subscription; empty if it names none."""
+    """Return the id of the locked resource, group or subscription that a message names, or ""."""
     named = _LOCKED.search(message)
     return named["scope"] if named else ""
 
@@ -326,6 +325,6 @@ def parse_policy_assignments(message: str) -> list[str]:
 
 
 def parse_quoted_id(message: str) -> str:
-    """Return the first quoted id of a message, in lower case; empty if there is none."""
+    """Return the first quoted id in a message, in lower case, or "" if there is none."""
     named = _ID.search(message)
     return named["id"].lower() if named else ""

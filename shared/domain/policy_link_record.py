@@ -1,4 +1,4 @@
-"""Define the policy link of an environment as last polled."""
+"""Define the row of an environment's policy link."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyLinkRecord:
-    """The policy link of an environment as last polled."""
+    """The row of the policy link that an environment had when the app last polled it."""
 
     environment_id: str
     #: Name of the environment as last polled; empty: unknown.

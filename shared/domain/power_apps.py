@@ -39,9 +39,9 @@ class CanvasApp:
 def add_sign_in(
     connections: Iterable[Connection], connectors: Mapping[str, ConnectorSignIn]
 ) -> list[Connection]:
-    """Return the connections, each with how it signs in.
+    """Return the connections with whether each signs in by OAuth.
 
-    `connectors` has the ways to sign in by the connector's name.
+    `connectors` has the ways to sign in, by the connector's name.
     """
     unknown = ConnectorSignIn()
     return [

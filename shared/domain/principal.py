@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """A role of a principal: an app role of the app registration in Entra."""
+    """An app role of the app registration in Entra. It says what a principal may do."""
 
     READER = "reader"  #: reads everything, changes nothing
     OPERATOR = "operator"  #: starts, retries, rolls back and cancels
@@ -23,7 +23,7 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """The sender of a request."""
+    """The sender of a request to the API."""
 
     #: For people; for a function key the name that its holder gives, or empty.
     name: str = ""
@@ -32,6 +32,6 @@ class Principal:
     roles: frozenset[Role]
     kind: PrincipalKind
 
-    def may(self, role: Role) -> bool:
-        """Return whether the principal has this role; every role includes reader."""
+    def has_role(self, role: Role) -> bool:
+        """Return whether the principal has this role. Every role includes `reader`."""
         return role in self.roles or (role is Role.READER and bool(self.roles))

@@ -1,4 +1,4 @@
-"""Make untrusted text safe to display in a terminal and on a page."""
+"""Make untrusted text safe to show in a terminal and on a page."""
 
 import unicodedata
 
@@ -10,7 +10,8 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def make_printable(text: str) -> str:
-    """Return the text with `�` instead of each character that could change how other text is shown.
+    """Return the text with `�` in place of each character that could change how other text is
+    shown.
 
     An escape sequence rewrites what a terminal shows, a bidirectional control reverses the text
     after it, and an unpaired surrogate cannot be encoded.

@@ -1,4 +1,6 @@
-"""Define the requests that an invocation needs from a service, and the queue of jobs that wait."""
+"""Define the requests to a service that an invocation needs, and the queue of jobs that wait for
+them.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDemand:
-    """The requests of one invocation, and its rank in the queue."""
+    """The number of requests to a service that an invocation needs, and its rank in the queue."""
 
     #: The id of the job that needs them.
     job_id: str
@@ -23,13 +25,15 @@ class RequestDemand:
 
     @property
     def queue_position(self) -> str:
-        """Return its sort key in the queue."""
+        """Return the key by which the queue is sorted."""
         return f"{self.priority}-{self.job_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedJob:
-    """A job in the queue whose wake-up is later than the time when requests are available."""
+    """A job in the queue that should be woken earlier, because requests are available before
+    then.
+    """
 
     row: tuple[str, str, str]
     queue_position: str

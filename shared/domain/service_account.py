@@ -1,4 +1,4 @@
-"""Define the service account as a row of an environment's Dataverse."""
+"""Define what the app knows about the service account in an environment's Dataverse."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccountRecord:
-    """What was read of the service account when a flow was first shared with it."""
+    """The row of what was read of the service account when a flow was first shared with it."""
 
     environment_id: str
     #: Its Entra object id: another account has another row.

@@ -1,4 +1,6 @@
-"""Define a shared snapshot: an answer that one job reads and stores for the others."""
+"""Define a shared snapshot: an answer of the platform that one job reads and stores for the
+others.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +13,7 @@ NETWORK_SNAPSHOTS, MICROSOFT_KEY_LISTS = "network-snapshots", "microsoft-key-lis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSnapshot:
-    """Where the last answer to a question is stored, and whether a job is reading it again."""
+    """The row of a shared snapshot: where the answer is stored, and which reader reads it again."""
 
     #: The question, which is also the folder of its answers in the archive.
     topic: str
@@ -31,10 +33,9 @@ class SharedSnapshot:
     reader: str = ""
 
     def is_newer_than(self, began: datetime, ended: datetime | None = None) -> bool:
-        """Return whether the answer's reading started at `began` or later, and ended at `ended` or
-        later.
+        """Return whether the reading of the answer started at `began` or later.
 
-        `ended` None: only the start is compared.
+        If `ended` is given, the reading must also have ended at `ended` or later.
         """
         if self.read_at is None or self.read_at < began:
             return False
@@ -42,5 +43,5 @@ class SharedSnapshot:
 
     @property
     def lease(self) -> Lease[str]:
-        """Return the lease of the reader that is reading it again."""
+        """Return the lease of the reader that is reading the answer again."""
         return Lease(holder=self.reader, until=self.refresh_expected_until)

@@ -1,4 +1,4 @@
-"""Compute whom a flow is shared with in Dataverse, and which shares its copy still lacks.
+"""Compute with whom Dataverse shares a flow, and which shares its copy still lacks.
 
 `steps/copying/share_copy.py` reads and writes the shares.
 """
@@ -33,7 +33,7 @@ _RIGHTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataversePrincipal:
-    """A row of Dataverse that a flow can be shared with."""
+    """A user or team of Dataverse with which a flow can be shared."""
 
     #: Logical name of its table: `systemuser` or `team`.
     table: str
@@ -41,7 +41,7 @@ class DataversePrincipal:
     id: str
 
     def __str__(self) -> str:
-        """Return its name for texts."""
+        """Return the principal as texts name it, such as `team 8c2e3f7a-…`."""
         return f"{'user' if self.table == USERS else self.table} {self.id}"
 
 
@@ -56,7 +56,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataverseUser:
-    """A row of `systemuser`."""
+    """A row of Dataverse's table `systemuser`."""
 
     principal: DataversePrincipal
     name: str
@@ -65,7 +65,7 @@ class DataverseUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingShare:
-    """A share that a copy does not have, or has with other rights."""
+    """A share of an original that its copy does not have, or has with other rights."""
 
     share: Share
     #: The principal has other rights on the copy, which are replaced.
@@ -73,14 +73,14 @@ class MissingShare:
 
 
 def list_rights(role: str) -> frozenset[str]:
-    """Return the rights of a flow service role; the right to read for an unknown role."""
+    """Return the Dataverse rights of a flow service role. An unknown role has the right to read."""
     return _RIGHTS.get(role.lower(), _READ)
 
 
 def list_shares_to_copy(
     shares: Iterable[Share], left_out: Collection[DataversePrincipal]
 ) -> tuple[Share, ...]:
-    """Return the shares that a copy needs, each principal once, in a fixed order."""
+    """Return the shares that a copy needs, one for each principal, in a fixed order."""
     by_principal: dict[DataversePrincipal, Share] = {}
     for share in shares:
         if share.principal in left_out or not share.rights:
@@ -91,7 +91,7 @@ def list_shares_to_copy(
 
 
 def list_missing_shares(wanted: Iterable[Share], held: Iterable[Share]) -> list[MissingShare]:
-    """Return the wanted shares that a copy lacks; its other shares stay as they are."""
+    """Return which wanted shares a copy lacks. Shares that it has besides them do not matter."""
     rights = {share.principal: share.rights for share in held}
     return [
         MissingShare(share=share, has_others=share.principal in rights)
@@ -100,9 +100,9 @@ def list_missing_shares(wanted: Iterable[Share], held: Iterable[Share]) -> list[
     ]
 
 
-def exclude_principal(
+def exclude_principals(
     permissions: Iterable[FlowPermission], *entra_ids: str
 ) -> list[FlowPermission]:
-    """Return the permissions of all principals except these Entra object ids."""
+    """Return the permissions of all principals except those with these Entra object ids."""
     left_out = {one.lower() for one in entra_ids}
     return [one for one in permissions if one.principal_id.lower() not in left_out]

@@ -1,7 +1,7 @@
 """Define a signature with a Key Vault key, and the signature file of an evidence file.
 
-RS256 (RSASSA-PKCS1-v1_5 with SHA-256): the same content always has the same signature, and any
-cryptographic tool can check it.
+The algorithm is RS256 (RSASSA-PKCS1-v1_5 with SHA-256). The same content always has the same
+signature, and any cryptographic tool can verify it.
 """
 
 import json
@@ -12,7 +12,7 @@ ALGORITHM = "RS256"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """A version of an RSA key."""
+    """A version of an RSA key in Key Vault."""
 
     #: URL with the version.
     id: str
@@ -25,7 +25,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """A signature, with the algorithm and the public key that a check needs."""
+    """A signature, with the algorithm and the public key that are needed to verify it."""
 
     algorithm: str = ALGORITHM
     #: URL of the key, with the version. The signer states it; only the public key verifies.
@@ -37,13 +37,16 @@ class Signature:
 
 
 def format_signature(signature: Signature | str) -> bytes:
-    """Return the content of the signature file; a text is the reason why there is none."""
+    """Return the content of the signature file. A text is the reason why there is no signature."""
     content = {"reason": signature} if isinstance(signature, str) else asdict(signature)
     return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
 
 def parse_signature(content: bytes) -> Signature | str:
-    """Return the signature, or the reason why there is none; raise `ValueError`."""
+    """Parse a signature file. Returns the signature, or the reason why there is none.
+
+    Raises `ValueError` if the content is malformed.
+    """
     read = json.loads(content)
     if not isinstance(read, dict) or not all(isinstance(one, str) for one in read.values()):
         raise ValueError("the signature file is not an object of texts")

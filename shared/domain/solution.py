@@ -1,4 +1,4 @@
-"""Find the solutions that contain a flow, and those that its copy has to join."""
+"""Define a solution, and find those that a copy has to join."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ BUILT_IN = frozenset({"active", "default", "basic"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """A row of the table `solution`."""
+    """A row of Dataverse's table `solution`."""
 
     id: str
     unique_name: str
@@ -19,16 +19,15 @@ class Solution:
 
     @property
     def takes_copies(self) -> bool:
-        """Return whether a copy may join the solution. A managed solution is changed where it is
-        developed.
+        """Return whether a copy may join the solution.
 
-        See platform.md#managed-flows.
+        A managed solution is changed only where it is developed. See platform.md#managed-flows.
         """
         return not self.is_managed and self.unique_name.lower() not in BUILT_IN
 
 
 def list_solutions_for_copy(solutions: Iterable[Solution]) -> list[Solution]:
-    """Return the solutions that a copy joins, by name."""
+    """Return those solutions that a copy of their flow joins, by name."""
     return sorted(
         (one for one in solutions if one.takes_copies), key=lambda one: one.unique_name.lower()
     )

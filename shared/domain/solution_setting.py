@@ -12,7 +12,7 @@ from shared.reason import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolutionSetting:
-    """The setting as Dataverse shows it."""
+    """The solution setting of an environment, as read from Dataverse."""
 
     #: Id of the row that has the setting.
     organization_id: str
@@ -21,7 +21,7 @@ class SolutionSetting:
 
 
 class SolutionSettingState(StrEnum):
-    """How far the app's change of the setting is."""
+    """How far the app has changed the solution setting."""
 
     APPLYING = "applying"  #: recorded; may be written already
     APPLIED = "applied"  #: read back
@@ -31,7 +31,10 @@ class SolutionSettingState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolutionSettingChange:
-    """The app's last change of the setting in one environment, stored before it is made."""
+    """The row of the app's last change of the solution setting in one environment.
+
+    It is stored before the change is made.
+    """
 
     environment_id: str
     #: The value before the app turned the setting on.
@@ -44,10 +47,10 @@ class SolutionSettingChange:
 
     @property
     def is_under_way(self) -> bool:
-        """Return whether the change is not completed."""
+        """Return whether the change is in progress."""
         return self.state in {SolutionSettingState.APPLYING, SolutionSettingState.REVERTING}
 
     @property
     def reason_code(self) -> str:
-        """Return the reason code to report an interrupted change; empty: it is completed."""
+        """Return the reason code that reports an interrupted change, or "" if it is complete."""
         return Reason.SOLUTION_SETTING_UNFINISHED if self.is_under_way else ""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerRun:
-    """The last completed run of a timer."""
+    """The row of the last completed run of a timer."""
 
     timer: str
     completed_at: datetime

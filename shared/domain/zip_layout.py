@@ -1,6 +1,6 @@
-"""Compare the bytes of a zip with the files that it lists.
+"""Find bytes of a zip that belong to none of its files.
 
-A tool that reads a zip from its beginning shows what its directory does not list: another zip
+A tool that reads a zip from its beginning shows what the zip's directory does not list: another zip
 before it, or a file between others.
 """
 
@@ -19,7 +19,7 @@ _ENTRY, _END, _END_64 = 46, 22, 22 + 20 + 56
 def has_unlisted_bytes(file: IO[bytes], archive: zipfile.ZipFile) -> bool:
     """Return whether a zip has a comment, or bytes that belong to none of its files.
 
-    Raises `struct.error` for a damaged zip.
+    Raises `struct.error` if the zip is damaged.
     """
     end = 0
     allowed = _NOTHING

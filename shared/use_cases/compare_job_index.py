@@ -19,7 +19,7 @@ from shared.domain.plans.job_index import (
     build_flow_job_row,
     correct_index_row,
     find_current_environment_jobs,
-    get_counter,
+    get_count_key,
     is_closed,
     reduce_to_key,
 )
@@ -93,7 +93,7 @@ async def _read_flow_jobs(services: Services) -> dict[str, _FlowJobs]:
             continue
         jobs = found.setdefault(row.item.environment_id, _FlowJobs())
         if is_closed(row.item):
-            jobs.closed[row.item.id] = get_counter(row.item)
+            jobs.closed[row.item.id] = get_count_key(row.item)
         else:
             jobs.needed[row.item.id] = build_flow_job_row(row.item)
     return found

@@ -22,14 +22,14 @@ from shared.domain.plans.notification import (
     Notification,
     NotificationDelivery,
     build_first_delivery,
-    choose_to_send,
+    choose_actions_to_send,
     claim_delivery,
     list_actions_to_notify,
     mark_delivery_accepted,
     mark_delivery_rejected,
     split_into_single_and_digest,
 )
-from shared.domain.plans.notification_text import build_digest, shorten
+from shared.domain.plans.notification_text import build_digest, shorten_action
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
@@ -177,7 +177,9 @@ async def _send_to_channel(
         if (cause.kind, cause.reason_code) != (PendingActionKind.CHANNEL_FAILING, channel.name)
     }
     kept = await _read_deliveries(services, channel, {**news.held, **selected}, known)
-    wanted = choose_to_send(selected, {name: one.item for name, one in kept.items()}, services.now)
+    wanted = choose_actions_to_send(
+        selected, {name: one.item for name, one in kept.items()}, services.now
+    )
     sending = _Sending(services, channel, kept, news.links)
     waiting = [selected[one] for one in wanted.due]
     while waiting and not sending.accepted and sending.may_continue:
@@ -343,7 +345,7 @@ def _build_notification(
     return Notification(
         id=identity,
         correlation_id=cause.id,
-        pending_action=shorten(cause),
+        pending_action=shorten_action(cause),
         created_at=services.now,
         link=f"{address}{link.path}" if address else "",
         link_title=link.title,

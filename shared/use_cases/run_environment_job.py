@@ -12,7 +12,7 @@ from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.not_migrated import count_not_included, list_retired_originals
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.row_limits import select_fitting_findings, with_network
+from shared.domain.plans.row_limits import select_fitting_findings, with_firewall_issues
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
@@ -102,7 +102,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     unmatched = await find_unmatched_callers(services, urls, items)
     findings = select_fitting_findings((*job.findings, *unmatched))
     job = replace(job, findings=findings, unmatched_trigger_urls=urls.shown)
-    job = with_network(job, *await find_firewall_issues(services, environment, items))
+    job = with_firewall_issues(job, *await find_firewall_issues(services, environment, items))
     job = replace(
         job,
         not_migrated=count_not_included(job.mode, items),

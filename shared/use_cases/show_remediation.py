@@ -15,7 +15,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, build_outlooks
 from shared.domain.plans.progress import RemediationProgress, compute_progress
 from shared.domain.plans.remediation import EnvironmentJob, ExternalHost, Remediation
-from shared.domain.plans.trigger_hosts import TriggerHost, list_outgoing_hosts
+from shared.domain.plans.trigger_hosts import TriggerHost, list_trigger_hosts
 from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.reason import Reason
@@ -255,7 +255,7 @@ async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
         services.tables.flow_jobs.scan(job.environment_id, where=where)
     )
     by_original = {one.original.id: one for one in jobs}
-    outgoing = list_outgoing_hosts(
+    outgoing = list_trigger_hosts(
         services.settings.cloud.environment_host(job.environment_id), items, by_original
     )
     policy = None

@@ -14,7 +14,7 @@ from playwright.async_api import Browser
 
 from shared.adapters.channels.teams import build_card
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.notification_text import shorten
+from shared.domain.plans.notification_text import shorten_action
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from tests.browser.renderer import open_page_with
 from tests.functional.app.test_notification_per_reason import CATALOGUE, build_tenant_with
@@ -190,7 +190,7 @@ async def test_card_of_every_notification_fits_and_names_no_address_range(
 
 def build_notification(names: tuple[str, ...]) -> Notification:
     """Return the notification about blocked flows with these names."""
-    waiting = shorten(
+    waiting = shorten_action(
         PendingAction(
             kind=PendingActionKind.FLOWS_BLOCKED,
             reason_code="owner_unavailable",

@@ -15,7 +15,11 @@ from shared.adapters.channels.event import build_cloud_event
 from shared.adapters.channels.log import LogNotificationChannel
 from shared.adapters.channels.teams import build_card
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.notification_text import build_digest, select_first_sentences, shorten
+from shared.domain.plans.notification_text import (
+    build_digest,
+    select_first_sentences,
+    shorten_action,
+)
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 
 SIGNATURE = "Canary0Canary1Canary2Canary3Canary4Canary50"
@@ -88,7 +92,7 @@ async def test_every_notification_is_small_and_has_no_signature(
     notification = Notification(
         id="1",
         correlation_id=action.id,
-        pending_action=shorten(action),
+        pending_action=shorten_action(action),
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         link="https://app.example/api/dashboard",
         link_title="Open the plan",

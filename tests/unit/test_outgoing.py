@@ -9,7 +9,7 @@ import pytest
 from shared.domain.clouds import PUBLIC
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
-from shared.domain.plans.trigger_hosts import list_outgoing_hosts
+from shared.domain.plans.trigger_hosts import list_trigger_hosts
 from tests.unit.flow_rows import FLOW_JOB
 
 ENVIRONMENT = "Default-6f1c0000-0000-4000-8000-000000000077"
@@ -46,11 +46,11 @@ def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
     """The host in the trigger URL counts, even if it differs."""
     other = replace(JOB, copy=replace(JOB.copy, host="prod-7.westeurope.logic.azure.com"))
 
-    [expected] = list_outgoing_hosts(EXPECTED, [ITEM], {"orders": JOB})
-    [confirmed] = list_outgoing_hosts(
+    [expected] = list_trigger_hosts(EXPECTED, [ITEM], {"orders": JOB})
+    [confirmed] = list_trigger_hosts(
         EXPECTED, [ITEM], {"orders": replace(JOB, copy=replace(JOB.copy, host=EXPECTED))}
     )
-    [different] = list_outgoing_hosts(EXPECTED, [ITEM], {"orders": other})
+    [different] = list_trigger_hosts(EXPECTED, [ITEM], {"orders": other})
 
     assert (expected.host, expected.is_confirmed) == (EXPECTED, False)
     assert (confirmed.host, confirmed.is_confirmed) == (EXPECTED, True)
@@ -73,4 +73,4 @@ def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:
     """A flow needs no host if no caller uses its URL, if it gets no copy, or if it
     keeps its URL.
     """
-    assert list_outgoing_hosts(EXPECTED, [item], {}) == ()
+    assert list_trigger_hosts(EXPECTED, [item], {}) == ()

@@ -9,7 +9,7 @@ from shared.domain.sharing import (
     USERS,
     DataversePrincipal,
     Share,
-    exclude_principal,
+    exclude_principals,
     list_missing_shares,
     list_rights,
     list_shares_to_copy,
@@ -81,7 +81,7 @@ def test_owner_and_service_account_are_not_co_owners() -> None:
         for who in ("AA", "bb", "cc")
     ]
 
-    assert [one.principal_id for one in exclude_principal(permissions, "aa", "BB", "")] == ["cc"]
+    assert [one.principal_id for one in exclude_principals(permissions, "aa", "BB", "")] == ["cc"]
 
 
 def test_built_in_and_managed_solutions_are_not_joined() -> None:

@@ -12,7 +12,7 @@ from shared.domain.plans.row_limits import (
     MOST_GAPS,
     select_fitting_callers,
     select_fitting_findings,
-    with_network,
+    with_firewall_issues,
 )
 from shared.tables import Tables
 from tests.fakes.memory_store import MemoryStore
@@ -61,7 +61,9 @@ async def test_environment_job_with_many_issues_and_findings_fits_one_row() -> N
     """A thousand firewalls before a thousand flows each, and 10,000 findings, fit one row."""
     findings = select_fitting_findings(f"finding {number} {'x' * 200}" for number in range(10_000))
     job = replace(
-        with_network(replace(JOB, findings=findings), [build_issue(n, 1000) for n in range(1000)]),
+        with_firewall_issues(
+            replace(JOB, findings=findings), [build_issue(n, 1000) for n in range(1000)]
+        ),
         flow_ids=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
         excluded_from_approval=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
     )
@@ -83,17 +85,17 @@ def test_short_lists_are_not_cut() -> None:
 
     assert select_fitting_findings(["a", "b"]) == ("a", "b")
     assert select_fitting_callers(few) == few
-    assert with_network(JOB, [build_issue(1, 2)]).firewall_issues == (
+    assert with_firewall_issues(JOB, [build_issue(1, 2)]).firewall_issues == (
         replace(build_issue(1, 2), flow_count=2),
     )
-    assert with_network(JOB, [build_issue(1, 2)]).findings == ()
+    assert with_firewall_issues(JOB, [build_issue(1, 2)]).findings == ()
 
 
 def test_issues_with_the_most_flows_are_kept() -> None:
     """The firewall issues with the most flows are the most important."""
     gaps = [build_issue(number, number % 7) for number in range(MOST_GAPS + 20)]
 
-    shown = with_network(JOB, gaps).firewall_issues
+    shown = with_firewall_issues(JOB, gaps).firewall_issues
 
     assert shown[0].flow_count == 6
     assert min(one.flow_count for one in shown) >= 1

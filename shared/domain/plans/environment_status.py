@@ -77,7 +77,7 @@ def build_environment_statuses(
     jobs: Iterable[FlowJob],
     closed: Mapping[str, ClosedCounts] = MappingProxyType({}),
 ) -> list[EnvironmentStatus]:
-    """Return the status of each environment; `environment_jobs` has the newest first.
+    """Return the status of each environment. `environment_jobs` has the newest jobs first.
 
     `plans` has the current plan of each environment that has one. `closed` counts closed flow jobs
     that are not among `jobs`.
@@ -104,7 +104,7 @@ def build_environment_statuses(
 def _build_status(
     newest: EnvironmentJob, plan: CurrentPlan | None, jobs: Sequence[FlowJob], closed: ClosedCounts
 ) -> EnvironmentStatus:
-    """Return the status of the environment of its `newest` job; `jobs` are its flow jobs."""
+    """Return the status of the environment whose newest job this is. `jobs` are its flow jobs."""
     flows = count_by_state(jobs, closed)
     blocked = [job.reason_since for job in (newest, *jobs) if job.needs_action]
     return EnvironmentStatus(
@@ -136,7 +136,7 @@ def _count_not_migrated(
 
 
 def count_by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
-    """Return the number of jobs in each state: blocked ones first, completed ones last."""
+    """Return the number of jobs in each state. Blocked jobs come first, completed ones last."""
     count = Counter(job.state for job in jobs)
     for states in (states for counts in closed for states in counts.values()):
         for state, number in states.items():
@@ -149,7 +149,7 @@ def count_by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, 
 
 
 def list_ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[OngoingFlows]:
-    """Return the flows that the app continues, those that are checked next first."""
+    """Return the flows that the app continues. Those that it checks next come first."""
     groups: dict[tuple[str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
         if not job.is_inactive:

@@ -1,4 +1,4 @@
-"""Turn a report of failed runs into a notification."""
+"""Build the notification of a report of failed runs."""
 
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ _DESCRIBED = 2
 
 
 def build_failed_run_action(report: FailedRunReport, now: datetime) -> PendingAction | None:
-    """Return the notification of a report; None if no run failed, or the report is old."""
+    """Return the notification of a report, or None if no run failed or the report is old."""
     if not report.flows or now - report.created_at > _SENT_FOR:
         return None
     named = report.flows[:NAMED]

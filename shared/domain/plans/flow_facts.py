@@ -1,4 +1,4 @@
-"""Define the facts about a flow that an assessment needs."""
+"""Define what an assessment stores of a flow."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Collect the firewalls that do not allow all addresses of copies, each once for the tenant."""
+"""Find the firewalls that do not allow all addresses of copies, each once for the whole tenant."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,10 @@ _UNKNOWN_KINDS = ("geography", "service_tag")
 
 
 class FirewallStatus(StrEnum):
-    """What a firewall does to copies, as far as stored rows show it; most urgent first."""
+    """What a firewall does to copies, according to stored rows.
+
+    The most urgent status comes first.
+    """
 
     BLOCKING = "blocking"  #: blocks flows
     INCOMPLETE = "incomplete"  #: denies, or may deny, addresses; blocks no flow now
@@ -75,13 +78,16 @@ class IncompleteFirewall:
 
     @property
     def is_firewall(self) -> bool:
-        """Return whether it is a firewall; otherwise the app lacks information on the ranges."""
+        """Return whether this is a firewall.
+
+        If not, it stands for addresses that the service tag list does not show.
+        """
         return self.kind not in _UNKNOWN_KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallFacts:
-    """The rows from which incomplete firewalls follow."""
+    """The rows from which `find_incomplete_firewalls` computes its result."""
 
     environment_jobs: Sequence[EnvironmentJob]
     #: At least those that are blocked; without the other open ones, plans in progress are missed.
@@ -94,7 +100,7 @@ class FirewallFacts:
 
 
 def find_incomplete_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
-    """Return each firewall once, those first that block the most flows."""
+    """Return each incomplete firewall once. Those that block the most flows come first."""
     blocked = _count_blocked_flows(facts)
     places: dict[str, list[tuple[EnvironmentJob, FirewallIssueSummary]]] = defaultdict(list)
     for job, issue in _select_issues(facts):
@@ -131,7 +137,7 @@ def find_blocking_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
 def select_firewalls(
     firewalls: Iterable[IncompleteFirewall], status: FirewallStatus | str, text: str
 ) -> list[IncompleteFirewall]:
-    """Return the firewalls with a status and a text in their names; each may be empty."""
+    """Return the firewalls with this status and with this text in a name. "" selects all."""
     wanted = text.strip().casefold()
     return [
         one
@@ -151,7 +157,7 @@ def _list_names(one: IncompleteFirewall) -> list[str]:
 def count_flows_behind(
     firewalls: Iterable[IncompleteFirewall], flow_jobs: Iterable[FlowJob]
 ) -> int:
-    """Return the number of flows that any of the firewalls blocks."""
+    """Return how many flows are blocked by at least one of these firewalls."""
     names = {one.name for one in firewalls if one.status is FirewallStatus.BLOCKING}
     return sum(
         job.reason_code == Reason.FIREWALL_DENIES and bool(names & list_denying_firewall_names(job))
@@ -160,7 +166,7 @@ def count_flows_behind(
 
 
 def _count_blocked_flows(facts: FirewallFacts) -> Counter[tuple[str, str]]:
-    """Return the number of blocked flows by environment and name of the firewall."""
+    """Return the number of blocked flows by environment id and name of the firewall."""
     return Counter(
         (job.environment_id, name)
         for job in facts.flow_jobs
@@ -172,7 +178,7 @@ def _count_blocked_flows(facts: FirewallFacts) -> Counter[tuple[str, str]]:
 def _select_issues(
     facts: FirewallFacts,
 ) -> Iterator[tuple[EnvironmentJob, FirewallIssueSummary]]:
-    """Yield the issues that may still deny flows, those of the newest plan first."""
+    """Yield the firewall issues that may still deny flows. Those of the newest plan come first."""
     flow_jobs: dict[str, list[FlowJob]] = defaultdict(list)
     for flow_job in facts.flow_jobs:
         flow_jobs[flow_job.environment_id].append(flow_job)
@@ -190,7 +196,10 @@ def _select_issues(
 def _find_new_prefixes(
     versions: Iterable[ServiceTagListVersion],
 ) -> dict[str, list[tuple[ServiceTagListVersion, str, tuple[str, ...]]]]:
-    """Return by issue the lists whose added ranges a firewall denies, its name and the ranges."""
+    """Return, by issue, what versions of the service tag list added and a firewall denies.
+
+    Each entry has the version, the firewall's name, and the denied prefixes.
+    """
     found = defaultdict(list)
     for version in versions:
         if version.reason_code:
@@ -274,9 +283,7 @@ def _build_concerned_environment(
 def _find_affected_environments(
     environment_jobs: Iterable[EnvironmentJob], versions: Iterable[ServiceTagListVersion]
 ) -> tuple[ConcernedEnvironment, ...]:
-    """Return the environments whose flows the daily check found behind firewalls that lack ranges
-    of these lists.
-    """
+    """Return the environments whose flows call through firewalls that these versions affect."""
     affected = {one.remediation_id for version in versions for one in version.affected_remediations}
     return tuple(
         ConcernedEnvironment(

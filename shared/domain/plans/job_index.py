@@ -1,7 +1,7 @@
 """Index jobs: which rows a response has to read, and how many other flow jobs there are.
 
-An index row names a job. The row without a job counts an environment's closed flow jobs that no
-index row names. Each flow job is either named or counted.
+Each index row either names a job, or counts the closed flow jobs of an environment. Each flow job
+is either named or counted.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexRow:
-    """The name of an open or current job, or the counts of an environment's closed jobs."""
+    """A row that names an open or current job, or counts an environment's closed flow jobs."""
 
     environment_id: str
     #: Id of a flow job or an environment job; empty: this row has the counts.
@@ -36,19 +36,19 @@ class IndexRow:
 
     @property
     def kind(self) -> "NamedKind":
-        """Return what the row names."""
+        """Return whether the row names an environment job or a flow job, or has counts."""
         if not self.job_id:
             return NamedKind.COUNTS
         return NamedKind.ENVIRONMENT_JOB if self.remediation_id else NamedKind.FLOW_JOB
 
     @property
     def key(self) -> str:
-        """Return its row key, from which the job can be found."""
+        """Return the row key, which contains the ids of the job."""
         return f"{self.kind}~{self.remediation_id}~{self.job_id}"
 
 
 class NamedKind(StrEnum):
-    """What an index row names; the first part of its key."""
+    """What an index row names. The value is the first part of its key."""
 
     COUNTS = "counts"
     ENVIRONMENT_JOB = "environment"
@@ -56,59 +56,61 @@ class NamedKind(StrEnum):
 
 
 def reduce_to_key(environment_id: str, key: str) -> IndexRow:
-    """Return the index row with this key, without the fields that are not in the key."""
+    """Return the index row with this key, with only the fields that the key contains."""
     remediation_id, _, job_id = key.partition("~")[2].partition("~")
     return IndexRow(environment_id=environment_id, job_id=job_id, remediation_id=remediation_id)
 
 
 def build_flow_job_row(job: FlowJob) -> IndexRow:
-    """Return the index row of a flow job."""
+    """Return an index row that names a flow job."""
     return IndexRow(
         environment_id=job.environment_id, job_id=job.id, needs_person=needs_person(job)
     )
 
 
 def build_environment_job_row(job: EnvironmentJob) -> IndexRow:
-    """Return the index row of an environment job."""
+    """Return an index row that names an environment job."""
     return IndexRow(
         environment_id=job.environment_id, job_id=job.id, remediation_id=job.remediation_id
     )
 
 
 def needs_person(job: FlowJob) -> bool:
-    """Return whether a person is notified of a flow job."""
+    """Return whether people are notified of a flow job: it needs action, or waits for a late
+    caller.
+    """
     return job.needs_action or job.reason_code in GO_ON_TRYING
 
 
 def is_closed(job: FlowJob) -> bool:
-    """Return whether a flow job stays as it is unless a person acts."""
+    """Return whether a flow job changes no more unless a person acts."""
     is_over = FLOW_STATES[job.state].is_over and job.requested_command is None
     return (
         is_over and job.next_check_at is None and not (job.has_grants_to_check or needs_person(job))
     )
 
 
-def get_counter(job: FlowJob) -> tuple[str, str]:
-    """Return the environment job and the state under which a closed flow job is counted."""
+def get_count_key(job: FlowJob) -> tuple[str, str]:
+    """Return under what a closed flow job is counted: its environment job's id and its state."""
     return job.environment_job_id, str(job.state)
 
 
-def has_to_be_named(before: FlowJob | None, after: FlowJob) -> bool:
-    """Return whether a write must first add the job's name, or its mark, to the index.
+def needs_index_entry(before: FlowJob | None, after: FlowJob) -> bool:
+    """Return whether the index must name the job before a change of its row is written.
 
-    The mark means that a person has to act.
+    This is also so if the change makes the job need a person, which the index row marks.
     """
     if before is None:
         return True
     if is_closed(before):
-        return not is_closed(after) or get_counter(before) != get_counter(after)
+        return not is_closed(after) or get_count_key(before) != get_count_key(after)
     return needs_person(after) and not needs_person(before)
 
 
 def add_closed_jobs(
     counts: ClosedCounts, added: Iterable[tuple[str, str]], *, times: int = 1
 ) -> dict[str, dict[str, int]]:
-    """Return the counts with these jobs added `times` times, without zero counts."""
+    """Return the counts with these jobs added. `times` -1 subtracts them. Omits zero counts."""
     total = Counter({(one, state): n for one, by in counts.items() for state, n in by.items()})
     for counted in added:
         total[counted] += times
@@ -122,11 +124,11 @@ def add_closed_jobs(
 def find_current_environment_jobs(
     jobs: Iterable[EnvironmentJob], created: Mapping[str, datetime], now: datetime
 ) -> dict[str, EnvironmentJob]:
-    """Return the environment jobs that a response about the present needs, by id.
+    """Return, by id, the environment jobs that a response about the current status needs.
 
-    These are open and recently completed jobs, those whose plans currently apply, and the last job,
-    and the last one that writes, of each environment. `created` has the start of each remediation
-    by id.
+    These are open jobs, recently completed jobs, jobs whose plans currently apply, and for each
+    environment the last job and the last job that writes. `created` has the start of each
+    remediation by id.
     """
     jobs = list(jobs)
     current = {one.id: one for one in jobs if not _is_history(one, now)}
@@ -163,10 +165,10 @@ SETTLED_AFTER = timedelta(hours=1)
 def correct_index_row(
     row: IndexRow, *, is_needed: bool, needs_person: bool = False, now: datetime
 ) -> IndexRow | None:
-    """Return an index row after a comparison with its job; None: remove it.
+    """Return an index row after a comparison with its job, or None if it has to be removed.
 
-    A missing mark is set at once; a name or mark that is no longer needed is removed after
-    `SETTLED_AFTER`.
+    A missing mark that the job needs a person is set at once. A name or mark that is no longer
+    needed is removed after `SETTLED_AFTER`.
     """
     is_superfluous = not is_needed or (row.needs_person and not needs_person)
     since = row.superfluous_since or now if is_superfluous else None

@@ -1,6 +1,7 @@
-"""Define the Microsoft-key reasons: the rules by which flows stay, and their texts.
+"""Define the Microsoft-key reasons: the rules by which flows stay on Microsoft's key, and their
+texts.
 
-A reason is a member of `MicrosoftKeyReason` with a `MicrosoftKeyRule`. No field of it has a
+A reason is a member of `MicrosoftKeyReason` with a `MicrosoftKeyRule`. No field of the rule has a
 default, so that the type checker reports a missing text.
 """
 
@@ -16,7 +17,7 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedFlow:
-    """The facts to which the rules apply."""
+    """The facts about a flow to which the rules of Microsoft-key reasons apply."""
 
     definition: FlowDefinition | DefinitionSummary
     #: None: unknown.
@@ -193,7 +194,7 @@ class MicrosoftKeyReason(StrEnum):
     category: MicrosoftKeyRule
 
     def __new__(cls, value: str, category: MicrosoftKeyRule) -> Self:
-        """Create the member. Its value is used in rows, reports and the API."""
+        """Create a member from its value, which rows, reports and the API use, and its rule."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.category = category

@@ -1,4 +1,4 @@
-"""Evaluate why a flow stays on Microsoft's key, which the platform's list does not say.
+"""Evaluate why a flow stays on Microsoft's key.
 
 `nonCmkMigratedFlows` lists flows without a reason (platform.md#microsoft-key-list), so Microsoft's
 documented rules are applied to their definitions. Where a definition does not show enough, the
@@ -33,10 +33,10 @@ def evaluate_flow(
     held_back_children: Collection[str] = (),
     unknown_children: Collection[str] = (),
 ) -> MicrosoftKeyEvaluation:
-    """Apply the documented rules to one flow.
+    """Return whether a flow stays on Microsoft's key by the documented rules, and why.
 
-    `in_solution` None: unknown. `held_back_children` and `unknown_children` are workflow ids; those
-    that the definition does not call are ignored.
+    `in_solution` is None if unknown. `held_back_children` and `unknown_children` are workflow ids
+    of flows that stay and that may stay. Those that the definition does not call are ignored.
     """
     if definition.format is DefinitionFormat.LOGIC_APP:
         return MicrosoftKeyEvaluation(
@@ -54,7 +54,7 @@ def evaluate_flow(
     if certain := [reason for reason, answer in answers.items() if answer]:
         return _build_evaluation_that_stays(certain)
     if in_doubt := [reason for reason, answer in answers.items() if answer is None]:
-        return _may_stay(in_doubt)
+        return _build_evaluation_that_may_stay(in_doubt)
     return MicrosoftKeyEvaluation(
         stays_on_microsoft_key=False,
         microsoft_key_reasons=(),
@@ -65,10 +65,10 @@ def evaluate_flow(
 def explain_listed_flow(
     definition: FlowDefinition | DefinitionSummary, assessment: MicrosoftKeyEvaluation
 ) -> MicrosoftKeyEvaluation:
-    """Return the evaluation of a flow that the platform lists as not migrated.
+    """Return why a flow stays that the platform lists as staying on Microsoft's key.
 
-    The list decides (platform.md#microsoft-key-list): a flow that may stay does stay, and one that
-    no rule explains is unexplained.
+    The list decides (platform.md#microsoft-key-list). A flow that may stay by the rules does stay.
+    If no rule applies to it, its reason is `UNKNOWN`.
     """
     if assessment.stays_on_microsoft_key:
         return assessment
@@ -84,10 +84,10 @@ def evaluate_flows(
     in_solution: Mapping[str, bool | None],
     listed: Collection[str] = (),
 ) -> dict[str, MicrosoftKeyEvaluation]:
-    """Apply the rules to flows that may run one another, by lower-case workflow id.
+    """Return which flows stay on Microsoft's key, and why, by lower-case workflow id.
 
-    A child that is not in `definitions` is unknown, and so is its parent unless another reason
-    applies. `listed` are the ids in `nonCmkMigratedFlows`.
+    The flows may run one another. A child that is not in `definitions` is unknown, and so is its
+    parent unless another reason applies. `listed` are the ids in `nonCmkMigratedFlows`.
     """
     graph = DependencyGraph({flow: d.children for flow, d in definitions.items()})
     listed = frozenset(listed)
@@ -122,7 +122,9 @@ def _build_evaluation_that_stays(reasons: Sequence[MicrosoftKeyReason]) -> Micro
     )
 
 
-def _may_stay(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:
+def _build_evaluation_that_may_stay(
+    reasons: Sequence[MicrosoftKeyReason],
+) -> MicrosoftKeyEvaluation:
     text = " ".join(reason.category.in_doubt for reason in reasons)
     return MicrosoftKeyEvaluation(
         stays_on_microsoft_key=None, microsoft_key_reasons=tuple(reasons), message=text

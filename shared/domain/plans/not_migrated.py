@@ -14,12 +14,15 @@ type ClosedCounts = Mapping[str, Mapping[str, int]]
 
 
 def count_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
-    """Return how many flows of a plan get no job and stay, by `NotMigratedReason`."""
+    """Return how many flows of a plan stay and get no flow job, by `NotMigratedReason`."""
     return dict(Counter(str(why) for item in items if (why := find_reason_for_item(mode, item))))
 
 
 def list_retired_originals(number: int) -> tuple[str, ...]:
-    """Return a finding with the number of retired originals that a plan does not list."""
+    """Return a finding with the number of retired originals, which a plan does not list.
+
+    Returns none if there are none.
+    """
     if not number:
         return ()
     flows = "1 retired original is" if number == 1 else f"{number} retired originals are"
@@ -31,9 +34,9 @@ def count_not_migrated(
     jobs: Iterable[FlowJob],
     closed: Iterable[Mapping[str, int]] = (),
 ) -> dict[NotMigratedReason, int]:
-    """Return how many flows are not migrated, in the order of `NotMigratedReason`.
+    """Return how many flows are not migrated by reason, in the order of `NotMigratedReason`.
 
-    `jobs` need not contain those that reached their goal. `closed` counts jobs that are not among
+    `jobs` may omit those that have reached their goal. `closed` counts jobs that are not among
     them, by state.
     """
     count: Counter[NotMigratedReason] = Counter()
@@ -50,8 +53,9 @@ def count_not_migrated(
 
 
 def count_without_job(job: EnvironmentJob) -> int:
-    """Return how many flows of a plan are, or before it was cancelled were, to get a job and have
-    none.
+    """Return how many flows of a plan are to get a flow job and have none.
+
+    For a cancelled plan, returns how many were to get one.
     """
     is_cancelled = job.state is EnvironmentJobState.CANCELLED
     if not job.mode.writes or (job.state_properties.is_over and not is_cancelled):
@@ -83,12 +87,17 @@ def _find_reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
 
 
 def find_reason_for_cancelled(job: EnvironmentJob) -> NotMigratedReason:
-    """Return why flows without a job in a cancelled environment job are not migrated."""
+    """Return why flows without a flow job are not migrated after their environment job was
+    cancelled.
+    """
     return NotMigratedReason.APPROVAL_EXPIRED if job.has_expired else NotMigratedReason.CANCELLED
 
 
 def find_reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
-    """Return why a flow of a plan gets no job and stays; None: it gets one, or does not stay."""
+    """Return why a flow of a plan stays and gets no flow job.
+
+    Returns None if it gets one, or if it does not stay.
+    """
     if item.needs_changes:
         return NotMigratedReason.NEEDS_CHANGES
     return (
@@ -99,7 +108,7 @@ def find_reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedRe
 
 
 def find_reason_for_job(job: FlowJob) -> NotMigratedReason | None:
-    """Return why the flow of a job is not migrated; None: it is, or is prepared for the key."""
+    """Return why the flow of a job is not migrated, or None if it is migrated or prepared."""
     if job.needs_action:
         return (
             NotMigratedReason.FAILED

@@ -1,4 +1,4 @@
-"""Decide which notifications a channel sends: one per pending action, and when to send it again.
+"""Decide which pending actions a channel sends as notifications, and when it repeats them.
 
 A channel that has accepted nothing since a failed delivery may be down, so each run tries it once.
 After it has accepted something, each rejected notification has a separate back-off.
@@ -54,7 +54,7 @@ MOST_IN_A_RUN = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """A notification about a pending action; never holds a trigger URL."""
+    """A notification about a pending action. It never contains a trigger URL."""
 
     #: Stays the same for each attempt, so that receivers can detect duplicates.
     id: str
@@ -74,7 +74,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationDelivery:
-    """The delivery of one pending action to one channel; removed with the pending action."""
+    """The row that records when one pending action is sent to one channel.
+
+    It is removed when the action is no longer pending.
+    """
 
     pending_action_id: str
     channel: str
@@ -97,12 +100,12 @@ class NotificationDelivery:
 
     @property
     def notification_id(self) -> str:
-        """Return the id of the notification that is due."""
+        """Return the id of the notification to send next. It is the same for each attempt."""
         return f"{self.pending_action_id}-{self.first_seen_at:%Y%m%dT%H%M%S}-{self.sent_count}"
 
     def is_outdated(self, cause: PendingAction) -> bool:
-        """Return whether every flow of the action was retried and blocked again since it was
-        sent.
+        """Return whether, since it was sent, every flow of the action was retried and blocked
+        again.
         """
         return (
             cause.kind in _RETRIED
@@ -112,7 +115,7 @@ class NotificationDelivery:
         )
 
     def is_due(self, cause: PendingAction, now: datetime) -> bool:
-        """Return whether it has to be sent now.
+        """Return whether the notification has to be sent now.
 
         Completed work, failed runs and support requests are sent only once. Flows that need changes
         are sent once, until there are more of them. Late callers are sent once a day, even if there
@@ -140,7 +143,7 @@ class NotificationDelivery:
     def has_failed_after(self, accepted: datetime | None) -> bool:
         """Return whether the delivery failed and its channel has accepted nothing since then.
 
-        `accepted` is when the channel last accepted a notification; None: never.
+        `accepted` is when the channel last accepted a notification, or None if it never did.
         """
         if self.failing_since is None:
             return False
@@ -148,29 +151,30 @@ class NotificationDelivery:
 
     @property
     def lease(self) -> Lease[str]:
-        """Return the lease of the run that is sending it, which its ETag identifies."""
+        """Return the lease of the run that is sending the notification."""
         return Lease(holder="", until=self.claimed_until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToSend:
-    """The pending actions to send to one channel, by id, the most urgent first."""
+class ActionsToSend:
+    """The ids of pending actions to send to one channel, the most urgent first."""
 
     due: tuple[str, ...]
     #: Rejected ones, to be sent again once the channel has accepted another.
     rejected: tuple[str, ...]
 
 
-def choose_to_send(
+def choose_actions_to_send(
     causes: Mapping[str, PendingAction],
     deliveries: Mapping[str, NotificationDelivery],
     now: datetime,
-) -> ToSend:
-    """Return what to send to one channel; `deliveries` are those of the channel,
-    by pending action.
+) -> ActionsToSend:
+    """Return which pending actions to send to one channel now.
+
+    `deliveries` has the channel's deliveries by the id of the pending action.
     """
     if any(one.paused_until and one.paused_until > now for one in deliveries.values()):
-        return ToSend(due=(), rejected=())
+        return ActionsToSend(due=(), rejected=())
     accepted = max(
         (one.last_sent_at for one in deliveries.values() if one.last_sent_at), default=None
     )
@@ -183,7 +187,7 @@ def choose_to_send(
             due.append(identity)
         elif delivery.consecutive_failures:
             rejected.append(identity)
-    return ToSend(due=tuple(due), rejected=tuple(rejected))
+    return ActionsToSend(due=tuple(due), rejected=tuple(rejected))
 
 
 def split_into_single_and_digest(
@@ -191,7 +195,8 @@ def split_into_single_and_digest(
 ) -> tuple[list[PendingAction], list[PendingAction]]:
     """Return which pending actions to send one by one, and which together as a digest.
 
-    At most `most` notifications in all. One of each kind is sent alone, so that no kind is missed.
+    In all there are at most `most` notifications. The first action of each kind is sent alone, so
+    that no kind is missed.
     """
     if len(causes) <= most:
         return list(causes), []
@@ -205,7 +210,7 @@ def split_into_single_and_digest(
 def list_actions_to_notify(
     waiting: Iterable[PendingAction], completed: Iterable[PendingAction], now: datetime
 ) -> dict[str, PendingAction]:
-    """Return the pending actions to notify, by id; `completed` are the ends of environment jobs."""
+    """Return the actions to send as notifications, by id. `completed` report completed work."""
     actions = [_with_urgency(one, now) for one in waiting]
     return {one.id: one for one in (*actions, *completed)}
 
@@ -213,9 +218,9 @@ def list_actions_to_notify(
 def build_first_delivery(
     cause: PendingAction, channel: str, now: datetime, together: timedelta
 ) -> NotificationDelivery:
-    """Return the delivery of a new pending action.
+    """Return the delivery of a new pending action to a channel.
 
-    Flows that are added within `together` of the first one are sent with it.
+    It waits for `together`, so that flows that are added meanwhile are sent with the first.
     """
     due = now + together if cause.kind in _BY_FLOWS else now
     return NotificationDelivery(
@@ -224,14 +229,14 @@ def build_first_delivery(
 
 
 def claim_delivery(delivery: NotificationDelivery, until: datetime) -> NotificationDelivery:
-    """Return a delivery that a run is sending now; another run may send it from `until` on."""
+    """Return a delivery that a run is sending now. From `until` on, another run may send it."""
     return replace(delivery, next_attempt_at=until, claimed_until=until)
 
 
 def mark_delivery_accepted(
     delivery: NotificationDelivery, cause: PendingAction, now: datetime
 ) -> NotificationDelivery:
-    """Return the delivery after its channel accepted it."""
+    """Return the delivery after its channel accepted the notification."""
     return replace(
         delivery,
         sent_count=delivery.sent_count + 1,
@@ -253,10 +258,10 @@ def mark_delivery_rejected(
     wait: timedelta,
     asked: timedelta | None = None,
 ) -> NotificationDelivery:
-    """Return the delivery after its channel did not accept it.
+    """Return the delivery after its channel did not accept the notification.
 
-    It is sent again after `wait`, doubled with each try, up to an hour. `asked`: how long the
-    channel wants to get nothing, up to an hour too.
+    It is sent again after `wait`, doubled with each try, up to an hour. `asked` is how much time
+    the channel wants without notifications, also up to an hour.
     """
     due = now + min(wait * 2 ** min(delivery.consecutive_failures, 20), _LONGEST_WAIT)
     return replace(
@@ -271,7 +276,7 @@ def mark_delivery_rejected(
 
 
 def _with_urgency(one: PendingAction, now: datetime) -> PendingAction:
-    """Return the action as another kind if it expires soon."""
+    """Return the action as a more urgent kind if it expires soon."""
     if one.expires_at is None or one.kind not in _EXPIRES_SOON:
         return one
     kind, left = _EXPIRES_SOON[one.kind]

@@ -1,4 +1,7 @@
-"""Shorten a pending action to what a message says; the page that it links to shows everything."""
+"""Shorten a pending action to what fits in a message.
+
+The page that it links to shows everything.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,10 +20,10 @@ _ID_IN_PARENTHESES = re.compile(r" ?\([^()]*[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'“‘`])")
 
 
-def shorten(action: PendingAction) -> PendingAction:
-    """Return the action with short names, one sentence as reason, and a short fix.
+def shorten_action(action: PendingAction) -> PendingAction:
+    """Return the action with short names, one sentence as its reason, and a short fix.
 
-    It has no trigger URL: names and stored texts may contain where a flow is.
+    Trigger URLs, which names and stored texts may contain, are removed.
     """
     flows = tuple(redact(one) for one in action.flows[:NAMED])
     caller = redact(action.caller)
@@ -41,13 +44,14 @@ def shorten(action: PendingAction) -> PendingAction:
 
 
 def select_first_sentences(text: str, enough: int, most: int, names: Iterable[str] = ()) -> str:
-    """Return the first sentences of a text: one, and more while they have `enough` characters.
+    """Return the first sentence of a text, and the next ones while they fit in `enough` characters.
 
-    It has at most `most` characters. `names` may contain what looks like the end of a sentence.
+    The result has at most `most` characters. The end of a sentence inside one of `names` does not
+    count.
     """
     covered = [found.span() for name in names if name for found in _find_all(name, text)]
     kept = ""
-    for end in [*_find_ends(text, covered), len(text)]:
+    for end in [*_find_sentence_ends(text, covered), len(text)]:
         if kept and end > enough:
             break
         kept = text[:end]
@@ -55,7 +59,9 @@ def select_first_sentences(text: str, enough: int, most: int, names: Iterable[st
 
 
 def describe_flows(action: PendingAction) -> str:
-    """Return the names of the first flows, and how many more there are: `A, B and 3 more`."""
+    """Return the names of the first flows and the number of the others, such as `A, B and 3
+    more`.
+    """
     more = action.count - len(action.flows)
     if more > 0 and action.flows:
         return f"{', '.join(action.flows)} and {more} more"
@@ -64,7 +70,7 @@ def describe_flows(action: PendingAction) -> str:
 
 
 def build_digest(actions: Sequence[PendingAction]) -> PendingAction:
-    """Return one pending action that summarizes all of these; the first ones are named."""
+    """Return one pending action that summarizes all of these and names the first ones."""
     titles = "; ".join(_shorten_text(one.title, LONGEST_NAME) for one in actions[:2])
     return PendingAction(
         kind=PendingActionKind.DIGEST,
@@ -76,7 +82,7 @@ def build_digest(actions: Sequence[PendingAction]) -> PendingAction:
 
 
 def _remove_urls_and_ids(text: str) -> str:
-    """Return the text without trigger URLs and without ids in parentheses: the link leads there."""
+    """Return the text without trigger URLs and without ids in parentheses."""
     return _ID_IN_PARENTHESES.sub("", redact(text))
 
 
@@ -84,7 +90,7 @@ def _find_all(name: str, text: str) -> Iterable[re.Match[str]]:
     return re.finditer(re.escape(name), text)
 
 
-def _find_ends(text: str, covered: Sequence[tuple[int, int]]) -> list[int]:
+def _find_sentence_ends(text: str, covered: Sequence[tuple[int, int]]) -> list[int]:
     return [
         found.start()
         for found in _SENTENCE_END.finditer(text)

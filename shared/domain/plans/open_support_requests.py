@@ -1,4 +1,4 @@
-"""Turn open support requests into pending actions."""
+"""Build pending actions for open support requests."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -28,7 +28,7 @@ _WHY: Mapping[SupportRequestKind, str] = {
 def list_pending_support_requests(
     requests: Iterable[SupportRequest], now: datetime
 ) -> list[PendingAction]:
-    """Return one pending action for each support request that nobody has filed."""
+    """Return a pending action for each support request that nobody has filed."""
     return [
         PendingAction(
             kind=PendingActionKind.SUPPORT_REQUEST,

@@ -1,4 +1,4 @@
-"""Group what only a person can do into pending actions, by reason."""
+"""Group what only a person can do into pending actions, one for each reason."""
 
 import shlex
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ NAMED = 5
 
 
 class PendingActionKind(StrEnum):
-    """The kind of a pending action, the most urgent first."""
+    """What kind of action a person has to do. The most urgent kind comes first."""
 
     BOTH_OFF = "both_off"
     KILL_SWITCH_ON = "kill_switch_on"  #: the kill switch stops every write
@@ -172,7 +172,7 @@ _ACTORS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAction:
-    """An action that only a person can do, for any number of flows with the same reason."""
+    """Something that only a person can do, for all flows with the same reason."""
 
     kind: PendingActionKind
     #: A `Reason` or the platform's error code, both listed in the runbook.
@@ -200,9 +200,7 @@ class PendingAction:
 
     @property
     def id(self) -> str:
-        """Return an id that stays the same as long as the reason exists, for any
-        number of flows.
-        """
+        """Return an id that stays the same while the reason exists, however many flows have it."""
         if (
             self.kind is PendingActionKind.NEEDS_CHANGES
         ):  # each new remediation finds the same flows
@@ -212,7 +210,7 @@ class PendingAction:
 
     @property
     def title(self) -> str:
-        """Return one line for people, with the environment."""
+        """Return the action in one line for people, with its environment."""
         where = self.environment_name or self.environment_id
         return self._format_title(f" in {where}" if where else "")
 
@@ -223,7 +221,7 @@ class PendingAction:
 
     @property
     def actor(self) -> str:
-        """Return who has to act, such as `operator`, without an article."""
+        """Return who has to act, without an article, such as `operator`."""
         return _ACTORS.get(self.kind) or _ACTORS.get(self.reason_code, "operator")
 
     def _format_title(self, at: str) -> str:
@@ -257,7 +255,7 @@ class PendingAction:
 def list_pending_flow_actions(
     jobs: Iterable[FlowJob], names: Mapping[str, str]
 ) -> list[PendingAction]:
-    """Return one pending action per reason, environment and remediation for these flows.
+    """Return a pending action for each reason, environment and remediation of these flow jobs.
 
     `names` has the environments' names by id.
     """
@@ -284,7 +282,7 @@ def list_pending_flow_actions(
                 pending_since=min(filter(None, map(find_pending_since, group)), default=None),
                 next_command=_NEXT[code].format(remediation_id)
                 if code in _NEXT
-                else _retry_command(
+                else _format_retry_command(
                     remediation_id,
                     code,
                     environment_id if environments[remediation_id, code] > 1 else "",
@@ -300,19 +298,19 @@ def list_pending_flow_actions(
 def _format_message(code: str, group: Sequence[FlowJob]) -> str:
     """Return why these flows are blocked."""
     if code == Reason.FIREWALL_DENIES:
-        return _name_firewalls(group)
+        return _format_denying_firewalls(group)
     return _choose_common_message(code, [job.message for job in group])
 
 
 def _choose_common_message(code: str, messages: Sequence[str]) -> str:
-    """Return the first message if all are the same, otherwise the meaning of their code."""
+    """Return the message if all are the same, otherwise the meaning of their reason code."""
     first = messages[0]
     if all(message == first for message in messages):
         return first
     return next((reason.meaning for reason in Reason if reason == code), first)
 
 
-def _name_firewalls(group: Sequence[FlowJob]) -> str:
+def _format_denying_firewalls(group: Sequence[FlowJob]) -> str:
     names = sorted({name for job in group for name in list_denying_firewall_names(job)})
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     deny = "firewall denies" if len(names) == 1 else "firewalls deny"
@@ -323,7 +321,7 @@ def _name_firewalls(group: Sequence[FlowJob]) -> str:
 def _format_fix(code: str, group: Sequence[FlowJob | Deletion]) -> str:
     """Return what to do for these flows.
 
-    If they need different fixes, the first flow's fix is only an example.
+    If they need different fixes, the fix of the first flow is an example.
     """
     if code == Reason.LATE_CALLER:
         return fill_in_environment(Reason.LATE_CALLER.fix, group[0].environment_id)
@@ -336,7 +334,7 @@ def _format_fix(code: str, group: Sequence[FlowJob | Deletion]) -> str:
 
 
 def list_pending_deletion_actions(deletions: Iterable[Deletion]) -> list[PendingAction]:
-    """Return one pending action per reason and remediation for these blocked deletions."""
+    """Return a pending action for each reason and remediation of these blocked deletions."""
     groups: dict[tuple[str, str], list[Deletion]] = defaultdict(list)
     for deletion in deletions:
         groups[deletion.remediation_id, deletion.reason_code].append(deletion)
@@ -361,14 +359,14 @@ def list_pending_deletion_actions(deletions: Iterable[Deletion]) -> list[Pending
 
 
 def find_pending_since(job: FlowJob) -> datetime | None:
-    """Return since when a flow requires its action; None: its row does not show it."""
+    """Return since when a flow job needs a person, or None if its row does not show it."""
     if job.reason_code == Reason.LATE_CALLER:  # its message changes with each call
         return job.observation_started_at
     return job.reason_since
 
 
-def _retry_command(remediation_id: str, code: str, environment_id: str = "") -> str:
-    """Return the command that retries only what has this code."""
+def _format_retry_command(remediation_id: str, code: str, environment_id: str = "") -> str:
+    """Return the command that retries only flows with this reason code."""
     words = ["cmkflow", "retry", remediation_id]
     words += ["--code", code] if code else []
     words += ["--environment", environment_id] if environment_id else []
@@ -376,8 +374,9 @@ def _retry_command(remediation_id: str, code: str, environment_id: str = "") -> 
 
 
 def list_pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
-    """Return one pending action per reason code of the alerts, except those that flow jobs show
-    themselves.
+    """Return a pending action for each reason code of the alerts.
+
+    Omits those that flow jobs show themselves.
     """
     groups: dict[str, list[Alert]] = defaultdict(list)
     for alert in alerts:
@@ -402,7 +401,9 @@ def list_pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
 def list_pending_environment_actions(
     environment_jobs: Iterable[EnvironmentJob],
 ) -> list[PendingAction]:
-    """Return the pending actions of environment jobs: approvals, and blocked or failed ones."""
+    """Return the pending actions of environment jobs: plans to approve, and blocked or failed
+    jobs.
+    """
     environment_jobs = list(environment_jobs)
     asked = Counter(one.remediation_id for one in environment_jobs if one.awaits_approval)
     codes = Counter(
@@ -428,7 +429,7 @@ def list_pending_environment_actions(
             cause=PendingActionKind.ENVIRONMENT_BLOCKED,
             code=one.reason_code,
             fix=one.fix,
-            command=_retry_command(
+            command=_format_retry_command(
                 one.remediation_id,
                 one.reason_code,
                 one.environment_id if codes[one.remediation_id, one.reason_code] > 1 else "",
@@ -441,7 +442,7 @@ def list_pending_environment_actions(
 
 
 def sort_most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAction, ...]:
-    """Return pending actions, the most urgent first."""
+    """Return pending actions with the most urgent first."""
     order = list(PendingActionKind)
 
     def rank_urgency(one: PendingAction) -> tuple[int, bool, int, str]:

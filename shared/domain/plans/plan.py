@@ -1,4 +1,4 @@
-"""Plan what to do about each flow that stays on Microsoft's key, from the discovered facts."""
+"""Plan what to do about each discovered flow that stays on Microsoft's key."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, find_fix
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanCandidate:
-    """A flow that stays on Microsoft's key, as discovered."""
+    """A discovered flow that stays on Microsoft's key, with its existing job and copy."""
 
     flow: FlowOnMicrosoftKey
     #: The existing job for it; None: there is none.
@@ -42,9 +42,9 @@ class PlanCandidate:
 
     @property
     def is_replaced(self) -> bool:
-        """Return whether the copy is in use.
+        """Return whether the flow's copy is in use.
 
-        If the job is lost, the states of the two flows decide.
+        If the row of its flow job is lost, the states of original and copy decide.
         """
         if self.job:
             return self.job.state is FlowJobState.RETIRED
@@ -52,7 +52,7 @@ class PlanCandidate:
 
     @property
     def is_off_like_its_copy(self) -> bool:
-        """Return whether a lost job left both flows off."""
+        """Return whether the row of its flow job is lost, and original and copy are off."""
         return not self.job and bool(self.copy_state) and not self.flow.is_on
 
 
@@ -72,7 +72,7 @@ class PlanRequest:
     has_dataverse: bool = True
 
     def format_command(self, item: PlanItem) -> str:
-        """Return the command of a remediation in which the app may change this flow."""
+        """Return the command that starts a remediation in which the app may change this flow."""
         mode = "prepare" if self.is_prepare else "apply"
         return (
             f"cmkflow remediation start {self.environment_id} --mode {mode} "
@@ -83,7 +83,7 @@ class PlanRequest:
 def build_plan_items(
     request: PlanRequest, candidates: Collection[PlanCandidate], graph: DependencyGraph
 ) -> list[PlanItem]:
-    """Return one item per candidate in scope, children before parents.
+    """Return a plan item for each flow to plan, children before parents.
 
     A requested flow is planned with its dependent flows that stay on Microsoft's key, except in a
     preparation, where flows do not depend on one another.
@@ -130,8 +130,9 @@ def _find_flows_in_scope(
 def _find_dependent_groups(
     by_id: Mapping[str, PlanCandidate], graph: DependencyGraph
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the groups of candidates that call one another; flows that moved do
-    not connect them.
+    """Return the groups of candidates that call one another.
+
+    Candidates that call one another only through flows that have moved are not in one group.
     """
     among = {flow: _select_candidates(graph.find_children(flow), by_id) for flow in by_id}
     return DependencyGraph(among).dependent_groups
@@ -189,7 +190,9 @@ def _build_item(
 
 
 def _list_bindable_connections(definition: DefinitionSummary | None) -> tuple[str, ...]:
-    """Return the labels of embedded connections for which the app can create a reference."""
+    """Return the labels of embedded connections for which the app can create a connection
+    reference.
+    """
     if definition is None:
         return ()
     custom = definition.custom_connections
@@ -220,7 +223,7 @@ def _choose_action(
             migration_method=pattern,
             message=f"Remediation {job.remediation_id} migrates it.",
         )
-    needed = _needs_changes_reason(request, candidate, item, in_loop, by_id)
+    needed = _find_needed_changes(request, candidate, item, in_loop, by_id)
     if needed:
         explanation, fix = needed
         return replace(
@@ -248,15 +251,16 @@ def _choose_action(
     )
 
 
-def _needs_changes_reason(
+def _find_needed_changes(
     request: PlanRequest,
     candidate: PlanCandidate,
     item: PlanItem,
     in_loop: Mapping[str, tuple[str, ...]],
     by_id: Mapping[str, PlanCandidate],
 ) -> tuple[str, str] | None:
-    """Return why a person has to change the flow first, and what to do; None: the app can migrate
-    it.
+    """Return why a person has to change the flow first, and what to do.
+
+    Returns None if the app can migrate it.
     """
     definition = candidate.flow.definition
     if definition is None:
@@ -322,8 +326,9 @@ def _needs_changes_reason(
 def _block_by_child(
     item: PlanItem, items: Mapping[str, PlanItem], by_id: Mapping[str, PlanCandidate]
 ) -> PlanItem:
-    """Return the item, blocked if a child is not copied: a parent's copy runs its children's
-    copies.
+    """Return the item as one that needs changes first, if one of its children is not copied.
+
+    A parent's copy runs its children's copies.
     """
     if not item.action.is_copy:
         return item
@@ -346,7 +351,7 @@ def _block_by_child(
 def _apply_limit(
     request: PlanRequest, items: Mapping[str, PlanItem], graph: DependencyGraph
 ) -> list[PlanItem]:
-    """Exclude the flows beyond the limit, and with each of them its parents."""
+    """Exclude the flows beyond the flow limit, and the parents of each of them."""
     left: set[str] = set()
     count = 0
     result: list[PlanItem] = []

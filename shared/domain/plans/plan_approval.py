@@ -1,4 +1,4 @@
-"""Approve plans by version, and find what has changed since when flow jobs are started."""
+"""Approve plans by their version, and find what has changed since when flow jobs are started."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ _LENGTH = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalDecision:
-    """One approval of an environment's plan."""
+    """The decision of one approver on an environment's plan."""
 
     number: int
     approved_by: str
@@ -44,9 +44,9 @@ class ApprovalDecision:
 
 
 def format_plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
-    """Return everything that a plan shows as JSON, the same text for the same plan.
+    """Return everything that a plan shows as JSON. Equal plans have equal texts.
 
-    It contains the environment, so that no two plans of a remediation have the same text.
+    The text contains the environment, so that no two plans of a remediation have the same text.
     """
     shown = {
         "environment": job.environment_id,
@@ -72,9 +72,9 @@ def _list_members(value: Any) -> dict[str, object]:
 
 
 def _list_shown_values(item: PlanItem) -> dict[str, object]:
-    """Return the fields that a plan shows.
+    """Return the members of an item that a plan shows.
 
-    Fields that earlier versions of the app did not have are left out while they are empty.
+    Members that earlier versions of the app did not have are left out while they are empty.
     """
     values = dict(zip(_SHOWN, _shown_values(item), strict=True))
     if item.owner:
@@ -86,12 +86,12 @@ def _list_shown_values(item: PlanItem) -> dict[str, object]:
 
 
 def compute_plan_version(text: str) -> str:
-    """Return the plan version: the first 16 hex digits of the SHA-256 of `format_plan_text`."""
+    """Return the version of a plan: the first 16 hex digits of the SHA-256 of its text."""
     return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
 
 
 def parse_awaiting_flows(text: str) -> frozenset[str]:
-    """Return the workflow ids of the flows that await approval in the text of a plan."""
+    """Return the workflow ids of the flows that await approval, from the text of a plan."""
     return frozenset(
         item["workflow_id"]
         for item in json.loads(text)["items"]
@@ -101,12 +101,12 @@ def parse_awaiting_flows(text: str) -> frozenset[str]:
 
 
 def name_approved_plan(environment_job_id: str, version: str) -> str:
-    """Return the name of an approved plan version in the archive."""
+    """Return the name in the archive of an approved plan."""
     return f"plans/{environment_job_id}/{version}.json"
 
 
 def list_changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
-    """Return the changes that need a new approval; empty: `now` contains no more than `approved`.
+    """Return the changes since an item was approved that need a new approval.
 
     A caller that no longer exists needs no approval. Neither does a job that another approval
     started.
@@ -146,7 +146,7 @@ def apply_approval(
 ) -> list[PlanItem]:
     """Return the items that this approval concerns, with its decision.
 
-    `found` is the plan as the app would make it now, by workflow id. Jobs may be started for items
+    `found` is the plan that the app would make now, by workflow id. Jobs may be started for items
     without `changed_since_approval`. If an earlier run was interrupted, only its remaining items
     are decided.
     """
@@ -177,8 +177,9 @@ def apply_approval(
 
 
 def add_parents(flows: Collection[str], children: Mapping[str, Collection[str]]) -> set[str]:
-    """Return these flows and every flow that runs one of them at any depth; `children` by workflow
-    id.
+    """Return these flows and every flow that runs one of them, directly or through others.
+
+    `children` has the flows that each flow runs, by workflow id.
     """
     found, above = set(flows), set(flows)
     while above:
@@ -188,7 +189,10 @@ def add_parents(flows: Collection[str], children: Mapping[str, Collection[str]])
 
 
 def exclude_unapproved_items(items: Iterable[PlanItem]) -> list[PlanItem]:
-    """Return the changed items that nobody approved in time, as not included."""
+    """Return the items that changed after their approval, as not included.
+
+    Nobody has approved the change in time.
+    """
     text = "It changed after it was approved, and nobody approved the change in time."
     changed = [item for item in items if item.changed_since_approval and item.action.is_work]
     return [_exclude_item(item, text, NotMigratedReason.APPROVAL_EXPIRED) for item in changed]
@@ -229,8 +233,8 @@ def _exclude_by_approver(
 def _mark_parents_changed(
     results: dict[str, PlanItem], left: Collection[str], titles: Mapping[str, str]
 ) -> None:
-    """Mark the parents of changed items as changed, because their copies run the
-    children's copies.
+    """Mark the parents of changed items as changed, because their copies run the children's
+    copies.
     """
     stopped = {flow for flow, item in results.items() if flow not in left and not _can_start(item)}
     while stopped:

@@ -17,7 +17,7 @@ UNKNOWN_READERS = (
 
 
 class PlannedAction(StrEnum):
-    """What the plan does with one flow."""
+    """What a plan does with one flow."""
 
     COPY = "copy"
     COPY_WITH_DEPENDENT_FLOWS = "copy_with_dependent_flows"
@@ -32,7 +32,7 @@ class PlannedAction(StrEnum):
 
     @property
     def is_work(self) -> bool:
-        """Return whether it creates a flow job."""
+        """Return whether the app creates a flow job for this action."""
         return self.is_copy or self in {
             PlannedAction.ADD_TO_SOLUTION,
             PlannedAction.CONVERT_TRIGGER,
@@ -41,7 +41,7 @@ class PlannedAction(StrEnum):
 
     @property
     def is_copy(self) -> bool:
-        """Return whether a copy takes the original's place."""
+        """Return whether a copy takes the original's place by this action."""
         return self in {
             PlannedAction.COPY,
             PlannedAction.COPY_WITH_DEPENDENT_FLOWS,
@@ -51,7 +51,7 @@ class PlannedAction(StrEnum):
 
     @property
     def has_job(self) -> bool:
-        """Return whether a flow job makes this change: a new job, or one of another remediation."""
+        """Return whether a flow job migrates the flow: a new one, or one of another remediation."""
         return self.is_work or self is PlannedAction.CONTINUE_EXISTING_JOB
 
 
@@ -75,7 +75,7 @@ class NotMigratedReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCaller:
-    """A known caller of an original."""
+    """A known caller of an original, as a plan shows it."""
 
     kind: str
     label: str
@@ -92,20 +92,20 @@ class PlannedCaller:
 
     @property
     def has_unknown_readers(self) -> bool:
-        """Return whether the caller can refer to a secret only if its readers, unknown to the
-        app, can.
+        """Return whether the app does not know who reads the caller, and so whether they can read a
+        secret.
         """
         return self.kind in UNKNOWN_READER_KINDS and self.reference_obstacle == ""
 
     @property
     def is_to_refer(self) -> bool:
-        """Return whether the app makes the caller refer to the URL secret of the flow."""
+        """Return whether the app makes the caller refer to the flow's URL secret."""
         return self.by_value_reason == ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanItem:
-    """What the plan says about one flow that stays on Microsoft's key."""
+    """What a plan says about one flow that stays on Microsoft's key."""
 
     environment_job_id: str
     workflow_id: str
@@ -174,28 +174,27 @@ class PlanItem:
 
     @property
     def is_retired(self) -> bool:
-        """Return whether the flow is not included because its copy has replaced it."""
+        """Return whether the flow is not included because its copy has already replaced it."""
         return self.action is PlannedAction.NO_CHANGE and self.not_migrated_reason is None
 
     @property
     def can_choose_url_secret(self) -> bool:
-        """Return whether an approver can choose a URL secret: approval is open, and a caller
-        can refer.
-        """
+        """Return whether an approver can choose whether callers refer to the flow's URL secret."""
         return self.awaits_approval and bool(self.possible_url_secret)
 
     @property
     def unknown_readers(self) -> str:
-        """Return what App Configuration's readers need, and what suggests that they have it.
+        """Return what readers of App Configuration must be able to do, and what suggests that they
+        can.
 
-        Empty: no key of App Configuration can refer to a URL secret.
+        Returns "" if no key of App Configuration can refer to a URL secret.
         """
         found = [one.reader_evidence for one in self.callers if one.has_unknown_readers]
         return " ".join(dict.fromkeys((UNKNOWN_READERS, *found))).strip() if found else ""
 
     @property
     def awaits_approval(self) -> bool:
-        """Return whether the next approval of its plan decides on it."""
+        """Return whether the next approval of the plan decides on this item."""
         return self.action.is_work and (
             self.approval_number == 0 or bool(self.changed_since_approval)
         )

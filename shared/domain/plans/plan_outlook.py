@@ -1,4 +1,4 @@
-"""Foresee which flows of a plan pause during their migration, and why."""
+"""Predict which flows of a plan pause during their migration, and why."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _WITH_JOB = frozenset(action for action in PlannedAction if action.has_job)
 
 
 class Outlook(StrEnum):
-    """What a plan knows about the course of a flow's migration. Each flow has exactly one."""
+    """Whether a flow's migration will pause, and for what. Each flow of a plan has exactly one."""
 
     NO_PAUSE = "no_pause"  #: no reason to pause is known
     FIREWALL = "firewall"  #: it pauses until a firewall allows the new addresses
@@ -25,7 +25,7 @@ class Outlook(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowOutlook:
-    """The outlook of one flow."""
+    """The outlook of one flow, with the firewall issues and manual callers behind it."""
 
     workflow_id: str
     outlook: Outlook
@@ -83,7 +83,7 @@ def _with_dependent_flows(
     stopped: Mapping[str, Outlook],
     paused_by_person: Collection[str],
 ) -> dict[str, tuple[Outlook, str]]:
-    """Return the flows that pause, with the flow that each of them waits for.
+    """Return the outlook of each flow that pauses, and the flow that it waits for.
 
     `stopped` are flows whose copies cannot be verified before a person acts. A parent is copied
     after its children are verified, and a child is retired after its parents.
@@ -110,7 +110,7 @@ def _group_issues_by_flow(
 ) -> dict[str, tuple[FirewallIssueSummary, ...]]:
     """Return the firewall issues of each flow that has any.
 
-    An issue names its first flows only, but concerns every flow that calls the same hosts.
+    An issue names only its first flows, but concerns every flow that calls the same hosts.
     """
     found: dict[str, list[FirewallIssueSummary]] = {}
     for issue in job.firewall_issues:

@@ -1,4 +1,4 @@
-"""Count what an approval of a plan includes when some of its flows are left out."""
+"""Find out what an approval of a plan includes when the approver leaves out some flows."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from shared.domain.plans.plan_item import PlanItem
 
 @dataclass(frozen=True, kw_only=True)
 class PlanSelection:
-    """The flows of a plan that await approval, without those that the approver leaves out."""
+    """The flows of a plan that await approval, and those of them that the approver leaves out."""
 
     #: All items of the plan that await approval.
     awaiting: Sequence[PlanItem]

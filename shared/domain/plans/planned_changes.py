@@ -17,7 +17,7 @@ _UPDATED = frozenset({CallerState.UPDATED, CallerState.NOT_NEEDED, CallerState.C
 
 
 class ChangeEvidence(StrEnum):
-    """What shows that a planned change was made."""
+    """What shows that a flow job has made a planned change."""
 
     COPIED = "copied"  #: the job has copied the flow
     GRANTED = "granted"  #: the job has recorded a grant
@@ -30,7 +30,7 @@ class ChangeEvidence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedChange:
-    """One write that a plan announces."""
+    """A write that a plan announces for a flow."""
 
     text: str
     evidence: ChangeEvidence
@@ -44,7 +44,7 @@ def list_planned_changes(item: PlanItem) -> tuple[PlannedChange, ...]:
 
 
 def describe_update(caller: PlannedCaller) -> str:
-    """Return the planned change of a caller."""
+    """Return in words how the app will change a caller."""
     if caller.is_to_refer:
         return f"make the {caller.label} refer to the secret"
     return f"update {caller.label}" + (", unless it is copied first" if caller.is_copied else "")
@@ -53,9 +53,9 @@ def describe_update(caller: PlannedCaller) -> str:
 def list_completed_changes(
     item: PlanItem, job: FlowJob | None, callers: Iterable[CallerRecord]
 ) -> tuple[bool, ...]:
-    """Return for each planned change of a flow whether its rows show that it was made.
+    """Return for each planned change of a flow whether the flow's rows show that it was made.
 
-    `callers` are the records of the job. Nothing counts once a rollback was requested.
+    `callers` are the records of the job. After a request for a rollback, all are False.
     """
     if job is None or not job.is_live or job.requested_command:
         return (False,) * len(item.planned_changes)

@@ -1,9 +1,10 @@
 """Plan changes before a key is applied, so that the platform moves a flow and it needs no copy.
 
-For a Power Apps (V1) flow outside a solution, Microsoft recommends V2. Adding it to a solution
-works too (platform.md#move-into-solution) and changes neither the flow nor an app, so the plan does
-that for all flows, and converts only flows that are named in the request. The action *List flows as
-Admin (V1)* has to be changed before or after the key is applied, also only in named flows.
+For a Power Apps (V1) flow outside a solution, Microsoft recommends V2. It also moves if it is added
+to a solution (platform.md#move-into-solution), which changes neither the flow nor an app. So the
+plan adds all such flows to a solution, and converts only flows that the request names. The action
+*List flows as Admin (V1)* has to be changed before or after the key is applied, also only in named
+flows.
 """
 
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ def plan_preparation(item: PlanItem, command: str, *, is_named: bool) -> PlanIte
 
 
 def plan_edit(item: PlanItem) -> PlanItem:
-    """Return the item as an edit of the flow's definition."""
+    """Return the item with an edit of the flow's definition as its planned action."""
     is_trigger = ConversionKind.POWER_APPS_TRIGGER in item.possible_conversions
     action = PlannedAction.CONVERT_TRIGGER if is_trigger else PlannedAction.EDIT_ACTION
     fix = RECONNECT_APPS if is_trigger else ""
@@ -51,9 +52,9 @@ def plan_edit(item: PlanItem) -> PlanItem:
 
 
 def require_explicit_selection(item: PlanItem, command: str) -> PlanItem:
-    """Return the item as needing changes first.
+    """Return the item as one that needs changes first, because the request does not name the flow.
 
-    `command` starts a remediation that names the flow, which then needs none.
+    `command` starts a remediation that names it, so that the app makes the change.
     """
     return replace(
         item,
@@ -66,9 +67,9 @@ def require_explicit_selection(item: PlanItem, command: str) -> PlanItem:
 
 
 def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
-    """Return the item with the diff of a conversion.
+    """Return the item with the preview of a conversion.
 
-    If the conversion has obstacles and was planned, the item needs changes first.
+    If the conversion was planned and has obstacles, the item needs changes first.
     """
     if not proposal.obstacles:
         return replace(item, conversion_preview=proposal.diff)
@@ -91,7 +92,7 @@ def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
 
 
 def describe_changes(item: PlanItem) -> tuple[str, ...]:
-    """Return one text per planned change where no copy is made."""
+    """Return a text for each planned change of a flow that gets no copy."""
     title, writes = item.display_name, []
     if not item.in_solution:
         writes.append(f"add {title} to a solution, which the app cannot revert")
@@ -119,5 +120,5 @@ def _plan_solution(item: PlanItem) -> PlanItem:
 
 
 def _without_dependents(item: PlanItem) -> PlanItem:
-    """Return the item without dependent flows: without a copy, it need not wait for any."""
+    """Return the item without dependent flows. It gets no copy, so it need not wait for them."""
     return replace(item, children=(), parents=())

@@ -34,8 +34,9 @@ class RemediationProgress:
 
     @property
     def states(self) -> frozenset[RemediationState]:
-        """Return the states under which a list finds the remediation: its own, and blocked if
-        any job is.
+        """Return the states under which a list finds the remediation.
+
+        These are its own state, and `blocked` if any of its jobs is blocked or failed.
         """
         stuck = {RemediationState.BLOCKED} if self.action_required_count else set()
         return frozenset({self.state, *stuck})

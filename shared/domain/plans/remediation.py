@@ -19,7 +19,7 @@ from shared.domain.plans.assessment_request import AssessmentProgress, Assessmen
 
 
 class RemediationMode(StrEnum):
-    """How far a remediation goes. An environment's approval policy may allow less."""
+    """How much a remediation does. An environment's approval policy may allow less."""
 
     ASSESS = "assess"  #: find and report
     DRY_RUN = "dry_run"  #: plan, and show every change
@@ -43,7 +43,7 @@ class StartSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remediation:
-    """A request to migrate flows: what, by whom and when."""
+    """A request to migrate flows, with its environments, mode and sender."""
 
     mode: RemediationMode
     start_source: StartSource
@@ -62,13 +62,15 @@ class Remediation:
     started_by_id: str = ""
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for an environment id that cannot be part of a row key."""
+        """Raise `ValueError` if an environment id cannot be a part of a row key."""
         if wrong := [one for one in self.environment_ids if not is_identifier(one)]:
             raise ValueError(f"no environment has the id {wrong[0]!r}")
 
     @property
     def id(self) -> str:
-        """Return the remediation's id, derived from its start source and cause."""
+        """Return the remediation's id, which is derived from its start source and idempotency
+        key.
+        """
         return self.derive_id_for(self.start_source, self.idempotency_key)
 
     @staticmethod
@@ -87,7 +89,7 @@ class PlanKept(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalHost:
-    """A called host behind a firewall that the app cannot read; its owner has to be asked."""
+    """A host that flows call and that no known firewall protects. Its owner has to be asked."""
 
     host: str
     #: Prefixes that the owner has to allow.
@@ -103,7 +105,7 @@ MOST_PREFIXES_OF_ISSUE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallIssueSummary:
-    """A firewall that denies, or may deny, the new outbound addresses."""
+    """What a plan stores of a firewall issue."""
 
     #: The name by which an administrator ignores it.
     name: str
@@ -120,7 +122,7 @@ class FirewallIssueSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedPlan:
-    """An approval of an environment's plan."""
+    """The record of an approval of an environment's plan."""
 
     version: str
     approved_by: str
@@ -133,7 +135,7 @@ class ApprovedPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentJob(DurableJob[EnvironmentJobState], GrantingJob):
-    """The row of one environment in one remediation."""
+    """The row of the work in one environment for one remediation."""
 
     states = ENVIRONMENT_STATES
     blocked_state = EnvironmentJobState.BLOCKED
@@ -191,30 +193,30 @@ class EnvironmentJob(DurableJob[EnvironmentJobState], GrantingJob):
 
     @property
     def ended_at(self) -> datetime | None:
-        """Return when the job ended; None: it has not ended, or a person may continue it."""
+        """Return when the job ended, or None if the app or a person may continue it."""
         is_over = self.state_properties.is_over
         return self.history[-1].changed_at if is_over and self.history else None
 
     @property
     def has_expired(self) -> bool:
-        """Return whether it was cancelled because its plan expired."""
+        """Return whether the job was cancelled because its plan expired."""
         until, ended = self.approval_expires_at, self.ended_at
         is_cancelled = self.state is EnvironmentJobState.CANCELLED
         return is_cancelled and until is not None and ended is not None and ended >= until
 
     @property
     def may_have_flow_jobs(self) -> bool:
-        """Return whether it has begun to create the flow jobs of its plan."""
+        """Return whether the app has begun to create the flow jobs of the plan."""
         return any(one.state == EnvironmentJobState.RUNNING_FLOW_JOBS for one in self.history)
 
     @property
     def state_properties(self) -> EnvironmentStateProperties:
-        """Return the properties of its state."""
+        """Return the properties of the job's state."""
         return ENVIRONMENT_STATES[self.state]
 
     @property
     def has_stopped_planning(self) -> bool:
-        """Return whether the job reads no further definition until a person acts."""
+        """Return whether the job reads no more definitions unless a person acts."""
         return (
             self.state is EnvironmentJobState.RUNNING_FLOW_JOBS
             or self.state_properties.next_actor is not NextActor.APP
@@ -222,19 +224,21 @@ class EnvironmentJob(DurableJob[EnvironmentJobState], GrantingJob):
 
     @property
     def awaits_approval(self) -> bool:
-        """Return whether a plan, or the rest of a plan whose jobs have started, awaits approval."""
+        """Return whether the plan, or the rest of a plan whose flow jobs have started, awaits
+        approval.
+        """
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
             return self.has_started_flow_jobs and self.awaiting_approval_count > 0
         return self.state is EnvironmentJobState.AWAITING_APPROVAL
 
     @property
     def can_start_more_flows(self) -> bool:
-        """Return whether flow jobs may still be created from its plan."""
+        """Return whether flow jobs may still be created from the plan."""
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
             return not self.has_started_flow_jobs or self.awaits_approval
         return not self.state_properties.is_over
 
 
 def build_environment_job_id(remediation_id: str, environment_id: str) -> str:
-    """Return the id of the job on this environment in this remediation."""
+    """Return the id of a remediation's job in an environment."""
     return str(uuid.uuid5(NAMESPACE, f"environment/{remediation_id}/{environment_id}".lower()))

@@ -12,7 +12,7 @@ from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 def explain_empty_retry(
     remediation_id: str, found: Sequence[FlowJob | PlanItem], code: str = ""
 ) -> tuple[str, str]:
-    """Return why a retry continues nothing, and the fix; `found` are the flows that it names."""
+    """Return why a retry continues no flow, and what to do. `found` are the flows that it names."""
     states = Counter(map(_find_state, found))
     with_code = f" with the code {code}" if code else ""
     counts = ", ".join(
@@ -32,7 +32,7 @@ def explain_empty_retry(
 
 
 def _find_state(one: FlowJob | PlanItem) -> str:
-    """Return a state or a `NotMigratedReason`; both have words in `left_words`."""
+    """Return the job's state, or the `NotMigratedReason` of a plan item."""
     if isinstance(one, FlowJob):
         return one.state
     if one.action.is_work:

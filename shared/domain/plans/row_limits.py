@@ -1,6 +1,6 @@
-"""Limit a plan to what its rows can hold: a table row has 1 MiB, at two bytes per character.
+"""Limit a plan to what its rows can hold: 1 MiB, at two bytes per character.
 
-What is cut is counted in the rest, and nothing depends on it: each flow job checks firewalls and
+What does not fit is counted. Nothing depends on it, because each flow job checks firewalls and
 callers again before it changes anything.
 """
 
@@ -20,7 +20,7 @@ MOST_CALLERS = 500
 
 
 def select_fitting_findings(findings: Iterable[str]) -> tuple[str, ...]:
-    """Return the findings that fit, in order; the last one says how many do not."""
+    """Return the first findings that fit in a row, and a last one that counts the others."""
     shown: list[str] = []
     left, room = 0, LONGEST_FINDINGS
     for finding in findings:
@@ -34,15 +34,15 @@ def select_fitting_findings(findings: Iterable[str]) -> tuple[str, ...]:
     return tuple(shown)
 
 
-def with_network(
+def with_firewall_issues(
     job: EnvironmentJob,
     issues: Sequence[FirewallIssueSummary],
     beside: Sequence[str] = (),
     external: Sequence[ExternalHost] = (),
 ) -> EnvironmentJob:
-    """Return the job with the firewall issues that fit its row, those with the most flows first.
+    """Return the job with the firewall issues that fit in its row, those with the most flows first.
 
-    Each issue names its first flows and counts all. `beside` are further findings for the row.
+    Each issue names its first flows and has the number of all. `beside` are further findings.
     """
     widest = sorted(issues, key=lambda issue: (-len(issue.workflow_ids), issue.name))
     shown = tuple(
@@ -74,7 +74,7 @@ def with_network(
 
 
 def select_fitting_callers(callers: Sequence[PlannedCaller]) -> tuple[PlannedCaller, ...]:
-    """Return the callers that fit; the last one counts those that do not."""
+    """Return the first callers that fit in a row, and a last one that counts the others."""
     left = len(callers) - MOST_CALLERS
     if left <= 0:
         return tuple(callers)

@@ -1,4 +1,6 @@
-"""Find plans that are no longer needed: a later plan replaced them, and they started nothing."""
+"""Find plans that are no longer needed, because a later plan replaced them and they started
+nothing.
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Define the requests to Microsoft's support that only a person can file, and their drafts."""
+"""Define the requests to Microsoft's support that only a person can file, and draft their texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ COUNTED_FROM = (
 
 
 class SupportRequestKind(StrEnum):
-    """What is requested."""
+    """What a support request asks Microsoft to do."""
 
     RUN_HISTORY = "run_history"  #: restore run history from before the key
     ENVIRONMENT_LIMIT = "environment_limit"  #: permit more environments on customer-managed keys
 
 
 def build_request_id(kind: str, environment_id: str) -> str:
-    """Return the id of a support request of this kind."""
+    """Return the id of the support request of this kind for an environment."""
     return "-".join(filter(None, (kind.replace("_", "-"), environment_id)))
 
 
@@ -66,37 +66,37 @@ class SupportRequest:
 
     @property
     def closes_at(self) -> datetime | None:
-        """Return when the support window closes; None: never."""
+        """Return when the support window closes, or None if the request has none."""
         return self.migrated_at + TICKET_WINDOW if self.migrated_at else None
 
     def find_state(self, now: datetime) -> SupportRequestState:
-        """Return how far the request is at this time."""
+        """Return whether the request is open, filed or expired at this time."""
         if self.filed_at:
             return SupportRequestState.FILED
         is_over = self.closes_at is not None and self.closes_at <= now
         return SupportRequestState.EXPIRED if is_over else SupportRequestState.OPEN
 
     def count_days_left(self, now: datetime) -> int | None:
-        """Return the days until the support window closes, the last one as a whole day.
+        """Return the number of days until the support window closes, rounded up.
 
-        None: the request has no support window.
+        Returns None if the request has no support window or is not open.
         """
         if self.closes_at is None or self.find_state(now) is not SupportRequestState.OPEN:
             return None
         return ceil((self.closes_at - now) / timedelta(days=1))
 
     def with_filing(self, *, by: str, ticket_number: str, at: datetime) -> "SupportRequest":
-        """Return the request as filed by a person."""
+        """Return the request with a record that a person has filed it."""
         return replace(self, filed_at=at, filed_by=by, ticket_number=ticket_number)
 
     def with_reopening(self) -> "SupportRequest":
-        """Return the request as not filed."""
+        """Return the request without the record that it was filed."""
         return replace(self, filed_at=None, filed_by="", ticket_number="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportRequestDraft:
-    """The text of a support request, for a person to file."""
+    """The text of a support request, which a person can file."""
 
     subject: str
     #: The lines of the text.
@@ -106,10 +106,10 @@ class SupportRequestDraft:
 def build_run_history_draft(
     request: SupportRequest, flows: Sequence[NamedItem], unread_reason: str
 ) -> SupportRequestDraft:
-    """Return the request to restore run history.
+    """Return the text that asks Microsoft to restore run history.
 
-    `flows` are those that existed before their copies. `unread_reason` says why they are unknown;
-    empty: they are known.
+    `flows` are those that existed before their copies. If they could not be read, `unread_reason`
+    says why.
     """
     listed = [f"{one.id}  {one.name}" for one in flows]
     if unread_reason:
@@ -139,7 +139,7 @@ def build_run_history_draft(
 def build_environment_limit_draft(
     links: Sequence[PolicyLinkRecord], default_limit: int
 ) -> SupportRequestDraft:
-    """Return the request to raise the limit.
+    """Return the text that asks Microsoft to raise the limit of environments with keys.
 
     `links` are the policy links of the environments that have keys.
     """

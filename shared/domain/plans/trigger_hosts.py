@@ -1,6 +1,6 @@
 """List the hosts that callers of copies have to reach, for callers behind an outbound allow list.
 
-A copy has a new trigger URL with a new host. It is certain once the copy's URL was read; before
+The trigger URL of a copy has a new host. It is certain once the app has read the copy's URL. Before
 that, it is derived from the environment's id (platform.md#environment-host).
 """
 
@@ -13,7 +13,7 @@ from shared.domain.plans.plan_item import PlanItem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerHostFlow:
-    """A flow whose callers have to reach a host."""
+    """A flow whose callers have to reach a trigger host."""
 
     workflow_id: str
     display_name: str
@@ -23,7 +23,7 @@ class TriggerHostFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerHost:
-    """A host that callers have to reach on TCP port 443."""
+    """The host of copies' trigger URLs, which callers have to reach on TCP port 443."""
 
     host: str
     #: True: read from a copy's URL. False: derived from the environment's id.
@@ -31,12 +31,13 @@ class TriggerHost:
     flows: tuple[TriggerHostFlow, ...]
 
 
-def list_outgoing_hosts(
+def list_trigger_hosts(
     expected: str, items: Iterable[PlanItem], jobs: Mapping[str, FlowJob]
 ) -> tuple[TriggerHost, ...]:
-    """Return the trigger hosts of a plan's copies; `jobs` are by the original's workflow id.
+    """Return the hosts of the trigger URLs of a plan's copies.
 
-    `expected` is the host derived from the environment's id.
+    `expected` is the host derived from the environment's id. `jobs` has the flow jobs by workflow
+    id of the original.
     """
     found: dict[str, list[TriggerHostFlow]] = {}
     seen: set[str] = set()

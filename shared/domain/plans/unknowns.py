@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """A fact that the app cannot read, with what could happen because of it."""
+    """A fact that the app cannot read before a migration, and what could happen because of it."""
 
     #: A few words, for a list.
     title: str
@@ -96,5 +96,8 @@ _BY_TEXT = {
 
 
 def find_unknown(text: str) -> Unknown:
-    """Return the unknown with this text; one of another version has no consequence."""
+    """Return the unknown with this text.
+
+    A text from another version of the app has no consequence.
+    """
     return _BY_TEXT.get(text) or Unknown(title=text, text=text, consequence="")

@@ -1,7 +1,7 @@
-"""Compare what a caller can hold and reach with the expected trigger URL of a copy.
+"""Compare the trigger URL that a copy will get with what a caller can hold and reach.
 
-The URL does not exist yet. Its length is that of the
-longest current shape (platform.md#url-shapes).
+The URL does not exist yet. Its expected length is that of the longest current format
+(platform.md#url-shapes).
 """
 
 from urllib.parse import quote
@@ -13,7 +13,7 @@ _SIGNATURE = "0" * 43
 
 
 def describe_url_limits(host: str, trigger_name: str, caller: Caller) -> str:
-    """Return what has to change before the caller can use the copy's URL; empty: nothing.
+    """Return what has to change before the caller can use the copy's URL, or "" if nothing.
 
     `host` is the copy's expected host.
     """

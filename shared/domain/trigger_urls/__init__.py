@@ -1,1 +1,1 @@
-"""Trigger URLs, which are secrets: find them in any text, replace them, mask them."""
+"""Find, replace and mask trigger URLs, which are secrets, in any text."""

@@ -1,7 +1,7 @@
 """Find ids of flows in large documents.
 
-A pattern would test every character. This search tests every fourth one: at least eight in a row
-of an id are hex digits or dashes, and in other text that is rare.
+A pattern would test every character. This search tests every fourth: of an id, at least eight of
+these in a row are hex digits or dashes, and in other text that is rare.
 """
 
 import re
@@ -23,7 +23,7 @@ _WITH_DASHES = re.compile(rb"(?=([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))")
 
 
 def find_known_ids(data: bytes, ids: Collection[bytes]) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each of the ids, in order, also inside longer hex numbers.
+    """Yield the start and end of each known id, in order, also inside longer hex numbers.
 
     `data` is in UTF-8 or another encoding that contains ASCII. `ids` are 32 hex digits in lower
     case. In `data`, they may have the dashes of a GUID.
@@ -43,9 +43,10 @@ def find_known_ids(data: bytes, ids: Collection[bytes]) -> Iterator[tuple[int, i
 
 
 def find_last_digits(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield start and end of the last 32 digits of each longer hex number, in order.
+    """Yield the start and end of the last 32 digits of each hex number with at least 32 digits, in
+    order.
 
-    A trigger URL id is there: an escaped slash before it, `%2F`, ends in a digit.
+    The id of a trigger URL is there: an escaped slash before it, `%2F`, ends in a digit.
     """
     for start, end in _find_runs(data):
         for digits in _DIGITS.finditer(data[start:end].lower()):
@@ -53,7 +54,7 @@ def find_last_digits(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _find_runs(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield each longest part of at least 32 hex digits and dashes."""
+    """Yield the start and end of each longest sequence of at least 32 hex digits and dashes."""
     samples = data[::_STRIDE].translate(_CLASSES)
     misses_left = 1 + len(data) // _BYTES_PER_MISS
     position = end = 0

@@ -1,11 +1,11 @@
-"""Index which trigger URL id belongs to which flow, as found by plans."""
+"""Record which trigger URL id belongs to which flow, as plans find it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownUrl:
-    """The id of a flow's trigger URL, read from a run of the flow; contains no signature."""
+    """The row of a flow's trigger URL id, which was read from a run. It contains no signature."""
 
     environment_id: str
     workflow_id: str

@@ -1,4 +1,4 @@
-"""Replace the original's trigger URL by the copy's, without changing any other byte.
+"""Replace an original's trigger URL by its copy's, without changing any other byte.
 
 Only the platform's parts of a URL are replaced. The caller's relative path, its query parameters,
 their order, and its way of escaping text stay.
@@ -18,7 +18,7 @@ from shared.domain.trigger_urls.url_layout import (
 
 @dataclass(frozen=True, slots=True)
 class _Splice:
-    """Replace `text[start:end]` by `new`."""
+    """The replacement of `text[start:end]` by `new`."""
 
     start: int
     end: int
@@ -40,17 +40,18 @@ def replace_trigger_urls(text: str, replacements: Mapping[str, str]) -> str:
 
     `replacements` maps an original's 32-hex trigger URL id, in lower case, to a whole URL from the
     platform. A URL that an expression or another setting completes is not changed
-    (`TriggerUrlMatch.is_replaceable`). Raises `ValueError` for a replacement that is not a URL.
+    (`TriggerUrlMatch.is_replaceable`). Raises `ValueError` for a replacement that is not a trigger
+    URL.
     """
     return _apply_edits(text, _find_url_edits(text, _parse_replacements(replacements)))
 
 
 def replace_in_json(text: str, *, urls: Mapping[str, str], flow_ids: Mapping[str, str]) -> str:
-    """Return JSON source with trigger URLs and child flow ids replaced.
+    """Return JSON source with the trigger URLs and child flow ids of some flows replaced.
 
-    `urls` as for `replace_trigger_urls`; `flow_ids` maps a child's workflow id, in lower case, to
-    its copy's. Only string literals that contain one of them change. Raises `ValueError` for a
-    replacement that is not a URL.
+    `urls` is as for `replace_trigger_urls`. `flow_ids` maps a child's workflow id, in lower case,
+    to its copy's. Only string literals that contain one of them change. Raises `ValueError` for a
+    replacement that is not a trigger URL.
     """
     parsed = _parse_replacements(urls)
     edits: list[_Splice] = []
@@ -126,7 +127,7 @@ def _count_slashes_at(text: str, old: UrlLayout) -> int:
 
 
 def _remove_parameters(old: UrlLayout, dropped: Sequence[UrlParameter]) -> Iterator[_Splice]:
-    """Yield the removal of each parameter that only the old URL has, with one separator."""
+    """Yield the removal of each dropped parameter, with one separator."""
     is_first = True
     for index, one in enumerate(old.parameters):
         if one not in dropped:
@@ -145,7 +146,7 @@ def _find_reference_edits(reference: str, flow_ids: Mapping[str, str]) -> list[_
 
 
 def _encode_part(part: str, old: UrlLayout) -> str:
-    """Return a part of a plain URL in the encoding of the old URL in its text."""
+    """Return a part of the new URL, encoded as the old URL is in its text."""
     if not old.level:
         return part.replace("/", old.slash).replace("&", old.ampersand)
     percent = "%" + "25" * (old.level - 1)

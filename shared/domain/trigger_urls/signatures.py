@@ -1,4 +1,4 @@
-"""Mask the signatures in text, and restore them.
+"""Mask the signatures in a text, and restore them.
 
 A trigger URL with its `sig` is a password (platform.md#secret-urls). Rows contain a caller's old
 value with a marker and the SHA-256 in place of each signature. To revert a change, the app asks the
@@ -33,7 +33,7 @@ _MARKER = re.compile(r"«sig:sha256:(?P<hash>[0-9a-f]{64})(?::(?P<level>[0-9]+))
 
 
 class SignatureChanged(Conflict):
-    """No known signature has the hash in a marker."""
+    """The signature that a marker stands for cannot be restored, because it is no longer known."""
 
     def __init__(self, signature_hash: str) -> None:
         super().__init__(
@@ -44,15 +44,15 @@ class SignatureChanged(Conflict):
 
 
 def hash_signature(signature: str) -> str:
-    """Return the SHA-256 of a signature as it is in a URL, in 64 hex digits."""
+    """Return the SHA-256 of a signature, as a URL contains it, in 64 hex digits."""
     return sha256(signature.encode()).hexdigest()
 
 
 def mask_signatures(text: str) -> str:
-    """Return the text with a marker and the SHA-256 in place of every `sig` value.
+    """Return the text with a marker in place of every `sig` value. It contains the SHA-256.
 
-    Finds them in plain, JSON-escaped and percent-encoded URLs, and in JSON members named `sig`.
-    Masking twice changes nothing.
+    Finds signatures in plain, JSON-escaped and percent-encoded URLs, and in JSON members named
+    `sig`. Masking twice changes nothing.
     """
     if "sig" not in text.lower():  # fast path: most texts are long and contain none
         return text
@@ -60,9 +60,9 @@ def mask_signatures(text: str) -> str:
 
 
 def unmask_signatures(text: str, signatures: Mapping[str, str]) -> str:
-    """Return the text with its markers replaced; `signatures` maps SHA-256 to `sig`.
+    """Return the text with a signature in place of each marker.
 
-    Raises `SignatureChanged` if a marker has no matching signature.
+    `signatures` has signatures by their SHA-256. Raises `SignatureChanged` if one is missing.
     """
 
     def restore_signature(marker: re.Match[str]) -> str:
@@ -75,17 +75,15 @@ def unmask_signatures(text: str, signatures: Mapping[str, str]) -> str:
 
 
 def find_signatures(text: str) -> dict[str, str]:
-    """Return every signature of a text by its SHA-256, for `unmask_signatures`.
-
-    A revert also passes those of the caller's current value, because signatures that the app never
-    changed are still there.
-    """
+    """Return every signature in a text, by its SHA-256."""
     found = (_decode_value(match) for match in _SIGNATURE.finditer(text))
     return {hash_signature(signature): signature for signature, _ in found}
 
 
 def encode_percent_signs(value: str, level: int) -> str:
-    """Encode a value's percent signs once per level, as for a URL in another URL's query."""
+    """Return the value with its percent signs encoded `level` times, as inside another URL's
+    query.
+    """
     return value.replace("%", "%" + "25" * level) if level else value
 
 
@@ -97,7 +95,10 @@ def _mask_signature(match: re.Match[str]) -> str:
 
 
 def _decode_value(match: re.Match[str]) -> tuple[str, int]:
-    """Decode the percent-encoding of the surrounding text if that is exactly reversible."""
+    """Return a signature without the percent-encoding of its text, and how often it was encoded.
+
+    If decoding is not exactly reversible, the signature stays encoded.
+    """
     value = match["value"]
     if match["nesting"] is None:
         return value, 0

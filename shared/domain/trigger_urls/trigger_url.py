@@ -1,8 +1,8 @@
-"""Find, parse, replace and mask trigger URLs in any text.
+"""Find, parse and mask trigger URLs in any text.
 
 The app never builds a trigger URL. It asks the platform for it, and the 32-hex id in it identifies
-the flow: hosts and paths have changed before (platform.md#url-shapes). A whole URL is a password,
-so only its host and id are shown.
+the flow, because hosts and paths have changed before (platform.md#url-shapes). A whole URL is a
+password, so only its host and id are shown.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,10 @@ RETIRED_HOST = PUBLIC.logic_apps_domain
 
 
 class TriggerUrlFormat(StrEnum):
-    """The formats of platform.md#url-shapes. The format does not depend on the flow's key."""
+    """The formats of trigger URLs (platform.md#url-shapes).
+
+    They do not depend on the flow's key.
+    """
 
     #: `prod-NN.region.logic.azure.com`, which rejects calls since 2025-11-30
     #: (platform.md#retired-hosts).
@@ -47,7 +50,7 @@ class TriggerUrl:
 
     @property
     def is_retired(self) -> bool:
-        """Return whether its host no longer serves flows since 2025-11-30.
+        """Return whether the URL's host no longer serves flows, since 2025-11-30.
 
         The URL of an Azure Logic App has the same format and works. See platform.md#retired-hosts.
         """
@@ -56,7 +59,7 @@ class TriggerUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerUrlMatch:
-    """A trigger URL in a text."""
+    """A trigger URL that was found in a text."""
 
     start: int
     end: int
@@ -69,7 +72,7 @@ class TriggerUrlMatch:
 
 
 def find_trigger_urls(text: str) -> list[TriggerUrlMatch]:
-    """Return every trigger URL of a text, in order.
+    """Return every trigger URL in a text, in order.
 
     Finds plain, JSON- or XML-escaped and percent-encoded URLs, with or without a port, with
     relative paths and parameters of the caller. Ignores run links, content links, portals, and
@@ -88,14 +91,14 @@ def find_trigger_urls(text: str) -> list[TriggerUrlMatch]:
 
 
 def parse_trigger_url(url: str) -> TriggerUrl | None:
-    """Return the parts of a URL; None unless the whole text is one trigger URL."""
+    """Return the parts of a trigger URL, or None if the text is not exactly one trigger URL."""
     matches = find_trigger_urls(url)
     whole = len(matches) == 1 and matches[0].url_text == url
     return matches[0].url if whole else None
 
 
 def redact(text: str) -> str:
-    """Return the text for logs and reports, with only host and id of each trigger URL.
+    """Return the text with only the host and id of each trigger URL, for logs and reports.
 
     Signatures elsewhere in the text are masked.
     """

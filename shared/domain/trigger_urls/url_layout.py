@@ -1,7 +1,7 @@
 """Locate trigger URLs and their parts in a text.
 
 Callers write the same URL plain, JSON-escaped, XML-escaped, or percent-encoded inside another URL,
-with expressions in the middle. Nothing is decoded: a URL is split where it is, so that a
+with expressions in the middle. Nothing is decoded: only offsets in the text are computed, so that a
 replacement changes no other byte.
 """
 
@@ -54,7 +54,7 @@ PLATFORM_PARAMETERS = frozenset({"api-version", "sp", "sv", "sig", "se"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlParameter:
-    """A query parameter; offsets count from the start of the text."""
+    """A query parameter of a trigger URL. Offsets count from the start of the text."""
 
     name: str
     #: Start of the separator before it; `start` for the first parameter.
@@ -67,7 +67,7 @@ class UrlParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlLayout:
-    """A trigger URL and its parts in a text; offsets count from the start of the text."""
+    """Where a trigger URL and its parts are in a text. Offsets count from the start of the text."""
 
     start: int
     id_start: int
@@ -105,7 +105,7 @@ class UrlLayout:
 
 @dataclass(frozen=True, slots=True)
 class _Syntax:
-    """How the separators of a URL's path and query are written at one percent-encoding level."""
+    """How a URL writes the separators of its path and query at one level of percent-encoding."""
 
     rest: re.Pattern[str]
     question: re.Pattern[str]
@@ -138,7 +138,7 @@ def _build_percent_syntax(level: int) -> _Syntax:
 
 
 def find_layouts(text: str) -> Iterator[UrlLayout]:
-    """Yield every trigger URL of a text in order, without overlaps."""
+    """Yield every trigger URL in a text, in order. They do not overlap."""
     # Most texts have none, and this check avoids the search.
     if "workflows" not in text.lower():
         return
@@ -150,7 +150,10 @@ def find_layouts(text: str) -> Iterator[UrlLayout]:
 
 
 def find_layout_around(text: str, id_start: int) -> UrlLayout | None:
-    """Return the trigger URL whose id is at an offset, also inside another URL."""
+    """Return the trigger URL whose id starts at an offset, or None.
+
+    It may be inside another URL.
+    """
     first = max(0, id_start - _LONGEST_HEAD)
     schemes = [scheme.start() for scheme in _SCHEME.finditer(text, first, id_start)]
     for scheme in reversed(schemes):
@@ -161,7 +164,7 @@ def find_layout_around(text: str, id_start: int) -> UrlLayout | None:
 
 
 def is_inside_another(text: str, layout: UrlLayout) -> bool:
-    """Return whether a URL is a part of another trigger URL, as `find_layouts` sees the text."""
+    """Return whether a URL is a part of another trigger URL, as `find_layouts` divides the text."""
     first = max(0, layout.start - _LONGEST_HEAD)
     first = max(first, *(text.rfind(one, first, layout.start) for one in _NEVER_IN_URLS))
     heads = (_HEAD.match(text, one.start()) for one in _SCHEME.finditer(text, first, layout.start))
@@ -219,10 +222,10 @@ def _find_level(head: re.Match[str]) -> tuple[int, bool]:
 
 
 def _is_complete(parameters: tuple[UrlParameter, ...]) -> bool:
-    """Return whether no expression or template completes a URL.
+    """Return whether a URL has all the parameters that it needs.
 
-    Every trigger URL has an `api-version`, and a signature comes with `sp` and `sv`
-    (platform.md#url-shapes).
+    If not, an expression or a template adds them. Every trigger URL has an `api-version`, and a
+    signature comes with `sp` and `sv` (platform.md#url-shapes).
     """
     filled = {one.name for one in parameters if one.end > one.value_start}
     signed = {one.name for one in parameters} & {"sp", "sv", "sig"}
@@ -230,7 +233,7 @@ def _is_complete(parameters: tuple[UrlParameter, ...]) -> bool:
 
 
 def _get_path_and_query(text: str, start: int, syntax: _Syntax) -> str:
-    """Return the text after `/invoke`; a path or query starts with its separator."""
+    """Return the text of a URL after `/invoke`, or "" if no path or query follows."""
     found = syntax.rest.match(text, start)
     rest = found[0] if found else ""
     if rest[:1] not in {"/", "?", "#", "\\", "%"}:

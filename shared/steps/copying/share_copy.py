@@ -18,7 +18,7 @@ from shared.domain.sharing import (
     DataversePrincipal,
     MissingShare,
     Share,
-    exclude_principal,
+    exclude_principals,
     list_missing_shares,
     list_rights,
     list_shares_to_copy,
@@ -113,7 +113,7 @@ async def _read_wanted_shares(
         )
         known = owner if original.owner_is_entra_id else ""
         found = await _find_dataverse_shares(
-            work, exclude_principal(permissions, known, service_account)
+            work, exclude_principals(permissions, known, service_account)
         )
     if owner.lower() != original.owner_id.lower():
         found = await _with_new_owner(work, original, found)

@@ -25,7 +25,7 @@ from shared.domain.platform_errors import (
     REFERENCE_NOT_FOUND,
     find_error_code,
     find_fix,
-    is_passing,
+    is_temporary_error,
 )
 from shared.domain.shape_demand import ShapeDemand
 from shared.errors import JobBlocked, NotFound, PlatformError, RefusedForNow
@@ -146,7 +146,7 @@ async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal
 
 def _retry_later(err: PlatformError | NotFound | JobBlocked, more: str) -> RefusedForNow | None:
     """Return an error that makes the job try again; None: a later save cannot succeed either."""
-    if isinstance(err, PlatformError) and is_passing(err.code):
+    if isinstance(err, PlatformError) and is_temporary_error(err.code):
         return RefusedForNow(f"{err} {more}".strip(), code=err.code)
     return None
 

@@ -18,7 +18,7 @@ from shared.domain.plans.plan_approval import (
 )
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.row_limits import select_fitting_findings, with_network
+from shared.domain.plans.row_limits import select_fitting_findings, with_firewall_issues
 from shared.jobs.leased_job import LeasedJob
 from shared.services import Services
 from shared.steps.flows.caller_index import read_places_by_id
@@ -77,7 +77,7 @@ async def require_new_approval_for_changes(
         )
         network = await find_firewall_issues(services, environment, list(items.values()))
         job = replace(
-            with_network(job, *network),
+            with_firewall_issues(job, *network),
             planned_at=services.now,
             approval_expires_at=services.now + services.settings.approval_period,
         )
