@@ -1,6 +1,4 @@
-"""Wait for the approval of a plan, compare the plan with what was approved, and start its flow
-jobs.
-"""
+"""Wait for the approval of a plan, compare it with the environment, and start its flow jobs."""
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -35,7 +33,7 @@ _CHANGED = ("have changed and await approval", "has changed and awaits approval"
 
 
 def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    """Move the job to awaiting approval until its plan expires."""
+    """Return the environment job in the state `awaiting_approval`, until its plan expires."""
     until = (
         f" until {job.approval_expires_at:%Y-%m-%d %H:%M} UTC" if job.approval_expires_at else ""
     )
@@ -47,8 +45,9 @@ def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
 
 
 def describe_continued_flows(job: EnvironmentJob) -> str:
-    """Return how many flows of the plan another remediation migrates, after a space; empty:
-    none.
+    """Return in words how many flows of the plan another remediation migrates, or "" if none.
+
+    The text begins with a blank.
     """
     count = (job.planned_action_counts or {}).get(PlannedAction.CONTINUE_EXISTING_JOB, 0)
     flows = "1 flow belongs" if count == 1 else f"{count:,} flows belong"
@@ -56,7 +55,7 @@ def describe_continued_flows(job: EnvironmentJob) -> str:
 
 
 async def expire(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Cancel the job if its plan has expired."""
+    """Return the environment job, cancelled if its plan has expired."""
     services, job = leased.services, leased.job
     if job.approval_expires_at and job.approval_expires_at > services.now:
         return replace(job, next_check_at=job.approval_expires_at)
@@ -65,10 +64,9 @@ async def expire(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 
 
 async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Compare the approved plan with the environment, and continue with the items that are
-    unchanged.
+    """Compare the approved plan with the environment, which may have changed since.
 
-    Days may have passed since the plan was made.
+    The environment job continues with the unchanged items.
     """
     services, job = leased.services, leased.job
     environment = await _require_planned_policy(services, job)
@@ -93,7 +91,7 @@ async def _require_planned_policy(services: Services, job: EnvironmentJob) -> En
     """Return the environment if its policy is the one that the plan was made for.
 
     With another policy, no flow is on the Microsoft-key list, so every flow would seem deleted.
-    Raises `Waiting` or `JobBlocked`.
+    Raises `Waiting` or `JobBlocked` if the policy is another.
     """
     if job.mode is RemediationMode.PREPARE:
         return await require_environment_without_key(
@@ -103,7 +101,10 @@ async def _require_planned_policy(services: Services, job: EnvironmentJob) -> En
 
 
 async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Start the flow jobs, then wait until they and the approval of changed flows are complete."""
+    """Start the flow jobs of a plan, then wait until they are complete.
+
+    Also waits until changed flows are approved, or their approval expires.
+    """
     services = leased.services
     job = leased.job if leased.job.has_started_flow_jobs else await _start_flow_jobs(leased)
     if (
@@ -142,7 +143,7 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
 async def _start_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Create the rows of all flow jobs, then send their messages.
 
-    No job may start before the rows of all exist.
+    No flow job may start before the rows of all exist.
     """
     services = leased.services
     jobs = await start_flow_jobs(services, leased.job)

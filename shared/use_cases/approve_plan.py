@@ -43,9 +43,7 @@ class ApprovalInput:
     offered_flow_ids: tuple[str, ...] | None = None
 
     def list_excluded_among(self, awaiting: Collection[str]) -> tuple[str, ...]:
-        """Return the workflow ids that this approval excludes, sorted; `awaiting` are those of
-        a plan.
-        """
+        """Return which of the awaiting workflow ids of a plan this approval excludes, sorted."""
         excluded = {flow.lower() for flow in self.excluded_flow_ids}
         if self.included_flow_ids is not None:
             offered = awaiting if self.offered_flow_ids is None else self.offered_flow_ids
@@ -56,19 +54,19 @@ class ApprovalInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitingPlan:
-    """A plan that awaits approval."""
+    """A plan that awaits approval, as read from its rows."""
 
     kept: StoredItem[EnvironmentJob]
     items: list[PlanItem]
 
     @property
     def job(self) -> EnvironmentJob:
-        """Return the environment job."""
+        """Return the environment job of the plan."""
         return self.kept.item
 
     @property
     def text(self) -> str:
-        """Return what the approver reads, as `format_plan_text` returns it."""
+        """Return what the approver reads, as JSON."""
         return format_plan_text(self.job, self.items)
 
     @property
@@ -78,7 +76,7 @@ class AwaitingPlan:
 
     @property
     def title(self) -> str:
-        """Return the name of the environment."""
+        """Return the name of the environment, or its id."""
         return self.job.environment_name or self.job.environment_id
 
     @property
@@ -95,7 +93,7 @@ class AwaitingPlan:
 async def approve(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> list[EnvironmentJob]:
-    """Approve the plans with these versions, all or none; return their environment jobs.
+    """Approve the plans with these versions, all or none. Returns their environment jobs.
 
     A repeated approval by the same person succeeds, because the first response may have been lost.
     Raises `JobBlocked` (code `nothing_to_approve`, `plan_changed`, `environment_read_only`,
@@ -125,7 +123,7 @@ async def approve(
 async def read_plans_awaiting_approval(
     services: Services, remediation_id: str
 ) -> list[AwaitingPlan]:
-    """Return the plans that await approval; raise `JobBlocked` if there is none."""
+    """Return a remediation's plans that await approval. Raises `JobBlocked` if there is none."""
     plans = []
     rows = services.tables.environment_jobs.scan(remediation_id)
     async for kept in read_readable(services, rows):
@@ -145,7 +143,7 @@ async def read_plans_awaiting_approval(
 def _select_plans_by_version(
     waiting: Sequence[AwaitingPlan], versions: Sequence[str]
 ) -> list[AwaitingPlan]:
-    """Return the plans with these versions; raise `JobBlocked` if one is no longer current."""
+    """Return the plans with these versions. Raises `JobBlocked` if one is no longer current."""
     by_version = {plan.version: plan for plan in waiting}
     stale = [version for version in versions if version not in by_version]
     if stale:
@@ -185,7 +183,7 @@ async def _require_approvable_plan(services: Services, job: EnvironmentJob) -> N
 async def _resolve_excluded_flows(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> ApprovalInput:
-    """Return the approval with the excluded flows as workflow ids."""
+    """Return the approval with workflow ids in place of the names of excluded flows."""
     if not approval.excluded_flow_ids:
         return approval
     items = [
@@ -199,10 +197,10 @@ async def _resolve_excluded_flows(
 
 
 def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput) -> None:
-    """Raise an error for a flow that does not await approval: a mistyped excluded flow would be
-    copied.
+    """Raise an error if the approval names a flow that does not await approval.
 
-    Raises `JobBlocked` for a plan without an included flow.
+    A mistyped excluded flow would otherwise be copied. Raises `JobBlocked` if a plan has no
+    included flow.
     """
     open_items = [item for plan in plans for item in plan.awaiting_items]
     known = frozenset(item.workflow_id for item in open_items)
@@ -223,7 +221,7 @@ def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput)
 async def _approve_one_plan(
     services: Services, plan: AwaitingPlan, approval: ApprovalInput
 ) -> EnvironmentJob:
-    """Store the approval in the row; the ETag ensures that the plan is still the one that was read.
+    """Store the approval in the environment job's row, if the plan is still the one that was read.
 
     The plan is archived first, so that every approved plan can be shown later.
     """
@@ -276,9 +274,10 @@ async def _read_already_approved(
 async def _read_approved_flows(
     services: Services, job: EnvironmentJob, approval: ApprovalInput
 ) -> frozenset[str]:
-    """Return the flows that awaited approval in the approved version, from the archive.
+    """Return the workflow ids that awaited approval in the approved version, from the archive.
 
-    The rows of these flows have changed since. Empty if the approval includes no flows by id.
+    The rows of these flows have changed since. Returns none if the approval names no included
+    flows.
     """
     if approval.included_flow_ids is None:
         return frozenset()

@@ -1,7 +1,7 @@
 """Archive the run history of originals, on request and before an original is deleted.
 
-No migration step depends on it. Each call archives some parts and returns the progress; the caller
-repeats it. After a crash the next call continues from the rows.
+No migration step depends on it. Each call archives some parts and returns the progress, so the
+caller repeats it. After a crash the next call continues from the rows.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,9 @@ _DEFAULT_WAIT = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportWindow:
-    """Time until which Microsoft's support can restore run history from before the key."""
+    """The time in which Microsoft's support can restore an environment's run history from before
+    the key.
+    """
 
     environment_id: str
     environment_name: str
@@ -36,7 +38,7 @@ class SupportWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunArchiveStatus:
-    """The run archives of one remediation."""
+    """The progress of the run archives of one remediation."""
 
     archives: tuple[RunArchive, ...]
     support_windows: tuple[SupportWindow, ...]
@@ -45,12 +47,12 @@ class RunArchiveStatus:
 
     @property
     def is_completed(self) -> bool:
-        """Return whether no archive is open."""
+        """Return whether no run archive is in progress."""
         return all(archive.state is not RunArchiveState.IN_PROGRESS for archive in self.archives)
 
 
 async def show_run_archives(services: Services, remediation_id: str) -> RunArchiveStatus:
-    """Return the run archives; reads stored rows only. Raises `NotFound`."""
+    """Return the run archives of a remediation from stored rows. Raises `NotFound`."""
     await find(services, remediation_id)
     found = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     jobs = [kept.item async for kept in found]
@@ -65,9 +67,11 @@ async def show_run_archives(services: Services, remediation_id: str) -> RunArchi
 async def archive_runs(
     services: Services, remediation_id: str, flow_ids: Sequence[str] = ()
 ) -> RunArchiveStatus:
-    """Archive some more parts of the given originals, or of all, and return the progress.
+    """Archive some more parts of these originals' runs, or of all originals.
 
-    Raises `NotFound`; `FlowNotFound` for a flow that is not in this remediation.
+    Returns the progress.
+
+    Raises `NotFound`, and `FlowNotFound` for a flow that is not in this remediation.
     """
     await find(services, remediation_id)
     for job in select_named_jobs(await read_jobs(services, remediation_id), flow_ids):
@@ -83,7 +87,7 @@ async def archive_runs(
 
 
 async def _archive_parts(services: Services, remediation_id: str) -> timedelta | None:
-    """Archive some parts; return the time to wait if the request budget is used up."""
+    """Archive some parts. Returns how long to wait if the request budget is used up."""
     left = PARTS
     jobs = await services.tables.environment_jobs.read_all(remediation_id)
     for kept in await _read_archives(services, remediation_id, jobs):
@@ -115,7 +119,7 @@ async def _read_archives(
 
 
 def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
-    """Return a new archive for the runs of a job's original that have started until now."""
+    """Return a new run archive of a job's original, for the runs that have started until now."""
     return RunArchive(
         environment_id=job.environment_id,
         job_id=job.id,
@@ -127,7 +131,10 @@ def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> 
 
 
 def find_support_window(job: EnvironmentJob) -> SupportWindow:
-    """Return the support window; the platform migration ended when the job started to discover."""
+    """Return the support window of an environment job's environment.
+
+    The platform migration had ended when the job started the discovery.
+    """
     over = next(
         (c.changed_at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None
     )

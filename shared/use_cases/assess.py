@@ -1,4 +1,4 @@
-"""Assess an environment before or after a key is applied; writes nothing to the platform."""
+"""Assess an environment before or after a key is applied, without a write to the platform."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -50,13 +50,14 @@ async def assess_environment(
     network: NetworkView | None = None,
     power_apps: PowerAppsFacts | None = None,
 ) -> EnvironmentAssessment:
-    """Return the assessment; raise `NotFound` for an unknown environment or policy.
+    """Return the assessment of an environment.
 
-    `policy` is the name or Azure resource id of the policy that will be applied; by default, the
-    environment's own. `key`: vault (name or Azure resource id) and name of a key that no policy
-    names yet. `callers_since`: reuse a caller search made since then (`callers_searched_at` of
-    another assessment). `read` reads the flows, `search` searches for their callers. `network`
-    and `power_apps`: the firewalls, and the connections and canvas apps, if they were already read.
+    `policy` is the name or Azure resource id of the policy that will be applied. Its default is the
+    environment's own policy. `key` has the vault (name or Azure resource id) and the name of a key
+    that no policy names yet. A caller search that was made since `callers_since` is reused
+    (`callers_searched_at` of another assessment). `read` reads the flows, and `search` searches for
+    their callers. `network` and `power_apps` are facts that were already read. Raises `NotFound`
+    for an unknown environment or policy.
     """
     environment = await services.environments.get(environment_id)
     everywhere = tuple(await services.environments.list())
@@ -96,7 +97,10 @@ async def assess_environment(
 async def read_named_policy(
     services: Services, environment: Environment, named: str
 ) -> EnterprisePolicy | NoAnswer | None:
-    """Return the policy with this name or id, else the environment's own; raise `NotFound`."""
+    """Return the policy with this name or id, by default the environment's own.
+
+    Raises `NotFound` if no policy has the name or id.
+    """
     wanted = named.lower() or (environment.policy.policy_id if environment.policy else "")
     if not wanted:
         return None
@@ -114,7 +118,7 @@ async def read_named_policy(
 async def _read_names(
     services: Services, environment: Environment, owners: set[str], shares: ReadShares
 ) -> dict[str, str]:
-    """Return the names that Dataverse has for these ids."""
+    """Return the names that Dataverse has for these ids of owners and principals."""
     ids = sorted((owners | list_principal_ids(shares)) - {""})
     if not ids or environment.dataverse_url is None:
         return {}

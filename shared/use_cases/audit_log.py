@@ -1,4 +1,4 @@
-"""Write the audit log, to which rows are only added."""
+"""Write the audit log. Rows are only added to it."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ type Subject = Callable[[Services, str], Awaitable[State]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAuditEntry:
-    """A request that is recorded and not yet complete."""
+    """A request that is recorded in the audit log and whose result is not recorded yet."""
 
     entry: AuditEntry
     subject: Subject | None
@@ -39,7 +39,10 @@ class PendingAuditEntry:
 async def record_request(
     services: Services, entry: AuditEntry, subject: Subject | None, about: str
 ) -> PendingAuditEntry:
-    """Record a request before it is carried out; raises the errors of the store."""
+    """Record a request before it is carried out. Raises the errors of the store.
+
+    `subject` reads the state of what the request changes, by the id `about`.
+    """
     before = await _read_state(services, subject, about)
     await services.tables.audit_log.insert(
         replace(entry, request_body=_shorten_text(entry.request_body))
@@ -50,9 +53,9 @@ async def record_request(
 async def record_result(
     services: Services, pending: PendingAuditEntry, *, status: int, reason: str, made: str = ""
 ) -> None:
-    """Record the result of a request; `made` is the id of what the request created.
+    """Record the result of a request. `made` is the id of what the request created.
 
-    The request is complete, so an error here is only logged.
+    The request has already been carried out, so an error here is only logged.
     """
     try:
         after = await _read_state(services, pending.subject, made or pending.subject_id)
@@ -76,7 +79,7 @@ async def record_result(
 
 
 async def record_rejection(services: Services, entry: AuditEntry) -> None:
-    """Record that a principal was rejected, once per principal, route and hour.
+    """Record that a principal was rejected, once for each principal, route and hour.
 
     The limit prevents that a principal without a role fills the store. An error here is only
     logged.
@@ -107,7 +110,7 @@ def _format_state(state: State, names: list[str]) -> str:
 
 
 def _shorten_text(text: str) -> str:
-    """Shorten a text that is too long for a row; the digest identifies the full text."""
+    """Cut off a text that is too long for a row, and add the digest of the full text."""
     text = mask_signatures(text)
     if len(text) <= _LONGEST:
         return text

@@ -1,4 +1,7 @@
-"""Read the state of what a request changes, for the audit log, by the id that the request names."""
+"""Read the state of what a request changes, for the audit log.
+
+Each function gets the id that the request names.
+"""
 
 from collections import Counter
 from typing import Any, cast
@@ -28,7 +31,7 @@ async def read_environment_state(services: Services, environment_id: str) -> Sta
 
 
 async def read_new_remediation(services: Services, remediation_id: str) -> State:
-    """Return what a remediation was started with; empty before it exists."""
+    """Return what a remediation was started with. Returns nothing before it exists."""
     if not remediation_id:
         return {}
     made = await find(services, remediation_id)
@@ -43,7 +46,7 @@ async def read_new_remediation(services: Services, remediation_id: str) -> State
 
 
 async def read_new_assessment(services: Services, identity: str) -> State:
-    """Return the environments of an assessment; empty before it exists."""
+    """Return the environments of an assessment. Returns nothing before it exists."""
     kept = await services.tables.remediations.get("remediation", identity)
     if kept is None:
         return {}
@@ -51,7 +54,7 @@ async def read_new_assessment(services: Services, identity: str) -> State:
 
 
 async def read_remediation_state(services: Services, remediation_id: str) -> State:
-    """Return the state of a remediation: environments, approvals, flows by state."""
+    """Return a remediation's environment states, approvals, and number of flows by state."""
     identity = remediation_id.lower()
     flows = Counter(str(job.state) for job in await read_jobs(services, identity))
     jobs = await services.tables.environment_jobs.read_all(identity)
@@ -84,13 +87,13 @@ async def read_firewall_fixes(services: Services, _: str) -> State:
 
 
 async def read_solution_setting(services: Services, environment_id: str) -> State:
-    """Return the app's last change of the setting for new flows; empty if there is none."""
+    """Return the app's last change of an environment's solution setting, or nothing."""
     change = await read_change(services, normalize_environment_id(environment_id))
     return {"solution_setting": str(change.state)} if change else {}
 
 
 async def read_support_request(services: Services, request_id: str) -> State:
-    """Return who filed a support request, and its ticket; empty if nobody did."""
+    """Return who filed a support request, with its ticket number, or nothing if nobody did."""
     kept = await services.tables.support_requests.get("support_request", request_id)
     if kept is None or kept.item.filed_at is None:
         return {}
@@ -98,7 +101,9 @@ async def read_support_request(services: Services, request_id: str) -> State:
 
 
 async def read_service_tag_lists(services: Services, _: str) -> State:
-    """Return the known versions of Microsoft's service tag list and their open firewall issues."""
+    """Return the known versions of Microsoft's service tag list, with their open firewall
+    issues.
+    """
     return {
         str(one.change_number): {
             "last_checked_at": one.last_checked_at.isoformat(),
@@ -110,7 +115,7 @@ async def read_service_tag_lists(services: Services, _: str) -> State:
 
 
 async def read_keys_state(services: Services, _: str) -> State:
-    """Return the key alerts of each policy: level by finding."""
+    """Return the open findings about each policy's key, with their levels."""
     levels: dict[str, dict[str, str]] = {}
     for one in await services.tables.key_alerts.read_all():
         finding = one.finding

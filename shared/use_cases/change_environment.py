@@ -1,4 +1,4 @@
-"""List environments, and change their settings."""
+"""List environments with their settings, and change the settings."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,7 +23,7 @@ log = get_product_log(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentView:
-    """An environment and its settings."""
+    """An environment as the platform describes it, with its settings."""
 
     environment: Environment
     settings: EnvironmentSettings
@@ -43,7 +43,7 @@ async def list_environments(services: Services) -> list[EnvironmentView]:
 
 
 async def show_environment(services: Services, environment_id: str) -> EnvironmentView:
-    """Return one environment; raise `NotFound`."""
+    """Return an environment with its settings. Raises `NotFound`."""
     environment = await services.environments.get(environment_id)
     return EnvironmentView(
         environment=environment, settings=await read_environment_settings(services, environment.id)
@@ -57,7 +57,7 @@ async def change_environment(
     *,
     check: Callable[[EnvironmentView], None] = lambda _: None,
 ) -> EnvironmentView:
-    """Change the settings in `changes`, by field; raise `NotFound`.
+    """Change the settings in `changes`, by field. Raises `NotFound` for an unknown environment.
 
     `check` receives the settings before the change and may raise. Raises `IssueNotFound` and
     `FlowNotFound` for unknown issues and flows, unless the settings already contain them.
@@ -110,10 +110,10 @@ async def _wake_up_for_window(services: Services, environment_id: str) -> None:
 
 
 async def ignore_issue(services: Services, environment_id: str, gap: str, reason: str) -> int:
-    """Ignore a firewall issue, and retry the jobs that a firewall issue blocks; return their
-    number.
+    """Ignore a firewall issue, and retry the jobs that a firewall issue blocks.
 
-    A job that another issue blocks is blocked again. Raises `IssueNotFound`.
+    Returns the number of retried jobs. A job that another issue blocks is blocked again. Raises
+    `IssueNotFound`.
     """
     environment = await services.environments.get(environment_id)
     await require_known_issues(services, environment, [gap])
@@ -143,7 +143,7 @@ async def _change_settings(
     environment: Environment,
     change: Callable[[EnvironmentSettings], EnvironmentSettings],
 ) -> EnvironmentSettings:
-    """Change the settings row under its ETag, so that concurrent changes are not lost."""
+    """Change the settings row under its ETag, so that no concurrent change is lost."""
     new = EnvironmentSettings(environment_id=environment.id)
 
     def apply_change(old: EnvironmentSettings | None) -> EnvironmentSettings:

@@ -1,4 +1,4 @@
-"""Cancel, retry and roll back remediations and jobs."""
+"""Cancel, retry and roll back remediations and flow jobs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ _ROLLED_BACK = "Cancelled because the job is rolled back."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionResult:
-    """The result of an action."""
+    """What a retry, rollback or cancel of a remediation affected."""
 
     flow_count: int
     #: Names of the affected flows or environments.
@@ -48,7 +48,7 @@ class ActionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackResult(ActionResult):
-    """The result of a rollback or a cancel."""
+    """What a rollback or cancel of a remediation affected."""
 
     #: Originals that will process their backlog again, as the request accepts.
     replays: tuple[BacklogReplay, ...]
@@ -59,7 +59,7 @@ class RollbackResult(ActionResult):
 async def cancel(
     services: Services, remediation_id: str, *, replay: bool = False
 ) -> RollbackResult:
-    """Cancel a remediation: no more jobs start, and started ones are rolled back.
+    """Cancel a remediation: start no more flow jobs, and roll back those that have started.
 
     Raises `JobBlocked` and cancels nothing if an original would process its backlog again and
     `replay` is False.
@@ -81,9 +81,9 @@ async def roll_back(
     *,
     replay: bool = False,
 ) -> RollbackResult:
-    """Roll back the jobs of these flows and their dependent flows, or all jobs.
+    """Roll back the jobs of these flows and their dependent flows, or of all flows.
 
-    For all jobs, no more jobs start. Raises `NotFound` if a named flow has no job, and
+    If all are rolled back, no more jobs start. Raises `NotFound` if a named flow has no job, and
     `JobBlocked`, without any change, if an original would process its backlog again and `replay` is
     False.
     """
@@ -125,7 +125,7 @@ def _add_dependent_jobs(wanted: Sequence[FlowJob], rows: Sequence[_JobRow]) -> l
 def _select_named_jobs[T: FlowJob | PlanItem](
     jobs: list[T], flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[T]:
-    """Return the jobs of these flows; raise `UnreadableRow` if a missing job may be unreadable."""
+    """Return the jobs of these flows. Raises `UnreadableRow` if a missing one may be unreadable."""
     try:
         return select_named_jobs(jobs, flow_ids)
     except NotFound:
@@ -151,7 +151,9 @@ def _require_replay_accepted(
 async def _cancel_environment_jobs(
     services: Services, remediation_id: str, reading: RowReader
 ) -> list[str]:
-    """Cancel the environment jobs that would start more flow jobs; return their environments.
+    """Cancel the environment jobs that would start more flow jobs.
+
+    Returns their environments' names.
 
     Missing environment jobs are created first, so that an interrupted start cannot continue later.
     """
@@ -180,7 +182,7 @@ async def retry(
     code: str = "",
     environment_id: str = "",
 ) -> ActionResult:
-    """Retry blocked and failed jobs of these flows, or all, including environment jobs.
+    """Retry the blocked and failed jobs of these flows, or of all, including environment jobs.
 
     `code` and `environment_id` limit the retry to a reason code and an environment. Raises
     `NotFound` if a named flow has neither a job nor a plan item.
@@ -232,7 +234,7 @@ async def retry(
 async def _list_items_without_job(
     services: Services, remediation_id: str, jobs: Sequence[FlowJob]
 ) -> list[PlanItem]:
-    """Return the plan items of flows that have no job in the remediation."""
+    """Return the plan items of flows that have no flow job in the remediation."""
     have, reading = {job.original.id for job in jobs}, RowReader()
     return [
         item
@@ -245,7 +247,7 @@ async def _list_items_without_job(
 
 
 async def retry_job(services: Services, job: FlowJob) -> None:
-    """Retry one job. An edit that blocked it is accepted: the current original is copied."""
+    """Retry one flow job. If an edit blocked it, the edit is accepted and copied."""
     resumed = partial(_resume_interrupted_job, now=services.now)
     await FLOW.apply_command(services, (job.environment_id, job.id), resumed, takes_over=True)
 
@@ -265,23 +267,23 @@ def _resume_interrupted_job(job: FlowJob, *, now: datetime) -> FlowJob | None:
 
 
 def _list_names(rows: Sequence[_JobRow], changed: Sequence[FlowJob]) -> list[str]:
-    """Return the names of the changed jobs, in the order of the rows."""
+    """Return the display names of the changed jobs, in the order of the rows."""
     ids = {job.id for job in changed}
     return [row.item.display_name for row in rows if row.item.id in ids]
 
 
 async def cancel_job(services: Services, job: FlowJob) -> bool:
-    """Cancel one job. Return False if it was already cancelled or rolled back."""
+    """Cancel one flow job. Returns False if it was already cancelled or rolled back."""
     await cancel_if_allowed(services, job, _ROLLED_BACK)
     request = _build_request(services, JobCommand.CANCEL, replay=False)
     return await FLOW.apply_command(services, (job.environment_id, job.id), request) is not None
 
 
 def list_dependent_jobs(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
-    """Return the jobs to roll back together with `wanted`: parents, children, and their dependent
-    jobs.
+    """Return the wanted jobs with all jobs that must be rolled back together with them.
 
-    A parent that calls by URL is known only to the child, so calls are followed in both directions.
+    These are the jobs of their parents and children, directly or through others. A parent that
+    calls by URL is known only to the child, so calls are followed in both directions.
     """
     linked: dict[str, set[str]] = {job.id: {*job.parent_ids, *job.children} for job in jobs}
     for job in jobs:
@@ -345,6 +347,6 @@ async def _change_environment_job(
     job: EnvironmentJob,
     requested: Callable[[EnvironmentJob], EnvironmentJob | None],
 ) -> bool:
-    """Change an environment job; return whether it was changed."""
+    """Change an environment job on request. Returns whether it was changed."""
     place = (job.remediation_id, job.id)
     return await ENVIRONMENT.apply_command(services, place, requested, takes_over=True) is not None

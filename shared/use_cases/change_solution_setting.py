@@ -1,8 +1,8 @@
-"""Turn on an environment's setting that creates new flows in a solution, and revert the change.
+"""Turn on an environment's solution setting, which creates new flows in a solution, or revert that.
 
 The former value is stored before the write. Dataverse may accept a change and not keep it, so the
-setting is read back. A change by somebody else since the write stays, as does a later
-request's row.
+setting is read back. If somebody else changes the setting after the write, that change stays, as
+does the row of a later request.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,10 @@ class SolutionSettingView:
 
 @dataclass(slots=True)
 class _Record:
-    """The row of the app's change of the setting. Only the version that was read is replaced."""
+    """The row of the app's change of the setting, as read.
+
+    It is replaced only if nobody has changed it.
+    """
 
     services: Services
     kept: StoredItem[SolutionSettingChange] | None
@@ -60,7 +63,7 @@ class _Record:
         return self.kept.item if self.kept else None
 
     async def store(self, change: SolutionSettingChange) -> SolutionSettingChange:
-        """Store the change; a completed one no longer waits to be visible. Raises `Conflict`."""
+        """Store the change in the row. Raises `Conflict` if somebody else has changed the row."""
         if not change.is_under_way:
             change = replace(change, unseen_since=None)
         table = self.services.tables.solution_setting_changes
@@ -68,12 +71,15 @@ class _Record:
         return change
 
     async def complete(self, change: SolutionSettingChange) -> SolutionSettingChange:
-        """Mark the change as completed, after the setting has been read back."""
+        """Store the change as completed, after the setting has been read back."""
         return await self.store(replace(change, state=_COMPLETED[change.state]))
 
 
 async def show_solution_setting(services: Services, environment_id: str) -> SolutionSettingView:
-    """Read the setting of an environment; raise `NotFound`, `JobBlocked`, `PlatformError`."""
+    """Read the solution setting of an environment, and the app's last change of it.
+
+    Raises `NotFound`, `JobBlocked` and `PlatformError`.
+    """
     environment = await _get_environment(services, environment_id)
     seen = await services.organization.read_solution_setting(environment)
     change = await read_change(services, environment.id)
@@ -81,7 +87,10 @@ async def show_solution_setting(services: Services, environment_id: str) -> Solu
 
 
 async def _get_environment(services: Services, environment_id: str) -> Environment:
-    """Return an environment with Dataverse, which has the setting."""
+    """Return an environment.
+
+    Raises `JobBlocked` if it has no Dataverse, and so no solution setting.
+    """
     environment = await services.environments.get(environment_id)
     if environment.dataverse_url is None:
         raise JobBlocked(
@@ -92,12 +101,12 @@ async def _get_environment(services: Services, environment_id: str) -> Environme
 
 
 async def read_change(services: Services, environment_id: str) -> SolutionSettingChange | None:
-    """Return the app's last change of the setting; None: there is none."""
+    """Return the app's last change of an environment's solution setting, or None."""
     return (await _read_record(services, environment_id)).change
 
 
 async def needs_approver(services: Services, environment_id: str) -> bool:
-    """Return whether only an approver may request a change in this environment."""
+    """Return whether only an approver may request a change of the setting in this environment."""
     settings = await read_environment_settings(services, environment_id)
     return settings.approval_policy is ApprovalPolicy.REQUIRED
 
@@ -105,7 +114,7 @@ async def needs_approver(services: Services, environment_id: str) -> bool:
 async def turn_on_solution_setting(
     services: Services, environment_id: str, *, by: str
 ) -> SolutionSettingView:
-    """Turn the setting on, and return it when the change is read back.
+    """Turn on the solution setting, and return it after the change was read back.
 
     Raises `JobBlocked` if the environment is read-only or Dataverse did not keep the change, and
     `MustWait` if the kill switch is on or the change is not visible yet.
@@ -138,7 +147,7 @@ async def turn_on_solution_setting(
 async def revert_solution_setting(
     services: Services, environment_id: str, *, by: str
 ) -> SolutionSettingView:
-    """Restore the value that the setting had before the app turned it on.
+    """Restore the value that the solution setting had before the app turned it on.
 
     If somebody else has turned the setting off since, nothing is written. Raises the errors of
     `turn_on_solution_setting`, and `JobBlocked` if there is no change to revert.
@@ -173,8 +182,9 @@ async def revert_solution_setting(
 
 
 async def complete_or_report_unfinished_changes(services: Services) -> None:
-    """Complete changes that were started an hour ago and are visible; send alerts about the
-    others.
+    """Complete the changes that are visible an hour after they were started.
+
+    Sends alerts about changes that are not visible by then.
     """
     rows = services.tables.solution_setting_changes.scan("environment")
     async for kept in read_readable(services, rows):
@@ -217,7 +227,7 @@ async def _write_setting(
     change: SolutionSettingChange,
     wanted: bool | None,
 ) -> SolutionSettingView:
-    """Write the setting, and read it back for some seconds."""
+    """Write the setting, then wait some seconds until a read shows the new value."""
     services = record.services
     since, deadline = change.unseen_since, services.settings.read_back_timeout
     if since and services.now - since >= deadline:
@@ -248,7 +258,7 @@ async def _write_setting(
 async def _record_not_kept(
     record: _Record, environment: Environment, change: SolutionSettingChange
 ) -> JobBlocked:
-    """Return the error for a change that Dataverse accepted and did not keep.
+    """Store that Dataverse accepted the change and did not keep it. Returns the error for that.
 
     The next request starts again.
     """

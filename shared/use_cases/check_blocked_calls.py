@@ -1,8 +1,8 @@
-"""Check each day whether calls of copies are blocked, at one copy for each called host.
+"""Check each day whether firewalls block calls of copies, at one copy for each called host.
 
-A firewall that denies one copy denies all that call its host, so one copy is enough; the request
-budget is small. Another copy is checked the next day, for as long as runs are stored. Each copy is
-checked once more before its original is retired.
+A firewall that denies one copy denies all that call its host, so one copy is enough, and the
+request budget is small. Another copy is checked the next day, while its runs are stored. Each copy
+is checked once more before its original is retired.
 """
 
 from collections import defaultdict
@@ -28,9 +28,10 @@ from shared.use_cases.change_remediation import retry_job
 
 
 async def check_blocked_calls(services: Services, environment: Environment) -> int:
-    """Check today's copies and those with blocked calls; return the number of retried jobs.
+    """Check the runs of today's copies and of those with blocked calls, and store the results.
 
-    Raises the errors of reading runs; results so far are stored.
+    Jobs whose calls are no longer blocked are retried. Returns their number. Raises the errors of
+    reading runs after the results so far are stored.
     """
     copies = await _read_copies(services, environment)
     suspects = {
@@ -63,7 +64,7 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
 
 
 async def _read_copies(services: Services, environment: Environment) -> list[FlowJob]:
-    """Return the jobs whose copies have replaced their originals."""
+    """Return the jobs whose copies are in use and call hosts."""
     return [
         kept.item
         async for kept in read_readable(services, services.tables.flow_jobs.scan(environment.id))
@@ -97,7 +98,7 @@ async def _resolve_and_delete_old(
 
 
 async def _retry_unblocked_jobs(services: Services, environment: Environment) -> int:
-    """Retry the jobs that were blocked by calls which no longer fail."""
+    """Retry the jobs that were blocked by calls which no longer fail. Returns their number."""
     ignored = (await read_environment_settings(services, environment.id)).ignored_issues
     unresolved = {
         call.host

@@ -123,7 +123,7 @@ async def _run_check(
 ) -> list[Finding]:
     """Return the findings of a check, or one finding that it could not run.
 
-    `has_parts`: the check contains other checks.
+    If the check contains other checks (`has_parts`), it may take longer.
     """
     remedy = remedy or _REMEDIES[code]
     try:
@@ -161,7 +161,7 @@ async def _run_check(
 
 
 def check_settings(services: Services) -> list[Finding]:
-    """Return findings about the settings, without a request."""
+    """Return findings about the settings. Sends no request."""
     settings = services.settings
     found = [passed("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
     if not settings.subscription_ids:
@@ -199,7 +199,7 @@ def check_settings(services: Services) -> list[Finding]:
 
 
 def _find_other_clouds(settings: Settings) -> list[Finding]:
-    """Return the settings with a host that does not belong to the cloud in CMK_CLOUD."""
+    """Return findings about settings whose host does not belong to the cloud in CMK_CLOUD."""
     cloud = settings.cloud
     token_cache, namespace = (
         settings.service_account_token_cache_secret,
@@ -295,8 +295,9 @@ async def _check_timers(services: Services) -> list[Finding]:
 
 
 async def _check_power_platform(services: Services) -> list[Finding]:
-    """Check the admin API, then the services of each environment that has a policy or permits
-    writes.
+    """Return findings about the admin API and the services of each environment in use.
+
+    An environment is in use if it has a policy or permits writes.
     """
     environments = await services.environments.list()
     reading = RowReader()
@@ -401,7 +402,10 @@ async def _check_service_tags(services: Services) -> list[Finding]:
 
 
 async def _check_callers(services: Services) -> list[Finding]:
-    """Check the caller kinds outside of Power Platform, whose checks cover the others."""
+    """Return findings about the caller kinds outside of Power Platform.
+
+    The checks of Power Platform cover the others.
+    """
     checks = []
     if vault := services.settings.trigger_url_vault:
         checks.append(_run_check("callers", _find_trigger_url_vault(services, vault), vault))

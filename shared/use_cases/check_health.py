@@ -1,4 +1,4 @@
-"""Read the health of the app: its store, its broker, and what requires an action."""
+"""Read the health of the app: its store, its message broker, and what requires an action."""
 
 import asyncio
 from collections import Counter
@@ -45,7 +45,7 @@ class FailingChannel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The health of the app."""
+    """The health of the app at one moment."""
 
     kill_switch_on: bool
     #: Who turned the kill switch on or off, when and why; None if it was never used.
@@ -81,9 +81,10 @@ async def check_health(
     known: NeedsPeople | None = None,
     reading: RowReader | None = None,
 ) -> Health:
-    """Return the health of the app; raise `TransientError` if store or broker do not answer.
+    """Return the health of the app. Raises `TransientError` if store or broker do not answer.
 
-    `known`: jobs that the caller has just read; `reading`: rows that it could not read.
+    `known` are jobs that the caller has just read, and `reading` has the rows that it could not
+    read.
     """
     tables, reading = services.tables, reading or RowReader()
     switch = await read_switch(services)
@@ -149,7 +150,7 @@ def _list_alerts_of_unreadable_rows(
 async def read_failing_channels(
     services: Services, reading: RowReader
 ) -> tuple[FailingChannel, ...]:
-    """Return the failing channels, by name."""
+    """Return the failing notification channels, sorted by name."""
     deliveries = await reading.list_readable(
         services.tables.notification_deliveries.scan("notification_delivery")
     )

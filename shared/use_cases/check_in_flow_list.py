@@ -1,7 +1,8 @@
 """Check retired originals that have no Dataverse row, in the flow service's list of flows.
 
-One daily check may not have enough requests for all pages. The cursor is stored after each page, so
-the next check continues there; a crash repeats at most one page. Pages may be read days apart.
+One daily check may not have enough requests for all pages. The position in the list is stored after
+each page, so the next check continues there. A crash repeats at most one page. Pages may be read
+days apart.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,7 +26,7 @@ async def check_in_flow_list[T](
     originals: Mapping[str, T],
     found_on: Callable[[T], Awaitable[None]],
 ) -> int:
-    """Call `found_on` for each original that is on; return how many were not checked.
+    """Call `found_on` for each original that is on. Returns how many were not checked.
 
     `originals` are by flow name. An original that is on no page of a complete list is deleted.
     """
@@ -77,10 +78,7 @@ async def check_in_flow_list[T](
 
 
 def _reject_repeated_cursor(cursor: str, cursors: set[str]) -> None:
-    """Add a cursor to those that were read.
-
-    If it is among them, raise an error as for an expired cursor.
-    """
+    """Record a cursor. Raises `PlatformError`, as for an expired cursor, if it was already read."""
     if cursor in cursors:
         message = "The list repeats a page. The next check starts at the first page."
         raise PlatformError(message, code="RepeatedPage", status=HTTPStatus.GONE)
@@ -90,7 +88,7 @@ def _reject_repeated_cursor(cursor: str, cursors: set[str]) -> None:
 def _select_originals_on_page[T](
     page: ResultPage[FlowListEntry], originals: Mapping[str, T], *, since: str
 ) -> list[FlowListEntry]:
-    """Return the originals on a page, ordered by name, from `since` on."""
+    """Return the originals on a page, sorted by name, from the name `since` on."""
     found = (flow for flow in page.items if flow.flow_name in originals)
     return sorted((one for one in found if one.flow_name >= since), key=lambda one: one.flow_name)
 

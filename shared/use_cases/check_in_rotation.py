@@ -1,7 +1,7 @@
-"""Check many flows of an environment in Dataverse, a thousand at a time, in rotation.
+"""Check many flows of an environment in Dataverse, a thousand at a time.
 
-Flows that one daily check does not reach are checked first in the next. The position is stored
-after each thousand, so a crash repeats at most a thousand.
+Flows that one daily check does not reach are the first in the next. The position is stored after
+each thousand, so a crash repeats at most a thousand.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -37,10 +37,12 @@ async def check_in_rotation(
     flows: Mapping[str, str],
     handle: Callable[[str, WorkflowSummary | None], Awaitable[None]],
 ) -> int:
-    """Check each flow; return how many were not checked, and send an alert about them.
+    """Call `handle` for each flow.
+
+    Returns how many were not checked, and sends an alert about them.
 
     `flows` contains a workflow id for each job id. `handle` receives a job id and its flow in
-    Dataverse (None if there is no row).
+    Dataverse, or None if there is no row.
     """
     table = services.tables.check_positions
     kept = await table.get(environment.id, look)
@@ -89,8 +91,9 @@ async def store_check_result(
     cursor: str = "",
     error: CmkflowError | None = None,
 ) -> None:
-    """Store the result of a check; send an alert with the number of unchecked flows and the
-    reason.
+    """Store the result of a check, and send an alert if flows were not checked.
+
+    The next check begins at the flow `first` or at the page `cursor`.
     """
     code = Reason.RETIRED_ORIGINALS_NOT_CHECKED if not_checked_count else ""
     ended = CheckPosition(
@@ -119,7 +122,7 @@ async def store_check_result(
 async def delete_unused_results(
     services: Services, linked: Collection[str], every: Collection[str]
 ) -> None:
-    """Delete the stored results of environments that are no longer checked."""
+    """Delete the stored results of checks for environments that are no longer checked."""
     table = services.tables.check_positions
     async for kept in read_readable(services, table.scan()):
         still = every if kept.item.check is DailyCheckTarget.WITHDRAWN else linked
@@ -129,7 +132,7 @@ async def delete_unused_results(
 
 
 async def _store_result(services: Services, ended: CheckPosition) -> None:
-    """Store the result of a check unless it is unchanged."""
+    """Store the result of a check if it has changed."""
     table = services.tables.check_positions
     kept = await table.get(*table.get_address(ended))
     nothing = CheckPosition(environment_id=ended.environment_id, check=ended.check)

@@ -34,10 +34,10 @@ UNCHECKED = timedelta(hours=20)
 async def check_keys(
     services: Services, *, vault: str = "", key: str = ""
 ) -> tuple[KeyCheckResult, ...]:
-    """Check the keys of all watched policies, or the given key of a vault.
+    """Check the keys of all watched policies, or one key of a vault, and store the findings.
 
-    For a key that no policy names, no alert is sent. Raises `NotFound` for an unknown vault. A key
-    that cannot be read results in a finding, and the other keys are checked.
+    For a key that no policy names, nothing is stored. Raises `NotFound` for an unknown vault. A key
+    that cannot be read gets a finding, and the other keys are checked.
     """
     environments = await services.environments.list()
     policies = await services.keys.read_policies()
@@ -69,7 +69,10 @@ async def check_policies(services: Services, environments: Sequence[Environment]
 async def check_policy(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
 ) -> KeyCheckResult:
-    """Check the key of one policy and send alerts; `environments` are all of the tenant."""
+    """Check the key of one policy, store the findings and send alerts.
+
+    `environments` are all environments of the tenant.
+    """
     found = check_key(await read_key(services, policy, environments))
     await _store_findings(services, policy.id, policy.name, found.findings)
     return found
@@ -80,8 +83,8 @@ async def check_policies_of_event(
 ) -> None:
     """Check the key of each policy that an event is about.
 
-    Raises the error of a key that could not be checked, after it is recorded and all others are
-    checked: a temporary one first, because its event is retried.
+    If a key could not be checked, that is recorded, and its error is raised after all others are
+    checked. A temporary error is raised first, because its event is retried.
     """
     failed = list[CmkflowError]()
     for policy in policies:
@@ -95,8 +98,9 @@ async def check_policies_of_event(
 
 
 async def check_new_link(services: Services, policy_id: str) -> None:
-    """Check the key of a policy that was just linked to an environment; record a failure to
-    check.
+    """Check the key of a policy that was just linked to an environment.
+
+    If the check fails, that is recorded.
     """
     try:
         policies = await services.keys.read_policies()
@@ -112,8 +116,9 @@ async def check_new_link(services: Services, policy_id: str) -> None:
 async def alert_unwatched_policy(
     services: Services, policy_id: str, environments: Sequence[Environment]
 ) -> None:
-    """Send an alert that environments have a policy which is deleted or in no watched
-    subscription.
+    """Send an alert that environments have a policy that the app cannot watch.
+
+    The policy is deleted, or in no watched subscription.
     """
     names = [
         one.display_name
@@ -131,7 +136,7 @@ async def alert_unwatched_policy(
 
 
 def uses_key(policy: EnterprisePolicy, vault: str, key: str) -> bool:
-    """Return whether a policy names this key of this vault; both names in lower case."""
+    """Return whether a policy names this key of this vault. `vault` and `key` are in lower case."""
     return policy.vault_id.lower().endswith(f"/{vault}") and policy.key_name.lower() == key
 
 
@@ -155,7 +160,9 @@ async def _check_or_report(
 async def _store_findings(
     services: Services, policy_id: str, name: str, findings: Collection[Finding]
 ) -> None:
-    """Store the findings of a policy, send alerts, and delete findings that no longer apply."""
+    """Store the findings about a policy's key, send alerts, and delete those that no longer
+    apply.
+    """
     table = services.tables.key_alerts
     open_findings = _select_causes(findings)
     identities = {_get_identity(one) for one in open_findings}
@@ -177,7 +184,7 @@ async def _store_findings(
 
 
 def _select_causes(findings: Collection[Finding]) -> list[Finding]:
-    """Return the findings that are not ok.
+    """Return the findings that are not `ok`.
 
     The policy's health is left out if another finding is its cause.
     """
@@ -202,7 +209,7 @@ def _replace_unless_unchanged(new: KeyAlert, old: KeyAlert | None) -> KeyAlert |
 async def _record_not_checked(
     services: Services, policy_id: str, name: str, err: CmkflowError
 ) -> Finding:
-    """Record that a key could not be checked; its other findings are kept."""
+    """Record that a key could not be checked. Earlier findings about it are kept."""
     text = f"The key could not be checked: {redact(str(err))}"
     row = KeyAlert(
         policy_id=policy_id.lower(),

@@ -1,4 +1,4 @@
-"""Read each day who still calls the originals of an environment after their cutover."""
+"""Find out each day who still calls the originals of an environment after their cutover."""
 
 from shared.alerts import alert_unreadable_row, read_readable
 from shared.domain.environment import Environment
@@ -14,9 +14,10 @@ from shared.steps.write_permission import read_environment_settings
 
 
 async def check_observed_callers(services: Services, environment: Environment) -> None:
-    """Count new calls, if the environment permits it, and wake up the jobs with late callers.
+    """Count new calls of originals, and wake up the jobs whose originals were called.
 
-    Raises the errors of reading runs; results so far are stored.
+    Does nothing if the environment's settings do not permit to observe callers. Raises the errors
+    of reading runs after the results so far are stored.
     """
     if not (await read_environment_settings(services, environment.id)).observe_callers:
         return

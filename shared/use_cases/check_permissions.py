@@ -1,4 +1,4 @@
-"""Check permissions: of the app in Azure, of the app and the service account in Dataverse.
+"""Check permissions of the app in Azure, and of the app and the service account in Dataverse.
 
 In Azure, only roles at a resource group or above are checked. Roles on a single resource are not
 visible here; the caller search reports what it could not read.
@@ -43,8 +43,9 @@ _OF_KEY_VAULT_READER = frozenset(WATCHED.data_actions)
 async def check_caller_kind_permissions(
     services: Services, kind: str, needs: RequiredPermissions
 ) -> list[Finding]:
-    """Return findings on the resource groups in which the app can find and update callers of an
-    Azure kind.
+    """Return findings on whether the app can find and update callers of an Azure kind.
+
+    They name the resource groups in which it cannot.
     """
     there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
     groups = {get_resource_group_id(text_at(one, "id") or "").lower() for one in there}
@@ -134,7 +135,7 @@ async def _check_service_account(
 
 
 async def check_fix_permissions(services: Services) -> list[Finding]:
-    """Return findings on the app's permissions on the firewalls that it may fix.
+    """Return findings on whether the app may change the firewalls that plans may fix.
 
     If Azure rejects a fix, the flows behind the firewall are blocked.
     """

@@ -1,4 +1,6 @@
-"""Check each day whether retired originals are on again, because then they and their copies run."""
+"""Check each day whether retired originals are on again, because they and their copies then both
+run.
+"""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +20,7 @@ from shared.use_cases.check_in_rotation import check_in_rotation
 
 @dataclass(slots=True)
 class RetiredOriginalsResult:
-    """The result of checking the retired originals of an environment."""
+    """How many retired originals of an environment are on again, and how many were not checked."""
 
     #: Names of the originals that are on again.
     on_again: list[str] = field(default_factory=list)
@@ -27,7 +29,7 @@ class RetiredOriginalsResult:
 
 @dataclass(frozen=True, slots=True)
 class _Original:
-    """The ids of one original; there may be ten thousand, so only these are kept."""
+    """The ids of one original. There may be ten thousand, so only these are kept."""
 
     job_id: str
     workflow_id: str
@@ -77,7 +79,7 @@ def _build_original(job: FlowJob) -> _Original:
 
 
 async def _read_deleted_jobs(services: Services, environment: Environment) -> set[str]:
-    """Return the jobs whose originals the app deleted and that can no longer be restored."""
+    """Return the ids of jobs whose originals the app deleted and that can no longer be restored."""
     where = [Condition("state", "eq", DeletionState.DELETED)]
     rows = services.tables.deletions.scan(environment.id, where=where)
     return {

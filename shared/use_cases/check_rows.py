@@ -1,4 +1,4 @@
-"""Check every row of every table once a day; report or correct damaged rows.
+"""Check every row of every table once a day, and report or correct damaged rows.
 
 Most rows are read only when they are needed, so damage would be found too late.
 """
@@ -26,7 +26,7 @@ async def check_rows(services: Services) -> None:
 
 
 async def _report_or_correct_row(services: Services, table: Table[Any], row: StoreRow) -> None:
-    """Correct the search columns of one row; raise `UnreadableRow`, which the caller reports."""
+    """Correct the search columns of one row. Raises `UnreadableRow`, which the caller reports."""
     store = services.tables.store
     try:
         corrected = table.correct_row(row)

@@ -18,7 +18,7 @@ MOST_CHOICES = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenUrlSecrets:
-    """The flows for which an approver chose, and the versions that the plans have now."""
+    """The flows for which an approver has chosen, and the new versions of their plans."""
 
     flow_count: int
     versions: tuple[str, ...]
@@ -27,7 +27,7 @@ class ChosenUrlSecrets:
 async def choose_url_secrets(
     services: Services, remediation_id: str, flow_ids: Collection[str], use: UrlSecretUse
 ) -> ChosenUrlSecrets:
-    """Store how these flows use their URL secrets. Their plans get new versions.
+    """Store which callers of these flows refer to URL secrets. Their plans get new versions.
 
     Raises `JobBlocked` (code `nothing_to_approve`), `InvalidInput` for too many choices, and
     `NotFound` for an unknown remediation, or a flow without a choice: it does not await approval,
@@ -48,9 +48,9 @@ async def choose_url_secrets(
 async def _store_choice(
     services: Services, plan: AwaitingPlan, flows: Collection[str], use: UrlSecretUse
 ) -> str:
-    """Store the choice and return the version that the plan has now; raise `Conflict`.
+    """Store the choice in the row of a plan. Returns the new version of the plan.
 
-    The ETag of the row ensures that nobody approves the plan at the same time.
+    Raises `Conflict` if the row has changed, so that nobody approves the plan at the same time.
     """
     mine = sorted(plan.awaiting & set(flows))
     choices = plan.job.url_secret_choices | dict.fromkeys(mine, str(use))

@@ -1,4 +1,4 @@
-"""Clean up after invocations that were interrupted while or after their job ended.
+"""Clean up after invocations that were interrupted while, or after, their job ended.
 
 A rollback waits for such invocations, and each later step revokes their grants. Jobs that are
 retired, blocked or failed have no later step, and an invocation may be frozen longer than the host
@@ -52,7 +52,7 @@ async def revoke_leftover_grants(
     plans: Sequence[StoredItem[EnvironmentJob]],
     flows: Sequence[StoredItem[FlowJob]],
 ) -> None:
-    """Revoke the grants that jobs without further steps still have.
+    """Revoke the grants of jobs that have no further step in which to revoke them.
 
     Each flow is checked once more when no interrupted invocation can affect it any longer.
     """
@@ -95,7 +95,7 @@ async def _revoke_grants_of_flow_jobs(
 async def _revoke_grants_of_environment_jobs(
     services: Services, plans: Sequence[StoredItem[EnvironmentJob]]
 ) -> None:
-    """Revoke the grants of jobs that made a plan and needed to read definitions."""
+    """Revoke the grants that environment jobs needed to read definitions for their plans."""
     table = services.tables.environment_jobs
     for kept in plans:
         job = kept.item
@@ -116,7 +116,10 @@ async def _revoke_grants_of_environment_jobs(
 
 
 async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
-    """Revoke the grants of a plan, and again those that are still in effect although accepted."""
+    """Revoke the grants of a plan, and again those that are still in effect.
+
+    The platform had accepted to revoke them.
+    """
     services, job, kept = held.services, held.job, list[str]()
     at, now = job.grants.returned_at, services.now
     is_checked = at is not None and now >= at + services.settings.read_lag
@@ -140,7 +143,7 @@ async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
 
 
 async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) -> None:
-    """Revoke a grant that a plan made."""
+    """Revoke the grant for a flow that an environment job needed for its plan."""
     services, home = held.services, held.job.environment_id
 
     async def permit() -> None:
@@ -151,7 +154,7 @@ async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) 
 
 
 async def turn_off_orphaned_copies(services: Services, environment: Environment) -> int:
-    """Turn off copies that no job needs, and send alerts about them.
+    """Turn off copies that no flow job needs, and send alerts about them.
 
     This includes copies that appeared after their job ended. Returns how many were not checked.
     Raises `TransientError` if the platform accepts no write.
@@ -178,7 +181,10 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
 async def _turn_off_orphaned_copy(
     services: Services, environment: Environment, job_id: str, known: WorkflowSummary
 ) -> None:
-    """Turn off an orphaned copy. Its state is read again, because the list may be old."""
+    """Turn off an orphaned copy, and send an alert about it.
+
+    Its state is read again, because the list may be old.
+    """
     kept = await services.tables.flow_jobs.get(environment.id, job_id)
     if kept is None or not kept.item.is_withdrawn or is_busy(services, kept.item):
         return
@@ -214,7 +220,7 @@ async def _read_copy(services: Services, environment: Environment, job: FlowJob)
 
 
 def is_busy(services: Services, job: FlowJob) -> bool:
-    """Return whether the job has not ended, or an invocation has leased it."""
+    """Return whether the flow job has not ended, or an invocation has leased it."""
     return not FLOW.is_ended(job) or job.lease.is_held(services.now)
 
 
@@ -222,8 +228,9 @@ def is_busy(services: Services, job: FlowJob) -> bool:
 async def lease_ended_job[J: DurableJob[Any]](
     kind: JobKind[J], services: Services, kept: StoredItem[J]
 ) -> AsyncIterator[LeasedJob[J]]:
-    """Lease an ended job. A `CmkflowError` is logged, and the next daily check tries again; any
-    other error is raised.
+    """Lease an ended job, to clean up after it.
+
+    A `CmkflowError` is logged, and the next daily check tries again. Any other error is raised.
     """
     held = await kind.claim(services, kept)
     try:

@@ -67,7 +67,7 @@ def _may_still_continue(services: Services, job: FlowJob | EnvironmentJob) -> bo
 
 
 async def _revoke_grants_of_plan(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
-    """Revoke the grants that a plan made to read definitions."""
+    """Revoke again the grants that an environment job needed to read definitions."""
     job = kept.item
     rests = job.has_stopped_planning and not job.lease.is_held(services.now)
     if not _may_still_continue(services, job) or not job.grants.past or job.has_grants or not rests:
@@ -83,7 +83,7 @@ async def _revoke_grants_of_plan(services: Services, kept: StoredItem[Environmen
 
 
 async def _revoke_grants(services: Services, kept: StoredItem[FlowJob]) -> None:
-    """Revoke again all grants that an ended job ever made."""
+    """Revoke again all grants that an ended flow job ever made."""
     job = kept.item
     may_wake = _may_still_continue(services, job)
     if not may_wake or not job.grants.past or job.has_grants or is_busy(services, job):

@@ -1,6 +1,6 @@
-"""Read all records of one remediation.
+"""Read all records of one remediation, as evidence.
 
-Each row is read once; only some flows of a large remediation are in memory at a time.
+Each row is read once. Only some flows of a large remediation are in memory at a time.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _AT_A_TIME = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowEvidence:
-    """The records of one original."""
+    """The records of the migration of one original."""
 
     job: FlowJob
     callers: tuple[CallerRecord, ...]
@@ -47,19 +47,19 @@ class FlowEvidence:
 
     @property
     def verification(self) -> HistoryEntry | None:
-        """Return the last history entry of a successful verification, or None."""
+        """Return the history entry of the last successful verification of the copy, or None."""
         history = reversed(self.job.history)
         return next((one for one in history if one.state == FlowJobState.VERIFIED), None)
 
     @property
     def pending_callers(self) -> tuple[CallerRecord, ...]:
-        """Return the known callers that do not yet name the copy."""
+        """Return the known callers that still refer to the original instead of the copy."""
         return tuple(one for one in self.callers if one.is_pending)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceReader:
-    """One remediation, and methods that read its other records."""
+    """Reads the records of one remediation."""
 
     services: Services
     remediation: Remediation
@@ -75,11 +75,11 @@ class EvidenceReader:
         return self.reading.read_readable(self.services.tables.plan_items.scan(job.id))
 
     async def read_approved_plan(self, job: EnvironmentJob, approved: ApprovedPlan) -> bytes:
-        """Return an approved plan as it was archived; raise `NotFound`."""
+        """Return an approved plan as it was archived. Raises `NotFound`."""
         return await self.services.archive.get(name_approved_plan(job.id, approved.version))
 
     async def read_flows(self, job: EnvironmentJob) -> AsyncIterator[FlowEvidence]:
-        """Yield the flows of one environment, ordered by job id."""
+        """Yield the records of each flow of one environment, ordered by job id."""
         tables, environment_id = self.services.tables, job.environment_id
         deletions = await self.reading.list_readable(tables.deletions.scan(environment_id))
         archives = await self.reading.list_readable(tables.run_archives.scan(environment_id))
@@ -109,7 +109,7 @@ class EvidenceReader:
                 )
 
     async def run_part(self, archive: RunArchive, number: int) -> bytes:
-        """Return one part of the archived run history as JSON Lines; raise `NotFound`."""
+        """Return a part of an archived run history as JSON Lines. Raises `NotFound`."""
         return await self.services.archive.get(format_part_name(archive, number))
 
     async def _read_caller_rows(
@@ -121,7 +121,7 @@ class EvidenceReader:
         return callers, intents, await self._read_converted_digest(job)
 
     async def _read_converted_digest(self, job: FlowJob) -> str:
-        """Return the digest of the definition that an edit wrote, or an empty text."""
+        """Return the digest of the definition that an edit by the app wrote, or ""."""
         if job.migration_method is not MigrationMethod.EDIT_DEFINITION or not job.archive_name:
             return ""
         try:
@@ -132,7 +132,7 @@ class EvidenceReader:
 
 
 async def read_evidence(services: Services, remediation_id: str) -> EvidenceReader:
-    """Return the evidence for one remediation; raise `NotFound`."""
+    """Return a reader of the records of one remediation. Raises `NotFound`."""
     remediation, reading, tables = (
         await find(services, remediation_id),
         RowReader(),

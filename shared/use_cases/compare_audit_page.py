@@ -1,6 +1,6 @@
 """Compare a page of the audit log with the seals of the time that it covers.
 
-Reads stored rows and the lists of the seals, not the vault: the evidence of a remediation also
+Reads stored rows and the lists of the seals, not the vault. The evidence of a remediation also
 compares the public keys (read_audit_evidence.py).
 """
 
@@ -33,7 +33,7 @@ _ENTRIES_COMPARED = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryDifference:
-    """An entry that differs from its seal."""
+    """An entry of the audit log that differs from its seal."""
 
     #: None: the seal names a row whose key has no time.
     recorded_at: datetime | None
@@ -44,7 +44,7 @@ class EntryDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSeals:
-    """What the seals show about one page of the audit log."""
+    """What the seals show about the entries on one page of the audit log."""
 
     #: Whether the app has a key with which it can seal.
     has_key: bool
@@ -61,12 +61,12 @@ class PageSeals:
     unreadable_rows: tuple[UnreadableRow, ...]
 
     def find_seal(self, key: str) -> AuditSeal | None:
-        """Return the seal of the entry with this key; None if it is not sealed."""
+        """Return the seal of the entry with this key, or None if it is not sealed."""
         return next((one for one in self.seals if _is_in_span(one, key)), None)
 
 
 async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
-    """Return what the seals show about the rows of a page."""
+    """Return what the seals show about the entries on a page."""
     reading = RowReader()
     last, seals = None, list[AuditSeal]()
     begin, end = page.keys
@@ -127,7 +127,7 @@ def _read_statement(seal: AuditSeal) -> SealStatement | None:
 
 
 def _build_end_key(seal: AuditSeal) -> str:
-    """Return a text that sorts after the keys of a seal's entries."""
+    """Return a text that sorts after the keys of all entries of a seal."""
     statement = _read_statement(seal)
     return build_boundary_key(statement.begins_at) if statement and statement.begins_at else "~"
 
@@ -137,12 +137,12 @@ def _is_in_span(seal: AuditSeal, key: str) -> bool:
 
 
 def _select_between(entries: Sequence[SealedEntry], place: tuple[str, str]) -> list[SealedEntry]:
-    """Return the entries after the first key, up to the second one."""
+    """Return the entries whose keys are after the first key of `place` and not after the second."""
     return [one for one in entries if place[0] < one.key <= place[1]]
 
 
 async def _read_list(services: Services, statement: SealStatement) -> list[SealedEntry] | None:
-    """Return the list of a seal's entries; None if it is missing or is not the sealed one."""
+    """Return the list of a seal's entries, or None if it is missing or was changed."""
     content = b""
     if statement.entry_count:
         try:

@@ -37,7 +37,7 @@ _AT_ONCE = 90
 
 @dataclass(slots=True)
 class _FlowJobs:
-    """The flow jobs of an environment as a scan found them."""
+    """The flow jobs of an environment, as a scan of all rows found them."""
 
     #: The key under which each closed job is counted.
     closed: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class _FlowJobs:
 
 
 async def compare_job_index(services: Services) -> None:
-    """Compare the index with all jobs, and record the time.
+    """Compare the index with all jobs, correct it, and record the time.
 
     Raises `TransientError` if the store does not answer.
     """
@@ -106,9 +106,10 @@ async def _compare_flow_jobs(
     names: Sequence[tuple[IndexRow, str | None]],
     counts: StoredItem[IndexRow] | UnreadableRow | None,
 ) -> None:
-    """Add missing names of open jobs, correct the counts, and remove names of jobs closed long ago.
+    """Correct the index of an environment's flow jobs.
 
-    Raises `Conflict` and the like if a job was changed since it was read.
+    Adds missing names of open jobs, corrects the counts, and removes names of jobs closed long ago.
+    Raises `Conflict` and similar errors if a job was changed since it was read.
     """
     index, now = services.tables.job_index, services.now
     there = {row.job_id for row, _ in names}
@@ -150,7 +151,7 @@ async def _correct_counts(
     closed: Iterable[tuple[str, str]],
     counts: StoredItem[IndexRow] | UnreadableRow | None,
 ) -> StoredItem[IndexRow]:
-    """Return the counts row of an environment, corrected to these closed jobs."""
+    """Correct the row that counts an environment's closed jobs, and return it."""
     index = services.tables.job_index
     right = replace(build_empty_counts(environment_id), closed=add_closed_jobs({}, closed))
     if counts is None:
@@ -173,7 +174,7 @@ async def _write_row(services: Services, operation: InsertRow | ReplaceRow) -> S
 async def _compare_environment_jobs(
     services: Services, before: Mapping[str, Sequence[tuple[IndexRow, str | None]]]
 ) -> None:
-    """Make the index name the current environment jobs and no others."""
+    """Correct the index so that it names the current environment jobs and no others."""
     tables, now = services.tables, services.now
     index = tables.job_index
     found = tables.environment_jobs.scan()

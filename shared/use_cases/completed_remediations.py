@@ -1,4 +1,6 @@
-"""Find the environment jobs whose end is to be notified, and the flows that they have left."""
+"""Build the messages that the work in environments is complete, and list the flows that it has
+left.
+"""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ from shared.use_cases.show_status import PendingActions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedWork:
-    """The messages about the ends of environment jobs."""
+    """Messages that the work in an environment is complete."""
 
     #: Messages that may be sent, or were sent.
     ready: tuple[PendingAction, ...]
@@ -42,9 +44,9 @@ async def read_completed_work(
     pending: PendingActions,
     known: Mapping[str, Sequence[NotificationDelivery]],
 ) -> CompletedWork:
-    """Return the messages about the ends of environment jobs.
+    """Return the messages that the work in environments is complete.
 
-    `known` has the rows of each pending action, one for each channel. The flow jobs of an
+    `known` has the deliveries of each pending action, one for each channel. The flow jobs of an
     environment job are read only while a channel has not accepted its message.
     """
     blocked = {job.environment_job_id for job in pending.blocked_jobs}

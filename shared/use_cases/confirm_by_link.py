@@ -1,4 +1,4 @@
-"""Let the owner of a declared caller confirm by a signed link, without an account."""
+"""Confirm declared callers by signed links, which their owners open without an account."""
 
 import secrets
 from contextlib import suppress
@@ -36,20 +36,21 @@ class LinkedFlow:
 
     @property
     def calls_copy(self) -> bool:
-        """Return whether the caller has to call the copy; False: in a rollback, it has to call
-        the original.
+        """Return whether the caller has to call the copy.
+
+        In a rollback it has to call the original.
         """
         return not self.job.is_rolling_back
 
     @property
     def is_confirmed(self) -> bool:
-        """Return whether the caller no longer calls the flow that it has to leave."""
+        """Return whether the caller no longer calls the flow that it must stop calling."""
         return not choose_side_to_leave(self.job).matches(self.flow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedCaller:
-    """The caller and the flows that a link may confirm."""
+    """The declared caller of a link, and the flows that the link may confirm."""
 
     link: ConfirmationLink
     caller: DeclaredCaller
@@ -58,9 +59,9 @@ class LinkedCaller:
 
 
 async def build_link_path(services: Services, caller: DeclaredCaller, remediation_id: str) -> str:
-    """Return the path of a new link, with its token. The first link creates the key.
+    """Return the path of a new confirmation link, with its token.
 
-    Raises `LinkRejected` if the key cannot be read.
+    The first link creates the key. Raises `LinkRejected` if the key cannot be read.
     """
     link = ConfirmationLink(
         caller_id=caller.id,
@@ -71,7 +72,7 @@ async def build_link_path(services: Services, caller: DeclaredCaller, remediatio
 
 
 async def open_link(services: Services, token: str) -> LinkedCaller:
-    """Return the caller and the flows that a link may confirm; raise `LinkRejected`."""
+    """Return the caller and the flows that a link may confirm. Raises `LinkRejected`."""
     link = verify_link_token(token, await _read_key(services), services.now)
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, link.caller_id)
     if kept is None:
@@ -95,9 +96,11 @@ async def open_link(services: Services, token: str) -> LinkedCaller:
 async def confirm_linked_flow(
     services: Services, linked: LinkedCaller, job_id: str, *, calls_copy: bool
 ) -> None:
-    """Confirm one flow of a link as its page showed it; a repetition changes nothing.
+    """Confirm one flow of a link, as the page of the link showed it.
 
-    Raises `LinkRejected` for a flow of another link, and if the flow has been rolled back since.
+    A repetition changes nothing.
+
+    Raises `LinkRejected` if the flow is not one of the link, or has been rolled back since.
     """
     flow = next((one for one in linked.flows if one.job.id == job_id), None)
     if flow is None:
@@ -112,7 +115,7 @@ async def confirm_linked_flow(
 
 
 def name_link_holder(caller: DeclaredCaller) -> str:
-    """Return the name under which the confirmation of a link is recorded."""
+    """Return the name under which a confirmation by link is recorded."""
     return f"{caller.owner} (by link)"
 
 
@@ -122,7 +125,7 @@ async def _read_environment_name(services: Services, job: FlowJob) -> str:
 
 
 async def _read_key(services: Services) -> LinkKey:
-    """Return the key that signs links, which is created once; raise `LinkRejected`."""
+    """Return the key that signs links. It is created once. Raises `LinkRejected`."""
     table = services.tables.link_keys
     try:
         kept = await table.get("link_key", _KEY)

@@ -26,7 +26,7 @@ from shared.use_cases.name_flows import select_flows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """The caller and the flows that were confirmed."""
+    """A declared caller, with those of its flows that were confirmed."""
 
     caller: DeclaredCaller
     #: Name of the flow, and whether the caller now calls its copy; False: the original.
@@ -88,7 +88,7 @@ async def confirm_job(
 
 
 async def read_declared_caller(services: Services, name: str) -> StoredItem[DeclaredCaller]:
-    """Return the declared caller with a name; raise `NotFound`."""
+    """Return the declared caller with this name. Raises `NotFound`."""
     identity = build_declared_caller_id(name)
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, identity)
     if kept is None:
@@ -97,9 +97,9 @@ async def read_declared_caller(services: Services, name: str) -> StoredItem[Decl
 
 
 async def find_jobs(services: Services, flow: CalledFlow) -> list[FlowJob]:
-    """Return the jobs whose original or copy is this flow.
+    """Return the flow jobs whose original or copy a declared caller calls.
 
-    Only jobs in a rollback, and live jobs with a verified copy.
+    These are only jobs in a rollback, and live jobs with a verified copy.
     """
     rows = services.tables.flow_jobs.scan(flow.environment_id or None)
     return [
@@ -143,8 +143,9 @@ async def require_calls_ended(
 async def index_declared_callers(
     services: Services, before: Sequence[DeclaredCaller], after: Sequence[DeclaredCaller]
 ) -> None:
-    """Index what declared callers call now, because jobs in progress read the index before the
-    next search.
+    """Index which flows declared callers call now.
+
+    Jobs in progress read the index before the next caller search.
     """
     index = services.tables.caller_index
     old, new = (
@@ -163,7 +164,7 @@ async def index_declared_callers(
 
 
 async def retry_waiting_jobs(services: Services, jobs: Collection[FlowJob]) -> int:
-    """Retry the jobs that a manual caller blocks; return their number."""
+    """Retry the jobs that a manual caller blocks. Returns their number."""
     blocked = [one for one in jobs if one.needs_action and one.reason_code == Reason.MANUAL_CALLER]
     for job in blocked:
         await retry_job(services, job)

@@ -21,7 +21,7 @@ from shared.use_cases.name_flows import require_flows
 
 
 async def list_declared_callers(services: Services) -> list[DeclaredCaller]:
-    """Return the declared callers ordered by name; send alerts about unreadable rows."""
+    """Return the declared callers, ordered by name. Sends alerts about unreadable rows."""
     rows = read_readable(services, services.tables.declared_callers.scan(DECLARED_CALLER))
     return sorted([kept.item async for kept in rows], key=lambda one: one.name.casefold())
 
@@ -29,12 +29,12 @@ async def list_declared_callers(services: Services) -> list[DeclaredCaller]:
 async def declare_callers(
     services: Services, declared: Sequence[DeclaredCaller]
 ) -> list[DeclaredCaller]:
-    """Store callers, in place of those with the same name; return them with the ids of their flows.
+    """Store callers, in place of those with the same name. Returns them with their flows' ids.
 
     Each `flow_id` may be an id or a name. Confirmations of flows that stay are kept. Raises
-    `NotFound` for an unknown environment, and `FlowNotFound` with candidates; and `JobBlocked` if a
-    flow that a caller no longer names still receives calls, or if a secret would hold the URLs of
-    several flows or callers. Then nothing is stored.
+    `NotFound` for an unknown environment, and `FlowNotFound` with candidates for an unknown flow.
+    Raises `JobBlocked` if a flow that a caller no longer names still receives calls, or if a secret
+    would hold the URLs of several flows or callers. After an error nothing is stored.
     """
     ids = await _find_flow_ids(services, declared)
     before = {one.id: one for one in await list_declared_callers(services)}
@@ -51,7 +51,7 @@ async def declare_callers(
 
 
 def _require_own_secrets(callers: Sequence[DeclaredCaller]) -> None:
-    """Raise `JobBlocked` if several flows or callers share a secret, because a secret holds one
+    """Raise `JobBlocked` if several flows or callers share a secret, because it can hold only one
     URL.
     """
     users: dict[str, list[str]] = defaultdict(list)
@@ -73,9 +73,9 @@ def _require_own_secrets(callers: Sequence[DeclaredCaller]) -> None:
 async def store_declared_caller(
     services: Services, caller: DeclaredCaller, *, keeps_others: bool = False
 ) -> DeclaredCaller:
-    """Store a caller with the confirmations that its row has now, and return the caller.
+    """Store a caller with the confirmations that its row has now. Returns the stored caller.
 
-    `keeps_others`: other flows that the row has now stay.
+    If `keeps_others`, other flows that the row has now stay.
     """
 
     def change(old: DeclaredCaller | None) -> DeclaredCaller:
@@ -92,7 +92,7 @@ async def store_declared_caller(
 
 
 def with_flow_ids(caller: DeclaredCaller, ids: Mapping[tuple[str, str], str]) -> DeclaredCaller:
-    """Return a caller with the ids of its flows, each flow once."""
+    """Return a caller with the ids of its flows in place of names, each flow once."""
     flows = [
         replace(
             flow,
@@ -120,7 +120,7 @@ def _keep_confirmations(caller: DeclaredCaller, old: DeclaredCaller | None) -> D
 
 
 async def declare_called_flow(services: Services, declared: DeclaredCaller) -> list[DeclaredCaller]:
-    """Store a caller with one flow, and return all callers.
+    """Store a caller with one flow. Returns all declared callers.
 
     If a caller with this name exists, its other flows stay. Raises the errors of `declare_callers`.
     """
@@ -154,7 +154,7 @@ async def remove_declared_caller(services: Services, name: str) -> None:
 async def _find_flow_ids(
     services: Services, declared: Sequence[DeclaredCaller]
 ) -> dict[tuple[str, str], str]:
-    """Return the workflow id of each flow, by environment and name or id."""
+    """Return the workflow id of each declared flow, by environment id and name or id."""
     callers: dict[str, set[str]] = defaultdict(set)
     flows: dict[str, set[str]] = defaultdict(set)
     for caller in declared:

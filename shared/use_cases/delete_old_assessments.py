@@ -1,9 +1,9 @@
-"""Delete replaced assessments: the result after `CMK_PLANS_KEPT`, the rows after
-`CMK_REMEDIATIONS_KEPT`.
+"""Delete assessments that a later one has replaced.
 
-The newest complete assessment of an environment stays, because pages show it. Each step may be
-repeated, and the row that leads to the next step is changed last, so the next daily check continues
-after a crash.
+The result is deleted after `CMK_PLANS_KEPT`, the rows after `CMK_REMEDIATIONS_KEPT`. The newest
+complete assessment of an environment stays, because pages show it. Each step may be repeated, and
+the row that leads to the next step is changed last, so the next daily check continues after a
+crash.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from shared.services import Services
 async def delete_old_assessments(
     services: Services, kept_jobs: Iterable[StoredItem[EnvironmentJob]], until: datetime
 ) -> None:
-    """Delete what is old of the assessments among these jobs, until this time."""
+    """Delete results and rows of old assessments among these jobs, until this time."""
     jobs = [kept for kept in kept_jobs if kept.item.assessment]
     newest = _find_newest_assessments([kept.item for kept in jobs])
     settings = services.settings
@@ -65,7 +65,7 @@ async def _delete_result(
 
 
 async def _delete_rows(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
-    """Delete the remediation, and then the job, which leads to it."""
+    """Delete the row of the remediation, and then that of the job, which leads to it."""
     tables, job = services.tables, kept.item
     if remediation := await tables.remediations.get("remediation", job.remediation_id):
         with suppress(NotFound):

@@ -1,7 +1,7 @@
 """Delete audit entries that are older than `CMK_AUDIT_LOG_KEPT`, some at each daily check.
 
-A seal goes as a whole, before its entries, so that no entry counts as removed in a seal that
-exists. What is not sealed although the app has a key stays.
+A seal is deleted as a whole, before its entries, so that no entry counts as removed from a seal
+that exists. If the app has a key to seal, entries that are not sealed stay.
 """
 
 from contextlib import suppress
@@ -27,7 +27,7 @@ _REQUEST = timedelta(minutes=4)
 
 
 async def delete_old_audit_entries(services: Services) -> int:
-    """Delete entries and seals that are too old; return how many entries were deleted.
+    """Delete entries and seals that are too old. Returns how many entries were deleted.
 
     Entries since the start of an open remediation stay. Raises `UnreadableRow` for a seal, and for
     a plan or its remediation, because the remediation may be open.
@@ -56,7 +56,7 @@ async def delete_old_audit_entries(services: Services) -> int:
 def _limit_to_unsealed(
     services: Services, seals: list[StoredItem[AuditSeal]], ends_at: datetime
 ) -> datetime | None:
-    """Return the end of the time whose entries may be deleted; None: no entry may be deleted."""
+    """Return the time before which entries may be deleted, or None if none may be deleted."""
     if not seals:
         return None if services.settings.evidence_key else ends_at
     begins_at = seals[-1].item.statement.begins_at
@@ -64,7 +64,7 @@ def _limit_to_unsealed(
 
 
 async def _find_first_open_start(services: Services) -> datetime:
-    """Return when the first of the open remediations was started; now if there are none."""
+    """Return when the oldest open remediation was started, or now if none is open."""
     tables, first = services.tables, services.now
     async for job in tables.environment_jobs.query():
         if not job.item.state_properties.is_over:

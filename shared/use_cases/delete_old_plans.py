@@ -1,8 +1,9 @@
 """Delete superseded plans, so that environments without changes do not fill the store.
 
-Of a plan that nobody requested, a summary is kept after three days, and nothing after
-`CMK_PLANS_KEPT`. Of a requested plan, the summary is kept. Each step may be repeated, and the row
-that leads to the next step is deleted last, so the next daily check continues after a crash.
+Three days after its end, a plan that nobody requested is reduced to a summary, which is deleted
+after `CMK_PLANS_KEPT`. A requested plan is reduced to a summary after `CMK_PLANS_KEPT`. Each step
+may be repeated, and the row that leads to the next step is deleted last, so the next daily check
+continues after a crash.
 """
 
 from collections import Counter
@@ -32,7 +33,7 @@ _LONGEST = timedelta(minutes=2)
 
 @dataclass(slots=True)
 class _Found:
-    """The rows of plans and remediations that were read."""
+    """The rows of plans and remediations that were read to find superseded plans."""
 
     remediations: dict[str, StoredItem[Remediation]] = field(default_factory=dict)
     jobs: dict[str, StoredItem[EnvironmentJob]] = field(default_factory=dict)
@@ -41,7 +42,7 @@ class _Found:
 
 
 async def delete_old_plans(services: Services) -> int:
-    """Delete rows of superseded plans for at most two minutes; return the number of plans left."""
+    """Delete rows of superseded plans for at most two minutes. Returns the number of plans left."""
     tables, found = services.tables, await _find_plans(services)
     until = services.now + _LONGEST
     # The columns are readable also for rows that are not.
@@ -89,7 +90,7 @@ async def _find_plans(services: Services) -> _Found:
 
 
 def _is_ordered(remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str) -> bool:
-    """Return whether a person requested the remediation; True if its row cannot be read."""
+    """Return whether a person requested the remediation. True if its row cannot be read."""
     kept = remediations.get(remediation_id)
     return kept is None or kept.item.start_source is StartSource.API_REQUEST
 
@@ -117,7 +118,7 @@ def _is_older(services: Services, moment: datetime | None, age: timedelta) -> bo
 async def _reduce_to_summary(
     services: Services, kept: StoredItem[EnvironmentJob]
 ) -> StoredItem[EnvironmentJob]:
-    """Delete the plan items. The row of the job records it before."""
+    """Delete the items of a plan, after the row of its environment job records that."""
     table, job = services.tables.environment_jobs, kept.item
     if job.plan_kept is PlanKept.SUMMARY:
         return kept
@@ -128,7 +129,7 @@ async def _reduce_to_summary(
 
 
 async def _delete_environment_job(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
-    """Delete the job, after the partitions that are found by its id."""
+    """Delete an environment job, after the rows that are found by its id."""
     tables = services.tables
     for table in (tables.plan_items, tables.discovery_pages, tables.caller_searches):
         await table.delete_partition(kept.item.id)
@@ -151,7 +152,7 @@ async def _remove_remediations(services: Services, found: _Found) -> None:
 
 
 async def _remove_known_urls(services: Services, found: _Found) -> None:
-    """Remove trigger URLs of flows that no plan names, once the plan that found them is old."""
+    """Remove trigger URL ids of flows that no plan names, once the plan that found them is old."""
     tables = services.tables
     planned = {row.key async for row in tables.store.query(tables.plan_items.name)}
     async for kept in read_readable(services, tables.known_urls.scan()):
@@ -165,7 +166,7 @@ async def _remove_known_urls(services: Services, found: _Found) -> None:
 
 
 async def _remove_expected_caller_updates(services: Services) -> None:
-    """Remove the rows of jobs that have ended or no longer exist.
+    """Remove expected caller updates of flow jobs that have ended or no longer exist.
 
     If such a job starts again, it writes its row again.
     """

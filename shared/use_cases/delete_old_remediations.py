@@ -26,9 +26,10 @@ _MOST = 1_000
 
 
 async def delete_old_remediations(services: Services) -> int:
-    """Delete old remediations and their archived files; return the number of their flow jobs.
+    """Delete old remediations and their archived files. Returns the number of their flow jobs.
 
-    While an original can be restored, or a retention policy keeps a file, its remediation stays.
+    A remediation stays while an original of it can be restored, or a retention policy keeps a file
+    of it.
     """
     kept_for = services.settings.remediations_kept
     if kept_for is None:
@@ -69,7 +70,7 @@ async def _find_in_use(
     """Return the remediations in use, and the number of flow jobs of each original.
 
     A remediation is in use while an original of its flows is not deleted. One scan reads only
-    columns, which are readable also for rows that are not.
+    columns, which are readable even if the row is not.
     """
     in_use, originals = set[str](), Counter[str]()
     if not old:
@@ -84,7 +85,7 @@ async def _find_in_use(
 
 
 async def _is_over(services: Services, remediation_id: str) -> bool:
-    """Return whether all plans are over; raise `UnreadableRow`."""
+    """Return whether all plans of a remediation are over. Raises `UnreadableRow`."""
     tables = services.tables
     if await tables.remediations.get("remediation", remediation_id) is None:
         return True  # an earlier check has begun to delete it
@@ -99,7 +100,7 @@ async def _delete_files(
     originals: Counter[str],
     files: Sequence[str],
 ) -> None:
-    """Delete run archives, definitions and approved plans; raise `Conflict` for a kept file.
+    """Delete run archives, definitions and approved plans. Raises `Conflict` if a file is kept.
 
     The newest are deleted first, because a retention policy keeps these longest. The definitions of
     an original stay while another job names them. Definitions of callers may be in any environment.

@@ -1,4 +1,4 @@
-"""Delete cached answers from the archive that a newer answer has replaced."""
+"""Delete archived network snapshots and Microsoft-key lists that a newer one has replaced."""
 
 from contextlib import suppress
 
@@ -9,9 +9,9 @@ from shared.services import Services
 
 
 async def delete_old_snapshots(services: Services) -> int:
-    """Delete the files of answers that no row names; return how many were deleted.
+    """Delete the files of shared snapshots that no row names. Returns how many were deleted.
 
-    A job that needs such an answer at this moment reads it again.
+    A job that needs such a file at this moment asks the platform again.
     """
     archive = services.archive
     topics = (NETWORK_SNAPSHOTS, MICROSOFT_KEY_LISTS)

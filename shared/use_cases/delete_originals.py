@@ -50,7 +50,7 @@ _LISTED_AGAIN = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionRunResult:
-    """The result of one run."""
+    """How many deletions one run of the timer has processed."""
 
     checked: int
     deleted: int
@@ -65,7 +65,7 @@ class _MicrosoftKeyLists:
         self._names: dict[str, frozenset[str]] = {}
 
     async def has(self, job: FlowJob) -> bool:
-        """Return whether the platform's list still contains the original of this job."""
+        """Return whether the platform's Microsoft-key list still contains this job's original."""
         home = job.environment_id
         if home not in self._names:
             self._names[home] = await step.read_listed_names(self._services, home)
@@ -101,7 +101,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
 
 
 async def _run_step(held: LeasedJob[Deletion], *, listed: _MicrosoftKeyLists) -> Deletion:
-    """Do the next step and return the row to store."""
+    """Take the next step of a deletion. Returns the row to store."""
     step_function = _DeletionStep(held, listed)
     try:
         return await step_function.run()
@@ -110,7 +110,7 @@ async def _run_step(held: LeasedJob[Deletion], *, listed: _MicrosoftKeyLists) ->
 
 
 class _DeletionStep:
-    """One step of one deletion."""
+    """Takes one step of one deletion."""
 
     def __init__(self, held: LeasedJob[Deletion], listed: _MicrosoftKeyLists) -> None:
         self._services = held.services
@@ -124,11 +124,11 @@ class _DeletionStep:
         return self._held.job
 
     async def keep(self, deletion: Deletion) -> Deletion:
-        """Store the row; raise `LeaseLost` if it was cancelled or scheduled again."""
+        """Store the row. Raises `LeaseLost` if the deletion was cancelled or scheduled again."""
         return await self._held.save(deletion)
 
     async def run(self) -> Deletion:
-        """Continue the deletion from its state."""
+        """Take the step that follows from the deletion's state."""
         services, deletion = self._services, self.deletion
         kept = await services.tables.flow_jobs.get(deletion.environment_id, deletion.job_id)
         if kept is None:
@@ -162,9 +162,10 @@ class _DeletionStep:
         return await self._delete_original(self._work)
 
     async def _cancel_or_complete(self, work: StepContext) -> Deletion:
-        """Cancel the deletion of an original that is no longer retired, or was retired again.
+        """Cancel a deletion whose flow job is no longer retired as approved.
 
-        After another retirement, a deletion needs another approval.
+        If the app has already deleted the original, the deletion is complete instead. After another
+        retirement, a deletion needs another approval.
         """
         now = self._services.now
         if self.deletion.state is DeletionState.DELETING and not await self._original_exists(work):
@@ -176,7 +177,7 @@ class _DeletionStep:
         return found is not None
 
     async def _archive_runs(self, job: FlowJob) -> bool:
-        """Archive some more parts of the run history; return whether it is complete."""
+        """Archive some more parts of the run history. Returns whether it is complete."""
         services, table = self._services, self._services.tables.run_archives
         wanted = self.deletion.archive_runs_from or services.now
         kept = await table.get(job.environment_id, job.id)
@@ -199,7 +200,7 @@ class _DeletionStep:
         return False
 
     async def _delete_original(self, work: StepContext) -> Deletion:
-        """Check the original, record the intent, delete it and read back."""
+        """Check the original, record the intent, delete it, and check that it is gone."""
         services, job = self._services, work.job
         archive = await services.tables.run_archives.get(job.environment_id, job.id)
         original = await step.check_original(work, self._held, archive.item if archive else None)
@@ -224,8 +225,8 @@ class _DeletionStep:
         return rules.mark_deleted(self.deletion, now=services.now)
 
     async def _record_in_flow_job(self, kept: StoredItem[FlowJob]) -> Deletion:
-        """Record the deletion in the job, and check whether the original has left the Microsoft-key
-        list.
+        """Record the deletion in the flow job, and check whether the Microsoft-key list has the
+        original.
         """
         services, deletion, job = self._services, self.deletion, kept.item
         # Includes the lease of an invocation that crashed after the delete.
@@ -248,8 +249,9 @@ class _DeletionStep:
         return rules.mark_cancelled(self.deletion, text, now=self._services.now)
 
     async def release(self) -> None:
-        """Release the lease of the job; send a message if an action was requested during the
-        lease.
+        """Release the lease of the flow job.
+
+        If an action was requested meanwhile, send its message.
         """
         if self._work is None:
             return
@@ -259,7 +261,7 @@ class _DeletionStep:
 
 
 def _with_deletion_entry(job: FlowJob, deletion: Deletion) -> FlowJob:
-    """Return the job with a history entry about the deletion, added once."""
+    """Return the flow job with a history entry about the deletion. It is added only once."""
     text = f"The original was deleted, as approved by {deletion.approved_by}."
     if any(change.message == text for change in job.history):
         return job

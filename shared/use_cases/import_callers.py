@@ -41,7 +41,7 @@ _MEMBERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedLine:
-    """A caller with one flow, as one line of a file declares it. `flow_id` may be a name."""
+    """A line of a file, which declares a caller with one flow. `flow_id` may be a name."""
 
     line: int
     caller: DeclaredCaller
@@ -49,7 +49,7 @@ class ImportedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerChange:
-    """What the file changes about one caller."""
+    """What an import of the file would change about one caller."""
 
     before: DeclaredCaller | None
     after: DeclaredCaller
@@ -59,7 +59,7 @@ class CallerChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportPreview:
-    """What a file would change."""
+    """What an import of a file would change, and which of its lines are wrong."""
 
     changes: tuple[CallerChange, ...]
     #: Why a line is not used, by line.
@@ -67,7 +67,7 @@ class ImportPreview:
 
 
 async def preview_import(services: Services, lines: Sequence[ImportedLine]) -> ImportPreview:
-    """Return what these lines change; nothing is stored."""
+    """Return what an import of these lines would change. Stores nothing."""
     faults: dict[int, str] = {}
     ids = await _find_flow_ids(services, lines, faults)
     before = {one.id: one for one in await list_declared_callers(services)}
@@ -96,9 +96,9 @@ async def preview_import(services: Services, lines: Sequence[ImportedLine]) -> I
 
 
 async def import_callers(services: Services, lines: Sequence[ImportedLine]) -> list[DeclaredCaller]:
-    """Store what these lines change; return all callers.
+    """Store what these lines change. Returns all declared callers.
 
-    Raises `Conflict` if a line cannot be used; then nothing is stored.
+    Raises `Conflict` if a line cannot be used. Then nothing is stored.
     """
     preview = await preview_import(services, lines)
     if preview.faults:
@@ -117,7 +117,10 @@ async def import_callers(services: Services, lines: Sequence[ImportedLine]) -> l
 async def _find_flow_ids(
     services: Services, lines: Iterable[ImportedLine], faults: dict[int, str]
 ) -> dict[tuple[str, str], str]:
-    """Return the workflow id of each flow, by environment and name or id; record unknown flows."""
+    """Return the workflow id of each flow, by environment id and name or id.
+
+    Unknown flows are added to `faults`.
+    """
     named: dict[str, dict[int, str]] = defaultdict(dict)
     for one in lines:
         [flow] = one.caller.flows
@@ -149,7 +152,7 @@ async def _find_flow_ids(
 def _add_flow(
     there: DeclaredCaller | None, caller: DeclaredCaller, flow: CalledFlow
 ) -> DeclaredCaller:
-    """Return a caller with the values of the file, the flow, and its other flows."""
+    """Return a caller with a flow added, and with the values of the file. Its other flows stay."""
     others = [one for one in there.flows if one.id != flow.id] if there else []
     old = next((one for one in there.flows if one.id == flow.id), flow) if there else flow
     kept = replace(old, display_name=flow.display_name, new_url_secret=flow.new_url_secret)

@@ -1,4 +1,4 @@
-"""Check the names of issues that are ignored; a misspelled name would have no effect."""
+"""Check the names of firewall issues to ignore, because a misspelled name would have no effect."""
 
 import re
 from collections.abc import AsyncIterator, Collection
@@ -24,8 +24,7 @@ RESOLVED_BY_NAME = (
 async def require_known_issues(
     services: Services, environment: Environment, names: Collection[str]
 ) -> None:
-    """Raise `IssueNotFound` unless a job, a plan or a firewall has an issue with each of these
-    names.
+    """Raise `IssueNotFound` for a name that no job, plan or firewall has an issue with.
 
     Firewalls are read only for names that no row contains.
     """
@@ -71,7 +70,7 @@ async def _read_recorded_names(services: Services, environment_id: str) -> Async
 async def _read_texts_of_blocked_jobs(
     services: Services, environment_id: str
 ) -> AsyncIterator[str]:
-    """Yield the texts of jobs that wait for an ignored issue; they contain its name."""
+    """Yield the texts of jobs that a firewall issue blocks. They contain its name."""
     for code in RESOLVED_BY_NAME:
         where = [Condition("reason_code", "eq", code)]
         async for job in read_readable(

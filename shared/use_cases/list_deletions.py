@@ -1,6 +1,5 @@
-"""List the deletions of the whole tenant, and the retired originals without one.
-
-Reads stored rows only.
+"""List the deletions of the whole tenant, and the retired originals without one, from stored
+rows.
 """
 
 import re
@@ -34,7 +33,7 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionFilter:
-    """Conditions that a deletion must meet; an empty one is met by every deletion."""
+    """Conditions that deletions must meet. Every deletion meets an empty condition."""
 
     state: DeletionState | None = None
     environment_id: str = ""
@@ -44,7 +43,7 @@ class DeletionFilter:
     search: str = ""
 
     def accepts_original(self, one: Deletion | FlowJob) -> bool:
-        """Return whether an original in the environment meets the conditions about it."""
+        """Return whether an original meets the conditions on its remediation, name and id."""
         ids: Iterable[str] = (
             one.original.names if isinstance(one, FlowJob) else (one.original_id, one.flow_name)
         )
@@ -57,7 +56,7 @@ class DeletionFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionGroup:
-    """The deletions that one person scheduled for one time in one remediation."""
+    """The deletions that a person scheduled together: for one time, in one remediation."""
 
     remediation_id: str
     delete_at: datetime
@@ -69,7 +68,7 @@ class DeletionGroup:
 
     @property
     def states(self) -> dict[DeletionState, int]:
-        """Return how many deletions are in each state."""
+        """Return the number of deletions in each state."""
         counts = Counter(one.state for one in self.deletions)
         return {state: counts[state] for state in _ORDER if counts[state]}
 
@@ -133,10 +132,10 @@ async def list_deletions(services: Services, wanted: DeletionFilter) -> TenantDe
 async def list_undeleted_originals(
     services: Services, wanted: DeletionFilter
 ) -> tuple[list[RetiredOriginal], RowReader]:
-    """Return the retired originals of an environment that have no deletion, by remediation and
-    name, and the reader with its unreadable rows.
+    """Return the retired originals of an environment that have no deletion.
 
-    Reads every retired flow job of the environment.
+    They are sorted by remediation and name. Also returns the reader, which has collected unreadable
+    rows. Reads every retired flow job of the environment.
     """
     reading, tables = RowReader(), services.tables
     is_retired = [Condition("state", "eq", FlowJobState.RETIRED)]
@@ -163,7 +162,7 @@ async def list_undeleted_originals(
 
 
 def group_deletions(deletions: Sequence[Deletion]) -> list[DeletionGroup]:
-    """Return the deletions in groups. Groups that require an action come first, then by date."""
+    """Return the deletions in groups, sorted by date. Groups that require an action come first."""
     by_key: dict[tuple[str, datetime, str], list[Deletion]] = {}
     for one in deletions:
         key = (one.remediation_id, one.delete_at, one.approved_by)
@@ -187,10 +186,10 @@ def _find_place(one: Deletion) -> tuple[int, str, str]:
 
 
 def _find_place_of_group(one: DeletionGroup) -> tuple[int, float, str]:
-    """Return the sort key of a group.
+    """Return the key by which a group is sorted.
 
-    Groups with a blocked deletion come first by date, then other open groups by date, then the
-    others, newest first.
+    Groups with a blocked deletion come first, then other open groups, both by date. The others
+    follow, the newest first.
     """
     first = min(map(_ORDER.index, one.states))
     is_over = first >= _ORDER.index(DeletionState.DELETED)

@@ -1,7 +1,7 @@
 """Propose, apply and revert firewall fixes on request of a person.
 
-A request names one resource. Which firewalls plans may fix automatically is a setting of each
-environment (`writable_firewalls`).
+A request names one resource. The settings of an environment name the firewalls that plans may fix
+without such a request (`writable_firewalls`).
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ _UNFINISHED = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallFixView:
-    """A firewall issue and the proposed fix."""
+    """A firewall issue with its proposed fix."""
 
     issue: FirewallIssue
     fix: FirewallFix
@@ -57,7 +57,7 @@ class FirewallFixView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallFixInput:
-    """A request to apply or revert a fix."""
+    """A person's request to apply or revert the fixes of a resource."""
 
     #: Name of a firewall issue, Azure resource id, or name of a resource.
     resource: str
@@ -71,7 +71,7 @@ class FirewallFixInput:
 async def propose_fixes(
     services: Services, resource: str | None = None, environment_id: str | None = None
 ) -> list[FirewallFixView]:
-    """Read the firewalls and return a fix for each issue that affects flows.
+    """Read the firewalls, and return a fix for each issue that affects flows.
 
     `resource` limits the result to one resource. Raises `JobBlocked` for a resource without an
     issue.
@@ -91,9 +91,9 @@ async def propose_fixes(
 
 
 async def apply_fix(services: Services, request: FirewallFixInput) -> list[FirewallFixRecord]:
-    """Apply the fixes of a resource, and return them when they are read back.
+    """Apply the fixes of a resource, and return them after they were read back.
 
-    Raises `JobBlocked`; `Waiting` if the kill switch is on or the change is not visible yet.
+    Raises `JobBlocked`, and `Waiting` if the kill switch is on or the change is not visible yet.
     """
     surveys = await _read_surveys(services, request.environment_id)
     try:
@@ -151,8 +151,9 @@ async def _read_fixes_in_progress(services: Services, resource: str) -> list[Fir
 
 
 async def complete_or_report_unfinished_fixes(services: Services) -> None:
-    """Complete fixes that were started an hour ago and are visible; send alerts about the
-    others.
+    """Complete the fixes that are visible an hour after they were started.
+
+    Sends alerts about fixes that are not visible by then.
     """
     table = services.tables.firewall_fixes
     async for kept in read_readable(services, table.scan("firewall_fix")):
@@ -181,7 +182,7 @@ class _Survey:
 
     @property
     def hosts(self) -> list[str]:
-        """Return the called hosts; any host if no flow is known."""
+        """Return the called hosts. If no flow is known, returns a placeholder for any host."""
         return sorted({host for hosts in self.calling for host in hosts}) or [ANY_HOST]
 
 
@@ -221,9 +222,7 @@ def _find_issues(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssu
 def _merge_issues(
     issues: Sequence[FirewallIssue], surveys: Sequence[_Survey]
 ) -> list[tuple[FirewallIssue, tuple[str, ...]]]:
-    """Return each issue once, with its environments and with the missing addresses of all of
-    them.
-    """
+    """Return each issue once, with its environments and the addresses that any of them misses."""
     found: dict[str, FirewallIssue] = {}
     for issue in issues:
         known = found.get(issue.name, issue)

@@ -28,7 +28,7 @@ _PARTITION = "support_request"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportRequestView:
-    """A support request with its draft."""
+    """A support request with the draft of its text."""
 
     request: SupportRequest
     draft: SupportRequestDraft
@@ -39,14 +39,17 @@ class SupportRequestView:
 
 
 async def list_support_requests(services: Services) -> list[SupportRequest]:
-    """Return the support requests; those that close first come first."""
+    """Return the support requests. Those whose support window closes first come first."""
     rows = read_readable(services, services.tables.support_requests.scan(_PARTITION))
     found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: (one.closes_at is None, one.closes_at, one.id))
 
 
 async def show_support_request(services: Services, request_id: str) -> SupportRequestView:
-    """Return a support request with its draft, for which the flows are read; raise `NotFound`."""
+    """Return a support request with a draft of its text, for which flows are read.
+
+    Raises `NotFound`.
+    """
     request = (await _get_support_request(services, request_id)).item
     if request.kind is SupportRequestKind.ENVIRONMENT_LIMIT:
         links = [
@@ -72,7 +75,7 @@ async def show_support_request(services: Services, request_id: str) -> SupportRe
 async def mark_filed(
     services: Services, request_id: str, *, by: str, ticket_number: str
 ) -> SupportRequest:
-    """Record who filed a request, and the ticket number. The same number again changes nothing."""
+    """Record who filed a request, and its ticket number. The same number again changes nothing."""
     kept = await _get_support_request(services, request_id)
     if kept.item.filed_at and kept.item.ticket_number == ticket_number:
         return kept.item
@@ -81,7 +84,7 @@ async def mark_filed(
 
 
 async def reopen_request(services: Services, request_id: str) -> SupportRequest:
-    """Record that a request is not filed; its countdown continues."""
+    """Record that a request is not filed, so that its days are counted down again."""
     kept = await _get_support_request(services, request_id)
     if kept.item.filed_at is None:
         return kept.item
@@ -114,7 +117,7 @@ async def _get_support_request(services: Services, request_id: str) -> StoredIte
 
 
 async def _read_flows(services: Services, environment_id: str) -> list[NamedItem]:
-    """Read the flows of an environment without the app's copies, 5,000 per request."""
+    """Read the flows of an environment without the app's copies, 5,000 with each request."""
     environment = await services.environments.get(environment_id)
     jobs = read_readable(services, services.tables.flow_jobs.scan(environment_id))
     copies = {kept.item.copy.id async for kept in jobs}

@@ -1,4 +1,4 @@
-"""Find the names of what the entries of the audit log are about."""
+"""Find the names of the objects that entries of the audit log are about."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ _FLOWS_READ = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNames:
-    """The names of what audit entries are about. What is no longer stored is missing."""
+    """The names of the objects that audit entries are about.
+
+    Objects that no longer exist are missing.
+    """
 
     #: Names of environments, by id.
     environments: Mapping[str, str]
@@ -29,9 +32,9 @@ class AuditNames:
 
 
 async def name_audit_targets(services: Services, entries: Sequence[AuditEntry]) -> AuditNames:
-    """Return the names for these entries.
+    """Return the names of the objects that these entries are about.
 
-    The number of reads depends on the number of entries only.
+    The number of reads depends only on the number of entries.
     """
     reading = RowReader()
     targets = [(find_target(one.target, one.state_after), one) for one in entries]
@@ -56,6 +59,6 @@ async def name_audit_targets(services: Services, entries: Sequence[AuditEntry]) 
 
 
 def list_flow_ids(entry: AuditEntry) -> list[str]:
-    """Return the flows that a request names, by id or name."""
+    """Return the ids or names by which a request names flows."""
     found = parse_state(entry.request_body).get("flow_ids")
     return [str(one) for one in found] if isinstance(found, list) else []

@@ -1,4 +1,4 @@
-"""Resolve the ids and names of flows.
+"""Find the flows that a person means by ids or names.
 
 A mistyped flow in a list of excluded flows would be copied, so unknown flows are errors.
 """
@@ -28,7 +28,7 @@ _MOST_SINGLE = 3
 
 
 async def list_flows(services: Services, environment_id: str) -> list[NamedItem]:
-    """Return the flows of an environment ordered by name; raise `NotFound`.
+    """Return the flows of an environment, ordered by name. Raises `NotFound`.
 
     Includes the flows in Dataverse, and flows on the Microsoft-key list that Dataverse does not
     have.
@@ -40,7 +40,6 @@ async def list_flows(services: Services, environment_id: str) -> list[NamedItem]
 
 
 async def _read_dataverse(services: Services, environment: Environment) -> list[NamedItem]:
-    """Read the flows in Dataverse."""
     if not environment.dataverse_url:
         return []
     read = partial(services.flow_pages.read_workflow_summaries, environment)
@@ -95,7 +94,7 @@ async def require_flows(
 async def find_each_flow(
     services: Services, environment_id: str, flows: Collection[str]
 ) -> dict[str, str | FlowNotFound]:
-    """Return the workflow id for each id or name in `flows`, or the error for it.
+    """Return, for each id or name in `flows`, the workflow id or the error.
 
     Raises `NotFound` for an unknown environment.
     """
@@ -137,7 +136,7 @@ async def _is_there(services: Services, environments: Sequence[Environment], flo
 def select_flows[T: FlowJob | PlanItem](
     items: Sequence[T], flows: Collection[str], where: str
 ) -> list[T]:
-    """Return the items of these flows, given by id or name.
+    """Return those items whose flows are given by id or name.
 
     Raises `FlowNotFound`, with candidates, for an unknown flow and for a name that several have.
     `where` describes the searched items in messages.
@@ -150,9 +149,9 @@ def select_flows[T: FlowJob | PlanItem](
 
 
 def _find_id(text: str, known: Sequence[NamedItem], where: str) -> str:
-    """Return the id that a text names, or an empty text.
+    """Return the id of the flow that a text names, or "" if it names none.
 
-    Raises `FlowNotFound` if it matches several flows.
+    Raises `FlowNotFound` if the text names several flows.
     """
     if _is_id(text, known):
         return text.lower()
@@ -183,7 +182,7 @@ def _build_named_item(item: FlowJob | PlanItem) -> NamedItem:
 
 
 def _require_found(unknown: Sequence[str], known: Sequence[NamedItem], where: str) -> None:
-    """Raise `FlowNotFound` for unknown flows, with similar ones as candidates."""
+    """Raise `FlowNotFound` if any flow is unknown, with similar ones as candidates."""
     if unknown:
         alike = {found.id: found.name for one in unknown for found in find_similar(one, known)}
         raise FlowNotFound(f"No flow of {where} matches {', '.join(unknown)}.", candidates=alike)

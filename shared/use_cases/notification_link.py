@@ -1,4 +1,4 @@
-"""Find the page of the dashboard on which a person does what a message asks for."""
+"""Find the page of the dashboard on which a person does what a notification asks for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _AT_THE_TOP = frozenset({PendingActionKind.KILL_SWITCH_ON, PendingActionKind.DIG
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageLink:
-    """A place on a page of the dashboard."""
+    """A page of the dashboard to which a notification links."""
 
     #: What the button says: `Open the plan`.
     title: str
@@ -43,7 +43,7 @@ def build_link(
     environment_jobs: Sequence[EnvironmentJob],
     blocked_jobs: Sequence[FlowJob],
 ) -> MessageLink:
-    """Return the most exact page for an action: the plan, the firewall fix, the flow, or the
+    """Return a link to the page for an action: the plan, the firewall fix, the flow, or the
     flows.
     """
     if action.kind in _SUPPORT_REQUESTS:

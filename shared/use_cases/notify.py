@@ -1,8 +1,9 @@
-"""Send notifications through every configured channel: once per action, until they are accepted.
+"""Send notifications through every configured channel.
 
-Run by a timer; no migration step depends on a channel. The row of a delivery is claimed before it
-is sent, so that two runs send a notification once; after a crash it is sent again with the same id.
-Number and time per channel and run are limited; the rest is sent as one digest.
+A timer runs this; no migration step depends on a channel. Each action is sent once, until the
+channel accepts it. The row of a delivery is claimed before it is sent, so that two runs send a
+notification once. After a crash it is sent again with the same id. Number and time are limited for
+each channel and run. What is left is sent as one digest.
 """
 
 import asyncio
@@ -73,7 +74,7 @@ _AT_ONCE = 50
 
 
 async def notify(services: Services) -> int:
-    """Send due notifications and return how many were accepted; raise `TransientError`."""
+    """Send due notifications. Returns how many were accepted. Raises `TransientError`."""
     if not services.channels:
         return 0
     with suppress(AlreadyExists):
@@ -122,7 +123,7 @@ async def notify(services: Services) -> int:
 
 
 async def _read_failed_runs(services: Services) -> list[tuple[PendingAction, MessageLink]]:
-    """Return the notification of each report of failed runs, with the page of the report."""
+    """Return the notification of each report of failed runs, with a link to the report."""
     found, cloud = [], services.settings.cloud
     rows = services.tables.failed_run_reports.scan("failed_runs")
     async for kept in read_readable(services, rows):
@@ -141,7 +142,7 @@ async def _read_failed_runs(services: Services) -> list[tuple[PendingAction, Mes
 async def _build_confirmation_link(
     services: Services, unconfirmed: UnconfirmedCaller
 ) -> MessageLink | None:
-    """Return the link of a caller's owner; None if links cannot be signed now."""
+    """Return the confirmation link for a caller's owner, or None if links cannot be signed now."""
     remediation_id = unconfirmed.action.remediation_id
     try:
         path = await build_link_path(services, unconfirmed.caller, remediation_id)
@@ -152,7 +153,7 @@ async def _build_confirmation_link(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _News:
-    """The actions that channels get now, and those that they get later, by id."""
+    """The pending actions that channels get now, and those that they get later, by id."""
 
     causes: Mapping[str, PendingAction]
     held: Mapping[str, PendingAction]
@@ -165,10 +166,10 @@ async def _send_to_channel(
     news: _News,
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> int:
-    """Send the due notifications of one channel; return how many it accepted.
+    """Send the due notifications of one channel. Returns how many it accepted.
 
-    Sends one first, and the others only if the channel accepts it. The others include those that
-    the channel rejected before.
+    One notification is sent first, and the others only if the channel accepts it. The others
+    include those that the channel rejected before.
     """
     selected = {
         identity: cause
@@ -200,7 +201,7 @@ async def _read_deliveries(
     causes: Mapping[str, PendingAction],
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> dict[str, StoredItem[NotificationDelivery]]:
-    """Return the channel's deliveries by action, creating those of new actions.
+    """Return the channel's deliveries by action. Creates those of new actions.
 
     An action whose flows were retried and are blocked again counts as new.
     """
@@ -249,16 +250,19 @@ class _Sending:
 
     @property
     def tried(self) -> int:
-        """Return the number of notifications sent."""
+        """Return how many notifications this run has sent to the channel."""
         return self.accepted + self.rejected
 
     @property
     def may_continue(self) -> bool:
-        """Return whether the channel may get more in this run."""
+        """Return whether this run may send more to the channel."""
         return not self.is_out and self.rejected < _MOST_REJECTED and _clock() < self.deadline
 
     async def send(self, causes: Sequence[PendingAction]) -> None:
-        """Send one action, or several as a digest. Raises `TransientError` of the store."""
+        """Send one action, or several as a digest.
+
+        Raises `TransientError` if the store does not answer.
+        """
         services, until = self.services, self.services.now + _CLAIM
         mine = await _run_concurrently(
             _replace_delivery(
@@ -295,7 +299,7 @@ class _Sending:
         )
 
     async def _send_and_catch(self, notification: Notification) -> CmkflowError | None:
-        """Send a notification; return the error if it was not accepted.
+        """Send a notification. Returns the error if it was not accepted.
 
         No error of a channel affects other channels.
         """
@@ -314,7 +318,7 @@ class _Sending:
 async def _replace_delivery(
     services: Services, kept: StoredItem[NotificationDelivery], item: NotificationDelivery
 ) -> StoredItem[NotificationDelivery] | None:
-    """Replace the row; return None if another run has changed it."""
+    """Replace the row of a delivery. Returns None if another run has changed it."""
     try:
         return await services.tables.notification_deliveries.replace(kept, item)
     except (Conflict, NotFound):
@@ -322,7 +326,7 @@ async def _replace_delivery(
 
 
 async def _run_concurrently[T](work: Iterable[Awaitable[T]]) -> list[T]:
-    """Return the results of `work`, run concurrently in batches."""
+    """Run `work` concurrently, in batches, and return the results."""
     return [
         result for some in batched(work, _AT_ONCE, strict=False) for result in await gather(*some)
     ]

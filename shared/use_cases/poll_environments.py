@@ -1,4 +1,7 @@
-"""Detect policy links of environments, for which there is no event (platform.md#no-link-event)."""
+"""Detect changes of environments' policy links, for which there is no event.
+
+See platform.md#no-link-event.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +23,7 @@ log = get_product_log(__name__)
 
 
 async def poll_environments(services: Services) -> int:
-    """Send an event for each environment whose policy link has changed; return their number.
+    """Send an event for each environment whose policy link has changed. Returns their number.
 
     The change is stored before its event is sent. After a crash the same event is sent again, so
     that one link has one id and starts one remediation.
@@ -34,9 +37,9 @@ async def poll_environments(services: Services) -> int:
 
 
 async def _check_lost_keys(services: Services, environments: Sequence[Environment]) -> None:
-    """Check the keys while an environment under a key is disabled, or a key does not work.
+    """Check keys while an environment under a key is disabled, or a key does not work.
 
-    No event says that a key was disabled, deleted or restored (platform.md#key-events).
+    No event reports that a key was disabled, deleted or restored (platform.md#key-events).
     """
     is_lost = any(one.is_linked and not one.is_enabled for one in environments)
     if not is_lost and not await has_key_problem(services):
@@ -69,7 +72,7 @@ async def _poll_environment(services: Services, environment: Environment) -> int
 def _with_current_name(
     services: Services, environment: Environment, previous: PolicyLinkRecord
 ) -> PolicyLinkRecord:
-    """Return the record with the environment's current name and, if it is disabled, the time."""
+    """Return the record with the environment's current name, and the time if it is disabled."""
     return replace(
         previous,
         environment_name=environment.display_name,
@@ -108,7 +111,7 @@ async def _send_event(services: Services, record: PolicyLinkRecord) -> PolicyLin
 
 
 def _build_event(record: PolicyLinkRecord) -> QueueMessage:
-    """Return the event of a change; the same row gives the same event."""
+    """Return the event of a change of a policy link. The same row gives the same event."""
     if not record.policy_id:
         kind = UNLINKED
     else:

@@ -1,4 +1,4 @@
-"""Move a message that cannot be processed to the poison queue, with its body and the reason."""
+"""Move a message that cannot be processed to the queue of poison messages."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ LONGEST_BODY = 100_000
 async def move_to_poison_queue(
     services: Services, *, queue: str, message_id: str, body: bytes | str, reason: str
 ) -> None:
-    """Send the message to the queue `poison`, with its source and the reason."""
+    """Send the body of a message to the queue `poison`, with its source and the reason."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
     await services.messages.send(
@@ -40,7 +40,10 @@ async def move_to_poison_queue(
 
 
 def _shorten_text(text: str) -> str:
-    """Return the beginning of a text; in JSON, a character can have 12 bytes."""
+    """Return the beginning of a text that fits in a message.
+
+    In JSON, a character can have 12 bytes.
+    """
     while (length := len(json.dumps(text))) > LONGEST_BODY:
         text = text[: len(text) * LONGEST_BODY // length]
     return text

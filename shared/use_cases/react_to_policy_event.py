@@ -35,7 +35,7 @@ RESOURCE_EVENTS = frozenset(
 
 
 async def react_to_policy_event(services: Services, event: Event) -> str:
-    """Start a remediation or check keys, as the event requires; return a summary for the log."""
+    """Start a remediation or check keys, as the event requires. Returns a summary for the log."""
     match event.type:
         case _ if event.type in {LINKED, STATUS_CHANGED, UNLINKED}:
             return await _handle_environment_change(services, event)
@@ -81,7 +81,7 @@ def _parse_environment_id(event: Event) -> str:
 
 
 def _build_link_cause(event: Event, environment_id: str) -> str:
-    """Return a key that is the same for all status changes of one link."""
+    """Return an idempotency key that is the same for all status changes of one policy link."""
     return f"{environment_id}/{event.get_text('policyId')}/{event.get_text('linkedSince')}"
 
 
@@ -118,7 +118,7 @@ async def _handle_policy_change(services: Services, event: Event) -> str:
 
 
 async def _handle_vault_change(services: Services, vault_id: str) -> str:
-    """Check the keys of a vault whose protection, network or access has changed."""
+    """Check the keys in a vault whose protection, network or access has changed."""
     policies = [
         one for one in await services.keys.read_policies() if one.vault_id.lower() == vault_id
     ]

@@ -44,7 +44,7 @@ class SealEvidence:
 
 @dataclass(slots=True, kw_only=True)
 class AuditReader:
-    """The audit entries of one remediation. Read the entries first, then the seals."""
+    """Reads the audit entries of one remediation, and then compares them with the seals."""
 
     services: Services
     remediation: Remediation
@@ -57,11 +57,12 @@ class AuditReader:
     _newest: int | None = None
 
     async def read_entries(self) -> AsyncIterator[tuple[AuditEntry, str]]:
-        """Yield audit entries about the remediation or its environments since its start, newest
-        first, each with its stored text.
+        """Yield the audit entries about a remediation or its environments, each with its stored
+        text.
 
-        The request that started it is older than the remediation. The result of a request, which is
-        read first, may name it although the request itself does not.
+        The newest entries come first. The request that started the remediation is older than it.
+        The result of a request, which is read first, may name the remediation although the request
+        itself does not.
         """
         since = self.remediation.created_at - _LONGEST_REQUEST
         await self._read_seals(since - _OUT_OF_PLACE)
@@ -138,7 +139,7 @@ class AuditReader:
             self._seals.append(seal)
 
     def _end_key(self, since: datetime) -> str:
-        """Return the key at which the entries of the seals, or of the remediation, have ended."""
+        """Return the key after which neither the seals nor the remediation have entries."""
         try:
             begins_at = self._seals[-1].statement.begins_at if self._seals else since
         except ValueError:
@@ -152,10 +153,11 @@ class AuditReader:
             return None
 
     async def _compare_public_keys(self) -> tuple[list[str], dict[str, str]]:
-        """Return the seals whose public key is not the vault's, and the keys that were not read.
+        """Compare the public keys of the seals with the vault's.
 
-        Without this comparison, a person with write access to the rows could seal them again with a
-        key that has the same id.
+        Returns the differences, and the keys that could not be read, with the reason. Without this
+        comparison, a person with write access to the rows could seal them again with a key that has
+        the same id.
         """
         rejected: list[str] = []
         unconfirmed: dict[str, str] = {}

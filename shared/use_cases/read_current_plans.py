@@ -1,4 +1,4 @@
-"""Read the current plan of each environment, from few rows because it is read every minute."""
+"""Read the current plan of each environment from few rows, because this is done every minute."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ async def read_current_plans(
 async def _read_without_job(
     services: Services, job: EnvironmentJob, reading: RowReader
 ) -> list[PlanItem]:
-    """Return at least the items that have no job and that no later plan may contain."""
+    """Return at least the plan items that have no job and that no later plan may contain."""
     expected, table = sum((job.not_migrated or {}).values()), services.tables.plan_items
     if job.mode.writes and not count_without_job(job):
         if not expected:

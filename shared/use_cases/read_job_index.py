@@ -1,6 +1,6 @@
 """Read open and current jobs through the index of jobs, and the counts of closed ones.
 
-Without a trusted index, all rows are read.
+If the index is not trusted, all rows are read.
 """
 
 from collections import defaultdict
@@ -38,7 +38,7 @@ _AS_FAST = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownJobs:
-    """The jobs of the tenant: some as rows, the others as counts."""
+    """The jobs of the tenant: open ones as rows, most closed ones as counts."""
 
     #: The current environment jobs.
     environment_jobs: Sequence[EnvironmentJob]
@@ -54,7 +54,7 @@ type NeedsPeople = tuple[Sequence[EnvironmentJob], Sequence[FlowJob]]
 
 @dataclass(slots=True)
 class _Names:
-    """The index rows of one environment."""
+    """The names and counts that the index has for one environment."""
 
     #: Partition and key of environment jobs; ids of flow jobs.
     environment_jobs: list[tuple[str, str]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class _Names:
     closed: ClosedCounts | None = field(default_factory=dict)
 
     def is_scanned_for(self, ids: Set[str]) -> bool:
-        """Return whether scanning the environment's jobs is faster than reading these by id."""
+        """Return whether a scan of the environment's jobs is faster than reads of these ids."""
         if self.closed is None:
             return True
         count = len(self.flow_jobs) + sum(sum(by.values()) for by in self.closed.values())
@@ -71,7 +71,7 @@ class _Names:
 
 
 async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
-    """Return the jobs of the tenant, closed ones as counts."""
+    """Return the jobs of the tenant. Closed flow jobs are only counted, if the index is trusted."""
     tables = services.tables
     if not await _is_trusted(services):
         return KnownJobs(
@@ -94,8 +94,9 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
 async def read_jobs_of(
     services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> KnownJobs | None:
-    """Return the flow jobs of environment jobs, as `read_known_jobs` does; None: the index is
-    not trusted.
+    """Return the flow jobs of these environment jobs. Closed ones are only counted.
+
+    Returns None if the index is not trusted.
     """
     if not await _is_trusted(services):
         return None
@@ -125,9 +126,9 @@ async def read_what_needs_people(services: Services, reading: RowReader) -> Need
 
 
 async def count_closed_jobs(services: Services, state: str) -> dict[str, int] | None:
-    """Return how many closed flow jobs in this state each environment has; None: not known.
+    """Return how many closed flow jobs in this state each environment has.
 
-    Jobs that the app still checks are not counted.
+    Jobs that the app still checks are not counted. Returns None if the index is not trusted.
     """
     if not await _is_trusted(services):
         return None
@@ -139,9 +140,7 @@ async def count_closed_jobs(services: Services, state: str) -> dict[str, int] | 
 
 
 async def read_environment_names(services: Services, reading: RowReader) -> dict[str, str]:
-    """Return the names of environments by id, from their current jobs, or else from their
-    settings.
-    """
+    """Return the names of environments by id, from their current jobs or their settings."""
     if await _is_trusted(services):
         jobs = await _read_current_environment_jobs(services, reading)
     else:
@@ -163,7 +162,7 @@ async def _read_current_environment_jobs(
 
 
 async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:
-    """Return the number of rows that were due before `late`, except those in `but`."""
+    """Return the number of rows that were due before `late`, without those in `but`."""
     tables, where = services.tables, [Condition("next_check_at", "lt", format_sortable_time(late))]
     overdue = set[RowName]()
 
@@ -202,7 +201,7 @@ async def _is_trusted(services: Services) -> bool:
 async def _read_names(
     services: Services, where: Sequence[Condition] = (), *, partition: str | None = None
 ) -> dict[str, _Names]:
-    """Return the index rows by environment. Of a damaged row, only the key is used."""
+    """Return the index rows by environment. Of an unreadable row, only the key is used."""
     names: dict[str, _Names] = defaultdict(_Names)
     async for found in services.tables.job_index.scan(partition, where=where):
         row = reduce_to_key(*found.row[1:]) if isinstance(found, UnreadableRow) else found.item
@@ -241,7 +240,7 @@ async def _read_flow_jobs(
 async def get_rows[T](
     table: Table[T], places: Iterable[tuple[str, str]], reading: RowReader
 ) -> list[T]:
-    """Return the rows that exist, read concurrently.
+    """Return those rows that exist. They are read concurrently.
 
     `reading` collects those that are unreadable.
     """

@@ -1,4 +1,4 @@
-"""Read who called originals after their cutover; reads stored rows only."""
+"""Read from stored rows who called originals after their cutover."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from shared.use_cases.read_remediation_rows import RowReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallersOfOriginal:
-    """The callers of one original after its cutover, as its runs show them."""
+    """The callers of one original after its cutover, according to its runs."""
 
     environment_id: str
     original_id: str
@@ -27,7 +27,7 @@ class CallersOfOriginal:
 async def read_observed_callers(
     services: Services, environment_id: str, jobs: Iterable[FlowJob], reading: RowReader
 ) -> list[CallersOfOriginal]:
-    """Return the callers of the originals of one environment that were called."""
+    """Return the callers of each original of one environment that was called."""
     by_id = {job.id: job for job in jobs if job.environment_id == environment_id}
     rows = await reading.list_readable(services.tables.observed_callers.scan(environment_id))
     return [
@@ -38,7 +38,7 @@ async def read_observed_callers(
 async def read_observed_callers_of(
     services: Services, job: FlowJob, reading: RowReader
 ) -> CallersOfOriginal | None:
-    """Return the callers of one original; None: it was not called, or the calls were not read."""
+    """Return the callers of one original, or None if no call was read."""
     kept = None
     with reading.collect_unreadable():
         kept = await services.tables.observed_callers.get(job.environment_id, job.id)

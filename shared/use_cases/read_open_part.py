@@ -1,4 +1,4 @@
-"""Read a remediation whose flows are mostly closed, without reading the closed ones."""
+"""Read a remediation whose flows are mostly closed, without reading most closed flows."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ MANY = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationPart:
-    """A remediation with its flows that are open or need changes first."""
+    """A remediation, with only those of its flows that are open or need changes first."""
 
     #: `shown` contains the jobs of `flows`; its progress counts all.
     shown: RemediationView
@@ -31,9 +31,9 @@ class RemediationPart:
 
 
 async def read_open_part(services: Services, remediation_id: str) -> RemediationPart | None:
-    """Return a remediation without most of its closed flows; raise `NotFound`.
+    """Return a remediation without most of its closed flows. Raises `NotFound`.
 
-    None if there are few closed flows, a plan awaits approval, or the index is not trusted.
+    Returns None if few flows are closed, a plan awaits approval, or the index is not trusted.
     """
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
@@ -68,9 +68,9 @@ async def read_open_part(services: Services, remediation_id: str) -> Remediation
 async def read_closed_flows(
     services: Services, part: RemediationPart, state: str | None, skip: int, take: int
 ) -> list[FlowView]:
-    """Return closed flows ordered by id, of one state or, with None, of all.
+    """Return some closed flows of a remediation, ordered by id.
 
-    Skipped rows are not decoded.
+    `state` selects one state, or all if it is None. Skipped rows are not decoded.
     """
     tables, reading = services.tables, RowReader()
     where = [Condition("remediation_id", "eq", part.shown.remediation.id)]

@@ -15,26 +15,26 @@ from shared.use_cases.name_flows import select_flows
 
 
 class RowReader:
-    """Reads rows for display; an unreadable row is collected and does not affect others."""
+    """Reads rows for display. It collects unreadable rows, which do not affect others."""
 
     def __init__(self) -> None:
         self.unreadable: list[UnreadableRow] = []
 
     async def list_readable[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> list[T]:
-        """Return the readable items of a scan; collect unreadable rows."""
+        """Return the readable items of a scan, and collect its unreadable rows."""
         return [item async for item in self.read_readable(rows)]
 
     async def read_readable[T](
         self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
     ) -> AsyncIterator[T]:
-        """Yield the readable items of a scan; collect unreadable rows."""
+        """Yield the readable items of a scan, and collect its unreadable rows."""
         async for row in self.read_each_row(rows):
             yield row.item
 
     async def read_each_row[T](
         self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
     ) -> AsyncIterator[StoredItem[T]]:
-        """Yield the readable rows of a scan; collect unreadable rows."""
+        """Yield the readable rows of a scan, and collect its unreadable rows."""
         async for row in rows:
             if isinstance(row, UnreadableRow):
                 self.unreadable.append(row)
@@ -43,7 +43,7 @@ class RowReader:
 
     @contextmanager
     def collect_unreadable(self) -> Iterator[None]:
-        """Collect an `UnreadableRow` that the block raises."""
+        """Collect the `UnreadableRow` that the block raises, if any."""
         try:
             yield
         except UnreadableRow as err:
@@ -53,9 +53,9 @@ class RowReader:
 async def read_jobs(
     services: Services, remediation_id: str, reading: RowReader | None = None
 ) -> list[FlowJob]:
-    """Return the flow jobs of a remediation.
+    """Return the flow jobs of a remediation. Raises `NotFound`.
 
-    Raises `NotFound`, and without a `reading` also `UnreadableRow`.
+    Unreadable rows are collected in `reading`. Without it, raises `UnreadableRow`.
     """
     return [kept.item for kept in await read_job_rows(services, remediation_id, reading)]
 
@@ -63,7 +63,7 @@ async def read_jobs(
 async def read_job_rows(
     services: Services, remediation_id: str, reading: RowReader | None = None
 ) -> list[StoredItem[FlowJob]]:
-    """Return the rows of the flow jobs of a remediation; raises as `read_jobs`."""
+    """Return the rows of the flow jobs of a remediation. Raises the errors of `read_jobs`."""
     remediation, table = await find(services, remediation_id), services.tables.flow_jobs
     where = [Condition("remediation_id", "eq", remediation_id)]
     kept: list[StoredItem[FlowJob]] = []
@@ -74,7 +74,7 @@ async def read_job_rows(
 
 
 async def find(services: Services, remediation_id: str) -> Remediation:
-    """Return a remediation; raise `NotFound`."""
+    """Return the remediation with this id. Raises `NotFound`."""
     kept = await services.tables.remediations.get("remediation", remediation_id)
     if kept is None:
         message = f"No remediation {remediation_id}."
@@ -83,9 +83,9 @@ async def find(services: Services, remediation_id: str) -> Remediation:
 
 
 def reject_self_approval(services: Services, remediation: Remediation, by_id: str) -> None:
-    """Raise `JobBlocked` if the approver, by object id, is the person who started the remediation.
+    """Raise `JobBlocked` if the approver is the person who started the remediation.
 
-    Requests with a function key have no id, so they cannot be compared.
+    They are compared by object id. A request with a function key has none, so it is not rejected.
     """
     if by_id and by_id == remediation.started_by_id and not services.settings.allow_self_approval:
         raise JobBlocked(
@@ -95,7 +95,7 @@ def reject_self_approval(services: Services, remediation: Remediation, by_id: st
 
 
 def select_named_jobs[T: FlowJob | PlanItem](jobs: list[T], flow_ids: Collection[str]) -> list[T]:
-    """Return the jobs of these flows, or all if none is given.
+    """Return the jobs of these flows, or all jobs if no flow is given.
 
     Raises `FlowNotFound` for an unknown flow and for a name that several have.
     """

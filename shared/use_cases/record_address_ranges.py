@@ -1,7 +1,7 @@
 """Check each day whether Microsoft's service tag list has changed, and report the effects.
 
-Each version of the list is stored before an alert is sent; after a crash, the next check sends it.
-An alert of a change is kept until no firewall denies the new addresses.
+Each version of the list is stored before an alert is sent. After a crash, the next check sends the
+alert. An alert of a change is kept until no firewall denies the new addresses.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ _DAILY = timedelta(hours=48)
 
 
 async def record_address_ranges(services: Services, environments: Sequence[Environment]) -> None:
-    """Compare Microsoft's service tag list with the last known version.
+    """Compare Microsoft's service tag list with the last known version, and store a new version.
 
     Raises the errors of reading the list.
     """
@@ -74,7 +74,7 @@ async def record_address_ranges(services: Services, environments: Sequence[Envir
 
 
 async def refresh_service_tag_list(services: Services) -> list[ServiceTagListVersion]:
-    """Check Microsoft's service tag list now, and return the known versions, newest first."""
+    """Check Microsoft's service tag list now. Returns the known versions, newest first."""
     await record_address_ranges(services, await services.environments.list())
     return await list_known_versions(services)
 
@@ -149,7 +149,7 @@ async def _with_effects(
     tags: ServiceTagList,
     in_use: Sequence[Environment],
 ) -> ServiceTagListVersion:
-    """Return the version with the firewalls and remediations that added addresses affect."""
+    """Return the version with the firewalls and remediations that its added addresses affect."""
     added, closed, flows = version.added, dict[str, AffectedFirewall](), Counter[str]()
     firewalls, _ = await read_all_firewalls(services, standstill=_DAILY) if added else ([], tags)
     for environment in in_use if added else ():

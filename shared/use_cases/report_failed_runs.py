@@ -1,6 +1,6 @@
 """Read yesterday's failed runs of an environment, by flow, within a limit of requests.
 
-A report reads the flows that failed the day before first, then the others in turn. Where it stops,
+A report first reads the flows that failed the day before, then the others in turn. Where it stops,
 the next one continues.
 """
 
@@ -36,15 +36,16 @@ _DAY = timedelta(days=1)
 
 
 class _Stopped(Exception):
-    """The report reads no further flow today."""
+    """The report reads no further flow today, because a limit is reached."""
 
 
 async def report_failed_runs(
     services: Services, environment: Environment, *, started_at: datetime
 ) -> None:
-    """Store the report of yesterday, unless it is stored or the environment has no reports.
+    """Store the report of yesterday's failed runs of an environment.
 
-    `started_at`: when the first report of this daily check started. Raises the errors of the list
+    Does nothing if it is already stored or the environment's settings permit no reports.
+    `started_at` is when the first report of this daily check started. Raises the errors of the list
     of flows.
     """
     if not (await read_environment_settings(services, environment.id)).report_failed_runs:
@@ -64,7 +65,7 @@ async def report_failed_runs(
 
 
 async def read_failed_run_report(services: Services, environment_id: str) -> FailedRunReport:
-    """Return the last report of an environment; raise `NotFound`."""
+    """Return the last report of an environment. Raises `NotFound`."""
     kept = await services.tables.failed_run_reports.get("failed_runs", environment_id)
     if kept is None:
         raise NotFound(
@@ -75,7 +76,7 @@ async def read_failed_run_report(services: Services, environment_id: str) -> Fai
 
 
 async def list_failed_run_reports(services: Services) -> list[FailedRunReport]:
-    """Return the last report of each environment, the most failed runs first."""
+    """Return the last report of each environment. Those with the most failed runs come first."""
     rows = read_readable(services, services.tables.failed_run_reports.scan("failed_runs"))
     found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: (-one.run_count, one.environment_name))
@@ -83,7 +84,7 @@ async def list_failed_run_reports(services: Services) -> list[FailedRunReport]:
 
 @dataclass(slots=True, kw_only=True)
 class _Reading:
-    """Reads the runs of one day, flow by flow."""
+    """Reads the runs of one day in an environment, flow by flow."""
 
     services: Services
     environment: Environment
@@ -97,7 +98,7 @@ class _Reading:
     next_flow_name: str = ""
 
     async def read(self, last: FailedRunReport | None) -> FailedRunReport:
-        """Return the report; `last` is the one of an earlier day."""
+        """Return the report of the day. `last` is the report of an earlier day."""
         reason = ""
         try:
             for one in last.flows[:_MOST_KNOWN] if last else ():
@@ -128,7 +129,9 @@ class _Reading:
         )
 
     async def _read_list(self) -> None:
-        """Read the flows from the stored place to the end of the list, then those before it."""
+        """Read the runs of the flows in the list, from the stored place on, and then from the
+        start.
+        """
         is_whole = not (self.cursor or self.next_flow_name)
         cursors = set[str]()
         while True:

@@ -1,4 +1,6 @@
-"""Record the current state of the rows as gauges: flows by state, age, late callers, both off."""
+"""Record metrics of the current state: flows by state, ages, late callers, and flows that are both
+off.
+"""
 
 from typing import Any
 
@@ -15,7 +17,10 @@ log = get_product_log(__name__)
 
 
 async def report_metrics(services: Services) -> None:
-    """Record the gauges. Reads nothing if no telemetry is recorded. Logs an error of the store."""
+    """Record the metrics as gauges. Reads nothing if no telemetry is recorded.
+
+    An error of the store is only logged.
+    """
     if not services.telemetry.is_recorded:
         return
     try:

@@ -1,4 +1,4 @@
-"""Check once a day every environment with a policy, and jobs that are blocked."""
+"""Run all checks of the day, in every environment with a policy and of jobs that are blocked."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -65,7 +65,7 @@ QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyCheckResult:
-    """The result of a daily check."""
+    """What a daily check has started and found."""
 
     environments: int
     poison_messages: int
@@ -78,7 +78,8 @@ class DailyCheckResult:
 
 
 async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
-    """Start a remediation for each linked environment once per `date`, and run all daily checks.
+    """Run all daily checks, and start a remediation for each linked environment once for each
+    `date`.
 
     An environment whose plan awaits a decision gets no second plan. A check that fails is logged,
     and does not affect the others.
@@ -197,7 +198,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
 
 
 async def _renew_sign_in(services: Services, run: TimerRun) -> None:
-    """Renew the service account's sign-in so that it does not expire; send an alert if it has."""
+    """Renew the service account's sign-in before it expires. Sends an alert if it has expired."""
     try:
         await services.flow_access.renew_sign_in()
     except JobBlocked as err:
@@ -207,7 +208,7 @@ async def _renew_sign_in(services: Services, run: TimerRun) -> None:
 
 
 async def _read_undecided_environments(services: Services) -> set[str]:
-    """Return environments whose plan is being made or awaits approval.
+    """Return the ids of environments whose plan is being made or awaits approval.
 
     A second plan of the same flows each day would hide the one to decide on.
     """
@@ -225,7 +226,7 @@ async def _read_undecided_environments(services: Services) -> set[str]:
 
 @asynccontextmanager
 async def _log_errors(services: Services, what: str) -> AsyncGenerator[None]:
-    """Log an error of the platform and send an alert about a bug, so that the next check can
+    """Log an error of the block, or send an alert if it is a bug, so that the next check can
     run.
     """
     try:
@@ -252,7 +253,7 @@ async def _retry_blocked_jobs(services: Services, jobs: AsyncIterator[FlowJob]) 
 
 
 async def _retry_changed_callers(services: Services) -> int:
-    """Retry jobs whose manual callers were changed; nobody needs to report the change."""
+    """Retry jobs whose manual callers were changed, although nobody has reported the change."""
     count = 0
     async for job in _with_code(services, Reason.MANUAL_CALLER):
         async with _log_errors(services, f"check of the manual callers of {job.display_name}"):
@@ -263,16 +264,14 @@ async def _retry_changed_callers(services: Services) -> int:
 
 
 async def _with_changed_channel(services: Services) -> AsyncIterator[FlowJob]:
-    """Yield the jobs that were blocked because a setting of this app had their URL, and no
-    longer has it.
-    """
+    """Yield the jobs that a notification channel blocked which no longer uses their trigger URL."""
     async for job in _with_code(services, Reason.NOTIFICATION_CHANNEL_USES_FLOW):
         if not find_channels_of_job(services, job):
             yield job
 
 
 async def _retry_if_both_off(services: Services, environments: Sequence[Environment]) -> int:
-    """Retry failed cutovers after which both flows are off, possibly because of an old read."""
+    """Retry failed cutovers after which both flows are off. They may have read an old state."""
     count, by_id = 0, {environment.id: environment for environment in environments}
     for state in (FlowJobState.BLOCKED, FlowJobState.FAILED):
         where = [Condition("state", "eq", state)]

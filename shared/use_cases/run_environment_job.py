@@ -37,9 +37,9 @@ type Step = Callable[[LeasedJob[EnvironmentJob]], Awaitable[EnvironmentJob]]
 
 
 async def run_environment_job_step(services: Services, remediation_id: str, job_id: str) -> str:
-    """Run the step that is due and return the job's state, for the log.
+    """Run the step that is due. Returns the job's state, for the log.
 
-    Raises `NotFound` if there is no such row; other exceptions are internal errors.
+    Raises `NotFound` if there is no such row. Other exceptions are internal errors.
     """
     _, after = await ENVIRONMENT.run_due_step(services, (remediation_id, job_id), _run_step)
     return after.state
@@ -72,7 +72,7 @@ async def _discover_and_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJo
 
 
 async def _alert_original_on(leased: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
-    """Send an alert about a retired original that is on again; the daily check may not reach it."""
+    """Send an alert about a retired original that is on again. The daily check may not reach it."""
     job, table = leased.job, leased.services.tables.flow_jobs
     identity = derive_flow_job_id(job.environment_id, item.workflow_id, job.policy_id)
     text = f"{item.display_name} was retired and is on again."
@@ -81,7 +81,7 @@ async def _alert_original_on(leased: LeasedJob[EnvironmentJob], item: PlanItem) 
 
 
 async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Add callers and network findings to the plan. Results are stored as they are read."""
+    """Add callers and network findings to a plan. They are stored as they are read."""
     services, job, plan = (
         leased.services,
         leased.job,
@@ -118,7 +118,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 async def _move_to_next_state(
     services: Services, job: EnvironmentJob, items: Sequence[PlanItem]
 ) -> EnvironmentJob:
-    """Move the job to the state that follows from its plan."""
+    """Move the environment job to the state that follows from its plan."""
     work = [item for item in items if item.action.is_work]
     if not job.mode.writes:
         text = "The plan is complete. Nothing was changed."

@@ -72,7 +72,7 @@ async def _continue_after_monitoring(work: StepContext) -> FlowJob:
 
 
 def find_step(state: FlowJobState) -> Step:  # noqa: C901 -- one line for each state
-    """Return the function that does the work of a state; raise `LookupError` if it has none."""
+    """Return the function that does the work of a state. Raises `LookupError` if there is none."""
     match state:
         case FlowJobState.PLANNED:
             return _start_by_method
@@ -115,9 +115,9 @@ _PASSING = {
 
 
 async def run_flow_job_step(services: Services, environment_id: str, job_id: str) -> str:
-    """Run the steps that are due and return the job's state, for the log.
+    """Run the steps that are due. Returns the job's state, for the log.
 
-    Raises `NotFound` if there is no such row; other exceptions are internal errors.
+    Raises `NotFound` if there is no such row. Other exceptions are internal errors.
     """
     place = (environment_id, job_id)
     before, after = await FLOW.run_due_step(
@@ -135,7 +135,7 @@ async def run_flow_job_step(services: Services, environment_id: str, job_id: str
 async def _require_key_list(services: Services, job: FlowJob) -> None:
     """Raise `MustWait` if the verification must wait for the Microsoft-key list.
 
-    A job in the request queue has already waited, and keeps its place.
+    A job in the request queue has already waited, and keeps its place there.
     """
     is_proof = job.step is FlowJobState.COPIED and not job.requested_command and not job.has_grants
     if is_proof and job.reason_code != Reason.THROTTLED:
@@ -175,7 +175,7 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
 
 
 async def _run_step(work: StepContext) -> FlowJob:
-    """Run one step, and revoke its grants."""
+    """Run one step of the job, and then revoke its grants."""
     with work.services.telemetry.span(f"step {work.job.step}"):
         job = await find_step(work.job.step)(work)
         await revoke_all_grants(work)
@@ -183,7 +183,7 @@ async def _run_step(work: StepContext) -> FlowJob:
 
 
 def _can_continue(before: FlowJob, after: FlowJob) -> bool:
-    """Return whether the step led to a later one that need not wait."""
+    """Return whether the step has led to a later step that can run at once."""
     if not all(FLOW_STATES[one].continues_invocation for one in (before.step, after.state)):
         return False
     in_order = list(FlowJobState)
@@ -193,14 +193,15 @@ def _can_continue(before: FlowJob, after: FlowJob) -> bool:
 def _changes_more_than_copy(job: FlowJob) -> bool:
     """Return whether the next step changes something other than the copy.
 
-    The job reads requested actions before such a step.
+    Before such a step, the job reads requested actions.
     """
     return job.state in {FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER}
 
 
 async def _complete_cancellation(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
-    """Revoke the grants of a job that was cancelled before any change, and return the job as
-    cancelled.
+    """Revoke the grants of a job that was cancelled before any change.
+
+    Returns the job as cancelled.
     """
     if leased.job.grants.past:
         home = leased.job.environment_id
@@ -232,7 +233,7 @@ async def _read_environment(leased: LeasedJob[FlowJob], job: FlowJob) -> Environ
 
 
 async def _revoke_before_stop(work: StepContext, err: CmkflowError) -> CmkflowError:
-    """Revoke grants before the job stops; return the error to handle, or a later one."""
+    """Revoke grants before the job stops after an error. Returns the error to handle."""
     if isinstance(err, TransientError | Conflict):
         return err
     if isinstance(err, PlatformError | NotFound):
@@ -247,7 +248,10 @@ async def _revoke_before_stop(work: StepContext, err: CmkflowError) -> CmkflowEr
 
 
 def _start_invocation(job: FlowJob, services: Services) -> FlowJob:
-    """Return the row at the start of an invocation. A job that ends needs no environment."""
+    """Return the row at the start of an invocation, with a requested action applied.
+
+    A job that thereby ends stays unchanged, as it needs no environment.
+    """
     applied = _apply_request(job, services)
     return job if applied.is_inactive else applied
 
@@ -273,7 +277,7 @@ def _apply_request(job: FlowJob, services: Services) -> FlowJob:
 
 
 def _record_error(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
-    """Return the row to store after an error; the job continues while both flows may be off."""
+    """Return the row to store after an error. The job continues while both flows may be off."""
     after = apply_error(services, job, err)
     if after is None:
         return None
@@ -287,7 +291,7 @@ def _record_error(services: Services, job: FlowJob, err: Exception) -> FlowJob |
 
 
 def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
-    """Return the row with its next check no later than its grants must be checked.
+    """Return the row with its next check early enough to check its grants.
 
     Grants that could not be revoked are checked soon. Grants that an interrupted invocation may
     have made are checked when it can no longer change anything. A rollback checks its grants at its
@@ -309,9 +313,9 @@ def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
 def _record_error_while_both_off(
     services: Services, job: FlowJob, after: FlowJob, err: Exception
 ) -> FlowJob:
-    """Return the row of a job whose flows are both off, due soon.
+    """Return the row, soon due, of a job whose flows are both off.
 
-    If that lasts long, an alert is sent.
+    If they are off for long, an alert is sent.
     """
     since, now = job.both_off_since or services.now, services.now
     is_late = now - since >= services.settings.read_back_timeout
@@ -339,9 +343,10 @@ def _record_error_while_both_off(
 
 
 def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
-    """Return why the cutover failed; without a code it is retried when the original is on again.
+    """Return why the cutover failed.
 
-    With a code it is not retried at once, because each try turns both off for minutes.
+    Without a code, it is retried when the original is on again. With a code it is not retried at
+    once, because each try turns both flows off for minutes.
     """
     reason = after.message
     if after.next_check_at is None:

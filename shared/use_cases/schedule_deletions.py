@@ -42,7 +42,7 @@ class DeletionInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletableOriginal:
-    """A retired original that can be deleted, and the consequences of its deletion."""
+    """A retired original that can be deleted, with the consequences of its deletion."""
 
     environment_id: str
     job_id: str
@@ -64,7 +64,7 @@ class DeletionList:
 
 
 async def show_deletions(services: Services, remediation_id: str) -> DeletionList:
-    """Return the deletions of a remediation; reads stored rows only. Raises `NotFound`."""
+    """Return the deletions of a remediation from stored rows. Raises `NotFound`."""
     reading = RowReader()
     jobs = await read_jobs(services, remediation_id, reading)
     found = await read_deletions(services, jobs, reading)
@@ -80,7 +80,7 @@ async def show_deletions(services: Services, remediation_id: str) -> DeletionLis
 async def schedule_deletions(
     services: Services, remediation_id: str, request: DeletionInput
 ) -> list[Deletion]:
-    """Schedule the deletion of retired originals: of all that are given, or none.
+    """Schedule the deletion of all given retired originals, or of none.
 
     Raises `NotFound`, and `JobBlocked` for originals that cannot be deleted at that time.
     """
@@ -96,9 +96,9 @@ async def schedule_deletions(
 async def cancel_deletions(
     services: Services, remediation_id: str, flow_ids: tuple[str, ...], *, by: str
 ) -> int:
-    """Cancel the deletions of these originals, or of all; return their number.
+    """Cancel the deletions of these originals, or of all. Returns their number.
 
-    Raises `NotFound`, and `Conflict`, after cancelling the others, if some are already being
+    Raises `NotFound`. Raises `Conflict` after cancelling the others if some are already being
     deleted.
     """
     jobs = select_named_jobs(await read_jobs(services, remediation_id), flow_ids)
@@ -175,7 +175,7 @@ async def _require_deletable_original(
 
 
 async def _store_deletion(services: Services, job: FlowJob, request: DeletionInput) -> Deletion:
-    """Store the deletion. Raises `Conflict` if the delete request may have been sent already."""
+    """Store a deletion. Raises `Conflict` if the delete request may have been sent already."""
     new = build_new_deletion(
         job,
         DeletionApproval(

@@ -33,11 +33,11 @@ SEALS = "seal"
 
 
 async def seal_audit_log(services: Services) -> None:
-    """Seal the entries since the last seal, up to the last midnight (UTC).
+    """Seal the entries of the audit log since the last seal, up to the last midnight (UTC).
 
     A day is sealed `in_flight_timeout` after its end, when no invocation can add an entry to it.
-    Does nothing without a key, or if nothing is due. Repeats an interrupted seal from the start; of
-    two invocations at the same time, one stores its seal. Raises the errors of store, archive and
+    Does nothing without a key, or if nothing is due. An interrupted seal starts again. If two
+    invocations seal at the same time, one stores its seal. Raises the errors of store, archive and
     vault: the next seal then covers more days.
     """
     if not services.settings.evidence_key:
@@ -59,7 +59,7 @@ async def seal_audit_log(services: Services) -> None:
 
 
 async def read_last_seal(services: Services) -> AuditSeal | None:
-    """Return the newest seal, or None; raise `UnreadableRow`."""
+    """Return the newest seal, or None. Raises `UnreadableRow`."""
     async for kept in services.tables.audit_seals.query(SEALS):
         return kept.item
     return None
@@ -68,7 +68,7 @@ async def read_last_seal(services: Services) -> AuditSeal | None:
 async def read_audit_rows(
     services: Services, *, after: str | None = None, before: str | None = None
 ) -> AsyncIterator[tuple[SealedEntry, StoreRow]]:
-    """Yield each row of the audit log between two keys, newest first, with its key and hash."""
+    """Yield each row of the audit log between two keys, newest first, with its key and digest."""
     table = services.tables.audit_log
     async for row in table.store.query(table.name, AUDIT, before=before, after=after):
         if row.key != FENCE:
@@ -76,7 +76,7 @@ async def read_audit_rows(
 
 
 def get_audit_text(row: StoreRow) -> str:
-    """Return the stored text of an audit entry; empty if the row is incomplete."""
+    """Return the stored text of an audit entry, or "" if the row is incomplete."""
     try:
         return get_stored_text(row)
     except (KeyError, ValueError):
@@ -86,7 +86,7 @@ def get_audit_text(row: StoreRow) -> str:
 async def _read_entries(
     services: Services, begins_at: datetime | None, ends_at: datetime
 ) -> list[SealedEntry]:
-    """Return the entries of a span; `begins_at` None: from the beginning of the log."""
+    """Return the entries of a span of time. If `begins_at` is None, it begins with the log."""
     found = []
     end = build_boundary_key(begins_at) if begins_at else None
     async for entry, _ in read_audit_rows(services, after=build_boundary_key(ends_at), before=end):

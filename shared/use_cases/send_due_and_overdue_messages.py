@@ -24,7 +24,7 @@ LONG_OUTAGE = timedelta(hours=1)
 
 
 async def send_due_and_overdue_messages(services: Services) -> int:
-    """Send the messages of due rows, and create missing jobs.
+    """Send the messages of due rows, and create missing environment jobs.
 
     Returns how many rows were overdue or missing because of a crash or a lost message. A row that
     is unreadable or fails is reported and does not affect others.
@@ -45,9 +45,9 @@ async def send_due_and_overdue_messages(services: Services) -> int:
 
 
 async def _alert_outages(services: Services) -> None:
-    """Send an alert about each long outage; the app may have lost access to the service.
+    """Send an alert about each long outage, because the app may have lost access to the service.
 
-    A problem of a key that disables environments has its own alert: check_keys.py.
+    A problem of a key that disables environments has its own alert (check_keys.py).
     """
     for circuit in await list_open_circuits(services.tables):
         if circuit.opened_at is None or services.now - circuit.opened_at <= LONG_OUTAGE:
@@ -106,8 +106,9 @@ async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJ
 
 
 def _waits_for_blocked(job: FlowJob, other: FlowJob) -> bool:
-    """Return whether a job waits for another that requires an action, so that it must report
-    that.
+    """Return whether a job waits for another that requires an action.
+
+    The job must then report that.
     """
     return other.needs_action and not (
         job.reason_code == Reason.CHILD_FLOW_NOT_READY and other.is_verified

@@ -1,4 +1,4 @@
-"""Read and set the kill switch: one row that stops every write of the app."""
+"""Read and set the kill switch, a row that stops every write of the app."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ async def set_kill_switch(
     reason: str,
     check: Callable[[KillSwitch | None], None] = lambda _: None,
 ) -> KillSwitch:
-    """Turn the kill switch on or off; waiting jobs continue within `CMK_WAIT_POLL_INTERVAL`.
+    """Turn the kill switch on or off. Waiting jobs continue within `CMK_WAIT_POLL_INTERVAL`.
 
     `check` receives the switch before the change and may raise.
     """

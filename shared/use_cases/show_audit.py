@@ -19,7 +19,7 @@ _LAST_KEY = "~"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """A page of audit entries, newest first."""
+    """A page of the audit log, newest entries first."""
 
     items: tuple[AuditEntry, ...]
     #: Start of the next page; empty on the last page.
@@ -60,10 +60,10 @@ async def show_audit(
     after: str = "",
     row_limit: int = ROWS_OF_PAGE,
 ) -> AuditPage:
-    """Return up to `limit` entries that the filter accepts, with their results where known.
+    """Return a page of up to `limit` entries that the filter accepts, with their results.
 
-    `after` is the start of the page; empty: the newest entry. Reads at most `row_limit` rows,
-    wherever the page begins and however long the log is.
+    `after` is where the page starts; "" is the newest entry. Reads at most `row_limit` rows,
+    however long the log is.
     """
     environment_ids = await _read_environment_ids(services, wanted.environment_id)
     begin = max(after, build_boundary_key(wanted.until) if wanted.until else "")

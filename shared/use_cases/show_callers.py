@@ -16,7 +16,7 @@ from shared.use_cases.unconfirmed_callers import waits_for_callers
 
 
 class CalledFlowState(StrEnum):
-    """What is known about a flow that a declared caller calls."""
+    """Whether the owner of a declared caller has to change it and confirm that, for one flow."""
 
     TO_CONFIRM = "to_confirm"  #: its owner has to change the caller, and to confirm it
     CONFIRMED = "confirmed"
@@ -26,7 +26,7 @@ class CalledFlowState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalledFlowView:
-    """A flow that a declared caller calls."""
+    """A flow that a declared caller calls, with what is known about it."""
 
     flow: CalledFlow
     state: CalledFlowState
@@ -43,7 +43,7 @@ class CalledFlowView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredCallerView:
-    """A declared caller and its flows."""
+    """A declared caller with its flows."""
 
     caller: DeclaredCaller
     flows: tuple[CalledFlowView, ...]
@@ -60,7 +60,7 @@ class TenantCallers:
 
 
 async def show_callers(services: Services) -> TenantCallers:
-    """Return the declared callers. Reads the jobs of each environment once."""
+    """Return the declared callers. Reads the jobs of each environment only once."""
     reading = RowReader()
     rows = await reading.list_readable(services.tables.declared_callers.scan(DECLARED_CALLER))
     names = await read_environment_names(services, reading)

@@ -1,6 +1,6 @@
 """Show the environments that the app knows: settings, policy link, progress, last assessment.
 
-Reads stored rows only, unless the platform is asked for every environment.
+Reads only stored rows, unless every environment of the platform is requested.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ _MOST_NAMED = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownEnvironment:
-    """What is stored about one environment."""
+    """What the app has stored about one environment."""
 
     environment_id: str
     #: Empty if no row has it and the platform was not asked.
@@ -64,7 +64,7 @@ class KnownEnvironments:
 
 
 async def show_environments(services: Services, *, with_platform: bool) -> KnownEnvironments:
-    """Return the environments in the store; `with_platform` adds all others of the tenant.
+    """Return the environments in the store. `with_platform` adds all others of the tenant.
 
     Raises `TransientError` if the store or the platform does not answer.
     """
@@ -123,9 +123,7 @@ def _read_names(
     jobs: Sequence[EnvironmentJob],
     elsewhere: Sequence[Environment],
 ) -> dict[str, str]:
-    """Return names of environments by id: from the platform, else as last polled, else from
-    rows.
-    """
+    """Return names of environments by id: from the platform, as last polled, or from other rows."""
     found = [
         *((one.id, one.display_name) for one in elsewhere),
         *((one.environment_id, one.environment_name) for one in links),
@@ -141,7 +139,7 @@ async def _name_flows(
     statuses: Mapping[str, EnvironmentStatus],
     reading: RowReader,
 ) -> Mapping[str, Mapping[str, str]]:
-    """Return the names of excluded and pilot flows, by environment and workflow id."""
+    """Return the names of excluded and pilot flows, by environment id and workflow id."""
     places = [
         (build_environment_job_id(status.remediation_id, one.environment_id), flow)
         for one in settings
@@ -165,7 +163,8 @@ async def _read_last_assessments(
 ) -> Mapping[str, EnvironmentJob]:
     """Return the newest assessment of each environment, in progress or complete.
 
-    Older jobs are no longer among `jobs`; a row for each environment and request names its last.
+    Older jobs are no longer among `jobs`. A row for each environment and request names its last
+    one.
     """
     snapshots = await reading.list_readable(services.tables.shared_snapshots.scan(TOPIC))
     places = {
@@ -184,7 +183,7 @@ async def _read_last_assessments(
 
 
 def _build_job_key(environment_id: str, idempotency_key: str) -> tuple[str, str]:
-    """Return partition and key of the job of an assessment that was started with this key."""
+    """Return the partition and key of the job of an assessment with this idempotency key."""
     identity = Remediation.derive_id_for(StartSource.API_REQUEST, idempotency_key)
     return identity, build_environment_job_id(identity, environment_id)
 

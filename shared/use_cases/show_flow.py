@@ -1,4 +1,7 @@
-"""Read the flows of a remediation, and the details of one; only `compare` reads the platform."""
+"""Read the flows of a remediation, and the details of one, from stored rows.
+
+Only `compare_definitions` reads the platform.
+"""
 
 import re
 from collections import defaultdict
@@ -35,7 +38,7 @@ _WORKFLOW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowView:
-    """One flow of a remediation: its plan item, its job, or both."""
+    """A flow of a remediation: its plan item, its flow job, or both."""
 
     environment_job: EnvironmentJob
     item: PlanItem | None
@@ -48,13 +51,13 @@ class FlowView:
 
     @property
     def title(self) -> str:
-        """Return the display name."""
+        """Return the display name of the flow."""
         known = self.job or self.item
         return known.display_name if known else ""
 
     @property
     def owner(self) -> FlowOwner | None:
-        """Return the owner when the flow was last read; None: unknown."""
+        """Return the owner of the flow, as last read, or None if unknown."""
         return (self.item and self.item.owner) or (self.job and self.job.original.owner) or None
 
     @property
@@ -69,7 +72,7 @@ class FlowView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerView:
-    """A caller of an original and its edits, without signatures."""
+    """A caller of an original with its edits, without signatures."""
 
     record: CallerRecord
     edits: tuple[caller_edit.CallerEdit, ...]
@@ -77,7 +80,7 @@ class CallerView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowJobDetail:
-    """The stored details of one flow."""
+    """The stored details of one flow of a remediation."""
 
     remediation: Remediation
     flow: FlowView
@@ -98,7 +101,7 @@ class FlowJobDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionComparison:
-    """The current definitions of original and copy, compared with the archive.
+    """How the current definitions of original and copy differ from the archive.
 
     Contains paths and never values, which may be secrets.
     """
@@ -114,7 +117,7 @@ class DefinitionComparison:
 
 
 async def show_flows(services: Services, shown: RemediationView) -> list[FlowView]:
-    """Return each flow of a remediation once; one query per environment."""
+    """Return each flow of a remediation once. Sends one query for each environment."""
     jobs = {job.original.id: job for job in shown.flow_jobs}
     environments = {job.environment_id: job for job in shown.environment_jobs}
     flows: list[FlowView] = []
@@ -197,9 +200,10 @@ async def _find_flow_id(services: Services, remediation_id: str, flow: str) -> s
 
 
 async def compare_definitions(services: Services, job: FlowJob) -> DefinitionComparison:
-    """Compare the current definitions with the archive, by two requests to the platform.
+    """Compare the current definitions of original and copy with the archive.
 
-    Raises the errors of the platform, including `TransientError` and `MustWait`.
+    Sends two requests to the platform. Raises its errors, including `TransientError` and
+    `MustWait`.
     """
     environment = await services.environments.get(job.environment_id)
     found = await services.flow_pages.read_workflows_by_id(

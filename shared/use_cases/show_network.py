@@ -1,6 +1,5 @@
-"""Show Microsoft's address ranges, their changes, and the firewalls that do not allow them.
-
-Reads stored rows only.
+"""Show, from stored rows, Microsoft's address ranges, their changes, and firewalls that deny
+some.
 """
 
 from collections import Counter
@@ -40,7 +39,7 @@ class WatchedTag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkStatus:
-    """The service tags, their lists and the firewalls."""
+    """The watched service tags, the versions of their list, and the incomplete firewalls."""
 
     tags: tuple[WatchedTag, ...]
     #: The lists of the last 90 days, newest first.
@@ -63,8 +62,9 @@ class NetworkStatus:
 
 
 async def show_network(services: Services) -> NetworkStatus:
-    """Return the service tag lists of the last 90 days, and each firewall that does not allow
-    all ranges.
+    """Return the service tag lists of the last 90 days, and the incomplete firewalls.
+
+    A firewall is incomplete if it does not allow all address ranges.
     """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)

@@ -1,4 +1,4 @@
-"""Read remediations, their progress and plans; reads stored rows only."""
+"""Read remediations, their progress and plans, from stored rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -61,9 +61,9 @@ class RemediationView:
     unreadable_rows: tuple[UnreadableRow, ...] = ()
 
     def filter_by_owner(self, text: str) -> "RemediationView":
-        """Return the view with only the flows whose owner matches.
+        """Return the view with only the flows whose owner matches the text.
 
-        The progress counts all flows.
+        The progress still counts all flows.
         """
         return replace(
             self,
@@ -74,7 +74,7 @@ class RemediationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationViewList:
-    """A page of remediations, newest first, and rows that cannot be read.
+    """A page of remediations, newest first, and the rows that cannot be read.
 
     Remediations with a flow whose original and copy are both off come first.
     """
@@ -90,7 +90,7 @@ class RemediationViewList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
-    """The plan of one environment."""
+    """The plan of one environment in a remediation."""
 
     environment_job: EnvironmentJob
     items: tuple[PlanItem, ...]
@@ -110,12 +110,12 @@ class PlanView:
 
     @property
     def version(self) -> str:
-        """Return the plan version, which an approval names."""
+        """Return the plan version, which an approval must name."""
         return compute_plan_version(format_plan_text(self.environment_job, self.items))
 
     @property
     def outlooks(self) -> tuple[FlowOutlook, ...]:
-        """Return which flows pause during their migration, and why, as far as it is known."""
+        """Return which flows are expected to pause during their migration, and why."""
         return tuple(build_outlooks(self.environment_job, self.items).values())
 
     @property
@@ -133,10 +133,10 @@ async def list_remediations(
     begin: Callable[[Sequence[str]], int] = lambda _: 0,
     takes: Callable[[RemediationView], bool] | None = None,
 ) -> RemediationViewList:
-    """Return a page of at most `limit` remediations. Reads the page's remediations and open jobs.
+    """Return a page of at most `limit` remediations.
 
-    `begin` returns the start of the page among all ids. `takes` is a filter; with it, every
-    remediation is read.
+    Reads only the page's remediations and open jobs. `begin` returns the start of the page among
+    all ids. `takes` is a filter. With a filter, every remediation is read.
     """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)
@@ -185,7 +185,7 @@ async def list_remediations(
 
 
 async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
-    """Return the ids of all remediations, newest first, by their start dates only.
+    """Return the ids of all remediations, newest first. Reads only their start dates.
 
     Remediations with a flow whose original and copy are both off come first.
     """
@@ -200,7 +200,7 @@ async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
 
 
 async def show_remediation(services: Services, remediation_id: str) -> RemediationView:
-    """Return a remediation with its jobs; raise `NotFound`."""
+    """Return a remediation with its jobs. Raises `NotFound`."""
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
     environment_jobs = await reading.list_readable(tables.environment_jobs.scan(remediation_id))
@@ -241,7 +241,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
 
 
 async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
-    """Return the plan of each environment of a remediation; raise `NotFound`."""
+    """Return the plan of each environment of a remediation. Raises `NotFound`."""
     await find(services, remediation_id)
     jobs = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     return [await _read_plan(services, kept.item) async for kept in jobs]
@@ -274,7 +274,7 @@ def build_view(
     *,
     unreadable: Sequence[UnreadableRow] = (),
 ) -> RemediationView:
-    """Return a remediation with these jobs; `closed` counts its other jobs by state."""
+    """Return a remediation with these jobs. `closed` counts its other flow jobs, by state."""
     return RemediationView(
         remediation=remediation,
         environment_jobs=tuple(environment_jobs),

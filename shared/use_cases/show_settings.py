@@ -26,7 +26,10 @@ _SET_BY_APP_SERVICE = "WEBSITE_"
 
 
 class SettingStatus(StrEnum):
-    """How a setting differs from its default; most urgent first."""
+    """Whether a setting has its default, another value, or a problem.
+
+    The most urgent comes first.
+    """
 
     PROBLEM = "problem"  #: its value cannot be used
     CHANGED = "changed"  #: set to another value than the default
@@ -35,7 +38,7 @@ class SettingStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingValue:
-    """A setting, its value in effect and its default."""
+    """A setting with its value in effect and its default."""
 
     name: str
     #: What it does.
@@ -71,7 +74,7 @@ class Configuration:
 
 
 def show_settings(services: Services) -> Configuration:
-    """Return all settings with their values, and what needs attention."""
+    """Return all settings with their values, and which of them need attention."""
     problems = {one.name: one for one in _list_unusable_channel_settings(services)}
     values = [
         _build_setting_value(name, field, services.settings, problems.get(name_setting(name)))
@@ -90,9 +93,8 @@ def show_settings(services: Services) -> Configuration:
 def select_settings(
     settings: Iterable[SettingValue], status: SettingStatus | str, text: str
 ) -> list[SettingValue]:
-    """Return the settings with this status whose name or meaning contains the text.
-
-    An empty status or text selects all.
+    """Return the settings with this status whose name or meaning contains the text. "" selects
+    all.
     """
     wanted = text.strip().casefold()
     return [
@@ -104,7 +106,7 @@ def select_settings(
 
 
 def format_default(field: FieldInfo) -> str:
-    """Return the default of a field; empty if it has none."""
+    """Return the default of a setting's field, or "" if it has none."""
     return "" if field.is_required() else _format_value(field.default)
 
 
@@ -122,7 +124,7 @@ def compute_build() -> str:
 
 @cache
 def read_meanings() -> dict[str, str]:
-    """Return the `#:` comment above each field."""
+    """Return the meaning of each setting: the `#:` comment above its field."""
     source = Path(inspect.getfile(Settings)).read_text()
     lines = source.splitlines()
     found = {}
@@ -138,7 +140,7 @@ def read_meanings() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Problem:
-    """Why the value of a setting cannot be used."""
+    """A reason why the value of a setting cannot be used."""
 
     name: str
     message: str
@@ -172,7 +174,7 @@ def _build_setting_value(
 
 
 def _describe_unknown_variable(name: str) -> SettingValue:
-    """Return a variable whose name begins like a setting and may be misspelled."""
+    """Return a variable that is no setting but whose name begins like one. It may be misspelled."""
     return SettingValue(
         name=redact(name),
         meaning="",

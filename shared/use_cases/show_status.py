@@ -1,4 +1,4 @@
-"""Read the status of the tenant; reads stored rows only."""
+"""Read the status of the tenant from stored rows."""
 
 import shlex
 from collections import Counter
@@ -65,7 +65,7 @@ _OUT_AFTER = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantStatus:
-    """The status of the tenant."""
+    """The status of the tenant: environments, flows, actions required and health."""
 
     #: Actions required, most urgent first.
     pending_actions: tuple[PendingAction, ...]
@@ -96,7 +96,7 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingActions:
-    """The actions required, and the rows that they are derived from."""
+    """The actions required, with the rows from which they follow."""
 
     #: Most urgent first.
     items: tuple[PendingAction, ...]
@@ -110,7 +110,7 @@ class PendingActions:
 
 
 async def read_pending_actions(services: Services) -> PendingActions:
-    """Return the actions required, from environment jobs and blocked flow jobs.
+    """Return the actions required in the tenant.
 
     Raises `TransientError` if the store or the broker does not answer.
     """
@@ -146,7 +146,7 @@ async def read_pending_actions(services: Services) -> PendingActions:
 
 
 async def show_status(services: Services) -> TenantStatus:
-    """Return the status of the tenant, from open jobs.
+    """Return the status of the tenant.
 
     Raises `TransientError` if the store or the broker does not answer.
     """
@@ -186,7 +186,7 @@ async def read_environment_jobs_newest_first(
 
 
 def _with_complete_command(services: Services, waiting: PendingAction) -> PendingAction:
-    """Return the action with a complete command, including the options that it needs."""
+    """Return the action with a command that has all the options it needs."""
     if waiting.next_command != OPERATOR_SIGN_IN:
         return waiting
     settings = services.settings
@@ -202,8 +202,9 @@ def _with_complete_command(services: Services, waiting: PendingAction) -> Pendin
 def _select_alerts_without_job(
     services: Services, known: NeedsPeople, alerts: Sequence[Alert]
 ) -> list[Alert]:
-    """Return the alerts without those of failed jobs and blocked deletions, which are pending
-    actions themselves.
+    """Return the alerts that are not about failed jobs or blocked deletions.
+
+    These are pending actions themselves.
     """
     environment_jobs, flow_jobs = known
     tables = services.tables
@@ -225,7 +226,7 @@ def _is_of_deletion(services: Services, alert: Alert) -> bool:
 async def _read_blocked_deletions(
     services: Services, alerts: Sequence[Alert], reading: RowReader
 ) -> list[Deletion]:
-    """Return the deletions with an alert that are still blocked; raise `TransientError`."""
+    """Return the deletions with an alert that are still blocked. Raises `TransientError`."""
     places = {one.row[1:] for one in alerts if _is_of_deletion(services, one)}
     found = await get_rows(services.tables.deletions, sorted(places), reading)
     return [one for one in found if one.state is DeletionState.BLOCKED]
@@ -236,8 +237,9 @@ def _read_names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
 
 
 async def _read_awaited_since(services: Services, health: Health) -> datetime | None:
-    """Return since when the next daily check is awaited: the last check, or the first run;
-    None: neither.
+    """Return since when the next daily check is awaited: the last check, or else the first run.
+
+    Returns None if neither is known.
     """
     if health.last_daily_check_at:
         return health.last_daily_check_at
@@ -321,6 +323,9 @@ def _list_actions_of_app(
 
 
 def _describe_kill_switch(switch: KillSwitch) -> str:
-    """Return who turned the kill switch on, and why. If its row is unreadable, nobody is named."""
+    """Return who turned the kill switch on, and why.
+
+    If its row is unreadable, nobody is named.
+    """
     by = f"{switch.changed_by} turned the kill switch on: " if switch.changed_by else ""
     return f"The app writes nothing. {by}{switch.justification}"

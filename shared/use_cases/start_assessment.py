@@ -1,4 +1,4 @@
-"""Assess an environment in the background, for any number of flows.
+"""Assess an environment in the background, however many flows it has.
 
 The assessment is a remediation of one environment that makes no plan. Its environment job reads
 page by page, shows its progress, continues after a crash, and stores the result.
@@ -45,7 +45,7 @@ TOPIC = "assessments"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentView:
-    """An assessment that runs in the background, and its result."""
+    """An assessment that was started in the background, with its result if it is complete."""
 
     remediation: Remediation
     job: EnvironmentJob
@@ -56,7 +56,9 @@ class AssessmentView:
 async def start_assessment(
     services: Services, environment_id: str, request: AssessmentRequest, principal: Principal
 ) -> Remediation:
-    """Start an assessment, or return the one in progress for the same environment and request.
+    """Start an assessment.
+
+    Returns the one in progress for the same environment and request, if any.
 
     Raises `NotFound` for an unknown environment or policy.
     """
@@ -79,7 +81,7 @@ async def start_assessment(
 
 
 async def _find_key_in_progress(services: Services, started: Remediation, key: str) -> str:
-    """Return the idempotency key of the assessment in progress for `key`, or of `started`."""
+    """Return the idempotency key of the assessment in progress for `key`, or else of `started`."""
     readings = services.tables.shared_snapshots
     while True:
         kept = await readings.get(TOPIC, key)
@@ -100,7 +102,7 @@ async def _is_over(services: Services, started: Remediation) -> bool:
 
 
 async def show_assessment(services: Services, remediation_id: str) -> AssessmentView:
-    """Return an assessment and its result; raise `NotFound`."""
+    """Return an assessment with its result. Raises `NotFound`."""
     kept = await services.tables.remediations.get("remediation", remediation_id)
     if kept is None or kept.item.assessment is None:
         raise NotFound(f"No assessment {remediation_id}.")
@@ -119,7 +121,7 @@ async def show_assessment(services: Services, remediation_id: str) -> Assessment
 
 
 async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Continue an assessment; return its completed job when the result is stored."""
+    """Continue an assessment. Returns its completed job when the result is stored."""
     services = held.services
     if not held.job.answer:
         found = await _assess_environment(held, await read_environment_of(services, held.job))
@@ -179,9 +181,10 @@ async def _assess_environment(
 async def _read_network(
     services: Services, environment: Environment, flows: Mapping[str, FlowFacts]
 ) -> NetworkView | None:
-    """Return the firewalls in front of the hosts that flows call; None: no answer, or no host.
+    """Return the firewalls in front of the hosts that flows call.
 
-    Raises errors that make the job wait.
+    Returns None if flows call no host or the network could not be read. Raises errors that make the
+    job wait.
     """
     hosts = {host for flow in flows.values() if flow.summary for host in flow.summary.http_hosts}
     if not hosts:

@@ -1,6 +1,6 @@
-"""Start a remediation once per idempotency key.
+"""Start a remediation once for each idempotency key.
 
-Stores its row, and the row of each environment, and sends a message for each environment.
+Stores its row and the row of each environment, and sends a message for each environment.
 """
 
 import uuid
@@ -40,8 +40,8 @@ _FIRST = EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
 async def start_manual_remediation(services: Services, request: Remediation) -> Remediation:
     """Start a remediation that a person requests.
 
-    Raises `NotFound` for an unknown environment, `FlowNotFound`, and `JobBlocked` if the
-    environment's settings permit no writes.
+    Raises `NotFound` for an unknown environment, `FlowNotFound` for an unknown flow, and
+    `JobBlocked` if the environment's settings permit no writes.
     """
     environments = []
     for environment_id in request.environment_ids:
@@ -66,10 +66,11 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
 
 
 async def find_key_of_form(services: Services, beginning: str, sent: str) -> str:
-    """Return the idempotency key of a form: the same for at least 30 seconds for the same form.
+    """Return the idempotency key for a form that a person sent.
 
-    Once its remediation is over, a person who sends it again wants another. The key has this
-    `beginning`; `sent` is the sender and the content of the form.
+    It is the same for the same form for at least 30 seconds. After its remediation is over, a
+    person who sends the form again wants another remediation. The key has this `beginning`. `sent`
+    is the sender and the content of the form.
     """
     period, ended = int(services.now.timestamp()) // _FORM_REPEATED_WITHIN, ""
     while True:
@@ -86,7 +87,7 @@ async def find_key_of_form(services: Services, beginning: str, sent: str) -> str
 
 
 async def _is_over(services: Services, remediation_id: str) -> bool:
-    """Return whether a remediation has environment jobs, which are over."""
+    """Return whether a remediation has environment jobs, and all of them are over."""
     jobs = [row async for row in services.tables.environment_jobs.scan(remediation_id)]
     return bool(jobs) and all(
         not isinstance(row, UnreadableRow) and row.item.state_properties.is_over for row in jobs
@@ -96,7 +97,7 @@ async def _is_over(services: Services, remediation_id: str) -> bool:
 async def resolve_flow_ids(
     services: Services, environment_ids: Sequence[str], flows: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the workflow ids of flows given by id or name; raise `FlowNotFound`."""
+    """Return the workflow ids of flows given by id or name. Raises `FlowNotFound`."""
     environments = [await services.environments.get(one) for one in environment_ids]
     return await _resolve_ids(services, environments, flows)
 
@@ -104,7 +105,7 @@ async def resolve_flow_ids(
 async def _resolve_ids(
     services: Services, environments: Sequence[Environment], flows: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return each id once, also if an id and a name select the same flow."""
+    """Return each workflow id once, also if an id and a name select the same flow."""
     ids = await require_flows(services, environments, flows)
     return tuple(dict.fromkeys(ids[one] for one in flows))
 
@@ -112,7 +113,7 @@ async def _resolve_ids(
 async def start_remediation(services: Services, request: Remediation) -> Remediation:
     """Start a remediation, or return the one that was started with the same idempotency key.
 
-    A crash before the last environment job leaves its wake-up, by which the job is created.
+    After a crash, wake-ups create the environment jobs that are missing.
     """
     await ENVIRONMENT.schedule_wake_up(
         services, *(_build_job(request, one) for one in request.environment_ids)
@@ -129,7 +130,7 @@ async def start_remediation(services: Services, request: Remediation) -> Remedia
 
 
 async def complete_start(services: Services, remediation: Remediation) -> int:
-    """Create the missing environment jobs of a remediation; return their number."""
+    """Create the missing environment jobs of a remediation. Returns their number."""
     there = {  # includes rows that this version cannot read
         row.row[2] if isinstance(row, UnreadableRow) else row.item.id
         async for row in services.tables.environment_jobs.scan(remediation.id)
@@ -146,7 +147,7 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
 
 
 async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]) -> int:
-    """Create the missing environment jobs of these remediations; return their number."""
+    """Create the missing environment jobs of these remediations. Returns their number."""
     count, table = 0, services.tables.remediations
     for remediation_id in remediation_ids:
         async with catch_row_errors(services, (table.name, "remediation", remediation_id)):
@@ -156,7 +157,7 @@ async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]
 
 
 async def complete_recent_starts(services: Services) -> None:
-    """Create the missing environment jobs of remediations started in the last days."""
+    """Create the missing environment jobs of remediations that were started in the last days."""
     where = [Condition("created_at", "gt", format_sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
     async for kept in read_readable(services, table.scan("remediation", where=where)):
@@ -180,7 +181,7 @@ def _build_job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
 async def _start_environment(
     services: Services, remediation: Remediation, environment_id: str
 ) -> None:
-    """Create the job of one environment, whose wake-up exists, and send its message."""
+    """Create the job of one environment, whose wake-up already exists, and send its message."""
     job = _build_job(remediation, environment_id)
     settings = await read_environment_settings(services, environment_id)
     trace = begin_trace(services)

@@ -1,4 +1,4 @@
-"""Find the declared callers whose confirmation flows wait for, to notify their owners."""
+"""Find the declared callers for whose confirmation flows wait, to notify their owners."""
 
 import shlex
 from collections import defaultdict
@@ -30,7 +30,7 @@ from shared.use_cases.read_remediation_rows import RowReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnconfirmedCaller:
-    """A declared caller, and the flows of one environment that wait for its confirmation."""
+    """A declared caller, with the flows of one environment that wait for its confirmation."""
 
     caller: DeclaredCaller
     jobs: tuple[FlowJob, ...]
@@ -40,7 +40,7 @@ class UnconfirmedCaller:
 async def find_unconfirmed_callers(
     services: Services, names: Mapping[str, str]
 ) -> list[UnconfirmedCaller]:
-    """Return the unconfirmed callers of open jobs, by environment and remediation.
+    """Return the declared callers that open jobs wait for, by environment and remediation.
 
     `names` has the environments' names by id. Reads no job if no caller is declared.
     """
@@ -75,9 +75,9 @@ def replace_blocked_actions(
     blocked: Sequence[FlowJob],
     unconfirmed: Sequence[UnconfirmedCaller],
 ) -> list[PendingAction]:
-    """Return the pending actions with those of unconfirmed callers.
+    """Return the pending actions with those that ask callers' owners for a confirmation.
 
-    Actions whose flows wait for nothing else are removed.
+    Actions about blocked flows that wait for nothing else are removed.
     """
     waiting = {job.id for one in unconfirmed for job in one.jobs}
     others = {
@@ -98,7 +98,7 @@ def replace_blocked_actions(
 
 
 def waits_for_callers(job: FlowJob) -> bool:
-    """Return whether callers should stop calling the original now, or in a rollback the copy."""
+    """Return whether callers must now stop calling the original, or in a rollback the copy."""
     if job.is_rolling_back:
         return job.rollback_stage in {
             RollbackStage.CHECK_COPY_FOR_CALLS,
@@ -108,7 +108,10 @@ def waits_for_callers(job: FlowJob) -> bool:
 
 
 def find_kept_until(services: Services, job: FlowJob) -> datetime | None:
-    """Return until when the flow that callers leave stays on, at least; None: not known yet."""
+    """Return until when the flow that callers must stop calling stays on, at least.
+
+    Returns None if that is not known yet.
+    """
     if job.observation_started_at is None:
         return None
     period = max(services.settings.no_call_period, job.no_call_period or timedelta(0))
