@@ -33,7 +33,11 @@ from shared.domain.principal import Role
 from shared.errors import CmkflowError, NotFound
 from shared.use_cases import show_flow as flows
 from shared.use_cases.manage_firewall_fixes import FirewallFixView, propose_fixes
-from shared.use_cases.read_open_part import RemediationPart, read_closed_flows, read_open_part
+from shared.use_cases.read_remediation_part import (
+    RemediationPart,
+    read_closed_flows,
+    read_remediation_part,
+)
 from shared.use_cases.show_environments import show_environments
 from shared.use_cases.show_remediation import list_remediations, show_remediation
 from shared.use_cases.show_status import show_status
@@ -152,7 +156,7 @@ async def show_remediation_page(
 ) -> func.HttpResponse:
     """Return the page of one remediation."""
     query, identity, choice = call.query, call.id.lower(), call.query.choice
-    part = None if query.reads_every_flow else await read_open_part(services(), identity)
+    part = None if query.reads_every_flow else await read_remediation_part(services(), identity)
     others = None
     if part:
         shown, found = part.shown, part.flows

@@ -19,7 +19,7 @@ from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.errors import CmkflowError
 from shared.use_cases.list_deletions import list_deletions, list_undeleted_originals
-from shared.use_cases.read_remediation_rows import find, reject_self_approval
+from shared.use_cases.read_remediation_rows import get_remediation, reject_self_approval
 
 #: Originals on a page.
 _ON_PAGE = 100
@@ -65,7 +65,9 @@ async def _read_undeleted_originals(
     not_permitted: dict[str, str] = {}
     for identity in {one.job.remediation_id for one in on_page}:
         try:
-            reject_self_approval(services(), await find(services(), identity), call.principal.id)
+            reject_self_approval(
+                services(), await get_remediation(services(), identity), call.principal.id
+            )
         except CmkflowError as err:
             not_permitted[identity] = str(err)
     return UndeletedOriginals(

@@ -166,7 +166,7 @@ class _Writer:
                 self.omitted[where] = "exceeds the size limit of run history in an evidence file"
                 continue
             try:
-                part = await self.evidence.run_part(archive, number)
+                part = await self.evidence.read_run_part(archive, number)
             except NotFound as err:
                 self.omitted[where] = redact(str(err))
                 continue

@@ -20,7 +20,7 @@ from shared.domain.plans.plan_outlook import Outlook
 from shared.domain.principal import Role
 from shared.errors import JobBlocked
 from shared.html_pages import read_style
-from shared.use_cases.read_remediation_rows import find, reject_self_approval
+from shared.use_cases.read_remediation_rows import get_remediation, reject_self_approval
 from shared.use_cases.show_remediation import show_plan
 from shared.validation_text import TextPattern
 
@@ -84,7 +84,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
     """Return the plan page of a remediation."""
     query, identity = call.query, call.id.lower()
     plans = await show_plan(services(), identity)
-    view, remediation = await read_page_context(call), await find(services(), identity)
+    view, remediation = await read_page_context(call), await get_remediation(services(), identity)
     try:
         reject_self_approval(services(), remediation, call.principal.id)
     except JobBlocked as err:

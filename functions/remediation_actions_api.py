@@ -20,7 +20,7 @@ from functions.remediation_models import (
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases import change_remediation
-from shared.use_cases.approve_plan import ApprovalInput, approve
+from shared.use_cases.approve_plan import ApprovalInput, approve_plans
 from shared.use_cases.audit_state import read_remediation_state
 from shared.use_cases.choose_url_secrets import choose_url_secrets as choose_secrets
 from shared.use_cases.set_kill_switch import is_switch_on
@@ -44,7 +44,7 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
         approved_by=call.by,
         approved_by_id=call.principal.id,
     )
-    approved = await approve(services(), identity, approval)
+    approved = await approve_plans(services(), identity, approval)
     return ApprovalResponse(
         flow_count=len(approved),
         flow_names=tuple(job.environment_name or job.environment_id for job in approved),

@@ -132,7 +132,7 @@ async def mark_support_request_filed(
     call: ApiRequest[NoQuery, MarkFiledRequest],
 ) -> SupportRequestResponse:
     """Record that a support request was filed, by whom and with which ticket."""
-    found = await manage_support_requests.mark_filed(
+    found = await manage_support_requests.record_filing(
         services(), call.id, by=call.by, ticket_number=call.body.ticket_number
     )
     return SupportRequestResponse.of(found)

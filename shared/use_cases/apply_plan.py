@@ -54,7 +54,7 @@ def describe_continued_flows(job: EnvironmentJob) -> str:
     return f" {flows} to another remediation." if count else ""
 
 
-async def expire(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+async def expire_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Return the environment job, cancelled if its plan has expired."""
     services, job = leased.services, leased.job
     if job.approval_expires_at and job.approval_expires_at > services.now:

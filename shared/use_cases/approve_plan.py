@@ -25,7 +25,7 @@ from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.name_flows import select_flows
-from shared.use_cases.read_remediation_rows import find, reject_self_approval
+from shared.use_cases.read_remediation_rows import get_remediation, reject_self_approval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class AwaitingPlan:
         return frozenset(item.workflow_id for item in self.awaiting_items)
 
 
-async def approve(
+async def approve_plans(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> list[EnvironmentJob]:
     """Approve the plans with these versions, all or none. Returns their environment jobs.
@@ -100,7 +100,9 @@ async def approve(
     `approval_expired` or `self_approval_not_allowed`), and `NotFound` for an unknown remediation or
     a flow that does not await approval.
     """
-    reject_self_approval(services, await find(services, remediation_id), approval.approved_by_id)
+    reject_self_approval(
+        services, await get_remediation(services, remediation_id), approval.approved_by_id
+    )
     approval = await _resolve_excluded_flows(services, remediation_id, approval)
     while True:
         approved_jobs = await _read_already_approved(services, remediation_id, approval)

@@ -17,7 +17,7 @@ from shared.errors import Conflict, ThrottledError
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.deleting.archive_runs import archive_part
-from shared.use_cases.read_remediation_rows import find, read_jobs, select_named_jobs
+from shared.use_cases.read_remediation_rows import get_remediation, read_jobs, select_named_jobs
 
 #: Number of parts per call, one request each; fits into the time of one request.
 PARTS = 20
@@ -53,7 +53,7 @@ class RunArchiveStatus:
 
 async def show_run_archives(services: Services, remediation_id: str) -> RunArchiveStatus:
     """Return the run archives of a remediation from stored rows. Raises `NotFound`."""
-    await find(services, remediation_id)
+    await get_remediation(services, remediation_id)
     found = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     jobs = [kept.item async for kept in found]
     return RunArchiveStatus(
@@ -73,7 +73,7 @@ async def archive_runs(
 
     Raises `NotFound`, and `FlowNotFound` for a flow that is not in this remediation.
     """
-    await find(services, remediation_id)
+    await get_remediation(services, remediation_id)
     for job in select_named_jobs(await read_jobs(services, remediation_id), flow_ids):
         if await services.tables.run_archives.get(job.environment_id, job.id) is None:
             await services.tables.run_archives.upsert(

@@ -13,10 +13,10 @@ from shared.services import Services
 from shared.steps.write_permission import read_environment_settings, read_switch
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_log import State
-from shared.use_cases.change_solution_setting import read_change
+from shared.use_cases.change_solution_setting import read_solution_setting_change
 from shared.use_cases.declare_callers import list_declared_callers
 from shared.use_cases.manage_firewall_fixes import list_applied_fixes
-from shared.use_cases.read_remediation_rows import find, read_jobs
+from shared.use_cases.read_remediation_rows import get_remediation, read_jobs
 from shared.use_cases.record_address_ranges import list_known_versions
 
 
@@ -34,7 +34,7 @@ async def read_new_remediation(services: Services, remediation_id: str) -> State
     """Return what a remediation was started with. Returns nothing before it exists."""
     if not remediation_id:
         return {}
-    made = await find(services, remediation_id)
+    made = await get_remediation(services, remediation_id)
     return {
         "remediation": made.id,
         "created_at": made.created_at.isoformat(),
@@ -88,7 +88,7 @@ async def read_firewall_fixes(services: Services, _: str) -> State:
 
 async def read_solution_setting(services: Services, environment_id: str) -> State:
     """Return the app's last change of an environment's solution setting, or nothing."""
-    change = await read_change(services, normalize_environment_id(environment_id))
+    change = await read_solution_setting_change(services, normalize_environment_id(environment_id))
     return {"solution_setting": str(change.state)} if change else {}
 
 

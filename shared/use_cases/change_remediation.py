@@ -20,7 +20,7 @@ from shared.services import Services
 from shared.use_cases.deletion_rows import cancel_all_allowed, cancel_if_allowed
 from shared.use_cases.read_remediation_rows import (
     RowReader,
-    find,
+    get_remediation,
     read_job_rows,
     select_named_jobs,
 )
@@ -164,7 +164,7 @@ async def _cancel_environment_jobs(
             return move_to_state(job, EnvironmentJobState.CANCELLED, text, now=services.now)
         return None
 
-    await complete_start(services, await find(services, remediation_id))
+    await complete_start(services, await get_remediation(services, remediation_id))
     return [
         job.environment_name or job.environment_id
         for job in await reading.list_readable(

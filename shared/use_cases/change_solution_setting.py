@@ -82,7 +82,7 @@ async def show_solution_setting(services: Services, environment_id: str) -> Solu
     """
     environment = await _get_environment(services, environment_id)
     seen = await services.organization.read_solution_setting(environment)
-    change = await read_change(services, environment.id)
+    change = await read_solution_setting_change(services, environment.id)
     return SolutionSettingView(environment_id=environment.id, is_on=seen.is_on, change=change)
 
 
@@ -100,7 +100,9 @@ async def _get_environment(services: Services, environment_id: str) -> Environme
     return environment
 
 
-async def read_change(services: Services, environment_id: str) -> SolutionSettingChange | None:
+async def read_solution_setting_change(
+    services: Services, environment_id: str
+) -> SolutionSettingChange | None:
     """Return the app's last change of an environment's solution setting, or None."""
     return (await _read_record(services, environment_id)).change
 
@@ -121,7 +123,7 @@ async def turn_on_solution_setting(
     """
     environment = await _get_environment(services, environment_id)
     async with lease_resource(
-        RequestHolder(services=services), _name_resource(environment)
+        RequestHolder(services=services), _format_resource_id(environment)
     ) as held:
         record = await _read_record(services, environment.id)
         change = record.change
@@ -154,7 +156,7 @@ async def revert_solution_setting(
     """
     environment = await _get_environment(services, environment_id)
     async with lease_resource(
-        RequestHolder(services=services), _name_resource(environment)
+        RequestHolder(services=services), _format_resource_id(environment)
     ) as held:
         record = await _read_record(services, environment.id)
         change = record.change
@@ -285,5 +287,5 @@ def _format_title(environment: Environment) -> str:
     return f"setting for new flows of {environment.display_name}"
 
 
-def _name_resource(environment: Environment) -> str:
+def _format_resource_id(environment: Environment) -> str:
     return f"solution-setting/{environment.id}"

@@ -19,7 +19,7 @@ from shared.queues import POISON
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import read_switch
-from shared.use_cases.read_job_index import NeedsPeople, count_overdue, read_what_needs_people
+from shared.use_cases.read_job_index import NeedsPeople, count_overdue, read_jobs_needing_people
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.run_daily_check import QUEUES, SWEEP
 
@@ -98,7 +98,7 @@ async def check_health(
         one.timer: one.completed_at
         for one in await reading.list_readable(tables.timer_runs.scan("timer"))
     }
-    environment_jobs, flow_jobs = known or await read_what_needs_people(services, reading)
+    environment_jobs, flow_jobs = known or await read_jobs_needing_people(services, reading)
     failing = await read_failing_channels(services, reading)
     told = await reading.list_readable(tables.alerts.scan("alert"))
     told += _list_alerts_of_unreadable_rows(services, told, reading)

@@ -10,7 +10,7 @@ from shared.errors import Conflict, InvalidInput
 from shared.services import Services
 from shared.use_cases.approve_plan import AwaitingPlan, read_plans_awaiting_approval
 from shared.use_cases.name_flows import select_flows
-from shared.use_cases.read_remediation_rows import find
+from shared.use_cases.read_remediation_rows import get_remediation
 
 #: Flows of one plan with a choice of their own: the choices are in the row of the environment job.
 MOST_CHOICES = 2_000
@@ -33,7 +33,7 @@ async def choose_url_secrets(
     `NotFound` for an unknown remediation, or a flow without a choice: it does not await approval,
     or no caller of it can refer to a secret.
     """
-    await find(services, remediation_id)
+    await get_remediation(services, remediation_id)
     while True:
         plans = await read_plans_awaiting_approval(services, remediation_id)
         items = [item for plan in plans for item in plan.items if item.can_choose_url_secret]

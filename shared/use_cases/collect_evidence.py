@@ -27,7 +27,7 @@ from shared.services import Services
 from shared.steps.flows.read_original_facts import build_archive_name
 from shared.use_cases.read_audit_evidence import AuditReader
 from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers_of
-from shared.use_cases.read_remediation_rows import RowReader, find
+from shared.use_cases.read_remediation_rows import RowReader, get_remediation
 
 #: Number of flows whose callers are read at a time, with two queries each.
 _AT_A_TIME = 16
@@ -108,7 +108,7 @@ class EvidenceReader:
                     else None,
                 )
 
-    async def run_part(self, archive: RunArchive, number: int) -> bytes:
+    async def read_run_part(self, archive: RunArchive, number: int) -> bytes:
         """Return a part of an archived run history as JSON Lines. Raises `NotFound`."""
         return await self.services.archive.get(format_part_name(archive, number))
 
@@ -134,7 +134,7 @@ class EvidenceReader:
 async def read_evidence(services: Services, remediation_id: str) -> EvidenceReader:
     """Return a reader of the records of one remediation. Raises `NotFound`."""
     remediation, reading, tables = (
-        await find(services, remediation_id),
+        await get_remediation(services, remediation_id),
         RowReader(),
         services.tables,
     )

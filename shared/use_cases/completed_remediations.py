@@ -24,7 +24,7 @@ from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.use_cases.read_job_index import read_jobs_of
+from shared.use_cases.read_job_index import read_flow_jobs_of
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.show_status import PendingActions
 
@@ -89,7 +89,7 @@ async def _count_not_migrated(
     services: Services, job: EnvironmentJob
 ) -> dict[NotMigratedReason, int]:
     reading = RowReader()
-    if known := await read_jobs_of(services, [job], reading):
+    if known := await read_flow_jobs_of(services, [job], reading):
         closed = known.closed.get(job.environment_id, {})
         return count_not_migrated([job], known.flow_jobs, closed.values())
     return count_not_migrated([job], await reading.list_readable(_scan_flow_jobs(services, job)))

@@ -16,7 +16,7 @@ from shared.domain.jobs.called_sides import choose_side_to_leave
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import AlreadyExists, LinkRejected, UnreadableRow
 from shared.services import Services
-from shared.use_cases.confirm_caller import confirm_job, find_jobs
+from shared.use_cases.confirm_caller import confirm_job, find_jobs_of_flow
 
 #: Path of the page that a link opens.
 CONFIRMATION_PATH = "/api/declared-callers/confirmation"
@@ -82,7 +82,7 @@ async def open_link(services: Services, token: str) -> LinkedCaller:
             job=job, flow=flow, environment_name=await _read_environment_name(services, job)
         )
         for flow in kept.item.flows
-        for job in await find_jobs(services, flow)
+        for job in await find_jobs_of_flow(services, flow)
         if job.remediation_id == link.remediation_id
     }
     if not found:

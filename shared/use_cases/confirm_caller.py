@@ -44,7 +44,7 @@ async def confirm_caller(services: Services, name: str, flow: str, *, by: str) -
     """
     kept = await read_declared_caller(services, name)
     called = kept.item.flows
-    jobs = {job.id: job for one in called for job in await find_jobs(services, one)}
+    jobs = {job.id: job for one in called for job in await find_jobs_of_flow(services, one)}
     where = f"{kept.item.name} with a verified copy"
     open_jobs = [job for job in jobs.values() if choose_side_to_leave(job).is_called(called)]
     try:
@@ -96,7 +96,7 @@ async def read_declared_caller(services: Services, name: str) -> StoredItem[Decl
     return kept
 
 
-async def find_jobs(services: Services, flow: CalledFlow) -> list[FlowJob]:
+async def find_jobs_of_flow(services: Services, flow: CalledFlow) -> list[FlowJob]:
     """Return the flow jobs whose original or copy a declared caller calls.
 
     These are only jobs in a rollback, and live jobs with a verified copy.
@@ -119,7 +119,7 @@ async def require_calls_ended(
     """
     left = {one.id for one in but_not}
     for flow in (one for one in caller.flows if one.id not in left):
-        for job in await find_jobs(services, flow):
+        for job in await find_jobs_of_flow(services, flow):
             since = job.observation_started_at
             if since is None or job.is_rolling_back or job.has_succeeded:
                 continue

@@ -11,7 +11,7 @@ from shared.errors import FlowNotFound, JobBlocked, NotFound, UnreadableRow
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.confirm_caller import (
-    find_jobs,
+    find_jobs_of_flow,
     index_declared_callers,
     read_declared_caller,
     require_calls_ended,
@@ -145,7 +145,7 @@ async def remove_declared_caller(services: Services, name: str) -> None:
     """
     kept = await read_declared_caller(services, name)
     await require_calls_ended(services, kept.item)
-    jobs = [job for flow in kept.item.flows for job in await find_jobs(services, flow)]
+    jobs = [job for flow in kept.item.flows for job in await find_jobs_of_flow(services, flow)]
     await services.tables.declared_callers.delete(kept)
     await index_declared_callers(services, [kept.item], [])
     await retry_waiting_jobs(services, jobs)

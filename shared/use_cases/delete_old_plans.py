@@ -89,7 +89,9 @@ async def _find_plans(services: Services) -> _Found:
     return found
 
 
-def _is_ordered(remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str) -> bool:
+def _was_requested(
+    remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str
+) -> bool:
     """Return whether a person requested the remediation. True if its row cannot be read."""
     kept = remediations.get(remediation_id)
     return kept is None or kept.item.start_source is StartSource.API_REQUEST
@@ -98,7 +100,7 @@ def _is_ordered(remediations: Mapping[str, StoredItem[Remediation]], remediation
 def _is_summary_due(
     services: Services, job: EnvironmentJob, remediations: Mapping[str, StoredItem[Remediation]]
 ) -> bool:
-    is_ordered = _is_ordered(remediations, job.remediation_id)
+    is_ordered = _was_requested(remediations, job.remediation_id)
     kept_for = services.settings.plans_kept if is_ordered else _WHOLE_FOR
     return job.plan_kept is not PlanKept.SUMMARY and _is_older(services, job.ended_at, kept_for)
 
@@ -106,7 +108,7 @@ def _is_summary_due(
 def _is_end_due(
     services: Services, job: EnvironmentJob, remediations: Mapping[str, StoredItem[Remediation]]
 ) -> bool:
-    is_ordered = _is_ordered(remediations, job.remediation_id)
+    is_ordered = _was_requested(remediations, job.remediation_id)
     kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
     return not is_ordered and _is_older(services, job.ended_at, kept_for)
 

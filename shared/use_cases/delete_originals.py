@@ -64,7 +64,7 @@ class _MicrosoftKeyLists:
         self._services = services
         self._names: dict[str, frozenset[str]] = {}
 
-    async def has(self, job: FlowJob) -> bool:
+    async def contains(self, job: FlowJob) -> bool:
         """Return whether the platform's Microsoft-key list still contains this job's original."""
         home = job.environment_id
         if home not in self._names:
@@ -123,7 +123,7 @@ class _DeletionStep:
         """Return the row as it was last stored."""
         return self._held.job
 
-    async def keep(self, deletion: Deletion) -> Deletion:
+    async def store(self, deletion: Deletion) -> Deletion:
         """Store the row. Raises `LeaseLost` if the deletion was cancelled or scheduled again."""
         return await self._held.save(deletion)
 
@@ -143,18 +143,18 @@ class _DeletionStep:
         if job.requested_command or rules.find_retired_at(job) != deletion.retired_at:
             return await self._cancel_or_complete(work)
         if deletion.state is DeletionState.DELETING and await self._original_exists(work):
-            await self.keep(rules.return_to_checks(deletion, now=services.now))
+            await self.store(rules.return_to_checks(deletion, now=services.now))
         if deletion.state is DeletionState.SCHEDULED:
             await check_write_allowed(services, job.environment_id)
             await step.check_runs(work, self._held)
-            await self.keep(rules.start_archiving(self.deletion, now=services.now))
+            await self.store(rules.start_archiving(self.deletion, now=services.now))
         if not await self._archive_runs(job):
             text = "The run history is being archived."
             later = services.now + timedelta(seconds=1)
             return wait_until(
                 self.deletion, text, until=later, now=services.now, code=Reason.ARCHIVING_FLOW_RUNS
             )
-        await self.keep(await step.search_callers_before_deletion(work, self.deletion))
+        await self.store(await step.search_callers_before_deletion(work, self.deletion))
         await FLOW.schedule_wake_up(
             services, job
         )  # a crash during the check may leave a grant that no step would revoke
@@ -210,7 +210,7 @@ class _DeletionStep:
             async def permit() -> None:
                 await work.check_write_allowed()
                 recorded = rules.record_delete_intent(self.deletion, now=services.now)
-                await self.keep(replace(recorded, archived_definition=where))
+                await self.store(replace(recorded, archived_definition=where))
                 # The lease is still valid and long enough for one request, and no rollback is
                 # requested.
                 await work.save(job)
@@ -235,7 +235,7 @@ class _DeletionStep:
             updated = bump_fencing_token(updated, settles_after=services.settings.in_flight_timeout)
         if updated != job and rules.find_retired_at(job) == deletion.retired_at:
             await services.tables.flow_jobs.replace(kept, updated)
-        is_listed, until = await self._listed.has(job), deletion.restorable_until
+        is_listed, until = await self._listed.contains(job), deletion.restorable_until
         asks_again = is_listed and until is not None and services.now < until
         again = services.now + _LISTED_AGAIN if asks_again else None
         return replace(

@@ -72,7 +72,7 @@ async def show_support_request(services: Services, request_id: str) -> SupportRe
     )
 
 
-async def mark_filed(
+async def record_filing(
     services: Services, request_id: str, *, by: str, ticket_number: str
 ) -> SupportRequest:
     """Record who filed a request, and its ticket number. The same number again changes nothing."""
@@ -91,7 +91,9 @@ async def reopen_request(services: Services, request_id: str) -> SupportRequest:
     return (await services.tables.support_requests.replace(kept, kept.item.with_reopening())).item
 
 
-async def check_environment_limit(services: Services, environments: Sequence[Environment]) -> None:
+async def update_environment_limit_request(
+    services: Services, environments: Sequence[Environment]
+) -> None:
     """Open the request to raise the environment limit when the tenant is near it.
 
     Removes an open request when the tenant is no longer near the limit.

@@ -79,7 +79,7 @@ async def require_flows(
     missing: list[str] = []
     for one in sorted(wanted - found.keys()):
         try:
-            is_there = await _is_there(services, environments, one)
+            is_there = await _has_flow(services, environments, one)
         except ThrottledError:
             _require_found(missing, known, where)  # a retry would not come further
             raise
@@ -111,7 +111,7 @@ async def find_each_flow(
     async def find(one: str) -> str | FlowNotFound:
         try:
             found = _find_id(one, known, where) or _find_id(one, every, where)
-            if not found and await _is_there(services, [environment], one):
+            if not found and await _has_flow(services, [environment], one):
                 found = one.lower()
             _require_found([] if found else [one], known, where)
         except FlowNotFound as err:
@@ -123,7 +123,7 @@ async def find_each_flow(
     return dict(zip(flows, await read_each(flows, find), strict=True))
 
 
-async def _is_there(services: Services, environments: Sequence[Environment], flow: str) -> bool:
+async def _has_flow(services: Services, environments: Sequence[Environment], flow: str) -> bool:
     for environment in environments if is_identifier(flow) else ():
         try:
             await services.flow_reports.get_flow(environment.id, flow)

@@ -62,7 +62,7 @@ class _Names:
     #: None if the row with the counts is unreadable.
     closed: ClosedCounts | None = field(default_factory=dict)
 
-    def is_scanned_for(self, ids: Set[str]) -> bool:
+    def is_scan_faster(self, ids: Set[str]) -> bool:
         """Return whether a scan of the environment's jobs is faster than reads of these ids."""
         if self.closed is None:
             return True
@@ -91,7 +91,7 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
     )
 
 
-async def read_jobs_of(
+async def read_flow_jobs_of(
     services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> KnownJobs | None:
     """Return the flow jobs of these environment jobs. Closed ones are only counted.
@@ -112,7 +112,7 @@ async def read_jobs_of(
     return KnownJobs(environment_jobs=environment_jobs, flow_jobs=flow_jobs, closed=closed)
 
 
-async def read_what_needs_people(services: Services, reading: RowReader) -> NeedsPeople:
+async def read_jobs_needing_people(services: Services, reading: RowReader) -> NeedsPeople:
     """Return the current environment jobs, and the flow jobs that require an action."""
     if await _is_trusted(services):
         environment_jobs = await _read_current_environment_jobs(services, reading)
@@ -185,7 +185,7 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
     for environment_id, named in (await _read_names(services)).items():
         name = tables.flow_jobs.name
         ids = {one for one in named.flow_jobs if (name, environment_id, one) not in but}
-        if named.is_scanned_for(ids):
+        if named.is_scan_faster(ids):
             await add_overdue_rows(tables.flow_jobs, environment_id)
         else:
             await get(tables.flow_jobs, [(environment_id, one) for one in ids])
@@ -230,7 +230,7 @@ async def _read_flow_jobs(
     reading: RowReader,
 ) -> list[FlowJob]:
     table = services.tables.flow_jobs
-    if not named.is_scanned_for(named.flow_jobs):
+    if not named.is_scan_faster(named.flow_jobs):
         places = [(environment_id, job_id) for job_id in sorted(named.flow_jobs)]
         return await get_rows(table, places, reading)
     found = await reading.list_readable(table.scan(environment_id))

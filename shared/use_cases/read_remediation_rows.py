@@ -64,7 +64,7 @@ async def read_job_rows(
     services: Services, remediation_id: str, reading: RowReader | None = None
 ) -> list[StoredItem[FlowJob]]:
     """Return the rows of the flow jobs of a remediation. Raises the errors of `read_jobs`."""
-    remediation, table = await find(services, remediation_id), services.tables.flow_jobs
+    remediation, table = await get_remediation(services, remediation_id), services.tables.flow_jobs
     where = [Condition("remediation_id", "eq", remediation_id)]
     kept: list[StoredItem[FlowJob]] = []
     for environment_id in remediation.environment_ids:
@@ -73,7 +73,7 @@ async def read_job_rows(
     return kept
 
 
-async def find(services: Services, remediation_id: str) -> Remediation:
+async def get_remediation(services: Services, remediation_id: str) -> Remediation:
     """Return the remediation with this id. Raises `NotFound`."""
     kept = await services.tables.remediations.get("remediation", remediation_id)
     if kept is None:

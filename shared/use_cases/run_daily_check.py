@@ -34,24 +34,24 @@ from shared.steps.updating_callers.find_callers import delete_stale_searches
 from shared.steps.updating_callers.record_callers import has_manual_caller
 from shared.use_cases.change_remediation import retry_job
 from shared.use_cases.change_solution_setting import complete_or_report_unfinished_changes
-from shared.use_cases.check_blocked_calls import check_blocked_calls
 from shared.use_cases.check_in_rotation import delete_unused_results
 from shared.use_cases.check_keys import check_policies
-from shared.use_cases.check_observed_callers import check_observed_callers
-from shared.use_cases.check_retired_originals import check_retired_originals
-from shared.use_cases.check_rows import check_rows
 from shared.use_cases.clean_up_ended_jobs import turn_off_orphaned_copies
 from shared.use_cases.clean_up_late_invocations import clean_up_late_invocations
 from shared.use_cases.compare_job_index import compare_job_index
+from shared.use_cases.correct_damaged_rows import correct_damaged_rows
 from shared.use_cases.delete_old_audit_entries import delete_old_audit_entries
 from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.delete_old_remediations import delete_old_remediations
 from shared.use_cases.delete_old_snapshots import delete_old_snapshots
 from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
-from shared.use_cases.manage_support_requests import check_environment_limit
+from shared.use_cases.manage_support_requests import update_environment_limit_request
 from shared.use_cases.read_job_index import COMPARED
 from shared.use_cases.record_address_ranges import record_address_ranges
+from shared.use_cases.record_blocked_calls import record_blocked_calls
+from shared.use_cases.record_observed_callers import record_observed_callers
 from shared.use_cases.report_failed_runs import report_failed_runs
+from shared.use_cases.report_reactivated_originals import report_reactivated_originals
 from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
 
@@ -84,7 +84,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     An environment whose plan awaits a decision gets no second plan. A check that fails is logged,
     and does not affect the others.
     """
-    await check_rows(services)
+    await correct_damaged_rows(services)
     async with _log_errors(services, "seal of the audit log"):
         await seal_audit_log(services)
     async with _log_errors(services, "deletion of old audit entries"):
@@ -123,7 +123,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     async with _log_errors(services, "check of keys"):
         await check_policies(services, environments)
     async with _log_errors(services, "check of the limit of environments"):
-        await check_environment_limit(services, environments)
+        await update_environment_limit_request(services, environments)
     async with _log_errors(services, "check of address ranges"):
         await record_address_ranges(services, environments)
     async with _log_errors(services, "check of firewall fixes"):
@@ -138,15 +138,15 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         async with _log_errors(
             services, f"check of retired originals in {environment.display_name}"
         ):
-            retired = await check_retired_originals(services, environment)
+            retired = await report_reactivated_originals(services, environment)
             came_back += retired.on_again
             not_checked_count += retired.not_checked_count
     unblocked = 0
     for environment in linked:
         async with _log_errors(services, f"check of blocked calls in {environment.display_name}"):
-            unblocked += await check_blocked_calls(services, environment)
+            unblocked += await record_blocked_calls(services, environment)
         async with _log_errors(services, f"check of callers in {environment.display_name}"):
-            await check_observed_callers(services, environment)
+            await record_observed_callers(services, environment)
     for environment in environments:
         async with _log_errors(services, f"check of orphaned copies in {environment.display_name}"):
             not_checked_count += await turn_off_orphaned_copies(services, environment)
@@ -167,11 +167,17 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         # A firewall may have been fixed, or a failure may have been an outage that one job alone
         # could not recognize.
         retried=unblocked
-        + await _retry_blocked_jobs(services, _with_code(services, Reason.FIREWALL_DENIES))
-        + await _retry_blocked_jobs(services, _with_code(services, Reason.FIREWALL_FIX_FAILED))
-        + await _retry_blocked_jobs(services, _with_code(services, Reason.RETRIES_EXHAUSTED))
+        + await _retry_blocked_jobs(
+            services, _read_jobs_with_code(services, Reason.FIREWALL_DENIES)
+        )
+        + await _retry_blocked_jobs(
+            services, _read_jobs_with_code(services, Reason.FIREWALL_FIX_FAILED)
+        )
+        + await _retry_blocked_jobs(
+            services, _read_jobs_with_code(services, Reason.RETRIES_EXHAUSTED)
+        )
         + await _retry_changed_callers(services)
-        + await _retry_blocked_jobs(services, _with_changed_channel(services))
+        + await _retry_blocked_jobs(services, _read_jobs_with_changed_channel(services))
         + await _retry_if_both_off(services, environments),
     )
     if result.poison_messages or any(result.dead_letters.values()):
@@ -255,7 +261,7 @@ async def _retry_blocked_jobs(services: Services, jobs: AsyncIterator[FlowJob]) 
 async def _retry_changed_callers(services: Services) -> int:
     """Retry jobs whose manual callers were changed, although nobody has reported the change."""
     count = 0
-    async for job in _with_code(services, Reason.MANUAL_CALLER):
+    async for job in _read_jobs_with_code(services, Reason.MANUAL_CALLER):
         async with _log_errors(services, f"check of the manual callers of {job.display_name}"):
             if not await has_manual_caller(services, job):
                 await retry_job(services, job)
@@ -263,9 +269,9 @@ async def _retry_changed_callers(services: Services) -> int:
     return count
 
 
-async def _with_changed_channel(services: Services) -> AsyncIterator[FlowJob]:
+async def _read_jobs_with_changed_channel(services: Services) -> AsyncIterator[FlowJob]:
     """Yield the jobs that a notification channel blocked which no longer uses their trigger URL."""
-    async for job in _with_code(services, Reason.NOTIFICATION_CHANNEL_USES_FLOW):
+    async for job in _read_jobs_with_code(services, Reason.NOTIFICATION_CHANNEL_USES_FLOW):
         if not find_channels_of_job(services, job):
             yield job
 
@@ -289,7 +295,7 @@ async def _retry_if_both_off(services: Services, environments: Sequence[Environm
     return count
 
 
-async def _with_code(services: Services, code: Reason) -> AsyncIterator[FlowJob]:
+async def _read_jobs_with_code(services: Services, code: Reason) -> AsyncIterator[FlowJob]:
     """Yield the readable jobs with this reason code."""
     where = [Condition("reason_code", "eq", code)]
     async for kept in read_readable(services, services.tables.flow_jobs.scan(where=where)):

@@ -28,7 +28,7 @@ from shared.use_cases.apply_plan import (
     await_approval,
     compare_with_approval,
     describe_continued_flows,
-    expire,
+    expire_plan,
     start_and_watch_flow_jobs,
 )
 from shared.use_cases.start_assessment import continue_assessment
@@ -139,7 +139,7 @@ STEPS: dict[EnvironmentJobState, Step] = {
     EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: wait_for_migration,
     EnvironmentJobState.DISCOVERING: _discover_and_plan,
     EnvironmentJobState.PLANNED: _complete_plan,
-    EnvironmentJobState.AWAITING_APPROVAL: expire,
+    EnvironmentJobState.AWAITING_APPROVAL: expire_plan,
     EnvironmentJobState.APPROVED: compare_with_approval,
     EnvironmentJobState.RUNNING_FLOW_JOBS: start_and_watch_flow_jobs,
 }

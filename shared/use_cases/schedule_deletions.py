@@ -22,7 +22,7 @@ from shared.steps.write_permission import read_environment_settings, reject_excl
 from shared.use_cases.deletion_rows import cancel_if_allowed, read_deletions
 from shared.use_cases.read_remediation_rows import (
     RowReader,
-    find,
+    get_remediation,
     read_jobs,
     reject_self_approval,
     select_named_jobs,
@@ -84,7 +84,9 @@ async def schedule_deletions(
 
     Raises `NotFound`, and `JobBlocked` for originals that cannot be deleted at that time.
     """
-    reject_self_approval(services, await find(services, remediation_id), request.approved_by_id)
+    reject_self_approval(
+        services, await get_remediation(services, remediation_id), request.approved_by_id
+    )
     jobs = await read_jobs(services, remediation_id)
     earlier = await read_deletions(services, jobs)
     chosen = _select_jobs(jobs, earlier, request.flow_ids)

@@ -30,7 +30,7 @@ from shared.use_cases.change_remediation import list_dependent_jobs
 from shared.use_cases.name_flows import select_flows
 from shared.use_cases.read_job_index import read_environment_names
 from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers_of
-from shared.use_cases.read_remediation_rows import RowReader, find, read_jobs
+from shared.use_cases.read_remediation_rows import RowReader, get_remediation, read_jobs
 from shared.use_cases.show_remediation import RemediationView
 
 _WORKFLOW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -140,7 +140,7 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
     a name that several flows have.
     """
     tables, reading = services.tables, RowReader()
-    remediation = await find(services, remediation_id)
+    remediation = await get_remediation(services, remediation_id)
     workflow_id = await _find_flow_id(services, remediation_id, flow)
     for environment_job in await reading.list_readable(
         tables.environment_jobs.scan(remediation_id)

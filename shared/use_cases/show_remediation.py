@@ -25,7 +25,7 @@ from shared.use_cases.archive_runs import SupportWindow, find_support_window
 from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
 from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers
-from shared.use_cases.read_remediation_rows import RowReader, find
+from shared.use_cases.read_remediation_rows import RowReader, get_remediation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +202,7 @@ async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
 async def show_remediation(services: Services, remediation_id: str) -> RemediationView:
     """Return a remediation with its jobs. Raises `NotFound`."""
     tables, reading = services.tables, RowReader()
-    remediation = await find(services, remediation_id)
+    remediation = await get_remediation(services, remediation_id)
     environment_jobs = await reading.list_readable(tables.environment_jobs.scan(remediation_id))
     where = [Condition("remediation_id", "eq", remediation_id)]
     jobs: list[FlowJob] = []
@@ -242,7 +242,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
 
 async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
     """Return the plan of each environment of a remediation. Raises `NotFound`."""
-    await find(services, remediation_id)
+    await get_remediation(services, remediation_id)
     jobs = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     return [await _read_plan(services, kept.item) async for kept in jobs]
 

@@ -48,8 +48,8 @@ from shared.use_cases.read_job_index import (
     KnownJobs,
     NeedsPeople,
     get_rows,
+    read_jobs_needing_people,
     read_known_jobs,
-    read_what_needs_people,
 )
 from shared.use_cases.read_remediation_rows import RowReader
 
@@ -115,7 +115,7 @@ async def read_pending_actions(services: Services) -> PendingActions:
     Raises `TransientError` if the store or the broker does not answer.
     """
     reading = RowReader()
-    known = await read_what_needs_people(services, reading)
+    known = await read_jobs_needing_people(services, reading)
     environment_jobs, flow_jobs = known
     health = await check_health(services, known, reading)
     plans = await read_current_plans(services, environment_jobs, reading)

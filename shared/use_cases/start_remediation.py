@@ -65,7 +65,7 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
     return await start_remediation(services, request)
 
 
-async def find_key_of_form(services: Services, beginning: str, sent: str) -> str:
+async def find_form_idempotency_key(services: Services, beginning: str, sent: str) -> str:
     """Return the idempotency key for a form that a person sent.
 
     It is the same for the same form for at least 30 seconds. After its remediation is over, a

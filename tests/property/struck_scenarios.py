@@ -20,7 +20,7 @@ from shared.services import Services
 from shared.settings import OnOriginalEdited
 from shared.use_cases import change_remediation
 from shared.use_cases.change_solution_setting import (
-    read_change,
+    read_solution_setting_change,
     revert_solution_setting,
     turn_on_solution_setting,
 )
@@ -206,7 +206,7 @@ async def _change_solution_setting(striker: Striker) -> None:
         order = partial(request, environment_id=environment.id, by="ada")
         errors += await _repeat_request(striker, order)
         assert environment.creates_flows_in_solutions is value
-    change = await read_change(striker.scenario.services, environment.id)
+    change = await read_solution_setting_change(striker.scenario.services, environment.id)
     assert change
     assert not change.is_under_way
     assert bool(errors) is striker.has_struck  # nobody waits for a change that is not made

@@ -17,7 +17,7 @@ from shared.jobs.job_kinds import FLOW
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.steps.planning.start_flow_jobs import start_flow_jobs
-from shared.use_cases.approve_plan import ApprovalInput, approve
+from shared.use_cases.approve_plan import ApprovalInput, approve_plans
 from shared.use_cases.change_remediation import cancel, roll_back
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_flow_job import run_flow_job_step
@@ -187,10 +187,10 @@ async def test_repeated_approval_is_counted_once() -> None:
     versions = tuple(plan.version for plan in plans)
     one = ApprovalInput(versions=versions[:1], approved_by="tests")
     both = replace(one, versions=versions)
-    await approve(scenario.services, scenario.remediation.id, one)
+    await approve_plans(scenario.services, scenario.remediation.id, one)
 
-    first = await approve(scenario.services, scenario.remediation.id, both)
-    second = await approve(scenario.services, scenario.remediation.id, both)
+    first = await approve_plans(scenario.services, scenario.remediation.id, both)
+    second = await approve_plans(scenario.services, scenario.remediation.id, both)
 
     assert {job.approved_version for job in first} == set(versions)
     assert {job.approved_version for job in second} == set(versions)

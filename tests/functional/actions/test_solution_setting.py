@@ -14,7 +14,7 @@ from shared.services import Services
 from shared.use_cases.change_solution_setting import (
     SolutionSettingView,
     complete_or_report_unfinished_changes,
-    read_change,
+    read_solution_setting_change,
     revert_solution_setting,
     show_solution_setting,
     turn_on_solution_setting,
@@ -150,7 +150,7 @@ async def test_change_that_is_not_kept_is_reported(
 
     blocked = await repeat_until_blocked(scenario, sent)
 
-    change = await read_change(scenario.services, scenario.build.environment.id)
+    change = await read_solution_setting_change(scenario.services, scenario.build.environment.id)
     assert blocked.code == Reason.SOLUTION_SETTING_NOT_KEPT
     assert "admin center" in blocked.fix
     assert change is not None
@@ -190,7 +190,7 @@ async def test_daily_check_completes_or_reports_an_interrupted_change(
     scenario.world.clock.advance(timedelta(hours=2))
     await scenario.driver.call(lambda s: run_daily_check(s, "later"))
 
-    change = await read_change(scenario.services, scenario.build.environment.id)
+    change = await read_solution_setting_change(scenario.services, scenario.build.environment.id)
     later = {one.reason_code for one in scenario.fakes.notices.told}
     assert change is not None
     assert change.is_under_way is not is_done
@@ -270,7 +270,7 @@ async def test_paused_daily_check_does_not_overwrite_a_later_revert(scenario: Sc
     services = replace(scenario.services, organization=organization)  # type: ignore[arg-type]
     await complete_or_report_unfinished_changes(services)
 
-    change = await read_change(scenario.services, scenario.build.environment.id)
+    change = await read_solution_setting_change(scenario.services, scenario.build.environment.id)
     assert change is not None
     assert change.state is SolutionSettingState.REVERTED
 
@@ -288,7 +288,7 @@ async def test_paused_request_does_not_overwrite_a_later_revert(scenario: Scenar
     with pytest.raises(Conflict):
         await turn_on(services, scenario.build.environment.id)
 
-    change = await read_change(scenario.services, scenario.build.environment.id)
+    change = await read_solution_setting_change(scenario.services, scenario.build.environment.id)
     assert change is not None
     assert change.state is SolutionSettingState.REVERTED
 

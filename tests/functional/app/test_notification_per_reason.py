@@ -33,7 +33,7 @@ from shared.queues import POISON
 from shared.reason import Reason
 from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.declare_callers import declare_callers
-from shared.use_cases.manage_support_requests import check_environment_limit
+from shared.use_cases.manage_support_requests import update_environment_limit_request
 from shared.use_cases.notify import notify
 from shared.use_cases.report_failed_runs import read_failed_run_report, report_failed_runs
 from tests.command_tree import build_command_tree, is_group
@@ -208,7 +208,7 @@ async def reach_environment_limit(scenario: Scenario) -> None:
     policy = scenario.build.apply_key()
     described = await scenario.services.environments.get(scenario.build.environment.id)
     many = [replace(described, policy=policy) for _ in range(ENVIRONMENT_WARNING)]
-    await check_environment_limit(scenario.services, many)
+    await update_environment_limit_request(scenario.services, many)
 
 
 async def complete_remediation(scenario: Scenario) -> None:

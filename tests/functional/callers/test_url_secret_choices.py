@@ -14,7 +14,7 @@ from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.leased_job import LeasedJob
 from shared.use_cases import approve_plan
 from shared.use_cases import choose_url_secrets as use_case
-from shared.use_cases.approve_plan import ApprovalInput, approve
+from shared.use_cases.approve_plan import ApprovalInput, approve_plans
 from shared.use_cases.choose_url_secrets import ChosenUrlSecrets, choose_url_secrets
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes.tenant import FakeFlow, FakeSite
@@ -113,7 +113,7 @@ async def test_version_from_before_a_choice_cannot_be_approved() -> None:
     approval = ApprovalInput(versions=(version,), approved_by="tests")
 
     with pytest.raises(JobBlocked) as rejected:
-        await approve(scenario.services, scenario.remediation.id, approval)
+        await approve_plans(scenario.services, scenario.remediation.id, approval)
 
     assert rejected.value.code == "plan_changed"
     assert site.restarts == 0
@@ -180,7 +180,7 @@ async def test_choice_during_an_approval_rejects_the_approval(
     approval = ApprovalInput(versions=(version,), approved_by="tests")
 
     with pytest.raises(JobBlocked) as rejected:
-        await approve(scenario.services, scenario.remediation.id, approval)
+        await approve_plans(scenario.services, scenario.remediation.id, approval)
 
     assert rejected.value.code == "plan_changed"
     assert (await show(scenario))[1]["Orders"].url_secret == ""

@@ -10,7 +10,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import JobBlocked, NotFound
 from shared.services import Services
-from shared.use_cases.approve_plan import ApprovalInput, approve
+from shared.use_cases.approve_plan import ApprovalInput, approve_plans
 from shared.use_cases.show_remediation import PlanView, show_plan
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
@@ -34,7 +34,7 @@ async def approve_version(scenario: Scenario, version: str, *except_flows: str) 
     approval = ApprovalInput(
         versions=(version,), approved_by="tests", excluded_flow_ids=except_flows
     )
-    await approve(scenario.services, scenario.remediation.id, approval)
+    await approve_plans(scenario.services, scenario.remediation.id, approval)
 
 
 @pytest.mark.parametrize(("flows", "text"), [(1, "1 flow awaits"), (2, "2 flows await")])
@@ -196,7 +196,7 @@ async def approve_chosen_flows(
         included_flow_ids=included,
         offered_flow_ids=offered,
     )
-    await approve(scenario.services, scenario.remediation.id, approval)
+    await approve_plans(scenario.services, scenario.remediation.id, approval)
 
 
 async def test_approval_of_chosen_flows_excludes_others_and_their_parents() -> None:

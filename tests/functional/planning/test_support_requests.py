@@ -13,11 +13,11 @@ from shared.domain.plans.support_request import SupportRequest, SupportRequestSt
 from shared.errors import Conflict, NotFound, ServiceUnavailable
 from shared.use_cases.manage_support_requests import (
     SupportRequestView,
-    check_environment_limit,
     list_support_requests,
-    mark_filed,
+    record_filing,
     reopen_request,
     show_support_request,
+    update_environment_limit_request,
 )
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.run_daily_check import run_daily_check
@@ -151,8 +151,8 @@ async def test_filed_request_ends_the_countdown_until_it_is_reopened(scenario: S
     """The row has who filed the request, when, and the ticket number."""
     request = await open_support_request(scenario)
 
-    filed = await mark_filed(scenario.services, request.id, by="ada", ticket_number="2603-1")
-    again = await mark_filed(scenario.services, request.id, by="bob", ticket_number="2603-1")
+    filed = await record_filing(scenario.services, request.id, by="ada", ticket_number="2603-1")
+    again = await record_filing(scenario.services, request.id, by="bob", ticket_number="2603-1")
     after_filing = await find_actions(scenario)
     opened = await reopen_request(scenario.services, request.id)
 
@@ -172,7 +172,7 @@ async def test_concurrent_marks_are_not_lost(scenario: Scenario) -> None:
     table = scenario.services.tables.support_requests
     kept = await table.get("support_request", request.id)
     assert kept is not None
-    await mark_filed(scenario.services, request.id, by="ada", ticket_number="1")
+    await record_filing(scenario.services, request.id, by="ada", ticket_number="1")
 
     with pytest.raises(Conflict):
         await table.replace(kept, kept.item)
@@ -195,7 +195,7 @@ async def test_key_that_is_removed_and_applied_again_opens_a_new_request(
 ) -> None:
     """The platform migrates the flows again, so a new window begins."""
     first = await open_support_request(scenario)
-    await mark_filed(scenario.services, first.id, by="ada", ticket_number="1")
+    await record_filing(scenario.services, first.id, by="ada", ticket_number="1")
     scenario.build.environment.policy = None
     scenario.world.clock.advance(timedelta(days=40))
     await poll_environments(scenario.services)
@@ -210,7 +210,7 @@ async def test_key_that_is_removed_and_applied_again_opens_a_new_request(
 async def test_unknown_request_is_not_found(scenario: Scenario) -> None:
     """The app raises `NotFound` for an id without a request."""
     with pytest.raises(NotFound):
-        await mark_filed(scenario.services, LIMIT, by="ada", ticket_number="1")
+        await record_filing(scenario.services, LIMIT, by="ada", ticket_number="1")
 
 
 async def test_request_for_more_environments_is_open_near_the_limit(scenario: Scenario) -> None:
@@ -220,17 +220,17 @@ async def test_request_for_more_environments_is_open_near_the_limit(scenario: Sc
     scenario.build.apply_key()
     await poll_environments(scenario.services)
     every = await scenario.services.environments.list()
-    await check_environment_limit(scenario.services, every[1:])
+    await update_environment_limit_request(scenario.services, every[1:])
     below = await list_support_requests(scenario.services)
 
-    await check_environment_limit(scenario.services, every)
+    await update_environment_limit_request(scenario.services, every)
     shown = await show_support_request(scenario.services, LIMIT)
     [action] = await find_actions(scenario)
-    await check_environment_limit(scenario.services, every[1:])
+    await update_environment_limit_request(scenario.services, every[1:])
     removed = await list_support_requests(scenario.services)
-    await check_environment_limit(scenario.services, every)
-    await mark_filed(scenario.services, LIMIT, by="ada", ticket_number="1")
-    await check_environment_limit(scenario.services, every[1:])
+    await update_environment_limit_request(scenario.services, every)
+    await record_filing(scenario.services, LIMIT, by="ada", ticket_number="1")
+    await update_environment_limit_request(scenario.services, every[1:])
 
     assert below == removed == []
     assert f"today: {ENVIRONMENT_WARNING}" in get_text(shown)

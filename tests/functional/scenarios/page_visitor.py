@@ -12,7 +12,7 @@ from functions.endpoints import HTML, answer_request, find_endpoint
 from functions.routes import LISTED, ROUTES, UNKNOWN_PAGE, Method, Route
 from shared.bootstrap import provide
 from shared.domain.principal import Role
-from shared.use_cases.read_remediation_rows import find
+from shared.use_cases.read_remediation_rows import get_remediation
 from tests.functional.scenarios.app_calls import build_sign_in_header
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -99,7 +99,7 @@ class Visitor:
         headers = OPERATOR | {"Idempotency-Key": "second"}
         reply = await self.ask("POST", "remediations", body, headers=headers)
         started = json.loads(reply.get_body())["id"]
-        scenario.remediation = await find(scenario.services, started)
+        scenario.remediation = await get_remediation(scenario.services, started)
         await scenario.run(timedelta(minutes=30))
 
     async def show(

@@ -22,7 +22,7 @@ from shared.domain.plans.remediation import (
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import change_remediation
-from shared.use_cases.approve_plan import ApprovalInput, approve
+from shared.use_cases.approve_plan import ApprovalInput, approve_plans
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.builder import Builder
@@ -42,7 +42,7 @@ async def approve_shown(services: Services, remediation_id: str, *except_flows: 
     plans = await show_plan(services, remediation_id)
     versions = tuple(plan.version for plan in plans if plan.environment_job.awaits_approval)
     approval = ApprovalInput(versions=versions, approved_by="tests", excluded_flow_ids=except_flows)
-    await approve(services, remediation_id, approval)
+    await approve_plans(services, remediation_id, approval)
 
 
 class _ReachedError(Exception):

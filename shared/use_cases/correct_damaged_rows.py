@@ -16,7 +16,7 @@ from shared.services import Services
 log = get_product_log(__name__)
 
 
-async def check_rows(services: Services) -> None:
+async def correct_damaged_rows(services: Services) -> None:
     """Report unreadable rows, and correct search columns that do not match their row."""
     for table in services.tables:
         async for row in services.tables.store.query(table.name):

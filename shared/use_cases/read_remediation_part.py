@@ -10,8 +10,8 @@ from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.services import Services
 from shared.use_cases.read_current_plans import read_needs_changes
-from shared.use_cases.read_job_index import get_rows, read_jobs_of
-from shared.use_cases.read_remediation_rows import RowReader, find
+from shared.use_cases.read_job_index import get_rows, read_flow_jobs_of
+from shared.use_cases.read_remediation_rows import RowReader, get_remediation
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import RemediationView, build_view
 
@@ -30,19 +30,19 @@ class RemediationPart:
     closed: Mapping[str, int]
 
 
-async def read_open_part(services: Services, remediation_id: str) -> RemediationPart | None:
+async def read_remediation_part(services: Services, remediation_id: str) -> RemediationPart | None:
     """Return a remediation without most of its closed flows. Raises `NotFound`.
 
     Returns None if few flows are closed, a plan awaits approval, or the index is not trusted.
     """
     tables, reading = services.tables, RowReader()
-    remediation = await find(services, remediation_id)
+    remediation = await get_remediation(services, remediation_id)
     jobs: list[EnvironmentJob] = await reading.list_readable(
         tables.environment_jobs.scan(remediation_id)
     )
     if any(job.awaits_approval for job in jobs):
         return None
-    known = await read_jobs_of(services, jobs, reading)
+    known = await read_flow_jobs_of(services, jobs, reading)
     if known is None:
         return None
     closed = [states for counts in known.closed.values() for states in counts.values()]

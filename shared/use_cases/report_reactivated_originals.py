@@ -37,7 +37,7 @@ class _Original:
     title: str
 
 
-async def check_retired_originals(
+async def report_reactivated_originals(
     services: Services, environment: Environment
 ) -> RetiredOriginalsResult:
     """Send an alert for each retired original of an environment that is on again."""

@@ -13,7 +13,7 @@ from shared.steps.flows.observed_callers import read_new_calls
 from shared.steps.write_permission import read_environment_settings
 
 
-async def check_observed_callers(services: Services, environment: Environment) -> None:
+async def record_observed_callers(services: Services, environment: Environment) -> None:
     """Count new calls of originals, and wake up the jobs whose originals were called.
 
     Does nothing if the environment's settings do not permit to observe callers. Raises the errors

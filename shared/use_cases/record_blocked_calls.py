@@ -27,7 +27,7 @@ from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.change_remediation import retry_job
 
 
-async def check_blocked_calls(services: Services, environment: Environment) -> int:
+async def record_blocked_calls(services: Services, environment: Environment) -> int:
     """Check the runs of today's copies and of those with blocked calls, and store the results.
 
     Jobs whose calls are no longer blocked are retried. Returns their number. Raises the errors of
