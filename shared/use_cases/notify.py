@@ -318,7 +318,7 @@ class _Sending:
 async def _replace_delivery(
     services: Services, kept: StoredItem[NotificationDelivery], item: NotificationDelivery
 ) -> StoredItem[NotificationDelivery] | None:
-    """Replace the row of a delivery. Returns None if another run has changed it."""
+    """Replace the row of a notification delivery. Returns None if another run has changed it."""
     try:
         return await services.tables.notification_deliveries.replace(kept, item)
     except (Conflict, NotFound):

@@ -66,7 +66,7 @@ class AddressRanges:
         return AddressRanges(_clip_borders(fewer, more.borders, inside=True))
 
     def list_spans(self) -> Iterator[Span]:
-        """Yield the ranges in order. There is a gap between any two of them."""
+        """Yield the ranges in order. No two of them touch."""
         borders = iter(self.borders)
         return zip(borders, borders, strict=True)
 

@@ -78,9 +78,8 @@ class IncompleteFirewall:
 
     @property
     def is_firewall(self) -> bool:
-        """Return whether this is a firewall.
-
-        If not, it stands for addresses that the service tag list does not show.
+        """Return whether this is a firewall, and not addresses that the service tag list does not
+        show.
         """
         return self.kind not in _UNKNOWN_KINDS
 

@@ -167,8 +167,8 @@ def correct_index_row(
 ) -> IndexRow | None:
     """Return an index row after a comparison with its job, or None if it has to be removed.
 
-    A missing mark that the job needs a person is set at once. A name or mark that is no longer
-    needed is removed after `SETTLED_AFTER`.
+    A missing mark that a person has to act is set at once. A name or mark that is no longer needed
+    is removed after `SETTLED_AFTER`.
     """
     is_superfluous = not is_needed or (row.needs_person and not needs_person)
     since = row.superfluous_since or now if is_superfluous else None

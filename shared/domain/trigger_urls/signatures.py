@@ -33,7 +33,7 @@ _MARKER = re.compile(r"«sig:sha256:(?P<hash>[0-9a-f]{64})(?::(?P<level>[0-9]+))
 
 
 class SignatureChanged(Conflict):
-    """The signature that a marker stands for cannot be restored, because it is no longer known."""
+    """The signature in place of which a marker was written is no longer known."""
 
     def __init__(self, signature_hash: str) -> None:
         super().__init__(
