@@ -142,7 +142,7 @@ def build_statement(
     ends_at: datetime,
     sealed_at: datetime,
 ) -> SealStatement:
-    """Return the statement that follows a seal (None: the first one)."""
+    """Return the statement for the next span of time. `previous` is the seal before it, or None."""
     return SealStatement(
         number=previous.number + 1 if previous else 1,
         begins_at=previous.ends_at if previous else None,
@@ -201,9 +201,9 @@ def find_chain_differences(
 def find_entry_differences(
     statement: SealStatement, listed: bytes | None, present: Sequence[SealedEntry]
 ) -> Iterator[str]:
-    """Yield each difference between a seal and the entries of its span.
+    """Yield each difference between a seal and the entries of its span of time.
 
-    `listed` is the list of entries that was stored with the seal (None: it is missing).
+    `listed` is the list of entries that was stored with the seal, or None if it is missing.
     """
     if hashlib.sha256(format_entries(present)).hexdigest() == statement.entries_sha256:
         return

@@ -215,7 +215,9 @@ CLOUDS = {
 
 
 def find_cloud_of_vault(url: str) -> Cloud:
-    """Return the cloud that has a vault's host; the public cloud if none has."""
+    """Return the cloud to which a vault's host belongs, or the public cloud if it belongs to
+    none.
+    """
     host = url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
     found = (one for one in CLOUDS.values() if host.endswith(f".{one.key_vault_domain}"))
     return next(found, PUBLIC)

@@ -33,7 +33,9 @@ def build_retired_name(title: str) -> str:
     A name that is already longer than Dataverse accepts stays unchanged, because it could not be
     restored.
     """
-    return title if _count_units(title) > LIMIT else shorten_with_suffix(title, RETIRED_SUFFIX)
+    return (
+        title if _count_utf16_units(title) > LIMIT else shorten_with_suffix(title, RETIRED_SUFFIX)
+    )
 
 
 def shorten_with_suffix(title: str, suffix: str = "") -> str:
@@ -41,18 +43,18 @@ def shorten_with_suffix(title: str, suffix: str = "") -> str:
 
     No character is split.
     """
-    if _count_units(title + suffix) <= LIMIT:
+    if _count_utf16_units(title + suffix) <= LIMIT:
         return title + suffix
-    left = LIMIT - _count_units(_ELLIPSIS + suffix)
+    left = LIMIT - _count_utf16_units(_ELLIPSIS + suffix)
     kept = ""
     for character in _split_into_characters(title):
-        if _count_units(kept + character) > left:
+        if _count_utf16_units(kept + character) > left:
             break
         kept += character
     return kept.rstrip() + _ELLIPSIS + suffix
 
 
-def _count_units(text: str) -> int:
+def _count_utf16_units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -60,7 +62,7 @@ def _split_into_characters(text: str) -> Iterator[str]:
     """Yield the characters as a reader sees them, approximately as in Unicode annex 29."""
     character = ""
     for one in text:
-        if character and not _belongs_to(character, one):
+        if character and not _extends_character(character, one):
             yield character
             character = ""
         character += one
@@ -68,7 +70,7 @@ def _split_into_characters(text: str) -> Iterator[str]:
         yield character
 
 
-def _belongs_to(character: str, one: str) -> bool:
+def _extends_character(character: str, one: str) -> bool:
     if unicodedata.category(one) in _CONTINUING or character.endswith(_JOINER):
         return True
     is_skin_tone = "\U0001f3fb" <= one <= "\U0001f3ff"

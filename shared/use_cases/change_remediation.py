@@ -191,7 +191,7 @@ async def retry(
     def resume_blocked(job: EnvironmentJob) -> EnvironmentJob | None:
         return resume(job, "Retried on request.", now=services.now) if job.needs_action else None
 
-    def is_meant(job: FlowJob | EnvironmentJob) -> bool:
+    def is_selected(job: FlowJob | EnvironmentJob) -> bool:
         return code in ("", job.reason_code) and environment_id in ("", job.environment_id)
 
     titles, reading = list[str](), RowReader()
@@ -205,12 +205,12 @@ async def retry(
     if flow_ids and any(isinstance(one, PlanItem) and one.action.is_work for one in found):
         for unreadable in reading.unreadable:  # it may be the job of this flow
             raise unreadable
-    ids = {one.id for one in found if isinstance(one, FlowJob) and is_meant(one)}
+    ids = {one.id for one in found if isinstance(one, FlowJob) and is_selected(one)}
     if not flow_ids:
         for one in await reading.list_readable(
             services.tables.environment_jobs.scan(remediation_id)
         ):
-            if is_meant(one) and await _change_environment_job(services, one, resume_blocked):
+            if is_selected(one) and await _change_environment_job(services, one, resume_blocked):
                 titles.append(one.environment_name or one.environment_id)
     # Taking over the lease of a stopped job is safe: the next step revokes its grants.
     retried = await FLOW.apply_command_to_each(

@@ -98,12 +98,12 @@ async def check_deployment(services: Services) -> list[Finding]:
     """Return the findings of all checks, in the order in which a deployment is set up."""
     _ends_at.set(asyncio.get_running_loop().time() + _SECONDS)
     found = check_settings(services)
-    return found + await _run_each(
+    return found + await _run_checks(
         _run_check(code, check(services), has_parts=True) for code, check in _CHECKS.items()
     )
 
 
-async def _run_each(checks: Iterable[Coroutine[Any, Any, list[Finding]]]) -> list[Finding]:
+async def _run_checks(checks: Iterable[Coroutine[Any, Any, list[Finding]]]) -> list[Finding]:
     """Run checks at the same time, and return their findings in the order of the checks."""
     found = await read_each(checks, _await_check)
     return [one for some in found for one in some]
@@ -264,7 +264,7 @@ async def _check_archive(services: Services) -> list[Finding]:
 
 
 async def _check_queues(services: Services) -> list[Finding]:
-    return await _run_each(
+    return await _run_checks(
         _run_check("queues", _check_queue(services, queue), queue) for queue in (*QUEUES, POISON)
     )
 
@@ -305,10 +305,10 @@ async def _check_power_platform(services: Services) -> list[Finding]:
     decided = {one.environment_id: one for one in settings}
     found = [passed("power_platform", f"Environments found: {len(environments)}.")]
     found += [problem("power_platform", str(row), row.fix) for row in reading.unreadable]
-    return found + await _run_each(
+    return found + await _run_checks(
         _check_environment(services, one)
         for one in environments
-        if _is_used(one, decided.get(one.id))
+        if _is_in_use(one, decided.get(one.id))
     )
 
 
@@ -321,7 +321,7 @@ async def _check_environment(services: Services, environment: Environment) -> li
     return found
 
 
-def _is_used(environment: Environment, settings: EnvironmentSettings | None) -> bool:
+def _is_in_use(environment: Environment, settings: EnvironmentSettings | None) -> bool:
     is_opted_in = settings is not None and settings.approval_policy is not ApprovalPolicy.READ_ONLY
     return environment.policy is not None or is_opted_in
 
@@ -357,7 +357,7 @@ async def _check_service_account(services: Services) -> list[Finding]:
 
 
 async def _check_subscriptions(services: Services) -> list[Finding]:
-    return await _run_each(
+    return await _run_checks(
         _run_check("subscriptions", check_subscription_permissions(services, one), one)
         for one in services.settings.subscription_ids
     )
@@ -418,11 +418,11 @@ async def _check_callers(services: Services) -> list[Finding]:
         if kind.required_permissions.resource_type:
             found = check_caller_kind_permissions(services, kind.kind, kind.required_permissions)
             checks.append(_run_check("callers", found, kind.kind))
-    return await _run_each(checks)
+    return await _run_checks(checks)
 
 
 async def _check_scopes(kind: SearchesScopes, fix: str) -> list[Finding]:
-    return await _run_each(
+    return await _run_checks(
         _run_check("callers", _check_scope(kind, scope), scope, fix)
         for scope in await kind.read_scopes()
     )
@@ -449,7 +449,7 @@ async def _find_trigger_url_vault(services: Services, vault: str) -> list[Findin
 
 
 async def _check_firewalls(services: Services) -> list[Finding]:
-    return await _run_each(
+    return await _run_checks(
         _run_check("firewalls", _check_firewall_kind(kind), kind.kind)
         for kind in services.firewalls.values()
     )

@@ -47,13 +47,13 @@ async def delete_old_audit_entries(services: Services) -> int:
         with suppress(NotFound):
             await services.tables.audit_seals.delete(kept)
         seals.remove(kept)
-    deleted = await _delete_entries(services, _limit_to_unsealed(services, seals, ends_at))
+    deleted = await _delete_entries(services, _find_deletable_until(services, seals, ends_at))
     if deleted:
         log.info("old audit entries deleted", extra={"count": deleted})
     return deleted
 
 
-def _limit_to_unsealed(
+def _find_deletable_until(
     services: Services, seals: list[StoredItem[AuditSeal]], ends_at: datetime
 ) -> datetime | None:
     """Return the time before which entries may be deleted, or None if none may be deleted."""

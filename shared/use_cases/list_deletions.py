@@ -173,19 +173,19 @@ def group_deletions(deletions: Sequence[Deletion]) -> list[DeletionGroup]:
             delete_at=delete_at,
             approved_by=approved_by,
             approved_at=max(one.approved_at for one in found),
-            deletions=tuple(sorted(found, key=_find_place)),
+            deletions=tuple(sorted(found, key=_build_sort_key)),
         )
         for (remediation_id, delete_at, approved_by), found in by_key.items()
     ]
-    return sorted(groups, key=_find_place_of_group)
+    return sorted(groups, key=_build_group_sort_key)
 
 
-def _find_place(one: Deletion) -> tuple[int, str, str]:
+def _build_sort_key(one: Deletion) -> tuple[int, str, str]:
     name = _DIGITS.sub(lambda found: found[0].zfill(9), one.display_name.casefold())
     return _ORDER.index(one.state), name, one.original_id
 
 
-def _find_place_of_group(one: DeletionGroup) -> tuple[int, float, str]:
+def _build_group_sort_key(one: DeletionGroup) -> tuple[int, float, str]:
     """Return the key by which a group is sorted.
 
     Groups with a blocked deletion come first, then other open groups, both by date. The others

@@ -108,7 +108,7 @@ async def find_each_flow(
             # Without names, which would be found twice.
             every = [NamedItem(id=one.identity, name="", others=(one.flow_name,)) for one in listed]
 
-    async def find(one: str) -> str | FlowNotFound:
+    async def find_flow(one: str) -> str | FlowNotFound:
         try:
             found = _find_id(one, known, where) or _find_id(one, every, where)
             if not found and await _has_flow(services, [environment], one):
@@ -120,7 +120,7 @@ async def find_each_flow(
             return FlowNotFound(_UNCHECKED.format(flow=one, where=where), candidates={})
         return found
 
-    return dict(zip(flows, await read_each(flows, find), strict=True))
+    return dict(zip(flows, await read_each(flows, find_flow), strict=True))
 
 
 async def _has_flow(services: Services, environments: Sequence[Environment], flow: str) -> bool:

@@ -188,7 +188,7 @@ async def _send_to_channel(
     if sending.accepted:
         names = {one.id for one in waiting} | set(wanted.rejected)
         rest = [cause for identity, cause in selected.items() if identity in names]
-        alone, together = split_into_single_and_digest(rest, MOST_IN_A_RUN - sending.tried)
+        alone, together = split_into_single_and_digest(rest, MOST_IN_A_RUN - sending.sent_count)
         for group in [*([one] for one in alone), together]:
             if group and sending.may_continue:
                 await sending.send(group)
@@ -249,7 +249,7 @@ class _Sending:
     deadline: float = field(default_factory=lambda: _clock() + _LONGEST_RUN)
 
     @property
-    def tried(self) -> int:
+    def sent_count(self) -> int:
         """Return how many notifications this run has sent to the channel."""
         return self.accepted + self.rejected
 

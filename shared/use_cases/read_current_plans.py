@@ -22,7 +22,7 @@ async def read_current_plans(
     plans = {}
     for environment_id, jobs in find_newest_plans(environment_jobs).items():
         if len(jobs) == 1:
-            items = {jobs[0].id: await read_needs_changes(services, jobs[0], reading)}
+            items = {jobs[0].id: await read_items_needing_changes(services, jobs[0], reading)}
         else:
             *newer, oldest = jobs
             items = {
@@ -51,7 +51,7 @@ async def _read_without_job(
     return await reading.list_readable(table.scan(job.id))
 
 
-async def read_needs_changes(
+async def read_items_needing_changes(
     services: Services, job: EnvironmentJob, reading: RowReader
 ) -> list[PlanItem]:
     """Return the items of a plan that need changes first."""

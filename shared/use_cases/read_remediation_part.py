@@ -9,11 +9,11 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.services import Services
-from shared.use_cases.read_current_plans import read_needs_changes
+from shared.use_cases.read_current_plans import read_items_needing_changes
 from shared.use_cases.read_job_index import get_rows, read_flow_jobs_of
 from shared.use_cases.read_remediation_rows import RowReader, get_remediation
 from shared.use_cases.show_flow import FlowView
-from shared.use_cases.show_remediation import RemediationView, build_view
+from shared.use_cases.show_remediation import RemediationView, build_remediation_view
 
 #: Minimum number of closed flows; with fewer, all are read.
 MANY = 500
@@ -52,14 +52,14 @@ async def read_remediation_part(services: Services, remediation_id: str) -> Reme
     if total.total() < MANY:
         return None
     have = {job.original.id for job in known.flow_jobs}
-    flows = await _with_items(services, jobs, known.flow_jobs, reading)
+    flows = await _add_plan_items(services, jobs, known.flow_jobs, reading)
     for job in jobs:
         flows += [
             FlowView(environment_job=job, item=item, job=None)
-            for item in await read_needs_changes(services, job, reading)
+            for item in await read_items_needing_changes(services, job, reading)
             if item.workflow_id not in have
         ]
-    shown = build_view(
+    shown = build_remediation_view(
         remediation, jobs, list(known.flow_jobs), closed, unreadable=reading.unreadable
     )
     return RemediationPart(shown=shown, flows=tuple(flows), closed=dict(total))
@@ -93,10 +93,10 @@ async def read_closed_flows(
                 jobs.append(tables.flow_jobs.parse_row(row).item)
             except UnreadableRow as err:
                 reading.unreadable.append(err)
-    return await _with_items(services, part.shown.environment_jobs, jobs, reading)
+    return await _add_plan_items(services, part.shown.environment_jobs, jobs, reading)
 
 
-async def _with_items(
+async def _add_plan_items(
     services: Services,
     environment_jobs: Sequence[EnvironmentJob],
     jobs: Iterable[FlowJob],

@@ -124,7 +124,7 @@ async def _send_or_delete_alert(
     in_use: Sequence[Environment],
 ) -> None:
     table = services.tables.service_tag_list_versions
-    version = await _with_effects(services, kept.item, tags, in_use)
+    version = await _add_effects(services, kept.item, tags, in_use)
     if version.affected_firewalls or services.now - version.first_seen_at < SHOWN:
         await send_alert(
             services, version.reason_code, table.name_of(version), describe_change(version)
@@ -143,7 +143,7 @@ async def _send_alert_of_outdated_list(
     )
 
 
-async def _with_effects(
+async def _add_effects(
     services: Services,
     version: ServiceTagListVersion,
     tags: ServiceTagList,

@@ -89,7 +89,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     )
     environment = await read_environment_of(services, job)
 
-    async def keep(items: Sequence[PlanItem]) -> None:
+    async def store_items(items: Sequence[PlanItem]) -> None:
         await plan.upsert(*items)
         await leased.record_progress()
 
@@ -97,7 +97,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     urls = await read_trigger_urls(services, job, planned)
     flows = urls.list_flows_to_read(planned, MOST_LOOKS if job.mode.writes else None)
     items = await complete_items(
-        services, environment, planned, FlowRunLookups(urls=urls, flows=flows), keep
+        services, environment, planned, FlowRunLookups(urls=urls, flows=flows), store_items
     )
     unmatched = await find_unmatched_callers(services, urls, items)
     findings = select_fitting_findings((*job.findings, *unmatched))

@@ -35,7 +35,7 @@ async def send_due_and_overdue_messages(services: Services) -> int:
     scanned = await send_due_messages(services)
     for plan in scanned.expiring_plans:
         async with catch_row_errors(services, services.tables.environment_jobs.name_of(plan.item)):
-            await _wake_up_idle(services, plan.item)
+            await _wake_up_waiting_environment_job(services, plan.item)
     count = scanned.overdue + await create_missing_jobs(services, scanned.unstarted_remediations)
     count += await _wake_up_unblocked(services, scanned.flows)
     await revoke_leftover_grants(
@@ -81,7 +81,7 @@ async def _alert_request_queue(services: Services, queue: RequestQueueStatus) ->
         await send_alert(services, Reason.THROTTLED, queue.row, cause)
 
 
-async def _wake_up_idle(services: Services, job: EnvironmentJob) -> None:
+async def _wake_up_waiting_environment_job(services: Services, job: EnvironmentJob) -> None:
     """Wake up an environment job if the flow job that it waits for is complete."""
     if not job.has_started_flow_jobs or job.awaits_approval or job.lease.is_held(services.now):
         return

@@ -22,7 +22,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.archive_runs import SupportWindow, find_support_window
-from shared.use_cases.read_current_plans import read_needs_changes
+from shared.use_cases.read_current_plans import read_items_needing_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
 from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers
 from shared.use_cases.read_remediation_rows import RowReader, get_remediation
@@ -168,7 +168,7 @@ async def list_remediations(
             continue
         jobs = environment_jobs.get(identity, [])
         closed = [known.closed.get(job.environment_id, {}).get(job.id, {}) for job in jobs]
-        item = build_view(remediation, jobs, flow_jobs.get(identity, []), closed)
+        item = build_remediation_view(remediation, jobs, flow_jobs.get(identity, []), closed)
         if takes is None or takes(item):
             items.append(item)
         if len(items) > limit:
@@ -216,7 +216,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
         observed += await read_observed_callers(services, environment_id, jobs, reading)
     ids = {job.id for job in jobs}
     return replace(
-        build_view(remediation, environment_jobs, jobs),
+        build_remediation_view(remediation, environment_jobs, jobs),
         needs_changes=tuple(
             [
                 NeedsChanges(
@@ -229,7 +229,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
                     fix=item.fix,
                 )
                 for job in environment_jobs
-                for item in await read_needs_changes(services, job, reading)
+                for item in await read_items_needing_changes(services, job, reading)
             ]
         ),
         run_archives=tuple(one for one in archives if one.remediation_id == remediation_id),
@@ -266,7 +266,7 @@ async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
     )
 
 
-def build_view(
+def build_remediation_view(
     remediation: Remediation,
     environment_jobs: list[EnvironmentJob],
     jobs: list[FlowJob],

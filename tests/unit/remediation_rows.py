@@ -21,7 +21,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.show_flow import FlowView
-from shared.use_cases.show_remediation import RemediationView, build_view
+from shared.use_cases.show_remediation import RemediationView, build_remediation_view
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 
@@ -163,7 +163,7 @@ def build_remediation(
         environment_ids=tuple(job.environment_id for job in environments.values()),
     )
     jobs = [one.job for one in flows if one.job]
-    return build_view(remediation, list(environments.values()), jobs)
+    return build_remediation_view(remediation, list(environments.values()), jobs)
 
 
 def build_page(

@@ -27,7 +27,7 @@ from shared.domain.assessment.estimate import (
     estimate_effort,
 )
 from shared.domain.assessment.flows import assess_flows, find_phase, list_flow_findings
-from shared.domain.assessment.recommendations import recommend
+from shared.domain.assessment.recommendations import list_recommendations
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, MicrosoftKeyLists, NoAnswer
 from shared.domain.assessment.uncovered_features import (
     list_copilot_findings,
@@ -411,9 +411,9 @@ def test_the_ticket_for_run_history_has_a_last_day(
 @pytest.mark.parametrize("reason", list(MicrosoftKeyReason))
 def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_before: bool) -> None:
     """The advice for a managed flow begins with its source environment."""
-    advice = recommend([reason], is_before=is_before, is_managed=False)
+    advice = list_recommendations([reason], is_before=is_before, is_managed=False)
 
-    managed = recommend([reason], is_before=is_before, is_managed=True)
+    managed = list_recommendations([reason], is_before=is_before, is_managed=True)
     assert advice
     assert managed[1:] == advice
     assert "where the solution is developed" in managed[0]

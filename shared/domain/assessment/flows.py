@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
-from shared.domain.assessment.recommendations import recommend
+from shared.domain.assessment.recommendations import list_recommendations
 from shared.domain.assessment.remediated_flows import list_remediation_findings
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -48,8 +48,9 @@ def find_phase(facts: EnvironmentSnapshot) -> AssessmentPhase:
 
 
 def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
-    """Return every flow that stays, or may stay, on Microsoft's key; those that certainly stay come
-    first.
+    """Return every flow that stays, or may stay, on Microsoft's key.
+
+    Those that certainly stay come first.
     """
     if isinstance(facts.flows, NoAnswer):
         return ()
@@ -86,7 +87,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
                 parent_chains=tuple(chains),
                 blocks_flows=_list_display_names(facts.flows, sorted(ancestors)),
                 run_only_users=_describe_run_only_users(summary.category if summary else None),
-                recommendations=recommend(
+                recommendations=list_recommendations(
                     answer.microsoft_key_reasons, is_before=is_before, is_managed=flow.is_managed
                 ),
             )

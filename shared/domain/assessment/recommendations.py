@@ -10,7 +10,7 @@ _MANAGED = (
 )
 
 
-def recommend(
+def list_recommendations(
     reasons: Collection[MicrosoftKeyReason], *, is_before: bool, is_managed: bool
 ) -> tuple[str, ...]:
     """Return the recommendations for these reasons, the preferred one first.

@@ -73,7 +73,7 @@ def normalize_entry(entry: Mapping[Any, Any]) -> dict[str, Any]:
 
     A trigger URL is replaced by its id.
     """
-    found = _without_empty(entry)
+    found = _remove_empty_values(entry)
     number, flows = found.get(_NUMBER), found.get("flows")
     if isinstance(number, str) and number.isascii() and number.isdecimal() and len(number) < 10:
         found[_NUMBER] = int(number)
@@ -148,12 +148,12 @@ def _build_row(header: list[str], cells: list[str]) -> dict[str, str] | str:
 def _normalize_flow(flow: object) -> object:
     if not isinstance(flow, dict):
         return flow
-    found = _without_empty(flow)
+    found = _remove_empty_values(flow)
     url = found.get("trigger_url_id")
     if isinstance(url, str) and (matches := find_trigger_urls(url)):
         found["trigger_url_id"] = matches[0].url.trigger_url_id
     return found
 
 
-def _without_empty(values: Mapping[Any, Any]) -> dict[str, Any]:
+def _remove_empty_values(values: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(name): value for name, value in values.items() if value not in (None, "")}

@@ -218,7 +218,7 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
         return text
     references = find_references(text, is_json=edits[0].is_json)
     masked = [mask_signatures(text[reference.start : reference.end]) for reference in references]
-    edits = _without_references(edits, masked)
+    edits = _select_edits_to_revert(edits, masked)
     restored: dict[int, str] = {}
     unchanged = Counter(masked)
     ours = Counter(edit.new for edit in edits)
@@ -245,7 +245,7 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
     return "".join([*pieces, text[position:]])
 
 
-def _without_references(edits: Sequence[CallerEdit], masked: Sequence[str]) -> list[CallerEdit]:
+def _select_edits_to_revert(edits: Sequence[CallerEdit], masked: Sequence[str]) -> list[CallerEdit]:
     """Return the edits to revert in a text that contains trigger URLs.
 
     If no edit wrote a URL, an edit that wrote a reference to a secret counts, unless the text has

@@ -53,7 +53,7 @@ def with_reference_hosts(client_data: str) -> str:
 
 
 def _convert_operation(step: Mapping[str, object]) -> bool:
-    """Change a connector operation in place; return whether anything changed."""
+    """Change a connector operation in place. Returns whether anything changed."""
     inputs = mapping_at(step, "inputs")
     host = mapping_at(inputs, "host")
     key = find_connection_key(host)

@@ -85,7 +85,7 @@ def _find_connector(
     name = find_connection_key(host)
     if name is None:
         return None
-    return _find_referenced_connector(mapping_at(connection_references, name)) or _without_suffix(
+    return _find_referenced_connector(mapping_at(connection_references, name)) or _remove_suffix(
         name
     )
 
@@ -99,7 +99,7 @@ def _find_referenced_connector(reference: Mapping[str, object]) -> str | None:
     return text_at(api, "name") or (_get_last_segment(api_id) if api_id else None)
 
 
-def _without_suffix(name: str) -> str:
+def _remove_suffix(name: str) -> str:
     """Return `shared_commondataservice` for `shared_commondataservice_4`.
 
     Also removes `-2`, as in Logic Apps.

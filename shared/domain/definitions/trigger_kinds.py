@@ -203,7 +203,7 @@ def classify_trigger(
     by_shape = _classify_by_type(type.lower(), (kind or "").lower())
     if connector != _TEAMS_CONNECTOR:
         return by_shape
-    by_operation = _CATEGORY_BY_TEAMS_OPERATION.get(_without_version(operation_id or ""))
+    by_operation = _CATEGORY_BY_TEAMS_OPERATION.get(_remove_version(operation_id or ""))
     return by_operation or _TEAMS_FALLBACK.get(by_shape, by_shape)
 
 
@@ -213,7 +213,7 @@ def _classify_by_type(type_: str, kind: str) -> TriggerCategory:
     return _CATEGORY_BY_TYPE.get(type_, TriggerCategory.UNKNOWN)
 
 
-def _without_version(operation_id: str) -> str:
+def _remove_version(operation_id: str) -> str:
     name = operation_id.lower()
     if name in _CATEGORY_BY_TEAMS_OPERATION:
         return name

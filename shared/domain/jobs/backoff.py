@@ -14,7 +14,8 @@ def compute_backoff_delay(
 ) -> timedelta:
     """Return `first`, doubled for each failure after the first, up to `longest`.
 
-    `asked` is the minimum that the service requires (`Retry-After`); it may exceed `longest`.
+    The delay is at least `asked`, which a service requires by `Retry-After`, even if that exceeds
+    `longest`.
     """
     doubled = first * 2 ** min(failures - 1, 30) if failures > 0 else first
     return max(min(doubled, longest), asked or timedelta(0))

@@ -38,7 +38,7 @@ class TraceOrigin:
 
 @dataclass(frozen=True, kw_only=True)
 class DurableJob[S: StrEnum]:
-    """The part of a row that the job engine uses; each kind of job adds its own fields.
+    """The part of a job's row that the job engine uses. Each kind of job adds its own fields.
 
     It has no slots, so that a changed row is a copy of a dictionary.
     """

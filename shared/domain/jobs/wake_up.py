@@ -8,7 +8,7 @@ from shared.domain.alert import RowName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeUp:
-    """A wake-up of a row; a row may have several."""
+    """A time at which the timer sends a message for a row. A row may have several."""
 
     wake_at: datetime
     row: RowName

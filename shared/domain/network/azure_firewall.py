@@ -83,7 +83,7 @@ def split_by_target(
     destination that only a network rule names is behind another device that keeps the callers'
     addresses.
     """
-    published = {one: None for rule in nat if _may_be_https(rule) for one in rule.destinations}
+    published = {one: None for rule in nat if _may_match_https(rule) for one in rule.destinations}
     found = [
         _build_public_address_firewall(whole, address, nat, network, hosts) for address in published
     ]
@@ -91,7 +91,7 @@ def split_by_target(
         rule.destinations: None
         for rule in network
         if rule.access is RuleAction.ALLOW
-        and _may_be_https(rule)
+        and _may_match_https(rule)
         and not includes_every_destination(rule.destinations)
         and not _is_private(rule.sources)
     }
@@ -170,7 +170,7 @@ def _build_rule(rule: TrafficRule, answer: bool | None) -> FirewallRule:
     )
 
 
-def _may_be_https(rule: TrafficRule) -> bool:
+def _may_match_https(rule: TrafficRule) -> bool:
     return rule.matches(TrafficDestination(addresses=rule.destinations, port=HTTPS)) is not False
 
 

@@ -209,20 +209,20 @@ def _format_any_destination_note(rule: TrafficRule) -> tuple[str, ...]:
     return (f"{rule.name} allows any destination: enter the hosts that flows call instead.",)
 
 
-def _is_of_policy(rule: TrafficRule) -> bool:
+def _is_policy_rule(rule: TrafficRule) -> bool:
     return "/rulecollectiongroups/" in rule.place.lower()
 
 
-def _name_rule(rule: TrafficRule) -> str:
+def _format_rule_name(rule: TrafficRule) -> str:
     return f"{PREFIX}{rule.name}"
 
 
 def _build_document(rule: TrafficRule, group_id: object) -> Document:
-    is_policy = _is_of_policy(rule)
+    is_policy = _is_policy_rule(rule)
     kinds = {"ruleType": "NatRule" if rule.translated else "NetworkRule"} if is_policy else {}
     document: dict[str, object] = {
         **kinds,
-        "name": _name_rule(rule),
+        "name": _format_rule_name(rule),
         "ipProtocols" if is_policy else "protocols": ["TCP"],
         "sourceIpGroups": [group_id],
         "destinationAddresses": [*rule.destinations],
@@ -237,7 +237,7 @@ def _build_document(rule: TrafficRule, group_id: object) -> Document:
 def _format_bicep_rule(rule: TrafficRule, group_id: RawText, version: str) -> str:
     """Return the rule in Bicep, inside the resource of its collection."""
     place, rules = ResourceIdParts.parse(rule.place), [_build_document(rule, group_id)]
-    if not _is_of_policy(rule):
+    if not _is_policy_rule(rule):
         member = f"{'nat' if rule.translated else 'network'}RuleCollections"
         part = {member: [{"name": rule.collection, "properties": {"rules": rules}}]}
         kind = f"Microsoft.Network/azureFirewalls@{version}"
@@ -256,7 +256,7 @@ def _format_bicep_rule(rule: TrafficRule, group_id: RawText, version: str) -> st
 def _format_rule_command(rule: TrafficRule, group_id: str) -> str:
     place, document = ResourceIdParts.parse(rule.place), _build_document(rule, group_id)
     where: dict[str, object] = {**place.options, "collection-name": rule.collection}
-    if _is_of_policy(rule):
+    if _is_policy_rule(rule):
         command = "network firewall policy rule-collection-group collection rule add"
         where |= {"policy-name": place.names[0], "rule-collection-group-name": place.names[-1]}
         kind = {"rule-type": document["ruleType"], "ip-protocols": ["TCP"]}
@@ -272,18 +272,18 @@ def _format_rule_command(rule: TrafficRule, group_id: str) -> str:
     if rule.translated:
         leading["translated-address"] = [rule.translated.addresses[0]]
         leading["translated-port"] = [str(rule.translated.port)]
-    return format_az_command(command, {**where, "name": _name_rule(rule), **kind, **leading})
+    return format_az_command(command, {**where, "name": _format_rule_name(rule), **kind, **leading})
 
 
 def _build_terraform_rule(rule: TrafficRule, group: str) -> TerraformBlock:
     """Return the rule in Terraform, inside the resource of its collection."""
-    is_policy, place = _is_of_policy(rule), ResourceIdParts.parse(rule.place)
+    is_policy, place = _is_policy_rule(rule), ResourceIdParts.parse(rule.place)
     word = "nat" if rule.translated else "network"
     destinations = ("destination_addresses", [*rule.destinations])
     if is_policy and rule.translated:
         destinations = ("destination_address", rule.destinations[0])  # type: ignore[assignment]
     body: list[tuple[str, object] | TerraformBlock | str] = [
-        ("name", _name_rule(rule)),
+        ("name", _format_rule_name(rule)),
         ("protocols", ["TCP"]),
         ("source_ip_groups", [RawText(f"azurerm_ip_group.{group}.id")]),
         destinations,

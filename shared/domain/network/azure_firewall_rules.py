@@ -41,7 +41,7 @@ class RuleReader:
                 shown = mapping_at(collection, "properties")
                 kind = "NatRule" if member.startswith("nat") else "NetworkRule"
                 name = text_at(collection, "name") or member
-                self._read_collection(shown, kind, name, text_at(firewall, "id") or own)
+                self._parse_collection(shown, kind, name, text_at(firewall, "id") or own)
 
     def parse_rule_groups(self, groups: Iterable[Document]) -> None:
         """Collect the rules in the rule collection groups of one policy.
@@ -56,7 +56,7 @@ class RuleReader:
             own = text_at(group, "name") or ""
             for collection in self._sort_by_priority(properties, "ruleCollections", own):
                 name = text_at(collection, "name") or own
-                self._read_collection(collection, None, name, text_at(group, "id") or own)
+                self._parse_collection(collection, None, name, text_at(group, "id") or own)
 
     def _sort_by_priority(self, properties: Document, member: str, owner: str) -> list[Document]:
         listed = properties.get(member)
@@ -65,7 +65,7 @@ class RuleReader:
             return []
         return sorted(map(as_mapping, listed or ()), key=_get_priority)
 
-    def _read_collection(
+    def _parse_collection(
         self, collection: Document, kind: str | None, name: str, place: str
     ) -> None:
         listed = collection.get("rules")

@@ -103,7 +103,7 @@ def build_plan_items(
             if candidate.flow.conversion_preview
             else item
         )
-        items[workflow_id] = _block_by_child(item, items, by_id)
+        items[workflow_id] = _mark_if_child_is_not_copied(item, items, by_id)
     return _apply_limit(request, items, graph)
 
 
@@ -323,7 +323,7 @@ def _find_needed_changes(
     return None
 
 
-def _block_by_child(
+def _mark_if_child_is_not_copied(
     item: PlanItem, items: Mapping[str, PlanItem], by_id: Mapping[str, PlanCandidate]
 ) -> PlanItem:
     """Return the item as one that needs changes first, if one of its children is not copied.

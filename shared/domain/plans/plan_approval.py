@@ -189,10 +189,7 @@ def add_parents(flows: Collection[str], children: Mapping[str, Collection[str]])
 
 
 def exclude_unapproved_items(items: Iterable[PlanItem]) -> list[PlanItem]:
-    """Return the items that changed after their approval, as not included.
-
-    Nobody has approved the change in time.
-    """
+    """Return the changed items as not included, because nobody approved the changes in time."""
     text = "It changed after it was approved, and nobody approved the change in time."
     changed = [item for item in items if item.changed_since_approval and item.action.is_work]
     return [_exclude_item(item, text, NotMigratedReason.APPROVAL_EXPIRED) for item in changed]

@@ -28,7 +28,7 @@ def find_known_ids(data: bytes, ids: Collection[bytes]) -> Iterator[tuple[int, i
     `data` is in UTF-8 or another encoding that contains ASCII. `ids` are 32 hex digits in lower
     case. In `data`, they may have the dashes of a GUID.
     """
-    for start, end in _find_runs(data):
+    for start, end in _find_hex_sequences(data):
         run = data[start:end].lower()
         found = [
             (place, place + ID_LENGTHS[0])
@@ -48,12 +48,12 @@ def find_last_digits(data: bytes) -> Iterator[tuple[int, int]]:
 
     The id of a trigger URL is there: an escaped slash before it, `%2F`, ends in a digit.
     """
-    for start, end in _find_runs(data):
+    for start, end in _find_hex_sequences(data):
         for digits in _DIGITS.finditer(data[start:end].lower()):
             yield start + digits.end() - ID_LENGTHS[0], start + digits.end()
 
 
-def _find_runs(data: bytes) -> Iterator[tuple[int, int]]:
+def _find_hex_sequences(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield the start and end of each longest sequence of at least 32 hex digits and dashes."""
     samples = data[::_STRIDE].translate(_CLASSES)
     misses_left = 1 + len(data) // _BYTES_PER_MISS
