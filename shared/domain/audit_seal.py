@@ -95,9 +95,10 @@ def hash_text(text: str) -> str:
 
 
 def format_entries(entries: Sequence[SealedEntry]) -> bytes:
-    """Return the list of entries: a line for each, with hash and key, in the order of keys.
+    """Return the list of a seal's entries as text: a line with hash and key for each, sorted by
+    key.
 
-    Keys are JSON texts, so that no key looks like two lines.
+    Keys are JSON strings, so that each key stays in one line.
     """
     return "".join(f"{one.sha256} {json.dumps(one.key)}\n" for one in sorted(entries)).encode()
 
@@ -175,7 +176,11 @@ def parse_statement(text: str) -> SealStatement:
 def find_chain_differences(
     seals: Sequence[AuditSeal], is_valid: Callable[[Signature, bytes], bool]
 ) -> Iterator[str]:
-    """Yield what is wrong with consecutive seals, oldest first."""
+    """Yield each fault in consecutive seals, oldest first.
+
+    A fault is a seal that is unreadable, missing or changed, or that does not follow the one
+    before.
+    """
     before: AuditSeal | None = None
     for seal in seals:
         name = f"Seal {seal.number} of the audit log"

@@ -39,9 +39,9 @@ def build_retired_name(title: str) -> str:
 
 
 def shorten_with_suffix(title: str, suffix: str = "") -> str:
-    """Return the name with its suffix, shortened to `LIMIT` UTF-16 units.
+    """Return the name with its suffix. A name that is then too long for Dataverse is shortened.
 
-    No character is split.
+    The result has at most `LIMIT` UTF-16 units. No character is split.
     """
     if _count_utf16_units(title + suffix) <= LIMIT:
         return title + suffix

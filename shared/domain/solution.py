@@ -27,7 +27,7 @@ class Solution:
 
 
 def list_solutions_for_copy(solutions: Iterable[Solution]) -> list[Solution]:
-    """Return those solutions that a copy of their flow joins, by name."""
+    """Return which of a flow's solutions its copy joins, sorted by name."""
     return sorted(
         (one for one in solutions if one.takes_copies), key=lambda one: one.unique_name.lower()
     )

@@ -81,8 +81,7 @@ async def record_result(
 async def record_rejection(services: Services, entry: AuditEntry) -> None:
     """Record that a principal was rejected, once for each principal, route and hour.
 
-    The limit prevents that a principal without a role fills the store. An error here is only
-    logged.
+    The limit keeps a principal without a role from filling the store. An error here is only logged.
     """
     name = f"{entry.who_id}/{entry.operation}/{entry.recorded_at:%Y-%m-%dT%H}"
     rejection = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_rejection=True)

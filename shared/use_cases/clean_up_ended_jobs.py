@@ -116,10 +116,7 @@ async def _revoke_grants_of_environment_jobs(
 
 
 async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
-    """Revoke the grants of a plan, and again those that are still in effect.
-
-    The platform had accepted to revoke them.
-    """
+    """Revoke the grants of a plan. Grants that were revoked without effect are revoked again."""
     services, job, kept = held.services, held.job, list[str]()
     at, now = job.grants.returned_at, services.now
     is_checked = at is not None and now >= at + services.settings.read_lag

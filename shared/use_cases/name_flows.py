@@ -136,7 +136,7 @@ async def _has_flow(services: Services, environments: Sequence[Environment], flo
 def select_flows[T: FlowJob | PlanItem](
     items: Sequence[T], flows: Collection[str], where: str
 ) -> list[T]:
-    """Return those items whose flows are given by id or name.
+    """Return the items of these flows, which are given by id or name.
 
     Raises `FlowNotFound`, with candidates, for an unknown flow and for a name that several have.
     `where` describes the searched items in messages.

@@ -240,7 +240,7 @@ async def _read_flow_jobs(
 async def get_rows[T](
     table: Table[T], places: Iterable[tuple[str, str]], reading: RowReader
 ) -> list[T]:
-    """Return those rows that exist. They are read concurrently.
+    """Read rows concurrently, and return the rows that exist.
 
     `reading` collects those that are unreadable.
     """

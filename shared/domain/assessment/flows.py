@@ -296,10 +296,11 @@ def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
 def _find_reason_paths(
     flow: FlowFacts, graph: DependencyGraph, answers: Mapping[str, MicrosoftKeyEvaluation]
 ) -> list[tuple[str, ...]]:
-    """Return the shortest call path to each flow that has its own Microsoft-key reason.
+    """Return the shortest call path from the flow to each flow that has its own Microsoft-key
+    reason.
 
-    Flows with only their own reason come first, then those that also stay because of a child, then
-    children that are not in the environment.
+    Paths to flows with only their own reason come first, then those to flows that also stay because
+    of a child, then those to children that are not in the environment.
     """
     if (
         MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW

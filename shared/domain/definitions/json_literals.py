@@ -1,6 +1,6 @@
 """Find string literals in JSON source, with the offset of every character.
 
-This allows to change a text without decoding and encoding the document, which would change other
+With these, a text can be changed in place. Decoding and encoding the document would change other
 bytes: whitespace, `\\u0026`, or the format of numbers.
 """
 

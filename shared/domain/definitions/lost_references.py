@@ -30,8 +30,8 @@ def list_unresolved_references(client_data: str) -> tuple[str, ...]:
 def find_lost_references(before: str, now: str) -> References:
     """Return the entries of `connectionReferences` in `before` that the platform removed in `now`.
 
-    An entry that a person removed does not count: no operation in `now` uses it, and other parts
-    differ too.
+    A missing entry is lost if operations in `now` still use it, or if nothing else differs. A
+    person who removes an entry also changes what used it.
     """
     old, new = _decode_client_data(before), _decode_client_data(now)
     kept = _get_references(new)

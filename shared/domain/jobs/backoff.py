@@ -24,7 +24,7 @@ def compute_backoff_delay(
 def add_jitter(wait: timedelta, key: str, share: float = _JITTER_SHARE) -> timedelta:
     """Return the delay plus up to `share` of it, always the same for the same key.
 
-    This prevents that jobs that wait for the same thing continue at the same moment.
+    Jobs that wait for the same thing then do not continue at the same moment.
     """
     fraction = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) / 2**32
     return max(wait, _MIN_DELAY) + min(wait * share, _MAX_JITTER) * fraction

@@ -85,7 +85,7 @@ class DurableJob[S: StrEnum]:
     trace: TraceOrigin | None = field(default=None, compare=False, repr=False)
 
     def __init_subclass__(cls) -> None:
-        """Prevent that `dataclass` gives each kind of job its own `__replace__`."""
+        """Keep `dataclass` from giving each kind of job its own `__replace__`."""
         cls.__replace__ = DurableJob.__replace__  # type: ignore[method-assign]
 
     def __replace__(self, **changes: Any) -> Self:

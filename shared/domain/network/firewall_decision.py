@@ -50,8 +50,9 @@ class FirewallDecision:
     is_ipv4_only: bool = False
 
     def find_reaching_addresses(self, asked: AddressRanges) -> AddressRanges:
-        """Return those of the addresses that can reach the host: without IPv6, only IPv4
-        addresses.
+        """Return which of these addresses can reach the host.
+
+        Without IPv6, only IPv4 addresses can.
         """
         return asked & IPV4 if self.is_ipv4_only else asked
 

@@ -56,7 +56,10 @@ def find_geography(region: str) -> str:
 
 
 def list_regions(geography: str, regions: Iterable[str]) -> tuple[str, ...]:
-    """Return those regions that belong to a geography, sorted; none if the geography is unknown."""
+    """Return which of these regions belong to a geography, sorted.
+
+    Returns none for an unknown one.
+    """
     name = normalize_geography(geography)
     inside = _REGION_OF.get(name)
     return tuple(

@@ -47,7 +47,7 @@ class ClaimedHosts:
         return any(name[dot:] in self._endings for dot in dots)
 
     def list_unchecked_hosts(self, hosts: Iterable[str | None]) -> tuple[str, ...]:
-        """Return those hosts that are not Microsoft's and that no known firewall protects."""
+        """Return which of these hosts are not Microsoft's and have no known firewall."""
         return tuple(
             host for host in hosts if host and not is_of_microsoft(host) and host not in self
         )
