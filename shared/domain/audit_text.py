@@ -121,7 +121,10 @@ def find_result(status: int | None) -> AuditResult:
 
 
 def describe_principal(kind: str, who: str) -> str:
-    """Return a principal's name. The name that the holder of a function key wrote is marked so."""
+    """Return a principal's name, or `function key` with the name that its holder wrote.
+
+    Nobody has verified that name.
+    """
     if kind == PrincipalKind.FUNCTION_KEY:
         return f"function key ({who})" if who else "function key"
     return who

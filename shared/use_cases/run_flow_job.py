@@ -250,7 +250,7 @@ async def _revoke_before_stop(work: StepContext, err: CmkflowError) -> CmkflowEr
 def _start_invocation(job: FlowJob, services: Services) -> FlowJob:
     """Return the row at the start of an invocation, with a requested action applied.
 
-    A job that thereby ends stays unchanged, as it needs no environment.
+    An action that ends the job is applied later, because the job then needs no environment.
     """
     applied = _apply_request(job, services)
     return job if applied.is_inactive else applied

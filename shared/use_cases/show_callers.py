@@ -16,7 +16,9 @@ from shared.use_cases.unconfirmed_callers import waits_for_callers
 
 
 class CalledFlowState(StrEnum):
-    """Whether the owner of a declared caller has to change it and confirm that, for one flow."""
+    """Whether a declared caller was changed, and its owner confirmed that, for one flow that it
+    calls.
+    """
 
     TO_CONFIRM = "to_confirm"  #: its owner has to change the caller, and to confirm it
     CONFIRMED = "confirmed"

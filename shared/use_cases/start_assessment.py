@@ -81,7 +81,11 @@ async def start_assessment(
 
 
 async def _find_key_in_progress(services: Services, started: Remediation, key: str) -> str:
-    """Return the idempotency key of the assessment in progress for `key`, or else of `started`."""
+    """Return the idempotency key of the assessment in progress for an environment and request
+    (`key`).
+
+    If none is in progress, records `started` as the one in progress.
+    """
     readings = services.tables.shared_snapshots
     while True:
         kept = await readings.get(TOPIC, key)

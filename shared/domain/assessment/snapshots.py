@@ -76,7 +76,7 @@ class EnvironmentSnapshot:
     def has_all_flows(self) -> bool:
         """Return whether the app has read every flow of the environment.
 
-        Only then does it follow that what was found in no flow does not exist.
+        If not, what was found in no flow may still exist.
         """
         if isinstance(self.flows, NoAnswer):
             return False

@@ -147,7 +147,7 @@ def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
     """Return a definition in which some connections use a connection reference.
 
     `logical_names` has the connection reference for each key of `connectionReferences` to change.
-    Without one, the text is returned byte for byte.
+    If it is empty, the text is returned byte for byte.
     """
     if not logical_names:
         return client_data

@@ -195,9 +195,9 @@ def _select_issues(
 def _find_new_prefixes(
     versions: Iterable[ServiceTagListVersion],
 ) -> dict[str, list[tuple[ServiceTagListVersion, str, tuple[str, ...]]]]:
-    """Return, by issue, what versions of the service tag list added and a firewall denies.
+    """Return the prefixes that a firewall denies since the service tag list added them, by issue.
 
-    Each entry has the version, the firewall's name, and the denied prefixes.
+    Each entry has the version of the list, the firewall's name, and the denied prefixes.
     """
     found = defaultdict(list)
     for version in versions:
