@@ -9,9 +9,9 @@ type RowName = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A record that a person must act on the object of a row. It exists until the reason is fixed.
+    """A record that a person must act because of a row, such as that of a blocked job.
 
-    A row has at most one alert for each reason code.
+    It exists until the reason is fixed. A row has at most one alert for each reason code.
     """
 
     #: Listed in docs/runbook.md.

@@ -270,7 +270,9 @@ async def _retry_changed_callers(services: Services) -> int:
 
 
 async def _read_jobs_with_changed_channel(services: Services) -> AsyncIterator[FlowJob]:
-    """Yield the jobs that a notification channel blocked which no longer uses their trigger URL."""
+    """Yield the jobs that a notification channel blocked, if it no longer uses their trigger
+    URL.
+    """
     async for job in _read_jobs_with_code(services, Reason.NOTIFICATION_CHANNEL_USES_FLOW):
         if not find_channels_of_job(services, job):
             yield job

@@ -39,7 +39,7 @@ def is_same_definition(a: str, b: str) -> bool:
 
 @lru_cache(maxsize=64)  # an invocation reads the same few texts several times
 def hash_definition(text: str) -> str:
-    """Return a hash that is equal for two texts only if they describe the same flow.
+    """Return a hash that is equal for two texts exactly if they describe the same flow.
 
     See `is_same_definition`.
     """

@@ -1,4 +1,4 @@
-"""Define the states of a remediation. They follow from its environment jobs and are not stored."""
+"""Define the states of a remediation. They follow from its jobs and are not stored."""
 
 from collections.abc import Mapping
 from enum import StrEnum
