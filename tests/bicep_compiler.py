@@ -1,4 +1,6 @@
-"""Run Microsoft's Bicep compiler, if BICEP names it or it is on PATH."""
+"""Run Microsoft's Bicep compiler, which the environment variable BICEP names or which is on
+PATH.
+"""
 
 import json
 import os
@@ -35,13 +37,17 @@ def run_bicep(*arguments: str, of: Path | None = None) -> subprocess.CompletedPr
 
 
 def list_diagnostics(folder: Path, pattern: str) -> list[str]:
-    """Return errors, warnings and notes of the compiler and its linter about files."""
+    """Return the errors, warnings and notes that the compiler's linter prints about the files of a
+    folder that match a pattern.
+    """
     said = run_bicep("lint", "--pattern", pattern, of=folder).stderr.splitlines()
     return sorted({line for line in said if line.strip()})
 
 
 def write_snapshot(parameters: Path) -> Path:
-    """Write the snapshot of a set of parameters; return its path, or raise the compiler's error."""
+    """Write the snapshot of a deployment: the resources that the template and this parameters file
+    declare. Returns the snapshot's path. Raises `ValueError` with the compiler's message.
+    """
     done = run_bicep("snapshot", str(parameters), "--mode=overwrite", *SNAPSHOT_OF)
     if done.returncode:
         raise ValueError(done.stderr)
@@ -54,7 +60,9 @@ def write_snapshot(parameters: Path) -> Path:
 
 
 def compare_snapshot(parameters: Path) -> str:
-    """Return for each resource how a committed snapshot differs."""
+    """Return the differences between the committed snapshot of a parameters file and the present
+    template.
+    """
     done = run_bicep("snapshot", str(parameters), "--mode=validate", *SNAPSHOT_OF)
     return done.stdout + done.stderr
 

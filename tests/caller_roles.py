@@ -1,7 +1,7 @@
-"""The roles in a resource group with callers: what a deployment creates, and their table.
+"""Generate the Azure roles that the app needs in a resource group with callers.
 
 `python -m tests.caller_roles` writes `infra/modules/caller-roles.json` and the table of
-docs/deployment.md, from what the caller kinds declare. Then `make snapshots`.
+docs/deployment.md, from what the caller kinds declare. Run `make snapshots` afterwards.
 """
 
 import json
@@ -18,7 +18,10 @@ PAGE = ROOT / "docs" / "deployment.md"
 
 
 def build_roles() -> list[dict[str, Any]]:
-    """Return the role of each kind that needs one, by name; kinds may share it."""
+    """Return the definitions of the roles that the caller kinds declare, sorted by name.
+
+    Several kinds may declare the same role.
+    """
     needs = (getattr(kind, "required_permissions", None) for kind in find_kinds("shared.callers"))
     roles = {one.role.lower(): one for one in needs if one and one.role}
     return [
@@ -41,12 +44,12 @@ def build_roles() -> list[dict[str, Any]]:
 
 
 def build_text() -> str:
-    """Return the file that the template loads."""
+    """Return the text of `caller-roles.json`, from which the Bicep template creates the roles."""
     return json.dumps(build_roles(), indent=2) + "\n"
 
 
 def with_table(text: str) -> str:
-    """Return the text of the page with the table that the code generates."""
+    """Return the text of docs/deployment.md with the table of roles replaced by a generated one."""
     return with_tables(text, "tests.caller_roles", {"caller roles": _format_rows()})
 
 

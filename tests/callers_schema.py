@@ -1,4 +1,4 @@
-"""The JSON schema of a file with declared callers: docs/callers.schema.json.
+"""Generate docs/callers.schema.json, the JSON schema of a file with declared callers.
 
 `python -m tests.callers_schema` writes it.
 """
@@ -17,7 +17,9 @@ _REFERENCE = re.compile(r"#/\$defs/(\w+)")
 
 
 def build_schema() -> dict[str, Any]:
-    """Return the schema of the request body that a file becomes, with all its parts."""
+    """Return the schema of a file with declared callers, which is that of the API's request
+    body.
+    """
     schemas = build_openapi_document(frozenset(SCHEMES))["components"]["schemas"]
     parts: dict[str, Any] = {}
     waiting = [DeclareCallersRequest.__name__]
@@ -32,7 +34,7 @@ def build_schema() -> dict[str, Any]:
 
 
 def write_schema() -> None:
-    """Write the file."""
+    """Write docs/callers.schema.json."""
     FILE.write_text(json.dumps(build_schema(), indent=2) + "\n")
 
 

@@ -1,6 +1,6 @@
-"""What docs/command-reference.md says: every command in a sentence, from the commands themselves.
+"""Generate docs/command-reference.md, which describes every command of `cmkflow`.
 
-`python -m tests.command_reference` writes it.
+`python -m tests.command_reference` writes it from the help texts of the commands.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ _TABLE = ("", "| Command | What it does |", "|---|---|")
 
 
 def build_reference() -> str:
-    """Return the page."""
+    """Return the text of the page."""
     commands = {
         words: one for words, one in sorted(build_command_tree().items()) if not is_group(one)
     }
@@ -71,12 +71,14 @@ def _format_metavar(argument: Any) -> str:
 
 
 def join_lines(text: str) -> str:
-    """Return a help text on one line, as Markdown text that is not a command."""
+    """Return a help text on one line, with `|` escaped and backquotes removed, as the cell of a
+    Markdown table needs it.
+    """
     return " ".join(text.split()).replace("|", "\\|").replace("`", "")
 
 
 def find_summary(text: str) -> str:
-    """Return the first sentence of a help text on one line."""
+    """Return the first sentence of a help text."""
     return join_lines(text).partition(". ")[0].removesuffix(".") + "."
 
 

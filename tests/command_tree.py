@@ -1,4 +1,4 @@
-"""Every command of `cmkflow`, read from its own tree instead of a separate list."""
+"""List every command of `cmkflow` from the command tree of the program itself."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -12,7 +12,10 @@ from cmkflow.__main__ import app
 
 @cache
 def build_command_tree() -> Mapping[tuple[str, ...], Any]:
-    """Return commands and groups by the words after `cmkflow`; `()` is the program itself."""
+    """Return each command and command group by the words after `cmkflow`.
+
+    The key `()` is the program.
+    """
     return MappingProxyType(dict(_walk(get_command(app), ())))
 
 

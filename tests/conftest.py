@@ -1,4 +1,4 @@
-"""Settings of all tests: property tests have no time limit, which a busy machine would exceed."""
+"""Configure all tests: property tests have no time limit, which a busy machine would exceed."""
 
 import os
 from itertools import islice
@@ -21,10 +21,10 @@ _LONG = ("e2e", "corpus")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each process its share of the long tests first, so that none is last.
+    """Let each process begin with its share of the long tests, so that none of them runs last.
 
-    With `--dist worksteal` every process is given as many tests as the others, in this order, and
-    takes some from another one when it is done.
+    With `--dist worksteal`, pytest-xdist first gives every process the same number of tests in this
+    order. A process that is done takes some from another one.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long = [one for one in items if any(map(one.get_closest_marker, _LONG))]

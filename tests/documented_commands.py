@@ -1,8 +1,8 @@
-"""Every command that a document tells a person to type, and whether it needs Azure.
+"""List every command that the documents ask a person to type, with whether it needs Azure.
 
-A command stands on a line of a fenced block, or in inline code with a word after its name: `az`
-alone names a program. *Needs Azure* in the text marks all commands of the section that it stands
-in, and of those below it; `# needs Azure` behind a command marks that one.
+A command is a line of a fenced block, or inline code of at least two words. The words *Needs Azure*
+in a section mark all commands of this section and of the sections below it. The comment `# needs
+Azure` marks the command on its line.
 """
 
 import re
@@ -27,7 +27,7 @@ _MARK = "needs azure"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command of a document."""
+    """A command of a document, with its place."""
 
     page: str
     line: int
@@ -40,7 +40,10 @@ class Command:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Return the words that a shell makes of the command, with optional words in brackets."""
+        """Return the words into which a shell splits the command.
+
+        Optional words, which documents put in brackets, are included.
+        """
         return tuple(shlex.split(re.sub(r"[][]", "", self.text), comments=True))
 
     @property
@@ -54,13 +57,13 @@ class Command:
 
 
 def list_documented_commands() -> list[Command]:
-    """Return the commands of all pages in their order."""
+    """Return the commands of all documents, in the order of the pages and lines."""
     return [command for path in PAGES for command in _Reader(path).find_commands()]
 
 
 @dataclass(slots=True)
 class _Reader:
-    """A reader of one page from its top."""
+    """Reads one page from top to bottom, and knows which sections need Azure."""
 
     path: Path
     #: For the text before any heading, then for each level of headings down to here.
@@ -105,7 +108,9 @@ def _strip_prompt(code: str) -> str:
 
 
 def _is_whole(block: str) -> bool:
-    """Return whether every quotation that the block opens is closed."""
+    """Return whether the lines of a block are a complete command: every quotation mark has its
+    counterpart.
+    """
     try:
         shlex.split(block, comments=True)
     except ValueError:

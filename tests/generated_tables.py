@@ -1,4 +1,7 @@
-"""Tables that the code writes into a document, between two comments of the document."""
+"""Generate the tables of documents that come from code.
+
+Each is between two comments of its document.
+"""
 
 import inspect
 import re
@@ -9,7 +12,7 @@ _END = "<!-- end -->"
 
 
 def with_tables(text: str, module: str, tables: Mapping[str, Iterable[str]]) -> str:
-    """Return the text of a document with its tables, by name."""
+    """Return a document's text in which the tables with these names are replaced."""
     for name, lines in tables.items():
         begin = f"<!-- {name}: python -m {module} -->\n"
         before, found, after = text.partition(begin)
@@ -20,7 +23,9 @@ def with_tables(text: str, module: str, tables: Mapping[str, Iterable[str]]) -> 
 
 
 def format_rows(kind: type[StrEnum]) -> Iterator[str]:
-    """Yield a table of the values of an enumeration, each with its comment (`#:`) in the code."""
+    """Yield the rows of a table of an enumeration: each value with the comment (`#:`) that it has
+    in the code.
+    """
     comments = dict(re.findall(r"^    (\w+) = .+  #: (.+)$", inspect.getsource(kind), re.MULTILINE))
     yield "| | |"
     yield "|---|---|"

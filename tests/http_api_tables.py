@@ -1,4 +1,4 @@
-"""The generated tables of docs/http-api.md: routes, values, errors.
+"""Generate the tables of docs/http-api.md: routes, values and errors.
 
 `python -m tests.http_api_tables` writes them.
 """
@@ -18,7 +18,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
 
 
 def list_documented_endpoints() -> dict[tuple[str, str], Endpoint]:
-    """Return by method and path the endpoints for programs, without the pages."""
+    """Return the endpoints of the API by method and path.
+
+    The pages of the dashboard are omitted.
+    """
     return {
         route: one
         for route, one in list_endpoints().items()
@@ -27,7 +30,7 @@ def list_documented_endpoints() -> dict[tuple[str, str], Endpoint]:
 
 
 def with_all_tables(text: str) -> str:
-    """Return the text of the page with the tables that the code generates."""
+    """Return the text of docs/http-api.md with all its tables generated."""
     tables = {
         "routes": _format_routes(),
         "approval policies": format_rows(ApprovalPolicy),

@@ -32,7 +32,7 @@ _PIN = re.compile(r"([A-Za-z][\w.-]*)==(\S+)((?: *\\\n *--hash=sha256:[0-9a-f]{6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """One package with its version and the SHA-256 of each wheel, in hexadecimal."""
+    """A package with its version, and the SHA-256 hash of each of its wheels in hexadecimal."""
 
     name: str
     version: str
@@ -40,18 +40,20 @@ class Pin:
 
     @property
     def key(self) -> str:
-        """Return the name as registries compare it."""
+        """Return the package's name in the form in which registries compare names."""
         return normalize_name(self.name)
 
     def __str__(self) -> str:
-        """Return the pin as a line of a requirements file."""
+        """Return the pin as it is written in a requirements file."""
         lines = [f"{self.name}=={self.version}", *(f"--hash=sha256:{one}" for one in self.hashes)]
         return " \\\n    ".join(lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """A requirements file: comments and `-r` lines, direct pins, brought pins."""
+    """A requirements file: its comments and `-r` lines, the pins of direct packages, and the pins
+    of the packages that these need.
+    """
 
     path: Path
     head: str
@@ -60,28 +62,28 @@ class Requirements:
 
     @property
     def nested(self) -> "Requirements | None":
-        """Return the file that this one includes."""
+        """Return the requirements file that this one includes, or None."""
         named = re.search(r"^-r (\S+)", self.head, re.MULTILINE)
         return read_requirements(self.path.parent / named[1]) if named else None
 
     @property
     def layers(self) -> tuple["Requirements", ...]:
-        """Return this file after all that it includes."""
+        """Return all files that this one includes, then this file."""
         return (*(self.nested.layers if self.nested else ()), self)
 
     @property
     def pins(self) -> dict[str, Pin]:
-        """Return all pins of this file and of those that it includes, by their key."""
+        """Return by key all pins of this file and of those that it includes."""
         return {pin.key: pin for one in self.layers for pin in (*one.brought, *one.direct)}
 
 
 def normalize_name(name: str) -> str:
-    """Return a distribution's name as registries compare it."""
+    """Return the name of a package in the form in which registries compare names."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read_requirements(path: Path) -> Requirements:
-    """Return a requirements file. Raises `ValueError` for a line that is no pin."""
+    """Read a requirements file. Raises `ValueError` for a line that is no pin."""
     upper, _, lower = path.read_text().partition(f"{BROUGHT}\n")
     head = "".join(
         takewhile(lambda line: line.startswith(("#", "-r ")), upper.splitlines(keepends=True))
@@ -101,7 +103,10 @@ def _read_pins(text: str, path: Path) -> tuple[Pin, ...]:
 
 
 def write_constraints(path: Path, file: str = "requirements-dev.txt") -> Path:
-    """Write the versions of a file without hashes, for pip's option `-c`; return the path."""
+    """Write the versions of a requirements file, without hashes, to a file for pip's option `-c`.
+
+    Return its path.
+    """
     pins = read_requirements(ROOT / file).pins.values()
     path.write_text("".join(f"{pin.name}=={pin.version}\n" for pin in pins))
     return path
@@ -110,7 +115,7 @@ def write_constraints(path: Path, file: str = "requirements-dev.txt") -> Path:
 def resolve(
     pins: Iterable[Pin], constraints: Iterable[Pin], platforms: Iterable[Sequence[str]]
 ) -> dict[str, Pin]:
-    """Return all packages that pip would install, by their key, with the hashes of all machines.
+    """Return by key all packages that pip would install, with the hashes for all machines.
 
     `platforms` has the platform tags of each machine. Raises `CalledProcessError` if a package has
     no wheel for one of the machines.
@@ -146,7 +151,9 @@ def _report(
 
 
 def pin_file(path: Path, *, upgrade: bool = False) -> None:
-    """Write a file's hashes and the packages that its direct ones bring."""
+    """Write the pins of a requirements file again: the hashes, and the packages that the direct
+    ones need.
+    """
     here = read_requirements(path)
     below = here.nested.pins if here.nested else {}
     kept = () if upgrade else here.brought
@@ -161,7 +168,10 @@ def pin_file(path: Path, *, upgrade: bool = False) -> None:
 def format_requirements(
     here: Requirements, found: Mapping[str, Pin], below: Mapping[str, Pin]
 ) -> str:
-    """Return the text of a file with these packages. Those of included files are left out."""
+    """Return the text of a requirements file with these packages.
+
+    Those of included files are omitted.
+    """
     direct = [Pin(name=pin.name, version=pin.version, hashes=found[pin.key].hashes)
               for pin in here.direct]  # fmt: skip
     known = {*below, *(pin.key for pin in direct)}
@@ -177,7 +187,7 @@ def list_files() -> list[Path]:
 
 
 def main() -> None:
-    """Pin the files that the command line names, or all."""
+    """Write the pins of the files that the command line names, or of all files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="*", help="by default all", metavar="FILE")
     parser.add_argument("--upgrade", action="store_true", help="take the newest brought packages")

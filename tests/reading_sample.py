@@ -41,14 +41,14 @@ _SHORTEST_TEXT = 3
 
 @dataclass(frozen=True, slots=True, order=True)
 class Text:
-    """One text and its place, such as `shared/rows.py:12`."""
+    """A text and its place, such as `shared/rows.py:12`."""
 
     where: str
     text: str
 
 
 def list_files(places: Sequence[str], pattern: str) -> list[Path]:
-    """Return the files of these names and folders, in order."""
+    """Return the files with these names, and those in these folders, in order."""
     found = [
         path
         for place in places
@@ -59,7 +59,7 @@ def list_files(places: Sequence[str], pattern: str) -> list[Path]:
 
 @cache
 def collect_texts() -> dict[str, list[Text]]:
-    """Return every text that can be drawn, by its group."""
+    """Return every text that can be drawn, by its group, such as docstrings."""
     found = {
         "Docstrings": _find_docstrings(),
         "Sentences of documents": _find_sentences(),
@@ -70,13 +70,13 @@ def collect_texts() -> dict[str, list[Text]]:
 
 
 def draw(seed: int) -> dict[str, list[Text]]:
-    """Return the sample of a seed."""
+    """Return by group the texts that a seed draws."""
     random = Random(seed)  # noqa: S311 - no secret
     return {group: random.sample(texts, COUNTS[group]) for group, texts in collect_texts().items()}
 
 
 def format_sample(sample: Mapping[str, Sequence[Text]], seed: int) -> str:
-    """Return a sample as tables with a column for each mark."""
+    """Return the drawn texts as Markdown tables with an empty column for each mark."""
     lines = [f"# Reading sample {seed}"]
     for group, texts in sample.items():
         lines += [
@@ -173,7 +173,10 @@ def _find_screen_texts() -> Iterator[Text]:
 
 
 def _list_annotations(node: ast.AST) -> list[ast.expr | None]:
-    """Return the types at a node, which may be written as texts."""
+    """Return the type annotations at a node.
+
+    They may be written as string literals, which are no texts.
+    """
     match node:
         case ast.arg() | ast.AnnAssign():
             return [node.annotation]

@@ -1,4 +1,4 @@
-"""The generated lists of docs/runbook.md: reasons, and codes of the platform.
+"""Generate the lists of docs/runbook.md: reasons, and error codes of the platform.
 
 `python -m tests.runbook_tables` writes them.
 """
@@ -64,7 +64,7 @@ _NOTHING = "Nothing"
 
 
 def with_tables(page: str) -> str:
-    """Return the page's text with the lists that the code generates."""
+    """Return the text of docs/runbook.md with its lists generated."""
     tables = {
         "reasons": _format_reasons(page),
         "codes of the platform": _format_platform_codes(),
@@ -73,7 +73,9 @@ def with_tables(page: str) -> str:
 
 
 def _is_waiting(reason: Reason) -> bool:
-    """Return whether the job continues without a person, so that its code needs no explanation."""
+    """Return whether a job with this reason continues without a person, so that the page need not
+    explain it.
+    """
     return reason.fix.startswith(_NOTHING) and reason not in _find_anchors()
 
 
@@ -91,23 +93,25 @@ def _format_reasons(page: str) -> Iterator[str]:
             yield f"* `{reason}`: [{by_anchor.get(anchor)}](#{anchor})"
         elif not _is_waiting(reason):
             meaning = f"{reason.meaning} " * (reason in _EXPLAINED)
-            yield f"* `{reason}`: {meaning}{_fix(reason.fix)}"
+            yield f"* `{reason}`: {meaning}{_strip_common_words(reason.fix)}"
 
 
 def _format_platform_codes() -> Iterator[str]:
     for one in REFUSALS:
         codes = ", ".join(f"`{code}`" for code in one.codes)
-        yield f"* {codes}: {_format_sentence(one.meaning)} {_fix(one.fix)}"
+        yield f"* {codes}: {_format_sentence(one.meaning)} {_strip_common_words(one.fix)}"
     means = OTHER.meaning.removeprefix("any other code: ")
-    yield f"* Any other: {_format_sentence(means)} {_fix(OTHER.fix)}"
+    yield f"* Any other: {_format_sentence(means)} {_strip_common_words(OTHER.fix)}"
 
 
 def _format_sentence(meaning: str) -> str:
     return f"{meaning[:1].upper()}{meaning[1:]}."
 
 
-def _fix(fix: str) -> str:
-    """Return a fix without its last words, which the page contains once."""
+def _strip_common_words(fix: str) -> str:
+    """Return a fix without its last words, which are the same for many fixes and are on the page
+    once.
+    """
     return re.sub("[,;] then retry[.]$", ".", fix)
 
 

@@ -1,4 +1,4 @@
-"""The generated table of docs/settings.md: every setting with its default and comment.
+"""Generate the table of docs/settings.md: every setting with its default and its comment.
 
 `python -m tests.settings_tables` writes it.
 """
@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 
 
 def with_table(text: str) -> str:
-    """Return the text of the page with the table that the code generates."""
+    """Return the text of docs/settings.md with its table generated."""
     return with_tables(text, "tests.settings_tables", {"settings": _format_rows()})
 
 

@@ -1,9 +1,9 @@
-"""Copy the documents into a folder from which MkDocs builds the site.
+"""Copy the documents into a folder from which MkDocs builds the documentation site.
 
     python -m tests.site_source FOLDER
 
-The pages keep their places, so that their links lead to the same pages. Markdown viewers take two
-spaces for a nested list and a list without an empty line before it; MkDocs does not. A link to a
+The pages keep their places, so that the links between them still work. MkDocs, unlike other
+Markdown viewers, needs four spaces for a nested list and an empty line before a list. A link to a
 file that is no document becomes its text.
 """
 
@@ -23,7 +23,7 @@ _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 def copy_documents(folder: Path) -> None:
-    """Replace a folder by the documents, and by what they show."""
+    """Replace a folder by a copy of the documents and of the pictures that they show."""
     shutil.rmtree(folder, ignore_errors=True)
     shown = [path for path in (ROOT / "docs").rglob("*") if path.suffix in SHOWN]
     for path in (*ALL_PAGES, *shown):
@@ -36,7 +36,7 @@ def copy_documents(folder: Path) -> None:
 
 
 def convert_page(text: str, path: Path) -> str:
-    """Return a page's text as MkDocs reads it."""
+    """Return a page's text in the form that MkDocs needs."""
     lines: list[str] = []
     is_code = is_list = False
     for line in text.splitlines():

@@ -1,7 +1,8 @@
-"""Keep rows of every table as each release has stored them, for tests of later releases.
+"""Keep rows of every table as each release has stored them, to test that later releases can read
+them.
 
-`python -m tests.stored_rows` adds the rows of this release that differ to
-tests/stored_rows/version-N.json, N being the version of the schema; the others stay as they are.
+`python -m tests.stored_rows` adds the rows of this release that are new to
+tests/stored_rows/version-N.json. N is the version of the schema. Earlier rows stay in the file.
 """
 
 import argparse
@@ -27,7 +28,7 @@ FOLDER = Path(__file__).parent / "stored_rows"
 
 
 async def run_remediation() -> MemoryStore:
-    """Return the store after a remediation whose flows end in several ways."""
+    """Run a remediation whose flows end in several ways, and return its store."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     orders, invoices = (
         scenario.build.add_http_flow("Orders"),
@@ -47,7 +48,9 @@ async def run_remediation() -> MemoryStore:
 
 
 async def build_rows() -> list[StoreRow]:
-    """Return two rows of each table: one of the remediation, one built from the types."""
+    """Return two rows of each table: one that a remediation has stored, and one built from the
+    column types.
+    """
     ran = (await run_remediation()).rows.values()
     store = MemoryStore()
     tables = Tables(VersionedStore(store, [], ""))
@@ -61,7 +64,7 @@ async def build_rows() -> list[StoreRow]:
 
 
 def format_documents(stored: list[StoreRow]) -> Iterator[dict[str, object]]:
-    """Yield rows as they appear in JSON."""
+    """Yield each row as a JSON object."""
     for row in stored:
         yield {
             "table": row.table,
@@ -72,7 +75,7 @@ def format_documents(stored: list[StoreRow]) -> Iterator[dict[str, object]]:
 
 
 def main() -> None:
-    """Add the rows of this release to the file of its version."""
+    """Add the rows of this release to the file of its schema version."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"version-{SCHEMA_VERSION}.json"

@@ -1,8 +1,9 @@
-"""Build rows of Application Insights from the lines of a local Functions host, and run alerts.
+"""Build the tables of Application Insights from the log lines of a local Functions host, and run
+alerts on them.
 
-The rows are made as the real host makes them: a line of the app has the category
-`Function.NAME.User`, a failed run is an exception in two categories of the host's own, and a
-message is cut at 32,768 UTF-16 units. What the host drops is no row.
+The rows are like those of the real host. A line of the app has the category `Function.NAME.User`. A
+failed run is an exception in two categories of the host. A message is cut at 32,768 UTF-16 units.
+Lines that the host does not forward make no row.
 """
 
 import json
@@ -30,7 +31,7 @@ _TABLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One alert of infra/."""
+    """An alert rule of infra/."""
 
     #: In parentheses in its rule's name, without the token.
     name: str
@@ -42,13 +43,13 @@ class Alert:
     threshold: int
 
     def is_raised_by(self, value: int) -> bool:
-        """Return whether a number of rows, or a value of the metric, raises the alert."""
+        """Return whether this number of rows, or this value of the metric, raises the alert."""
         is_above = self.operator == "GreaterThan"
         return value > self.threshold if is_above else value < self.threshold
 
 
-def log_alerts() -> dict[str, Alert]:
-    """Return the alerts that run a query, by name."""
+def read_log_alerts() -> dict[str, Alert]:
+    """Return by name the alerts that run a query on log lines."""
     alerts = [
         _alert(one, "query") for one in find_resources("Microsoft.Insights/scheduledQueryRules")
     ]
@@ -56,7 +57,7 @@ def log_alerts() -> dict[str, Alert]:
 
 
 def read_metric_alerts() -> dict[str, Alert]:
-    """Return the alerts on a metric, by name."""
+    """Return by name the alerts on a metric of Service Bus."""
     alerts = [
         _alert(one, "metricName") for one in find_resources("Microsoft.Insights/metricAlerts")
     ]
@@ -64,7 +65,7 @@ def read_metric_alerts() -> dict[str, Alert]:
 
 
 def read_workbook_queries() -> dict[str, str]:
-    """Return the queries of the workbook by their titles."""
+    """Return by title the queries of the Azure workbook in infra/."""
     [workbook] = find_resources("Microsoft.Insights/workbooks")
     items = json.loads(workbook["properties"]["serializedData"])["items"]
     return {
@@ -73,10 +74,12 @@ def read_workbook_queries() -> dict[str, str]:
 
 
 class Telemetry:
-    """The tables of one resource of Application Insights."""
+    """The tables of an Application Insights resource, filled from the log of a Functions host."""
 
     def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Read the lines of a host's stderr, each as JSON."""
+        """Fill the tables with the lines that a Functions host has written to stderr, each as
+        JSON.
+        """
         self._connection: duckdb.DuckDBPyConnection = duckdb_kql.connect()
         for table, columns in _TABLES.items():
             self._connection.execute(f"CREATE TABLE {table} ({columns})")
@@ -89,13 +92,15 @@ class Telemetry:
         return int(number)
 
     def find_messages(self, query: str) -> list[str]:
-        """Return the messages that a query on traces finds, the oldest first."""
+        """Return the messages that a query on the table `traces` finds, the oldest first."""
         project = f"{query}\n| sort by timestamp asc\n| project message"
         return [str(text) for (text,) in duckdb_kql.kql(self._connection, project).fetchall()]
 
     def list_raised_alerts(self) -> set[str]:
         """Return the names of the log alerts that are raised."""
-        return {one.name for one in log_alerts().values() if one.is_raised_by(self.count(one.asks))}
+        return {
+            one.name for one in read_log_alerts().values() if one.is_raised_by(self.count(one.asks))
+        }
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if "dropped" in line:

@@ -1,11 +1,12 @@
-"""The words of `words_to_avoid.txt` that never appear, and where they still do.
+"""Find uses of the words in `words_to_avoid.txt`.
 
-`python -m tests.words [PATH…]` prints each hit: file, line, pattern and what to write instead.
-`python -m tests.words --lower` lowers the ceilings of tests/unit/test_words.py to what is left.
+`python -m tests.words [PATH…]` prints each use: file, line, pattern and what to write instead.
+`python -m tests.words --lower` lowers the ceilings of tests/unit/test_words.py to the present
+numbers.
 
-Searched are documents, and in Python comments, strings and the names that the code declares; names
-are split into words. A comment on the line of a hit allows it: `# avoid-ok: REASON` in Python,
-`<!-- avoid-ok: REASON -->` in Markdown. For a string of several lines it follows the last one.
+Documents are searched, and in Python comments, strings and the names that the code declares, which
+are split into words. A comment on the same line allows a use: `# avoid-ok: REASON` in Python, and
+`<!-- avoid-ok: REASON -->` in Markdown. After a string of several lines, it is on the last line.
 """
 
 import ast
@@ -33,7 +34,7 @@ _WORD_ENDS = re.compile(r"_|(?<=[a-z0-9])(?=[A-Z])")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvoidedWord:
-    """A row of the table."""
+    """A row of `words_to_avoid.txt`."""
 
     pattern: str
     compiled: re.Pattern[str]
@@ -44,7 +45,7 @@ class AvoidedWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A text of a file, and its lines on which an exception counts."""
+    """A text that is searched, and the lines on which a comment can allow its words."""
 
     text: str
     line: int
@@ -53,7 +54,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A place with an avoided word, or with a wrong exception."""
+    """A use of an avoided word, or an exception without a reason or without a use."""
 
     path: str
     line: int
@@ -62,7 +63,7 @@ class Hit:
     instead: str
 
     def __str__(self) -> str:
-        """Return the hit as one line."""
+        """Return the hit as one line of output."""
         return f"{self.path}:{self.line}: {self.found!r} ({self.pattern}): {self.instead}"
 
     @property
@@ -73,9 +74,10 @@ class Hit:
 
 @cache
 def read_avoided_words() -> tuple[AvoidedWord, ...]:
-    """Return the rows of `words_to_avoid.txt`: pattern, replacement, and why it is narrowed.
+    """Return the rows of `words_to_avoid.txt`: pattern, replacement, and why the pattern is
+    narrowed.
 
-    A path in backticks in the last cell names files in which the word may be used.
+    A path in backquotes in the last cell names files in which the word may be used.
     """
     rows = re.findall(r"^\| `(.+?)` \| (.+?) \|(?: (.+))? \|$", WORDS.read_text(), re.MULTILINE)
     return tuple(
@@ -94,13 +96,13 @@ def read_avoided_words() -> tuple[AvoidedWord, ...]:
 
 @cache
 def _compile_any_word() -> re.Pattern[str]:
-    """Return a fast test of whether a passage contains any avoided word."""
+    """Return a pattern that matches any avoided word, to skip most passages quickly."""
     patterns = "|".join(f"(?:{word.compiled.pattern})" for word in read_avoided_words())
     return re.compile(patterns, re.IGNORECASE)
 
 
 def list_files(paths: Iterable[str] = ()) -> list[str]:
-    """Return the searched files of the repository, or only those below some paths."""
+    """Return the files of the repository that are searched, or only those below some paths."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths],
         cwd=ROOT,
@@ -113,7 +115,7 @@ def list_files(paths: Iterable[str] = ()) -> list[str]:
 
 
 def find_hits(path: str, text: str) -> Iterator[Hit]:
-    """Yield the avoided words of a file, and the exceptions without a reason or a use."""
+    """Yield the hits in a file."""
     lines = text.splitlines()
     allowed = {
         number: one for number, line in enumerate(lines, 1) if (one := _ALLOWED.search(line))
@@ -152,7 +154,7 @@ def find_hits(path: str, text: str) -> Iterator[Hit]:
 
 
 def find_passages(path: str, text: str) -> Iterator[Passage]:
-    """Yield the searched passages of a file, its path first."""
+    """Yield the passages of a file, beginning with its path."""
     yield Passage(text=_as_words(path), line=1, last_line=1)
     if path.endswith(".py"):
         yield from _find_python_passages(text)
@@ -160,11 +162,13 @@ def find_passages(path: str, text: str) -> Iterator[Passage]:
     # An exception is for its own line: passages of one line, and phrases over the end of two.
     for number, (line, after) in enumerate(_pair_lines(text.splitlines()), 1):
         yield Passage(text=_as_words(_without_exception(line)), line=number, last_line=number)
-        yield from _find_phrases_over_the_end(line, after, number)
+        yield from _find_phrases_over_line_ends(line, after, number)
 
 
-def _find_phrases_over_the_end(line: str, after: str, number: int) -> Iterator[Passage]:
-    """Yield the end of a line with the start of the next, for phrases over two lines."""
+def _find_phrases_over_line_ends(line: str, after: str, number: int) -> Iterator[Passage]:
+    """Yield the end of a line joined with the beginning of the next, for phrases that a line break
+    divides.
+    """
     both = f"{' '.join(line.split()[-2:])}\n{' '.join(after.split()[:2])}"
     for one in _compile_any_word().finditer(both):
         if "\n" in one[0]:
@@ -201,7 +205,7 @@ def _join_comment(tokens: list[tokenize.TokenInfo]) -> Iterator[Passage]:
 
 
 def _list_declared_names(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a node declares, without those that libraries declare."""
+    """Yield the names that a node of the code declares, without those that libraries prescribe."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
@@ -220,7 +224,7 @@ def _without_exception(line: str) -> str:
 
 
 def _as_words(text: str) -> str:
-    """Return a text with its names split into words."""
+    """Return a text in which names are split into words."""
     return _WORD_ENDS.sub(" ", text)
 
 
@@ -235,7 +239,7 @@ def find_all_hits(paths: Iterable[str] = ()) -> Iterator[Hit]:
 
 
 def lower_ceilings() -> None:
-    """Write the present number of hits of each folder into the test."""
+    """Write the present number of hits of each folder into tests/unit/test_words.py."""
     test = ROOT / "tests" / "unit" / "test_words.py"
     counts = Counter(hit.folder for hit in find_all_hits())
     text = re.sub(

@@ -1,4 +1,4 @@
-"""Share one Chromium among the tests of this folder."""
+"""Share one Chromium among the browser tests."""
 
 import inspect
 import os

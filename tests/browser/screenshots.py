@@ -25,7 +25,7 @@ SIZES = {1280: 900, 390: 844}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentPicture:
-    """A picture of a page in the documents."""
+    """A screenshot of a page of the dashboard for the documents."""
 
     page: str
     width: int = 1280
@@ -55,7 +55,9 @@ DOCUMENT_FLOWS = 30
 async def take_pictures(
     folder: Path, chromium: str, flow_counts: Sequence[int], wanted: re.Pattern[str]
 ) -> None:
-    """Take pictures of the first screen and of the whole page, if the page's name is wanted."""
+    """Take pictures of the first screen and of the whole of each page whose name matches
+    `wanted`.
+    """
     async with start_chromium(chromium) as browser, AsyncExitStack() as open_tabs:
         tabs = [
             await open_tabs.enter_async_context(open_viewer(browser, width, height))
@@ -81,7 +83,7 @@ async def _take_all(tab: Viewer, shown: ShownPage, folder: Path) -> None:
 
 
 async def take_document_pictures(folder: Path, chromium: str) -> None:
-    """Take the pictures of the documents, with at most 256 colours."""
+    """Take the pictures that the documents show, with at most 256 colours."""
     async with start_chromium(chromium) as browser, open_viewer(browser, 1280) as tab:
         async for pages in visit_stages(DOCUMENT_FLOWS):
             shown = {one.name: one for one in pages}

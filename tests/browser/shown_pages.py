@@ -1,4 +1,6 @@
-"""Show the pages of `dashboard_stages` in Chromium without a running app."""
+"""Show the pages of the app's dashboard, which `dashboard_stages` records, in Chromium without a
+running app.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -42,9 +42,10 @@ _DARK: tuple[tuple[str, Literal["none", "active"]], ...] = (
 
 
 async def find_faults(tab: Viewer) -> list[str]:
-    """Return the violations that axe-core finds, and the widths that the page exceeds.
+    """Return the violations that axe-core finds on a page, and the widths at which the page is too
+    wide.
 
-    The page is checked with three widths in light colours, then in dark and in forced colours.
+    The page is checked at three widths in light colours, then in dark and in forced colours.
     """
     page = tab.page
     faults = []
@@ -71,7 +72,10 @@ def axe() -> str:
 
 
 async def test_every_page_is_accessible_at_every_stage(browser: Browser, axe: str) -> None:
-    """All details of a page are open. The page's script reports no error."""
+    """The test opens all details of a page before it runs axe-core.
+
+    The page's script reports no error.
+    """
     faults = []
     seen = set[str]()
     async with open_viewer(browser, DESK) as tab:
@@ -88,7 +92,7 @@ async def test_every_page_is_accessible_at_every_stage(browser: Browser, axe: st
 
 
 async def test_fault_of_a_page_is_found(browser: Browser, axe: str) -> None:
-    """This test shows that the test above can fail: its page has pale text and a wide box."""
+    """A page with pale text and a wide box has faults, so the test above can fail."""
     shown = ShownPage(name="faulty", path="/", status=200, headers={}, text=FAULTY)
     async with open_viewer(browser, DESK) as tab:
         await tab.open(shown)

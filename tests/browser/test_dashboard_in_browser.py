@@ -16,7 +16,7 @@ from playwright.async_api import Browser
 
 from local_cloud.demo.azure import POLICY_SYSTEM_ID, RECEIPTS_GROUP
 from local_cloud.demo.tenant import OLD_APP, OPERATIONS
-from tests.browser.visit import Visit, open_visit, tick_all
+from tests.browser.visit import Visit, open_visit, tick_required_boxes
 from tests.e2e.test_first_hour import run_make_up
 
 #: The system's browser, and axe-core as npm brings it: `make browser` sets both.
@@ -32,7 +32,9 @@ ACCOUNT = "admin@contoso.example"
 
 
 class Outside:
-    """Actions without pages: in the tenant, and with the API."""
+    """Makes the changes that the dashboard has no page for: in the local tenant, and by the app's
+    API.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, text: str) -> None:
         exports = dict(re.findall(r"export (\w+)=(\S+)", text))
@@ -41,7 +43,7 @@ class Outside:
         self._session = session
 
     async def apply_key(self, visit: Visit) -> None:
-        """Opt the environment in, and apply the policy."""
+        """Opt the environment in, and apply the enterprise policy with the customer-managed key."""
         await visit.call_api(
             "PUT", f"environments/{OPERATIONS.id}", {"approval_policy": "required"}
         )
@@ -71,7 +73,9 @@ def axe() -> str:
 async def test_administrator_migrates_and_rolls_back_flows_with_pages_alone(
     browser: Browser, tmp_path: Path, axe: str
 ) -> None:
-    """Each page passes axe-core, loads nothing from other hosts, and logs no error."""
+    """Each page that the administrator visits passes axe-core, loads nothing from other hosts, and
+    logs no error.
+    """
     async with run_make_up(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         outside = Outside(session, text)
         async with open_visit(browser, outside.url, ACCOUNT, axe) as visit:
@@ -158,12 +162,14 @@ async def apply_firewall_fix(visit: Visit) -> None:
 
 
 async def check_expired_session(visit: Visit, remediation: str) -> None:
-    """Check a page whose session expires: it says so, and keeps a form until it is sent again."""
+    """Check that a page reports an expired session, and keeps its form until the form is sent
+    again.
+    """
     page = visit.page
     await visit.open(f"/remediations/{remediation}")
     form = page.locator("#actions details.deed", has_text="Roll back all flows")
     await form.locator("summary").click()
-    await tick_all(form)
+    await tick_required_boxes(form)
     await page.context.clear_cookies()
     await visit.wait_for_text("Your session has expired", within="#live-message")
     await visit.check()

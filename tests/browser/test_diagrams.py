@@ -69,7 +69,7 @@ async def test_every_diagram_of_the_documents_is_drawn_in_a_readable_size(browse
 
 
 async def test_invalid_diagram_is_found(browser: Browser) -> None:
-    """This test shows that the test above can fail."""
+    """A diagram that mermaid cannot parse is an error, so the test above can fail."""
     async with open_page_with(browser, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
         result = await page.evaluate(DRAW, "flowchart TD\n  a --> --> b\n")
 

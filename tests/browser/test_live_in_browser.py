@@ -31,7 +31,9 @@ LONGEST = 60_000
 
 @dataclass
 class App:
-    """Serves a page with two sections, and answers its live updates."""
+    """Plays the app for the browser: serves a page with two sections, and answers its requests for
+    updates.
+    """
 
     page: Page
     answer: str = "One"
@@ -108,7 +110,10 @@ async def test_live_update_sends_only_changed_rows(app: App) -> None:
 
 
 async def test_focused_section_changes_only_on_request(app: App) -> None:
-    """A message says that the section has changed. Other sections are replaced at once."""
+    """If a section that has the focus changes, a message says so, and a button shows the change.
+
+    Other sections are replaced at once.
+    """
     await app.page.get_by_role("link", name="Fix").focus()
     app.answer, app.rows = "Two", ("New",)
     await app.run_update()
@@ -140,7 +145,7 @@ async def test_section_with_an_open_form_is_replaced_when_the_form_is_closed(app
 
 
 async def test_expired_session_is_reported_and_stops_the_requests(app: App) -> None:
-    """The link to sign in leads back to this page."""
+    """After the sign-in, the link leads back to this page."""
     app.status = 401
     await app.run_update()
 
@@ -152,7 +157,7 @@ async def test_expired_session_is_reported_and_stops_the_requests(app: App) -> N
 
 
 async def test_live_update_retries_less_often_if_the_app_does_not_answer(app: App) -> None:
-    """The message disappears when the app answers again."""
+    """A message reports the missing answers, and disappears when the app answers again."""
     asked: list[str] = []
     app.page.on("request", lambda request: asked.append(request.url))
     app.status = 0
@@ -171,7 +176,7 @@ async def test_live_update_retries_less_often_if_the_app_does_not_answer(app: Ap
 
 
 async def test_hidden_tab_sends_no_request_until_it_is_shown(app: App) -> None:
-    """The browser raises an event when a tab is hidden or shown."""
+    """When the tab is shown again, it requests an update at once."""
     hide = """hidden => {
       Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
       document.dispatchEvent(new Event("visibilitychange"));

@@ -32,7 +32,7 @@ def axe() -> str:
 async def test_kill_switch_and_dry_run_work_on_the_pages(
     browser: Browser, tmp_path: Path, axe: str
 ) -> None:
-    """Each page passes axe-core at three widths and shows the result."""
+    """After each action, the page shows its result. Each page passes axe-core at three widths."""
     async with run_make_up(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         url = Outside(session, text).url
         async with open_visit(browser, url, ACCOUNT, axe) as visit:

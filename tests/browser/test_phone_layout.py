@@ -1,4 +1,4 @@
-"""Sizes and positions on a phone that is 390 pixels wide, on every page at every stage."""
+"""Test sizes and positions on every page at every stage, on a phone that is 390 pixels wide."""
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -68,10 +68,12 @@ async def phone(browser: Browser) -> AsyncIterator[Viewer]:
         yield tab
 
 
-async def read_all(
+async def find_wrong_results(
     phone: Viewer, pages: dict[str, ShownPage], script: str, is_wrong: Callable[[Any], bool] = bool
 ) -> dict[str, Any]:
-    """Run a script on each page with all details open; return the wrong results by page."""
+    """Run a script on each page with all details open; return by page the results that are
+    wrong.
+    """
     found = {}
     for name, shown in pages.items():
         await phone.open(shown)
@@ -84,26 +86,30 @@ async def read_all(
 async def test_what_a_finger_presses_is_forty_pixels_high(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """Buttons, fields, folds and links that are no part of a text."""
-    assert await read_all(phone, pages, PRESSED) == {}
+    """The height applies to buttons, fields, summaries of details and links, except links within a
+    text.
+    """
+    assert await find_wrong_results(phone, pages, PRESSED) == {}
 
 
 async def test_fields_of_a_filter_have_the_same_edges(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """Each field has a whole row."""
-    assert await read_all(phone, pages, EDGES, lambda edges: len(set(edges)) > 1) == {}
+    """On a phone, each field of a filter is as wide as the filter."""
+    assert await find_wrong_results(phone, pages, EDGES, lambda edges: len(set(edges)) > 1) == {}
 
 
 async def test_header_has_two_lines(phone: Viewer, pages: dict[str, ShownPage]) -> None:
-    """Product and person, then the navigation."""
-    assert await read_all(phone, pages, HEADER, lambda height: height > 90) == {}
+    """The first line has the product's name and the signed-in person, the second the navigation."""
+    assert await find_wrong_results(phone, pages, HEADER, lambda height: height > 90) == {}
 
 
 async def test_header_of_a_wide_screen_has_one_line_with_the_whole_name(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """Product, navigation and person are beside one another."""
+    """The product, the navigation and the name of the signed-in person are beside one another, and
+    nothing of the name is cut off.
+    """
     await phone.page.set_viewport_size({"width": 1280, "height": 900})
     await phone.open(pages["status-for-reader"])
     name = phone.page.locator(".who b")
@@ -115,7 +121,7 @@ async def test_header_of_a_wide_screen_has_one_line_with_the_whole_name(
 async def test_navigation_shows_the_page_that_is_open(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """The navigation scrolls to the entry of the open page, even if the entry is the last."""
+    """The navigation scrolls to the entry of the open page, also to the last entry."""
     for name in ("settings-done", "audit-done", "status-done"):
         await phone.open(pages[name])
         box = await phone.page.locator(".top [aria-current]").bounding_box()
@@ -125,12 +131,16 @@ async def test_navigation_shows_the_page_that_is_open(
 
 
 async def test_nothing_touches_the_card_above(phone: Viewer, pages: dict[str, ShownPage]) -> None:
-    """Links to other pages of a list, notes and legends are 6 pixels away."""
-    assert await read_all(phone, pages, TOUCHING) == {}
+    """Whatever follows a card, such as a note, a legend or links to other pages of a list, is at
+    least 6 pixels below it.
+    """
+    assert await find_wrong_results(phone, pages, TOUCHING) == {}
 
 
 async def test_nothing_scrolls_sideways(phone: Viewer, pages: dict[str, ShownPage]) -> None:
-    """No page scrolls sideways, nor does a part of one, such as the draft of a support request."""
+    """Neither a page nor a part of a page, such as the draft of a support request, scrolls
+    sideways.
+    """
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
@@ -142,13 +152,16 @@ async def test_nothing_scrolls_sideways(phone: Viewer, pages: dict[str, ShownPag
     every = {**pages, draft.name: draft}
 
     assert "<pre>" in draft.text
-    assert await read_all(phone, every, SIDEWAYS) == {}
-    assert await read_all(phone, every, EXCESS_WIDTH, lambda excess: excess > 0) == {}
+    assert await find_wrong_results(phone, every, SIDEWAYS) == {}
+    assert await find_wrong_results(phone, every, EXCESS_WIDTH, lambda excess: excess > 0) == {}
 
 
 async def test_no_diagram_is_cut(phone: Viewer, pages: dict[str, ShownPage]) -> None:
-    """The table below it has the same calls."""
-    assert await read_all(phone, pages, CUT_DIAGRAMS) == {}
+    """A diagram too wide for a phone is hidden.
+
+    The table below it shows the same calls between flows.
+    """
+    assert await find_wrong_results(phone, pages, CUT_DIAGRAMS) == {}
     await phone.open(pages["remediation-blocked"])
     await phone.page.evaluate(OPEN_ALL)
     assert await phone.page.locator(".dependent .calls:visible").count() == 3
@@ -158,7 +171,7 @@ async def test_no_diagram_is_cut(phone: Viewer, pages: dict[str, ShownPage]) -> 
 async def test_flows_that_were_searched_are_in_the_first_screen(
     phone: Viewer, pages: dict[str, ShownPage], width: int, height: int
 ) -> None:
-    """The first one is above the bar of the approval."""
+    """After a search on a plan page, the first flow found is above the bar with the approval."""
     await phone.page.set_viewport_size({"width": width, "height": height})
     await phone.open(pages["plan-found"])
     bar = await phone.page.locator(".approve").bounding_box()
@@ -171,7 +184,7 @@ async def test_flows_that_were_searched_are_in_the_first_screen(
 async def test_bar_of_a_plan_stays_in_view_only_for_those_who_may_approve(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """For other people, the bar would cover the plan without a use."""
+    """For other people, the bar would only cover the plan."""
     for name, position in (("plan-awaiting", "sticky"), ("plan-for-reader", "static")):
         await phone.open(pages[name])
         bar = phone.page.locator(".approve")

@@ -118,7 +118,7 @@ async def test_search_and_filters_keep_the_selected_flows(page: Page) -> None:
 
 
 async def test_button_to_another_page_sends_the_selected_flows(page: Page) -> None:
-    """Flows on another page that run an excluded flow are excluded, too."""
+    """Flows on other pages of the plan that run an excluded flow are excluded, too."""
     many = [build_item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
     await open_plan(page, [*FLOWS, *many], search="Flow c")
     await expect(page.locator(".approve")).to_contain_text("You approve 124 flows, 248 changes,")
@@ -140,7 +140,7 @@ async def test_button_to_another_page_sends_the_selected_flows(page: Page) -> No
 async def test_enter_key_in_the_search_field_searches(
     page: Page,
 ) -> None:
-    """The key does not approve the plan. The request contains the selected flows."""
+    """The Enter key does not approve the plan. The search request contains the selected flows."""
     many = [build_item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
     await open_plan(page, many)
     await page.get_by_label("Find a flow, caller or owner").fill("n7")
@@ -159,7 +159,7 @@ def axe() -> str:
 
 
 async def test_plan_page_is_accessible_and_fits_the_screen(page: Page, axe: str) -> None:
-    """The screens are wide, as wide as a phone, and very narrow; all lines are open."""
+    """The test checks a wide screen, a phone and a very narrow screen, with all details open."""
     for width in (1280, 390, 320):
         await open_plan(page, FLOWS, width)
         await page.evaluate(
@@ -172,7 +172,7 @@ async def test_plan_page_is_accessible_and_fits_the_screen(page: Page, axe: str)
 
 
 async def test_printed_plan_shows_the_details_of_every_flow(page: Page) -> None:
-    """On a screen, the details are closed. Controls are not printed."""
+    """On a screen, the details are closed at first. The bar with the approval is not printed."""
     await open_plan(page, FLOWS)
     details = page.locator("#rows .in").first
     await expect(details).to_be_hidden()
@@ -184,7 +184,7 @@ async def test_printed_plan_shows_the_details_of_every_flow(page: Page) -> None:
 
 
 async def test_thirty_flows_take_less_than_ten_screens_of_a_phone(page: Page) -> None:
-    """On a wide screen, they take fewer than four screens."""
+    """On a wide screen, the plan takes fewer than four screens."""
     many = [
         replace(one, workflow_id=f"{one.workflow_id}{number}", children=())
         for number in range(6)

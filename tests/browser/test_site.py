@@ -1,4 +1,6 @@
-"""Every page of the site shows its pictures and diagrams, and fits a desktop and a phone."""
+"""Test that every page of the documentation site shows its pictures and diagrams, and fits a
+desktop and a phone.
+"""
 
 import os
 from pathlib import Path

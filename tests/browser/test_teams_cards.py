@@ -55,7 +55,9 @@ RENDER = """document => {
 
 
 def build_hostile_card(cause: PendingActionKind, link: str) -> dict[str, Any]:
-    """Return the card of a cause, in which every name contains markup and links."""
+    """Return the Teams card of an action required, in which every name contains markup and
+    links.
+    """
     waiting = PendingAction(
         kind=cause,
         reason_code="owner_unavailable",
@@ -83,7 +85,10 @@ def build_hostile_card(cause: PendingActionKind, link: str) -> dict[str, Any]:
 
 
 async def test_every_card_is_valid_and_shows_names_as_text(browser: Browser) -> None:
-    """No card has an unknown member, or a link from a flow's name."""
+    """Markup and links in the name of a flow or environment appear as plain text.
+
+    Microsoft's renderer knows every member of the card.
+    """
     async with open_page_with(
         browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
@@ -163,7 +168,7 @@ async def test_card_fits_at_every_width(
 async def test_card_of_every_notification_fits_and_names_no_address_range(
     browser: Browser, cause: PendingActionKind, code: str, tmp_path: Path
 ) -> None:
-    """On a phone, the card shows its title, the fix and one button."""
+    """On a phone, the card shows its title, what to do, and one button."""
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[cause, code](scenario)
     (one,) = [
@@ -217,7 +222,7 @@ def build_notification(names: tuple[str, ...]) -> Notification:
 async def test_renderer_reports_unknown_types_and_renders_markdown_links(
     browser: Browser,
 ) -> None:
-    """This test shows that the tests above can fail."""
+    """Without these two abilities of the renderer, the tests above could not fail."""
     block = {"type": "TextBlock", "text": NAME}
     wrong = {"type": "AdaptiveCard", "version": "1.4", "body": [block, {"type": "Nothing"}]}
     async with open_page_with(

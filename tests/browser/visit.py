@@ -20,7 +20,9 @@ SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
 
 @dataclass  # no slots: playwright keeps something of its own at whom it calls
 class Visit:
-    """A page of the browser, and the faults recorded on it."""
+    """A visit to the dashboard by a signed-in person: the page of the browser, and the faults
+    recorded on it.
+    """
 
     page: Page
     url: str
@@ -43,9 +45,13 @@ class Visit:
         """Wait until a text appears; the page is not loaded again."""
         await expect(self.page.locator(within)).to_contain_text(text, timeout=PATIENCE)
 
-    async def confirm_action(self, deed: str | re.Pattern[str], *says: str, **fields: str) -> None:
-        """Open an action with the keyboard, read its explanation, and confirm it."""
-        opened = self.page.locator("details.deed", has_text=deed).first
+    async def confirm_action(
+        self, action: str | re.Pattern[str], *says: str, **fields: str
+    ) -> None:
+        """Open an action of the page with the keyboard, check its explanation (`says`), fill its
+        fields, and confirm it.
+        """
+        opened = self.page.locator("details.deed", has_text=action).first
         await opened.locator("summary").focus()
         await self.page.keyboard.press("Enter")
         for text in says:
@@ -57,12 +63,15 @@ class Visit:
             entry = opened.locator(f"input[name={name}]")
             if await entry.count():
                 await entry.fill(value)
-        await tick_all(opened)
+        await tick_required_boxes(opened)
         await opened.get_by_role("button").click()
         await expect(self.page.locator(".said")).to_be_visible()
 
     async def approve_plan(self) -> None:
-        """Approve the plan with all flows; its bar shows the numbers of flows and changes."""
+        """Approve the plan with all flows.
+
+        Fails if the bar does not show the numbers of flows and changes.
+        """
         bar = self.page.locator(".approve")
         await expect(bar).to_contain_text(re.compile(r"You approve \d+ flows, \d+ changes,"))
         await bar.get_by_role("button").click()
@@ -93,7 +102,9 @@ class Visit:
         assert self.hosts == {urlsplit(self.url).netloc}
 
     def record_response(self, response: Response) -> None:
-        """Record the host and the content security policy of a response."""
+        """Record the host of a response, and a page whose content security policy allows too
+        much.
+        """
         self.hosts.add(urlsplit(response.url).netloc)
         if response.headers.get("content-type", "").startswith("text/html"):
             policy = response.headers.get("content-security-policy", "none at all")
@@ -101,7 +112,7 @@ class Visit:
                 self.lax.append(f"{response.url}: {policy}")
 
 
-async def tick_all(opened: Locator) -> None:
+async def tick_required_boxes(opened: Locator) -> None:
     """Tick every box that an approval requires."""
     for box in await opened.locator("input[type=checkbox][required]").all():
         await box.check()
@@ -109,7 +120,10 @@ async def tick_all(opened: Locator) -> None:
 
 @asynccontextmanager
 async def open_visit(browser: Browser, url: str, account: str, axe: str) -> AsyncIterator[Visit]:
-    """Sign in and yield the visit; afterwards requests may go to the app only."""
+    """Sign in and yield the visit.
+
+    A request to another host than the app is recorded as a fault.
+    """
     context = await browser.new_context(viewport={"width": 1100, "height": 720})
     visit = Visit(await context.new_page(), url, axe)
     await visit.open()

@@ -1,4 +1,6 @@
-"""Build all adapters on a simulated tenant, over TLS and a proxy, with Azure identity libraries."""
+"""Build all adapters of the app against a local tenant, over TLS and a proxy, signed in with the
+libraries of Azure Identity.
+"""
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -78,7 +80,9 @@ OPERATOR = ServiceAccountSettings(
 
 
 def build_description() -> dict[str, Any]:
-    """Return the seed of the Power Platform tests, with the resources that Azure adapters read."""
+    """Return the description of a tenant with the items of the Power Platform tests and the Azure
+    resources that the adapters read.
+    """
     full = deepcopy(SEED)
     http_flow = full["environments"][0]["flows"][0]
     http_flow["runs"] = [{"secondsAgo": age} for age in (50, 400, 4000)]
@@ -136,7 +140,7 @@ def build_description() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters(PlatformPorts):
-    """Every adapter, and the tenant that the adapters use."""
+    """Every adapter of the app, and the local tenant to which they send their requests."""
 
     world: TenantWorld
     http: HttpClient
@@ -152,10 +156,11 @@ class Adapters(PlatformPorts):
 
 
 def build_trusting_transport(ca_file: str) -> PlainTransport:
-    """Return the app's transport with the tenant's certificate authority.
+    """Return the app's transport, which trusts the certificate authority of the local tenant.
 
-    aiohttp would read `SSL_CERT_FILE` only when it is imported. The connector has the certificate
-    and keeps connections; `connection_verify` would create a connector for each request.
+    aiohttp would read `SSL_CERT_FILE` only when it is imported. The certificate is given to the
+    connector, which keeps connections; the option `connection_verify` would create a connector for
+    each request.
     """
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file)),
@@ -171,7 +176,9 @@ async def run_adapters(
     described: dict[str, Any] | None = None,
     services: Sequence[Service] = SERVICES,
 ) -> AsyncIterator[Adapters]:
-    """Start a tenant, direct all requests to it by environment variables, and yield adapters."""
+    """Start a local tenant, set the environment variables that lead all requests to it, and yield
+    the adapters.
+    """
     tenant, described = Tenant(), described or build_description()
     seed(tenant, described)
     async with TenantServer(tenant, services) as server, aiohttp.ClientSession() as session:
@@ -188,7 +195,9 @@ async def run_adapters(
 
 
 def _choose_scopes(described: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings for the services outside Azure and Power Platform in a description."""
+    """Return the settings that name the GitHub repositories, Azure DevOps organizations and
+    SharePoint sites of a tenant's description.
+    """
     scopes: dict[str, Any] = {}
     for places in find_opt_in_places():
         scopes |= places.settings if places.standard_seed.keys() <= described.keys() else {}

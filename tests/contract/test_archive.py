@@ -59,7 +59,7 @@ async def test_files_are_listed_by_name(archive: Archive) -> None:
 
 
 async def test_deleted_file_is_gone_and_the_others_stay(archive: Archive) -> None:
-    """A deletion can be repeated."""
+    """A second delete of the same file does nothing."""
     await archive.put("a/b", b"b")
     await archive.put("a/c", b"c")
 

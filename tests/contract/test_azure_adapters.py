@@ -21,7 +21,9 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_key_reads_retry_and_raise_the_apps_errors(app: Adapters) -> None:
-    """Microsoft's SDK sends its requests through the app's pipeline."""
+    """Microsoft's SDK for keys sends its requests through the app's HTTP pipeline, which retries
+    and converts errors.
+    """
     faults = app.world.tenant.faults
     vault = await app.keys.read_vault(VAULT_ID)
     faults.add(Fault(route="key_vault.*", status=503))

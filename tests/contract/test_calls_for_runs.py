@@ -26,7 +26,7 @@ def count_requests_for_runs(app: Adapters) -> int:
 
 @pytest.mark.parametrize("limit", [1, 2])
 async def test_no_request_is_sent_for_runs_beyond_the_limit(app: Adapters, limit: int) -> None:
-    """After the last needed page, no further page is read."""
+    """With one run per page, a read of at most two runs sends two requests."""
     since = app.world.tenant.clock.now() - DAY
 
     runs = await app.flow_reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since, limit=limit)

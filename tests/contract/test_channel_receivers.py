@@ -22,7 +22,9 @@ BUFFERS = 40_000_000
 
 
 class Receiver:
-    """A webhook receiver whose behaviour depends on the path."""
+    """A webhook receiver: the path of a request names the status of its answer, and whether the
+    answer is long, slow or never complete.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -30,7 +32,7 @@ class Receiver:
         self.written = 0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the status and the behaviour of the path."""
+        """Answer a request as its path says."""
         _, status, way = request.path.split("/")
         response = web.StreamResponse(status=int(status))
         await response.prepare(request)
@@ -64,7 +66,7 @@ async def run_receiver() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
 
 
 async def send_notification(channel: SignedWebhook, url: str) -> None:
-    """Send a new notification to an address."""
+    """Send a notification to an address with the app's webhook channel."""
     http, service = channel._http, channel._service
     fresh = replace(NOTIFICATION, created_at=datetime.now(UTC))
     await SignedWebhook(http, service, url, KEY).send(fresh)
@@ -85,7 +87,7 @@ async def test_long_answer_is_not_read_to_its_end() -> None:
 
 
 async def test_only_the_beginning_of_a_long_rejection_is_read() -> None:
-    """The beginning contains the reason."""
+    """The error has the reason that the beginning of the answer names."""
     async with run_receiver() as (receiver, channel):
         with pytest.raises(CmkflowError, match="Webhook"):
             await send_notification(channel, f"{receiver.url}/400/long")

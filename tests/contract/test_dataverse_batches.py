@@ -52,7 +52,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_many_flows_are_read_in_few_batches(app: Adapters) -> None:
-    """Solutions are read with filters for 25 flows, ten filters per batch."""
+    """A filter names 25 flows, and a batch has ten filters."""
     environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
 
     shares = await app.flow_sharing.list_each(environment, ids)
@@ -101,7 +101,7 @@ async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
 
 
 async def test_single_read_is_not_sent_as_a_batch(app: Adapters) -> None:
-    """Consecutive reads are not combined either."""
+    """Reads that follow one another are not combined; only concurrent reads are."""
     environment, calls = await app.read_environment(), app.world.tenant.calls
     calls.reset()
 
@@ -131,7 +131,10 @@ async def test_rejected_read_does_not_affect_other_reads_of_the_batch(app: Adapt
 
 
 async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> None:
-    """A filter has 25 flows. If it fails, each of its flows has the error as its result."""
+    """A filter names 25 flows.
+
+    If its part of the batch fails, each of these flows has the error as its result.
+    """
     environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
     whole = await app.workflows.read_summaries(environment, ids)
     calls = dict(app.world.tenant.calls.routes)
@@ -149,7 +152,7 @@ async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> N
 
 
 async def test_failed_batch_does_not_affect_other_batches(app: Adapters) -> None:
-    """Each of the ten batches is retried; one of them fails again."""
+    """All ten batches are sent again. One of them fails again, and only its flows have an error."""
     app.world.tenant.faults.add(Fault(route=BATCHES, kind=FaultKind.DROP_BEFORE, times=1))
     app.world.tenant.faults.add(Fault(route=BATCHES, status=503, times=10))
     ids = [build_id(number) for number in range(MANY)]

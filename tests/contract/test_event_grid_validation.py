@@ -1,4 +1,6 @@
-"""The tenant validates the URL of an event subscription as Event Grid does."""
+"""Test that the tenant validates the URL of an event subscription as Event Grid does: the URL must
+answer a validation request.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -31,7 +33,9 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def add_subscription(app: Adapters) -> tuple[CallerKind, Caller, str]:
-    """Add an event subscription of the HTTP flow; return its kind, itself and its URL."""
+    """Add an event subscription that calls the HTTP flow; return the caller kind, the caller and
+    the URL.
+    """
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value  # avoid-ok: name of a secret
     await load_caller_case(KIND).add_on_the_wire(app, url)
     kind = build_kinds(app)[KIND]
@@ -40,7 +44,7 @@ async def add_subscription(app: Adapters) -> tuple[CallerKind, Caller, str]:
 
 
 def read_url(app: Adapters) -> str:
-    """Return the whole URL that Event Grid would call."""
+    """Return the URL that the tenant has stored for the event subscription, with its query."""
     resources = app.world.tenant.get_part(Azure).resources
     found = resources.find("Microsoft.EventGrid/topics/eventSubscriptions", PATH)
     assert found
@@ -54,7 +58,9 @@ async def write_url(kind: CallerKind, caller: Caller, old: str, new: str) -> Non
 
 
 async def test_url_of_another_system_is_accepted_and_reverted(app: Adapters) -> None:
-    """The flow answers when its URL is written back."""
+    """Event Grid accepts the flow's URL again at the revert, because the flow answers the
+    validation.
+    """
     kind, caller, url = await add_subscription(app)
 
     await write_url(kind, caller, url, OTHER)

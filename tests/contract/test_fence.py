@@ -14,19 +14,19 @@ CALLER = Caller(kind="flow", address="a", label="flow A", resource_id="a")
 
 
 def build_rows(store: Store, number: int | None) -> FencedRows[CallerRecord]:
-    """Return the rows as an invocation with this lease number uses them."""
+    """Return a job's rows with the fence of an invocation that has this lease number."""
     return FencedRows(Tables(store).callers, "job", number)
 
 
 def build_record(state: CallerState, identity: str = "a") -> CallerRecord:
-    """Return a caller record in this state."""
+    """Return the record of a caller in this state."""
     return CallerRecord(job_id="job", id=identity, caller=CALLER, state=state)
 
 
 async def test_write_with_an_older_lease_is_rejected_after_a_newer_lease_has_read(
     store: Store,
 ) -> None:
-    """The rows therefore stay as the newer lease has read them."""
+    """After a newer invocation has read the rows of a job, an older one cannot change them."""
     older, oldest = build_rows(store, 2), build_rows(store, 1)
     await oldest.upsert(build_record(CallerState.FOUND))
     await older.upsert(build_record(CallerState.WRITING))
@@ -44,7 +44,11 @@ async def test_write_with_an_older_lease_is_rejected_after_a_newer_lease_has_rea
 
 
 async def test_unanswered_write_can_be_repeated_with_the_same_lease(store: Store) -> None:
-    """The fence has this lease's number, so no other invocation has written the row."""
+    """A write may have succeeded although its answer was lost.
+
+    The fence still has this invocation's lease number, so a repetition overwrites nothing of
+    others.
+    """
     one, fake = build_rows(store, 1), build_rows(store, 1)
     await one.upsert(build_record(CallerState.FOUND))
     await fake.upsert(build_record(CallerState.WRITING))
@@ -55,7 +59,7 @@ async def test_unanswered_write_can_be_repeated_with_the_same_lease(store: Store
 
 
 async def test_many_rows_are_written_and_removed(store: Store) -> None:
-    """The rows need several batches. The delete of a missing row is no error."""
+    """The rows need several batches. The delete of a missing row does nothing."""
     many = [build_record(CallerState.FOUND, f"{number:03}") for number in range(45)]
     held = build_rows(store, 1)
 
@@ -66,7 +70,10 @@ async def test_many_rows_are_written_and_removed(store: Store) -> None:
 
 
 async def test_last_reader_of_shared_rows_may_write_them(store: Store) -> None:
-    """Jobs that share rows have separate leases, so these rows have no lease number."""
+    """Rows that several jobs share have no lease number.
+
+    Whoever has read or cleared them last may write them.
+    """
     older, newer = build_rows(store, None), build_rows(store, None)
     await older.upsert(build_record(CallerState.FOUND))
 
@@ -99,7 +106,10 @@ async def test_rows_written_without_a_fence_get_one(store: Store) -> None:
 async def test_single_user_writes_the_fence_with_its_first_write(
     store: Store,
 ) -> None:
-    """A read writes nothing. After the first write, writes with an older lease are rejected."""
+    """A read of the rows writes no fence.
+
+    The first write does, and later writes with an older lease are rejected.
+    """
     table, older = Tables(store).callers, build_rows(store, 1)
     await older.upsert(build_record(CallerState.FOUND))
     alone = FencedRows(table, "job", 2, is_alone=True)

@@ -42,7 +42,9 @@ async def test_page_is_read_with_one_request(app: Adapters) -> None:
 
 
 async def test_cursor_to_another_host_is_not_followed(app: Adapters) -> None:
-    """A request contains the access token, and a person may have changed the stored cursor."""
+    """A person may have changed the stored cursor, and a request would send the access token to
+    that host.
+    """
     environment = await app.read_environment()
     app.world.tenant.calls.reset()
 
@@ -56,7 +58,7 @@ async def test_cursor_to_another_host_is_not_followed(app: Adapters) -> None:
 
 
 async def test_expired_cursor_raises_an_error_with_status_400(app: Adapters) -> None:
-    """Dataverse answers an unknown paging cookie with this status."""
+    """Dataverse answers with this status if it no longer knows the paging cookie of the cursor."""
     environment = await app.read_environment()
     first = await app.flow_pages.read_workflows(environment)
     app.world.tenant.faults.add(Fault(route="dataverse.list_workflows", status=400, code="0x8"))
@@ -68,7 +70,7 @@ async def test_expired_cursor_raises_an_error_with_status_400(app: Adapters) -> 
 
 
 async def test_nested_budget_leaves_the_rest_of_the_budget_to_others() -> None:
-    """The nested budget has two of five requests."""
+    """The outer budget allows five requests, and the nested one two of them."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
@@ -85,7 +87,7 @@ async def test_nested_budget_leaves_the_rest_of_the_budget_to_others() -> None:
 
 
 async def test_pause_of_the_nested_budget_stops_both_budgets() -> None:
-    """The two budgets limit requests to the same service."""
+    """Both budgets limit requests to the same service, which has asked for a pause."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))

@@ -1,4 +1,6 @@
-"""Lists outside Azure are read page by page; a malformed page is never a part of a list."""
+"""Test that lists of GitHub and Azure DevOps are read page by page, and that a malformed page
+raises an error.
+"""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +24,7 @@ NEXT = "https://dev.azure.com/contoso/_apis/projects?page="
 
 
 async def test_list_has_the_items_of_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A header of each page has the position of the next."""
+    """Azure DevOps names the position of the next page in a header."""
     projects = [{"id": f"p{number}"} for number in range(5)]
     async with run_adapters(monkeypatch) as app:
         organization = {"name": "contoso", "members": [APP], "projects": projects}
@@ -34,7 +36,7 @@ async def test_list_has_the_items_of_all_pages(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_list_of_github_has_the_items_of_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `Link` header has the URL of the next page."""
+    """GitHub names the URL of the next page in a `Link` header."""
     variables = [{"name": f"V{number}", "value": "x"} for number in range(70)]
     async with run_adapters(monkeypatch) as app:
         repository = {"name": "contoso/shop", "variables": variables}
@@ -45,7 +47,7 @@ async def test_list_of_github_has_the_items_of_all_pages(monkeypatch: pytest.Mon
 
 
 async def test_rejected_token_is_a_platform_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The token is one of GitHub, so nobody else issues another."""
+    """The app cannot renew a token of GitHub. The error does not contain the token."""
     async with run_adapters(monkeypatch) as app:
         seed_github(app.world.tenant, {"token": "another"})
         with pytest.raises(PlatformError) as raised:
@@ -58,7 +60,9 @@ async def test_rejected_token_is_a_platform_error(monkeypatch: pytest.MonkeyPatc
 async def test_organization_that_does_not_know_the_app_is_a_platform_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Another credential would not help, so nothing is tried again."""
+    """The app sends no second request with a new token, because Azure DevOps would reject that one,
+    too.
+    """
     async with run_adapters(monkeypatch) as app:
         seed_azure_devops(app.world.tenant, [{"name": "contoso"}])
         with pytest.raises(PlatformError) as raised:
@@ -92,7 +96,7 @@ async def test_organization_that_does_not_know_the_app_is_a_platform_error(
 async def test_malformed_page_raises_an_error(
     monkeypatch: pytest.MonkeyPatch, pages: Sequence[tuple[Any, dict[str, str]]]
 ) -> None:
-    """Every list ends, and no other host gets a request."""
+    """The read ends, returns no part of the list, and sends no request to another host."""
     sent: list[str] = []
 
     async def answer(_: HttpClient, __: HttpService, call: ServiceRequest) -> ServiceResponse:

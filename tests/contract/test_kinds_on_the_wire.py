@@ -94,9 +94,10 @@ async def test_every_caller_is_updated_and_reverted_byte_for_byte(app: Adapters)
 
 @pytest.mark.parametrize("code", ["ScopeLocked", "RequestDisallowedByPolicy"])
 async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: str) -> None:
-    """A lock or a policy that is added after the search rejects the write, and nothing changes.
+    """A lock or an Azure Policy assignment that is added after the search denies the write, and
+    nothing changes.
 
-    Azure Policy denies writes of resources, and not files that the host of an app writes.
+    A policy does not apply to files that the host of an app writes.
     """
     _, found = await add_and_find_callers(app)
     azure, kinds = app.world.tenant.get_part(Azure), build_kinds(app)
@@ -136,7 +137,9 @@ async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: st
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters, kind: str) -> None:
-    """At first, the firewall allows the old address ranges only."""
+    """Before the rule, the firewall allows only the address ranges from which flows called so
+    far.
+    """
     case = load_firewall_case(kind)
     tags = await app.service_tags.get_list()
 
@@ -156,7 +159,10 @@ async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters,
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, kind: str) -> None:
-    """Tenant and app agree before and after a rule for the new address ranges."""
+    """The local tenant evaluates the firewall's rules with separate code.
+
+    Both agree before and after a rule for the new address ranges.
+    """
     case, copy = load_firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
     tags, azure = await app.service_tags.get_list(), app.world.tenant.get_part(Azure)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.telemetry import log_alerts, read_workbook_queries
+from tests.telemetry import read_log_alerts, read_workbook_queries
 
 #: Folder with the package `@kusto/language-service-next`; CI installs it with npm.
 KUSTO_NPM = os.environ.get("KUSTO_NPM")
@@ -64,7 +64,7 @@ def run_parser(queries: Sequence[str]) -> list[list[str]]:
 
 def test_every_query_is_valid() -> None:
     """Tables, columns, functions and types are those of Application Insights."""
-    queries = [*(one.asks for one in log_alerts().values()), *read_documented_queries()]
+    queries = [*(one.asks for one in read_log_alerts().values()), *read_documented_queries()]
     queries += read_workbook_queries().values()
 
     assert len(queries) > 15

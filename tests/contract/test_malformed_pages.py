@@ -1,7 +1,8 @@
-"""Test that every read of a list with malformed pages raises `ServiceUnavailable`.
+"""Test that every read of a list raises `ServiceUnavailable` for a malformed page.
 
-Such a read is tried again. After several tries, it blocks its own job with a fix. Every read ends,
-returns no part of a list, and sends no token to a host that a page names.
+The app repeats such a read. If this fails several times, only the job that needs the list is
+blocked, with a fix. A read always ends, never returns a part of a list, and sends no token to
+another host that a page names.
 """
 
 import json
@@ -68,7 +69,7 @@ def build_environment_read(read: Callable[[Adapters, Environment], Awaitable[obj
 
 
 async def read_summaries(app: Adapters, environment: Environment) -> object:
-    """Read summaries, or raise the error that is returned for the flow."""
+    """Read the summary of a flow, or raise the error that the result contains."""
     (found,) = (await app.workflows.read_summaries(environment, [HTTP_FLOW])).values()
     if isinstance(found, CmkflowError):
         raise found
@@ -192,7 +193,7 @@ def build_first_page_read(read: Callable[[Adapters, str], Awaitable[object]]) ->
 
 
 def build_named_reads[T](reads: dict[str, list[T]]) -> list[tuple[str, T]]:
-    """Return the reads with names for messages."""
+    """Return each read with a name for the test report."""
     return [(f"{name} {n}", read) for name, rows in reads.items() for n, read in enumerate(rows)]
 
 
@@ -220,7 +221,9 @@ class Page:
 
 @dataclass(slots=True)
 class Damage:
-    """Changes the first page of every list, and answers the requests for next pages."""
+    """Damages the first page of every list that the platform returns, and answers the requests for
+    next pages.
+    """
 
     change: Callable[[Page], object]
     hits: int = 0
@@ -232,7 +235,7 @@ class Damage:
         """Return whether a request went to the host that a page names."""
         return "attacker.example" in self.hosts
 
-    def put_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Damage the responses of every client."""
         send = HttpClient.send
 
@@ -291,13 +294,13 @@ MALFORMED: dict[str, Callable[[Page], object]] = {
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a tenant."""
+    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
 
 def test_every_module_that_reads_pages_is_listed() -> None:
-    """A new module has to be added to the tables above."""
+    """A new module that reads pages has to be added to the tables of this file."""
     found = {
         str(file.relative_to(ADAPTERS))
         for file in ADAPTERS.rglob("*.py")
@@ -317,7 +320,7 @@ async def test_malformed_page_raises_an_error(
         for how, change in MALFORMED.items():
             with monkeypatch.context() as patch:
                 damage = Damage(change)
-                damage.put_before(patch)
+                damage.install(patch)
                 answer = await try_read(read(app))
                 if answer is not None or not damage.hits or damage.has_left_host:
                     wrong.append((name, how, answer, damage.hits))
@@ -338,13 +341,13 @@ async def try_read(reading: Awaitable[object]) -> object:
 async def test_list_with_repeated_pages_raises_an_error(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second page names the third, and the third names the second."""
+    """The second page names the third as the next one, and the third names the second."""
     await app.read_environment()
     wrong = []
     for name, read in build_named_reads(LISTS):
         with monkeypatch.context() as patch:
             damage = Damage(_repeat_pages)
-            damage.put_before(patch)
+            damage.install(patch)
             answer = await try_read(read(app))
             # A read that needs the first row only asks for no other page.
             if damage.hits != 1 and (answer is not None or damage.hits != 3):
@@ -359,7 +362,7 @@ async def test_stored_cursor_to_another_host_is_not_followed(
     """A person can change a stored cursor, and the request contains the access token."""
     await app.read_environment()
     damage = Damage(lambda page: page.document)
-    damage.put_before(monkeypatch)
+    damage.install(monkeypatch)
 
     for name, read in build_named_reads(PAGES):
         assert await try_read(read(app, FOREIGN)) is None, name
@@ -370,12 +373,14 @@ async def test_stored_cursor_to_another_host_is_not_followed(
 async def test_page_with_only_earlier_runs_is_an_expired_cursor(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Archives and checks store their progress as a time, so they continue without the cursor."""
+    """An archive or check of runs then continues from the time that it has stored, without the
+    cursor.
+    """
     now = datetime.now(UTC)
     read = partial(app.flow_reports.run_page, ENVIRONMENT, HTTP_FLOW, since=LONG_AGO)
     first = await read(until=now)
     damage = Damage(_repeat_pages)
-    damage.put_before(monkeypatch)
+    damage.install(monkeypatch)
     cursor = (await read(until=now)).cursor
 
     with pytest.raises(PlatformError) as raised:

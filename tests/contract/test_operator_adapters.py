@@ -25,7 +25,10 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def test_service_account_stays_signed_in_after_a_restart(
     app: Adapters,
 ) -> None:
-    """The token cache is in Key Vault. Without it, a person must sign in."""
+    """The account's token cache is stored in Key Vault.
+
+    Without it, a person would have to sign in again.
+    """
     with pytest.raises(JobBlocked) as caught:
         await app.flow_access.read_account_id()
     assert "sign-in" in caught.value.fix
@@ -41,7 +44,10 @@ async def test_service_account_stays_signed_in_after_a_restart(
 
 
 async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> None:
-    """A new process uses the stored refresh token."""
+    """A new process renews the sign-in with the stored refresh token.
+
+    If that was revoked, the job is blocked.
+    """
     await app.sign_in()
     await app.flow_access.renew_sign_in()
 
@@ -63,7 +69,7 @@ async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> 
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer of the sign-in service, and the client that gets it."""
+    """An answer of the sign-in service. As an HTTP client, it returns itself to every request."""
 
     status_code: int
     text: str
@@ -85,7 +91,9 @@ class _Answer:
 async def test_only_an_unknown_tenant_is_named_as_wrong(
     app: Adapters, monkeypatch: pytest.MonkeyPatch, answer: _Answer, expected: type[Exception]
 ) -> None:
-    """A rate limit, or the page of a proxy, is temporary."""
+    """A rate limit, or the error page of a proxy, is temporary, so the error does not blame the
+    tenant's id.
+    """
     await app.sign_in()
     discover = authority.tenant_discovery
     monkeypatch.setattr(authority, "tenant_discovery", lambda url, _: discover(url, answer))
@@ -95,7 +103,7 @@ async def test_only_an_unknown_tenant_is_named_as_wrong(
 
 
 async def test_later_sign_in_is_found_by_a_running_process(app: Adapters) -> None:
-    """A process that has found no account reads Key Vault again."""
+    """A process that has found no signed-in account reads Key Vault again."""
     waiting = ServiceAccountCredential(OPERATOR, app.secrets)
     with pytest.raises(JobBlocked):
         await waiting.get_token(PUBLIC.flow_service_scope)
@@ -109,7 +117,10 @@ async def test_later_sign_in_is_found_by_a_running_process(app: Adapters) -> Non
 async def test_account_is_read_from_the_cache_once(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every grant needs the account's id, and msal would read it in another thread."""
+    """Every grant of co-ownership needs the account's id.
+
+    A read by msal would take another thread each time.
+    """
     await app.sign_in()
     credential = ServiceAccountCredential(OPERATOR, app.secrets)
     looks = 0
@@ -160,8 +171,9 @@ async def test_revoke_keeps_the_role_of_an_owner(app: Adapters) -> None:
 
 
 async def test_revoked_tokens_of_both_identities_are_renewed(app: Adapters) -> None:
-    """The libraries of both identities cache tokens. A rejected token is replaced, for reads and
-    for writes.
+    """The libraries of the application and of the service account cache access tokens.
+
+    If the platform rejects one, the adapters get a new one, for reads and for writes.
     """
     await app.sign_in()
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)

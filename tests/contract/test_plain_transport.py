@@ -1,4 +1,6 @@
-"""Test the plain transport: its requests, its responses, and its errors if an answer is missing."""
+"""Test the app's HTTP transport without a real service: its requests, its responses, and its errors
+if an answer is incomplete.
+"""
 
 import asyncio
 import gzip
@@ -69,7 +71,7 @@ async def test_error_status_and_redirection_are_returned() -> None:
 
 
 async def test_request_without_a_body_has_no_content_type() -> None:
-    """aiohttp would add a content type; azure-core sends none."""
+    """The same request as with azure-core's transport; aiohttp would add a content type."""
     heads: list[bytes] = []
 
     def record(head: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Test adapters of the admin API and the flow service with platform faults, over TLS."""
+"""Test the adapters of the admin API and the flow service over TLS, with faults of the platform."""
 
 import json
 from collections.abc import AsyncIterator
@@ -64,7 +64,7 @@ async def test_platform_faults_and_lost_answers_raise_service_unavailable(app: A
 
 
 async def test_throttled_request_has_a_wait(app: Adapters) -> None:
-    """The platform's own request budget rejects the second request."""
+    """The platform rejects the second request, and names how long to wait."""
     budget = {"flow_service": {"calls": 1, "seconds": 60}}
     await app.world.control("PUT", "/budgets", budget)
     await app.flow_reports.list_flows(ENVIRONMENT)

@@ -48,7 +48,7 @@ def read_recorded_items(types: frozenset[str]) -> Iterator[dict[str, object]]:
 
 
 def parse_all[T: Wire](model: type[T], types: frozenset[str], least: int) -> list[T]:
-    """Parse every recorded item of some types, and require a minimum number."""
+    """Parse every recorded item of some types. Fails if there are fewer than `least`."""
     read = [read_wire(model, item) for item in read_recorded_items(types)]
     assert len(read) >= least
     return read

@@ -109,7 +109,7 @@ async def test_dead_letters_are_counted_separately(
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets the SDK leaves when refused
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_stopped_broker_raises_service_unavailable() -> None:
-    """The broker stops before or after the adapter's first message."""
+    """The broker is stopped before or after the adapter has sent its first message."""
     with LocalServiceBus(QUEUES) as bus:
         used = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
         unused = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
@@ -134,7 +134,10 @@ async def test_stopped_broker_raises_service_unavailable() -> None:
 async def test_message_names_its_trace(
     bus: LocalServiceBus, named: dict[str, str], is_in_span: bool, expected: dict[str, str]
 ) -> None:
-    """The Functions host reads `Diagnostic-Id`; a message that only links has none."""
+    """The Functions host reads `Diagnostic-Id`.
+
+    A message that only links to another trace has none, so that it begins its own trace.
+    """
     telemetry = RecordingTelemetry()
     client = build_client_by_connection_string(bus.connection_string)
     adapter = ServiceBusMessages(client, telemetry)

@@ -13,7 +13,7 @@ WEST = "PowerPlatformPlex.WestEurope"
 
 
 def write_list(path: Path, number: int, *prefixes: str) -> None:
-    """Write a service tag list in its downloaded form."""
+    """Write a service tag list as Microsoft's download site offers it."""
     entry = {"name": WEST, "properties": {"addressPrefixes": prefixes}}
     document = {"changeNumber": number, "values": [entry]}
     path.write_text(json.dumps(document), encoding="utf-8-sig")
@@ -35,7 +35,7 @@ async def test_replaced_list_is_read_without_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, "", "{", "{}", "[" * 100_000])
 async def test_invalid_file_blocks_the_job_with_a_fix(tmp_path: Path, content: str | None) -> None:
-    """A missing file, invalid JSON or another document is not treated as an empty list."""
+    """A missing file, invalid JSON or another document is an error, not an empty list."""
     path = tmp_path / "ServiceTags_Public.json"
     if content is not None:
         path.write_text(content)

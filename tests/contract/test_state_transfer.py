@@ -1,4 +1,4 @@
-"""Test that a state moves to a storage account and back without a difference."""
+"""Test that the app's state can be moved to a storage account and back without a difference."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tests.functional.cli.test_cli_state import (
 
 @pytest.mark.azurite
 async def test_state_moves_to_a_storage_account_and_back(tmp_path: Path) -> None:
-    """Rows keep the types of their columns, files each byte."""
+    """The columns of the rows keep their types, and the files keep every byte."""
     #: An account of this test only: an import needs an empty one.
     address = get_azurite_address().replace("devstoreaccount1", "restored")
     scenario = await build_running_scenario()

@@ -1,4 +1,6 @@
-"""Test that both stores recognize a storage account that cannot use its key."""
+"""Test that the store and the archive report a storage account that cannot use its encryption
+key.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,13 +68,15 @@ def serve_account(code: str, status: int = 403) -> Iterator[Account]:
 
 @pytest.fixture(params=CODES)
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
-    """Yield an account without its key."""
+    """Yield a storage account that rejects all requests because it cannot use its encryption
+    key.
+    """
     with serve_account(request.param) as server:
         yield server
 
 
 async def test_table_of_an_account_without_its_key(account: Account) -> None:
-    """Reads and writes raise the same error."""
+    """Reads and writes of the store raise `StorageKeyUnusable`."""
     credential = AzureNamedKeyCredential("account", KEY)
     async with TableServiceClient(account.url, credential=credential) as service:
         store = TableStore(service)
@@ -85,7 +89,7 @@ async def test_table_of_an_account_without_its_key(account: Account) -> None:
 
 
 async def test_archive_of_an_account_without_its_key(account: Account) -> None:
-    """Reads and writes raise the same error."""
+    """Reads, lists, writes and deletes of the archive raise `StorageKeyUnusable`."""
     async with ContainerClient(
         account.url, "archive", credential=AzureNamedKeyCredential("account", KEY)
     ) as container:
@@ -102,7 +106,10 @@ async def test_archive_of_an_account_without_its_key(account: Account) -> None:
 
 @pytest.mark.parametrize("code", ["BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"])
 async def test_file_that_a_retention_policy_or_a_legal_hold_keeps_is_not_deleted(code: str) -> None:
-    """As an outage of the archive, it would stop all copying of flows."""
+    """The archive raises `Conflict`.
+
+    If it reported an outage instead, the app would stop to copy flows.
+    """
     credential = AzureNamedKeyCredential("account", KEY)
     with serve_account(code, 409) as account:
         async with ContainerClient(account.url, "archive", credential=credential) as container:

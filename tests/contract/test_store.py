@@ -249,7 +249,7 @@ async def test_query_yields_only_rows_after_a_key(store: Store) -> None:
 
 @pytest.mark.parametrize("page_size", [1, 3, 1000])
 async def test_query_with_small_pages_yields_the_same_rows(store: Store, page_size: int) -> None:
-    """A reader that stops early requests small pages."""
+    """A reader that needs only the first rows asks for small pages."""
     await store.write(*(InsertRow(build_row(f"{n:04}")) for n in range(10)))
 
     found = [one.key async for one in store.query(JOBS, "p", page_size=page_size)]
@@ -396,21 +396,24 @@ async def test_batch_of_more_than_4_mib_raises_value_error(store: Store) -> None
 
 
 class SignedOut(AsyncTokenCredential):
-    """The credential of a machine on which nobody is signed in."""
+    """The credential of a machine on which no person is signed in."""
 
     async def get_token(self, *_scopes: str, **_: Any) -> AccessToken:
         """Raise the error of the Azure CLI."""
         raise CredentialUnavailableError("Please run 'az login' to set up an account")
 
     async def close(self) -> None:
-        """Do nothing."""
+        pass
 
     async def __aexit__(self, *_: object) -> None:
         """Do nothing."""
 
 
 async def test_store_without_a_token_says_what_is_missing() -> None:
-    """No request was sent, so it must not say that the storage account did not answer."""
+    """The error names the sign-in.
+
+    No request was sent, so the storage account cannot be the cause.
+    """
     async with TableServiceClient("https://contoso.invalid", credential=SignedOut()) as service:
         with pytest.raises(ServiceUnavailable, match=r"Cannot sign in .*az login"):
             await TableStore(service).get(JOBS, "p", "k")
@@ -418,7 +421,7 @@ async def test_store_without_a_token_says_what_is_missing() -> None:
 
 @pytest.mark.azurite
 async def test_every_answer_of_a_storage_account_corrects_the_clock() -> None:
-    """The app's clock is wrong by an hour."""
+    """The local clock is an hour wrong. The answers of the account have the right time."""
     wrong = ManualClock()
 
     async def read_time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:

@@ -1,4 +1,6 @@
-"""Test the adapter of telemetry with OpenTelemetry's own exporter and a collector."""
+"""Test the app's telemetry adapter: the exporter of OpenTelemetry sends to a collector in this
+process.
+"""
 
 import asyncio
 import gzip
@@ -31,27 +33,30 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """A collector."""
+    """Run a collector that records what it receives."""
     with Collector() as collector:
         yield collector
 
 
 def build_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Return settings with this collector."""
+    """Return settings with which the app sends its telemetry to this collector."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     return Settings(tenant_id="fakes")
 
 
 @pytest.fixture
 def telemetry(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> OpenTelemetry:
-    """The adapter; a test closes it, which sends all."""
+    """Return the adapter. It sends everything when a test closes it."""
     return build_telemetry(build_settings(collector.url, monkeypatch))
 
 
 def test_span_continues_its_parent_and_links(
     telemetry: OpenTelemetry, collector: Collector
 ) -> None:
-    """A span inside is its child."""
+    """A span continues the trace of a given parent, and links to another trace.
+
+    A span that begins inside another is its child.
+    """
     other = f"00-{'1' * 32}-{'2' * 16}-01"
     with telemetry.span("message", is_request=True, parent=PARENT, link=other) as outer:
         with telemetry.span("step", attributes={"cmk.job": "j-1"}) as inner:
@@ -74,7 +79,7 @@ def test_span_continues_its_parent_and_links(
 def test_malformed_parent_begins_a_trace(
     parent: str, telemetry: OpenTelemetry, collector: Collector
 ) -> None:
-    """Anyone may send a message with any property."""
+    """Anyone may send a message with a malformed trace property, so the property is ignored."""
     with telemetry.span("message", parent=PARENT), telemetry.span("m", parent=parent, link=parent):
         pass
     telemetry.close()
@@ -100,7 +105,7 @@ def test_exception_marks_a_span_without_its_text(
     telemetry: OpenTelemetry,
     collector: Collector,
 ) -> None:
-    """A text may contain a trigger URL; a job that waits has not failed."""
+    """The text of an exception may contain a trigger URL. A job that waits has not failed."""
     with pytest.raises(type(error)), telemetry.span("step"):
         raise error
     telemetry.close()
@@ -111,7 +116,7 @@ def test_exception_marks_a_span_without_its_text(
 
 
 def test_metrics_are_sent(telemetry: OpenTelemetry, collector: Collector) -> None:
-    """A counter adds, a distribution sums, a gauge keeps the last value."""
+    """`count` adds up, `measure` sums the values, and `report` keeps the last value."""
     for value in (1, 2):
         telemetry.count("cmk.calls", {"service": "Flow service"})
         telemetry.measure("cmk.wait.seconds", value, {})
@@ -128,7 +133,10 @@ def test_metrics_are_sent(telemetry: OpenTelemetry, collector: Collector) -> Non
 def test_metric_of_two_kinds_harms_nothing(
     telemetry: OpenTelemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line reports the first of all errors."""
+    """A metric that is used as a counter and as a distribution raises no error.
+
+    Only the first misuse is logged.
+    """
     telemetry.count("cmk.calls", {})
     for _ in range(3):
         telemetry.measure("cmk.calls", 1, {})
@@ -140,7 +148,10 @@ def test_metric_of_two_kinds_harms_nothing(
 def test_unreachable_collector_harms_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line of level WARNING reports it; an error would raise an alert."""
+    """One line of level WARNING reports the lost telemetry.
+
+    A line of level ERROR would raise an alert.
+    """
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     telemetry = build_telemetry(build_settings(NOWHERE, monkeypatch))
     with caplog.at_level(logging.DEBUG):
@@ -157,7 +168,7 @@ def test_unreachable_collector_harms_nothing(
 async def test_telemetry_that_cannot_be_built_is_off(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A connection string may be wrong."""
+    """With an invalid connection string, the app starts without telemetry and logs so."""
     monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", "nonsense")
     async with AsyncExitStack() as closing:
         built = core_services.build_telemetry(Settings(tenant_id="fakes"), closing)
@@ -167,12 +178,12 @@ async def test_telemetry_that_cannot_be_built_is_off(
 
 
 class Ingestion(BaseHTTPRequestHandler):
-    """The service that receives what Application Insights shows."""
+    """Plays the service that receives the telemetry of Application Insights."""
 
     received: ClassVar[list[dict[str, Any]]]
 
     def do_POST(self) -> None:
-        """Take all items of a batch."""
+        """Record all items of a batch."""
         content = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             content = gzip.decompress(content)
@@ -193,7 +204,10 @@ class Ingestion(BaseHTTPRequestHandler):
 def test_application_insights_gets_dependencies_and_metrics_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Rows of `requests` are the host's, and the alerts count them. No item has a complete URL."""
+    """Only the Functions host writes rows of `requests`, which the alerts count.
+
+    No item has a complete URL.
+    """
     monkeypatch.setenv("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
     monkeypatch.setattr(Ingestion, "received", [], raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), Ingestion) as server:

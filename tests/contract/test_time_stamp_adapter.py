@@ -34,13 +34,13 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     ],
 )
 async def test_address_without_an_authority_raises_an_error(app: Adapters, address: str) -> None:
-    """The address is a setting, so it may have any value."""
+    """The address of the time stamp authority is a setting, so another service may answer there."""
     with pytest.raises(CmkflowError):
         await app.time_stamps.stamp(address, b"a signature")
 
 
 async def test_answer_that_is_no_time_stamp_raises_an_error(app: Adapters) -> None:
-    """A portal or a proxy may answer with status 200."""
+    """A login page or a proxy may answer with status 200."""
     app.world.tenant.faults.add(Fault(route=_ROUTE, status=200, message="Sign in"))
 
     with pytest.raises(PlatformError, match="Time stamp authority: the answer is malformed"):
@@ -48,7 +48,7 @@ async def test_answer_that_is_no_time_stamp_raises_an_error(app: Adapters) -> No
 
 
 async def test_failed_request_is_sent_once_more(app: Adapters) -> None:
-    """A repeated request only makes a second time stamp, which the app does not use."""
+    """This is harmless: the authority may issue a second time stamp, which the app ignores."""
     app.world.tenant.faults.add(Fault(route=_ROUTE))
     await app.time_stamps.stamp(URL, b"a signature")
     app.world.tenant.faults.add(Fault(route=_ROUTE, times=2))

@@ -1,4 +1,8 @@
-"""Test the reading of trigger outputs on the wire: an output that is not shown hides no other."""
+"""Test how the app reads the headers of a call from the run's trigger outputs, over TLS.
+
+The platform shows each output behind a signed link. If it shows none for a call, the other calls
+are still read.
+"""
 
 import json
 import logging
@@ -25,26 +29,26 @@ ROUTE = "triggers.show_trigger_outputs"
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a tenant whose flows were not called for an hour."""
+    """Return all adapters on a tenant in which no flow was called in the last hour."""
     async with run_adapters(monkeypatch) as made:
         made.world.tenant.clock.advance(3600)
         yield made
 
 
 def call_flow(app: Adapters, *, body: bytes = b'{"order": 1}') -> Run:
-    """Let a system call the flow."""
+    """Start a run of the HTTP flow, as a call by a system does."""
     world = app.world
     start = Start(cause=RunStartKind.URL, by="", headers={"user-agent": "curl/8.5.0"}, body=body)
     return start_run(world.tenant, world.environment, find_flow(app), start)
 
 
 def find_flow(app: Adapters) -> Flow:
-    """Return the called flow."""
+    """Return the HTTP flow in the tenant."""
     return app.world.environment.workflows[HTTP_FLOW]
 
 
 async def read_call_traits(app: Adapters, *, limit: int = 20) -> list[CallTraits]:
-    """Return the traits of the calls since a minute ago."""
+    """Read what identifies the callers of the last minute's calls, with the app's adapter."""
     since = app.world.tenant.clock.now() - timedelta(minutes=1)
     reading = app.flow_reports.read_calls(ENVIRONMENT, HTTP_FLOW, since=since, limit=limit)
     return [one.traits async for one in reading]
@@ -56,7 +60,7 @@ def count_output_requests(app: Adapters) -> int:
 
 
 def change_links(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
-    """Let the platform return other links to trigger outputs."""
+    """Change the members of the links to trigger outputs that the platform returns."""
     whole = run_contents.build_outputs_link
 
     def build(*given: Any) -> dict[str, Any] | None:
@@ -67,7 +71,7 @@ def change_links(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
 
 
 async def test_headers_of_a_call_are_read_by_one_request(app: Adapters) -> None:
-    """No request has a token, because the link is signed."""
+    """The request needs no access token, because the link is signed."""
     call_flow(app)
 
     assert await read_call_traits(app) == [CURL]
@@ -76,7 +80,7 @@ async def test_headers_of_a_call_are_read_by_one_request(app: Adapters) -> None:
 
 @pytest.mark.parametrize("body", [b"x" * 300_000, json.dumps({"a": "x" * 300_000}).encode()])
 async def test_long_outputs_are_not_requested(app: Adapters, body: bytes) -> None:
-    """The link says how long they are."""
+    """The app knows the length from the member `contentSize` of the link."""
     call_flow(app, body=body)
     call_flow(app)
 
@@ -87,7 +91,7 @@ async def test_long_outputs_are_not_requested(app: Adapters, body: bytes) -> Non
 async def test_outputs_longer_than_the_link_says_are_not_read_to_their_end(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A link may say nothing, or something that is no number."""
+    """The link's `contentSize` may be missing or no number."""
     call_flow(app, body=json.dumps({"a": "x" * 3_000_000}).encode())
     change_links(monkeypatch, uri=lambda link: link["uri"], contentSize=lambda _: "small")
 
@@ -96,7 +100,7 @@ async def test_outputs_longer_than_the_link_says_are_not_read_to_their_end(
 
 
 async def test_secured_outputs_are_not_shown(app: Adapters) -> None:
-    """The trigger's setting *Secure outputs* removes the link."""
+    """With the trigger's setting *Secure outputs*, the platform returns no link."""
     flow = find_flow(app)
     definition = json.loads(flow.client_data)
     trigger = next(iter(definition["properties"]["definition"]["triggers"].values()))
@@ -109,7 +113,7 @@ async def test_secured_outputs_are_not_shown(app: Adapters) -> None:
 
 
 async def test_expired_link_is_not_shown(app: Adapters, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next check gets a new link only for new calls."""
+    """The platform rejects the request with an expired link, and the caller stays unknown."""
     call_flow(app)
     whole = run_contents.build_outputs_link
 
@@ -137,8 +141,9 @@ async def test_expired_link_is_not_shown(app: Adapters, monkeypatch: pytest.Monk
 async def test_no_link_is_followed_elsewhere(
     app: Adapters, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
-    """The app follows only links to this run's outputs on a host of trigger URLs; no request calls
-    a flow.
+    """The app only follows a link to the outputs of this run, on a host of trigger URLs.
+
+    It calls no flow.
     """
     run = call_flow(app)
     link = uri.format(hex=find_flow(app).workflow_id, run=run.name)
@@ -163,7 +168,10 @@ async def test_no_link_is_followed_elsewhere(
 async def test_rejected_outputs_cost_only_their_call(
     app: Adapters, status: int, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The other calls are read; a redirection is not followed, and no log has the signed link."""
+    """The headers of other calls are read.
+
+    The app follows no redirection, and logs no signed link.
+    """
     caplog.set_level(logging.DEBUG)
     call_flow(app)
     call_flow(app)
@@ -177,7 +185,7 @@ async def test_rejected_outputs_cost_only_their_call(
 
 
 async def test_outputs_that_are_no_json_are_not_shown(app: Adapters) -> None:
-    """Outputs without headers are not shown either."""
+    """Outputs without headers at the expected place are not shown either."""
     call_flow(app).trigger_outputs = b"\x1f\x8b\x08"
     call_flow(app).trigger_outputs = b"[" * 100_000
     call_flow(app).trigger_outputs = b'{"body": {"headers": {"User-Agent": "x/1"}}}'
@@ -187,7 +195,7 @@ async def test_outputs_that_are_no_json_are_not_shown(app: Adapters) -> None:
 
 
 async def test_throttled_reading_ends(app: Adapters) -> None:
-    """The calls read so far were yielded; the next check continues after them."""
+    """The calls that were read before are yielded. The next check continues with the others."""
     call_flow(app)
     call_flow(app)
     app.world.tenant.faults.add(Fault(route=ROUTE, status=429, skip=1, times=None))
@@ -202,7 +210,7 @@ async def test_throttled_reading_ends(app: Adapters) -> None:
 
 
 async def test_lost_answer_is_requested_once_more(app: Adapters) -> None:
-    """A GET is harmless to repeat."""
+    """The request is a GET, so a repetition is harmless."""
     call_flow(app)
     app.world.tenant.faults.add(Fault(route=ROUTE, kind=FaultKind.DROP_AFTER))
 
@@ -210,7 +218,10 @@ async def test_lost_answer_is_requested_once_more(app: Adapters) -> None:
 
 
 async def test_token_of_a_call_is_never_kept(app: Adapters) -> None:
-    """The app does not keep the token even if the trigger outputs contain it."""
+    """The trigger outputs may contain the `Authorization` header of the call.
+
+    The app does not keep it.
+    """
     flow = find_flow(app)
     definition = json.loads(flow.client_data)
     trigger = next(iter(definition["properties"]["definition"]["triggers"].values()))

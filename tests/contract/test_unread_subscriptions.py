@@ -1,4 +1,7 @@
-"""A subscription that the app may not read hides nothing of the others, and is named with a fix."""
+"""Test a search in several subscriptions, one of which the app may not read.
+
+What is in the other subscriptions is found, and the search names the unread one with a fix.
+"""
 
 from collections.abc import Sequence
 
@@ -17,13 +20,13 @@ MISSING = "00000000-0000-4000-8000-00000000dead"
 
 
 def watch_subscriptions(app: Adapters, *subscriptions: str) -> None:
-    """Let the app watch these subscriptions."""
+    """Configure the adapters to read these subscriptions."""
     assert isinstance(app.resource_writer, ResourceManager)
     app.resource_writer.subscriptions = subscriptions
 
 
 async def find_callers(kind: CallerKind, app: Adapters) -> tuple[list[Caller], str]:
-    """Return the callers of a kind, and what was not searched."""
+    """Return the callers of a kind, and the message that names what was not searched, or ""."""
     found: list[Caller] = []
     try:
         async for caller in kind.find([await app.read_environment()]):
@@ -56,7 +59,7 @@ async def test_callers_in_other_subscriptions_are_found(
 
 
 async def test_policies_in_other_subscriptions_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any readable subscription, nothing is known about keys."""
+    """If no subscription is readable, the read raises `SubscriptionsUnread`."""
     async with run_adapters(monkeypatch) as app:
         before = await app.keys.read_policies()
         watch_subscriptions(app, MISSING, SUBSCRIPTION)
@@ -72,7 +75,9 @@ async def test_policies_in_other_subscriptions_are_watched(monkeypatch: pytest.M
 async def test_unread_firewalls_name_the_subscription_and_the_fix(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app cannot know which firewalls exist there, so the read raises an error with a fix."""
+    """A firewall in the unread subscription might deny the flows, so the read of firewalls raises
+    an error.
+    """
     async with run_adapters(monkeypatch) as app:
         watch_subscriptions(app, SUBSCRIPTION, MISSING)
         for kind in build_firewall_kinds(app.resources).values():

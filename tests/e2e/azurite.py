@@ -1,4 +1,7 @@
-"""Store the state of an app in Azurite, with OAuth: it checks the claims of the app's tokens."""
+"""Store the state of an app in Azurite, Microsoft's emulator of a storage account.
+
+Azurite checks the claims of the app's OAuth tokens.
+"""
 
 import asyncio
 import os
@@ -47,9 +50,10 @@ for module, names, replacement in (
 
 @asynccontextmanager
 async def serve_account(ca: bytes, folder: Path) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """Yield code for an app and its settings, with which it stores its state in an account.
+    """Run Azurite. Yields Python code to add to an app, and settings with which the app stores its
+    state there.
 
-    `ca`: certificates (PEM) that the app trusts besides.
+    `ca`: further certificates (PEM) that the app trusts.
     """
     certificate, trusted = folder / "certificate.pem", folder / "authority.pem"
     authority = trustme.CA()

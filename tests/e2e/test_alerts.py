@@ -1,7 +1,8 @@
 """Test that each alert of infra/ is raised in the local cloud by its cause, and by nothing else.
 
-The app runs on Microsoft's worker, and a KQL engine runs the alerts' queries on the lines that the
-host forwards. docs/notifications.md quotes the lines that raise an alert; this test checks them.
+The app runs on Microsoft's Functions worker. A KQL engine runs the queries of the alerts on the log
+lines of the Functions host. docs/notifications.md quotes the lines that raise an alert, and this
+test checks them.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ from tests.local_cloud.tenant.tenant_world import (
     TENANT_ID,
     build_definition,
 )
-from tests.telemetry import Telemetry, log_alerts, read_metric_alerts
+from tests.telemetry import Telemetry, read_log_alerts, read_metric_alerts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -89,10 +90,11 @@ VARIES = (
 
 
 class Cloud:
-    """A running local cloud with its app, and the log lines that Application Insights would get."""
+    """A running local cloud with the app, and the log lines that Application Insights would
+    receive.
+    """
 
     def __init__(self, stack: Stack, session: aiohttp.ClientSession) -> None:
-        """Use this session for requests to the app and the tenant."""
         self.stack = stack
         self.app = App(session, lambda: stack.app)
         self._session = session
@@ -105,15 +107,15 @@ class Cloud:
 
     @property
     def fired(self) -> set[str]:
-        """Return the log alerts that are currently raised."""
+        """Return the names of the alerts on log lines that are raised now."""
         return Telemetry(self.lines).list_raised_alerts()
 
     def find_lines(self, alert: str) -> list[str]:
-        """Return the messages that an alert's query finds."""
-        return Telemetry(self.lines).find_messages(log_alerts()[alert].asks)
+        """Return the log messages that the query of an alert finds."""
+        return Telemetry(self.lines).find_messages(read_log_alerts()[alert].asks)
 
     async def wait_until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until the log lines meet a condition."""
+        """Wait until a condition is met, for at most two minutes."""
         async with asyncio.timeout(120):
             while not await asyncio.to_thread(is_so):  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.2)
@@ -141,7 +143,9 @@ class Cloud:
 
 
 async def test_each_alert_is_raised_by_its_cause_only(tmp_path: Path) -> None:
-    """The causes are a plan, a blocked flow, both flows off, failing timers and poison messages."""
+    """The causes are a plan that awaits approval, a blocked flow, an original and its copy both
+    off, a failing timer, and poison messages.
+    """
     daily = build_flow_seed(NIGHTLY, "Nightly report", build_definition(DAILY), heldBack=True)
     seed = build_tenant_seed(build_orders_seed(), daily)
     options = StackOptions(folder=tmp_path, seed=seed, settings=SETTINGS)
@@ -164,7 +168,7 @@ async def test_each_alert_is_raised_by_its_cause_only(tmp_path: Path) -> None:
 
 
 async def _start_and_plan(cloud: Cloud) -> str:
-    """Start a remediation and return its id. Its plan raises an alert, and nothing else does."""
+    """Start a remediation and return its id. Check that only its plan raises an alert."""
     await cloud.app.put(f"environments/{ENVIRONMENT}", {"approval_policy": "required"})
     order = {"mode": "apply", "environment_ids": [ENVIRONMENT]}
     ordered = await cloud.app.post("remediations", order)
@@ -175,7 +179,10 @@ async def _start_and_plan(cloud: Cloud) -> str:
 
 
 async def _leave_off_and_block(cloud: Cloud, remediation: str) -> None:
-    """Approve the plan, and let the platform reject each start during the cutover."""
+    """Approve the plan, and make the platform reject every start of a flow during the cutover.
+
+    Check that the alerts about a blocked flow and about both flows off are raised.
+    """
     path = f"remediations/{remediation}"
     plans = await cloud.app.get(f"{path}/plan")
     await cloud.replace_faults(SLOW_WRITES)
@@ -189,14 +196,17 @@ async def _leave_off_and_block(cloud: Cloud, remediation: str) -> None:
 
 
 async def _run_daily_check(cloud: Cloud) -> None:
-    """Run the first daily check, which ends the alert on a missing one."""
+    """Run the first daily check. Check that this ends the alert about a missing one."""
     await cloud.run_timer("run_daily_check")
 
     assert "no-daily-check" not in cloud.fired
 
 
 async def _fail_timer(cloud: Cloud) -> None:
-    """Let a timer fail twice: the second failure raises an alert, and a success ends it."""
+    """Run a timer that fails twice and then succeeds.
+
+    Check that only the second failure in a row raises an alert, which the success ends.
+    """
     fired = []
     for fault in ([OUTAGE], [OUTAGE], []):
         await cloud.replace_faults(REFUSAL, *fault)
@@ -207,7 +217,9 @@ async def _fail_timer(cloud: Cloud) -> None:
 
 
 async def _move_to_poison_queue(cloud: Cloud) -> None:
-    """Send a message without an event, which becomes a poison message, and dead-letter it."""
+    """Send a message without an event, which the app moves to the poison queue, and dead-letter it
+    there. Check that both raise an alert.
+    """
     alerts = read_metric_alerts()
     parked, dead = alerts["poison-messages"], alerts["dead-letters"]
     client = ServiceBusClient.from_connection_string(cloud.stack.service_bus)

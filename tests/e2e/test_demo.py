@@ -1,4 +1,4 @@
-"""Test the demo as a user runs it: one command, its exit code and its two reports."""
+"""Test the demo as a user runs it: one command, which writes two reports."""
 
 import asyncio
 import json

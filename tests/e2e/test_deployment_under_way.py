@@ -1,4 +1,4 @@
-"""Test that this release ends remediations that an older release has started."""
+"""Test that this release completes remediations that an older release has started."""
 
 import asyncio
 import shutil
@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def older_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the app of the oldest commit."""
+    """Return a folder with the app of the oldest release whose rows this release can read."""
     git = ("git", "-C", str(ROOT))
     known = subprocess.run((*git, "cat-file", "-e", OLDEST), check=False, capture_output=True)
     if known.returncode:
@@ -70,9 +70,10 @@ def older_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_remediations_of_an_older_release_are_ended(
     state: str, count: int, older_release: Path, tmp_path: Path
 ) -> None:
-    """It is killed while three remediations discover, copy, and check for calls.
+    """The older app is killed while three remediations discover flows, copy flows and check for
+    calls.
 
-    Each flow has one copy, and each caller is written once.
+    Afterwards, each flow has one copy, and each caller was written once.
     """
     flows = build_flow_ids(count * len(POINTS))
     run = Run(flows=len(flows))
@@ -101,9 +102,9 @@ async def test_remediations_of_an_older_release_are_ended(
         await stack.start_app()
         ended = [await wait_until_ended(app, one) for one in remediations]
 
-        environment = await read_control(stack, session, f"environments/{ENVIRONMENT}")
+        environment = await read_tenant_state(stack, session, f"environments/{ENVIRONMENT}")
         sites = [
-            await read_control(stack, session, f"azure/site?id={build_site_id(number)}")
+            await read_tenant_state(stack, session, f"azure/site?id={build_site_id(number)}")
             for number in range(len(flows))
         ]
     assert f"code: {older}" in log
@@ -117,7 +118,9 @@ async def test_remediations_of_an_older_release_are_ended(
 async def serve_state(
     state: str, stack: Stack, folder: Path
 ) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """Yield code for an app and its settings, with which it stores its state."""
+    """Yield Python code to add to an app, and settings with which the app stores its state: in its
+    folder, or in a storage account.
+    """
     if state == "folder":
         yield "", {}
         return
@@ -127,7 +130,9 @@ async def serve_state(
 
 
 def write_app(folder: Path, code: str, release: Path | None = None) -> Path:
-    """Return a new folder with an older release of the app, or this one, and code added to it."""
+    """Return a new folder with an older release of the app, or with this one, to which `code` is
+    appended.
+    """
     if release:
         shutil.copytree(release, folder)
     else:  # the rest is found in the current folder
@@ -140,7 +145,10 @@ def write_app(folder: Path, code: str, release: Path | None = None) -> Path:
 
 
 async def start_remediation(app: App, flow_ids: Sequence[str] = ()) -> str:
-    """Migrate these flows, or all, without an approval; return the path of the remediation."""
+    """Start a remediation of these flows, or of all, that needs no approval.
+
+    Return its path in the API.
+    """
     settings = {"approval_policy": "automatic", "max_flows": len(flow_ids) or FLOWS}
     await app.put(f"environments/{ENVIRONMENT}", settings)
     order = {"mode": "apply", "environment_ids": [ENVIRONMENT], "flow_ids": flow_ids}
@@ -148,7 +156,7 @@ async def start_remediation(app: App, flow_ids: Sequence[str] = ()) -> str:
 
 
 async def wait_for_log(stack: Stack, text: str, times: int) -> None:
-    """Wait until the app's log contains a text this often."""
+    """Wait until the app's log contains a text this number of times."""
     async with asyncio.timeout(60):
         while stack.locate_log("app").read_text().count(text) < times:
             stack.check()
@@ -156,7 +164,7 @@ async def wait_for_log(stack: Stack, text: str, times: int) -> None:
 
 
 async def wait_until_ended(app: App, remediation: str) -> Any:
-    """Return the progress when no work is left."""
+    """Wait until a remediation is completed or blocked, and return its progress."""
     async with asyncio.timeout(120):
         while True:
             progress = (await app.get(remediation))["progress"]
@@ -165,8 +173,8 @@ async def wait_until_ended(app: App, remediation: str) -> Any:
             await asyncio.sleep(0.2)
 
 
-async def read_control(stack: Stack, session: aiohttp.ClientSession, path: str) -> Any:
-    """Return what the tenant knows, which no request from outside shows."""
+async def read_tenant_state(stack: Stack, session: aiohttp.ClientSession, path: str) -> Any:
+    """Return a part of the local tenant's state from its control API, which only tests use."""
     async with session.get(f"{stack.tenant.control}/{path}") as answer:
         answer.raise_for_status()
         return await answer.json()

@@ -1,4 +1,4 @@
-"""Type every command of docs/first-hour.md in another terminal while `make up` runs."""
+"""Test docs/first-hour.md: type each of its commands in another terminal while `make up` runs."""
 
 import asyncio
 import os
@@ -52,9 +52,10 @@ def read_typed_commands() -> Iterator[Typed]:
 
 
 def find_missing_text(shown: tuple[str, ...], output: str) -> str:
-    """Return the first shown text that the output lacks after the earlier texts, or "".
+    """Return the first text that the page shows and the output lacks, or "". The texts must come in
+    the page's order.
 
-    Line breaks of a terminal and lines of tables are ignored.
+    Line breaks of the terminal and lines of tables are ignored.
     """
     rest = _normalise(output)
     for text in filter(None, (_normalise(part) for line in shown for part in line.split("…"))):
@@ -70,7 +71,10 @@ def _normalise(text: str) -> str:
 
 @asynccontextmanager
 async def run_make_up(folder: Path) -> AsyncIterator[str]:
-    """Start everything and yield the output; at the end, stop with Ctrl-C."""
+    """Run `make up`, and yield its output when everything has started.
+
+    At the end, stop it with Ctrl-C.
+    """
     process = await asyncio.create_subprocess_exec(
         "env", "--default-signal=INT",  # whatever runs in the background of a shell ignores it
         sys.executable, "-m", "local_cloud", "up", "--folder", str(folder),
@@ -86,7 +90,10 @@ async def run_make_up(folder: Path) -> AsyncIterator[str]:
 
 
 class Terminal:
-    """A shell without the checkout's packages that keeps its exports and its folder."""
+    """A shell that keeps its exports and its folder.
+
+    It cannot import the packages of the checkout.
+    """
 
     def __init__(self, folder: Path, pasted: str) -> None:
         self._state = folder / "exported"
@@ -138,7 +145,7 @@ async def _type(terminal: Terminal, one: Typed) -> None:
 
 
 def test_find_missing_text_requires_the_order_of_the_page() -> None:
-    """Line breaks and table frames are ignored."""
+    """It ignores line breaks and the frames of tables."""
     output = "┃ Flows ┃ 5 blocked,\n  20 retired ┃\nNext step   none"
 
     assert find_missing_text(("Flows 5 blocked, 20 retired", "…", "Next step none"), output) == ""

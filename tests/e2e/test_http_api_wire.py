@@ -1,4 +1,4 @@
-"""Test the deployed app on the local cloud over the wire."""
+"""Test the app's HTTP API and pages on the local cloud, with real tokens, queues and storage."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Client:
-    """A client that calls the API and records the answers."""
+    """A client that calls the app's API, and keeps the text of all answers."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -41,7 +41,10 @@ class Client:
         self.answers = ""
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
-        """Return the answer's document. Fail if the status is 400 or more."""
+        """Call the API and return the answer's JSON document.
+
+        Fails if the status is 400 or more.
+        """
         async with self._session.request(method, f"{self._url}/api/{path}", json=body) as reply:
             text = await reply.text()
             assert reply.status < 400, text
@@ -49,7 +52,10 @@ class Client:
             return await reply.json()
 
     async def read_page(self, path: str) -> str:
-        """Return a page as a browser gets it. Fail if it may load or run anything."""
+        """Return a page as a browser gets it.
+
+        Fails if its content security policy lets it load or run anything.
+        """
         accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         async with self._session.get(f"{self._url}/api/{path}", headers=accept) as reply:
             text = await reply.text()
@@ -59,7 +65,7 @@ class Client:
             return text
 
     async def wait_until_ended(self, path: str) -> Any:
-        """Return the remediation after all its work has ended."""
+        """Wait until all work of a remediation is complete, and return the remediation."""
         async with asyncio.timeout(60):
             while True:
                 found = await self.call("GET", path)
@@ -71,7 +77,7 @@ class Client:
 async def test_dry_run_finds_flows_and_callers_and_shows_no_secret(
     tmp_path: Path,
 ) -> None:
-    """Tokens, paging, queues and state are real; answers, logs and state have no signature."""
+    """No answer, log line or stored row contains a signature."""
     options = StackOptions(folder=tmp_path, seed=build_description(), settings=SETTINGS)
     async with Stack(options) as stack:
         app = await stack.start_app()

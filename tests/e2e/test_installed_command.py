@@ -67,7 +67,7 @@ pytestmark = pytest.mark.e2e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """The installed `cmkflow` in a new environment, without access to the checkout."""
+    """`cmkflow` as pip installs it into a new environment, which has no access to the checkout."""
 
     venv: Path
     #: The folder that it is run in.
@@ -75,7 +75,7 @@ class Installed:
     environ: dict[str, str] = field(default_factory=dict)
 
     async def read_helps(self, commands: list[tuple[str, ...]]) -> list[tuple[int | None, str]]:
-        """Return exit code and output of each command's help, read in one process."""
+        """Return exit code and output of `--help` for each command, all run in one process."""
         told = await self.run_python(HELPS, json.dumps(commands))
         assert told[0] == 0, told
         return [(code, text) for code, text in json.loads(told[1])]
@@ -109,7 +109,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def installed(wheel: Path, tmp_path: Path) -> Installed:
-    """Install the wheel and its requirements beside another package that is called `shared`.
+    """Install the wheel and its requirements into a new environment that also has another package
+    called `shared`.
 
     The requirements have the versions that the other tests use.
     """
@@ -129,7 +130,7 @@ def installed(wheel: Path, tmp_path: Path) -> Installed:
 
 
 def test_wheel_has_the_files_of_cmkflow_and_shared_in_one_package(wheel: Path) -> None:
-    """Templates are included; `functions` and `local_cloud` are not in site-packages."""
+    """Templates are included. `functions` and `local_cloud` are not installed."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "cmkflow", "shared"],
         cwd=ROOT, check=True, capture_output=True, text=True,
@@ -152,7 +153,10 @@ def test_wheel_has_the_files_of_cmkflow_and_shared_in_one_package(wheel: Path) -
 def test_import_of_shared_that_cannot_be_rewritten_fails_the_build(
     tmp_path: Path, code: str
 ) -> None:
-    """Otherwise the installed command would import another package at run time."""
+    """The build moves `shared` into the package `cmkflow` and rewrites its imports.
+
+    An import that it missed would find another package at run time.
+    """
     for name in ("pyproject.toml", "hatch_build.py"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "cmkflow").mkdir()
@@ -170,7 +174,7 @@ def test_import_of_shared_that_cannot_be_rewritten_fails_the_build(
 
 
 async def test_installed_command_line_works_offline_and_with_the_app(installed: Installed) -> None:
-    """Every module can be imported."""
+    """Every module of the installed package can be imported."""
     modules = await installed.run_python(MODULES)
     helps = await installed.read_helps([*build_command_tree()])
     version = await installed.run("--version")

@@ -1,4 +1,4 @@
-"""Test that the demo ends as usual although the app's process is killed several times."""
+"""Test that the demo ends as usual if the app's process is killed several times."""
 
 import asyncio
 from pathlib import Path
@@ -24,13 +24,16 @@ POINTS = (
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
 async def test_demo_ends_as_usual_although_the_app_is_killed(tmp_path: Path) -> None:
-    """The app is killed in each step, such as copying, cutting over, deleting and rolling back."""
+    """The app is killed in each step, such as copying, cutting over, deleting and rolling back.
+
+    No call is lost.
+    """
     async with DemoRun(DemoOptions(folder=tmp_path / "demo")) as demo:
         scenario = asyncio.create_task(demo.play())
         kills = 0
 
         for text, times in POINTS:
-            if await _is_logged(demo, scenario, text, times):
+            if await _wait_for_log_text(demo, scenario, text, times):
                 await demo.stack.kill_app()
                 kills += 1
                 await demo.stack.start_app()
@@ -41,8 +44,13 @@ async def test_demo_ends_as_usual_although_the_app_is_killed(tmp_path: Path) -> 
     assert demo.traffic.account.count_answered() == len(demo.traffic.account.calls) > 0
 
 
-async def _is_logged(demo: DemoRun, scenario: asyncio.Task[object], text: str, times: int) -> bool:
-    """Wait until the app's log contains a text this often; return False if the demo ends first."""
+async def _wait_for_log_text(
+    demo: DemoRun, scenario: asyncio.Task[object], text: str, times: int
+) -> bool:
+    """Wait until the app's log contains a text this number of times.
+
+    Returns False if the demo ends before.
+    """
     while not scenario.done():
         log = await asyncio.to_thread(demo.stack.locate_log("app").read_text)
         if log.count(text) >= times:

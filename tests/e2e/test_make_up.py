@@ -20,9 +20,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 async def test_killed_make_up_leaves_no_child_and_a_second_start_is_rejected(
     tmp_path: Path,
 ) -> None:
-    """The error of the second start names the first process.
+    """A second `make up` in the same folder fails with an error that names the first process.
 
-    After kill -9, its four children end: the tenant, the queues, the collector and the app.
+    If the first is killed with SIGKILL, its four child processes end, too: the tenant, the queues,
+    the collector and the app.
     """
     folder = tmp_path / "up"
     first = await _start(folder)
@@ -50,7 +51,9 @@ async def test_killed_make_up_leaves_no_child_and_a_second_start_is_rejected(
 
 
 def test_demo_and_make_up_use_different_folders() -> None:
-    """Each start empties its folder, so a shared folder would lose the demo's report."""
+    """Each empties its folder when it starts, so in a shared folder `make up` would delete the
+    demo's report.
+    """
     assert len(set(FOLDERS.values())) == 2 * len(Profile)
 
 
@@ -62,12 +65,17 @@ async def _start(folder: Path) -> asyncio.subprocess.Process:
 
 
 def _open_children(parent: int) -> list[int]:
-    """Return a handle for each child process, which stays valid after the process has ended."""
+    """Return a file descriptor (pidfd) for each child process.
+
+    It stays valid after the process ends.
+    """
     threads = Path(f"/proc/{parent}/task").iterdir()
     found = [one for thread in threads for one in (thread / "children").read_text().split()]
     return [os.pidfd_open(int(one)) for one in found]
 
 
 def _wait_for_ended(children: list[int], seconds: float) -> list[int]:
-    """Wait for each process for at most these seconds; return the handles of those that ended."""
+    """Wait for each process for at most this time; return the file descriptors of those that
+    ended.
+    """
     return [one for one in children if select.select([one], [], [], seconds)[0]]

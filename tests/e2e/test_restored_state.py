@@ -1,4 +1,6 @@
-"""Test that the app ends a remediation from an exported and imported state."""
+"""Test that the app completes a remediation after its state was lost and imported from an
+export.
+"""
 
 import shutil
 from dataclasses import replace
@@ -11,7 +13,7 @@ from local_cloud.demo.app_client import App
 from tests.e2e.test_deployment_under_way import (
     FLOWS,
     SETTINGS,
-    read_control,
+    read_tenant_state,
     start_remediation,
     wait_for_log,
     wait_until_ended,
@@ -28,7 +30,7 @@ from tests.performance.over_the_wire import (
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_remediation_continues_on_a_restored_state(tmp_path: Path) -> None:
-    """The folder of the state was lost; each flow has one copy."""
+    """No flow is copied twice: each has one copy in the end."""
     async with serve_cloud(Run(flows=FLOWS), tmp_path) as stack, aiohttp.ClientSession() as session:
         await sign_in_service_account(stack)
         passphrase = {"CMKFLOW_STATE_PASSPHRASE": "correct horse"}
@@ -49,6 +51,6 @@ async def test_remediation_continues_on_a_restored_state(tmp_path: Path) -> None
         await stack.start_app()
         progress = await wait_until_ended(app, remediation)
 
-        environment = await read_control(stack, session, f"environments/{ENVIRONMENT}")
+        environment = await read_tenant_state(stack, session, f"environments/{ENVIRONMENT}")
     assert progress["flow_states"] == {"retired": FLOWS}
     assert environment["flows"] == 2 * FLOWS

@@ -1,4 +1,6 @@
-"""Test that several processes do nothing twice, share the work fairly, and share one budget."""
+"""Test that several processes of the app do nothing twice, share the work fairly, and share one
+request budget.
+"""
 
 import asyncio
 import json
@@ -16,7 +18,7 @@ from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack
 from tests.e2e.test_deployment_under_way import (
     FLOWS,
-    read_control,
+    read_tenant_state,
     start_remediation,
     wait_until_ended,
     write_app,
@@ -48,9 +50,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 async def test_processes_share_the_work(tmp_path: Path) -> None:
-    """Two and four do nothing twice, and are as many times as fast as one.
+    """Two processes are nearly twice as fast as one, and four nearly four times as fast. They do
+    nothing twice.
 
-    From the first to the last flow job, the calls of each process are within 20 % of their mean.
+    From the first to the last flow job, each process sends about the same number of requests.
     """
     flows, times = build_flow_ids(FLOWS_EACH * sum(PROCESSES)), dict[int, tuple[float, float]]()
     run = Run(flows=len(flows))
@@ -66,9 +69,9 @@ async def test_processes_share_the_work(tmp_path: Path) -> None:
             while len(find_times(stack, names, FIRST)) == first:
                 stack.check()
                 await asyncio.sleep(0.05)
-            await control(stack, session, "POST", "faults", SLOW_ANSWERS)
+            await change_tenant(stack, session, "POST", "faults", SLOW_ANSWERS)
             await wait_until_ended(app, remediation)
-            await control(stack, session, "DELETE", "faults")
+            await change_tenant(stack, session, "DELETE", "faults")
             started, ended = (find_times(stack, names, text) for text in (FIRST, LAST))
             times[processes], first = (started[first], ended[-1]), last
         await check_nothing_was_done_twice(stack, session, len(flows))
@@ -82,7 +85,7 @@ async def test_processes_share_the_work(tmp_path: Path) -> None:
 
 
 async def test_processes_share_a_budget(tmp_path: Path) -> None:
-    """Four do nothing twice, and send no request too many."""
+    """Four processes together send no more requests in a window of time than the budget allows."""
     async with (
         serve_cloud(Run(flows=FLOWS), tmp_path) as stack,
         aiohttp.ClientSession() as session,
@@ -95,13 +98,13 @@ async def test_processes_share_a_budget(tmp_path: Path) -> None:
         for name in NAMES:
             await stack.start_app(name)
         limit = {"flow_service": {"calls": BUDGET, "seconds": WINDOW_SECONDS}}
-        await control(stack, session, "PUT", "budgets", limit)
+        await change_tenant(stack, session, "PUT", "budgets", limit)
         app = App(session, lambda: stack.app)
 
         await wait_until_ended(app, await start_remediation(app))
 
         await check_nothing_was_done_twice(stack, session, FLOWS)
-        calls = await read_control(stack, session, "calls")
+        calls = await read_tenant_state(stack, session, "calls")
     sent = calls["capabilities"]
     assert sent["flow_service.read"] + sent["flow_service.write"] > BUDGET
     assert calls["throttled"] == {}
@@ -110,10 +113,10 @@ async def test_processes_share_a_budget(tmp_path: Path) -> None:
 async def check_nothing_was_done_twice(
     stack: Stack, session: aiohttp.ClientSession, flows: int
 ) -> None:
-    """Assert that each flow is retired with one copy, and each caller was updated once."""
-    environment = await read_control(stack, session, f"environments/{ENVIRONMENT}")
+    """Check that each flow is retired and has one copy, and that each caller was updated once."""
+    environment = await read_tenant_state(stack, session, f"environments/{ENVIRONMENT}")
     sites = [
-        await read_control(stack, session, f"azure/site?id={build_site_id(number)}")
+        await read_tenant_state(stack, session, f"azure/site?id={build_site_id(number)}")
         for number in range(flows)
     ]
     logs = [stack.locate_log(name).read_text() for name in NAMES]
@@ -131,16 +134,18 @@ def find_times(stack: Stack, names: Sequence[str], text: str) -> list[float]:
 
 
 def count_calls(stack: Stack, start: float, end: float) -> Counter[str]:
-    """Return the calls of the platform by process that began between two times."""
+    """Return for each process the number of requests to the platform that began between two
+    times.
+    """
     spans = read_spans_file(stack.spans_file)
     calls = [one for one in spans if one.kind == "client" and start <= one.began <= end]
     return Counter(one.instance for one in calls)
 
 
-async def control(
+async def change_tenant(
     stack: Stack, session: aiohttp.ClientSession, method: str, path: str, body: object = None
 ) -> None:
-    """Change what the tenant does."""
+    """Change the local tenant through its control API, which only tests use."""
     url = f"{stack.tenant.control}/{path}"
     async with session.request(method, url, json=body) as answer:
         answer.raise_for_status()

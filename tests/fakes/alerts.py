@@ -1,4 +1,4 @@
-"""Fake of the port for notifications."""
+"""Fake of the port `AlertSender`."""
 
 from dataclasses import dataclass, field
 
@@ -7,10 +7,9 @@ from shared.domain.alert import Alert
 
 @dataclass(slots=True)
 class FakeNotices:
-    """Records every alert that was sent."""
+    """Implements `AlertSender`: keeps every alert for the test."""
 
     told: list[Alert] = field(default_factory=list)
 
     async def send(self, notice: Alert) -> None:
-        """Record the alert."""
         self.told.append(notice)

@@ -12,9 +12,10 @@ REFERENCE_TYPE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=u
 
 
 def read_key_value(world: World, place: tuple[str, str, str]) -> str:
-    """Return a value as a reader with a client for Key Vault and a right to the vault reads it.
+    """Return the value that an app reads: the text of a key-value, or the Key Vault secret to which
+    it refers.
 
-    It gets the current version of a secret at once.
+    Of a secret, the app gets the current version at once.
     """
     key_value = world.key_values[place]
     if key_value.content_type != REFERENCE_TYPE:
@@ -24,10 +25,9 @@ def read_key_value(world: World, place: tuple[str, str, str]) -> str:
 
 
 class FakeAppConfiguration:
-    """The key-values of a world."""
+    """Implements `AppConfiguration` with the key-values of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world`."""
         self._world = world
 
     async def read_stores(self) -> AsyncIterator[str]:
@@ -36,11 +36,11 @@ class FakeAppConfiguration:
             yield store_url
 
     async def list(self, store_url: str) -> list[KeyValue]:
-        """Return every key-value of a store."""
+        """Return every key-value of a store of App Configuration."""
         return [one for one in self._world.key_values.values() if one.store_url == store_url]
 
     async def read(self, store_url: str, key: str, label: str) -> KeyValue:
-        """Return a key-value; raise `NotFound` if it is missing."""
+        """Return a key-value. Raises `NotFound` if it is missing."""
         try:
             return self._world.key_values[store_url, key, label]
         except KeyError:

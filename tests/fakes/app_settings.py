@@ -1,4 +1,7 @@
-"""Fake of the port `AppSettings`: whole dictionaries, no ETag, a restart after each write."""
+"""Fakes of the ports for settings and connection strings of apps.
+
+As in Azure, a write replaces all of them, needs no ETag, and restarts the app.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,10 +14,9 @@ from tests.fakes.test_world import World
 
 
 class FakeAppSettings:
-    """The settings of a world's apps."""
+    """Implements `AppSettings` with the apps of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world`."""
         self._world = world
 
     async def read_sites(self) -> list[Site]:
@@ -34,7 +36,7 @@ class FakeAppSettings:
         return dict(self._get_site(site_id).settings)
 
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
-        """Return the app and its slots with their identities."""
+        """Return the identities of an app and of its slots. A slot's id returns the same."""
         app_id = self._get_site(site_id).id.partition("/slots/")[0]
         return [
             SecretReader(name=site.name, principal_id=site.principal_id)
@@ -43,7 +45,7 @@ class FakeAppSettings:
         ]
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
-        """Return the status of each Key Vault reference, by setting."""
+        """Return by setting the status of each reference to a Key Vault secret."""
         site = self._get_site(site_id)
         return read_statuses(self._world, site, site.settings)
 
@@ -62,14 +64,17 @@ class FakeAppSettings:
 
 
 class FakeConnectionStrings(FakeAppSettings):
-    """The connection strings of a world's apps."""
+    """Implements `AppSettings` for the connection strings of the apps of a `World`."""
 
     async def read(self, site_id: str) -> dict[str, str]:
         """Return all connection strings of an app."""
         return dict(self._get_site(site_id).connection_strings)
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
-        """Return the status of each Key Vault reference, by name without type."""
+        """Return by connection string the status of each reference to a Key Vault secret.
+
+        The names have no type.
+        """
         site = self._get_site(site_id)
         return read_statuses(self._world, site, site.connection_strings)
 

@@ -1,4 +1,4 @@
-"""Add callers of every kind that is a resource of Azure."""
+"""Add callers of flows that are Azure resources, one method for each kind of caller."""
 
 import html
 import json
@@ -27,12 +27,12 @@ SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 
 
 class AzureCallerBuilder(FlowBuilder):
-    """Adds flows and the resources of Azure that call them."""
+    """Adds flows to an environment, and Azure resources that call them."""
 
     def add_app_setting_caller(
         self, flow: FakeFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"
     ) -> FakeSite:
-        """Add an app that reads the URL from a setting and calls it."""
+        """Add an app that reads the flow's URL from a setting and calls it."""
         fake = self._find_or_add_site(site)
         fake.settings[setting] = self.get_trigger_url(flow)
         read = partial(read_setting, self.world, fake, setting)
@@ -40,8 +40,8 @@ class AzureCallerBuilder(FlowBuilder):
         return fake
 
     def add_url_vault(self, *readers: FakeSite | str, name: str = "kv-urls") -> str:
-        """Add a vault for URL secrets that these apps, or resources by id, may read; return its
-        URL.
+        """Add a vault for URL secrets, and give apps, or resources with these ids, the right to
+        read it. Return its URL.
         """
         vault = KeyVault(
             id=f"{SUBSCRIPTION}/providers/microsoft.keyvault/vaults/{name}".lower(),
@@ -70,7 +70,7 @@ class AzureCallerBuilder(FlowBuilder):
     def add_connection_string_caller(
         self, flow: FakeFlow, *, site: str = "portal-api", name: str = "Custom|Flow"
     ) -> FakeSite:
-        """Add an app that reads the URL from a connection string and calls it."""
+        """Add an app that reads the flow's URL from a connection string and calls it."""
         fake = self._find_or_add_site(site)
         fake.connection_strings[name] = self.get_trigger_url(flow)
         read = partial(read_setting, self.world, fake, name)
@@ -80,7 +80,10 @@ class AzureCallerBuilder(FlowBuilder):
     def add_workflow_file_caller(
         self, *flows: FakeFlow, site: str = "hub", path: str = "call/workflow.json"
     ) -> tuple[str, str]:
-        """Let a file of a Logic App (Standard) hold the URL of each flow; return its place."""
+        """Add a file of a Logic App (Standard) that calls each flow.
+
+        Return the app's id and the file's path.
+        """
         fake = self._find_or_add_site(site)
         fake.is_workflow_app = True
         place, calls = (fake.id, path), [{"uri": self.get_trigger_url(flow)} for flow in flows]
@@ -93,7 +96,9 @@ class AzureCallerBuilder(FlowBuilder):
         return place
 
     def add_key_value_caller(self, *flows: FakeFlow, key: str = "Flow:Urls") -> None:
-        """Add an app that reads URLs, one per line, from App Configuration before each call."""
+        """Add an app that reads the flows' URLs from a key-value of App Configuration, one per
+        line, before each call.
+        """
         place = ("https://contoso.azconfig.io", key, "production")
         self.world.key_values[place] = KeyValue(
             store_url=place[0],
@@ -110,8 +115,10 @@ class AzureCallerBuilder(FlowBuilder):
             self.add_system(UrlHolder(name=f"key {key}/{number}", read=read))
 
     def add_api_management_caller(self, path: str, properties: Json, read: str, flows: int) -> str:
-        """Let a place below an API Management service hold URLs in a property, one in each line,
-        for a number of flows; return its resource id.
+        """Add a resource below an API Management service, and a system for each flow that calls its
+        URL.
+
+        The property `read` of the resource contains the URLs in order. Returns the resource id.
         """
         service = f"{SUBSCRIPTION}/providers/{_API_MANAGEMENT}/contoso"
         names = path.split("/")
@@ -138,7 +145,7 @@ class AzureCallerBuilder(FlowBuilder):
         return identity
 
     def add_backend_caller(self, *flows: FakeFlow) -> list[str]:
-        """Let a backend of API Management have the URL of each flow; return their resource ids."""
+        """Add a backend of API Management with the URL of each flow. Return the resource ids."""
         return [
             self.add_api_management_caller(
                 f"backends/crm{number}",
@@ -150,7 +157,10 @@ class AzureCallerBuilder(FlowBuilder):
         ]
 
     def add_named_value_caller(self, *flows: FakeFlow, name: str = "flow-urls") -> str:
-        """Let a secret named value hold the URL of each flow; return its resource id."""
+        """Add a secret named value of API Management with the URLs of the flows.
+
+        Return its resource id.
+        """
         value = "\n".join(map(self.get_trigger_url, flows))
         properties = {"displayName": name, "secret": True, "tags": ["x"], "value": value}
         return self.add_api_management_caller(
@@ -158,7 +168,10 @@ class AzureCallerBuilder(FlowBuilder):
         )
 
     def add_policy_caller(self, *flows: FakeFlow, api: str = "sales") -> str:
-        """Let the policy of an API send a request to each flow; return its resource id."""
+        """Add a policy to an API that sends a request to each flow.
+
+        Return the policy's resource id.
+        """
         requests = "".join(
             f"<send-request><set-url>{html.escape(self.get_trigger_url(flow))}</set-url></send-request>"
             for flow in flows
@@ -171,7 +184,10 @@ class AzureCallerBuilder(FlowBuilder):
     def add_automation_caller(
         self, *flows: FakeFlow, name: str = "FlowUrls", is_encrypted: bool = False
     ) -> str:
-        """Let a variable of Automation hold the URL of each flow as JSON; return its id."""
+        """Add an Automation variable with the URLs of the flows as a JSON list.
+
+        Return its resource id.
+        """
         value = json.dumps([self.get_trigger_url(flow) for flow in flows])
         path = self._add_automation(
             f"variables/{name}", {"value": value, "isEncrypted": is_encrypted, "description": "x"}
@@ -187,7 +203,10 @@ class AzureCallerBuilder(FlowBuilder):
         return path
 
     def add_runbook(self, text: str, *, name: str = "notify", state: str = "Published") -> str:
-        """Add a runbook of Automation with this published text; return its resource id."""
+        """Add an Automation runbook with this text, published unless its state is New.
+
+        Return its resource id.
+        """
         path = self._add_automation(f"runbooks/{name}", {"state": state})
         if state != "New":
             self.world.resources[f"{path}/content".lower()] = {"text": text}
@@ -207,7 +226,10 @@ class AzureCallerBuilder(FlowBuilder):
         return f"{account}/{path}"
 
     def add_synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
-        """Let web activities of a Synapse pipeline call each flow; return its resource id."""
+        """Add a Synapse pipeline with a web activity that calls each flow.
+
+        Return its resource id.
+        """
         path = self.add_synapse_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
         self._beat_activities(path, len(flows))
         return path
@@ -260,7 +282,10 @@ class AzureCallerBuilder(FlowBuilder):
         return text_at(mapping_at(activity, "typeProperties"), "url") or ""
 
     def add_data_factory_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
-        """Let web activities of a pipeline call each flow; return its resource id."""
+        """Add a pipeline of a data factory with a web activity that calls each flow.
+
+        Return its resource id.
+        """
         path = self.add_factory_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
         self._beat_activities(path, len(flows))
         return path
@@ -273,7 +298,7 @@ class AzureCallerBuilder(FlowBuilder):
         return self._add_part("Microsoft.DataFactory/factories", settings, path, properties)
 
     def add_action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
-        """Let an action group hold the URL of each flow in a webhook; return its resource id."""
+        """Add an action group with a webhook that calls each flow. Return its resource id."""
         path = f"{SUBSCRIPTION}/providers/Microsoft.Insights/actionGroups/{name}"
         self.world.resources[path.lower()] = {
             "id": path,
@@ -299,8 +324,8 @@ class AzureCallerBuilder(FlowBuilder):
         return text_at(objects_at(properties, "webhookReceivers")[number], "serviceUri") or ""
 
     def add_container_app_caller(self, *flows: FakeFlow, name: str = "till") -> str:
-        """Let a container app hold the URLs in secrets and environment variables in turn; return
-        its resource id.
+        """Add a container app that reads the URLs of the flows alternately from secrets and
+        environment variables. Return its resource id.
         """
         path = f"{SUBSCRIPTION}/providers/Microsoft.App/containerApps/{name}"
         held = {f"url{number}": self.get_trigger_url(flow) for number, flow in enumerate(flows)}
@@ -333,7 +358,10 @@ class AzureCallerBuilder(FlowBuilder):
         return path
 
     def _read_container_variable(self, path: str, key: str) -> str:
-        """Return a variable as the container reads it: secrets are those of its start."""
+        """Return an environment variable as the container reads it.
+
+        A secret has the value from the container's start.
+        """
         if text := read_secret_in_use(self.world, path, key):
             return text
         [container] = objects_at(
@@ -343,8 +371,9 @@ class AzureCallerBuilder(FlowBuilder):
         return text_at(variable, "value") or ""
 
     def add_event_grid_caller(self, *flows: FakeFlow, topic: str = "sales") -> str:
-        """Let event subscriptions of a topic call flows, and every HTTP flow answer validations;
-        return the topic's resource id.
+        """Add a topic with an event subscription that calls each flow.
+
+        The flows answer Event Grid's validation. Return the topic's resource id.
         """
         for one in self.environment.flows.values():
             if parse_facts(one.client_data).has_callback_url:
@@ -380,7 +409,10 @@ class AzureCallerBuilder(FlowBuilder):
         return text_at(webhook, "endpointUrl") or ""
 
     def add_logic_app_caller(self, *flows: FakeFlow, name: str = "hub") -> str:
-        """Let a logic app hold the URL of each flow in a parameter; return its resource id."""
+        """Add a logic app with a parameter for the URL of each flow, and an action that calls it.
+
+        Return its resource id.
+        """
         path = f"{SUBSCRIPTION}/providers/Microsoft.Logic/workflows/{name}"
         parameters = {f"url{number}": flow for number, flow in enumerate(flows)}
         self.world.resources[path.lower()] = {
@@ -424,7 +456,11 @@ class AzureCallerBuilder(FlowBuilder):
     def add_secret_caller(
         self, *flows: FakeFlow, name: str = "flow-url", beside: str = ""
     ) -> FakeSecret:
-        """Add a system that reads URLs, one per line, from a secret before each call."""
+        """Add a system that reads the flows' URLs from a Key Vault secret, one per line, before
+        each call.
+
+        `beside` is text before the URLs.
+        """
         vault_url = "https://contoso-app.vault.azure.net/"
         secret = FakeSecret(
             vault_url=vault_url,

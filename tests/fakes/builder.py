@@ -1,4 +1,4 @@
-"""Build realistic tenants in a few lines, with flows and callers of every kind."""
+"""Build tenants of fakes in a few lines, with flows and callers of every kind."""
 
 import json
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ _WEBHOOK = {"isauthvalueset": False, "ismanaged": False}
 
 
 def describe_connector(url: str) -> str:
-    """Return the definition of a custom connector (OpenAPI 2.0) with one operation, which calls a
-    trigger URL.
+    """Return the OpenAPI 2.0 definition of a custom connector whose only operation calls a trigger
+    URL.
     """
     parts = urlsplit(url)
     start, _, end = parts.path.rpartition("/")
@@ -39,16 +39,20 @@ def describe_connector(url: str) -> str:
 
 
 class Builder(AzureCallerBuilder):
-    """Adds items to one environment of a world; flows are on and in a solution by default."""
+    """Adds flows, callers and keys to one environment of a `World`.
+
+    By default, flows are on and in a solution.
+    """
 
     def add_external_system(self, name: str, url: str) -> UrlHolder:
-        """Add an external system with the URL in its code, where the app cannot find it."""
+        """Add a system that has the URL in its code, where the app cannot find it."""
         return self.add_system(UrlHolder(name=name, read=lambda: url))
 
     def add_declared_caller(self, flow: FakeFlow, *, secret: str = "", name: str = "Till") -> None:
-        """Declare a system; it reads the secret if there is one, and else has the URL in its code.
+        """Declare a system as a caller. It reads the URL from `secret`, or has it in its code if
+        the secret does not exist.
 
-        `secret` is the identifier of a Key Vault secret that need not exist.
+        `secret` is the identifier of a Key Vault secret.
         """
         called = CalledFlow(
             environment_id=self.environment.id, flow_id=flow.workflow_id, new_url_secret=secret
@@ -65,21 +69,25 @@ class Builder(AzureCallerBuilder):
         self.add_system(UrlHolder(name=name, read=read))
 
     def add_json_document(self, service: JsonService, scope: str, path: str, document: Json) -> str:
-        """Add a document of an organization, repository or site of a service; return its path."""
+        """Add a document to an organization, repository or site (`scope`) of a service such as
+        GitHub. Return its path.
+        """
         self.world.json_scopes.setdefault(service.name, set()).add(scope)
         self.world.json_documents.setdefault(service.name, {})[path] = document
         return path
 
     def add_flow_caller(self, *flows: FakeFlow, name: str = "Caller") -> FakeFlow:
-        """Add a button flow whose HTTP actions hold URLs, and a person who presses the button."""
+        """Add a button flow whose HTTP actions call the flows, and a person who presses the
+        button.
+        """
         return self._add_button_flow(name, *map(self.get_trigger_url, flows))
 
     def add_variable_caller(
         self, flow: FakeFlow, *in_default: FakeFlow, schema_name: str = "con_FlowUrl"
     ) -> tuple[FakeVariable, FakeFlow]:
-        """Add an environment variable with the URL, and a button flow that posts to it.
+        """Add an environment variable with the flow's URL, and a button flow that posts to it.
 
-        The URLs of other flows stand in its default, which nobody uses.
+        The variable's default value contains the URLs of `in_default`, which no flow uses.
         """
         variable = FakeVariable(
             definition_id=self.world.create_guid(),
@@ -93,9 +101,10 @@ class Builder(AzureCallerBuilder):
         return variable, self._add_button_flow(f"Reads {schema_name}", expression)
 
     def add_webhook_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
-        """Add a webhook of Dataverse for each flow, which calls it at every beat; return its row.
+        """Add a Dataverse webhook for each flow, which calls the flow at every beat of the traffic.
+        Return the rows.
 
-        `values` are columns of the rows.
+        `values` are further columns of the rows.
         """
         rows = []
         for number, flow in enumerate(flows):
@@ -106,9 +115,9 @@ class Builder(AzureCallerBuilder):
         return rows
 
     def add_site_setting_caller(self, *flows: FakeFlow, **values: object) -> FakeRow:
-        """Add a setting of a Power Pages site with the URL of each flow; return its row.
+        """Add a setting of a Power Pages site with the URLs of the flows. Return its row.
 
-        `values` are columns of the row.
+        `values` are further columns of the row.
         """
         text = json.dumps(
             {"value": " ".join(map(self.get_trigger_url, flows)), "source": 0}, indent=2
@@ -127,9 +136,10 @@ class Builder(AzureCallerBuilder):
     def add_agent_topic(
         self, *flows: FakeFlow, text: str = "", name: str = "Booking", published: str = ""
     ) -> FakeRow:
-        """Add a topic of the agent Travel that runs these flows; return its row.
+        """Add a topic to the Copilot agent Travel that runs these flows. Return its row.
 
-        `text` is more of its YAML. `published` is the time at which the agent was published.
+        `text` is appended to the topic's YAML. `published` is the time at which the agent was
+        published.
         """
         calls = "".join(
             f"    - kind: InvokeFlowAction\n      flowId: {flow.workflow_id}\n" for flow in flows
@@ -143,9 +153,9 @@ class Builder(AzureCallerBuilder):
         return self.add_row("botcomponents", values)
 
     def add_connector_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
-        """Add a custom connector that calls each flow; return their rows.
+        """Add a custom connector for each flow, which calls the flow. Return the rows.
 
-        `values` are columns of the rows.
+        `values` are further columns of the rows.
         """
         rows = []
         for number, flow in enumerate(flows):
@@ -164,7 +174,10 @@ class Builder(AzureCallerBuilder):
         return row
 
     def apply_key(self, *, name: str = "cmk-eu", migrated: bool = True) -> PolicyLink:
-        """Apply a customer-managed key; with `migrated=False` the migration of flows continues."""
+        """Apply a customer-managed key to the environment.
+
+        With `migrated=False`, the platform migration of its flows is still in progress.
+        """
         policy_id = f"{SUBSCRIPTION}/providers/microsoft.powerplatform/enterprisepolicies/{name}"
         system_id = self.world.create_guid()
         link = PolicyLink(
@@ -180,14 +193,17 @@ class Builder(AzureCallerBuilder):
         return link
 
     def unlink(self) -> None:
-        """Begin to remove the environment's policy."""
+        """Begin to remove the enterprise policy from the environment."""
         if self.environment.policy:
             self.environment.policy = replace(
                 self.environment.policy, status=PolicyLinkStatus.UNLINKING
             )
 
     def migrate(self, *, at_most: int | None = None) -> None:
-        """Move flows under the key, `at_most` of them; migration ends with the last one."""
+        """Move the flows that can migrate to the key, at most `at_most` of them.
+
+        The platform migration ends if none is left.
+        """
         movable = [
             flow
             for flow in self.environment.list_live_flows()

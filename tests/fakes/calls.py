@@ -7,14 +7,14 @@ from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueS
 
 
 class PlentyOfCalls:
-    """A request budget in which no job has to wait."""
+    """Implements `RequestBudget` without limits, so that no job has to wait."""
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
-        """Let the work begin."""
+        """Begin the work at once, whatever it needs."""
         return nullcontext()
 
     async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
-        """Return at once."""
+        """Return at once, because requests are always available."""
 
     async def read_queue_status(self) -> RequestQueueStatus:
         """Return an empty request queue."""

@@ -1,4 +1,4 @@
-"""Apply the app's circuit breakers to the fakes, as its HTTP client does."""
+"""Put the app's circuit breakers before the fakes. In the app, the HTTP client has them."""
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +17,9 @@ _OURS = {"clock", "store", "messages", "notices"}
 
 
 def with_circuits(ports: Ports, tables: Tables, settings: Settings) -> Ports:
-    """Return the ports with circuit breakers; each port is a separate service."""
+    """Return the ports with a circuit breaker before each, as if each port were a separate
+    service.
+    """
     circuits = CircuitBreakers(tables, ports.clock, settings)
     names = [one.name for one in fields(ports) if one.name not in _OURS]
     guarded: dict[str, Any] = {

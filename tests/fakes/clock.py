@@ -11,10 +11,9 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 class ManualClock:
-    """A `Clock` that a test advances."""
+    """Implements `Clock`: shows a time that only a test advances."""
 
     def __init__(self, start: datetime = START) -> None:
-        """Start at `start` (aware, UTC)."""
         self._now = start
 
     def now(self) -> datetime:
@@ -22,11 +21,11 @@ class ManualClock:
         return self._now
 
     def measure_local_lead(self) -> timedelta:
-        """Return that the machine has this clock."""
+        """Return zero, because the machine's clock is this one."""
         return timedelta()
 
     def advance(self, step: timedelta) -> None:
-        """Advance the clock by `step`; raise `ValueError` if it is negative."""
+        """Advance the clock by `step`. Raises `ValueError` if it is negative."""
         if step < timedelta():
             raise ValueError("time does not go back")
         self._now += step
@@ -36,12 +35,14 @@ class ManualClock:
         self._now = max(self._now, moment)
 
     async def sleep(self, time: timedelta) -> None:
-        """Move the clock at once by the time to sleep."""
+        """Advance the clock at once by the time to sleep."""
         self.advance(time)
 
 
 def build_store_clock(store_time: datetime, *, local: datetime) -> StoreClock:
-    """Return the clock of a machine whose own clock shows `local`, after an answer of the store."""
+    """Return the app's clock on a machine whose own clock shows `local`, after the store has
+    answered at `store_time`.
+    """
     clock = StoreClock(ManualClock(local), lambda: 0.0)
     headers = {"Date": format_datetime(store_time, usegmt=True), "x-ms-request-id": "1"}
     clock.record_time(SimpleNamespace(http_response=SimpleNamespace(headers=headers)))

@@ -1,4 +1,4 @@
-"""Fake of the port `ConnectionReferences`: rows that lead a flow to a connection.
+"""Fake of the port `ConnectionReferences`: Dataverse rows that name the connection of a flow.
 
 See platform.md#connection-references.
 """
@@ -16,16 +16,15 @@ from tests.fakes.test_world import World
 
 
 class FakeConnectionReferences:
-    """The connection references of a world."""
+    """Implements `ConnectionReferences` with those of a `World`, as its application."""
 
     def __init__(self, world: World) -> None:
-        """Use the rights of the application of `world`."""
         self._world = world
 
     async def find(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return the references of any of these connections."""
+        """Return the references that lead to any of these connections."""
         wanted = {name.lower() for name in connection_ids}
         rows = self._list_shown(environment.id, in_list=True)
         return [row for row in rows if row.connection_id.lower() in wanted]
@@ -46,7 +45,7 @@ class FakeConnectionReferences:
         raise NotFound(f"connectionreference With Id = {reference_id} Does Not Exist")
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
-        """Create the reference with the draft's id; raises `AlreadyExists`."""
+        """Create a reference with the draft's id. Raises `AlreadyExists`."""
         world, fake = self._world, self._world.get_environment(environment.id)
         actor = self._get_actor(draft)
         if any(row.reference_id == draft.reference_id for row in self._list_rows(fake.id)):
@@ -66,7 +65,7 @@ class FakeConnectionReferences:
     def _list_shown(
         self, environment_id: str, *, in_list: bool = False
     ) -> list[ConnectionReference]:
-        """Return the rows that reads, or lists, show at this time."""
+        """Return the rows that reads of one row, or lists, show now. Both may lag behind writes."""
         unseen = self._world.get_environment(environment_id).unseen_references
         now = self._world.clock.now()
         return [
@@ -88,7 +87,7 @@ class FakeConnectionReferences:
 def _require_permission(
     environment: FakeEnvironment, draft: ConnectionReferenceDraft, actor: FakeUser
 ) -> None:
-    """Raise an error unless the actor owns the connection or has it shared.
+    """Raise an error unless the actor owns the connection, or it is shared with the actor.
 
     See platform.md#connection-references.
     """

@@ -1,7 +1,7 @@
-"""The secrets of a fake container app as its containers read them.
+"""Compute the secrets that the containers of a fake container app read.
 
-They are those of the last start. Azure reads changed secrets in Key Vault within 30 minutes, and
-starts the containers again.
+Containers read the secrets when they start. If a secret in Key Vault changes, Azure fetches it
+within 30 minutes and restarts the containers.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,10 @@ REFRESH_AFTER = timedelta(minutes=30)
 
 
 def start_containers(world: World, path: str) -> None:
-    """Let the containers read the secrets; `path` is the id of the app in lower case."""
+    """Restart the containers, which then read the secrets.
+
+    `path` is the resource id of the container app in lower case.
+    """
     world.secrets_in_use[path] = _read_secrets(world, world.resources[path])
     world.containers_started[path] = world.clock.now()
 
@@ -36,7 +39,9 @@ def _read_secrets(world: World, app: Mapping[str, object]) -> dict[str, str]:
 def require_readable_secrets(
     world: World, before: Mapping[str, object], after: Mapping[str, object]
 ) -> None:
-    """Raise `PlatformError` for a new reference to a secret that the app may not read."""
+    """Raise `PlatformError` if a change adds a reference to a Key Vault secret that the container
+    app may not read.
+    """
     known = {text_at(one, "keyVaultUrl") for one in _list_secrets(before)}
     for one in _list_secrets(after):
         uri = text_at(one, "keyVaultUrl")
@@ -45,7 +50,9 @@ def require_readable_secrets(
 
 
 def read_secret_in_use(world: World, path: str, name: str) -> str:
-    """Return a secret as the containers know it; empty: there is none of this name."""
+    """Return the value of a secret that the containers have read, or "" if there is no such
+    secret.
+    """
     started = world.containers_started.get(path)
     is_in_vault = any("keyVaultUrl" in one for one in _list_secrets(world.resources[path]))
     if is_in_vault and (not started or world.clock.now() - started >= REFRESH_AFTER):

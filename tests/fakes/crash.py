@@ -1,7 +1,7 @@
-"""Kill the process, or fail a call, before or after any external call.
+"""Kill the app's process, or fail a call, before or after any external call.
 
-A test wraps every port with one plan, runs a handler until the plan interrupts it, then continues
-with new handlers on the same world: stored data stays, and data in memory is lost.
+A test wraps every port with the same plan and runs a handler until the plan interrupts it. Then it
+continues with new handlers on the same tenant: stored data stays, and data in memory is lost.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from typing import Any, cast
 
 
 class Killed(BaseException):
-    """The process died. No handler of the app may catch this error."""
+    """Raised where the plan kills the process. No handler of the app may catch this error."""
 
 
 class Moment(StrEnum):
-    """The moment at which the plan interrupts the process."""
+    """When the plan interrupts an external call: before it is sent or after it has taken effect."""
 
     BEFORE = "before"  #: the call never reached the other side
     AFTER = "after"  #: the other side did it, the answer never came
@@ -41,7 +41,7 @@ class Plan:
     trace: list[str] | None = None
 
     def enter(self, name: str) -> int:
-        """Count a call and return its number; raises if the process is dead or dies before it."""
+        """Count a call and return its number. Raises `Killed` or the planned failure."""
         if self.is_dead:
             raise Killed
         self.calls += 1
@@ -51,21 +51,21 @@ class Plan:
         return self.calls
 
     def leave(self, number: int) -> None:
-        """Record that a call is done; raises if the process dies now."""
+        """Record that a call has taken effect. Raises `Killed` or the planned failure."""
         if self.is_dead:
             raise Killed
         self._strike(number, Moment.AFTER)
 
     @property
     def is_gone(self) -> bool:
-        """Return whether another process has to continue."""
+        """Return whether this process is dead, so that another one has to continue."""
         return self.is_dead
 
     async def rest(self) -> None:
-        """Return when the process continues."""
+        """Wait while the process is paused. This plan never pauses it."""
 
     async def run[T](self, work: Awaitable[T]) -> T:
-        """Do the work of this process."""
+        """Run a handler in this process."""
         return await work
 
     def _strike(self, number: int, moment: Moment) -> None:
@@ -77,19 +77,21 @@ class Plan:
 
 
 def wrap_with_plan[T](port: T, plan: Plan) -> T:
-    """Return `port` with every external call under `plan`."""
+    """Return `port` so that the plan may interrupt each of its external calls."""
     return cast("T", _Interrupted(port, plan))
 
 
 def was_killed(error: BaseException) -> bool:
-    """Return whether an exception, or a group of them, means that the process died."""
+    """Return whether an exception, or one of a group of exceptions, means that the plan killed the
+    process.
+    """
     if isinstance(error, BaseExceptionGroup):
         return any(was_killed(one) for one in error.exceptions)
     return isinstance(error, Killed)
 
 
 def is_async_method(method: Callable[..., Any]) -> bool:
-    """Return whether a port's method is async; a generator of items is not."""
+    """Return whether a port's method is a coroutine function. A generator of items is not."""
     return _is_async(getattr(method, "__func__", method))
 
 
@@ -99,7 +101,10 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 
 class _Interrupted:
-    """A wrapper of a port. Methods that are not async (`Clock.now`) are not counted."""
+    """A port whose calls the plan may interrupt.
+
+    Methods that are not async, such as `Clock.now`, are no external calls.
+    """
 
     def __init__(self, port: object, plan: Plan) -> None:
         self._port = port

@@ -1,4 +1,4 @@
-"""The declared callers of a world, beside those that the app has stored."""
+"""Fake of the port `DeclaredCallers`."""
 
 from collections.abc import AsyncIterator
 
@@ -9,10 +9,11 @@ from tests.fakes.test_world import World
 
 
 class FakeDeclaredCallers:
-    """Implements `DeclaredCallers`."""
+    """Implements `DeclaredCallers` with those of a `World`, then those that the app itself has
+    stored.
+    """
 
     def __init__(self, world: World, rows: Table[DeclaredCaller]) -> None:
-        """Read the world first, then the rows."""
         self._world = world
         self._rows = rows
 

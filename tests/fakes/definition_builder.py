@@ -1,4 +1,6 @@
-"""Write `clientdata` as designers do: one trigger, a few actions, connection references."""
+"""Write the `clientdata` of flows, Dataverse's column with the definition, as Power Automate's
+designer does.
+"""
 
 import json
 from collections.abc import Mapping
@@ -22,9 +24,9 @@ def build_client_data(
     *,
     connections: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a `clientdata`; `connections` maps connection names to connectors.
+    """Return the `clientdata` of a flow. `connections` has the connector of each connection.
 
-    See platform.md#client-data.
+    `lineage` identifies the flow and its copies. See platform.md#client-data.
     """
     steps = {
         LINEAGE: {"type": "Compose", "inputs": {"lineage": lineage}, "runAfter": {}},
@@ -63,7 +65,7 @@ def build_request_trigger(kind: str, **inputs: object) -> Json:
 
 
 def build_http_trigger(*, authentication: str = "All", relative_path: str = "") -> Json:
-    """Return *When an HTTP request is received*."""
+    """Return the trigger *When an HTTP request is received*."""
     inputs: Json = {"triggerAuthenticationType": authentication}
     if relative_path:
         inputs["relativePath"] = relative_path
@@ -71,12 +73,14 @@ def build_http_trigger(*, authentication: str = "All", relative_path: str = "") 
 
 
 def build_recurrence_trigger(frequency: str = "Hour", interval: int = 1) -> Json:
-    """Return a recurrence without a start time."""
+    """Return a recurrence trigger without a start time."""
     return {"type": "Recurrence", "recurrence": {"frequency": frequency, "interval": interval}}
 
 
 def build_connector_trigger(connector: str, operation_id: str, *, is_webhook: bool = False) -> Json:
-    """Return a connector trigger that polls, or one whose connector sends events (`is_webhook`)."""
+    """Return a connector trigger that polls its source, or with `is_webhook` one to which the
+    source sends events.
+    """
     host = {"apiId": _APIS + connector, "connectionName": connector, "operationId": operation_id}
     trigger: Json = {"type": "OpenApiConnection", "inputs": {"host": host, "parameters": {}}}
     if is_webhook:
@@ -90,23 +94,23 @@ def build_http_action(uri: str) -> Json:
 
 
 def build_child_flow_action(workflow_id: str) -> Json:
-    """Return *Run a child flow*."""
+    """Return the action *Run a child flow*."""
     return {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": workflow_id}}}
 
 
 def build_connector_action(connector: str, operation_id: str) -> Json:
-    """Return an action of a connector."""
+    """Return an action that calls an operation of a connector."""
     host = {"apiId": _APIS + connector, "connectionName": connector, "operationId": operation_id}
     return {"type": "OpenApiConnection", "inputs": {"host": host, "parameters": {}}}
 
 
 def build_response_action() -> Json:
-    """Return *Response*."""
+    """Return the action *Response*."""
     return {"type": "Response", "kind": "Http", "inputs": {"statusCode": 200, "body": {"ok": True}}}
 
 
 def build_validation_action() -> Json:
-    """Return a *Response* that answers Event Grid's validation."""
+    """Return a *Response* action that answers Event Grid's validation request."""
     code = "@{triggerBody()?[0]?['data']?['validationCode']}"
     inputs = {"statusCode": 200, "body": {"validationResponse": code}}
     return {"type": "Response", "kind": "Http", "inputs": inputs, "runAfter": {}}
@@ -120,7 +124,7 @@ def add_action(client_data: str, name: str, action: Json) -> str:
 
 
 def build_variable_expression(schema_name: str) -> str:
-    """Return the expression that reads an environment variable."""
+    """Return the workflow expression that reads an environment variable."""
     return f"@parameters('Address ({schema_name})')"
 
 

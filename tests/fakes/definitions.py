@@ -1,4 +1,4 @@
-"""Read definitions as the fakes' platform does, with the code of the local tenant."""
+"""Read flow definitions as the fake platform does, with the code of the local tenant."""
 
 import json
 import re
@@ -30,13 +30,16 @@ _SELF_STARTING = frozenset(
 
 @lru_cache(maxsize=4096)
 def parse_properties(client_data: str) -> dict[str, Any]:
-    """Return the `properties` of a `clientdata`, which must not be changed."""
+    """Return the `properties` of a `clientdata`.
+
+    The result is cached, so a caller must not change it.
+    """
     return parse_client_data(client_data)
 
 
 @lru_cache(maxsize=4096)
 def parse_facts(client_data: str) -> FlowFacts:
-    """Return what the platform reads from a `clientdata`."""
+    """Return the facts about a flow that the platform derives from its `clientdata`."""
     return read_facts(parse_properties(client_data))
 
 
@@ -50,7 +53,9 @@ def require_valid(client_data: str) -> None:
 
 @contextmanager
 def convert_tenant_errors() -> Iterator[None]:
-    """Raise `PlatformError` with the adapters' code for an error of the local tenant."""
+    """Convert an error of the local tenant's code to the `PlatformError` that the adapters would
+    raise.
+    """
     try:
         yield
     except SimulatedPlatformError as error:
@@ -60,7 +65,9 @@ def convert_tenant_errors() -> Iterator[None]:
 
 @lru_cache(maxsize=4096)
 def find_lineage(client_data: str) -> str | None:
-    """Return the id that a built flow shares with its copies, or None for any other flow."""
+    """Return the id that a flow of the test builders shares with its copies, or None for any other
+    flow.
+    """
     action = parse_properties(client_data)["definition"]["actions"].get(LINEAGE)
     return str(action["inputs"]["lineage"]) if action else None
 
@@ -72,7 +79,11 @@ def is_self_starting(client_data: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def find_event_source(client_data: str) -> str | None:
-    """Return the event source of a connector trigger, the same for flow and copy, or None."""
+    """Return a text that identifies the source of a connector trigger's events, or None for another
+    trigger.
+
+    A flow and its copy have the same source.
+    """
     trigger = next(iter(parse_properties(client_data)["definition"]["triggers"].values()))
     if not is_self_starting(client_data) or trigger["type"] == "Recurrence":
         return None
@@ -89,13 +100,18 @@ def find_event_source(client_data: str) -> str | None:
 
 
 def is_webhook(client_data: str) -> bool:
-    """Return whether the flow gets pushed events, which are lost while it is off."""
+    """Return whether the source sends its events to the flow.
+
+    Such events are lost while the flow is off.
+    """
     kind = parse_facts(client_data).trigger_type.lower()
     return kind.endswith(("webhook", "notification"))
 
 
 def list_http_targets(client_data: str, variables: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield name and target of each HTTP action, with the values of environment variables."""
+    """Yield the name and the URL of each HTTP action, with environment variables replaced by their
+    values.
+    """
     definition = parse_properties(client_data)["definition"]
     parameters: dict[str, Any] = definition.get("parameters", {})
 

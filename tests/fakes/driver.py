@@ -1,6 +1,7 @@
-"""Play the platform around the app: deliver due messages, let time pass, kill and continue.
+"""Play the platform around the app: deliver due messages, advance the clock, kill and restart the
+app's process.
 
-After a kill, the services are built again on the same world, so that nothing remains in memory.
+After a kill, the services are built again on the same tenant, so that nothing remains in memory.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,7 +45,7 @@ async def _run_environment_job(services: Services, message: Delivered) -> None:
 
 
 async def find_next_reminder(store: Store, now: datetime) -> datetime | None:
-    """Return when the timer, which runs every minute, next has work."""
+    """Return when the app's timer, which runs every minute, next has work to do."""
     async for row in store.query("requestbudgets"):
         if row.key[0].isdigit():
             return now + MINUTE  # somebody stands in the line, and may be called up
@@ -61,7 +62,7 @@ USE_CASES: Mapping[str, UseCase] = {
 
 @dataclass(slots=True, kw_only=True)
 class Driver:
-    """Runs use cases over fakes until nothing is due."""
+    """Runs the app's use cases on fakes until no message or timer is due."""
 
     fakes: Fakes
     #: By queue.
@@ -87,7 +88,7 @@ class Driver:
     _is_new: bool = False
 
     async def run(self, until: datetime) -> None:
-        """Deliver everything that is due up to `until`, letting time pass between."""
+        """Deliver every message that is due up to `until`, and advance the clock in between."""
         clock = self.fakes.world.clock
         at_once = 0
         while at_once < self.most_at_once:
@@ -102,7 +103,7 @@ class Driver:
         raise NeverEndsError(f"{at_once} deliveries at one moment and still more")
 
     async def _pass_time(self, until: datetime) -> None:
-        """Move the clock to the next message, timer run, or check of the traffic."""
+        """Advance the clock to the next message, timer run, or check of the traffic."""
         clock = self.fakes.world.clock
         now = clock.now()
         step = MINUTE if now < self._restless_until else self.pace
@@ -122,7 +123,7 @@ class Driver:
         self.meanwhile()
 
     async def call[T](self, use_case: Callable[[Services], Awaitable[T]]) -> T:
-        """Run a use case that no message starts, under the plan."""
+        """Run a use case that no message starts. The plan may interrupt it."""
         return await self.plan.run(use_case(self._provide_services()))
 
     async def _deliver(self) -> bool:
@@ -151,8 +152,9 @@ class Driver:
         return False
 
     async def _wake(self, pause: Pause) -> None:
-        """Let the paused process finish; ignore an error of the app's own tree, and raise any
-        other.
+        """Let the paused process run to its end.
+
+        Ignores the app's own errors, and raises any other.
         """
         error = await pause.wake()
         if error and not isinstance(error, CmkflowError):
@@ -161,7 +163,10 @@ class Driver:
         self.meanwhile()
 
     def _provide_services(self) -> Services:
-        """Return the services of the process; after a kill, those of a new process."""
+        """Return the services of the present process.
+
+        After a kill, they are those of a new process.
+        """
         if self._current is None or (self.plan.is_gone and not self._is_new):
             self._is_new = self.plan.is_gone
             ports = self.fakes.ports

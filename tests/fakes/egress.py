@@ -1,4 +1,4 @@
-"""The addresses from which a flow calls, and the firewall that denies its calls."""
+"""Compute the addresses from which a flow calls, and find the firewall that denies its calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _ANYBODY = frozenset({"*", "any", "internet", "0.0.0.0/0"})
 
 
 def find_egress_tag(world: World, flow: FakeFlow) -> str:
-    """Return the service tag from which a flow calls; it is another one under your key.
+    """Return the service tag of the addresses from which a flow calls. Under your key, it is
+    another one.
 
     See platform.md#plex-tag.
     """
@@ -26,7 +27,7 @@ def find_egress_tag(world: World, flow: FakeFlow) -> str:
 
 
 def find_denying_firewall(world: World, flow: FakeFlow, host: str) -> str | None:
-    """Return the firewall before `host` that denies an address of the flow, or None."""
+    """Return the name of a firewall of `host` that denies one of the flow's addresses, or None."""
     addresses = _parse_networks(world.service_tags.get(find_egress_tag(world, flow), ()))
     for firewall in world.firewalls:
         if host in firewall.hosts and not all(

@@ -13,10 +13,9 @@ from tests.fakes.test_world import World
 
 
 class FakeEnvironmentVariables:
-    """The environment variables of a world."""
+    """Implements `EnvironmentVariables` with those of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world`."""
         self._world = world
 
     async def list(self, environment: Environment) -> builtins.list[EnvironmentVariable]:
@@ -29,7 +28,7 @@ class FakeEnvironmentVariables:
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a value; raises `Conflict`, `NotFound`."""
+        """Set the value of a variable. Raises `Conflict` or `NotFound`."""
         variables = self._world.get_environment(environment.id).variables.values()
         for variable in variables:
             if variable.value_id == value_id:
@@ -44,7 +43,7 @@ class FakeEnvironmentVariables:
     async def write_default(
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a default value; raises `Conflict`, `NotFound`."""
+        """Set the default value of a variable. Raises `Conflict` or `NotFound`."""
         variable = self._world.get_environment(environment.id).variables.get(definition_id)
         if variable is None:
             raise NotFound(

@@ -1,4 +1,4 @@
-"""Fake of the port `Environments`: a reading serves for a minute, as the adapter keeps it."""
+"""Fake of the port `Environments`. Like the adapter, it caches each environment for a minute."""
 
 import builtins
 from datetime import datetime, timedelta
@@ -10,10 +10,9 @@ _LATELY = timedelta(minutes=1)
 
 
 class FakeEnvironments:
-    """The environments of a world."""
+    """Implements `Environments` with those of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Show the environments of `world`."""
         self._world = world
         #: By id, with when each was last read.
         self._read: dict[str, tuple[datetime, Environment]] = {}
@@ -29,7 +28,7 @@ class FakeEnvironments:
         return found
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return one environment as it was within the last minute; raises `NotFound`."""
+        """Return an environment as it was at some time in the last minute. Raises `NotFound`."""
         asked, known = self._read.get(environment_id, (None, None))
         if asked and known and self._world.clock.now() - asked < _LATELY:
             return known

@@ -1,10 +1,10 @@
-"""A port whose every call fails."""
+"""Replace a port by one whose every call raises an error."""
 
 from typing import Any, Never
 
 
 class Failing:
-    """A port whose every call fails."""
+    """A port whose every method raises the given error."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -1,4 +1,6 @@
-"""Fake of the port `FlowsAsServiceAccount`, with the requests that only a co-owner may send."""
+"""Fake of the port `FlowsAsServiceAccount`: the requests that only a co-owner of a flow may
+send.
+"""
 
 from datetime import datetime
 
@@ -19,19 +21,21 @@ from tests.fakes.test_world import World
 
 
 class FakeFlowAccess:
-    """Permissions and trigger URLs of a world's flows."""
+    """Implements `FlowsAsServiceAccount` with the flows of a `World`, as its service account."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world` as its service account."""
         self._world = world
 
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
-        """Return owners and co-owners."""
+        """Return the owner and the co-owners of a flow."""
         flow = self._world.get_shown_flow(environment_id, flow_name)
         return list_permissions(self._world, flow)
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
-        """Make the service account a co-owner; return whether it is one now."""
+        """Make the service account a co-owner of a flow.
+
+        Returns False if it owns the flow, so that there is nothing to revoke.
+        """
         flow = self._world.get_flow(environment_id, flow_name)
         operator = self._world.operator
         if operator.user_id == flow.owner_id:
@@ -50,7 +54,7 @@ class FakeFlowAccess:
                 flow.shares.pop(build_user_row(operator), None)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL; raises `PlatformError` where the trigger has none.
+        """Return the URL of a trigger. Raises `PlatformError` if the trigger has none.
 
         See platform.md#trigger-url-read.
         """
@@ -74,15 +78,14 @@ class FakeFlowAccess:
         return build_trigger_url(self._world.get_environment(environment_id), flow)
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the service account sees it; raises `PlatformError` (403) if it is no
-        co-owner.
+        """Return a flow with its definition.
+
+        Raises `PlatformError` (403) if the service account is no co-owner.
         """
         return build_detail(self._world, self._own(environment_id, flow_name))
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the service account; raises `PlatformError` (403) if it is no
-        co-owner.
-        """
+        """Turn a flow on. Raises `PlatformError` (403) if the service account is no co-owner."""
         self._own(environment_id, flow_name)
         flow = self._world.get_flow(environment_id, flow_name)
         refuse_while_migrating(self._world, self._world.get_served_environment(environment_id))
@@ -92,7 +95,11 @@ class FakeFlowAccess:
             flow.touch(self._world.clock.now())
 
     def _own(self, environment_id: str, flow_name: str) -> FakeFlow:
-        """Return a flow as reads show it; the permission to read applies at once."""
+        """Return a flow as reads show it. Raises `PlatformError` unless the service account may
+        read it now.
+
+        Reads of the flow may lag behind writes; the permission does not.
+        """
         flow = self._world.get_shown_flow(environment_id, flow_name)
         operator = self._world.operator
         now = self._world.get_workflow(environment_id, flow.workflow_id)
@@ -113,7 +120,10 @@ class FakeFlowAccess:
         return self._world.operator.entra_id
 
     async def renew_sign_in(self) -> datetime | None:
-        """Renew the account's sign-in, unless the world ended it."""
+        """Renew the sign-in of the service account.
+
+        Raises `JobBlocked` if the `World` has signed it out.
+        """
         if self._world.is_operator_signed_out:
             raise JobBlocked(
                 "The service account is not signed in (invalid_grant).",

@@ -22,12 +22,12 @@ SUBSCRIPTION = "/subscriptions/5f9b3c1e-0000-4000-8000-000000000001/resourceGrou
 
 
 class FlowBuilder:
-    """Adds flows to one environment of a world; they are on and in a solution by default."""
+    """Adds flows to one environment of a `World`. By default, they are on and in a solution."""
 
     def __init__(
         self, world: World, *, name: str = "Contoso", environment: FakeEnvironment | None = None
     ) -> None:
-        """Build in `environment`, or in a new one without a policy."""
+        """Add flows to `environment`, or to a new one without an enterprise policy."""
         self.world = world
         self.environment = environment or self._add_environment(name)
         self.owner = world.add_user(f"{name} maker")
@@ -43,7 +43,10 @@ class FlowBuilder:
         owner: FakeUser | None = None,
         connections: Mapping[str, str] | None = None,
     ) -> FakeFlow:
-        """Add a flow; its owner turns it on. `connections` maps connections to connectors."""
+        """Add a flow, which its owner turns on.
+
+        `connections` has the connector of each connection.
+        """
         world, environment = self.world, self.environment
         workflow_id = world.create_guid()
         owner = owner or self.owner
@@ -72,7 +75,7 @@ class FlowBuilder:
         return flow
 
     def add_http_flow(self, name: str, actions: Mapping[str, Json] | None = None) -> FakeFlow:
-        """Add a flow that callers start by URL."""
+        """Add a flow that callers start by its trigger URL."""
         return self.add_flow(name, define.build_http_trigger(), actions)
 
     def add_off_flow(self, name: str) -> FakeFlow:
@@ -80,7 +83,9 @@ class FlowBuilder:
         return self.add_flow(name, define.build_http_trigger(), is_on=False)
 
     def add_mail_flow(self, name: str) -> FakeFlow:
-        """Add an HTTP flow outside solutions that sends mail over its own embedded connection."""
+        """Add an HTTP flow outside solutions that sends mail with a connection of the flow
+        itself.
+        """
         return self.add_flow(
             name,
             define.build_http_trigger(),
@@ -95,16 +100,13 @@ class FlowBuilder:
         return self.add_flow(name, trigger)
 
     def add_power_apps_v1_flow(self, name: str, *, in_solution: bool = False) -> FakeFlow:
-        """Add a flow of the first Power Apps trigger."""
+        """Add a flow with the trigger *Power Apps (V1)*."""
         return self.add_flow(
             name, define.build_request_trigger("PowerApp"), in_solution=in_solution
         )
 
     def add_polling_flow(self, name: str, *, posts_to: str = "") -> FakeFlow:
-        """Add a flow that polls Teams for new messages.
-
-        `posts_to` is a URL that it calls for each message.
-        """
+        """Add a flow that polls Teams for new messages, and calls the URL `posts_to` for each."""
         connection = f"shared-teams-{self.world.create_hex_id()[:8]}"
         return self.add_flow(
             name,
@@ -114,7 +116,10 @@ class FlowBuilder:
         )
 
     def add_keyword_flow(self, name: str) -> FakeFlow:
-        """Add a self-starting flow with a Teams keyword, which stays on Microsoft's key."""
+        """Add a flow that Teams starts when a message contains a keyword.
+
+        Such a flow stays on Microsoft's key.
+        """
         connection = f"shared-teams-{self.world.create_hex_id()[:8]}"
         return self.add_flow(
             name,
@@ -125,7 +130,7 @@ class FlowBuilder:
         )
 
     def add_admin_list_flow(self, name: str) -> FakeFlow:
-        """Add a recurrence that uses *List flows as Admin (V1)*."""
+        """Add a scheduled flow with the action *List flows as Admin (V1)*."""
         connection = f"shared-flowmanagement-{self.world.create_hex_id()[:8]}"
         return self.add_flow(
             name,
@@ -139,7 +144,10 @@ class FlowBuilder:
         )
 
     def add_parent(self, name: str, *children: FakeFlow, trigger: Json | None = None) -> FakeFlow:
-        """Add a flow that runs others as child flows: a recurrence unless `trigger` is given."""
+        """Add a flow that runs others as child flows.
+
+        A schedule starts it unless `trigger` is given.
+        """
         actions = {
             f"Run_child_{number}": define.build_child_flow_action(child.workflow_id)
             for number, child in enumerate(children, start=1)
@@ -147,13 +155,16 @@ class FlowBuilder:
         return self.add_flow(name, trigger or define.build_recurrence_trigger(), actions)
 
     def add_family(self, name: str) -> tuple[FakeFlow, FakeFlow, FakeFlow]:
-        """Add an HTTP child, an HTTP parent of it, and a recurring grandparent; child first."""
+        """Add an HTTP flow, an HTTP flow that runs it, and a scheduled flow that runs the latter.
+
+        Return them in this order.
+        """
         child = self.add_http_flow(f"{name} child", {"Answer": define.build_response_action()})
         parent = self.add_parent(f"{name} parent", child, trigger=define.build_http_trigger())
         return child, parent, self.add_parent(f"{name} grandparent", parent)
 
     def share(self, flow: FakeFlow, holder: FakeUser | FakeTeam, role: str = "CanEdit") -> None:
-        """Share a solution flow with the rights of a role."""
+        """Share a flow in a solution with a user or team, with the rights of a role."""
         if isinstance(holder, FakeUser):
             principal = DataversePrincipal(table=USERS, id=holder.user_id)
         else:
@@ -175,7 +186,9 @@ class FlowBuilder:
         return solution
 
     def add_team_flow(self, name: str) -> FakeFlow:
-        """Add an HTTP flow with a co-owner, a team that may read it, and a solution."""
+        """Add an HTTP flow that is in a solution and shared with a co-owner and with a team that
+        may read it.
+        """
         flow = self.add_http_flow(name)
         self.share(flow, self.world.add_user(f"{name} co-owner"))
         self.share(flow, self.world.add_team(f"{name} team"), "CanView")
@@ -183,7 +196,7 @@ class FlowBuilder:
         return flow
 
     def get_trigger_url(self, flow: FakeFlow) -> str:
-        """Return the trigger URL that callers use."""
+        """Return the trigger URL of a flow."""
         return build_trigger_url(self.environment, flow)
 
     def add_starter(self, flow: FakeFlow) -> FlowStarter:
@@ -197,18 +210,20 @@ class FlowBuilder:
         return starter
 
     def add_connection(self, name: str, connector: str, *, owner: FakeUser) -> FakeConnection:
-        """Add a connection, or return the one of that name."""
+        """Add a connection, unless one with this name exists. Return it."""
         return self.environment.connections.setdefault(
             name, FakeConnection(name=name, connector=connector, owner_id=owner.user_id)
         )
 
     def share_connections(self) -> None:
-        """Share every connection of the environment with the app, as the app's fix says."""
+        """Share every connection of the environment with the app, as a fix of the app asks people
+        to do.
+        """
         for connection in self.environment.connections.values():
             connection.shared_with.add(self.world.application.user_id)
 
     def add_system(self, system: UrlHolder) -> UrlHolder:
-        """Let a system call the URL that it holds at each beat; return it."""
+        """Add a system that calls the URL that it has at every beat of the traffic. Return it."""
         self.world.traffic.systems.append(system)
         return system
 

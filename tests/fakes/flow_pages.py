@@ -1,4 +1,4 @@
-"""Fake of the port `FlowPages`: lists of a world's flows, a few a page."""
+"""Fake of the port `FlowPages`: lists of flows, a few per page."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -16,7 +16,7 @@ SIZE = 3
 
 
 class FakeFlowPages:
-    """The lists of a world by pages; a cursor is a place in the list."""
+    """Implements `FlowPages` with the flows of a `World`. A cursor is a position in the list."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -26,19 +26,19 @@ class FakeFlowPages:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return cloud flows as Dataverse has them."""
+        """Return a page of the cloud flows in Dataverse."""
         return self._page(await self._read_all(environment), cursor)
 
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Return cloud flows as Dataverse has them, without their definitions."""
+        """Return a page of the cloud flows in Dataverse, without their definitions."""
         return self._page([one.summary async for one in self._workflows.list(environment)], cursor)
 
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return these cloud flows as Dataverse has them; missing flows are left out."""
+        """Return the cloud flows in Dataverse with these ids. Missing flows are omitted."""
         rows = await self._read_all(environment)
         return [one for one in rows if one.workflow_id in workflow_ids]
 
@@ -56,7 +56,7 @@ class FakeFlowPages:
         return FlowOwner(id=row_id, status=OwnerStatus.NOT_FOUND)
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return flows as the flow service lists them."""
+        """Return a page of the flow service's list."""
         return self._page(await self._reports.list_flows(environment_id), cursor)
 
     def _page[T](self, items: list[T], cursor: str) -> ResultPage[T]:

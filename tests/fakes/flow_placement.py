@@ -10,15 +10,15 @@ _MOST = 20
 
 
 class FakeFlowPlacement:
-    """Adds a world's flows to its default solution."""
+    """Implements `SolutionPlacement`: adds flows of a `World` to the default solution."""
 
     def __init__(self, world: World) -> None:
-        """Use the rights of the application of `world`."""
         self._world = world
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
-        """Add flows to the solution; flows in it are skipped, and a missing flow fails the
-        request.
+        """Add flows to the solution.
+
+        Flows that are in it stay there. If a flow is missing, the request fails.
         """
         world = self._world
         environment = world.get_served_environment(environment_id)

@@ -1,4 +1,4 @@
-"""Fake of the port `FlowReports`: lean lists, one full flow, runs."""
+"""Fake of the port `FlowReports`: lists of flows without definitions, single flows, and runs."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -41,7 +41,7 @@ def _convert_to_shown_shape(world: World, client_data: str) -> str:
 
 
 def build_page[T](world: World, items: list[T], cursor: str, size: int) -> ResultPage[T]:
-    """Return one page of a list; a cursor is a place in it."""
+    """Return one page of a list. A cursor is a position in the list."""
     if cursor and world.cursors_expired:
         raise PlatformError("The paging cookie has expired.", code="0x80040216", status=400)
     start = int(cursor or 0)
@@ -50,16 +50,15 @@ def build_page[T](world: World, items: list[T], cursor: str, size: int) -> Resul
 
 
 class FakeFlowReports:
-    """What the flow service reports of a world."""
+    """Implements `FlowReports` with the flows of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Report on `world`."""
         self._world = world
 
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page of the flows on Microsoft's key, or of those that stay there.
+        """Return a page of the flows on Microsoft's key, or only of those that cannot migrate.
 
         See platform.md#microsoft-key-list.
         """
@@ -74,18 +73,20 @@ class FakeFlowReports:
         return build_page(self._world, flows, cursor, self._world.report_page)
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Return every flow of the environment, lean, solution flows included."""
+        """Return every flow of the environment without its definition."""
         shown = self._world.list_shown_flows(environment_id, in_list=True)
         return [self._build_list_entry(flow) for flow in shown]
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
+        """Return one flow, with its definition if the platform shows it. Raises `NotFound`."""
         shown = build_detail(self._world, self._world.get_shown_flow(environment_id, flow_name))
         is_hidden = self._world.assumptions.definitions_hidden_from_administrators
         return replace(shown, client_data=None) if is_hidden else shown
 
     async def read_licence(self, environment_id: str, flow_name: str) -> str | None:
-        """Return the licence with which a flow runs, or an empty text."""
+        """Return the licence with which a flow runs, "" if there is none, or None if the platform
+        does not say.
+        """
         flow = self._world.get_flow(environment_id, flow_name)
         if not self._world.tells_licences:
             return None
@@ -94,7 +95,7 @@ class FakeFlowReports:
     async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
-        """Return runs that began from `since` on, newest first, at most `limit`."""
+        """Return the runs that began at `since` or later, newest first, at most `limit`."""
         return self._list_runs(environment_id, flow_name, since, self._world.clock.now())[:limit]
 
     async def run_page(
@@ -106,9 +107,10 @@ class FakeFlowReports:
         since: datetime,
         until: datetime,
     ) -> ResultPage[FlowRun]:
-        """Return a page of runs that began from `since` up to `until`, newest first.
+        """Return a page of the runs that began from `since` to `until`, newest first.
 
-        As a next link does, a cursor names the time that was asked for first, and a place.
+        Like a next link of the platform, a cursor contains the `until` of the first request, and a
+        position.
         """
         place, _, listed_until = cursor.partition("~")
         listed_until = listed_until or until.isoformat()
@@ -131,7 +133,10 @@ class FakeFlowReports:
     async def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int
     ) -> AsyncGenerator[ObservedCall]:
-        """Yield the answered calls after `since`, oldest first; the headers of the newest."""
+        """Yield the answered calls after `since`, oldest first.
+
+        Only the newest `limit` calls have headers.
+        """
         runs = self._list_runs(environment_id, flow_name, since, self._world.clock.now())[:250]
         calls = [run for run in runs if run.is_answered_call and run.started_at > since]
         headers = {
@@ -147,7 +152,7 @@ class FakeFlowReports:
     async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
-        """Return the actions of a run that failed; raises `NotFound`."""
+        """Return the failed actions of a run. Raises `NotFound`."""
         flow = self._world.get_shown_flow(environment_id, flow_name)
         for run in self._list_kept_runs(flow):
             if run.run_id == run_id:

@@ -1,4 +1,6 @@
-"""How the flow service saves a flow, turns it on and off, signs its URL, and reports it."""
+"""Simulate the flow service: it saves flows, turns them on and off, signs their URLs, and reports
+them.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800,
 
 
 def refuse_while_migrating(world: World, environment: FakeEnvironment) -> None:
-    """Raise `PlatformMigrationInProgress` during a migration, in which writes are rejected.
+    """Raise `PlatformMigrationInProgress` if the environment is in a platform migration, which
+    blocks writes.
 
     See platform.md#blocked-writes.
     """
@@ -54,7 +57,7 @@ def refuse_while_migrating(world: World, environment: FakeEnvironment) -> None:
 
 
 def build_trigger_url(environment: FakeEnvironment, flow: FakeFlow) -> str:
-    """Return the trigger URL in one of the shapes of platform.md#url-shapes."""
+    """Return the trigger URL of a flow, in one of the forms of platform.md#url-shapes."""
     facts = parse_facts(flow.client_data)
     path = _build_signed_path(flow)
     match flow.url_form:
@@ -81,7 +84,10 @@ def build_environment_host(environment: FakeEnvironment) -> str:
 
 
 def compute_signature(flow: FakeFlow) -> str:
-    """Return 43 characters: the key over the URL's path (platform.md#url-signature)."""
+    """Return the signature of a trigger URL: an HMAC of the URL's path, in 43 characters.
+
+    See platform.md#url-signature.
+    """
     digest = hmac.digest(flow.access_key, _build_signed_path(flow).encode(), sha256)
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
@@ -94,7 +100,10 @@ def _build_signed_path(flow: FakeFlow) -> str:
 
 
 def save(world: World, flow: FakeFlow, client_data: str, actor: FakeUser) -> None:
-    """Store a definition; a flow that is on may only use connections of `actor`."""
+    """Store a flow's definition.
+
+    If the flow is on, `actor` must have access to each of its connections.
+    """
     require_valid(client_data)
     with convert_tenant_errors():
         require_savable(world.assumptions, client_data)
@@ -111,7 +120,9 @@ def save(world: World, flow: FakeFlow, client_data: str, actor: FakeUser) -> Non
 def release_after_change(
     world: World, environment: FakeEnvironment, flow: FakeFlow
 ) -> Iterator[None]:
-    """Let a flow and its parents migrate if the change inside removes their last reason to stay."""
+    """Move a flow and its parents to the key if the change in this block removes their last reason
+    to stay on Microsoft's key.
+    """
     was_held = not flow.is_protected and has_microsoft_key_reason(environment, flow)
     yield
     has_key = environment.policy is not None and world.assumptions.edited_flows_migrate
@@ -123,7 +134,7 @@ def release_after_change(
 
 
 def move_under_key(world: World, flow: FakeFlow) -> None:
-    """Move a flow under your key; its earlier runs are no longer shown.
+    """Move a flow to your key. Its earlier runs are no longer shown.
 
     See platform.md#earlier-runs.
     """
@@ -132,7 +143,7 @@ def move_under_key(world: World, flow: FakeFlow) -> None:
 
 
 def _require_savable_again(world: World, flow: FakeFlow, client_data: str) -> None:
-    """Raise an error if this flow cannot be saved, or cannot be saved yet.
+    """Raise an error if the platform rejects every save of this flow, or rejects it temporarily.
 
     See platform.md#stamped-references, #unpublished-rows.
     """
@@ -147,7 +158,8 @@ def _require_savable_again(world: World, flow: FakeFlow, client_data: str) -> No
 
 @contextmanager
 def empty_references_when_rejected(world: World, flow: FakeFlow) -> Iterator[None]:
-    """Empty the flow's connection references if the block's save is rejected, as Dataverse may do.
+    """Empty the flow's connection references if the save in this block is rejected, as Dataverse
+    may do.
 
     The version of the row does not change (platform.md#rejected-saves).
     """
@@ -163,8 +175,9 @@ def empty_references_when_rejected(world: World, flow: FakeFlow) -> Iterator[Non
 
 
 def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
-    """Turn a flow on as `actor`, or raise `PlatformError`; the flow may stay off without an
-    error.
+    """Turn a flow on as `actor`, or raise `PlatformError`.
+
+    The flow may also stay off without an error, because of a data policy or an assumption.
     """
     if flow.is_on:
         return
@@ -198,7 +211,7 @@ def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
 
 
 def require_published(flow: FakeFlow) -> None:
-    """Raise an error if a solution's flow was never on, so that this service cannot start it.
+    """Raise an error for a flow in a solution that was never on: the flow service cannot start it.
 
     See platform.md#unpublished-flows.
     """
@@ -208,13 +221,13 @@ def require_published(flow: FakeFlow) -> None:
 
 
 def turn_off(world: World, flow: FakeFlow) -> None:
-    """Turn a flow off; its current runs continue (platform.md#turning-off)."""
+    """Turn a flow off. Its runs in progress continue (platform.md#turning-off)."""
     if flow.state is not FlowState.OFF:
         _switch(world, flow, FlowState.OFF)
 
 
 def delete(world: World, flow: FakeFlow) -> None:
-    """Put a flow into the recycle bin and end its current runs (platform.md#turning-off)."""
+    """Move a flow to the recycle bin and end its runs in progress (platform.md#turning-off)."""
     now = world.clock.now()
     turn_off(world, flow)
     for run in flow.runs:
@@ -224,7 +237,7 @@ def delete(world: World, flow: FakeFlow) -> None:
 
 
 def has_microsoft_key_reason(environment: FakeEnvironment, flow: FakeFlow) -> bool:
-    """Return whether the migration leaves the flow on Microsoft's key: categories a to d.
+    """Return whether the platform migration leaves the flow on Microsoft's key.
 
     See platform.md#flows-that-stay.
     """
@@ -247,19 +260,23 @@ def _has_microsoft_key_reason(environment: FakeEnvironment, flow: FakeFlow, seen
 
 
 def count_events(traffic: Traffic, client_data: str) -> int:
-    """Return how many events the source of a definition has had so far."""
+    """Return how many events a flow's source has had so far."""
     return len(traffic.events.get(find_event_source(client_data) or "", []))
 
 
 def parse_recurrence(client_data: str) -> timedelta:
-    """Return the interval of a flow's recurrence."""
+    """Return the interval of a flow's recurrence trigger."""
     trigger = next(iter(parse_properties(client_data)["definition"]["triggers"].values()))
     rule = trigger["recurrence"]
     return timedelta(seconds=_UNITS[rule["frequency"].lower()] * rule["interval"])
 
 
 def _start_listening(world: World, flow: FakeFlow) -> None:
-    """Let a new flow begin with the present; a flow that is on again may process missed events."""
+    """Begin to receive events.
+
+    A flow that is turned on for the first time ignores earlier events; another one may process
+    those that it missed.
+    """
     if not is_self_starting(flow.client_data):
         return
     if parse_facts(flow.client_data).trigger_type == "Recurrence":
@@ -283,8 +300,9 @@ def _read_variables(environment: FakeEnvironment, flow: FakeFlow) -> None:
 
 
 def _list_connection_names(environment: FakeEnvironment, client_data: str) -> set[str]:
-    """Name the connections a definition is bound to; raises `PlatformError` for an entry without
-    one.
+    """Return the connections to which a definition is bound.
+
+    Raises `PlatformError` for an unbound reference.
     """
     names = set()
     for use in parse_facts(client_data).connections:
@@ -306,7 +324,7 @@ def _list_connection_names(environment: FakeEnvironment, client_data: str) -> se
 def _check_connections(
     environment: FakeEnvironment, flow: FakeFlow, client_data: str, actor: FakeUser
 ) -> None:
-    """Raise an error unless the activating user owns or shares each connection.
+    """Raise an error unless the acting user owns each connection or has it shared.
 
     See platform.md#activation-check.
     """
@@ -326,8 +344,9 @@ def _check_connections(
 
 
 def _apply_data_policy(world: World, environment: FakeEnvironment, flow: FakeFlow) -> bool:
-    """Return whether a data policy suspends the flow; raises `PlatformError` if the policy forbids
-    it.
+    """Return whether a data policy suspends the flow.
+
+    Raises `PlatformError` if it rejects the activation.
     """
     used = {use.api for use in parse_facts(flow.client_data).connections}
     blocked = sorted(used & environment.blocked_connectors)

@@ -14,10 +14,9 @@ from tests.fakes.test_world import World
 
 
 class FakeFlowSwitch:
-    """The port for every flow of a world."""
+    """Implements `NonSolutionFlows` with every flow of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Use the rights of the application of `world`."""
         self._world = world
 
     async def start(self, environment_id: str, flow_name: str) -> None:
@@ -45,7 +44,7 @@ class FakeFlowSwitch:
             delete(self._world, flow)
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
-        """Restore a flow from the recycle bin, off; raises `NotFound` if it is not there."""
+        """Restore a flow from the recycle bin, off. Raises `NotFound` if it is not there."""
         now = self._world.clock.now()
         for flow in self._world.get_served_environment(environment_id).flows.values():
             deleted = flow.deleted_at

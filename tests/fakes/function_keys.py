@@ -1,8 +1,8 @@
-"""Fake of the port for function keys, in memory."""
+"""Fake of the port `FunctionKeys`."""
 
 
 class OneFunctionKey:
-    """A port that knows one key and sends no request."""
+    """Implements `FunctionKeys`: accepts one key, and sends no request."""
 
     KEY = "the-function-key"
 

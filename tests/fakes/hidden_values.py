@@ -1,4 +1,6 @@
-"""What Azure Resource Manager returns of a resource, and what only an action returns."""
+"""Hide what Azure Resource Manager does not show in a read of a resource, such as the values of
+secrets.
+"""
 
 from collections.abc import Mapping
 
@@ -6,8 +8,10 @@ from shared.domain.definitions.json_values import mapping_at, objects_at, text_a
 
 
 def without_secrets(resource: Mapping[str, object]) -> Mapping[str, object]:
-    """Return a resource without the values of a container app's secrets, of a secret named value
-    or an encrypted variable, or the query of a webhook.
+    """Return a resource without what a read hides.
+
+    Hidden are the secrets of a container app, a secret named value, an encrypted Automation
+    variable, and the query of a webhook's URL.
     """
     webhook = mapping_at(resource, "properties", "destination", "properties")
     if url := text_at(webhook, "endpointUrl"):
@@ -24,7 +28,10 @@ def without_secrets(resource: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def merge_patch(document: Mapping[str, object], change: Mapping[str, object]) -> dict[str, object]:
-    """Return a document after a JSON merge patch: lists are replaced, null removes a member."""
+    """Return a document after a JSON merge patch.
+
+    A list replaces the whole list, and null removes a member.
+    """
     merged = dict(document)
     for name, value in change.items():
         there = merged.get(name)

@@ -1,7 +1,7 @@
-"""Checks of invariants 1 to 8 of the design; each returns the violations as texts.
+"""Check invariants 1 to 8 of the design. Each check returns the violations as texts without
+signatures.
 
-Checks of the present state can be added to `World.watchers`, which are called after every write. No
-text contains a signature.
+Checks that apply at any moment can be added to `World.watchers`, which run after every write.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from tests.fakes.traffic import UrlHolder
 
 
 def find_second_copies(world: World) -> list[str]:
-    """1: at most one live copy per original and policy."""
+    """Invariant 1: an original has at most one live copy for each enterprise policy."""
     copies: dict[tuple[str, str | None, str], list[str]] = defaultdict(list)
     for flow in world.list_flows():
         if flow.made_by_app:
@@ -35,7 +35,7 @@ def find_second_copies(world: World) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerWatch:
-    """Invariant 2: every known caller works, except those that were broken at the start."""
+    """Invariant 2: every caller that worked when the watch began still works."""
 
     broken_before: frozenset[str]
 
@@ -49,12 +49,12 @@ class CallerWatch:
 
 
 def watch_callers(world: World) -> CallerWatch:
-    """Return the check of invariant 2, for the callers that work at this moment."""
+    """Begin a watch of invariant 2 over the callers that work now."""
     return CallerWatch(broken_before=frozenset(who for who, _ in _find_broken_callers(world)))
 
 
 def find_pairs_on_together(world: World) -> list[str]:
-    """5: a self-starting flow never has original and copy on together."""
+    """Invariant 5: a self-starting original and its copy are never on at the same time."""
     on: dict[str, list[str]] = defaultdict(list)
     for flow in world.list_flows():
         if flow.is_on and is_self_starting(flow.client_data):
@@ -63,7 +63,9 @@ def find_pairs_on_together(world: World) -> list[str]:
 
 
 def find_flows_left_off(world: World, were_on: Collection[str]) -> list[str]:
-    """8: of each flow that was on (ids), it or a copy of it is on."""
+    """Invariant 8: of each flow that was on (`were_on` has the ids), the original or a copy is
+    on.
+    """
     on = {find_lineage(flow.client_data) for flow in world.list_flows() if flow.is_on}
     on |= {flow.workflow_id for flow in world.list_flows() if flow.is_on}
     flows = {flow.workflow_id: flow for flow in world.flows_by_url_id.values()}
@@ -75,8 +77,8 @@ def find_flows_left_off(world: World, were_on: Collection[str]) -> list[str]:
 
 
 def find_flows_stopped_too_early(world: World, quiet: timedelta) -> list[str]:
-    """5: no called original is turned off within the no-call period of its last run, or without a
-    working copy.
+    """Invariant 5: no called original was turned off within the no-call period after its last
+    run.
     """
     wrong = []
     flows = {flow.workflow_id: flow for flow in world.flows_by_url_id.values()}
@@ -92,7 +94,7 @@ def find_flows_stopped_too_early(world: World, quiet: timedelta) -> list[str]:
 
 
 def find_writes_outside(world: World, opted_in: Collection[str]) -> list[str]:
-    """7: nothing is written in an environment that has not been opted in."""
+    """Invariant 7: no write was made in an environment that is not opted in."""
     return [
         f"{write.what} {write.target}"
         for write in world.writes
@@ -101,12 +103,14 @@ def find_writes_outside(world: World, opted_in: Collection[str]) -> list[str]:
 
 
 def find_signatures(world: World, text: str) -> list[str]:
-    """6: return the flows whose signature is in a text, such as a log, a page or an exception."""
+    """Invariant 6: return the flows whose signature a text contains, such as a log, a page or an
+    exception.
+    """
     return [flow.name for flow in world.flows_by_url_id.values() if compute_signature(flow) in text]
 
 
 def find_signatures_in_store(world: World, store: MemoryStore) -> list[str]:
-    """6: return the rows that contain a signature."""
+    """Invariant 6: return the stored rows that contain a signature."""
     return [
         f"{row.table}/{row.partition}/{row.key} holds the signature of {flow}"
         for row in store.rows.values()
@@ -115,7 +119,9 @@ def find_signatures_in_store(world: World, store: MemoryStore) -> list[str]:
 
 
 def watch(world: World, *checks: Callable[[World], list[str]]) -> None:
-    """Run `checks` after every write, and those that always apply: 1, 2 and the pairs of 5."""
+    """Run `checks` after every write, with the checks of invariants 1 and 2 and of pairs that are
+    on together.
+    """
     world.watchers += [find_second_copies, watch_callers(world), find_pairs_on_together, *checks]
 
 
@@ -129,7 +135,7 @@ def _find_broken_callers(world: World) -> Iterator[tuple[str, str]]:
 
 
 def _find_broken_calls(world: World, flow: FakeFlow) -> Iterator[tuple[str, str]]:
-    """Check the calls of a flow that is on."""
+    """Yield the calls of a flow that would fail, each with the reason."""
     for name, uri in list_http_targets(flow.client_data, flow.variables):
         for url in find_urls(uri):
             yield from ((f"{flow.name}/{name}", why) for why in _find_broken_url(world, url))

@@ -1,4 +1,4 @@
-"""Fake of the port `JsonApi`: documents by path."""
+"""Fake of the port `JsonApi`: documents of services outside Azure, by their paths."""
 
 import builtins
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,9 @@ from tests.fakes.test_world import World
 
 
 class FakeJsonApi:
-    """The documents of all services in a world."""
+    """Implements `JsonApi` with the documents in a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Act on the documents of `world`."""
         self._world = world
 
     async def read_scopes(self, service: JsonService) -> Sequence[str]:
@@ -29,7 +28,10 @@ class FakeJsonApi:
         member: str = "",
         arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
-        """Return the documents directly below a path without other members than `query`'s."""
+        """Return the documents directly below a path.
+
+        Those with another value of a member of `query` are omitted.
+        """
         self._check_access(service, path)
         start = f"{path}/"
         found = [
@@ -45,8 +47,9 @@ class FakeJsonApi:
     async def get(
         self, service: JsonService, path: str, arguments: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
-        """Return a document, or the one below the path that is named by the arguments; raise
-        `NotFound`.
+        """Return the document at a path to which the values of `arguments` are appended.
+
+        Raises `NotFound`.
         """
         named = "/".join((path, *(arguments or {}).values()))
         try:
@@ -55,13 +58,13 @@ class FakeJsonApi:
             raise NotFound(f"there is nothing at {path}") from None
 
     async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Replace a document; raise `NotFound`."""
+        """Replace a document. Raises `NotFound`."""
         await self.get(service, path)
         with self._world.record_write(None, "write document", path):
             self._read_documents(service)[self._find(service, path)] = dict(body)
 
     async def patch(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Change members of a document, or of its `config`; raise `NotFound`."""
+        """Change members of a document, or of its member `config`. Raises `NotFound`."""
         document, is_config, _ = path.partition("/config")
         change = {"config": dict(body)} if is_config else body
         before = await self.get(service, document)
@@ -76,13 +79,18 @@ class FakeJsonApi:
         return rejecting | self._world.json_scopes.get(service.name, set())
 
     def _check_access(self, service: JsonService, path: str) -> None:
-        """Raise `PlatformError` for a path in a place that rejects the app."""
+        """Raise `PlatformError` if the path belongs to an organization, repository or site that
+        rejects the app.
+        """
         for scope in self._world.rejecting_scopes.get(service.name, ()):
             if f"/{scope}/" in f"/{path}/":
                 raise PlatformError("no access", code="Http401", status=401)
 
     def _find(self, service: JsonService, path: str) -> str:
-        """Return the path at which a document is listed: a variable group is in a project."""
+        """Return the path at which a document is stored.
+
+        For a variable group, this is the path in its project.
+        """
         scope, _, rest = path.partition("/")
         documents = self._read_documents(service)
         listed = (one for one in documents if one.startswith(f"{scope}/") and one.endswith(rest))

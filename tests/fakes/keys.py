@@ -10,14 +10,13 @@ from tests.fakes.test_world import World
 
 
 class FakeKeys:
-    """Keys, vaults and policies of a world."""
+    """Implements `Keys` with the enterprise policies, vaults and keys of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Read `world`."""
         self._world = world
 
     async def read_policies(self) -> list[EnterprisePolicy]:
-        """Return the encryption policies of the watched subscriptions."""
+        """Return the enterprise policies of the subscriptions that the app reads."""
         return list(self._world.policies.values())
 
     async def read_vault(self, named: str) -> KeyVault:
@@ -28,7 +27,9 @@ class FakeKeys:
         raise NotFound(f"there is no vault {named}")
 
     async def read_role_assignments(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
-        """Return the roles of a principal at a vault, above it and below it."""
+        """Return the role assignments of a principal at a vault, at its parent scopes and at what
+        it contains.
+        """
         await self.read_vault(vault_id)
         return list(self._world.roles.get((vault_id.lower(), principal_id), ()))
 
@@ -41,10 +42,9 @@ class FakeKeys:
 
 
 class FakeServiceTags:
-    """The service tags of a world."""
+    """Implements `ServiceTags` with those of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Read `world`."""
         self._world = world
 
     async def get_list(self) -> ServiceTagList:
@@ -57,7 +57,7 @@ class FakeServiceTags:
 
 
 class FakeFirewalls:
-    """The firewalls of a world, of any kind."""
+    """A firewall kind with all firewalls of a `World`."""
 
     kind = "any"
     resource_type = "any"

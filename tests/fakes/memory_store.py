@@ -31,10 +31,9 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class MemoryStore:
-    """A `Store` in memory, for the duration of a test."""
+    """Implements `Store` in memory, for one test."""
 
     def __init__(self) -> None:
-        """Start without rows."""
         self.rows: dict[Name, StoreRow] = {}
         #: Called after every write.
         self.watchers: list[Callable[[], object]] = []
@@ -50,7 +49,7 @@ class MemoryStore:
         return sorted({table for table, _, _ in self.rows})
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Do all operations or none, as the port requires."""
+        """Apply all operations, or none if one of them is rejected."""
         check_batch(operations)
         for operation in operations:
             _check(operation, self.rows.get(_name(operation.row)))
@@ -114,7 +113,10 @@ def _check(operation: Operation, stored: StoreRow | None) -> None:
 
 
 def _is_condition_met(row: StoreRow, condition: Condition) -> bool:
-    """Compare values of the same type; a row without the column fits no condition."""
+    """Return whether a row meets a condition.
+
+    Values of different types never do, nor does a missing column.
+    """
     value = row.columns.get(condition.column)
     if value is None or _sort(value) != _sort(condition.value):
         return False
@@ -122,7 +124,10 @@ def _is_condition_met(row: StoreRow, condition: Condition) -> bool:
 
 
 def _sort(value: Scalar) -> str:
-    """Return a sort key: numbers compare with numbers, and a boolean is no number."""
+    """Return the kind of a value.
+
+    Only values of the same kind are compared; a boolean is no number.
+    """
     match value:
         case bool():
             return "truth"

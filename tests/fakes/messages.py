@@ -1,4 +1,6 @@
-"""Fake of Service Bus queues with peek-lock, schedules, duplicate detection and redelivery."""
+"""Fake of Service Bus: queues with locks, scheduled messages, duplicate detection and
+redelivery.
+"""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -23,7 +25,7 @@ _MOST_COUNTED = 1000
 
 @dataclass(slots=True, kw_only=True)
 class Delivered:
-    """A message in the form that a handler receives."""
+    """A message as the queue delivers it to a handler."""
 
     queue: str
     message_id: str
@@ -35,7 +37,7 @@ class Delivered:
 
 
 class Delivery(StrEnum):
-    """The result of handling one message."""
+    """What happened to a message that was delivered to a handler."""
 
     NOTHING_DUE = "nothing due"
     COMPLETED = "completed"
@@ -56,10 +58,10 @@ class _Queue:
 
 
 class FakeMessages:
-    """The port `MessageSender`, and a broker that hands messages to a test."""
+    """Implements `MessageSender`, and delivers the messages to the handlers of a test."""
 
     def __init__(self, clock: Clock, *, order: Random | None = None) -> None:
-        """Deliver in the order of sending, or in a random order from `order`."""
+        """Deliver messages in the order of sending, or with `order` in a random order."""
         self._clock = clock
         self._order = order
         self._queues = {name: _Queue() for name in (*QUEUES, POISON)}
@@ -67,17 +69,20 @@ class FakeMessages:
         self.sent = 0
 
     async def send(self, *messages: QueueMessage) -> None:
-        """Send all messages; drop a message whose id was seen within ten minutes."""
+        """Send all messages.
+
+        A message is dropped if its queue has had its id within ten minutes.
+        """
         bodies = [_encode_body(message) for message in messages]
         for message, body in zip(messages, bodies, strict=True):
             self._take(message, json.loads(body))
 
     async def check_sending(self, queue: str) -> None:
-        """Raise `NotFound` for a queue that does not exist."""
+        """Raise `NotFound` if the queue does not exist."""
         self._get_queue(queue)
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
-        """Count the messages in a queue or its dead-letter queue, up to 1,000."""
+        """Return the number of messages in a queue or in its dead-letter queue, at most 1,000."""
         found = self._get_queue(queue)
         return min(len(found.dead if dead_letters else found.waiting), _MOST_COUNTED)
 
@@ -88,16 +93,16 @@ class FakeMessages:
         return list(self._get_queue(queue).waiting)
 
     def list_dead_letters(self, queue: str) -> list[Delivered]:
-        """Return the dead-lettered messages."""
+        """Return the messages in the dead-letter queue of a queue."""
         return list(self._get_queue(queue).dead)
 
     def lose(self) -> None:
-        """Remove all messages of all queues."""
+        """Remove all messages of all queues, as a broker does that loses its data."""
         for queue in self._queues.values():
             queue.waiting.clear()
 
     def find_next_due(self, *queues: str) -> datetime | None:
-        """Return when the next message is due, possibly now, or None without messages."""
+        """Return when the next message of these queues is due, or None if they are empty."""
         names = queues or tuple(self._queues)
         return min(
             (message.due for name in names for message in self._get_queue(name).waiting),
@@ -107,7 +112,10 @@ class FakeMessages:
     async def deliver_next(
         self, queue: str, handler: Handler, *, loses_settlement: bool = False
     ) -> Delivery:
-        """Deliver one due message. An exception of the handler abandons it and is raised."""
+        """Deliver one due message to the handler.
+
+        If the handler raises an exception, the message returns to its queue.
+        """
         message = self._pick(queue)
         if message is None:
             return Delivery.NOTHING_DUE
@@ -163,8 +171,9 @@ class FakeMessages:
 
 
 def _encode_body(message: QueueMessage) -> str:
-    """Return the body as it travels; raises `PlatformError` for one that the broker would not
-    take.
+    """Return a message's body as JSON.
+
+    Raises `PlatformError` if it is larger than the broker accepts.
     """
     if not 0 < len(message.message_id) <= _LONGEST_ID:
         raise ValueError(f"a message id has 1 to {_LONGEST_ID} characters")

@@ -1,6 +1,6 @@
-"""What an API Management gateway uses of a fake named value that refers to a Key Vault secret.
+"""Compute the value of a fake named value of API Management that refers to a Key Vault secret.
 
-The service reads the secret when the named value is written, and again within 4 hours.
+The service fetches the secret when the named value is written, and again within 4 hours.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ REFRESH_AFTER = timedelta(hours=4)
 
 
 def read_named_value(world: World, path: str) -> str:
-    """Return the value that policies use now; `path` is the id in lower case."""
+    """Return the value that policies use now. `path` is the resource id in lower case."""
     properties = mapping_at(world.resources[path], "properties")
     if "keyVault" not in properties:
         return text_at(properties, "value") or ""
@@ -29,7 +29,10 @@ def read_named_value(world: World, path: str) -> str:
 def store_named_value(
     world: World, path: str, document: Mapping[str, object]
 ) -> Mapping[str, object]:
-    """Return the named value to store; raise `PlatformError` if the service rejects it."""
+    """Return a named value as the service stores it.
+
+    Raises `PlatformError` if the service rejects it.
+    """
     world.named_values_in_use.pop(path, None)
     properties = mapping_at(document, "properties")
     if "keyVault" not in properties:

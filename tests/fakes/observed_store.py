@@ -1,4 +1,4 @@
-"""A store that passes each request on to another store."""
+"""Pass each request of a store on to another store."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,15 @@ from shared.ports import Condition, Operation, Store, StoreRow
 
 @dataclass(slots=True)
 class ObservedStore(Store):
-    """Passes each request on; a subclass defines `observe` to count the requests or to wait."""
+    """A store in front of another one.
+
+    A subclass defines `observe`, for example to count the requests.
+    """
 
     store: Store
 
     def observe(self, request: str, table: str, partition: str | None) -> None:
-        """Observe a request, which is the name of a method, before it is passed on."""
+        """Observe a request before it is passed on. `request` is the name of the method."""
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Observe the request and pass it on."""
@@ -35,7 +38,7 @@ class ObservedStore(Store):
         after: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Observe one request, whatever the number of rows, and pass it on."""
+        """Observe the query as one request, whatever the number of rows, and pass it on."""
         self.observe("query", table, partition)
         async for row in self.store.query(
             table, partition, where=where, before=before, after=after, page_size=page_size

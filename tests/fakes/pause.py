@@ -1,7 +1,8 @@
-"""Pause the process before or after any external call, like an instance without processor time.
+"""Pause the app's process before or after any external call, like an instance without processor
+time.
 
-Other processes treat it as dead: its message is delivered again, to another process. Later it
-continues with everything that it has in memory.
+Other processes treat it as dead: its message is delivered again, to another process. Later the
+paused process continues with everything that it has in memory.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from tests.fakes.crash import Killed, Moment, Plan
 
 @dataclass(slots=True, kw_only=True)
 class Pause(Plan):
-    """A plan that pauses the process at one call and continues it later."""
+    """A plan that pauses the process at one external call, and later lets it continue."""
 
     #: How long it sleeps, by the clock of the world.
     sleeps: timedelta
@@ -33,16 +34,21 @@ class Pause(Plan):
 
     @property
     def is_gone(self) -> bool:
-        """Return whether another process has to continue."""
+        """Return whether the process has been paused, so that another one has to continue its
+        work.
+        """
         return self.has_struck
 
     async def rest(self) -> None:
-        """Return when the process is no longer paused."""
+        """Wait until the process is no longer paused."""
         if self.is_asleep:
             await self._woken.wait()
 
     async def run[T](self, work: Awaitable[T]) -> T:
-        """Do the work of this process; raises `Killed` once it sleeps: nobody waits for it."""
+        """Run a handler in this process.
+
+        Raises `Killed` when the process is paused, as if it were dead.
+        """
         task = asyncio.ensure_future(work)
         if not self.is_gone:
             asleep = asyncio.ensure_future(self._asleep.wait())
@@ -54,7 +60,7 @@ class Pause(Plan):
         return await task
 
     async def wake(self) -> BaseException | None:
-        """Let the paused process run to its end; return what it raised."""
+        """Let the paused process run to its end. Return the exception that it raised, or None."""
         self._woken.set()
         assert self._sleeper is not None
         await asyncio.wait({self._sleeper})
@@ -69,13 +75,15 @@ class Pause(Plan):
 
 @dataclass(slots=True, kw_only=True)
 class PauseBefore(Pause):
-    """A plan that pauses the process before the call with this name and number."""
+    """A plan that pauses the process before a call with this name; `number` counts such calls from
+    1.
+    """
 
     call: str
     number: int
 
     def enter(self, name: str) -> int:
-        """Count a call."""
+        """Count a call, and pause before it if it is the chosen one."""
         self.number -= name == self.call
         if self.number == 0 and self.at is None:
             self.at = self.calls + 1

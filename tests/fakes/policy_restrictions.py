@@ -1,4 +1,4 @@
-"""Fake of the port `PolicyRestrictions`."""
+"""Fake of the port `PolicyRestrictions`, which asks whether Azure Policy would deny a write."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,16 +7,18 @@ from tests.fakes.test_world import World
 
 
 class FakePolicyRestrictions:
-    """The policy assignments of a world, each of which denies one resource type, or all (`*`)."""
+    """Implements `PolicyRestrictions` with the policy assignments of a `World`.
+
+    Each denies one resource type, or all.
+    """
 
     def __init__(self, world: World) -> None:
-        """Read `world`."""
         self._world = world
 
     async def find_denying_assignments(
         self, resource_id: str, content: Mapping[str, object], api_version: str
     ) -> Sequence[str]:
-        """Return the assignments for the type of a resource."""
+        """Return the ids of the policy assignments that deny writes of this resource type."""
         self._world.policy_checks.append(resource_id)
         if self._world.are_policies_hidden:
             raise PlatformError("no right to check", code="AuthorizationFailed", status=403)

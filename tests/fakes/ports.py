@@ -1,4 +1,7 @@
-"""All fakes of one world, typed as the product's ports: mypy checks that they fit."""
+"""Build all fakes for one tenant in memory.
+
+They are typed as the product's ports, so that mypy checks that they fit.
+"""
 
 from dataclasses import dataclass, fields, replace
 from random import Random
@@ -53,7 +56,7 @@ from tests.fakes.workflows import FakeWorkflows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports(PlatformPorts):
-    """The ports that a use case may get."""
+    """All ports of the app, for a use case in a test."""
 
     clock: Clock
     store: Store
@@ -63,7 +66,7 @@ class Ports(PlatformPorts):
     firewalls: FirewallKind
 
     def wrap_with_plan(self, plan: Plan) -> Self:
-        """Return the same ports, with every call under `plan`."""
+        """Return ports whose external calls `plan` may interrupt."""
         return replace(
             self,
             **{one.name: wrap_with_plan(getattr(self, one.name), plan) for one in fields(self)},
@@ -72,7 +75,7 @@ class Ports(PlatformPorts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fakes:
-    """A world with its store, archive and broker, and the ports for them."""
+    """A tenant in memory, the app's store, archive and message broker, and all ports for them."""
 
     world: World
     store: MemoryStore
@@ -83,7 +86,10 @@ class Fakes:
 
 
 def build_fakes(world: World, *, order: Random | None = None) -> Fakes:
-    """Return the fakes of `world`; messages come in the order drawn from `order`."""
+    """Return the fakes for a tenant.
+
+    Messages are delivered in the random order of `order`, if given.
+    """
     store, archive = MemoryStore(), MemoryArchive()
     messages, notices = FakeMessages(world.clock, order=order), FakeNotices()
     ports = Ports(

@@ -1,4 +1,4 @@
-"""Records of the changes to a world."""
+"""Define the records of what changed in a tenant of fakes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """One time at which a flow was turned on or off."""
+    """The change of a flow's state: it was turned on or off."""
 
     at: datetime
     workflow_id: str

@@ -1,4 +1,4 @@
-"""Fake of the port `ResourceReader`, with the raw Azure resources that a test added."""
+"""Fake of the port `ResourceReader`: Azure resources as JSON, which a test added."""
 
 import builtins
 from collections.abc import Mapping
@@ -10,16 +10,15 @@ from tests.fakes.test_world import World
 
 
 class FakeResourceReader(PagedResourceReader, TaggedResourceReader):
-    """The raw resources of a world."""
+    """Implements `ResourceReader` with the Azure resources of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Read `world`."""
         self._world = world
 
     async def list(
         self, resource_type: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
-        """Return every resource of a type, in any case of its letters."""
+        """Return every resource of a type. The case of the type is ignored."""
         return [
             without_secrets(resource)
             for resource in self._world.resources.values()
@@ -29,7 +28,7 @@ class FakeResourceReader(PagedResourceReader, TaggedResourceReader):
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
-        """Return one resource, or one below it; raises `NotFound`."""
+        """Return a resource, or the one at `suffix` below it. Raises `NotFound`."""
         try:
             return without_secrets(self._world.resources[(resource_id + suffix).lower()])
         except KeyError:

@@ -1,4 +1,4 @@
-"""Fake of the port `ResourceSecrets`."""
+"""Fake of the port `ResourceSecrets`: values of Azure resources that only an action returns."""
 
 from collections.abc import Mapping
 
@@ -8,14 +8,13 @@ from tests.fakes.test_world import World
 
 
 class FakeResourceSecrets:
-    """The values in the resources of a world that its reader does not return."""
+    """Implements `ResourceSecrets` with the Azure resources of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Read `world`."""
         self._world = world
 
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
-        """Return what an action returns; raise `NotFound`."""
+        """Return the values that an action of a resource returns. Raises `NotFound`."""
         resource = self._world.resources.get(resource_id.lower())
         if resource is None:
             raise NotFound(f"No resource {resource_id}")

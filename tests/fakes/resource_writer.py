@@ -1,6 +1,7 @@
-"""Fake of the port `ResourceWriter`, which writes what the reader's fake reads.
+"""Fake of the port `ResourceWriter`, which writes the Azure resources that `FakeResourceReader`
+reads.
 
-A rule of a network security group is a resource by itself, and shown in its group.
+A rule of a network security group can be written separately, and is shown in its group.
 """
 
 from collections.abc import Mapping
@@ -19,10 +20,9 @@ _SET_BY_AZURE = ("id", "name", "type")
 
 
 class FakeResourceWriter:
-    """Writes the raw resources of a world."""
+    """Implements `ResourceWriter` with the Azure resources of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Write `world`."""
         self._world = world
         self._writes = 0
 
@@ -34,7 +34,10 @@ class FakeResourceWriter:
         *,
         etag: str | None,
     ) -> None:
-        """Replace a resource with this ETag, or with None create one."""
+        """Replace the resource if it has this ETag, or create it if `etag` is None.
+
+        Raises `Conflict` or `AlreadyExists`.
+        """
         there = self._find(resource_id)
         if there is not None and etag is None:
             raise AlreadyExists(f"{resource_id} is there")
@@ -52,7 +55,10 @@ class FakeResourceWriter:
         *,
         etag: str | None = None,
     ) -> None:
-        """Change members of a resource, with an ETag if it still has it."""
+        """Change members of a resource.
+
+        Raises `Conflict` if it has another ETag than the given one.
+        """
         there = self._find(resource_id)
         if there is None:
             raise NotFound(f"No resource {resource_id}")
@@ -68,7 +74,7 @@ class FakeResourceWriter:
                 self._start_containers(resource_id)
 
     async def restart(self, resource_id: str, api_version: str) -> None:
-        """Start the containers of an app's revision again."""
+        """Restart the containers of a revision of a container app."""
         self._start_containers(resource_id.partition("/revisions/")[0])
 
     def _start_containers(self, app_id: str) -> None:

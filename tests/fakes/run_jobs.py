@@ -1,4 +1,4 @@
-"""Simulate calls to the tenant, and runs of its flows with the calls that they make."""
+"""Simulate calls of trigger URLs and runs of flows, with the calls that the runs make."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEEPEST = 8  # the platform's own limit of nested child flows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The result of one call."""
+    """The answer to one call of a flow, and the run that the call started."""
 
     status: int
     #: The platform's code of a refusal; empty where it was accepted.
@@ -31,12 +31,12 @@ class Outcome:
 
     @property
     def is_accepted(self) -> bool:
-        """Return whether the caller got a success."""
+        """Return whether the caller got a status below 400."""
         return self.status < 400
 
     @property
     def has_failed(self) -> bool:
-        """Return whether a run failed."""
+        """Return whether the run that the call started has failed."""
         return any(run.failed for run in self.runs)
 
 
@@ -46,7 +46,7 @@ def find_urls(text: str) -> list[str]:
 
 
 def find_flow(world: World, url: str) -> tuple[FakeFlow | None, Outcome | None]:
-    """Return the flow that a URL names, and the error that a call would get.
+    """Return the flow that a URL names, and the error that a call of the URL would get.
 
     See platform.md#trigger-answers.
     """
@@ -72,7 +72,7 @@ def find_flow(world: World, url: str) -> tuple[FakeFlow | None, Outcome | None]:
 
 
 def call_url(world: World, url: str, *, depth: int = 0) -> Outcome:
-    """Post to a URL: an accepted call starts a run, and a rejected call is lost with its status."""
+    """Post to a URL. An accepted call starts a run, and a rejected one starts none."""
     flow, refusal = find_flow(world, url)
     if refusal or flow is None:
         return refusal or Outcome(status=404, code="WorkflowNotFound")
@@ -85,7 +85,7 @@ def call_url(world: World, url: str, *, depth: int = 0) -> Outcome:
 def run_flow(
     world: World, flow: FakeFlow, *, depth: int = 0, trigger_url_id: str | None = None
 ) -> FakeRun:
-    """Run a flow that is on, with its child flows and HTTP actions."""
+    """Run a flow, with its child flows and HTTP actions. The run fails if one of them fails."""
     now = world.clock.now()
     run = FakeRun(
         run_id=f"08584{world.random.randrange(10**27):027d}CU24",
@@ -113,7 +113,7 @@ def _find_child_error(world: World, flow: FakeFlow, depth: int) -> str:
 
 
 def _find_http_error(world: World, flow: FakeFlow, depth: int) -> tuple[str, str]:
-    """Return the failing action and its reason, or nothing."""
+    """Return the first HTTP action that fails, with its error, or two empty texts."""
     for name, uri in list_http_targets(flow.client_data, flow.variables):
         if firewall := find_denying_firewall(world, flow, urlsplit(uri).hostname or ""):
             # The text a refused run shows (platform.md#denied-calls).

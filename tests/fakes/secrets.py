@@ -1,4 +1,7 @@
-"""Fake of the port `Secrets`: every write adds a version, and old versions stay."""
+"""Fake of the port `Secrets`.
+
+As in Key Vault, every write adds a version, and old versions stay.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -10,14 +13,13 @@ from tests.fakes.test_world import World
 
 
 class FakeSecrets:
-    """The secrets of a world's vaults."""
+    """Implements `Secrets` with the vaults of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world`."""
         self._world = world
 
     async def read_vault_urls(self) -> AsyncIterator[str]:
-        """Yield the URL of every vault that has had a secret."""
+        """Yield the URL of every vault with a secret."""
         for vault_url in sorted({vault_url for vault_url, _ in self._world.secrets}):
             yield vault_url
 
@@ -28,7 +30,10 @@ class FakeSecrets:
                 yield name
 
     async def read(self, vault_url: str, name: str) -> Secret:
-        """Return the current version; raises `NotFound`, and `PlatformError` for a disabled one."""
+        """Return the current version of a secret.
+
+        Raises `NotFound`, or `PlatformError` if it is disabled.
+        """
         secret = self._get_secret(vault_url, name)
         if not secret.is_enabled:
             raise PlatformError("the secret is disabled", code="Forbidden", status=403)
@@ -43,13 +48,15 @@ class FakeSecrets:
         )
 
     async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
-        """Return the values of all versions added since then, to the second."""
+        """Return the values of all versions of a secret that were added in the second of `since` or
+        later.
+        """
         versions = self._get_secret(vault_url, name).versions
         second = since.replace(microsecond=0)
         return [version.value for version in versions if version.created >= second]
 
     async def write(self, secret: Secret, value: str) -> None:
-        """Add a version with `value`, with the content type and tags of `secret`."""
+        """Add a version with this value to a secret, with the content type and tags of `secret`."""
         with self._world.record_write(None, "write secret", f"{secret.vault_url}/{secret.name}"):
             fake = self._world.secrets.setdefault(
                 (secret.vault_url, secret.name),

@@ -1,4 +1,4 @@
-"""The app's own bundle of ports, filled with fakes."""
+"""Build the app's services on fakes of the ports."""
 
 from typing import Any
 
@@ -23,25 +23,24 @@ _DEFAULT = Settings(**_EVERYBODY)
 
 
 def build_fake_settings(**changes: Any) -> Settings:
-    """Return the default settings, except that every caller has all roles. They are read from the
-    environment once.
+    """Return the default settings, except that every caller of the API has all roles.
 
-    Where one is, the platform signs people in as well.
+    Without `changes`, the environment variables are read only once per test run.
     """
     return Settings(**{**_EVERYBODY, **changes}) if changes else _DEFAULT
 
 
 def build_kinds(ports: PlatformPorts) -> dict[str, CallerKind]:
-    """Return the caller kinds on these ports, as in a new process."""
+    """Return new objects of the caller kinds, as in a new process, on these ports."""
     return build_caller_kinds(ports, build_fake_settings())
 
 
 def build_fake_services(
     ports: Ports, *, settings: Settings | None = None, has_azure_firewalls: bool = False
 ) -> Services:
-    """Return services on these ports, as in a new process; after a kill, build them again.
+    """Return new services on these ports, as in a new process.
 
-    `has_azure_firewalls`: firewalls are read from the raw Azure resources, by their kinds.
+    With `has_azure_firewalls`, the firewall kinds read the Azure resources of the fakes.
     """
     settings = settings or build_fake_settings()
     tables = Tables(ports.store)

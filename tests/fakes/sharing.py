@@ -1,7 +1,7 @@
 """Fakes of the ports `FlowSharing` and `PrincipalDirectory`.
 
-For a flow of a solution the flow service's co-owners and Dataverse's shares are two views of one
-list; a flow in no solution has co-owners in the flow service alone.
+For a flow in a solution, the co-owners in the flow service and the shares in Dataverse are the same
+list. A flow outside solutions has co-owners in the flow service only.
 
 See platform.md#flow-permissions, #dataverse-sharing.
 """
@@ -24,12 +24,12 @@ from tests.fakes.test_world import World
 
 
 def build_user_row(user: FakeUser) -> DataversePrincipal:
-    """Return a user as Dataverse names it."""
+    """Return the Dataverse principal of a user."""
     return DataversePrincipal(table=USERS, id=user.user_id)
 
 
 def list_shares(world: World, flow: FakeFlow) -> dict[DataversePrincipal, frozenset[str]]:
-    """Return the principals with whom Dataverse shares a flow, and their rights."""
+    """Return the users and teams with whom Dataverse shares a flow, and their rights."""
     if not flow.in_solution:
         return {}
     by_role = {
@@ -40,7 +40,7 @@ def list_shares(world: World, flow: FakeFlow) -> dict[DataversePrincipal, frozen
 
 
 def list_permissions(world: World, flow: FakeFlow) -> list[FlowPermission]:
-    """Return the principals that the flow service names, the owner first."""
+    """Return the permissions of a flow in the flow service, the owner's first."""
     roles = {world.get_entra_id(flow.owner_id): "Owner"} | flow.co_owners
     for principal, rights in flow.shares.items():
         entra_id = _find_entra_id(world, principal)
@@ -58,8 +58,10 @@ def list_permissions(world: World, flow: FakeFlow) -> list[FlowPermission]:
     ]
 
 
-def is_lent(world: World, flow: FakeFlow) -> bool:
-    """Return whether the service account is a co-owner in either service."""
+def is_co_owned(world: World, flow: FakeFlow) -> bool:
+    """Return whether the service account is a co-owner of the flow, in the flow service or in
+    Dataverse.
+    """
     operator = world.operator
     return operator.entra_id in flow.co_owners or build_user_row(operator) in flow.shares
 
@@ -78,14 +80,13 @@ def _find_entra_id(world: World, principal: DataversePrincipal) -> str | None:
 
 
 class FakeFlowSharing:
-    """Shares of a world's flows."""
+    """Implements `FlowSharing` with the flows of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Use the rights of the application of `world`."""
         self._world = world
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
-        """Return every share of a flow; raises `NotFound`."""
+        """Return every share of a flow. Raises `NotFound`."""
         flow = self._world.get_shown_workflow(environment.id, workflow_id)
         return [
             Share(principal=principal, rights=rights)
@@ -95,7 +96,7 @@ class FakeFlowSharing:
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
-        """Return every share of each flow by its id, or an error."""
+        """Return for each flow id every share of the flow, or the error of its read."""
         found: dict[str, Sequence[Share] | CmkflowError] = {}
         for workflow_id in workflow_ids:
             try:
@@ -105,20 +106,20 @@ class FakeFlowSharing:
         return found
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Give rights to a principal that has none; a repetition changes nothing."""
+        """Add rights of a principal to a flow. A repetition changes nothing."""
         flow = self._world.get_workflow(environment.id, workflow_id)
         held = list_shares(self._world, flow).get(share.principal, frozenset())
         self._set(flow, share.principal, held | share.rights)
 
     async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Replace the rights of a principal; a repetition changes nothing."""
+        """Replace the rights of a principal to a flow. A repetition changes nothing."""
         flow = self._world.get_workflow(environment.id, workflow_id)
         self._set(flow, share.principal, share.rights)
 
     async def revoke(
         self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
-        """Revoke all rights of a share; do nothing if there is none."""
+        """Revoke all rights of a principal to a flow. Does nothing if it has none."""
         world, flow = self._world, self._world.get_workflow(environment.id, workflow_id)
         if principal in list_shares(world, flow):
             with world.record_write(environment.id, "unshare workflow", workflow_id):
@@ -139,16 +140,15 @@ class FakeFlowSharing:
 
 
 class FakePrincipals:
-    """Users and teams; every environment has all of them."""
+    """Implements `PrincipalDirectory`. Every environment has all users and teams of the `World`."""
 
     def __init__(self, world: World) -> None:
-        """Use the rights of the application of `world`."""
         self._world = world
 
     async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
-        """Return users by Entra object id in lower case; ids without a row are left out."""
+        """Return users by Entra object id in lower case. Ids without a user are omitted."""
         wanted = {one.lower() for one in entra_ids}
         return {
             user.entra_id: _build_shown_user(user)
@@ -159,7 +159,7 @@ class FakePrincipals:
     async def read_teams(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataversePrincipal]:
-        """Return the teams of Entra groups by object id, in lower case."""
+        """Return the teams of Entra groups by the group's object id in lower case."""
         wanted = {one.lower() for one in entra_ids}
         return {
             team.entra_id: DataversePrincipal(table=TEAMS, id=team.team_id)
@@ -173,13 +173,16 @@ class FakePrincipals:
         return _build_shown_user(user) if user else None
 
     async def read_application_user(self, environment: Environment) -> DataversePrincipal:
-        """Return the app's own application user."""
+        """Return the Dataverse user of the app."""
         return build_user_row(self._world.application)
 
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the depth of a privilege; the app has all but those that the world removed."""
+        """Return the levels of a user's privilege.
+
+        The app has all privileges except those that the `World` removed.
+        """
         world = self._world
         if user_id in world.without_roles:
             return frozenset()

@@ -1,4 +1,4 @@
-"""Fake of the port `SigningKeys`: signs with the keys of a world."""
+"""Fake of the port `SigningKeys`, which signs with keys in Key Vault."""
 
 from local_cloud.tenant.azure.key_material import get_private_key, sign_digest
 from shared.domain.keys.key import KeyVersion
@@ -9,14 +9,13 @@ from tests.fakes.test_world import World
 
 
 class FakeSigningKeys:
-    """The keys of a world's vaults."""
+    """Implements `SigningKeys` with the keys of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Read `world`."""
         self._world = world
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return a version of a key; raises `NotFound`."""
+        """Return a version of a key. Raises `NotFound`."""
         place, name, version = self._split_key_url(key_url)
         for number, found in enumerate(reversed(self._get_versions(place, name))):
             if found.version == version:
@@ -32,7 +31,10 @@ class FakeSigningKeys:
         raise NotFound(f"there is no version {version} of {name}")
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
-        """Return a signature; raises `PlatformError` for a disabled version."""
+        """Return the signature of a digest.
+
+        Raises `PlatformError` if the key's version is disabled.
+        """
         place, name, version = self._split_key_url(key.id)
         versions = self._get_versions(place, name)
         number, found = next(

@@ -1,4 +1,4 @@
-"""Fake of the port `SiteFiles`: files with ETags."""
+"""Fake of the port `SiteFiles`: files of Logic Apps (Standard), with ETags."""
 
 from shared.errors import Conflict, NotFound
 from shared.ports import SiteFile
@@ -6,10 +6,9 @@ from tests.fakes.test_world import World
 
 
 class FakeSiteFiles:
-    """The files of a world's Logic Apps (Standard)."""
+    """Implements `SiteFiles` with the Logic Apps (Standard) of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world`."""
         self._world = world
 
     async def list_workflows(self, site_id: str) -> list[str]:
@@ -27,7 +26,7 @@ class FakeSiteFiles:
             raise NotFound(f"there is no file {path}") from None
 
     async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
-        """Replace a file if it has this ETag; raises `Conflict` and `NotFound`."""
+        """Replace a file if it has this ETag. Raises `Conflict` or `NotFound`."""
         there = await self.read(site_id, path)
         if there.etag != etag:
             raise Conflict(f"the file {path} was changed")

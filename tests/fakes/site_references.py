@@ -1,7 +1,9 @@
-"""What the code of a fake site reads where a setting refers to a Key Vault secret.
+"""Compute what the code of a fake App Service reads from a setting that refers to a Key Vault
+secret.
 
-A site fetches the secret when it starts, and again after 24 hours; a new version alone does not
-reach it (platform.md#key-vault-references). A reference that is not resolved is read as text.
+A site fetches the secret when it starts, and again after 24 hours, but not because the secret has a
+new version (platform.md#key-vault-references). If the fetch fails, the code reads the reference
+itself.
 """
 
 import re
@@ -17,19 +19,22 @@ REFETCH_AFTER = timedelta(hours=24)
 
 
 def restart(site: FakeSite) -> None:
-    """Start the site again, as each write of its settings does."""
+    """Restart a site, as each write of its settings does."""
     site.restarts += 1
     site.resolved.clear()
 
 
 def read_setting(world: World, site: FakeSite, name: str) -> str:
-    """Return what the code of a site reads from a setting or connection string."""
+    """Return what the code of a site reads from a setting or a connection string."""
     text = {**site.connection_strings, **site.settings}[name]
     return resolve_reference(world, site, name, text).value if _REFERENCE.fullmatch(text) else text
 
 
 def read_statuses(world: World, site: FakeSite, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the status of each reference among the values of a site, by name without type."""
+    """Return the status of each reference to a Key Vault secret among `values`.
+
+    The names have no type.
+    """
     return {
         name.rpartition("|")[2]: resolve_reference(world, site, name, text).status
         for name, text in values.items()
@@ -38,7 +43,7 @@ def read_statuses(world: World, site: FakeSite, values: Mapping[str, str]) -> di
 
 
 def resolve_reference(world: World, site: FakeSite, name: str, text: str) -> ResolvedReference:
-    """Return a reference as the site last resolved it."""
+    """Return what the site has read through a reference. Fetches the secret if this is due."""
     now = world.clock.now()
     known = site.resolved.get(name)
     if known is None or known.reference != text or now - known.fetched >= REFETCH_AFTER:

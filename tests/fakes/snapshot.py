@@ -1,4 +1,4 @@
-"""Compare the state before a remediation with the state after its rollback."""
+"""Compare the tenant before a remediation with the tenant after its rollback."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tests.fakes.test_world import World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The state of all callers and flows at one time, as texts by a readable name."""
+    """The content of all callers and flows at one time: a text for each, by a readable name."""
 
     texts: dict[str, str]
     #: Which of the flows there are.
@@ -45,7 +45,10 @@ def take_snapshot(world: World) -> Snapshot:
 
 
 def find_differences(before: Snapshot, world: World) -> list[str]:
-    """Return the names of items that are not byte for byte as before; copies may exist if off."""
+    """Return the names of the items whose content is not exactly as before.
+
+    New flows may exist if they are off.
+    """
     now = take_snapshot(world)
     new = {
         flow.workflow_id: flow

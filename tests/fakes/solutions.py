@@ -9,16 +9,15 @@ from tests.fakes.test_world import World
 
 
 class FakeSolutions:
-    """Solutions of a world's environments."""
+    """Implements `Solutions` with those of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Use the rights of the application of `world`."""
         self._world = world
 
     async def read_solution_ids(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
-        """Return by workflow id the ids of all solutions that contain each flow."""
+        """Return for each workflow id the ids of the solutions that contain the flow."""
         solutions = self._world.get_environment(environment.id).solutions.values()
         return {
             flow: frozenset(one.solution_id for one in solutions if flow in one.flows)
@@ -26,7 +25,7 @@ class FakeSolutions:
         }
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
-        """Return these solutions; missing ones are left out."""
+        """Return the solutions with these ids. Missing ones are omitted."""
         solutions = self._world.get_environment(environment.id).solutions
         return [
             Solution(
@@ -42,7 +41,7 @@ class FakeSolutions:
     async def add_flow(
         self, environment: Environment, solution: Solution, workflow_id: str
     ) -> None:
-        """Add a flow to an unmanaged solution; do nothing if it is in it."""
+        """Add a flow to an unmanaged solution. Does nothing if the solution contains it."""
         flow = self._world.get_workflow(environment.id, workflow_id)
         fake = self._world.get_environment(environment.id).solutions[solution.id]
         if fake.is_managed or not self._world.may_change_solutions:

@@ -1,4 +1,4 @@
-"""A policy whose key passes every check, for tests of something else."""
+"""Add a customer-managed key that passes every check of the app."""
 
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion
 from tests.fakes.test_world import World
@@ -8,7 +8,7 @@ KEY = "pp-cmk"
 
 
 def put_sound_key(world: World, policy_id: str, system_id: str) -> None:
-    """Add a policy of Europe, its vault and its key to a world, unless they exist."""
+    """Add an enterprise policy in Europe with its vault and key to a `World`, unless they exist."""
     world.policies.setdefault(
         policy_id,
         EnterprisePolicy(

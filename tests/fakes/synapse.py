@@ -1,4 +1,6 @@
-"""Fake of the port `SynapseArtifacts`: raw resources below workspaces."""
+"""Fake of the port `SynapseArtifacts`: pipelines, datasets and other parts of Synapse
+workspaces.
+"""
 
 import builtins
 from collections.abc import Mapping, Sequence
@@ -8,27 +10,26 @@ from tests.fakes.test_world import World
 
 
 class FakeSynapseArtifacts:
-    """The parts of the workspaces of a world."""
+    """Implements `SynapseArtifacts` with the workspaces of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world`."""
         self._world = world
         self._writes = 0
 
     async def list(self, workspace: str, collection: str) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a collection of a workspace."""
+        """Return the parts in a collection of a workspace, such as its pipelines."""
         part = f"/microsoft.synapse/workspaces/{workspace}/{collection}/".lower()
         return [one for path, one in self._world.resources.items() if part in path]
 
     async def read(self, workspace: str, collection: str, name: str) -> Mapping[str, object]:
-        """Return an item; raise `NotFound` if it is missing."""
+        """Return a part of a workspace. Raises `NotFound` if it is missing."""
         for one in await self.list(workspace, collection):
             if one["name"] == name:
                 return one
         raise NotFound(f"there is no {name} in {collection}")
 
     async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
-        """Return the actions that the world denies."""
+        """Return those of the actions that no role of the app permits."""
         return [one for one in actions if one in self._world.denied_synapse_actions]
 
     async def write(
@@ -40,7 +41,7 @@ class FakeSynapseArtifacts:
         *,
         etag: str,
     ) -> None:
-        """Replace an item with this ETag."""
+        """Replace a part of a workspace if it has this ETag."""
         there = await self.read(workspace, collection, name)
         needed = f"Microsoft.Synapse/workspaces/{collection}/write".lower()
         if needed in map(str.lower, self._world.denied_synapse_actions):

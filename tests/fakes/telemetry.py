@@ -1,4 +1,4 @@
-"""Telemetry that a test reads."""
+"""Fake of the port `Telemetry`, which keeps spans and metrics for a test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from shared.ports.telemetry import Attributes, Span
 
 @dataclass(slots=True, kw_only=True)
 class RecordedSpan:
-    """A span, as the port describes it."""
+    """A span as the app began and ended it."""
 
     name: str
     traceparent: str
@@ -22,7 +22,7 @@ class RecordedSpan:
 
     @property
     def trace_id(self) -> str:
-        """Return the id of its trace."""
+        """Return the id of the trace that contains the span."""
         return self.traceparent.split("-")[1]
 
     def set_attributes(self, attributes: Attributes) -> None:
@@ -30,13 +30,13 @@ class RecordedSpan:
         self.attributes.update(attributes)
 
     def fail(self, reason: str) -> None:
-        """Keep the reason."""
+        """Record why the span failed."""
         self.failure = reason
 
 
 @dataclass(slots=True)
 class RecordingTelemetry:
-    """The port `Telemetry` in memory."""
+    """Implements `Telemetry` in memory."""
 
     is_recorded: bool = True
     spans: list[RecordedSpan] = field(default_factory=list)
@@ -54,7 +54,7 @@ class RecordingTelemetry:
         link: str = "",
         attributes: Attributes | None = None,
     ) -> Iterator[Span]:
-        """Record a span."""
+        """Begin a span, record it, and end it after the block."""
         parent = self._current.get() if parent is None else parent
         number = len(self.spans) + 1
         trace_id = parent.split("-")[1] if parent else f"{number:032x}"
@@ -90,5 +90,5 @@ class RecordingTelemetry:
         self.values[name, frozenset(attributes.items())] = value
 
     def find_last_value(self, name: str, **attributes: str) -> float:
-        """Return the last value of a metric; raises `KeyError` if there is none."""
+        """Return the last value of a metric. Raises `KeyError` if there is none."""
         return self.values[name, frozenset(attributes.items())]

@@ -1,4 +1,7 @@
-"""The records of the fakes' tenant, which are mutable and have no behaviour of the platform."""
+"""Define the records of a tenant in memory: users, flows, runs and resources.
+
+They are mutable. The behaviour of the platform is in other modules.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,10 @@ class FakeSolution:
 
 @dataclass(slots=True, kw_only=True)
 class FakeConnection:
-    """A connection; only its owner and those it is shared with may activate a flow on it."""
+    """A connection.
+
+    Only a user who owns it, or with whom it is shared, can turn on a flow that uses it.
+    """
 
     name: str
     connector: str
@@ -65,7 +71,7 @@ class FakeConnection:
 
 @dataclass(slots=True, kw_only=True)
 class FakeRun:
-    """One run, in progress until the clock passes `ends`."""
+    """A run of a flow. It is in progress until the clock passes `ends`."""
 
     run_id: str
     started: datetime
@@ -83,7 +89,7 @@ class FakeRun:
 
 @dataclass(slots=True, kw_only=True)
 class FakeFlow:
-    """A flow: its Dataverse row and the data of the flow service."""
+    """A flow, with its row in Dataverse and its data in the flow service."""
 
     environment_id: str
     workflow_id: str
@@ -146,17 +152,22 @@ class FakeFlow:
     past: Past[FakeFlow] = field(default_factory=Past, compare=False, repr=False)
 
     def copy_for_reads(self) -> FakeFlow:
-        """Return a copy that reads show while they lag; its runs are visible at once."""
+        """Return a copy of the flow for reads that lag behind its next change.
+
+        New runs are visible at once.
+        """
         return replace(self, co_owners=dict(self.co_owners), shares=dict(self.shares), past=Past())
 
     def touch(self, now: datetime) -> None:
-        """Set a new version of the row; Dataverse stores whole seconds."""
+        """Record a change of the row: a new version, and the time in whole seconds as Dataverse
+        stores it.
+        """
         self.version += 1
         self.modified_at = now.replace(microsecond=0)
 
     @property
     def etag(self) -> str:
-        """Return the row's version in the form of Dataverse."""
+        """Return the row's ETag in Dataverse's format."""
         return f'W/"{self.version}"'
 
     @property
@@ -167,7 +178,7 @@ class FakeFlow:
 
 @dataclass(slots=True, kw_only=True)
 class FakeVariable:
-    """One environment variable with its definition."""
+    """An environment variable: its definition, its default value and its value."""
 
     definition_id: str
     schema_name: str
@@ -183,18 +194,18 @@ class FakeVariable:
     past: Past[FakeVariable] = field(default_factory=Past, compare=False, repr=False)
 
     def copy_for_reads(self) -> FakeVariable:
-        """Return a copy that lists show while they lag."""
+        """Return a copy of the variable for lists that lag behind its next change."""
         return replace(self, past=Past())
 
     @property
     def current(self) -> str | None:
-        """Return the value that a flow would read if it were saved now."""
+        """Return the value that a flow would get if it were saved now."""
         return self.default_value if self.value is None else self.value
 
 
 @dataclass(slots=True, kw_only=True)
 class FakeRow:
-    """A row of a Dataverse table without a separate fake."""
+    """A row of a Dataverse table for which no other class exists here."""
 
     id: str
     #: By column; a lookup has an object with the columns of its row.
@@ -204,13 +215,13 @@ class FakeRow:
     past: Past[FakeRow] = field(default_factory=Past, compare=False, repr=False)
 
     def copy_for_reads(self) -> FakeRow:
-        """Return a copy that reads show while they lag."""
+        """Return a copy of the row for reads that lag behind its next change."""
         return replace(self, values=dict(self.values), past=Past())
 
 
 @dataclass(slots=True, kw_only=True)
 class FakeEnvironment:
-    """One environment with all its contents."""
+    """An environment of Power Platform with all its contents."""
 
     id: str
     display_name: str
@@ -244,7 +255,7 @@ class FakeEnvironment:
     creates_flows_in_solutions: bool | None = True
 
     def build_environment(self) -> Environment:
-        """Return the environment as the port shows it."""
+        """Return the environment as the port `Environments` returns it."""
         return Environment(
             id=self.id,
             display_name=self.display_name,
@@ -264,7 +275,7 @@ class FakeEnvironment:
 
 @dataclass(slots=True, kw_only=True)
 class FakeSite:
-    """An App Service or Functions app."""
+    """An app of App Service, Functions or Logic Apps (Standard)."""
 
     id: str
     name: str
@@ -281,7 +292,7 @@ class FakeSite:
 
 
 class ResolvedReference(NamedTuple):
-    """What a site made of a reference when it last fetched the secret."""
+    """What a site read through a reference when it last fetched the Key Vault secret."""
 
     reference: str
     value: str

@@ -1,7 +1,7 @@
-"""A tenant in memory, its clock, and a record of every write.
+"""Simulate a tenant in memory, with a clock and a record of every write.
 
 The fakes of ports (`environments.py`, `workflows.py`, …) use it. `run_jobs.py` runs flows,
-`traffic.py` lets external systems call, and `invariants.py` has the checks.
+`traffic.py` simulates the systems that call them, and `invariants.py` has checks.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,10 +33,12 @@ from tests.fakes.traffic import Traffic
 
 
 class World:
-    """The tenant; all its random values depend on `seed`."""
+    """A tenant of Power Platform and Azure in memory. All its random values depend on `seed`."""
 
     def __init__(self, *, seed: int = 0) -> None:
-        """Create an empty tenant with the app's two identities."""
+        """Create an empty tenant with the app's two identities: its application and its service
+        account.
+        """
         self.random = Random(seed)  # noqa: S311 -- repeatable tests, no secrets
         self.clock = ManualClock()
         self.assumptions = Assumptions()
@@ -144,11 +146,11 @@ class World:
         return f"{self.random.getrandbits(128):032x}"
 
     def create_secret_version(self, value: str) -> FakeVersion:
-        """Return a new version of a secret with the present time."""
+        """Return a new version of a secret, created now."""
         return FakeVersion(self.create_hex_id(), value, self.clock.now())
 
     def add_user(self, name: str, *, has_premium: bool = True) -> FakeUser:
-        """Add a person or an application."""
+        """Add a person or an application to Entra and Dataverse."""
         user = FakeUser(
             user_id=self.create_guid(),
             entra_id=self.create_guid(),
@@ -158,7 +160,7 @@ class World:
         return self.join(user)
 
     def join(self, user: FakeUser) -> FakeUser:
-        """Add the user row of a person."""
+        """Add the Dataverse row of a user."""
         self.users[user.user_id] = self._ever[user.user_id] = user
         return user
 
@@ -170,7 +172,7 @@ class World:
         return team
 
     def add_flow(self, flow: FakeFlow) -> FakeFlow:
-        """Put a flow into its environment."""
+        """Add a flow to its environment."""
         self.get_environment(flow.environment_id).flows[flow.workflow_id] = flow
         self.flows_by_url_id[flow.trigger_url_id] = flow
         return flow
@@ -178,15 +180,16 @@ class World:
     # --- finding things ----------------------------------------------------------------------
 
     def get_environment(self, environment_id: str) -> FakeEnvironment:
-        """Return an environment; raises `NotFound`."""
+        """Return an environment. Raises `NotFound`."""
         try:
             return self.environments[environment_id]
         except KeyError:
             raise NotFound(f"the environment {environment_id} could not be found") from None
 
     def get_user(self, user_id: str) -> FakeUser:
-        """Return a user by `systemuserid`; raises `PlatformError` as Dataverse does for a strange
-        one.
+        """Return a user by `systemuserid`.
+
+        Raises Dataverse's `PlatformError` if the id is unknown.
         """
         try:
             return self.users[user_id]
@@ -198,15 +201,17 @@ class World:
         return self._ever[user_id].entra_id
 
     def get_user_by_entra_id(self, entra_id: str) -> FakeUser:
-        """Return a user by Entra object id; raises `PlatformError` for a strange one."""
+        """Return a user by Entra object id. Raises `PlatformError` if the id is unknown."""
         for user in self.users.values():
             if user.entra_id == entra_id:
                 return user
         raise _build_unknown_user_error()
 
     def get_acting_user(self, user_id: str, *, is_entra_id: bool = False) -> FakeUser:
-        """Return the user for whom the app acts; raises `PlatformError` if it may not. Dataverse
-        checks this before it reads a row.
+        """Return the user on whose behalf the app acts. Raises `PlatformError` if the app may not
+        act for that user.
+
+        Dataverse checks this before it reads a row.
         """
         user = self.get_user_by_entra_id(user_id) if is_entra_id else self.get_user(user_id)
         if user.is_disabled:
@@ -217,32 +222,33 @@ class World:
         return user
 
     def get_workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
-        """Return a flow by Dataverse id; raises `NotFound`."""
+        """Return a flow by its id in Dataverse. Raises `NotFound`."""
         flow = self.get_environment(environment_id).flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
             raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
         return flow
 
     def get_served_environment(self, environment_id: str) -> FakeEnvironment:
-        """Return an environment as the flow service finds it; raises `PlatformError` for a strange
-        one.
+        """Return an environment for a request to the flow service. Raises `PlatformError` if it is
+        unknown.
 
-        The service does not tell it from one without rights.
+        The flow service answers in the same way for an environment in which the app has no rights.
         """
         if environment_id not in self.environments:
             raise PlatformError("no access", code="EnvironmentAccessDenied", status=403)
         return self.environments[environment_id]
 
     def get_flow(self, environment_id: str, flow_name: str) -> FakeFlow:
-        """Return a flow by its id in the flow service; raises `NotFound`, `PlatformError`."""
+        """Return a flow by its id in the flow service. Raises `NotFound` or `PlatformError`."""
         for flow in self.get_served_environment(environment_id).list_live_flows():
             if flow.flow_name == flow_name:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
     def list_shown_flows(self, environment_id: str, *, in_list: bool = False) -> Iterator[FakeFlow]:
-        """Yield the flows of an environment as reads show them; raises `PlatformError` as
-        `get_served_environment`.
+        """Yield the flows of an environment as reads, or lists, show them now.
+
+        Raises `PlatformError` like `get_served_environment`.
         """
         now = self.clock.now()
         for flow in self.get_served_environment(environment_id).flows.values():
@@ -251,14 +257,14 @@ class World:
                 yield shown
 
     def get_shown_flow(self, environment_id: str, flow_name: str) -> FakeFlow:
-        """Return a flow as reads show it, by its id in the flow service; raises `NotFound`."""
+        """Return a flow as reads show it now, by its id in the flow service. Raises `NotFound`."""
         for flow in self.list_shown_flows(environment_id):
             if flow.flow_name == flow_name:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
     def get_shown_workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
-        """Return a flow as reads show it, by its Dataverse id; raises `NotFound`."""
+        """Return a flow as reads show it now, by its id in Dataverse. Raises `NotFound`."""
         self.get_environment(environment_id)
         for flow in self.list_shown_flows(environment_id):
             if flow.workflow_id == workflow_id.lower():
@@ -274,7 +280,9 @@ class World:
 
     @contextmanager
     def record_write(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
-        """Record the changes inside as one write if it succeeds, and run the watchers."""
+        """Record the changes in the block as one write if it raises nothing, and run the
+        watchers.
+        """
         if self.denial and target.startswith("/subscriptions/"):
             raise self.denial
         lag = draw_lag(self.assumptions, self.random, self.clock.now())
@@ -294,18 +302,18 @@ class World:
             self.violations += [f"after {what} {target}: {seen}" for seen in watcher(self)]
 
     def let_reference_lag(self, environment: FakeEnvironment, reference_id: str) -> None:
-        """Let reads still miss a new connection reference."""
+        """Hide a new connection reference from reads while they lag behind writes."""
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
             past = environment.unseen_references.setdefault(reference_id, Past())
             past.keep(None, lag)
 
     def let_reads_lag(self, flow: FakeFlow) -> None:
-        """Let reads still show a flow as it is now, before a change that nobody requested."""
+        """Keep the present flow for reads that lag behind a change that is no write of the app."""
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
             flow.past.keep(flow.copy_for_reads(), lag)
 
     def _list_written(self, environment_id: str | None, target: str) -> list[Any]:
-        """Return the flows, variables and rows that a write names by either of their ids."""
+        """Return the flows, variables and rows whose ids a write names as its target."""
         environment, names = self.environments.get(environment_id or ""), set(target.split(","))
         if environment is None:
             return []

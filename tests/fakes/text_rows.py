@@ -1,4 +1,7 @@
-"""Fake of the port `TextRows`: rows of Dataverse tables, with versions where a table has them."""
+"""Fake of the port `TextRows`: rows of Dataverse tables with a text.
+
+Some tables have row versions.
+"""
 
 import builtins
 
@@ -11,14 +14,15 @@ from tests.fakes.test_world import World
 
 
 class FakeTextRows:
-    """The rows of a world."""
+    """Implements `TextRows` with the rows of a `World`."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world`."""
         self._world = world
 
     async def list(self, environment: Environment, column: TextColumn) -> builtins.list[TextRow]:
-        """Return the rows that meet the condition; none if there is no such table."""
+        """Return the rows that meet the column's condition, or none if the environment has no such
+        table.
+        """
         matches, now = parse_filter(column.condition), self._world.clock.now()
         rows = self._world.get_environment(environment.id).rows.get(column.entity_set, {}).values()
         shown = (row.past.find_shown_item(row, now, in_list=True) for row in rows)
@@ -36,7 +40,10 @@ class FakeTextRows:
         return _build_row(column, shown)
 
     async def write(self, environment: Environment, row: TextRow, text: str) -> None:
-        """Replace the text of a row; raises `NotFound`, and `Conflict` if its ETag has changed."""
+        """Replace the text of a row.
+
+        Raises `NotFound`, or `Conflict` if the row's ETag has changed.
+        """
         there = self._find(environment, row.column, row.id)
         if row.column.has_row_versions and row.etag != f'W/"{there.version}"':
             raise Conflict("The version of the existing record doesn't match the RowVersion.")

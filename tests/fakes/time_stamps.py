@@ -1,4 +1,4 @@
-"""Fake of the port `TimeStamps`: an authority by a world's clock."""
+"""Fake of the port `TimeStamps`: a time stamp authority with the clock of the tenant in memory."""
 
 from functools import cached_property
 
@@ -8,15 +8,14 @@ from tests.fakes.test_world import World
 
 
 class FakeTimeStamps:
-    """One authority at every address."""
+    """Implements `TimeStamps` with the same authority at every address."""
 
     def __init__(self, world: World) -> None:
-        """Read the clock of `world`."""
         self._world = world
 
     @cached_property
     def signer(self) -> TokenSigner:
-        """Return the authority, made on first use."""
+        """Return the authority's signer, which is created when it is first needed."""
         return TokenSigner("Contoso time stamps", self._world.clock.now())
 
     async def stamp(self, authority: str, content: bytes) -> bytes:

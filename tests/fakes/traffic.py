@@ -1,7 +1,7 @@
-"""Simulate outside systems that call, events that start flows, and the losses of both.
+"""Simulate the systems that call flows and the events that start them, and find what was lost.
 
-A call is lost when it is not accepted, is accepted without exactly one run, or its run fails where
-the original's would not. What a system's first call met stands for "what the original's would".
+A call is lost if it is rejected, starts none or several runs, or if its run fails. Calls of a
+system whose first call did not succeed are not counted as lost.
 """
 
 from __future__ import annotations
@@ -22,25 +22,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlHolder:
-    """A system that posts to the URL in a text, such as a setting, a secret or its code."""
+    """A system that posts to the URL in a text, such as a setting, a secret or its own code."""
 
     name: str
     #: Returns the text as the system sees it now; it holds one trigger URL.
     read: Callable[[], str]
 
     def find_url(self) -> str | None:
-        """Return the URL that the system would call."""
+        """Return the URL that the system would call now, or None if it has none."""
         return next(iter(find_urls(self.read())), None)
 
     def post(self, world: World) -> Outcome:
-        """Call once."""
+        """Call the URL once."""
         url = self.find_url()
         return call_url(world, url) if url else Outcome(status=0, code="NoUrl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStarter:
-    """A person or an app that runs one flow by its id, such as a button or a Power App."""
+    """A person or an app that runs one flow by its id, such as with a button or from a Power
+    App.
+    """
 
     name: str
     environment_id: str
@@ -56,7 +58,7 @@ class FlowStarter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """One line of the ledger, without a URL."""
+    """A call of a system and its outcome, as the ledger keeps it. It contains no URL."""
 
     at: datetime
     system: str
@@ -72,7 +74,7 @@ class Posted:
 
 @dataclass(slots=True)
 class Traffic:
-    """All callers of a world, with a ledger of their calls."""
+    """All systems that call flows of a tenant, and a ledger of their calls."""
 
     systems: list[UrlHolder | FlowStarter] = field(default_factory=list)
     ledger: list[Posted] = field(default_factory=list)
@@ -91,13 +93,13 @@ class Traffic:
 
     @property
     def lost(self) -> list[Posted]:
-        """Return the lost calls, without those of a system that never succeeded."""
+        """Return the lost calls. Those of a system whose first call failed are omitted."""
         return [
             line for line in self.ledger if not line.is_good and self._first[line.system].is_good
         ]
 
     def emit(self, world: World, flow: FakeFlow) -> str:
-        """Create an event that `flow`'s trigger listens to; return the event's name."""
+        """Create an event of the source that starts `flow`, and return the event's name."""
         source = find_event_source(flow.client_data)
         if source is None:
             raise ValueError("the flow listens to nothing")
@@ -112,7 +114,7 @@ class Traffic:
         return event
 
     def tick(self, world: World) -> None:
-        """Let every self-starting flow do its due work."""
+        """Run every self-starting flow that is on and has a schedule due or events to process."""
         for flow in list(world.list_flows()):
             if flow.is_on and is_self_starting(flow.client_data):
                 self._tick(world, flow)

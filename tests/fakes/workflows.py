@@ -23,16 +23,15 @@ from tests.fakes.test_world import World
 
 
 class FakeWorkflows:
-    """The `workflow` rows of a world."""
+    """Implements `Workflows` with the flows of a `World` as rows of Dataverse."""
 
     def __init__(self, world: World) -> None:
-        """Use the rights of the application of `world`."""
         self._world = world
 
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield every cloud flow, or just those of managed solutions."""
+        """Yield every cloud flow, or only those of managed solutions."""
         self._get_environment(environment)
         for flow in self._world.list_shown_flows(environment.id, in_list=True):
             if self._has_row(flow) and (flow.is_managed or not managed_only):
@@ -47,7 +46,7 @@ class FakeWorkflows:
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return each flow as lists show it, which may lag behind its row."""
+        """Return the summary of each flow, or an error. Summaries may lag behind the rows."""
         try:
             rows = {row.workflow_id: row.summary async for row in self.list(environment)}
         except CmkflowError as err:
@@ -58,7 +57,7 @@ class FakeWorkflows:
         }
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create the flow, off, with the draft's id; raises `AlreadyExists`."""
+        """Create a flow, which is off, with the draft's id. Raises `AlreadyExists`."""
         world, fake = self._world, self._get_environment(environment)
         owner = world.get_acting_user(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
         workflow_id = draft.workflow_id.lower()
@@ -77,7 +76,7 @@ class FakeWorkflows:
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change the flow if it has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
+        """Change a flow if it has this ETag; `*` means any. Raises `Conflict` or `NotFound`."""
         if change.state is FlowState.SUSPENDED:
             raise ValueError("only the platform can suspend a flow")
         world, fake = self._world, self._get_environment(environment)
@@ -99,7 +98,10 @@ class FakeWorkflows:
             flow.touch(world.clock.now())
 
     def _save(self, flow: FakeFlow, change: WorkflowUpdate, actor: FakeUser) -> None:
-        """Save the definition and perhaps turn the flow on: a PATCH changes all or nothing."""
+        """Save the flow's definition, and turn the flow on if requested.
+
+        If that fails, the definition stays as before.
+        """
         before = flow.client_data
         save(self._world, flow, change.client_data or "", actor)
         try:
@@ -110,7 +112,7 @@ class FakeWorkflows:
             raise
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
-        """Delete the flow if it has `etag`; do nothing if it is gone. Raises `Conflict`."""
+        """Delete a flow if it has this ETag. Does nothing if it is missing. Raises `Conflict`."""
         fake = self._get_environment(environment)
         flow = fake.flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
@@ -152,7 +154,8 @@ class FakeWorkflows:
         return flow
 
     def _get_actor(self, on_behalf_of: str | None) -> FakeUser:
-        """Return the user that the flow service sees, which may not be the impersonated one.
+        """Return the user on whose behalf the flow service acts, which may not be the impersonated
+        user.
 
         See platform.md#impersonation.
         """

@@ -1,4 +1,4 @@
-"""Read the resources that the Bicep text of a fix declares."""
+"""Read the resources that a Bicep text declares, such as the text of a firewall fix."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ PARSER = Parser(Language(language()))
 
 
 def find_nodes(node: Node, kind: str) -> Iterator[Node]:
-    """Yield every node of a kind below a node."""
+    """Yield every node of a kind in a syntax tree."""
     if node.type == kind:
         yield node
     for child in node.children:
@@ -20,14 +20,14 @@ def find_nodes(node: Node, kind: str) -> Iterator[Node]:
 
 
 def read_source(node: Node) -> str:
-    """Return the source of a node without quotes."""
+    """Return the source text of a node, without quotation marks."""
     assert node.text is not None
     return node.text.decode().strip("'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredResource:
-    """One resource that a text deploys."""
+    """A resource that a Bicep text deploys."""
 
     #: `Microsoft.Network/ipGroups`.
     type: str
@@ -38,7 +38,10 @@ class DeclaredResource:
 
 
 def parse_resources(source: str) -> list[DeclaredResource]:
-    """Return the resources of a text except existing ones; fail on an error."""
+    """Return the resources that a Bicep text deploys.
+
+    Those marked `existing` are omitted. Fails on a syntax error.
+    """
     root = PARSER.parse(source.encode()).root_node
     assert not root.has_error, source
     names: dict[str, tuple[str, ...]] = {}
@@ -63,7 +66,7 @@ def parse_resources(source: str) -> list[DeclaredResource]:
 
 
 def evaluate(node: Node) -> Any:
-    """Return the value of a literal; a name represents itself."""
+    """Return the value of a Bicep literal. A name becomes its own text."""
     match node.type:
         case "object":
             pairs = [child for child in node.children if child.type == "object_property"]

@@ -1,4 +1,6 @@
-"""The test data of a kind: how to set up one caller, or one firewall, of the kind."""
+"""Define the test data of a caller kind or firewall kind: how a test adds a caller or firewall of
+this kind.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +15,13 @@ if TYPE_CHECKING:
 
 type Json = dict[str, Any]
 
-#: What the firewalls of all cases stand before.
+#: The host that the firewalls of all test data protect.
 HOST = "api.contoso.example"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManyPlaces:
-    """Many places of a kind, and what their search costs."""
+    """Many places of a caller kind, and the number of requests that a search of them needs."""
 
     #: Adds them to the seed of the adapters' tests.
     add: Callable[[Json], None]
@@ -29,7 +31,7 @@ class ManyPlaces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequests:
-    """How many requests a search for the callers of a kind needs."""
+    """The numbers of requests that a search for the callers of a kind needs."""
 
     #: On the tenant of the adapters' tests.
     standard: int
@@ -45,7 +47,7 @@ IN_ROWS = SearchRequests(standard=1, without_places=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WirePlaces:
-    """Places of a kind in the tests of all callers over TLS."""
+    """Places of a caller kind in the local tenant, for tests of all kinds over TLS."""
 
     #: Settings that name the places, if the app searches them only then.
     settings: Json = field(default_factory=dict)
@@ -59,7 +61,7 @@ class WirePlaces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerCase:
-    """One caller of a kind, on the fakes and on the wire."""
+    """The test data of a caller kind: a caller on the fakes, and one in the local tenant."""
 
     #: Lets one resource of the builder's world call some flows, and somebody use it at each beat.
     add: Callable[Concatenate[Builder, ...], object]
@@ -76,7 +78,9 @@ class CallerCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallCase:
-    """One firewall of a kind before `HOST`, as Azure Resource Manager answers."""
+    """The test data of a firewall kind: a firewall before `HOST`, as Azure Resource Manager shows
+    it.
+    """
 
     #: Name of the firewall.
     name: str
@@ -88,14 +92,16 @@ class FirewallCase:
     takes_service_tags: bool = True
 
     def build_sources(self, tags: Sequence[str], listed: ServiceTagList) -> list[str]:
-        """Return sources that allow some service tags, by the tags of the list."""
+        """Return the sources of firewall rules that allow some service tags: the tags, or their
+        IPv4 prefixes.
+        """
         if self.takes_service_tags:
             return [*tags]
         found = [entry for tag in tags if (entry := listed.find(tag))]
         return [one for entry in found for one in entry.prefixes if ":" not in one]
 
 
-#: The subscription of the local tenant that `seeded_resources` lie in.
+#: The subscription of the Azure resources in the local tenant.
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 _GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
 
@@ -116,7 +122,9 @@ def build_resource(resource_type: str, *names: str, properties: Json, **more: ob
 def build_resources_case(
     name: str, build: Callable[[Sequence[str]], Sequence[Json]], *, takes_service_tags: bool = False
 ) -> FirewallCase:
-    """Return a case of resources that both sides hold in the form of Azure Resource Manager."""
+    """Return the test data of a firewall kind whose resources are equal on the fakes and in the
+    local tenant.
+    """
     return FirewallCase(
         name=name,
         resources=lambda sources: {one["id"]: one for one in build(sources)},
@@ -126,13 +134,13 @@ def build_resources_case(
 
 
 def add_resources(seed: Json, *resources: Json) -> None:
-    """Add Azure resources to a seed."""
+    """Add Azure resources to the seed of a local tenant."""
     seed["azure"].setdefault("resources", []).extend(resources)
 
 
 def add_nothing(seed: Json) -> None:
-    """Add nothing, because the seed of the adapters' tests has such places already."""
+    """Do nothing, because the seed of the adapters' tests already has such places."""
 
 
 async def add_no_caller(app: "Adapters", url: str) -> None:
-    """Add nothing, because the tenant of the adapters' tests has such a caller already."""
+    """Do nothing, because the tenant of the adapters' tests already has such a caller."""

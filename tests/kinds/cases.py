@@ -1,6 +1,6 @@
-"""Every kind of the app with its test data, in one file for each kind.
+"""Load the test data of every caller kind and firewall kind of the app. Each kind has its own file.
 
-The tests that hold every kind to the same rules run over this. A kind without its file fails them.
+Tests of rules that apply to all kinds use it. They fail for a kind without a file.
 """
 
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ FIREWALL_KINDS = [kind.kind for kind in find_kinds("shared.firewalls")]
 
 
 def load_caller_case(kind: str) -> CallerCase:
-    """Return the case of a caller kind."""
+    """Return the test data of a caller kind."""
     case = _load_case("callers", kind)
     assert isinstance(case, CallerCase)
     return case
 
 
 def load_firewall_case(kind: str) -> FirewallCase:
-    """Return the case of a firewall kind."""
+    """Return the test data of a firewall kind."""
     case = _load_case("firewalls", kind)
     assert isinstance(case, FirewallCase)
     return case
@@ -35,7 +35,7 @@ def _load_case(folder: str, kind: str) -> object:
 
 
 def find_opt_in_places() -> Iterator[WirePlaces]:
-    """Yield the places of each kind that the app searches only if settings name them."""
+    """Yield the places of each caller kind that the app searches only if a setting names them."""
     for kind in CALLER_KINDS:
         places = load_caller_case(kind).wire
         if places and places.settings:

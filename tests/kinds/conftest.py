@@ -1,4 +1,4 @@
-"""Fixtures of the tests of single kinds, which are in the file of their kind's test data."""
+"""Fixtures for the tests of a single kind, which are in the file with its test data."""
 
 from collections.abc import AsyncIterator
 

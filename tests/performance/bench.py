@@ -1,8 +1,9 @@
-"""Measure the app beside two scripts, and count its requests at the default budgets (`make bench`).
+"""Measure the app and, for comparison, two scripts, and count the app's requests at the default
+budgets (`make bench`).
 
-Everything runs on this machine over loopback. A step that has not ended within its time is recorded
-as failed. `BENCH=quick` skips the longest steps. The results are in var/bench/results.json;
-`bench_report.py` makes tables and charts from that file, also later with `--report-only`.
+Everything runs on this machine over loopback. A measurement that exceeds its time limit is recorded
+as failed. `BENCH=quick` skips the longest measurements. The results are in var/bench/results.json.
+`bench_report.py` makes tables and charts from that file, later also with `--report-only`.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from tests.performance.over_the_wire import (
     read_with_cli_microsoft365,
 )
 from tests.performance.planning_time import measure_planning_time
-from tests.performance.remediation_figures import open_moved_scenario
+from tests.performance.remediation_figures import open_simulated_run
 from tests.performance.test_approvable_plan import FOR_EACH_APP, build_large_tenant
 from tests.performance.test_network_calls import count_requests_to_verify
 
@@ -51,7 +52,7 @@ type Result = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One measurement."""
+    """A measurement with its name and its time limit."""
 
     what: str
     arguments: Result
@@ -59,7 +60,7 @@ class Step:
 
 
 def _list_steps() -> Iterator[Step]:
-    """Yield the steps; those that take longest come last."""
+    """Yield the measurements, the longest ones last."""
     for seconds in (0.0, CALL_SECONDS):
         yield _build_wire_step(
             "hand", migrate_with_script, Run(flows=BY_HAND, call_seconds=seconds)
@@ -95,7 +96,7 @@ def _build_parallel_step(flows: int) -> Step:
 
 
 def _list_long_steps() -> Iterator[Step]:
-    """Yield the steps that a quick run skips."""
+    """Yield the measurements that a quick run skips."""
     yield _build_simulated_step("default", 1000)
     yield _build_wire_step("app", migrate_with_app, Run(flows=1000))
     for processes in (2, 4):
@@ -121,7 +122,7 @@ def _build_network_step(flows: int) -> Step:
 
 
 async def _measure_plan() -> Result:
-    async with open_moved_scenario(build_large_tenant()) as moved:
+    async with open_simulated_run(build_large_tenant()) as moved:
         plan = await moved.start_and_plan()
         routes = moved.scenario.tenant.calls.routes
         return asdict(plan) | {"calls_for_each_app": sum(routes[route] for route in FOR_EACH_APP)}
@@ -133,7 +134,10 @@ async def _measure_planning_time() -> Result:
 
 
 def _build_simulated_step(what: str, flows: int, *more: str) -> Step:
-    """Return a step that counts in simulated time, in a process that is stopped after its time."""
+    """Return a measurement in simulated time.
+
+    It runs in a separate process, which is ended at the time limit.
+    """
     module = "tests.performance.remediation_figures"
 
     async def measure() -> Result:
@@ -178,7 +182,7 @@ async def _run_steps(*, quick: bool) -> None:
 
 
 def _describe_machine() -> Result:
-    """Return the time, the commit and the machine of the measurement."""
+    """Return the time of the measurement, the commit, and a description of the machine."""
     model = [
         line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]
@@ -195,7 +199,7 @@ def _describe_machine() -> Result:
 
 
 def main() -> None:
-    """Measure unless `--report-only` is given, and write the report."""
+    """Run the measurements unless `--report-only` is given, and write the report."""
     parser = argparse.ArgumentParser(prog="python -m tests.performance.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="1,000 flows once only")
     parser.add_argument("--report-only", action="store_true", help="of the results that are there")

@@ -29,14 +29,14 @@ type Result = dict[str, Any]
 
 
 class Results:
-    """The results of a measurement, found by their members."""
+    """The results of a measurement. A query names members of a result and their values."""
 
     def __init__(self, results: list[Result]) -> None:
         self._results = [one for one in results if "failed" not in one]
         self.failed = [one for one in results if "failed" in one]
 
     def list_results(self, what: str, **about: object) -> list[Result]:
-        """Return the results with these members, ordered by the number of flows."""
+        """Return the results with these values, ordered by the number of flows."""
         found = [
             one
             for one in self._results
@@ -45,12 +45,14 @@ class Results:
         return sorted(found, key=lambda one: one["flows"])
 
     def find_result(self, what: str, **about: object) -> Result | None:
-        """Return the result with these members, or None if it is missing."""
+        """Return the result with these values, or None if it is missing."""
         return next(iter(self.list_results(what, **about)), None)
 
 
 def write_report(document: Result) -> None:
-    """Write the charts, and replace the tables between the marks in the document."""
+    """Write the charts, and replace the tables of docs/performance.md between their two
+    comments.
+    """
     results = Results(document["results"])
     CHARTS.mkdir(exist_ok=True)
     charts = dict(_draw_charts(results))
@@ -84,7 +86,7 @@ def _format_report(document: Result, results: Results) -> Iterator[str]:
 def _format_wide_table(results: Results, *, most_load: float) -> Iterator[str]:
     """Yield the table of runs over the wire.
 
-    Runs on a busy machine are omitted, because their times include other work.
+    Runs on a busy machine are omitted: their times include other work.
     """
     yield (
         "Over the wire, without budgets or a no-call period. The serial script moves 50 flows,"

@@ -42,14 +42,19 @@ type Json = dict[str, Any]
 
 @dataclass(slots=True)
 class ByHand:
-    """A client with one connection per host, which requests each token once."""
+    """A client of the platform that opens one connection per host and requests each access token
+    once.
+    """
 
     session: aiohttp.ClientSession
     as_operator: str
     _tokens: dict[str, str] = field(default_factory=dict)
 
     async def migrate(self, flow_id: str, site: str) -> None:
-        """Replace one flow by its copy. Raises `RuntimeError` if a request is rejected."""
+        """Replace one flow by a copy, with the requests that a person's script would send.
+
+        Raises `RuntimeError` if one is rejected.
+        """
         listed = await self._call_flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
         assert flow_id in _get_names(listed) or "nextLink" in listed
 
@@ -90,7 +95,7 @@ class ByHand:
         await self._call_flow_service("POST", permissions, {"delete": [{"id": OPERATOR}]})
 
     async def _replace_url(self, site: str, old: str, new: str) -> None:
-        """Replace the old URL by the new one in an app's settings."""
+        """Replace a flow's old URL by the new one in the settings of an app."""
         sites = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Web/sites"
         listed = await self._call_arm("GET", sites)
         assert site in {one["id"] for one in listed["value"]} or "nextLink" in listed
@@ -162,7 +167,7 @@ def _get_names(listed: Json) -> set[str]:
 
 @asynccontextmanager
 async def open_script_client() -> AsyncIterator[ByHand]:
-    """Sign in and yield the client; proxy and certificates come from the environment."""
+    """Sign in and yield the client. Environment variables name the proxy and the certificates."""
     trust = ssl.create_default_context(cafile=os.environ["REQUESTS_CA_BUNDLE"])
     token = await asyncio.to_thread(_get_service_account_token)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
@@ -178,7 +183,10 @@ def _get_service_account_token() -> str:
 
 
 async def _migrate_all(flows: int, flows_per_app: int, flows_at_once: int) -> None:
-    """Migrate the flows; print the seconds from the first to the last request, without sign-in."""
+    """Migrate the flows, and print the seconds from the first to the last request.
+
+    The sign-in does not count.
+    """
     waiting = iter(enumerate(build_flow_ids(flows)))
     async with open_script_client() as hand:
 

@@ -17,7 +17,10 @@ type Series = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def draw_lines(title: str, unit: str, series: Series) -> str:
-    """Draw lines on logarithmic axes, on which proportional growth is a straight line."""
+    """Return a chart with logarithmic axes and a line for each series.
+
+    Proportional growth is a straight line.
+    """
     points = [point for line in series.values() for point in line]
     xs, ys = sorted({x for x, _ in points}), [y for _, y in points]
     low, high = math.floor(math.log10(min(ys))), math.ceil(math.log10(max(ys)))
@@ -49,7 +52,7 @@ def draw_lines(title: str, unit: str, series: Series) -> str:
 
 
 def draw_stacked_bars(title: str, bars: Mapping[str, Mapping[str, float]]) -> str:
-    """Draw a bar with several parts for each name; each word of a name is on its own line."""
+    """Return a chart with a stacked bar for each name. Each word of a name is on its own line."""
     names = list(dict.fromkeys(part for bar in bars.values() for part in bar))
     highest = max(sum(bar.values()) for bar in bars.values())
     width = _get_inner_width() / len(bars)

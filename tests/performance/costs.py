@@ -1,9 +1,10 @@
-"""The table of docs/costs.md: operations of a month, and what they cost at given prices.
+"""Generate the table of docs/costs.md: the operations of a month, and what they cost at given
+prices.
 
     python -m tests.performance.costs
 
-Operations of the timers are counted on the fakes, those of a flow by `make bench`
-(docs/performance.md). Prices are assumptions: replace them with your agreement's.
+The operations of the timers are counted on the fakes, those of a flow by `make bench`
+(docs/performance.md). The prices are assumptions: replace them with those of your agreement.
 """
 
 import asyncio
@@ -49,20 +50,20 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """A list price in US dollars for a number of units, after a free number of units."""
+    """A price in US dollars for a number of units. The first units are free."""
 
     dollars: float
     units: float
     free: float = 0
 
     def compute_dollars(self, units: float) -> float:
-        """Return the dollars for these units."""
+        """Return the price of this number of units in US dollars."""
         return max(0.0, units - self.free) * self.dollars / self.units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """List prices for a month in a US region. The name of a field is the meter."""
+    """List prices for a month in a US region, one for each meter of the bill."""
 
     gigabyte_seconds: Price = Price(dollars=0.000026, units=1, free=100_000)
     executions: Price = Price(dollars=0.40, units=MILLION, free=250_000)
@@ -79,7 +80,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumed:
-    """What no test can count, for each execution of a function."""
+    """What each execution of a function needs that tests cannot count."""
 
     seconds: float = 1
     #: Memory of an instance, as in infra/modules/function-app.bicep.
@@ -93,7 +94,9 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Counted operations: of all timers in a month without a remediation, and of one flow."""
+    """Counted operations: those of all timers in a month without a remediation, and those of one
+    migrated flow.
+    """
 
     timer_runs: float
     timer_table_operations: float
@@ -135,7 +138,9 @@ TIMERS: Mapping[str, tuple[Callable[[Services], Awaitable[None]], ...]] = {
 
 
 async def count_operations() -> Counts:
-    """Return the counts, with one environment under a policy and no flow."""
+    """Return the counts for a tenant with one environment under an enterprise policy and no
+    flow.
+    """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -163,9 +168,9 @@ async def count_operations() -> Counts:
 
 
 def count_runs(schedule: str) -> int:
-    """Return how often a schedule of six fields starts a timer in a month.
+    """Return how often a timer runs in a month by a schedule of six fields.
 
-    Raises `ValueError` for a schedule that is not for each day.
+    Raises `ValueError` for a schedule that does not apply to every day.
     """
     second, minute, hour, *days = schedule.split()
     if not second.isdigit() or days != ["*", "*", "*"]:
@@ -180,7 +185,7 @@ def _count_values(part: str, most: int) -> int:
 
 
 def read_measured(what: str) -> float:
-    """Return what `make bench` measured with 1,000 flows."""
+    """Return a number that docs/performance.md has from `make bench` with 1,000 flows."""
     [row] = re.findall(rf"^\| {what} \| (.+?) \|", PERFORMANCE.read_text(), re.MULTILINE)
     [value] = re.findall(r"([\d.]+) \(1,000\)", row)
     return float(value)
@@ -206,7 +211,7 @@ def compute_units(counts: Counts, flows: int, assumed: Assumed) -> dict[str, flo
 
 
 def with_table(text: str, counts: Counts) -> str:
-    """Return the text of the page with its tables."""
+    """Return the text of docs/costs.md with its tables generated."""
     tables = {"costs": _format_costs(counts), "assumptions": _format_assumptions()}
     return with_tables(text, "tests.performance.costs", tables)
 
@@ -240,7 +245,7 @@ def _format_assumptions() -> Iterator[str]:
 
 
 def format_name(name: str) -> str:
-    """Return the name of a meter for people."""
+    """Return the name of a meter as the page shows it."""
     return NAMES.get(name, name.replace("_", " ").capitalize())
 
 

@@ -1,4 +1,4 @@
-"""Call the tenant in this process without a network, and count each request."""
+"""Send the app's requests to a local tenant in this process, without a network."""
 
 import json
 from typing import Any, Self
@@ -13,7 +13,7 @@ from local_cloud.tenant.core.clock import SimulatedClock
 
 
 class DirectResponse:
-    """The part of an azure-core response that a pipeline reads."""
+    """A response with the members that a pipeline of azure-core reads."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
@@ -22,7 +22,7 @@ class DirectResponse:
         self.content = b""
 
     async def take(self, message: Message) -> None:
-        """Receive a part of the application's answer."""
+        """Receive a part of the response from the ASGI application."""
         if message["type"] == "http.response.start":
             self.status_code = message["status"]
             self.headers.extend((n.decode(), v.decode()) for n, v in message["headers"])
@@ -43,7 +43,10 @@ class DirectResponse:
 
 
 class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """Passes each request to an ASGI application; a sleep advances the clock."""
+    """A transport of azure-core that passes each request to an ASGI application.
+
+    A sleep advances the simulated clock.
+    """
 
     def __init__(self, application: ASGIApp, clock: SimulatedClock) -> None:
         self._application = application
@@ -78,11 +81,11 @@ class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         return response
 
     async def sleep(self, duration: float) -> None:
-        """Advance the clock by this number of seconds."""
+        """Advance the simulated clock by this number of seconds."""
         self._clock.advance(duration)
 
     async def open(self) -> None:
-        """Open nothing."""
+        pass
 
     async def close(self) -> None:
         """Close nothing."""

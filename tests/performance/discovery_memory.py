@@ -1,7 +1,8 @@
-"""Discover 10,000 flows and print how much memory the discovery needs.
+"""Discover 10,000 flows, and print how much memory the discovery needs.
 
-The argument is the number of flows on Microsoft's key. Rows come in pages of 500, which are decoded
-as the adapter does. The pages that are stored for a resumption are in this process as well.
+The argument is the number of flows on Microsoft's key. The flows come in pages of 500, which are
+decoded as in the adapter. The pages that are stored so that a discovery can resume are in the
+memory of this process as well.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import json
 import resource
 import sys
 from collections.abc import AsyncIterator
+from typing import override
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow
@@ -29,12 +31,13 @@ from tests.performance.large_environment import (
 
 
 class DecodedWorkflows(LargeWorkflows):
-    """The flows as the adapter gets them: it decodes each page as a whole."""
+    """Flows that are decoded from one JSON answer per page, as in the adapter."""
 
-    async def read_page(
+    @override
+    async def read_rows(
         self, environment: Environment, start: int, count: int
     ) -> AsyncIterator[Workflow]:
-        """Yield a page of flows."""
+        """Yield the flows of a page, decoded from one JSON answer."""
         page = [
             {"id": one.workflow_id, "name": one.name, "clientdata": one.client_data}
             async for one in super().read_rows(environment, start, count)
@@ -76,7 +79,9 @@ def _get_peak_memory() -> int:
 
 
 def main() -> None:
-    """Measure, and print the result."""
+    """Print the number of planned flows, and in bytes the memory of the discovery and the size of
+    all definitions.
+    """
     texts = read_definition_texts()
     before = _get_peak_memory()
     planned = asyncio.run(_discover_and_plan(int(sys.argv[1]), texts))

@@ -59,7 +59,7 @@ OLD_JOBS = 0.9
 
 @dataclass(slots=True)
 class Walked(ObservedStore):
-    """A store that counts its requests, and the rows that it reads for them."""
+    """A store that counts its requests, and the rows that it has to read for them."""
 
     #: Rows by table and partition.
     sizes: Mapping[tuple[str, str], int]
@@ -68,7 +68,7 @@ class Walked(ObservedStore):
     by_query: Counter[str] = field(default_factory=Counter)
 
     def observe(self, request: str, table: str, _partition: str | None) -> None:
-        """Count the request, and the row of a read."""
+        """Count the request. A `get` reads one row."""
         self.operations += 1
         if request == "get":
             self.rows += 1
@@ -77,9 +77,9 @@ class Walked(ObservedStore):
     async def query(
         self, table: str, partition: str | None = None, **bounds: Any
     ) -> AsyncIterator[StoreRow]:
-        """Count the rows of the table or partition.
+        """Count the rows that the query has to read: all rows of the table or partition.
 
-        For a bounded or unfinished query, count the rows returned.
+        A query with bounds only reads the rows that it returns.
         """
         given = 0
         async for row in ObservedStore.query(self, table, partition, **bounds):
@@ -98,7 +98,7 @@ class Walked(ObservedStore):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The cost of one use case."""
+    """What one use case costs: requests to the store, rows and processor time."""
 
     operations: int
     rows: int
@@ -114,14 +114,14 @@ type Use = Callable[[Services], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grown:
-    """A tenant after long use: one flow is in progress, all others are retired."""
+    """A tenant after long use: one flow is being migrated, all others are retired."""
 
     scenario: Scenario
     services: Services
     sizes: Mapping[tuple[str, str], int]
 
     async def measure_cost(self, use: Use) -> Cost:
-        """Return the cost of a use case."""
+        """Run a use case and return its cost."""
         store = Walked(self.services.tables.store, self.sizes)
         services = replace(self.services, tables=Tables(store))
         provide(services)
@@ -140,7 +140,10 @@ class Grown:
 
 
 async def build_grown_tenant(flows: int, file: Path | None = None) -> Grown:
-    """Return a tenant with this number of retired flows, on SQLite if a file is given."""
+    """Return a tenant with this number of retired flows.
+
+    If a file is given, its store is SQLite.
+    """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -169,9 +172,10 @@ async def build_grown_tenant(flows: int, file: Path | None = None) -> Grown:
 
 
 async def _copy_many(scenario: Scenario, flows: int) -> None:
-    """Multiply the retired flow, its plan item, and the days without any change.
+    """Copy the rows of the retired flow, of its plan item and of a remediation without changes many
+    times.
 
-    The rows are those of an app without the job index; a comparison builds the index.
+    The rows have no job index yet, which the daily comparison adds.
     """
     tables = scenario.services.tables
     job, environment_job = await scenario.read_job("Orders"), await scenario.read_environment_job()
@@ -215,7 +219,7 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
 
 
 def list_flat_uses(scenario: Scenario) -> dict[str, Use]:
-    """Return by name the use cases whose cost does not depend on the history."""
+    """Return by name the use cases whose cost must not grow with the history."""
     identity = scenario.remediation.id
     return {
         "timer `notify`": notify,
@@ -236,7 +240,9 @@ def list_flat_uses(scenario: Scenario) -> dict[str, Use]:
 
 
 def list_linear_uses(scenario: Scenario, flows: int) -> dict[str, Use]:
-    """Return by name the use cases that read every row."""
+    """Return by name the use cases whose cost may grow with the history, because they read every
+    row.
+    """
     identity = scenario.remediation.id
     return {
         "page: the list of remediations": lambda _: call(dashboard_api.show_remediations_page),

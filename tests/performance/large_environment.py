@@ -1,7 +1,7 @@
-"""An environment of ten thousand flows for the performance tests, as fakes of the ports.
+"""Simulate an environment of ten thousand flows with fakes of the ports, for performance tests.
 
-The definitions come from `FLOW_CORPUS` if it is set. Otherwise they are generated with the shape of
-public flows: twelve kilobytes on average, twenty actions, and a child flow in every seventh.
+The definitions come from `FLOW_CORPUS` if it is set. Otherwise they are generated like public
+flows: twelve kilobytes on average, twenty actions, and a child flow in every seventh.
 """
 
 import json
@@ -58,7 +58,9 @@ def build_flow_id(number: int) -> str:
 
 
 def read_definition_texts() -> list[str]:
-    """Return the `clientdata` of realistic flows, each a few times smaller than a page."""
+    """Return the `clientdata` of realistic flows, which are several times fewer than the flows of a
+    page.
+    """
     if "FLOW_CORPUS" in os.environ:
         files = read_flow_files([Path(os.environ["FLOW_CORPUS"], "flows")])
         found = [file.flow.definition for file in files if file.flow]
@@ -118,7 +120,7 @@ def _build_action(step: int) -> dict[str, Any]:
 
 
 class LargeWorkflows:
-    """The part of the port `Workflows` that a discovery uses."""
+    """Implements the part of the port `Workflows` that a discovery uses."""
 
     def __init__(self, texts: Sequence[str], flows: int = FLOWS) -> None:
         self._texts = texts
@@ -127,13 +129,15 @@ class LargeWorkflows:
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield every flow; none of them is managed."""
+        """Yield every flow. None of them is managed."""
         for start in range(0, 0 if managed_only else self._flows, PAGE):
             async for row in self.read_rows(environment, start, PAGE):
                 yield row
 
-    async def read_rows(self, _: Environment, start: int, count: int) -> AsyncIterator[Workflow]:
-        """Yield a page of flows; each text is a new object, as if it came from the network."""
+    async def read_rows(
+        self, environment: Environment, start: int, count: int
+    ) -> AsyncIterator[Workflow]:
+        """Yield the flows of a page. Each text is a new object, as if it came from the network."""
         for number in range(start, min(start + count, self._flows)):
             text = self._texts[number % len(self._texts)]
             yield Workflow(
@@ -149,7 +153,9 @@ class LargeWorkflows:
 
 
 class LargePages:
-    """The part of the port `FlowPages` that a discovery uses, with 500 flows per page."""
+    """Implements the part of the port `FlowPages` that a discovery uses, with 500 flows per
+    page.
+    """
 
     def __init__(self, workflows: LargeWorkflows) -> None:
         self._workflows = workflows
@@ -157,7 +163,7 @@ class LargePages:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return the page that begins with the flow of this number."""
+        """Return a page of flows. The cursor is the number of its first flow."""
         start = int(cursor or 0)
         rows = tuple([row async for row in self._workflows.read_rows(environment, start, PAGE)])
         return ResultPage(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
@@ -165,22 +171,22 @@ class LargePages:
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Fail, because no test approves a plan."""
+        """Raise an error, because no test approves a plan."""
         raise NotImplementedError
 
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Fail, because no test approves a plan."""
+        """Raise an error, because no test approves a plan."""
         raise NotImplementedError
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Fail, because no test requests a comparison of all flows."""
+        """Raise an error, because no test compares all flows."""
         raise NotImplementedError
 
 
 class LargeReports:
-    """The part of the port `FlowReports` that a discovery uses."""
+    """Implements the part of the port `FlowReports` that a discovery uses."""
 
     def __init__(self, held_back: int = HELD_BACK) -> None:
         self._held_back = held_back
@@ -188,7 +194,10 @@ class LargeReports:
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return the page of flows on Microsoft's key that begins with the flow of this number."""
+        """Return a page of the flows on Microsoft's key.
+
+        The cursor is the number of its first flow.
+        """
         first = int(cursor or 0)
         last = min(first + _REPORT_PAGE, self._held_back)
         flows = (
@@ -203,11 +212,11 @@ class LargeReports:
         return ResultPage(items=tuple(flows), cursor=str(last) if last < self._held_back else "")
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Fail, because no test reads this list."""
+        """Raise an error, because no test reads this list."""
         raise NotImplementedError
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Fail, because Dataverse has all flows."""
+        """Raise an error, because Dataverse has all flows."""
         raise NotImplementedError
 
     async def read_runs(
@@ -218,7 +227,7 @@ class LargeReports:
 
 
 def build_services(workflows: Any, reports: Any) -> Services:
-    """Return services that read these flows; only flows can be callers."""
+    """Return services that read these flows. Of the caller kinds, they have only flows."""
     world = World()
     fakes = build_fake_services(build_fakes(world).ports)
     flow_callers = FlowCallers(workflows, fakes.environments)

@@ -1,8 +1,8 @@
-"""Measure an environment in which many flows stay on Microsoft's key.
+"""Count the requests of a remediation in an environment with many flows on Microsoft's key.
 
-The module counts requests from the start of the remediation to its plan, and from the approval
-until each flow of the plan is retired. A plan has a hundred flows by default. The budgets are the
-default ones, and time is simulated.
+It counts them from the start of the remediation to its plan, and from the approval until each flow
+of the plan is retired. By default, a plan has a hundred flows. The budgets are the default ones,
+and time is simulated.
 
     python -m tests.performance.long_report --stay 10000 --flows 100
 """
@@ -12,7 +12,7 @@ import asyncio
 from dataclasses import dataclass
 
 from tests.performance.many_flows import build_many_flows
-from tests.performance.remediation_figures import Figures, format_table, open_moved_scenario
+from tests.performance.remediation_figures import Figures, format_table, open_simulated_run
 
 #: The two reports of the flow service.
 REPORT = "flow_service.admin_list_flows_on_microsoft_key"
@@ -20,7 +20,9 @@ REPORT = "flow_service.admin_list_flows_on_microsoft_key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongReport:
-    """The cost, and the report pages read for the plan and after its approval."""
+    """The figures of the remediation, and how many pages of the report were read before and after
+    the approval.
+    """
 
     figures: Figures
     plan_pages: int
@@ -28,8 +30,10 @@ class LongReport:
 
 
 async def measure_long_report(stay: int, flows: int) -> LongReport:
-    """Discover all flows on Microsoft's key, and migrate those of the first plan."""
-    async with open_moved_scenario(
+    """Discover `stay` flows on Microsoft's key, migrate the `flows` of the first plan, and return
+    the figures.
+    """
+    async with open_simulated_run(
         build_many_flows(stay, flows_per_app=max(stay // 100, 1))
     ) as moved:
         calls = moved.scenario.tenant.calls
@@ -40,7 +44,7 @@ async def measure_long_report(stay: int, flows: int) -> LongReport:
 
 
 def main() -> None:
-    """Measure, and print the result."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stay", type=int, default=10_000)
     parser.add_argument("--flows", type=int, default=100, help="of them in the plan")

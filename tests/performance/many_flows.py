@@ -1,4 +1,6 @@
-"""Build a tenant of HTTP flows on Microsoft's key, whose URLs are in the settings of apps."""
+"""Describe a local tenant with many HTTP flows on Microsoft's key, whose URLs are in settings of
+apps.
+"""
 
 from typing import Any
 
@@ -20,7 +22,10 @@ def build_site_id(number: int, flows_per_app: int = 1) -> str:
 
 
 def build_many_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
-    """Return the tenant's seed; `more` is added to each flow."""
+    """Return the description of a tenant with this number of flows.
+
+    `more` has further members of each flow.
+    """
     ids = build_flow_ids(flows)
     seeds = [
         build_flow_seed(one, f"Flow {n:05}", build_definition(HTTP), **more)
@@ -30,10 +35,11 @@ def build_many_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[st
 
 
 def build_many_public_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
-    """Return a tenant with flows of the size of public ones, which send mail and call a host.
+    """Return the description of a tenant with flows as large as public ones, which send mail and
+    call a host.
 
-    Two thirds of the public flows with HTTP actions call a host that only a run knows. The other
-    flows here call the app that calls them.
+    Of the public flows with HTTP actions, two thirds call a host that is known only at run time.
+    Here, the other flows call the app that calls them.
     """
     ids = build_flow_ids(flows)
     seeds = [

@@ -14,7 +14,7 @@ _TOOL_ID = 4
 
 
 def count_operations(action: Callable[[], object]) -> int:
-    """Return the number of operations of the action."""
+    """Run an action, and return the number of its operations."""
     total = 0
 
     def count(*_: object) -> None:

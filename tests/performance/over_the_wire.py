@@ -1,8 +1,9 @@
-"""Measure a remediation of many flows by the app's own processes over the wire, beside scripts.
+"""Measure how the app's own processes migrate many flows over the wire, and how scripts do, for
+comparison.
 
-The local cloud is that of `make demo`: the real worker, queues, and a tenant behind TLS and a
-proxy. Request budgets and the no-call period cause no delay, so that the app's own work is
-measured.
+The local cloud is that of `make demo`: the real Functions worker, queues, and a tenant behind TLS
+and a proxy. Request budgets and the no-call period cause no delay, so that only the app's own work
+is measured.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ _LOGIN = ("login", "--authType", "deviceCode", "--appId", OPERATOR_CLIENT, "--te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The flows to migrate, and how."""
+    """The number of flows to migrate in a measurement, and how they are migrated."""
 
     flows: int
     flows_per_app: int = 1
@@ -53,7 +54,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took:
-    """The cost of a run."""
+    """What a run took: time, processor time and requests."""
 
     flows: int
     seconds: float
@@ -97,7 +98,10 @@ def _build_settings() -> dict[str, str]:
 
 
 async def migrate_with_app(run: Run) -> Took:
-    """Migrate all flows with the app. Raises `RuntimeError` if it fails."""
+    """Migrate all flows with the app, and return what it took.
+
+    Raises `RuntimeError` if the remediation fails.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with serve_cloud(run, Path(folder)) as stack, aiohttp.ClientSession() as session:
             await sign_in_service_account(stack)
@@ -118,7 +122,7 @@ async def migrate_with_app(run: Run) -> Took:
 
 
 async def migrate_with_script(run: Run) -> Took:
-    """Migrate all flows with the script of `by_hand.py`."""
+    """Migrate all flows with the script `by_hand.py`, and return what it took."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         own = {"coOwners": {OPERATOR: "CanEdit"}}
         async with (
@@ -177,7 +181,10 @@ async def sign_in_service_account(stack: Stack) -> None:
 
 
 async def run_module(stack: Stack, *arguments: str) -> bytes:
-    """Run a module in the app's environment. Raises `RuntimeError` if it fails."""
+    """Run a Python module with the app's environment variables, and return its output.
+
+    Raises `RuntimeError` if it fails.
+    """
     return await _execute(stack, sys.executable, *arguments)
 
 
@@ -224,7 +231,9 @@ async def _read_cost(
 
 @dataclass(frozen=True, slots=True)
 class _Busy:
-    """Processor time in seconds."""
+    """The processor time in seconds of the app or script, of the Functions host, and of the
+    tenant.
+    """
 
     #: The app's processes, or the script; None: not counted.
     mover: float | None
@@ -243,7 +252,7 @@ class _Busy:
         )
 
     def __sub__(self, before: Self) -> Self:
-        """Return the processor time since `before`."""
+        """Return the processor time between `before` and this measurement."""
         return replace(
             self,
             mover=(self.mover or 0.0) - (before.mover or 0.0),
@@ -253,6 +262,6 @@ class _Busy:
 
 
 def _read_cpu_seconds(task: str) -> float:
-    """Return the processor time of a process or thread in /proc (Linux)."""
+    """Return the processor time of a process or thread in seconds, from /proc (Linux)."""
     after_name = Path(f"/proc/{task}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

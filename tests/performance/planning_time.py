@@ -1,7 +1,8 @@
-"""Print the processor time of planning divided by that of decoding the definitions.
+"""Print the processor time of planning, divided by that of decoding the definitions of all flows.
 
-All flows stay on Microsoft's key, so that planning decodes all definitions. Both times are measured
-in turn, so that other work on the machine affects both. The result is the median ratio.
+All flows stay on Microsoft's key, so planning has to decode every definition. Both times are
+measured alternately, so that other work on the machine affects both. The result is the median
+ratio.
 
     FLOW_CORPUS=… python -m tests.performance.planning_time
 """
@@ -24,7 +25,7 @@ _TURNS = 15
 
 
 def measure_planning_time(texts: Sequence[str]) -> float:
-    """Return the time to plan an environment divided by the time to decode all its texts."""
+    """Return the time to plan an environment, divided by the time to decode all its definitions."""
     services = build_services(LargeWorkflows(texts, len(texts)), LargeReports(len(texts)))
 
     def plan_all() -> None:

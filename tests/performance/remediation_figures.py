@@ -66,7 +66,9 @@ LONGEST = timedelta(days=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFigures:
-    """The requests and minutes from the start of a remediation until its plan can be approved."""
+    """What a remediation needs from its start until its plan can be approved: requests and
+    minutes.
+    """
 
     plan_calls: Mapping[str, int]
     minutes_to_plan: float
@@ -74,7 +76,9 @@ class PlanFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(PlanFigures):
-    """The figures of one remediation, counted from the approval except for those of the plan."""
+    """What a remediation needs: first until its plan can be approved, then until all originals are
+    retired.
+    """
 
     flows: int
     #: For each flow, by service.
@@ -103,7 +107,7 @@ class Figures(PlanFigures):
 
 @dataclass(slots=True)
 class Counted(ObservedStore):
-    """A store that counts its requests and records the progress of the jobs."""
+    """A store that counts its requests, and knows the states of all jobs from the writes."""
 
     reads: int = 0
     writes: int = 0
@@ -121,7 +125,7 @@ class Counted(ObservedStore):
             self.reads += 1
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Count the request and record the states of the jobs."""
+        """Count the request, write the rows, and record the states of the jobs."""
         rows = await ObservedStore.write(self, *operations)
         for operation in operations:
             if operation.row.table == "requestbudgets" and operation.row.key[0].isdigit():
@@ -134,7 +138,7 @@ class Counted(ObservedStore):
         return rows
 
     def find_next_due(self) -> datetime | None:
-        """Return when the first row is due, or None if no row is due."""
+        """Return when the next job is due, or None."""
         dues = [due for _, due in (*self.jobs.values(), *self.environment_jobs.values())]
         first = min(dues, default=format_sortable_time(None))
         return None if first == format_sortable_time(None) else datetime.fromisoformat(first)
@@ -142,7 +146,9 @@ class Counted(ObservedStore):
 
 @dataclass(slots=True)
 class FlowServiceCalls:
-    """Lets each request to the tenant take time, and records those of the flow service."""
+    """An ASGI application in front of the tenant: each request takes time, and those to the flow
+    service are recorded.
+    """
 
     tenant: Tenant
     made: list[datetime] = field(default_factory=list)
@@ -153,7 +159,7 @@ class FlowServiceCalls:
         self.hosts = HostTable(self.tenant, TENANT_SERVICES, lambda _: None, assumptions)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass the request to the tenant."""
+        """Advance the clock and pass the request to the tenant."""
         clock, before = self.tenant.clock, self._count()
         clock.advance(CALL.total_seconds())
         await self.hosts(scope, receive, send)
@@ -164,16 +170,20 @@ class FlowServiceCalls:
         return count_by_service(self.tenant.calls.capabilities)["flow_service"]
 
     def count_between(self, since: datetime, until: datetime) -> int:
-        """Return the number of requests after `since` and up to `until`."""
+        """Return the number of requests to the flow service after `since` and up to `until`."""
         return bisect_right(self.made, until) - bisect_right(self.made, since)
 
     def count_most_in(self, window: timedelta) -> int:
-        """Return the highest number of requests in any period of this length."""
+        """Return the highest number of requests to the flow service in any period of this
+        length.
+        """
         return max((self.count_between(moment - window, moment) for moment in self.made), default=0)
 
 
-class MovedTime:
-    """Delivers messages and runs the timer while the clock jumps to the next event."""
+class SimulatedTime:
+    """Runs the app in simulated time: delivers messages, runs the timer, and advances the clock to
+    the next event.
+    """
 
     def __init__(self, scenario: WireScenario, counted: Counted) -> None:
         self._scenario = scenario
@@ -184,7 +194,7 @@ class MovedTime:
         self.timer_writes = 0
 
     async def run_until(self, state: FlowJobState | None) -> None:
-        """Run until all flow jobs are in this state; for None, until a plan awaits approval."""
+        """Run until all flow jobs are in this state or, for None, until a plan awaits approval."""
         scenario = self._scenario
         end = scenario.services.now + LONGEST
         while scenario.services.now < end:
@@ -206,7 +216,7 @@ class MovedTime:
         return {one for one, _ in self._store.jobs.values()} == {state}
 
     async def _tick(self) -> None:
-        """Let the timer check due rows and the request queue."""
+        """Run the app's timer, which checks due rows and the request queue."""
         reads, writes = self._store.reads, self._store.writes
         await send_due_and_overdue_messages(self._scenario.services)
         self.timer_reads += self._store.reads - reads
@@ -228,13 +238,13 @@ def _format_job(job: FlowJob) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class Moved:
-    """A scenario in simulated time, and its counters."""
+class SimulatedRun:
+    """An app in simulated time with its tenant, and the counters of its requests."""
 
     scenario: WireScenario
     store: Counted
     wire: FlowServiceCalls
-    time: MovedTime
+    time: SimulatedTime
 
     async def start_and_plan(self, limit: int = PLENTY) -> PlanFigures:
         """Start a remediation of at most `limit` flows; run until its plan awaits approval."""
@@ -259,7 +269,7 @@ class Moved:
         )
 
     async def approve_and_retire(self, plan: PlanFigures) -> Figures:
-        """Approve the plan, and run until every original is retired."""
+        """Approve the plan, run until every original is retired, and return the figures."""
         scenario, store, time = self.scenario, self.store, self.time
         services, calls = scenario.services, scenario.tenant.calls
         calls.reset()
@@ -295,10 +305,13 @@ class Moved:
 
 
 @asynccontextmanager
-async def open_moved_scenario(
+async def open_simulated_run(
     description: dict[str, Any], budgets: Mapping[str, int] | None = None
-) -> AsyncIterator[Moved]:
-    """Yield the app on this tenant in simulated time; without `budgets`, it uses its own ones."""
+) -> AsyncIterator[SimulatedRun]:
+    """Yield the app on a tenant with this description in simulated time.
+
+    Without `budgets`, the app has its default ones.
+    """
     if not budgets:
         description = {"budgets": TAKES, **description}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
@@ -327,20 +340,20 @@ async def open_moved_scenario(
             patch, Path(folder), description, budgets or {}, transport=build_direct_transport
         ) as scenario:
             (store,), (wire,) = stores, wires
-            time = MovedTime(scenario, store)
-            yield Moved(scenario=scenario, store=store, wire=wire, time=time)
+            time = SimulatedTime(scenario, store)
+            yield SimulatedRun(scenario=scenario, store=store, wire=wire, time=time)
 
 
 async def measure_remediation(
     description: dict[str, Any], budgets: Mapping[str, int] | None = None
 ) -> Figures:
     """Remediate a tenant's flows until all are retired, and return the figures."""
-    async with open_moved_scenario(description, budgets) as moved:
+    async with open_simulated_run(description, budgets) as moved:
         return await moved.approve_and_retire(await moved.start_and_plan())
 
 
 def _count_dataverse_requests(calls: CallLog) -> int:
-    """Return the number of single requests and of requests in batches; the latter are reads."""
+    """Return the number of requests to Dataverse: the single ones, and the reads inside batches."""
     return (
         count_by_service(calls.capabilities)["dataverse"]
         - calls.routes[BATCH]
@@ -378,7 +391,7 @@ def format_table(found: Figures) -> str:
 
 
 def main() -> None:
-    """Measure, and print the result."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flows", type=int, default=100)
     parser.add_argument("--flows-per-app", type=int, default=1, help="URLs in one app's settings")

@@ -1,6 +1,6 @@
 """Measure a tenant of retired originals in simulated time.
 
-Print the cost of days without changes, and how a year of them fills the store:
+It prints what days without changes cost, and how much a year of them adds to the store:
 
     python -m tests.performance.retired_flows --flows 1000 --days 5
 """
@@ -23,7 +23,7 @@ from shared.use_cases.run_daily_check import DailyCheckResult, run_daily_check
 from tests.functional.wire.wire_seed import build_flow_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, build_definition
 from tests.performance.many_flows import build_flow_ids
-from tests.performance.remediation_figures import Moved, count_by_service, open_moved_scenario
+from tests.performance.remediation_figures import SimulatedRun, count_by_service, open_simulated_run
 
 #: Seconds of a day; and how long deliveries are let run after a sweep.
 DAY = 24 * 3600
@@ -32,7 +32,7 @@ HOUR = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """The cost of one day without changes."""
+    """What one day without changes costs."""
 
     result: DailyCheckResult
     #: Calls of each service by the sweep, and by the environment's job.
@@ -46,13 +46,16 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retired:
-    """The app in an environment whose flows are all retired."""
+    """The app in simulated time, in an environment in which all flows are retired."""
 
-    moved: Moved
+    moved: SimulatedRun
     jobs: list[FlowJob]
 
     async def run_day(self) -> Day:
-        """Let a day pass: the daily check, then an hour in which the environment job runs."""
+        """Run the daily check, and let the environment job run for an hour.
+
+        Return what the day costs.
+        """
         scenario, store, calls = (
             self.moved.scenario,
             self.moved.store,
@@ -80,7 +83,7 @@ class Retired:
         )
 
     def count_rows(self) -> tuple[Counter[str], int]:
-        """Return the number of rows in each table, and the characters of all rows."""
+        """Return the number of rows of each table, and of the characters in all rows."""
         database = self.moved.store.store._database  # type: ignore[attr-defined]
         found = database.execute(
             "select tbl, count(*), sum(length(columns)) from entity group by 1"
@@ -95,13 +98,15 @@ def _count_calls(capabilities: Counter[str]) -> dict[str, int]:
 
 @asynccontextmanager
 async def open_retired_tenant(flows: int) -> AsyncIterator[Retired]:
-    """Build an environment with this number of retired originals and no copies."""
+    """Yield the app in an environment with this number of retired originals, and without their
+    copies.
+    """
     ids = build_flow_ids(flows)
     seeds = [
         build_flow_seed(one, f"Flow {n:05}", build_definition(HTTP), state="Stopped")
         for n, one in enumerate(ids)
     ]
-    async with open_moved_scenario(build_tenant_seed(*seeds)) as moved_time:
+    async with open_simulated_run(build_tenant_seed(*seeds)) as moved_time:
         services = moved_time.scenario.services
         settings = EnvironmentSettings(
             environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.AUTOMATIC
@@ -143,7 +148,7 @@ async def open_retired_tenant(flows: int) -> AsyncIterator[Retired]:
 
 
 async def main(flows: int, days: int) -> None:
-    """Print the cost of several days without changes."""
+    """Print what several days without changes cost."""
     async with open_retired_tenant(flows) as retired:
         before = retired.count_rows()[1]
         for _ in range(days):

@@ -1,6 +1,7 @@
-"""Compare the app's evaluation of firewall rules with `ipaddress`, on realistic rule sets.
+"""Compare the app's evaluation of firewall rules with one by Python's `ipaddress`, on realistic
+rule sets.
 
-`python -m tests.performance.rule_sets` measures both; docs/performance.md has the results.
+`python -m tests.performance.rule_sets` measures both. docs/performance.md has the results.
 """
 
 import json
@@ -24,7 +25,7 @@ REGIONS = 43
 
 
 def read_service_tag_list() -> ServiceTagList:
-    """Return Microsoft's service tag list if available, or else a generated one."""
+    """Return Microsoft's service tag list from `FLOW_CORPUS` if it is set, else a generated one."""
     if "FLOW_CORPUS" in os.environ:
         [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
         return read_service_tags(json.loads(path.read_bytes()))
@@ -48,12 +49,17 @@ def _generate_prefix(chance: random.Random, lengths: Sequence[int]) -> str:
 
 
 def get_prefixes_by_region(tags: ServiceTagList) -> dict[str, tuple[str, ...]]:
-    """Return the prefixes of each region of the service tag."""
+    """Return for each region the prefixes of the service tag from which flows under your key
+    call.
+    """
     return {tag.name: tag.prefixes for tag in tags if tag.name.startswith(f"{PROTECTED_TAG}.")}
 
 
 def generate_rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tuple[str, ...]]:
-    """Return the prefixes that each firewall allows, some of which the service tag contains."""
+    """Return for each of `count` firewalls the `size` prefixes that it allows.
+
+    Some are of the service tag, others are random.
+    """
     published = [prefix for region in get_prefixes_by_region(tags).values() for prefix in region]
     chance = random.Random(size)  # noqa: S311 -- the same
 
@@ -73,7 +79,9 @@ def generate_rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tupl
 
 
 class AppEvaluation:
-    """The app's evaluation: one pass over a firewall, and one comparison for each region."""
+    """The app's evaluation of a firewall: it parses the rules once and compares each region with
+    the result.
+    """
 
     def __init__(self, tags: ServiceTagList) -> None:
         self._sources = RuleSources(tags, FLOW_TAGS)
@@ -106,7 +114,9 @@ def _build_firewall(rules: Sequence[str]) -> Firewall:
 
 
 class LibraryEvaluation:
-    """The comparison: collapse the allowed prefixes, then call `subnet_of` for each prefix."""
+    """An evaluation with `ipaddress`: it collapses the allowed prefixes, then calls `subnet_of` for
+    each prefix of a region.
+    """
 
     def __init__(self, tags: ServiceTagList) -> None:
         self._regions = [
@@ -115,7 +125,10 @@ class LibraryEvaluation:
         ]
 
     def find_covered(self, rules: Sequence[str]) -> Answers:
-        """Return for each region whether all of it is allowed; stop at the first missing prefix."""
+        """Return for each region whether all of it is allowed.
+
+        Stops at the region's first missing prefix.
+        """
         allowed = _group_by_version(rules)
         return [
             all(_is_in(one, allowed[one.version]) for one in region) for region in self._regions
@@ -171,14 +184,14 @@ def _subtract(network: Network, allowed: Iterable[Network]) -> list[Network]:
 def measure_answers(
     answer: Callable[[Sequence[str]], Answers], sets: Sequence[Sequence[str]]
 ) -> tuple[float, list[Answers]]:
-    """Return the processor time in seconds, and the answers."""
+    """Return the processor time in seconds of the answers for all rule sets, and the answers."""
     begun = time.process_time()
     answers = [answer(rules) for rules in sets]
     return time.process_time() - begun, answers
 
 
 def main() -> None:
-    """Print the cost of a thousand rule sets with both evaluations, and the ratio."""
+    """Print what the evaluation of a thousand rule sets costs in both ways, and the ratio."""
     tags = read_service_tag_list()
     ours, yardstick = AppEvaluation(tags), LibraryEvaluation(tags)
     for size in SIZES:

@@ -1,8 +1,9 @@
-"""Print the processor time of a scan divided by that of a regular expression for one id.
+"""Print the processor time of `cmkflow`'s scan of a text for ids, divided by that of a regular
+expression.
 
 Both read the same chunks, so that the allocator of the process does not change the ratio. They are
-measured in turn, and the shortest times are compared, because other work on the machine can only
-make a measurement longer.
+measured alternately, and the shortest times are compared, because other work on the machine can
+only make a measurement longer.
 
     python -m tests.performance.scan_time
 """
@@ -31,9 +32,11 @@ _WORDS = (
 
 
 def measure_scan(folder: Path, megabytes: int) -> tuple[float, int]:
-    """Return the scan's time divided by that of a regular expression, and the number of ids found.
+    """Return the scan's time divided by that of a regular expression, and the number of ids that
+    the scan finds.
 
-    The expression finds any 32 hex digits. It neither compares an id nor reads what is around it.
+    The expression finds any 32 hex digits. It neither compares them with the ids nor reads the text
+    around them.
     """
     file, ids = folder / "large.txt", _make_ids()
     _write_file(file, ids[:PRESENT], megabytes)
@@ -77,7 +80,7 @@ def _write_file(file: Path, ids: list[str], megabytes: int) -> None:
 
 
 def _measure_seconds(action: Callable[[], None]) -> float:
-    """Return the processor time of this thread, without collections of what other tests left."""
+    """Return the processor time of this thread for an action, without garbage collection."""
     gc.disable()
     try:
         before = time.thread_time()

@@ -36,7 +36,9 @@ async def block_all(tenant: Grown) -> None:
 @pytest.mark.parametrize("flows", [100, 1000])
 @pytest.mark.parametrize("action", ["roll_back", "retry"])
 async def test_action_on_many_flows_needs_few_transactions(flows: int, action: str) -> None:
-    """Afterwards each job has the command and a wake-up, and is not counted as closed."""
+    """After the action, each job has the command and a wake-up, and the job index counts it as
+    open.
+    """
     tenant = await build_grown_tenant(flows)
     identity = tenant.scenario.remediation.id
     if action == "retry":

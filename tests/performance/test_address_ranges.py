@@ -32,7 +32,7 @@ MOST_MEMORY = 4_000_000
 
 @pytest.fixture(scope="module")
 def tags() -> ServiceTagList:
-    """Return a list with every region of the service tag."""
+    """Return a service tag list with every region of the tag from which flows call."""
     tags = read_service_tag_list()
     assert len(get_prefixes_by_region(tags)) == REGIONS
     return tags
@@ -40,7 +40,9 @@ def tags() -> ServiceTagList:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_evaluation_equals_ipaddress_with_fewer_operations(tags: ServiceTagList, size: int) -> None:
-    """The verdicts and the missing addresses are equal for every region and rule set."""
+    """The app and `ipaddress` find the same verdicts and missing addresses for every region and
+    rule set.
+    """
     ours, yardstick = AppEvaluation(tags), LibraryEvaluation(tags)
     sets = generate_rule_sets(tags, size, SAMPLE)
 
@@ -59,12 +61,12 @@ def test_evaluation_equals_ipaddress_with_fewer_operations(tags: ServiceTagList,
 def answer_each(
     answer: Callable[[Sequence[str]], Answers], sets: Sequence[Sequence[str]]
 ) -> list[Answers]:
-    """Return the answer for each rule set."""
+    """Return the answers of an evaluation for each rule set."""
     return [answer(rules) for rules in sets]
 
 
 def test_evaluation_of_1000_firewalls_needs_little_memory(tags: ServiceTagList) -> None:
-    """The result for one firewall is not kept for the next."""
+    """The app does not keep the parsed rules of a firewall for the next one."""
     ours = AppEvaluation(tags)
     sets = generate_rule_sets(tags, max(SIZES), 1000)
 

@@ -13,7 +13,7 @@ from tests.kinds.cases import CALLER_KINDS, load_caller_case
 from tests.local_cloud.tenant.tenant_world import BUTTON, build_definition
 from tests.performance.large_environment import FLOWS, HELD_BACK, build_flow_id
 from tests.performance.many_flows import build_many_flows
-from tests.performance.remediation_figures import count_by_service, open_moved_scenario
+from tests.performance.remediation_figures import count_by_service, open_simulated_run
 
 #: The search for callers of each kind, in a tenant that has only the apps.
 SEARCH_CALLS = sum(load_caller_case(kind).requests.without_places for kind in CALLER_KINDS)
@@ -47,8 +47,10 @@ def build_large_tenant() -> dict[str, Any]:
 
 
 async def test_plan_of_ten_thousand_flows_needs_few_requests() -> None:
-    """Definitions are read once, other data for a hundred flows per request, and runs ten times."""
-    async with open_moved_scenario(build_large_tenant()) as moved:
+    """The limits allow one read of each definition, requests for a hundred flows at a time, and few
+    reads of runs.
+    """
+    async with open_simulated_run(build_large_tenant()) as moved:
         scenario, calls = moved.scenario, moved.scenario.tenant.calls
         plan = await moved.start_and_plan()
         for_each_app = sum(calls.routes[route] for route in FOR_EACH_APP)

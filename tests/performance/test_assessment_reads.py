@@ -45,7 +45,9 @@ class CountedStore(MemoryStore):
 
 
 async def count_reads(number: int) -> Counter[str]:
-    """Return the reads of an assessment with this number of retired originals."""
+    """Return by table the reads of an assessment in an environment with this number of retired
+    originals.
+    """
     world, store = World(), CountedStore()
     build = Builder(world)
     services = replace(build_fake_services(build_fakes(world).ports), tables=Tables(store))
@@ -90,7 +92,7 @@ async def count_reads(number: int) -> Counter[str]:
 
 
 def test_reads_do_not_grow_with_the_retired_originals() -> None:
-    """One query reads all flow jobs, and one reads all deletions."""
+    """One query reads all flow jobs, and another all deletions."""
     few, many = asyncio.run(count_reads(FEW)), asyncio.run(count_reads(MANY))
 
     assert few["deletions"] == 1

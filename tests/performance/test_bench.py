@@ -28,7 +28,7 @@ async def test_script_and_app_migrate_every_flow() -> None:
 def test_report_compares_each_run_with_the_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The serial script's time is scaled to the number of flows.
+    """If the serial script has migrated fewer flows, its time is scaled.
 
     Runs on a busy machine are omitted.
     """

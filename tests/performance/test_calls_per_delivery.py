@@ -1,8 +1,8 @@
-"""Test that an invocation sends as many flow service requests as it has reserved.
+"""Test that an invocation sends as many requests to the flow service as it has reserved.
 
-If a job reserves too many, others wait; if it reserves too few, the invocation waits. The tenant
-counts the requests of each invocation from the approved plan to the retired original, without those
-for the list of flows on Microsoft's key, which the first job reads for all jobs.
+If it reserves too many, other jobs wait for nothing; if too few, the invocation itself has to wait.
+The tenant counts the requests of each invocation from the approved plan to the retired original.
+Requests for the list of flows on Microsoft's key do not count: the first job reads it for all.
 """
 
 from collections.abc import AsyncGenerator
@@ -16,7 +16,7 @@ from local_cloud.tenant.core.requests import CallLog
 from shared.domain.request_demand import RequestDemand
 from tests.fakes.calls import PlentyOfCalls
 from tests.functional.wire.wire_scenario import WIDE
-from tests.performance.remediation_figures import count_by_service, open_moved_scenario
+from tests.performance.remediation_figures import count_by_service, open_simulated_run
 from tests.performance.test_calls_per_flow import build_seeds
 
 LIST = "flow_service.admin_list_flows_on_microsoft_key"
@@ -30,14 +30,16 @@ TAKES = {
 
 @dataclass(slots=True)
 class Deliveries(PlentyOfCalls):
-    """A budget that allows every request, and records each reservation and its requests."""
+    """A request budget without limits, which records what each invocation reserves and what it
+    sends.
+    """
 
     calls: CallLog
     took: list[tuple[int, int]] = field(default_factory=list)
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Let the work begin, and record its requests when it ends."""
+        """Run the block, and record how many requests it reserved and sent."""
         before = self._count_calls()
         yield
         if need and need.row[0] == "flowjobs":
@@ -48,8 +50,8 @@ class Deliveries(PlentyOfCalls):
 
 
 async def measure_invocations(description: dict[str, Any]) -> list[tuple[int, int]]:
-    """Return the reserved and the sent requests of each invocation of a flow job."""
-    async with open_moved_scenario(description, WIDE) as moved:
+    """Return for each invocation of a flow job the number of reserved and of sent requests."""
+    async with open_simulated_run(description, WIDE) as moved:
         scenario = moved.scenario
         plan = await moved.start_and_plan()
         counted = Deliveries(scenario.tenant.calls)
@@ -60,14 +62,16 @@ async def measure_invocations(description: dict[str, Any]) -> list[tuple[int, in
 
 @pytest.mark.parametrize("name", TAKES)
 async def test_invocation_sends_the_reserved_number_of_requests(name: str) -> None:
-    """The numbers are equal for every kind of flow."""
+    """Both numbers are equal for every kind of flow."""
     took = await measure_invocations(build_seeds()[name])
 
     assert took == [(calls, calls) for calls in TAKES[name]]
 
 
 async def test_invocation_needs_more_requests_if_a_share_does_not_suffice() -> None:
-    """The first flow needs six more, because the app first tries whether a share gives access."""
+    """For the first flow, the app tries whether a share in Dataverse gives access, which costs six
+    more requests.
+    """
     took = await measure_invocations(build_seeds()["the same without a Dataverse share"])
 
     assert took == [(1, 1), (3, 9), (2, 2)]

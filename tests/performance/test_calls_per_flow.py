@@ -1,7 +1,7 @@
 """Test how many requests one flow needs from its approved plan to its retirement.
 
-The tenant counts the requests over the wire, and the table in docs/performance.md has the limits.
-The script `by_hand.py` is compared.
+The tenant counts the requests over the wire. The limits are those of the table in
+docs/performance.md, which also has the script `by_hand.py` for comparison.
 """
 
 import re
@@ -50,7 +50,7 @@ SLACK = 2
 
 
 def add_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[str, Any]:
-    """Add an app with a setting for the URL of each flow."""
+    """Add to a description an app with a setting for the URL of each flow."""
     site = f"{GROUP}/providers/Microsoft.Web/sites/shop"
     settings = {f"URL_{n}": f"{{{{trigger_url:{one}}}}}" for n, one in enumerate(flow_ids)}
     app = {"id": site, "hostNames": ["shop.contoso.example"], "appSettings": settings}
@@ -59,7 +59,7 @@ def add_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[st
 
 
 def build_seeds() -> dict[str, dict[str, Any]]:
-    """Return a tenant for each row of the table."""
+    """Return a tenant's description for each row of the table."""
     daily = build_flow_seed(ORDERS, "Daily", build_definition(DAILY), heldBack=True)
     calling = build_orders_seed(
         definition=build_definition(HTTP, build_http_action("https://api.partner.example/"))
@@ -82,7 +82,7 @@ def build_seeds() -> dict[str, dict[str, Any]]:
 
 
 def read_table() -> dict[str, dict[str, int]]:
-    """Return the table of docs/performance.md, with requests by row and service."""
+    """Return for each row of the table in docs/performance.md the number of requests by service."""
     text = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
     section = text.partition("## Calls for each flow")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([^|]+?) \|((?: \d+ \|)+)$", section, re.MULTILINE)
@@ -93,10 +93,11 @@ def read_table() -> dict[str, dict[str, int]]:
 
 
 async def count_requests(scenario: WireScenario, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Return the requests to each service from the approval until each flow is retired.
+    """Migrate the flows, and return the requests to each service from the approval until all are
+    retired.
 
-    Those of the search for callers are not included: they grow with each kind of caller, and
-    test_calls_to_find_callers.py counts them.
+    Requests of the search for callers are not included: they grow with the number of caller kinds,
+    and test_calls_to_find_callers.py counts them.
     """
     searching = Counter[str]()
 

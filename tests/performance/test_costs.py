@@ -1,4 +1,4 @@
-"""Test that docs/costs.md is computed from counted operations."""
+"""Test that the table of docs/costs.md is computed from counted operations."""
 
 import pytest
 
@@ -17,14 +17,14 @@ from tests.unit.deployed import ROOT
 
 
 async def test_table_of_costs_is_computed_from_counted_operations() -> None:
-    """`python -m tests.performance.costs` writes it."""
+    """If this fails, `python -m tests.performance.costs` writes the table again."""
     text = PAGE.read_text()
 
     assert text == with_table(text, await count_operations())
 
 
 def test_every_timer_is_counted() -> None:
-    """Each timer of the app runs by a schedule of the table."""
+    """For each timer of the app, the table has the schedule by which it runs."""
     source = (ROOT / "functions" / "timers.py").read_text()
 
     assert {name: source.count(f"%{name}%") for name in TIMERS} == {
@@ -54,7 +54,9 @@ def test_free_units_cost_nothing() -> None:
 
 
 def test_units_grow_with_the_flows() -> None:
-    """Alerts and the base charge do not."""
+    """Only the alert rules and the base charge of Service Bus cost the same for any number of
+    flows.
+    """
     counts = Counts(
         timer_runs=100, timer_table_operations=400, flow_messages=10, flow_table_operations=130,
         log_rules=8, metric_rules=2,

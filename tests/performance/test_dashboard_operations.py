@@ -57,7 +57,9 @@ BARE = """<!doctype html><table>{% for flow in flows %}
 
 
 async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
-    """Return a remediation of many flows in progress: one real flow, repeated."""
+    """Return a remediation in progress with thousands of flows, which are copies of one real
+    flow.
+    """
     scenario = Scenario()
     scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
     scenario.build.apply_key()
@@ -97,7 +99,9 @@ async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
 async def test_remediation_page_of_2000_flows_costs_little_more_than_a_table(
     tmp_path: Path, owner: str
 ) -> None:
-    """The page sorts, counts and redacts all flows, or those of an owner, and shows actions."""
+    """The page with all flows, or with those of one owner, is compared with a bare table of the
+    flows.
+    """
     shown, flows = await build_large_remediation()
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
@@ -122,7 +126,7 @@ async def test_remediation_page_of_2000_flows_costs_little_more_than_a_table(
 
 
 async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
-    """If no flow has changed, the update is empty; for one changed flow, it is small."""
+    """The update is empty if no flow has changed, and small if one has."""
     shown, flows = await build_large_remediation()
     principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=shown.remediation.created_at)
@@ -154,7 +158,7 @@ async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
 async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(
     tmp_path: Path,
 ) -> None:
-    """The page sorts, groups and counts all flows, and shows those of one page."""
+    """The page sorts, groups and counts all flows, and shows a part of them."""
     shown, flows = await build_large_remediation()
     [environment_job] = shown.environment_jobs
     bare = tmp_path / "bare.html.j2"
@@ -229,7 +233,7 @@ async def build_audited_tenant(entries: int) -> Grown:
 
 
 async def test_cost_of_the_audit_page_does_not_grow_with_the_log() -> None:
-    """The first page, the last one, and a search without a result read a limited number of rows."""
+    """The first page, the last page, and a search without a hit read a limited number of rows."""
     small, large = await build_audited_tenant(150), await build_audited_tenant(3_000)
     oldest = f"{large.services.now - timedelta(days=20):%Y-%m-%d}"
     found = [

@@ -52,7 +52,9 @@ JOB = EnvironmentJob(
 
 
 def _add_flows(platform: Adapters) -> None:
-    """Add 10,000 flows in solutions and a few others, with parents among the flows that stay."""
+    """Add 10,000 flows in solutions, some of them parents of flows that stay on Microsoft's key,
+    and a few outside.
+    """
     world = platform.world
     already = len(world.environment.flows)
     parents = HELD_BACK // 10
@@ -86,7 +88,7 @@ def _add_flow(platform: Adapters, number: int, content: object, *, in_solution: 
 
 @pytest.fixture
 async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return the adapters on this tenant."""
+    """Return the adapters on a tenant with 10,000 flows."""
     async with run_adapters(monkeypatch) as platform:
         _add_flows(platform)
         yield platform
@@ -104,12 +106,12 @@ def _build_services(platform: Adapters) -> Services:
 
 
 def build_discovery_rows(services: Services) -> FencedRows[DiscoveryPage]:
-    """Return the rows of the job's discovery."""
+    """Return the stored pages of the job's discovery."""
     return FencedRows(services.tables.discovery_pages, JOB.id)
 
 
 async def _run_to_plan(services: Services, environment: Environment) -> list[PlanItem]:
-    """Run an environment job until its plan."""
+    """Run an environment job until its plan is made, and return the plan's items."""
     rows = build_discovery_rows(services)
     assert not await read_flows_still_to_move(services, environment.id, rows)
     found = await discover_flows(services, environment, rows)
@@ -127,7 +129,7 @@ async def _run_to_plan(services: Services, environment: Environment) -> list[Pla
 
 
 async def test_managed_flows_are_listed_with_one_request(platform: Adapters) -> None:
-    """The app does not read ten thousand definitions for this."""
+    """Dataverse filters the flows, so the app does not read ten thousand definitions."""
     environment = await platform.read_environment()
     managed = list(platform.world.environment.order)[100:103]
     for flow in managed:
@@ -141,7 +143,9 @@ async def test_managed_flows_are_listed_with_one_request(platform: Adapters) -> 
 
 
 async def test_plan_of_10000_flows_needs_few_requests(platform: Adapters) -> None:
-    """The app reads the reports, each definition once, each caller kind, and other flows singly."""
+    """The app reads the reports, each definition and each caller kind once, and flows outside
+    solutions one by one.
+    """
     await platform.world.migrate()
     environment = await platform.read_environment()
     services = _build_services(platform)
@@ -162,9 +166,9 @@ async def test_plan_of_10000_flows_needs_few_requests(platform: Adapters) -> Non
 async def test_resumed_discovery_reads_only_the_remaining_pages(
     platform: Adapters, read: int
 ) -> None:
-    """The process was killed after a page.
+    """The process was killed after it had stored a page.
 
-    Neither the pages before nor the report are read again.
+    Neither the report nor earlier pages are read again.
     """
     await platform.world.migrate()
     environment = await platform.read_environment()
@@ -184,7 +188,10 @@ async def test_resumed_discovery_reads_only_the_remaining_pages(
 
 
 async def test_comparison_of_all_flows_needs_one_request_per_page(platform: Adapters) -> None:
-    """The comparison runs only on request. Here it finds only flows outside solutions."""
+    """The comparison of Dataverse with the flow service is made only on request.
+
+    It finds the flows outside solutions.
+    """
     await platform.world.migrate()
     environment = await platform.read_environment()
     services = _build_services(platform)
@@ -205,5 +212,5 @@ async def test_comparison_of_all_flows_needs_one_request_per_page(platform: Adap
 
 
 def _is_platform(route: str) -> bool:
-    """Return whether a request is for the platform, and not for an access token."""
+    """Return whether a request is one for data, and not one for an access token."""
     return not route.startswith(("entra.", "managed_identity."))

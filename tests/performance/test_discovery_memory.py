@@ -16,7 +16,9 @@ MOST_BYTES = 256 * 1024 * 1024
 
 @pytest.mark.parametrize("held_back", [HELD_BACK, FLOWS])
 def test_discovery_never_has_all_definitions_in_memory(held_back: int) -> None:
-    """Memory contains one page of definitions, the data of flows that stay, and their calls."""
+    """The memory has room for one page of definitions, for what is kept of the flows that stay, and
+    for their calls.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "tests.performance.discovery_memory", str(held_back)],
         cwd=ROOT,

@@ -1,6 +1,7 @@
 """Test that the cost of timers, health, status and pages does not grow with the history.
 
-Rows are counted as the store reads them, because its only index is its keys.
+The store has no index except the keys of its rows, so the test counts the rows that a query has to
+read, not only those that it returns.
 """
 
 import re
@@ -37,12 +38,14 @@ SLOPES = {
 
 
 async def measure_costs(tenant: Grown, named: dict[str, Any]) -> dict[str, Cost]:
-    """Return the cost of each use case."""
+    """Return the cost of each use case by its name."""
     return {name: await tenant.measure_cost(use) for name, use in named.items()}
 
 
 async def test_cost_does_not_grow_with_the_number_of_retired_flows() -> None:
-    """The tenants have 100, 1,000 and 10,000 retired flows, with 0.9 earlier jobs for each."""
+    """The tenants have 100, 1,000 and 10,000 retired flows, and 0.9 earlier remediations for each
+    flow.
+    """
     flat: dict[str, list[Cost]] = {}
     linear: dict[str, list[Cost]] = {}
     for size in SIZES:

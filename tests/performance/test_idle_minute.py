@@ -1,4 +1,4 @@
-"""Test that the timer reads no job in a minute in which none is due."""
+"""Test that the app's timer reads no job in a minute in which none is due."""
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ MINUTES = 15
 
 
 @dataclass(slots=True)
-class Noted(ObservedStore):
+class RecordingStore(ObservedStore):
     """A store that records its requests."""
 
     #: Table and partition of each query; None: of all partitions.
@@ -39,7 +39,7 @@ class Noted(ObservedStore):
 
 
 async def test_timer_reads_no_job_if_none_is_due() -> None:
-    """A thousand jobs are retired, and a thousand are in their no-call period."""
+    """The store has a thousand retired jobs and a thousand in their no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -61,11 +61,13 @@ async def test_timer_reads_no_job_if_none_is_due() -> None:
     reads = []
     for _ in range(MINUTES):
         scenario.world.clock.advance(timedelta(minutes=1))
-        noted = Noted(scenario.services.tables.store)
-        await send_due_and_overdue_messages(replace(scenario.services, tables=type(tables)(noted)))
-        assert all(partition for _, partition in noted.queries), noted.queries
-        assert "flowjobs" not in {table for table, _ in noted.queries}, noted.queries
-        reads.append(len(noted.queries) + len(noted.gets))
+        recording = RecordingStore(scenario.services.tables.store)
+        await send_due_and_overdue_messages(
+            replace(scenario.services, tables=type(tables)(recording))
+        )
+        assert all(partition for _, partition in recording.queries), recording.queries
+        assert "flowjobs" not in {table for table, _ in recording.queries}, recording.queries
+        reads.append(len(recording.queries) + len(recording.gets))
 
     # Sometimes it looks at the environment's job, whose flow jobs may all have ended.
     assert set(reads) == {MOST_READS, MOST_READS + 2}, reads

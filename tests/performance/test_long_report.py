@@ -1,9 +1,11 @@
-"""Test a plan of six thousand flows on Microsoft's key, at five requests a minute."""
+"""Test a remediation with six thousand flows on Microsoft's key, at five requests a minute to the
+flow service.
+"""
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from tests.performance.long_report import REPORT
 from tests.performance.many_flows import build_many_flows
-from tests.performance.remediation_figures import open_moved_scenario
+from tests.performance.remediation_figures import open_simulated_run
 
 FLOWS = 6_000
 #: Of both reports, 250 flows a page.
@@ -15,8 +17,10 @@ LONGEST_MINUTES = MOST_CALLS / 5 * 62 / 60 + 1
 
 
 async def test_report_of_6000_flows_is_read_once_in_several_invocations() -> None:
-    """No invocation can read all pages; each one continues after the last page of the previous."""
-    async with open_moved_scenario(build_many_flows(FLOWS, flows_per_app=FLOWS // 50)) as moved:
+    """The budget lets no invocation read all pages, so each continues after the last page of the
+    one before.
+    """
+    async with open_simulated_run(build_many_flows(FLOWS, flows_per_app=FLOWS // 50)) as moved:
         plan = await moved.start_and_plan(limit=100)
         job = await moved.scenario.read_environment_job()
         routes = moved.scenario.tenant.calls.routes

@@ -22,7 +22,10 @@ MOST_SHARED = 30
 async def test_number_of_messages_is_proportional_to_the_flows(
     flows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment job starts its flow jobs once; few of them send it a message at their end."""
+    """The environment job starts each flow job once.
+
+    Few flow jobs send a message back when they end.
+    """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.driver.most_at_once = 100 * flows
     for number in range(flows):

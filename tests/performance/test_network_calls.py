@@ -1,7 +1,7 @@
 """Test how many requests to Azure Resource Manager the network check needs per flow.
 
-Flows are verified as far apart as the flow service's five requests a minute allow, on a clock of
-the test, so that network snapshots expire in between. There is one firewall of each kind.
+Flows are verified at intervals, as five flow service requests a minute allow, so that stored
+network snapshots expire in between. The clock is simulated. There is one firewall of each kind.
 """
 
 import builtins
@@ -38,7 +38,7 @@ MOST = {30: (0.95, 0.95), 100: (0.6, 0.3), 300: (0.6, 0.1)}
 
 @dataclass(slots=True)
 class Counted(PagedResourceReader, ServiceTags):
-    """A reader of resources and of the service tag list that counts its requests."""
+    """A reader of Azure resources and of the service tag list that counts its requests."""
 
     resources: PagedResourceReader
     tags: ServiceTags
@@ -86,7 +86,10 @@ class Counted(PagedResourceReader, ServiceTags):
 
 
 async def count_requests_to_verify(flows: int, apart: timedelta) -> int:
-    """Return the network requests to verify this number of flows one after another."""
+    """Check the network for this number of flows, `apart` in time.
+
+    Return the number of requests.
+    """
     world = World()
     environment_id = Builder(world).environment.id
     for tag in FLOW_TAGS:
@@ -112,7 +115,7 @@ async def count_requests_to_verify(flows: int, apart: timedelta) -> int:
 
 @pytest.mark.parametrize("flows", MOST)
 async def test_network_check_needs_less_than_one_request_per_flow(flows: int) -> None:
-    """More flows need fewer requests each."""
+    """The more flows are checked, the fewer requests each one needs."""
     calls = read_table()["each of 50 called flows, a caller each"]["flow_service"]
     apart = timedelta(minutes=calls / Settings(tenant_id="fakes").flow_service_requests_per_minute)
 
@@ -125,7 +128,7 @@ async def test_network_check_needs_less_than_one_request_per_flow(flows: int) ->
 
 
 def test_cost_of_a_network_check_does_not_grow_with_other_firewalls() -> None:
-    """A flow calls only one of the hosts that the apps have."""
+    """The check compares only the firewalls of hosts that the flow calls."""
 
     def measure_operations(apps: int) -> int:
         walls = [

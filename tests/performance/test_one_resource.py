@@ -1,7 +1,7 @@
-"""Test how often an app restarts whose settings contain the URLs of many flows.
+"""Test how often an app restarts if the URLs of many flows are in its settings.
 
-Time is simulated. The table in docs/performance.md has the limits, at the default budgets and at
-wide ones.
+Time is simulated. The limits are those of the table in docs/performance.md, for the default budgets
+and for large ones.
 """
 
 import re
@@ -13,14 +13,16 @@ import pytest
 from local_cloud.tenant.azure.state import Azure
 from tests.functional.wire.wire_scenario import WIDE
 from tests.performance.many_flows import build_many_flows
-from tests.performance.remediation_figures import open_moved_scenario
+from tests.performance.remediation_figures import open_simulated_run
 
 FLOWS = 10
 BUDGETS: Mapping[str, Mapping[str, int] | None] = {"wide": WIDE, "five calls a minute": None}
 
 
 def read_table() -> dict[str, tuple[int, int]]:
-    """Return by budget the restarts, and the flow service requests for each flow."""
+    """Return for each budget of the table the number of restarts, and of flow service requests per
+    flow.
+    """
     text = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
     section = text.partition("## One app, many flows")[2].partition("\n## ")[0]
     rows = re.findall(
@@ -31,9 +33,12 @@ def read_table() -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("name", BUDGETS)
 async def test_app_restarts_as_often_as_documented(name: str) -> None:
-    """With enough requests the app restarts once, otherwise once for each invocation's URLs."""
+    """With large budgets, all URLs are replaced in one write, so the app restarts once.
+
+    Otherwise it restarts for each invocation that replaces URLs.
+    """
     most, calls = read_table()[name]
-    async with open_moved_scenario(build_many_flows(FLOWS, FLOWS), BUDGETS[name]) as moved:
+    async with open_simulated_run(build_many_flows(FLOWS, FLOWS), BUDGETS[name]) as moved:
         found = await moved.approve_and_retire(await moved.start_and_plan())
         restarts = moved.scenario.tenant.get_part(Azure).restarts
 

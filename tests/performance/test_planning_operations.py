@@ -1,4 +1,4 @@
-"""Test how many operations and decoded definitions planning needs."""
+"""Test how many operations planning needs, and how many definitions it decodes."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ JOB = EnvironmentJob(
 
 
 async def run_to_plan(services: Services) -> list[PlanItem]:
-    """Run an environment job until its plan."""
+    """Run an environment job until its plan is made, and return the plan's items."""
     parts = FencedRows(services.tables.discovery_pages, JOB.id)
     found = await discover_flows(services, ENVIRONMENT, parts)
     await find_callers(services, SEARCH, FencedRows(services.tables.caller_searches, JOB.id))
@@ -50,13 +50,13 @@ async def run_to_plan(services: Services) -> list[PlanItem]:
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    """Return definitions that the flows use in turn."""
+    """Return the definitions of the flows. Several flows have the same definition."""
     return read_definition_texts()
 
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list to which each decoded text is added."""
+    """Return a list that records each text that is decoded."""
     texts: list[str] = []
     loads = json.loads
 
@@ -71,7 +71,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_planning_decodes_few_definitions_if_few_flows_stay(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """For most definitions, a search of the text suffices. None is decoded three times."""
+    """For most flows, a search of the definition's text shows that nothing is left to find."""
     items = asyncio.run(run_to_plan(build_services(LargeWorkflows(texts), LargeReports())))
 
     assert len(items) == HELD_BACK
@@ -81,7 +81,7 @@ def test_planning_decodes_few_definitions_if_few_flows_stay(
 def test_planning_decodes_each_definition_once_if_every_flow_stays(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """The plan and the digest use the same decoded definition."""
+    """The plan and the digest of the definition use the same decoded document."""
     flows = len(texts)
 
     asyncio.run(run_to_plan(build_services(LargeWorkflows(texts, flows), LargeReports(flows))))
@@ -92,7 +92,8 @@ def test_planning_decodes_each_definition_once_if_every_flow_stays(
 def test_planning_needs_few_operations_per_flow(texts: list[str]) -> None:
     """Few flows stay on Microsoft's key.
 
-    Planning includes reading, classifying, graph and callers.
+    The count includes reading and classifying the flows, their dependency graph, and the search for
+    callers.
     """
     assert count_planning_operations(texts, FLOWS, HELD_BACK) <= MAX_OPERATIONS
 
@@ -109,7 +110,7 @@ def test_cost_of_planning_is_proportional_if_every_flow_stays(texts: list[str]) 
 
 
 def count_planning_operations(texts: list[str], flows: int, held_back: int) -> float:
-    """Return the number of operations per flow that a plan needs."""
+    """Make a plan, and return the number of operations per flow."""
     services = build_services(LargeWorkflows(texts, flows), LargeReports(held_back))
     asyncio.run(run_to_plan(services))  # the first run also does what a process does once
     return count_operations(lambda: asyncio.run(run_to_plan(services))) / flows

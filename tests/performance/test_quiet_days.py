@@ -8,13 +8,13 @@ MOST_READS = 50
 
 
 async def run_two_days(flows: int) -> list[Day]:
-    """Return the costs of two days with this number of retired flows."""
+    """Return what each of two days costs with this number of retired flows."""
     async with open_retired_tenant(flows) as retired:
         return [await retired.run_day() for _ in range(2)]
 
 
 async def test_daily_check_finds_retired_flows_that_are_on_among_1500() -> None:
-    """Three Dataverse requests cover a thousand flows."""
+    """The check reads the states with three Dataverse requests per thousand flows."""
     async with open_retired_tenant(1_500) as retired:
         ordered = sorted(retired.jobs, key=lambda job: job.id)
         on_again = [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
@@ -29,7 +29,10 @@ async def test_daily_check_finds_retired_flows_that_are_on_among_1500() -> None:
 
 
 async def test_cost_of_a_day_does_not_grow_with_the_retired_flows() -> None:
-    """The app writes no row and sends no query per flow. Only definitions need another page."""
+    """The app writes no row and sends no query per flow.
+
+    More flows only have more pages in the lists.
+    """
     few, many = await run_two_days(100), await run_two_days(1_000)
 
     # Three pages of the report more, and one of definitions.

@@ -1,7 +1,7 @@
 """Test what a remediation of called flows needs at the default budgets.
 
-Each flow has a caller in a separate app. The tenant accepts five flow service requests a minute and
-rejects the sixth. `remediation_figures.py`, run as a module, counts the same for more flows.
+The URL of each flow is in a separate app. The tenant accepts five flow service requests a minute
+and rejects the sixth. `remediation_figures.py`, run as a module, counts the same for more flows.
 """
 
 from tests.functional.wire.wire_scenario import WIDE
@@ -26,7 +26,9 @@ LONGEST_MINUTES_TO_FIRST_QUIET = 10
 
 
 async def test_small_budget_needs_no_more_requests() -> None:
-    """Twenty flows send the same requests at the default budgets and at unlimited ones."""
+    """A small budget only makes the remediation of twenty flows longer: it sends about as many
+    requests as with unlimited budgets.
+    """
     tenant = build_many_flows(FLOWS)
     wide = await measure_remediation(tenant, WIDE)
     found = await measure_remediation(tenant | FIVE_A_MINUTE)
@@ -46,7 +48,7 @@ async def test_small_budget_needs_no_more_requests() -> None:
 
 
 async def test_100_flows_need_five_times_as_long_as_20() -> None:
-    """A job far back in the request queue waits for its turn, and no request is sent twice."""
+    """Messages, reads and writes of the store per flow stay within the limits for twenty flows."""
     found = await measure_remediation(build_many_flows(5 * FLOWS) | FIVE_A_MINUTE)
 
     assert found.messages <= MOST_MESSAGES, found
@@ -57,7 +59,10 @@ async def test_100_flows_need_five_times_as_long_as_20() -> None:
 
 
 async def test_flows_need_twice_the_requests_if_shares_give_no_access() -> None:
-    """The requests still use the whole budget."""
+    """The app then has to make the service account a co-owner in the flow service.
+
+    It still uses the whole budget.
+    """
     tenant = build_many_flows(FLOWS) | FIVE_A_MINUTE
     found = await measure_remediation(tenant | {"assumptions": {"shares_let_people_ask": False}})
 

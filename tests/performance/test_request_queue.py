@@ -42,7 +42,9 @@ class CountedStore(MemoryStore):
 
 
 class Queue:
-    """Jobs that need one request to start and eight later, as a called flow does."""
+    """A request queue with jobs that need one request to start and eight later, as the job of a
+    called flow does.
+    """
 
     def __init__(self, jobs: int, *, instances: int = 1, limit: BudgetLimit = LIMIT) -> None:
         self.clock, self.store = ManualClock(), CountedStore()
@@ -66,7 +68,7 @@ class Queue:
         return RequestDemand(job_id=job, requests=1, later_requests=8, priority="3", row=row)
 
     async def run(self, length: timedelta) -> None:
-        """Run each job when it is due, and the timer every minute."""
+        """Run for this time: each job when it is due, and the timer every minute."""
         timer, end = self.clock.now(), self.clock.now() + length
         while self.due and self.clock.now() < end:
             job = min(self.due, key=self.due.__getitem__)
@@ -80,7 +82,7 @@ class Queue:
             await self.run_job(job)
 
     async def run_job(self, job: str) -> None:
-        """Run one invocation of a job, or let it wait."""
+        """Run one invocation of a job, or let the job wait for requests."""
         self.readings += 1
         demand = self.build_demand(job)
         instance = crc32(job.encode()) % len(self.budgets)
@@ -99,7 +101,10 @@ class Queue:
         self.begun.add(job)
 
     async def call_up(self, turn: QueuedJob) -> bool:
-        """Make a waiting job due when its requests are available."""
+        """Make a waiting job due at the time when its requests are available.
+
+        Returns False if it no longer waits.
+        """
         job = turn.row[2]
         is_waiting = (
             job in self.due and self.build_demand(job).queue_position == turn.queue_position
@@ -111,7 +116,7 @@ class Queue:
 
 @pytest.mark.parametrize("jobs", [100, 1000])
 async def test_rows_per_read_do_not_grow_with_the_queue(jobs: int) -> None:
-    """Each waiting invocation reads the queue, and the timer reads it every minute."""
+    """Each waiting invocation reads the queue, and so does the timer every minute."""
     queue = Queue(jobs)
 
     await queue.run(MINUTE * 60)
@@ -122,7 +127,7 @@ async def test_rows_per_read_do_not_grow_with_the_queue(jobs: int) -> None:
 
 
 async def test_totals_of_the_queue_equal_its_rows() -> None:
-    """If the row of the budget has no totals, they are counted again."""
+    """If the stored totals are missing, the app counts the rows again."""
     queue = Queue(200)
     for job in list(queue.due):
         await queue.run_job(job)
@@ -138,7 +143,7 @@ async def test_totals_of_the_queue_equal_its_rows() -> None:
 
 
 async def test_status_of_a_long_queue_reads_one_row() -> None:
-    """Health and the Overview page read the status each time."""
+    """`GET /api/health` and the Overview page read the status at each request."""
     queue = Queue(500)
     for job in list(queue.due):
         await queue.run_job(job)

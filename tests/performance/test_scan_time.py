@@ -8,7 +8,10 @@ from tests.performance.scan_time import PRESENT, measure_scan
 def test_scan_for_10000_ids_takes_at_most_a_third_of_the_time_of_a_regular_expression(
     tmp_path: Path,
 ) -> None:
-    """One pass finds all ids. `python -m tests.performance.scan_time` reads 100 MiB."""
+    """The scan finds all ids in one pass.
+
+    `python -m tests.performance.scan_time` measures with 100 MiB.
+    """
     ratio, found = measure_scan(tmp_path, 20)
 
     assert found == PRESENT

@@ -14,13 +14,15 @@ FIXED = replace(LIMIT, calls=20, most=None)
 
 
 def count_most_in_a_minute(times: list[datetime]) -> int:
-    """Return the most requests of all instances in any minute."""
+    """Return the highest number of requests of all instances in any minute."""
     return max(sum(one - MINUTE < other <= one for other in times) for one in times)
 
 
 @pytest.mark.parametrize("instances", [2, 4])
 async def test_instances_share_a_budget(instances: int) -> None:
-    """In an hour they do as much as one instance, each its part within 20 %, and no more."""
+    """In an hour, several instances together send about as many requests as one alone, and never
+    more than the budget. Each instance's share is within 20 % of the mean.
+    """
     alone, together = (Queue(400, instances=count, limit=FIXED) for count in (1, instances))
 
     await alone.run(HOUR)

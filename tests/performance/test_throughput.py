@@ -1,7 +1,7 @@
 """Test remediations at the default budget of the flow service, five requests a minute.
 
-This budget determines how long a remediation takes. While work waits, the whole budget is used. The
-budget causes no additional requests, and started jobs are completed before others start.
+This budget determines how long a remediation takes. The app uses all of it while work waits, sends
+no additional requests because of it, and completes started jobs before it starts others.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ LIMIT = BudgetLimit(
 
 
 async def remediate_forty_flows(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
-    """Remediate forty flows within a budget; return the requests and the jobs."""
+    """Remediate forty flows within a budget. Return the recorded requests and the jobs."""
     meter, scenario = Meter(), Scenario(mode=ApprovalPolicy.AUTOMATIC)
     put_on_budget(scenario, limit, meter)
     for number in range(FLOWS):
@@ -39,10 +39,10 @@ async def remediate_forty_flows(limit: BudgetLimit) -> tuple[Meter, Sequence[Flo
 
 
 async def test_small_budget_is_used_and_causes_no_additional_request() -> None:
-    """Until all callers are updated, 95 % of the budget is used.
+    """The app uses at least 95 % of the budget until all callers are updated.
 
-    No service gets more than a tenth more requests than with a large budget. The first flow is in
-    its no-call period within ten minutes.
+    To no service does it send over a tenth more requests than with a large budget. The first flow
+    is in its no-call period within ten minutes.
     """
     wide, _ = await remediate_forty_flows(replace(LIMIT, calls=100_000))
     meter, jobs = await remediate_forty_flows(LIMIT)

@@ -1,8 +1,9 @@
 """Pause or kill remediations at many requests, and print how often this broke an invariant.
 
-`python -m tests.property.count_interruptions copying --every 100` interrupts every pattern at each
-100th request, before and after it. The length of a pause and the time of an action differ from
-request to request, and are the same in each run. With `--every 1`, a run takes hours.
+`python -m tests.property.count_interruptions copying --every 100` remediates tenants with flows of
+every kind that are copied. It interrupts each remediation at every 100th request, before and after
+the request. The length of a pause and the time of a person's action differ from request to request,
+but are the same in each run. With `--every 1`, a run takes hours.
 """
 
 import argparse
@@ -39,7 +40,9 @@ PATTERNS = {"copying": sorted(INGREDIENTS), "preparing": sorted(PREPARED)}
 
 
 def build_interrupted(pattern: str, strike: Strike) -> Interrupted:
-    """Return the remediation of one pattern, which is copied or prepared."""
+    """Return the remediation of a tenant with flows of one kind (`pattern`), which are copied or
+    prepared.
+    """
     return (
         build_prepared(pattern, strike) if pattern in PREPARED else build_copied([pattern], strike)
     )
@@ -48,7 +51,11 @@ def build_interrupted(pattern: str, strike: Strike) -> Interrupted:
 def interrupt_pattern(
     pattern: str, order: str, *, every: int, kills: bool
 ) -> tuple[int, list[str]]:
-    """Interrupt one pattern at each `every`th request; return the count and the violations."""
+    """Interrupt the remediation of a pattern at every `every`th request, and request an action
+    afterwards.
+
+    Returns the number of interruptions and the violations.
+    """
     logging.disable()
     struck, wrong = 0, []
     for at in count(1, every):

@@ -1,8 +1,13 @@
-"""How many examples a property test tries: EXAMPLES=10 asks for ten times the usual number."""
+"""Set how many examples a property test tries.
+
+`EXAMPLES=10` asks for ten times the usual number.
+"""
 
 import os
 
 
 def count_examples(usual: int) -> int:
-    """Return the number of examples for `max_examples`."""
+    """Return the value of Hypothesis' `max_examples`: the usual number, times the environment
+    variable EXAMPLES.
+    """
     return usual * int(os.environ.get("EXAMPLES", "1"))

@@ -1,4 +1,4 @@
-"""Remediations in which one process is paused or killed at one request, with checks of their end.
+"""Build remediations in which one process is paused or killed at one request, and check their end.
 
 While a process is paused, another invocation continues the job. Then the paused process continues
 with the values that it has read before.
@@ -43,7 +43,9 @@ def _add_v1_flows(scenario: Scenario, *names: str) -> list[FakeFlow]:
 
 
 def _add_admin_flow(scenario: Scenario) -> FakeFlow:
-    """Add a flow whose action has the format that both platforms accept in a save."""
+    """Add a flow with an action whose format a save accepts in Dataverse and in the flow
+    service.
+    """
     flow = scenario.build.add_admin_list_flow("Admin")
     flow.client_data = flow.client_data.replace('"connectionName"', '"connectionReferenceName"')
     return flow
@@ -65,7 +67,7 @@ class StruckError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """An interruption of the first process: at which request, counted from 1, and for how long."""
+    """The interruption of the first process: at which request, counted from 1, and for how long."""
 
     at: int
     moment: Moment
@@ -73,7 +75,7 @@ class Strike:
     sleep: timedelta | None
 
     def plan(self, world: World) -> Plan:
-        """Return the plan that causes the interruption."""
+        """Return the plan for the fakes that causes the interruption."""
         if self.sleep is None:
             return Plan(at=self.at, moment=self.moment)
         return Pause(at=self.at, moment=self.moment, sleeps=self.sleep, clock=world.clock)
@@ -81,7 +83,9 @@ class Strike:
 
 @dataclass(slots=True)
 class Interrupted:
-    """A remediation with its start, its end state, and its duration without an interruption."""
+    """A remediation that is interrupted: how it starts, the end state of its jobs, and how long it
+    takes without the interruption.
+    """
 
     scenario: Scenario
     start: Callable[[], Awaitable[object]]
@@ -93,17 +97,17 @@ class Interrupted:
         self.before = take_snapshot(self.scenario.world)
 
     async def play(self, order: Order | None = None, *, after: timedelta = timedelta(0)) -> bool:
-        """Remediate to the end; return whether the interruption happened.
+        """Remediate to the end, and check the end state. Return whether the interruption happened.
 
-        `order` is an action that is requested `after` the interruption. Raises `AssertionError` if
-        an invariant is broken.
+        `order` is an action, such as a rollback, that is requested `after` the interruption. Raises
+        `AssertionError` if an invariant is broken.
         """
         has_struck = await self.run_to_end(order, after=after)
         await self._check_end(order)
         return has_struck
 
     async def run_to_end(self, order: Order | None, *, after: timedelta) -> bool:
-        """Remediate like `play`, but do not check the end state."""
+        """Remediate like `play`, but check only the invariants and not the end state."""
         scenario = self.scenario
         await scenario.opt_in()
         await repeat_until_done(scenario, self.start)
@@ -136,7 +140,10 @@ def build_copied(
     seed: int = 7,
     profile: Profile = Profile.DOCUMENTED,
 ) -> Interrupted:
-    """Build a tenant with these ingredients, whose flows are copied."""
+    """Build a remediation of flows that are copied.
+
+    The ingredients name the flows and callers of its tenant.
+    """
     scenario = build_ingredients_scenario(ingredients, seed, Plan(), 0.0, profile)
     return Interrupted(
         _with_strike(scenario, strike), scenario.order, FlowJobState.RETIRED, timedelta(days=10)
@@ -146,7 +153,7 @@ def build_copied(
 def build_prepared(
     name: str, strike: Strike, *, seed: int = 7, profile: Profile = Profile.DOCUMENTED
 ) -> Interrupted:
-    """Build a tenant whose flows are prepared before a key is applied."""
+    """Build a remediation of flows that are prepared before a key is applied."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     named = [flow.workflow_id for flow in PREPARED[name](scenario)]
     start = partial(scenario.order, PREPARE, *named)

@@ -1,7 +1,7 @@
-"""Inject faults into the effects of the app.
+"""Inject faults into the effects of the app, which are its writes on the platform.
 
-An effect is identified by the function that builds its `Write`; no list names the effects. A fault
-is injected into the first write of an effect, or into every write until a person acts.
+An effect is identified by the function that builds its `Write`, so no list has to name the effects.
+A fault is injected into the first write of an effect, or into every write until a person acts.
 """
 
 import ast
@@ -84,7 +84,10 @@ _ERRORS: dict[Fault, tuple[Moment, Callable[[], BaseException]]] = {
 
 @dataclass
 class Striker:
-    """Injects a fault into the writes of one effect, or only records the effects that write."""
+    """Injects a fault into the writes of one effect (`site`).
+
+    Without a fault, it only records which effects write.
+    """
 
     scenario: Scenario
     site: str = ""
@@ -118,7 +121,10 @@ class Striker:
         return True
 
     async def permit(self, site: str, permit: Callable[[], Awaitable[object]]) -> None:
-        """Turn the kill switch on before a permission, if that is the fault."""
+        """Ask for the permission of a write.
+
+        If that is the fault, turn the kill switch on before.
+        """
         if self.fault is not Fault.STOPPED or not self._may_strike(site):
             await permit()
             return
@@ -137,7 +143,7 @@ class Striker:
         self.is_stopped = is_on
 
     async def call(self, site: str, call: Callable[[], Awaitable[object]]) -> None:
-        """Send the write with the fault."""
+        """Send a write, with the fault if it belongs to the chosen effect."""
         self.seen[site] = self.seen.get(site, 0) + 1
         if self.fault is None or self.fault is Fault.STOPPED:
             await call()
@@ -157,7 +163,7 @@ class Striker:
 
 @contextmanager
 def install_striker(striker: Striker) -> Iterator[None]:
-    """Let the striker run before the permission and around the request of each write."""
+    """Call the striker before the permission of each write and around its request."""
     before = Write.__init__
 
     def initialize(write: Write, **members: Any) -> None:
@@ -183,7 +189,10 @@ def _wrap_with_guard(guard: Any, site: str, inner: Any) -> Any:
 
 
 def _find_site(frame: Any) -> str:
-    """Return the function that builds a write, without the helpers that the function calls."""
+    """Return the file and the name of the function that builds a write.
+
+    Helpers that it calls are skipped.
+    """
     while Path(frame.f_code.co_filename).name in {*HELPERS, "dataclasses.py", Path(__file__).name}:
         frame = frame.f_back
     if frame.f_code.co_filename.startswith("<"):  # a dataclass made anew

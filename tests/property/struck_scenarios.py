@@ -1,4 +1,4 @@
-"""Run the scenarios of `struck_effects.py` to their end with a fault."""
+"""Run scenarios to their end while a fault of `struck_effects.py` is injected."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -47,8 +47,8 @@ RETRIES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """A scenario: how its tenant is built, and in which state its jobs end."""
+class StruckScenario:
+    """A scenario: how its tenant is built, what people do, and the state in which its jobs end."""
 
     build: Callable[[], Any]
     ends: FlowJobState
@@ -77,7 +77,9 @@ def _build_prepared(name: str) -> tuple[Scenario, list[str]]:
 
 
 def _build_copied_again() -> tuple[Scenario, list[str]]:
-    """Return a scenario with the setting to copy a flow again after its original is edited."""
+    """Return a scenario whose settings ask for a new copy if the original is edited after it was
+    copied.
+    """
     scenario, named = _build_scenario("app_setting")
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
@@ -86,7 +88,9 @@ def _build_copied_again() -> tuple[Scenario, list[str]]:
 
 
 def _build_outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow outside solutions that no application may turn on."""
+    """Return a scenario with a flow outside solutions, on a platform on which no application can
+    turn flows on.
+    """
     scenario, _ = _build_scenario()
     flow = scenario.build.add_http_flow("Outside")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
@@ -99,7 +103,9 @@ def _build_outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
 
 
 def _build_declared() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a declared caller whose new secret does not exist yet."""
+    """Return a scenario with a declared caller that reads the URL from a secret that does not exist
+    yet.
+    """
     scenario, _ = _build_scenario()
     secret = "https://till.vault.azure.net/secrets/orders-url"
     scenario.build.add_declared_caller(scenario.build.add_http_flow("Orders"), secret=secret)
@@ -108,13 +114,13 @@ def _build_declared() -> tuple[Scenario, list[str]]:
 
 
 async def _remove_declared(scenario: Scenario) -> None:
-    """Remove the declared callers, so that no remediation waits for a confirmation."""
+    """Remove the declared callers, so that no job waits for their confirmation."""
     scenario.world.declared_callers.clear()
 
 
 def _build_with_url_vault() -> tuple[Scenario, list[str]]:
-    """Return a scenario with apps, a named value that is no secret, and a key of App Configuration
-    that can refer to secrets with the URLs of their flows.
+    """Return a scenario with callers that can refer to a vault of URL secrets: apps, a named value
+    of API Management, and a key-value of App Configuration.
     """
     scenario, named = _build_scenario("app_setting", "two")
     flow = scenario.build.add_http_flow("Called by a policy")
@@ -131,7 +137,7 @@ def _build_with_url_vault() -> tuple[Scenario, list[str]]:
 
 
 def _build_hidden() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow whose definition the platform does not show to the app."""
+    """Return a scenario with a flow whose definition the platform shows only to its co-owners."""
     scenario, _ = build_hidden_scenario()
     return scenario, []
 
@@ -144,7 +150,7 @@ async def _build_behind_a_firewall() -> tuple[Scenario, list[str]]:
 
 
 def _build_long_name() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow whose name is longer than the platform now allows."""
+    """Return a scenario with a flow whose name is longer than the platform now accepts."""
     scenario, _ = _build_scenario()
     scenario.build.add_http_flow("N" * 120)
     scenario.build.migrate()
@@ -165,14 +171,16 @@ def _build_with_colleagues_connection() -> tuple[Scenario, list[str]]:
 
 
 async def _edit_originals(scenario: Scenario) -> None:
-    """Let each original's owner add an action and save the flow."""
+    """Add an action to each original, as its owner does."""
     for flow in list(scenario.world.list_flows()):
         if not flow.made_by_app:
             edit(flow)
 
 
 async def _leave_co_ownership(scenario: Scenario) -> None:
-    """Leave a temporary co-ownership, as an invocation does that is killed during planning."""
+    """Make the service account a co-owner of the flow, as an invocation leaves it that is killed
+    during planning.
+    """
     table, job = scenario.services.tables.environment_jobs, await scenario.read_environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
@@ -183,7 +191,7 @@ async def _leave_co_ownership(scenario: Scenario) -> None:
 
 
 async def _delete_originals(striker: Striker) -> None:
-    """Schedule the deletion of the retired originals, and let its date pass."""
+    """Schedule the deletion of the retired originals, and run the deletions after their date."""
     scenario = striker.scenario
     await order_deletions(scenario)
     await scenario.run(DAYS)
@@ -198,7 +206,10 @@ async def _delete_originals(striker: Striker) -> None:
 
 
 async def _change_solution_setting(striker: Striker) -> None:
-    """Turn the setting for new flows on and revert it; a person repeats each request."""
+    """Turn the setting for new flows on, then revert it.
+
+    Each request is repeated until it succeeds.
+    """
     environment = striker.scenario.build.environment
     environment.creates_flows_in_solutions = None
     errors: list[BaseException] = []
@@ -215,7 +226,10 @@ async def _change_solution_setting(striker: Striker) -> None:
 async def _repeat_request(
     striker: Striker, request: Callable[[Services], Awaitable[object]]
 ) -> list[BaseException]:
-    """Send a request every hour until it succeeds; help after a day. Return its errors."""
+    """Send a request every hour until it succeeds, and return the errors before.
+
+    A lasting fault ends after a day.
+    """
     errors: list[BaseException] = []
     for hour in range(48):
         striker.is_mended = striker.is_mended or hour > 24
@@ -230,7 +244,9 @@ async def _repeat_request(
 
 
 async def _run_daily_checks(striker: Striker) -> None:
-    """Turn all copies on, and run the daily check on three days."""
+    """Turn all copies on after a rollback, and run the daily check on three days, which turns them
+    off.
+    """
     scenario = striker.scenario
     for job in (await scenario.read_jobs()).values():
         scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.ON
@@ -246,72 +262,88 @@ async def _run_daily_checks(striker: Striker) -> None:
 
 
 RETIRED, BACK = FlowJobState.RETIRED, FlowJobState.PREPARED
-TOLD: dict[str, Told] = {
-    "called": Told(build=partial(_build_scenario, "app_setting", "team", "v1"), ends=RETIRED),
-    "in flows": Told(build=partial(_build_scenario, "flow", "environment_variable"), ends=RETIRED),
-    "declared": Told(build=_build_declared, ends=RETIRED, midway=_remove_declared),
-    "swapped": Told(build=partial(_build_scenario, "mail", "keyword", "off"), ends=RETIRED),
-    "family": Told(build=partial(_build_scenario, "family", "two in a secret"), ends=RETIRED),
-    "copied again": Told(build=_build_copied_again, ends=RETIRED, midway=_edit_originals),
-    "outside": Told(build=partial(_build_outside, has_row=True), ends=RETIRED),
-    "without a row": Told(build=partial(_build_outside, has_row=False), ends=RETIRED),
-    "long name": Told(build=_build_long_name, ends=RETIRED),
-    "of a colleague": Told(build=_build_with_colleagues_connection, ends=RETIRED),
-    "hidden": Told(build=_build_hidden, ends=RETIRED, midway=_leave_co_ownership),
-    "deleted": Told(
+STRUCK_SCENARIOS: dict[str, StruckScenario] = {
+    "called": StruckScenario(
+        build=partial(_build_scenario, "app_setting", "team", "v1"), ends=RETIRED
+    ),
+    "in flows": StruckScenario(
+        build=partial(_build_scenario, "flow", "environment_variable"), ends=RETIRED
+    ),
+    "declared": StruckScenario(build=_build_declared, ends=RETIRED, midway=_remove_declared),
+    "swapped": StruckScenario(
+        build=partial(_build_scenario, "mail", "keyword", "off"), ends=RETIRED
+    ),
+    "family": StruckScenario(
+        build=partial(_build_scenario, "family", "two in a secret"), ends=RETIRED
+    ),
+    "copied again": StruckScenario(build=_build_copied_again, ends=RETIRED, midway=_edit_originals),
+    "outside": StruckScenario(build=partial(_build_outside, has_row=True), ends=RETIRED),
+    "without a row": StruckScenario(build=partial(_build_outside, has_row=False), ends=RETIRED),
+    "long name": StruckScenario(build=_build_long_name, ends=RETIRED),
+    "of a colleague": StruckScenario(build=_build_with_colleagues_connection, ends=RETIRED),
+    "hidden": StruckScenario(build=_build_hidden, ends=RETIRED, midway=_leave_co_ownership),
+    "deleted": StruckScenario(
         build=partial(_build_outside, has_row=True),
         ends=RETIRED,
         at_the_end=_delete_originals,
         lasts=12 * DAYS,
     ),
-    "behind a firewall": Told(build=_build_behind_a_firewall, ends=RETIRED, opens_firewalls=True),
-    "swept": Told(
+    "behind a firewall": StruckScenario(
+        build=_build_behind_a_firewall, ends=RETIRED, opens_firewalls=True
+    ),
+    "swept": StruckScenario(
         build=partial(_build_scenario, "app_setting"), ends=RETIRED, afterwards=_run_daily_checks
     ),
-    "solution setting": Told(
+    "solution setting": StruckScenario(
         build=partial(_build_scenario, "app_setting"),
         ends=RETIRED,
         afterwards=_change_solution_setting,
     ),
-    "referring": Told(
+    "referring": StruckScenario(
         build=_build_with_url_vault, ends=RETIRED, strikes_again="shared/steps/updating_callers/"
     ),
-    "added": Told(build=partial(_build_prepared, "added together"), ends=BACK, mode=PREPARE),
-    "converted": Told(build=partial(_build_prepared, "both"), ends=BACK, mode=PREPARE),
+    "added": StruckScenario(
+        build=partial(_build_prepared, "added together"), ends=BACK, mode=PREPARE
+    ),
+    "converted": StruckScenario(build=partial(_build_prepared, "both"), ends=BACK, mode=PREPARE),
 }
 
 
-async def run_scenario(told: Told, site: str = "", fault: Fault | None = None) -> Striker:
-    """Run a scenario, act as a person must, and retry. Raises `AssertionError`."""
-    built = told.build()
+async def run_scenario(case: StruckScenario, site: str = "", fault: Fault | None = None) -> Striker:
+    """Run a scenario with a fault in the effect `site`, do what the app asks people to do, and
+    check the end.
+
+    Raises `AssertionError`.
+    """
+    built = case.build()
     scenario, named = await built if isawaitable(built) else built
     striker = Striker(scenario, site, fault)
     with install_striker(striker):
-        repaired = frozenset(scenario.world.resources) if told.opens_firewalls else frozenset[str]()
+        repaired = frozenset(scenario.world.resources) if case.opens_firewalls else frozenset[str]()
         await scenario.opt_in(
             writable_firewalls=repaired, has_url_secrets_in_app_configuration=True
         )
-        await repeat_until_done(scenario, lambda: scenario.order(told.mode, *named))
+        await repeat_until_done(scenario, lambda: scenario.order(case.mode, *named))
         await approve_plan(scenario)
         await _let_time_pass(striker, timedelta(hours=1))
         if not await scenario.read_jobs():
             return await _check_plan_without_a_job(striker)
-        if told.midway:
+        if case.midway:
             await _let_time_pass(striker, 2 * DAYS)
-            await told.midway(scenario)
-        await _run_to_the_end(striker, told.ends, told.lasts)
-        if told.at_the_end:
-            await told.at_the_end(striker)
-        if told.is_undone:
+            await case.midway(scenario)
+        await _run_to_the_end(striker, case.ends, case.lasts)
+        if case.at_the_end:
+            await case.at_the_end(striker)
+        if case.is_undone:
             await repeat_until_done(
                 scenario,
                 lambda: scenario.driver.call(
                     lambda s: change_remediation.roll_back(s, scenario.remediation.id)
                 ),
             )
-            await _run_to_the_end(striker, FlowJobState.ROLLED_BACK, told.lasts)
-        if told.afterwards:
-            await told.afterwards(striker)
+            await _run_to_the_end(striker, FlowJobState.ROLLED_BACK, case.lasts)
+        if case.afterwards:
+            await case.afterwards(striker)
     check_invariants(scenario)
     assert scenario.world.traffic.handled_twice == []
     assert striker.wrong == []
@@ -331,7 +363,9 @@ async def _check_plan_without_a_job(striker: Striker) -> Striker:
 
 
 async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> None:
-    """Let time pass, act where a person must, and check that each job ends."""
+    """Let time pass, retry blocked jobs as a person does, and check that each job ends in the state
+    `end`.
+    """
     scenario = striker.scenario
     for _ in range(RETRIES):
         await _let_time_pass(striker, lasts)
@@ -356,7 +390,7 @@ async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta)
 
 
 def _check_notification(striker: Striker, jobs: list[Any], end: FlowJobState) -> None:
-    """Check that a person was asked to act if an action was required."""
+    """Check that jobs that have not ended were reported: by a notification, a fix, or a message."""
     scenario = striker.scenario
     if all(job.state is end for job in jobs) or scenario.fakes.notices.told:
         return
@@ -366,7 +400,7 @@ def _check_notification(striker: Striker, jobs: list[Any], end: FlowJobState) ->
 
 
 async def _let_time_pass(striker: Striker, time: timedelta) -> None:
-    """Let time pass; turn the kill switch off after an hour."""
+    """Let time pass. If the fault has turned the kill switch on, turn it off."""
     scenario = striker.scenario
     until = scenario.world.clock.now() + time
     while scenario.world.clock.now() < until:
@@ -376,5 +410,5 @@ async def _let_time_pass(striker: Striker, time: timedelta) -> None:
 
 
 SCENARIOS: dict[str, Callable[..., Coroutine[Any, Any, Striker]]] = {
-    name: partial(run_scenario, told) for name, told in TOLD.items()
+    name: partial(run_scenario, case) for name, case in STRUCK_SCENARIOS.items()
 }

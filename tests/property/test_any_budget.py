@@ -1,4 +1,4 @@
-"""Test that remediations and deletions end with any request budget."""
+"""Test that remediations and deletions complete with any request budget."""
 
 import asyncio
 from datetime import timedelta
@@ -37,7 +37,9 @@ MOST_FLOWS = 6
 def test_remediation_ends_and_reads_no_page_twice(
     flows: int, page: int, calls: int, *, shares_lend: bool
 ) -> None:
-    """From the start to the retired originals, each list is read once from its first page on."""
+    """The list of flows on Microsoft's key is read in pages, each of them once per read of the
+    list.
+    """
 
     async def play() -> None:
         scenario, report, meter = Scenario(), WatchedReport(), Meter()
@@ -70,9 +72,9 @@ def test_remediation_ends_and_reads_no_page_twice(
 @pytest.mark.parametrize("others", [0, 3])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
 def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others: int) -> None:
-    """Reads before a write use the whole budget, so the write waits for the next request.
+    """The reads before a write may use the whole budget, so that the write has to wait.
 
-    An invocation waits long enough for all requests that it needs before it saves its result.
+    An invocation waits until it has all requests that it needs before it stores its result.
     """
 
     async def play() -> None:
@@ -99,7 +101,7 @@ def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others:
 @pytest.mark.parametrize("in_solution", [True, False])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
 async def test_deletion_ends_with_few_requests(calls: int, *, in_solution: bool) -> None:
-    """Dataverse or the flow service reads and deletes the flow."""
+    """The flow is read and deleted in Dataverse or in the flow service."""
     trigger = define.build_request_trigger("Http" if in_solution else "PowerApp")
     scenario = await build_retired_scenario(
         lambda new: new.build.add_flow("Button", trigger, in_solution=in_solution)

@@ -43,12 +43,12 @@ logs = st.dictionaries(st.text(), st.text(), min_size=1, max_size=8)
 
 
 def build_entries(log: dict[str, str]) -> list[SealedEntry]:
-    """Return the entries of a log."""
+    """Return the sealed entries of an audit log."""
     return [SealedEntry(key=key, sha256=hash_text(text)) for key, text in log.items()]
 
 
 def remove_entry(log: dict[str, str], key: str, text: str) -> None:
-    """Remove an entry."""
+    """Remove an entry from the log."""
     del log[key]
 
 
@@ -58,17 +58,17 @@ def change_entry(log: dict[str, str], key: str, text: str) -> None:
 
 
 def insert_entry(log: dict[str, str], key: str, text: str) -> None:
-    """Add an entry."""
+    """Add an entry to the log."""
     log[key + text + "x"] = text
 
 
 def move_entry(log: dict[str, str], key: str, text: str) -> None:
-    """Change the key of an entry, and so its place in the order."""
+    """Change the key of an entry, which is also its position in the log."""
     log[key + text + "x"] = log.pop(key)
 
 
 def exchange_entries(log: dict[str, str], key: str, text: str) -> None:
-    """Exchange the texts of an entry and another."""
+    """Exchange the texts of two entries."""
     other = min(log.keys() - {key}, default=key)
     log[key], log[other] = log[other], log[key]
 
@@ -83,9 +83,9 @@ def test_any_change_of_sealed_entries_is_found(
     data: st.DataObject,
     is_list_kept: bool,
 ) -> None:
-    """With the stored list, each changed entry is named.
+    """If the list that was sealed is still stored, each changed entry is named.
 
-    Without the list, the difference is found.
+    Without it, only the difference is found.
     """
     entries = build_entries(log)
     statement = build_statement(None, entries, ends_at=MIDNIGHT, sealed_at=MIDNIGHT)
@@ -100,7 +100,7 @@ def test_any_change_of_sealed_entries_is_found(
 
 @given(log=logs)
 def test_list_of_entries_is_parsed_as_it_was_formatted(log: dict[str, str]) -> None:
-    """Keys may contain any character."""
+    """The keys of entries may contain any character."""
     entries = build_entries(log)
 
     assert parse_entries(format_entries(entries)) == sorted(entries)
@@ -132,7 +132,7 @@ def build_chain(days: list[dict[str, str]]) -> list[AuditSeal]:
 def test_any_change_of_the_chain_of_seals_is_found(
     days: list[dict[str, str]], data: st.DataObject
 ) -> None:
-    """A seal may be removed, exchanged, changed or replaced."""
+    """A change is found if a seal is removed, exchanged with another, altered or replaced."""
     seals = build_chain(days)
     place = data.draw(st.integers(1, len(seals) - 2))
     other = seals[place]
@@ -153,7 +153,7 @@ def test_any_change_of_the_chain_of_seals_is_found(
 
 
 class Log:
-    """An audit log that many requests write while the log is sealed."""
+    """The audit log of an app with several writers, which is sealed at the same time."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -167,7 +167,7 @@ class Log:
         return build_fake_services(self.fakes.ports, settings=SETTINGS)
 
     async def write(self, recorded_at: datetime, *, is_result: bool, is_rejection: bool) -> None:
-        """Write an entry, as a request does."""
+        """Write an entry to the audit log, as a request to the API does."""
         self.written += 1
         entry_id = f"{self.written:04}"
         await asyncio.sleep(0)
@@ -187,7 +187,10 @@ class Log:
         await self.services.tables.audit_log.insert(entry)
 
     async def check(self) -> int:
-        """Check that each entry is sealed at most once and unchanged; return their number."""
+        """Check that sealed entries are unchanged and sealed only once.
+
+        Return the number of sealed entries.
+        """
         services = self.services
         seals = [kept.item async for kept in services.tables.audit_seals.query("seal")][::-1]
         assert list(find_chain_differences(seals, is_signature_valid)) == []
@@ -218,7 +221,7 @@ writes = st.lists(
 def test_concurrent_writers_lose_no_entry(
     writes: list[tuple[timedelta, timedelta, bool, bool]], seals: list[timedelta]
 ) -> None:
-    """Entries may be written late or while two instances seal. Each is sealed exactly once."""
+    """Each entry is sealed exactly once, even if it is written late or while two instances seal."""
 
     async def run() -> None:
         log = Log()
@@ -242,7 +245,10 @@ def test_concurrent_writers_lose_no_entry(
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_killed_process_seals_each_entry_exactly_once(moment: Moment) -> None:
-    """The process is killed before or after any request; the next seal continues."""
+    """The process is killed before or after any request of a seal.
+
+    The next seal continues the work.
+    """
     at, has_struck = 0, True
     while has_struck:
         at += 1

@@ -86,7 +86,9 @@ def draw_groups(draw: st.DrawFn) -> list[Json]:
 
 
 def iterate_rules(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, Json]]:
-    """Yield action and rule of one rule type, in the order of Microsoft's documentation."""
+    """Yield the action and the rule of each rule of one type, in the order that Microsoft
+    documents.
+    """
     for policy in policies:
         for one in sorted(policy, key=lambda one: int(one["properties"]["priority"])):
             found = one["properties"]["ruleCollections"]
@@ -97,7 +99,7 @@ def iterate_rules(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, 
 
 
 def is_packet_matched(rule: Json, caller: str, destination: str) -> bool:
-    """Return whether a rule matches an HTTPS packet from a caller to a destination."""
+    """Return whether a rule applies to an HTTPS packet from a caller to a destination."""
     ports = any(
         port == "*" or int(port.split("-")[0]) <= 443 <= int(port.split("-")[-1])
         for port in rule["destinationPorts"]
@@ -116,7 +118,10 @@ def has_address(source: str, caller: str) -> bool:
 
 
 def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str:
-    """Return the documented result for a packet to a target: allowed, denied, or unknown."""
+    """Return what the documentation says about a packet from a caller to a target:
+
+    `Allow`, `Deny` or `Doubt`.
+    """
     network = [*iterate_rules(policies, "NetworkRule")]
     if target not in PUBLIC:
         decided = (action for action, rule in network if is_packet_matched(rule, caller, target))
@@ -147,7 +152,9 @@ def get_verdict(firewall: Firewall, caller: str) -> str:
 
 @given(draw_groups(), draw_groups())
 def test_verdict_follows_the_documented_order_of_rules(base: list[Json], child: list[Json]) -> None:
-    """The verdict is unknown if only some of the target machines deny a packet after DNAT."""
+    """If DNAT forwards a packet to several machines and some of them deny it, the verdict is
+    unknown.
+    """
     reader = RuleReader(ip_groups={})
     reader.parse_rule_groups(base)
     reader.parse_rule_groups(child)

@@ -33,7 +33,9 @@ OLD_IDS = ["a" * 32, "b" * 32, "c" * 32]
 
 @st.composite
 def draw_old_urls(draw: st.DrawFn) -> str:
-    """Return a URL as a caller may store it, with a path and a parameter of the caller."""
+    """Return a trigger URL as a caller may store it: with a further path and a parameter of the
+    caller.
+    """
     return CLASSIC.format(
         id=draw(st.sampled_from(OLD_IDS)),
         sig=draw(SIGNATURE),
@@ -53,7 +55,7 @@ def draw_plain_texts(draw: st.DrawFn) -> str:
 
 @st.composite
 def draw_json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
-    """Return a JSON document in any layout, and the child flows that it runs."""
+    """Return a JSON text in any layout, and the ids of the child flows that it runs."""
     children = draw(st.lists(GUIDS, min_size=1, max_size=4))
     document = {
         "noise": draw(NOISE),
@@ -72,7 +74,7 @@ def draw_json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 @st.composite
 def draw_replacements(draw: st.DrawFn) -> dict[str, str]:
-    """Return new URLs for some of the old ids."""
+    """Return for some of the old URL ids the new URL."""
     replaced = draw(st.sets(st.sampled_from(OLD_IDS)))
     new_id = HEX.filter(lambda one: one not in OLD_IDS)
     return {old: NEW.format(id=draw(new_id), sig=draw(SIGNATURE)) for old in sorted(replaced)}
@@ -80,7 +82,7 @@ def draw_replacements(draw: st.DrawFn) -> dict[str, str]:
 
 @given(draw_plain_texts(), draw_replacements())
 def test_revert_of_a_text_edit_restores_the_same_bytes(text: str, urls: dict[str, str]) -> None:
-    """The edits are stored as JSON and read again before the revert."""
+    """As in the app, the edits are stored as JSON and read again before the revert."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
 
     edits = parse_edits(format_edits(done.edits))
@@ -93,7 +95,7 @@ def test_revert_of_a_text_edit_restores_the_same_bytes(text: str, urls: dict[str
 def test_revert_of_a_json_edit_restores_the_same_bytes(
     document: tuple[str, list[str]], urls: dict[str, str], data: st.DataObject
 ) -> None:
-    """The revert keeps the document's layout and escapes."""
+    """The revert keeps the layout and the escape sequences of the document."""
     text, children = document
     flow_ids = {child: data.draw(GUIDS) for child in data.draw(st.sets(st.sampled_from(children)))}
 
@@ -106,7 +108,7 @@ def test_revert_of_a_json_edit_restores_the_same_bytes(
 
 @given(draw_json_texts(), draw_replacements())
 def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[str, str]) -> None:
-    """The edits store neither the old nor the new signature."""
+    """The stored edits contain neither the signature of the old URL nor that of the new one."""
     text, _ = document
 
     kept = format_edits(replace_references(text, is_json=True, urls=urls, flow_ids={}).edits)

@@ -1,4 +1,6 @@
-"""Test that the conversion of connector hosts is repeatable and changes nothing else."""
+"""Test that the conversion of the `host` of connector actions can be repeated and changes nothing
+else.
+"""
 
 import json
 from collections.abc import Iterator
@@ -81,7 +83,7 @@ def _find_inputs(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_second_conversion_changes_nothing(
     document: dict[str, Any],
 ) -> None:
-    """A later invocation finds the converted copy and changes no byte."""
+    """If a later invocation converts the copy again, no byte changes."""
     once = with_reference_hosts(json.dumps(document))
 
     assert with_reference_hosts(once) is once
@@ -91,7 +93,7 @@ def test_second_conversion_changes_nothing(
 def test_conversion_changes_only_host_and_authentication(
     document: dict[str, Any],
 ) -> None:
-    """Without these two members, both definitions are equal at any depth."""
+    """Except for these two members, the definitions before and after are equal at any depth."""
     converted = json.loads(with_reference_hosts(json.dumps(document)))
 
     pairs = list(zip(_find_inputs(document), _find_inputs(converted), strict=True))

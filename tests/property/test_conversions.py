@@ -1,4 +1,6 @@
-"""Test that unusual definitions are converted completely or not at all, without an error."""
+"""Test that definitions with unusual content are converted completely or not at all, and raise no
+error.
+"""
 
 import json
 from typing import Any
@@ -58,7 +60,10 @@ _KINDS = st.sampled_from(
 
 @st.composite
 def draw_actions(draw: st.DrawFn) -> dict[str, Any]:
-    """Return actions around a list action; some read the list, and most are invalid."""
+    """Return an action that lists flows, with other actions around it.
+
+    Some of them read the list, and most are invalid.
+    """
     found: dict[str, Any] = {"List": json.loads(json.dumps(_LIST))}
     for name in draw(st.lists(st.sampled_from(["Loop", "Filter", "Use"]), unique=True)):
         strange = draw(st.dictionaries(st.sampled_from(["inputs", "foreach"]), _JSON))
@@ -70,7 +75,9 @@ def draw_actions(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def draw_definitions(draw: st.DrawFn) -> str:
-    """Return a flow with triggers and actions of both versions."""
+    """Return a flow's definition with a *Power Apps (V1)* trigger of any parameters, and with
+    unusual actions.
+    """
     properties = draw(st.dictionaries(st.sampled_from(["A_Value", "B_Value"]), _JSON))
     for name in draw(st.sets(st.sampled_from(["A_Value", "B_Value"]))):
         properties[name] = {"type": draw(st.sampled_from(["string", "boolean", "number"]))}
@@ -82,7 +89,10 @@ def draw_definitions(draw: st.DrawFn) -> str:
 
 @given(draw_definitions())
 def test_definition_is_converted_completely_or_not_at_all(text: str) -> None:
-    """With an obstacle, the text is unchanged. Without one, nothing is left to convert."""
+    """If something prevents the conversion, the text is unchanged.
+
+    Otherwise nothing is left to convert.
+    """
     edits = list_possible_edits(parse_client_data(text), in_solution=False)
 
     converted = convert_definition(text, edits)

@@ -1,4 +1,4 @@
-"""Test that a damaged archive is reported on stderr without a traceback."""
+"""Test that `cmkflow` reports a damaged archive on stderr, without a traceback."""
 
 import io
 import zipfile
@@ -53,7 +53,7 @@ def _scan(file: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(data=_draw_damaged_archive())
 def test_damaged_archive_raises_no_error(data: bytes) -> None:
-    """The two commands that read archives continue with the next file."""
+    """Both commands that read archives continue with the next file."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "a.zip")
         file.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Test that the deletion of a flow with many runs ends with any request budget."""
+"""Test that the deletion of a flow with many runs completes with any request budget."""
 
 import asyncio
 from collections import Counter
@@ -40,9 +40,10 @@ from tests.property.test_lists_any_budget import MOST, Lists, expiries
 def test_deletion_waits_for_the_oldest_run_and_completes(
     runs: int, page: int, calls: int, goes_on_for: int | None, expires: frozenset[int]
 ) -> None:
-    """A run that began long before the others may still be in progress.
+    """A run that began long before the others may still be in progress, so the app reads all pages
+    of runs.
 
-    The archive and the search for runs in progress read each page once.
+    The archive of the runs and the search for runs in progress read each page once.
     """
 
     async def play() -> None:
@@ -57,7 +58,7 @@ def test_deletion_waits_for_the_oldest_run_and_completes(
             add_runs(scenario, orders, 1, Runs(name="long", ago=12 * DAY, lasts=lasts))
         ends = scenario.world.clock.now() + timedelta(hours=goes_on_for or 0)
         lists, meter = Lists(expires), Meter()
-        lists.put_before(scenario)
+        lists.install(scenario)
         put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
         scenario.renew()
 

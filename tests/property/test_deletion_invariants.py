@@ -1,4 +1,4 @@
-"""Test the invariants of deletions that are killed, paused or rolled back."""
+"""Test the invariants of deletions with a process that is killed or paused, and with rollbacks."""
 
 import asyncio
 from datetime import timedelta
@@ -36,13 +36,15 @@ DAY = timedelta(days=1)
 
 
 async def run_timers(services: Services) -> None:
-    """Run the two timers of the app that deletions need."""
+    """Run the two timers of the app that a deletion needs."""
     await send_due_and_overdue_messages(services)
     await delete_originals(services)
 
 
 def find_wrong_delete(world: World) -> list[str]:
-    """Return the violations of a delete: its copy is off, or a flow that runs it still exists."""
+    """Return what is wrong with the last delete: the deleted flow is a copy, or a flow that runs it
+    still exists.
+    """
     write = world.writes[-1]
     if not write.what.startswith("delete "):
         return []
@@ -60,7 +62,7 @@ def find_wrong_delete(world: World) -> list[str]:
 async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
     """Retire all flows, schedule their deletion in three days, and return the remediation's id.
 
-    `plan` interrupts only the deletion.
+    The plan can interrupt the deletion, but not the remediation.
     """
     await scenario.opt_in()
     await repeat_until_done(scenario, scenario.order)
@@ -87,9 +89,10 @@ async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
 def test_kill_or_rollback_at_any_moment_deletes_no_needed_original(
     ingredients: list[str], seed: int, plan: Plan, undo: int | None
 ) -> None:
-    """Each original is deleted once or restored. A message names the ones that cannot be restored.
+    """Each original is deleted once, or restored by the rollback. A message names those that only a
+    person can restore.
 
-    `undo`: hours from the date of the deletion to the rollback, or None for no rollback.
+    `undo`: hours from the date of the deletion to the rollback; None: no rollback.
     """
 
     async def play() -> None:
@@ -125,9 +128,10 @@ def test_paused_delete_deletes_no_needed_original(
     sleep: timedelta,
     undo: int | None,
 ) -> None:
-    """The paused invocation continues beside another delete of the original, or its rollback.
+    """While an invocation is paused, another one deletes the original or rolls it back. Then the
+    paused one continues.
 
-    `undo`: minutes from the pause to the rollback, or None for no rollback.
+    `undo`: minutes from the pause to the rollback; None: no rollback.
     """
 
     async def play() -> None:
@@ -147,7 +151,7 @@ def test_paused_delete_deletes_no_needed_original(
 
 
 async def check_end(scenario: Scenario, *, is_undone: bool) -> None:
-    """Check that the deletions' rows agree with the tenant."""
+    """Check that the stored state of each deletion agrees with the tenant."""
     targets = [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
     assert len(targets) == len(set(targets))
     environment = scenario.build.environment

@@ -41,7 +41,7 @@ def test_order_contains_each_flow_once_after_its_children(
 def test_call_loops_contain_exactly_the_flows_that_reach_themselves(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """The flows of a call loop reach one another. No other flow reaches itself through others."""
+    """The flows of a call loop reach one another. No other flow reaches itself through another."""
     cycles = DependencyGraph(children).call_loops
 
     others = {flow: called - {flow} for flow, called in children.items()}
@@ -53,7 +53,7 @@ def test_call_loops_contain_exactly_the_flows_that_reach_themselves(
 
 @given(_GRAPHS)
 def test_dependent_groups_partition_the_flows(children: dict[str, frozenset[str]]) -> None:
-    """Each flow is in one group, with all flows that it calls and that call it."""
+    """Each flow is in exactly one group, together with all flows that it calls and that call it."""
     graph = DependencyGraph(children)
 
     assert sorted(flow for family in graph.dependent_groups for flow in family) == sorted(children)
@@ -66,7 +66,7 @@ def test_dependent_groups_partition_the_flows(children: dict[str, frozenset[str]
 def test_missing_children_are_listed_with_their_callers(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """A called flow is either in the graph or among the missing flows."""
+    """A flow that another one calls is either in the graph or in the list of missing flows."""
     graph = DependencyGraph(children)
 
     for flow, called in children.items():
@@ -77,7 +77,7 @@ def test_missing_children_are_listed_with_their_callers(
 
 @given(_GRAPHS)
 def test_ancestors_are_all_flows_that_reach_the_flow(children: dict[str, frozenset[str]]) -> None:
-    """A search upwards from the flow and searches downwards from all others agree."""
+    """The ancestors of a flow are the flows from which a downward search reaches it."""
     graph = DependencyGraph(children)
 
     others = {flow: called - {flow} for flow, called in children.items()}

@@ -1,4 +1,4 @@
-"""Test that a discovery that takes longer than its lists are valid ends and keeps its results."""
+"""Test that a discovery completes even if it takes longer than its lists' cursors are valid."""
 
 import asyncio
 from collections import Counter
@@ -24,18 +24,21 @@ APART = timedelta(minutes=20)
 
 @dataclass(slots=True)
 class Rationed:
-    """Lists with a limit of requests per invocation; some pages are malformed once."""
+    """A limit of requests per invocation for the lists of flows.
+
+    Some pages are malformed at their first read.
+    """
 
     malformed: set[int]
     left: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def wrap_port(self, port: Any) -> Any:
-        """Return the port with the limit."""
+        """Return the port with the limit on its requests."""
         return _Rationed(self, port)
 
     def take(self, name: str, arguments: tuple[object, ...]) -> None:
-        """Count a request, or reject the request."""
+        """Count a request. Raises `ThrottledError` if none is left."""
         if self.left == 0:
             raise ThrottledError
         self.left -= 1
@@ -72,7 +75,7 @@ class _Rationed:
 def test_long_discovery_ends_and_finds_every_flow(
     flows: int, page: int, calls: int, without_row: int, malformed: set[int], *, reconcile: bool
 ) -> None:
-    """No flow is read separately twice. A list is read again only after it has expired."""
+    """No single flow is read twice. A list is read again only after its cursor has expired."""
 
     async def play() -> None:
         scenario, rationed = Scenario(), Rationed(set(malformed))

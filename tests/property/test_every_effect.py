@@ -1,4 +1,4 @@
-"""Inject faults into every effect of the app at every point of its protocol."""
+"""Test that no fault in a write of the app changes how its jobs end."""
 
 import asyncio
 from functools import cache
@@ -6,33 +6,34 @@ from functools import cache
 import pytest
 
 from tests.property.struck_effects import Fault, find_all_sites
-from tests.property.struck_scenarios import SCENARIOS, TOLD
+from tests.property.struck_scenarios import SCENARIOS, STRUCK_SCENARIOS
 
 
 @cache
 def find_effects(name: str) -> frozenset[str]:
-    """Return the effects that a scenario reaches without a fault."""
+    """Return the effects whose writes a scenario sends without a fault."""
     return frozenset(asyncio.run(SCENARIOS[name]()).seen) & find_all_sites()
 
 
 def test_scenarios_reach_every_effect() -> None:
-    """A new effect needs a scenario in `struck_scenarios.py`."""
+    """If the app has a new effect, a scenario in `struck_scenarios.py` has to reach it."""
     assert find_all_sites().difference(*map(find_effects, SCENARIOS)) == set()
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_failed_effect_does_not_change_the_end_of_a_job(name: str, fault: Fault) -> None:
-    """Each job ends as without a fault, at most after a retry, and can be rolled back.
+    """Each job ends in the same state as without the fault, if necessary after a retry, and can be
+    rolled back.
 
-    A person is notified of a lasting fault. No call is lost, and no grant to the service account is
-    left.
+    A person is notified of a lasting fault. No call is lost, and the service account keeps no
+    co-ownership.
     """
     earlier = list(SCENARIOS)[: list(SCENARIOS).index(name)]
     struck = {
         site
         for site in frozenset().union(*map(find_effects, earlier))
-        if not site.startswith(TOLD[name].strikes_again)
+        if not site.startswith(STRUCK_SCENARIOS[name].strikes_again)
     }
     wrong = []
     for site in sorted(find_effects(name) - struck):
@@ -47,7 +48,7 @@ def test_failed_effect_does_not_change_the_end_of_a_job(name: str, fault: Fault)
 
 @pytest.mark.parametrize("fault", Fault)
 def test_failed_creation_of_a_secret_does_not_change_the_end_of_a_job(fault: Fault) -> None:
-    """The creation of a secret has the same protocol as the update of a caller."""
+    """The creation of a URL secret follows the same protocol as the update of a caller."""
     [site] = (one for one in find_effects("declared") if one.endswith("write_places"))
 
     striker = asyncio.run(SCENARIOS["declared"](site, fault))

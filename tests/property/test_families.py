@@ -29,14 +29,16 @@ TRIGGERS = {
 
 @dataclass(frozen=True, slots=True)
 class FlowGroup:
-    """Flows by number, with each flow's trigger and the earlier flows that it runs."""
+    """Dependent flows, identified by numbers: each one's trigger, and the flows with lower numbers
+    that it runs.
+    """
 
     triggers: tuple[str, ...]
     children: tuple[frozenset[int], ...]
 
     @property
     def graph(self) -> DependencyGraph:
-        """Return the dependency graph of the flows' titles."""
+        """Return the dependency graph, with the titles of the flows."""
         return DependencyGraph(
             {str(one): frozenset(map(str, below)) for one, below in enumerate(self.children)}
         )
@@ -64,7 +66,7 @@ def draw_groups(draw: st.DrawFn) -> FlowGroup:
 
 
 def build_flows(scenario: Scenario, family: FlowGroup) -> list[FakeFlow]:
-    """Add the flows, children first."""
+    """Add the flows of a group to the tenant, children first."""
     flows: list[FakeFlow] = []
     for title, (trigger, below) in enumerate(zip(family.triggers, family.children, strict=True)):
         children = [flows[one] for one in sorted(below)]
@@ -73,7 +75,7 @@ def build_flows(scenario: Scenario, family: FlowGroup) -> list[FakeFlow]:
 
 
 async def remediate(scenario: Scenario) -> None:
-    """Let the app complete the remediation; watchers check the tenant after every write."""
+    """Run the remediation to its end. Watchers check the tenant after every write."""
     scenario.build.apply_key()
     scenario.build.share_connections()
     watch(scenario.world)
@@ -84,7 +86,7 @@ async def remediate(scenario: Scenario) -> None:
 
 
 def find_time_of_state(job: FlowJob, state: FlowJobState) -> datetime:
-    """Return when a job first had a state."""
+    """Return when a job entered a state for the first time."""
     return min(change.changed_at for change in job.history if change.state == state)
 
 
@@ -93,7 +95,10 @@ def find_time_of_state(job: FlowJob, state: FlowJobState) -> datetime:
 def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
     family: FlowGroup, profile: Profile
 ) -> None:
-    """Every flow on Microsoft's key is planned once and retired."""
+    """Children are copied before their parents and retired after them.
+
+    Every flow on Microsoft's key is planned once and retired.
+    """
 
     async def play() -> None:
         scenario = Scenario(mode=ApprovalPolicy.REQUIRED, profile=profile)

@@ -32,7 +32,10 @@ LIMIT = BudgetLimit(name="flow-service", calls=5, window=timedelta(minutes=1), w
 def test_killed_job_with_a_reservation_stops_no_other_job(
     at: int, moment: Moment, seed: int, unsettled: float
 ) -> None:
-    """All flows are retired, co-ownerships are revoked, and no minute has over five requests."""
+    """All flows are retired, and co-ownerships are revoked.
+
+    No minute has more than five requests.
+    """
 
     async def play() -> None:
         plan, meter = Plan(at=at, moment=moment), Meter()

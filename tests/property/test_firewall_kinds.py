@@ -1,7 +1,8 @@
-"""Each firewall kind, parsed from JSON, allows the same addresses as the service in Azure.
+"""Test that each firewall kind, parsed from JSON, allows the same addresses as the service in
+Azure.
 
-Azure Firewall has a separate module. The models below read only JSON and single addresses, and do
-not use sets of addresses.
+Azure Firewall has a separate module. The models in this module are independent of the app: they
+read JSON and check single addresses.
 """
 
 import asyncio
@@ -52,7 +53,7 @@ LISTS = [
 
 
 def list_allowed_addresses(firewall: Firewall) -> list[str]:
-    """Return the callers' addresses that the app certainly allows."""
+    """Return the addresses of callers that the app's model certainly allows."""
     admission = evaluate_rules(firewall, SOURCES)
     assert not AddressRanges.parse(CALLERS) & admission.doubtful
     return [one for one in CALLERS if AddressRanges.parse([one]) <= admission.allowed]
@@ -68,7 +69,7 @@ def has_address(source: str, caller: str) -> bool:
 
 
 def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
-    """Return the addresses for which the first matching rule allows."""
+    """Return the addresses that the first matching rule allows, or the default if none matches."""
     return [
         caller
         for caller in CALLERS
@@ -86,7 +87,10 @@ def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> 
 
 @st.composite
 def draw_security_rules(draw: st.DrawFn) -> list[Json]:
-    """Return rules with different priorities, some of them for other traffic."""
+    """Return security rules with different priorities.
+
+    Some of them are for other traffic than inbound HTTPS.
+    """
     ports = st.sampled_from(["443", "*", "400-500", "80"])
     return [
         build_security_rule(
@@ -130,7 +134,10 @@ def test_first_rule_of_a_network_security_group_decides(rules: list[Json]) -> No
 def test_first_access_restriction_of_a_site_decides(
     drawn: list[tuple[str, str]], default: str | None, is_scm: bool, uses_main: bool
 ) -> None:
-    """A restriction denies all other addresses. The scm site may have separate restrictions."""
+    """A site with any restriction denies all other addresses by default.
+
+    Its scm site may have separate restrictions.
+    """
     listed = [
         build_restriction(source, 100 - number, access)
         for number, (source, access) in enumerate(drawn)
@@ -151,7 +158,7 @@ def test_first_access_restriction_of_a_site_decides(
 @pytest.mark.parametrize("kind", LISTS)
 @given(PREFIXES.filter(bool))
 def test_address_list_allows_exactly_its_addresses(kind: str, prefixes: list[str]) -> None:
-    """The test runs for each kind that has such a list."""
+    """The kinds are those whose rules are a list of addresses."""
     world = World()
     resources = load_firewall_case(kind).resources(prefixes)
     world.resources = {path.lower(): one for path, one in resources.items()}
@@ -169,7 +176,10 @@ FILTER = st.tuples(st.sampled_from(["allow", "forbid"]), PREFIXES.filter(bool))
 def test_api_management_allows_addresses_that_all_filters_allow(
     common: list[tuple[str, list[str]]], own: list[tuple[str, list[str]]], has_base: bool
 ) -> None:
-    """The filters are those of the API, and of the service if the API's policy has its base."""
+    """The filters are those of the API.
+
+    Those of the service apply, too, if the API's policy contains `<base />`.
+    """
 
     def build_policy(filters: list[tuple[str, list[str]]], *before: str) -> str:
         written = [

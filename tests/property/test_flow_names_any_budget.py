@@ -1,4 +1,6 @@
-"""Test that a flow's name is found with any request budget and any number of flows."""
+"""Test that a flow's name in the flow service is found with any request budget and any number of
+flows.
+"""
 
 import asyncio
 from collections import Counter
@@ -19,7 +21,7 @@ from tests.property.examples import count_examples
 
 @dataclass(slots=True)
 class Rationed:
-    """A flow service with a limit of requests per invocation."""
+    """A limit of requests per invocation for the flow service. Cursors may expire."""
 
     expires: set[int] = field(default_factory=set)
     left: int = 0
@@ -27,11 +29,11 @@ class Rationed:
     _cursors: int = 0
 
     def wrap_methods(self, port: Any, *names: str) -> Any:
-        """Return the port with the limit on these methods."""
+        """Return the port with the limit on these of its methods."""
         return _Rationed(self, port, names)
 
     def take(self, name: str, last: str) -> None:
-        """Count a request, or reject the request."""
+        """Count a request. Raises `ThrottledError` if none is left."""
         if self.left == 0:
             raise ThrottledError
         self.left -= 1
@@ -60,13 +62,15 @@ class _Rationed:
 
 
 class _Unnamed:
-    """A Dataverse that returns rows without their second id, or with another one."""
+    """A Dataverse whose rows have another `unique_id`, or none, so that it does not lead to the
+    flow's name.
+    """
 
     def __init__(self, workflows: Any, unique_id: str) -> None:
         self._workflows, self._unique_id = workflows, unique_id
 
     async def get(self, environment: Any, workflow_id: str) -> Any:
-        """Return the row with the other id."""
+        """Return the row with the other `unique_id`."""
         row = await self._workflows.get(environment, workflow_id)
         return replace(row, unique_id=self._unique_id)
 
@@ -107,7 +111,10 @@ def _build_scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
 def test_name_that_only_the_list_contains_is_found(
     flows: int, wanted: int, page: int, calls: int, unique_id: str, expires: set[int]
 ) -> None:
-    """A page is searched again only if a cursor has expired."""
+    """The app searches the flow service's list.
+
+    It reads a page again only if a cursor has expired.
+    """
 
     async def play() -> None:
         scenario, made = _build_scenario(flows)
@@ -133,7 +140,10 @@ def test_name_that_only_the_list_contains_is_found(
 
 
 async def test_name_is_read_with_two_requests_for_any_number_of_flows() -> None:
-    """Dataverse returns the name, and the flow service confirms it if the state is as expected."""
+    """Dataverse returns the name.
+
+    The flow service confirms it by returning the flow in the expected state.
+    """
     scenario, made = _build_scenario(300)
     flow, service = made[-1], Rationed(left=4)
     services = _build_services(scenario, service)
@@ -149,7 +159,7 @@ async def test_name_is_read_with_two_requests_for_any_number_of_flows() -> None:
 
 
 async def test_missing_flow_has_no_name() -> None:
-    """The list is read to its end. No row of the search is left."""
+    """The app reads the list to its end, and deletes the rows of the search."""
     scenario, made = _build_scenario(3)
     service = Rationed(left=100)
     services = _build_services(scenario, service)

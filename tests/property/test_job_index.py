@@ -1,4 +1,4 @@
-"""Test that the job index and the complete rows give the same answers."""
+"""Test that the job index gives the same answers as a read of all job rows."""
 
 import random
 from collections import Counter
@@ -33,7 +33,7 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 async def read_both_answers[T](
     services: Services, ask: Callable[[Services], Awaitable[T]]
 ) -> tuple[T, T]:
-    """Return the answer from the index, and the answer from all rows."""
+    """Return the answer to a question from the job index, and the answer from all rows."""
     runs = services.tables.timer_runs
     kept = await runs.get("timer", COMPARED)
     assert kept is not None, "no comparison has come to its end"
@@ -45,7 +45,10 @@ async def read_both_answers[T](
 
 
 async def check_answers(scenario: Scenario) -> None:
-    """Compare all answers that people see, in any order of flows and environments."""
+    """Check that the index and the rows agree on everything that people see.
+
+    The order does not matter.
+    """
     fast, slow = await read_both_answers(scenario.services, show_status)
     assert fast.flows == slow.flows
     assert fast.not_migrated == slow.not_migrated
@@ -68,14 +71,16 @@ async def count_index_rows(services: Services) -> Counter[NamedKind]:
 
 
 async def compare_twice(services: Services, scenario: Scenario) -> None:
-    """Compare the index twice, with enough time between to count closed jobs."""
+    """Compare the index with the rows twice, far enough apart for closed jobs to be only
+    counted.
+    """
     await compare_job_index(services)
     scenario.world.clock.advance(SETTLED_AFTER)
     await compare_job_index(services)
 
 
 def build_scenario() -> Scenario:
-    """Return a tenant with a few flows that are not planned yet."""
+    """Return a scenario with a few flows and without a remediation."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     for title in FLOWS:
         scenario.build.add_app_setting_caller(
@@ -101,7 +106,10 @@ async def block_job(services: Services, job: FlowJob) -> None:
 
 
 async def do_random_action(scenario: Scenario, draw: random.Random, number: int) -> None:
-    """Do a random action; raises what the app or a killed process raises."""
+    """Do a random action of a person or of the platform.
+
+    Raises what the app or a killed process raises.
+    """
     ids = {flow.name: flow.workflow_id for flow in scenario.world.list_flows()}
     some = [ids[title] for title in draw.sample(FLOWS, draw.randint(1, 2))]
     deeds = ["order", "approve", "roll back", "retry", "block", "compare", "settle", "time"]
@@ -128,7 +136,10 @@ async def do_random_action(scenario: Scenario, draw: random.Random, number: int)
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
-    """Remediations, actions, comparisons and time come in random order; processes are killed."""
+    """Remediations, actions, comparisons and steps of time come in random order.
+
+    Processes are killed.
+    """
     draw = random.Random(seed)  # noqa: S311 -- no secret
     scenario = build_scenario()
     await scenario.opt_in()
@@ -155,7 +166,10 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
 
 
 async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> None:
-    """A retired job is only counted. After a rollback, the index has a row for the job."""
+    """A retired job is only counted and has no row in the index.
+
+    After a rollback, it has one again.
+    """
     scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -182,12 +196,14 @@ async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> N
 
 
 def _keep_row(job: FlowJob) -> FlowJob:
-    """Write the row unchanged, so that it stays counted."""
+    """Return the job unchanged, so that its row is written and the job stays counted."""
     return job
 
 
 async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> None:
-    """The writer changes the index row, so the comparison cannot remove the row."""
+    """The other writer changes the index row, so the comparison's delete of the old version
+    fails.
+    """
     scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -201,7 +217,7 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
     write, done = services.tables.store.write, False
 
     async def act_before_write(*operations: Operation) -> list[StoreRow]:
-        """Let another action happen right before the names are removed."""
+        """Do another action right before the comparison deletes rows of the index."""
         nonlocal done
         if len(operations) > 1 and not done:
             done = True
@@ -224,7 +240,10 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
 
 
 async def test_unreadable_index_row_loses_no_job() -> None:
-    """The row's key names the job. Without counts, the app reads the jobs of the environment."""
+    """The key of the row still identifies the job.
+
+    If the counts are unreadable, the app reads all jobs of the environment.
+    """
     scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()

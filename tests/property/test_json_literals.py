@@ -1,4 +1,4 @@
-"""Test that the search for literals around matches finds the same as a full parse."""
+"""Test that a search for the JSON strings around matches finds the same as a full parse."""
 
 import json
 import re

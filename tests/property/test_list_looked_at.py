@@ -1,4 +1,4 @@
-"""Test the daily check of the flow service's list, with any length and request budget."""
+"""Test the daily check of the flow service's list, of any length and with any request budget."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -22,9 +22,9 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Service:
-    """A flow service with a daily request limit.
+    """A flow service with a daily request limit, in which all flows are on.
 
-    All flows are on. A bare list has no states.
+    If `is_bare`, its list does not show the states.
     """
 
     pages: list[tuple[str, ...]]
@@ -124,9 +124,11 @@ def test_daily_check_reads_each_flow_of_the_list_in_turn(
     expires: set[int],
     deaths: list[int],
 ) -> None:
-    """The number of requests per day, expired cursors and killed processes are drawn at random.
+    """Each flow is checked again only after all others. Requests per day, expired cursors and
+    killed processes are random.
 
-    A bare list needs at least two requests per day: the page and one of its flows.
+    If the list does not show the states, a day needs at least two requests: for a page and for one
+    of its flows.
     """
     names = iter(f"flow-{n:02}" for n in range(sum(sizes)))
     pages = [tuple(next(names) for _ in range(size)) for size in sizes]
@@ -135,7 +137,9 @@ def test_daily_check_reads_each_flow_of_the_list_in_turn(
 
 
 async def test_daily_check_of_a_list_that_repeats_its_pages_ends() -> None:
-    """The check reads each page once, reports the other flows as not checked, and starts again."""
+    """The check reads each page once, reports the other flows as not checked, and begins again the
+    next day.
+    """
     scenario = Scenario()
     scenario.build.apply_key()
     environment = await scenario.services.environments.get(scenario.build.environment.id)

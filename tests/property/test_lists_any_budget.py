@@ -1,4 +1,4 @@
-"""Test that long lists are read to their end and each page once, with any request budget."""
+"""Test that long lists are read to their end, each page once, with any request budget."""
 
 import asyncio
 import json
@@ -37,15 +37,15 @@ expiries = st.frozensets(st.integers(1, MOST), max_size=3)
 
 @dataclass(slots=True)
 class Lists:
-    """Records the pages that the reports return, and lets cursors expire."""
+    """Records which pages of lists the app reads, and makes some cursors expire."""
 
     expires: frozenset[int]
     #: Of each page: which list, its cursor, and how many items it had; None: it was refused.
     given: list[tuple[object, str, int | None]] = field(default_factory=list)
     _cursors: int = 0
 
-    def put_before(self, scenario: Scenario) -> None:
-        """Wrap the port in every process of the scenario."""
+    def install(self, scenario: Scenario) -> None:
+        """Record the reads of the port `FlowReports` in every process of the scenario."""
 
         def watch_reports(ports: Ports) -> Ports:
             reports: Any = _Watched(self, ports.flow_reports)
@@ -56,11 +56,14 @@ class Lists:
 
     @property
     def count_expired(self) -> int:
-        """Return the number of rejected cursors."""
+        """Return the number of cursors that were rejected as expired."""
         return sum(size is None for _, _, size in self.given)
 
     def list_readings(self, name: object) -> list[list[str]]:
-        """Return the cursors of each read of one list; a read ends when a cursor expires."""
+        """Return for each read of a list the cursors that it used.
+
+        A read ends when a cursor expires.
+        """
         found: list[list[str]] = [[]]
         for one, cursor, size in self.given:
             if one == name and size is None:
@@ -72,7 +75,7 @@ class Lists:
     async def read_page[T](
         self, name: object, cursor: str, read: Callable[[], Awaitable[ResultPage[T]]]
     ) -> ResultPage[T]:
-        """Return a page and record it, or reject its cursor."""
+        """Read a page and record it, or reject its cursor as expired."""
         self._cursors += bool(cursor)
         if cursor and self._cursors in self.expires:
             self.given.append((name, cursor, None))
@@ -125,7 +128,10 @@ def _add_runs(scenario: Scenario, flow: FakeFlow, count: int) -> None:
 
 
 async def _archive_runs(scenario: Scenario) -> set[RunArchiveState]:
-    """Request the archives until all are complete, as the command does; return their states."""
+    """Request the archives of runs until all are complete, as `cmkflow` does.
+
+    Return their states.
+    """
     until = scenario.world.clock.now() + timedelta(hours=3)
     while True:
         found = await scenario.driver.call(lambda s: archive_runs(s, scenario.remediation.id))
@@ -148,9 +154,9 @@ async def _archive_runs(scenario: Scenario) -> set[RunArchiveState]:
 def test_run_archives_complete_and_read_no_run_twice(
     runs: list[int], page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """The remediation continues meanwhile.
+    """The remediation continues at the same time.
 
-    After an expired cursor, only the boundary run is read again.
+    After an expired cursor, only the last run before it is read again.
     """
 
     async def play() -> None:
@@ -164,7 +170,7 @@ def test_run_archives_complete_and_read_no_run_twice(
         await scenario.run(timedelta(minutes=10))
         for flow, count in zip(flows, runs, strict=True):
             _add_runs(scenario, flow, count)
-        lists.put_before(scenario)
+        lists.install(scenario)
         put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
         scenario.renew()
 
@@ -196,14 +202,14 @@ def test_run_archives_complete_and_read_no_run_twice(
 def test_assessment_completes_and_reads_no_page_twice(
     flows: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """After an expired cursor, only that list is read again from its first page."""
+    """If a cursor expires, the app reads only this list again from its first page."""
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
         for number in range(flows):
             scenario.build.add_app_setting_caller(scenario.build.add_http_flow(f"Flow {number}"))
         scenario.world.report_page = page
-        lists.put_before(scenario)
+        lists.install(scenario)
         put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
         scenario.renew()
 
@@ -227,7 +233,7 @@ def test_assessment_completes_and_reads_no_page_twice(
 
 @dataclass(slots=True)
 class FewRequests:
-    """A Power Apps service with a limit of requests per minute, whose cursors may expire."""
+    """A Power Apps service with a limit of requests per minute. Its cursors may expire."""
 
     clock: Any
     a_minute: int
@@ -237,15 +243,15 @@ class FewRequests:
     _times: list[Any] = field(default_factory=list)
 
     def take(self) -> None:
-        """Use one request, or reject it until the minute is over."""
+        """Count a request. Raises `ThrottledError` until the minute is over if none is left."""
         now = self.clock.now()
         self._times = [one for one in self._times if now - one < MINUTE]
         if len(self._times) >= self.a_minute:
             raise ThrottledError("used up", retry_after=self._times[0] + MINUTE - now)
         self._times.append(now)
 
-    def put_before(self, scenario: Scenario) -> None:
-        """Wrap the two ports of the service."""
+    def install(self, scenario: Scenario) -> None:
+        """Limit the reads of connections and canvas apps in every process of the scenario."""
 
         def limit_requests(ports: Ports) -> Ports:
             connections: Any = _FewRequestsOf(self, "connections", ports.connections)
@@ -289,7 +295,7 @@ class _FewRequestsOf:
 def test_assessment_reads_connections_and_canvas_apps_once(
     connections: int, apps: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """A page or a connector is read twice only if the cursor of its list has expired."""
+    """The app reads a page or a connector twice only if the cursor of its list has expired."""
 
     async def play() -> None:
         scenario = Scenario()
@@ -309,7 +315,7 @@ def test_assessment_reads_connections_and_canvas_apps_once(
         world.power_apps_page = page
         requests = FewRequests(world.clock, calls, Lists(expires))
         expected = await assess_environment(scenario.services, environment.id)
-        requests.put_before(scenario)
+        requests.install(scenario)
 
         started = await start_background_assessment(scenario)
         await scenario.run(timedelta(hours=6))
@@ -329,7 +335,7 @@ def test_assessment_reads_connections_and_canvas_apps_once(
 
 @dataclass(slots=True)
 class FewReads:
-    """App settings with a limit of reads per minute."""
+    """The settings of apps, with a limit of reads per minute."""
 
     settings: Any
     clock: Any
@@ -342,7 +348,7 @@ class FewReads:
         return await self.settings.read_sites()
 
     async def read(self, site_id: str) -> Any:
-        """Return an app's settings, or reject the read until the minute is over."""
+        """Return an app's settings. Raises an error until the minute is over if no read is left."""
         now = self.clock.now()
         self._times = [one for one in self._times if now - one < MINUTE]
         if len(self._times) >= self.a_minute:
@@ -356,7 +362,7 @@ class FewReads:
 @given(flows=st.integers(1, MOST), calls=st.integers(1, 6))
 @example(flows=MOST, calls=1)
 def test_assessment_searches_each_place_once(flows: int, calls: int) -> None:
-    """No caller stays unknown for lack of requests, with any number of invocations."""
+    """However few requests an invocation may send, later invocations find the remaining callers."""
 
     async def play() -> None:
         scenario = Scenario()

@@ -1,4 +1,4 @@
-"""Test that the daily check reads many flows in turn, with any request budget."""
+"""Test that the daily check reads all of many flows in turn, with any request budget."""
 
 import asyncio
 from collections.abc import Collection
@@ -26,7 +26,7 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Rationed:
-    """A Dataverse with a daily request limit that rejects reads of some flows."""
+    """A Dataverse with a daily request limit, which rejects the reads of some flows."""
 
     calls: int
     refused: frozenset[str]
@@ -38,7 +38,7 @@ class Rationed:
     async def read_summaries(
         self, _: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return summaries of flows that are off, while requests are left."""
+        """Return the summaries of flows, which are off, or errors if no request is left."""
         self.made += 1
         if self.made == self.dies_at:
             raise KilledError
@@ -61,7 +61,7 @@ async def run_daily_checks(
 ) -> None:
     """Run the daily check on several days.
 
-    Raises `AssertionError` if a flow waits longer than necessary.
+    Raises `AssertionError` if a flow waits for its check longer than necessary.
     """
     scenario, turns = Scenario(), -(-flows // AT_A_TIME)
     scenario.build.apply_key()
@@ -104,6 +104,6 @@ def _replace_workflows(scenario: Scenario, workflows: Any) -> Any:
 def test_daily_check_reads_each_flow_in_turn(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
-    """Flows that were not checked come first on the next day."""
+    """The check begins with the flows that the day before could not check."""
     with patch.object(module, "_AT_A_TIME", AT_A_TIME):
         asyncio.run(run_daily_checks(flows, calls, refused, deaths))

@@ -61,7 +61,9 @@ values = st.recursive(
 
 @st.composite
 def draw_bodies(draw: st.DrawFn) -> bytes:
-    """Draw bytes, JSON, or a valid message with a few changes, possibly truncated."""
+    """Draw the body of a message: any bytes, any JSON, or a valid message with a few changes,
+    possibly cut off.
+    """
     kind = draw(st.sampled_from(["bytes", "json", "mutated", "mutated", "mutated"]))
     if kind == "bytes":
         return draw(st.binary(max_size=60))
@@ -96,7 +98,7 @@ def _mutate(draw: st.DrawFn, value: Any) -> Any:
     )
 )
 def test_malformed_message_is_ignored_or_stored(messages: list[tuple[Trigger, bytes, str]]) -> None:
-    """A stored message has a reason. The timers still work."""
+    """A message that is stored as a poison message has a reason. The app's timers still work."""
 
     async def deliver() -> None:
         scenario = Scenario()

@@ -47,7 +47,7 @@ TEXTS = st.one_of(
 
 @st.composite
 def draw_actions(draw: st.DrawFn) -> PendingAction:
-    """Return a required action of any kind, with any texts."""
+    """Return an action required of any kind, with any names and texts."""
     flows = draw(st.lists(TEXTS, max_size=7))
     return PendingAction(
         kind=draw(st.sampled_from(PendingActionKind)),

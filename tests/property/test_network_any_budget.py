@@ -1,4 +1,4 @@
-"""Test that a read of the network ends with any request budget."""
+"""Test that a read of all firewalls completes with any request budget."""
 
 import asyncio
 import json
@@ -34,7 +34,10 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Rationed(PagedResourceReader):
-    """Pages of apps with a limit of requests; cursors may expire, and processes may be killed."""
+    """A resource reader that returns pages of App Service sites, with a limit of requests.
+
+    Cursors may expire, and a process may be killed at a request.
+    """
 
     apps: int
     page_size: int
@@ -50,25 +53,25 @@ class Rationed(PagedResourceReader):
     _cursors: int = 0
 
     async def list(self, resource_type: str, api_version: str) -> list[Document]:
-        """Fail, because a resumable read requests pages."""
+        """Raise an error, because a read that can be resumed requests pages."""
         raise NotImplementedError
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> "list[Document]":  # type: ignore[valid-type]
-        """Fail, because a resumable read requests pages."""
+        """Raise an error, because a read that can be resumed requests pages."""
         raise NotImplementedError
 
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Document]:
-        """Fail, because only kinds other than apps have children."""
+        """Raise an error, because sites have no children that the app reads."""
         raise NotImplementedError
 
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Document]:
-        """Return a page of apps."""
+        """Return a page of sites."""
         name = f"{resource_type} {cursor}"
         self._take(name)
         self._cursors += bool(cursor)
@@ -87,7 +90,7 @@ class Rationed(PagedResourceReader):
         return ResultPage(items=items, cursor=str(end) if end < self.apps else "")
 
     async def get(self, resource_id: str, api_version: str, suffix: str = "") -> Document:
-        """Return the configuration of an app."""
+        """Return the configuration of a site."""
         self._take(resource_id)
         await asyncio.sleep(0)
         if int(resource_id.rpartition("-")[2]) in self.gone:
@@ -127,7 +130,7 @@ async def _is_complete(services: Services) -> bool:
 
 
 async def _read_once(scenario: Scenario, azure: Rationed, calls: int, host: str) -> bool:
-    """Let one invocation read; return whether the read is complete."""
+    """Read firewalls in one invocation; return whether the read is complete."""
     services = _build_services(scenario, azure)
     environment = await services.environments.get(scenario.build.environment.id)
     azure.left = calls
@@ -162,7 +165,7 @@ def test_read_of_the_network_ends_and_sends_no_request_twice(
     gone: frozenset[int],
     host: str,
 ) -> None:
-    """Only the pages of a list whose cursor has expired are read again."""
+    """If a cursor has expired, only the pages of its list are read again."""
 
     async def play() -> None:
         scenario = Scenario()
@@ -194,9 +197,9 @@ def test_read_of_the_network_ends_and_sends_no_request_twice(
 def test_killed_process_repeats_at_most_one_batch_of_requests(
     apps: int, page_size: int, deaths: list[int]
 ) -> None:
-    """Stored answers are not read again.
+    """Answers that were stored before the kill are not read again.
 
-    Other invocations wait until the killed one's lease ends.
+    Other invocations wait until the lease of the killed one expires.
     """
 
     async def play() -> None:
@@ -220,14 +223,14 @@ def test_killed_process_repeats_at_most_one_batch_of_requests(
 
 
 def get_max_parallel_requests() -> int:
-    """Return how many requests can be in progress when a process is killed."""
+    """Return how many requests a process may have in progress when it is killed."""
     from shared.concurrency import MOST_CONCURRENT
 
     return MOST_CONCURRENT
 
 
 async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
-    """The firewall of the flow's host is read before the 1,000 others."""
+    """The firewall of the host that the flow calls is read before the 1,000 others."""
     scenario = Scenario()
     scenario.build.apply_key()
     scenario.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
@@ -245,7 +248,7 @@ async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
 
 
 async def test_only_one_invocation_reads_the_network_at_a_time() -> None:
-    """A second invocation uses stored answers, or waits."""
+    """A second invocation uses the stored answers, or waits for the first."""
     scenario = Scenario()
     scenario.build.apply_key()
     azure = Rationed(10, 5, left=1_000)

@@ -1,4 +1,4 @@
-"""Compare the app's evaluation of addresses and rules with a check of every single address."""
+"""Compare the app's evaluation of address ranges and rules with a check of every single address."""
 
 from ipaddress import ip_address, ip_network
 
@@ -72,7 +72,10 @@ WALLS = st.builds(
 def test_issues_of_a_firewall_do_not_depend_on_other_firewalls(
     walls: list[Firewall], hosts: list[str | None]
 ) -> None:
-    """Firewalls with equal rules are evaluated once. Each issue has the name of its firewall."""
+    """The app evaluates firewalls with equal rules only once.
+
+    Each issue still names its own firewall.
+    """
     tags = build_tag_list({TAG: ["10.0.0.0/28"], REGIONAL: ["10.0.0.0/28", "fd00::/124"]})
 
     found = NetworkCheck(walls, "europe", tags).find_required_issues()
@@ -111,7 +114,9 @@ WORDS = st.one_of(
 
 @given(WORDS)
 def test_prefix_is_parsed_as_in_the_standard_library(word: str) -> None:
-    """The app's faster parser and `ipaddress` accept the same texts with the same addresses."""
+    """The app's faster parser accepts the same texts as `ipaddress`, and finds the same
+    addresses.
+    """
     assert parse_with_app(word) == parse_with_library(word)
 
 
@@ -153,7 +158,7 @@ def draw_firewalls(draw: st.DrawFn) -> Firewall:
 
 @given(draw_firewalls(), PREFIXES)
 def test_first_matching_rule_decides_for_an_address(firewall: Firewall, tag: list[str]) -> None:
-    """An issue has exactly the addresses that their first matching rule denies."""
+    """A firewall issue has exactly the addresses that the first matching rule denies."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
 
     left = list(find_uncovered_prefixes(firewall, {REGIONAL: tag}, tags))
@@ -178,7 +183,7 @@ def _decide(firewall: Firewall, tag: list[str], address: str) -> RuleAction:
 def test_unreadable_rule_never_removes_an_issue(
     firewall: Firewall, tag: list[str], position: int
 ) -> None:
-    """An unreadable rule may only make a verdict unknown."""
+    """A rule that the app cannot read may only change a verdict to unknown."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
     unread = FirewallRule(name="?", action=RuleAction.ALLOW, sources=("[parameters('allowed')]",))
     rules = (*firewall.rules[:position], unread, *firewall.rules[position:])
@@ -201,7 +206,7 @@ def test_unreadable_rule_never_removes_an_issue(
 def test_verdict_agrees_with_a_check_of_each_address(
     firewall: Firewall, tag: list[str], version: AddressRanges
 ) -> None:
-    """The addresses are those of a service tag, for IPv4 or IPv6."""
+    """The addresses are all those of a service tag, in IPv4 or IPv6."""
     tags = build_tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.parse(tag) & version
 

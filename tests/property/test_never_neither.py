@@ -1,8 +1,7 @@
-"""Test invariant 8 with killed and paused processes: one of the two flows stays on.
+"""Test invariant 8 of the design: original and copy are never both off without a notification.
 
-If the original was on, the original or the copy is on, or people are notified. The process is
-interrupted at requests from the first to the last of a cutover. The platform rejects the start of
-the copy, of the original, or of both, and its reads lag.
+The process is killed or paused at each request of a cutover. The platform may reject the start of
+the copy, of the original, or of both, and its reads lag behind writes.
 """
 
 from datetime import timedelta
@@ -29,7 +28,7 @@ REFUSED = {
 
 
 async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
-    """Interrupt a cutover, let all work end, and check both flows."""
+    """Interrupt a cutover, run all work to its end, and check the original and the copy."""
     pair = await build_pair(read_lag_seconds=(lag, lag))
     scenario, world = pair.scenario, pair.scenario.world
     world.watchers.append(find_pairs_on_together)

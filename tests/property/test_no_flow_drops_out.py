@@ -34,7 +34,9 @@ type _Tenant = tuple[list[tuple[str, bool, bool]], bool, bool, bool]
 
 
 def build_flows(builder: Builder, tenant: _Tenant) -> None:
-    """Add the flows, with or without rows, on or off, readable by the app or not."""
+    """Add flows to the tenant: with or without rows in Dataverse, on or off, readable by the app or
+    not.
+    """
     flows, have_rows, hidden, stopped_listed = tenant
     assumptions = builder.world.assumptions
     assumptions.my_flows_have_rows = have_rows
@@ -47,7 +49,9 @@ def build_flows(builder: Builder, tenant: _Tenant) -> None:
 @settings(max_examples=count_examples(60))
 @given(_TENANTS)
 def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
-    """Each flow stays on Microsoft's key, migrates, or is unknown."""
+    """The assessment says of each flow that it stays on Microsoft's key, that it migrates, or that
+    this is unknown.
+    """
     assessed = Assessed()
     build_flows(assessed.build, tenant)
 
@@ -74,7 +78,7 @@ def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
 @settings(max_examples=count_examples(40))
 @given(_TENANTS, st.booleans())
 def test_plan_contains_every_listed_flow(tenant: _Tenant, opted_in: bool) -> None:
-    """Each flow has one item. The counts of the actions agree with the items."""
+    """The plan has one item for each flow of the list, and its counts agree with the items."""
     scenario = Scenario()
     build_flows(scenario.build, tenant)
     scenario.build.apply_key()

@@ -1,4 +1,4 @@
-"""Test that any malformed JSON of a firewall yields a verdict or unknown, without an error."""
+"""Test that malformed JSON of a firewall raises no error: the result is a verdict or unknown."""
 
 import asyncio
 import copy
@@ -38,7 +38,7 @@ def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @given(st.sampled_from(FIREWALL_KINDS), st.data())
 def test_malformed_firewall_yields_a_verdict_or_unknown(kind: str, data: st.DataObject) -> None:
-    """The test replaces any member of the firewall's resources except ids and types."""
+    """The test replaces any member of the firewall's resources except their ids and types."""
     case = load_firewall_case(kind)
     sources = case.build_sources(["PowerPlatformPlex"], TAGS)
     documents = copy.deepcopy([*case.resources(sources).values()])

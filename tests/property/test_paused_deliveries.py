@@ -42,7 +42,10 @@ def draw_pauses(calls: int) -> st.SearchStrategy[Strike]:
 
 
 def run_to_end(interrupted: Interrupted, order: Order | None = None, after: int = 0) -> None:
-    """Remediate to the end; an action follows this number of minutes after the pause began."""
+    """Remediate to the end.
+
+    Request `order`, such as a rollback, `after` this number of minutes of the pause.
+    """
     asyncio.run(interrupted.play(order, after=after * MINUTE))
 
 
@@ -58,7 +61,7 @@ def run_to_end(interrupted: Interrupted, order: Order | None = None, after: int 
 def test_paused_invocation_does_not_change_the_result(
     ingredients: list[str], seed: int, pause: Strike, profile: Profile
 ) -> None:
-    """Each job is retired, and no invariant is broken."""
+    """Each job ends as retired, and no invariant is broken."""
     run_to_end(build_copied(ingredients, pause, seed=seed, profile=profile))
 
 
@@ -90,7 +93,8 @@ def test_rollback_during_a_paused_invocation_reverts_everything(
 def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
     seed: int, number: int, sleep: timedelta, after: int, undo: Order | None, ordered: int
 ) -> None:
-    """A person writes a new version that the paused invocation has not read.
+    """A person writes a new version of the secret during the pause, which the paused invocation has
+    not read.
 
     The pause lasts until another invocation has continued the job.
     """
@@ -136,5 +140,5 @@ def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
 def test_paused_preparation_does_not_change_the_result(
     name: str, seed: int, pause: Strike, after: int, order: Order | None, profile: Profile
 ) -> None:
-    """Each flow is prepared, or its definition is unchanged."""
+    """Each flow is prepared, or its definition is as before."""
     run_to_end(build_prepared(name, pause, seed=seed, profile=profile), order, after)

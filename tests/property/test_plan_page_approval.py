@@ -1,4 +1,6 @@
-"""Test that a plan page approves at most the flows that its bar names, with any selection."""
+"""Test that the form of a plan page approves at most the flows that its bar counts, with any
+selection.
+"""
 
 import json
 import re
@@ -40,27 +42,27 @@ type Fields = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A plan page as a browser shows it."""
+    """A page of a plan as a browser shows it, with its form."""
 
     items: list[PlanItem]
     text: str = field(repr=False)
 
     @property
     def form(self) -> str:
-        """Return the form that approves."""
+        """Return the HTML of the form that approves the plan."""
         found = re.search(r'<form class="plan" method="post"(.*?)</form>', self.text, re.DOTALL)
         assert found
         return found[0]
 
     @property
     def hidden(self) -> Fields:
-        """Return the fields that the form always sends."""
+        """Return the fields that the form sends whatever is selected."""
         found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', self.form)
         return [(name, unescape(value)) for name, value in found]
 
     @property
     def ticks(self) -> dict[str, Mapping[str, str]]:
-        """Return the attributes of each checkbox, by its flow's id."""
+        """Return the attributes of each flow's checkbox, by the flow's id."""
         boxes = re.findall(
             r'<input class="pick" [^>]*name="included_flow_ids\[\]"[^>]*>', self.form
         )
@@ -70,19 +72,23 @@ class Page:
         return {one["value"]: one for one in found}
 
     def read_form_data(self, name: str) -> str:
-        """Return the data that the form passes to its script."""
+        """Return a `data` attribute of the form, which the page's script reads."""
         found = re.search(rf"""data-{name}=(?:"([^"]*)"|'([^']*)')""", self.form)
         assert found
         return unescape(found[1] or found[2] or "")
 
     def read_bar(self) -> tuple[int, int]:
-        """Return the numbers of flows and changes that the bar shows if all flows are selected."""
+        """Return the numbers of flows and changes that the bar shows before anything is
+        deselected.
+        """
         found = re.search(r"You approve ([\d,]+) flows?, ([\d,]+) changes?,", self.form)
         assert found
         return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
 
     def count_like_script(self, ticked: Iterable[str]) -> tuple[int, int]:
-        """Return the numbers of flows and changes that the script `plan.js` counts."""
+        """Return the numbers of flows and changes that the script `plan.js` would count for this
+        selection.
+        """
         near = {
             int(tick["data-at"]): (
                 int(tick["data-writes"]),
@@ -103,7 +109,9 @@ class Page:
 
 
 def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
-    """Return the numbers that a form approves, or None if the API rejects the form."""
+    """Return the numbers of flows and changes that a form approves, or None if the API rejects the
+    form.
+    """
     fields: dict[str, list[str]] = {}
     for name, value in sent:
         fields.setdefault(parse_member_name(name), []).extend(value.split(","))
@@ -130,7 +138,7 @@ def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None
 
 @st.composite
 def draw_pages(draw: st.DrawFn) -> Page:
-    """Draw a plan of up to twelve flows, and one of its pages with four rows."""
+    """Draw a plan of up to twelve flows, and one of its pages with four flows."""
     ids = [f"f{number}" for number in range(draw(st.integers(1, 12)))]
     items = []
     for number, flow in enumerate(ids):
@@ -173,7 +181,10 @@ def build_form(page: Page, flows: Iterable[str]) -> Fields:
 def test_excluded_flows_are_decoded_as_they_were_encoded(
     plan: frozenset[int], left_out: set[int]
 ) -> None:
-    """Omit flows that do not await approval, and a text for another plan version."""
+    """Flows that do not await approval are omitted.
+
+    A text for another version of the plan excludes no flow.
+    """
     awaiting, out = [f"f{one}" for one in plan], {f"f{one}" for one in left_out}
     text = encode_left_out("0123456789abcdef", awaiting, out)
 
@@ -187,7 +198,9 @@ def test_excluded_flows_are_decoded_as_they_were_encoded(
 
 @given(st.text(alphabet="0123456789abcdef.-_AZ", max_size=40))
 def test_decoded_flows_always_await_approval(text: str) -> None:
-    """A changed address excludes no other flow and raises no error."""
+    """A page address that a person has changed raises no error, and excludes only flows that await
+    approval.
+    """
     for value in (text, f"0123456789abcdef.{text}"):
         read = decode_left_out(value, "0123456789abcdef", ["a", "b", "c"])
         assert read is None or set(read) <= {"a", "b", "c"}
@@ -195,7 +208,7 @@ def test_decoded_flows_always_await_approval(text: str) -> None:
 
 @given(draw_pages())
 def test_bar_shows_the_approved_flows_if_all_are_selected(page: Page) -> None:
-    """The text of the server, the numbers of the script and the approval agree."""
+    """The text from the server, the numbers of the script and the approval agree."""
     approved = find_approved(page.items, build_form(page, page.ticks))
 
     said = page.read_bar()
@@ -205,7 +218,7 @@ def test_bar_shows_the_approved_flows_if_all_are_selected(page: Page) -> None:
 
 @given(draw_pages(), st.data())
 def test_bar_shows_the_approved_flows_if_some_are_selected(page: Page, data: st.DataObject) -> None:
-    """If a page offers all flows and none is selected, the API rejects the form."""
+    """If the page shows all flows and none is selected, the API rejects the form."""
     flows = [flow for flow in page.ticks if data.draw(st.booleans())]
 
     approved = find_approved(page.items, build_form(page, flows))
@@ -228,7 +241,7 @@ def test_page_selects_no_flow_that_runs_an_excluded_flow(page: Page) -> None:
 
 @given(draw_pages(), st.data())
 def test_form_without_some_fields_approves_no_more_flows(page: Page, data: st.DataObject) -> None:
-    """A form without a version or a selection is rejected."""
+    """A form without the plan's version, or without a selection, is rejected."""
     sent = build_form(page, page.ticks)
     kept = [one for one in sent if data.draw(st.booleans())]
 

@@ -1,4 +1,4 @@
-"""Test the invariants of the design with killed processes, duplicate messages and edits.
+"""Test the invariants of the design with killed processes, duplicate messages and manual edits.
 
 Each example is a whole remediation on fakes. Watchers check the tenant after every write.
 """
@@ -27,7 +27,7 @@ from tests.fakes.definitions import find_lineage
 from tests.fakes.driver import Driver
 from tests.fakes.invariants import find_flows_stopped_too_early, find_signatures_in_store, watch
 from tests.fakes.ports import build_fakes
-from tests.fakes.sharing import is_lent
+from tests.fakes.sharing import is_co_owned
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
@@ -48,7 +48,7 @@ type Undo = Callable[[Services, str], Awaitable[object]]
 
 
 def add_called(build: Builder, *, kind: str) -> None:
-    """Add a flow with a caller of this kind."""
+    """Add a flow, and a caller of this kind that calls it."""
     load_caller_case(kind).add(build, build.add_http_flow(f"Called by {kind}"))
 
 
@@ -75,7 +75,7 @@ INGREDIENTS: dict[str, Callable[[Builder], object]] = {
 
 
 def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None:
-    """Let an owner save a flow with one more action."""
+    """Add an action to a flow, as an owner does who saves it."""
     flows = [
         flow
         for flow in scenario.world.list_flows()
@@ -89,7 +89,7 @@ def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None
 
 
 def edit_settings(scenario: Scenario, random: Random) -> None:
-    """Let a deployment add an application setting."""
+    """Add an application setting to an app, as a deployment does."""
     for site in scenario.world.sites.values():
         site.settings["DEPLOYED"] = str(random.randrange(1_000))
 
@@ -108,7 +108,7 @@ def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
 
 
 def restore_settings(scenario: Scenario, _: Random) -> None:
-    """Let a deployment restore the original's URL if that URL still works."""
+    """Write the original's URL to an app again, as a deployment may, if that URL still works."""
     for flow in list(scenario.world.list_flows()):
         original = scenario.build.get_trigger_url(flow)
         copy = find_copy(scenario, flow)
@@ -143,7 +143,11 @@ def build_ingredients_scenario(
     unsettled: float,
     profile: Profile = Profile.DOCUMENTED,
 ) -> Scenario:
-    """Build a tenant under a policy; messages come in random order, and some come twice."""
+    """Build a tenant under an enterprise policy, with the flows and callers that the ingredients
+    name.
+
+    Messages come in random order. The part `unsettled` of them comes twice.
+    """
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     for name in ingredients:
         INGREDIENTS[name](scenario.build)
@@ -178,7 +182,7 @@ async def approve_plan(scenario: Scenario) -> None:
 
 
 async def settle(scenario: Scenario) -> None:
-    """Run the timer and let time pass until nothing changes any longer."""
+    """Run the timer and let time pass until nothing changes."""
     for _ in range(40):
         await scenario.run(timedelta(days=2))
         await repeat_until_done(
@@ -192,7 +196,7 @@ def check_invariants(scenario: Scenario) -> None:
     assert find_flows_stopped_too_early(scenario.world, QUIET) == []
     assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
     assert [
-        flow.name for flow in scenario.world.list_flows() if is_lent(scenario.world, flow)
+        flow.name for flow in scenario.world.list_flows() if is_co_owned(scenario.world, flow)
     ] == []
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.traffic.lost == []
@@ -308,7 +312,7 @@ def test_failed_request_does_not_change_the_result_with_automatic_approval(
     unsettled: float,
     profile: Profile,
 ) -> None:
-    """The request may have taken effect. Each job is retired."""
+    """The failed request may have taken effect. Nevertheless each job is retired."""
 
     async def play() -> None:
         plan = Plan(at=at, moment=moment, failure=lambda: ServiceUnavailable("no answer"))
@@ -353,9 +357,10 @@ def test_manual_edits_at_any_moment_lose_no_call(
     on_drift: OnOriginalEdited,
     profile: Profile,
 ) -> None:
-    """Originals, copies and callers are edited during the work; blocked flows are retried.
+    """People edit originals, copies and callers during the work, and retry blocked flows.
 
-    Every job ends or names the action required. A rollback restores the latest edits.
+    Every job ends, or names the action required. A rollback restores everything to the latest
+    edits.
     """
 
     async def play() -> None:

@@ -1,4 +1,6 @@
-"""Test that replacing a trigger URL in any text changes only the URL and can be reverted."""
+"""Test that the replacement of a trigger URL in any text changes nothing else, and can be
+reverted.
+"""
 
 import json
 from collections.abc import Callable
@@ -62,7 +64,9 @@ def _get_platform_query(url: str) -> str:
 def test_replacement_adds_the_signature_that_the_copy_needs(
     write: Callable[[str], str], old: str, new: str
 ) -> None:
-    """An original that requires a token may have a copy with a signature, and the reverse."""
+    """The original may have a URL without a signature, for callers with a token, and the copy one
+    with a signature; or the reverse.
+    """
     unsigned = old.split("/invoke")[0] + "/invoke?" + _get_platform_query(old)
 
     signed = replace_trigger_urls(old, {_parse_id(old): new})
@@ -82,7 +86,7 @@ def test_replacement_adds_the_signature_that_the_copy_needs(
 def test_urls_of_other_workflows_are_not_changed(
     before: str, write: Callable[[str], str], url: str, other: str
 ) -> None:
-    """A text without the original's id stays as it is."""
+    """A text without the original's URL id stays as it is."""
     text = before + write(url)
 
     assert replace_trigger_urls(text, {"0" * 31 + "g": other}) == text
@@ -106,7 +110,7 @@ def test_masked_signature_is_restored_exactly(
 
 @given(st.text(st.sampled_from("sigSIG=%23DdfF25u0026&?;\\\"': abc-_./~+\n")))
 def test_unmasking_restores_any_text(text: str) -> None:
-    """The text may look like a masked signature."""
+    """The text may contain something that looks like a masked signature."""
     masked = mask_signatures(text)
 
     assert mask_signatures(masked) == masked
@@ -115,7 +119,7 @@ def test_unmasking_restores_any_text(text: str) -> None:
 
 @given(before=_AROUND, write=WRITINGS, url=draw_trigger_urls())
 def test_redacted_text_has_no_secret(before: str, write: Callable[[str], str], url: str) -> None:
-    """The text names the flow's URL id, but cannot be used to call the flow."""
+    """The redacted text still has the URL id of the flow, with which nobody can call the flow."""
     redacted = redact(before + write(url))
 
     assert url.split("sig=")[1].split("&")[0] not in redacted
@@ -147,7 +151,7 @@ def test_replacement_in_json_keeps_all_other_bytes(
     escaped: set[str],
     ids: tuple[object, object],
 ) -> None:
-    """URLs and child references are replaced within their literals."""
+    """URLs and references to child flows are replaced inside the JSON strings that contain them."""
     child, copy = map(str, ids)
     pattern = {"before": around, "uri": "<1>", "workflowReferenceName": "<2>", "after": around}
     source = json.dumps(pattern, indent=indent, ensure_ascii=False)

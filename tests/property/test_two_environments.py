@@ -1,4 +1,4 @@
-"""Test remediations of flows that call each other across environments, with kills and rollbacks."""
+"""Test remediations of flows that call each other in two environments, with kills and rollbacks."""
 
 import asyncio
 from datetime import timedelta
@@ -26,7 +26,7 @@ from tests.property.test_remediation_invariants import (
 
 
 def build_two_environments(seed: int, plan: Plan) -> TwoEnvironments:
-    """Build both environments; messages come in random order, and some come twice."""
+    """Build both environments. Messages come in random order, and some come twice."""
     scenario = TwoEnvironments(world=World(seed=seed))
     _, shop = scenario.add_call_across()
     scenario.other.add_app_setting_caller(shop)

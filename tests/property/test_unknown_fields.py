@@ -1,4 +1,7 @@
-"""Fields that a newer release of the same schema version stored survive a change by this one."""
+"""Test that fields survive that a newer release has stored in rows of the same schema version.
+
+This release does not know the fields. It keeps them when it changes a row.
+"""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
@@ -30,7 +33,7 @@ type Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An object in the JSON of a row whose members this release knows by name."""
+    """An object in the JSON of a stored row that this release reads member by member."""
 
     row: StoreRow
     path: Path
@@ -49,14 +52,14 @@ def list_objects(document: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def follow(document: Any, path: Path) -> Any:
-    """Return what a path leads to."""
+    """Return the part of a document to which a path leads."""
     for step in path:
         document = document[step]
     return document
 
 
 def add_field(place: Place, value: object) -> StoreRow:
-    """Return the row with a field that this release does not know."""
+    """Return the row with an unknown field added at the place."""
     document = json.loads(get_stored_text(place.row))
     follow(document, place.path)[NAME] = value
     text = json.dumps(document)
@@ -65,7 +68,7 @@ def add_field(place: Place, value: object) -> StoreRow:
 
 @cache
 def list_places() -> dict[str, list[Place]]:
-    """Return the places of all tables, by the name of the table."""
+    """Return by table all places at which the app keeps an unknown field."""
     tables = {table.name: table for table in Tables(MemoryStore())}
     places: dict[str, list[Place]] = {}
     for row in read_stored_rows(1):
@@ -83,7 +86,7 @@ def list_places() -> dict[str, list[Place]]:
 
 
 def change_member[T](table: Table[T], item: T, names: set[str]) -> T:
-    """Return the item with another value of the first simple member that is not in `names`."""
+    """Return the item with a new value of a simple member. Members in `names` keep their values."""
     for one in fields(item):  # type: ignore[arg-type]  # every item is a dataclass
         value = getattr(item, one.name)
         if one.name in names or not one.init:
@@ -106,28 +109,28 @@ def change_member[T](table: Table[T], item: T, names: set[str]) -> T:
 
 
 async def replace_one(table: Table[Any], kept: StoredItem[Any], item: Any) -> None:
-    """Change a row twice, as a job does in one invocation."""
+    """Replace a row twice in succession, as a job does in one invocation."""
     await table.replace(await table.replace(kept, kept.item), item)
 
 
 async def replace_some(table: Table[Any], kept: StoredItem[Any], item: Any) -> None:
-    """Change a row in a batch."""
+    """Replace a row in a batch."""
     async for _, is_stored in table.replace_many([(kept, item)]):
         assert is_stored
 
 
 async def change(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
-    """Change a row until no other writer was faster."""
+    """Change a row with a function, which is repeated if another writer was faster."""
     await table.change(*table.get_address(item), lambda _: item)
 
 
 async def upsert(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
-    """Store a row that was read before."""
+    """Overwrite a row without its ETag."""
     await table.upsert(item)
 
 
 async def upsert_fenced(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
-    """Store a row of a job."""
+    """Overwrite a row of a job with the fence of the job's lease."""
     await FencedRows(table, table.get_address(item)[0]).upsert(item)
 
 
@@ -138,7 +141,7 @@ WAYS = [replace_one, replace_some, change, upsert, upsert_fenced]
 @settings(max_examples=count_examples(30))
 @given(data=st.data())
 async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObject) -> None:
-    """The field stays in the row, and in each object of the row that the change does not move."""
+    """The field stays wherever it is in the row, except in an object that the change replaces."""
     place = data.draw(st.sampled_from(list_places()[table_name]))
     json_values = st.recursive(
         st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
@@ -169,7 +172,7 @@ async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObj
 
 @pytest.mark.parametrize("hours", [0, 1, 3, 30, 24 * 8])
 async def test_unknown_fields_survive_a_remediation(hours: int) -> None:
-    """A newer release wrote every row; then this one ends the remediation."""
+    """Every row has a field of a newer release. Then this release completes the remediation."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.build.add_keyword_flow("Keyword")

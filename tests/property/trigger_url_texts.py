@@ -1,4 +1,4 @@
-"""Draw trigger URLs, and the ways in which callers write them."""
+"""Draw trigger URLs, and texts in which callers write them."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _PREFIX = st.sampled_from(
 def draw_trigger_urls(
     draw: st.DrawFn, *, signed: bool = True, as_platform_gives: bool = False
 ) -> str:
-    """Return a trigger URL of the platform, possibly with additions of a caller."""
+    """Return a trigger URL. Unless `as_platform_gives`, it may have additions of a caller."""
     parameters = [f"api-version={draw(st.sampled_from(['1', '2016-06-01']))}"]
     if signed:
         signature = draw(_SIGNATURE)

@@ -1,9 +1,9 @@
-"""List the licences of an SBOM, and fail for one that the project may not deliver.
+"""List the licences of a software bill of materials (SBOM), and fail if one of them is not allowed.
 
     python -m tests.supply_chain.licences SBOM
 
-The SBOM is CycloneDX JSON. It prints a Markdown table. Every licence that a package names must be
-allowed, also where it offers a choice.
+The SBOM is CycloneDX JSON. The program prints a Markdown table. If a package offers a choice of
+licences, each of them must be allowed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ READ_IN_THE_WHEEL = {"protobuf": "BSD-3-Clause"}
 
 
 def find_licences(component: Mapping[str, Any]) -> Sequence[str]:
-    """Return the licences of a component, each once; empty if it names none."""
+    """Return the licences of a package of the SBOM, each once."""
     found = sorted({one for choice in component.get("licenses", ()) for one in _split(choice)})
     in_the_wheel = READ_IN_THE_WHEEL.get(component["name"])
     return found or ([in_the_wheel] if in_the_wheel else [])
@@ -47,7 +47,7 @@ def _split(choice: Mapping[str, Any]) -> Iterator[str]:
 
 
 def find_problems(sbom: Mapping[str, Any]) -> list[str]:
-    """Return one line for each package with no licence, or with one that is not allowed."""
+    """Return a line for each package without a licence, or with a licence that is not allowed."""
     problems = []
     for component in sbom["components"]:
         licences = find_licences(component)
@@ -74,7 +74,7 @@ def _shorten(licence: str) -> str:
 
 
 def main() -> int:
-    """Print the table; return 1 if a licence is missing or not allowed."""
+    """Print the table. Returns 1 if a licence is missing or not allowed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sbom", type=Path)
     sbom = json.loads(parser.parse_args().sbom.read_text())

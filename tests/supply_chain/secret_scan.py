@@ -1,9 +1,9 @@
-"""Find texts in committed files that look like a secret, with detect-secrets.
+"""Find texts in committed files that look like a secret, with the program detect-secrets.
 
     python -m tests.supply_chain.secret_scan DETECT-SECRETS [--write]
 
-A person has read each text whose SHA-1 is in `.secrets.baseline`, and found no secret. Another text
-fails the scan; `--write` adds it.
+`.secrets.baseline` has the SHA-1 of each text that a person has read and found harmless. Any other
+text fails the scan. `--write` adds it to the baseline.
 """
 
 import argparse
@@ -24,7 +24,7 @@ type Texts = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def scan(program: Path, folder: Path = ROOT) -> Texts:
-    """Return what detect-secrets finds in the files that git lists. No text is sent anywhere."""
+    """Return what detect-secrets finds in the files that git knows. It sends no text anywhere."""
     command = [str(program.absolute()), "-C", str(folder), "scan", "--no-verify"]
     # It reports each name that contains `secret`; ruff reports passwords in code.
     command += ["--disable-plugin", "KeywordDetector"]
@@ -39,7 +39,10 @@ def scan(program: Path, folder: Path = ROOT) -> Texts:
 
 
 def find_new_texts(found: Texts, known: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the place and the kind of each text that is not known, without the text."""
+    """Return the place and the kind of each found text that is not in the baseline.
+
+    The text itself is omitted.
+    """
     return [
         f"{path}:{one['line_number']}: {one['type']}"
         for path, texts in found.items()
@@ -49,7 +52,7 @@ def find_new_texts(found: Texts, known: Mapping[str, Sequence[str]]) -> list[str
 
 
 def main() -> int:
-    """Print the new texts; return 1 if there is one."""
+    """Print the new texts. Returns 1 if there is one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program", type=Path, metavar="DETECT-SECRETS")
     parser.add_argument("--write", action="store_true", help="these texts are no secrets")

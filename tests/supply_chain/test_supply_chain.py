@@ -1,4 +1,4 @@
-"""Test what is delivered with the tools of `make supply-chain`."""
+"""Test what is delivered with the tools that `make supply-chain` installs."""
 
 import json
 import os
@@ -28,12 +28,12 @@ sys.exit(1 if error else 0)
 
 
 def run_tool(*command: str | Path) -> int:
-    """Return the exit code of a tool."""
+    """Run a tool and return its exit code."""
     return subprocess.run([TOOLS / command[0], *command[1:]], check=False).returncode
 
 
 def test_sbom_follows_the_schema_of_cyclonedx(tmp_path: Path) -> None:
-    """The validator rejects a damaged SBOM."""
+    """A damaged SBOM is rejected, so the test can fail."""
     damaged = json.loads((FOLDER / "sbom.json").read_text())
     del damaged["components"][0]["name"]
     (tmp_path / "damaged.json").write_text(json.dumps(damaged))
@@ -43,7 +43,7 @@ def test_sbom_follows_the_schema_of_cyclonedx(tmp_path: Path) -> None:
 
 
 def test_sbom_has_exactly_the_pinned_packages_of_the_app() -> None:
-    """The SBOM names no folder of the machine that made it."""
+    """The SBOM also contains no path of the machine on which it was made."""
     text = (FOLDER / "sbom.json").read_text()
     sbom = json.loads(text)
     pins = read_requirements(ROOT / "requirements.txt").pins.values()
@@ -55,7 +55,7 @@ def test_sbom_has_exactly_the_pinned_packages_of_the_app() -> None:
 
 
 def test_secret_scan_finds_a_committed_private_key(tmp_path: Path) -> None:
-    """The hashes of the baseline are no secrets."""
+    """The hashes in the baseline are not reported as secrets."""
     begin = "-----BEGIN RSA " + "PRIVATE KEY-----"
     (tmp_path / "key.pem").write_text(f"{begin}\nMIIB\n")
     (tmp_path / ".secrets.baseline").write_text(f'"{"0123456789abcdef" * 2}"\n')
@@ -68,7 +68,7 @@ def test_secret_scan_finds_a_committed_private_key(tmp_path: Path) -> None:
 
 
 def test_example_workflow_follows_the_schema_of_github(tmp_path: Path) -> None:
-    """The validator rejects a step that runs and uses nothing."""
+    """A workflow with an empty step is rejected, so the test can fail."""
     damaged = tmp_path / "damaged.yml"
     damaged.write_text(WORKFLOW.read_text().replace("- run: make check", "- walk: make check"))
     check = ("check-jsonschema", "--builtin-schema", "vendor.github-workflows")

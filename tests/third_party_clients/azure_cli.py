@@ -24,13 +24,13 @@ _SECRET = "app-secret"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzureCli:
-    """A shell in which `az` is signed in as the app, and the tenant that it reaches."""
+    """A shell in which `az` is signed in as the app, and the local tenant that it reaches."""
 
     app: Adapters
     folder: Path
 
     async def run(self, text: str) -> str:
-        """Run a script; return its output. Raises `AssertionError` if a command fails."""
+        """Run a shell script and return its output. Raises `AssertionError` if a command fails."""
         process = await asyncio.create_subprocess_exec(
             "bash",
             "-euo",
@@ -67,7 +67,9 @@ async def sign_in_to_azure_cli(
     azure: Sequence[dict[str, Any]] = (),
     services: Sequence[Service] = SERVICES,
 ) -> AsyncIterator[AzureCli]:
-    """Serve a tenant with these additional Azure resources, and sign the CLI in."""
+    """Serve a local tenant with these additional Azure resources, and yield an Azure CLI that is
+    signed in to it.
+    """
     described = build_description()
     for part in azure:
         for member, value in part.items():

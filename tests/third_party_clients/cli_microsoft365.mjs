@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
-const [modules, asked, told] = process.argv.slice(2);
+const [modules, asked, output] = process.argv.slice(2);
 const main = createRequire(`${modules}/`).resolve('@pnp/cli-microsoft365');
 const { executeCommand } = await import(pathToFileURL(main));
 
@@ -20,4 +20,4 @@ for (const [name, options] of JSON.parse(readFileSync(asked, 'utf8'))) {
     results.push({ output: '', errors, seconds: seconds() });
   }
 }
-writeFileSync(told, JSON.stringify(results));
+writeFileSync(output, JSON.stringify(results));

@@ -1,7 +1,6 @@
-"""Record the answers to third-party clients in `answers.json`, and count them on a page.
+"""Compare the answers to third-party clients with those of `answers.json`, which a page summarizes.
 
-A run compares its answers with the file. With `THIRD_PARTY_CLIENTS_WRITE`, it writes the file and
-the page.
+With `THIRD_PARTY_CLIENTS_WRITE`, a run writes the file and the page instead.
 """
 
 import json
@@ -18,14 +17,14 @@ _TABLE = re.compile(r"^\| Client \| Version \|.*?\n(?=\n|\Z)", re.DOTALL | re.MU
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientAnswers:
-    """The calls of one client with the local tenant's answers."""
+    """The calls of one client, with the answers of the local tenant."""
 
     version: str
     calls: tuple[tuple[str, str], ...]
 
     @property
     def rejections(self) -> int:
-        """Return the number of calls that the tenant rejected, as the platform would."""
+        """Return the number of calls that the tenant rejected, as the real platform would."""
         return sum(answer.startswith("rejected") for _, answer in self.calls)
 
 
@@ -54,7 +53,7 @@ def compare_answers(client: str, version: str, rows: Sequence[tuple[str, str]]) 
 
 
 def write_answers(answers: Mapping[str, ClientAnswers]) -> None:
-    """Write the recorded answers and the page's table."""
+    """Write `answers.json`, and the table of the page."""
     ANSWERS.write_text(
         json.dumps(
             {
@@ -70,7 +69,7 @@ def write_answers(answers: Mapping[str, ClientAnswers]) -> None:
 
 
 def replace_table(page: str, answers: Mapping[str, ClientAnswers]) -> str:
-    """Return the page with a table of these answers in place of its table."""
+    """Return the text of the page with the table of clients replaced by one of these answers."""
     lines = ["| Client | Version | Calls | Rejected, as the platform would |", "|---|---|---|---|"]
     lines += [
         f"| {client} | {one.version} | {len(one.calls)} | {one.rejections} |"

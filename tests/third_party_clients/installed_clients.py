@@ -1,7 +1,7 @@
-"""Run clients that know nothing of this project.
+"""Run clients that were written without knowledge of this project.
 
-`make third-party-clients` installs them into a separate folder and names it in
-`THIRD_PARTY_CLIENTS`, because the tests must not depend on the packages of the clients.
+`make third-party-clients` installs them into a separate folder, which `THIRD_PARTY_CLIENTS` names,
+because the tests must not depend on the packages of the clients.
 """
 
 import asyncio
@@ -30,17 +30,17 @@ needs_third_party_clients = pytest.mark.skipif(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """The output of a client's process."""
+class ProcessOutput:
+    """The exit code and the output of a client's process."""
 
     code: int
-    output: str
-    errors: str
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A tenant on the wire, and client processes that reach nothing else."""
+    """A local tenant behind TLS and a proxy, for client processes that can reach nothing else."""
 
     tenant: Tenant
     server: TenantServer
@@ -48,13 +48,15 @@ class World:
 
     @property
     def first_run(self) -> str:
-        """Return the name of the first run of the flow that has one."""
+        """Return the name of the first run of the flow *Orders*."""
         environment = self.tenant.get_part(PowerPlatform).environments[ENVIRONMENT]
         return environment.workflows[ORDERS].runs[0].name
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Return environment variables that lead a process of any language to the tenant."""
+        """Return the environment variables with which a process of any language reaches only the
+        tenant.
+        """
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -66,8 +68,8 @@ class World:
             "IDENTITY_HEADER": self.server.identity_header,
         }
 
-    async def run(self, *command: str | Path, **environment: str) -> Told:
-        """Run a client until it exits, and return its output."""
+    async def run(self, *command: str | Path, **environment: str) -> ProcessOutput:
+        """Run a client's process until it exits, and return its output."""
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=self.folder,
@@ -77,12 +79,17 @@ class World:
             stderr=asyncio.subprocess.PIPE,
         )
         output, errors = await process.communicate()
-        return Told(code=process.returncode or 0, output=output.decode(), errors=errors.decode())
+        return ProcessOutput(
+            code=process.returncode or 0, stdout=output.decode(), stderr=errors.decode()
+        )
 
 
 @asynccontextmanager
 async def serve_third_party_world() -> AsyncIterator[World]:
-    """Serve a tenant in which one flow has run once, with a home folder for client processes."""
+    """Serve a tenant in which one flow has run once.
+
+    Client processes get a temporary home folder.
+    """
     tenant = Tenant()
     seed(tenant, SEED)
     environment = tenant.get_part(PowerPlatform).environments[ENVIRONMENT]

@@ -1,7 +1,7 @@
-"""Receive deployments of a template, for a test of what the Azure CLI sends.
+"""Record deployments of a template, to test what the Azure CLI sends.
 
-The local tenant deploys no template. This service creates nothing; the Azure CLI itself checks the
-parameters against the compiled template.
+The local tenant itself cannot deploy templates. This service creates no resource. The Azure CLI
+itself checks the parameters against the compiled template.
 """
 
 import json
@@ -23,14 +23,16 @@ _PATH = f"{SUBSCRIPTION}/providers/Microsoft.Resources/deployments/{{name}}"
 
 @dataclass(slots=True)
 class ReceivedDeployments:
-    """The deployments that a tenant with these services received, in their order."""
+    """Records the deployments that a local tenant with these services receives, in their order."""
 
     #: Each with `location` and `properties`, which has `template` and `parameters`.
     bodies: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def services(self) -> Sequence[Service]:
-        """Return the services of a tenant that receives deployments at subscriptions."""
+        """Return the services of a local tenant that accepts deployments at the scope of a
+        subscription.
+        """
         return [
             replace(one, routes=self._add_routes(one)) if one.name == "resource_manager" else one
             for one in SERVICES
@@ -47,7 +49,7 @@ class ReceivedDeployments:
         return build_routes
 
     async def validate_deployment(self, call: ArmCall) -> Response:
-        """Answer that a deployment is valid."""
+        """Answer that the deployment is valid."""
         return self._answer(call, await _read_body(call), 200)
 
     async def put_deployment(self, call: ArmCall) -> Response:
@@ -72,7 +74,10 @@ class ReceivedDeployments:
 
 
 async def _read_body(call: ArmCall) -> Mapping[str, Any]:
-    """Return the body, in which the Azure CLI writes the name `template` without quotes."""
+    """Return the JSON body of a request.
+
+    The Azure CLI writes the member name `template` without quotation marks.
+    """
     text = (await call.request.body()).decode()
     body: Mapping[str, Any] = json.loads(text.replace(", template:{", ', "template": {', 1))
     return body

@@ -1,4 +1,4 @@
-"""Run each `az` command that the product prints or a document names with the real Azure CLI."""
+"""Run each `az` command that the app prints or a document names, with the real Azure CLI."""
 
 import json
 import os
@@ -38,7 +38,7 @@ TAGS = [
 
 
 async def find_issues(cli: AzureCli, kind: str) -> list[FirewallIssue]:
-    """Return the issues of a kind's firewall, as the app finds them."""
+    """Return the firewall issues that the app finds for a firewall of this kind."""
     app, name = cli.app, load_firewall_case(kind).name
     firewalls = await build_firewall_kinds(app.resources)[kind].read()
     tags = await app.service_tags.get_list()
@@ -95,7 +95,7 @@ TOPIC = {
 
 
 def read_commands() -> list[Command]:
-    """Return the Azure CLI commands of all documents that work on the local tenant."""
+    """Return those `az` commands of all documents that work on the local tenant."""
     return [
         one
         for one in list_documented_commands()
@@ -110,7 +110,7 @@ def read_commands() -> list[Command]:
 async def test_documented_command_works(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each placeholder is replaced by a real name."""
+    """The test replaces each placeholder of the command by the name of a resource in the tenant."""
     [names] = [names for start, names in PLACEHOLDERS.items() if command.text.startswith(start)]
     text = command.text
     for placeholder, name in names.items():
@@ -127,7 +127,9 @@ _COMPILER = Path(COMPILER).absolute()
 async def test_documented_deployment_sends_the_template_with_its_parameters(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The Azure CLI compiles the template; a parameter that it does not have is rejected."""
+    """The Azure CLI compiles the template, and rejects a parameter that the template does not
+    have.
+    """
     [command] = [one for one in list_documented_commands() if one.words[:4] == DEPLOYMENT]
     received = ReceivedDeployments()
     (tmp_path / "infra").symlink_to(ROOT / "infra")
@@ -156,7 +158,7 @@ async def test_documented_deployment_sends_the_template_with_its_parameters(
 
 
 def read_resources(template: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the resources of a compiled template, which are a list or have names."""
+    """Return the resources of a compiled template. In its JSON, they are a list or an object."""
     resources = template["resources"]
     return list(resources.values()) if isinstance(resources, dict) else resources
 
@@ -213,7 +215,7 @@ EVERYDAY = {
 async def test_everyday_commands_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    """The commands run in order on one tenant; the document lists them."""
+    """The commands run one after another on the same tenant. The recorded answers list them."""
     slot: dict[str, object] = {
         "id": f"{GROUP}/providers/Microsoft.Web/sites/shop/slots/staging",
         "appSettings": {"SHADE": "green"},

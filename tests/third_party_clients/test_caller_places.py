@@ -1,4 +1,6 @@
-"""Test that third-party clients write URLs where the app finds them, and read what it writes."""
+"""Test that the app finds URLs that third-party clients have written, and that the clients read
+what the app writes.
+"""
 
 import json
 from collections import Counter
@@ -37,7 +39,7 @@ type Rows = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """A client, and the places that it writes."""
+    """A third-party client that checks the app, and the places to which it writes URLs."""
 
     client: str
     script: str
@@ -79,7 +81,7 @@ JUDGES = [
 
 
 def describe(judge: Judge) -> dict[str, Any]:
-    """Return the adapters' tenant with what a client needs."""
+    """Return the description of the adapters' tenant, with what the client needs."""
     described = build_description()
     for section, items in judge.seed.items():
         for item, more in zip(described[section], items, strict=False):
@@ -88,19 +90,22 @@ def describe(judge: Judge) -> dict[str, Any]:
 
 
 async def run_client(world: World, judge: Judge, command: str, url: str) -> tuple[str, Rows]:
-    """Let a client write or read; return its version, and its calls with their answers."""
+    """Run the client with the command `write` or `read`.
+
+    Return its version, and its calls with their answers.
+    """
     python = INSTALLED / "bin" / "python"
     ended = await world.run(python, CLIENTS / judge.script, command, URL=url, GITHUB_TOKEN=TOKEN)
     assert world.server.refused_hosts == []
-    assert ended.code == 0, ended.errors
-    document = json.loads(ended.output)
-    rows = [(name, answer) for name, answer in document["told"]]
+    assert ended.code == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    rows = [(name, answer) for name, answer in document["results"]]
     assert [one for one in rows if one[1].startswith("fails")] == []
     return document["about"], rows
 
 
 async def find_callers(app: Adapters, judge: Judge, url_id: str) -> list[tuple[CallerKind, Caller]]:
-    """Return the callers that have the URL, with their kinds."""
+    """Return the callers with this URL id, each with its kind."""
     found, environments = list[tuple[CallerKind, Caller]](), await app.environments.list()
     for kind in (build_kinds(app)[name] for name in judge.places):
         try:
@@ -118,7 +123,9 @@ async def find_callers(app: Adapters, judge: Judge, url_id: str) -> list[tuple[C
 async def test_client_and_app_change_the_same_places(
     judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The client reads the URL that the app wrote; after the app has reverted it, the old one."""
+    """The client reads the new URL after the app has written it, and the old one after the app has
+    reverted it.
+    """
     async with run_adapters(monkeypatch, describe(judge)) as app:
         world = World(tenant=app.world.tenant, server=app.world.server, folder=tmp_path)
         url = await app.world.get_trigger_url(HTTP_FLOW)

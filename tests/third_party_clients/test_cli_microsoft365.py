@@ -1,6 +1,7 @@
-"""Test CLI for Microsoft 365 from npm, signed in as a person, with the flow service.
+"""Test the CLI for Microsoft 365 from npm, signed in as a person, with the local tenant's flow
+service.
 
-It knows the global hosts only, and follows every link that an answer has.
+This client uses only the global hosts, and follows every link in an answer.
 """
 
 import json
@@ -15,7 +16,7 @@ import pytest
 from tests.third_party_clients.documented import compare_answers
 from tests.third_party_clients.installed_clients import (
     INSTALLED,
-    Told,
+    ProcessOutput,
     World,
     needs_third_party_clients,
     serve_third_party_world,
@@ -48,48 +49,50 @@ IDS = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command that must work, and the answer that the document shows for it."""
+    """A command of the CLI, and the answer that is recorded for it."""
 
     command: str
     answer: str
     #: The same out of what the command printed.
-    seen: Callable[[Told], str]
+    seen: Callable[[ProcessOutput], str]
 
 
-def parse_output(told: Told) -> Any:
-    """Return the JSON output of a command, or None. Fail if the command failed."""
-    assert told.code == 0, told.errors
-    return json.loads(told.output) if told.output.strip() else None
+def parse_output(output: ProcessOutput) -> Any:
+    """Return the JSON that a command has printed, or None. Fails if the command has failed."""
+    assert output.code == 0, output.stderr
+    return json.loads(output.stdout) if output.stdout.strip() else None
 
 
-def require_success(told: Told) -> str:
-    """Return "done". Fail if the command failed."""
-    assert told.code == 0, told.errors
+def require_success(output: ProcessOutput) -> str:
+    """Return "done". Fails if the command has failed."""
+    assert output.code == 0, output.stderr
     return "done"
 
 
-def expect_rejection(words: str) -> tuple[str, Callable[[Told], str]]:
-    """Return the answer for a command that must fail with these words, and its check."""
+def expect_rejection(words: str) -> tuple[str, Callable[[ProcessOutput], str]]:
+    """Return the recorded answer of a command that must fail with these words, and a function that
+    checks this.
+    """
     answer = f"rejected: {words} …"
 
-    def read(told: Told) -> str:
-        assert told.code == 1
-        assert words in told.errors, told.errors
+    def read(output: ProcessOutput) -> str:
+        assert output.code == 1
+        assert words in output.stderr, output.stderr
         return answer
 
     return answer, read
 
 
-def list_names(told: Told) -> str:
-    """Return the display names of a list, sorted and joined."""
-    return ", ".join(sorted(each["properties"]["displayName"] for each in parse_output(told)))
+def list_names(output: ProcessOutput) -> str:
+    """Return the display names in a printed list, sorted and joined."""
+    return ", ".join(sorted(each["properties"]["displayName"] for each in parse_output(output)))
 
 
-def build_member_reader(*path: str) -> Callable[[Told], str]:
-    """Return a function that shows one member of an answer."""
+def build_member_reader(*path: str) -> Callable[[ProcessOutput], str]:
+    """Return a function that returns one member of a printed document as a text."""
 
-    def read(told: Told) -> str:
-        answer = parse_output(told)
+    def read(output: ProcessOutput) -> str:
+        answer = parse_output(output)
         for name in path:
             answer = answer[name]
         return str(answer)
@@ -100,27 +103,27 @@ def build_member_reader(*path: str) -> Callable[[Told], str]:
 display_name = build_member_reader("properties", "displayName")
 
 
-def list_statuses(told: Told) -> str:
-    """Return the statuses of a list of runs."""
-    return ", ".join(each["properties"]["status"] for each in parse_output(told)) or "none"
+def list_statuses(output: ProcessOutput) -> str:
+    """Return the statuses in a printed list of runs."""
+    return ", ".join(each["properties"]["status"] for each in parse_output(output)) or "none"
 
 
-def list_action_statuses(told: Told) -> str:
+def list_action_statuses(output: ProcessOutput) -> str:
     """Return the statuses of the actions of a run."""
-    found = parse_output(told)["actions"]
+    found = parse_output(output)["actions"]
     return ", ".join(f"{name}: {action['status']}" for name, action in found.items())
 
 
-def list_roles(told: Told) -> str:
+def list_roles(output: ProcessOutput) -> str:
     """Return the role names of a flow's permissions, sorted and joined."""
-    return ", ".join(sorted(each["properties"]["roleName"] for each in parse_output(told)))
+    return ", ".join(sorted(each["properties"]["roleName"] for each in parse_output(output)))
 
 
-def list_solutions(told: Told) -> str:
-    """Return the solutions with their publishers."""
+def list_solutions(output: ProcessOutput) -> str:
+    """Return the printed solutions with their publishers."""
     return ", ".join(
         f"{each['uniquename']} of {each['publisherid']['friendlyname']}"
-        for each in parse_output(told)
+        for each in parse_output(output)
     )
 
 
@@ -210,13 +213,13 @@ CALLS = (
         "Default Publisher",
         build_member_reader("publisherid", "friendlyname"),
     ),
-    Call("pp managementapp list", "1", lambda told: str(len(parse_output(told)))),
+    Call("pp managementapp list", "1", lambda output: str(len(parse_output(output)))),
 )
 
 
-async def run_all(world: World) -> list[Told]:
+async def run_all(world: World) -> list[ProcessOutput]:
     """Run every command with real ids for its placeholders, and return their outputs."""
-    asked, told = world.folder / "asked.json", world.folder / "told.json"
+    asked, output = world.folder / "asked.json", world.folder / "output.json"
     ids = {**IDS, "RUN": world.first_run}
     login, *others = CALLS
     asked.write_text(json.dumps([_parse_command(call.command, ids) for call in others]))
@@ -224,18 +227,20 @@ async def run_all(world: World) -> list[Told]:
     for command in ("cli config set --key disableTelemetry --value true", login.command):
         words = [ids.get(word, word) for word in command.split()]
         signed_in = await world.run(MODULES / ".bin" / "m365", *words, **environment)
-    await world.run("node", SCRIPT, MODULES, asked, told, **environment)
+    await world.run("node", SCRIPT, MODULES, asked, output, **environment)
     return [
         signed_in,
         *(
-            Told(code=1 if each["errors"] else 0, output=each["output"], errors=each["errors"])
-            for each in json.loads(told.read_text())
+            ProcessOutput(
+                code=1 if each["errors"] else 0, stdout=each["output"], stderr=each["errors"]
+            )
+            for each in json.loads(output.read_text())
         ),
     ]
 
 
 def _parse_command(command: str, ids: dict[str, str]) -> tuple[str, dict[str, str | bool]]:
-    """Return a command's name and its options; a flag is True."""
+    """Return the name of a command, and its options. The value of a flag is True."""
     name, *options = command.split(" --")
     pairs = (option.partition(" ") for option in options)
     return name, {key: ids.get(value, value) or True for key, _, value in pairs}
@@ -243,20 +248,20 @@ def _parse_command(command: str, ids: dict[str, str]) -> tuple[str, dict[str, st
 
 @needs_third_party_clients
 async def test_every_command_of_the_table_works(subtests: pytest.Subtests) -> None:
-    """The commands run in this order on one tenant.
+    """The commands run in the order of the table on one tenant.
 
-    `cmkflow inspect` reads the file they export.
+    `cmkflow inspect` reads the file that they export.
     """
     rows = []
     async with serve_third_party_world() as world:
-        for call, told in zip(CALLS, await run_all(world), strict=True):
+        for call, output in zip(CALLS, await run_all(world), strict=True):
             seen = "fails"
             with subtests.test(call.command):
-                seen = call.seen(told)
+                seen = call.seen(output)
                 assert seen == call.answer
             rows.append((call.command, seen))
         inspected = await world.run(sys.executable, "-m", "cmkflow", "inspect", "FILE.zip")
-    assert inspected.code == 0, inspected.errors
-    assert "Nightly" in inspected.output
+    assert inspected.code == 0, inspected.stderr
+    assert "Nightly" in inspected.stdout
     version = json.loads((MODULES / "@pnp" / "cli-microsoft365" / "package.json").read_text())
     compare_answers("CLI for Microsoft 365", f"`@pnp/cli-microsoft365` {version['version']}", rows)

@@ -1,4 +1,6 @@
-"""Test clients in Python, each in a separate process that knows nothing of this project."""
+"""Test clients in Python, each of which runs in a separate process without this project's
+packages.
+"""
 
 import json
 import os
@@ -25,13 +27,16 @@ CLIENTS = Path(__file__).with_name("clients")
 async def check_client(
     client: str, python: Path, script: str, tests: pytest.Subtests, **environment: str
 ) -> None:
-    """Let a client send its requests. Each succeeds or is rejected with a readable error."""
+    """Run a client.
+
+    Each of its requests must succeed, or be rejected with an error that the client can read.
+    """
     async with serve_third_party_world() as world:
-        told = await world.run(python, CLIENTS / script, **environment)
+        ended = await world.run(python, CLIENTS / script, **environment)
         assert world.server.refused_hosts == []
-    assert told.code == 0, told.errors
-    document = json.loads(told.output)
-    rows = [(name, answer) for name, answer in document["told"]]
+    assert ended.code == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    rows = [(name, answer) for name, answer in document["results"]]
     for name, answer in rows:
         with tests.test(name):
             assert not answer.startswith("fails")
@@ -49,12 +54,14 @@ async def check_client(
 async def test_microsoft_sdks_work_with_the_tenant(
     subtests: pytest.Subtests, script: str, client: str
 ) -> None:
-    """The SDKs are unmodified packages from their registry."""
+    """The SDKs are the unmodified packages of PyPI."""
     await check_client(client, INSTALLED / "bin" / "python", script, subtests)
 
 
 async def test_enterprise_policy_scripts_work_with_the_tenant(subtests: pytest.Subtests) -> None:
-    """The standard library sends the scripts' requests, so this test needs no installed client."""
+    """Only Python's standard library sends the requests of the scripts, so no client has to be
+    installed.
+    """
     client = "Microsoft's scripts for enterprise policies"
     await check_client(client, Path(sys.executable), "enterprise_policy_scripts.py", subtests)
 
@@ -65,7 +72,10 @@ async def test_enterprise_policy_scripts_work_with_the_tenant(subtests: pytest.S
 async def test_azure_tables_client_reads_and_changes_the_state_store(
     subtests: pytest.Subtests,
 ) -> None:
-    """The client reads the rows with their types. The store recognizes the client's changes."""
+    """The client reads rows with the types of their columns.
+
+    The app's store detects the client's changes.
+    """
     account, table = os.environ["AZURITE_CONNECTION_STRING"], f"ThirdParty{uuid4().hex}"
     columns: dict[str, Scalar] = {"state": "copied", "tries": 3, "share": 0.5, "waits": True}
     rows = [

@@ -1,7 +1,8 @@
-"""Let the adapters parse every recorded body of the platform as the answer to each question.
+"""Test the adapters with every recorded body of the platform as the answer to each of their
+requests.
 
-If the body answers the question, the adapters return a result. Otherwise they return a result or
-raise the app's own error. `FLOW_CORPUS` names the folder with the bodies.
+If the body is an answer to the request, the adapter returns a result. Otherwise it returns a result
+or raises one of the app's own errors. `FLOW_CORPUS` names the folder with the bodies.
 """
 
 import json
@@ -65,7 +66,7 @@ SOLUTION = "50000000-0000-4000-8000-000000000001"
 
 
 class OneAnswer(ScriptedTransport):
-    """A transport that returns one answer first, and empty lists afterwards."""
+    """A transport that returns one given answer, and then empty lists."""
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
         """Return the next answer."""
@@ -76,7 +77,7 @@ class OneAnswer(ScriptedTransport):
 
 
 class Adapters:
-    """The adapters for Power Platform, all of which get the same answer."""
+    """The adapters for Power Platform, whose first request gets the given answer."""
 
     def __init__(self, answer: Scripted) -> None:
         self.http = HttpClient(OneAnswer(answer))
@@ -118,7 +119,10 @@ QUESTIONS: dict[str, Question] = {
 
 
 def read_bodies() -> Iterator[tuple[str, Any]]:
-    """Yield every recorded body; a bare list is the output of a command line."""
+    """Yield every recorded body with its name.
+
+    A bare list is the output of a command line, so it is put into an answer.
+    """
     folder = Path(os.environ["FLOW_CORPUS"]) / "api"
     for file in sorted(folder.rglob("*.json")):
         body = json.loads(file.read_text(encoding="utf-8"))
@@ -126,7 +130,7 @@ def read_bodies() -> Iterator[tuple[str, Any]]:
 
 
 def find_question(body: Mapping[str, Any]) -> str | None:
-    """Return the question that a body answers according to its type, or None."""
+    """Return the name of the request that a body answers, according to the type in it, or None."""
     listed = body.get("value")
     items = listed if isinstance(listed, list) else [body]
     first = next((each for each in items if isinstance(each, dict)), {})
@@ -150,7 +154,7 @@ def find_question(body: Mapping[str, Any]) -> str | None:
 
 
 async def ask_question(question: Question, answer: Scripted) -> CmkflowError | object:
-    """Ask one question; return the result, or the app's own error."""
+    """Make a request with an adapter. Return its result, or the error of the app that it raises."""
     try:
         return await question(Adapters(answer))
     except CmkflowError as error:
@@ -158,7 +162,7 @@ async def ask_question(question: Question, answer: Scripted) -> CmkflowError | o
 
 
 async def test_every_recorded_body_is_parsed_or_raises_an_app_error() -> None:
-    """A body that answers the question is parsed."""
+    """A body that is an answer to the request is parsed."""
     read: Counter[str] = Counter()
     for name, body in read_bodies():
         wanted = find_question(body)
@@ -176,7 +180,7 @@ async def test_every_recorded_body_is_parsed_or_raises_an_app_error() -> None:
 
 
 async def test_error_for_a_recorded_rejection_has_the_platforms_code() -> None:
-    """The code decides which fix a person sees."""
+    """The app selects the fix that a person sees by this code."""
     refusals = [(name, body["error"]) for name, body in read_bodies() if "error" in body]
 
     for name, error in refusals:

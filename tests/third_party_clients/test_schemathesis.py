@@ -1,7 +1,8 @@
-"""Test the deployed app with Schemathesis, which knows only its OpenAPI document.
+"""Test the deployed app with Schemathesis, which sends requests that it derives from the OpenAPI
+document.
 
-The app answers with no 5xx status, and only as the document says. It accepts what the document
-allows and rejects what it forbids, and it rejects unauthenticated requests.
+The app never answers with a 5xx status, and only as the document says. It accepts what the document
+allows, and rejects what the document forbids and requests without a sign-in.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ PLENTY = "1000000"
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
-    """Return the app with a completed dry run, and a machine's token with every role."""
+    """Run the app with a completed dry run. Yield it with an access token that has every role."""
     seed = build_description()
     roles = {APP: ["reader", "operator", "approver"]}
     seed["directory"]["applications"].append(REGISTRATION | {"appRoles": roles})
@@ -55,7 +56,7 @@ async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
 
 
 async def get_machine_token(stack: Stack) -> str:
-    """Return a token for the app, as a managed identity gets it."""
+    """Request an access token for the app, as a managed identity does."""
     address = stack.tenant
     query = {"resource": f"api://{API_CLIENT}", "api-version": "2019-08-01"}
     headers = {"X-IDENTITY-HEADER": address.identity_header}
@@ -68,7 +69,10 @@ async def get_machine_token(stack: Stack) -> str:
 
 
 async def run_program(*command: str) -> str:
-    """Run a program installed beside the third-party clients. Fail with its output if it fails."""
+    """Run a program that is installed with the third-party clients.
+
+    Fails with its output if the program fails.
+    """
     process = await asyncio.create_subprocess_exec(
         str(INSTALLED / "bin" / command[0]),
         *command[1:],
@@ -92,7 +96,7 @@ async def run_program(*command: str) -> str:
 async def test_app_behaves_as_its_openapi_document_says(
     app: tuple[AppAddress, str], tmp_path: Path
 ) -> None:
-    """Schemathesis tests each operation alone and after an operation that links to it."""
+    """Schemathesis tests each operation alone, and after operations whose answers link to it."""
     address, token = app
     document = f"{address.url}/api/openapi.json"
     async with (

@@ -1,4 +1,4 @@
-"""Describe the tenant of third-party clients, with an item of each kind that they use."""
+"""Describe the local tenant for third-party clients, with an item of each kind that they use."""
 
 from typing import Any
 

@@ -23,7 +23,7 @@ from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.log_fields import get_product_log
 from shared.logging_redaction import install_redaction
 from shared.reason import Reason
-from tests.telemetry import Telemetry, log_alerts
+from tests.telemetry import Telemetry, read_log_alerts
 
 FORGED = 'Orders | {"reason_code": "both_off", "kind": "plan_awaiting_approval"}\n'
 #: Raised while nothing at all is logged.
@@ -161,7 +161,7 @@ def test_text_in_a_log_line_of_a_library_fires_no_alert() -> None:
 
 def test_completed_daily_check_suppresses_its_alert_for_26_hours() -> None:
     """The alert searches for the words that the timer writes."""
-    (words,) = {"daily check completed"} & set(log_alerts()["no-daily-check"].asks.split("'"))
+    (words,) = {"daily check completed"} & set(read_log_alerts()["no-daily-check"].asks.split("'"))
     with run_host("run_daily_check") as host:
         get_product_log("functions.timers").info(words, extra={"result": "3 environments"})
         (line,) = host.lines

@@ -8,7 +8,7 @@ import json
 import re
 
 from shared import queues
-from tests.telemetry import log_alerts
+from tests.telemetry import read_log_alerts
 from tests.unit.deployed import (
     FILES,
     INFRA,
@@ -141,6 +141,6 @@ def test_telemetry_of_alert_queries_is_never_sampled() -> None:
     kinds = {"traces": "Trace", "exceptions": "Exception", "requests": "Request"}
     sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
     kept = set(sampling["excludedTypes"].split(";"))
-    words = set(re.findall(r"\w+", " ".join(one.asks for one in log_alerts().values())))
+    words = set(re.findall(r"\w+", " ".join(one.asks for one in read_log_alerts().values())))
 
     assert kept == {kind for table, kind in kinds.items() if table in words}

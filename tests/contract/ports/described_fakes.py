@@ -38,7 +38,7 @@ PLEX = {"powerplatformplex.westeurope": ["20.61.88.128/26"]}
 
 
 def build_world(description: Description) -> World:
-    """Return a world with the description's people, flows and resources."""
+    """Return a `World` with the people, flows and resources of a description."""
     world = World()
     world.oauth_connectors["shared_office365"] = True
     world.service_tags.update(PLEX)
@@ -63,13 +63,16 @@ def build_world(description: Description) -> World:
 
 
 def link(world: World, environment: FakeEnvironment) -> None:
-    """Apply the policy. The platform migration of the flows starts later."""
+    """Apply the enterprise policy to an environment.
+
+    The platform migration of its flows starts later.
+    """
     made = Builder(world, environment=environment).apply_key(migrated=False)
     environment.policy = replace(made, policy_id=POLICY_ID.lower())
 
 
 def migrate(world: World, environment: FakeEnvironment) -> None:
-    """Complete the platform migration of all flows that can migrate."""
+    """Complete the platform migration of all flows of an environment that can migrate."""
     Builder(world, environment=environment).migrate()
 
 
@@ -106,7 +109,7 @@ def _add_people(world: World, directory: Description, environment: Description) 
 
 
 class _Filled:
-    """Fills an environment with the items of its description."""
+    """Fills an environment of a `World` with the items of its description."""
 
     def __init__(self, world: World, described: Description) -> None:
         self._world = world

@@ -1,4 +1,7 @@
-"""Describe the tenant of both sides of the contract tests, with each item that a port reads."""
+"""Describe the tenant of the contract tests, with each item that a port reads.
+
+Both implementations of the ports start with it.
+"""
 
 from copy import deepcopy
 from typing import Any
@@ -60,7 +63,7 @@ VARIABLE_GROUP = {
 
 
 def build_description() -> dict[str, Any]:
-    """Return the tenant as a seed for the local tenant."""
+    """Return the description from which the local tenant and the tenant of fakes are built."""
     full = deepcopy(adapter_world.build_description())
     directory = full["directory"]
     directory["users"] += [

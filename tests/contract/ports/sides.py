@@ -1,8 +1,8 @@
-"""Build both implementations of the platform's ports on one described tenant.
+"""Build both implementations of the platform's ports on tenants with the same description.
 
-The side `fakes` is a world in memory. The side `wire` is the app's adapters against the local
-tenant, over TLS and the proxy. `Hands` makes the changes that people and the platform make without
-the app.
+The side `fakes` is a tenant in memory. The side `wire` is the app's adapters with a local tenant,
+over TLS and a proxy. Tests use `Hands` for changes that people and the platform make without the
+app.
 """
 
 from collections.abc import AsyncIterator
@@ -33,7 +33,9 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 
 class Hands(Protocol):
-    """Changes that people and the platform make in a tenant, without the app."""
+    """Makes the changes of people and of the platform in a side's tenant, and reads what no port
+    returns.
+    """
 
     @property
     def assumptions(self) -> Assumptions:
@@ -61,10 +63,12 @@ class Hands(Protocol):
         """Remove a person's row from Dataverse."""
 
     def block_connector(self, connector: str) -> None:
-        """Let a data policy of the tenant block a connector."""
+        """Add a data policy to the tenant that blocks a connector."""
 
-    def stamp(self, flow_id: str, reference: str) -> None:
-        """Let the platform add a connection reference that it cannot find later."""
+    def stamp_reference(self, flow_id: str, reference: str) -> None:
+        """Add a connection reference to the flow that no later save can find, as the platform may
+        do.
+        """
 
     def count_wiped_references(self, flow_id: str) -> int:
         """Return how often a rejected save has emptied a flow's connection references."""
@@ -73,22 +77,29 @@ class Hands(Protocol):
         """Remove a person's premium licence."""
 
     def fail_call(self, flow_id: str) -> None:
-        """Make the newest run of a flow fail: a firewall has denied its action `Call`."""
+        """Make the newest run of a flow fail because a firewall has denied the request of its
+        action `Call`.
+        """
 
     def call(self, flow_id: str, headers: dict[str, str], *, is_skipped: bool = False) -> None:
-        """Let a call with these headers start a run of a flow."""
+        """Start a run of a flow by a call with these headers, which the platform skips if
+        `is_skipped`.
+        """
 
     async def declare(self, caller: DeclaredCaller) -> None:
-        """Declare a caller."""
+        """Add a declared caller."""
 
     def set_run_page(self, size: int) -> None:
         """Set how many runs a page has."""
 
     async def link(self) -> None:
-        """Apply the policy and wait for the link, but not for the migration."""
+        """Apply the enterprise policy and wait until it is linked.
+
+        The platform migration has not started then.
+        """
 
     async def migrate(self) -> None:
-        """Wait until all flows that can migrate have migrated."""
+        """Wait until the platform has migrated all flows that can migrate."""
 
     async def sign_in(self) -> None:
         """Sign the service account in."""
@@ -96,7 +107,7 @@ class Hands(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One implementation of every port, with the hands that change its tenant."""
+    """One implementation of every platform port, with the hands that change its tenant."""
 
     ports: PlatformPorts
     hands: Hands
@@ -138,7 +149,7 @@ class _FakeHands:
     def block_connector(self, connector: str) -> None:
         self.world.get_environment(ENVIRONMENT).blocked_connectors.add(connector)
 
-    def stamp(self, flow_id: str, reference: str) -> None:
+    def stamp_reference(self, flow_id: str, reference: str) -> None:
         self.world.get_workflow(ENVIRONMENT, flow_id).stamped_reference = reference
 
     def count_wiped_references(self, flow_id: str) -> int:
@@ -207,7 +218,7 @@ class _TenantHands:
     def block_connector(self, connector: str) -> None:
         self.app.world.environment.blocked_connectors.add(connector)
 
-    def stamp(self, flow_id: str, reference: str) -> None:
+    def stamp_reference(self, flow_id: str, reference: str) -> None:
         self.app.world.environment.workflows[flow_id].stamped_reference = reference
 
     def count_wiped_references(self, flow_id: str) -> int:

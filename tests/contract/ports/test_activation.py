@@ -27,7 +27,7 @@ TURN_OFF = WorkflowUpdate(state=FlowState.OFF)
 
 
 async def create_copy(side: Side, text: str = "", **more: Any) -> None:
-    """Create the copy, by default with a definition that needs no connection."""
+    """Create a copy of a flow, by default with a definition that needs no connection."""
     text = text or build_client_data(build_definition(HTTP))
     await side.ports.workflows.create(
         await side.read_environment(), build_draft(side, client_data=text, **more)
@@ -96,7 +96,7 @@ async def test_accepted_activation_may_have_no_effect(side: Side) -> None:
 
 
 async def test_activation_may_change_the_flow_name(side: Side) -> None:
-    """The flow service's list shows the flow with its Dataverse id."""
+    """The copy is then found by its Dataverse id only in the flow service's list."""
     side.hands.assumptions.activation_changes_flow_name = True
     await create_copy(side)
     reports = side.ports.flow_reports
@@ -112,7 +112,7 @@ async def test_activation_may_change_the_flow_name(side: Side) -> None:
 
 
 async def test_parent_cannot_be_turned_on_while_its_child_is_off(side: Side) -> None:
-    """A parent's copy cannot be turned on while one of its children is off."""
+    """Once the child has been turned on, the parent can be turned on, too."""
     await change_flow(side, TURN_OFF, HTTP_FLOW)
     await create_copy(
         side, build_client_data(build_definition(BUTTON, build_child_action(HTTP_FLOW)))
@@ -162,7 +162,9 @@ async def test_missing_connection_and_forbidden_connection_have_different_errors
 async def test_flow_with_a_blocked_connector_is_rejected_or_suspended(
     side: Side, *, is_refused: bool
 ) -> None:
-    """A data policy blocks the connector."""
+    """If a data policy blocks the connector, the platform either rejects the activation or accepts
+    it and suspends the flow.
+    """
     side.hands.assumptions.data_policy_refuses_activation = is_refused
     side.hands.block_connector("shared_office365")
     await create_copy(side, build_definition_with("cr1_officeshared"))

@@ -31,7 +31,9 @@ async def test_list_of_connections_has_their_sign_in_and_owner(side: Side) -> No
 
 
 async def test_connections_are_read_page_by_page(side: Side) -> None:
-    """The pages contain the connections of the list; the sign-in is read for each connector."""
+    """The pages have the same connections as `list`, without their sign-in, which a second method
+    reads for each connector.
+    """
     connections = side.ports.connections
     listed = await connections.list(ENVIRONMENT)
 
@@ -43,7 +45,7 @@ async def test_connections_are_read_page_by_page(side: Side) -> None:
 
 
 async def test_apps_are_read_page_by_page(side: Side) -> None:
-    """The pages contain the apps of the list; apps without flows are omitted."""
+    """The pages have the same apps as `list_with_flows`: apps without flows are omitted."""
     apps = side.ports.canvas_apps
 
     found = await read_all_pages(lambda cursor: apps.read_page(ENVIRONMENT, cursor))
@@ -71,7 +73,10 @@ async def test_read_errors_returns_the_errors_of_connections(side: Side) -> None
 
 
 async def test_list_of_canvas_apps_has_their_flows_or_a_reason(side: Side) -> None:
-    """An app without flows is omitted; an app without a document is listed with the reason."""
+    """An app without flows is omitted.
+
+    An app whose document is missing is listed with the reason why its flows are unknown.
+    """
     listed = await side.ports.canvas_apps.list_with_flows(ENVIRONMENT)
     found = {one.display_name: one for one in listed}
 
@@ -83,7 +88,10 @@ async def test_list_of_canvas_apps_has_their_flows_or_a_reason(side: Side) -> No
 
 
 async def test_read_of_one_canvas_app_returns_its_flows_or_raises_an_error(side: Side) -> None:
-    """An app without flows has none. An app without a document raises `InvalidInput`."""
+    """An app that uses no flow is returned without flows.
+
+    If the app's document cannot be read, the read raises `InvalidInput`.
+    """
     apps = side.ports.canvas_apps
 
     used = (await apps.get(ENVIRONMENT, APP_OF_FLOW)).flow_ids
@@ -131,7 +139,7 @@ async def test_solution_setting_is_written_and_read_back(side: Side) -> None:
 
 
 async def test_accepted_change_of_the_solution_setting_may_not_be_kept(side: Side) -> None:
-    """The platform may answer success and change nothing."""
+    """The platform may answer with success and keep the old value."""
     side.hands.assumptions.organization_changes_that_do_not_stick = 1
     environment, organization = await side.read_environment(), side.ports.organization
     before = await organization.read_solution_setting(environment)
@@ -142,7 +150,9 @@ async def test_accepted_change_of_the_solution_setting_may_not_be_kept(side: Sid
 
 
 async def test_unknown_environment_is_not_found(side: Side) -> None:
-    """An empty answer would look like an environment without connections."""
+    """The methods raise `NotFound`; an empty list would look like an environment without
+    connections.
+    """
     with pytest.raises(NotFound):
         await side.ports.connections.list(STRANGER)
     with pytest.raises(NotFound):

@@ -42,7 +42,10 @@ async def test_write_replaces_all_app_settings(side: Side) -> None:
 
 
 async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
-    """Names begin with the type. A string that is not in the write is removed."""
+    """The type is the first part of a connection string's name.
+
+    A connection string that is not in the write is removed.
+    """
     strings = side.ports.connection_strings
     [site] = await strings.read_sites()
     await strings.write(site.id, {"SQLAzure|Orders": "Server=x", "Custom|Url": "https://x"})
@@ -55,7 +58,10 @@ async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
 
 
 async def test_reference_is_resolved_with_the_right_of_the_identity(side: Side) -> None:
-    """The status of each reference says why it is not resolved."""
+    """A reference to a Key Vault secret is resolved only if the app's identity may read the secret.
+
+    Its status gives the reason if not.
+    """
     apps = side.ports.app_settings
     [site] = await apps.read_sites()
     [reader] = await apps.read_secret_readers(site.id)
@@ -79,7 +85,10 @@ async def test_reference_is_resolved_with_the_right_of_the_identity(side: Side) 
 
 
 async def test_key_values_are_written_with_their_etag(side: Side) -> None:
-    """A label is part of a key-value's address. Content type and tags stay."""
+    """Key-values of App Configuration are found by key and label.
+
+    A write keeps the content type and the tags.
+    """
     stores = side.ports.app_configuration
     [url] = [one async for one in stores.read_stores()]
     listed = {(one.key, one.label): one for one in await stores.list(url)}
@@ -104,7 +113,7 @@ async def test_key_values_are_written_with_their_etag(side: Side) -> None:
 
 
 async def test_parts_of_a_synapse_workspace_are_read_by_name(side: Side) -> None:
-    """A name may have blanks."""
+    """Names with blanks are found, too. A missing part raises `NotFound`."""
     artifacts = side.ports.synapse_artifacts
     listed = await artifacts.list("contoso", "pipelines")
     found = await artifacts.read("contoso", "pipelines", "Send mail")
@@ -117,7 +126,10 @@ async def test_parts_of_a_synapse_workspace_are_read_by_name(side: Side) -> None
 
 
 async def test_part_of_a_synapse_workspace_is_replaced_by_its_etag(side: Side) -> None:
-    """The write returns when a read shows it. An old ETag changes nothing."""
+    """`write` returns only after a read shows the new value.
+
+    A write with an old ETag raises `Conflict` and changes nothing.
+    """
     artifacts, name = side.ports.synapse_artifacts, "Send mail"
     before = await artifacts.read("contoso", "pipelines", name)
     properties = {"activities": [], "description": "ä"}
@@ -141,7 +153,10 @@ async def test_app_has_all_permissions_in_its_synapse_workspace(side: Side) -> N
 
 
 async def test_secrets_of_a_container_app_are_read_by_an_action(side: Side) -> None:
-    """A resource does not show them; a PATCH replaces the list and keeps the rest."""
+    """A read of the resource shows the names without the values.
+
+    A PATCH replaces the whole list of secrets and keeps the rest of the resource.
+    """
     ports, version = side.ports, "2025-07-01"
     shown = await ports.resources.get(CONTAINER_APP, version)
     read = await ports.resource_secrets.read(CONTAINER_APP, "listSecrets", version)
@@ -186,7 +201,10 @@ async def test_missing_azure_resource_is_not_found(side: Side) -> None:
 
 
 async def test_service_tag_list_has_a_change_number_and_prefixes(side: Side) -> None:
-    """A tag is found by its name in any case. The list contains all pages of the answer."""
+    """A tag is found by its name in any case.
+
+    The list contains all pages of the platform's answer.
+    """
     tags = await side.ports.service_tags.get_list()
 
     found = tags.find("powerplatformplex.WESTEUROPE")
@@ -197,7 +215,10 @@ async def test_service_tag_list_has_a_change_number_and_prefixes(side: Side) -> 
 
 
 async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
-    """Types are compared without case, and resources below others are included."""
+    """Lookups ignore the case of the type.
+
+    Resources of this type below other resources are included.
+    """
     sites = await side.ports.resources.list("microsoft.web/SITES", API_VERSION)
     web = await side.ports.resources.get(SITE_ID.upper(), API_VERSION, "/config/web")
 
@@ -236,7 +257,9 @@ class StoredAnswers:
 
 
 async def test_resumed_reading_returns_the_same_resources(side: Side) -> None:
-    """The second read uses the stored answers, also for a missing resource."""
+    """The second read sends no request for what the first has stored, not even for a resource that
+    was missing.
+    """
     resources, answers = side.ports.resources, StoredAnswers()
     gone = f"{SQL_SERVER}-gone"
 
@@ -261,7 +284,7 @@ async def test_resumed_reading_returns_the_same_resources(side: Side) -> None:
 
 
 async def test_permissions_in_a_resource_group_are_listed(side: Side) -> None:
-    """The rights are patterns of actions, some of which are excluded again."""
+    """Permissions are patterns of actions, such as `*`."""
     group = get_resource_group_id(SITE_ID)
     found = await side.ports.resources.list_children(
         group, "providers/Microsoft.Authorization/permissions", "2022-04-01"
@@ -281,7 +304,10 @@ def build_ip_group(*addresses: str) -> dict[str, object]:
 
 
 async def test_resource_is_created_replaced_by_its_etag_and_deleted(side: Side) -> None:
-    """An old ETag changes nothing, and a create of an existing resource creates nothing."""
+    """A write with an old ETag changes nothing.
+
+    A create of an existing resource raises an error and changes nothing.
+    """
     writer, reader = side.ports.resource_writer, side.ports.resources
 
     await writer.put(IP_GROUP, NETWORK_VERSION, build_ip_group("198.51.100.1"), etag=None)
@@ -304,7 +330,10 @@ async def test_resource_is_created_replaced_by_its_etag_and_deleted(side: Side) 
 
 
 async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
-    """The configuration of a site has no ETag. A missing site is not found."""
+    """The resource is the configuration of a site, which has no ETag.
+
+    A patch of a missing site raises `NotFound`.
+    """
     writer, reader = side.ports.resource_writer, side.ports.resources
     rule = {"name": "flows", "ipAddress": "198.51.100.0/24", "action": "Allow", "priority": 100}
     config = f"{SITE_ID}/config/web"
@@ -322,7 +351,7 @@ async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
 
 
 async def test_resource_that_is_text_is_read(side: Side) -> None:
-    """A runbook's content has no ETag, and is no JSON."""
+    """The content of a runbook is no JSON and has no ETag."""
     reader, version = side.ports.tagged_resources, "2024-10-23"
 
     assert await reader.get_text(f"{RUNBOOK}/content", version) == "Write-Output 'Grüße'"
@@ -331,7 +360,10 @@ async def test_resource_that_is_text_is_read(side: Side) -> None:
 
 
 async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -> None:
-    """The ETag comes in a header; the value of a secret is only returned by an action."""
+    """The resource is a secret named value of API Management.
+
+    Its ETag comes in a response header, and only the action `listValue` returns its value.
+    """
     writer, reader, version = side.ports.resource_writer, side.ports.tagged_resources, "2024-05-01"
     secrets = side.ports.resource_secrets
     before = await reader.get_tagged_resource(NAMED_VALUE, version)
@@ -356,7 +388,10 @@ async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -
 
 
 async def test_policy_that_denies_a_write_is_known_before(side: Side) -> None:
-    """Each resource type is checked separately."""
+    """The app asks which policy assignments would deny a write of this resource type.
+
+    Other types are not affected.
+    """
     restrictions, version = side.ports.policy_restrictions, "2024-11-01"
 
     [denying] = await restrictions.find_denying_assignments(SITE_ID, {"type": SETTINGS}, version)
@@ -369,7 +404,10 @@ async def test_policy_that_denies_a_write_is_known_before(side: Side) -> None:
 
 
 async def test_file_of_a_logic_app_is_replaced_if_it_has_its_etag(side: Side) -> None:
-    """Every byte of a file stays as it was written; only folders with a workflow are listed."""
+    """A read returns every byte that was written.
+
+    The list of workflows omits folders without a `workflow.json`.
+    """
     [site], files = await side.ports.app_settings.read_sites(), side.ports.site_files
     path, text = "call/workflow.json", '{\r\n  "definition": "ö"}\n'
     before = await files.read(site.id, path)

@@ -30,7 +30,9 @@ def build_draft(side: Side, connection: str = "office-maker") -> ConnectionRefer
 async def test_reference_is_created_for_the_maker_and_read_back(
     side: Side, *, by_entra_id: bool
 ) -> None:
-    """The app acts for the maker, whose id is that of the row or that of Entra."""
+    """The app creates the reference on behalf of its maker, who is named by the id in Dataverse or
+    by the one in Entra.
+    """
     references, environment = side.ports.connection_references, await side.read_environment()
     made = build_draft(side)
     if by_entra_id:
@@ -106,7 +108,7 @@ async def test_reference_to_an_unusable_connection_is_rejected(side: Side) -> No
 
 
 async def test_a_reference_may_be_bound_to_no_connection(side: Side) -> None:
-    """The person who runs the flow then provides the connection."""
+    """Then each person who runs the flow provides a connection."""
     references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side, ""))
 

@@ -7,7 +7,7 @@ from tests.kinds.callers.declared_caller import declare
 
 
 async def test_declared_callers_are_listed_and_read_by_id(side: Side) -> None:
-    """An id that is not declared has no row."""
+    """A read of an unknown id returns None."""
     callers, till = side.ports.declared_callers, declare()
     await side.hands.declare(till)
 

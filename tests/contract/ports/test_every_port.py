@@ -24,7 +24,7 @@ def _find_used_names() -> set[str]:
 
 @pytest.mark.parametrize("name", [one.name for one in fields(PlatformPorts)])
 def test_every_method_of_a_port_is_called_by_a_suite(name: str) -> None:
-    """A suite runs on the fakes and on the adapters, so that they are compared."""
+    """Only so are the fakes compared with the adapters in each method: a suite runs on both."""
     methods = {one for one in vars(_PORTS[name]) if not one.startswith("_")}
 
     assert {name, *methods} - _find_used_names() == set()

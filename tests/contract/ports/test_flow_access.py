@@ -33,7 +33,10 @@ async def read_roles(side: Side, flow_name: str) -> dict[str, str]:
 
 
 async def test_service_account_becomes_co_owner_reads_the_url_and_is_removed(side: Side) -> None:
-    """Grant and revoke are repeatable; without the role the trigger URL is rejected."""
+    """Only a co-owner may read the trigger URL.
+
+    A second grant and a second revocation change nothing.
+    """
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.trigger_url(*flow, "manual")
@@ -55,7 +58,10 @@ async def test_service_account_becomes_co_owner_reads_the_url_and_is_removed(sid
 async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
     side: Side, *, is_heard: bool
 ) -> None:
-    """No source says whether a share suffices. The role of the flow service always suffices."""
+    """No source says whether a share in Dataverse allows it, so the test assumes both.
+
+    Co-ownership in the flow service always allows it.
+    """
     side.hands.assumptions.shares_let_people_ask = is_heard
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     operator = DataversePrincipal(table=USERS, id=side.hands.find_user_id(OPERATOR))
@@ -87,7 +93,10 @@ async def test_read_of_a_missing_trigger_url_raises_an_error(side: Side) -> None
 
 
 async def test_service_account_reads_the_definition_of_flows_it_co_owns(side: Side) -> None:
-    """Other flows are rejected. The application reads all members except the definition."""
+    """The read of any other flow is rejected.
+
+    The application can read every member of a flow but the definition.
+    """
     side.hands.assumptions.definitions_hidden_from_administrators = True
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     lean = await side.ports.flow_reports.get_flow(*flow)
@@ -104,7 +113,9 @@ async def test_service_account_reads_the_definition_of_flows_it_co_owns(side: Si
 
 
 async def test_service_account_can_start_flows_that_an_application_cannot(side: Side) -> None:
-    """Other flows are rejected, with the platform's own error in both cases."""
+    """The platform rejects the start by the application, and by the service account until it is a
+    co-owner.
+    """
     side.hands.assumptions.applications_activate = False
     access, switch = side.ports.flow_access, side.ports.flow_switch
     flow = (ENVIRONMENT, BUTTON_FLOW)
@@ -132,7 +143,7 @@ async def test_renew_sign_in_keeps_the_service_account_signed_in(side: Side) -> 
 
 
 async def test_permissions_distinguish_users_and_groups(side: Side) -> None:
-    """The flow is outside solutions, so Dataverse has no share of it."""
+    """The permissions are those of a flow outside solutions, which only the flow service has."""
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, BUTTON_FLOW)
 
     assert {(one.principal_id, one.role, one.is_group) for one in held} == {

@@ -15,7 +15,9 @@ def remove_owners(flows: list[Workflow]) -> list[Workflow]:
 
 
 async def test_pages_of_rows_contain_every_flow_once(side: Side) -> None:
-    """The cursors lead to every flow once, with its definition."""
+    """The pages of Dataverse rows, each read with the cursor of the one before, have every flow
+    once, with its definition.
+    """
     environment, pages = await side.read_environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
@@ -29,7 +31,7 @@ async def test_pages_of_rows_contain_every_flow_once(side: Side) -> None:
 
 
 async def test_pages_of_the_flow_service_contain_its_list(side: Side) -> None:
-    """The flows have no definition, as in `FlowReports`."""
+    """Like the list of `FlowReports`, the pages have no definitions."""
     pages = side.ports.flow_pages
     whole = await side.ports.flow_reports.list_flows(ENVIRONMENT)
 
@@ -44,7 +46,7 @@ async def test_pages_of_the_flow_service_contain_its_list(side: Side) -> None:
 
 
 async def test_cursor_returns_the_same_page_again(side: Side) -> None:
-    """The cursor contains no signature."""
+    """A process that was killed may read a page again. The stored cursor contains no signature."""
     environment, pages = await side.read_environment(), side.ports.flow_pages
     first = await pages.read_workflows(environment)
     assert first.cursor
@@ -87,7 +89,7 @@ async def test_flows_are_read_by_their_ids(side: Side) -> None:
 
 
 async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
-    """Another id is not found, also one that is no GUID."""
+    """An unknown id has the error `NotFound` as its result, also a text that is no GUID."""
     environment = await side.read_environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone, odd = "f0000000-0000-4000-8000-00000000dead", "no id at all) or (1 eq 1"

@@ -56,7 +56,9 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
 
 
 async def test_cached_environment_may_be_outdated(side: Side) -> None:
-    """The cache does not show later changes until the next read from the platform."""
+    """`get_cached` does not show a later change until `get` has read the environment from the
+    platform.
+    """
     environments = side.ports.environments
     before = await environments.get(ENVIRONMENT)
     await side.hands.link()
@@ -77,7 +79,9 @@ async def test_missing_environment_or_flow_is_not_found(side: Side) -> None:
 
 
 async def test_flow_service_rejects_an_unknown_environment(side: Side) -> None:
-    """The error is the same as for an environment without rights."""
+    """The flow service answers in the same way for an environment in which the app has no
+    rights.
+    """
     ports = side.ports
 
     with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
@@ -93,7 +97,9 @@ async def test_flow_service_rejects_an_unknown_environment(side: Side) -> None:
 
 
 async def test_both_lists_are_equal_after_the_platform_migration(side: Side) -> None:
-    """Before, one list has every flow on Microsoft's key, the other those that cannot migrate."""
+    """Before it, the first list has every flow on Microsoft's key, and the second only those that
+    cannot migrate.
+    """
     report = side.ports.flow_reports.read_microsoft_key_flows
 
     await side.hands.link()
@@ -112,7 +118,9 @@ async def test_both_lists_are_equal_after_the_platform_migration(side: Side) -> 
 async def test_edited_flow_is_no_longer_listed_as_unable_to_migrate(
     side: Side, *, moves: bool
 ) -> None:
-    """The flow is moved to the key, or only the list of all flows on Microsoft's key has it."""
+    """After an edit that removes the reason, the platform either moves the flow to your key or
+    keeps it only in the list of all flows on Microsoft's key.
+    """
     side.hands.assumptions.edited_flows_migrate = moves
     report, workflows = side.ports.flow_reports.read_microsoft_key_flows, side.ports.workflows
     await side.hands.link()
@@ -171,7 +179,7 @@ async def test_definition_from_the_flow_service_has_the_dataverse_format(side: S
 
 
 async def test_flow_outside_solutions_has_its_description(side: Side) -> None:
-    """Dataverse has no row of the flow, so this is the only source."""
+    """Only the flow service has the description, because the flow has no row in Dataverse."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
 
     assert detail.description == "Press it"
@@ -195,7 +203,7 @@ async def test_runs_since_a_time_are_listed_newest_first(side: Side) -> None:
 
 
 async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
-    """The cursor alone continues the list, and a run at the limit is included."""
+    """A run that began exactly at `until` is included."""
     reports, now = side.ports.flow_reports, side.hands.read_time()
     since = now - timedelta(days=1)
     side.hands.set_run_page(1)
@@ -218,7 +226,7 @@ async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
 
 
 async def test_runs_are_kept_for_28_days(side: Side) -> None:
-    """The limit does not depend on the number of runs."""
+    """After 28 days, a run is in no list, and a read of the run raises `NotFound`."""
     reports, now = side.ports.flow_reports, side.hands.read_time()
     long_ago = now - timedelta(days=60)
     [kept] = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
@@ -236,7 +244,7 @@ async def test_runs_are_kept_for_28_days(side: Side) -> None:
 
 
 async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side) -> None:
-    """A flow that stays on Microsoft's key keeps its earlier runs."""
+    """A flow that stays on Microsoft's key still lists the runs from before the key was applied."""
     reports, since = side.ports.flow_reports, side.hands.read_time() - timedelta(days=1)
     moving = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=since)
     staying = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
@@ -251,7 +259,10 @@ async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side
 
 
 async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
-    """The list shows the failure, and the run shows its action and error."""
+    """The list of runs shows only that the run failed.
+
+    A read of the run returns the failed action and its error.
+    """
     reports, since = side.ports.flow_reports, side.hands.read_time() - timedelta(days=1)
     side.hands.fail_call(HTTP_FLOW)
     failed, sound, *_ = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
@@ -269,7 +280,7 @@ async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
 
 
 async def test_calls_are_read_oldest_first_with_what_identifies_the_caller(side: Side) -> None:
-    """A skipped run is no answered call, and of the oldest calls the headers are not read."""
+    """Skipped runs are omitted. Headers are read only of the newest calls, at most `limit`."""
     reports, since = side.ports.flow_reports, side.hands.read_time()
     for agent in ("old/1.0", "curl/8.5.0"):
         side.hands.call(HTTP_FLOW, {"User-Agent": agent, "Authorization": "Bearer secret"})
@@ -291,7 +302,7 @@ async def test_calls_are_read_oldest_first_with_what_identifies_the_caller(side:
 
 
 async def test_licence_of_a_flow_is_read(side: Side) -> None:
-    """The licence is the owner's. Without a licence, the flow still runs."""
+    """The licence is that of the flow's owner. A flow without a licence still runs."""
     reports = side.ports.flow_reports
     before = await reports.read_licence(ENVIRONMENT, HTTP_FLOW)
     side.hands.remove_licence(MAKER)

@@ -1,4 +1,6 @@
-"""Documents outside Azure are listed, replaced and changed by their paths."""
+"""Test both implementations of `JsonApi`, which reads and writes documents of Azure DevOps and
+GitHub.
+"""
 
 import pytest
 
@@ -13,7 +15,10 @@ GROUPS = "_apis/distributedtask/variablegroups"
 
 
 async def test_hook_is_replaced_as_a_whole(side: Side) -> None:
-    """A list has only the hooks that the query asks for."""
+    """A write of a service hook of Azure DevOps replaces the whole document.
+
+    A missing hook raises `NotFound`.
+    """
     api = side.ports.json_api
     [hook] = await api.list(AZURE_DEVOPS, HOOKS, {"consumerId": "webHooks"}, member="value")
     path = f"{HOOKS}/{hook['id']}"
@@ -29,7 +34,9 @@ async def test_hook_is_replaced_as_a_whole(side: Side) -> None:
 
 
 async def test_variable_group_is_read_in_a_project_and_written_outside(side: Side) -> None:
-    """A variable that the write omits is removed."""
+    """Azure DevOps reads a variable group at its project's path and writes it at the
+    organization's. A variable that the write omits is removed.
+    """
     api = side.ports.json_api
     [project] = await api.list(AZURE_DEVOPS, "contoso/_apis/projects", member="value")
     groups = f"contoso/{project['id']}/{GROUPS}"
@@ -43,7 +50,9 @@ async def test_variable_group_is_read_in_a_project_and_written_outside(side: Sid
 
 
 async def test_configuration_of_a_webhook_is_changed_alone(side: Side) -> None:
-    """GitHub keeps the secret, which it shows as asterisks, if the body does not name it."""
+    """GitHub shows the secret of a webhook as asterisks, and keeps it if the body of the write does
+    not contain it.
+    """
     api, hooks = side.ports.json_api, "repos/contoso/shop/hooks"
     [hook] = await api.list(GITHUB, hooks, {"per_page": "100"})
     path = f"{hooks}/{hook['id']}"
@@ -59,7 +68,9 @@ async def test_configuration_of_a_webhook_is_changed_alone(side: Side) -> None:
 
 
 async def test_variable_is_changed(side: Side) -> None:
-    """A list is a member of the response."""
+    """A variable of a GitHub repository is listed below `variables` of the response, and written at
+    its own path.
+    """
     api, variables = side.ports.json_api, "repos/contoso/shop/actions/variables"
     listed = await api.list(GITHUB, variables, member="variables")
     await api.patch(GITHUB, f"{variables}/COLOUR", {"name": "COLOUR", "value": "red"})

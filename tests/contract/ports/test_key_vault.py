@@ -113,7 +113,7 @@ async def test_vault_is_found_by_its_name(side: Side) -> None:
 
 
 async def test_role_assignments_of_a_vault_include_parent_and_child_scopes(side: Side) -> None:
-    """Only the roles of one principal are returned; a stranger has none."""
+    """Only the role assignments of the given principal are returned."""
     roles = await side.ports.keys.read_role_assignments(VAULT_ID, POLICY_IDENTITY)
     none = await side.ports.keys.read_role_assignments(
         VAULT_ID, "b0000000-0000-4000-8000-0000000000d1"
@@ -144,7 +144,10 @@ async def test_versions_of_a_key_are_returned_newest_first(side: Side) -> None:
 
 
 async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> None:
-    """The public key verifies the signature. Without a version, the newest one signs."""
+    """The version's public key verifies the signature.
+
+    A key URL without a version means the newest one.
+    """
     keys, content = side.ports.signing_keys, b"a manifest"
     vault = await side.ports.keys.read_vault(VAULT_ID)
     newest, oldest = await side.ports.keys.read_key_versions(vault, "pp-cmk")

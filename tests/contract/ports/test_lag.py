@@ -18,13 +18,13 @@ HALF = timedelta(seconds=31)
 
 @pytest.fixture(autouse=True)
 def set_lag(side: Side) -> None:
-    """Make reads lag by 30 seconds, and lists by 60."""
+    """Make reads of a single item lag 30 seconds behind writes, and lists 60 seconds."""
     side.hands.assumptions.read_lag_seconds = (30, 30)
     side.hands.assumptions.list_lag_seconds = (60, 60)
 
 
 async def read_row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
-    """Read one row; return None if there is none."""
+    """Return a flow's row, or None if there is none."""
     try:
         return await side.ports.workflows.get(await side.read_environment(), workflow_id)
     except NotFound:
@@ -32,13 +32,15 @@ async def read_row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
 
 
 async def list_flow(side: Side, workflow_id: str = HTTP_FLOW) -> list[Workflow]:
-    """Return the list's entry of a flow."""
+    """Return the entries of a flow in the list of all flows."""
     rows = side.ports.workflows.list(await side.read_environment())
     return [one async for one in rows if one.workflow_id == workflow_id]
 
 
 async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> None:
-    """A flow that is turned on during the delay is on in the first read that shows it."""
+    """If the flow is turned on during the delay, the first read that shows the flow shows it as
+    on.
+    """
     await create_copy(side)
     soon = await read_row(side, COPY)
     await side.ports.workflows.update(await side.read_environment(), COPY, TURN_ON, etag="*")
@@ -56,7 +58,10 @@ async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> N
 async def test_changed_flow_reads_as_before_until_the_delay_ends(
     side: Side, change: WorkflowUpdate
 ) -> None:
-    """A write with the old ETag is a conflict. The flow service shows the same state."""
+    """Dataverse and the flow service show the old state.
+
+    A write with the old ETag raises `Conflict` at once.
+    """
     environment, before = await side.read_environment(), await read_row(side)
     assert before is not None
     await side.ports.workflows.update(environment, HTTP_FLOW, change, etag=before.etag)
@@ -75,7 +80,7 @@ async def test_changed_flow_reads_as_before_until_the_delay_ends(
 
 
 async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: Side) -> None:
-    """A write with the old ETag is a conflict."""
+    """A write with the old ETag raises `Conflict` at once."""
     environment, variables = await side.read_environment(), side.ports.environment_variables
     [before] = await variables.list(environment)
     assert before.value_id is not None
@@ -90,7 +95,7 @@ async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: S
 
 
 async def test_created_reference_is_readable_and_listed_with_a_delay(side: Side) -> None:
-    """A second create fails at once."""
+    """A second create raises `AlreadyExists` at once."""
     environment, references = await side.read_environment(), side.ports.connection_references
     made = reference_draft(side)
     await references.create(environment, made)

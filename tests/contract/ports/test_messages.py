@@ -98,7 +98,7 @@ async def test_too_large_message_is_rejected(broker: Broker) -> None:
 
 
 async def test_missing_queue_is_not_found(broker: Broker) -> None:
-    """Neither a count nor a send finds the queue."""
+    """Both `count` and `send` raise `NotFound`."""
     with pytest.raises(NotFound):
         await broker.messages.send(build_message(1, queue="nowhere"))
     with pytest.raises(NotFound):

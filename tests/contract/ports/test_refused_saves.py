@@ -102,7 +102,7 @@ async def test_save_with_the_references_restores_them(side: Side) -> None:
 async def test_save_of_a_flow_that_is_on_is_rejected_for_an_unusable_connection(
     side: Side,
 ) -> None:
-    """The rejected save may also empty the flow's references."""
+    """Such a save may also empty the connection references of the flow."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await create_copy(side, build_mail_definition(NEWER))
     await change_flow(side, WorkflowUpdate(state=FlowState.ON))
@@ -142,9 +142,12 @@ async def test_definition_without_the_reference_of_an_operation_is_rejected(side
 
 
 async def test_every_save_of_a_flow_with_an_unknown_reference_is_rejected(side: Side) -> None:
-    """The platform has added the reference. Another flow with the same definition is saved."""
+    """The platform itself has added the reference to the flow.
+
+    Another flow with the same definition can be saved.
+    """
     await create_copy(side, build_mail_definition(NEWER))
-    side.hands.stamp(COPY, "new_sharedoffice365_1a2b3")
+    side.hands.stamp_reference(COPY, "new_sharedoffice365_1a2b3")
 
     for text in (
         build_mail_definition(NEWER),
@@ -162,7 +165,9 @@ async def test_every_save_of_a_flow_with_an_unknown_reference_is_rejected(side: 
 
 
 async def test_flow_service_may_return_a_format_that_no_save_accepts(side: Side) -> None:
-    """Dataverse returns the definition in the format in which it was saved."""
+    """Dataverse returns the definition in the format in which it was saved, which a save
+    accepts.
+    """
     side.hands.assumptions.flow_service_shows_runtime_shape = True
     side.hands.assumptions.older_host_shapes_refused = True
     await create_copy(side, build_mail_definition(NEWER))
@@ -197,7 +202,7 @@ async def test_temporarily_rejected_save_succeeds_later(side: Side) -> None:
 
 
 async def test_reads_show_emptied_references_with_a_delay(side: Side) -> None:
-    """A read right after the rejection shows the references."""
+    """Right after the rejected save, a read still shows the references."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await create_copy(side, build_mail_definition(NEWER))
     side.hands.assumptions.read_lag_seconds = (30.0, 30.0)

@@ -56,7 +56,9 @@ async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
 async def test_grant_adds_rights_and_modify_replaces_them(
     side: Side,
 ) -> None:
-    """If a copy already has other rights, the app therefore modifies them."""
+    """`grant` could therefore leave a copy with more rights than its original, so the app then uses
+    `modify`.
+    """
     reader = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanView"))
     sharer = Share(principal=build_principal(side, ADMIN), rights=frozenset({"ShareAccess"}))
     where = await side.read_environment(), HTTP_FLOW
@@ -106,7 +108,7 @@ async def test_share_in_dataverse_is_a_permission_in_the_flow_service(side: Side
 
 
 async def test_impossible_share_raises_an_error(side: Side) -> None:
-    """The user is disabled or unknown, or the flow is missing."""
+    """The share is impossible if the user is disabled or unknown, or if the flow is missing."""
     disabled = Share(principal=build_principal(side, UNLICENSED), rights=list_rights("CanView"))
     nobody = Share(
         principal=DataversePrincipal(table=USERS, id=STRANGER), rights=list_rights("CanView")
@@ -123,7 +125,10 @@ async def test_impossible_share_raises_an_error(side: Side) -> None:
 async def test_users_and_teams_are_found_by_their_entra_ids(
     side: Side,
 ) -> None:
-    """Unknown ids are omitted. Of a group's teams, the one with all members is returned."""
+    """Unknown ids are omitted.
+
+    If an Entra group has several teams, the one with all its members is returned.
+    """
     users = await side.ports.principals.read_users(
         await side.read_environment(), [MAKER.upper(), UNLICENSED, STRANGER]
     )
@@ -138,7 +143,7 @@ async def test_users_and_teams_are_found_by_their_entra_ids(
 
 
 async def test_read_user_finds_a_user_and_not_a_team(side: Side) -> None:
-    """A user or a team may own a flow."""
+    """The owner of a flow may be a user or a team, so a read of a team's id returns None."""
     maker = await side.ports.principals.read_user(
         await side.read_environment(), build_principal(side, MAKER).id
     )
@@ -149,14 +154,17 @@ async def test_read_user_finds_a_user_and_not_a_team(side: Side) -> None:
 
 
 async def test_application_user_is_found(side: Side) -> None:
-    """The app's user is not added to copies."""
+    """The app omits its own user when it shares a copy like the original."""
     assert await side.ports.principals.read_application_user(
         await side.read_environment()
     ) == build_principal(side, APP)
 
 
 async def test_privilege_levels_are_read(side: Side) -> None:
-    """The app may change every flow and act for others; a maker may only change own flows."""
+    """The app may change every flow and act for other users.
+
+    A maker may change only the maker's own flows.
+    """
     where = await side.read_environment()
 
     async def read_depth(entra_id: str, name: str) -> frozenset[str]:
@@ -197,7 +205,7 @@ async def test_flow_cannot_be_added_to_a_managed_solution(side: Side) -> None:
 async def test_flow_outside_solutions_has_its_description_and_co_owners(
     side: Side,
 ) -> None:
-    """Dataverse has no row of the flow, so this is the only source."""
+    """Only the flow service has both, because the flow has no row in Dataverse."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, BUTTON_FLOW)
 

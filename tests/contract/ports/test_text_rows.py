@@ -1,4 +1,8 @@
-"""Test both implementations of `TextRows` (platform.md#row-versions, #optional-tables)."""
+"""Test both implementations of `TextRows`: rows of Dataverse tables with a text that may contain
+trigger URLs.
+
+See platform.md#row-versions, #optional-tables.
+"""
 
 from dataclasses import replace
 
@@ -30,7 +34,7 @@ async def test_row_is_listed_by_its_condition_and_written(side: Side) -> None:
 
 
 async def test_write_with_an_old_version_is_a_conflict(side: Side) -> None:
-    """A row without a text meets no condition."""
+    """A write with the version of an earlier read raises `Conflict` and changes nothing."""
     environment, rows = await side.read_environment(), side.ports.text_rows
     [row] = await rows.list(environment, SITE_SETTINGS)
     await rows.write(environment, row, "new")
@@ -50,7 +54,7 @@ async def test_table_that_the_environment_lacks_has_no_rows(side: Side) -> None:
 
 
 async def test_row_that_does_not_exist_is_not_found(side: Side) -> None:
-    """A write never creates a row."""
+    """A write of a missing row raises `NotFound` and creates no row."""
     environment, rows = await side.read_environment(), side.ports.text_rows
     [row] = await rows.list(environment, WEBHOOKS)
 

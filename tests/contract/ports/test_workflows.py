@@ -118,7 +118,7 @@ async def test_create_for_a_disabled_or_unknown_user_is_rejected(
 
 
 async def test_impersonated_user_is_checked_before_the_row(side: Side) -> None:
-    """A person without rights learns neither that the row exists nor that the ETag is old."""
+    """A person without rights gets the same error for a missing row and for an old ETag."""
     environment, workflows = await side.read_environment(), side.ports.workflows
     await workflows.create(environment, build_draft(side))
     for_a_stranger = build_draft(side, owner_id=STRANGER, owner_is_entra_id=True)
@@ -133,7 +133,9 @@ async def test_impersonated_user_is_checked_before_the_row(side: Side) -> None:
 
 
 async def test_flow_keeps_the_id_of_an_owner_who_has_left(side: Side) -> None:
-    """The row and the flow service name the owner, but the app cannot act for that person."""
+    """Dataverse and the flow service still name the owner, but the app cannot act on behalf of that
+    person.
+    """
     environment, workflows = await side.read_environment(), side.ports.workflows
     before, owner = await workflows.get(environment, HTTP_FLOW), side.hands.find_user_id(MAKER)
     side.hands.remove_user(MAKER)
@@ -161,7 +163,7 @@ async def test_update_needs_the_current_etag(side: Side) -> None:
 
 
 async def test_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
-    """Without access to the connections, the app gets the error of the flow service."""
+    """If the app may not use the flow's connections, it gets the error of the flow service."""
     environment, update = await side.read_environment(), side.ports.workflows.update
     text = build_client_data(build_definition(HTTP), build_references("cr1_office"))
     await side.ports.workflows.create(environment, build_draft(side, client_data=text))
@@ -177,7 +179,7 @@ async def test_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
 
 
 async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
-    """A request to suspend a flow is an error of the app."""
+    """The adapter raises an error if the app asks to suspend a flow."""
     suspended = WorkflowUpdate(state=FlowState.SUSPENDED)
 
     with pytest.raises(ValueError, match="only the platform can suspend"):
@@ -230,7 +232,7 @@ async def test_list_of_an_environment_without_dataverse_is_rejected(side: Side) 
 
 
 async def test_too_long_flow_name_is_rejected(side: Side) -> None:
-    """The column takes 100 code units, which are fifty emoji (platform.md#long-names)."""
+    """The column has room for 100 code units, which are fifty emoji (platform.md#long-names)."""
     environment = await side.read_environment()
     workflows = side.ports.workflows
 

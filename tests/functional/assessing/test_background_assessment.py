@@ -29,7 +29,7 @@ from tests.fakes.flow_pages import SIZE
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.cases import CALLER_KINDS
-from tests.performance.test_idle_minute import Noted
+from tests.performance.test_idle_minute import RecordingStore
 
 ONE = AssessmentRequest()
 ANNA = Principal(name="anna", roles=frozenset(Role), kind=PrincipalKind.USER)
@@ -202,7 +202,7 @@ async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
             )
         )
     pages = SlowPages(scenario.fakes.ports.workflows, scenario.world.clock, a_minute=3)
-    store = Noted(scenario.fakes.store)
+    store = RecordingStore(scenario.fakes.store)
     wrap_ports(scenario, flow_pages=lambda _: pages, store=lambda _: store)
     seen: list[int] = []
 
@@ -247,7 +247,7 @@ async def test_assessment_of_a_thousand_flows_needs_at_most_fifty_store_reads() 
     scenario = Scenario()
     for number in range(1_000):
         scenario.build.add_http_flow(f"Flow {number}")
-    store = Noted(scenario.fakes.store)
+    store = RecordingStore(scenario.fakes.store)
     wrap_ports(scenario, store=lambda _: store)
     services = scenario.make(scenario.fakes.ports)
     environment = scenario.build.environment.id

@@ -17,7 +17,7 @@ from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.clean_up_ended_jobs import revoke_leftover_grants
 from shared.use_cases.set_kill_switch import set_kill_switch
-from tests.fakes.sharing import is_lent
+from tests.fakes.sharing import is_co_owned
 from tests.functional.copying.co_ownership_ports import KeptRights
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -43,11 +43,11 @@ async def test_failed_revoke_is_repeated_after_minutes() -> None:
     await FLOW.change(scenario.services, (job.environment_id, job.id), mark_granted)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="test")
     await scenario.run(timedelta(minutes=10))
-    assert is_lent(scenario.world, orders)
+    assert is_co_owned(scenario.world, orders)
     await set_kill_switch(scenario.services, is_on=False, by="tests", reason="test")
     await scenario.run(timedelta(hours=1))
 
-    assert not is_lent(scenario.world, orders)
+    assert not is_co_owned(scenario.world, orders)
     job = await scenario.read_job("Orders")
     assert (job.reason_code, job.grants.active) == (Reason.NO_CALL_PERIOD, ())
     await scenario.run(timedelta(days=8))
@@ -78,7 +78,7 @@ async def test_cancelled_job_remembers_revoked_grants_until_they_are_read_back()
     await scenario.run(timedelta(seconds=1))
 
     job = await scenario.read_job("Orders")
-    assert not is_lent(scenario.world, orders)
+    assert not is_co_owned(scenario.world, orders)
     assert (job.state, job.grants.returned) == (FlowJobState.CANCELLED, granted)
 
 
@@ -217,7 +217,7 @@ async def test_share_without_effect_of_an_earlier_invocation_is_revoked() -> Non
     assert not access.is_busy
     job = await scenario.read_job("Orders")
     assert (job.state, job.grants.active) == (FlowJobState.RETIRED, ())
-    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
+    assert not any(is_co_owned(scenario.world, flow) for flow in scenario.world.list_flows())
 
 
 class IgnoredReturns(KeptRights):
@@ -248,12 +248,12 @@ async def test_revoke_without_effect_is_reported_and_repeated(
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
-    assert any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
+    assert any(is_co_owned(scenario.world, flow) for flow in scenario.world.list_flows())
 
     await scenario.run(timedelta(days=60))
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.message
-    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
+    assert not any(is_co_owned(scenario.world, flow) for flow in scenario.world.list_flows())
     assert [one.reason_code for one in scenario.fakes.notices.told] == [Reason.GRANT_NOT_REVOKED]
     assert (job.grants.returned, job.grants.returned_at) == ((), None)

@@ -10,7 +10,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
-from tests.fakes.sharing import is_lent
+from tests.fakes.sharing import is_co_owned
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
@@ -93,7 +93,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
     job = await scenario.read_job("Orders")
     assert job.step is FlowJobState.CHECKING_FOR_CALLS
     assert job.grants.active == ()
-    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
+    assert not any(is_co_owned(scenario.world, flow) for flow in scenario.world.list_flows())
     assert [one for one in access.calls if one != "read_account_id"] == calls
 
 
@@ -170,7 +170,7 @@ async def test_the_operator_stays_the_owner_of_a_copy() -> None:
     job = await scenario.read_job("Orders")
     assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.message
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
-    assert (copy.owner_id, is_lent(scenario.world, copy)) == (operator.user_id, False)
+    assert (copy.owner_id, is_co_owned(scenario.world, copy)) == (operator.user_id, False)
 
 
 async def test_a_share_of_no_use_is_left_while_nothing_may_be_written_and_goes_later() -> None:
@@ -192,4 +192,4 @@ async def test_a_share_of_no_use_is_left_while_nothing_may_be_written_and_goes_l
     assert held == (writes, True)
     job = await scenario.read_job("Orders")
     assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.message
-    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.list_flows())
+    assert not any(is_co_owned(scenario.world, flow) for flow in scenario.world.list_flows())

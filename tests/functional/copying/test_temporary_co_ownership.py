@@ -15,7 +15,7 @@ from shared.reason import Reason
 from shared.steps.flows.temporary_co_ownership import remove_co_ownership
 from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
-from tests.fakes.sharing import is_lent
+from tests.fakes.sharing import is_co_owned
 from tests.fakes.tenant import FakeFlow
 from tests.functional.copying.co_ownership_ports import KeptRights, delay_rights
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
@@ -110,10 +110,10 @@ async def test_late_grant_is_revoked_after_its_job_is_blocked(*, is_heard: bool)
     assert (await scenario.read_job("Orders")).state is FlowJobState.BLOCKED
     await scenario.run(timedelta(minutes=2))
     assert not pause.is_asleep
-    assert is_lent(scenario.world, copy)
+    assert is_co_owned(scenario.world, copy)
     await scenario.run(timedelta(hours=1))
 
-    assert not is_lent(scenario.world, copy)
+    assert not is_co_owned(scenario.world, copy)
     job = await scenario.read_job("Orders")
     assert (job.state, job.reason_code, job.has_grants) == (
         FlowJobState.BLOCKED,
@@ -134,10 +134,10 @@ async def test_late_grant_is_revoked_in_the_no_call_period(*, is_heard: bool) ->
     job = await scenario.read_job("Orders")
     assert (job.step, job.grants.active) == (FlowJobState.CHECKING_FOR_CALLS, ())
     await scenario.run(timedelta(minutes=2))
-    assert is_lent(scenario.world, copy)
+    assert is_co_owned(scenario.world, copy)
     await scenario.run(timedelta(hours=1))
 
-    assert not any(is_lent(scenario.world, flow) for flow in (orders, copy))
+    assert not any(is_co_owned(scenario.world, flow) for flow in (orders, copy))
     job = await scenario.read_job("Orders")
     assert (job.reason_code, job.has_grants) == (Reason.NO_CALL_PERIOD, False)
     await scenario.run(timedelta(days=8))
@@ -159,13 +159,13 @@ async def test_grant_is_revoked_after_a_platform_migration(port: str) -> None:
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
-    assert is_lent(scenario.world, orders)
+    assert is_co_owned(scenario.world, orders)
 
     scenario.around = lambda ports: ports
     scenario.renew()
     await scenario.run(timedelta(hours=3))
 
-    assert not is_lent(scenario.world, orders)
+    assert not is_co_owned(scenario.world, orders)
     assert [one.reason_code for one in scenario.fakes.notices.told] == []
 
 

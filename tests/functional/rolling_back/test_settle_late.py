@@ -9,14 +9,14 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.fakes.sharing import is_lent
+from tests.fakes.sharing import is_co_owned
 from tests.functional.rolling_back.frozen_delivery import MINUTE, freeze, make_scenario
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def list_granted_flows(scenario: Scenario) -> list[str]:
     """Return the flows of which the service account is a co-owner."""
-    return [flow.name for flow in scenario.world.list_flows() if is_lent(scenario.world, flow)]
+    return [flow.name for flow in scenario.world.list_flows() if is_co_owned(scenario.world, flow)]
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["its original", "its copy"])

@@ -1,4 +1,4 @@
-"""A caller of the kind action group: a webhook holds the trigger URL."""
+"""Test data of the caller kind *action group*: a webhook of the group has the trigger URL."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,6 @@
-"""A caller of the kind API Management: the policy of an operation sends a request."""
+"""Test data of the caller kind *API Management*: the policy of an operation sends a request to the
+trigger URL.
+"""
 
 import html
 from typing import TYPE_CHECKING

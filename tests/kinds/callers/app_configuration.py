@@ -1,4 +1,6 @@
-"""A caller of the kind App Configuration: a key with label, content type and tags."""
+"""Test data of the caller kind *App Configuration*: a key-value with label, content type and
+tags.
+"""
 
 from typing import TYPE_CHECKING
 

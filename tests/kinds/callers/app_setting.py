@@ -1,4 +1,6 @@
-"""A caller of the kind app setting: one setting holds the trigger URL, next to another setting."""
+"""Test data of the caller kind *app setting*: one setting of an app has the trigger URL, another
+one does not.
+"""
 
 from typing import TYPE_CHECKING
 

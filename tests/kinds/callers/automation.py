@@ -1,4 +1,4 @@
-"""A caller of the kind Automation: a variable has the trigger URL as JSON text."""
+"""Test data of the caller kind *Automation*: a variable has the trigger URL as JSON text."""
 
 import json
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def _add_many(seed: Json) -> None:
 
 
 def _add_places(seed: Json, url: str) -> None:
-    """Add an account with a variable beside another property."""
+    """Add an Automation account with a variable that has the URL, among other properties."""
     properties = {"isEncrypted": False, "value": json.dumps(url), "description": "x"}
     add_resources(
         seed,

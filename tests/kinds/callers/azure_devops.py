@@ -1,4 +1,6 @@
-"""Callers of the kind Azure DevOps: service hooks and variable groups have the trigger URL."""
+"""Test data of the caller kind *Azure DevOps*: service hooks and variable groups have the trigger
+URL.
+"""
 
 from collections.abc import Mapping
 from functools import partial
@@ -22,12 +24,12 @@ _PROJECT = {"id": "8d1f3a52-0000-4000-8000-000000000001", "name": "Sales"}
 
 
 def add_document(build: Builder, path: str, document: Json) -> str:
-    """Add a document of an organization; return its path."""
+    """Add a document to the Azure DevOps organization; return its path."""
     return build.add_json_document(AZURE_DEVOPS, "contoso", f"contoso/{path}", document)
 
 
 def add_variable_group(build: Builder, variables: Json, **more: object) -> str:
-    """Add a variable group with these members; return its path."""
+    """Add a variable group with these variables; return its path."""
     project = {"id": "p1", "name": "Sales"}
     add_document(build, "_apis/projects/p1", project)
     group = {
@@ -41,7 +43,7 @@ def add_variable_group(build: Builder, variables: Json, **more: object) -> str:
 
 
 def _add(build: Builder, *flows: FakeFlow) -> str:
-    """Let variables of a group have the URL of each flow; return its path."""
+    """Add a variable group with a variable for the URL of each flow; return its path."""
     variables: Json = {
         f"URL{n}": {"value": build.get_trigger_url(one)} for n, one in enumerate(flows)
     }
@@ -81,7 +83,7 @@ def _add_many(seed: Json) -> None:
 
 
 def _add_places(seed: Json, url: str) -> None:
-    """Add an organization with a service hook, and a variable group with a secret."""
+    """Add an organization to a seed, with a service hook and a variable group that has a secret."""
     group = {
         "id": 7,
         "type": "Vsts",

@@ -1,4 +1,6 @@
-"""A caller of the kind canvas app: it runs the flow, and only its maker can change it."""
+"""Test data of the caller kind *canvas app*: the app runs the flow, and only its maker can change
+it.
+"""
 
 from typing import TYPE_CHECKING
 

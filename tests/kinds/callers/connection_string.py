@@ -1,4 +1,4 @@
-"""A caller of the kind connection string, in a slot of an app."""
+"""Test data of the caller kind *connection string*, in a slot of an app."""
 
 from typing import TYPE_CHECKING
 

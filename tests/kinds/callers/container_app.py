@@ -1,4 +1,6 @@
-"""A caller of the kind container app: a secret, or an environment variable, holds the URL."""
+"""Test data of the caller kind *container app*: a secret or an environment variable has the trigger
+URL.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -36,7 +38,10 @@ def _add_many(seed: Json) -> None:
 
 
 def _describe(number: int) -> Json:
-    """Return a container app; the first have secrets, the last several revisions."""
+    """Return a container app.
+
+    Those with low numbers have secrets, those with high numbers several revisions.
+    """
     secrets = [{"name": "key", "value": "x"}] if number < WITH_SECRETS else []
     mode = "Multiple" if number >= APPS - WITH_REVISIONS else "Single"
     configuration = {"secrets": secrets, "activeRevisionsMode": mode}

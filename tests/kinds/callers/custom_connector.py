@@ -1,4 +1,6 @@
-"""A caller of the kind custom connector: its definition has the parts of the trigger URL."""
+"""Test data of the caller kind *custom connector*: its definition has the parts of the trigger
+URL.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,6 @@
-"""A caller of the kind Data Factory: a web activity of a pipeline posts to the trigger URL."""
+"""Test data of the caller kind *Data Factory*: a web activity of a pipeline posts to the trigger
+URL.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""A caller of the kind Dataverse webhook: its URL is the trigger URL."""
+"""Test data of the caller kind *Dataverse webhook*: its URL is the trigger URL."""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import IN_ROWS, CallerCase, add_no_caller

@@ -1,4 +1,6 @@
-"""A caller of the kind declared caller: a person declared it, and only its owner changes it."""
+"""Test data of the caller kind *declared caller*: a person declared it, and only its owner can
+change it.
+"""
 
 from typing import TYPE_CHECKING
 

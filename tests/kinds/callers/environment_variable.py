@@ -1,4 +1,6 @@
-"""A caller of the kind environment variable: it holds the trigger URL to which a flow posts."""
+"""Test data of the caller kind *environment variable*: it has the trigger URL to which another flow
+posts.
+"""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, SearchRequests, add_no_caller

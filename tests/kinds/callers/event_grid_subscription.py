@@ -1,4 +1,6 @@
-"""A caller of the kind event grid subscription: a webhook of a topic holds the URL."""
+"""Test data of the caller kind *Event Grid subscription*: the webhook of a topic's subscription has
+the trigger URL.
+"""
 
 from typing import TYPE_CHECKING
 

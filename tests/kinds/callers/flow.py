@@ -1,4 +1,6 @@
-"""A caller of the kind flow: it posts to the trigger URL; on the wire it runs a child by id."""
+"""Test data of the caller kind *flow*: on the fakes, a flow posts to the trigger URL; over TLS, a
+flow runs a child flow.
+"""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, SearchRequests, add_no_caller

@@ -1,4 +1,6 @@
-"""Callers of the kind GitHub: webhooks with a secret and variables have the trigger URL."""
+"""Test data of the caller kind *GitHub*: webhooks with a secret, and variables, have the trigger
+URL.
+"""
 
 from collections.abc import Mapping
 from functools import partial
@@ -29,13 +31,13 @@ TOKEN = "github_pat_test"
 def add_document(
     build: Builder, path: str, document: Json, repository: str = "contoso/shop"
 ) -> str:
-    """Add a document of a repository; return its path."""
+    """Add a document to a GitHub repository; return its path."""
     return build.add_json_document(GITHUB, repository, f"repos/{repository}/{path}", document)
 
 
 def add_callers(build: Builder, *flows: FakeFlow) -> list[str]:
-    """Let a webhook or a variable of a repository have the URL of each flow, in turn; return their
-    paths.
+    """Add a webhook or, for every second flow, a variable with the URL of each flow to a
+    repository; return their paths.
     """
     paths = []
     for number, flow in enumerate(flows):
@@ -63,7 +65,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
 
 
 def _add_places(seed: Json, url: str) -> None:
-    """Add a repository with a webhook that has a secret, and a variable."""
+    """Add a repository to a seed, with a variable and with a webhook that has a secret."""
     config = {"url": url, "content_type": "json", "secret": "x", "insecure_ssl": "0"}
     variable = {"name": "FLOW", "value": f"{url}&from=github"}
     repository = {

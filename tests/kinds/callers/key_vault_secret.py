@@ -1,4 +1,6 @@
-"""A caller of the kind secret: it holds the trigger URL, a content type and tags."""
+"""Test data of the caller kind *Key Vault secret*: a secret with a content type and tags has the
+trigger URL.
+"""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import (

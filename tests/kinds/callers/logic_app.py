@@ -1,4 +1,4 @@
-"""A caller of the kind logic app: a parameter holds the trigger URL."""
+"""Test data of the caller kind *logic app*: a parameter has the trigger URL."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,6 @@
-"""A caller of the kind logic app (Standard): an action of a workflow has the trigger URL."""
+"""Test data of the caller kind *logic app (Standard)*: an action of a workflow has the trigger
+URL.
+"""
 
 import json
 from typing import TYPE_CHECKING

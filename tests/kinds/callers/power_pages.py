@@ -1,4 +1,6 @@
-"""A caller of the kind Power Pages: a setting of a site holds the URL in its JSON."""
+"""Test data of the caller kind *Power Pages*: a setting of a site has the trigger URL in its
+JSON.
+"""
 
 import json
 from typing import TYPE_CHECKING

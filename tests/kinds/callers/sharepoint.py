@@ -1,4 +1,6 @@
-"""Callers of the kind SharePoint: webhooks of lists and site scripts have the trigger URL."""
+"""Test data and tests of the caller kind *SharePoint*: webhooks of lists and site scripts have the
+trigger URL.
+"""
 
 import json
 from collections.abc import Sequence
@@ -38,7 +40,7 @@ LISTS, SCRIPTS = 9, 4
 
 
 def add_webhook(build: Builder, url: str, identity: str = "w0", site: str = SITE) -> str:
-    """Add a webhook of a list; return its path."""
+    """Add a webhook to a SharePoint list; return its path."""
     lists = f"{site}/_api/web/lists"
     build.add_json_document(SHAREPOINT, site, f"{lists}/{LIST}", {"Id": LIST, "Title": "Orders"})
     webhook = {"id": identity, "notificationUrl": url, "expirationDateTime": "2026-12-30T16:17:57Z"}
@@ -113,7 +115,9 @@ CASE = CallerCase(
 
 
 async def search_callers(kind: "CallerKind") -> tuple[list[Caller], Sequence[str], str]:
-    """Return the callers, what was not searched, and what to do about it."""
+    """Search for callers; return them, the sites that were not searched, and what to do about
+    these.
+    """
     position, found, fix = CallerSearchPosition(), list[Caller](), ""
     try:
         async for caller in kind.find([], position):
@@ -124,7 +128,9 @@ async def search_callers(kind: "CallerKind") -> tuple[list[Caller], Sequence[str
 
 
 async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenant") -> None:
-    """Only the application that created it may change a webhook."""
+    """A person has to change it, because SharePoint lets only the application change a webhook that
+    created it.
+    """
     add_webhook(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
 
     [caller] = await tenant.list_found_callers(KIND)
@@ -135,8 +141,9 @@ async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenan
 
 
 async def test_site_script_has_an_instruction_with_its_id(tenant: "Tenant") -> None:
-    """The app reads the content of the script in a second request, and only an administrator may
-    change it.
+    """The app reads each script with a second request.
+
+    Only a SharePoint administrator may change a script.
     """
     add_script(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
 
@@ -152,7 +159,10 @@ async def test_site_script_has_an_instruction_with_its_id(tenant: "Tenant") -> N
 
 
 async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant") -> None:
-    """The search names it with what to do, and finds the webhooks of other sites."""
+    """The webhooks of the other sites are found.
+
+    The result names the rejecting site and what to do.
+    """
     path = add_webhook(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
     other = "fabrikam.sharepoint.com/sites/apart"
     tenant.world.rejecting_scopes[SHAREPOINT.name] = {other}
@@ -169,7 +179,10 @@ async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant")
 
 
 async def test_plan_names_webhook_site_and_what_to_do() -> None:
-    """The job is blocked until a person changes the webhook; then a retry retires the original."""
+    """The job is blocked until a person has changed the webhook.
+
+    Then a retry retires the original.
+    """
     from tests.functional.scenarios.remediation_scenario import Scenario
     from tests.functional.scenarios.watched_scenario import plan_remediation
 
@@ -196,7 +209,9 @@ async def test_plan_names_webhook_site_and_what_to_do() -> None:
 
 
 async def test_webhooks_and_site_scripts_are_found_on_all_pages(app: "Adapters") -> None:
-    """A webhook is read in the list of all, because only its creator may read it alone."""
+    """A webhook is read again in the list of all webhooks, because only its creator may read it
+    alone.
+    """
     from tests.fakes.services import build_kinds
 
     url = await app.world.get_trigger_url(HTTP_FLOW)
@@ -226,7 +241,9 @@ async def test_webhooks_and_site_scripts_are_found_on_all_pages(app: "Adapters")
 async def test_missing_site_and_site_with_read_only_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An application that may only read a site does not list its webhooks."""
+    """An application that has only the right to read a site cannot list the webhooks of the
+    site.
+    """
     from tests.contract.adapter_world import run_adapters
 
     async with run_adapters(monkeypatch) as app:
@@ -266,7 +283,7 @@ async def test_missing_site_and_site_with_read_only_are_named(
 async def test_local_tenant_is_as_strict_as_sharepoint(
     app: "Adapters", method: str, path: str, audience: str, status: int
 ) -> None:
-    """Each host has its own audience, and site scripts are listed by POST."""
+    """It rejects a token for another host's audience, and lists site scripts only by POST."""
     with pytest.raises((PlatformError, TokenRejected)) as raised:
         await send_request(app, method, path, audience)
 
@@ -274,7 +291,7 @@ async def test_local_tenant_is_as_strict_as_sharepoint(
 
 
 async def test_lists_are_atom_without_the_header(app: "Adapters") -> None:
-    """The app asks for JSON."""
+    """Without an `Accept` header, SharePoint answers in Atom, so the app asks for JSON."""
     assert (
         await send_request(app, "GET", "web/lists", f"https://{HOST}", "*/*")
     ).body == b"<feed/>"
@@ -283,7 +300,7 @@ async def test_lists_are_atom_without_the_header(app: "Adapters") -> None:
 async def send_request(
     app: "Adapters", method: str, path: str, audience: str, accept: str = "application/json"
 ) -> ServiceResponse:
-    """Send a request for the site with a token for an audience."""
+    """Send a request to the SharePoint site, with an access token for this audience."""
     credential = FixedToken(app.world.issue_token(APP, audience))
     service = HttpService(name="SharePoint", scope="", credential=credential)
     url = f"https://{SITE}/_api/{path}"
@@ -293,7 +310,7 @@ async def send_request(
 
 
 def test_sites_are_hosts_with_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A copied address has a scheme and may end with a slash."""
+    """The setting may also have a copied address, with a scheme and a slash at its end."""
     value = f"https://{SITE}/, fabrikam.sharepoint.us"
 
     monkeypatch.setenv("CMK_SHAREPOINT_SITES", value)

@@ -1,4 +1,4 @@
-"""A caller of the kind Synapse: a pipeline posts to the trigger URL."""
+"""Test data of the caller kind *Synapse*: a pipeline posts to the trigger URL."""
 
 from typing import TYPE_CHECKING
 

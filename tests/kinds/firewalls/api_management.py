@@ -1,4 +1,6 @@
-"""An API Management service that allows some prefixes with an `ip-filter`."""
+"""Test data of a firewall kind: an API Management service whose `ip-filter` allows some
+prefixes.
+"""
 
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -9,7 +11,7 @@ _TYPE = "Microsoft.ApiManagement/service"
 
 
 def build_service(**properties: object) -> Json:
-    """Return the service."""
+    """Return the API Management service."""
     return build_resource(
         _TYPE,
         "apis",
@@ -36,7 +38,7 @@ def build_policy(*inbound: str, api_name: str = "") -> Json:
 
 
 def build_ip_filter(*addresses: str, action: str = "allow") -> str:
-    """Return a filter; an address with `-` is a range."""
+    """Return an `ip-filter` with these addresses. A text with `-` is a range."""
     listed = (
         f'<address-range from="{one.partition("-")[0]}" to="{one.partition("-")[2]}" />'
         if "-" in one

@@ -1,4 +1,6 @@
-"""A site whose access restrictions allow some service tags."""
+"""Test data of a firewall kind: an App Service site whose access restrictions allow some service
+tags.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +8,7 @@ from tests.kinds.case import HOST, FirewallCase, Json
 
 
 def build_site(name: str = "orders-api", **properties: object) -> Json:
-    """Return a site as a list of them holds it."""
+    """Return a site as the list of sites shows it."""
     return {
         "id": f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/{name}",
         "name": name,
@@ -25,7 +27,7 @@ def build_restriction(address: str, priority: int, action: str = "Allow", **more
 
 
 def build_web_config(*restrictions: Json, **properties: object) -> Json:
-    """Return `config/web` with these restrictions."""
+    """Return the site's configuration `config/web` with these access restrictions."""
     return {"properties": {"ipSecurityRestrictions": list(restrictions), **properties}}
 
 

@@ -1,4 +1,6 @@
-"""An Azure Firewall whose policy publishes a host by DNAT, for the members of an IP group."""
+"""Test data of a firewall kind: an Azure Firewall that forwards HTTPS to a host for the members of
+an IP group.
+"""
 
 from collections.abc import Sequence
 
@@ -9,7 +11,7 @@ _POLICIES = "Microsoft.Network/firewallPolicies"
 
 
 def build_nat_rule(name: str, *sources: str, **properties: object) -> Json:
-    """Return a rule that leads HTTPS at the public address to a machine."""
+    """Return a DNAT rule that forwards HTTPS from the public address to a machine."""
     return {
         "ruleType": "NatRule",
         "name": name,
@@ -25,7 +27,7 @@ def build_nat_rule(name: str, *sources: str, **properties: object) -> Json:
 
 
 def build_network_rule(name: str, *sources: str, **properties: object) -> Json:
-    """Return a rule about HTTPS from some sources to a subnet."""
+    """Return a network rule for HTTPS from some sources to a subnet."""
     return {
         "ruleType": "NetworkRule",
         "name": name,
@@ -38,7 +40,7 @@ def build_network_rule(name: str, *sources: str, **properties: object) -> Json:
 
 
 def build_collection(name: str, priority: int, *rules: Json, action: str = "Allow") -> Json:
-    """Return a rule collection; a DNAT collection has its own action."""
+    """Return a rule collection. The action of a DNAT collection is always `DNAT`."""
     is_nat = action == "Dnat"
     kind = "FirewallPolicyNatRuleCollection" if is_nat else "FirewallPolicyFilterRuleCollection"
     return {
@@ -62,7 +64,7 @@ def build_policy(name: str = "edge-policy", **properties: object) -> Json:
 
 
 def build_firewall(**properties: object) -> Json:
-    """Return a firewall with this public address, by default with the policy."""
+    """Return a firewall with one public address, by default with a firewall policy."""
     configuration = {
         "privateIPAddress": "10.0.0.4",
         "publicIPAddress": {"id": build_public_address()["id"]},
@@ -79,7 +81,7 @@ def build_firewall(**properties: object) -> Json:
 
 
 def build_public_address() -> Json:
-    """Return the public address, whose name callers use for the host."""
+    """Return the firewall's public address, with the DNS name that callers use."""
     properties = {"ipAddress": ADDRESS, "dnsSettings": {"fqdn": HOST.title()}}
     return build_resource("Microsoft.Network/publicIPAddresses", "edge-ip", properties=properties)
 

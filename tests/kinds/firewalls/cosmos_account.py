@@ -1,4 +1,4 @@
-"""A Cosmos DB account whose IP rules allow some prefixes."""
+"""Test data of a firewall kind: a Cosmos DB account whose IP rules allow some prefixes."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 
 def build_account(*addresses: str, **properties: object) -> Json:
-    """Return an account with IP rules."""
+    """Return a Cosmos DB account with IP rules."""
     return build_resource(
         "Microsoft.DocumentDB/databaseAccounts",
         "orders-db",

@@ -1,4 +1,4 @@
-"""An Event Hubs namespace whose rule set allows some prefixes."""
+"""Test data of a firewall kind: an Event Hubs namespace whose rule set allows some prefixes."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ _TYPE = "Microsoft.EventHub/namespaces"
 
 
 def build_namespace() -> Json:
-    """Return the namespace."""
+    """Return the Event Hubs namespace."""
     properties = {"serviceBusEndpoint": f"https://{HOST}:443/"}
     return build_resource(_TYPE, "orders-ns", properties=properties)
 
 
 def build_rule_set(*addresses: str, default: str = "Deny", **properties: object) -> Json:
-    """Return the rules of the namespace."""
+    """Return the network rule set of the namespace."""
     return build_resource(
         f"{_TYPE}/networkRuleSets",
         "orders-ns",

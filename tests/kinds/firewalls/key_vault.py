@@ -1,4 +1,4 @@
-"""A key vault whose IP rules allow some prefixes."""
+"""Test data of a firewall kind: a key vault whose IP rules allow some prefixes."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 
 def build_vault(rules: Sequence[Json] = (), default: object = "Deny", **properties: object) -> Json:
-    """Return a vault that by default denies all other addresses."""
+    """Return a key vault with IP rules. By default, it denies all other addresses."""
     rules_of_it = {"bypass": "AzureServices", "defaultAction": default, "ipRules": [*rules]}
     return build_resource(
         "Microsoft.KeyVault/vaults",

@@ -1,4 +1,6 @@
-"""A network security group that allows HTTPS from some service tags."""
+"""Test data of a firewall kind: a network security group that allows HTTPS from some service
+tags.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +8,7 @@ from tests.kinds.case import HOST, FirewallCase, Json
 
 
 def build_security_rule(name: str, priority: int, **properties: object) -> Json:
-    """Return a rule that by default allows HTTPS from anywhere."""
+    """Return a security rule. By default, it allows HTTPS from anywhere."""
     return {
         "name": name,
         "properties": {
@@ -24,7 +26,7 @@ def build_security_rule(name: str, priority: int, **properties: object) -> Json:
 
 
 def build_security_group(*rules: Json, tags: Json | None = None) -> Json:
-    """Return a network security group as a list of them holds it."""
+    """Return a network security group as the list of groups shows it."""
     return {
         "id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network"
         "/networkSecurityGroups/edge",

@@ -1,4 +1,6 @@
-"""An Azure SQL server whose firewall rules allow some ranges."""
+"""Test data of a firewall kind: an Azure SQL server whose firewall rules allow some address
+ranges.
+"""
 
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -9,14 +11,14 @@ _TYPE = "Microsoft.Sql/servers"
 
 
 def build_server(**properties: object) -> Json:
-    """Return the server."""
+    """Return the Azure SQL server."""
     return build_resource(
         _TYPE, "orders-db", properties={"fullyQualifiedDomainName": HOST.upper(), **properties}
     )
 
 
 def build_rule(name: str, first: str, last: str) -> Json:
-    """Return a rule of the server."""
+    """Return a firewall rule for the addresses from `first` to `last`."""
     properties = {"startIpAddress": first, "endIpAddress": last}
     return build_resource(f"{_TYPE}/firewallRules", "orders-db", name, properties=properties)
 

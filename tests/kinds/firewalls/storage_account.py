@@ -1,4 +1,4 @@
-"""A storage account whose IP rules allow some prefixes."""
+"""Test data of a firewall kind: a storage account whose IP rules allow some prefixes."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network
@@ -11,7 +11,10 @@ _LONGEST_PREFIX = 30
 def build_account(
     rules: Sequence[Json] = (), location: str = "eastus", **properties: object
 ) -> Json:
-    """Return an account in another region than the flows, which denies all other addresses."""
+    """Return a storage account with IP rules, which denies all other addresses.
+
+    By default, it is in another region than the flows.
+    """
     return build_resource(
         "Microsoft.Storage/storageAccounts",
         "orders",
@@ -25,7 +28,10 @@ def build_account(
 
 
 def _build_resources(sources: Sequence[str]) -> list[Json]:
-    """Return the account; a prefix of one or two addresses becomes single addresses."""
+    """Return the storage account.
+
+    Its rules have single addresses in place of prefixes of one or two addresses.
+    """
     networks = map(IPv4Network, sources)
     values = [
         str(one)

@@ -60,7 +60,7 @@ def add_group() -> str:
 
 
 def replace_hook() -> str:
-    """Add an input to the service hook, and return its inputs."""
+    """Add an input to the service hook by replacing the hook, and return its inputs."""
     client = CLIENTS.get_service_hooks_client()
     [hook] = client.list_subscriptions()
     hook.consumer_inputs["messagesToSend"] = "none"
@@ -70,7 +70,10 @@ def replace_hook() -> str:
 
 
 def update_group() -> str:
-    """Describe the variable group, and return its variables: its secret is not sent."""
+    """Change the description of the variable group, and return its variables.
+
+    The request does not contain the secret.
+    """
     client, project = CLIENTS.get_task_agent_client(), find_project()
     [group] = client.get_variable_groups(project)
     parameters = VariableGroupParameters(
@@ -85,7 +88,7 @@ def update_group() -> str:
 
 
 def add_group_again() -> str:
-    """Try to create another variable group with the same name."""
+    """Try to create a second variable group with the same name."""
     try:
         return add_group()
     except AzureDevOpsServiceError as error:

@@ -1,4 +1,5 @@
-"""Call Microsoft's SDKs for Azure, signed in as a managed identity, and show each answer.
+"""Call Microsoft's SDKs for Azure, signed in as a managed identity, and return each answer as a
+text.
 
 This script runs in a separate process that knows only its environment variables.
 """
@@ -29,7 +30,7 @@ from azure.mgmt.network import NetworkManagementClient
 from azure.mgmt.powerplatform import PowerPlatformMgmtClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.web import WebSiteManagementClient
-from told import join_versions, report_all
+from results import join_versions, report_all
 
 SUBSCRIPTION, GROUP = "11111111-2222-3333-4444-555555555555", "rg-integration"
 CREDENTIAL = ManagedIdentityCredential()
@@ -85,7 +86,7 @@ def change_connection_string() -> str:
 
 
 def put_logic_app(parameters: dict[str, Any]) -> str:
-    """Create a logic app with a parameter and a secure parameter, and read both back."""
+    """Create a logic app with a parameter and a secure parameter, and read both again."""
     declared = {"url": {"type": "String"}, "password": {"type": "SecureString"}}
     definition = {"contentVersion": "1.0.0.0", "parameters": declared, "actions": {}}
     body = {"location": "westeurope", "definition": definition, "parameters": parameters}
@@ -95,7 +96,7 @@ def put_logic_app(parameters: dict[str, Any]) -> str:
 
 
 def put_action_group() -> str:
-    """Replace the webhook of an action group, and read it back."""
+    """Replace the webhook of an action group, and read it again."""
     group = MONITOR.action_groups.get(GROUP, "on-call")
     webhook = {"name": "flow", "serviceUri": "https://flow.example/?sig=x"}
     body = {
@@ -112,7 +113,7 @@ def put_action_group() -> str:
 
 
 def change_named_value(etag: str = "") -> str:
-    """Replace a secret named value if it has an ETag, and read it back."""
+    """Replace a secret named value if it has this ETag, and read it again."""
     current = API_MANAGEMENT.named_value.get_entity_tag(*APIM, "flow", cls=read_etag)
     body = {"properties": {"value": "https://copy.example"}}
     poller = API_MANAGEMENT.named_value.begin_update(
@@ -124,7 +125,7 @@ def change_named_value(etag: str = "") -> str:
 
 
 def change_backend(etag: str = "") -> str:
-    """Create a backend, replace its URL if it has an ETag, and read it back."""
+    """Create a backend, replace its URL if it has this ETag, and read it again."""
     body = {"properties": {"url": "https://flow.example", "protocol": "http", "title": "CRM"}}
     API_MANAGEMENT.backend.create_or_update(*APIM, "crm", body, if_match="*")
     current = API_MANAGEMENT.backend.get_entity_tag(*APIM, "crm", cls=read_etag)
@@ -135,7 +136,7 @@ def change_backend(etag: str = "") -> str:
 
 
 def change_policy(text: str) -> str:
-    """Replace a policy of an operation, and return both of its formats."""
+    """Replace the policy of an operation, and return it in both formats."""
     place = (*APIM, "sales", "post", "policy")
     policies, body = API_MANAGEMENT.api_operation_policy, {"format": "rawxml", "value": text}
     etag = policies.get_entity_tag(*place, cls=read_etag)
@@ -164,7 +165,7 @@ def list_linked_services() -> str:
 
 
 def change_pipeline(etag: str = "") -> str:
-    """Replace a pipeline if it has an ETag, by default the current one; return the result."""
+    """Replace a pipeline if it has this ETag, by default its current one. Return the result."""
     place = (GROUP, "nightly", "load")
     found = FACTORIES.pipelines.get(*place)
     found.properties.description = "changed"
@@ -184,7 +185,9 @@ def change_global_parameters(value: str) -> str:
 
 
 def put_fragment() -> str:
-    """Create a fragment that the service's policy includes, and return who uses it."""
+    """Create a policy fragment that the service's policy includes, and return which policies use
+    it.
+    """
     body = {"properties": {"format": "rawxml", "value": "<fragment />", "description": "x"}}
     fragments = API_MANAGEMENT.policy_fragment
     fragments.begin_create_or_update(*APIM, "notify", body, polling_interval=0).result()
@@ -201,7 +204,7 @@ def read_etag(_response: Any, _body: Any, headers: dict[str, Any]) -> str:
 
 
 def change_key_value(etag: str | None = None) -> str:
-    """Replace a key-value if its ETag is unchanged, and read it back."""
+    """Replace a key-value if its ETag is unchanged, and read it again."""
     setting = KEY_VALUES.get_configuration_setting("Colour", label="prod")
     setting.value = "red"
     setting.etag = etag or setting.etag
@@ -219,7 +222,9 @@ def read_app_secret() -> str:
 
 
 def change_app_secret() -> str:
-    """Replace the secrets of a container app, restart what runs, and read them back."""
+    """Replace the secrets of a container app, restart its active revisions, and read the secrets
+    again.
+    """
     secrets = [{"name": "flow", "value": "new"}]
     body = {"location": "westeurope", "properties": {"configuration": {"secrets": secrets}}}
     CONTAINER_APPS.container_apps.begin_update(GROUP, "till", body).result()
@@ -229,7 +234,9 @@ def change_app_secret() -> str:
 
 
 def change_app_variable() -> str:
-    """Change a variable of a container app; return which of its revisions are active."""
+    """Change an environment variable of a container app; return which of its revisions are
+    active.
+    """
     app = CONTAINER_APPS.container_apps.get(GROUP, "till")
     app.template.containers[0].env[1].value = "red"
     body = {"location": "westeurope", "properties": {"template": app.template.as_dict()}}
@@ -239,14 +246,16 @@ def change_app_variable() -> str:
 
 
 def read_webhook() -> str:
-    """Return the URL of a webhook as a read shows it, and as the action returns it."""
+    """Return the URL of an event subscription's webhook, as a read shows it and as the action
+    returns it.
+    """
     webhook = EVENTS.topic_event_subscriptions.get(GROUP, "sales", "flow").destination
     whole = EVENTS.topic_event_subscriptions.get_full_url(GROUP, "sales", "flow").endpoint_url
     return f"{webhook.endpoint_base_url}, {whole}"
 
 
 def change_webhook(url: str) -> str:
-    """Replace the URL of a webhook, and read it back."""
+    """Replace the URL of an event subscription's webhook, and read it again."""
     webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": url}}
     change = {"destination": webhook}
     EVENTS.topic_event_subscriptions.begin_update(GROUP, "sales", "flow", change).result()
@@ -263,18 +272,18 @@ def lock_key_value() -> str:
 
 
 def delete_key(keys: KeyClient, name: str) -> str:
-    """Delete a key with a poller."""
+    """Delete a key and wait until the SDK's poller reports the end."""
     return str(keys.begin_delete_key(name).result().name)
 
 
 def purge_key(keys: KeyClient, name: str) -> str:
-    """Destroy a deleted key."""
+    """Purge a deleted key, so that it cannot be recovered."""
     keys.purge_deleted_key(name)
     return "done"
 
 
 def purge_secret(name: str) -> str:
-    """Destroy a deleted secret."""
+    """Purge a deleted secret, so that it cannot be recovered."""
     SECRETS.purge_deleted_secret(name)
     return "done"
 
@@ -283,7 +292,10 @@ BACKUPS: dict[str, bytes] = {}
 
 
 def make_backup(what: str, take: Callable[[], bytes]) -> str:
-    """Make a backup and keep it; return whether it has content."""
+    """Make a backup of a key or secret, and keep it for a restore.
+
+    Returns "empty" if it has no content.
+    """
     BACKUPS[what] = take()
     return "done" if BACKUPS[what] else "empty"
 

@@ -1,7 +1,7 @@
 """Use Microsoft's client for Azure Tables on the tables of the app's store.
 
-An administrator may read rows with it or change one. This script runs in a separate process that
-knows only its environment variables.
+An administrator may use this client to read rows or to change one. This script runs in a separate
+process that knows only its environment variables.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.data.tables import TableClient, TableServiceClient, UpdateMode
-from told import join_versions, report_all
+from results import join_versions, report_all
 
 SERVICE = TableServiceClient.from_connection_string(os.environ["AZURITE_CONNECTION_STRING"])
 #: The store's table, which bears another name in each run.
@@ -30,7 +30,9 @@ def read_types() -> str:
 
 
 def change_row(**options: Any) -> str:
-    """Change a row with the given condition, and return its new state."""
+    """Change a row if it meets a condition of the client, such as an ETag, and return its new
+    state.
+    """
     row = TABLE.get_entity("e1", "k1")
     TABLE.update_entity(row | {"state": "blocked"}, mode=UpdateMode.MERGE, **options)
     return str(TABLE.get_entity("e1", "k1")["state"])

@@ -28,7 +28,7 @@ ROWS: dict[str, tuple[dict[str, object], str]] = {
 
 
 def create_row(table: str) -> Callable[[], str]:
-    """Return a function that creates a row with the URL, and reads it back."""
+    """Return a function that creates a row with the URL in this table, and reads it again."""
 
     def create() -> str:
         row, column = ROWS[table]
@@ -39,7 +39,7 @@ def create_row(table: str) -> Callable[[], str]:
 
 
 def list_rows(table: str) -> Callable[[], str]:
-    """Return a function that returns each row of a table."""
+    """Return a function that lists all rows of this table."""
 
     def read() -> str:
         _, column = ROWS[table]
@@ -50,20 +50,20 @@ def list_rows(table: str) -> Callable[[], str]:
 
 
 def update_row() -> str:
-    """Rename the webhook, and return its name as a filter finds it."""
+    """Change the description of a webhook, and return it as a filter finds it."""
     [webhook] = find_webhooks("sales")
     CLIENT.records.update(WEBHOOK, webhook["serviceendpointid"], {"description": "x"})
     return ", ".join(str(one["description"]) for one in find_webhooks("sales"))
 
 
 def find_webhooks(name: str) -> list[dict[str, object]]:
-    """Return the webhooks of a name."""
+    """Return the webhooks with this name."""
     query = CLIENT.query.builder(WEBHOOK).select("name", "description")
     return [dict(one) for one in query.where(col("name") == name).execute()]
 
 
 def delete_row() -> str:
-    """Create a webhook, delete it, and return what is left of it."""
+    """Create a webhook, delete it, and try to read it."""
     row = {"name": "deleted", "url": "https://contoso.example", "contract": 8}
     identity = CLIENT.records.create(WEBHOOK, row)
     CLIENT.records.delete(WEBHOOK, identity)

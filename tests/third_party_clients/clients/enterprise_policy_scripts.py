@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from told import report_all
+from results import report_all
 
 TENANT = "72f00000-0000-4000-8000-000000000001"
 ENVIRONMENT = "e0000000-0000-4000-8000-000000000001"
@@ -64,7 +64,7 @@ def sign_in() -> str:
 
 
 def call_bap(method: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
-    """Send a request to BAP like `InvokeApi`."""
+    """Send a request to the admin API of Power Platform (BAP) like the scripts' `InvokeApi`."""
     return send(
         method, f"{BAP}/{ENVIRONMENT}{path}", body, TOKENS["https://service.powerapps.com/"]
     )
@@ -76,7 +76,9 @@ def call_resource_manager(resource: str, version: str, method: str = "GET") -> t
 
 
 def get_environment() -> Any:
-    """Read the environment like `GetEnvironment`, with the script's slash before the query."""
+    """Read the environment like `GetEnvironment`, which writes a slash before the query of the
+    URL.
+    """
     status, _, environment = call_bap("GET", "/?&api-version=2016-11-01")
     assert status == 200, environment
     assert environment["id"], environment
@@ -84,9 +86,9 @@ def get_environment() -> Any:
 
 
 def find_environment_policy() -> str:
-    """Find the policy's name like `GetEnterprisePolicyForEnvironment`.
+    """Find the name of an environment's policy like `GetEnterprisePolicyForEnvironment`.
 
-    PowerShell ignores the case of members.
+    As in PowerShell, the case of JSON members is ignored.
     """
     policies = get_environment()["properties"].get("enterprisePolicies") or {}
     found = {name.lower(): value for name, value in policies.items()}.get("customermanagedkeys")
@@ -101,7 +103,9 @@ def read_system_id(policy: str) -> str:
 
 
 def build_change(verb: str, policy: str) -> Callable[[], str]:
-    """Return a call like `LinkEnterprisePolicy` or `UnLinkEnterprisePolicy`, which then polls."""
+    """Return a function that links or unlinks a policy like `LinkEnterprisePolicy` or
+    `UnLinkEnterprisePolicy`, and polls until it is done.
+    """
 
     def request_link() -> str:
         get_environment()
@@ -115,7 +119,10 @@ def build_change(verb: str, policy: str) -> Callable[[], str]:
 
 
 def poll_operation(location: str, interval: int) -> str:
-    """Poll until the operation ends, and return its states; the script accepts no others."""
+    """Poll an operation until it ends, and return its states.
+
+    Fails for a state that the scripts do not accept.
+    """
     states: list[str] = []
     while not states or states[-1] == "Running":
         _, _, operation = send("GET", location, None, TOKENS["https://service.powerapps.com/"])
@@ -127,13 +134,15 @@ def poll_operation(location: str, interval: int) -> str:
 
 
 def remove_policy() -> str:
-    """Delete the policy of an environment like `RemoveEnterprisePolicy`; return the rejection."""
+    """Try to delete the policy of an environment like `RemoveEnterprisePolicy`, and return the
+    rejection.
+    """
     status, _, error = call_resource_manager(POLICY, "2020-10-30-preview", "DELETE")
     return f"rejected: {status} {error['error']['code']}"
 
 
 def validate_vault() -> str:
-    """Check the vault like `GetAndValidateKeyVaultProperties`."""
+    """Check the key vault like `GetAndValidateKeyVaultProperties`."""
     _, _, vault = call_resource_manager(VAULT, "2023-07-01")
     properties = vault["properties"]
     switches = ("enableSoftDelete", "enablePurgeProtection")
@@ -141,7 +150,7 @@ def validate_vault() -> str:
 
 
 def validate_policy() -> str:
-    """Check the policy's rights like `GetAndValidateEnterprisePolicyForKeyVault`."""
+    """Check the policy's rights to the vault like `GetAndValidateEnterprisePolicyForKeyVault`."""
     _, _, policy = call_resource_manager(POLICY, "2020-10-30-preview")
     _, _, vault = call_resource_manager(VAULT, "2023-07-01")
     assert policy["kind"] == "Encryption"

@@ -15,7 +15,7 @@ from kiota_authentication_azure.azure_identity_authentication_provider import (
 )
 from kiota_http.httpx_request_adapter import HttpxRequestAdapter
 from mspp_management.service_client_base import ServiceClientBase
-from told import join_versions, report_all
+from results import join_versions, report_all
 
 ENVIRONMENT = "e0000000-0000-4000-8000-000000000001"
 ORDERS = UUID("f0000000-0000-4000-8000-000000000001")
@@ -23,7 +23,7 @@ SCOPE = "https://api.powerplatform.com/.default"
 
 
 def build_call(call: Callable[[ServiceClientBase], Awaitable[str]]) -> Callable[[], str]:
-    """Return a function that runs a request with a new client."""
+    """Return a function that makes a call of the SDK with a new client."""
 
     async def call_service() -> str:
         async with ManagedIdentityCredential() as credential:
@@ -34,7 +34,7 @@ def build_call(call: Callable[[ServiceClientBase], Awaitable[str]]) -> Callable[
 
 
 def build_configuration(builder: Any, **query: Any) -> Any:
-    """Return a request configuration with these query parameters."""
+    """Return the SDK's request configuration with these query parameters."""
     parameters = next(
         value for name, value in vars(type(builder)).items() if name.endswith("GetQueryParameters")
     )
@@ -44,7 +44,7 @@ def build_configuration(builder: Any, **query: Any) -> Any:
 
 
 def join_member(items: Iterable[Any] | None, member: str) -> str:
-    """Return one member of each item, sorted and joined."""
+    """Return one member of each item, sorted and joined to a text."""
     return ", ".join(sorted(str(getattr(each, member)) for each in items or ())) or "none"
 
 

@@ -1,4 +1,4 @@
-"""Provide hooks that Schemathesis loads in its own environment, without the app's packages."""
+"""Define hooks that Schemathesis loads in its own environment, without the app's packages."""
 
 from typing import Any
 
@@ -7,10 +7,11 @@ import schemathesis
 
 @schemathesis.hook
 def filter_case(_context: Any, case: Any) -> bool:
-    """Return False for requests that never reach the app or that no schema can exclude.
+    """Return False for a request that never reaches the app, or that the app rejects for a reason
+    no JSON schema can express.
 
-    A path parameter that is empty or has a slash makes another address, and the host drops a query
-    parameter without a value. No JSON schema can require that items have different names;
+    A path parameter that is empty or contains a slash makes another address. The host drops a query
+    parameter without a value. No schema can require different names of items:
     test_declared_callers_api.py tests that the app rejects equal names.
     """
     parts = map(str, (case.path_parameters or {}).values())

@@ -38,7 +38,7 @@ def describe_pipeline(pipeline: Any) -> str:
 
 
 def put_pipeline_with_another_etag() -> str:
-    """Try to replace the pipeline as it was long ago."""
+    """Try to replace the pipeline with an ETag that it no longer has."""
     try:
         return put_pipeline("https://contoso.example", "0a006cd4-0000-0000-0000-5b245bd60000")
     except HttpResponseError as error:

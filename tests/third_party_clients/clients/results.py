@@ -1,4 +1,4 @@
-"""Report the results of a client's calls as one JSON document on standard output."""
+"""Run the calls of a client, and print the results as one JSON document on standard output."""
 
 import json
 import sys
@@ -7,13 +7,13 @@ from importlib import metadata
 
 
 def report_all(calls: Iterable[tuple[str, Callable[[], str]]], about: str) -> None:
-    """Make every call, and report its result or its error."""
-    told = [(name, _call_for_answer(call)) for name, call in calls]
-    json.dump({"about": about, "told": told}, sys.stdout)
+    """Make every call, and print its result or its error."""
+    results = [(name, _call_for_answer(call)) for name, call in calls]
+    json.dump({"about": about, "results": results}, sys.stdout)
 
 
 def join_versions(*distributions: str) -> str:
-    """Return the distributions with their installed versions."""
+    """Return the names of Python packages with their installed versions."""
     return ", ".join(f"{name} {metadata.version(name)}" for name in distributions)
 
 
