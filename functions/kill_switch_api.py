@@ -9,7 +9,7 @@ from functions.http_responses import ApiResponse
 from shared.bootstrap import services
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.principal import Role
-from shared.steps.write_permission import read_switch
+from shared.steps.write_permission import find_kill_switch
 from shared.use_cases.audit_state import read_kill_switch
 from shared.use_cases.set_kill_switch import set_kill_switch as set_switch
 
@@ -39,7 +39,7 @@ class KillSwitchResponse(ApiResponse):
 @endpoint(role=Role.READER)
 async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResponse:
     """Return the state of the kill switch."""
-    return _build_response(await read_switch(services()))
+    return _build_response(await find_kill_switch(services()))
 
 
 @endpoint(role=Role.OPERATOR, headers=(IF_MATCH,), subject=read_kill_switch)

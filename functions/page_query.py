@@ -13,7 +13,7 @@ from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, RequestModel
 from functions.http_responses import build_page_response
 from shared.bootstrap import services
-from shared.steps.write_permission import read_switch
+from shared.steps.write_permission import find_kill_switch
 
 
 class PageQuery(RequestModel):
@@ -63,7 +63,7 @@ async def read_page_context[Q: PageQuery, B: RequestModel](
     call: ApiRequest[Q, B],
 ) -> PageContext:
     """Return what `build_page_context` returns, with the kill switch as it is now."""
-    return replace(build_page_context(call), kill_switch=await read_switch(services()))
+    return replace(build_page_context(call), kill_switch=await find_kill_switch(services()))
 
 
 def build_live_page[Q: PageQuery](call: ApiRequest[Q, NoBody], text: str) -> func.HttpResponse:

@@ -46,7 +46,7 @@ _SOURCE = Path(__file__).parent
 async def send_alert(
     services: Services, code: str, row: RowName, cause: str, fix: str = ""
 ) -> None:
-    """Send an alert about a row, unless it was sent and the reason persists."""
+    """Send an alert about a row, unless one was sent and its reason still exists."""
     notice = Alert(reason_code=code, row=row, message=cause, raised_at=services.now, fix=fix)
     notices = services.tables.alerts
     _, *address = notices.name_of(notice)
@@ -58,7 +58,7 @@ async def send_alert(
 
 
 async def alert_unreadable_row(services: Services, row: UnreadableRow) -> None:
-    """Send an alert about an unreadable row, with a fix."""
+    """Send an alert about an unreadable row, which says how to fix it."""
     await send_alert(services, Reason.UNREADABLE_ROW, row.row, str(row), row.fix)
 
 
@@ -91,7 +91,8 @@ async def read_readable[T](
 async def catch_row_errors(services: Services, row: RowName) -> AsyncGenerator[None]:
     """Catch the errors of one row, so that a timer can continue with the next.
 
-    Raises `TransientError`, which affects all rows (store or broker fails). Ignores lost races.
+    Raises `TransientError`, because it affects all rows: the store or the broker fails. Ignores
+    errors that mean that another writer was faster.
     """
     try:
         yield

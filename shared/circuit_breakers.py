@@ -35,7 +35,7 @@ from shared.tables import Tables
 _FIRST_TRY = timedelta(seconds=30)
 
 
-async def list_open_circuits(tables: Tables) -> list[CircuitBreaker]:
+async def read_open_circuit_breakers(tables: Tables) -> list[CircuitBreaker]:
     """Return the circuit breakers that are open."""
     return [
         one for one in await tables.circuit_breakers.read_all("circuit_breaker") if one.opened_at
@@ -43,10 +43,10 @@ async def list_open_circuits(tables: Tables) -> list[CircuitBreaker]:
 
 
 class CircuitBreakers:
-    """The circuit breakers of all services."""
+    """The circuit breakers of all services, as this process uses them."""
 
     def __init__(self, tables: Tables, clock: Clock, settings: Settings) -> None:
-        """Start without known failures."""
+        """Begin without known failures."""
         self._table = tables.circuit_breakers
         self._clock = clock
         self._patience = CircuitBreakerPolicy(
@@ -57,20 +57,22 @@ class CircuitBreakers:
         #: The failures that this process has met, by service and place.
         self._met: dict[tuple[str, str], StoredItem[CircuitBreaker]] = {}
 
-    def calling(self, service: str, place: str, target: str) -> "_Call":
-        """Return a context that runs one request to a service; `target` is what the request is
-        about.
+    def guard_request(self, service: str, place: str, target: str) -> "_Call":
+        """Return a context manager for one request to a service.
 
-        Raises `ServiceOutage` while the circuit breaker is open, or instead of the request's error.
+        `target` is what the request is about. It raises `ServiceOutage` while the circuit breaker
+        is open, or in place of the request's error.
         """
         return _Call(self, (service, place), target)
 
-    async def begin(self, where: tuple[str, str]) -> None:
+    async def begin_request(self, where: tuple[str, str]) -> None:
         """Raise `ServiceOutage` unless a request may be sent now."""
         if where in self._met:
             await self._require_request_allowed(where)
 
-    async def end(self, where: tuple[str, str], target: str, err: BaseException | None) -> None:
+    async def end_request(
+        self, where: tuple[str, str], target: str, err: BaseException | None
+    ) -> None:
         """Record the result of a request. Raises `ServiceOutage` if the error shows an outage."""
         match err:
             case ServiceUnavailable():
@@ -145,7 +147,10 @@ class CircuitBreakers:
 
 
 class _Call:
-    """The context of one request. A class, because a generator takes several times as long."""
+    """The context manager of one request.
+
+    It is a class, because a generator takes several times as long.
+    """
 
     __slots__ = ("_circuits", "_target", "_where")
 
@@ -155,12 +160,12 @@ class _Call:
         self._target = target
 
     async def __aenter__(self) -> None:
-        await self._circuits.begin(self._where)
+        await self._circuits.begin_request(self._where)
 
     async def __aexit__(
         self, _kind: type[BaseException] | None, err: BaseException | None, _stack: object
     ) -> None:
-        await self._circuits.end(self._where, self._target, err)
+        await self._circuits.end_request(self._where, self._target, err)
 
 
 def _build_address(where: tuple[str, str]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ MOST_CONCURRENT = 16
 
 @asynccontextmanager
 async def run_concurrently() -> AsyncGenerator[TaskGroup]:
-    """Provide a task group; the first failure cancels the other tasks and is raised."""
+    """Provide a task group. If a task fails, the others are cancelled, and its error is raised."""
     try:
         async with TaskGroup() as group:
             yield group
@@ -23,9 +23,10 @@ async def run_concurrently() -> AsyncGenerator[TaskGroup]:
 async def read_each[T, R](
     things: Iterable[T], read: Callable[[T], Coroutine[Any, Any, R]]
 ) -> list[R]:
-    """Return the result of `read` for each item in order; run some concurrently.
+    """Return the result of `read` for each item, in order.
 
-    The first failure cancels the others and is raised.
+    Runs some reads at the same time. If one fails, the others are cancelled, and its error is
+    raised.
     """
     gate = asyncio.Semaphore(MOST_CONCURRENT)
 
@@ -39,9 +40,9 @@ async def read_each[T, R](
 
 
 async def do_each[T](things: Sequence[T], do: Callable[[T], Coroutine[Any, Any, object]]) -> None:
-    """Run `do` for each item, some concurrently; raise the first failure.
+    """Run `do` for each item, some at the same time.
 
-    Other items may be complete by then.
+    Raises the first error. Other items may be complete by then.
     """
     if len(things) == 1:
         await do(things[0])

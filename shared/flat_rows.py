@@ -60,7 +60,10 @@ class FlatAdapter[T]:
     """
 
     def __init__(self, kind: type[T], stored_names: StoredNames) -> None:
-        """Every field of each value object must have a stored name."""
+        """Convert items of type `kind`.
+
+        `stored_names` has a name for every field of each value object.
+        """
         hints = get_type_hints(kind)
         self._kind = kind
         self._objects = [
@@ -81,7 +84,7 @@ class FlatAdapter[T]:
         self._adapter = TypeAdapter[Any](self._flat_kind)
 
     def validate_json(self, text: str, *, extra: Literal["forbid"] | None = None) -> T:
-        """Return the item of a JSON text; raises `ValidationError`."""
+        """Return the item of a JSON text. Raises `ValidationError` if the text is not valid."""
         values = self._adapter.validate_json(text, extra=extra).__dict__
         for name, kind, parts in self._objects:
             values[name] = kind(**{part: values.pop(stored) for part, stored in parts})

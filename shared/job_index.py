@@ -1,6 +1,6 @@
-"""Keep the index of jobs consistent with their rows: it is written first.
+"""Keep the index of jobs consistent with their rows: the index is written first.
 
-A process that dies in between leaves an index entry without a job, which the daily comparison
+A process that crashes in between leaves an index entry without a job, which the daily comparison
 (`shared/use_cases/compare_job_index.py`) removes. An open job always has an entry.
 """
 
@@ -28,7 +28,7 @@ type _Change[J] = tuple[J | None, J]
 
 
 async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[FlowJob]]) -> None:
-    """Add flow jobs of an environment to the index before they are written in place of others."""
+    """Add flow jobs of an environment to the index, before their rows are replaced."""
     named = [one for one in changes if needs_index_entry(*one)]
     reopened = [(before, after) for before, after in named if before and is_closed(before)]
     opened = [after for before, after in named if before is None or not is_closed(before)]
@@ -53,7 +53,7 @@ async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[Flow
 async def index_environment_jobs(
     index: Table[IndexRow], changes: Sequence[_Change[EnvironmentJob]]
 ) -> None:
-    """Add environment jobs to the index before they are written in place of others."""
+    """Add environment jobs to the index, before their rows are replaced."""
     for before, after in changes:
         if before is None or (before.is_inactive and not after.is_inactive):
             await index.upsert(build_environment_job_row(after))
@@ -62,10 +62,10 @@ async def index_environment_jobs(
 async def _list_reopening_operations(
     index: Table[IndexRow], changes: Sequence[tuple[FlowJob, FlowJob]], *, may_have_names: bool
 ) -> Sequence[Operation]:
-    """Return the operations that add entries for reopened jobs and no longer count them as closed.
+    """Return the operations that write the index entries of reopened jobs, and that no longer count
+    those as closed that had no entry.
 
-    Jobs with an entry are not counted. Usually none has one, so entries are read only if
-    `may_have_names`.
+    Usually none has one, so entries are read only if `may_have_names`.
     """
 
     async def read_name(name: IndexRow) -> StoreRow | None:
@@ -99,5 +99,5 @@ async def _change_counts(index: Table[IndexRow], reopened: Sequence[FlowJob]) ->
 
 
 def build_empty_counts(environment_id: str) -> IndexRow:
-    """Return the counts of an environment without closed jobs."""
+    """Return the row that counts an environment's closed jobs, with none counted."""
     return IndexRow(environment_id=environment_id, closed={})

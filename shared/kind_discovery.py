@@ -1,4 +1,4 @@
-"""Find the kinds in a package: each is a module with a class that has `kind`."""
+"""Find the caller or firewall kinds in a package: its classes with an own attribute `kind`."""
 
 import pkgutil
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 @cache
 def find_kinds(package: str) -> tuple[type[Any], ...]:
-    """Return the class of each kind in the order of modules."""
+    """Return the class of each kind, in the order of the modules."""
     return tuple(_scan_kinds(package))
 
 

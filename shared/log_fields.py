@@ -1,14 +1,14 @@
 """Write the fields of a log line into its message, always in the same format.
 
 Microsoft's Python worker forwards four things of a record: level, message, logger name and
-invocation id (`on_logging` in proxy_worker/dispatcher.py). It drops `extra`. So `product_log` moves
+invocation id (`on_logging` in proxy_worker/dispatcher.py). It drops `extra`. So `ProductLog` moves
 `extra` to the end of the message, as one JSON object after a marker:
 
     action required | {"reason_code": "both_off", "row": "flowjobs/e/j", "text": "…"}
 
 `log_with` adds the ids of trace, remediation, job and flow to each line of an invocation.
 
-The marker ` | {` occurs nowhere else in a message: `without_mark` changes it in the text, and
+The marker ` | {` occurs nowhere else in a message: `without_marker` changes it in the text, and
 `logging_redaction` does so in the lines of libraries and in stacks. So no name that a person chose
 can add a field or change one. A query reads the fields with
 
@@ -35,7 +35,7 @@ _context: ContextVar[Mapping[str, object]] = ContextVar("log_context", default={
 
 
 class Line(str):
-    """A message with its fields, without secrets and with at most one marker."""
+    """A log message with its fields, without secrets and with at most one marker."""
 
     __slots__ = ()
 
@@ -66,7 +66,9 @@ def get_product_log(name: str) -> ProductLog:
 
 @contextmanager
 def log_with(**fields: object) -> Iterator[None]:
-    """Add these fields to every line inside, also of tasks started there."""
+    """Add these fields to every line that is logged inside the block, also by tasks that are
+    started there.
+    """
     token = _context.set({**_context.get(), **fields})
     try:
         yield
@@ -74,8 +76,8 @@ def log_with(**fields: object) -> Iterator[None]:
         _context.reset(token)
 
 
-def without_mark(text: str) -> str:
-    """Return the text with every marker changed, so that a query finds no fields in the text."""
+def without_marker(text: str) -> str:
+    """Return the text with every marker changed, so that a query finds no fields in it."""
     return text.replace(_MARK, " |{")
 
 
@@ -88,7 +90,7 @@ def _format_message(msg: object, args: tuple[object, ...]) -> str:
 
 
 def _build_line(text: str, fields: Mapping[str, object]) -> Line:
-    safe = without_mark(redact(text))
+    safe = without_marker(redact(text))
     if len(safe) > _LONGEST_TEXT:
         safe = f"{safe[:_LONGEST_TEXT]}…"
     told = {name: value for name, value in fields.items() if value not in (None, "")}

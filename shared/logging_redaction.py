@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.log_fields import Line, without_mark
+from shared.log_fields import Line, without_marker
 
 
 def install_redaction() -> None:
@@ -29,7 +29,7 @@ def install_redaction() -> None:
 
 
 class RedactExtras(logging.Filter):
-    """Redact text fields added by `extra`."""
+    """A log filter that redacts text fields added by `extra`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record; return True."""
@@ -40,7 +40,7 @@ class RedactExtras(logging.Filter):
 
 
 class _RedactingFactory:
-    """Create records by another factory and redact them."""
+    """A factory that redacts the log records that another factory creates."""
 
     def __init__(self, make: Any) -> None:
         self._make = make
@@ -68,7 +68,7 @@ def _redact_message(record: logging.LogRecord) -> None:
 
 
 def _redact_text(text: str) -> str:
-    return without_mark(redact(text))
+    return without_marker(redact(text))
 
 
 def _redact_stack(record: logging.LogRecord) -> None:

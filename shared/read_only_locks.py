@@ -1,6 +1,7 @@
-"""Find the locks that make Azure reject every write, so that a plan names them.
+"""Find the locks with which Azure rejects every write, so that a plan names them.
 
-See platform.md#resource-locks."""
+See platform.md#resource-locks.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ class ReadOnlyLocks:
     names: Mapping[str, str]
 
     def describe(self, resource_id: str) -> str:
-        """Return how a person removes a lock on a resource; empty: there is no lock."""
+        """Return a sentence that says how to remove the lock on a resource, or "" if
+        there is none.
+        """
         lock = self.find(resource_id)
         if not lock:
             return ""
@@ -31,7 +34,9 @@ class ReadOnlyLocks:
         )
 
     def find(self, resource_id: str) -> str:
-        """Return the name and the scope of a lock on a resource; empty: there is no lock."""
+        """Return a text with the name and scope of the lock on a resource, or "" if
+        there is none.
+        """
         wanted = f"{resource_id}/".lower()
         for scope, name in self.names.items():
             if wanted.startswith(f"{scope}/"):
@@ -40,7 +45,9 @@ class ReadOnlyLocks:
 
 
 async def read_read_only_locks(resources: ResourceReader) -> ReadOnlyLocks:
-    """Return the read-only locks of the subscriptions that can be read, and of what is in them."""
+    """Return the read-only locks of the subscriptions that can be read, including those of resource
+    groups and resources.
+    """
     names: dict[str, str] = {}
     try:
         listed: Sequence[Mapping[str, object]] = await resources.list(_TYPE, _VERSION)

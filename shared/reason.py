@@ -8,7 +8,7 @@ from enum import Enum, StrEnum
 
 
 class ClearedBy(Enum):
-    """What clears a reason automatically, so that no person has to retry."""
+    """An event that clears a reason automatically, so that no person has to retry."""
 
     DEPENDENT_FLOW = "dependent_flow"  #: a dependent job reached the step that this job waits for
     SOLUTION_BATCH = (
@@ -32,7 +32,7 @@ class Reason(StrEnum):
     def __new__(
         cls, code: str, meaning: str, fix: str, ended_by: ClearedBy | None = None
     ) -> "Reason":
-        """Create the member; it compares equal to its code."""
+        """Create the member. It compares equal to its code."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning

@@ -1,4 +1,4 @@
-"""Count the platform requests of an invocation where they are sent."""
+"""Count the requests that an invocation sends to the platform, where they are sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from contextvars import ContextVar
 
 
 class CallCount:
-    """A number of requests, including retries."""
+    """The number of requests that an invocation has sent, including retries."""
 
     def __init__(self) -> None:
-        """Start at zero."""
+        """Begin at zero."""
         self.made = 0
 
 
@@ -18,7 +18,9 @@ _count: ContextVar[CallCount | None] = ContextVar("call_count", default=None)
 
 @contextmanager
 def count_in(count: CallCount) -> Iterator[None]:
-    """Count in `count` the requests that are sent inside, also by tasks that are started there."""
+    """Count in `count` the requests that are sent inside the block, also by tasks that are started
+    there.
+    """
     before = _count.set(count)
     try:
         yield

@@ -23,10 +23,10 @@ _EXPIRED = frozenset({400, 410})
 
 
 class StoredAnswers(Protocol):
-    """The stored responses of a read."""
+    """The stored responses of one long read."""
 
     def find(self, request: str) -> Document | None:
-        """Return the response to a request, or None.
+        """Return the response to a request, or None if it is not stored.
 
         Raises `ThrottledError` if this reader may not send the request now.
         """
@@ -43,8 +43,8 @@ _answers: ContextVar[StoredAnswers | None] = ContextVar("answers", default=None)
 
 @contextmanager
 def resume_reading(answers: StoredAnswers) -> Iterator[None]:
-    """Let every `ResumableResources` inside use and store responses, also in tasks started
-    there.
+    """Let every `ResumableResources` inside the block use and store responses, also in tasks that
+    are started there.
     """
     before = _answers.set(answers)
     try:
@@ -54,12 +54,13 @@ def resume_reading(answers: StoredAnswers) -> Iterator[None]:
 
 
 class ResumableResources(ResourceReader):
-    """A reader that answers from stored responses inside `resume_reading`, and forwards other
-    requests.
+    """A reader of Azure resources that answers from stored responses inside `resume_reading`.
+
+    It forwards all other requests.
     """
 
     def __init__(self, resources: PagedResourceReader) -> None:
-        """`resources` is the reader that gets the requests."""
+        """Forward requests to `resources`."""
         self._resources = resources
 
     async def list(self, resource_type: str, api_version: str) -> list[Document]:
@@ -71,7 +72,7 @@ class ResumableResources(ResourceReader):
         return await _read_all_pages(answers, f"{resource_type} {api_version}", read)
 
     async def get(self, resource_id: str, api_version: str, suffix: str = "") -> Document:
-        """Return a resource or a sub-resource; raise `NotFound`."""
+        """Return a resource or a sub-resource. Raises `NotFound` if it does not exist."""
         answers = _answers.get()
         if answers is None:
             return await self._resources.get(resource_id, api_version, suffix)
@@ -90,7 +91,10 @@ class ResumableResources(ResourceReader):
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Document]:
-        """Return all items of a collection of a resource; raise `NotFound`."""
+        """Return all items of a collection of a resource.
+
+        Raises `NotFound` if the resource does not exist.
+        """
         answers = _answers.get()
         if answers is None:
             return await self._resources.list_children(resource_id, collection, api_version)
@@ -101,7 +105,7 @@ class ResumableResources(ResourceReader):
 async def _read_all_pages(
     answers: StoredAnswers, request: str, read: Callable[[str], Awaitable[ResultPage[Document]]]
 ) -> list[Document]:
-    """Return the items of all pages; raise `NotFound` if the list does not exist."""
+    """Return the items of all pages. Raises `NotFound` if the list does not exist."""
     found: list[Document] = []
     read_cursors, cursor = set[str](), ""
     while True:
@@ -126,7 +130,11 @@ async def _read_page(
     cursor: str,
     read: Callable[[str], Awaitable[ResultPage[Document]]],
 ) -> Document:
-    """Read and store a page. If its cursor has expired, restart this list only."""
+    """Read and store a page.
+
+    If its cursor has expired, delete the stored pages of this list, so that the next reader starts
+    it again. Then raises `ServiceUnavailable`.
+    """
     try:
         page = await read(cursor)
         answer: Document = {"items": list(page.items), "cursor": page.cursor}

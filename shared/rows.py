@@ -44,7 +44,7 @@ FENCE = "~fence"
 
 @dataclass(frozen=True, slots=True)
 class StoredItem[T]:
-    """An item and the ETag of its row."""
+    """An item, and the ETag of the row that stores it."""
 
     item: T
     etag: str
@@ -61,7 +61,7 @@ async def _ignore_changes(_changes: object) -> None:
 
 
 class Table[T]:
-    """Items of one type in a table."""
+    """The rows of a table as items of one type."""
 
     def __init__(
         self,
@@ -75,11 +75,11 @@ class Table[T]:
         is_rebuilt: bool = False,
         indexed: Callable[[Sequence[tuple[T | None, T]]], Awaitable[None]] = _ignore_changes,
     ) -> None:
-        """`address` returns an item's partition and key; `columns` its searchable columns.
+        """`address` returns an item's partition and key, `columns` its searchable columns.
 
-        `remedy` is the fix for an unreadable row. `is_rebuilt`: the app writes an unreadable row
-        again, so that the row counts as missing. `indexed` is awaited before each write with the
-        stored items (None: new) and the new ones, all of one partition.
+        `remedy` is the fix for an unreadable row. `is_rebuilt`: the app writes unreadable rows
+        again, so that they count as missing. `indexed` is awaited before each write with the stored
+        items (None: new) and the new ones, all of one partition.
         """
         self.name = name
         self.is_rebuilt = is_rebuilt
@@ -94,7 +94,10 @@ class Table[T]:
 
     @functools.cached_property
     def _item_of(self) -> Callable[[str], tuple[T, UnknownFields | None]]:
-        """Read an item from its text; items are immutable, so all rows and readers share them."""
+        """Return the function that parses an item from its text.
+
+        Items are immutable, so all rows and readers share them.
+        """
         return functools.lru_cache(_REMEMBERED)(self._validate_json)
 
     def get_address(self, item: T) -> tuple[str, str]:
@@ -102,14 +105,17 @@ class Table[T]:
         return self._address(item)
 
     async def get(self, partition: str, key: str) -> StoredItem[T] | None:
-        """Return the item or None; raise `UnreadableRow`, unless the table is rebuilt."""
+        """Return the item or None.
+
+        Raises `UnreadableRow` if its row is unreadable, unless the table is rebuilt.
+        """
         row = await self.store.get(self.name, partition, key)
         return next(self.parse_readable([row]), None) if row else None
 
     async def insert(self, item: T, *, is_indexed: bool = False) -> StoredItem[T]:
-        """Store a new item; raise `AlreadyExists`.
+        """Store a new item.
 
-        `is_indexed`: the index already contains the item.
+        Raises `AlreadyExists` if its row exists. `is_indexed`: the index already contains the item.
         """
         if not is_indexed:
             await self._indexed([(None, item)])
@@ -125,7 +131,7 @@ class Table[T]:
             raise AlreadyExists(str(err)) from err
 
     async def replace(self, kept: StoredItem[T], item: T) -> StoredItem[T]:
-        """Store `item` in place of `kept`; raise `Conflict`."""
+        """Store `item` in place of `kept`. Raises `Conflict` if the row has changed."""
         await self._indexed([(kept.item, item)])
         return await self._write_row(
             ReplaceRow(self._build_replacement(kept, item)), item, kept.unknown
@@ -136,7 +142,7 @@ class Table[T]:
     ) -> AsyncIterator[tuple[Sequence[T], bool]]:
         """Store items in place of others, several in each transaction.
 
-        Yields the new items of each transaction, and whether they were stored. If one item has
+        Yield the new items of each transaction, and whether they were stored. If one item has
         changed since it was read, none of its transaction is stored.
         """
         partitions: dict[str, list[tuple[StoredItem[T], T]]] = {}
@@ -161,9 +167,10 @@ class Table[T]:
         *,
         first: Callable[[T | None, T], Awaitable[None]] = _ignore_write,
     ) -> StoredItem[T] | None:
-        """Store the result of `change` for the stored item (None: missing), unless it is None.
+        """Store what `change` returns for the stored item (None: there is none), unless it returns
+        None.
 
-        Repeats `change` with the new item until no other writer was faster. Calls `first` with both
+        Repeats `change` with the new item if another writer was faster. Calls `first` with both
         items before each write.
         """
         while True:
@@ -176,7 +183,7 @@ class Table[T]:
                 return await (self.replace(kept, item) if kept else self.insert(item))
 
     async def upsert(self, *items: T) -> None:
-        """Store items, whether or not they exist, one batch at a time per partition."""
+        """Store items in place of any that exist, one batch at a time per partition."""
         if self._indexed is not _ignore_changes:
             for item in items:
                 await self._indexed([(None, item)])
@@ -200,17 +207,21 @@ class Table[T]:
                 yield [UpsertRow(row) for row in batch]
 
     def build_removal(self, item: T) -> DeleteRow:
-        """Return the operation that deletes an item in any version."""
+        """Return the operation that deletes an item, whatever its ETag."""
         return DeleteRow(self.build_row(item))
 
     async def delete(self, kept: StoredItem[T]) -> None:
-        """Delete the item; raise `Conflict` if it changed, `NotFound` if it does not exist."""
+        """Delete the item.
+
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
+        """
         await self.store.write(DeleteRow(self.build_row(kept.item, kept.etag)))
 
     async def clear(self, partition: str | None = None, *, where: Sequence[Condition] = ()) -> None:
-        """Delete the items of a query, last first; skip those that no longer exist.
+        """Delete the items that a query finds, the last one first.
 
-        An interruption leaves the beginning of a list, without a hole in it.
+        Items that no longer exist are skipped. An interruption leaves the beginning of a list,
+        without holes.
         """
         for some in batched(
             await self.read_removals(partition, where=where), _REMOVED, strict=False
@@ -227,7 +238,10 @@ class Table[T]:
                     await self.store.write(removal)
 
     async def delete_partition(self, partition: str) -> None:
-        """Delete all rows of a partition, with its fence. Call it only when no writer is left."""
+        """Delete all rows of a partition, with its fence.
+
+        Must be called only when no writer is left.
+        """
         await self.clear(partition)
         fence = await self.store.get(self.name, partition, FENCE)
         if fence:
@@ -237,7 +251,10 @@ class Table[T]:
     async def read_removals(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[DeleteRow]:
-        """Return the operations that delete the items of a query, last first."""
+        """Read the items that a query finds.
+
+        Return the operations that delete them, the last one first.
+        """
         rows = [row async for row in self.store.query(self.name, partition, where=where)]
         return [
             DeleteRow(replace(row, columns={}, etag=None))
@@ -250,7 +267,7 @@ class Table[T]:
     ) -> AsyncIterator[StoredItem[T]]:
         """Yield items in the order of partition and key.
 
-        Raises `UnreadableRow`, unless the table is rebuilt.
+        Raises `UnreadableRow` if a row is unreadable, unless the table is rebuilt.
         """
         async for found in self.scan(partition, where=where):
             if not isinstance(found, UnreadableRow):
@@ -265,7 +282,7 @@ class Table[T]:
         where: Sequence[Condition] = (),
         before: str | None = None,
     ) -> AsyncIterator[StoredItem[T] | UnreadableRow]:
-        """Yield like `query`, with an error in place of each unreadable row.
+        """Yield items as `query` does, with an error in place of each unreadable row.
 
         `before`: only rows of the partition with a smaller key.
         """
@@ -280,7 +297,7 @@ class Table[T]:
     async def read_all(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[T]:
-        """Return the items of a query; raise `UnreadableRow`."""
+        """Return the items that a query finds. Raises `UnreadableRow` if a row is unreadable."""
         return [kept.item async for kept in self.query(partition, where=where)]
 
     def name_of(self, item: T) -> RowName:
@@ -315,7 +332,7 @@ class Table[T]:
         return StoreRow(table=self.name, partition=partition, key=key, columns=columns, etag=etag)
 
     def parse_row(self, row: StoreRow) -> StoredItem[T]:
-        """Return the item of a row; raise `UnreadableRow`."""
+        """Return the item of a row. Raises `UnreadableRow` if the row is unreadable."""
         name = (row.table, row.partition, row.key)
         try:
             item, unknown = self._item_of(get_stored_text(row))
@@ -338,7 +355,10 @@ class Table[T]:
         return item, UnknownFields(text, self._adapter.dump_json(item).decode())
 
     def parse_readable(self, rows: Iterable[StoreRow]) -> Iterator[StoredItem[T]]:
-        """Yield the items of rows; raise `UnreadableRow`, unless the table is rebuilt."""
+        """Yield the items of rows.
+
+        Raises `UnreadableRow` if a row is unreadable, unless the table is rebuilt.
+        """
         for row in rows:
             try:
                 yield self.parse_row(row)
@@ -347,16 +367,16 @@ class Table[T]:
                     raise
 
     def correct_row(self, row: StoreRow) -> StoreRow | None:
-        """Return the row with corrected search columns, or None if they are correct.
+        """Return the row with corrected searchable columns, or None if they are correct.
 
-        Raises `UnreadableRow`.
+        Raises `UnreadableRow` if the row is unreadable.
         """
         columns = {**row.columns, **self._columns(self.parse_row(row).item)}
         return replace(row, columns=columns) if columns != row.columns else None
 
 
 def get_stored_text(row: StoreRow) -> str:
-    """Return the JSON of a row; raise `KeyError` or `ValueError` if the row is incomplete."""
+    """Return the JSON of a row. Raises `KeyError` or `ValueError` if the row is incomplete."""
     chunks = int(row.columns["chunks"])
     return "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
 
@@ -369,7 +389,7 @@ _FAULTS = {
 
 
 def _describe_invalid_fields(err: KeyError | ValueError | OverflowError) -> str:
-    """Return the invalid fields, without their values."""
+    """Return a text that names the invalid fields, without their values."""
     if not isinstance(err, ValidationError):
         return "it is not whole"
     return "; ".join(
@@ -396,19 +416,19 @@ def split_into_batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
 
 @functools.cache
 def get_row_adapter[T](kind: type[T]) -> TypeAdapter[T] | FlatAdapter[T]:
-    """Return the adapter between the items of a table and their JSON."""
+    """Return the adapter that converts items of a table to JSON and back."""
     names = STORED_NAMES.get(kind)
     return FlatAdapter(kind, names) if names else get_type_adapter(cast("Any", kind))
 
 
 @functools.cache
 def get_type_adapter[T](kind: type[T]) -> TypeAdapter[T]:
-    """Return the type adapter of a type, cached because building it takes milliseconds."""
+    """Return the type adapter of a type. It is cached, because building it takes milliseconds."""
     return TypeAdapter(kind)
 
 
 def format_sortable_time(moment: datetime | None) -> str:
-    """Return a time as text that sorts by time; None sorts last."""
+    """Return a time as text that sorts by time. None sorts last."""
     if moment is None:
         return "~"
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

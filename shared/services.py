@@ -54,7 +54,7 @@ class Services(StepPorts):
         return self.clock.now()
 
 
-def platform_ports(ports: PlatformPorts) -> dict[str, Any]:
-    """Return the platform ports by their field names in `Services`."""
+def map_platform_ports(ports: PlatformPorts) -> dict[str, Any]:
+    """Return the platform ports by the names of their fields in `Services`."""
     steps = {one.name: getattr(ports, one.name) for one in fields(StepPorts)}
     return {**steps, "assessment": ports}

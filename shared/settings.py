@@ -45,17 +45,17 @@ class OnOriginalEdited(StrEnum):
 
 
 def _split_list(value: object) -> object:
-    """Split `a, b` into two values, because application settings are plain text."""
+    """Return `a, b` as two values, because application settings are plain text."""
     if not isinstance(value, str):
         return value
     return tuple(item.strip() for item in value.split(",") if item.strip())
 
 
 def _split_places(value: object) -> object:
-    """Split names, which may be copied as URLs, and drop those that differ in case only.
+    """Return names without the parts that differ between copied URLs, and each name once.
 
-    Services ignore the case. A scheme, the host of GitHub or Azure DevOps, and a final slash do not
-    count.
+    Services ignore case, so names that differ only in case are the same. A scheme, the host of
+    GitHub or Azure DevOps, and a final slash are removed.
     """
     found = _split_list(value)
     if not isinstance(found, tuple):
@@ -71,7 +71,10 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_places)]
 
 
 class SignInSettings(BaseSettings):
-    """Settings of the sign-in. An empty text means the default; spaces around one do not count."""
+    """Settings of the sign-in of people.
+
+    An empty text means the default. Spaces around a text are ignored.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="CMK_", frozen=True, extra="ignore", hide_input_in_errors=True
@@ -90,15 +93,12 @@ class SignInSettings(BaseSettings):
 
     @property
     def platform_signs_in(self) -> bool:
-        """Return whether App Service authenticates callers.
-
-        Otherwise its headers are not trusted.
-        """
+        """Return whether App Service authenticates callers. If not, its headers are not trusted."""
         return self.website_auth_enabled.lower() == "true"
 
 
 class AccessSettings(SignInSettings):
-    """Settings for access to the API, needed when functions are registered."""
+    """Settings of the access to the API, which are needed when functions are registered."""
 
     #: Roles of the function key: `reader`, `operator`, `approver`, separated by commas. Empty: the
     #: key is not accepted.
@@ -285,7 +285,7 @@ class Settings(AccessSettings):
 
     @property
     def cloud(self) -> Cloud:
-        """Return the hosts and audiences of the tenant's cloud."""
+        """Return the hosts and token audiences of the tenant's cloud."""
         return CLOUDS[self.cloud_name]
 
     @property
@@ -301,7 +301,7 @@ class Settings(AccessSettings):
 
     @property
     def channel_addresses(self) -> dict[str, str]:
-        """Return the URLs of channels that may be trigger URLs, by setting.
+        """Return the URLs of notification channels, which may be trigger URLs, by setting.
 
         The URLs are secrets.
         """
@@ -314,7 +314,10 @@ def name_setting(field_name: str) -> str:
 
 
 def describe_faults(err: ValidationError) -> dict[str, str]:
-    """Return what is wrong with each setting that is not valid, without its value: sentences."""
+    """Return sentences that say what is wrong with each invalid setting, by setting.
+
+    They do not contain its value.
+    """
     faults: dict[str, str] = {}
     for (name, *position), text in list_errors(err):
         setting = name_setting(str(name)) if name in Settings.model_fields else str(name)
@@ -324,7 +327,9 @@ def describe_faults(err: ValidationError) -> dict[str, str]:
 
 
 def find_unknown_settings() -> list[str]:
-    """Return the names of application settings that begin like the app's but have no effect."""
+    """Return the application settings that begin with `CMK_` but that no version of
+    this app reads.
+    """
     fields = Settings.model_fields.items()
     known = {str(field.validation_alias or f"CMK_{name}").upper() for name, field in fields}
     known.update(SCHEDULES)

@@ -1,4 +1,4 @@
-"""Check signatures with public keys.
+"""Verify signatures with public keys.
 
 Imported only when needed, because the library cryptography loads slowly.
 """
@@ -36,15 +36,16 @@ def is_signature_valid(signature: Signature, content: bytes) -> bool:
 
 
 def get_public_key(*, modulus: int, exponent: int) -> str:
-    """Return an RSA public key as PEM; raise `ValueError` for numbers that are no key."""
+    """Return an RSA public key as PEM. Raises `ValueError` if the numbers are no key."""
     key = RSAPublicNumbers(exponent, modulus).public_key()
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def compute_fingerprint(pem: str) -> str:
-    """Return the SHA-256 of a public key in DER, in hex; raise `ValueError` for another text.
+    """Return the SHA-256 of a public key in DER, in hex, so that line ends and comments of a PEM
+    file do not matter.
 
-    Line ends and comments of a PEM file therefore do not matter.
+    Raises `ValueError` if the text is no public key.
     """
     der = _parse_public_key(pem).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()

@@ -64,7 +64,10 @@ _REBUILT = "No action required: the app deletes the row and writes it again when
 
 @dataclass(slots=True)
 class _Declared[T]:
-    """A table with the name of its attribute; it is opened at its first use."""
+    """The declaration of a table as an attribute of `Tables`.
+
+    The table is opened at its first use.
+    """
 
     kind: type[T]
     address: Callable[[T], tuple[str, str]]
@@ -75,11 +78,11 @@ class _Declared[T]:
     name: str = field(init=False)
 
     def __set_name__(self, _: type, name: str) -> None:
-        """Take the name of the attribute."""
+        """Record the name of the attribute."""
         self.name = name
 
     def __get__(self, tables: "Tables", _: type) -> Table[T]:
-        """Open the table."""
+        """Return the table, which is opened at its first use."""
         vars(tables)[self.name] = opened = Table(
             tables.store,
             self.name.replace("_", ""),  # Table storage allows only letters and digits

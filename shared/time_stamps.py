@@ -34,13 +34,13 @@ class TimeStamp:
 
 
 def build_query(content: bytes) -> TimeStampRequest:
-    """Return a query for a time stamp of the SHA-256 of content, with a nonce."""
+    """Return a request for a time stamp of the SHA-256 of content, with a nonce."""
     builder = TimestampRequestBuilder().data(content).hash_algorithm(HashAlgorithm.SHA256)
     return builder.build()
 
 
 def check_answer(answer: bytes, query: TimeStampRequest) -> None:
-    """Raise `ValueError` unless the answer grants this query.
+    """Raise `ValueError` unless the answer grants the time stamp that `query` requests.
 
     The signature is not verified: that needs certificates that the reader trusts.
     """
@@ -57,10 +57,11 @@ def check_answer(answer: bytes, query: TimeStampRequest) -> None:
 def verify_time_stamp(
     answer: bytes, content: bytes, trusted: Sequence[Certificate] = ()
 ) -> TimeStamp:
-    """Return the time stamp of content in an authority's answer; raise `ValueError`.
+    """Return the time stamp of content in an authority's answer.
 
-    `trusted` are root certificates, and intermediate ones that are not in the answer. They verify
-    the signature. Without them, anyone can have made the time stamp.
+    Raises `ValueError` if it is not valid for this content. `trusted` are root certificates, and
+    intermediate ones that are not in the answer. They verify the signature. Without them, anyone
+    can have made the time stamp.
     """
     response = _parse_granted_response(answer)
     info = response.tst_info
@@ -78,7 +79,7 @@ def verify_time_stamp(
 
 
 def load_certificates(pem: bytes) -> list[Certificate]:
-    """Return the certificates of a PEM file; raise `ValueError` if there is none."""
+    """Return the certificates of a PEM file. Raises `ValueError` if there is none."""
     return load_pem_x509_certificates(pem)
 
 

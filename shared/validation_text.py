@@ -47,7 +47,7 @@ _LONGEST_FIRST = sorted(_BY_BEGINNING, key=len, reverse=True)
 
 @dataclass(frozen=True, slots=True)
 class TextPattern:
-    """Requires that a whole text has a form; the error says which, not the expression."""
+    """A form that a whole text must have. The error describes the form, not the expression."""
 
     #: A regular expression for the whole text, for Python and for JSON schemas.
     pattern: str
@@ -55,7 +55,7 @@ class TextPattern:
     hint: str
 
     def check(self, text: str) -> str:
-        """Return the text; raise `ValueError` with the hint if it has another form."""
+        """Return the text. Raises `ValueError` with the hint if the text has another form."""
         if not re.fullmatch(self.pattern, text):
             raise ValueError(self.hint)
         return text
@@ -67,18 +67,18 @@ class TextPattern:
     def __get_pydantic_json_schema__(
         self, schema: Any, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """Add the expression, which clients check."""
+        """Add the expression to the schema, so that clients can check it."""
         return {**handler(schema), "pattern": self.pattern}
 
 
 def list_errors(err: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
-    """Return the path of each value that is not valid, with what is allowed: whole sentences."""
+    """Return, for each invalid value, its path and sentences that say what is allowed."""
     found = err.errors(include_url=False, include_input=False)
     return [(one["loc"], describe_error(one)) for one in found]
 
 
 def describe_error(error: Mapping[str, Any]) -> str:
-    """Return what is allowed instead of a value: whole sentences without names of the code."""
+    """Return sentences that say what is allowed instead of a value, without names of the code."""
     kind, context = error["type"], error.get("ctx", {})
     limit = context.get("ge", context.get("le"))
     if isinstance(limit, str):  # of a duration, such as `36500 days`

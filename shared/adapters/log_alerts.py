@@ -1,4 +1,4 @@
-"""Send alerts to the log as lines of level ERROR, which an alert rule finds by their code."""
+"""Write alerts to the log as lines of level ERROR, which an alert rule finds by their code."""
 
 from shared.domain.alert import Alert
 from shared.log_fields import get_product_log
@@ -7,7 +7,7 @@ log = get_product_log(__name__)
 
 
 class LogAlertSender:
-    """The log as an alert sender."""
+    """The alert sender that writes to the app's log."""
 
     async def send(self, notice: Alert) -> None:
         """Write a line about the alert to the log."""

@@ -1,4 +1,4 @@
-"""Return the time of the operating system, and wait."""
+"""Provide the time of the operating system."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -7,14 +7,14 @@ from shared.ports import Clock
 
 
 class SystemClock(Clock):
-    """The system clock."""
+    """Implements the port `Clock` with the clock of the machine."""
 
     def now(self) -> datetime:
         """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def measure_local_lead(self) -> timedelta:
-        """Return zero: this is the machine's clock."""
+        """Return zero, because this is the machine's clock."""
         return timedelta()
 
     async def sleep(self, time: timedelta) -> None:

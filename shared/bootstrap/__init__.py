@@ -9,10 +9,10 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from weakref import WeakKeyDictionary
 
-from shared.bootstrap.core_services import build_archive, build_ground, build_messages
+from shared.bootstrap.core_services import build_archive, build_core_services, build_message_sender
 from shared.bootstrap.microsoft_services import MicrosoftServices
 from shared.bootstrap.notification_channels import build_channels
-from shared.services import Services, platform_ports
+from shared.services import Services, map_platform_ports
 from shared.settings import Settings
 
 #: One per event loop, because connections belong to a loop. An app has one loop.
@@ -22,8 +22,9 @@ _closers: set[asyncio.Task[None]] = set()
 
 
 def services() -> Services:
-    """Return the services of the running loop; build them from the environment on the first
-    call.
+    """Return the services of the running event loop.
+
+    The first call builds them from the environment.
     """
     loop = asyncio.get_running_loop()
     if loop not in _by_loop:
@@ -56,14 +57,14 @@ async def _close_with_loop(closing: AsyncExitStack) -> None:
 
 
 def provide(those: Services) -> None:
-    """Make `services()` return these services in the running loop."""
+    """Make `services()` return these services in the running event loop."""
     _by_loop[asyncio.get_running_loop()] = those
 
 
 def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     """Build the services from the settings, without any request.
 
-    Connections and files are pushed on `closing`. Raises `UnusableSetting`.
+    Pushes connections and files on `closing`. Raises `UnusableSetting`.
     """
     from shared.adapters.functions_host.function_keys import HostFunctionKeys
     from shared.adapters.log_alerts import LogAlertSender
@@ -71,15 +72,15 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     from shared.firewalls import build_firewall_kinds
     from shared.tables import Tables
 
-    ground = build_ground(settings, closing)
+    ground = build_core_services(settings, closing)
     outside = MicrosoftServices(ground)
-    ports = outside.ports()
+    ports = outside.build_ports()
     return Services(
         settings=settings,
         clock=ground.clock,
         tables=Tables(ground.store),
         archive=build_archive(ground),
-        messages=build_messages(ground),
+        messages=build_message_sender(ground),
         alerts=LogAlertSender(),
         function_keys=HostFunctionKeys(ground.http, ground.clock, settings.own_address),
         request_budget=outside.flow_budget,
@@ -87,5 +88,5 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         callers=build_caller_kinds(ports, settings),
         firewalls=build_firewall_kinds(ports.resources),
         telemetry=ground.telemetry,
-        **platform_ports(ports),
+        **map_platform_ports(ports),
     )

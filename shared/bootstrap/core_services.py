@@ -31,7 +31,7 @@ _log = get_product_log(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreServices:
-    """What all other services need."""
+    """The services that all others are built from."""
 
     settings: Settings
     closing: AsyncExitStack
@@ -43,7 +43,7 @@ class CoreServices:
     http: "HttpClient"
     telemetry: "Telemetry" = field(default_factory=NoTelemetry)
 
-    def budget(self, name: str, calls: int, **limits: int) -> "StoredRequestBudget":
+    def build_budget(self, name: str, calls: int, **limits: int) -> "StoredRequestBudget":
         """Return this instance's part of a request budget that all instances share.
 
         `calls` is per minute; `limits` are options of `BudgetLimit`.
@@ -56,8 +56,11 @@ class CoreServices:
         return StoredRequestBudget(self.store, self.clock, limit)
 
 
-def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
-    """Build the core services from the settings; raise `UnusableSetting`."""
+def build_core_services(settings: Settings, closing: AsyncExitStack) -> CoreServices:
+    """Build the core services from the settings.
+
+    Raises `UnusableSetting` if one is missing or malformed.
+    """
     from shared.adapters.entra.identity import build_application_credential
     from shared.adapters.http.client import HttpClient, build_default_transport
     from shared.adapters.state.store_clock import StoreClock
@@ -89,7 +92,7 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
 
 
 def build_telemetry(settings: Settings, closing: AsyncExitStack) -> "Telemetry":
-    """Return telemetry, which is off without a destination, or if it cannot be built."""
+    """Return telemetry. It is off if no destination is set, or if it cannot be built."""
     if not (settings.insights_connection or settings.otlp_endpoint):
         return NoTelemetry()
     try:
@@ -109,7 +112,7 @@ def _build_store(
     closing: AsyncExitStack,
     clock: "StoreClock",
 ) -> "Store":
-    """Return the store, whose responses set the clock."""
+    """Return the store. The times of its responses set the clock."""
     from shared.adapters.state.versioned_store import VersionedStore
     from shared.tables import Tables
 
@@ -143,7 +146,7 @@ def _build_store(
 
 
 def build_archive(ground: CoreServices) -> "Archive":
-    """Return the archive: blobs, or encrypted files in a folder."""
+    """Return the archive: blobs in a storage account, or encrypted files in a folder."""
     settings = ground.settings
     if settings.storage_account:
         from shared.adapters.archive.blob import BlobArchive, build_blob_container
@@ -164,7 +167,7 @@ def build_archive(ground: CoreServices) -> "Archive":
         raise _build_malformed_setting("CMK_ARCHIVE_KEY") from err
 
 
-def build_messages(ground: CoreServices) -> "MessageSender":
+def build_message_sender(ground: CoreServices) -> "MessageSender":
     """Return the sender of queue messages."""
     from shared.adapters.bus.service_bus import (
         ServiceBusMessages,

@@ -40,7 +40,7 @@ class MicrosoftServices:
         calls = settings.flow_service_requests_per_minute
         most = settings.flow_service_max_requests_per_minute or _RISES_TO * calls
         writes = settings.flow_service_writes_per_hour or 60 * calls
-        self.flow_budget = ground.budget(
+        self.flow_budget = ground.build_budget(
             "flow-service",
             calls,
             most=most,
@@ -57,7 +57,9 @@ class MicrosoftServices:
             name="Azure Resource Manager",
             scope=self._cloud.resource_manager_scope,
             credential=ground.credential,
-            budget=ground.budget("resource-manager", settings.resource_manager_requests_per_minute),
+            budget=ground.build_budget(
+                "resource-manager", settings.resource_manager_requests_per_minute
+            ),
         )
         self.power_platform = HttpService(
             name="Power Platform admin API",
@@ -84,7 +86,7 @@ class MicrosoftServices:
             ground.http, self.resource_manager, settings.subscription_ids, self._cloud
         )
 
-    def ports(self) -> PlatformPorts:
+    def build_ports(self) -> PlatformPorts:
         """Return all ports for Power Platform and Azure, without any request."""
         from shared.adapters.azure import app_configuration
         from shared.adapters.azure.app_settings import SiteAppSettings, SiteConnectionStrings
@@ -190,12 +192,15 @@ class MicrosoftServices:
         )
 
     def _build_flow_pages(self) -> FlowPages:
-        """Return the paged flow lists. Those of the flow service have a small budget."""
+        """Return the paged flow lists.
+
+        Reads from the flow service have a small budget inside its budget.
+        """
         from shared.adapters.flow_service.pages import NestedBudget, ServiceFlowPages
 
         ground = self._ground
         calls = ground.settings.full_comparison_requests_per_minute
-        share = NestedBudget(ground.budget("reconciliation", calls), self.flow_budget)
+        share = NestedBudget(ground.build_budget("reconciliation", calls), self.flow_budget)
         listing = self._build_flow_service(replace(self._flows, budget=share))
         return ServiceFlowPages(self.dataverse, listing)
 
@@ -217,9 +222,9 @@ class MicrosoftServices:
                 authority=self._cloud.authority,
             )
             operator = ServiceAccountCredential(chosen, secrets)
-        as_operator = self._build_flow_service(replace(self._flows, credential=operator))
-        return FlowServiceAccountFlows(self.flow_service, as_operator, operator)
+        as_account = self._build_flow_service(replace(self._flows, credential=operator))
+        return FlowServiceAccountFlows(self.flow_service, as_account, operator)
 
     def _build_dataverse_budget(self, url: str) -> "StoredRequestBudget":
         host = urlsplit(url).hostname or url
-        return self._ground.budget(host, self._ground.settings.dataverse_requests_per_minute)
+        return self._ground.build_budget(host, self._ground.settings.dataverse_requests_per_minute)

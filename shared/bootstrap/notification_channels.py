@@ -18,7 +18,7 @@ from shared.ports import NotificationChannel, UnusableChannel
 def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
     """Build the channels, without any request.
 
-    A channel with invalid settings is an `UnusableChannel`; everything else works.
+    A channel with invalid settings is replaced by an `UnusableChannel`; the others work.
     """
     from shared.adapters.channels import event_grid
     from shared.adapters.channels.log import LogNotificationChannel

@@ -1,4 +1,4 @@
-"""The caller kinds: places that hold trigger URLs or flow ids, one file each.
+"""The caller kinds: each file defines a kind of place that contains trigger URLs or flow ids.
 
 The parameters of a kind's constructor name the ports that it needs, as in `PlatformPorts`, or
 `settings`.

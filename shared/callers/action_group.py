@@ -8,7 +8,7 @@ from shared.domain.permissions import RequiredPermissions
 
 
 class ActionGroupCallers(WholeResourceCallers):
-    """Implements `CallerKind`."""
+    """The caller kind of Azure Monitor action groups."""
 
     kind = "action_group"
     noun = "action group"

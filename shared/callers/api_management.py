@@ -21,10 +21,10 @@ from shared.callers.api_management_policies import Policies
 from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
-    callers_in,
     compute_max_url_length,
+    find_callers_in_text,
 )
-from shared.callers.secret_rights import SecretRights, read_identities
+from shared.callers.secret_rights import SecretRights, list_readers
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.environment import Environment
 from shared.domain.keys.secret_access import SecretReader
@@ -40,7 +40,10 @@ _NO_REFERENCE = "Only a named value can refer to a secret."
 
 
 class ApiManagementCallers(SearchedCallers):
-    """Implements `CallerKind` and `RefersToSecrets`. Addresses are resource ids."""
+    """The caller kind of API Management: backends, named values and policies.
+
+    A caller's address is a resource id.
+    """
 
     kind = "api_management"
     is_json = False
@@ -88,7 +91,7 @@ class ApiManagementCallers(SearchedCallers):
     ) -> None:
         """`tagged_resources` reads the configured subscriptions.
 
-        `keys` reads who may read a secret.
+        `keys` reads which identities may read a secret.
         """
         self._reader = tagged_resources
         self._keys = keys
@@ -119,15 +122,18 @@ class ApiManagementCallers(SearchedCallers):
                     if place.error:
                         unreadable.record_place(place.label, place.error)
                     reason = locks.describe(place.resource_id)
-                    for caller in callers_in(place.text, _build_caller(place, reason)):
+                    for caller in find_callers_in_text(place.text, _build_caller(place, reason)):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the text of a place. Raises `NotFound`."""
+        """Return the text of a caller's place. Raises `NotFound` if it does not exist."""
         return await self._find_places(caller).read(caller.address)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the text if it is unchanged since the read. Raises `Conflict` and `NotFound`."""
+        """Replace the text if it is unchanged since the read.
+
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
+        """
         now = await self.read(caller)
         if now.text == value.text and value.text_format in (None, now.text_format):
             return
@@ -136,7 +142,9 @@ class ApiManagementCallers(SearchedCallers):
         await self._find_places(caller).write(caller.address, now, value)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return why a service may be unable to read a secret for a named value, by address."""
+        """Return, by address, why a service may be unable to read the secret of a named value, or
+        "" if it can read it.
+        """
         rights = SecretRights(self._keys)
         readers: dict[str, Sequence[SecretReader]] = {}
         found = {}
@@ -148,7 +156,7 @@ class ApiManagementCallers(SearchedCallers):
             try:
                 if service_id not in readers:
                     service = await self._reader.get(service_id, API_VERSION)
-                    readers[service_id] = read_identities(service, describe_place(service_id))
+                    readers[service_id] = list_readers(service, describe_place(service_id))
                 reader = await rights.find_reader(secret, readers[service_id])
                 found[address] = await rights.find_obstacle(secret, [reader])
             except (NotFound, PlatformError) as err:
@@ -156,7 +164,9 @@ class ApiManagementCallers(SearchedCallers):
         return found
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return the status of each named value whose secret was not read, by address."""
+        """Return the status of each named value whose secret the service could not read, by
+        address.
+        """
         found = {}
         for address in addresses:
             try:
@@ -197,7 +207,10 @@ class ApiManagementCallers(SearchedCallers):
         return parents, locks
 
     async def _read_places(self, parent: Mapping[str, object]) -> Sequence[Place]:
-        """Return the places of a service, an API or a product. Raises `NotFound`."""
+        """Return the places in a service, an API or a product.
+
+        Raises `NotFound` if it does not exist.
+        """
         found = [await places.find(parent) for places in dict.fromkeys(self._places.values())]
         return [place for some in found for place in some]
 

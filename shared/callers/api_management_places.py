@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from shared.callers.secret_rights import SecretRights, read_identities
+from shared.callers.secret_rights import SecretRights, list_readers
 from shared.concurrency import read_each
 from shared.domain.callers.caller import CallerContent
 from shared.domain.callers.url_secret import (
@@ -43,7 +43,7 @@ _REST = ("", "triggers", "manual", "paths", "invoke")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A place that can hold a trigger URL, or the error of its read."""
+    """A place in API Management that can contain a trigger URL, or the error of reading it."""
 
     resource_id: str
     label: str
@@ -54,18 +54,21 @@ class Place:
 
 
 class Places(Protocol):
-    """The places of one kind in the services."""
+    """The places of one kind, such as named values."""
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
-        """Return the places in a service, an API or a product. Raises `NotFound`."""
+        """Return the places in a service, an API or a product.
+
+        Raises `NotFound` if it does not exist.
+        """
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the text of a place. Raises `NotFound`."""
+        """Return the text of a place. Raises `NotFound` if it does not exist."""
 
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
         """Replace the text of a place that still has the ETag of `before`.
 
-        Raises `Conflict` and `NotFound`.
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
         """
 
 
@@ -73,7 +76,7 @@ class ServiceUrls:
     """The URLs of backends, and the service URLs of APIs."""
 
     def __init__(self, reader: TaggedResourceReader, writer: ResourceWriter) -> None:
-        """Use Azure Resource Manager to read and write."""
+        """Read with `reader` and write with `writer`."""
         self._reader, self._writer = reader, writer
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
@@ -89,16 +92,19 @@ class ServiceUrls:
             Place(
                 resource_id=get_id(one),
                 label=describe_place(get_id(one)),
-                text=_read_url(one),
+                text=_get_url(one),
                 longest_text=_LONGEST_URL,
             )
             for one in found
         ]
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the URL, completed where a policy holds its end. Raises `NotFound`."""
+        """Return the URL of a backend or an API, with its end completed if a policy adds the end.
+
+        Raises `NotFound` if it does not exist.
+        """
         found = await self._reader.get_tagged_resource(resource_id, API_VERSION)
-        return CallerContent(text=_read_url(found.document), etag=found.etag)
+        return CallerContent(text=_get_url(found.document), etag=found.etag)
 
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
         """Replace the URL, and nothing else of the resource."""
@@ -107,7 +113,10 @@ class ServiceUrls:
 
 
 class NamedValues:
-    """The named values. One in Key Vault has a reference as its text: its secret is the caller."""
+    """The named values of services.
+
+    A named value that refers to a Key Vault secret is no caller, because its secret is.
+    """
 
     def __init__(
         self,
@@ -116,19 +125,22 @@ class NamedValues:
         writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """Use Azure Resource Manager to read and write. `keys` reads who may read a secret."""
+        """Read with `reader`, and secret values with `secrets`.
+
+        Write with `writer`. `keys` reads which identities may read a secret.
+        """
         self._reader, self._secrets, self._writer = reader, secrets, writer
         self._keys = keys
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
-        """Return the named values of a service; secret ones take a request each."""
+        """Return the named values of a service. Each secret one takes a request."""
         if get_collection(parent) != "service":
             return []
         listed = await self._reader.list_children(get_id(parent), "namedValues", API_VERSION)
         return await read_each(listed, self._read_place)
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the value. Raises `NotFound`."""
+        """Return the value. Raises `NotFound` if it does not exist."""
         found = await self._reader.get_tagged_resource(resource_id, API_VERSION)
         # The ETag is read first: if the value changes in between, the write is a conflict.
         properties = mapping_at(found.document, "properties")
@@ -142,7 +154,8 @@ class NamedValues:
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
         """Replace the value, or the reference to Key Vault, and nothing else of the named value.
 
-        The format of a text says whether the value is secret, as a value in Key Vault must be.
+        `value.text_format` says whether the value was secret before it was a reference, which is
+        always secret.
         """
         if not (is_reference(value.text) or is_reference(before.text)):
             body = {"properties": {"value": value.text}}
@@ -159,16 +172,16 @@ class NamedValues:
         await self._writer.put(resource_id, API_VERSION, {"properties": kept}, etag=before.etag)
 
     async def _build_reference(self, resource_id: str, uri: str) -> Mapping[str, object]:
-        """Return the reference to a secret, with the identity that may read it."""
+        """Return the reference to a secret, with the identity that the service reads it with."""
         service = await self._reader.get(resource_id.partition("/namedValues/")[0], API_VERSION)
-        readers = read_identities(service, "service")
+        readers = list_readers(service, "service")
         reader = await SecretRights(self._keys).find_reader(parse_secret_uri(uri), readers)
         client = {"identityClientId": reader.client_id} if reader.client_id else {}
         return {"secretIdentifier": uri, **client}
 
     async def read_status(self, resource_id: str) -> str:
-        """Return the status of the gateway's last read of the secret: `Success` or an error
-        code.
+        """Return the result of the gateway's last read of the secret: `Success` or an
+        error code.
         """
         properties = await self._read_properties(resource_id)
         return text_at(mapping_at(properties, "keyVault", "lastStatus"), "code") or "no status"
@@ -191,7 +204,10 @@ class NamedValues:
             return replace(place, error=err)
 
     async def _read_value(self, resource_id: str, named_value: Mapping[str, object]) -> str:
-        """Return the value, which only an action returns if it is a secret, or the reference."""
+        """Return the value, or the reference to Key Vault.
+
+        A secret value is returned only by an action.
+        """
         properties = mapping_at(named_value, "properties")
         if "keyVault" in properties:
             uri = text_at(mapping_at(properties, "keyVault"), "secretIdentifier")
@@ -202,8 +218,10 @@ class NamedValues:
 
 
 def describe_place(resource_id: str, name: str = "") -> str:
-    """Return what a service or a resource below it is, for people: `backend crm in the API
-    Management service contoso`. `name` replaces the name in the id.
+    """Return what a service or a resource below it is, for people, such as `backend crm in the API
+    Management service contoso`.
+
+    `name` replaces the name in the id.
     """
     service, *path = resource_id.partition("/service/")[2].split("/")
     pairs = [*zip(path[::2], path[1::2], strict=True)]
@@ -225,14 +243,18 @@ def get_id(resource: Mapping[str, object]) -> str:
 
 
 def get_collection(resource: Mapping[str, object]) -> str:
-    """Return the collection that a resource is in, such as `apis`; of a service, `service`."""
+    """Return the collection that a resource is in, such as `apis`.
+
+    For a service, return `service`.
+    """
     return get_id(resource).split("/")[-2]
 
 
-def _read_url(resource: Mapping[str, object]) -> str:
+def _get_url(resource: Mapping[str, object]) -> str:
     """Return the URL of a backend or an API.
 
-    If the end is missing, the URL counts as not replaceable.
+    If it has only the beginning of a trigger URL, return it with the rest added, so that the URL is
+    found but counts as not replaceable.
     """
     text = text_at(mapping_at(resource, "properties"), _URLS[get_collection(resource)]) or ""
     found = _BEGINNING.search(text)

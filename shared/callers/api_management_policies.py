@@ -29,11 +29,16 @@ class Policies:
     def __init__(
         self, reader: TaggedResourceReader, secrets: ResourceSecrets, writer: ResourceWriter
     ) -> None:
-        """`secrets` returns which policies use a fragment."""
+        """Read with `reader` and write with `writer`.
+
+        `secrets` returns which policies use a fragment.
+        """
         self._reader, self._secrets, self._writer = reader, secrets, writer
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
-        """Return the policies of a parent and of its operations, and its fragments."""
+        """Return the policies of a parent and of its operations, and the parent's
+        policy fragments.
+        """
         parent_id, scopes, fragments = get_id(parent), [get_id(parent)], list[str]()
         match get_collection(parent):
             case "apis":
@@ -44,12 +49,15 @@ class Policies:
         return await read_each([*policies, *fragments], self._read_place)
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the policy as a person writes it. Raises `NotFound`."""
+        """Return the text of a policy, as a person writes it.
+
+        Raises `NotFound` if it does not exist.
+        """
         found = await self._get_policy(resource_id)
-        return CallerContent(text=_read_policy(found), etag=found.etag)
+        return CallerContent(text=_get_policy_text(found), etag=found.etag)
 
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
-        """Replace the policy. A fragment keeps its description."""
+        """Replace the text of a policy. A fragment keeps its description."""
         kept = mapping_at((await self._get_policy(resource_id)).document, "properties")
         properties = {
             **({"description": kept["description"]} if "description" in kept else {}),
@@ -73,7 +81,7 @@ class Policies:
     async def _read_place(self, resource_id: str) -> Place:
         place = Place(resource_id=resource_id, label=describe_place(resource_id))
         try:
-            text = _read_policy(await self._get_policy(resource_id))
+            text = _get_policy_text(await self._get_policy(resource_id))
             is_shared = "/policyFragments/" in resource_id and find_trigger_urls(text)
             users = await self._describe_users(resource_id) if is_shared else ""
         except NotFound:
@@ -83,7 +91,9 @@ class Policies:
         return replace(place, label=f"{place.label}{users}", text=text)
 
     async def _describe_users(self, fragment_id: str) -> str:
-        """Return which policies include a fragment, because a write changes all of them."""
+        """Return a text that names the policies which include a fragment, because a write changes
+        all of them.
+        """
         answer = await self._secrets.read(fragment_id, "listReferences", API_VERSION)
         users = sorted(
             describe_place(get_id(one)).partition(" in the API ")[0]
@@ -96,5 +106,5 @@ class Policies:
         return f" (used by {'; '.join(named)})"
 
 
-def _read_policy(found: TaggedResource) -> str:
+def _get_policy_text(found: TaggedResource) -> str:
     return text_at(mapping_at(found.document, "properties"), "value") or ""

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in, read_all
+from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text, read_all
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.url_secret import build_reference, find_secret_uri, is_reference
 from shared.domain.definitions.json_values import as_mapping, text_at
@@ -23,9 +23,9 @@ _REFERENCE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8
 
 
 class AppConfigurationCallers(SearchedCallers):
-    """Implements `CallerKind`, `RefersToSecrets` and `HasUnknownReaders`.
+    """The caller kind of App Configuration key-values.
 
-    Addresses are JSON lists of store URL, key and label.
+    A caller's address is a JSON list of store URL, key and label.
     """
 
     kind = "app_configuration"
@@ -45,8 +45,10 @@ class AppConfigurationCallers(SearchedCallers):
     )
 
     def __init__(self, app_configuration: AppConfiguration, settings: Settings) -> None:
-        """Apps read key-values when they choose, as they read secrets, so `settings` has the
-        staleness.
+        """Find key-values with `app_configuration`.
+
+        `settings` says how long apps may use an old value, because each app decides when it reads
+        again.
         """
         self._stores = app_configuration
         self.old_value_lifetime = settings.secret_old_value_lifetime
@@ -65,23 +67,24 @@ class AppConfigurationCallers(SearchedCallers):
                 unreadable.record_place(f"App Configuration {url}", err)
                 continue
             for key_value in found:
-                for caller in callers_in(key_value.value, _build_caller(key_value)):
+                for caller in find_callers_in_text(key_value.value, _build_caller(key_value)):
                     yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the value. Raises `NotFound`."""
+        """Return the value of a key-value. Raises `NotFound` if it does not exist."""
         key_value = await self._read_key_value(caller)
-        is_in_vault = is_reference(_read_text(key_value))
+        is_in_vault = is_reference(_get_text(key_value))
         return CallerContent(
-            text=_read_text(key_value),
+            text=_get_text(key_value),
             etag=key_value.etag,
             text_format=None if is_in_vault else json.dumps(key_value.content_type),
         )
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the value if it still has `value.etag`. Raises `Conflict` and `NotFound`.
+        """Replace the value if the key-value still has `value.etag`.
 
-        The format is the content type, as JSON.
+        `value.text_format` is its content type, as JSON. Raises `Conflict` if it has changed, and
+        `NotFound` if it does not exist.
         """
         key_value = await self._read_key_value(caller)
         text, content_type = value.text, key_value.content_type
@@ -96,16 +99,22 @@ class AppConfigurationCallers(SearchedCallers):
         await self._stores.write(replace(key_value, content_type=content_type), text)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return nothing, because the app does not know which apps read the references."""
+        """Return "" for each address, because this app does not know which apps read the
+        references.
+        """
         return dict.fromkeys(secrets, "")
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return nothing, because readers resolve references, and the store does not."""
+        """Return nothing, because the apps that read the references resolve them, and the store
+        does not.
+        """
         del addresses
         return {}
 
     async def find_reader_evidence(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return how many keys of each store are references already."""
+        """Return, for each address, a text about how many keys of its store already are
+        references.
+        """
         found: dict[str, str] = {}
         by_store: dict[str, str] = {}
         for address in addresses:
@@ -141,8 +150,11 @@ def _is_reference(key_value: KeyValue) -> bool:
     return kind == _REFERENCE.partition(";")[0]
 
 
-def _read_text(key_value: KeyValue) -> str:
-    """Return the value of a key-value; of a reference, the text that `build_reference` returns."""
+def _get_text(key_value: KeyValue) -> str:
+    """Return the value of a key-value.
+
+    If it refers to a secret, return the text that `build_reference` returns.
+    """
     if not _is_reference(key_value):
         return key_value.value
     try:

@@ -13,8 +13,8 @@ from datetime import timedelta
 from typing import override
 from urllib.parse import urlsplit
 
-from shared.callers.named_values import build_contents, get_resource_id, name_of
-from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in, read_all
+from shared.callers.named_values import build_contents, get_resource_id, get_value_name
+from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text, read_all
 from shared.callers.secret_rights import SecretRights
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.environment import Environment
@@ -51,7 +51,7 @@ _NEEDS = RequiredPermissions(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretReference:
-    """The parts of `@Microsoft.KeyVault(…)`."""
+    """A setting's reference to a Key Vault secret: the parts of `@Microsoft.KeyVault(…)`."""
 
     #: Name of the vault, in lower case.
     vault: str
@@ -62,7 +62,7 @@ class SecretReference:
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """The secrets of the watched vaults."""
+    """The names of the secrets in the watched vaults."""
 
     #: URL of the vault and name of the secret, by vault and name in lower case.
     places: Mapping[tuple[str, str], tuple[str, str]]
@@ -71,10 +71,7 @@ class _Watched:
 
 
 class AppSettingCallers(SearchedCallers):
-    """Implements `CallerKind`, `WritesWholeResource` and `RefersToSecrets`.
-
-    Addresses are `app's resource id|setting`.
-    """
+    """The caller kind of app settings. A caller's address is `app's resource id|setting`."""
 
     kind = "app_setting"
     noun = "setting"
@@ -84,8 +81,9 @@ class AppSettingCallers(SearchedCallers):
     required_permissions = _NEEDS
 
     def __init__(self, app_settings: AppSettings, secrets: Secrets, keys: Keys) -> None:
-        """`secrets` reads the values of references with a fixed version, `keys` who may read the
-        secret of a new reference.
+        """`secrets` reads the values of references with a fixed version.
+
+        `keys` reads which identities may read the secret of a new reference.
         """
         self._settings = app_settings
         self._secrets = secrets
@@ -108,7 +106,7 @@ class AppSettingCallers(SearchedCallers):
         async with aclosing(readings):
             async for site, settings in readings:
                 for name, value in settings.items():
-                    reference = read_reference(value)
+                    reference = parse_reference(value)
                     if reference and reference.version:
                         watched = await self._list_watched_secrets() if watched is None else watched
                         try:
@@ -118,25 +116,30 @@ class AppSettingCallers(SearchedCallers):
                                 f"secret {reference.name} in {reference.vault}", err
                             )
                             continue
-                    for caller in callers_in(value, self._build_caller(site, name, reference)):
+                    for caller in find_callers_in_text(
+                        value, self._build_caller(site, name, reference)
+                    ):
                         yield caller
 
     async def _read_site(self, site: Site) -> Mapping[str, str]:
         return await self._settings.read(site.id)
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the setting, with a digest of all settings as its ETag. Raises `NotFound`."""
+        """Return a setting, with a digest of all settings of the app as its ETag.
+
+        Raises `NotFound` if it does not exist.
+        """
         try:
             return (await self.read_all([caller]))[caller.address]
         except KeyError:
             raise NotFound(f"The {caller.label} no longer exists") from None
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace one setting, as `write_all` does."""
+        """Replace one setting. Does the same as `write_all` with one setting."""
         await self.write_all([(caller, value)])
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
-        """Return settings of one app by address, with a digest of all settings as their ETag.
+        """Return settings of one app by address, with a digest of all its settings as their ETag.
 
         Missing settings are omitted.
         """
@@ -147,16 +150,16 @@ class AppSettingCallers(SearchedCallers):
         return build_contents(settings, callers)
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Replace some settings of one app, with one restart.
+        """Replace settings of one app, which restarts it once.
 
-        Raises `Conflict` if any of its settings was changed since the read, and `NotFound` if the
-        app does not exist. After a `Conflict` from the second read, the app's or the other writer's
-        settings may be lost: read again.
+        Raises `Conflict` if any of its settings has changed since the read, and `NotFound` if the
+        app does not exist. After a `Conflict` from the second read, the settings of this app or of
+        the other writer may be lost: read again.
         """
         callers = [caller for caller, _ in values]
         site_id, label = get_resource_id(callers), callers[0].label
         before = await self._settings.read(site_id)
-        wanted = before | {name_of(caller): value.text for caller, value in values}
+        wanted = before | {get_value_name(caller): value.text for caller, value in values}
         if wanted == before:
             return
         current = build_contents(before, callers)
@@ -169,9 +172,10 @@ class AppSettingCallers(SearchedCallers):
             raise Conflict(f"The settings beside the {label} were changed by somebody else")
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return why an app or one of its slots may be unable to read a secret, by address.
+        """Return, by address, why an app or one of its slots may be unable to read a secret, or ""
+        if all can read it.
 
-        Slots can exchange their settings.
+        Slots are checked too, because they can exchange their settings.
         """
         rights = SecretRights(self._keys)
         readers: dict[str, Sequence[SecretReader]] = {}
@@ -187,9 +191,7 @@ class AppSettingCallers(SearchedCallers):
         return found
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return the status of each of these references that App Service has not resolved, by
-        address.
-        """
+        """Return the status of those references that App Service has not resolved, by address."""
         found = {}
         for site_id in {address.partition("|")[0] for address in addresses}:
             statuses: Mapping[str, str] = {}
@@ -236,7 +238,7 @@ class AppSettingCallers(SearchedCallers):
         return _Watched(places, closed)
 
     async def _read_pinned_secret(self, reference: SecretReference, watched: _Watched) -> str:
-        """Return the current value of a secret that a reference names with a fixed version.
+        """Return the current value of a secret to which a reference with a fixed version points.
 
         Only secrets of watched vaults are read: a setting may name any address, and the app must
         not send a token there. The port reads no old versions, so a URL in an old version is not
@@ -253,8 +255,8 @@ class AppSettingCallers(SearchedCallers):
             return ""  # deleted after it was listed
 
 
-def read_reference(value: str) -> SecretReference | None:
-    """Return the secret that a setting's value refers to; None if it is no reference."""
+def parse_reference(value: str) -> SecretReference | None:
+    """Return the secret that a setting's value refers to, or None if the value is no reference."""
     reference = _REFERENCE.fullmatch(value)
     if reference is None:
         return None

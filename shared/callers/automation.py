@@ -1,4 +1,5 @@
-"""Read and write variables of Automation accounts as callers; name runbooks with a URL.
+"""Read and write variables of Automation accounts as callers, and find runbooks with a URL, which
+only a person changes.
 
 Azure has no ETag for them, so a write compares before and after. See platform.md#automation.
 """
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
+from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
@@ -39,14 +40,19 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _AccountReading:
-    """The readable places of an account, and the names of its encrypted variables."""
+    """What was read from an Automation account: its readable places, and the names of its encrypted
+    variables.
+    """
 
     places: Sequence[_Place]
     encrypted: Sequence[str]
 
 
 class AutomationCallers(SearchedCallers):
-    """Implements `CallerKind`. Addresses are resource ids of variables and runbooks."""
+    """The caller kind of Automation variables and runbooks.
+
+    A caller's address is its resource id.
+    """
 
     kind = "automation"
     is_json = False
@@ -91,18 +97,23 @@ class AutomationCallers(SearchedCallers):
             locks = await read_read_only_locks(self._reader) if accounts else locks
         except PlatformError as err:
             unreadable.record_place("Automation accounts", err)
-        readings = unreadable.read_readable(accounts, _read_id, self._read_account, _name_account)
+        readings = unreadable.read_readable(
+            accounts, _get_id, self._read_account, _format_account_label
+        )
         async with aclosing(readings):
             async for account, found in readings:
                 if found.encrypted:
                     unreadable.record_text(_describe_encrypted_variables(account, found.encrypted))
                 for place in found.places:
                     reason = place.manual_reason or locks.describe(place.resource_id)
-                    for caller in callers_in(place.text, _build_caller(place, reason)):
+                    for caller in find_callers_in_text(place.text, _build_caller(place, reason)):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the value or the published runbook. Raises `NotFound`."""
+        """Return the value of a variable, or the text of a published runbook.
+
+        Raises `NotFound` if it does not exist.
+        """
         if _is_runbook(caller.address):
             return CallerContent(text=await self._read_runbook(caller.address))
         found = await self._reader.get(caller.address, _VERSION)
@@ -112,8 +123,9 @@ class AutomationCallers(SearchedCallers):
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the value if it is unchanged since the read, and read it back.
 
-        Raises `Conflict` and `NotFound`, and `JobBlocked` for a runbook. After a `Conflict` from
-        the second read, the app's or the other writer's change may be lost: read again.
+        Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` for a
+        runbook. After a `Conflict` from the second read, the change of this app or of the other
+        writer may be lost: read again.
         """
         if _is_runbook(caller.address):
             raise JobBlocked(
@@ -133,12 +145,12 @@ class AutomationCallers(SearchedCallers):
             raise Conflict(f"The {caller.label} was changed by somebody else")
 
     async def _read_account(self, account: Mapping[str, object]) -> _AccountReading:
-        account_id, where = _read_id(account), f"Automation account {text_at(account, 'name')}"
+        account_id, where = _get_id(account), f"Automation account {text_at(account, 'name')}"
         variables = await self._reader.list_children(account_id, "variables", _VERSION)
         runbooks = await self._reader.list_children(account_id, "runbooks", _VERSION)
 
         async def read_runbook(runbook: Mapping[str, object]) -> _Place:
-            identity, text = _read_id(runbook), ""
+            identity, text = _get_id(runbook), ""
             # A runbook that was never published has no content.
             if text_at(mapping_at(runbook, "properties"), "state") != "New":
                 try:
@@ -157,7 +169,7 @@ class AutomationCallers(SearchedCallers):
             else:
                 text = text_at(properties, "value") or ""
                 label = f"variable {name} of the {where}"
-                found.append(_Place(_read_id(variable), label, text))
+                found.append(_Place(_get_id(variable), label, text))
         return _AccountReading([*found, *await read_each(runbooks, read_runbook)], encrypted)
 
     async def _read_runbook(self, resource_id: str) -> str:
@@ -175,21 +187,21 @@ def _build_caller(place: _Place, manual_reason: str) -> Caller:
 
 
 def _describe_encrypted_variables(account: Mapping[str, object], names: Sequence[str]) -> str:
-    """Return one text for all encrypted variables of an account."""
+    """Return one text that names all encrypted variables of an account."""
     named = ", ".join(sorted(names)[:_MOST_NAMED])
     more = len(names) - _MOST_NAMED
     named += f" and {more} more" if more > 0 else ""
     count = format_count(len(names), "encrypted variable")
-    return f"{count} of the {_name_account(account)}: {named}"
+    return f"{count} of the {_format_account_label(account)}: {named}"
 
 
 def _is_runbook(resource_id: str) -> bool:
     return resource_id.split("/")[-2].lower() == "runbooks"
 
 
-def _name_account(account: Mapping[str, object]) -> str:
+def _format_account_label(account: Mapping[str, object]) -> str:
     return f"Automation account {text_at(account, 'name')}"
 
 
-def _read_id(resource: Mapping[str, object]) -> str:
+def _get_id(resource: Mapping[str, object]) -> str:
     return text_at(resource, "id") or ""

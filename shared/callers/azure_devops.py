@@ -13,15 +13,15 @@ from typing import override
 from urllib.parse import quote
 
 from shared.callers.azure_devops_documents import (
+    build_content,
     find_manual_reason,
+    format_secret_names,
     get_content_member,
-    name_secrets,
-    read_content,
     select_written_members,
 )
 from shared.callers.json_service import JsonServiceCallers
-from shared.callers.search import UnreadableCallers, callers_in
-from shared.callers.whole_resource import order_like
+from shared.callers.search import UnreadableCallers, find_callers_in_text
+from shared.callers.whole_resource import order_names_like
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
@@ -67,9 +67,10 @@ class _Place:
 
 
 class AzureDevOpsCallers(JsonServiceCallers):
-    """Implements `CallerKind`. Addresses are paths of hooks and groups.
+    """The caller kind of Azure DevOps service hooks and variable groups.
 
-    The content is `consumerInputs` or `variables` as JSON.
+    A caller's address is the path of a hook or group. The content is its `consumerInputs` or
+    `variables` as JSON.
     """
 
     kind = "azure_devops"
@@ -101,24 +102,28 @@ class AzureDevOpsCallers(JsonServiceCallers):
             async for place, documents in readings:
                 for document in documents:
                     caller = _build_caller(place, document)
-                    if secrets := name_secrets(document):
+                    if secrets := format_secret_names(document):
                         unreadable.record_text(f"secret variables {secrets} of the {caller.label}")
-                    for one in callers_in(read_content(document).text, caller):
+                    for one in find_callers_in_text(build_content(document).text, caller):
                         yield one
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the inputs or variables as JSON. Raises `NotFound`."""
-        return read_content(await self._api.get(AZURE_DEVOPS, caller.address))
+        """Return the inputs of a hook or the variables of a group as JSON.
+
+        Raises `NotFound` if it does not exist.
+        """
+        return build_content(await self._api.get(AZURE_DEVOPS, caller.address))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the inputs or variables if nothing has changed since the read, and read back.
+        """Replace the inputs or variables if nothing has changed since the read, and read them
+        back.
 
-        Raises `Conflict` and `NotFound`, and `JobBlocked` for what only a person can change. After
-        a `Conflict` from the second read, the app's or the other writer's change may be lost: read
-        again.
+        Raises `Conflict` if something has changed, `NotFound` if the hook or group does not exist,
+        and `JobBlocked` if only a person can change it. After a `Conflict` from the second read,
+        the change of this app or of the other writer may be lost: read again.
         """
         before = await self._api.get(AZURE_DEVOPS, caller.address)
-        now = read_content(before)
+        now = build_content(before)
         if now.text == value.text:
             return
         if value.etag not in {"", now.etag}:
@@ -130,7 +135,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
                 code=Reason.MANUAL_CALLER,
             )
         member = get_content_member(before)
-        wanted = order_like(before.get(member), json.loads(value.text))
+        wanted = order_names_like(before.get(member), json.loads(value.text))
         await self._api.put(
             AZURE_DEVOPS,
             _get_write_path(caller.address),
@@ -194,6 +199,8 @@ def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
 
 
 def _get_write_path(address: str) -> str:
-    """Return the path for a write. A group is read in its project, and written outside of it."""
+    """Return the path for a write: that of the read without the project, because variable groups
+    are read in a project and written outside of it.
+    """
     organization, _, path = address.partition("/")
     return f"{organization}/{path[path.index('_apis/') :]}"

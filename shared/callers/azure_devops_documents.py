@@ -1,5 +1,5 @@
-"""Read the documents of Azure DevOps: a service hook has `consumerInputs`, a variable group
-`variables`.
+"""Take callers from the documents of Azure DevOps: the `consumerInputs` of a service hook, the
+`variables` of a variable group.
 """
 
 import json
@@ -30,15 +30,18 @@ _SHARED = (
 )
 
 
-def read_content(document: Mapping[str, object]) -> CallerContent:
-    """Return the content with sorted names; its ETag is a digest of all that a write sends."""
+def build_content(document: Mapping[str, object]) -> CallerContent:
+    """Return the content of a hook or group, with sorted names.
+
+    Its ETag is a digest of all that a write sends.
+    """
     text = json.dumps(mapping_at(document, get_content_member(document)), sort_keys=True)
     digest = hash_value(json.dumps(select_written_members(document), sort_keys=True))
     return CallerContent(text=text, etag=digest)
 
 
 def get_content_member(document: Mapping[str, object]) -> str:
-    """Return the name of the member that can contain a URL."""
+    """Return the name of the document's member that can contain a URL."""
     return "consumerInputs" if "consumerId" in document else "variables"
 
 
@@ -49,7 +52,7 @@ def select_written_members(document: Mapping[str, object]) -> Mapping[str, objec
 
 
 def find_manual_reason(document: Mapping[str, object]) -> str:
-    """Return what a person must do to change a hook or group; empty: nothing."""
+    """Return what a person must do to change a hook or group, or "" if the app can change it."""
     if "consumerId" in document:
         inputs = mapping_at(document, "consumerInputs").values()
         return _MASKED if any(_MASK in str(one) for one in inputs) else ""
@@ -57,8 +60,10 @@ def find_manual_reason(document: Mapping[str, object]) -> str:
     return _SHARED if document.get("isShared") or len(references) != 1 else ""
 
 
-def name_secrets(document: Mapping[str, object]) -> str:
-    """Return the names of the secret variables that Azure DevOps keeps itself."""
+def format_secret_names(document: Mapping[str, object]) -> str:
+    """Return the names of the secret variables that Azure DevOps stores itself, separated by
+    commas.
+    """
     if document.get("type") == "AzureKeyVault":  # the secrets of the vault are callers
         return ""
     variables = mapping_at(document, "variables")

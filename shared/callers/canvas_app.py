@@ -32,7 +32,10 @@ _REVERT = (
 
 
 class CanvasAppCallers(SearchedCallers):
-    """Implements `CallerKind`. Addresses are `environment/app`; nothing is ever written."""
+    """The caller kind of canvas apps.
+
+    A caller's address is `environment/app`. Nothing is ever written.
+    """
 
     kind = KIND
     #: The content is written in the format of a definition's child flow calls.
@@ -49,7 +52,7 @@ class CanvasAppCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every app that uses any flow."""
+        """Yield every app that uses a flow."""
         for environment in unreadable.search.list_remaining_places(
             environments, get_environment_id
         ):
@@ -67,9 +70,9 @@ class CanvasAppCallers(SearchedCallers):
                 yield _build_caller(environment.id, app)
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the flows that the app uses.
+        """Return the ids of the flows that the app uses.
 
-        Raises `NotFound`, and `JobBlocked` if the app's flows cannot be read.
+        Raises `NotFound` if the app does not exist, and `JobBlocked` if its flows cannot be read.
         """
         home, _, name = caller.address.partition("/")
         try:
@@ -83,7 +86,7 @@ class CanvasAppCallers(SearchedCallers):
         return CallerContent(text=_format_calls(app.flow_ids))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
-        """Raise `JobBlocked`, because an app cannot be written."""
+        """Raise `JobBlocked`, because the app cannot change canvas apps."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}: the platform has no API for that.",
             fix=f"{BY_ITS_MAKER} Then retry.",

@@ -5,9 +5,9 @@ from shared.ports import AppSettings, Keys, Secrets
 
 
 class ConnectionStringCallers(AppSettingCallers):
-    """Implements `CallerKind` and `WritesWholeResource`, as settings do.
+    """The caller kind of connection strings, which are read and written as settings are.
 
-    Addresses are `app's resource id|type|name`.
+    A caller's address is `app's resource id|type|name`.
     """
 
     kind = "connection_string"

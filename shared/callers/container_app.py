@@ -1,7 +1,7 @@
 """Read and write secrets and environment variables of Container Apps as callers.
 
 One request writes all of an app, without an ETag. So a write compares before and after, and the
-caller's `resource_id` is the app. Of a secret that refers to Key Vault, the vault's secret is the
+caller's `resource_id` is the app. If a secret refers to Key Vault, the vault's secret is the
 caller. See platform.md#container-apps.
 """
 
@@ -10,14 +10,14 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import override
 
-from shared.callers.named_values import build_contents, get_resource_id, name_of
+from shared.callers.named_values import build_contents, get_resource_id, get_value_name
 from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
-    callers_in,
+    find_callers_in_text,
     read_remaining_ahead,
 )
-from shared.callers.secret_rights import SecretRights, read_identities
+from shared.callers.secret_rights import SecretRights, list_readers
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.container_app import (
     REVISION,
@@ -66,9 +66,9 @@ _NO_REFERENCE = "Only a secret of the app can refer to Key Vault."
 
 
 class ContainerAppCallers(SearchedCallers):
-    """Implements `CallerKind`, `WritesWholeResource` and `RefersToSecrets`.
+    """The caller kind of secrets and environment variables of Container Apps.
 
-    Addresses are `app's resource id|place`.
+    A caller's address is `app's resource id|place`.
     """
 
     kind = "container_app"
@@ -84,8 +84,9 @@ class ContainerAppCallers(SearchedCallers):
         resource_writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """`resources` reads the configured subscriptions, `keys` who may read the secret of a new
-        reference.
+        """`resources` reads the configured subscriptions.
+
+        `keys` reads which identities may read the secret of a new reference.
         """
         self._keys = keys
         self._reader = resources
@@ -106,9 +107,7 @@ class ContainerAppCallers(SearchedCallers):
             locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
             unreadable.record_place("container apps", err)
-        readings = read_remaining_ahead(
-            unreadable.search, found, _read_id, self._read_container_app
-        )
+        readings = read_remaining_ahead(unreadable.search, found, _get_id, self._read_container_app)
         async with aclosing(readings):
             async for resource, reading in readings:
                 try:
@@ -116,26 +115,29 @@ class ContainerAppCallers(SearchedCallers):
                 except NotFound:
                     continue  # deleted after it was listed
                 except (Conflict, PlatformError) as err:
-                    unreadable.record_place(f"secrets of the {_name_app(resource)}", err)
+                    unreadable.record_place(f"secrets of the {_format_app_label(resource)}", err)
                     app = ContainerApp(resource=resource, secrets=[], revisions=[])
-                locked = locks.describe(_read_id(resource))
+                locked = locks.describe(_get_id(resource))
                 for name, text in app.values.items():
-                    for caller in callers_in(text, _build_caller(resource, name, locked)):
+                    for caller in find_callers_in_text(text, _build_caller(resource, name, locked)):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the place, with a digest of all places as its ETag. Raises `NotFound`."""
+        """Return the text of a place, with a digest of all places of the app as its ETag.
+
+        Raises `NotFound` if it does not exist.
+        """
         try:
             return (await self.read_all([caller]))[caller.address]
         except KeyError:
             raise NotFound(f"The {caller.label} no longer exists") from None
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace one place, as `write_all` does."""
+        """Replace the text of one place. Does the same as `write_all` with one place."""
         await self.write_all([(caller, value)])
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
-        """Return places of one app by address; missing ones are omitted."""
+        """Return the texts of places of one app by address. Missing places are omitted."""
         try:
             app = await self._get_app(get_resource_id(callers))
         except NotFound:
@@ -143,17 +145,17 @@ class ContainerAppCallers(SearchedCallers):
         return build_contents(app.values, callers)
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Replace some places of one app, and let its containers start again with them.
+        """Replace the texts of places of one app, and restart its containers, which then read them.
 
-        Equal secrets restart the app too: an earlier write may have been interrupted before that.
-        Raises `TransientError` while Azure applies a change, `Conflict` if a place was changed
-        since the read, and `NotFound`. After a `Conflict` from the second read, the app's or the
-        other writer's change may be lost: read again.
+        Equal secrets restart the app too, because an earlier write may have been interrupted before
+        the restart. Raises `TransientError` while Azure applies a change, `Conflict` if a place has
+        changed since the read, and `NotFound` if the app does not exist. After a `Conflict` from
+        the second read, the change of this app or of the other writer may be lost: read again.
         """
         callers = [caller for caller, _ in values]
         app_id, label = get_resource_id(callers), callers[0].label
         before = await self._read_when_ready(app_id, label)
-        texts = {name_of(caller): value.text for caller, value in values}
+        texts = {get_value_name(caller): value.text for caller, value in values}
         wanted = before.values | texts
         if wanted != before.values:
             current = build_contents(before.values, callers)
@@ -172,7 +174,9 @@ class ContainerAppCallers(SearchedCallers):
                 await self._writer.restart(path, _VERSION)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return why an app may be unable to read a secret, by address."""
+        """Return, by address, why an app may be unable to read a secret, or "" if it
+        can read it.
+        """
         rights = SecretRights(self._keys)
         readers: dict[str, Sequence[SecretReader]] = {}
         found = {}
@@ -184,7 +188,7 @@ class ContainerAppCallers(SearchedCallers):
             try:
                 if app_id not in readers:
                     app = await self._reader.get(app_id, _VERSION)
-                    readers[app_id] = read_identities(app, _name_app(app))
+                    readers[app_id] = list_readers(app, _format_app_label(app))
                 reader = await rights.find_reader(secret, readers[app_id])
                 found[address] = await rights.find_obstacle(secret, [reader])
             except (NotFound, PlatformError) as err:
@@ -194,8 +198,10 @@ class ContainerAppCallers(SearchedCallers):
     async def _find_identities(
         self, app: ContainerApp, texts: Mapping[str, str]
     ) -> Mapping[str, str]:
-        """Return the resource id of the user-assigned identity that reads a secret, by place."""
-        rights, readers = SecretRights(self._keys), read_identities(app.resource, "app")
+        """Return, for each place that gets a reference, the resource id of the user-assigned
+        identity that reads the secret.
+        """
+        rights, readers = SecretRights(self._keys), list_readers(app.resource, "app")
         return {
             place: (await rights.find_reader(parse_secret_uri(uri), readers)).resource_id
             for place, text in texts.items()
@@ -219,7 +225,7 @@ class ContainerAppCallers(SearchedCallers):
 
     async def _read_container_app(self, resource: Mapping[str, object]) -> ContainerApp:
         """Return an app with the secrets and revisions that a list of apps does not return."""
-        app_id = _read_id(resource)
+        app_id = _get_id(resource)
         configuration = mapping_at(resource, "properties", "configuration")
         secrets = objects_at(configuration, "secrets")
         if not all(text_at(secret, "keyVaultUrl") for secret in secrets):
@@ -237,11 +243,11 @@ class ContainerAppCallers(SearchedCallers):
         return [one for one in found if mapping_at(one, "properties").get("active")]
 
 
-def _read_id(resource: Mapping[str, object]) -> str:
+def _get_id(resource: Mapping[str, object]) -> str:
     return text_at(resource, "id") or ""
 
 
-def _name_app(resource: Mapping[str, object]) -> str:
+def _format_app_label(resource: Mapping[str, object]) -> str:
     return f"container app {text_at(resource, 'name')}"
 
 
@@ -249,8 +255,8 @@ def _build_caller(resource: Mapping[str, object], name: str, locked: str) -> Cal
     reason = _OF_REVISION if name.startswith(REVISION) else locked
     return Caller(
         kind=ContainerAppCallers.kind,
-        address=f"{_read_id(resource)}|{name}",
-        label=f"{describe_place(name)} of the {_name_app(resource)}",
-        resource_id=f"{ContainerAppCallers.kind}/{_read_id(resource)}".lower(),
+        address=f"{_get_id(resource)}|{name}",
+        label=f"{describe_place(name)} of the {_format_app_label(resource)}",
+        resource_id=f"{ContainerAppCallers.kind}/{_get_id(resource)}".lower(),
         manual_reason=_ELSEWHERE if name == TEMPLATE else reason,
     )

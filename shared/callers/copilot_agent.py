@@ -1,4 +1,4 @@
-"""Read topics and tools of Copilot Studio agents as callers. Only a person changes them.
+"""Read topics and tools of Copilot Studio agents as callers, which only a person changes.
 
 An agent uses a change only after its maker has published it, and no documented API changes and
 publishes one part of an agent. See platform.md#agents.
@@ -24,7 +24,7 @@ _TOOL = "kind: TaskDialog"
 
 
 class CopilotAgentCallers(DataverseRowCallers):
-    """Implements `CallerKind`; nothing is ever written."""
+    """The caller kind of topics and tools of Copilot Studio agents. Nothing is ever written."""
 
     kind = "copilot_agent"
     #: The content is written in the format of a definition's child flow calls.
@@ -44,16 +44,15 @@ class CopilotAgentCallers(DataverseRowCallers):
     )
 
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the caller of a topic or tool that holds an id or a URL."""
+        """Yield the caller for a topic or tool that contains a flow id or a trigger URL."""
         urls = [match.url for match in find_trigger_urls(row.text)]
         flow_ids = _find_flow_ids(row.text)
-        where = (
-            f"Open the agent {_read_agent(row)} in Copilot Studio. In its {_get_name(row)}, replace"
-        )
+        agent, part = _get_agent_name(row), _format_part_name(row)
+        where = f"Open the agent {agent} in Copilot Studio. In its {part}, replace"
         if urls or flow_ids:
             yield replace(
                 place,
-                label=f"{_get_name(row)} of the agent {_read_agent(row)}",
+                label=f"{part} of the agent {agent}",
                 trigger_url_ids=frozenset(url.trigger_url_id for url in urls),
                 retired_url_ids=frozenset(url.trigger_url_id for url in urls if url.is_retired),
                 child_flow_ids=flow_ids,
@@ -63,8 +62,10 @@ class CopilotAgentCallers(DataverseRowCallers):
             )
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the flow ids and URLs. Raises `NotFound`, and `JobBlocked` if one is gone in a
-        change that is not published, because the agent still uses it.
+        """Return the flow ids and trigger URLs of a topic or tool.
+
+        Raises `NotFound` if it does not exist. Raises `JobBlocked` if one of them was removed and
+        the change is not published, because the agent still uses it.
         """
         _, row = await self._read_row(caller)
         flow_ids, urls = _find_flow_ids(row.text), find_trigger_urls(row.text)
@@ -72,14 +73,14 @@ class CopilotAgentCallers(DataverseRowCallers):
         if not caller.child_flow_ids | caller.trigger_url_ids <= held and not _is_published(row):
             raise JobBlocked(
                 f"The {caller.label} was changed, but its agent was not published since.",
-                fix=f"Publish the agent {_read_agent(row)} in Copilot Studio. Then retry.",
+                fix=f"Publish the agent {_get_agent_name(row)} in Copilot Studio. Then retry.",
                 code=Reason.MANUAL_CALLER,
             )
         calls = [{CHILD_REFERENCE: one} for one in sorted(flow_ids)]
         return CallerContent(text=json.dumps([*calls, *(match.url_text for match in urls)]))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
-        """Raise `JobBlocked`, because an agent cannot be written."""
+        """Raise `JobBlocked`, because the app cannot change agents."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}.",
             fix=f"{caller.manual_reason} Then retry.",
@@ -88,20 +89,23 @@ class CopilotAgentCallers(DataverseRowCallers):
 
 
 def _find_flow_ids(text: str) -> frozenset[str]:
-    """Return the lower-case GUIDs of a text that names flows."""
+    """Return the GUIDs in lower case, if the text refers to flows."""
     return frozenset(one.lower() for one in _GUID.findall(text) if "flowid" in text.lower())
 
 
 def _is_published(row: TextRow) -> bool:
-    """Return whether a change was published. It was not if the agent has no published version."""
+    """Return whether the agent's last change was published.
+
+    An agent without a published version has nothing to publish.
+    """
     published = text_at(mapping_at(row.others, "parentbotid"), "publishedon")
     # Both are UTC times in the same format.
     return not published or published >= (text_at(row.others, "modifiedon") or "")
 
 
-def _read_agent(row: TextRow) -> str:
+def _get_agent_name(row: TextRow) -> str:
     return text_at(mapping_at(row.others, "parentbotid"), "name") or "without a name"
 
 
-def _get_name(row: TextRow) -> str:
+def _format_part_name(row: TextRow) -> str:
     return f"{'tool' if _TOOL in row.text else 'topic'} {row.name}"

@@ -1,14 +1,15 @@
-"""Name the custom connectors of Dataverse environments that call a flow. A person changes them.
+"""Find the custom connectors of Dataverse environments that call a flow.
 
-A connector's definition (OpenAPI 2.0) has host, base path and path of a trigger URL apart, and the
-rest as defaults of query parameters. See platform.md#custom-connectors.
+A person changes them. A connector's definition (OpenAPI 2.0) has host, base path and path of a
+trigger URL in separate members, and the rest as defaults of query parameters. See
+platform.md#custom-connectors.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from shared.callers.dataverse_rows import DataverseRowCallers
-from shared.callers.search import callers_in
+from shared.callers.search import find_callers_in_text
 from shared.domain.callers.caller import MANAGED, Caller, CallerContent
 from shared.domain.definitions.json_values import (
     as_mapping,
@@ -28,7 +29,10 @@ _BY_HAND = (
 
 
 class CustomConnectorCallers(DataverseRowCallers):
-    """Implements `CallerKind`. The content is the definition and, in lines after it, its URLs."""
+    """The caller kind of custom connectors.
+
+    The content is the definition, followed by lines with its URLs.
+    """
 
     kind = "custom_connector"
     columns = (
@@ -50,15 +54,18 @@ class CustomConnectorCallers(DataverseRowCallers):
             label=f"custom connector {name}",
             manual_reason=MANAGED if row.others.get("ismanaged") else _BY_HAND,
         )
-        yield from callers_in(_add_urls(row.text), place)
+        yield from find_callers_in_text(_add_urls(row.text), place)
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the definition with its URLs. Raises `NotFound`."""
+        """Return the definition of a connector, followed by its URLs.
+
+        Raises `NotFound` if it does not exist.
+        """
         found = await super().read(caller)
         return replace(found, text=_add_urls(found.text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
-        """Raise `JobBlocked`: only a person changes a connector."""
+        """Raise `JobBlocked`, because only a person changes a connector."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}.",
             fix=f"{caller.manual_reason} Then retry.",
@@ -67,7 +74,7 @@ class CustomConnectorCallers(DataverseRowCallers):
 
 
 def _add_urls(definition: str) -> str:
-    """Return a definition, and a line with the URL of each of its operations without query."""
+    """Return a definition, followed by a line with the URL of each operation, without its query."""
     try:
         document = as_mapping(parse_json_value(definition))
     except ValueError:

@@ -1,13 +1,13 @@
 """Read and write pipelines, linked services, datasets and global parameters of Data Factory as
 callers.
 
-A factory with a Git repository, and a trigger, are changed by a person. See
+Only a person changes triggers, and anything in a factory with a Git repository. See
 platform.md#data-factory.
 """
 
 from collections.abc import Mapping, Sequence
 
-from shared.callers.published_parts import PublishedPart, PublishedPartCallers, read_id
+from shared.callers.published_parts import PublishedPart, PublishedPartCallers, get_id
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.permissions import RequiredPermissions
 from shared.ports import ResourceReader, ResourceWriter
@@ -27,7 +27,10 @@ _NOUNS = {
 
 
 class DataFactoryCallers(PublishedPartCallers):
-    """Addresses are resource ids; the content is `properties` as JSON."""
+    """The caller kind of Data Factory.
+
+    A caller's address is a resource id. The content is its `properties` as JSON.
+    """
 
     kind = "data_factory"
     owner = "data factory"
@@ -64,23 +67,32 @@ class DataFactoryCallers(PublishedPartCallers):
         self._writer = resource_writer
 
     async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
-        """Return all parts of a factory. Raises `NotFound`."""
+        """Return all pipelines and other parts of a factory.
+
+        Raises `NotFound` if it does not exist.
+        """
         return [
             _build_part(part)
             for collection in _NOUNS
-            for part in await self._reader.list_children(read_id(owner), collection, _VERSION)
+            for part in await self._reader.list_children(get_id(owner), collection, _VERSION)
         ]
 
     async def read_part(self, address: str) -> PublishedPart:
-        """Return a part. Raises `NotFound`."""
+        """Return a part of a factory, such as a pipeline.
+
+        Raises `NotFound` if it does not exist.
+        """
         return _build_part(await self._reader.get(address, _VERSION))
 
     async def read_owner(self, address: str) -> Mapping[str, object]:
-        """Return the factory of a part. Raises `NotFound`."""
+        """Return the factory that a part is in. Raises `NotFound` if it does not exist."""
         return await self._reader.get("/".join(address.split("/")[:-2]), _VERSION)
 
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part if it has its ETag. Raises `Conflict`."""
+        """Replace the properties of a part if it still has its ETag.
+
+        Raises `Conflict` if it has another.
+        """
         body = {"properties": properties}
         await self._writer.put(part.address, _VERSION, body, etag=part.etag or "*")
 
@@ -90,7 +102,7 @@ class DataFactoryCallers(PublishedPartCallers):
 
 
 def _build_part(part: Mapping[str, object]) -> PublishedPart:
-    address = read_id(part)
+    address = get_id(part)
     collection = address.rpartition("/")[0].rpartition("/")[2].lower()
     is_global = collection == _GLOBAL_PARAMETERS.lower()
     noun = next((noun for one, noun in _NOUNS.items() if one.lower() == collection), "part")

@@ -1,4 +1,4 @@
-"""Share the parts of all caller kinds whose places are text columns of Dataverse rows."""
+"""The base class of all caller kinds whose places are text columns of Dataverse rows."""
 
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -19,10 +19,10 @@ type _Reading = tuple[TextColumn, Sequence[TextRow] | PlatformError]
 
 
 class DataverseRowCallers(SearchedCallers):
-    """Implements `CallerKind` for text columns; a subclass names them and builds the callers.
+    """A caller kind for text columns, which a subclass names.
 
-    Addresses are `environment/table/column/row`. An environment takes one request, however many
-    columns are searched.
+    The subclass also builds the callers. A caller's address is `environment/table/column/row`.
+    Searching an environment takes one request for any number of columns.
     """
 
     kind: str
@@ -32,30 +32,33 @@ class DataverseRowCallers(SearchedCallers):
     columns: ClassVar[tuple[TextColumn, ...]]
 
     def __init__(self, text_rows: TextRows, environments: Environments) -> None:
-        """`environments` finds the Dataverse URL of an environment."""
+        """Read the rows with `text_rows`.
+
+        `environments` finds the Dataverse URL of an environment.
+        """
         self._rows = text_rows
         self._environments = environments
 
     @abstractmethod
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield what the row contains as callers: each has the ids of the flows that it names.
+        """Yield the callers in a row, each with the ids of the flows that it names.
 
-        `place` has the address of the row, and no ids yet.
+        `place` is the caller at the row's address, without ids.
         """
 
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every row with a reference. An environment without the table has none."""
+        """Yield every row that names a flow. An environment without the table has none."""
         with_dataverse = [one for one in environments if one.dataverse_url]
         readings = unreadable.read_readable(
-            with_dataverse, get_environment_id, self._read_environment, _name_environment
+            with_dataverse, get_environment_id, self._read_environment, _format_environment_label
         )
         async with aclosing(readings):
             async for environment, found in readings:
                 for column, rows in found:
                     if isinstance(rows, PlatformError):
-                        where = f"{column.entity_set} of {_name_environment(environment)}"
+                        where = f"{column.entity_set} of {_format_environment_label(environment)}"
                         unreadable.record_place(where, rows)
                         continue
                     for row in rows:
@@ -63,12 +66,15 @@ class DataverseRowCallers(SearchedCallers):
                             yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the text. Raises `NotFound`."""
+        """Return the text of a row. Raises `NotFound` if it does not exist."""
         _, row = await self._read_row(caller)
         return CallerContent(text=row.text, etag=_get_version(row))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the text if it is unchanged since the read. Raises `Conflict` and `NotFound`."""
+        """Replace the text if it is unchanged since the read.
+
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
+        """
         environment, row = await self._read_row(caller)
         if row.text == value.text:
             return
@@ -85,8 +91,9 @@ class DataverseRowCallers(SearchedCallers):
         raise NotFound(f"The app no longer reads {entity_set}")
 
     async def _read_environment(self, environment: Environment) -> list[_Reading]:
-        """Return the rows of each column, or why it is unreadable. Raises `PlatformError` if all
-        are.
+        """Return the rows of each column, or why the column is unreadable.
+
+        Raises `PlatformError` if all are unreadable.
         """
 
         async def read(column: TextColumn) -> _Reading:
@@ -112,7 +119,7 @@ class DataverseRowCallers(SearchedCallers):
         )
 
 
-def _name_environment(environment: Environment) -> str:
+def _format_environment_label(environment: Environment) -> str:
     return f"environment {environment.display_name}"
 
 

@@ -1,15 +1,15 @@
 """Read and write webhooks of Dataverse as callers (`serviceendpoints`).
 
-Dataverse never returns a webhook's authentication value, so the app does not know what else it
-holds and could not prove that a rollback restores it. A person changes each webhook whose URL
-has no signature and that has such a value. See platform.md#dataverse-webhooks.
+Dataverse never returns a webhook's authentication value. So the app does not know whether it
+contains a secret, and could not verify that a rollback restores it. A person changes each webhook
+that has such a value and whose URL has no signature. See platform.md#dataverse-webhooks.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from shared.callers.dataverse_rows import DataverseRowCallers
-from shared.callers.search import callers_in, compute_max_url_length
+from shared.callers.search import compute_max_url_length, find_callers_in_text
 from shared.domain.callers.caller import MANAGED, Caller
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.ports import TextColumn, TextRow
@@ -23,7 +23,7 @@ _SPLIT = (
 
 
 class DataverseWebhookCallers(DataverseRowCallers):
-    """Implements `CallerKind`. The content is the URL."""
+    """The caller kind of Dataverse webhooks. The content is the URL."""
 
     kind = "dataverse_webhook"
     columns = (
@@ -39,14 +39,14 @@ class DataverseWebhookCallers(DataverseRowCallers):
     )
 
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the callers of a webhook."""
+        """Yield the callers in a webhook's URL."""
         place = replace(
             place,
             label=f"Dataverse webhook {row.name}",
             manual_reason=_find_manual_reason(row),
             max_url_length=compute_max_url_length(row.text, _LONGEST_URL),
         )
-        yield from callers_in(row.text, place)
+        yield from find_callers_in_text(row.text, place)
 
 
 def _find_manual_reason(row: TextRow) -> str:

@@ -1,4 +1,7 @@
-"""Read the callers that people declared. Only the owner of such a system can change it."""
+"""Read the callers that people declared, because the app cannot find them.
+
+Only the owner of such a system can change it.
+"""
 
 import json
 from collections.abc import AsyncGenerator, Sequence
@@ -22,7 +25,10 @@ from shared.reason import Reason
 
 
 class DeclaredCallerKind(SearchedCallers):
-    """Implements `CallerKind`. Addresses are `caller/called flow`; nothing is ever written."""
+    """The caller kind of declared callers.
+
+    A caller's address is `caller/called flow`. Nothing is ever written.
+    """
 
     kind = DECLARED_CALLER
     #: The content is written in the format of a definition's child flow calls and URLs.
@@ -50,7 +56,10 @@ class DeclaredCallerKind(SearchedCallers):
                 yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the flow that the system calls, as far as declared. Raises `NotFound`."""
+        """Return a reference to the flow that the system calls, by the declaration.
+
+        Raises `NotFound` if it is no longer declared.
+        """
         identity, _, flow_id = caller.address.partition("/")
         kept = await self._declared.get(DECLARED_CALLER, identity)
         flows = kept.item.flows if kept else ()
@@ -60,7 +69,7 @@ class DeclaredCallerKind(SearchedCallers):
         return CallerContent(text=_format_reference(flow))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
-        """Raise `JobBlocked`, because the system cannot be written."""
+        """Raise `JobBlocked`, because the app cannot change the system."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}.",
             fix=f"{caller.manual_reason} Then retry.",
@@ -69,7 +78,7 @@ class DeclaredCallerKind(SearchedCallers):
 
 
 def _format_reference(flow: CalledFlow) -> str:
-    """Return a text in which the app finds the ids of the flow; not a URL that works."""
+    """Return a text in which a search finds the ids of the flow. Its URL does not work."""
     url, flow_id = flow.current_trigger_url_id, flow.current_flow_id
     path = f"workflows/{url}/triggers/any/paths/invoke"
     return json.dumps(

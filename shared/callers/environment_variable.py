@@ -7,7 +7,12 @@ Flows use a variable's old value until they are saved (platform.md#stale-variabl
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in, get_environment_id
+from shared.callers.search import (
+    SearchedCallers,
+    UnreadableCallers,
+    find_callers_in_text,
+    get_environment_id,
+)
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
@@ -28,7 +33,10 @@ VALUE, DEFAULT = "value", "default"
 
 
 class EnvironmentVariableCallers(SearchedCallers):
-    """Implements `CallerKind`. Addresses are `environment/value|default/definition`."""
+    """The caller kind of Dataverse environment variables.
+
+    A caller's address is `environment/value|default/definition`.
+    """
 
     kind = "environment_variable"
     is_json = False
@@ -65,15 +73,16 @@ class EnvironmentVariableCallers(SearchedCallers):
                 unreadable.record_place(f"environment {environment.display_name}", err)
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the value or default. Raises `NotFound`."""
+        """Return the value or the default of a variable. Raises `NotFound` if it does not exist."""
         _, part, variable = await self._read_place(caller)
         return _build_content(variable, part)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Write the value if it still has the ETag. Raises `Conflict` and `NotFound`.
+        """Replace the value or the default if it still has the ETag.
 
-        An equal value is not written again: an earlier invocation wrote it and may have been
-        interrupted before the flows were saved.
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist. An equal value is
+        not written again, because an earlier invocation wrote it and may have been interrupted
+        before the flows were saved.
         """
         environment, part, variable = await self._read_place(caller)
         if _build_content(variable, part).text != value.text:
@@ -87,11 +96,12 @@ class EnvironmentVariableCallers(SearchedCallers):
                 )
 
     async def read_flows_to_save(self, caller: Caller) -> FlowsToSave:
-        """Return the flows that use the variable, except flows of managed solutions, whose
-        variables only a person changes.
+        """Return the flows that use the variable.
+
+        Flows of managed solutions are omitted, because only a person changes their variables.
         """
         environment, part, variable = await self._read_place(caller)
-        users = (await self._read_users(environment)).get(_get_schema_key(variable), [])
+        users = (await self._read_flows_by_variable(environment)).get(_get_schema_key(variable), [])
         return FlowsToSave(
             written_at=(
                 variable.value_modified_at if part == VALUE else variable.definition_modified_at
@@ -103,9 +113,11 @@ class EnvironmentVariableCallers(SearchedCallers):
         holding = [
             variable
             for variable in await self._variables.list(environment)
-            if any(find_trigger_urls(text) for _, text in _list_texts(variable))
+            if any(find_trigger_urls(text) for _, text in _list_parts(variable))
         ]
-        users = await self._read_users(environment, managed_only=True) if holding else {}
+        users = (
+            await self._read_flows_by_variable(environment, managed_only=True) if holding else {}
+        )
         return [
             caller
             for variable in holding
@@ -114,10 +126,10 @@ class EnvironmentVariableCallers(SearchedCallers):
             )
         ]
 
-    async def _read_users(
+    async def _read_flows_by_variable(
         self, environment: Environment, *, managed_only: bool = False
     ) -> dict[str, list[Workflow]]:
-        """Return the flows that use each variable, by its schema name in lower case."""
+        """Return the flows that use each variable, by the variable's schema name in lower case."""
         users: defaultdict[str, list[Workflow]] = defaultdict(list)
         async for workflow in self._workflows.list(environment, managed_only=managed_only):
             for name in _find_variables(workflow):
@@ -137,7 +149,7 @@ def _build_callers(
     environment: Environment, variable: EnvironmentVariable, managed_users: Iterable[Workflow]
 ) -> Iterator[Caller]:
     managed = sorted(workflow.name for workflow in managed_users)
-    for part, text in _list_texts(variable):
+    for part, text in _list_parts(variable):
         place = Caller(
             kind=EnvironmentVariableCallers.kind,
             address=f"{environment.id}/{part}/{variable.definition_id}",
@@ -146,11 +158,13 @@ def _build_callers(
             environment_id=environment.id,
             manual_reason=_find_manual_reason(managed),
         )
-        yield from callers_in(text, place)
+        yield from find_callers_in_text(text, place)
 
 
 def _find_manual_reason(managed: Sequence[str]) -> str:
-    """Return why a person has to change a variable that a managed flow uses; empty: the app can."""
+    """Return why a person has to change a variable that managed flows use, or "" if no managed flow
+    uses it.
+    """
     if not managed:
         return ""
     return (
@@ -159,7 +173,7 @@ def _find_manual_reason(managed: Sequence[str]) -> str:
     )
 
 
-def _list_texts(variable: EnvironmentVariable) -> list[tuple[str, str]]:
+def _list_parts(variable: EnvironmentVariable) -> list[tuple[str, str]]:
     both = ((VALUE, variable.value), (DEFAULT, variable.default_value))
     return [(part, text) for part, text in both if text]
 

@@ -1,7 +1,7 @@
 """Read and write event subscriptions of Event Grid as callers: the URL of a webhook.
 
-An event subscription shows a part of the URL, and an action returns it whole. Event Grid validates
-a new URL before it uses it. See platform.md#event-subscriptions.
+A GET of an event subscription returns a part of the URL. An action returns all of it. Event Grid
+validates a new URL before it uses it. See platform.md#event-subscriptions.
 """
 
 import json
@@ -10,7 +10,7 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
+from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
@@ -68,7 +68,10 @@ _HIDDEN = (
 
 
 class EventGridSubscriptionCallers(SearchedCallers):
-    """Implements `CallerKind`. Addresses are resource ids; the content is the destination."""
+    """The caller kind of Event Grid subscriptions.
+
+    A caller's address is a resource id. The content is the destination.
+    """
 
     kind = "event_grid_subscription"
     is_json = True
@@ -94,27 +97,31 @@ class EventGridSubscriptionCallers(SearchedCallers):
         """Yield every event subscription whose webhook is a trigger URL."""
         found = await self._list_webhooks(unreadable)
         locks = await self._read_locks(unreadable) if found else ReadOnlyLocks({})
-        readings = unreadable.read_readable(found, _read_id, self._read_destination, _name_url)
+        readings = unreadable.read_readable(found, _get_id, self._read_destination, _format_label)
         async with aclosing(readings):
             async for resource, text in readings:
-                locked = locks.describe(_read_id(resource))
-                for caller in callers_in(text, _build_caller(resource, locked)):
+                locked = locks.describe(_get_id(resource))
+                for caller in find_callers_in_text(text, _build_caller(resource, locked)):
                     yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the destination, with a digest of it as its ETag. Raises `NotFound`."""
+        """Return the destination of a subscription, with a digest of it as its ETag.
+
+        Raises `NotFound` if it does not exist.
+        """
         text = await self._read_destination(await self._get_subscription(caller))
         return CallerContent(text=text, etag=hash_value(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the destination if it is unchanged since the read; Event Grid validates its URL.
+        """Replace the destination if it is unchanged since the read.
 
-        Raises `TransientError` while Azure applies a change, `JobBlocked` if the flow has not
-        answered the validation, `Conflict` and `NotFound`.
+        Event Grid then validates its URL. Raises `TransientError` while Azure applies a change, and
+        `JobBlocked` if the flow has not answered the validation. Raises `Conflict` if the
+        destination has changed, and `NotFound` if the subscription does not exist.
         """
         before = await self._get_applied_subscription(caller)
         text = await self._read_destination(before)
-        if text == value.text and _read_state(before) != "Failed":
+        if text == value.text and _get_state(before) != "Failed":
             return
         if value.etag not in {"", hash_value(text)}:
             raise Conflict(f"The {caller.label} was changed")
@@ -124,7 +131,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
 
     async def _get_applied_subscription(self, caller: Caller) -> Mapping[str, object]:
         resource = await self._get_subscription(caller)
-        state = _read_state(resource)
+        state = _get_state(resource)
         if state in {"Creating", "Updating"}:
             raise TransientError(
                 f"Azure is applying a change to the {caller.label}",
@@ -145,9 +152,9 @@ class EventGridSubscriptionCallers(SearchedCallers):
         return await self._reader.get(caller.address, _VERSION)
 
     async def _read_destination(self, resource: Mapping[str, object]) -> str:
-        """Return the webhook with its whole URL, as JSON with sorted names."""
+        """Return the webhook of a subscription with its complete URL, as JSON with sorted names."""
         shown = mapping_at(_find_destination(resource), "properties")
-        found = await self._secrets.read(_read_id(resource), "getFullUrl", _VERSION)
+        found = await self._secrets.read(_get_id(resource), "getFullUrl", _VERSION)
         kept = {name: value for name, value in shown.items() if name != "endpointBaseUrl"}
         return json.dumps({**kept, "endpointUrl": text_at(found, "endpointUrl")}, sort_keys=True)
 
@@ -159,29 +166,29 @@ class EventGridSubscriptionCallers(SearchedCallers):
             return ReadOnlyLocks({})
 
     async def _list_webhooks(self, unreadable: UnreadableCallers) -> list[Mapping[str, object]]:
-        """Return the event subscriptions with a webhook, with one request for each list."""
+        """Return the event subscriptions with a webhook. Each list takes one request."""
         what = "event subscriptions of subscriptions and resource groups"
         found = [*await unreadable.list_readable(self._reader.list(_SUBSCRIPTIONS, _VERSION), what)]
         for resource_type in _TOPICS:
             listing = self._reader.list(resource_type, _VERSION)
             for topic in await unreadable.list_readable(listing, resource_type):
-                found += await self._list_below(topic, resource_type, unreadable)
-        unique = {_read_id(one).lower(): one for one in found}
+                found += await self._list_subscriptions_of_topic(topic, resource_type, unreadable)
+        unique = {_get_id(one).lower(): one for one in found}
         return [
             one
             for one in unique.values()
             if text_at(_find_destination(one), "endpointType") == "WebHook"
         ]
 
-    async def _list_below(
+    async def _list_subscriptions_of_topic(
         self, topic: Mapping[str, object], resource_type: str, unreadable: UnreadableCallers
     ) -> list[Mapping[str, object]]:
         found: list[Mapping[str, object]] = []
-        parents = [_read_id(topic)]
+        parents = [_get_id(topic)]
         try:
             if resource_type.endswith("/domains"):
                 below = await self._reader.list_children(parents[0], "topics", _VERSION)
-                parents += [_read_id(one) for one in below]
+                parents += [_get_id(one) for one in below]
             for parent in parents:
                 found += await self._reader.list_children(parent, "eventSubscriptions", _VERSION)
         except NotFound:
@@ -191,15 +198,15 @@ class EventGridSubscriptionCallers(SearchedCallers):
         return found
 
 
-def _name_url(subscription: Mapping[str, object]) -> str:
+def _format_label(subscription: Mapping[str, object]) -> str:
     return f"URL of the event subscription {text_at(subscription, 'name')}"
 
 
-def _read_id(resource: Mapping[str, object]) -> str:
+def _get_id(resource: Mapping[str, object]) -> str:
     return text_at(resource, "id") or ""
 
 
-def _read_state(resource: Mapping[str, object]) -> str | None:
+def _get_state(resource: Mapping[str, object]) -> str | None:
     return text_at(mapping_at(resource, "properties"), "provisioningState")
 
 
@@ -213,16 +220,16 @@ def _build_caller(resource: Mapping[str, object], locked: str) -> Caller:
     reason = _find_manual_reason(resource) or locked
     return Caller(
         kind=EventGridSubscriptionCallers.kind,
-        address=_read_id(resource),
+        address=_get_id(resource),
         label=f"event subscription {text_at(resource, 'name')}",
-        resource_id=f"{EventGridSubscriptionCallers.kind}/{_read_id(resource)}".lower(),
+        resource_id=f"{EventGridSubscriptionCallers.kind}/{_get_id(resource)}".lower(),
         manual_reason=reason,
         is_validated_by_event_grid=not reason,
     )
 
 
 def _find_manual_reason(resource: Mapping[str, object]) -> str:
-    """Return why a person has to change a subscription; empty: the app can."""
+    """Return why a person has to change a subscription, or "" if the app can change it."""
     properties = mapping_at(resource, "properties")
     if text_at(properties, _SCHEMA) == "CloudEventSchemaV1_0":
         return _CLOUD_EVENTS

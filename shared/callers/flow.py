@@ -23,7 +23,7 @@ from shared.ports import Environments, Workflows
 
 
 class FlowCallers(SearchedCallers):
-    """Implements `CallerKind`. The content is the whole `clientdata` of a flow."""
+    """The caller kind of cloud flows. The content is the whole `clientdata` of a flow."""
 
     kind = "flow"
     is_json = True
@@ -46,14 +46,16 @@ class FlowCallers(SearchedCallers):
                 continue
             try:
                 async for workflow in self._workflows.list(environment):
-                    for caller in self.callers_in(environment, workflow):
+                    for caller in self.find_callers_in_flow(environment, workflow):
                         yield caller
             except PlatformError as err:
                 unreadable.record_place(f"environment {environment.display_name}", err)
 
-    def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
-        """Yield a flow once for the references that the app can replace, and once for those that a
-        person has to.
+    def find_callers_in_flow(
+        self, environment: Environment, workflow: Workflow
+    ) -> Iterator[Caller]:
+        """Yield a flow as a caller at most twice: once for the references that the app can replace,
+        and once for those that a person has to replace.
         """
         references = find_references(workflow.client_data, is_json=True)
         filled_in = {reference.id for reference in references if not reference.is_replaceable}
@@ -64,16 +66,16 @@ class FlowCallers(SearchedCallers):
             if part:
                 yield replace(
                     build_flow_caller(environment.id, workflow.workflow_id, workflow.name),
-                    trigger_url_ids=_select_ids(part, FlowReferenceKind.TRIGGER_URL),
+                    trigger_url_ids=_select_ids_of_kind(part, FlowReferenceKind.TRIGGER_URL),
                     retired_url_ids=frozenset(
                         reference.id for reference in part if reference.is_retired
                     ),
-                    child_flow_ids=_select_ids(part, FlowReferenceKind.CHILD_FLOW),
+                    child_flow_ids=_select_ids_of_kind(part, FlowReferenceKind.CHILD_FLOW),
                     manual_reason=reason,
                 )
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the definition. Raises `NotFound`."""
+        """Return the definition of a flow. Raises `NotFound` if it does not exist."""
         environment, workflow_id = await self._read_place(caller)
         workflow = await self._workflows.get(environment, workflow_id)
         return CallerContent(
@@ -81,7 +83,10 @@ class FlowCallers(SearchedCallers):
         )
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Save the definition if the flow still has the ETag. Raises `Conflict` and `NotFound`."""
+        """Save the definition if the flow still has the ETag.
+
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
+        """
         environment, workflow_id = await self._read_place(caller)
         change = WorkflowUpdate(client_data=value.text, on_behalf_of=value.on_behalf_of)
         await self._workflows.update(environment, workflow_id, change, etag=value.etag)
@@ -91,5 +96,7 @@ class FlowCallers(SearchedCallers):
         return await self._environments.get_cached(environment_id), workflow_id
 
 
-def _select_ids(references: Sequence[FlowReference], kind: FlowReferenceKind) -> frozenset[str]:
+def _select_ids_of_kind(
+    references: Sequence[FlowReference], kind: FlowReferenceKind
+) -> frozenset[str]:
     return frozenset(reference.id for reference in references if reference.kind is kind)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import override
 
 from shared.callers.json_service import JsonServiceCallers
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import UnreadableCallers, find_callers_in_text
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import mapping_at, text_at
@@ -37,7 +37,7 @@ _NAMES = {_HOOKS: "webhooks", _SECRETS: "secrets", _VARIABLES: "variables"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """One list of a repository."""
+    """A list of a repository: its webhooks or its variables."""
 
     repository: str
     list_name: str
@@ -52,7 +52,10 @@ class _Place:
 
 
 class GitHubCallers(JsonServiceCallers):
-    """Implements `CallerKind`. Addresses are paths of webhooks and variables."""
+    """The caller kind of GitHub webhooks and Actions variables.
+
+    A caller's address is the path of a webhook or variable.
+    """
 
     kind = "github"
     service = GITHUB
@@ -91,19 +94,24 @@ class GitHubCallers(JsonServiceCallers):
                         )
                     continue
                 for document in documents:
-                    for caller in callers_in(_read_text(document), _build_caller(place, document)):
+                    for caller in find_callers_in_text(
+                        _get_text(document), _build_caller(place, document)
+                    ):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the URL of a webhook or the value of a variable. Raises `NotFound`."""
-        text = _read_text(await self._api.get(GITHUB, caller.address))
+        """Return the URL of a webhook or the value of a variable.
+
+        Raises `NotFound` if it does not exist.
+        """
+        text = _get_text(await self._api.get(GITHUB, caller.address))
         return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the URL or value if it is unchanged since the read, and read it back.
 
-        Raises `Conflict` and `NotFound`. After a `Conflict` from the second read, the app's or the
-        other writer's change may be lost: read again.
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist. After a `Conflict`
+        from the second read, the change of this app or of the other writer may be lost: read again.
         """
         now = await self.read(caller)
         if now.text == value.text:
@@ -139,6 +147,6 @@ def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
     )
 
 
-def _read_text(document: Mapping[str, object]) -> str:
+def _get_text(document: Mapping[str, object]) -> str:
     holder = mapping_at(document, "config") if "config" in document else document
     return text_at(holder, "url" if "config" in document else "value") or ""

@@ -1,4 +1,4 @@
-"""Share what the kinds in services outside Azure and Power Platform have in common."""
+"""The base class of caller kinds in services outside Azure and Power Platform."""
 
 import re
 from abc import abstractmethod
@@ -11,20 +11,23 @@ from shared.ports import JsonApi, JsonService
 
 
 class JsonServiceCallers(SearchedCallers):
-    """A kind in one service; a subclass names the service and implements `CallerKind`."""
+    """A caller kind in a service that is searched by scopes: organizations, repositories or sites.
+
+    A subclass names the service and finds the callers.
+    """
 
     service: JsonService
 
     def __init__(self, json_api: JsonApi) -> None:
-        """Search the scopes that a setting names."""
+        """Search with `json_api` the scopes that a setting names."""
         self._api = json_api
 
     async def read_scopes(self) -> Sequence[str]:
-        """Return the configured organizations, repositories or sites, also malformed ones."""
+        """Return the scopes that the setting names, including malformed names."""
         return await self._api.read_scopes(self.service)
 
     async def list_well_formed_scopes(self, unreadable: UnreadableCallers) -> Sequence[str]:
-        """Return those whose name is well-formed, and record the others."""
+        """Return the scopes with a well-formed name, and record the others in `unreadable`."""
         scopes = await self.read_scopes()
         for scope in scopes:
             if not self._is_well_formed(scope):
@@ -32,7 +35,7 @@ class JsonServiceCallers(SearchedCallers):
         return [scope for scope in scopes if self._is_well_formed(scope)]
 
     async def check_scope(self, scope: str) -> None:
-        """Raise an error if a name is malformed or the app cannot search there."""
+        """Raise an error if a scope's name is malformed, or if the app cannot search the scope."""
         if not self._is_well_formed(scope):
             text = f"{redact(scope)} is malformed. {self.service.scope_hint}"
             raise PlatformError(text, code="Malformed", status=400)
@@ -40,7 +43,7 @@ class JsonServiceCallers(SearchedCallers):
 
     @abstractmethod
     async def read_scope(self, scope: str) -> None:
-        """Read one of the lists of an organization, a repository or a site."""
+        """Read a list of a scope. Raises an error if the app may not read it."""
 
     def _is_well_formed(self, scope: str) -> bool:
         return re.fullmatch(self.service.scope_pattern, scope) is not None

@@ -13,7 +13,7 @@ from typing import override
 from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
-    callers_in,
+    find_callers_in_text,
     read_all,
     read_remaining_ahead,
 )
@@ -44,9 +44,9 @@ _NEEDS = RequiredPermissions(
 
 
 class KeyVaultSecretCallers(SearchedCallers):
-    """Implements `CallerKind` and `KeepsVersions`.
+    """The caller kind of Key Vault secrets.
 
-    Addresses are `vault URL|name`; the ETag is the version.
+    A caller's address is `vault URL|name`. The ETag is the version.
     """
 
     kind = IN_KEY_VAULT
@@ -58,7 +58,7 @@ class KeyVaultSecretCallers(SearchedCallers):
     ) -> None:
         """`secrets` reads the watched vaults, and the vaults that declared callers name.
 
-        Any app may cache a secret that it refers to, hence the `staleness`.
+        `settings` says how long apps may use an old value, because any app may cache a secret.
         """
         self._secrets = secrets
         self._declared = declared_callers
@@ -68,8 +68,9 @@ class KeyVaultSecretCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every secret whose current version has a trigger URL, and every secret that gets
-        the new URL of a declared caller.
+        """Yield every secret whose current version has a trigger URL.
+
+        Also yields every secret into which a declared caller wants the new URL to be written.
         """
         places = {one.resource_id: one for one in await self._read_declared_secrets()}
         vaults = read_all(self._secrets.read_vault_urls())
@@ -99,9 +100,9 @@ class KeyVaultSecretCallers(SearchedCallers):
                     yield caller
 
     async def _read_declared_secrets(self) -> list[Caller]:
-        """Return the secrets of readable declared callers.
+        """Return the secrets that readable declared callers name.
 
-        The kind of declared callers reports the others.
+        The caller kind of declared callers reports the unreadable ones.
         """
         rows = [row async for row in self._declared.scan()]
         return [
@@ -112,14 +113,16 @@ class KeyVaultSecretCallers(SearchedCallers):
         ]
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the current version. Raises `NotFound`."""
+        """Return the current version of a secret. Raises `NotFound` if it does not exist."""
         secret = await self._secrets.read(*_parse_address(caller))
         return CallerContent(text=secret.value, etag=secret.version, surrounding_digests={})
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Add a version if the current one is still `value.etag`; create a secret that has none.
+        """Add a version if the current one is still `value.etag`.
 
-        Raises `Conflict`, and `JobBlocked` if the name belongs to a deleted secret.
+        A secret that a declared caller names is created if it is missing. Raises `Conflict` if the
+        secret has changed, `NotFound` if another one is missing, and `JobBlocked` if a deleted
+        secret has the name.
         """
         vault_url, name = _parse_address(caller)
         try:
@@ -156,16 +159,18 @@ class KeyVaultSecretCallers(SearchedCallers):
             ) from err
 
     async def read_texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
-        """Return the values of the versions that were added since then. Raises `NotFound`."""
+        """Return the values of the versions of a secret that were added since `since`.
+
+        Raises `NotFound` if the secret does not exist.
+        """
         return await self._secrets.read_values_since(*_parse_address(caller), since)
 
 
 def _find_callers(value: str, place: Caller) -> list[Caller]:
-    """Return a secret as a caller.
-
-    One that a declared caller names is returned even without a URL.
+    """Return a secret as callers, or as one caller if a declared caller names it, even if it has no
+    URL.
     """
-    found = [*callers_in(value, place)]
+    found = [*find_callers_in_text(value, place)]
     if not place.is_created_if_missing:
         return found
     caller = found[0] if found else place

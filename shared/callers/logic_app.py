@@ -13,7 +13,7 @@ _SECURE_TYPES = frozenset({"securestring", "secureobject"})
 
 
 class LogicAppCallers(WholeResourceCallers):
-    """Implements `CallerKind`."""
+    """The caller kind of Logic Apps (Consumption)."""
 
     kind = "logic_app"
     noun = "logic app"
@@ -34,7 +34,7 @@ class LogicAppCallers(WholeResourceCallers):
     )
 
     def find_unreadable_parts(self, properties: Mapping[str, object]) -> Iterator[str]:
-        """Yield each secure parameter."""
+        """Yield the name of each secure parameter, whose value Azure does not return."""
         declared = mapping_at(mapping_at(properties, "definition"), "parameters")
         for name, declaration in declared.items():
             if (text_at(as_mapping(declaration), "type") or "").lower() in _SECURE_TYPES:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
+from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -28,14 +28,17 @@ _FROM_PACKAGE = (
 
 @dataclass(frozen=True, slots=True)
 class _SiteReading:
-    """The files of an app that exist, by path, and why they cannot be written."""
+    """The existing files of an app by path, and why only a person can change them."""
 
     texts: dict[str, str] = field(repr=False)
     manual_reason: str
 
 
 class LogicAppStandardCallers(SearchedCallers):
-    """Implements `CallerKind`. Addresses are `app's resource id|path of a file`."""
+    """The caller kind of Logic Apps (Standard).
+
+    A caller's address is `app's resource id|path of a file`.
+    """
 
     kind = "logic_app_standard"
     is_json = True
@@ -64,7 +67,7 @@ class LogicAppStandardCallers(SearchedCallers):
     def __init__(
         self, app_settings: AppSettings, resources: ResourceReader, site_files: SiteFiles
     ) -> None:
-        """`app_settings` lists the apps, and says which run from a package."""
+        """`app_settings` lists the apps, and shows which of them run from a package."""
         self._settings = app_settings
         self._resources = resources
         self._files = site_files
@@ -84,16 +87,19 @@ class LogicAppStandardCallers(SearchedCallers):
             async for site, found in readings:
                 reason = locks.describe(site.id) or found.manual_reason
                 for path, text in found.texts.items():
-                    for caller in callers_in(text, _build_caller(site, path, reason)):
+                    for caller in find_callers_in_text(text, _build_caller(site, path, reason)):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the file. Raises `NotFound`."""
+        """Return the text of a file. Raises `NotFound` if it does not exist."""
         found = await self._files.read(*_parse_address(caller))
         return CallerContent(text=found.text, etag=found.etag)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the file if it is unchanged since the read. Raises `Conflict` and `NotFound`."""
+        """Replace the file if it is unchanged since the read.
+
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
+        """
         now = await self.read(caller)
         if now.text == value.text:
             return

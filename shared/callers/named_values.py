@@ -1,6 +1,7 @@
-"""Share the parts of callers in named values of a resource that one request writes.
+"""Functions of caller kinds whose places are named values of one resource, all written by one
+request.
 
-Addresses are `resource id|name`.
+A caller's address is `resource id|name`.
 """
 
 import json
@@ -13,9 +14,9 @@ from shared.domain.callers.unchanged_content import hash_value
 def build_contents(
     values: Mapping[str, str], callers: Sequence[Caller]
 ) -> dict[str, CallerContent]:
-    """Return the content of existing callers of one resource, by address.
+    """Return the contents of those callers of one resource that exist, by address.
 
-    `values` are all values of the resource by name. A digest of them is the ETag.
+    `values` has all values of the resource by name. A digest of them is the ETag of each.
     """
     resource_id = get_resource_id(callers)
     addresses = {name: f"{resource_id}|{name}" for name in values}
@@ -23,10 +24,10 @@ def build_contents(
     etag = hash_value(json.dumps(around, sort_keys=True))
     return {
         caller.address: CallerContent(
-            text=values[name_of(caller)], etag=etag, surrounding_digests=around
+            text=values[get_value_name(caller)], etag=etag, surrounding_digests=around
         )
         for caller in callers
-        if name_of(caller) in values
+        if get_value_name(caller) in values
     }
 
 
@@ -35,6 +36,6 @@ def get_resource_id(callers: Sequence[Caller]) -> str:
     return callers[0].address.partition("|")[0]
 
 
-def name_of(caller: Caller) -> str:
-    """Return the name of a caller's value."""
+def get_value_name(caller: Caller) -> str:
+    """Return the name of the value at a caller's address."""
     return caller.address.partition("|")[2]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.callers.dataverse_rows import DataverseRowCallers
-from shared.callers.search import callers_in
+from shared.callers.search import find_callers_in_text
 from shared.domain.callers.caller import MANAGED, Caller
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.ports import TextColumn, TextRow
@@ -26,7 +26,7 @@ _STANDARD = {
 
 
 class PowerPagesCallers(DataverseRowCallers):
-    """Implements `CallerKind`."""
+    """The caller kind of Power Pages sites."""
 
     kind = "power_pages"
     #: A site caches its parts so long.
@@ -61,19 +61,19 @@ class PowerPagesCallers(DataverseRowCallers):
     )
 
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the callers in one part of a site."""
+        """Yield the callers in one part of a site, such as a template."""
         component = row.others.get("powerpagecomponenttype")
         part = _STANDARD.get(row.column.entity_set) or _COMPONENTS.get(
             component if isinstance(component, int) else 0, "part"
         )
         place = replace(
             place,
-            label=f"{part} {row.name} of the Power Pages site {_read_site(row)}",
+            label=f"{part} {row.name} of the Power Pages site {_get_site_name(row)}",
             manual_reason=MANAGED if row.others.get("ismanaged") else "",
         )
-        yield from callers_in(row.text, place)
+        yield from find_callers_in_text(row.text, place)
 
 
-def _read_site(row: TextRow) -> str:
+def _get_site_name(row: TextRow) -> str:
     site = mapping_at(row.others, row.column.expand.partition("(")[0])
     return text_at(site, "name") or text_at(site, "adx_name") or "without a name"

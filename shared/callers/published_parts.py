@@ -1,4 +1,4 @@
-"""Share what Data Factory and Synapse have in common as callers.
+"""The base class of the caller kinds of Data Factory and Synapse.
 
 Both run pipelines with linked services, datasets and triggers, which are published from a Git
 repository or changed live.
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar, override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
-from shared.callers.whole_resource import order_like
+from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text
+from shared.callers.whole_resource import order_names_like
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
@@ -33,7 +33,7 @@ _MASKED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPart:
-    """A pipeline, or something that pipelines use."""
+    """A part of a factory or workspace: a pipeline, or something that pipelines use."""
 
     #: Address of its caller.
     address: str
@@ -47,20 +47,23 @@ class PublishedPart:
 
     @property
     def content(self) -> CallerContent:
-        """Return the properties as JSON with sorted names: Azure may change the order."""
+        """Return the properties as JSON with sorted names, because Azure may change the order."""
         text = json.dumps(self.properties, sort_keys=True)
         return CallerContent(text=text, etag=self.etag or hash_value(text))
 
     def find_secure_parameters(self) -> Iterator[str]:
-        """Yield the secure parameters with a default value, which may be any text."""
+        """Yield the names of secure parameters with a default value, because it is hidden and may
+        contain a URL.
+        """
         for name, parameter in mapping_at(self.properties, "parameters").items():
             if "defaultValue" in as_mapping(parameter) and any(_find_masked_values(parameter)):
                 yield name
 
 
 class PublishedPartCallers(SearchedCallers):
-    """Implements `CallerKind` for the parts of factories or workspaces; a subclass names the
-    owner's type.
+    """A caller kind for the parts of factories or workspaces.
+
+    A subclass names the type of their owner.
     """
 
     kind: str
@@ -82,22 +85,28 @@ class PublishedPartCallers(SearchedCallers):
 
     @abstractmethod
     async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
-        """Return all parts of an owner. Raises `NotFound`."""
+        """Return all parts of a factory or workspace. Raises `NotFound` if it does not exist."""
 
     @abstractmethod
     async def read_part(self, address: str) -> PublishedPart:
-        """Return a part. Raises `NotFound`."""
+        """Return the part at an address. Raises `NotFound` if it does not exist."""
 
     @abstractmethod
     async def read_owner(self, address: str) -> Mapping[str, object]:
-        """Return the owner of a part. Raises `NotFound`."""
+        """Return the factory or workspace that a part is in.
+
+        Raises `NotFound` if it does not exist.
+        """
 
     @abstractmethod
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part if it has its ETag. Raises `Conflict`."""
+        """Replace the properties of a part if it still has its ETag.
+
+        Raises `Conflict` if it has another.
+        """
 
     async def read_locks(self) -> ReadOnlyLocks:
-        """Return the locks that reject a write of a part."""
+        """Return the locks that would reject a write of a part."""
         return ReadOnlyLocks({})
 
     @override
@@ -114,27 +123,30 @@ class PublishedPartCallers(SearchedCallers):
             locks = await self.read_locks() if found else locks
         except PlatformError as err:
             unreadable.record_place(self.owners, err)
-        readings = unreadable.read_readable(found, read_id, self.list_parts, self._name_owner)
+        readings = unreadable.read_readable(
+            found, get_id, self.list_parts, self._format_owner_label
+        )
         async with aclosing(readings):
             async for owner, parts in readings:
                 for part in parts:
-                    label = f"{part.title} of the {self._name_owner(owner)}"
+                    label = f"{part.title} of the {self._format_owner_label(owner)}"
                     for name in part.find_secure_parameters():
                         unreadable.record_text(f"secure parameter {name} of the {label}")
                     reason = self._find_manual_reason(owner, part) or locks.describe(part.address)
                     place = self._build_caller(part, label, reason)
-                    for caller in callers_in(part.content.text, place):
+                    for caller in find_callers_in_text(part.content.text, place):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the properties as JSON. Raises `NotFound`."""
+        """Return the properties of a part as JSON. Raises `NotFound` if it does not exist."""
         return (await self.read_part(caller.address)).content
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the properties if they are unchanged since the read.
+        """Replace the properties of a part if they are unchanged since the read.
 
-        Raises `Conflict` and `NotFound`, and `JobBlocked` for what only a person can change. A part
-        without an ETag is read back: after a `Conflict`, read again.
+        Raises `Conflict` if they have changed, `NotFound` if the part does not exist, and
+        `JobBlocked` if only a person can change it. A part without an ETag is read back: after a
+        `Conflict`, read again.
         """
         before = await self.read_part(caller.address)
         if before.content.text == value.text:
@@ -148,16 +160,16 @@ class PublishedPartCallers(SearchedCallers):
                 fix=f"{reason} Then retry.",
                 code=Reason.MANUAL_CALLER,
             )
-        properties = order_like(before.properties, json.loads(value.text))
+        properties = order_names_like(before.properties, json.loads(value.text))
         await self.write_part(before, as_mapping(properties))
         if not before.etag and (await self.read(caller)).text != value.text:
             raise Conflict(f"The {caller.label} was changed by somebody else")
 
-    def _name_owner(self, owner: Mapping[str, object]) -> str:
+    def _format_owner_label(self, owner: Mapping[str, object]) -> str:
         return f"{self.owner} {text_at(owner, 'name')}"
 
     def _find_manual_reason(self, owner: Mapping[str, object], part: PublishedPart) -> str:
-        """Return what a person must do to change a part; empty: nothing."""
+        """Return what a person must do to change a part, or "" if the app can change it."""
         repository = mapping_at(owner, "properties", self.repository)
         names = ("accountName", "projectName", "repositoryName")
         if name := "/".join(found for one in names if (found := text_at(repository, one))):
@@ -181,13 +193,13 @@ class PublishedPartCallers(SearchedCallers):
         )
 
 
-def read_id(resource: Mapping[str, object]) -> str:
-    """Return the id of a resource; empty: it has none."""
+def get_id(resource: Mapping[str, object]) -> str:
+    """Return the id of a resource, or "" if it has none."""
     return text_at(resource, "id") or ""
 
 
 def _find_masked_values(value: object) -> Iterator[Mapping[str, object]]:
-    """Yield every object with a value that Azure does not return."""
+    """Yield every object whose value Azure does not return."""
     stack = [value]
     while stack:
         value = stack.pop()

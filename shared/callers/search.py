@@ -1,5 +1,5 @@
-"""Share the parts of all caller searches: the references in a text, and places that could not be
-read.
+"""The parts that all caller searches share: find references in a text, and record places that could
+not be read.
 """
 
 import asyncio
@@ -66,7 +66,10 @@ async def read_remaining_ahead[T, R](
 
 
 async def read_all[T](items: AsyncIterator[T]) -> list[T]:
-    """Return all items, also in the error if subscriptions cannot be read."""
+    """Return all items.
+
+    If some subscriptions cannot be read, the error has the items of the others.
+    """
     found: list[T] = []
     try:
         async for item in items:
@@ -78,14 +81,15 @@ async def read_all[T](items: AsyncIterator[T]) -> list[T]:
 
 
 def get_environment_id(environment: Environment) -> str:
-    """Return the id of an environment, the key by which a search goes through environments."""
+    """Return the id of an environment, by which a search orders environments."""
     return environment.id
 
 
-def callers_in(text: str, place: Caller) -> Iterator[Caller]:
-    """Yield a caller once for the trigger URLs that can be replaced, and once for the others.
+def find_callers_in_text(text: str, place: Caller) -> Iterator[Caller]:
+    """Yield a caller at most twice: once for the trigger URLs in a text that the app can replace,
+    and once for the others.
 
-    `place` is the caller without ids; its `manual_reason` applies to both.
+    `place` is the caller without ids. Its `manual_reason` applies to both.
     """
     matches = find_trigger_urls(text)
     filled_in = {match.url.trigger_url_id for match in matches if not match.is_replaceable}
@@ -104,10 +108,11 @@ def callers_in(text: str, place: Caller) -> Iterator[Caller]:
 
 
 def compute_max_url_length(text: str, longest_text: int) -> int:
-    """Return the characters of the longest trigger URL that a place can hold for each of its own.
+    """Return the length of the longest trigger URL that fits in place of each trigger URL in a
+    text.
 
-    `longest_text` is the number of characters that the place can hold. Paths and parameters that
-    the caller adds to a URL stay.
+    `longest_text` is the maximum length of the text. Paths and parameters that the caller adds to a
+    URL remain.
     """
     ids = [one.url.trigger_url_id for one in find_trigger_urls(text)]
     replaced = replace_trigger_urls(text, dict.fromkeys(ids, _ANY_URL))
@@ -138,9 +143,10 @@ class UnreadableCallers:
         read: Callable[[T], Coroutine[Any, Any, R]],
         name: Callable[[T], str],
     ) -> AsyncGenerator[tuple[T, R]]:
-        """Yield the remaining places that can be read, with what was read; record the others.
+        """Yield each remaining place that can be read, with what was read.
 
-        Deleted places are omitted. `name` is the text of a recorded place. Close the generator.
+        Record the others. Deleted places are omitted. `name` returns the text by which a place is
+        recorded. Close the generator.
         """
         async with aclosing(read_remaining_ahead(self.search, places, key, read)) as readings:
             async for place, reading in readings:
@@ -154,7 +160,10 @@ class UnreadableCallers:
                 yield place, found
 
     async def list_readable[T](self, listing: Awaitable[Sequence[T]], what: str) -> Sequence[T]:
-        """Return what can be listed; record the subscriptions that cannot, or the whole list."""
+        """Return the items of a list.
+
+        Record the subscriptions that cannot be read, or the whole list.
+        """
         try:
             return await listing
         except SubscriptionsUnread as err:
@@ -165,11 +174,11 @@ class UnreadableCallers:
             return ()
 
     def record_text(self, text: str) -> None:
-        """Record what was not searched; repeated texts are recorded once."""
+        """Record a text about what was not searched. Repeated texts are recorded once."""
         if text not in self.search.unreadable:
             self.search.unreadable.append(text)
 
-    def raise_if_any(self) -> None:
+    def raise_if_unreadable(self) -> None:
         """Raise `JobBlocked` if any place could not be read, because the search is incomplete."""
         if self.search.unreadable:
             is_locked = all(_LOCKED in one for one in self.search.unreadable)
@@ -182,7 +191,7 @@ class UnreadableCallers:
 
 
 class SearchedCallers(ABC):
-    """The parts of a `CallerKind` that most kinds share."""
+    """The base class of most caller kinds: it reports the places that a search could not read."""
 
     is_environment_only = False
     is_assessed_separately = False
@@ -191,20 +200,24 @@ class SearchedCallers(ABC):
     async def find(
         self, environments: Sequence[Environment], search: CallerSearchPosition | None = None
     ) -> AsyncIterator[Caller]:
-        """Yield every place with a reference; raise `JobBlocked` if some could not be read."""
+        """Yield every caller of this kind.
+
+        Raises `JobBlocked` at the end if some places could not be read.
+        """
         unreadable = UnreadableCallers(
             search or CallerSearchPosition(), self.required_permissions.fix
         )
         async with aclosing(self.find_callers(environments, unreadable)) as found:
             async for caller in found:
                 yield caller
-        unreadable.raise_if_any()
+        unreadable.raise_if_unreadable()
 
     @abstractmethod
     def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every place with a reference; `unreadable` records those that cannot be read.
+        """Yield every caller of this kind.
 
-        Kinds outside environments do not use `environments`.
+        Records in `unreadable` the places that cannot be read. Kinds outside environments ignore
+        `environments`.
         """

@@ -9,7 +9,7 @@ from shared.ports import Keys
 
 
 class SecretRights:
-    """The rights of identities at vaults, each read once."""
+    """Which identities may read secrets of which vaults. Each vault is read once."""
 
     def __init__(self, keys: Keys) -> None:
         """`keys` reads the vaults of the configured subscriptions."""
@@ -18,9 +18,10 @@ class SecretRights:
         self._roles: dict[tuple[str, str], Sequence[RoleAssignment]] = {}
 
     async def find_obstacle(self, secret: str, readers: Sequence[SecretReader]) -> str:
-        """Return why one of the readers may be unable to read a secret; empty: all can.
+        """Return why one of the readers may be unable to read a secret, or "" if all can read it.
 
-        `secret` is its address. Raises `NotFound` and `PlatformError`.
+        `secret` is its address. Raises `NotFound` if the vault does not exist, and `PlatformError`
+        if the app may not read it.
         """
         vault_url, _, name = secret.partition("|")
         vault_name = vault_url.partition("://")[2].partition(".")[0]
@@ -34,9 +35,10 @@ class SecretRights:
         return ""
 
     async def find_reader(self, secret: str, readers: Sequence[SecretReader]) -> SecretReader:
-        """Return the first identity of one resource that can read a secret; else the first one.
+        """Return the first of a resource's identities that can read a secret, or the first of all
+        if none can.
 
-        Raises `NotFound` and `PlatformError`.
+        Raises the errors of `find_obstacle`.
         """
         for reader in readers if len(readers) > 1 else ():
             if not await self.find_obstacle(secret, [reader]):
@@ -52,8 +54,8 @@ class SecretRights:
         return self._roles[place]
 
 
-def read_identities(resource: Mapping[str, object], name: str) -> Sequence[SecretReader]:
-    """Return one reader for each identity of a resource, the system-assigned identity first.
+def list_readers(resource: Mapping[str, object], name: str) -> Sequence[SecretReader]:
+    """Return a reader for each identity of a resource, the system-assigned identity first.
 
     `name` is the resource's name for people. A resource without an identity has one reader without
     an identity.

@@ -17,7 +17,7 @@ from typing import override
 from urllib.parse import quote
 
 from shared.callers.json_service import JsonServiceCallers
-from shared.callers.search import UnreadableCallers, callers_in
+from shared.callers.search import UnreadableCallers, find_callers_in_text
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import text_at
@@ -69,13 +69,16 @@ class _Place:
     def label(self) -> str:
         """Return a name for people.
 
-        All lists of a site have the same, because a site grants or denies all.
+        All lists of a site have the same name, because a site grants or denies access to all.
         """
         return self.name if self.script_id else f"webhooks in the SharePoint site {self.site}"
 
 
 class SharePointCallers(JsonServiceCallers):
-    """Implements `CallerKind`. Addresses are paths, with the id of the webhook or site script."""
+    """The caller kind of SharePoint webhooks and site scripts.
+
+    A caller's address is a path, with the id of the webhook or site script.
+    """
 
     kind = "sharepoint"
     service = SHAREPOINT
@@ -105,25 +108,30 @@ class SharePointCallers(JsonServiceCallers):
         async with aclosing(readings):
             async for place, documents in readings:
                 for document in documents:
-                    for caller in callers_in(_read_text(document), _build_caller(place, document)):
+                    for caller in find_callers_in_text(
+                        _get_text(document), _build_caller(place, document)
+                    ):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the URL of a webhook, or the content of a site script. Raises `NotFound`."""
+        """Return the URL of a webhook, or the content of a site script.
+
+        Raises `NotFound` if it does not exist.
+        """
         path, _, identity = caller.address.rpartition("/")
         if path.endswith(READ_SCRIPT):
-            text = _read_text(await self._api.get(SHAREPOINT, path, {"id": identity}))
+            text = _get_text(await self._api.get(SHAREPOINT, path, {"id": identity}))
         else:
             # The webhook itself could be read only by the application that created it.
             listed = await self._api.list(SHAREPOINT, path, member="value")
             found = next((one for one in listed if text_at(one, "id") == identity), None)
             if found is None:
                 raise NotFound(f"The {caller.label} was deleted")
-            text = _read_text(found)
+            text = _get_text(found)
         return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
-        """Raise `JobBlocked`: only a person changes webhooks and site scripts."""
+        """Raise `JobBlocked`, because only a person changes webhooks and site scripts."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}.",
             fix=f"{caller.manual_reason} Then retry.",
@@ -131,8 +139,10 @@ class SharePointCallers(JsonServiceCallers):
         )
 
     async def _list_places(self, unreadable: UnreadableCallers) -> Sequence[_Place]:
-        """Return the lists of all sites, and the site scripts by the first site of each host that
-        lists them.
+        """Return the lists of all sites, and the site scripts.
+
+        All sites of a host have the same scripts, so they are read from the first site that lists
+        them.
         """
         places: list[_Place] = []
         hosts, searched_hosts = set[str](), set[str]()
@@ -201,5 +211,5 @@ def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
     )
 
 
-def _read_text(document: Mapping[str, object]) -> str:
+def _get_text(document: Mapping[str, object]) -> str:
     return text_at(document, "notificationUrl") or text_at(document, "Content") or ""

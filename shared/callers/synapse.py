@@ -1,6 +1,7 @@
 """Read and write pipelines, linked services, datasets and notebooks of Synapse as callers.
 
-A workspace with a Git repository, and a trigger, are changed by a person. See platform.md#synapse.
+Only a person changes triggers, and anything in a workspace with a Git repository. See
+platform.md#synapse.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,9 +32,11 @@ _NOUNS = {
 
 
 class SynapseCallers(PublishedPartCallers):
-    """Addresses are `workspace/collection/name`; the content is `properties` as JSON.
+    """The caller kind of Synapse.
 
-    Locks and policies of Resource Manager do not apply: the workspace takes the writes itself.
+    A caller's address is `workspace/collection/name`. The content is its `properties` as JSON.
+    Locks and policies of Resource Manager do not apply, because the workspace takes the writes
+    itself.
     """
 
     kind = "synapse"
@@ -54,20 +57,27 @@ class SynapseCallers(PublishedPartCallers):
         self._artifacts = synapse_artifacts
 
     async def read_scopes(self) -> Sequence[str]:
-        """Return the names of the workspaces. Raises `PlatformError`."""
+        """Return the names of the workspaces.
+
+        Raises `PlatformError` if the app may not list them.
+        """
         found = await self._reader.list(_WORKSPACES, _VERSION)
         return [text_at(workspace, "name") or "" for workspace in found]
 
     async def check_scope(self, scope: str) -> None:
-        """Raise `PlatformError`, which names the actions, if the app may not search or write a
-        workspace.
+        """Raise `PlatformError` if the app may not search or write a workspace.
+
+        It names the missing actions.
         """
         if denied := await self._artifacts.find_denied_actions(scope, _ACTIONS):
             text = f"No role of the app's own identity permits {', '.join(denied)}."
             raise PlatformError(text, code="Unauthorized", status=403)
 
     async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
-        """Return all parts of a workspace. Raises `NotFound`."""
+        """Return all pipelines and other parts of a workspace.
+
+        Raises `NotFound` if it does not exist.
+        """
         workspace = text_at(owner, "name") or ""
         return [
             _build_part(workspace, collection, part)
@@ -76,13 +86,16 @@ class SynapseCallers(PublishedPartCallers):
         ]
 
     async def read_part(self, address: str) -> PublishedPart:
-        """Return a part. Raises `NotFound`."""
+        """Return a part of a workspace, such as a pipeline.
+
+        Raises `NotFound` if it does not exist.
+        """
         workspace, collection, name = address.split("/", 2)
         part = await self._artifacts.read(workspace, collection, name)
         return _build_part(workspace, collection, part)
 
     async def read_owner(self, address: str) -> Mapping[str, object]:
-        """Return the workspace of a part. Raises `NotFound`."""
+        """Return the workspace that a part is in. Raises `NotFound` if it does not exist."""
         name = address.partition("/")[0]
         for workspace in await self._reader.list(_WORKSPACES, _VERSION):
             if (text_at(workspace, "name") or "").lower() == name.lower():
@@ -90,7 +103,10 @@ class SynapseCallers(PublishedPartCallers):
         raise NotFound(f"The Synapse workspace {name} no longer exists")
 
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part if it has its ETag; raise `Conflict`."""
+        """Replace the properties of a part if it still has its ETag.
+
+        Raises `Conflict` if it has another.
+        """
         workspace, collection, name = part.address.split("/", 2)
         etag = part.etag or "*"
         await self._artifacts.write(workspace, collection, name, properties, etag=etag)

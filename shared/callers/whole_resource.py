@@ -1,4 +1,4 @@
-"""Share the parts of callers in Azure resources that are read and replaced as a whole.
+"""The base class of caller kinds in Azure resources that are read and replaced as a whole.
 
 Azure has no ETag for them, so a write compares before and after.
 """
@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar, override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, callers_in
+from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
@@ -27,9 +27,10 @@ _SET_BY_AZURE = frozenset({"id", "name", "type", "etag", "systemData"})
 
 
 class WholeResourceCallers(SearchedCallers):
-    """Implements `CallerKind` for one type of resource; a subclass names the type.
+    """A caller kind for one type of Azure resource, which a subclass names.
 
-    Addresses are resource ids. The content is the resource without the members that Azure sets.
+    A caller's address is a resource id. The content is the resource without the members that Azure
+    sets.
     """
 
     kind: str
@@ -50,14 +51,16 @@ class WholeResourceCallers(SearchedCallers):
         self._writer = resource_writer
 
     def find_unreadable_parts(self, properties: Mapping[str, object]) -> Iterator[str]:  # noqa: ARG002 -- none by default
-        """Yield what Azure does not return, and a write would therefore remove."""
+        """Yield the names of parts that Azure does not return, so that a write would
+        remove them.
+        """
         yield from ()
 
     @override
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every resource with a trigger URL. One list request returns whole resources."""
+        """Yield every resource with a trigger URL. The list request returns complete resources."""
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
@@ -68,25 +71,28 @@ class WholeResourceCallers(SearchedCallers):
             locks = await read_read_only_locks(self._reader) if found else locks
         except PlatformError as err:
             unreadable.record_place(f"{self.noun}s", err)
-        for resource in unreadable.search.list_remaining_places(found, _read_id):
+        for resource in unreadable.search.list_remaining_places(found, _get_id):
             hidden = [*self.find_unreadable_parts(mapping_at(resource, "properties"))]
             for part in hidden:
                 unreadable.record_text(f"{part} of the {self.noun} {text_at(resource, 'name')}")
-            reason = _HIDDEN if hidden else locks.describe(_read_id(resource))
+            reason = _HIDDEN if hidden else locks.describe(_get_id(resource))
             caller = self._build_caller(resource, reason)
-            for one in callers_in(self._format_content(resource), caller):
+            for one in find_callers_in_text(self._format_content(resource), caller):
                 yield one
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the resource, with a digest of it as its ETag. Raises `NotFound`."""
+        """Return the resource, with a digest of it as its ETag.
+
+        Raises `NotFound` if it does not exist.
+        """
         text = self._format_content(await self._get_resource(caller))
         return CallerContent(text=text, etag=hash_value(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the resource if it is unchanged since the read, and read it back.
 
-        Raises `Conflict` and `NotFound`. After a `Conflict` from the second read, the app's or the
-        other writer's change may be lost: read again.
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist. After a `Conflict`
+        from the second read, the change of this app or of the other writer may be lost: read again.
         """
         before = await self._get_resource(caller)
         text = self._format_content(before)
@@ -94,17 +100,17 @@ class WholeResourceCallers(SearchedCallers):
             return
         if value.etag not in {"", hash_value(text)}:
             raise Conflict(f"The {caller.label} was changed")
-        wanted = as_mapping(order_like(before, json.loads(value.text)))
+        wanted = as_mapping(order_names_like(before, json.loads(value.text)))
         version = self.required_permissions.api_version
         await self._writer.put(caller.address, version, wanted, etag="*")
-        if self._read_parts(await self._get_resource(caller)) != self._read_parts(wanted):
+        if self._get_parts(await self._get_resource(caller)) != self._get_parts(wanted):
             raise Conflict(f"The {caller.label} was changed by somebody else")
 
     async def _get_resource(self, caller: Caller) -> Mapping[str, object]:
         return await self._reader.get(caller.address, self.required_permissions.api_version)
 
     def _build_caller(self, resource: Mapping[str, object], manual_reason: str) -> Caller:
-        resource_id = _read_id(resource)
+        resource_id = _get_id(resource)
         return Caller(
             kind=self.kind,
             address=resource_id,
@@ -114,7 +120,9 @@ class WholeResourceCallers(SearchedCallers):
         )
 
     def _format_content(self, resource: Mapping[str, object]) -> str:
-        """Return what a write sends back, as JSON with sorted names: Azure may change the order."""
+        """Return what a write sends, as JSON with sorted names, because Azure may
+        change the order.
+        """
         content = {key: value for key, value in resource.items() if key not in _SET_BY_AZURE}
         content["properties"] = {
             key: value
@@ -125,30 +133,34 @@ class WholeResourceCallers(SearchedCallers):
             content["identity"] = _format_identity(identity)
         return json.dumps(content, sort_keys=True)
 
-    def _read_parts(self, resource: Mapping[str, object]) -> list[object]:
+    def _get_parts(self, resource: Mapping[str, object]) -> list[object]:
         properties = mapping_at(resource, "properties")
         return [properties.get(part) or None for part in self.parts]
 
 
-def _read_id(resource: Mapping[str, object]) -> str:
+def _get_id(resource: Mapping[str, object]) -> str:
     return text_at(resource, "id") or ""
 
 
 def _format_identity(identity: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the type and the assigned identities, without the ids that Azure sets."""
+    """Return the type and the assigned identities of a resource, without the ids that
+    Azure sets.
+    """
     assigned = mapping_at(identity, "userAssignedIdentities")
     chosen: dict[str, object] = {"type": identity.get("type")}
     return chosen | ({"userAssignedIdentities": {one: {} for one in assigned}} if assigned else {})
 
 
-def order_like(before: object, wanted: object) -> object:
-    """Return `wanted` with the names of each object in the order that they have in `before`.
+def order_names_like(before: object, wanted: object) -> object:
+    """Return `wanted` with the names of each object in the order of `before`.
 
-    Texts of callers have sorted names, which a write must not store.
+    Texts of callers have sorted names, and a write must not store that order.
     """
     if isinstance(before, list) and isinstance(wanted, list) and len(before) == len(wanted):
-        return [order_like(*pair) for pair in zip(before, wanted, strict=True)]
+        return [order_names_like(*pair) for pair in zip(before, wanted, strict=True)]
     if not (isinstance(before, dict) and isinstance(wanted, dict)):
         return wanted
     names = dict.fromkeys((*before, *wanted))
-    return {name: order_like(before.get(name), wanted[name]) for name in names if name in wanted}
+    return {
+        name: order_names_like(before.get(name), wanted[name]) for name in names if name in wanted
+    }

@@ -5,5 +5,8 @@ from shared.ports import FirewallKind, ResourceReader
 
 
 def build_firewall_kinds(resources: ResourceReader) -> dict[str, FirewallKind]:
-    """Return every firewall kind by its name; `resources` reads a subscription or files."""
+    """Return every firewall kind by its name.
+
+    `resources` reads subscriptions, or files of templates.
+    """
     return {kind.kind: kind(resources) for kind in find_kinds(__name__)}

@@ -28,13 +28,13 @@ _NO_POLICY = IpFilterPolicy(filters=(), has_base=True)
 
 
 class ApiManagement(AzureResources):
-    """Implements `FirewallKind`."""
+    """The firewall kind of API Management."""
 
     kind = "api_management"
     resource_type = "Microsoft.ApiManagement/service"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every service, and of each API that has separate filters."""
+        """Return the firewall of every service, and of each API that has its own filters."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found = await read_each(listed, self._read_service)
         return [firewall for service in found for firewall in service]
@@ -64,9 +64,9 @@ class ApiManagement(AzureResources):
         return found
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return the lines to add to an `ip-filter`.
+        """Return a fix with the lines to add to an `ip-filter`.
 
-        The policy around them is not shown, because policies may hold secrets.
+        The policy around them is not shown, because policies may contain secrets.
         """
         ends = [*AddressRanges.parse(issue.missing_prefixes).list_ends()]
         lines = [f'<address-range from="{first}" to="{last}" />' for first, last in ends]

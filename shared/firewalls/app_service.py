@@ -54,7 +54,7 @@ MAX_RULES = 512
 
 
 class AppServices(AzureResources):
-    """Implements `FirewallKind`."""
+    """The firewall kind of App Service and Functions apps."""
 
     kind = "app_service"
     resource_type = RESOURCE_TYPE
@@ -66,20 +66,20 @@ class AppServices(AzureResources):
     )
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every watched app.
+        """Return the firewall of every app.
 
-        Those of open apps are needed because they claim hosts.
+        Open apps are included, because a firewall also shows which hosts it protects.
         """
         return await self._read_sites(await self._resources.list(RESOURCE_TYPE, API_VERSION))
 
-    async def read_before(self, hosts: Collection[str]) -> list[Firewall]:
-        """Return the apps that serve any of these hosts."""
+    async def read_for_hosts(self, hosts: Collection[str]) -> list[Firewall]:
+        """Return the firewalls of the apps that serve any of these hosts."""
         sites = await self._resources.list(RESOURCE_TYPE, API_VERSION)
         return await self._read_sites(site for site in sites if _serves_any_host(site, hosts))
 
     async def _read_sites(self, sites: Iterable[Mapping[str, object]]) -> list[Firewall]:
         configured = await read_below_each(sites, self._read_config)
-        return [read(*one) for one in configured for read in (read_site, read_scm_site)]
+        return [read(*one) for one in configured for read in (parse_site, parse_scm_site)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a fix with one allowing restriction per missing service tag, before those that
@@ -159,7 +159,7 @@ class AppServices(AzureResources):
         )
 
     async def read_list(self, opening: AddedEntries) -> ListEntries:
-        """Return the restrictions of a site, with only the members that the app writes."""
+        """Return the access restrictions of a site, with only the members that the app writes."""
         there = await self._read_restrictions(opening)
         texts = frozenset(map(_format_entry, there))
         return ListEntries(texts=texts, etag=json.dumps(there, sort_keys=True))
@@ -167,10 +167,11 @@ class AppServices(AzureResources):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Replace the list of restrictions, which has no ETag, so it is read again right before.
+        """Replace the access restrictions of a site.
 
-        A change between that read and the write is lost (docs/network.md). Raises `JobBlocked` if
-        no restriction would remain, because then the site would be open.
+        They have no ETag, so they are read again right before the write. A change between that read
+        and the write is lost (docs/network.md). Raises `Conflict` if they have changed. Raises
+        `JobBlocked` if no restriction would remain, because then the site would be open.
         """
         there = await self._read_restrictions(opening)
         if json.dumps(there, sort_keys=True) != change.present.etag:
@@ -196,8 +197,8 @@ class AppServices(AzureResources):
         return await self._resources.get(site_id, API_VERSION, "/config/web")
 
 
-def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
-    """Return a site's restrictions from the site and its `config/web`."""
+def parse_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
+    """Return the firewall of a site from its resource and its `config/web`."""
     properties = mapping_at(config, "properties")
     name = text_at(site, "name") or ""
     whole = Firewall(
@@ -213,10 +214,13 @@ def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firew
     return _with_restrictions(whole, properties, "ip")
 
 
-def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
-    """Return the restrictions of the deployment site. With `…UseMain`, it has those of the site."""
+def parse_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
+    """Return the firewall of a site's deployment site.
+
+    With `…UseMain`, it has the restrictions of the site.
+    """
     properties = mapping_at(config, "properties")
-    main = read_site(site, config)
+    main = parse_site(site, config)
     scm = replace(
         main,
         id=f"{main.id}#scm",
@@ -229,14 +233,16 @@ def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> F
 
 
 def _serves_any_host(site: Mapping[str, object], hosts: Collection[str]) -> bool:
-    claimed = ClaimedHosts([read_site(site, {}), read_scm_site(site, {})])
+    claimed = ClaimedHosts([parse_site(site, {}), parse_scm_site(site, {})])
     return any(host in claimed for host in hosts)
 
 
 def _with_restrictions(
     firewall: Firewall, properties: Mapping[str, object], prefix: str
 ) -> Firewall:
-    """Return a firewall with the restrictions whose members start with `ip` or `scmIp`."""
+    """Return the firewall with the restrictions of the site (`prefix` `ip`) or of its deployment
+    site (`scmIp`).
+    """
     member = f"{prefix}SecurityRestrictions"
     listed = properties.get(member)
     if not isinstance(listed, list | None):
@@ -312,12 +318,14 @@ def _build_terraform_block(rule: Mapping[str, object], *, is_scm: bool) -> Terra
 
 
 def _parse_sources(address: str) -> tuple[str, ...]:
-    """Split a rule's address: one tag, or up to eight prefixes separated by commas."""
+    """Return the sources in a rule's address: one tag, or up to eight prefixes
+    separated by commas.
+    """
     return tuple(part.strip() for part in address.split(",") if part.strip())
 
 
 def _is_closed(site: Mapping[str, object], properties: Mapping[str, object]) -> bool:
-    """Return whether public access is off, so that restrictions have no effect."""
+    """Return whether public access is off, so that the restrictions have no effect."""
     shown = (mapping_at(site, "properties"), properties)
     return any((text_at(part, "publicNetworkAccess") or "").lower() == "disabled" for part in shown)
 
@@ -337,7 +345,7 @@ def _is_scm(host: str) -> bool:
 
 
 def _derive_scm_hosts(main: Firewall) -> frozenset[str]:
-    """Return the hosts of a deployment site that the resource does not list."""
+    """Return the hosts of a deployment site, which the resource does not list."""
     own = [host for host in main.hosts if is_of_microsoft(host)]
     own = own or [f"{main.name}.{PUBLIC.app_service_domain}"]
     return frozenset(host.replace(".", ".scm.", 1) for host in own)

@@ -1,6 +1,6 @@
 """Read Azure Firewall, with classic rules or those of a policy.
 
-A policy without a firewall is read too, because a template need not say which firewall uses it. See
+A policy without a firewall is read too, because a template may not say which firewall uses it. See
 platform.md#firewall-resources.
 """
 
@@ -42,7 +42,7 @@ type Document = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Context:
-    """The resources that rules refer to, and the routes to the firewalls."""
+    """The policies and IP groups that rules refer to, and the routes that lead to the firewalls."""
 
     policies: Mapping[str, Document]
     ip_groups: Mapping[str, Sequence[str]]
@@ -53,7 +53,7 @@ class _Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """All firewalls and rules that were read."""
+    """The firewalls that were read, with their rules and IP groups."""
 
     #: Each destination behind a firewall, with its rules.
     places: list[tuple[Firewall, tuple[TrafficRule, ...]]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class _Found:
 
 
 class AzureFirewalls(AzureResources):
-    """Implements `FirewallKind`."""
+    """The firewall kind of Azure Firewall."""
 
     kind = "azure_firewall"
     resource_type = "Microsoft.Network/azureFirewalls"
@@ -79,7 +79,9 @@ class AzureFirewalls(AzureResources):
         return [one for one, _ in (await self._read_resources()).places]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds prefixes to an IP group, or adds a new group and rule."""
+        """Return a fix that adds prefixes to an IP group, or one that adds a new group
+        and a rule.
+        """
         found = await self._read_resources()
         for one, rules in found.places:
             if one.id == issue.firewall_id:
@@ -98,7 +100,10 @@ class AzureFirewalls(AzureResources):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Replace an IP group if it has the ETag that was read. Azure has no smaller write."""
+        """Replace the addresses of an IP group if it has the ETag that was read.
+
+        Azure has no smaller write.
+        """
         group = await self._resources.get(opening.resource_id, API_VERSION)
         if _get_version(group) != change.present.etag:
             raise Conflict(f"{opening.resource_id} has changed")
@@ -211,7 +216,7 @@ def _get_policy_id(resource: Document, member: str) -> str:
 
 
 def _find_used_policies(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
-    """Return the policies used by firewalls or other policies, and those for which Azure lists
+    """Return the policies that firewalls or other policies use, and those for which Azure lists
     firewalls.
     """
     used = {_get_policy_id(one, "firewallPolicy") for one in listed}

@@ -1,4 +1,4 @@
-"""Read Azure resources, and the child resources of each, several at a time."""
+"""The base class of firewall kinds in Azure, and concurrent reads of child resources."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ type Resource = Mapping[str, object]
 
 
 class AzureResources:
-    """What each firewall kind reads from."""
+    """A firewall kind that reads Azure resources."""
 
     def __init__(self, resources: ResourceReader) -> None:
         """`resources` reads the watched subscriptions."""
@@ -21,9 +21,9 @@ class AzureResources:
 async def read_below_each[R](
     resources: Iterable[Resource], read: Callable[[str], Coroutine[Any, Any, R]]
 ) -> list[tuple[Resource, R]]:
-    """Return each resource with the result of `read` for its id.
+    """Return each resource with the result of `read` for its id, which reads child resources.
 
-    `read` returns resources below it. A resource that was deleted after it was listed is omitted.
+    Resources that were deleted after they were listed are omitted.
     """
 
     async def read_one(resource: Resource) -> list[tuple[Resource, R]]:

@@ -1,5 +1,6 @@
-"""Read the IP rules of Cosmos DB accounts: with a rule, or a network filter, other addresses are
-denied.
+"""Read the IP rules of Cosmos DB accounts.
+
+If an account has a rule or a network filter, all other addresses are denied.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ OPENED_BY = "An account's IP rules accept IPv4 prefixes, but no service tags."
 
 
 class CosmosAccounts(AzureResources):
-    """Implements `FirewallKind`."""
+    """The firewall kind of Cosmos DB."""
 
     kind = "cosmos_account"
     resource_type = "Microsoft.DocumentDB/databaseAccounts"
@@ -30,14 +31,14 @@ class CosmosAccounts(AzureResources):
     async def read(self) -> list[Firewall]:
         """Return the firewall of every account.
 
-        Those of open accounts are needed because they claim hosts.
+        Open accounts are included, because a firewall also shows which hosts it protects.
         """
         listed = await self._resources.list(self.resource_type, API_VERSION)
-        return [read_cosmos_account(one) for one in listed]
+        return [parse_cosmos_account(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix with the whole list and the added rules, because every tool writes whole
-        lists.
+        """Return a fix with the complete list of rules, because every tool writes
+        complete lists.
         """
         account = await self._resources.get(issue.resource_id, API_VERSION)
         there = objects_at(mapping_at(account, "properties"), "ipRules")
@@ -61,8 +62,8 @@ class CosmosAccounts(AzureResources):
         )
 
 
-def read_cosmos_account(account: Mapping[str, object]) -> Firewall:
-    """Return an account with its rules; each location has its own host."""
+def parse_cosmos_account(account: Mapping[str, object]) -> Firewall:
+    """Return the firewall of an account. Each location of the account has its own host."""
     properties = mapping_at(account, "properties")
     locations = properties.get("locations")
     endpoints = [properties.get("documentEndpoint")] + [

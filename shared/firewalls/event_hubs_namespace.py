@@ -7,7 +7,7 @@ from shared.firewalls.namespace_rules import NamespaceRules
 
 
 class EventHubsNamespaces(NamespaceRules):
-    """Implements `FirewallKind`."""
+    """The firewall kind of Event Hubs."""
 
     kind = "event_hubs_namespace"
     resource_type = "Microsoft.EventHub/namespaces"
@@ -17,7 +17,7 @@ class EventHubsNamespaces(NamespaceRules):
     def build_rule_set_block(
         self, default_action: object, prefixes: Sequence[str]
     ) -> TerraformBlock:
-        """Return a block for each rule."""
+        """Return the rule set in Terraform, with an `ip_rule` block for each prefix."""
         rules = [
             TerraformBlock("ip_rule", body=[("ip_mask", one), ("action", "Allow")])
             for one in prefixes

@@ -28,7 +28,7 @@ OPENED_BY = (
 
 
 class KeyVaults(AzureResources):
-    """Implements `FirewallKind`."""
+    """The firewall kind of key vaults."""
 
     kind = "key_vault"
     resource_type = "Microsoft.KeyVault/vaults"
@@ -36,13 +36,13 @@ class KeyVaults(AzureResources):
     async def read(self) -> list[Firewall]:
         """Return the firewall of every vault.
 
-        Those of open vaults are needed because they claim hosts.
+        Open vaults are included, because a firewall also shows which hosts it protects.
         """
         listed = await self._resources.list(self.resource_type, API_VERSION)
-        return [read_vault(one) for one in listed]
+        return [parse_vault(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds rules to the list of the vault."""
+        """Return a fix that adds rules to the vault's list."""
         vault = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(vault, "properties", "networkAcls")
         there, name = objects_at(rules, "ipRules"), issue.resource_name
@@ -77,8 +77,8 @@ class KeyVaults(AzureResources):
         )
 
 
-def read_vault(vault: Mapping[str, object]) -> Firewall:
-    """Return a vault with its rules."""
+def parse_vault(vault: Mapping[str, object]) -> Firewall:
+    """Return the firewall of a vault."""
     properties = mapping_at(vault, "properties")
     rules = mapping_at(properties, "networkAcls")
     return build_restricted_firewall(

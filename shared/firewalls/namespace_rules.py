@@ -1,4 +1,4 @@
-"""Read the IP rules of the namespaces of Event Hubs and of Service Bus, which have one API."""
+"""Read the IP rules of the namespaces of Event Hubs and of Service Bus, which have the same API."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ API_VERSION = "2024-01-01"
 
 
 class NamespaceRules(AzureResources, ABC):
-    """The part of a `FirewallKind` that both kinds of namespaces share."""
+    """The base class of the firewall kinds of Event Hubs and Service Bus."""
 
     kind: ClassVar[str]
     resource_type: ClassVar[str]
@@ -37,12 +37,12 @@ class NamespaceRules(AzureResources, ABC):
     def build_rule_set_block(
         self, default_action: object, prefixes: Sequence[str]
     ) -> TerraformBlock:
-        """Return its rule set in Terraform, with these prefixes allowed."""
+        """Return the namespace's rule set in Terraform, with these prefixes allowed."""
 
     async def read(self) -> list[Firewall]:
         """Return the firewall of every namespace.
 
-        Those of open namespaces are needed because they claim hosts.
+        Open namespaces are included, because a firewall also shows which hosts it protects.
         """
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found = await read_below_each(listed, self._read_rule_set)
@@ -52,7 +52,7 @@ class NamespaceRules(AzureResources, ABC):
         return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds rules to the rule set of the namespace."""
+        """Return a fix that adds rules to the namespace's rule set."""
         rule_set = await self._read_rule_set(issue.resource_id)
         rules = mapping_at(rule_set, "properties")
         there = objects_at(rules, "ipRules")

@@ -64,7 +64,7 @@ _FIRST_PRIORITY, _LAST_PRIORITY, MOST = 100, 4096, 1000
 
 
 class NetworkSecurityGroups(AzureResources):
-    """Implements `FirewallKind`."""
+    """The firewall kind of network security groups."""
 
     kind = "network_security_group"
     resource_type = RESOURCE_TYPE
@@ -79,7 +79,7 @@ class NetworkSecurityGroups(AzureResources):
     )
 
     async def read(self) -> list[Firewall]:
-        """Return the firewalls of every group of the watched subscriptions."""
+        """Return the firewalls of every network security group in the watched subscriptions."""
         listed = await self._list_resources("networkSecurityGroups")
         if not listed:
             return []
@@ -87,7 +87,7 @@ class NetworkSecurityGroups(AzureResources):
         machines = list(
             _find_public_interfaces(await self._list_resources("networkInterfaces"), addresses)
         )
-        return [firewall for resource in listed for firewall in read_group(resource, machines)]
+        return [firewall for resource in listed for firewall in parse_group(resource, machines)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a fix with one allowing rule per missing service tag, before the rules that
@@ -152,10 +152,10 @@ class NetworkSecurityGroups(AzureResources):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Create rules and delete others; each rule is a separate resource.
+        """Create rules and delete others.
 
-        A rule is created only if none has its name. A delete has no ETag, so the group is read
-        again right before.
+        Each rule is a separate resource. A rule is created only if none has its name. A delete has
+        no ETag, so the group is read again right before.
         """
         group = await self._resources.get(opening.resource_id, API_VERSION)
         if _list_entries(group) != change.present:
@@ -188,10 +188,10 @@ class PublicNetworkInterface:
     places: frozenset[str]
 
 
-def read_group(
+def parse_group(
     resource: Mapping[str, object], machines: Sequence[PublicNetworkInterface] = ()
 ) -> list[Firewall]:
-    """Return a group from Azure Resource Manager or a template as one or more firewalls.
+    """Return the firewalls of a group from Azure Resource Manager or a template.
 
     Rules may name a destination. Each such destination is a separate firewall, beside the one for
     all others, because a rule for one destination says nothing about another. A group whose hosts
@@ -210,12 +210,12 @@ def read_group(
     if not isinstance(written, list | None):
         return [replace(whole, rules=build_unread_rules("securityRules", written))]
     if whole.hosts:
-        rules = [_parse_rule(rule, is_whole=_leads_everywhere(rule)) for rule in inbound]
+        rules = [_parse_rule(rule, is_whole=_has_any_destination(rule)) for rule in inbound]
         return [replace(whole, rules=tuple(rules))]
     narrow: dict[str, frozenset[str]] = {
         one: frozenset()
         for rule in inbound
-        if not _leads_everywhere(rule)
+        if not _has_any_destination(rule)
         for one in _list_destinations(rule)
     }
     members = [*objects_at(properties, "subnets"), *objects_at(properties, "networkInterfaces")]
@@ -292,7 +292,10 @@ def _build_firewall(resource: Mapping[str, object]) -> Firewall:
 def _select_rules_towards(
     destination: str | None, inbound: Sequence[Mapping[str, object]]
 ) -> tuple[FirewallRule, ...]:
-    """Return the rules for a destination; None: for all destinations that no rule names."""
+    """Return the rules that apply to a destination.
+
+    None means all destinations that no rule names.
+    """
     reaches = [(rule, _covers_destination(rule, destination)) for rule in inbound]
     return tuple(
         _parse_rule(rule, is_whole=bool(whole)) for rule, whole in reaches if whole is not False
@@ -300,8 +303,10 @@ def _select_rules_towards(
 
 
 def _covers_destination(rule: Mapping[str, object], destination: str | None) -> bool | None:
-    """Return whether a rule covers all of a destination; None: a part of it, or unknown."""
-    if _leads_everywhere(rule):
+    """Return whether a rule covers all of a destination, or None if it covers a part or that is
+    unknown.
+    """
+    if _has_any_destination(rule):
         return True
     if destination is None:
         return False
@@ -335,7 +340,7 @@ def _list_destinations(rule: Mapping[str, object]) -> list[str]:
     ]
 
 
-def _leads_everywhere(rule: Mapping[str, object]) -> bool:
+def _has_any_destination(rule: Mapping[str, object]) -> bool:
     listed = _list_destinations(rule)
     # The network itself is everything behind a group.
     return includes_every_destination(listed) or "virtualnetwork" in map(str.lower, listed)
@@ -351,7 +356,7 @@ def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
 
 
 def _matches_https(properties: Mapping[str, object]) -> bool | None:
-    """Return whether a rule covers port 443; None: a port is not a literal."""
+    """Return whether a rule covers port 443, or None if a port is not a literal."""
     ports = _list_texts(properties, "destinationPortRange", "destinationPortRanges")
     return includes_port(ports, HTTPS)
 

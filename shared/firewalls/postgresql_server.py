@@ -17,7 +17,7 @@ from shared.firewalls.azure_resources import AzureResources, read_below_each
 
 
 class PostgresqlServers(AzureResources):
-    """Implements `FirewallKind`."""
+    """The firewall kind of Azure Database for PostgreSQL."""
 
     kind = "postgresql_server"
     resource_type = "Microsoft.DBforPostgreSQL/flexibleServers"

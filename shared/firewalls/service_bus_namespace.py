@@ -7,7 +7,7 @@ from shared.firewalls.namespace_rules import NamespaceRules
 
 
 class ServiceBusNamespaces(NamespaceRules):
-    """Implements `FirewallKind`."""
+    """The firewall kind of Service Bus."""
 
     kind = "service_bus_namespace"
     resource_type = "Microsoft.ServiceBus/namespaces"
@@ -17,7 +17,7 @@ class ServiceBusNamespaces(NamespaceRules):
     def build_rule_set_block(
         self, default_action: object, prefixes: Sequence[str]
     ) -> TerraformBlock:
-        """Return one list of all rules."""
+        """Return the rule set in Terraform, with all prefixes in one list."""
         return TerraformBlock(
             "network_rule_set",
             body=[

@@ -1,4 +1,4 @@
-"""Read the firewall rules of Azure SQL servers, without those of single databases."""
+"""Read the firewall rules of Azure SQL servers. Rules of single databases are not read."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +25,7 @@ MAX_RULES = 256
 
 
 class SqlServers(AzureResources):
-    """Implements `FirewallKind`."""
+    """The firewall kind of Azure SQL."""
 
     kind = "sql_server"
     resource_type = "Microsoft.Sql/servers"

@@ -36,7 +36,7 @@ OPENED_BY = (
 
 
 class StorageAccounts(AzureResources):
-    """Implements `FirewallKind`."""
+    """The firewall kind of storage accounts."""
 
     kind = "storage_account"
     resource_type = "Microsoft.Storage/storageAccounts"
@@ -44,13 +44,13 @@ class StorageAccounts(AzureResources):
     async def read(self) -> list[Firewall]:
         """Return the firewall of every account.
 
-        Those of open accounts are needed because they claim hosts.
+        Open accounts are included, because a firewall also shows which hosts it protects.
         """
         listed = await self._resources.list(self.resource_type, API_VERSION)
-        return [read_storage_account(one) for one in listed]
+        return [parse_storage_account(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds rules to the list of the account.
+        """Return a fix that adds rules to the account's list.
 
         The list accepts no prefix for one or two addresses.
         """
@@ -95,8 +95,8 @@ def _list_accepted_addresses(prefixes: Iterable[str]) -> Iterator[str]:
         yield from map(str, network) if network.prefixlen > _LONGEST_PREFIX else (prefix,)
 
 
-def read_storage_account(account: Mapping[str, object]) -> Firewall:
-    """Return an account with its rules."""
+def parse_storage_account(account: Mapping[str, object]) -> Firewall:
+    """Return the firewall of a storage account."""
     properties = mapping_at(account, "properties")
     rules = mapping_at(properties, "networkAcls")
     endpoints = [

@@ -63,7 +63,7 @@ def _build_environment(folder: Path) -> "Environment":
 
 
 def format_commands(text: str) -> str:
-    """Return a text as HTML, with code elements for the parts between backticks."""
+    """Return a text as HTML, in which the parts between backticks are code elements."""
     from jinja2.filters import do_mark_safe
 
     parts = re.split(r"`([^`]+)`", text)
@@ -76,17 +76,17 @@ def format_commands(text: str) -> str:
 
 
 def format_moment(at: datetime) -> str:
-    """Return a time in UTC, to the minute."""
+    """Return a time as text, in UTC and to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def replace_ids_by_names(text: str) -> str:
-    """Return the text with the names of Azure resources in place of their ids."""
+    """Return the text with the name of each Azure resource in place of its id."""
     return _RESOURCE_ID.sub("", text)
 
 
 def format_span(time: timedelta) -> str:
-    """Return a duration in the largest unit of which it has at least two."""
+    """Return a duration as text, in the largest unit of which it has at least two."""
     seconds = time.total_seconds()
     for unit, length, smaller in (("days", 86400, 3600), ("h", 3600, 60), ("min", 60, 1)):
         if round(seconds / smaller) * smaller >= 2 * length:
@@ -95,8 +95,9 @@ def format_span(time: timedelta) -> str:
 
 
 def format_age(time: timedelta) -> str:
-    """Return how long ago something was, without seconds, so that a page that refreshes seldom
-    changes.
+    """Return how long ago something was.
+
+    Seconds are omitted, so that a page that is refreshed seldom changes.
     """
     minutes = time // timedelta(minutes=1)
     if minutes < 1:

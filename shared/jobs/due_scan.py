@@ -39,7 +39,9 @@ _MAX_INTERVAL = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Move:
-    """What to do with a wake-up after a check; `new` None: remove it."""
+    """What to do with a wake-up after a check: replace it by `new`, or remove it if
+    `new` is None.
+    """
 
     old: WakeUp
     new: WakeUp | None
@@ -47,7 +49,7 @@ class _Move:
 
 @dataclass(slots=True, kw_only=True)
 class DueScanResult:
-    """What the timer has found."""
+    """What the timer has found in one scan."""
 
     overdue: int = 0
     #: Watched rows that are not due.
@@ -62,9 +64,10 @@ class DueScanResult:
 
 
 async def send_due_messages(services: Services) -> DueScanResult:
-    """Send the messages of rows that are due soon or overdue. Return what else the timer has to do.
+    """Send the messages of rows that are due soon or overdue.
 
-    A row that cannot be read or processed is reported and blocks no other.
+    Return what else the timer has to do. A row that cannot be read or processed is reported and
+    does not block others.
     """
     table = services.tables.wake_ups
     found = table.scan("wake_up", before=format_sortable_time(services.now))
@@ -79,7 +82,7 @@ async def send_due_messages(services: Services) -> DueScanResult:
 async def _restore_wake_up(
     services: Services, found: StoredItem[WakeUp] | UnreadableRow
 ) -> WakeUp | None:
-    """Return a wake-up; one that cannot be read is restored from its key."""
+    """Return the wake-up in a row. If the row cannot be read, restore the wake-up from its key."""
     if not isinstance(found, UnreadableRow):
         return found.item
     await alert_unreadable_row(services, found)
@@ -102,18 +105,18 @@ async def count_overdue_rows(services: Services) -> int:
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
 
-async def read_reminded_rows(services: Services) -> set[RowName]:
+async def read_rows_with_wake_up(services: Services) -> set[RowName]:
     """Return the names of all rows that have a wake-up."""
-    reminded = set[RowName]()
+    found = set[RowName]()
     async for one in services.tables.wake_ups.scan("wake_up"):
         wake_up = _parse_key(services, one) if isinstance(one, UnreadableRow) else one.item
         if wake_up:
-            reminded.add(wake_up.row)
-    return reminded
+            found.add(wake_up.row)
+    return found
 
 
 async def restore_wake_ups(services: Services) -> None:
-    """Write missing wake-ups: rows of an earlier version have none."""
+    """Write the missing wake-ups of open rows, because rows of an earlier version have none."""
     table = services.tables.wake_ups
     there = {one.item.row async for one in read_readable(services, table.scan("wake_up"))}
     for kind in _group_kinds_by_table(services).values():
@@ -125,9 +128,10 @@ async def restore_wake_ups(services: Services) -> None:
 
 
 async def promote_waiters(services: Services) -> RequestQueueStatus:
-    """Make jobs in the request queue due earlier if requests will be available; return the queue.
+    """Make jobs in the request queue due earlier if requests will be available.
 
-    Otherwise they would wait although jobs before them have stopped or need less.
+    Return the state of the queue. Otherwise jobs would wait although those before them have stopped
+    or need less.
     """
     kinds = _group_kinds_by_table(services)
 
@@ -145,7 +149,7 @@ async def promote_waiters(services: Services) -> RequestQueueStatus:
 async def _make_due[J: DurableJob[Any]](
     services: Services, kind: JobKind[J], place: tuple[str, str], turn: QueuedJob
 ) -> bool:
-    """Make a row due when its requests are available; return whether it waits for them."""
+    """Make a row due when its requests are available. Return whether the row waits for requests."""
     waits = False
 
     def with_requests_due(job: J) -> J | None:
@@ -187,8 +191,8 @@ async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanRes
 
 
 def _postpone_wake_up(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _Move:
-    """Return the move of a wake-up to when the row is due; earlier if its writer may still
-    write the row.
+    """Return the move of a wake-up to when the row is due, or to an earlier time if its writer may
+    still write the row.
     """
     settled = wake_up.written_at + services.settings.in_flight_timeout
     if services.now < settled and (due is None or settled < due - SOON):
@@ -197,8 +201,9 @@ def _postpone_wake_up(services: Services, wake_up: WakeUp, *, due: datetime | No
 
 
 def _choose_watch_delay(job: DurableJob[Any], now: datetime) -> timedelta:
-    """Return the time until the next check of a row that is not due. The time grows while the row
-    stays unchanged.
+    """Return the time until the next check of a row that is not due.
+
+    It grows while the row stays unchanged.
     """
     unchanged_for = now - job.history[-1].changed_at if job.history else timedelta(0)
     return max(SOON, min(unchanged_for / 10, _MAX_INTERVAL))
@@ -211,7 +216,10 @@ async def _check_row[J: DurableJob[Any]](
     kept: StoredItem[J],
     result: DueScanResult,
 ) -> _Move:
-    """Send the message of a row if it has none, or if the message was lost."""
+    """Send the message of a row that has none or whose message was lost.
+
+    Return when to check the row again.
+    """
     now, settings, job, due = services.now, services.settings, kept.item, kept.item.next_check_at
 
     def postpone_to(at: datetime) -> _Move:

@@ -1,7 +1,7 @@
 """Run the steps of durable jobs: read, lease and write rows, and send their messages.
 
 Each invocation with an open row sends the row's next message before it completes, so a message may
-be lost, doubled or late without harm. The timer sends the messages of overdue rows again.
+be lost, repeated or late without harm. The timer sends the messages of overdue rows again.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -65,7 +65,7 @@ async def _do_not_wait[J](_: Services, __: J) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKind[J: DurableJob[Any]](JobRowKind[J]):
-    """A kind of durable job."""
+    """A kind of durable job, with the functions that run its steps and write its rows."""
 
     #: Its queue, and the name of the row's partition in a message; empty: a timer runs it instead.
     queue: str = ""
@@ -86,11 +86,11 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         waits: Wait[J] = _do_not_wait,
         begun: Callable[[J], J] = lambda job: job,
     ) -> tuple[J, J]:
-        """Run the due step of a row; return the row as it was before and as it is now.
+        """Run the step of a row if it is due.
 
-        `waits` raises `MustWait` while the step cannot start, before requests are reserved. `begun`
-        returns the row as it is while the step runs. Raises `NotFound` if there is no such row; any
-        other exception is an internal error.
+        Return the row as it was before and as it is now. `waits` raises `MustWait` while the step
+        cannot start, before requests are reserved. `begun` returns the row as it is while the step
+        runs. Raises `NotFound` if there is no such row. Any other exception is an internal error.
         """
         while True:
             kept = await self.table(services.tables).get(*place)
@@ -136,8 +136,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def _save_waiting(
         self, services: Services, kept: StoredItem[J], job: J | None
     ) -> J | None:
-        """Write when a row is due again and send its message; None: another
-        invocation was faster.
+        """Write when a row is due again, and send its message.
+
+        Return None if another invocation was faster.
         """
         assert job is not None  # waiting is not an internal error
         job = replace(job, message_number=job.message_number + 1, is_woken=False)
@@ -153,7 +154,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     ) -> J:
         """Run one step, write its result and release the lease.
 
-        The span and the metrics record the step.
+        A span and metrics record the step.
         """
         services, ids = held.services, self.ids(held.job)
         attributes = {f"cmk.{name}": text for name, text in ids.items()}
@@ -193,8 +194,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def _handle_error(
         self, held: LeasedJob[J], err: Exception, outcome: Outcome[J], *, crashes: int
     ) -> J:
-        """Return the row after an error; raise an internal error that another invocation tries
-        again.
+        """Return the row after an error.
+
+        Raises the error if it is internal, so that another invocation tries again.
         """
         services = held.services
         after = outcome(services, held.job, err)
@@ -221,18 +223,19 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         self,
         services: Services,
         place: tuple[str, str],
-        ordered: Callable[[J], J | None],
+        command: Callable[[J], J | None],
         *,
         takes_over: bool = False,
     ) -> J | None:
-        """Apply a command to a row and send its message; None: the command changes nothing.
+        """Apply a command to a row and send its message.
 
-        `takes_over`: an invocation that has leased the row may no longer write it.
+        Return None if the command changes nothing. `takes_over`: an invocation that has leased the
+        row may no longer write it.
         """
 
         def change(job: J | None) -> J | None:
             return (
-                self._apply_command(services, job, ordered, takes_over=takes_over) if job else None
+                self._apply_command(services, job, command, takes_over=takes_over) if job else None
             )
 
         kept = await self.change(services, place, change)
@@ -245,19 +248,19 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         self,
         services: Services,
         rows: Sequence[StoredItem[J]],
-        ordered: Callable[[J], J | None],
+        command: Callable[[J], J | None],
         *,
         takes_over: bool = False,
     ) -> list[J]:
-        """Apply a command to many rows as `order` does; return the rows that it changes.
+        """Apply a command to many rows, as `apply_command` does.
 
-        `rows` are as just read. Several are written at a time. A row that has changed since is read
-        again.
+        Return the rows that it changes. `rows` are as just read. Several are written at a time. A
+        row that has changed since is read again.
         """
         changes = [
             (row, new)
             for row in rows
-            if (new := self._apply_command(services, row.item, ordered, takes_over=takes_over))
+            if (new := self._apply_command(services, row.item, command, takes_over=takes_over))
         ]
         due = [new for row, new in changes if self._needs_wake_up(services, row.item, new)]
         await self.schedule_wake_up(services, *due)
@@ -269,14 +272,14 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 continue
             for job in jobs:
                 place = table.get_address(job)
-                new = await self.apply_command(services, place, ordered, takes_over=takes_over)
+                new = await self.apply_command(services, place, command, takes_over=takes_over)
                 done += [new] if new else []
         return done
 
     def _apply_command(
-        self, services: Services, job: J, ordered: Callable[[J], J | None], *, takes_over: bool
+        self, services: Services, job: J, command: Callable[[J], J | None], *, takes_over: bool
     ) -> J | None:
-        new = ordered(job)
+        new = command(job)
         if new is None:
             return None
         new = replace(new, message_number=new.message_number + 1)
@@ -291,7 +294,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         code: str | None = None,
         even_blocked: bool = False,
     ) -> None:
-        """Make a job due now if it waits for the reason `code` (None: for any).
+        """Make a job due now if it waits for the reason `code` (None: for any reason).
 
         `even_blocked`: also if it is blocked for that reason.
         """
@@ -322,8 +325,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def change(
         self, services: Services, place: tuple[str, str], change: Callable[[J | None], J | None]
     ) -> StoredItem[J] | None:
-        """Change a row as `Table.change` does, after writing a wake-up for the row if it needs
-        one.
+        """Change a row as `Table.change` does.
+
+        If the change makes the row due, write a wake-up first.
         """
 
         async def schedule_wake_up_if_needed(before: J | None, after: J) -> None:
@@ -343,7 +347,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         return after.next_check_at is not None and not was_due
 
     async def schedule_wake_up(self, services: Services, *jobs: J) -> None:
-        """Write wake-ups for rows, before the rows are written with an earlier due time.
+        """Write wake-ups for rows that are about to be written with an earlier due time.
 
         See `shared/jobs/due_scan.py`.
         """
@@ -355,9 +359,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             )
 
     async def send(self, services: Services, *jobs: J) -> None:
-        """Send the messages of these rows if they are due soon.
+        """Send the messages of those rows that are due soon.
 
-        For a leased row the message is due when the lease expires, because its holder may have
+        For a leased row, the message is due when the lease expires, because its holder may have
         crashed.
         """
         messages = [message for job in jobs if (message := self._build_message(services, job))]

@@ -1,4 +1,7 @@
-"""Update a job's row after an error. Every error is handled here."""
+"""Decide what an error does to a job: wait, retry, block or fail.
+
+Every error of a step is handled here.
+"""
 
 from typing import Any
 
@@ -28,7 +31,7 @@ from shared.services import Services
 
 
 def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) -> J | None:
-    """Return the row after an expected error; None for an internal error."""
+    """Return the row after an expected error, or None for an internal error."""
     now, blocked = services.now, job.blocked_state
     text = redact(str(err))  # the platform may repeat what it was sent
     match err:
@@ -55,7 +58,7 @@ def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
 def _wait_and_continue[J: DurableJob[Any]](
     services: Services, job: J, err: Exception, text: str
 ) -> J | None:
-    """Return the row after an error that does not need a person."""
+    """Return the row after an error that does not need a person, or None for any other error."""
     now, settings = services.now, services.settings
     match err:
         case MustWait():

@@ -16,8 +16,9 @@ from shared.rows import FENCE, Table
 
 
 class FencedRows[T]:
-    """The rows of one job, or of one environment, in one table, written only with the newest
-    lease.
+    """The rows of one job, or of one environment, in one table.
+
+    Only the newest lease can write them.
     """
 
     def __init__(
@@ -30,8 +31,8 @@ class FencedRows[T]:
     ) -> None:
         """`partition` is the job's id, `number` the fencing token of its lease.
 
-        Without a number: rows of several jobs, and the last one to take them over is the newest.
-        `is_alone`: no older invocation can still write.
+        Without a number, the rows belong to several jobs, and the last one to take them over is the
+        newest. `is_alone`: no older invocation can still write.
         """
         self.partition = partition
         self._store = table.store
@@ -44,9 +45,10 @@ class FencedRows[T]:
         self._pending_fence: InsertRow | ReplaceRow | None = None
 
     async def read_all(self) -> list[T]:
-        """Return the rows. Afterwards no invocation with an older lease can write them.
+        """Return the rows.
 
-        Raises `LeaseLost`.
+        From then on, no invocation with an older lease can write them. Raises `LeaseLost` if a
+        newer lease has taken them over.
         """
         if not self._is_alone or self._fence:
             await self._write_fence()
@@ -59,16 +61,22 @@ class FencedRows[T]:
         return [kept.item for kept in found]
 
     async def upsert(self, *items: T) -> None:
-        """Write rows. Raises `LeaseLost`."""
+        """Write rows. Raises `LeaseLost` if a newer lease has taken them over."""
         for batch in self._table.split_into_batches(*items):
             await self._write_fenced(*batch)
 
     async def delete(self, *items: T) -> None:
-        """Remove rows, whatever their content. Raises `LeaseLost`."""
+        """Remove rows, whatever their content.
+
+        Raises `LeaseLost` if a newer lease has taken them over.
+        """
         await self._delete_rows(self._table.build_removal(item) for item in items)
 
     async def clear(self, *, where: Sequence[Condition] = ()) -> None:
-        """Remove the rows that a query finds, as `Table.clear` does. Raises `LeaseLost`."""
+        """Remove the rows that a query finds, as `Table.clear` does.
+
+        Raises `LeaseLost` if a newer lease has taken them over.
+        """
         await self._write_fence()
         await self._delete_rows(await self._table.read_removals(self.partition, where=where))
 
@@ -103,7 +111,8 @@ class FencedRows[T]:
 
     def _build_fence_operation(self, row: StoreRow | None) -> InsertRow | ReplaceRow:
         """Return the operation that writes this invocation's token over `row`.
-        Raises `LeaseLost`.
+
+        Raises `LeaseLost` if `row` has a newer token.
         """
         current = _parse_token(row) if row else 0
         number = current + 1 if self._number is None else self._number
@@ -121,7 +130,10 @@ class FencedRows[T]:
 
 
 def _parse_token(row: StoreRow) -> int:
-    """Return the token of a fence; one that cannot be read rejects nobody."""
+    """Return the fencing token in a fence.
+
+    A token that cannot be read counts as zero, so that it rejects no writer.
+    """
     try:
         return int(row.columns["number"])
     except (KeyError, ValueError, OverflowError):

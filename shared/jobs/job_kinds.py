@@ -12,7 +12,9 @@ from shared.reason import ClearedBy, Reason
 
 
 def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
-    """Return the job with the fields that others may write in its row: command and waiting jobs."""
+    """Return the job with those fields of its stored row that others may write: command and waiting
+    jobs.
+    """
     is_rollback_ended = (
         fresh.is_rolling_back and job.has_succeeded and job.requested_command is None
     )
@@ -27,7 +29,7 @@ def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
 
 
 def _with_choices(job: EnvironmentJob, fresh: EnvironmentJob) -> EnvironmentJob:
-    """Return the job with the choices of approvers that are in its row now."""
+    """Return the job with the choices of approvers that its stored row has now."""
     return replace(job, url_secret_choices=fresh.url_secret_choices)
 
 

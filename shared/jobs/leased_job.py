@@ -28,7 +28,7 @@ def _keep_unchanged[J: DurableJob[Any]](job: J, _: J) -> J:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRowKind[J: DurableJob[Any]]:
-    """The parts of a kind of durable job that concern its row."""
+    """What `LeasedJob` needs to know about a kind of durable job, such as its table."""
 
     #: Its name in the log.
     title: str
@@ -66,10 +66,10 @@ async def keep_renewed(
 
 
 class LeasedJob[J: DurableJob[Any]]:
-    """A row that one invocation has leased."""
+    """A job's row that one invocation has leased."""
 
     def __init__(self, kind: JobRowKind[J], services: Services, kept: StoredItem[J]) -> None:
-        """Use a row that carries this invocation's lease."""
+        """Use a row that was written with this invocation's lease."""
         self.services = services
         self._kind = kind
         self._kept = kept
@@ -84,7 +84,7 @@ class LeasedJob[J: DurableJob[Any]]:
 
     @property
     def job(self) -> J:
-        """Return the row as last written, with the changes staged since."""
+        """Return the row as last written, with the changes that were staged since."""
         return self._kept.item
 
     def stage(self, job: J) -> J:
@@ -103,7 +103,10 @@ class LeasedJob[J: DurableJob[Any]]:
         return known
 
     async def flush(self) -> None:
-        """Write the staged changes. Raises `LeaseLost`."""
+        """Write the staged changes.
+
+        Raises `LeaseLost` if another invocation has taken the row over.
+        """
         if self._is_ahead:
             await self.renew()
 
@@ -128,19 +131,22 @@ class LeasedJob[J: DurableJob[Any]]:
             await self.save(self.job)
 
     async def renew(self) -> None:
-        """Renew the lease. Raises `LeaseLost`."""
+        """Renew the lease. Raises `LeaseLost` if another invocation has taken the row over."""
         await self._write_job(lambda: self.job, self._with_lease)
 
     async def ensure_lease(self, needs: timedelta) -> None:
         """Renew the lease if it ends before a write that takes up to `needs`.
 
-        Raises `LeaseLost`.
+        Raises `LeaseLost` if another invocation has taken the row over.
         """
         if not self.job.lease.is_held(self.services.now + needs):
             await self.renew()
 
     async def end(self, job: J, *, crashes: int = 0) -> J:
-        """Write the result of a step and release the lease. Raises `LeaseLost`."""
+        """Write the result of a step and release the lease.
+
+        Raises `LeaseLost` if another invocation has taken the row over.
+        """
 
         def with_end(job: J) -> J:
             job = replace(
@@ -193,7 +199,9 @@ class LeasedJob[J: DurableJob[Any]]:
         )
 
     def _merge_row(self, job: J, row: J) -> J:
-        """Return the job with the row's lease and with changes by others."""
+        """Return the job with the lease that its stored row has, and with the changes that others
+        made there.
+        """
         return replace(
             self._kind.merge_concurrent(job, row),
             leased_until=row.leased_until,

@@ -1,6 +1,7 @@
-"""Compute how many requests to the flow service the next invocation of a job needs, and its rank.
+"""Estimate how many requests to the flow service the next invocation of a job needs, and its rank
+in the queue.
 
-Jobs that are furthest along come first: no job starts while one in progress has something to do.
+The most advanced jobs come first: no job starts while one in progress needs requests.
 """
 
 from collections.abc import Mapping
@@ -42,8 +43,8 @@ _DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(FlowJobStat
 def estimate_flow_job_demand(job: FlowJob) -> RequestDemand | None:
     """Return the requests that the next invocation of a flow job needs.
 
-    None, or zero requests: the invocation need not wait, because both flows of a pair may be off,
-    or because a command cancels a job that has not started.
+    With None or zero requests, it need not wait: both flows of a pair may be off, or a command
+    cancels a job that has not started.
     """
     reached = job.step
     if job.both_off_since or reached is FlowJobState.CUTTING_OVER:

@@ -12,7 +12,7 @@ _LONGEST = timedelta(days=1)
 
 
 def begin_trace(services: Services) -> TraceOrigin | None:
-    """Return the current trace as the trace of a new job; None without telemetry."""
+    """Return the current trace as the trace of a new job, or None without telemetry."""
     return _build_origin(services, services.telemetry.current_traceparent())
 
 

@@ -1,4 +1,4 @@
-"""Define what the app needs from outside as protocols. Adapters and the tests implement them.
+"""Define what the app needs from outside as protocols, which adapters and tests implement.
 
 Every method may raise `TransientError` (retry later) and `PlatformError` (rejected), and `NotFound`
 if it names an item. Further errors are documented per method.

@@ -21,16 +21,20 @@ class Connections(Protocol):
         """
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
-        """Return a page of the same list, by one request, without reading the connectors.
+        """Return a page of the same list by one request, without reading the connectors.
 
         An invalid cursor raises the errors described at `FlowPages`.
         """
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
-        """Return how connections of a connector sign in; unknown without access to it."""
+        """Return how connections of a connector sign in: unknown if the app may not read the
+        connector.
+        """
 
     async def read_errors(self, environment_id: str) -> dict[str, str]:
-        """Return the error of each connection by lower-case name, "" if it has none."""
+        """Return the error of each connection, or "" if it has none, by the connection's name in
+        lower case.
+        """
 
 
 class CanvasApps(Protocol):
@@ -40,14 +44,18 @@ class CanvasApps(Protocol):
         """Return the apps that use flows, with the flows' ids."""
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
-        """Return the apps that use flows on one page of the list.
+        """Return those apps on one page of the list that use flows.
 
         Sends one request for the page and one for the document of each app. An invalid cursor
         raises the errors described at `FlowPages`.
         """
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
-        """Return an app; raise `NotFound`, or `InvalidInput` if its ids may be incomplete."""
+        """Return an app.
+
+        Raises `NotFound` if it does not exist, and `InvalidInput` if its flow ids may be
+        incomplete.
+        """
 
 
 class MachineGroups(Protocol):

@@ -26,11 +26,10 @@ class Site:
 
 
 class AppSettings(Protocol):
-    """Read and replace all settings of App Service and Functions apps, without ETag.
+    """Read and replace all settings of App Service and Functions apps, which have no ETag.
 
-    The same for connection strings, whose names begin with their type (`SQLAzure|Orders`).
-
-    See platform.md#app-settings.
+    Another instance does the same for connection strings, whose names begin with their type
+    (`SQLAzure|Orders`). See platform.md#app-settings.
     """
 
     async def read_sites(self) -> list[Site]:
@@ -40,9 +39,9 @@ class AppSettings(Protocol):
         """Return all settings of an app."""
 
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
-        """Return the app and its slots, each with its identity for Key Vault references.
+        """Return the identities that resolve the Key Vault references of an app and of its slots.
 
-        The id of a slot gives the same result. Raises `NotFound`.
+        A slot's id returns the same. Raises `NotFound` if the app does not exist.
         """
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
@@ -64,15 +63,19 @@ class SiteFiles(Protocol):
     """Read and replace files of Logic Apps (Standard) (platform.md#logic-apps-standard)."""
 
     async def list_workflows(self, site_id: str) -> list[str]:
-        """Return the name of every workflow of an app; raise `NotFound`."""
+        """Return the name of every workflow of an app.
+
+        Raises `NotFound` if the app does not exist.
+        """
 
     async def read(self, site_id: str, path: str) -> SiteFile:
-        """Return a file; raise `NotFound`."""
+        """Return a file. Raises `NotFound` if it does not exist."""
 
     async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
-        """Replace a file if it has this ETag; the app loads it.
+        """Replace a file if it has this ETag.
 
-        Raises `Conflict` and `NotFound`, and `PlatformError` if the app runs from a package.
+        The app then loads it. Raises `Conflict` if it has another ETag, `NotFound` if it does not
+        exist, and `PlatformError` if the app runs from a package.
         """
 
 
@@ -95,21 +98,27 @@ class Secrets(Protocol):
         """Yield the URL of every configured vault."""
 
     def list(self, vault_url: str) -> AsyncIterator[str]:
-        """Yield the name of every enabled secret of a vault; raise `PlatformError` without
-        access.
+        """Yield the name of every enabled secret of a vault.
+
+        Raises `PlatformError` if the app has no access.
         """
 
     async def read(self, vault_url: str, name: str) -> Secret:
-        """Return the current version; raise `NotFound`."""
+        """Return the current version of a secret. Raises `NotFound` if it does not exist."""
 
     async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
-        """Return the values of all enabled versions added since `since`, to the second.
+        """Return the values of all enabled versions of a secret that were added since `since`, to
+        the second.
 
-        Raises `NotFound`.
+        Raises `NotFound` if the secret does not exist.
         """
 
     async def write(self, secret: Secret, value: str) -> None:
-        """Add a version with `value`; keep content type and tags. Creates a missing secret."""
+        """Add a version with `value` to a secret, with the content type and tags of the current
+        version.
+
+        Creates the secret if it is missing.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +143,16 @@ class AppConfiguration(Protocol):
         """Yield the URL of every store of the configured subscriptions."""
 
     async def list(self, store_url: str) -> Sequence[KeyValue]:
-        """Return every key-value of a store; raise `PlatformError` without access."""
+        """Return every key-value of a store. Raises `PlatformError` if the app has no access."""
 
     async def read(self, store_url: str, key: str, label: str) -> KeyValue:
-        """Return a key-value; raise `NotFound`."""
+        """Return the key-value with a key and a label. Raises `NotFound` if it does not exist."""
 
     async def write(self, key_value: KeyValue, value: str) -> None:
-        """Replace the value if the ETag matches; keep content type and tags.
+        """Replace the value if the ETag matches.
 
-        Raises `Conflict`, and `PlatformError` if the key-value is locked.
+        The content type and tags stay. Raises `Conflict` if it does not match, and `PlatformError`
+        if the key-value is locked.
         """
 
 
@@ -150,18 +160,21 @@ class SynapseArtifacts(Protocol):
     """Read and write the parts of Synapse workspaces (platform.md#synapse)."""
 
     async def list(self, workspace: str, collection: str) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a collection, such as `pipelines`; raise `NotFound`, and
-        `PlatformError` without access.
+        """Return all items of a collection, such as `pipelines`.
+
+        Raises `NotFound` if the workspace does not exist, and `PlatformError` if the app has no
+        access.
         """
 
     async def read(self, workspace: str, collection: str, name: str) -> Mapping[str, object]:
-        """Return an item of a collection; raise `NotFound`."""
+        """Return an item of a collection. Raises `NotFound` if it does not exist."""
 
     async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
-        """Return which actions no role of the app's identity permits, such as
-        `Microsoft.Synapse/workspaces/pipelines/write`. Roles of its groups are not checked.
+        """Return those of the actions that no Synapse role of the app's identity permits, such as
+        `Microsoft.Synapse/workspaces/pipelines/write`.
 
-        Raises `NotFound`, and `PlatformError` without a role.
+        Roles of its groups are not checked. Raises `NotFound` if the workspace does not exist, and
+        `PlatformError` if the identity has no role.
         """
 
     async def write(
@@ -175,8 +188,8 @@ class SynapseArtifacts(Protocol):
     ) -> None:
         """Replace an item if its ETag matches, and return when the workspace has saved it.
 
-        Raises `Conflict`, `PlatformError` if the workspace rejects it, and `ServiceUnavailable`
-        while it is still being saved.
+        Raises `Conflict` if it does not match, `PlatformError` if the workspace rejects the item,
+        and `ServiceUnavailable` while it is still being saved.
         """
 
 
@@ -187,15 +200,19 @@ class Keys(Protocol):
         """Return the encryption policies of the configured subscriptions."""
 
     async def read_vault(self, named: str) -> KeyVault:
-        """Return a vault by name or Azure resource id; raise `NotFound`."""
+        """Return the vault with a name or an Azure resource id.
+
+        Raises `NotFound` if it does not exist.
+        """
 
     async def read_role_assignments(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
         """Return the direct role assignments of a principal at, above and below a vault."""
 
     async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
-        """Return every version of a key, newest first; raise `NotFound`.
+        """Return every version of a key, newest first.
 
-        If a vault's network rules deny the app, the versions come from Azure Resource Manager.
+        Raises `NotFound` if the key does not exist. If a vault's network rules deny the app, the
+        versions come from Azure Resource Manager.
         """
 
 
@@ -203,9 +220,9 @@ class SigningKeys(Protocol):
     """Sign with RSA keys in Key Vault."""
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return a version of an RSA key; without a version in the URL, the current one.
+        """Return the version of an RSA key that a URL names, or the current one if it names none.
 
-        Raises `NotFound`, and `PlatformError` for another kind of key.
+        Raises `NotFound` if it does not exist, and `PlatformError` if it is another kind of key.
         """
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
@@ -216,11 +233,11 @@ class ServiceTags(Protocol):
     """Read address ranges by service tag (platform.md#service-tag-api)."""
 
     async def get_list(self) -> ServiceTagList:
-        """Return the current list."""
+        """Return Microsoft's current list of service tags."""
 
 
 class ResourceWriter(Protocol):
-    """Write firewall rules by Azure Resource Manager (platform.md#firewall-resources)."""
+    """Write any Azure resource by Azure Resource Manager (platform.md#firewall-resources)."""
 
     async def put(
         self,
@@ -230,10 +247,10 @@ class ResourceWriter(Protocol):
         *,
         etag: str | None,
     ) -> None:
-        """Replace a resource if its ETag matches (`*`: any); with None, create it.
+        """Replace a resource if its ETag matches (`*` matches any), or create it if `etag` is None.
 
-        Raises `Conflict`, `AlreadyExists` if it exists, and `NotFound` if its parent does not
-        exist. The change may become visible later.
+        Raises `Conflict` if the ETag does not match, `AlreadyExists` if the resource to create
+        exists, and `NotFound` if its parent does not exist. The change may become visible later.
         """
 
     async def patch(
@@ -244,23 +261,27 @@ class ResourceWriter(Protocol):
         *,
         etag: str | None = None,
     ) -> None:
-        """Change properties of a resource if its ETag matches (None: any or no ETag).
+        """Change properties of a resource if its ETag matches, or in any case if `etag` is None.
 
-        Raises `Conflict` and `NotFound`. The change may become visible later.
+        Raises `Conflict` if the ETag does not match, and `NotFound` if the resource does not exist.
+        The change may become visible later.
         """
 
     async def delete(self, resource_id: str, api_version: str) -> None:
         """Delete a resource; do nothing if it does not exist."""
 
     async def restart(self, resource_id: str, api_version: str) -> None:
-        """Restart the app, or another program, that a resource runs; raise `NotFound`."""
+        """Restart the program that a resource runs, such as an app.
+
+        Raises `NotFound` if the resource does not exist.
+        """
 
 
 class ResourceReader(Protocol):
     """Read any Azure resource by Azure Resource Manager (platform.md#firewall-resources)."""
 
     async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
-        """Return every resource of a type (`Microsoft.Network/networkSecurityGroups`).
+        """Return every resource of a type, such as `Microsoft.Network/networkSecurityGroups`.
 
         Reads all configured subscriptions and all pages.
         """
@@ -268,41 +289,45 @@ class ResourceReader(Protocol):
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
-        """Return a resource or a sub-resource such as `/config/web`; raise `NotFound`."""
+        """Return a resource or a sub-resource such as `/config/web`.
+
+        Raises `NotFound` if it does not exist.
+        """
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a collection of a resource (`ruleCollectionGroups`).
+        """Return all items of a collection of a resource, such as `ruleCollectionGroups`.
 
-        Reads all pages; raises `NotFound`.
+        Reads all pages. Raises `NotFound` if the resource does not exist.
         """
 
 
 class ResourceSecrets(Protocol):
-    """Read the values of Azure resources that a `ResourceReader` does not return."""
+    """Read values of Azure resources that a `ResourceReader` omits because they are secret."""
 
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
-        """Return the response of an action such as `listSecrets` or `listValue`; raise
-        `NotFound`.
+        """Return the response of an action such as `listSecrets` or `listValue`.
+
+        Raises `NotFound` if the resource does not exist.
         """
 
 
 class PolicyRestrictions(Protocol):
-    """Check Azure Policy before a write (platform.md#azure-policy)."""
+    """Ask Azure Policy before a write whether it would deny it (platform.md#azure-policy)."""
 
     async def find_denying_assignments(
         self, resource_id: str, content: Mapping[str, object], api_version: str
     ) -> Sequence[str]:
         """Return the ids of the policy assignments that deny a resource with this content.
 
-        `content` has the type of the resource, or of a child. Raises `NotFound`, and
-        `PlatformError` if Azure does not check it.
+        `content` has the type of the resource, or of a child. Raises `NotFound` if the resource
+        does not exist, and `PlatformError` if Azure does not check this type.
         """
 
 
 class PagedResourceReader(ResourceReader, Protocol):
-    """A `ResourceReader` with lists that can be read in pages.
+    """A `ResourceReader` whose lists can be read in pages.
 
     A page with an expired cursor raises `NotFound`, or `PlatformError` with status 400 or 410.
     """
@@ -310,17 +335,20 @@ class PagedResourceReader(ResourceReader, Protocol):
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of the result of `list`, with one request."""
+        """Return a page of the result of `list` by one request."""
 
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of the result of `list_children`, with one request; raise `NotFound`."""
+        """Return a page of the result of `list_children` by one request.
+
+        Raises `NotFound` if the resource does not exist.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaggedResource:
-    """A resource whose ETag is in a header. The document may hold a secret."""
+    """A resource with the ETag from the response's header. The document may contain a secret."""
 
     document: Mapping[str, object] = field(repr=False)
     etag: str
@@ -330,9 +358,15 @@ class TaggedResourceReader(ResourceReader, Protocol):
     """A `ResourceReader` that also returns the ETag of a resource, and resources that are text."""
 
     async def get_text(self, resource_id: str, api_version: str) -> str:
-        """Return a resource that is text, such as a runbook's `/content`; raise `NotFound`."""
+        """Return a resource that is text, such as a runbook's `/content`.
+
+        Raises `NotFound` if it does not exist.
+        """
 
     async def get_tagged_resource(
         self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
     ) -> TaggedResource:
-        """Return a resource with the ETag of its header; raise `NotFound`."""
+        """Return a resource with the ETag of the response's header.
+
+        Raises `NotFound` if it does not exist.
+        """

@@ -1,4 +1,4 @@
-"""The port for callers that people declare; the app's own rows implement it."""
+"""The port for callers that people declared. The app's own rows implement it."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -24,4 +24,7 @@ class DeclaredCallers(Protocol):
         """Yield every declared caller, with an error in place of each unreadable row."""
 
     async def get(self, partition: str, key: str, /) -> StoredDeclaredCaller | None:
-        """Return the declared caller with an id, or None; raise `UnreadableRow`."""
+        """Return the declared caller with an id, or None.
+
+        Raises `UnreadableRow` if its row is unreadable.
+        """

@@ -7,6 +7,7 @@ class FunctionKeys(Protocol):
     """Check function keys of requests."""
 
     async def accepts(self, key: str) -> bool:
-        """Return whether a text is a function key of this app; raise `TransientError` if
-        unknown.
+        """Return whether a text is a function key of this app.
+
+        Raises `TransientError` if that cannot be checked.
         """

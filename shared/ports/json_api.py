@@ -1,4 +1,4 @@
-"""The port for services outside Azure and Power Platform that hold callers as JSON documents."""
+"""The port for services outside Azure and Power Platform that contain callers in JSON documents."""
 
 import builtins
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # the command line has the ports without what settings need
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonService:
-    """A service and how to reach it. Each kind of caller in such a service declares one."""
+    """A service and how to reach it. Each caller kind in such a service defines one."""
 
     #: Name in messages and request counts, such as `GitHub`.
     name: str
@@ -34,13 +34,14 @@ class JsonService:
 class JsonApi(Protocol):
     """Read and write documents of a service by their paths, such as `contoso/_apis/projects`.
 
-    The services have no ETags. Paths have no leading slash. Some services read by POST: then
-    `arguments` is the body. With None, the read is a GET.
+    The services have no ETags. Paths have no leading slash. Some services are read by POST: then
+    `arguments` is the body. If it is None, the read is a GET.
     """
 
     async def read_scopes(self, service: JsonService) -> Sequence[str]:
-        """Return the configured organizations, repositories or sites, without a request; empty:
-        the service is not used.
+        """Return the organizations, repositories or sites that a setting names, without a request.
+
+        Without any, the service is not used.
         """
 
     async def list(
@@ -54,16 +55,16 @@ class JsonApi(Protocol):
     ) -> builtins.list[Mapping[str, object]]:
         """Return all items of a list, which is the response or a member of it.
 
-        Raises `PlatformError` without access, and `NotFound`.
+        Raises `PlatformError` if the app has no access, and `NotFound` if the list does not exist.
         """
 
     async def get(
         self, service: JsonService, path: str, arguments: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
-        """Return a document; raise `NotFound`."""
+        """Return a document. Raises `NotFound` if it does not exist."""
 
     async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Replace a document; raise `NotFound`."""
+        """Replace a document. Raises `NotFound` if it does not exist."""
 
     async def patch(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Change members of a document; raise `NotFound`."""
+        """Change members of a document. Raises `NotFound` if it does not exist."""

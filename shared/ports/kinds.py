@@ -18,8 +18,9 @@ from shared.ports.json_api import JsonService
 
 
 class CallerKind(Protocol):
-    """A kind of place that can contain a trigger URL or flow id; one module of
-    `shared/callers/`.
+    """A kind of place that can contain a trigger URL or a flow id.
+
+    Each is a module of `shared/callers/`.
     """
 
     #: The name of the kind, such as `app_setting`.
@@ -38,43 +39,56 @@ class CallerKind(Protocol):
     def find(
         self, environments: Sequence[Environment], search: CallerSearchPosition | None = None
     ) -> AsyncIterator[Caller]:
-        """Yield every place that contains a trigger URL or child flow id.
+        """Yield every place that contains a trigger URL or a child flow's id.
 
         `search` has the progress of an earlier search and is updated place by place. Raises
         `JobBlocked` at the end if a place could not be searched.
         """
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the current content; raise `NotFound`."""
+        """Return the current content of a caller's place.
+
+        Raises `NotFound` if it does not exist.
+        """
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Write `value.text` if the place has `value.etag`; raise `Conflict`."""
+        """Write `value.text` if the place still has `value.etag`.
+
+        Raises `Conflict` if it has another.
+        """
 
 
 @runtime_checkable
 class FoundInDefinitions(Protocol):
-    """A `CallerKind` in flows' definitions, which need no search if those are already read."""
+    """A `CallerKind` whose places are flows' definitions.
 
-    def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
-        """Yield a flow once for each part of it that contains a trigger URL or child flow id."""
+    If those were read for another purpose, no search is needed.
+    """
+
+    def find_callers_in_flow(
+        self, environment: Environment, workflow: Workflow
+    ) -> Iterator[Caller]:
+        """Yield a flow as a caller, once for each part of it that contains a trigger URL or a child
+        flow's id.
+        """
 
 
 @runtime_checkable
 class SearchesScopes(Protocol):
-    """A `CallerKind` that searches organizations, repositories or workspaces, each with its own
-    roles.
+    """A `CallerKind` that is searched by scopes: organizations, repositories or workspaces, each
+    with its own roles.
     """
 
     async def read_scopes(self) -> Sequence[str]:
-        """Return the names of the organizations, repositories or workspaces."""
+        """Return the names of the scopes."""
 
     async def check_scope(self, scope: str) -> None:
-        """Raise an error if the app cannot search this organization, repository or workspace."""
+        """Raise an error if the app cannot search this scope."""
 
 
 @runtime_checkable
 class InJsonService(SearchesScopes, Protocol):
-    """A `CallerKind` in a service whose scopes the settings name.
+    """A `CallerKind` in a service whose scopes a setting names.
 
     Without a scope, it is not searched.
     """
@@ -87,33 +101,38 @@ class KeepsVersions(Protocol):
     """A `CallerKind` whose platform keeps earlier versions of a place."""
 
     async def read_texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
-        """Return all texts written to the place since `since`; raise `NotFound`."""
+        """Return all texts that were written to the place since `since`.
+
+        Raises `NotFound` if the place does not exist.
+        """
 
 
 @runtime_checkable
 class RefersToSecrets(Protocol):
-    """A `CallerKind` whose places can refer to a Key Vault secret."""
+    """A `CallerKind` whose places can contain a reference to a Key Vault secret."""
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return why each place may be unable to read its secret, by address; empty: the place can.
+        """Return, by address, why each place may be unable to read its secret, or "" if it can read
+        it.
 
-        `secrets` has the address of the secret for the address of each place.
+        `secrets` has the address of the secret by the address of the place.
         """
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return the status of each of these references that is not resolved, by address."""
+        """Return the status of those references that are not resolved, by address."""
 
 
 @runtime_checkable
 class HasUnknownReaders(Protocol):
-    """A `RefersToSecrets` whose places are read by apps that the app does not know
+    """A `RefersToSecrets` whose places are read by programs that this app does not know
     (`UNKNOWN_READER_KINDS`).
     """
 
     async def find_reader_evidence(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return what suggests that the readers of each place resolve references, by address.
+        """Return, for each address, a text that says what suggests that the readers of the place
+        resolve references, or that nothing does.
 
-        The text also says if nothing suggests it. Places that cannot be read are omitted.
+        Places that cannot be read are omitted.
         """
 
 
@@ -122,18 +141,18 @@ class WritesWholeResource(Protocol):
     """A `CallerKind` whose platform replaces all places of a resource at once."""
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
-        """Return the content of existing places of a resource, by address."""
+        """Return the content of those callers of a resource that exist, by address."""
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Write the texts of a resource if each place has its ETag, and read them back.
+        """Write the texts of places in a resource if each still has its ETag, and read them back.
 
-        Raises `Conflict`, also if the texts that are read back differ.
+        Raises `Conflict` if one has another, or if the texts that are read back differ.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowsToSave:
-    """Flows that use a value, and the time of its last write."""
+    """The flows that use a value, and when the value was last written."""
 
     #: In whole seconds of the platform's clock, like a flow's `modified_at`; None: unknown.
     written_at: datetime | None
@@ -145,11 +164,11 @@ class ReadOnSave(Protocol):
     """A `CallerKind` whose value a flow reads only when the flow is saved."""
 
     async def read_flows_to_save(self, caller: Caller) -> FlowsToSave:
-        """Return the flows of the caller's environment to save after each write."""
+        """Return the flows that must be saved after each write of the caller's value."""
 
 
 class FirewallKind(Protocol):
-    """A kind of firewall; one module of `shared/firewalls/`."""
+    """A kind of firewall. Each is a module of `shared/firewalls/`."""
 
     kind: str
     #: The Azure resource type of such a firewall or of its parent.
@@ -158,20 +177,20 @@ class FirewallKind(Protocol):
     async def read(self) -> list[Firewall]:
         """Return every firewall of this kind in the configured subscriptions."""
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return the smallest change that fixes an issue of such a firewall; raise `NotFound`.
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return the smallest change that fixes an issue of such a firewall.
 
-        The fix is computed from the current rules. Not called for a firewall with public access
-        off.
+        Raises `NotFound` if the firewall does not exist. The fix is computed from the current
+        rules. Not called for a firewall with public access off.
         """
 
 
 @runtime_checkable
 class ReadsByHost(Protocol):
-    """A `FirewallKind` with many resources, few of which protect a given host."""
+    """A `FirewallKind` with many resources, of which only a few protect a given host."""
 
-    async def read_before(self, hosts: Collection[str]) -> list[Firewall]:
-        """Return the firewalls in front of any of these hosts."""
+    async def read_for_hosts(self, hosts: Collection[str]) -> list[Firewall]:
+        """Return the firewalls that protect any of these hosts."""
 
 
 @runtime_checkable
@@ -182,13 +201,16 @@ class AppliesFixes(Protocol):
     required_permissions: RequiredPermissions
 
     async def read_list(self, opening: AddedEntries) -> ListEntries:
-        """Return the current entries of a list; raise `NotFound`."""
+        """Return the current entries of the list that `opening` names.
+
+        Raises `NotFound` if it does not exist.
+        """
 
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Add and remove entries of a list if it is unchanged since it was read.
+        """Add entries to a list and remove others, if it is unchanged since it was read.
 
-        Returns the entries that this write added. Raises `Conflict` if nothing was written, and
+        Return the entries that this write added. Raises `Conflict` if nothing was written, and
         `JobBlocked` if the write would have side effects.
         """

@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueMessage:
-    """A queue message. Messages with the same id within ten minutes are sent once."""
+    """A queue message. Of messages with the same id within ten minutes, one is sent."""
 
     queue: str
     message_id: str
@@ -22,10 +22,10 @@ class MessageSender(Protocol):
     """Send messages to Service Bus queues."""
 
     async def send(self, *messages: QueueMessage) -> None:
-        """Send all messages; raise `TransientError` if some may not have been sent."""
+        """Send all messages. Raises `TransientError` if some may not have been sent."""
 
     async def check_sending(self, queue: str) -> None:
-        """Raise an error if the app cannot send to a queue; send nothing."""
+        """Raise an error if the app cannot send to a queue. No message is sent."""
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
         """Return the number of messages in a queue or its dead-letter queue, up to 1,000."""

@@ -16,21 +16,25 @@ class NotificationChannel(Protocol):
         """Return the name of the channel in settings and on pages."""
 
     async def send(self, notification: Notification) -> None:
-        """Send a notification; raise a `CmkflowError` without the channel's URL if it is
-        rejected.
+        """Send a notification.
+
+        Raises a `CmkflowError`, whose text does not contain the channel's URL, if it is rejected.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnusableChannel:
-    """A channel with an invalid setting. It rejects all notifications; the app works without it."""
+    """A channel in place of one with an invalid setting.
+
+    It rejects all notifications, and the rest of the app works.
+    """
 
     name: str
     #: An error with the setting's name and a fix, without its value.
     error: UnusableSetting
 
     async def send(self, notification: Notification) -> None:  # noqa: ARG002 -- the port's
-        """Raise the error of the setting."""
+        """Raise the error about the setting."""
         raise self.error
 
 

@@ -11,12 +11,16 @@ class Organization(Protocol):
     """Read and write an organization's setting for new flows, and read names of users and teams."""
 
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
-        """Return the setting that creates new flows in a solution."""
+        """Return the environment's setting that creates new flows in a solution."""
 
     async def write_solution_setting(
         self, environment: Environment, organization_id: str, *, is_on: bool | None
     ) -> None:
-        """Change the setting; raise `NotFound`. An accepted change may not be kept."""
+        """Change the environment's setting that creates new flows in a solution.
 
-    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of users and teams by lower-case id; skip unknown ids."""
+        The platform may accept the change and not keep it. Raises `NotFound` if there is no
+        organization with this id.
+        """
+
+    async def read_names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of users and teams by id in lower case. Unknown ids are omitted."""

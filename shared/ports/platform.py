@@ -40,7 +40,7 @@ from shared.ports.text_rows import TextRows
 # The first two have no slots, because a class cannot inherit from two classes with slots.
 @dataclass(frozen=True, kw_only=True)
 class StepPorts:
-    """The ports that steps read and write by."""
+    """The ports with which steps read and write Power Platform and Azure."""
 
     environments: Environments
     flow_reports: FlowReports
@@ -75,9 +75,10 @@ class AssessmentPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformPorts(StepPorts, AssessmentPorts):
-    """All ports. `bootstrap` provides adapters and tests their own; both pass one test suite.
+    """All ports for Power Platform and Azure.
 
-    A kind of caller or firewall can use any of them (`shared/kind_discovery.py`).
+    `bootstrap` provides adapters and tests their own; both pass one test suite. A kind of caller or
+    firewall can use any of the ports (`shared/kind_discovery.py`).
     """
 
     environment_variables: EnvironmentVariables

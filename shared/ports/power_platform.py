@@ -32,15 +32,18 @@ class Environments(Protocol):
         """Return all environments of the tenant."""
 
     async def get(self, environment_id: str) -> Environment:
-        """Return an environment; raise `NotFound`."""
+        """Return an environment. Raises `NotFound` if it does not exist."""
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return an environment from a cache of one minute; raise `NotFound`."""
+        """Return an environment, as read within the last minute.
+
+        Raises `NotFound` if it does not exist.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultPage[T]:
-    """A page of a list."""
+    """A page of a list, and the cursor of the next page."""
 
     items: tuple[T, ...]
     #: Cursor of the next page, to be passed back unchanged; "" after the last.
@@ -64,17 +67,22 @@ class FlowReports(Protocol):
         """Return all flows of the environment without details, solution flows included."""
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow, with its definition if the platform returns it; raise `NotFound`."""
+        """Return a flow, with its definition if the platform returns it.
+
+        Raises `NotFound` if the flow does not exist.
+        """
 
     async def read_licence(self, environment_id: str, flow_name: str) -> str | None:
-        """Return a flow's licence: empty for none, None if the response does not include it."""
+        """Return a flow's licence, "" if it has none, or None if the response does not
+        include it.
+        """
 
     async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
         """Return up to `limit` runs that began at or after `since`, newest first."""
 
-    async def run_page(
+    async def read_run_page(
         self,
         environment_id: str,
         flow_name: str,
@@ -86,60 +94,73 @@ class FlowReports(Protocol):
         """Return up to 250 runs that began between `since` and `until`, newest first, by one
         request.
 
-        Raises `NotFound` for a missing flow. An invalid cursor raises the errors described at
-        `FlowPages`.
+        Raises `NotFound` if the flow does not exist. An invalid cursor raises the errors described
+        at `FlowPages`.
         """
 
     def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int
     ) -> AsyncGenerator[ObservedCall]:
-        """Yield the answered calls after `since`, oldest first, and at most the newest 250.
+        """Yield the calls after `since` that the flow answered, oldest first: at most the newest
+        250.
 
-        Reads the headers of the newest `limit` calls by one request each; raises `NotFound`. If the
-        platform does not show the headers of a call, only the traits of that call are missing.
+        Reads the headers of the newest `limit` of them, by one request each. If the platform does
+        not show the headers of a call, only the traits of that call are missing. Raises `NotFound`
+        if the flow does not exist.
         """
 
     async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
-        """Return the failed actions of a run; raise `NotFound`."""
+        """Return the failed actions of a run. Raises `NotFound` if the run does not exist."""
 
 
 class FlowsAsServiceAccount(Protocol):
-    """Send the requests that only a co-owner of a flow may send, as the service account."""
+    """Send the requests for which the service account must be a co-owner of the flow, and make it
+    one.
+    """
 
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
-        """Return owners and co-owners."""
+        """Return the owners and co-owners of a flow."""
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
-        """Grant the service account co-ownership. Return False if it could not be granted."""
+        """Grant the service account co-ownership of a flow.
+
+        Return False if the platform rejects that.
+        """
 
     async def revoke(self, environment_id: str, flow_name: str) -> None:
         """Revoke the service account's co-ownership; do nothing if it has none.
 
-        Not for a flow that the service account owns.
+        Must not be called for a flow that the service account owns.
         """
 
-    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL, a secret; raise `PlatformError` if the trigger has none."""
+    async def read_trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+        """Return the URL that starts a flow, which is a secret.
+
+        Raises `PlatformError` if the trigger has none.
+        """
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the service account; raise `PlatformError` (403) if it is no
-        co-owner.
+        """Return a flow as the service account.
+
+        Raises `PlatformError` (403) if it is no co-owner.
         """
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the service account; raise `PlatformError` (403) if it is no
-        co-owner.
+        """Turn a flow on as the service account.
+
+        Raises `PlatformError` (403) if it is no co-owner.
         """
 
     async def read_account_id(self) -> str:
         """Return the Entra object id of the service account."""
 
     async def renew_sign_in(self) -> datetime | None:
-        """Renew the service account's sign-in by using it; raise `JobBlocked` if it has expired.
+        """Renew the service account's sign-in by using it.
 
-        Returns the time of the last renewal, or None if unknown.
+        Raises `JobBlocked` if it has expired. Returns the time of the last renewal, or None if
+        unknown.
         """
 
 
@@ -147,7 +168,10 @@ class SolutionPlacement(Protocol):
     """Move flows into a solution (platform.md#move-into-solution)."""
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
-        """Request a move of up to 20 flows into the default solution; it may complete later."""
+        """Request that up to 20 flows move into the default solution.
+
+        The move may complete later.
+        """
 
 
 class NonSolutionFlows(Protocol):
@@ -157,16 +181,19 @@ class NonSolutionFlows(Protocol):
     """
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on; raise `NotFound`."""
+        """Turn a flow on. Raises `NotFound` if it does not exist."""
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow off; raise `NotFound`."""
+        """Turn a flow off. Raises `NotFound` if it does not exist."""
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
         """Delete a flow; do nothing if it does not exist."""
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
-        """Restore a flow from the recycle bin, turned off; raise `NotFound` if it is not there."""
+        """Restore a deleted flow from the recycle bin, turned off.
+
+        Raises `NotFound` if it is not there.
+        """
 
 
 class Workflows(Protocol):
@@ -178,30 +205,36 @@ class Workflows(Protocol):
         """Yield all cloud flows or only managed ones, 500 per request."""
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
-        """Return a flow; raise `NotFound`."""
+        """Return a flow. Raises `NotFound` if it does not exist."""
 
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow without its definition, or an error, by id.
 
-        A flow without a row has `NotFound`. One request reads 2,500 flows.
+        A flow without a row has `NotFound`. One request reads up to 2,500 flows.
         """
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create a flow, turned off, with the draft's id; raise `AlreadyExists`."""
+        """Create a flow, turned off, with the draft's id. Raises `AlreadyExists` if it exists."""
 
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change a flow if it has `etag` (`*`: any); raise `Conflict`, `NotFound`."""
+        """Change a flow if it has `etag` (`*` matches any).
+
+        Raises `Conflict` if it has another, and `NotFound` if it does not exist.
+        """
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
-        """Delete a flow if it has `etag`; do nothing if it does not exist. Raise `Conflict`."""
+        """Delete a flow if it has `etag`; do nothing if it does not exist.
+
+        Raises `Conflict` if it has another ETag.
+        """
 
 
 class FlowPages(Protocol):
-    """Read lists of flows in pages, so that another invocation can continue.
+    """Read lists of flows page by page, so that another invocation can continue from a cursor.
 
     An invalid cursor raises `PlatformError` (status 400 or 410) or `NotFound`.
     """
@@ -219,10 +252,16 @@ class FlowPages(Protocol):
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return the cloud flows with these ids from Dataverse; skip those that do not exist."""
+        """Return the cloud flows with these ids from Dataverse.
+
+        Ids that do not exist are omitted.
+        """
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return flows from the flow service without details, within their own budget."""
+        """Return a page of flows from the flow service without details.
+
+        These requests have a separate budget.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,12 +289,18 @@ class EnvironmentVariables(Protocol):
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a value; raise `Conflict`, `NotFound`."""
+        """Replace a variable's value.
+
+        Raises `Conflict` if the ETag differs, and `NotFound` if the value does not exist.
+        """
 
     async def write_default(
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a default value; raise `Conflict`, `NotFound`."""
+        """Replace a variable's default.
+
+        Raises `Conflict` if the ETag differs, and `NotFound` if the variable does not exist.
+        """
 
 
 class ConnectionReferences(Protocol):
@@ -272,7 +317,7 @@ class ConnectionReferences(Protocol):
         """Return the references with any of these logical names."""
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
-        """Return a reference; raise `NotFound`."""
+        """Return the connection reference with an id. Raises `NotFound` if it does not exist."""
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
-        """Create a reference with the draft's id; raise `AlreadyExists`."""
+        """Create a reference with the draft's id. Raises `AlreadyExists` if it exists."""

@@ -8,13 +8,14 @@ from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueS
 
 
 class RequestBudget(Protocol):
-    """Reserve requests per invocation; invocations of the most advanced jobs come first."""
+    """Reserve requests for invocations. Invocations of the most advanced jobs come first."""
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
-        """Run an invocation with reserved requests; with None or zero requests it starts at once.
+        """Run an invocation with reserved requests.
 
-        If it must wait, raises `MustWait` with the time to retry, and keeps its place in the queue.
-        Inside, a read without a reserved request waits for one.
+        With None or zero requests it starts at once. If it must wait, raises `MustWait` with the
+        time to retry, and keeps its place in the queue. Inside, a read without a reserved request
+        waits for one.
         """
 
     async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
@@ -31,7 +32,8 @@ class RequestBudget(Protocol):
     async def promote_waiters(
         self, come: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Wake the jobs whose turn comes within the next minutes; return the status of the queue.
+        """Wake the jobs whose turn comes within the next minutes.
 
-        `come` returns whether the row of a job still exists. If not, the job loses its place.
+        Return the status of the queue. `come` returns whether a job still waits for its turn. If
+        not, the job loses its place.
         """

@@ -13,12 +13,12 @@ class FlowSharing(Protocol):
     """Read and change with whom flows are shared (platform.md#dataverse-sharing)."""
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
-        """Return all shares of a flow; raise `NotFound`."""
+        """Return all shares of a flow. Raises `NotFound` if the flow does not exist."""
 
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
-        """Return all shares, or an error, by flow id. Reads many flows per request."""
+        """Return all shares, or an error, by flow id. One request reads many flows."""
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Grant rights to a principal that has none yet. Safe to retry."""
@@ -38,25 +38,24 @@ class PrincipalDirectory(Protocol):
     async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
-        """Return users by lower-case Entra object id; skip those without a row."""
+        """Return users by their Entra object id in lower case. Ids without a row are omitted."""
 
     async def read_teams(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataversePrincipal]:
-        """Return the teams of Entra groups by lower-case object id."""
+        """Return the teams of Entra groups by the group's object id in lower case."""
 
     async def read_user(self, environment: Environment, user_id: str) -> DataverseUser | None:
         """Return the user with this `systemuserid`, or None, for example for a team's id."""
 
     async def read_application_user(self, environment: Environment) -> DataversePrincipal:
-        """Return the application user of the app."""
+        """Return the Dataverse user that represents the app."""
 
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the access levels that a user has for a privilege, by own and team roles.
-
-        One or more of `Basic`, `Local`, `Deep` and `Global`; empty without the privilege.
+        """Return the access levels at which a user has a privilege, by roles of the user and of the
+        user's teams: some of `Basic`, `Local`, `Deep` and `Global`, or none without the privilege.
         """
 
 
@@ -69,7 +68,7 @@ class Solutions(Protocol):
         """Return the ids of all solutions that contain each flow, by workflow id."""
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
-        """Return the solutions with these ids; skip those that do not exist."""
+        """Return the solutions with these ids. Ids that do not exist are omitted."""
 
     async def add_flow(
         self, environment: Environment, solution: Solution, workflow_id: str

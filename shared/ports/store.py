@@ -9,7 +9,7 @@ type Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreRow:
-    """A row of a table. A text has up to 32,768 characters (64 KiB), a row up to 1 MiB."""
+    """A row of a table. A text may have up to 32,768 characters (64 KiB), a row up to 1 MiB."""
 
     table: str
     partition: str
@@ -21,28 +21,31 @@ class StoreRow:
 
 @dataclass(frozen=True, slots=True)
 class InsertRow:
-    """Store a new row; raise `AlreadyExists` if it exists."""
+    """Store a new row. Raises `AlreadyExists` if a row with this key exists."""
 
     row: StoreRow
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaceRow:
-    """Replace the row with this ETag; raise `Conflict` if it changed or does not exist."""
+    """Replace the row with this ETag. Raises `Conflict` if it changed or does not exist."""
 
     row: StoreRow
 
 
 @dataclass(frozen=True, slots=True)
 class UpsertRow:
-    """Store a row, whether or not it exists."""
+    """Store a row in place of any that exists."""
 
     row: StoreRow
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteRow:
-    """Delete the row with this ETag (None: any); raise `Conflict`, or `NotFound` if missing."""
+    """Delete the row if it has this ETag, or in any case if `etag` is None.
+
+    Raises `Conflict` if it has another, and `NotFound` if there is none.
+    """
 
     row: StoreRow
 
@@ -52,7 +55,7 @@ type Operation = InsertRow | ReplaceRow | UpsertRow | DeleteRow
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A comparison of a column with a value; `op` is one of `eq ne lt le gt ge`."""
+    """A comparison of a column with a value. `op` is one of `eq ne lt le gt ge`."""
 
     column: str
     op: str
@@ -60,10 +63,13 @@ class Condition:
 
 
 class Store(Protocol):
-    """Store rows in tables like Azure Table storage; raise `ValueError` beyond its limits."""
+    """Store rows in tables like those of Azure Table storage.
+
+    Raises `ValueError` for a row beyond its limits.
+    """
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Return the row, or None."""
+        """Return the row with this key, or None if there is none."""
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Run all operations or none: up to 100 on one partition of one table, one per row.
@@ -89,16 +95,22 @@ class Store(Protocol):
 
 
 class Archive(Protocol):
-    """Store definitions unchanged and encrypted: the only place that may contain signatures."""
+    """Store definitions unchanged and encrypted. Nothing else of the app may store signatures."""
 
     async def put(self, name: str, content: bytes) -> str:
-        """Write `content` to `name` (`/` allowed) unless it exists; return its path."""
+        """Store `content` under `name`, which may contain `/`, unless the file exists.
+
+        Return its path.
+        """
 
     async def get(self, name: str) -> bytes:
-        """Return the content of `name`; raise `NotFound`."""
+        """Return the content of the file `name`. Raises `NotFound` if it does not exist."""
 
     async def list_names(self, folder: str = "") -> list[str]:
-        """Return the names that begin with `folder` (`a/b/`), in their order; default: all."""
+        """Return the names of all files that begin with `folder` (`a/b/`), sorted.
+
+        Without `folder`, return all names.
+        """
 
     async def delete(self, name: str) -> None:
-        """Delete `name` if it exists; raise `Conflict` if a retention policy keeps it."""
+        """Delete the file `name` if it exists. Raises `Conflict` if a retention policy keeps it."""

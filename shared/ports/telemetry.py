@@ -30,7 +30,7 @@ class Telemetry(Protocol):
 
     @property
     def is_recorded(self) -> bool:
-        """Return whether anything is recorded."""
+        """Return whether traces and metrics are recorded."""
 
     def span(
         self,
@@ -41,11 +41,12 @@ class Telemetry(Protocol):
         link: str = "",
         attributes: Attributes | None = None,
     ) -> AbstractContextManager[Span]:
-        """Record the operation of the block; an exception marks it as failed.
+        """Record the block as an operation.
 
-        `is_request`: it is a request to another service.
-        `parent` is a traceparent; None: the current span; empty or malformed: a new trace begins.
-        `link` is a traceparent of another trace that this operation belongs to.
+        An exception marks it as failed. `is_request`: it is a request to another service. `parent`
+        is a traceparent. If it is None, the current span is the parent. If it is empty or
+        malformed, a new trace begins. `link` is the traceparent of another trace that this
+        operation belongs to.
         """
 
     def current_traceparent(self) -> str:
@@ -58,7 +59,7 @@ class Telemetry(Protocol):
         """Add a value to a distribution. The name ends with the unit of the value."""
 
     def report(self, name: str, value: float, attributes: Attributes) -> None:
-        """Record the present value of a gauge.
+        """Record the current value of a gauge.
 
         The name ends with the unit, if the value has one.
         """
@@ -78,7 +79,7 @@ class NoSpan:
 
 
 class NoTelemetry:
-    """Telemetry that is off."""
+    """A telemetry that records nothing."""
 
     is_recorded = False
 
@@ -92,7 +93,7 @@ class NoTelemetry:
         link: str = "",  # noqa: ARG002
         attributes: Attributes | None = None,  # noqa: ARG002
     ) -> Iterator[Span]:
-        """Run the block."""
+        """Run the block without recording it."""
         yield NoSpan()
 
     def current_traceparent(self) -> str:

@@ -29,7 +29,7 @@ class TextColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRow:
-    """A row with a text column. `text` may hold signatures: never log or store it."""
+    """A row with the text of a column. The text may contain signatures: never log or store it."""
 
     column: TextColumn
     id: str
@@ -45,14 +45,17 @@ class TextRows(Protocol):
     """Read and write text columns of any Dataverse table as the application."""
 
     async def list(self, environment: Environment, column: TextColumn) -> list[TextRow]:
-        """Return the rows that meet the column's condition; none if the environment has no such
-        table.
+        """Return the rows that meet the column's condition, or no rows if the environment has no
+        such table.
 
-        Concurrent reads of an environment are one request.
+        Concurrent reads of an environment are sent as one request.
         """
 
     async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
-        """Return a row; raise `NotFound`."""
+        """Return a row. Raises `NotFound` if it does not exist."""
 
     async def write(self, environment: Environment, row: TextRow, text: str) -> None:
-        """Replace the text of a row; raise `NotFound`, and `Conflict` if its ETag has changed."""
+        """Replace the text of a row.
+
+        Raises `NotFound` if it does not exist, and `Conflict` if its ETag has changed.
+        """

@@ -1,4 +1,4 @@
-"""Read an answer without which the work can continue, and say so if it is missing."""
+"""Read an answer without which the work can continue. If it cannot be read, return the reason."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,7 +13,7 @@ from shared.errors import CmkflowError, ThrottledError
 #: four reads in a row beside one with retry.
 READ_TIMEOUT_SECONDS = 40.0
 #: The same in a queue invocation, which the host ends after ten minutes.
-PATIENCE_OF_A_DELIVERY = 100.0
+INVOCATION_READ_TIMEOUT_SECONDS = 100.0
 #: Seconds for a read that waits for the next minute's request budget.
 LONG_PATIENCE = 65.0
 
@@ -22,17 +22,22 @@ _patience = ContextVar("patience", default=READ_TIMEOUT_SECONDS)
 
 
 @contextmanager
-def allow_patience_of_delivery() -> Iterator[None]:
-    """Let the reads inside take longer, because no HTTP client waits for them."""
-    before = _patience.set(PATIENCE_OF_A_DELIVERY)
+def allow_longer_reads() -> Iterator[None]:
+    """Let the reads inside the block take longer, because no HTTP client waits for them."""
+    before = _patience.set(INVOCATION_READ_TIMEOUT_SECONDS)
     try:
         yield
     finally:
         _patience.reset(before)
 
 
-async def read_or_none[T](question: Awaitable[T], *, seconds: float | None = None) -> T | NoAnswer:
-    """Return the answer to a question, or why there is none. Internal errors are raised."""
+async def read_or_no_answer[T](
+    question: Awaitable[T], *, seconds: float | None = None
+) -> T | NoAnswer:
+    """Return the answer to a question, or the reason why it could not be read.
+
+    Raises internal errors.
+    """
     seconds = _patience.get() if seconds is None else seconds
     try:
         async with asyncio.timeout(seconds):
@@ -48,8 +53,11 @@ def build_no_answer(err: CmkflowError) -> NoAnswer:
     return NoAnswer(message=redact(str(err)), is_throttled=isinstance(err, ThrottledError))
 
 
-async def read_or_none_with_retry[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:
-    """Return the answer; if the request budget is used up, wait and try once more."""
+async def read_or_no_answer_with_retry[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:
+    """Return the answer to a question, as `read_or_no_answer` does.
+
+    If the request budget is used up, wait and try once more.
+    """
 
     async def read_with_retry() -> T:
         try:
@@ -60,4 +68,4 @@ async def read_or_none_with_retry[T](question: Callable[[], Awaitable[T]]) -> T 
             await asyncio.sleep(err.retry_after.total_seconds())
             return await question()
 
-    return await read_or_none(read_with_retry(), seconds=LONG_PATIENCE)
+    return await read_or_no_answer(read_with_retry(), seconds=LONG_PATIENCE)

@@ -20,7 +20,9 @@ LATELY = timedelta(seconds=10)
 
 
 class StepContext:
-    """The context of a flow job's steps in one invocation."""
+    """What the steps of a flow job need in one invocation: the leased row, the environment and the
+    services.
+    """
 
     def __init__(self, held: LeasedJob[FlowJob], environment: Environment) -> None:
         """Use a row that this invocation has leased, and the environment as it is now."""
@@ -39,7 +41,7 @@ class StepContext:
 
     @property
     def job(self) -> FlowJob:
-        """Return the row as last written, with the changes staged since."""
+        """Return the row as last written, with the changes that were staged since."""
         return self.held.job
 
     @property
@@ -48,20 +50,20 @@ class StepContext:
         return f"{self.job.id}/{self.job.fencing_token}"
 
     @property
-    def writes_anew(self) -> bool:
-        """Return whether a flow has to be written although it reads as wanted.
+    def must_write_again(self) -> bool:
+        """Return whether a flow has to be written although a read shows the wanted state.
 
-        True in a rollback while an earlier invocation is not complete: it may still write what it
-        read earlier.
+        True in a rollback while an earlier invocation is not complete, because it may still write
+        what it read earlier.
         """
         return self.job.is_rolling_back and self.job.has_write_in_flight(self.services.now)
 
     async def save(self, job: FlowJob) -> FlowJob:
-        """Write the row. Raises `LeaseLost` (see `LeasedJob.save`)."""
+        """Write the row. Raises `LeaseLost` as `LeasedJob.save` does."""
         return await self.held.save(job)
 
     def stage(self, job: FlowJob) -> FlowJob:
-        """Stage a change of the row for its next write (see `LeasedJob.stage`)."""
+        """Stage a change of the row for its next write, as `LeasedJob.stage` does."""
         return self.held.stage(job)
 
     @property
@@ -81,7 +83,7 @@ class StepContext:
         await self.check_lease()
 
     async def stage_then_check_write(self, intended: Callable[[FlowJob], FlowJob]) -> None:
-        """Save the row with a write that is about to be sent, if a write may be sent now.
+        """Save the row with a write that is about to be sent, unless no write may be sent now.
 
         `intended` returns the row as it is while the write is in flight. Raises the errors of
         `check_write_allowed`.
@@ -105,7 +107,7 @@ class StepContext:
         return await self.read_cached("settings", read)
 
     async def read_cached[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
-        """Return an answer that this invocation read in the last ten seconds, else read it.
+        """Return the value that this invocation read as `what` in the last ten seconds, or read it.
 
         Only for values that the invocation has not written since.
         """
@@ -115,24 +117,26 @@ class StepContext:
         return await self.read_again(what, read)
 
     async def read_again[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
-        """Read an answer again, and cache it."""
+        """Read a value again, and cache it as `what`."""
         asked = self.services.now
         answer = await read()
         self._cache[what] = asked, answer
         return answer
 
     async def check_lease(self) -> None:
-        """Raise `LeaseLost` unless the lease lasts for as long as a write takes."""
+        """Raise `LeaseLost` if the lease ends within the time that a write takes and cannot be
+        renewed.
+        """
         await self.held.ensure_lease(WRITE_TAKES)
 
     async def read_related_jobs(self, ids: Iterable[str]) -> list[FlowJob]:
-        """Return the jobs with these names; jobs that do not exist are omitted."""
+        """Return the jobs with these names. Names without a job are omitted."""
         return await self._read_jobs(
             parse_job_reference(one, self.job.environment_id) for one in ids
         )
 
     async def read_ancestors(self) -> dict[str, FlowJob]:
-        """Return the jobs of all flows that reach this one by calls, by id."""
+        """Return the jobs of all flows that call this one, directly or through others, by id."""
         found: dict[str, FlowJob] = {}
         related = await self.read_related_jobs(self.job.parents)
         while related:

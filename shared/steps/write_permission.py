@@ -1,5 +1,5 @@
-"""Check before every write: the kill switch, the approval policy, the maintenance window, the
-policy link.
+"""Check before every write whether the kill switch, the approval policy, the maintenance window and
+the policy link allow it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -16,15 +16,15 @@ KILL_SWITCH = "kill-switch"
 
 
 async def read_environment_settings(services: Services, environment_id: str) -> EnvironmentSettings:
-    """Return the settings of an environment; by default it is read-only."""
+    """Return the settings of an environment. Without stored settings, it is read-only."""
     kept = await services.tables.environment_settings.get("environment", environment_id)
     return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
 
 
-async def read_switch(services: Services) -> KillSwitch | None:
-    """Return the kill switch; None: it was never set and is off.
+async def find_kill_switch(services: Services) -> KillSwitch | None:
+    """Return the kill switch, or None if it was never used, and is therefore off.
 
-    If its row cannot be read, it is treated as on.
+    If its row cannot be read, it counts as on.
     """
     try:
         kept = await services.tables.kill_switch.get("kill_switch", KILL_SWITCH)
@@ -45,9 +45,10 @@ async def check_write_allowed(
 ) -> None:
     """Raise `MustWait` or `JobBlocked` unless a write is allowed now.
 
-    `anytime`: ignore the maintenance window. `settings`: as just read.
+    `anytime`: ignore the maintenance window. `settings` are those of the environment, if they were
+    just read.
     """
-    switch = await read_switch(services)
+    switch = await find_kill_switch(services)
     if switch and switch.is_on:
         until = services.now + services.settings.wait_poll_interval
         text = "The kill switch is on: the app writes nothing."
@@ -80,9 +81,9 @@ def reject_excluded_flow(settings: EnvironmentSettings, job: FlowJob) -> None:
 async def require_linked_environment(
     services: Services, environment_id: str, policy_id: str, *, anew: bool = False
 ) -> Environment:
-    """Return the environment if it is still linked to this policy; else raise `MustWait`.
+    """Return the environment if it is still linked to this policy.
 
-    Uses what was read within the last minute, unless `anew`.
+    Raises `MustWait` if it is not. Uses what was read within the last minute, unless `anew`.
     """
     environment = await _read_environment(services, environment_id, anew=anew)
     later = _compute_next_check(services)

@@ -16,7 +16,7 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Conflict, ThrottledError
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.steps.deleting.archive_runs import archive_part
+from shared.steps.deleting.archive_runs import archive_run_page
 from shared.use_cases.read_remediation_rows import get_remediation, read_jobs, select_named_jobs
 
 #: Number of parts per call, one request each; fits into the time of one request.
@@ -96,7 +96,7 @@ async def _archive_parts(services: Services, remediation_id: str) -> timedelta |
                 return None
             left -= 1
             try:
-                part = await archive_part(services, kept.item)
+                part = await archive_run_page(services, kept.item)
                 kept = await services.tables.run_archives.replace(kept, part)
             except ThrottledError as err:
                 return err.retry_after or _DEFAULT_WAIT

@@ -29,7 +29,7 @@ from shared.steps.assessing.read_co_owners import (
 from shared.steps.assessing.read_flow_facts import FlowReadResult, read_flows
 from shared.steps.assessing.read_power_apps import PowerAppsFacts
 from shared.steps.flows.check_network import NetworkView
-from shared.steps.optional_read import read_or_none
+from shared.steps.optional_read import read_or_no_answer
 from shared.steps.updating_callers.search_callers import CallerSearchResult, search_callers
 
 #: Reads the flows of an environment.
@@ -104,7 +104,7 @@ async def read_named_policy(
     wanted = named.lower() or (environment.policy.policy_id if environment.policy else "")
     if not wanted:
         return None
-    policies = await read_or_none(services.keys.read_policies())
+    policies = await read_or_no_answer(services.keys.read_policies())
     if isinstance(policies, NoAnswer):
         return policies
     for policy in policies:
@@ -122,5 +122,5 @@ async def _read_names(
     ids = sorted((owners | list_principal_ids(shares)) - {""})
     if not ids or environment.dataverse_url is None:
         return {}
-    names = await read_or_none(services.organization.names(environment, ids))
+    names = await read_or_no_answer(services.organization.read_names(environment, ids))
     return {} if isinstance(names, NoAnswer) else names

@@ -10,7 +10,7 @@ from shared.domain.environment import EnvironmentSettings
 from shared.domain.identifiers import normalize_environment_id
 from shared.rows import get_type_adapter
 from shared.services import Services
-from shared.steps.write_permission import read_environment_settings, read_switch
+from shared.steps.write_permission import find_kill_switch, read_environment_settings
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_log import State
 from shared.use_cases.change_solution_setting import read_solution_setting_change
@@ -138,5 +138,5 @@ async def read_declared_callers(services: Services, _: str) -> State:
 
 async def read_kill_switch(services: Services, _: str) -> State:
     """Return the state of the kill switch."""
-    flag = await read_switch(services)
+    flag = await find_kill_switch(services)
     return {"is_on": flag.is_on, "justification": flag.justification} if flag else {"is_on": False}

@@ -25,7 +25,7 @@ from shared.services import Services
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.lease_resource import LeasedResource, RequestHolder, lease_resource
 from shared.steps.flows.read_back import WriteNotVisible, poll
-from shared.steps.optional_read import read_or_none
+from shared.steps.optional_read import read_or_no_answer
 from shared.steps.write_permission import check_write_allowed, read_environment_settings
 
 _State = SolutionSettingState
@@ -202,7 +202,7 @@ async def _complete_or_report(services: Services, kept: StoredItem[SolutionSetti
     except NotFound:  # it was deleted
         await table.delete(kept)
         return
-    seen = await read_or_none(services.organization.read_solution_setting(environment))
+    seen = await read_or_no_answer(services.organization.read_solution_setting(environment))
     wanted = True if change.state is _State.APPLYING else change.former_value
     unread = f" It cannot be read: {seen.message}" if isinstance(seen, NoAnswer) else ""
     if not isinstance(seen, NoAnswer) and seen.is_on == wanted:

@@ -36,7 +36,7 @@ from shared.queues import POISON
 from shared.reason import Reason
 from shared.services import Services
 from shared.settings import Settings
-from shared.steps.write_permission import read_switch
+from shared.steps.write_permission import find_kill_switch
 from shared.use_cases.check_health import read_failing_channels
 from shared.use_cases.check_permissions import (
     check_caller_kind_permissions,
@@ -239,7 +239,7 @@ async def _check_function_keys(services: Services) -> list[Finding]:
 
 
 async def _check_state(services: Services) -> list[Finding]:
-    switch = await read_switch(services)
+    switch = await find_kill_switch(services)
     found = [passed("state", "The store is available.")]
     if switch and switch.is_on:
         text = f"The kill switch is on, so the app writes nothing: {switch.justification}"

@@ -5,20 +5,20 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.circuit_breakers import list_open_circuits
+from shared.circuit_breakers import read_open_circuit_breakers
 from shared.domain.alert import Alert
 from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.channel_settings import format_channel_setting_names
 from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.request_demand import RequestQueueStatus
-from shared.jobs.due_scan import count_overdue_rows, read_reminded_rows
+from shared.jobs.due_scan import count_overdue_rows, read_rows_with_wake_up
 from shared.jobs.engine import SOON
 from shared.ports import UnusableChannel
 from shared.queues import POISON
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.write_permission import read_switch
+from shared.steps.write_permission import find_kill_switch
 from shared.use_cases.read_job_index import NeedsPeople, count_overdue, read_jobs_needing_people
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.run_daily_check import QUEUES, SWEEP
@@ -87,7 +87,7 @@ async def check_health(
     read.
     """
     tables, reading = services.tables, reading or RowReader()
-    switch = await read_switch(services)
+    switch = await find_kill_switch(services)
     parked, *dead = await asyncio.gather(
         services.messages.count(POISON),
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
@@ -112,7 +112,7 @@ async def check_health(
         alert_counts=dict(
             sorted(counts.items(), key=lambda one: (one[0] != Reason.BOTH_OFF, one[0]))
         ),
-        outages=tuple(await list_open_circuits(services.tables)),
+        outages=tuple(await read_open_circuit_breakers(services.tables)),
         request_queues=await services.request_budget.read_queue_status(),
         plans_awaiting_approval=sum(job.awaits_approval for job in environment_jobs),
         action_required_count=sum(job.needs_action for job in (*flow_jobs, *environment_jobs)),
@@ -126,7 +126,7 @@ async def check_health(
 async def _count_rows_without_wake_up(services: Services) -> int:
     """Return the number of overdue rows that have no wake-up."""
     late = services.now - SOON - services.settings.overdue_delay
-    return await count_overdue(services, late, await read_reminded_rows(services))
+    return await count_overdue(services, late, await read_rows_with_wake_up(services))
 
 
 def _list_alerts_of_unreadable_rows(

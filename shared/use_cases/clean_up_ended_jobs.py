@@ -39,7 +39,7 @@ from shared.steps.flows.temporary_co_ownership import (
     revoke_all_grants,
 )
 from shared.steps.flows.update_workflow import build_flow_write
-from shared.steps.rolling_back.final_check import wait_and_revoke
+from shared.steps.rolling_back.final_check import wait_and_revoke_grants
 from shared.steps.step_context import WRITE_TAKES, StepContext
 from shared.steps.write_permission import check_write_allowed
 from shared.use_cases.check_in_rotation import check_in_rotation
@@ -79,7 +79,7 @@ async def _revoke_grants_of_flow_jobs(
         ):
             work = StepContext(held, await services.environments.get(job.environment_id))
             try:
-                await wait_and_revoke(work)
+                await wait_and_revoke_grants(work)
                 await revoke_all_grants(work)
                 await check_grants_are_gone(work)
             except (

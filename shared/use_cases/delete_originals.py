@@ -34,7 +34,7 @@ from shared.reason import Reason
 from shared.rows import StoredItem, format_sortable_time
 from shared.services import Services
 from shared.steps.deleting import delete_original as step
-from shared.steps.deleting.archive_runs import archive_part
+from shared.steps.deleting.archive_runs import archive_run_page
 from shared.steps.flows.original import find_original
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed, require_linked_environment
@@ -192,7 +192,7 @@ class _DeletionStep:
         for _ in range(PARTS):
             archive = kept.item
             if archive.state is RunArchiveState.IN_PROGRESS:
-                kept = await table.replace(kept, await archive_part(services, archive))
+                kept = await table.replace(kept, await archive_run_page(services, archive))
             elif archive.state is RunArchiveState.ORIGINAL_DELETED or archive.started_at >= wanted:
                 return True
             else:

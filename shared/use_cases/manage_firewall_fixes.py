@@ -39,7 +39,7 @@ from shared.steps.flows.firewall_fixes import (
     revert_firewall_fix as revert,
 )
 from shared.steps.flows.lease_resource import RequestHolder
-from shared.steps.optional_read import read_or_none
+from shared.steps.optional_read import read_or_no_answer
 from shared.steps.write_permission import check_write_allowed
 
 #: After this time, no request waits for the fix any longer.
@@ -162,7 +162,7 @@ async def complete_or_report_unfinished_fixes(services: Services) -> None:
             continue
         text = f"{record.changed_by} started a fix of {record.firewall}, which is not confirmed."
         if record.kind in services.firewalls:  # otherwise only another version of the app knows it
-            seen = await read_or_none(complete_if_visible(services, record))
+            seen = await read_or_no_answer(complete_if_visible(services, record))
             if isinstance(seen, NoAnswer):
                 text += f" It cannot be read: {seen.message}"
             else:

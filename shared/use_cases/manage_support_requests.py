@@ -21,7 +21,7 @@ from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.discovery_pages import read_all_pages
-from shared.steps.optional_read import read_or_none
+from shared.steps.optional_read import read_or_no_answer
 
 _PARTITION = "support_request"
 
@@ -61,7 +61,7 @@ async def show_support_request(services: Services, request_id: str) -> SupportRe
         return SupportRequestView(
             request=request, draft=draft, flow_ids=(), flows_unknown_reason=""
         )
-    flows = await read_or_none(_read_flows(services, request.environment_id))
+    flows = await read_or_no_answer(_read_flows(services, request.environment_id))
     reason = flows.message if isinstance(flows, NoAnswer) else ""
     known = [] if isinstance(flows, NoAnswer) else flows
     return SupportRequestView(

@@ -189,7 +189,7 @@ class _Reading:
     async def _summarize_failed_runs(self, flow: FlowListEntry) -> FailedFlow | None:
         runs, cursor = list[FlowRun](), ""
         for _ in range(_MOST_PAGES):
-            page = await self.services.flow_reports.run_page(
+            page = await self.services.flow_reports.read_run_page(
                 self.environment.id,
                 flow.flow_name,
                 cursor,

@@ -25,7 +25,7 @@ from shared.ports import Condition
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, POISON, POLICY_EVENTS
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.caller_index import index_urls_of_plans
+from shared.steps.flows.caller_index import index_trigger_urls_of_plans
 from shared.steps.flows.discovery_pages import delete_stale_discoveries
 from shared.steps.flows.network_snapshot import delete_stale_readings
 from shared.steps.retiring.check_notification_channels import find_channels_of_job
@@ -151,7 +151,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         async with _log_errors(services, f"check of orphaned copies in {environment.display_name}"):
             not_checked_count += await turn_off_orphaned_copies(services, environment)
     async with _log_errors(services, "deletion of old plans"):
-        await index_urls_of_plans(services)
+        await index_trigger_urls_of_plans(services)
         await delete_old_plans(services)
     await delete_unused_results(
         services, {one.id for one in linked}, {one.id for one in environments}

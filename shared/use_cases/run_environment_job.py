@@ -20,7 +20,7 @@ from shared.services import Services
 from shared.steps.flows.discovery_pages import remove_all_but_flows
 from shared.steps.planning.complete_plan import FlowRunLookups, complete_items
 from shared.steps.planning.make_plan import find_firewall_issues
-from shared.steps.planning.plan_environment import plan_now, read_environment_of
+from shared.steps.planning.plan_environment import plan_now, read_environment_of_job
 from shared.steps.planning.trigger_urls import MOST_LOOKS, find_unmatched_callers, read_trigger_urls
 from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.steps.write_permission import read_environment_settings
@@ -51,7 +51,7 @@ async def _run_step(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 
 async def _discover_and_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     services = leased.services
-    items, findings = await plan_now(leased, await read_environment_of(services, leased.job))
+    items, findings = await plan_now(leased, await read_environment_of_job(services, leased.job))
     stay = len(items)
     for item in items:
         if item.is_retired and item.is_on:
@@ -87,7 +87,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         leased.job,
         leased.open_rows(leased.services.tables.plan_items),
     )
-    environment = await read_environment_of(services, job)
+    environment = await read_environment_of_job(services, job)
 
     async def store_items(items: Sequence[PlanItem]) -> None:
         await plan.upsert(*items)

@@ -25,14 +25,14 @@ from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.copying import copy_flow, verify_copy
-from shared.steps.copying.explain_platform_error import explain_refusal
+from shared.steps.copying.explain_platform_error import explain_rejection
 from shared.steps.copying.microsoft_key_list import wait_for_key_list
 from shared.steps.flows.read_back import WriteNotVisible, compute_next_poll_delay
 from shared.steps.flows.temporary_co_ownership import check_grants_are_gone, revoke_all_grants
 from shared.steps.preparing import prepare_original
 from shared.steps.retiring import cut_over, retire_original
 from shared.steps.rolling_back import roll_back
-from shared.steps.rolling_back.final_check import wait_and_revoke
+from shared.steps.rolling_back.final_check import wait_and_revoke_grants
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers import update_callers
 from shared.steps.updating_callers.batch_caller_writes import wake_waiting_jobs
@@ -62,7 +62,7 @@ async def _roll_back(work: StepContext) -> FlowJob:
     if work.job.migration_method.has_copy:
         return await roll_back.run_rollback_stage(work)
     # an original whose definition is unchanged may still be converted by an invocation in flight
-    await wait_and_revoke(work)
+    await wait_and_revoke_grants(work)
     return await prepare_original.restore_definition(work)
 
 
@@ -85,7 +85,7 @@ def find_step(state: FlowJobState) -> Step:  # noqa: C901 -- one line for each s
         case FlowJobState.VERIFIED:
             return _continue_after_verification
         case FlowJobState.UPDATING_CALLERS:
-            return update_callers.update
+            return update_callers.write_new_urls
         case FlowJobState.CHECKING_FOR_CALLS:
             return retire_original.retire_without_calls
         case FlowJobState.CUTTING_OVER:
@@ -155,7 +155,7 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
     try:
         is_settled = job.in_flight_until is not None and job.in_flight_until <= services.now
         if is_settled and not job.is_rolling_back and job.both_off_since is None:
-            await wait_and_revoke(work)
+            await wait_and_revoke_grants(work)
         if job.both_off_since is None:
             await check_grants_are_gone(work)
         until = services.now + services.settings.invocation_time_limit
@@ -208,7 +208,7 @@ async def _complete_cancellation(leased: LeasedJob[FlowJob], job: FlowJob) -> Fl
         work = StepContext(
             leased, await require_environment_without_key(leased.services, home, even_linked=True)
         )
-        await wait_and_revoke(work)
+        await wait_and_revoke_grants(work)
         await revoke_all_grants(work)
     # Of the row, which has the grants that were revoked just now: their removal is read back later.
     grants = replace(leased.job.grants, active=())
@@ -237,7 +237,7 @@ async def _revoke_before_stop(work: StepContext, err: CmkflowError) -> CmkflowEr
     if isinstance(err, TransientError | Conflict):
         return err
     if isinstance(err, PlatformError | NotFound):
-        err = await explain_refusal(work, err)
+        err = await explain_rejection(work, err)
     try:
         await revoke_all_grants(work)
     except (MustWait, PlatformMigrationInProgress, JobBlocked, PlatformError):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from shared.alerts import catch_row_errors, delete_settled_alerts, send_alert
-from shared.circuit_breakers import list_open_circuits
+from shared.circuit_breakers import read_open_circuit_breakers
 from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -49,7 +49,7 @@ async def _alert_outages(services: Services) -> None:
 
     A problem of a key that disables environments has its own alert (check_keys.py).
     """
-    for circuit in await list_open_circuits(services.tables):
+    for circuit in await read_open_circuit_breakers(services.tables):
         if circuit.opened_at is None or services.now - circuit.opened_at <= LONG_OUTAGE:
             continue
         if circuit.reason_code == Reason.ENVIRONMENT_DISABLED and await has_key_problem(services):

@@ -6,14 +6,14 @@ from shared.domain.kill_switch import KillSwitch
 from shared.errors import UnreadableRow
 from shared.log_fields import get_product_log
 from shared.services import Services
-from shared.steps.write_permission import KILL_SWITCH, read_switch
+from shared.steps.write_permission import KILL_SWITCH, find_kill_switch
 
 log = get_product_log(__name__)
 
 
 async def is_switch_on(services: Services) -> bool:
     """Return whether the kill switch is on."""
-    switch = await read_switch(services)
+    switch = await find_kill_switch(services)
     return switch is not None and switch.is_on
 
 
@@ -40,7 +40,7 @@ async def set_kill_switch(
     try:
         await services.tables.kill_switch.change("kill_switch", KILL_SWITCH, replace_checked)
     except UnreadableRow:
-        check(await read_switch(services))
+        check(await find_kill_switch(services))
         await services.tables.kill_switch.upsert(flag)
     log.warning(
         "kill switch changed", extra={"is_on": is_on, "changed_by": by, "justification": reason}

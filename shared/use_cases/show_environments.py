@@ -20,7 +20,7 @@ from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.domain.solution_setting import SolutionSettingChange
 from shared.errors import UnreadableRow
 from shared.services import Services
-from shared.steps.write_permission import read_switch
+from shared.steps.write_permission import find_kill_switch
 from shared.use_cases.read_current_plans import read_current_plans
 from shared.use_cases.read_job_index import get_rows, read_known_jobs
 from shared.use_cases.read_remediation_rows import RowReader
@@ -112,7 +112,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
             )
             for one in sorted(ids)
         ),
-        kill_switch=await read_switch(services),
+        kill_switch=await find_kill_switch(services),
         unreadable_rows=tuple({row.row: row for row in reading.unreadable}.values()),
     )
 

@@ -33,8 +33,8 @@ from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_flow_parts import look_up_trigger_urls, read_flow_parts
 from shared.steps.assessing.read_power_apps import read_power_apps_parts
 from shared.steps.flows.check_network import NetworkView, read_network
-from shared.steps.optional_read import allow_patience_of_delivery
-from shared.steps.planning.plan_environment import read_environment_of
+from shared.steps.optional_read import allow_longer_reads
+from shared.steps.planning.plan_environment import read_environment_of_job
 from shared.steps.updating_callers.search_callers import CallerSearchResult, search_callers
 from shared.use_cases.assess import assess_environment, read_named_policy
 from shared.use_cases.start_remediation import start_remediation
@@ -128,7 +128,7 @@ async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob
     """Continue an assessment. Returns its completed job when the result is stored."""
     services = held.services
     if not held.job.answer:
-        found = await _assess_environment(held, await read_environment_of(services, held.job))
+        found = await _assess_environment(held, await read_environment_of_job(services, held.job))
         content = get_type_adapter(EnvironmentAssessment).dump_json(found)
         name = f"assessments/{held.job.id}"
         await services.archive.put(name, content)
@@ -168,7 +168,7 @@ async def _assess_environment(
     async def search_with_unknown_urls(where: Sequence[Environment]) -> CallerSearchResult:
         return replace(await search_for_callers(where), unknown_urls=unknown_urls)
 
-    with allow_patience_of_delivery():
+    with allow_longer_reads():
         return await assess_environment(
             services,
             environment.id,

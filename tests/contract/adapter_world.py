@@ -233,7 +233,7 @@ def _build_adapters(
         circuits=CircuitBreakers(Tables(store), clock, settings),
         http=http,
     )
-    ports = MicrosoftServices(ground).ports()
+    ports = MicrosoftServices(ground).build_ports()
     return Adapters(
         world=world,
         http=http,

@@ -38,8 +38,8 @@ async def test_page_of_runs_is_read_with_one_request(app: Adapters) -> None:
     """The first and a later page need one request each."""
     now = app.world.tenant.clock.now()
 
-    first = await app.flow_reports.run_page(ENVIRONMENT, HTTP_FLOW, since=now - DAY, until=now)
-    await app.flow_reports.run_page(
+    first = await app.flow_reports.read_run_page(ENVIRONMENT, HTTP_FLOW, since=now - DAY, until=now)
+    await app.flow_reports.read_run_page(
         ENVIRONMENT, HTTP_FLOW, first.cursor, since=now - DAY, until=now
     )
 

@@ -104,7 +104,7 @@ LISTS: dict[str, list[Read]] = {
     ],
     "dataverse/organization.py": [
         build_environment_read(lambda app, env: app.organization.read_solution_setting(env)),
-        build_environment_read(lambda app, env: app.organization.names(env, [HTTP_FLOW])),
+        build_environment_read(lambda app, env: app.organization.read_names(env, [HTTP_FLOW])),
     ],
     "dataverse/principals.py": [
         build_environment_read(lambda app, env: app.principals.read_users(env, [HTTP_FLOW])),
@@ -169,7 +169,7 @@ PAGES: dict[str, list[Callable[[Adapters, str], Awaitable[ResultPage[Any]]]]] = 
         lambda app, cursor: app.flow_reports.read_microsoft_key_flows(
             ENVIRONMENT, cursor, cannot_migrate_only=True
         ),
-        lambda app, cursor: app.flow_reports.run_page(
+        lambda app, cursor: app.flow_reports.read_run_page(
             ENVIRONMENT, HTTP_FLOW, cursor, since=LONG_AGO, until=datetime.now(UTC)
         ),
     ],
@@ -377,7 +377,7 @@ async def test_page_with_only_earlier_runs_is_an_expired_cursor(
     cursor.
     """
     now = datetime.now(UTC)
-    read = partial(app.flow_reports.run_page, ENVIRONMENT, HTTP_FLOW, since=LONG_AGO)
+    read = partial(app.flow_reports.read_run_page, ENVIRONMENT, HTTP_FLOW, since=LONG_AGO)
     first = await read(until=now)
     damage = Damage(_repeat_pages)
     damage.install(monkeypatch)

@@ -54,7 +54,7 @@ async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> 
     app.world.tenant.tokens.revoke_refresh_tokens()
     next_process = FlowServiceAccountFlows(
         app.flow_access._application,  # type: ignore[attr-defined]
-        app.flow_access._as_operator,  # type: ignore[attr-defined]
+        app.flow_access._as_account,  # type: ignore[attr-defined]
         ServiceAccountCredential(OPERATOR, app.secrets),
     )
     app.world.tenant.tokens.expire_all()
@@ -177,13 +177,13 @@ async def test_revoked_tokens_of_both_identities_are_renewed(app: Adapters) -> N
     """
     await app.sign_in()
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
-    before = await app.flow_access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")
+    before = await app.flow_access.read_trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")
     assert await app.flow_reports.list_flows(ENVIRONMENT)
 
     app.world.tenant.tokens.expire_all()
     app.http.calls.clear()
 
-    assert await app.flow_access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual") == before
+    assert await app.flow_access.read_trigger_url(ENVIRONMENT, HTTP_FLOW, "manual") == before
     await app.flow_switch.stop(ENVIRONMENT, HTTP_FLOW)
     assert await app.flow_reports.list_flows(ENVIRONMENT)
     # Three calls, two of them again, and the operator's new tokens were kept: one call, and again.

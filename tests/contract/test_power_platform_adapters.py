@@ -90,7 +90,7 @@ async def test_flow_in_the_recycle_bin_is_not_found(
     shown = FlowEntity.model_validate(
         {"name": BUTTON_FLOW, "properties": {"displayName": "x", "state": "Deleted"}}
     )
-    monkeypatch.setattr("shared.adapters.flow_service.flows.read_wire", lambda *_: shown)
+    monkeypatch.setattr("shared.adapters.flow_service.flows.parse_wire", lambda *_: shown)
 
     with pytest.raises(NotFound):
         await app.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)

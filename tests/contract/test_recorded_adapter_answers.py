@@ -9,7 +9,7 @@ import pytest
 
 from shared.adapters.flow_service.access import PermissionEntity
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.adapters.power_platform.admin import EnvironmentEntity
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.flow import FlowRun
@@ -49,7 +49,7 @@ def read_recorded_items(types: frozenset[str]) -> Iterator[dict[str, object]]:
 
 def parse_all[T: Wire](model: type[T], types: frozenset[str], least: int) -> list[T]:
     """Parse every recorded item of some types. Fails if there are fewer than `least`."""
-    read = [read_wire(model, item) for item in read_recorded_items(types)]
+    read = [parse_wire(model, item) for item in read_recorded_items(types)]
     assert len(read) >= least
     return read
 

@@ -52,13 +52,13 @@ class _Guarded:
         return call_guarded
 
     async def _call(self, where: tuple[str, str, str], call: Callable[[], Awaitable[Any]]) -> Any:
-        async with self._circuits.calling(*where):
+        async with self._circuits.guard_request(*where):
             return await call()
 
     async def _iterate(
         self, where: tuple[str, str, str], items: AsyncIterator[Any]
     ) -> AsyncIterator[Any]:
-        async with self._circuits.calling(*where):
+        async with self._circuits.guard_request(*where):
             async for item in items:
                 yield item
 

@@ -53,7 +53,7 @@ class FakeFlowAccess:
                 flow.co_owners.pop(operator.entra_id, None)
                 flow.shares.pop(build_user_row(operator), None)
 
-    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+    async def read_trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the URL of a trigger. Raises `PlatformError` if the trigger has none.
 
         See platform.md#trigger-url-read.

@@ -98,7 +98,7 @@ class FakeFlowReports:
         """Return the runs that began at `since` or later, newest first, at most `limit`."""
         return self._list_runs(environment_id, flow_name, since, self._world.clock.now())[:limit]
 
-    async def run_page(
+    async def read_run_page(
         self,
         environment_id: str,
         flow_name: str,

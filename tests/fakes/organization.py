@@ -35,7 +35,7 @@ class FakeOrganization:
             return
         there.creates_flows_in_solutions = is_on
 
-    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
+    async def read_names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
         """Return the names of users and teams by id.
 
         Every environment has all users and teams of the `World`.

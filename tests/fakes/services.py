@@ -6,7 +6,7 @@ from shared.callers import build_caller_kinds
 from shared.domain.principal import Role
 from shared.firewalls import build_firewall_kinds
 from shared.ports import CallerKind, PlatformPorts
-from shared.services import Services, platform_ports
+from shared.services import Services, map_platform_ports
 from shared.settings import Settings
 from shared.tables import Tables
 from tests.fakes.calls import PlentyOfCalls
@@ -60,5 +60,5 @@ def build_fake_services(
             if has_azure_firewalls
             else {"any": ports.firewalls}
         ),
-        **platform_ports(ports),
+        **map_platform_ports(ports),
     )

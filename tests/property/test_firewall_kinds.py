@@ -20,8 +20,8 @@ from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.ip_filter import build_firewall_from_filters, parse_policy
 from shared.firewalls import build_firewall_kinds
 from shared.firewalls.api_management import build_open_service
-from shared.firewalls.app_service import read_scm_site, read_site
-from shared.firewalls.network_security_group import read_group
+from shared.firewalls.app_service import parse_scm_site, parse_site
+from shared.firewalls.network_security_group import parse_group
 from tests.fakes.ports import build_fakes
 from tests.fakes.test_world import World
 from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
@@ -110,7 +110,7 @@ def draw_security_rules(draw: st.DrawFn) -> list[Json]:
 @given(draw_security_rules())
 def test_first_rule_of_a_network_security_group_decides(rules: list[Json]) -> None:
     """Of the rules for inbound HTTPS, the one with the lowest priority number decides."""
-    [firewall] = read_group(build_security_group(*rules))
+    [firewall] = parse_group(build_security_group(*rules))
 
     about = [
         one["properties"]
@@ -147,7 +147,7 @@ def test_first_access_restriction_of_a_site_decides(
     config = build_web_config(scmIpSecurityRestrictionsUseMain=uses_main)
     config["properties"].update(written)
 
-    firewall = (read_scm_site if is_scm else read_site)(build_site(), config)
+    firewall = (parse_scm_site if is_scm else parse_site)(build_site(), config)
 
     rules = [(access, [source]) for source, access in reversed(drawn)]
     assert list_allowed_addresses(firewall) == list_first_allowed(

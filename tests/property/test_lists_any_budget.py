@@ -92,11 +92,11 @@ class _Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reports, name)
 
-    async def run_page(
+    async def read_run_page(
         self, environment_id: str, flow_name: str, cursor: str = "", **times: Any
     ) -> ResultPage[Any]:
         """Return a page of a flow's runs and record it."""
-        read = self._reports.run_page
+        read = self._reports.read_run_page
         name = (flow_name, times["until"])
         return await self._lists.read_page(
             name, cursor, lambda: read(environment_id, flow_name, cursor, **times)

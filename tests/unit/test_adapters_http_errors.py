@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from shared.adapters.http.errors import FailedResponse, build_error, retry_after
+from shared.adapters.http.errors import FailedResponse, build_error, parse_retry_after
 from shared.domain.platform_errors import parse_locked_scope, parse_policy_assignments
 from shared.errors import (
     AlreadyExists,
@@ -239,32 +239,32 @@ def test_wait_ends_at_the_reset_of_a_rate_limit() -> None:
     """The time is in seconds since 1970; without requests left, it counts."""
     reset = str(int((datetime.now(UTC) + timedelta(hours=1)).timestamp()))
 
-    wait = retry_after({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})
+    wait = parse_retry_after({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})
 
     assert wait is not None
     assert timedelta(minutes=59) < wait <= timedelta(hours=1)
-    assert retry_after({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": reset}) is None
+    assert parse_retry_after({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": reset}) is None
     for wrong in ("", "soon", "9" * 30):
-        assert retry_after({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": wrong}) is None
+        assert parse_retry_after({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": wrong}) is None
 
 
 def test_retry_after_is_parsed_from_seconds_or_a_date() -> None:
     """`Retry-After` may be seconds or a date; any other value is ignored."""
     later = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
 
-    assert retry_after({"Retry-After": "12"}) == timedelta(seconds=12)
-    assert retry_after({"Retry-After": "0.5"}) == timedelta(seconds=0.5)
-    by_date = retry_after({"Retry-After": later})
+    assert parse_retry_after({"Retry-After": "12"}) == timedelta(seconds=12)
+    assert parse_retry_after({"Retry-After": "0.5"}) == timedelta(seconds=0.5)
+    by_date = parse_retry_after({"Retry-After": later})
     assert by_date is not None
     assert timedelta(hours=1) < by_date <= timedelta(hours=2)
-    assert retry_after({"Retry-After": "soon"}) is None
-    assert retry_after({}) is None
+    assert parse_retry_after({"Retry-After": "soon"}) is None
+    assert parse_retry_after({}) is None
 
 
 @pytest.mark.parametrize("asked", ["1000000000", "9" * 12, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_wrong_retry_after_stops_no_work_for_years(asked: str) -> None:
     """One wrong header must not leave a job waiting, nor name a time that no date can hold."""
-    assert retry_after({"Retry-After": asked}) == timedelta(days=1)
+    assert parse_retry_after({"Retry-After": asked}) == timedelta(days=1)
 
 
 @pytest.mark.parametrize(
@@ -281,4 +281,4 @@ def test_rate_limit_is_waited_for_at_most_an_hour_by_the_clock_of_its_service(
     """The app's clock may be wrong by days."""
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset, "Date": date}
 
-    assert retry_after(headers) == timedelta(minutes=minutes)
+    assert parse_retry_after(headers) == timedelta(minutes=minutes)

@@ -17,7 +17,7 @@ from shared.adapters.flow_service.flows import FlowServiceReports
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActions
 from shared.adapters.http.client import HttpClient, HttpService
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.adapters.power_platform.admin import EnvironmentEntity
 from shared.domain.clouds import PUBLIC
 from shared.domain.environment import PolicyLinkStatus
@@ -54,7 +54,7 @@ def test_policy_is_read_from_a_property_name_in_any_case(name: str) -> None:
     """Microsoft's own scripts ignore the case, too (platform.md#property-case)."""
     policy = {"id": "/Subscriptions/S/x", "systemId": "/regions/e", "linkStatus": "LinkingOnline"}
 
-    read = read_wire(EnvironmentEntity, build_environment({name: policy, "vNets": {}})).to_domain()
+    read = parse_wire(EnvironmentEntity, build_environment({name: policy, "vNets": {}})).to_domain()
 
     assert read.policy is not None
     assert read.policy.status is PolicyLinkStatus.LINKING_ONLINE
@@ -65,7 +65,7 @@ def test_policy_is_read_from_a_property_name_in_any_case(name: str) -> None:
 @pytest.mark.parametrize("policies", [None, {}, {"vnets": {"id": "x"}}])
 def test_environment_without_an_encryption_policy_has_no_policy(policies: object) -> None:
     """Policies of other kinds do not count."""
-    assert read_wire(EnvironmentEntity, build_environment(policies)).to_domain().policy is None
+    assert parse_wire(EnvironmentEntity, build_environment(policies)).to_domain().policy is None
 
 
 @pytest.mark.parametrize(("level", "managed"), [("Standard", True), ("Basic", False), ("", None)])
@@ -75,7 +75,7 @@ def test_protection_level_decides_if_an_environment_is_managed(
     """`Basic` is the level of all others; without a level the app does not know."""
     entity = build_environment({}, governanceConfiguration={"protectionLevel": level})
 
-    assert read_wire(EnvironmentEntity, entity).to_domain().is_managed is managed
+    assert parse_wire(EnvironmentEntity, entity).to_domain().is_managed is managed
 
 
 def test_error_for_an_invalid_answer_names_the_member_and_not_its_value() -> None:
@@ -85,7 +85,7 @@ def test_error_for_an_invalid_answer_names_the_member_and_not_its_value() -> Non
         number: int
 
     with pytest.raises(ServiceUnavailable, match="number") as caught:
-        read_wire(Model, {"number": "sig=secret"})
+        parse_wire(Model, {"number": "sig=secret"})
 
     assert "secret" not in f"{caught.value} {caught.value.__cause__}"
 
@@ -126,7 +126,7 @@ def test_a_connection_reference_turns_into_dataverses() -> None:
         "properties": {"definition": {"triggers": {}}, "connectionReferences": references},
     }
 
-    detail = read_wire(FlowEntity, entity).to_detail()
+    detail = parse_wire(FlowEntity, entity).to_detail()
 
     assert json.loads(detail.client_data or "")["properties"]["connectionReferences"] == {
         "shared_office365": {
@@ -147,7 +147,7 @@ def test_a_connection_reference_turns_into_dataverses() -> None:
 
 def test_flow_without_a_definition_in_the_answer_has_no_client_data() -> None:
     """An empty definition would look like a flow without a trigger."""
-    assert read_wire(FlowEntity, {"name": "f", "properties": {}}).to_detail().client_data is None
+    assert parse_wire(FlowEntity, {"name": "f", "properties": {}}).to_detail().client_data is None
 
 
 def test_run_in_progress_has_no_end_time() -> None:
@@ -163,7 +163,7 @@ def test_run_in_progress_has_no_end_time() -> None:
         },
     }
 
-    going, over = (read_wire(RunEntity, item).to_domain() for item in (running, ended))
+    going, over = (parse_wire(RunEntity, item).to_domain() for item in (running, ended))
 
     assert going.is_running
     assert going.trigger_url_id is None
@@ -179,7 +179,7 @@ async def test_trigger_url_is_read_from_the_old_and_the_new_format(body: object)
 
     access = FlowServiceAccountFlows(service, service, NoServiceAccount())
 
-    assert await access.trigger_url("e", "f", "manual") == "https://u"
+    assert await access.read_trigger_url("e", "f", "manual") == "https://u"
 
 
 async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
@@ -187,7 +187,7 @@ async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
     service = build_flow_service({"response": {"basePath": "https://u?sig=secret"}})
 
     with pytest.raises(ServiceUnavailable) as caught:
-        await FlowServiceAccountFlows(service, service, NoServiceAccount()).trigger_url(
+        await FlowServiceAccountFlows(service, service, NoServiceAccount()).read_trigger_url(
             "e", "f", "m"
         )
 
@@ -203,7 +203,7 @@ def test_error_of_a_failed_action_is_read_without_secrets() -> None:
         "After": {"status": "Skipped", "code": "ActionSkipped"},
     }
 
-    run = read_wire(RunWithActions, {"properties": {"actions": actions}})
+    run = parse_wire(RunWithActions, {"properties": {"actions": actions}})
     call, wait = run.list_failed_actions()
 
     assert (call.name, call.code, wait.name, wait.code) == (
@@ -212,7 +212,7 @@ def test_error_of_a_failed_action_is_read_without_secrets() -> None:
     )
     assert call.message.startswith("No: https://p.logic.azure.com")
     assert "sss" not in call.message
-    assert read_wire(RunWithActions, {"properties": {}}).list_failed_actions() == []
+    assert parse_wire(RunWithActions, {"properties": {}}).list_failed_actions() == []
 
 
 def test_dataverse_row_is_read_with_its_annotations() -> None:
@@ -225,7 +225,7 @@ def test_dataverse_row_is_read_with_its_annotations() -> None:
         "_ownerid_value": "o",
     }
 
-    read = read_wire(WorkflowEntity, row).to_domain()
+    read = parse_wire(WorkflowEntity, row).to_domain()
 
     assert (read.workflow_id, read.etag, read.owner_id) == ("abc", 'W/"7"', "o")
     assert (read.state, read.client_data) == (FlowState.SUSPENDED, "")
@@ -256,7 +256,7 @@ def test_identity_of_a_policy_is_read_in_both_spellings() -> None:
     """The specification and the live service differ (platform.md#enterprise-policies)."""
     for name in ("principalId", "systemAssignedIdentityPrincipalId"):
         entity = {"id": "/X", "name": "p", "kind": "Encryption", "identity": {name: "i"}}
-        assert read_wire(PolicyEntity, entity).to_domain().principal_id == "i"
+        assert parse_wire(PolicyEntity, entity).to_domain().principal_id == "i"
 
 
 def test_vault_without_a_purge_protection_value_has_no_purge_protection() -> None:
@@ -269,7 +269,7 @@ def test_vault_without_a_purge_protection_value_has_no_purge_protection() -> Non
         },
     }
 
-    vault = read_wire(VaultProtectionEntity, entity).to_domain()
+    vault = parse_wire(VaultProtectionEntity, entity).to_domain()
 
     assert (vault.soft_delete, vault.purge_protection, vault.uses_rbac) == (True, False, False)
     assert vault.key_permissions == {"p": frozenset({"get", "wrapkey"})}
@@ -279,7 +279,7 @@ def test_site_lists_each_of_its_hosts_once() -> None:
     """Hosts are in lower case, the default host first."""
     properties = {"defaultHostName": "A.example", "hostNames": ["a.example", "b.example"]}
 
-    site = read_wire(SiteEntity, {"id": "/s", "name": "s", "properties": properties}).to_domain()
+    site = parse_wire(SiteEntity, {"id": "/s", "name": "s", "properties": properties}).to_domain()
 
     assert site.hosts == ("a.example", "b.example")
 
@@ -294,10 +294,10 @@ def test_signature_in_a_name_is_redacted_when_the_name_is_read() -> None:
     flow = {"name": "f", "properties": {"displayName": name, "definition": {}}}
 
     names = [
-        read_wire(WorkflowEntity, row).to_domain().name,
-        read_wire(FlowEntity, flow).to_report().display_name,
-        read_wire(FlowEntity, flow).to_detail().display_name,
-        read_wire(EnvironmentEntity, build_environment({}, displayName=name))
+        parse_wire(WorkflowEntity, row).to_domain().name,
+        parse_wire(FlowEntity, flow).to_report().display_name,
+        parse_wire(FlowEntity, flow).to_detail().display_name,
+        parse_wire(EnvironmentEntity, build_environment({}, displayName=name))
         .to_domain()
         .display_name,
     ]

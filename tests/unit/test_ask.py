@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.errors import PlatformError, ThrottledError
-from shared.steps.optional_read import read_or_none, read_or_none_with_retry
+from shared.steps.optional_read import read_or_no_answer, read_or_no_answer_with_retry
 
 
 async def _raise(err: Exception) -> str:
@@ -19,7 +19,9 @@ async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
     """The reason is kept for people, without the signature of a trigger URL."""
     url = f"https://x.example/workflows/{'0' * 32}/triggers/manual/paths/invoke?sig={'a' * 43}"
 
-    answer = await read_or_none(_raise(PlatformError(f"no: {url}", code="Forbidden", status=403)))
+    answer = await read_or_no_answer(
+        _raise(PlatformError(f"no: {url}", code="Forbidden", status=403))
+    )
 
     assert isinstance(answer, NoAnswer)
     assert "Forbidden" in answer.message
@@ -28,7 +30,7 @@ async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
 
 async def test_silence_is_no_answer() -> None:
     """A question has a time limit in seconds."""
-    answer = await read_or_none(asyncio.Event().wait(), seconds=0.01)
+    answer = await read_or_no_answer(asyncio.Event().wait(), seconds=0.01)
 
     assert isinstance(answer, NoAnswer)
 
@@ -36,7 +38,7 @@ async def test_silence_is_no_answer() -> None:
 async def test_a_defect_is_raised() -> None:
     """An error of the app itself is raised."""
     with pytest.raises(ZeroDivisionError):
-        await read_or_none(_raise(ZeroDivisionError()))
+        await read_or_no_answer(_raise(ZeroDivisionError()))
 
 
 async def test_throttled_read_is_retried_once_after_the_given_wait() -> None:
@@ -51,5 +53,5 @@ async def test_throttled_read_is_retried_once_after_the_given_wait() -> None:
             raise answer
         return answer
 
-    assert await read_or_none_with_retry(ask) == "flows"
-    assert isinstance(await read_or_none_with_retry(ask), NoAnswer)
+    assert await read_or_no_answer_with_retry(ask) == "flows"
+    assert isinstance(await read_or_no_answer_with_retry(ask), NoAnswer)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from shared.circuit_breakers import CircuitBreakers, list_open_circuits
+from shared.circuit_breakers import CircuitBreakers, read_open_circuit_breakers
 from shared.errors import (
     CmkflowError,
     EnvironmentDisabled,
@@ -50,7 +50,7 @@ class World:
         target: str = "a flow",
     ) -> None:
         """Send a request; raises its error."""
-        async with circuits.calling("Flow service", "environment", target):
+        async with circuits.guard_request("Flow service", "environment", target):
             self.calls += 1
             if error:
                 raise error
@@ -72,7 +72,7 @@ def world() -> World:
 async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -> None:
     """The fifth failure opens it; then no request is sent, and jobs wait until a given time."""
     await world.fail(world.one, 4)
-    assert await list_open_circuits(world.tables) == []
+    assert await read_open_circuit_breakers(world.tables) == []
 
     await world.fail(world.one, 1)
     with pytest.raises(
@@ -81,7 +81,7 @@ async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -
         await world.call(world.one)
 
     assert world.calls == 5
-    (circuit,) = await list_open_circuits(world.tables)
+    (circuit,) = await read_open_circuit_breakers(world.tables)
     assert circuit.probe_at == world.clock.now() + 30 * SECOND
 
 
@@ -97,7 +97,7 @@ async def test_disabled_environment_opens_the_circuit_breaker_at_once(world: Wor
     assert world.calls == 3
     assert caught.value.code is Reason.ENVIRONMENT_DISABLED
     assert "is currently disabled" in str(caught.value)
-    [breaker] = await list_open_circuits(world.tables)
+    [breaker] = await read_open_circuit_breakers(world.tables)
     assert breaker.reason_code is Reason.ENVIRONMENT_DISABLED
 
 
@@ -119,19 +119,19 @@ async def test_failures_hours_apart_open_no_circuit_breaker(world: World) -> Non
         await world.fail(world.one, 1)
         world.clock.advance(timedelta(hours=1))
 
-    assert await list_open_circuits(world.tables) == []
+    assert await read_open_circuit_breakers(world.tables) == []
 
 
 async def test_failures_with_one_object_open_no_circuit_breaker(world: World) -> None:
     """Any number of failures belongs to that thing; three things show that the service fails."""
     await world.fail(world.one, 20, of_object=True)
-    assert await list_open_circuits(world.tables) == []
+    assert await read_open_circuit_breakers(world.tables) == []
 
     for target in ("another flow", "a third flow"):
         with pytest.raises(ServiceUnavailable):
             await world.call(world.one, ServiceUnavailable("500", of_object=True), target=target)
 
-    assert len(await list_open_circuits(world.tables)) == 1
+    assert len(await read_open_circuit_breakers(world.tables)) == 1
 
 
 async def test_429_does_not_count_as_a_failure_or_as_a_success(world: World) -> None:
@@ -141,7 +141,7 @@ async def test_429_does_not_count_as_a_failure_or_as_a_success(world: World) -> 
         await world.call(world.one, ThrottledError())
     await world.fail(world.one, 1)
 
-    assert len(await list_open_circuits(world.tables)) == 1
+    assert len(await read_open_circuit_breakers(world.tables)) == 1
 
 
 async def test_another_instance_reads_an_open_circuit_after_its_first_failure(world: World) -> None:
@@ -216,7 +216,7 @@ async def test_each_environment_of_a_service_has_its_own_circuit_breaker(world: 
     """A service may fail in one environment and work in the others."""
     await world.fail(world.one, 5)
 
-    async with world.one.calling("Flow service", "another environment", "a flow"):
+    async with world.one.guard_request("Flow service", "another environment", "a flow"):
         pass
 
 
@@ -232,4 +232,4 @@ async def test_unreadable_circuit_breaker_row_is_replaced(world: World) -> None:
     with pytest.raises(ServiceUnavailable, match="nothing heard"):
         await world.call(world.other, ServiceUnavailable("nothing heard"))
 
-    assert await list_open_circuits(world.tables) == []
+    assert await read_open_circuit_breakers(world.tables) == []

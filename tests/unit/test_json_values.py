@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.adapters.http.client import HttpService, ServiceResponse, read_object
+from shared.adapters.http.client import HttpService, ServiceResponse, parse_object
 from shared.domain.definitions.json_values import JsonTooDeep, parse_json_value
 from shared.errors import InvalidInput
 from tests.unit.adapter_wire import NumberedCredential
@@ -42,6 +42,6 @@ def test_an_answer_has_whole_characters_and_a_bottom() -> None:
 
     body = rb'{"displayName": "Orders \ud83d"}'
 
-    assert read_object(SERVICE, answer(body)) == {"displayName": "Orders �"}
+    assert parse_object(SERVICE, answer(body)) == {"displayName": "Orders �"}
     with pytest.raises(InvalidInput, match="flow service: the JSON nests too deeply"):
-        read_object(SERVICE, answer(b'{"a":' * 9**6))
+        parse_object(SERVICE, answer(b'{"a":' * 9**6))

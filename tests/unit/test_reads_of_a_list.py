@@ -109,7 +109,7 @@ class _SlowCircuits(NoCircuitBreakerGate):
     """Lets others work before each request, as a read of the store does."""
 
     @asynccontextmanager
-    async def calling(self, service: str, place: str, target: str) -> AsyncIterator[None]:
+    async def guard_request(self, service: str, place: str, target: str) -> AsyncIterator[None]:
         await asyncio.sleep(0)
         yield
 

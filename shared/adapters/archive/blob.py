@@ -34,7 +34,7 @@ def build_blob_container(
 
 
 class BlobArchive(Archive):
-    """`Archive` in a blob container, which the infrastructure templates create."""
+    """Implements the port `Archive` with a blob container of the app's storage account."""
 
     def __init__(self, container: "ContainerClient", circuits: CircuitBreakerGate) -> None:
         """Take ownership of `container`: `close` closes it."""
@@ -49,7 +49,7 @@ class BlobArchive(Archive):
         """Write `content` to blob `name` unless the blob exists; return its path."""
         check_name(name)
         blob = self._container.get_blob_client(name)
-        async with self._circuits.calling(_NAME, "", name):
+        async with self._circuits.guard_request(_NAME, "", name):
             try:
                 await blob.upload_blob(content, overwrite=False)
             except ResourceExistsError:
@@ -59,8 +59,8 @@ class BlobArchive(Archive):
         return f"{_CONTAINER}/{name}"
 
     async def list_names(self, folder: str = "") -> list[str]:
-        """Return the names that begin with `folder`, in their order."""
-        async with self._circuits.calling(_NAME, "", folder):
+        """Return the names of all files that begin with `folder`, sorted."""
+        async with self._circuits.guard_request(_NAME, "", folder):
             try:
                 names = self._container.list_blob_names(name_starts_with=folder or None)
                 return [name async for name in names]
@@ -68,9 +68,9 @@ class BlobArchive(Archive):
                 raise _build_error("Cannot read the archive", err) from err
 
     async def get(self, name: str) -> bytes:
-        """Return the content of blob `name`; raise `NotFound`."""
+        """Return the content of blob `name`. Raises `NotFound` if it does not exist."""
         check_name(name)
-        async with self._circuits.calling(_NAME, "", name):
+        async with self._circuits.guard_request(_NAME, "", name):
             try:
                 stream = await self._container.download_blob(name)
                 return await stream.readall()
@@ -80,26 +80,26 @@ class BlobArchive(Archive):
                 raise _build_error("Cannot read the archive", err) from err
 
     async def delete(self, name: str) -> None:
-        """Delete blob `name`; raise `Conflict` if a policy or a legal hold keeps it."""
+        """Delete blob `name`. Raises `Conflict` if a policy or a legal hold keeps it."""
         check_name(name)
-        async with self._circuits.calling(_NAME, "", name):
+        async with self._circuits.guard_request(_NAME, "", name):
             try:
                 await self._container.delete_blob(name)
             except ResourceNotFoundError:
                 pass
             except AzureError as err:
-                if _read_code(err) in _KEPT:
+                if _get_error_code(err) in _KEPT:
                     raise Conflict(f"A retention policy or a legal hold keeps {name}") from err
                 raise _build_error("Cannot delete from the archive", err) from err
 
 
-def _read_code(err: AzureError) -> str:
+def _get_error_code(err: AzureError) -> str:
     code = getattr(err, "error_code", "")
     return str(getattr(code, "value", code) or "")
 
 
 def _build_error(text: str, err: AzureError) -> ServiceUnavailable:
-    code = _read_code(err)
+    code = _get_error_code(err)
     if is_key_unusable(getattr(err, "status_code", 0) or 0, code):
         return StorageKeyUnusable(code)
     return ServiceUnavailable(f"{text}: {err.message}")

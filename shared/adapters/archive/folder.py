@@ -22,7 +22,7 @@ _SUFFIX = ".sealed"
 
 
 class FolderArchive(Archive):
-    """`Archive` in a folder."""
+    """Implements the port `Archive` with encrypted files in a folder."""
 
     def __init__(self, folder: Path, key: str) -> None:
         """Raise `ValueError` unless `key` is 32 bytes in URL-safe base64."""
@@ -39,7 +39,7 @@ class FolderArchive(Archive):
         return str(file)
 
     async def list_names(self, folder: str = "") -> list[str]:
-        """Return the names that begin with `folder`, in their order."""
+        """Return the names of all files that begin with `folder`, sorted."""
         names = await asyncio.to_thread(self._list_names)
         return [name for name in names if name.startswith(folder)]
 
@@ -52,8 +52,9 @@ class FolderArchive(Archive):
         return sorted(str(one.relative_to(self._folder)).removesuffix(_SUFFIX) for one in files)
 
     async def get(self, name: str) -> bytes:
-        """Return the content of file `name`; raise `NotFound`, or `InvalidInput` for a wrong
-        key.
+        """Return the content of file `name`.
+
+        Raises `NotFound` if it does not exist, and `InvalidInput` if the key is wrong.
         """
         return await asyncio.to_thread(self._read_file, self._build_file_path(name), name)
 

@@ -6,8 +6,8 @@ from urllib.parse import quote
 from pydantic import Field
 
 from shared.adapters.azure.resource_manager import ResourceManager
-from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, parse_object
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.ports import AppConfiguration, KeyValue
 
 _STORES_VERSION = "2024-05-01"
@@ -46,10 +46,13 @@ class _KeyValue(Wire):
 
 
 class StoredAppConfiguration(AppConfiguration):
-    """`AppConfiguration` by the data plane."""
+    """Implements the port `AppConfiguration` with the REST API of each store."""
 
     def __init__(self, http: HttpClient, service: HttpService, resources: ResourceManager) -> None:
-        """Use the stores in the subscriptions of `resources`; `service` must have `SCOPE`."""
+        """Use the stores in the subscriptions of `resources`.
+
+        Tokens of `service` need the scope `SCOPE`.
+        """
         self._http = http
         self._service = service
         self._resources = resources
@@ -57,22 +60,22 @@ class StoredAppConfiguration(AppConfiguration):
     async def read_stores(self) -> AsyncIterator[str]:
         """Yield the URL of every store of the configured subscriptions."""
         resource_type = "Microsoft.AppConfiguration/configurationStores"
-        async for store in self._resources.each(resource_type, _STORES_VERSION):
-            yield read_wire(_StoreEntity, store).properties.endpoint.rstrip("/")
+        async for store in self._resources.read_each(resource_type, _STORES_VERSION):
+            yield parse_wire(_StoreEntity, store).properties.endpoint.rstrip("/")
 
     async def list(self, store_url: str) -> list[KeyValue]:
-        """Return every key-value of a store; raise `PlatformError` without access."""
+        """Return every key-value of a store. Raises `PlatformError` if the app has no access."""
         call = ServiceRequest(method="GET", url=f"{store_url}/kv", params=_VERSION)
         items = self._http.read_items(self._service, call, member="items", link="@nextLink")
-        return [read_wire(_KeyValue, item).to_domain(store_url) async for item in items]
+        return [parse_wire(_KeyValue, item).to_domain(store_url) async for item in items]
 
     async def read(self, store_url: str, key: str, label: str) -> KeyValue:
-        """Return a key-value; raise `NotFound`."""
+        """Return the key-value with a key and a label. Raises `NotFound` if it does not exist."""
         call = ServiceRequest(
             method="GET", url=_build_url(store_url, key), params=_build_query(label)
         )
-        answer = read_object(self._service, await self._http.send(self._service, call))
-        return read_wire(_KeyValue, answer).to_domain(store_url)
+        answer = parse_object(self._service, await self._http.send(self._service, call))
+        return parse_wire(_KeyValue, answer).to_domain(store_url)
 
     async def write(self, key_value: KeyValue, value: str) -> None:
         """Replace the value if the ETag matches; keep content type and tags."""

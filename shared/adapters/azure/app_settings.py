@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.adapters.azure.resource_manager import ResourceManager
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.keys.secret_access import SecretReader
 from shared.errors import SubscriptionsUnread
 from shared.ports import AppSettings, Site
@@ -37,7 +37,7 @@ class _Identity(_AssignedIdentity):
 
 
 class SiteEntity(Wire):
-    """An app in the list of sites."""
+    """An App Service or Functions app, or a slot, as Azure Resource Manager lists it."""
 
     id: str
     name: str
@@ -88,7 +88,7 @@ class _ConnectionStrings(Wire):
 
 
 class SiteAppSettings(AppSettings):
-    """`AppSettings` by Azure Resource Manager."""
+    """Implements the port `AppSettings` with Azure Resource Manager."""
 
     _references: ClassVar = "config/configreferences/appsettings"
 
@@ -99,17 +99,18 @@ class SiteAppSettings(AppSettings):
     async def read_sites(self) -> list[Site]:
         """Return every app of the configured subscriptions, and every slot (`app/slot`).
 
-        Raises `SubscriptionsUnread` with the others.
+        Raises `SubscriptionsUnread` if a subscription cannot be read; its `found` has the sites of
+        the others.
         """
         sites: list[Site] = []
         unread: SubscriptionsUnread | None = None
         for listing in (
-            self._resources.each("Microsoft.Web/sites", _VERSION),
-            self._resources.read_each_tracked("Microsoft.Web/sites/slots"),
+            self._resources.read_each("Microsoft.Web/sites", _VERSION),
+            self._resources.read_each_child("Microsoft.Web/sites/slots"),
         ):
             try:
                 async for item in listing:
-                    site = read_wire(SiteEntity, item).to_domain()
+                    site = parse_wire(SiteEntity, item).to_domain()
                     sites.append(site)
             except SubscriptionsUnread as err:
                 unread = err
@@ -121,22 +122,23 @@ class SiteAppSettings(AppSettings):
     async def read(self, site_id: str) -> dict[str, str]:
         """Return all settings of an app."""
         answer = await self._resources.send("POST", f"{site_id}/config/appsettings/list", _VERSION)
-        return read_wire(_Settings, answer).properties or {}
+        return parse_wire(_Settings, answer).properties or {}
 
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
-        """Return the app and its slots, also for a slot, with their identities; raise
-        `NotFound`.
+        """Return the identities that resolve the Key Vault references of an app and of its slots.
+
+        A slot's id returns the same. Raises `NotFound` if the app does not exist.
         """
         parts = site_id.split("/")
         app_id = "/".join(parts[: [part.lower() for part in parts].index("sites") + 2])
         app = await self._resources.get(app_id, _VERSION)
         slots = await self._resources.list_children(app_id, "slots", _VERSION)
-        return [read_wire(SiteEntity, one).to_reader() for one in (app, *slots)]
+        return [parse_wire(SiteEntity, one).to_reader() for one in (app, *slots)]
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
         """Return the status of each Key Vault reference of an app, by setting."""
         found = await self._resources.list_children(site_id, self._references, _VERSION)
-        entities = [read_wire(_ReferenceEntity, one) for one in found]
+        entities = [parse_wire(_ReferenceEntity, one) for one in found]
         return {one.name: one.properties.status for one in entities}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
@@ -146,7 +148,7 @@ class SiteAppSettings(AppSettings):
 
 
 class SiteConnectionStrings(SiteAppSettings):
-    """`AppSettings` of the connection strings, each named `type|name`."""
+    """Implements the port `AppSettings` for connection strings, each named `type|name`."""
 
     _references = "config/configreferences/connectionstrings"
 
@@ -154,7 +156,7 @@ class SiteConnectionStrings(SiteAppSettings):
         """Return all connection strings of an app."""
         path = f"{site_id}/config/connectionstrings/list"
         answer = await self._resources.send("POST", path, _VERSION)
-        found = read_wire(_ConnectionStrings, answer).properties or {}
+        found = parse_wire(_ConnectionStrings, answer).properties or {}
         return {f"{one.type}|{name}": one.value or "" for name, one in found.items()}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:

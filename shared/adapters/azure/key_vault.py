@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, parse_object
 from shared.adapters.http.wire import Wire
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _VERSION = {"api-version": _API_VERSION}
 
 
 class VaultProperties(Wire):
-    """The URL of a vault."""
+    """The properties of a vault in a list: only its URL is read."""
 
     vault_uri: str
 
@@ -43,9 +43,9 @@ class VaultClient:
         self._service = service
 
     async def read(self, url: str) -> Mapping[str, object]:
-        """Return an item by its URL; raise `NotFound`."""
+        """Return an item by its URL. Raises `NotFound` if it does not exist."""
         call = ServiceRequest(method="GET", url=url, params=_VERSION)
-        return read_object(self._service, await self._http.send(self._service, call))
+        return parse_object(self._service, await self._http.send(self._service, call))
 
     async def put(self, url: str, body: Mapping[str, object]) -> None:
         """Create or update the item at a URL, such as a secret."""
@@ -57,10 +57,10 @@ class VaultClient:
         call = ServiceRequest(
             method="POST", url=url, params=_VERSION, body=body, is_repeatable=True
         )
-        return read_object(self._service, await self._http.send(self._service, call))
+        return parse_object(self._service, await self._http.send(self._service, call))
 
     def read_items(self, url: str) -> AsyncIterator[object]:
-        """Yield the items of a paged list."""
+        """Yield the items of a list, page by page."""
         return self._http.read_items(
             self._service, ServiceRequest(method="GET", url=url, params=_VERSION)
         )

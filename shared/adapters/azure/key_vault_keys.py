@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.azure.key_vault import VAULTS_VERSION, VaultClient, VaultProperties
 from shared.adapters.azure.resource_manager import ResourceManager
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.definitions.json_values import text_at
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.errors import NotFound, PlatformError, SubscriptionsUnread
@@ -50,7 +50,7 @@ class _Vault(VaultProperties):
 
 
 class VaultProtectionEntity(Wire):
-    """A vault with its protection settings."""
+    """A vault, as Azure Resource Manager returns it, with the settings that protect its keys."""
 
     id: str
     properties: _Vault
@@ -197,18 +197,18 @@ class PolicyEntity(Wire):
 
 
 class VaultKeys(Keys):
-    """`Keys` by Azure Resource Manager and the Key Vault API."""
+    """Implements the port `Keys` with Azure Resource Manager and the Key Vault API."""
 
     def __init__(self, contents: VaultClient, resources: ResourceManager) -> None:
-        """Use the subscriptions of `resources`."""
+        """Read vaults and policies with `resources`, and the keys in a vault with `contents`."""
         self._contents = contents
         self._resources = resources
 
     async def read_policies(self) -> list[EnterprisePolicy]:
-        """Return the encryption policies of the configured subscriptions that can be read.
+        """Return the encryption policies of all configured subscriptions that can be read.
 
-        Those of the others are not watched, which is reported for each that an environment has.
-        Raises `SubscriptionsUnread` if none can be read.
+        Policies of the other subscriptions are missing. Raises `SubscriptionsUnread` if no
+        subscription can be read.
         """
         kind = "Microsoft.PowerPlatform/enterprisePolicies"
         try:
@@ -219,16 +219,19 @@ class VaultKeys(Keys):
             if err.is_all:
                 raise
             found = err.found
-        entities = [read_wire(PolicyEntity, item) for item in found]
+        entities = [parse_wire(PolicyEntity, item) for item in found]
         return [entity.to_domain() for entity in entities if entity.kind.lower() == "encryption"]
 
     async def read_vault(self, named: str) -> KeyVault:
-        """Return a vault by name or Azure resource id; raise `NotFound`."""
+        """Return the vault with a name or an Azure resource id.
+
+        Raises `NotFound` if it does not exist.
+        """
         if named.startswith("/"):
             answer = await self._resources.get(named, VAULTS_VERSION)
-            return read_wire(VaultProtectionEntity, answer).to_domain()
-        async for item in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
-            vault = read_wire(VaultProtectionEntity, item).to_domain()
+            return parse_wire(VaultProtectionEntity, answer).to_domain()
+        async for item in self._resources.read_each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
+            vault = parse_wire(VaultProtectionEntity, item).to_domain()
             if vault.name == named.lower():
                 return vault
         message = f"No vault {named} in the configured subscriptions."
@@ -241,7 +244,7 @@ class VaultKeys(Keys):
         found = await self._resources.list_children(
             vault_id, collection, _ROLES_VERSION, where=condition
         )
-        return [read_wire(AssignmentEntity, item).to_domain() for item in found]
+        return [parse_wire(AssignmentEntity, item).to_domain() for item in found]
 
     async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first.
@@ -256,7 +259,9 @@ class VaultKeys(Keys):
         return sorted(keys, key=lambda key: key.created_at or _NEVER, reverse=True)
 
     async def _read_versions_from_vault(self, vault_url: str, name: str) -> list[KeyVersion]:
-        """Return the versions by the Key Vault API. Its list omits key type and size."""
+        """Return the versions with one request for each, because the list of the Key Vault API
+        omits key type and size.
+        """
         async with self._contents.open_keys(vault_url) as client:
             listed = [one async for one in client.list_properties_of_key_versions(name)]
         keys = []
@@ -268,12 +273,14 @@ class VaultKeys(Keys):
     async def _read_versions_from_resource_manager(
         self, vault_id: str, name: str
     ) -> list[KeyVersion]:
-        """Return the versions by Azure Resource Manager. Its list may omit details."""
+        """Return the versions with one request for each, because the list of Azure Resource Manager
+        may omit details.
+        """
         place = f"{vault_id}/keys/{name}"
         listed = await self._resources.list_children(place, "versions", VAULTS_VERSION)
-        versions = [read_wire(KeyVersionEntity, item).version for item in listed]
+        versions = [parse_wire(KeyVersionEntity, item).version for item in listed]
         return [
-            read_wire(
+            parse_wire(
                 KeyVersionEntity,
                 await self._resources.get(f"{place}/versions/{version}", VAULTS_VERSION),
             ).to_domain(name)

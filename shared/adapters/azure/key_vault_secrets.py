@@ -10,7 +10,7 @@ from pydantic import Field
 
 from shared.adapters.azure.key_vault import VAULTS_VERSION, VaultClient, VaultListEntity
 from shared.adapters.azure.resource_manager import ResourceManager
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.ports import Secret, Secrets
 
 
@@ -35,7 +35,7 @@ class _SecretBundle(Wire):
 
 
 class VaultSecrets(Secrets):
-    """`Secrets` by the Key Vault API."""
+    """Implements the port `Secrets` with the Key Vault API."""
 
     def __init__(self, contents: VaultClient, resources: ResourceManager) -> None:
         """Use the vaults in the subscriptions of `resources`."""
@@ -44,48 +44,54 @@ class VaultSecrets(Secrets):
 
     async def read_vault_urls(self) -> AsyncIterator[str]:
         """Yield the URL of every configured vault."""
-        async for vault in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
-            yield read_wire(VaultListEntity, vault).properties.vault_uri.rstrip("/")
+        async for vault in self._resources.read_each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
+            yield parse_wire(VaultListEntity, vault).properties.vault_uri.rstrip("/")
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:
-        """Yield the name of every enabled secret of a vault; raise `PlatformError` without
-        access.
+        """Yield the name of every enabled secret of a vault.
+
+        Raises `PlatformError` if the app has no access.
         """
         async for item in self._contents.read_items(f"{vault_url}/secrets"):
-            secret = read_wire(_SecretItem, item)
+            secret = parse_wire(_SecretItem, item)
             if secret.attributes.enabled and not secret.managed:
-                yield _read_last_segment(secret.id)
+                yield _get_last_segment(secret.id)
 
     async def read(self, vault_url: str, name: str) -> Secret:
-        """Return the current version; raise `NotFound`."""
+        """Return the current version of a secret. Raises `NotFound` if it does not exist."""
         answer = await self._contents.read(f"{vault_url}/secrets/{name}")
-        bundle = read_wire(_SecretBundle, answer)
+        bundle = parse_wire(_SecretBundle, answer)
         return Secret(
             vault_url=vault_url,
             name=name,
             value=bundle.value,
-            version=_read_last_segment(bundle.id),
+            version=_get_last_segment(bundle.id),
             content_type=bundle.content_type,
             tags=bundle.tags or {},
         )
 
     async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
-        """Return the values of all versions added since `since`; raise `NotFound`."""
+        """Return the values of all versions of a secret that were added since `since`.
+
+        Raises `NotFound` if the secret does not exist.
+        """
         place, values = f"{vault_url}/secrets/{name}", []
         async for item in self._contents.read_items(f"{place}/versions"):
-            version = read_wire(_SecretItem, item)
+            version = parse_wire(_SecretItem, item)
             if version.attributes.enabled and version.attributes.created >= int(since.timestamp()):
-                answer = await self._contents.read(f"{place}/{_read_last_segment(version.id)}")
-                values.append(read_wire(_SecretBundle, answer).value)
+                answer = await self._contents.read(f"{place}/{_get_last_segment(version.id)}")
+                values.append(parse_wire(_SecretBundle, answer).value)
         return values
 
     async def write(self, secret: Secret, value: str) -> None:
-        """Add a version with `value`; keep content type and tags."""
+        """Add a version with `value` to a secret, with the content type and tags of the current
+        version.
+        """
         body: dict[str, object] = {"value": value, "tags": dict(secret.tags)}
         if secret.content_type is not None:
             body["contentType"] = secret.content_type
         await self._contents.put(f"{secret.vault_url}/secrets/{secret.name}", body)
 
 
-def _read_last_segment(url: str) -> str:
+def _get_last_segment(url: str) -> str:
     return url.rstrip("/").rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""Check Azure Policy before a write (platform.md#azure-policy)."""
+"""Ask Azure Policy before a write whether it would deny it (platform.md#azure-policy)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ _VERSION = "2022-03-01"
 
 
 class CheckedPolicyRestrictions(PolicyRestrictions):
-    """`PolicyRestrictions` by Azure Resource Manager."""
+    """Implements the port `PolicyRestrictions` with Azure Resource Manager."""
 
     def __init__(self, resources: ResourceManager) -> None:
         """Use the credential of `resources`."""

@@ -1,4 +1,4 @@
-"""Read Azure resources of any type, for firewall kinds and other adapters."""
+"""Read and write Azure resources of any type, for firewall kinds and other adapters."""
 
 import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,8 +10,8 @@ from shared.adapters.http.client import (
     HttpClient,
     HttpService,
     ServiceRequest,
-    check_next,
-    read_object,
+    parse_object,
+    require_next_on_service,
 )
 from shared.domain.clouds import Cloud
 from shared.domain.definitions.json_values import as_mapping
@@ -37,12 +37,12 @@ _NOT_FOUND = "SubscriptionNotFound"
 
 
 class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter):
-    """`AzureResources` for the configured subscriptions."""
+    """Reads and writes the Azure resources of the configured subscriptions."""
 
     def __init__(
         self, http: HttpClient, service: HttpService, subscriptions: Sequence[str], cloud: Cloud
     ) -> None:
-        """Use the credential of `service`; `subscriptions` are ids."""
+        """Send requests with the credential of `service`. `subscriptions` are ids."""
         self._url = cloud.resource_manager
         self._http = http
         self._service = service
@@ -52,42 +52,54 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         """Return every resource of a type in the configured subscriptions."""
         found: list[Mapping[str, object]] = []
         try:
-            async for resource in self.each(resource_type, api_version):
+            async for resource in self.read_each(resource_type, api_version):
                 found.append(resource)  # noqa: PERF401 -- kept if a later one fails
         except SubscriptionsUnread as err:
             err.found = found
             raise
         return found
 
-    async def each(
+    async def read_each(
         self, resource_type: str, api_version: str
     ) -> AsyncIterator[Mapping[str, object]]:
         """Yield every resource of a type in the configured subscriptions.
 
-        At the end, raises `SubscriptionsUnread` if any may not be read, or does not exist.
+        At the end, raises `SubscriptionsUnread` if a subscription may not be read or does not
+        exist.
         """
-        async for item in self._read_each(f"/providers/{resource_type}", api_version):
+        async for item in self._read_from_each_subscription(
+            f"/providers/{resource_type}", api_version
+        ):
             yield item
 
-    async def read_each_tracked(self, resource_type: str) -> AsyncIterator[Mapping[str, object]]:
-        """Yield id and name of every resource of a type that lies below others, such as slots.
+    async def read_each_child(self, resource_type: str) -> AsyncIterator[Mapping[str, object]]:
+        """Yield id and name of every resource of a type that is a child of others, such as slots.
 
-        A list by provider exists only for types without parents. Raises as `each`.
+        Azure lists a provider's resources only for types without parents, so this reads the list of
+        all resources. Raises the errors of `read_each`.
         """
         where = f"resourceType eq '{resource_type}'"
-        async for item in self._read_each("/resources", _RESOURCES_VERSION, where):
+        async for item in self._read_from_each_subscription(
+            "/resources", _RESOURCES_VERSION, where
+        ):
             yield item
 
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
-        """Return a resource or a sub-resource such as `/config/web`; raise `NotFound`."""
+        """Return a resource or a sub-resource such as `/config/web`.
+
+        Raises `NotFound` if it does not exist.
+        """
         return await self.send("GET", resource_id + suffix, api_version)
 
     async def get_tagged_resource(
         self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
     ) -> TaggedResource:
-        """Return a resource with the ETag of its header; raise `NotFound`."""
+        """Return a resource with the ETag of the response's header.
+
+        Raises `NotFound` if it does not exist.
+        """
         call = ServiceRequest(
             method="GET",
             url=self._url + resource_id,
@@ -97,10 +109,13 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         etag = answer.headers.get("ETag")
         if not etag:  # a write without it could overwrite a person's edit
             raise ServiceUnavailable(f"{self._service.name}: no ETag in the response")
-        return TaggedResource(document=read_object(self._service, answer), etag=etag)
+        return TaggedResource(document=parse_object(self._service, answer), etag=etag)
 
     async def get_text(self, resource_id: str, api_version: str) -> str:
-        """Return a resource that is text, such as a runbook's `/content`; raise `NotFound`."""
+        """Return a resource that is text, such as a runbook's `/content`.
+
+        Raises `NotFound` if it does not exist.
+        """
         call = ServiceRequest(
             method="GET",
             url=self._url + resource_id,
@@ -112,7 +127,10 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     async def list_children(
         self, resource_id: str, collection: str, api_version: str, *, where: str = ""
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a collection of a resource that match a filter; raise `NotFound`."""
+        """Return all items of a collection of a resource that match a filter.
+
+        Raises `NotFound` if the resource does not exist.
+        """
         path = f"{resource_id}/{collection}"
         return [item async for item in self._read_items(path, api_version, where)]
 
@@ -146,7 +164,10 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of the result of `list_children`; raise `NotFound`."""
+        """Return a page of the result of `list_children`.
+
+        Raises `NotFound` if the resource does not exist.
+        """
         return await self._read_page(f"{resource_id}/{collection}", api_version, cursor)
 
     async def _read_page(
@@ -158,7 +179,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             params={} if url else {"api-version": api_version},
         )
         if url:  # it was stored in a row
-            check_next(self._service, self._url + path, url)
+            require_next_on_service(self._service, self._url + path, url)
         items, following = await self._http.read_page(self._service, call)
         return ResultPage(items=tuple(map(as_mapping, items)), cursor=following)
 
@@ -182,7 +203,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         *,
         etag: str | None = None,
     ) -> None:
-        """Change properties of a resource if its ETag matches (None: any or no ETag)."""
+        """Change properties of a resource if its ETag matches, or in any case if `etag` is None."""
         condition = {} if etag is None else {"If-Match": etag}
         await self._send_write("PATCH", resource_id, api_version, body, condition)
 
@@ -192,7 +213,10 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             await self._send_write("DELETE", resource_id, api_version)
 
     async def restart(self, resource_id: str, api_version: str) -> None:
-        """Restart what a resource runs; raise `NotFound`."""
+        """Restart the program that a resource runs.
+
+        Raises `NotFound` if the resource does not exist.
+        """
         await self._send_write("POST", f"{resource_id}/restart", api_version)
 
     async def _send_write(
@@ -203,7 +227,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Send a write request; return the resource in the response, or an empty object."""
         call = ServiceRequest(
             method=method,
             url=self._url + path,
@@ -213,7 +236,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         )
         await self._http.send(self._service, call)
 
-    async def _read_each(
+    async def _read_from_each_subscription(
         self, collection: str, api_version: str, where: str = ""
     ) -> AsyncIterator[Mapping[str, object]]:
         unread: dict[str, NotFound | PlatformError] = {}
@@ -240,7 +263,10 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     async def send(
         self, method: str, path: str, api_version: str, *, body: object = None
     ) -> Mapping[str, object]:
-        """Send a request to a resource's path. A POST must be a read such as `…/list`."""
+        """Send a request to a resource's path and return the response.
+
+        A POST may be sent twice, so it must be a read such as `…/list`.
+        """
         call = ServiceRequest(
             method=method,
             url=self._url + path,
@@ -248,13 +274,13 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             body=body,
             is_repeatable=method in ("GET", "POST"),
         )
-        return read_object(self._service, await self._http.send(self._service, call))
+        return parse_object(self._service, await self._http.send(self._service, call))
 
 
 def _build_unread_error(
     unread: Mapping[str, NotFound | PlatformError], *, is_all: bool
 ) -> SubscriptionsUnread:
-    """Return an error that names the subscriptions and the first reason."""
+    """Return an error that names the unread subscriptions and the reason for the first of them."""
     names, first = ", ".join(unread), next(iter(unread.values()))
     return SubscriptionsUnread(
         f"{names} of CMK_SUBSCRIPTION_IDS was not read: {first}. {WATCHED.fix}",

@@ -1,4 +1,4 @@
-"""Read the values of Azure resources that a GET does not return."""
+"""Read values of Azure resources that a GET omits because they are secret."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,15 @@ from shared.ports import ResourceSecrets
 
 
 class ListedResourceSecrets(ResourceSecrets):
-    """`ResourceSecrets` by Azure Resource Manager."""
+    """Implements the port `ResourceSecrets` with Azure Resource Manager."""
 
     def __init__(self, resources: ResourceManager) -> None:
         """Use the credential of `resources`."""
         self._resources = resources
 
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
-        """Return what an action such as `listSecrets` returns; raise `NotFound`."""
+        """Return the response of an action such as `listSecrets`.
+
+        Raises `NotFound` if the resource does not exist.
+        """
         return await self._resources.send("POST", f"{resource_id}/{action}", api_version)

@@ -11,9 +11,9 @@ from shared.adapters.http.client import (
     HttpClient,
     HttpService,
     ServiceRequest,
-    check_next,
-    read_object,
-    read_page,
+    parse_object,
+    parse_page,
+    require_next_on_service,
 )
 from shared.domain.clouds import Cloud
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
@@ -27,7 +27,7 @@ _LOCATION = "westeurope"
 
 
 class DiscoveredServiceTags(ServiceTags):
-    """`ServiceTags` by the discovery API of a subscription."""
+    """Implements the port `ServiceTags` with the discovery API of a subscription."""
 
     def __init__(
         self, http: HttpClient, service: HttpService, subscription: str, cloud: Cloud
@@ -46,10 +46,10 @@ class DiscoveredServiceTags(ServiceTags):
             url=f"{self._url}{path}/{_LOCATION}/serviceTags",
             params={"api-version": _VERSION},
         )
-        first = read_object(self._service, await self._http.send(self._service, call))
-        entries, following = read_page(self._service, first, member="values", link="nextLink")
+        first = parse_object(self._service, await self._http.send(self._service, call))
+        entries, following = parse_page(self._service, first, member="values", link="nextLink")
         if following:
-            check_next(self._service, call.url, following)
+            require_next_on_service(self._service, call.url, following)
             rest = ServiceRequest(method="GET", url=following)
             more = self._http.read_items(self._service, rest, member="values")
             entries = [*entries, *[item async for item in more]]
@@ -60,14 +60,14 @@ class DiscoveredServiceTags(ServiceTags):
 
 
 class DownloadedServiceTags(ServiceTags):
-    """`ServiceTags` from a file, for when the discovery API is not available."""
+    """Implements the port `ServiceTags` with a file, if the discovery API is not available."""
 
     def __init__(self, path: Path) -> None:
         """Read the file at `path` on each call, so an administrator can replace it."""
         self._path = path
 
     async def get_list(self) -> ServiceTagList:
-        """Return the list in the file; raise `JobBlocked` if it cannot be read."""
+        """Return the list in the file. Raises `JobBlocked` if it cannot be read."""
         try:
             data = await asyncio.to_thread(self._path.read_bytes)
             return read_service_tags(json.loads(data))

@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from shared.adapters.azure.key_vault import VaultClient
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.signature import ALGORITHM, SigningKey
 from shared.errors import PlatformError
 from shared.ports import SigningKeys
@@ -32,16 +32,18 @@ class _SignResult(Wire):
 
 
 class VaultSigningKeys(SigningKeys):
-    """`SigningKeys` by the Key Vault API."""
+    """Implements the port `SigningKeys` with the Key Vault API."""
 
     def __init__(self, contents: VaultClient) -> None:
         self._contents = contents
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return a version of an RSA key; without a version in the URL, the current one."""
+        """Return the version of an RSA key that a URL names, or the current one if it
+        names none.
+        """
         from shared.signatures import get_public_key
 
-        bundle = read_wire(_KeyBundle, await self._contents.read(key_url.rstrip("/")))
+        bundle = parse_wire(_KeyBundle, await self._contents.read(key_url.rstrip("/")))
         key = bundle.key
         try:
             public_key = get_public_key(
@@ -61,7 +63,7 @@ class VaultSigningKeys(SigningKeys):
         """Return the RS256 signature of a SHA-256 digest."""
         body = {"alg": ALGORITHM, "value": base64.urlsafe_b64encode(digest).decode().rstrip("=")}
         answer = await self._contents.post(f"{key.id}/sign", body)
-        return _decode_bytes(read_wire(_SignResult, answer).value)
+        return _decode_bytes(parse_wire(_SignResult, answer).value)
 
 
 def _decode_number(text: str) -> int:

@@ -14,7 +14,9 @@ _QUERY = {"api-version": "2018-11-01", "relativePath": "1"}
 
 
 class RuntimeSiteFiles(SiteFiles):
-    """`SiteFiles` by the app's runtime, behind Azure Resource Manager."""
+    """Implements the port `SiteFiles` with the API of the app's runtime, through Azure Resource
+    Manager.
+    """
 
     def __init__(
         self, http: HttpClient, service: HttpService, resources: ResourceManager, cloud: Cloud
@@ -26,12 +28,15 @@ class RuntimeSiteFiles(SiteFiles):
         self._resources = resources
 
     async def list_workflows(self, site_id: str) -> list[str]:
-        """Return the name of every workflow of an app; raise `NotFound`."""
+        """Return the name of every workflow of an app.
+
+        Raises `NotFound` if the app does not exist.
+        """
         found = await self._resources.list_children(site_id, "workflows", _VERSION)
         return [(text_at(one, "name") or "").rpartition("/")[2] for one in found]
 
     async def read(self, site_id: str, path: str) -> SiteFile:
-        """Return a file; raise `NotFound`."""
+        """Return a file. Raises `NotFound` if it does not exist."""
         call = ServiceRequest(method="GET", url=self._build_url(site_id, path), params=_QUERY)
         answer = await self._http.send(self._service, call)
         etag = answer.headers.get("ETag")
@@ -43,7 +48,10 @@ class RuntimeSiteFiles(SiteFiles):
             raise ServiceUnavailable(f"{self._service.name}: the file is no text") from None
 
     async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
-        """Replace a file if it has this ETag; raise `Conflict` and `NotFound`."""
+        """Replace a file if it has this ETag.
+
+        Raises `Conflict` if it has another, and `NotFound` if it does not exist.
+        """
         call = ServiceRequest(
             method="PUT",
             url=self._build_url(site_id, path),

@@ -14,9 +14,9 @@ from shared.adapters.http.client import (
     ServiceRequest,
     ServiceResponse,
     is_within,
-    read_object,
+    parse_object,
 )
-from shared.adapters.http.errors import FailedResponse, retry_after
+from shared.adapters.http.errors import FailedResponse, parse_retry_after
 from shared.domain.clouds import Cloud
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
 from shared.errors import NotFound, PlatformError, ServiceUnavailable
@@ -32,7 +32,7 @@ _OTHER_ETAG = "PreconditionFailed"
 
 
 class WorkspaceArtifacts(SynapseArtifacts):
-    """`SynapseArtifacts` by the development endpoint of each workspace."""
+    """Implements the port `SynapseArtifacts` with the development endpoint of each workspace."""
 
     def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
         """Use the credential of `service`."""
@@ -41,17 +41,17 @@ class WorkspaceArtifacts(SynapseArtifacts):
         self._domain = cloud.synapse_domain
 
     async def list(self, workspace: str, collection: str) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a collection of a workspace."""
+        """Return all items of a collection of a workspace, such as `pipelines`."""
         items = self._http.read_items(self._service, self._build_request(workspace, collection))
         return [as_mapping(item) async for item in items]
 
     async def read(self, workspace: str, collection: str, name: str) -> Mapping[str, object]:
         """Return an item of a collection."""
         call = self._build_request(workspace, f"{collection}/{quote(name, safe='')}")
-        return read_object(self._service, await self._http.send(self._service, call))
+        return parse_object(self._service, await self._http.send(self._service, call))
 
     async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
-        """Return which actions no role of the app's identity permits."""
+        """Return those of the actions that no Synapse role of the app's identity permits."""
         call = self._build_request(workspace, "checkAccessSynapseRbac")
         body = {
             "subject": {"principalId": await self._read_object_id(call.url)},
@@ -59,7 +59,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
             "scope": f"workspaces/{workspace}",
         }
         question = replace(call, method="POST", body=body, is_repeatable=True)
-        answer = read_object(self._service, await self._http.send(self._service, question))
+        answer = parse_object(self._service, await self._http.send(self._service, question))
         allowed = {
             text_at(one, "actionId")
             for one in objects_at(answer, "AccessDecisions")
@@ -103,7 +103,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
         for pause in _PAUSES:
             if answer.status != _ACCEPTED:
                 break
-            wait = max(pause, retry_after(answer.headers) or pause)
+            wait = max(pause, parse_retry_after(answer.headers) or pause)
             if wait > _LATER:
                 later = wait
                 break
@@ -122,15 +122,22 @@ class WorkspaceArtifacts(SynapseArtifacts):
     def _build_status_request(
         self, call: ServiceRequest, answer: ServiceResponse
     ) -> ServiceRequest:
-        """Return the request for the state of a save. Another host must not get the token."""
+        """Return the request that reads the state of a save, at the URL in the response.
+
+        Raises `ServiceUnavailable` if the URL is on another host, which must not get the access
+        token.
+        """
         location = answer.headers.get("Location", "")
         if not is_within(location, urlsplit(call.url).hostname or ""):
             raise ServiceUnavailable(f"{self._service.name}: no state of the save")
         return ServiceRequest(method="GET", url=location)
 
     async def _require_success(self, answer: ServiceResponse) -> None:
-        """Raise the error of a failed save, whose state has the status 200."""
-        body = read_object(self._service, answer)
+        """Raise an error if the workspace could not save.
+
+        It reports that in a response with status 200.
+        """
+        body = parse_object(self._service, answer)
         error = mapping_at(body, "error")
         if error or text_at(body, "status") in {"Failed", "Canceled"}:
             failed = FailedResponse(
@@ -141,7 +148,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
                 headers=answer.headers,
                 body=answer.body,
             )
-            raise await self._http.build_refusal(self._service, failed)
+            raise await self._http.convert_failed_response(self._service, failed)
 
     def _build_request(self, workspace: str, path: str) -> ServiceRequest:
         url = f"https://{workspace}.{self._domain}/{path}"

@@ -56,7 +56,7 @@ def build_client_by_connection_string(connection: str) -> ServiceBusClient:
 
 
 class ServiceBusMessages(MessageSender):
-    """`MessageSender` over AMQP."""
+    """Implements the port `MessageSender` with Service Bus, over AMQP."""
 
     def __init__(self, client: ServiceBusClient, telemetry: Telemetry | None = None) -> None:
         """Take ownership of `client`: `close` closes it."""
@@ -106,16 +106,16 @@ class ServiceBusMessages(MessageSender):
         return counted
 
     async def check_sending(self, queue: str) -> None:
-        """Open a new link to a queue, which Service Bus authorizes. Sends nothing."""
+        """Check that the app may send to a queue: open a new link, which Service Bus authorizes.
+
+        No message is sent.
+        """
         async with _translate_errors(queue), self._client.get_queue_sender(queue):
             pass
 
     @asynccontextmanager
     async def _open_sender(self, queue: str) -> AsyncIterator[ServiceBusSender]:
-        """Provide the sender of a queue.
-
-        After an error, close the sender, so that the next use opens another.
-        """
+        """Provide the sender of a queue. An error closes it, so that the next use opens another."""
         sender = self._senders.get(queue)
         if sender is None:
             sender = self._senders[queue] = self._client.get_queue_sender(queue)
@@ -145,7 +145,7 @@ async def _send_in_batches(sender: ServiceBusSender, messages: Sequence[ServiceB
 
 
 def _build_wire_message(message: QueueMessage, current: str) -> ServiceBusMessage:
-    """Return the SDK's message. A message without a trace gets the current one."""
+    """Return a message in the SDK's type. A message without a trace gets the current trace."""
     properties: dict[str | bytes, int | float | bytes | bool | str | UUID] = {}
     properties.update(message.properties.items())
     named = message.properties

@@ -15,7 +15,7 @@ _VERSION = "2018-01-01"
 
 
 class EventGridTopic:
-    """An Event Grid topic."""
+    """The notification channel that publishes to an Event Grid topic."""
 
     name = "event_grid"
 

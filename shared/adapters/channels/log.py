@@ -13,7 +13,7 @@ _ERRORS = frozenset({PendingActionKind.CHANNEL_FAILING, PendingActionKind.WAKE_U
 
 
 class LogNotificationChannel:
-    """The log as a notification channel."""
+    """The notification channel that writes to the app's log."""
 
     name = "log"
 

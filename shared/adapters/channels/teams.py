@@ -31,12 +31,12 @@ _DECISIONS = frozenset(
 
 
 class TeamsWorkflow:
-    """A webhook of the Workflows app."""
+    """The notification channel that posts to Teams by a webhook of the Workflows app."""
 
     name = "teams"
 
     def __init__(self, http: HttpClient, service: HttpService, url: str) -> None:
-        """Use `url`, which contains a signature."""
+        """Post to `url`, a secret, because it contains a signature."""
         self._http, self._service, self._url = http, service, url
 
     async def send(self, notification: Notification) -> None:
@@ -52,8 +52,8 @@ class TeamsWorkflow:
 def build_card(notification: Notification) -> dict[str, Any]:
     """Return an Adaptive Card 1.4: what happened and where, why, what to do, and a button.
 
-    Names are untrusted text: Teams does not parse text runs as Markdown, so no name becomes a link.
-    (Some Teams clients do not support escapes.)
+    Names are untrusted, so they are text runs, which Teams does not parse as Markdown: no name can
+    become a link. Escapes would not suffice, because some Teams clients do not support them.
     """
     waiting = notification.pending_action
     facts = {
@@ -119,7 +119,7 @@ def _build_flow_names(notification: Notification) -> Iterator[dict[str, Any]]:
 
 
 def _are_safe(links: Iterable[str]) -> bool:
-    """Return whether Teams accepts the links: it rejects cards with others than https."""
+    """Return whether all links are HTTPS, because Teams rejects a card with any other link."""
     return all(link.startswith("https://") for link in links)
 
 

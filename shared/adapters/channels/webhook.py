@@ -1,4 +1,4 @@
-"""Send notifications to a webhook signed as in https://www.standardwebhooks.com.
+"""Send notifications to a webhook, signed as https://www.standardwebhooks.com describes.
 
 The receiver computes HMAC-SHA256 over `id.timestamp.body` with the secret, and compares.
 """
@@ -14,12 +14,12 @@ from shared.domain.plans.notification import Notification
 
 
 class SignedWebhook:
-    """A webhook that receives notifications."""
+    """The notification channel that posts signed CloudEvents to a webhook."""
 
     name = "webhook"
 
     def __init__(self, http: HttpClient, service: HttpService, url: str, key: bytes) -> None:
-        """Sign with `key`."""
+        """Post to `url`, and sign with `key`."""
         self._http, self._service, self._url, self._key = http, service, url, key
 
     async def send(self, notification: Notification) -> None:

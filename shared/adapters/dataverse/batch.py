@@ -21,7 +21,7 @@ _AS_IT_IS = frozenset({"7bit", "8bit", "binary"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResponsePart:
-    """The response to one read."""
+    """The response to one read of a batch."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,7 +45,7 @@ def build_batch_request(url: str, reads: Sequence[ServiceRequest]) -> ServiceReq
 
 
 def parse_batch_response(content_type: str, body: bytes) -> list[BatchResponsePart]:
-    """Return the responses in a batch; raise `ValueError` for invalid content."""
+    """Return the responses in a batch. Raises `ValueError` for invalid content."""
     named = _MULTIPART.match(content_type)
     if named is None:
         raise ValueError("not a multipart message")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from shared.adapters.dataverse.web_api import DataverseAdapter
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.definitions.connection_reference import (
     ConnectionReference,
     ConnectionReferenceDraft,
@@ -42,40 +42,42 @@ class _Reference(Wire):
 
 
 class DataverseConnectionReferences(DataverseAdapter, ConnectionReferences):
-    """`ConnectionReferences` by Dataverse's Web API."""
+    """Implements the port `ConnectionReferences` with Dataverse's Web API."""
 
     async def find(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
         """Return the references to any of these connections."""
-        return await self._read_where(environment, "connectionid", connection_ids)
+        return await self._read_references_where(environment, "connectionid", connection_ids)
 
     async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
         """Return the references with any of these logical names."""
-        return await self._read_where(environment, "connectionreferencelogicalname", logical_names)
+        return await self._read_references_where(
+            environment, "connectionreferencelogicalname", logical_names
+        )
 
-    async def _read_where(
+    async def _read_references_where(
         self, environment: Environment, column: str, values: Collection[str]
     ) -> list[ConnectionReference]:
         names = (name.replace("'", "''") for name in values)
         wanted = " or ".join(f"{column} eq '{name}'" for name in names)
         params = {"$filter": wanted, "$select": _COLUMNS}
         return [
-            read_wire(_Reference, row).to_domain()
+            parse_wire(_Reference, row).to_domain()
             async for row in self._dataverse.read_rows(environment, _TABLE, params)
         ]
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
-        """Return a reference; raise `NotFound`."""
+        """Return the connection reference with an id. Raises `NotFound` if it does not exist."""
         call = ServiceRequest(
             method="GET", url=_format_row_path(reference_id), params={"$select": _COLUMNS}
         )
-        return read_wire(_Reference, await self._dataverse.read(environment, call)).to_domain()
+        return parse_wire(_Reference, await self._dataverse.read(environment, call)).to_domain()
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
-        """Create a reference with the draft's id; raise `AlreadyExists`."""
+        """Create a reference with the draft's id. Raises `AlreadyExists` if it exists."""
         body = {
             "connectionreferencelogicalname": draft.logical_name,
             "connectionreferencedisplayname": draft.display_name,

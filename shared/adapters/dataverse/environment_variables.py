@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.adapters.dataverse.web_api import DataverseAdapter
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.environment import Environment
 from shared.errors import Conflict
 from shared.ports import EnvironmentVariable, EnvironmentVariables
@@ -33,36 +33,46 @@ class _Value(Wire):
 
 
 class DataverseEnvironmentVariables(DataverseAdapter, EnvironmentVariables):
-    """`EnvironmentVariables` by Dataverse's Web API."""
+    """Implements the port `EnvironmentVariables` with Dataverse's Web API."""
 
     async def list(self, environment: Environment) -> list[EnvironmentVariable]:
-        """Return all variables. Uses two lists instead of `$expand` to get both ETags."""
+        """Return all environment variables.
+
+        Reads definitions and values as two lists, because `$expand` would not return the ETags of
+        both.
+        """
         columns = (
             "environmentvariablevalueid,value,_environmentvariabledefinitionid_value,modifiedon"
         )
         select = {"$select": columns}
         values = {}
         async for row in self._dataverse.read_rows(environment, _VALUES, select):
-            value = read_wire(_Value, row)
+            value = parse_wire(_Value, row)
             values[value.definition.lower()] = value
         columns = "environmentvariabledefinitionid,schemaname,defaultvalue,modifiedon"
         select = {"$select": columns}
         variables = []
         async for row in self._dataverse.read_rows(environment, _DEFINITIONS, select):
-            definition = read_wire(_Definition, row)
+            definition = parse_wire(_Definition, row)
             variables.append(_build_variable(definition, values.get(definition.id.lower())))
         return variables
 
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a value; raise `Conflict`, `NotFound`."""
+        """Replace a variable's value.
+
+        Raises `Conflict` if the ETag differs, and `NotFound` if the value does not exist.
+        """
         await self._update_row(environment, f"{_VALUES}({value_id})", {"value": value}, etag)
 
     async def write_default(
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a default value; raise `Conflict`, `NotFound`."""
+        """Replace a variable's default.
+
+        Raises `Conflict` if the ETag differs, and `NotFound` if the variable does not exist.
+        """
         row = f"{_DEFINITIONS}({definition_id})"
         await self._update_row(environment, row, {"defaultvalue": value}, etag)
 

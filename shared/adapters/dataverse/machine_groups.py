@@ -6,7 +6,7 @@ See platform.md#machine-groups.
 from pydantic import Field
 
 from shared.adapters.dataverse.web_api import DataverseAdapter
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.environment import Environment
 from shared.ports import MachineGroups
 
@@ -20,13 +20,13 @@ class _Group(Wire):
 
 
 class DataverseMachineGroups(DataverseAdapter, MachineGroups):
-    """`MachineGroups` by Dataverse's Web API."""
+    """Implements the port `MachineGroups` with Dataverse's Web API."""
 
     async def read_hosted_groups(self, environment: Environment) -> list[str]:
-        """Return the names of hosted groups, including those of unknown type."""
+        """Return the names of hosted machine groups, and of groups of unknown type."""
         select = {"$select": "flowmachinegroupid,name,managementtype"}
         groups = [
-            read_wire(_Group, row)
+            parse_wire(_Group, row)
             async for row in self._dataverse.read_rows(environment, "flowmachinegroups", select)
         ]
         return [group.name for group in groups if group.management_type != _OWN_MACHINES]

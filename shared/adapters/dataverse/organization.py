@@ -1,4 +1,5 @@
-"""Read and write a Dataverse's organization row, and read the names of its users and teams.
+"""Read and write the organization row of an environment's Dataverse, and read names of its users
+and teams.
 
 See platform.md#solution-by-default.
 """
@@ -15,7 +16,7 @@ from shared.adapters.dataverse.web_api import (
     filter_by_ids,
 )
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.definitions.json_values import as_mapping, text_at
 from shared.domain.environment import Environment
 from shared.domain.solution_setting import SolutionSetting
@@ -32,7 +33,7 @@ class _Organization(Wire):
 
 @dataclass(frozen=True, slots=True)
 class _People:
-    """A table of possible owners: users or teams."""
+    """A Dataverse table with the names of possible owners: users or teams."""
 
     table: str
     key: str
@@ -44,20 +45,27 @@ _TEAMS = _People("teams", "teamid", "name")
 
 
 class DataverseOrganization(DataverseAdapter, Organization):
-    """`Organization` by Dataverse's Web API."""
+    """Implements the port `Organization` with Dataverse's Web API."""
 
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
-        """Return the setting; raise `ServiceUnavailable` if Dataverse returns no organization."""
+        """Return the environment's setting that creates new flows in a solution.
+
+        Raises `ServiceUnavailable` if Dataverse returns no organization row.
+        """
         select = {"$select": f"organizationid,{_SETTING}"}
         async for row in self._dataverse.read_rows(environment, "organizations", select):
-            found = read_wire(_Organization, row)
+            found = parse_wire(_Organization, row)
             return SolutionSetting(organization_id=found.id.lower(), is_on=found.flows_in_solution)
         raise ServiceUnavailable("Dataverse returned no organization")
 
     async def write_solution_setting(
         self, environment: Environment, organization_id: str, *, is_on: bool | None
     ) -> None:
-        """Change the setting; raise `NotFound`. The header prevents the creation of a row."""
+        """Change the environment's setting that creates new flows in a solution.
+
+        Sends `If-Match: *`, so that Dataverse does not create an organization row. Raises
+        `NotFound` if there is none with this id.
+        """
         call = ServiceRequest(
             method="PATCH",
             url=f"organizations({organization_id})",
@@ -66,8 +74,8 @@ class DataverseOrganization(DataverseAdapter, Organization):
         )
         await self._dataverse.send(environment, call)
 
-    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of users and teams by id; skip unknown ids."""
+    async def read_names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of users and teams by id. Unknown ids are omitted."""
         names = await self._read_names(environment, _USERS, ids)
         others = {one.lower() for one in ids} - names.keys()
         return names | await self._read_names(environment, _TEAMS, others)

@@ -1,4 +1,4 @@
-"""Find a Dataverse's users and teams by their Entra ids."""
+"""Find the users and teams of an environment's Dataverse by their Entra ids."""
 
 from collections.abc import AsyncIterator, Sequence
 from itertools import batched
@@ -11,7 +11,7 @@ from shared.adapters.dataverse.web_api import (
     filter_by_ids,
 )
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.environment import Environment
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, DataverseUser
 from shared.errors import NotFound
@@ -56,28 +56,28 @@ class _Privileges(Wire):
 
 
 class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
-    """`PrincipalDirectory` by Dataverse's Web API."""
+    """Implements the port `PrincipalDirectory` with Dataverse's Web API."""
 
     async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
-        """Return users by lower-case Entra object id; skip those without a row."""
+        """Return users by their Entra object id in lower case. Ids without a row are omitted."""
         found: dict[str, DataverseUser] = {}
         async for row in self._read_rows(environment, "systemusers", _USER_COLUMNS, entra_ids):
-            user = read_wire(_User, row)
+            user = parse_wire(_User, row)
             found[(user.entra_id or "").lower()] = user.to_domain()
         return found
 
     async def read_teams(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataversePrincipal]:
-        """Return the teams of Entra groups by lower-case object id.
+        """Return the teams of Entra groups by the group's object id in lower case.
 
         A group can have separate teams for members, owners and guests. The largest is returned,
         because a flow is shared with the whole group.
         """
         teams = [
-            read_wire(_Team, row)
+            parse_wire(_Team, row)
             async for row in self._read_rows(environment, "teams", _TEAM_COLUMNS, entra_ids)
         ]
         widest_last = sorted(teams, key=lambda team: team.membership or 0, reverse=True)
@@ -95,24 +95,26 @@ class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
             document = await self._dataverse.read(environment, call)
         except NotFound:
             return None
-        return read_wire(_User, document).to_domain()
+        return parse_wire(_User, document).to_domain()
 
     async def read_application_user(self, environment: Environment) -> DataversePrincipal:
-        """Return the application user of the app."""
+        """Return the Dataverse user that represents the app."""
         document = await self._dataverse.read(
             environment, ServiceRequest(method="GET", url="WhoAmI")
         )
-        return DataversePrincipal(table=USERS, id=read_wire(_WhoAmI, document).user_id.lower())
+        return DataversePrincipal(table=USERS, id=parse_wire(_WhoAmI, document).user_id.lower())
 
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the access levels that a user has for a privilege, by own and team roles."""
+        """Return the access levels at which a user has a privilege, by roles of the user and of the
+        user's teams.
+        """
         function = (
             f"Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{name}')"
         )
         call = ServiceRequest(method="GET", url=f"systemusers({user_id})/{function}")
-        found = read_wire(_Privileges, await self._dataverse.read(environment, call))
+        found = parse_wire(_Privileges, await self._dataverse.read(environment, call))
         return frozenset(one.depth for one in found.privileges)
 
     async def _read_rows(

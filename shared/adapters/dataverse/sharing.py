@@ -10,7 +10,7 @@ from pydantic import Field
 
 from shared.adapters.dataverse.web_api import DataverseAdapter
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.environment import Environment
 from shared.domain.sharing import DataversePrincipal, Share
 from shared.errors import CmkflowError
@@ -45,10 +45,10 @@ class _Accesses(Wire):
 
 
 class DataverseSharing(DataverseAdapter, FlowSharing):
-    """`FlowSharing` by Dataverse's Web API."""
+    """Implements the port `FlowSharing` with Dataverse's Web API."""
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
-        """Return all shares of a flow; raise `NotFound`."""
+        """Return all shares of a flow. Raises `NotFound` if the flow does not exist."""
         return _parse_shares(
             await self._dataverse.read(environment, _build_shares_request(workflow_id))
         )
@@ -56,7 +56,7 @@ class DataverseSharing(DataverseAdapter, FlowSharing):
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
-        """Return all shares, or an error, by flow id. Reads many flows per request."""
+        """Return all shares, or an error, by flow id. One request reads many flows."""
         calls = [_build_shares_request(workflow_id) for workflow_id in workflow_ids]
         answers = await self._dataverse.read_each(environment, calls)
         return {
@@ -116,4 +116,4 @@ def _build_shares_request(workflow_id: str) -> ServiceRequest:
 
 
 def _parse_shares(document: Mapping[str, object]) -> list[Share]:
-    return [one.to_domain() for one in read_wire(_Accesses, document).items]
+    return [one.to_domain() for one in parse_wire(_Accesses, document).items]

@@ -1,4 +1,6 @@
-"""Read the solutions of a Dataverse and add flows to them (platform.md#solutions)."""
+"""Read the solutions of an environment's Dataverse, and add flows to them
+(platform.md#solutions).
+"""
 
 from collections.abc import Collection
 from itertools import batched
@@ -11,7 +13,7 @@ from shared.adapters.dataverse.web_api import (
     filter_by_ids,
 )
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution
 from shared.ports import Solutions
@@ -41,7 +43,7 @@ class _Solution(Wire):
 
 
 class DataverseSolutions(DataverseAdapter, Solutions):
-    """`Solutions` by Dataverse's Web API."""
+    """Implements the port `Solutions` with Dataverse's Web API."""
 
     async def read_solution_ids(
         self, environment: Environment, workflow_ids: Collection[str]
@@ -58,12 +60,12 @@ class DataverseSolutions(DataverseAdapter, Solutions):
         for row in await self._dataverse.read_rows_of_all(
             environment, "solutioncomponents", queries
         ):
-            component = read_wire(_Component, row)
+            component = parse_wire(_Component, row)
             found[component.flow.lower()].add(component.solution.lower())
         return {flow: frozenset(solutions) for flow, solutions in found.items()}
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
-        """Return the solutions with these ids; skip those that do not exist."""
+        """Return the solutions with these ids. Ids that do not exist are omitted."""
         queries = [
             {
                 "$select": "solutionid,uniquename,friendlyname,ismanaged",
@@ -72,7 +74,7 @@ class DataverseSolutions(DataverseAdapter, Solutions):
             for ids in batched(sorted(set(solution_ids)), IDS_IN_A_FILTER, strict=False)
         ]
         rows = await self._dataverse.read_rows_of_all(environment, "solutions", queries)
-        return [read_wire(_Solution, row).to_domain() for row in rows]
+        return [parse_wire(_Solution, row).to_domain() for row in rows]
 
     async def add_flow(
         self, environment: Environment, solution: Solution, workflow_id: str

@@ -2,7 +2,7 @@
 
 from shared.adapters.dataverse.web_api import DataverseAdapter
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.environment import Environment
 from shared.errors import TableNotFound
@@ -10,10 +10,12 @@ from shared.ports import TextColumn, TextRow, TextRows
 
 
 class DataverseTextRows(DataverseAdapter, TextRows):
-    """`TextRows` by Dataverse's Web API."""
+    """Implements the port `TextRows` with Dataverse's Web API."""
 
     async def list(self, environment: Environment, column: TextColumn) -> list[TextRow]:
-        """Return the rows that meet the condition; none if the environment has no such table."""
+        """Return the rows that meet the column's condition, or no rows if the environment has no
+        such table.
+        """
         query = {**_build_query(column), "$filter": column.condition}
         try:
             rows = await self._dataverse.read_rows_of_all(environment, column.entity_set, [query])
@@ -22,13 +24,16 @@ class DataverseTextRows(DataverseAdapter, TextRows):
         return [_build_row(column, row) for row in rows]
 
     async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
-        """Return a row; raise `NotFound`."""
+        """Return a row. Raises `NotFound` if it does not exist."""
         url = f"{column.entity_set}({row_id})"
         call = ServiceRequest(method="GET", url=url, params=_build_query(column))
         return _build_row(column, await self._dataverse.read(environment, call))
 
     async def write(self, environment: Environment, row: TextRow, text: str) -> None:
-        """Replace the text of a row; raise `NotFound`, and `Conflict` if its ETag has changed."""
+        """Replace the text of a row.
+
+        Raises `NotFound` if it does not exist, and `Conflict` if its ETag has changed.
+        """
         call = ServiceRequest(
             method="PATCH",
             url=f"{row.column.entity_set}({row.id})",
@@ -47,7 +52,7 @@ def _build_query(column: TextColumn) -> dict[str, str]:
 def _build_row(column: TextColumn, document: object) -> TextRow:
     values = as_mapping(document)
     named = {name: values.get(name) for name in (column.key, column.name, column.text)}
-    row = read_wire(
+    row = parse_wire(
         _Row,
         {
             "id": named[column.key],

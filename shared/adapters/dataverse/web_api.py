@@ -17,10 +17,10 @@ from shared.adapters.http.client import (
     HttpService,
     ServiceRequest,
     ServiceResponse,
-    check_next,
-    check_unread,
-    read_object,
-    read_page,
+    parse_object,
+    parse_page,
+    record_next_page,
+    require_next_on_service,
 )
 from shared.adapters.http.errors import FailedResponse
 from shared.adapters.http.policies import RequestLimiter
@@ -76,7 +76,7 @@ class Dataverse:
     async def read(self, environment: Environment, call: ServiceRequest) -> Mapping[str, object]:
         """Send a read and return the JSON object in the response.
 
-        Concurrent reads are sent as one batch.
+        Reads that are requested at the same time are sent as one batch.
         """
         url = _require_dataverse_url(environment)
         if url not in self._asked:
@@ -94,7 +94,7 @@ class Dataverse:
     async def _send_reads(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
-        """Send the reads that are added within a few turns of the event loop."""
+        """Let other tasks add reads for a few turns of the event loop, then send all."""
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         del self._asked[_require_dataverse_url(environment)]
@@ -103,14 +103,14 @@ class Dataverse:
     def read_rows(
         self, environment: Environment, table: str, params: Mapping[str, str]
     ) -> AsyncIterator[object]:
-        """Yield the rows of a table set as JSON objects."""
-        call = self._with_absolute_url(environment, _list_of(table, params))
+        """Yield the rows of a table as JSON objects."""
+        call = self._with_absolute_url(environment, _build_list_request(table, params))
         return self._http.read_items(self._get_service(environment), call, link=_LINK)
 
     async def read_each(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
-        """Send reads in batches; return a JSON object or an error for each."""
+        """Send reads in batches. Return the JSON object, or the error, of each."""
         size = min(_IN_A_BATCH, max(_FEW, -(-len(calls) // _AT_A_TIME)))
         gate = asyncio.Semaphore(_AT_A_TIME)
 
@@ -128,10 +128,10 @@ class Dataverse:
     async def read_rows_of_all(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[object]:
-        """Return the rows of all queries of a table set together."""
+        """Return the rows of several queries of one table in one list."""
         async with run_concurrently() as reads:
             pages = [
-                reads.create_task(self.read(environment, _list_of(table, query)))
+                reads.create_task(self.read(environment, _build_list_request(table, query)))
                 for query in queries
             ]
         rows: list[object] = []
@@ -142,8 +142,11 @@ class Dataverse:
     async def read_rows_or_errors(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[list[object] | CmkflowError]:
-        """Return the rows of each query or its error, with many queries per request."""
-        calls = [_list_of(table, query) for query in queries]
+        """Return the rows of each query of a table, or its error.
+
+        One request sends many queries.
+        """
+        calls = [_build_list_request(table, query) for query in queries]
         answers = await self.read_each(environment, calls)
         found: list[list[object] | CmkflowError] = []
         for query, answer in zip(queries, answers, strict=True):
@@ -163,9 +166,9 @@ class Dataverse:
         first: Mapping[str, object],
     ) -> list[object]:
         service, read = self._get_service(environment), set[str]()
-        rows, cursor = read_page(service, first, member="value", link=_LINK)
+        rows, cursor = parse_page(service, first, member="value", link=_LINK)
         while cursor:
-            check_unread(service, cursor, read)
+            record_next_page(service, cursor, read)
             items, cursor = await self.read_page(environment, table, query, cursor)
             rows = [*rows, *items]
         return rows
@@ -175,7 +178,7 @@ class Dataverse:
     ) -> list[_Read]:
         service = self._get_service(environment)
         if len(calls) == 1:
-            return [read_object(service, await self.send(environment, calls[0]))]
+            return [parse_object(service, await self.send(environment, calls[0]))]
         reads = [self._with_absolute_url(environment, call) for call in calls]
         answer = await self.send(environment, build_batch_request("$batch", reads))
         try:
@@ -198,10 +201,10 @@ class Dataverse:
                 headers=part.headers,
                 body=part.body,
             )
-            return await self._http.build_refusal(service, failed)
+            return await self._http.convert_failed_response(service, failed)
         try:
             answer = ServiceResponse(status=part.status, headers=part.headers, body=part.body)
-            return read_object(service, answer)
+            return parse_object(service, answer)
         except CmkflowError as err:
             return err
 
@@ -216,9 +219,9 @@ class Dataverse:
     ) -> tuple[list[object], str]:
         """Return the rows of a page and the cursor of the next, or "" after the last."""
         service = self._get_service(environment)
-        call = self._with_absolute_url(environment, _list_of(table, params, size))
+        call = self._with_absolute_url(environment, _build_list_request(table, params, size))
         if cursor:
-            check_next(service, call.url, cursor)
+            require_next_on_service(service, call.url, cursor)
             call = replace(call, url=cursor, params={})
         return await self._http.read_page(service, call, link=_LINK)
 
@@ -243,7 +246,7 @@ def filter_by_ids(column: str, ids: Iterable[str]) -> str:
     return " or ".join(f"{column} eq {one}" for one in ids)
 
 
-def _list_of(table: str, params: Mapping[str, str], size: int = _PAGE) -> ServiceRequest:
+def _build_list_request(table: str, params: Mapping[str, str], size: int = _PAGE) -> ServiceRequest:
     return ServiceRequest(
         method="GET", url=table, params=params, headers={"Prefer": f"odata.maxpagesize={size}"}
     )
@@ -258,7 +261,7 @@ def _require_dataverse_url(environment: Environment) -> str:
 
 
 class DataverseAdapter:
-    """An adapter that sends its requests to Dataverse."""
+    """The base class of adapters that send requests to Dataverse."""
 
     def __init__(self, dataverse: Dataverse) -> None:
         """Send requests by `dataverse`."""

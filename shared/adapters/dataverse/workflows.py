@@ -20,7 +20,7 @@ from shared.adapters.dataverse.web_api import (
     filter_by_ids,
 )
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowDraft, WorkflowSummary, WorkflowUpdate
 from shared.domain.flow_owner import FlowOwner, OwnerStatus
@@ -111,7 +111,7 @@ class WorkflowEntity(Wire):
 
 
 class DataverseWorkflows(DataverseAdapter, Workflows):
-    """`Workflows` by Dataverse's Web API."""
+    """Implements the port `Workflows` with Dataverse's Web API."""
 
     async def list(
         self, environment: Environment, *, managed_only: bool = False
@@ -120,22 +120,22 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
         which = f"{CLOUD_FLOWS} and ismanaged eq true" if managed_only else CLOUD_FLOWS
         params = {"$filter": which, "$select": COLUMNS}
         async for row in self._dataverse.read_rows(environment, TABLE, params):
-            yield read_wire(WorkflowEntity, row).to_domain()
+            yield parse_wire(WorkflowEntity, row).to_domain()
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
-        """Return a flow; raise `NotFound`."""
+        """Return a flow. Raises `NotFound` if it does not exist."""
         call = ServiceRequest(
             method="GET", url=_format_row_path(workflow_id), params={"$select": COLUMNS}
         )
         document = await self._dataverse.read(environment, call)
-        return read_wire(WorkflowEntity, document).to_domain()
+        return parse_wire(WorkflowEntity, document).to_domain()
 
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow without its definition, or an error, by id.
 
-        A flow without a row has `NotFound`. One request reads 250 flows by ten filters.
+        A flow without a row has `NotFound`. One request reads 250 to 2,500 flows.
         """
         # One invalid id would fail the whole filter.
         ids_of_rows = filter(_ID.fullmatch, dict.fromkeys(workflow_ids))
@@ -154,7 +154,7 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
         return found
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create a flow, turned off, with the draft's id; raise `AlreadyExists`."""
+        """Create a flow, turned off, with the draft's id. Raises `AlreadyExists` if it exists."""
         body: dict[str, object] = {
             "category": 5,
             "type": 1,
@@ -179,7 +179,10 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change a flow if it has `etag` (`*`: any); raise `Conflict`, `NotFound`."""
+        """Change a flow if it has `etag` (`*` matches any).
+
+        Raises `Conflict` if it has another, and `NotFound` if it does not exist.
+        """
         headers = {"If-Match": etag}
         if change.on_behalf_of is not None:
             headers["MSCRMCallerID"] = change.on_behalf_of
@@ -194,7 +197,10 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
         )
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
-        """Delete a flow if it has `etag`; do nothing if it does not exist. Raise `Conflict`."""
+        """Delete a flow if it has `etag`; do nothing if it does not exist.
+
+        Raises `Conflict` if it has another ETag.
+        """
         call = ServiceRequest(
             method="DELETE", url=_format_row_path(workflow_id), headers={"If-Match": etag}
         )
@@ -207,11 +213,11 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
 def _parse_summaries(
     ids: Collection[str], answer: list[object] | CmkflowError
 ) -> dict[str, WorkflowSummary | CmkflowError]:
-    """Return the result for each id of a filter."""
+    """Return the flow, or an error, for each of the ids that a query asked for."""
     try:
         if isinstance(answer, CmkflowError):
             raise answer
-        known = [read_wire(WorkflowEntity, row).to_domain().summary for row in answer]
+        known = [parse_wire(WorkflowEntity, row).to_domain().summary for row in answer]
     except CmkflowError as err:
         return dict.fromkeys(ids, err)
     by_id = {one.workflow_id: one for one in known}

@@ -62,7 +62,7 @@ def build_application_credential(client_id: str) -> "ManagedIdentityCredential":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccountSettings:
-    """How to sign in as the service account."""
+    """The settings with which the app signs in as the service account."""
 
     tenant_id: str
     #: Public client application used for the sign-in.
@@ -77,7 +77,7 @@ class ServiceAccountCredential:
     """The service account as an azure-core credential."""
 
     def __init__(self, settings: ServiceAccountSettings, secrets: Secrets) -> None:
-        """Read the token cache from `secrets` with the first token."""
+        """Sign in with `settings`. The token cache is read from `secrets` with the first token."""
         from msal import SerializableTokenCache
 
         self._settings = settings
@@ -92,9 +92,10 @@ class ServiceAccountCredential:
     async def get_token(
         self, *scopes: str, claims: str | None = None, **_options: Any
     ) -> AccessToken:
-        """Return a token; raise `JobBlocked` if the service account must sign in again.
+        """Return a token.
 
-        With `claims`, request a new token, because a service rejected the cached one.
+        Raises `JobBlocked` if the service account must sign in again. With `claims`, request a new
+        token, because a service rejected the cached one.
         """
         async with self._lock:
             found = await self._acquire_silently(scopes, is_new=claims is not None)
@@ -109,8 +110,9 @@ class ServiceAccountCredential:
         return AccessToken(found["access_token"], int(time.time()) + int(found["expires_in"]))
 
     async def read_object_id(self) -> str:
-        """Return the service account's Entra object id; raise `JobBlocked` if it is not signed
-        in.
+        """Return the service account's Entra object id.
+
+        Raises `JobBlocked` if it is not signed in.
         """
         async with self._lock:
             account = await self._find_account()
@@ -122,7 +124,7 @@ class ServiceAccountCredential:
         return str(account["local_account_id"])
 
     async def read_renewed_at(self) -> datetime | None:
-        """Return the time of the current refresh token, or None if the cache does not have it."""
+        """Return when the current refresh token was issued, or None if the cache does not say."""
         from msal import TokenCache
 
         kind = TokenCache.CredentialType.REFRESH_TOKEN
@@ -248,7 +250,7 @@ class ServiceAccountCredential:
         )
 
     def _find_other_setting(self) -> str:
-        """Return the setting that differs from the stored sign-in, and how; empty: none."""
+        """Return how a setting differs from the stored sign-in, or "" if none differs."""
         from msal import TokenCache
 
         kinds, settings = TokenCache.CredentialType, self._settings

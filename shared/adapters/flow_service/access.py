@@ -14,7 +14,7 @@ from azure.core.credentials import AccessToken
 from shared.adapters.flow_service.flows import read_flow
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import FlowPermission, FlowServiceFlow
 from shared.domain.platform_errors import PERMISSION_DOWNGRADE
@@ -25,13 +25,13 @@ _CO_OWNER = "CanEdit"
 
 
 class ServiceAccount(Protocol):
-    """The identity of the service account."""
+    """The service account: its id and its access tokens."""
 
     async def read_object_id(self) -> str:
         """Return the Entra object id."""
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """Return a token; raise `JobBlocked` if the service account must sign in again."""
+        """Return a token. Raises `JobBlocked` if the service account must sign in again."""
 
     async def read_renewed_at(self) -> datetime | None:
         """Return the time of the last sign-in renewal."""
@@ -64,41 +64,40 @@ class PermissionEntity(Wire):
 
 
 class FlowServiceAccountFlows(FlowsAsServiceAccount):
-    """`FlowsAsServiceAccount` by the flow service."""
+    """Implements the port `FlowsAsServiceAccount` with the flow service."""
 
     def __init__(
-        self, application: FlowService, as_operator: FlowService, operator: ServiceAccount
+        self, application: FlowService, as_account: FlowService, account: ServiceAccount
     ) -> None:
-        """Send requests as the application, or as the service account with service
-        `as_operator`.
+        """Send requests as the application with `application`, and as the service account with
+        `as_account`.
         """
         self._application = application
-        self._as_operator = as_operator
-        self._operator = operator
+        self._as_account = as_account
+        self._account = account
 
     async def read_account_id(self) -> str:
         """Return the Entra object id of the service account."""
-        return await self._operator.read_object_id()
+        return await self._account.read_object_id()
 
     async def renew_sign_in(self) -> datetime | None:
         """Renew the service account's sign-in: a new token comes with a new refresh token."""
-        await self._operator.get_token(self._as_operator.scope)
-        return await self._operator.read_renewed_at()
+        await self._account.get_token(self._as_account.scope)
+        return await self._account.read_renewed_at()
 
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
-        """Return owners and co-owners."""
+        """Return the owners and co-owners of a flow."""
         call = ServiceRequest(method="GET", url=f"flows/{flow_name}/permissions")
         return [
-            read_wire(PermissionEntity, item).to_domain()
+            parse_wire(PermissionEntity, item).to_domain()
             async for item in self._application.read_items(environment_id, call)
         ]
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
-        """Grant the service account co-ownership; return whether it was granted.
+        """Grant the service account co-ownership, and return whether the platform granted it.
 
-        Granting it twice is harmless. For the owner, the grant would remove permissions, so the
-        platform rejects it (platform.md#permission-downgrades); the service account needs no grant
-        then.
+        A repeated grant changes nothing. The platform rejects a grant to the owner, because it
+        would remove permissions (platform.md#permission-downgrades); the owner needs none.
         """
         principal = {"id": await self.read_account_id(), "type": "User"}
         change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
@@ -120,11 +119,14 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         with suppress(NotFound):
             await self._modify_permissions(environment_id, flow_name, change)
 
-    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL, a secret; raise `PlatformError` if the trigger has none."""
+    async def read_trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+        """Return the URL that starts a flow, which is a secret.
+
+        Raises `PlatformError` if the trigger has none.
+        """
         path = f"flows/{flow_name}/triggers/{trigger}/listCallbackUrl"
         call = ServiceRequest(method="POST", url=path, body={}, is_repeatable=True)
-        answer = await self._as_operator.read(environment_id, call, as_maker=True)
+        answer = await self._as_account.read(environment_id, call, as_maker=True)
         # The platform uses both shapes (platform.md#trigger-url-read).
         url = text_at(mapping_at(answer, "response"), "value") or text_at(answer, "value")
         if url is None:
@@ -132,17 +134,19 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         return url
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the service account; raise `PlatformError` (403) if it is no
-        co-owner.
+        """Return a flow as the service account.
+
+        Raises `PlatformError` (403) if it is no co-owner.
         """
-        return await read_flow(self._as_operator, environment_id, flow_name, as_maker=True)
+        return await read_flow(self._as_account, environment_id, flow_name, as_maker=True)
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the service account; raise `PlatformError` (403) if it is no
-        co-owner.
+        """Turn a flow on as the service account.
+
+        Raises `PlatformError` (403) if it is no co-owner.
         """
         call = ServiceRequest(method="POST", url=f"flows/{flow_name}/start", body={})
-        await self._as_operator.send(environment_id, call, as_maker=True)
+        await self._as_account.send(environment_id, call, as_maker=True)
 
     async def _modify_permissions(
         self, environment_id: str, flow_name: str, change: object

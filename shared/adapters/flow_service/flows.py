@@ -13,7 +13,7 @@ from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.trigger_outputs import read_call_traits
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActions
 from shared.adapters.http.client import ServiceRequest
-from shared.adapters.http.wire import read_wire
+from shared.adapters.http.wire import parse_wire
 from shared.domain.callers.call_headers import NOT_READ
 from shared.domain.callers.observed_caller import ObservedCall
 from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow
@@ -24,7 +24,7 @@ from shared.ports import FlowReports, NonSolutionFlows, ResultPage
 _PAGE = 250
 #: A deleted flow remains in some lists for 21 days (platform.md#recycle-bin).
 _DELETED = "Deleted"
-#: Name prefixes of shadow rows, which Microsoft's module skips (platform.md#shadow-flows).
+#: How the names of shadow rows end, which Microsoft's module skips (platform.md#shadow-flows).
 _SHADOW = "-azshadow"
 
 
@@ -37,7 +37,9 @@ ALL_FLOWS = ServiceRequest(
 
 
 def build_flow_entries(flows: Iterable[FlowEntity]) -> list[FlowListEntry]:
-    """Return flows as report entries, without deleted flows and shadow rows."""
+    """Return flows as entries of a list, without deleted flows and without the shadow rows that the
+    flow service lists beside some flows.
+    """
     return [
         flow.to_report()
         for flow in flows
@@ -45,21 +47,21 @@ def build_flow_entries(flows: Iterable[FlowEntity]) -> list[FlowListEntry]:
     ]
 
 
-async def report_page(
+async def read_report_page(
     service: FlowService, environment_id: str, call: ServiceRequest, cursor: str
 ) -> ResultPage[FlowListEntry]:
     """Return a page of a list of flows."""
     rows, following = await service.read_page(environment_id, call, cursor)
-    flows = build_flow_entries(read_wire(FlowEntity, row) for row in rows)
+    flows = build_flow_entries(parse_wire(FlowEntity, row) for row in rows)
     return ResultPage(items=tuple(flows), cursor=following)
 
 
 def _build_runs_request(
     flow_name: str, since: datetime, until: datetime | None = None, *, top: int
 ) -> ServiceRequest:
-    """Return the request for runs.
+    """Return the request for runs of a flow.
 
-    Its filter has a resolution of a second: callers filter again.
+    Its filter ignores fractions of a second, so callers compare the times again.
     """
     began = f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"
     if until:
@@ -71,10 +73,10 @@ def _build_runs_request(
 async def read_flow(
     service: FlowService, environment_id: str, flow_name: str, *, as_maker: bool = False
 ) -> FlowServiceFlow:
-    """Return a flow; raise `NotFound`."""
+    """Return a flow. Raises `NotFound` if it does not exist."""
     expanded = {"$expand": "properties.connectionreferences.apidefinition"}
     call = ServiceRequest(method="GET", url=f"flows/{flow_name}", params=expanded)
-    flow = read_wire(FlowEntity, await service.read(environment_id, call, as_maker=as_maker))
+    flow = parse_wire(FlowEntity, await service.read(environment_id, call, as_maker=as_maker))
     if flow.properties.state == _DELETED:
         message = f"Flow {flow_name} is in the recycle bin."
         raise NotFound(message)
@@ -82,7 +84,7 @@ async def read_flow(
 
 
 class FlowServiceReports(FlowReports):
-    """`FlowReports` by the flow service."""
+    """Implements the port `FlowReports` with the flow service."""
 
     def __init__(self, service: FlowService) -> None:
         """Send requests as the application."""
@@ -97,7 +99,7 @@ class FlowServiceReports(FlowReports):
         """
         only = {"exclude": "cmkMigrationSupportedFlows"} if cannot_migrate_only else {}
         call = ServiceRequest(method="GET", url="nonCmkMigratedFlows", params=only)
-        return await report_page(self._service, environment_id, call, cursor)
+        return await read_report_page(self._service, environment_id, call, cursor)
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
         """Return all flows of the environment without details, solution flows included.
@@ -105,22 +107,27 @@ class FlowServiceReports(FlowReports):
         See platform.md#flow-lists.
         """
         items = self._service.read_items(environment_id, ALL_FLOWS)
-        flows = [read_wire(FlowEntity, item) async for item in items]
+        flows = [parse_wire(FlowEntity, item) async for item in items]
         # A flow can be on two pages.
         return build_flow_entries({flow.name: flow for flow in flows}.values())
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow, with its definition if the platform returns it; raise `NotFound`."""
+        """Return a flow, with its definition if the platform returns it.
+
+        Raises `NotFound` if the flow does not exist.
+        """
         return await read_flow(self._service, environment_id, flow_name)
 
     async def read_licence(self, environment_id: str, flow_name: str) -> str | None:
-        """Return a flow's licence: empty for none, None if the response does not include it."""
+        """Return a flow's licence, "" if it has none, or None if the response does not
+        include it.
+        """
         call = ServiceRequest(
             method="GET",
             url=f"flows/{flow_name}",
             params={"$expand": "properties.licenseData"},
         )
-        flow = read_wire(FlowEntity, await self._service.read(environment_id, call))
+        flow = parse_wire(FlowEntity, await self._service.read(environment_id, call))
         data = flow.properties.license_data
         return None if data is None else data.flow_license_name or ""
 
@@ -132,7 +139,7 @@ class FlowServiceReports(FlowReports):
         runs: list[FlowRun] = []
         async with aclosing(self._service.read_items(environment_id, call)) as items:
             async for item in items:
-                run = read_wire(RunEntity, item).to_domain()
+                run = parse_wire(RunEntity, item).to_domain()
                 # The platform returns the newest first, but does not always apply the filter.
                 if run.started_at < since:
                     break
@@ -141,7 +148,7 @@ class FlowServiceReports(FlowReports):
                     break
         return runs
 
-    async def run_page(
+    async def read_run_page(
         self,
         environment_id: str,
         flow_name: str,
@@ -150,12 +157,13 @@ class FlowServiceReports(FlowReports):
         since: datetime,
         until: datetime,
     ) -> ResultPage[FlowRun]:
-        """Return a page of runs that began between `since` and `until`, newest first, by one
-        request.
+        """Return a page of runs that began between `since` and `until`, newest first.
+
+        Sends one request.
         """
         call = _build_runs_request(flow_name, since, until, top=_PAGE)
         rows, following = await self._service.read_page(environment_id, call, cursor)
-        runs = [read_wire(RunEntity, row).to_domain() for row in rows]
+        runs = [parse_wire(RunEntity, row).to_domain() for row in rows]
         if cursor and runs and all(run.started_at > until for run in runs):
             message = "The page has only runs that earlier pages had. The cursor is not valid."
             raise PlatformError(message, code="RepeatedPage", status=HTTPStatus.GONE)
@@ -167,15 +175,17 @@ class FlowServiceReports(FlowReports):
     async def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int
     ) -> AsyncGenerator[ObservedCall]:
-        """Yield the answered calls after `since`, oldest first, and at most the newest 250.
+        """Yield the calls after `since` that the flow answered, oldest first: at most the newest
+        250.
 
-        Reads the headers of the newest `limit` calls by one request each; raises `NotFound`.
+        Reads the headers of the newest `limit` of them, by one request each. Raises `NotFound` if
+        the flow does not exist.
         """
         call = _build_runs_request(flow_name, since, top=_PAGE)
         calls: list[tuple[datetime, RunEntity]] = []
         async with aclosing(self._service.read_items(environment_id, call)) as items:
             async for item in items:
-                entity = read_wire(RunEntity, item)
+                entity = parse_wire(RunEntity, item)
                 run = entity.to_domain()
                 if run.started_at <= since:
                     break
@@ -191,29 +201,31 @@ class FlowServiceReports(FlowReports):
     async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
-        """Return the failed actions of a run; raise `NotFound`."""
+        """Return the failed actions of a run. Raises `NotFound` if the run does not exist."""
         call = ServiceRequest(
             method="GET",
             url=f"flows/{flow_name}/runs/{run_id}",
             params={"$expand": "properties/actions"},
         )
         answer = await self._service.read(environment_id, call)
-        return read_wire(RunWithActions, answer).list_failed_actions()
+        return parse_wire(RunWithActions, answer).list_failed_actions()
 
 
 class FlowServiceNonSolutionFlows(NonSolutionFlows):
-    """`NonSolutionFlows` by the flow service in the admin scope (platform.md#flow-state)."""
+    """Implements the port `NonSolutionFlows` with the flow service in the admin scope
+    (platform.md#flow-state).
+    """
 
     def __init__(self, service: FlowService) -> None:
         """Send requests as the application."""
         self._service = service
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on; raise `NotFound`."""
+        """Turn a flow on. Raises `NotFound` if it does not exist."""
         await self._post_flow_action(environment_id, flow_name, "start")
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow off; raise `NotFound`."""
+        """Turn a flow off. Raises `NotFound` if it does not exist."""
         await self._post_flow_action(environment_id, flow_name, "stop")
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
@@ -223,7 +235,10 @@ class FlowServiceNonSolutionFlows(NonSolutionFlows):
             await self._service.send(environment_id, call)
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
-        """Restore a flow from the recycle bin, turned off; raise `NotFound` if it is not there."""
+        """Restore a deleted flow from the recycle bin, turned off.
+
+        Raises `NotFound` if it is not there.
+        """
         await self._post_flow_action(environment_id, flow_name, "restore")
 
     async def _post_flow_action(self, environment_id: str, flow_name: str, verb: str) -> None:

@@ -19,10 +19,10 @@ from shared.adapters.dataverse.workflows import (
     TABLE,
     WorkflowEntity,
 )
-from shared.adapters.flow_service.flows import ALL_FLOWS, report_page
+from shared.adapters.flow_service.flows import ALL_FLOWS, read_report_page
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.http.policies import RequestLimiter
-from shared.adapters.http.wire import read_wire
+from shared.adapters.http.wire import parse_wire
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, Workflow, WorkflowSummary
 from shared.ports import FlowPages, ResultPage
@@ -32,7 +32,7 @@ _LEAN_PAGE = 5_000
 
 
 class ServiceFlowPages(FlowPages):
-    """`FlowPages` by Dataverse and the flow service."""
+    """Implements the port `FlowPages` with Dataverse and the flow service."""
 
     def __init__(self, dataverse: Dataverse, flow_service: FlowService) -> None:
         """Send requests as the application."""
@@ -45,7 +45,7 @@ class ServiceFlowPages(FlowPages):
         """Return up to 500 cloud flows from Dataverse."""
         params = {"$filter": CLOUD_FLOWS, "$select": COLUMNS, "$expand": OWNER}
         rows, following = await self._dataverse.read_page(environment, TABLE, params, cursor)
-        flows = (read_wire(WorkflowEntity, row).to_domain() for row in rows)
+        flows = (parse_wire(WorkflowEntity, row).to_domain() for row in rows)
         return ResultPage(items=tuple(flows), cursor=following)
 
     async def read_workflow_summaries(
@@ -56,13 +56,16 @@ class ServiceFlowPages(FlowPages):
         rows, following = await self._dataverse.read_page(
             environment, TABLE, params, cursor, size=_LEAN_PAGE
         )
-        flows = (read_wire(WorkflowEntity, row).to_domain().summary for row in rows)
+        flows = (parse_wire(WorkflowEntity, row).to_domain().summary for row in rows)
         return ResultPage(items=tuple(flows), cursor=following)
 
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return the cloud flows with these ids from Dataverse; skip those that do not exist."""
+        """Return the cloud flows with these ids from Dataverse.
+
+        Ids that do not exist are omitted.
+        """
         queries = [
             {
                 "$filter": f"{CLOUD_FLOWS} and ({filter_by_ids('workflowid', ids)})",
@@ -72,11 +75,13 @@ class ServiceFlowPages(FlowPages):
             for ids in batched(sorted(workflow_ids), IDS_IN_A_FILTER, strict=False)
         ]
         rows = await self._dataverse.read_rows_of_all(environment, TABLE, queries)
-        return [read_wire(WorkflowEntity, row).to_domain() for row in rows]
+        return [parse_wire(WorkflowEntity, row).to_domain() for row in rows]
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return flows from the flow service, without details (platform.md#flow-lists)."""
-        return await report_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
+        """Return a page of flows from the flow service, without details
+        (platform.md#flow-lists).
+        """
+        return await read_report_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
 
 
 class NestedBudget:
@@ -86,7 +91,10 @@ class NestedBudget:
     """
 
     def __init__(self, share: RequestLimiter, whole: RequestLimiter) -> None:
-        """Limit requests by `share` first. If it is exhausted, nothing is taken from `whole`."""
+        """Limit requests by `share` and by `whole`.
+
+        While `share` is exhausted, nothing is taken from `whole`.
+        """
         self._share = share
         self._whole = whole
 
@@ -96,17 +104,20 @@ class NestedBudget:
         return self._whole.is_in_invocation
 
     async def wait_for(self, calls: int = 1) -> None:
-        """Wait for requests of both budgets where an invocation may wait."""
+        """Wait until both budgets allow this many requests.
+
+        Outside of an invocation, do not wait.
+        """
         await self._share.wait_for(calls)
         await self._whole.wait_for(calls)
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take a request from both budgets; raise `ThrottledError` if either has none left."""
+        """Take a request from both budgets. Raises `ThrottledError` if either has none left."""
         await self._share.take(is_write=is_write)
         await self._whole.take(is_write=is_write)
 
     async def slow_down(self, wait: timedelta) -> None:
-        """Pause all requests for `wait` and lower the rate, because both budgets share a
+        """Pause all requests of both budgets for `wait`, and lower their rate: they share a
         service.
         """
         await self._whole.slow_down(wait)

@@ -11,16 +11,16 @@ from shared.ports import SolutionPlacement
 
 
 class FlowServiceSolutionPlacement(SolutionPlacement):
-    """`SolutionPlacement` by the flow service in the admin scope."""
+    """Implements the port `SolutionPlacement` with the flow service in the admin scope."""
 
     def __init__(self, service: FlowService) -> None:
         """Send requests as the application."""
         self._service = service
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
-        """Request a move of flows into the default solution.
+        """Request that flows move into the default solution.
 
-        Callers must read them to confirm it.
+        The move may complete later, so callers read the flows to confirm it.
         """
         call = ServiceRequest(
             method="POST", url="migrateFlows", body={"flowsToMigrate": list(flow_names)}

@@ -22,9 +22,9 @@ from shared.adapters.http.client import (
     HttpService,
     ServiceRequest,
     ServiceResponse,
-    check_next,
     is_within,
-    read_object,
+    parse_object,
+    require_next_on_service,
 )
 from shared.domain.clouds import Cloud
 from shared.errors import NotFound
@@ -41,10 +41,11 @@ _log = get_product_log(__name__)
 
 
 class Endpoints(Protocol):
-    """The service endpoints of an environment."""
+    """Finds the address of the flow service for an environment."""
 
     async def read_flow_endpoint(self, environment_id: str) -> str:
-        """Return the flow service's endpoint from the platform, or "" if it names none.
+        """Return the flow service's URL, as the platform names it for an environment, or "" if it
+        names none.
 
         Raises `NotFound` for an unknown environment.
         """
@@ -57,7 +58,7 @@ class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """
 
     def __init__(self, service: HttpService) -> None:
-        """Use the region's subdomain of the service's domain."""
+        """Retry at a subdomain of the service's domain, named after the region."""
         (self._global_host,) = service.domains
 
     async def send(
@@ -73,7 +74,7 @@ class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         return await self.next.send(request)
 
     def _find_regional_host(self, response: AsyncHttpResponse) -> str:
-        """Return the host of the location in the error response, or ""."""
+        """Return the host of the region that the error response names, or ""."""
         if response.status_code != 400 or _NO_REGION not in response.content:
             return ""
         named = _LOCATION.search(response.content)
@@ -113,7 +114,7 @@ class FlowService:
 
         Uses the admin scope, or the maker scope with `as_maker`.
         """
-        call = await self._make_absolute(environment_id, call, as_maker=as_maker)
+        call = await self._with_absolute_url(environment_id, call, as_maker=as_maker)
         return await self._http.send(self._service, call)
 
     async def read(
@@ -121,25 +122,25 @@ class FlowService:
     ) -> Mapping[str, object]:
         """Send a request and return the JSON object in the response."""
         answer = await self.send(environment_id, call, as_maker=as_maker)
-        return read_object(self._service, answer)
+        return parse_object(self._service, answer)
 
     async def read_signed_url(
         self, call: ServiceRequest, longest: int
     ) -> Mapping[str, object] | None:
         """Return the JSON object at a signed URL, or None if it is longer than `longest` bytes.
 
-        Sends no token; the request counts against the same budget.
+        Sends no token. The request counts against the same budget.
         """
         # Compressed bytes would pass the limit.
         headers = {**call.headers, "Accept-Encoding": "identity"}
         answer = await self._http.send(
             self._signed, replace(call, headers=headers, longest_answer=longest + 1)
         )
-        return None if len(answer.body) > longest else read_object(self._signed, answer)
+        return None if len(answer.body) > longest else parse_object(self._signed, answer)
 
     async def read_items(self, environment_id: str, call: ServiceRequest) -> AsyncGenerator[object]:
         """Yield the items of a paged list in the admin scope."""
-        absolute = await self._make_absolute(environment_id, call)
+        absolute = await self._with_absolute_url(environment_id, call)
         async with aclosing(self._http.read_items(self._service, absolute)) as items:
             async for item in items:
                 yield item
@@ -148,20 +149,20 @@ class FlowService:
         self, environment_id: str, call: ServiceRequest, cursor: str = ""
     ) -> tuple[list[object], str]:
         """Return the items of a page and the cursor of the next, or "" after the last."""
-        call = await self._make_absolute(environment_id, call)
+        call = await self._with_absolute_url(environment_id, call)
         if cursor:
-            check_next(self._service, call.url, cursor)
+            require_next_on_service(self._service, call.url, cursor)
             call = replace(call, url=cursor, params={})
         return await self._http.read_page(self._service, call)
 
-    async def _make_absolute(
+    async def _with_absolute_url(
         self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
     ) -> ServiceRequest:
         try:
-            told = await self._endpoints.read_flow_endpoint(environment_id)
+            endpoint = await self._endpoints.read_flow_endpoint(environment_id)
         except NotFound:  # the flow service reports it; here it would look like a missing flow
-            told = ""
-        base = told.rstrip("/") if is_within(told, self._host) else f"https://{self._host}"
+            endpoint = ""
+        base = endpoint.rstrip("/") if is_within(endpoint, self._host) else f"https://{self._host}"
         scope = "" if as_maker else "scopes/admin/"
         path = f"providers/Microsoft.ProcessSimple/{scope}environments/{environment_id}"
         url = f"{base}/{path}/{call.url}"

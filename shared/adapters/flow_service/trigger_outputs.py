@@ -1,7 +1,7 @@
 """Read the headers of the call that started a run (platform.md#trigger-outputs).
 
-The link to the outputs is signed, so it is a secret: no error, log or row contains it. The outputs
-have the body of the call, of which nothing is kept.
+The link to a trigger's outputs is signed, so it is a secret: no error, log or row contains it. The
+outputs also contain the body of the call, which is discarded.
 """
 
 import re
@@ -23,16 +23,16 @@ _PATH = re.compile(
 
 
 async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
-    """Return what the headers of a run's call show, or `NOT_SHOWN`.
+    """Return what the headers of the call that started a run show, or `NOT_SHOWN`.
 
-    Raises `ThrottledError` and `ServiceOutage`; any other error means only that the platform does
-    not show this call.
+    Raises `ThrottledError` and `ServiceOutage`. After any other error, returns `NOT_SHOWN`, because
+    the platform does not show each call.
     """
     link = run.properties.trigger.outputs_link
     if (
         link is None
         or not _is_expected(link.uri, run.name, service.content_domains)
-        or _is_longer(link.content_size)
+        or _is_too_long(link.content_size)
     ):
         return NOT_SHOWN
     try:
@@ -48,11 +48,11 @@ async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
 
 
 def _is_expected(uri: str, run_id: str, domains: tuple[str, ...]) -> bool:
-    """Return whether a link leads to this run's outputs on a host of the platform."""
+    """Return whether a link leads to the outputs of this run on a host of the platform."""
     found = _PATH.fullmatch(urlsplit(uri).path)
     is_of_run = found is not None and found["run"] == run_id
     return is_of_run and any(is_within(uri, one) for one in domains)
 
 
-def _is_longer(size: object) -> bool:
+def _is_too_long(size: object) -> bool:
     return isinstance(size, int) and size > _LONGEST

@@ -1,4 +1,4 @@
-"""Read the flow service's responses about flows and runs."""
+"""Models of the flow service's responses about flows and runs."""
 
 import json
 import re

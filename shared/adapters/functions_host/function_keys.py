@@ -18,7 +18,7 @@ _SERVICE = HttpService(name="Functions host", scope="", credential=None)
 _PATH = "/api/function-key"
 _HEADER = "x-functions-key"
 #: How long a revoked key remains accepted.
-_REMEMBERED = timedelta(minutes=1)
+_RESULT_LIFETIME = timedelta(minutes=1)
 #: Maximum number of cached keys; the cache is cleared when it is full.
 _MOST = 1000
 _LONGEST_KEY = 1000
@@ -30,7 +30,9 @@ class _Checked(NamedTuple):
 
 
 class HostFunctionKeys:
-    """Check keys at the host and cache each result for a minute, by the key's hash."""
+    """Implements the port `FunctionKeys`: asks the host, and caches each result for a minute by the
+    key's hash.
+    """
 
     def __init__(self, http: HttpClient, clock: Clock, address: str) -> None:
         """Use `address`, the app's own URL. If it is empty, no key can be checked."""
@@ -40,30 +42,31 @@ class HostFunctionKeys:
         self._lock = asyncio.Lock()
 
     async def accepts(self, key: str) -> bool:
-        """Return whether a text is a function key of this app; raise `TransientError` if the
-        check fails.
+        """Return whether a text is a function key of this app.
+
+        Raises `TransientError` if the host cannot be asked.
         """
         # A header can carry no other characters.
         if not (key.isascii() and key.isprintable()) or len(key) > _LONGEST_KEY:
             return False
         digest = hashlib.sha256(key.encode()).digest()
-        known = self._find_remembered_answer(digest)
+        known = self._find_cached_result(digest)
         if known is None:
             async with self._lock:
-                known = self._find_remembered_answer(digest)
+                known = self._find_cached_result(digest)
                 if known is None:
                     known = await self._send_key_to_host(key)
                     self._store_result(digest, is_accepted=known)
         return known
 
-    def _find_remembered_answer(self, digest: bytes) -> bool | None:
+    def _find_cached_result(self, digest: bytes) -> bool | None:
         found = self._checked.get(digest)
         return found.is_accepted if found and self._clock.now() < found.until else None
 
     def _store_result(self, digest: bytes, *, is_accepted: bool) -> None:
         if len(self._checked) >= _MOST:
             self._checked.clear()
-        self._checked[digest] = _Checked(is_accepted, self._clock.now() + _REMEMBERED)
+        self._checked[digest] = _Checked(is_accepted, self._clock.now() + _RESULT_LIFETIME)
 
     async def _send_key_to_host(self, key: str) -> bool:
         if not self._address:

@@ -4,7 +4,7 @@ A service is a token audience with a credential and a request budget. Requests u
 `SSL_CERT_FILE`. A failed read is retried once. A write is not, because its message is delivered
 again anyway and each step reads before it writes. A request times out after 20 seconds. A throttled
 request raises `ThrottledError` at once, except between the pages of a list, which would otherwise
-never complete. A read in a delivery waits for its budget first.
+never complete. A read in an invocation waits for its budget first.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ type _Policy = AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse] | SansIOHTTPPolic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpService:
-    """A service that adapters send requests to."""
+    """A service that adapters send requests to, with its credential and request budget."""
 
     #: Name in messages and request counts, such as `Flow service`.
     name: str
@@ -81,7 +81,7 @@ class HttpService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRequest:
-    """A request."""
+    """A request to a service."""
 
     method: str
     url: str
@@ -129,18 +129,19 @@ class HttpClient:
         await self._transport.close()
 
     async def pause(self, duration: timedelta) -> None:
-        """Wait before the next request of an operation."""
+        """Wait for this time before the next request of an operation."""
         await self._transport.sleep(duration.total_seconds())
 
     def without_circuits(self) -> "HttpClient":
-        """Return a client without circuit breakers on the same connections."""
+        """Return a client on the same connections that uses no circuit breakers."""
         return HttpClient(self._transport, telemetry=self._telemetry)
 
     async def send(self, service: HttpService, call: ServiceRequest) -> ServiceResponse:
-        """Send a request; raise the errors of errors.py, or `ServiceUnavailable` without a
-        response.
+        """Send a request and return the response.
 
-        Redirects are not followed: the server did not accept the request.
+        Raises the errors of errors.py for a status of 300 or above, and `ServiceUnavailable`
+        without a response. Redirects are not followed: a server that redirects did not accept the
+        request.
         """
         request = HttpRequest(
             call.method,
@@ -173,7 +174,7 @@ class HttpClient:
         is_cut = call.longest_answer is not None
         options = {IS_REPEATABLE: is_repeatable, IS_PLAIN: not is_cut}
         pipeline = self._get_pipeline(service)
-        # As `calling` does, without its generator, which takes as long as the pipeline.
+        # As `guard_request` does, without its generator, which takes as long as the pipeline.
         async with self._enter_circuit_breaker(service, call.url):
             try:
                 async with asyncio.timeout(_CALL_SECONDS):
@@ -208,26 +209,26 @@ class HttpClient:
         parts = urlsplit(url)
         found = _ENVIRONMENT.search(parts.path)
         place = found[1].lower() if found else parts.hostname or ""
-        return self._circuits.calling(service.name, place, parts.path)
+        return self._circuits.guard_request(service.name, place, parts.path)
 
     async def _explain_missing_answer(
         self, service: HttpService, url: str, err: TimeoutError | AzureError
     ) -> CmkflowError:
-        """Return the error for a request that ended without a response that can be read."""
+        """Return the error for a request to which no readable response came."""
         host = urlsplit(url).hostname
         match err:
             case TimeoutError():
                 return ServiceUnavailable(f"{service.name}: timeout of {host}")
             case HttpResponseError():
-                return await self._translate_refusal(service, err)
+                return await self._convert_sdk_error(service, err)
             case AzureError():  # connection errors; through a proxy, the message names the proxy
                 text = f"{service.name}: no connection to {host}: {err.message}"
                 return ServiceUnavailable(redact(text))
 
-    async def _translate_refusal(
+    async def _convert_sdk_error(
         self, service: HttpService, err: HttpResponseError
     ) -> CmkflowError:
-        """Return the error for an SDK client's or a credential's error."""
+        """Return the app's error for an error of an SDK client or of a credential."""
         response = cast("AsyncHttpResponse | None", err.response)
         status = response.status_code if response is not None else 0
         if isinstance(err, ClientAuthenticationError):
@@ -271,7 +272,7 @@ class HttpClient:
                 yield item
             if not following:
                 return
-            check_unread(service, following, read)
+            record_next_page(service, following, read)
             call = replace(call, url=following, params={})
             is_first = False
 
@@ -284,12 +285,12 @@ class HttpClient:
         link: str = "nextLink",
     ) -> tuple[list[object], str]:
         """Return the items of a page and the URL of the next, or "" after the last."""
-        document = read_object(service, await self.send(service, call))
-        items, following = read_page(service, document, member=member, link=link)
+        document = parse_object(service, await self.send(service, call))
+        items, following = parse_page(service, document, member=member, link=link)
         if following:
             if following.startswith("/") and not following.startswith("//"):
                 following = urljoin(call.url, following)  # platform.md#app-configuration
-            check_next(service, call.url, following)
+            require_next_on_service(service, call.url, following)
         return items, following
 
     async def _build_error(
@@ -304,11 +305,14 @@ class HttpClient:
             headers=response.headers,
             body=body,
         )
-        return await self.build_refusal(service, failed)
+        return await self.convert_failed_response(service, failed)
 
-    async def build_refusal(self, service: HttpService, failed: FailedResponse) -> CmkflowError:
-        """Return the error for a response of 400 or above, and pause the budget if it asks for a
-        wait.
+    async def convert_failed_response(
+        self, service: HttpService, failed: FailedResponse
+    ) -> CmkflowError:
+        """Return the error for a response of 400 or above.
+
+        If the service throttled the request, pause its budget.
         """
         error = build_error(failed)
         if isinstance(error, ThrottledError) and service.budget is not None:
@@ -345,32 +349,34 @@ async def _read_beginning(response: AsyncHttpResponse, longest: int | None) -> b
     return bytes(body[:longest])
 
 
-def read_page(
+def parse_page(
     service: HttpService, document: Mapping[str, object], *, member: str, link: str
 ) -> tuple[list[object], str]:
-    """Return the items of a page and the unchecked URL of the next."""
+    """Return the items of a page, and the URL of the next page, which is not checked yet."""
     items, following = document.get(member), document.get(link)
     if not isinstance(items, list):
         raise ServiceUnavailable(f"{service.name}: no list in the response")
     return items, following if isinstance(following, str) else ""
 
 
-def check_next(service: HttpService, url: str, following: str) -> None:
-    """Raise `ServiceUnavailable` for a next-page URL on another service or of invalid form.
+def require_next_on_service(service: HttpService, url: str, following: str) -> None:
+    """Raise `ServiceUnavailable` if the URL of a next page is malformed or on a host of another
+    service.
 
     A next page can be on another host of the service (a regional one, or Resource Manager's, as
     recorded responses of Power Apps show). Other hosts must not get the access token, and anyone
     can have a host in Microsoft's domains (`*.cloudapp.azure.com`).
     """
-    check_unread(service, following, {url})
+    record_next_page(service, following, {url})
     asked = urlsplit(url).hostname or ""
     if not any(is_within(following, one) for one in (asked, *service.domains)):
         raise ServiceUnavailable(f"{service.name}: the next page is on an unexpected host")
 
 
-def check_unread(service: HttpService, following: str, read: set[str]) -> None:
-    """Add the URL of a next page to those that were read; raise `ServiceUnavailable` if it is one
-    of them, because the list would never end.
+def record_next_page(service: HttpService, following: str, read: set[str]) -> None:
+    """Add the URL of a next page to those that were read.
+
+    Raises `ServiceUnavailable` if it was already read, because the list would never end.
     """
     if following in read:
         raise ServiceUnavailable(f"{service.name}: the next page of a list was already read")
@@ -378,7 +384,7 @@ def check_unread(service: HttpService, following: str, read: set[str]) -> None:
 
 
 def is_within(url: str, domain: str) -> bool:
-    """Return whether a URL is HTTPS, on the default port, on this domain or a subdomain."""
+    """Return whether a URL is HTTPS, with the default port, on this domain or a subdomain."""
     named = _HTTPS.match(url)
     return named is not None and f".{named['host'].lower()}".endswith(f".{domain}")
 
@@ -395,10 +401,11 @@ def build_default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpRespon
     )
 
 
-def read_object(service: HttpService, answer: ServiceResponse) -> Mapping[str, object]:
-    """Return the JSON object in a response; raise `ServiceUnavailable` if there is none.
+def parse_object(service: HttpService, answer: ServiceResponse) -> Mapping[str, object]:
+    """Return the JSON object in a response.
 
-    Raises `InvalidInput` if it is nested too deeply, because a retry would not help.
+    Raises `ServiceUnavailable` if there is none, and `InvalidInput` if it is nested too deeply,
+    because a retry would not help.
     """
     try:
         document = parse_json_value(answer.body.decode(json.detect_encoding(answer.body)))

@@ -68,7 +68,9 @@ _LONGEST_MESSAGE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedResponse:
-    """The parts of a request and its response that determine the error."""
+    """A response with an error, and the parts of its request that determine which error the app
+    raises.
+    """
 
     service: str
     method: str
@@ -85,7 +87,7 @@ class _Reason:
     message: str
 
     @property
-    def says_migration(self) -> bool:
+    def is_about_migration(self) -> bool:
         return bool(_MIGRATION.search(self.code) or _MIGRATION.search(self.message))
 
 
@@ -107,7 +109,7 @@ def build_error(answer: FailedResponse) -> CmkflowError:
         case 412:
             return Conflict(f"{text} ({reason.code})")
         case _:
-            return _build_transient_error(answer, reason, text) or _build_refusal(
+            return _build_transient_error(answer, reason, text) or _build_rejection_error(
                 answer, reason, text
             )
 
@@ -115,7 +117,7 @@ def build_error(answer: FailedResponse) -> CmkflowError:
 def _build_transient_error(
     answer: FailedResponse, reason: _Reason, text: str
 ) -> TransientError | None:
-    wait = retry_after(answer.headers)
+    wait = parse_retry_after(answer.headers)
     statuses = {answer.status, reason.status}
     if wait is None and _RATE_LIMIT in reason.message.lower():
         wait = _RATE_LIMIT_WAIT
@@ -129,7 +131,7 @@ def _build_transient_error(
     return None
 
 
-def _build_refusal(
+def _build_rejection_error(
     answer: FailedResponse, reason: _Reason, text: str
 ) -> PlatformError | Conflict | PlatformMigrationInProgress:
     if reason.code in {SCOPE_LOCKED, DENIED_BY_POLICY}:  # names in its message may match below
@@ -137,34 +139,35 @@ def _build_refusal(
     # The code of this error is undocumented: on a write, each of these three counts
     # (platform.md#blocked-writes).
     statuses = {answer.status, reason.status}
-    if answer.method in _WRITES and statuses & {403, 409, 423} and reason.says_migration:
+    if answer.method in _WRITES and statuses & {403, 409, 423} and reason.is_about_migration:
         return PlatformMigrationInProgress(text, code=reason.code, status=reason.status)
     if 409 in statuses:  # another request is saving the same row (platform.md#concurrent-saves)
         return Conflict(f"{text} ({reason.code})")
     return PlatformError(text, code=reason.code, status=reason.status)
 
 
-def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return the wait in `Retry-After` (seconds or a date), or until the time in
-    `X-RateLimit-Reset` if no request remains, at most a day or an hour; or None.
+def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Return how long the service asks to wait, or None if it does not ask.
 
-    Dates are compared with the service's clock, if the response has its time.
+    That is the wait in `Retry-After` (seconds or a date), at most a day. Without that header, if no
+    request remains, it is the time until `X-RateLimit-Reset`, at most an hour. Dates are compared
+    with the time of the response, if it has one.
     """
     value = headers.get("Retry-After", "").strip()
     reset = headers.get("X-RateLimit-Reset", "")
     try:
         if not value and headers.get("X-RateLimit-Remaining") == "0":
-            wait = datetime.fromtimestamp(int(reset), UTC) - _read_date(headers)
+            wait = datetime.fromtimestamp(int(reset), UTC) - _parse_date(headers)
             return min(max(wait, timedelta(0)), _LONGEST_RATE_LIMIT)
         if value.replace(".", "", 1).isdigit():
             return min(timedelta(seconds=float(value)), _LONGEST_WAIT)
-        wait = parsedate_to_datetime(value) - _read_date(headers)
+        wait = parsedate_to_datetime(value) - _parse_date(headers)
         return min(max(wait, timedelta(0)), _LONGEST_WAIT)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 
-def _read_date(headers: Mapping[str, str]) -> datetime:
+def _parse_date(headers: Mapping[str, str]) -> datetime:
     if date := headers.get("Date"):
         return parsedate_to_datetime(date).astimezone(UTC)
     return datetime.now(UTC)
@@ -198,7 +201,7 @@ def _parse_envelope(body: bytes) -> tuple[str, str]:
 
 
 def _describe_policies(error: Mapping[str, object]) -> str:
-    """Return the policy assignments that deny a request, which newer messages do not name.
+    """Return which policy assignments deny a request, because newer messages do not name them.
 
     See platform.md#azure-policy.
     """
@@ -209,8 +212,8 @@ def _describe_policies(error: Mapping[str, object]) -> str:
 
 
 def _find_first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
-    """Return the code of the first of several errors (`MultipleErrorsOccurred`) and all
-    messages.
+    """Return the code of the first of several errors (`MultipleErrorsOccurred`), and the messages
+    of all.
     """
     listed = error.get("details")
     details = [as_mapping(one) for one in listed] if isinstance(listed, list) else []
@@ -221,7 +224,7 @@ def _find_first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
 
 
 def _format_request_id(headers: Mapping[str, str]) -> str:
-    """Return the request id for Microsoft support, in brackets, or ""."""
+    """Return the request id for Microsoft support in brackets, or "" if the response has none."""
     request = headers.get("x-ms-request-id") or headers.get("REQ_ID") or ""
     return f" [request {request[:64]}]" if request else ""
 

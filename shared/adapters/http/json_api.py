@@ -1,4 +1,4 @@
-"""Read and write JSON documents of services that hold callers, such as Azure DevOps."""
+"""Read and write JSON documents of services that contain callers, such as Azure DevOps."""
 
 import builtins
 import json
@@ -17,9 +17,9 @@ from shared.adapters.http.client import (
     HttpService,
     ServiceRequest,
     ServiceResponse,
-    check_next,
-    check_unread,
-    read_object,
+    parse_object,
+    record_next_page,
+    require_next_on_service,
 )
 from shared.domain.definitions.json_values import as_mapping, parse_json_value, text_at
 from shared.errors import PlatformError, ServiceUnavailable, TokenRejected
@@ -31,10 +31,10 @@ _NEVER = 253_402_300_799
 
 
 class FixedToken(AsyncTokenCredential):
-    """Returns the same token for every scope."""
+    """A credential that returns the same token for every scope."""
 
     def __init__(self, token: str) -> None:
-        """Use `token`, which is never logged."""
+        """Return `token`, which is never logged."""
         self._token = token
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:  # noqa: ARG002
@@ -64,7 +64,7 @@ _SIGN_IN_PAGE = 203
 
 
 class HttpJsonApi(JsonApi):
-    """`JsonApi` over HTTPS."""
+    """Implements the port `JsonApi` over HTTPS."""
 
     def __init__(
         self, http: HttpClient, credential: AsyncTokenCredential | None, settings: Settings
@@ -89,21 +89,21 @@ class HttpJsonApi(JsonApi):
         member: str = "",
         arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a list, page by page."""
-        first = _build_read(service, path, arguments)
+        """Return all items of a list. Reads all pages."""
+        first = _build_read_request(service, path, arguments)
         http = self._find_http_service(service, first.url)
         call = replace(first, params=dict(query or {}))
         found, read = list[Mapping[str, object]](), set[str]()
         while True:
             answer = await self._send_request(http, call)
-            document = _read_json(http, answer)
-            found += map(as_mapping, _read_items(http, document, member))
+            document = _parse_json(http, answer)
+            found += map(as_mapping, _get_items(http, document, member))
             if position := answer.headers.get(_POSITION):
-                check_unread(http, position, read)
+                record_next_page(http, position, read)
                 call = replace(call, params={**call.params, "continuationToken": position})
-            elif following := _find_next(answer, document):
-                check_unread(http, following, read)
-                check_next(http, first.url, following)
+            elif following := _find_next_url(answer, document):
+                record_next_page(http, following, read)
+                require_next_on_service(http, first.url, following)
                 call = replace(call, url=following, params={})
             else:
                 return found
@@ -112,9 +112,9 @@ class HttpJsonApi(JsonApi):
         self, service: JsonService, path: str, arguments: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
         """Return a document."""
-        call = _build_read(service, path, arguments)
+        call = _build_read_request(service, path, arguments)
         http = self._find_http_service(service, call.url)
-        return read_object(http, await self._send_request(http, call))
+        return parse_object(http, await self._send_request(http, call))
 
     async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
         """Replace a document."""
@@ -143,8 +143,10 @@ class HttpJsonApi(JsonApi):
         return self._services[service.name, host]
 
     async def _send_request(self, http: HttpService, call: ServiceRequest) -> ServiceResponse:
-        """Send a request. A service that does not know the app concerns nothing else, so a
-        rejected token is a `PlatformError`.
+        """Send a request.
+
+        A rejected token raises `PlatformError` instead of `TokenRejected`, because only this
+        service is affected.
         """
         try:
             answer = await self._http.send(http, call)
@@ -160,7 +162,7 @@ def _build_url(service: JsonService, path: str) -> str:
     return f"{service.url}/{path}" if service.url else f"https://{path}"
 
 
-def _build_read(
+def _build_read_request(
     service: JsonService, path: str, arguments: Mapping[str, str] | None
 ) -> ServiceRequest:
     return ServiceRequest(
@@ -172,22 +174,24 @@ def _build_read(
     )
 
 
-def _read_json(http: HttpService, answer: ServiceResponse) -> object:
+def _parse_json(http: HttpService, answer: ServiceResponse) -> object:
     try:
         return parse_json_value(answer.body.decode(json.detect_encoding(answer.body)))
     except ValueError:
         raise ServiceUnavailable(f"{http.name}: the response is not JSON") from None
 
 
-def _read_items(http: HttpService, document: object, member: str) -> builtins.list[object]:
+def _get_items(http: HttpService, document: object, member: str) -> builtins.list[object]:
     items = as_mapping(document).get(member) if member else document
     if not isinstance(items, list):
         raise ServiceUnavailable(f"{http.name}: no list in the response")
     return items
 
 
-def _find_next(answer: ServiceResponse, document: object) -> str:
-    """Return the URL of the next page in a header or member, or an empty text."""
+def _find_next_url(answer: ServiceResponse, document: object) -> str:
+    """Return the URL of the next page, from a header or a member of the response, or "" after the
+    last page.
+    """
     if linked := _NEXT.search(answer.headers.get("Link", "")):
         return linked["url"]
     return text_at(as_mapping(document), _NEXT_MEMBER) or ""

@@ -31,27 +31,37 @@ type _Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
 
 
 class RequestLimiter(Protocol):
-    """Limit the requests to a service."""
+    """A request budget, as the HTTP client uses it."""
 
     @property
     def is_in_invocation(self) -> bool:
-        """Return whether an invocation runs now: only then does `wait_for` wait."""
+        """Return whether an invocation runs now. Only then does `wait_for` wait."""
 
     async def wait_for(self, calls: int = 1) -> None:
-        """Wait for requests if in an invocation; raise `ThrottledError` if that takes minutes."""
+        """Wait until the budget allows this many requests, if in an invocation.
+
+        Raises `ThrottledError` if that would take minutes.
+        """
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take one request from the budget; raise `ThrottledError` if none is left now."""
+        """Take one request from the budget. Raises `ThrottledError` if none is left now."""
 
     async def slow_down(self, wait: timedelta) -> None:
-        """Pause for `wait` and then lower the rate, because the service throttled a request."""
+        """Pause for `wait` and lower the rate afterwards, because the service throttled
+        a request.
+        """
 
 
 class CircuitBreakerGate(Protocol):
-    """Block requests to a failing service."""
+    """Circuit breakers, as the HTTP client uses them: they stop requests to a failing service."""
 
-    def calling(self, service: str, place: str, target: str) -> AbstractAsyncContextManager[None]:
-        """Run one request inside; raise `ServiceOutage` while the circuit breaker is open."""
+    def guard_request(
+        self, service: str, place: str, target: str
+    ) -> AbstractAsyncContextManager[None]:
+        """Return a context manager for one request.
+
+        It raises `ServiceOutage` while the circuit breaker is open.
+        """
 
 
 class NotTaken(ThrottledError):
@@ -59,15 +69,20 @@ class NotTaken(ThrottledError):
 
 
 class NoCircuitBreakerGate:
-    """Block no requests."""
+    """A gate that lets every request pass."""
 
-    def calling(self, service: str, place: str, target: str) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
-        """Run one request inside."""
+    def guard_request(
+        self,
+        service: str,  # noqa: ARG002
+        place: str,  # noqa: ARG002
+        target: str,  # noqa: ARG002
+    ) -> AbstractAsyncContextManager[None]:
+        """Return a context manager that does nothing."""
         return nullcontext()
 
 
 def find_proxies(host: str) -> dict[str, str]:
-    """Return the proxy for a host in azure-core's format; empty without a proxy."""
+    """Return the proxy for a host in azure-core's format, or nothing if there is no proxy."""
     proxy = getproxies().get("https")
     return {"https": proxy} if proxy and not proxy_bypass(host) else {}
 
@@ -83,13 +98,13 @@ class RequestHead(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """
 
     def __init__(self, user_agent: str) -> None:
-        """Start without known hosts."""
+        """Send `user_agent` with each request."""
         super().__init__()
         self._user_agent = user_agent
         self._proxies: dict[str, dict[str, str]] = {}
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request."""
+        """Add user agent, request id and proxy to the request, and send it."""
         http_request = request.http_request
         http_request.headers["x-ms-client-request-id"] = str(uuid4())
         http_request.headers["User-Agent"] = self._user_agent
@@ -107,7 +122,7 @@ class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Wait by `sleep`, in seconds."""
+        """Wait with `sleep`, which takes seconds, before the retry."""
         super().__init__()
         self._sleep = sleep
 
@@ -141,8 +156,10 @@ class TokenRenewal(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpRespon
     """
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request, retry it with a new token, and once more if the service asks for
-        claims.
+        """Send the request.
+
+        If the service rejects the token, retry with the claims that it asks for, and then with a
+        new token.
         """
         await self.on_request(request)
         response = await self.next.send(request)
@@ -163,14 +180,14 @@ class RequestCounting(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Take each request from the service's budget and count it."""
 
     def __init__(self, name: str, budget: RequestLimiter | None, calls: Counter[str]) -> None:
-        """Count requests in `calls` under `name`; without a budget, send all."""
+        """Count requests in `calls` under `name`. Without a budget, all requests are sent."""
         super().__init__()
         self._name = name
         self._budget = budget
         self._calls = calls
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request if the budget allows; raise `NotTaken`."""
+        """Send the request. Raises `NotTaken` if the budget has no request left."""
         if self._budget is not None:
             is_write = request.http_request.method not in _READS
             try:

@@ -147,7 +147,10 @@ class RequestTracing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 def _describe_url(url: str) -> tuple[str, dict[str, str | int]]:
-    """Return the route of a URL and the attributes of a span; none for a URL that is not valid."""
+    """Return the route of a URL, and the attributes that describe it in a span.
+
+    An invalid URL gets a hidden route and no attributes.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port or 443
@@ -165,7 +168,7 @@ def _describe_url(url: str) -> tuple[str, dict[str, str | int]]:
 
 
 def build_route(path: str) -> str:
-    """Return a path with everything hidden that depends on the tenant, for names of spans."""
+    """Return a path for the name of a span, with everything hidden that depends on the tenant."""
     shown, before = list[str](), ""
     is_dataverse = path.startswith("/api/data/")
     for part in path.split("/"):
@@ -181,9 +184,9 @@ def _mask_path_part(part: str, *, is_public: bool) -> str:
         name = _mask_path_part(keyed["name"], is_public=is_public)
         return f"{name}({_HIDDEN})"
     is_word = is_public and part.removeprefix("$").isalpha()
-    return part if not part or is_word or _is_known(part) else _HIDDEN
+    return part if not part or is_word or _is_public_part(part) else _HIDDEN
 
 
-def _is_known(part: str) -> bool:
+def _is_public_part(part: str) -> bool:
     word = part.lower().removeprefix("$")
     return word in _ROUTE_WORDS or bool(_VERSION.fullmatch(word) or _NAMESPACE.fullmatch(part))

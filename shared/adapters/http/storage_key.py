@@ -1,4 +1,4 @@
-"""Recognize the answers of a storage account that cannot use its customer-managed key.
+"""Detect that the app's storage account cannot use its customer-managed key, from its error.
 
 See platform.md#storage-key-loss.
 """
@@ -14,5 +14,5 @@ _CODES = frozenset(
 
 
 def is_key_unusable(status: int, code: str) -> bool:
-    """Return whether an answer means that the account cannot decrypt anything."""
+    """Return whether an error means that the storage account cannot decrypt anything."""
     return status == 403 and code in _CODES

@@ -39,7 +39,7 @@ class PlainResponse:
 
 
 class PlainTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """Return a `PlainResponse` if the pipeline option is set."""
+    """A transport that returns a `PlainResponse` to requests with the option `is_plain`."""
 
     def __init__(self, transport: "AioHttpTransport") -> None:
         """Take ownership of `transport`, which also serves SDK clients."""
@@ -51,7 +51,7 @@ class PlainTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         self._timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS)
 
     async def send(self, request: HttpRequest, *, is_plain: bool = False, **options: Any) -> Any:
-        """Send a request and return its response; raise the errors of azure-core's transport."""
+        """Send a request and return its response. Raises the errors of azure-core's transport."""
         if not is_plain:
             return await self._transport.send(request, **options)
         aiohttp = self._aiohttp

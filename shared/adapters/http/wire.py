@@ -26,8 +26,11 @@ class Wire(BaseModel):
     )
 
 
-def read_wire[T: Wire](model: type[T], document: object) -> T:
-    """Return the document as a model; raise `ServiceUnavailable` with the invalid fields."""
+def parse_wire[T: Wire](model: type[T], document: object) -> T:
+    """Return the document as a model.
+
+    Raises `ServiceUnavailable`, which names the invalid fields.
+    """
     try:
         return model.model_validate(document)
     except ValidationError as err:

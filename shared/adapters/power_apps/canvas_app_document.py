@@ -1,9 +1,8 @@
-"""Read the ids of flows from a canvas app's document (`.msapp`, a ZIP file).
+"""Find the ids of flows in a canvas app's document (`.msapp`, a ZIP file).
 
-The format is undocumented. So all ids in the files about connections are returned, and the caller
-compares them with the existing flows: nothing else in an app has a flow's id.
-
-See platform.md#canvas-apps.
+The format is undocumented. So all ids in its files about connections are returned, and the caller
+compares them with the existing flows: nothing else in an app has a flow's id. See
+platform.md#canvas-apps.
 """
 
 import re
@@ -24,7 +23,10 @@ _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
 def find_flow_ids(document: bytes) -> frozenset[str]:
-    """Return the lower-case ids in the files about connections; raise `InvalidInput`."""
+    """Return the ids, in lower case, in the document's files about connections.
+
+    Raises `InvalidInput` if the document is not a readable ZIP file.
+    """
     try:
         with ZipFile(BytesIO(document)) as archive:
             texts = [
@@ -39,6 +41,6 @@ def find_flow_ids(document: bytes) -> frozenset[str]:
 
 
 def find_ids_in_text(text: str) -> frozenset[str]:
-    """Return the lower-case ids in a text about the connector of flows."""
+    """Return the ids, in lower case, in a text that mentions the connector of flows."""
     lower = text.lower()
     return frozenset(_GUID.findall(lower)) if FLOW_CONNECTOR in lower else frozenset()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.adapters.power_apps.canvas_app_document import (
     FLOW_CONNECTOR,
     find_flow_ids,
@@ -76,7 +76,7 @@ class _AppEntity(Wire):
 
 
 class PowerAppsCanvasApps(CanvasApps):
-    """`CanvasApps` by the Power Apps service in the admin scope."""
+    """Implements the port `CanvasApps` with the Power Apps service in the admin scope."""
 
     def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
         """Send requests as the application, with the audience of the admin API.
@@ -89,22 +89,23 @@ class PowerAppsCanvasApps(CanvasApps):
         self._gate = asyncio.Semaphore(_DOCUMENTS_AT_ONCE)
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
-        """Return the apps that use flows. Reading the document of each takes one request."""
+        """Return the apps that use flows. Reads the document of each by one request."""
         apps = await self._read_apps(environment_id)
-        return await read_each([app for app in apps if app.uses_flows], self._with_flows)
+        return await read_each([app for app in apps if app.uses_flows], self._read_canvas_app)
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
-        """Return the apps that use flows of one page of the list."""
+        """Return those apps on one page of the list that use flows."""
         call = self._build_list_request(environment_id)
         rows, following = await read_page_at(self._http, self._service, call, cursor)
-        apps = [read_wire(_AppEntity, row) for row in rows]
-        found = await read_each([app for app in apps if app.uses_flows], self._with_flows)
+        apps = [parse_wire(_AppEntity, row) for row in rows]
+        found = await read_each([app for app in apps if app.uses_flows], self._read_canvas_app)
         return ResultPage(items=tuple(found), cursor=following)
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
-        """Return an app from the list, the only documented source of its document's URL.
+        """Return an app.
 
-        See platform.md#canvas-apps.
+        Reads the whole list, the only documented source of the URL of an app's document. See
+        platform.md#canvas-apps.
         """
         for app in await self._read_apps(environment_id):
             if app.name != name:
@@ -122,7 +123,8 @@ class PowerAppsCanvasApps(CanvasApps):
     async def _read_apps(self, environment_id: str) -> list[_AppEntity]:
         call = self._build_list_request(environment_id)
         return [
-            read_wire(_AppEntity, item) async for item in self._http.read_items(self._service, call)
+            parse_wire(_AppEntity, item)
+            async for item in self._http.read_items(self._service, call)
         ]
 
     def _build_list_request(self, environment_id: str) -> ServiceRequest:
@@ -130,7 +132,7 @@ class PowerAppsCanvasApps(CanvasApps):
             method="GET", url=f"{self._url}/{environment_id}/apps", params=VERSION
         )
 
-    async def _with_flows(self, app: _AppEntity) -> CanvasApp:
+    async def _read_canvas_app(self, app: _AppEntity) -> CanvasApp:
         try:
             return _build_canvas_app(app, await self._read_flow_ids(app))
         except (NotFound, PlatformError, TransientError, InvalidInput) as err:
@@ -154,7 +156,7 @@ class PowerAppsCanvasApps(CanvasApps):
 
 
 def _describe_error(err: NotFound | PlatformError | TransientError | InvalidInput) -> str:
-    """Return the reason without the URL of the document, which has a signature."""
+    """Return the text of an error without the document's URL, which has a signature."""
     match err:
         case InvalidInput():
             return str(err)

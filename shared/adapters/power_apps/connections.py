@@ -10,10 +10,10 @@ from shared.adapters.http.client import (
     HttpClient,
     HttpService,
     ServiceRequest,
-    check_next,
-    read_object,
+    parse_object,
+    require_next_on_service,
 )
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.concurrency import read_each
 from shared.domain.clouds import Cloud
 from shared.domain.definitions.connector_sign_in import ConnectorSignIn, parse_sign_in
@@ -26,13 +26,13 @@ VERSION = {"api-version": "2016-11-01"}
 
 
 def build_admin_url(cloud: Cloud) -> str:
-    """Return the URL of all environments in the admin scope."""
+    """Return the URL of the Power Apps service for all environments, in the admin scope."""
     path = "providers/Microsoft.PowerApps/scopes/admin/environments"
     return f"https://{cloud.power_apps_host}/{path}"
 
 
 class Creator(Wire):
-    """The creator of an item."""
+    """The person or app that created an item."""
 
     display_name: str | None = None
     user_principal_name: str | None = None
@@ -41,7 +41,7 @@ class Creator(Wire):
 
     @property
     def name(self) -> str:
-        """Return the display name."""
+        """Return the display name of the creator."""
         return self.display_name or self.user_principal_name or self.email or self.id or ""
 
 
@@ -77,7 +77,7 @@ class _ConnectionEntity(Wire):
 
     @property
     def error(self) -> str:
-        """Return the message of the first error status, or ""."""
+        """Return the message of the connection's first error, or "" if it has none."""
         bad = (one for one in self.properties.statuses if one.status.lower() == "error")
         return next((one.error.message or one.error.code or one.status for one in bad), "")
 
@@ -93,7 +93,7 @@ class _ConnectionEntity(Wire):
 
 
 class PowerAppsConnections(Connections):
-    """`Connections` by the Power Apps service in the admin scope."""
+    """Implements the port `Connections` with the Power Apps service in the admin scope."""
 
     def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
         """Send requests as the application, with the audience of the admin API.
@@ -105,7 +105,7 @@ class PowerAppsConnections(Connections):
         self._url = build_admin_url(cloud)
 
     async def list(self, environment_id: str) -> list[Connection]:
-        """Return all connections. Each connector is read once."""
+        """Return all connections. Reads each of their connectors once."""
         found = [one.to_domain() for one in await self._read_entities(environment_id)]
         names = sorted({one.connector for one in found if one.connector})
         read = await read_each(names, partial(self.read_sign_in, environment_id))
@@ -117,11 +117,13 @@ class PowerAppsConnections(Connections):
             method="GET", url=f"{self._url}/{environment_id}/connections", params=VERSION
         )
         rows, following = await read_page_at(self._http, self._service, call, cursor)
-        found = (read_wire(_ConnectionEntity, row).to_domain() for row in rows)
+        found = (parse_wire(_ConnectionEntity, row).to_domain() for row in rows)
         return ResultPage(items=tuple(found), cursor=following)
 
     async def read_errors(self, environment_id: str) -> dict[str, str]:
-        """Return the error of each connection by lower-case name, "" if it has none."""
+        """Return the error of each connection, or "" if it has none, by the connection's name in
+        lower case.
+        """
         return {one.name.lower(): one.error for one in await self._read_entities(environment_id)}
 
     async def _read_entities(self, environment_id: str) -> Sequence[_ConnectionEntity]:
@@ -129,19 +131,19 @@ class PowerAppsConnections(Connections):
             method="GET", url=f"{self._url}/{environment_id}/connections", params=VERSION
         )
         return [
-            read_wire(_ConnectionEntity, item)
+            parse_wire(_ConnectionEntity, item)
             async for item in self._http.read_items(self._service, call)
         ]
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
-        """Return how connections of a connector sign in; unknown without access, for example to a
-        custom connector.
+        """Return how connections of a connector sign in: unknown if the app may not read the
+        connector, for example a custom one.
         """
         call = ServiceRequest(
             method="GET", url=f"{self._url}/{environment_id}/apis/{connector}", params=VERSION
         )
         try:
-            answer = read_object(self._service, await self._http.send(self._service, call))
+            answer = parse_object(self._service, await self._http.send(self._service, call))
         except (NotFound, PlatformError):
             return ConnectorSignIn()
         return parse_sign_in(mapping_at(answer, "properties"))
@@ -150,11 +152,12 @@ class PowerAppsConnections(Connections):
 async def read_page_at(
     http: HttpClient, service: HttpService, call: ServiceRequest, cursor: str
 ) -> tuple[list[object], str]:
-    """Return the items of a page of a list and the cursor of the next, or "" after the last.
+    """Return the items of the page at a cursor, and the cursor of the next page, or "" after the
+    last.
 
     The cursor is the service's next link, so its host is checked before the token is sent there.
     """
     if cursor:
-        check_next(service, call.url, cursor)
+        require_next_on_service(service, call.url, cursor)
         call = replace(call, url=cursor, params={})
     return await http.read_page(service, call)

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from pydantic import Field, field_validator
 
-from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
-from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, parse_object
+from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.clouds import Cloud
 from shared.domain.environment import Environment, PolicyLink, PolicyLinkStatus
 from shared.domain.trigger_urls.trigger_url import redact
@@ -60,7 +60,7 @@ class _Properties(Wire):
     @field_validator("enterprise_policies", mode="before")
     @classmethod
     def _ignore_case(cls, value: object) -> object:
-        """Ignore case, as Microsoft's scripts do.
+        """Convert the keys to lower case, because Microsoft's scripts ignore their case.
 
         See platform.md#property-case.
         """
@@ -102,7 +102,7 @@ class EnvironmentEntity(Wire):
 
 
 class PowerPlatformAdmin(Environments):
-    """`Environments` by the admin API."""
+    """Implements the port `Environments` with the admin API."""
 
     def __init__(self, http: HttpClient, service: HttpService, clock: Clock, cloud: Cloud) -> None:
         """Send requests as the application; `service` has the audience of Power Apps."""
@@ -119,35 +119,37 @@ class PowerPlatformAdmin(Environments):
         """Return all environments of the tenant."""
         call = ServiceRequest(method="GET", url=self._url, params=_VERSION)
         return [
-            self._convert_and_cache_endpoint(read_wire(EnvironmentEntity, item))
+            self._convert_and_cache_endpoint(parse_wire(EnvironmentEntity, item))
             async for item in self._http.read_items(self._service, call)
         ]
 
     async def get(self, environment_id: str) -> Environment:
-        """Return an environment; raise `NotFound`."""
+        """Return an environment. Raises `NotFound` if it does not exist."""
         call, asked = f"{self._url}/{environment_id}", self._clock.now()
         answer = await self._http.send(
             self._service, ServiceRequest(method="GET", url=call, params=_VERSION)
         )
         found = self._convert_and_cache_endpoint(
-            read_wire(EnvironmentEntity, read_object(self._service, answer))
+            parse_wire(EnvironmentEntity, parse_object(self._service, answer))
         )
         self._read[environment_id] = asked, found
         return found
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return an environment from a cache of one minute; raise `NotFound`."""
+        """Return an environment, as read within the last minute.
+
+        Raises `NotFound` if it does not exist.
+        """
         asked, known = self._read.get(environment_id, (None, None))
         if asked and known and self._clock.now() - asked < _LATELY:
             return known
         return await self.get(environment_id)
 
     async def read_flow_endpoint(self, environment_id: str) -> str:
-        """Return the last read URL of an environment's flow service, or "" if unknown.
+        """Return the URL of the flow service for an environment, as last read, or "" if unknown.
 
-        The cache needs no refresh, because nearly every step reads the environment.
-
-        See platform.md#regional-hosts.
+        It is not read again, because nearly every step reads the environment. See
+        platform.md#regional-hosts.
         """
         key = environment_id.lower()
         if key not in self._flow_endpoints:

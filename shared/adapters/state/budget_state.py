@@ -1,4 +1,4 @@
-"""Read and write a budget's row and the rows of its queue.
+"""Read and write the rows of a request budget and of its queue.
 
 An unreadable row blocks nothing. The budget's row is reset and logged. An unreadable queue entry is
 ignored and removed by the timer, and its job is retried by its own row.
@@ -12,7 +12,7 @@ from datetime import timedelta
 from shared.adapters.state.ledger_row import (
     build_empty_ledger,
     build_ledger_columns,
-    read_ledger,
+    parse_ledger,
     reset_ledger,
 )
 from shared.adapters.state.request_ledger import (
@@ -61,10 +61,10 @@ type Decision[T] = tuple[RequestLedger, T, Sequence[Operation]]
 
 
 class BudgetState:
-    """The budget row that all instances share."""
+    """The row of a request budget, which all instances share, with the rows of its queue."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
-        """Store the row in `store`."""
+        """Store the row of the budget `limit` in `store`."""
         self.store = store
         self.clock = clock
         self.limit = limit
@@ -77,30 +77,30 @@ class BudgetState:
         return _TABLE, self.limit.name, _KEY
 
     def build_empty_row(self, key: str) -> StoreRow:
-        """Return an empty row of the queue."""
+        """Return a row without columns for an entry of the queue."""
         return StoreRow(table=_TABLE, partition=self.limit.name, key=key, columns={})
 
     async def read(self) -> RequestLedger:
-        """Return the ledger, with the totals of the queue."""
+        """Return the budget's ledger, with the totals of the queue."""
         while True:
             ledger = await self._read_ledger(await self.store.get(*self.name))
             if ledger:
                 return await self._with_totals(ledger)
 
     async def read_entries(self) -> AsyncGenerator[RequestQueueEntry | StoreRow]:
-        """Yield the entries of the queue in order, and unreadable ones as rows."""
+        """Yield the entries of the queue in order, with a row in place of each unreadable one."""
         async for row in self.store.query(_TABLE, self.limit.name, page_size=_PAGE):
             if row.key == _KEY:
                 continue
             try:
-                yield RequestQueueEntry.read(row)
+                yield RequestQueueEntry.parse(row)
             except ValueError:
                 yield row
 
-    async def remove(
+    async def remove_entries(
         self, gone: Sequence[RequestQueueEntry], unreadable: Sequence[StoreRow]
     ) -> None:
-        """Remove entries of the queue, unless one of them has changed."""
+        """Remove entries from the queue, or none of them if one has changed."""
 
         def remove_waiting(ledger: RequestLedger, _: QueueView) -> Decision[None]:
             ledger, removals = remove_waiters(ledger, gone)
@@ -109,19 +109,19 @@ class BudgetState:
             return ledger, None, [*removals, *(DeleteRow(row) for row in unreadable)]
 
         with suppress(ThrottledError):
-            await self.decide_with_queue(remove_waiting, "")
+            await self.write_queue_decision(remove_waiting, "")
 
     async def read_resets(self) -> list[RowName]:
-        """Return the rows of all budgets that were reset within a day."""
+        """Return the names of the rows of all budgets that were reset within a day."""
         since = (self.clock.now() - _SHOWN_FOR).isoformat()
         found = self.store.query(_TABLE, _RESETS, where=[Condition(_RESET_AT, "gt", since)])
         return [(row.table, row.key, _KEY) async for row in found]
 
-    async def decide[T](self, decide: Callable[[RequestLedger], Decision[T]]) -> T:
-        """Write the decided change to the row; return the result.
+    async def write_decision[T](self, decide: Callable[[RequestLedger], Decision[T]]) -> T:
+        """Write the change of the ledger that `decide` returns, and return its result.
 
-        Repeats the decision if another instance wrote first, or if it was negative and the row may
-        be outdated.
+        Decides again if another instance wrote first, or if the row may be outdated and `decide`
+        raised `ThrottledError`.
         """
         for _ in range(_TRIES):
             known = self._known
@@ -140,12 +140,14 @@ class BudgetState:
                 return answer
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
 
-    async def decide_with_queue[T](
+    async def write_queue_decision[T](
         self, decide: Callable[[RequestLedger, QueueView], Decision[T]], position: str
     ) -> T:
-        """Write the decided change to the row and to the queue, as seen from a position in it.
+        """Write the change of the ledger and of the queue that `decide` returns, and return its
+        result.
 
-        The row is always written, which shows that it was not outdated.
+        `decide` gets the queue as seen from `position`. The row is always written, which verifies
+        that it was not outdated.
         """
         for _ in range(_TRIES):
             row, before = await self._read_known()
@@ -160,9 +162,10 @@ class BudgetState:
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
 
     async def _read_known(self) -> tuple[StoreRow | None, RequestLedger | None]:
-        """Return the row as this instance last knew it, or else as stored, and its ledger.
+        """Return the row that this instance last read or wrote, or else the stored one, and its
+        ledger.
 
-        The instance then knows no row until it reads or writes one.
+        The instance forgets the row until it reads or writes one again.
         """
         row, self._known = self._known, None
         row = row or await self.store.get(*self.name)
@@ -211,7 +214,7 @@ class BudgetState:
     async def _read_entry(self, position: str) -> RequestQueueEntry | None:
         row = await self.store.get(_TABLE, self.limit.name, position)
         with suppress(ValueError):
-            return RequestQueueEntry.read(row) if row else None
+            return RequestQueueEntry.parse(row) if row else None
         return None
 
     async def _read_ledger(self, row: StoreRow | None) -> RequestLedger | None:
@@ -223,7 +226,7 @@ class BudgetState:
         if row is None:
             return build_empty_ledger(self.limit, now)
         try:
-            return read_ledger(row, self.limit, now)
+            return parse_ledger(row, self.limit, now)
         except ValueError:
             _log.warning(
                 "The row of request budget %s is unreadable and was reset", self.limit.name

@@ -62,8 +62,8 @@ def build_empty_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
         limit=limit,
         calls=limit.calls,
         since=now,
-        writes=_read_write_tally({}, limit, now),
-        day=_read_daily_tally({}, limit, now),
+        writes=_parse_write_tally({}, limit, now),
+        day=_parse_daily_tally({}, limit, now),
     )
 
 
@@ -73,7 +73,7 @@ def reset_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
     return replace(build_empty_ledger(limit, now), paused_until=until)
 
 
-def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedger:
+def parse_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedger:
     """Return the ledger of a row, without expired entries. Expired reservations count as used.
 
     Raises `ValueError` if the row is unreadable or contains an impossible time.
@@ -88,10 +88,10 @@ def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedg
             for name, (held, owed, until) in stored.holds.items()
             if until > now
         },
-        writes=_read_write_tally(stored.writes, limit, now),
-        day=_read_daily_tally(stored.day, limit, now),
+        writes=_parse_write_tally(stored.writes, limit, now),
+        day=_parse_daily_tally(stored.day, limit, now),
         paused_until=stored.paused_until,
-        queue=_read_totals(stored.queue),
+        queue=_parse_totals(stored.queue),
     )
     learnt = stored.learnt
     if learnt.begun_with == limit.calls:  # a changed setting resets it
@@ -144,23 +144,23 @@ def _check_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
             raise ValueError("a time is too far in the future")
 
 
-def _read_totals(queue: dict[str, tuple[int, int, int]] | None) -> QueueTotals | None:
+def _parse_totals(queue: dict[str, tuple[int, int, int]] | None) -> QueueTotals | None:
     if queue is None:
         return None
     return QueueTotals(parts={part: Waiting(*counts) for part, counts in queue.items()})
 
 
-def _read_write_tally(
+def _parse_write_tally(
     counts: dict[datetime, int], limit: BudgetLimit, now: datetime
 ) -> RequestTally | None:
     if limit.writes_an_hour is None:
         return None
-    return RequestTally.read(counts, now, limit=limit.writes_an_hour, span=_HOUR, bucket=_MINUTE)
+    return RequestTally.parse(counts, now, limit=limit.writes_an_hour, span=_HOUR, bucket=_MINUTE)
 
 
-def _read_daily_tally(
+def _parse_daily_tally(
     counts: dict[datetime, int], limit: BudgetLimit, now: datetime
 ) -> RequestTally | None:
     if limit.calls_a_day is None:
         return None
-    return RequestTally.read(counts, now, limit=limit.calls_a_day, span=_DAY, bucket=_HOUR)
+    return RequestTally.parse(counts, now, limit=limit.calls_a_day, span=_DAY, bucket=_HOUR)

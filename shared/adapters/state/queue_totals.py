@@ -1,6 +1,7 @@
-"""Count the waiters of the request queue and what they need, by the beginning of their positions.
+"""Count the jobs that wait in the request queue, and the requests that they need, by the beginning
+of their positions.
 
-The budget's row has the totals, so that no reader needs a long queue to its end.
+The budget's row has these totals, so that no reader needs a long queue to its end.
 """
 
 from collections.abc import Mapping
@@ -12,35 +13,38 @@ _PART = 4
 
 
 class Waiting(NamedTuple):
-    """A number of waiters, and the requests of their next and of their later invocations."""
+    """How many jobs wait, and how many requests their next and their later invocations need."""
 
     waiters: int = 0
     calls: int = 0
     later: int = 0
 
     def add_times(self, other: "Waiting", *, times: int = 1) -> "Waiting":
-        """Return the sum; with `times` -1 the difference."""
+        """Return the sum of this and `times` times the other. With -1, that is the difference."""
         return Waiting(*(one + times * more for one, more in zip(self, other, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueTotals:
-    """The waiters of a queue, counted in parts."""
+    """The totals of a request queue, counted in parts by position."""
 
     #: By the beginning of the position. Parts without waiters are left out.
     parts: Mapping[str, Waiting] = field(default_factory=dict)
 
     @property
     def total(self) -> Waiting:
-        """Return the total of all waiters."""
+        """Return the totals of the whole queue."""
         return self._add_parts("~")
 
     def sum_up_to(self, position: str) -> Waiting:
-        """Return the waiters in all parts up to and including the part of this position."""
+        """Return the totals of all parts up to the one of this position, inclusive."""
         return self._add_parts(position[:_PART])
 
     def with_change(self, position: str, waiting: Waiting, *, times: int = 1) -> Self:
-        """Return the totals with a waiter at this position; with `times` -1 without it."""
+        """Return the totals with one more job at this position.
+
+        With `times` -1, return them without it.
+        """
         part = position[:_PART]
         after = self.parts.get(part, Waiting()).add_times(waiting, times=times)
         after = Waiting(*(max(one, 0) for one in after))

@@ -2,7 +2,7 @@
 
 In *no* span of one window's length are there more requests than the budget, wherever it starts, and
 in no hour or day more than their limits (request_tally.py). While many requests are left, an
-instance leases slices (reserved_slices.py). While few are left, a delivery takes a reservation
+instance leases slices (reserved_slices.py). While few are left, an invocation takes a reservation
 (reserved_requests.py) or waits in the queue (request_queue.py).
 """
 
@@ -42,31 +42,31 @@ _log = get_product_log(__name__)
 
 
 @dataclass(slots=True)
-class _Delivery:
-    """An invocation inside `StoredRequestBudget.block`, which can wait for any budget."""
+class _Invocation:
+    """The current invocation: what it has reserved of each budget, and how long it has waited."""
 
     is_urgent: bool
     #: By name of the budget.
-    blocks: dict[str, ReservedRequests] = field(default_factory=dict)
+    reservations: dict[str, ReservedRequests] = field(default_factory=dict)
     waited: timedelta = timedelta(0)
     #: End of the current wait. Concurrent requests wait at the same time.
     waits_until: datetime = NEVER
 
-    def wait(self, now: datetime, wait: timedelta) -> None:
-        """Add a wait that starts now. Time that already counts as another wait is not added."""
+    def add_wait(self, now: datetime, wait: timedelta) -> None:
+        """Count a wait that starts now, without the part that overlaps a wait already counted."""
         until = now + wait
         self.waited += max(timedelta(0), until - max(now, self.waits_until))
         self.waits_until = max(until, self.waits_until)
 
 
-_delivery: ContextVar[_Delivery | None] = ContextVar("delivery", default=None)
+_invocation: ContextVar[_Invocation | None] = ContextVar("invocation", default=None)
 
 
 class StoredRequestBudget(RequestBudget):
-    """The request budget of a service, for this instance."""
+    """The request budget of a service, as this instance of the app uses it."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
-        """Lease requests by rows of `store`."""
+        """Share the budget `limit` with other instances by rows of `store`."""
         if limit.calls < 1:
             raise ValueError("a budget must allow at least one request")
         self._clock = clock
@@ -77,28 +77,31 @@ class StoredRequestBudget(RequestBudget):
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Run an invocation with reserved requests; see the port."""
-        delivery, block = _Delivery(need is not None and need.is_urgent), None
+        """Run an invocation with reserved requests. The port describes it."""
+        invocation, reservation = _Invocation(need is not None and need.is_urgent), None
         if self._slice.size == 1 or (need is not None and need.requests > self._slice.size):
-            block = await self._begin_reservation(need)
-            delivery.blocks[self._limit.name] = block
-        before = _delivery.set(delivery)
+            reservation = await self._begin_reservation(need)
+            invocation.reservations[self._limit.name] = reservation
+        before = _invocation.set(invocation)
         try:
             yield
         finally:
-            _delivery.reset(before)
-            if block:
-                await self._end_reservation(block)
+            _invocation.reset(before)
+            if reservation:
+                await self._end_reservation(reservation)
 
     @property
     def is_in_invocation(self) -> bool:
-        """Return whether an invocation runs now: only then does `wait_for` wait."""
-        return _delivery.get() is not None
+        """Return whether an invocation runs now. Only then does `wait_for` wait."""
+        return _invocation.get() is not None
 
     async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
-        """Wait until there are requests. Outside of an invocation, do nothing: `take` raises."""
-        delivery = _delivery.get()
-        if delivery is None:
+        """Wait until this many requests are available.
+
+        Outside of an invocation, do nothing: `take` raises.
+        """
+        invocation = _invocation.get()
+        if invocation is None:
             return
         while True:
             try:
@@ -107,17 +110,17 @@ class StoredRequestBudget(RequestBudget):
                 break
             except ThrottledError as err:
                 wait = err.retry_after or RECHECK_DELAY
-                delivery.wait(self._clock.now(), wait)
-                if delivery.waited > self._estimate_patience():
+                invocation.add_wait(self._clock.now(), wait)
+                if invocation.waited > self._estimate_patience():
                     raise
             await self._clock.sleep(wait)
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take one request; raise `ThrottledError` with the time until the next."""
+        """Take one request. Raises `ThrottledError` with the time until the next is available."""
         async with self._lock:
             await self._take_requests(1, is_write=is_write)
-            if block := self._get_current_reservation():
-                block.use(is_write=is_write)
+            if reservation := self._get_current_reservation():
+                reservation.use(is_write=is_write)
             else:
                 self._slice.use()
 
@@ -128,7 +131,7 @@ class StoredRequestBudget(RequestBudget):
     async def promote_waiters(
         self, come: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Wake waiters whose turn comes within the next minutes; see the port."""
+        """Wake the jobs whose turn comes within the next minutes. The port describes it."""
         ledger = await self._row.read()
         ahead, gone = ledger.owed, list[RequestQueueEntry]()
         returns, unreadable = list[Operation](), list[StoreRow]()
@@ -166,7 +169,7 @@ class StoredRequestBudget(RequestBudget):
             with suppress(Conflict, NotFound):  # it may have returned in the meantime
                 await self._row.store.write(*batch)
         for rows in batched([*gone, *unreadable], AT_ONCE, strict=False):
-            await self._row.remove(
+            await self._row.remove_entries(
                 [one for one in rows if isinstance(one, RequestQueueEntry)],
                 [one for one in rows if isinstance(one, StoreRow)],
             )
@@ -175,9 +178,9 @@ class StoredRequestBudget(RequestBudget):
         """Pause for `wait` in all instances and lower the rate afterwards."""
         async with self._lock:
             self._slice.drop()
-            if block := self._get_current_reservation():
-                block.drop()
-            await self._row.decide(lambda ledger: (ledger.with_pause(wait), None, ()))
+            if reservation := self._get_current_reservation():
+                reservation.drop()
+            await self._row.write_decision(lambda ledger: (ledger.with_pause(wait), None, ()))
 
     def _build_queue_status(self, ledger: RequestLedger) -> RequestQueueStatus:
         waiting = (ledger.queue or QueueTotals()).total
@@ -194,27 +197,27 @@ class StoredRequestBudget(RequestBudget):
         )
 
     def _get_current_reservation(self) -> ReservedRequests | None:
-        delivery = _delivery.get()
-        return delivery.blocks.get(self._limit.name) if delivery else None
+        invocation = _invocation.get()
+        return invocation.reservations.get(self._limit.name) if invocation else None
 
     async def _take_requests(
         self, calls: int, *, is_urgent: bool = False, is_write: bool = False
     ) -> None:
-        """Get requests from the invocation's reservation or the slice; raise `ThrottledError`.
+        """Get requests from the invocation's reservation, or else from the slice of this instance.
 
-        Outside of an invocation, the urgent requests are those of people and timers, whose writes
-        only correct something.
+        Outside of an invocation, writes count as urgent: those of people and timers only correct
+        something. Raises `ThrottledError` if there are too few.
         """
-        delivery, block = _delivery.get(), self._get_current_reservation()
-        is_urgent = is_urgent or (delivery.is_urgent if delivery else is_write)
-        if block:
-            await block.take(calls, is_urgent=is_urgent)
+        invocation, reservation = _invocation.get(), self._get_current_reservation()
+        is_urgent = is_urgent or (invocation.is_urgent if invocation else is_write)
+        if reservation:
+            await reservation.take(calls, is_urgent=is_urgent)
         else:
             await self._slice.take(calls, is_urgent=is_urgent, is_write=is_write)
 
     def _estimate_patience(self) -> timedelta:
-        block = self._get_current_reservation()
-        calls = block.most if block and block.most else self._limit.calls
+        reservation = self._get_current_reservation()
+        calls = reservation.most if reservation and reservation.most else self._limit.calls
         # The first window may be used up already, and each wait lasts `UNDERWAY` longer.
         needed = (_LEAST_CALLS / calls + 1) * (self._limit.window + UNDERWAY)
         return max(_PATIENCE, min(needed, _LONGEST_PATIENCE))
@@ -225,9 +228,9 @@ class StoredRequestBudget(RequestBudget):
         async with self._lock:
             return await ReservedRequests.begin(self._row, need)
 
-    async def _end_reservation(self, block: ReservedRequests) -> None:
+    async def _end_reservation(self, reservation: ReservedRequests) -> None:
         try:
             async with self._lock:
-                await block.end()
+                await reservation.end()
         except CmkflowError as err:  # it expires
             _log.warning("reservation not released", extra={"text": err})

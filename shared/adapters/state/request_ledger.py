@@ -42,13 +42,13 @@ class BudgetLimit:
 
 
 def build_exhausted_error(limit: BudgetLimit, wait: timedelta, of: str = "") -> ThrottledError:
-    """Return the error for an exhausted budget; `of` names the period."""
+    """Return the error for an exhausted budget. `of` names the period, such as a day."""
     return ThrottledError(f"The request budget of {limit.name}{of} is exhausted", retry_after=wait)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """The reservation of an invocation."""
+    """The requests that one invocation has reserved."""
 
     #: Reserved requests without a reported use.
     held: int
@@ -88,12 +88,14 @@ class RequestLedger:
 
     @property
     def _step(self) -> int:
-        """Return the step by which the limit rises, or falls below the setting."""
+        """Return by how many requests the limit is raised, or lowered below the
+        setting, at once.
+        """
         return max(self.limit.calls // 5, 1)
 
     @property
     def held(self) -> int:
-        """Return the number of reserved requests, which can be sent at any time."""
+        """Return the number of reserved requests, which invocations can send at any time."""
         return sum(hold.held for hold in self.holds.values())
 
     @property
@@ -103,11 +105,13 @@ class RequestLedger:
 
     @property
     def left_of_day(self) -> int | None:
-        """Return the requests left of 24 hours for non-urgent work; None: no limit."""
+        """Return how many requests non-urgent work may still send in 24 hours, or None if there is
+        no limit.
+        """
         return max(self.day.count_left(self.held, is_urgent=False), 0) if self.day else None
 
     def count_free(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
-        """Return how many requests can be reserved now. `kept` requests are left for others."""
+        """Return how many requests can be reserved now, if `kept` requests are left for others."""
         if self.paused_until > self.now:
             return 0
         free = self.room - kept
@@ -118,8 +122,9 @@ class RequestLedger:
         return max(free, 0)
 
     def require_free(self, *, is_urgent: bool, may_write: bool = True) -> int:
-        """Return how many requests can be reserved now; raise `ThrottledError` if the number is
-        zero.
+        """Return how many requests can be reserved now.
+
+        Raises `ThrottledError` if the number is zero.
         """
         if free := self.count_free(is_urgent=is_urgent, may_write=may_write):
             return free
@@ -130,11 +135,11 @@ class RequestLedger:
 
     @property
     def owed(self) -> int:
-        """Return how many of the next requests belong to existing reservations."""
+        """Return how many of the next available requests belong to existing reservations."""
         return sum(hold.owed for hold in self.holds.values())
 
     def with_requests(self, moment: datetime, calls: int = 1, *, is_write: bool = False) -> Self:
-        """Return the ledger with requests that have arrived by this time."""
+        """Return the ledger with requests that the service has received by `moment`."""
         until = moment + self.window
         return replace(
             self,
@@ -146,25 +151,29 @@ class RequestLedger:
         )
 
     def without_unsent(self, moment: datetime, calls: int) -> Self:
-        """Return the ledger without daily requests that were leased but not sent."""
+        """Return the ledger without requests that count for the day but were leased and
+        not sent.
+        """
         return replace(self, day=self.day.with_requests(moment, -calls) if self.day else None)
 
-    def with_sent_requests(self, told: tuple[datetime, int], used: tuple[datetime, int]) -> Self:
-        """Return the ledger with the sent requests instead of the reported ones."""
-        if told not in self.spent:
+    def with_sent_requests(self, leased: tuple[datetime, int], used: tuple[datetime, int]) -> Self:
+        """Return the ledger with the requests that were sent (`used`) in place of those that were
+        leased.
+        """
+        if leased not in self.spent:
             return self  # they no longer count
-        at, counts = self.spent.index(told), used[1] > 0 and used[0] > self.now
+        at, counts = self.spent.index(leased), used[1] > 0 and used[0] > self.now
         others = self.spent[:at] + self.spent[at + 1 :]
         return replace(self, spent=(*others, used) if counts else others)
 
-    def with_hold(self, name: str, hold: Reservation | None) -> Self:
-        """Return the ledger with a changed reservation, or without it."""
+    def with_reservation(self, name: str, hold: Reservation | None) -> Self:
+        """Return the ledger with a new state of the reservation `name`, or without it."""
         others = {key: value for key, value in self.holds.items() if key != name}
         return replace(self, holds={**others, name: hold} if hold else others)
 
     def estimate_free_at(self, number: int, *, is_urgent: bool, may_write: bool = True) -> datetime:
-        """Return the expected time at which `number` more requests are available."""
-        opens = [self._move_into_window(number), self.paused_until]
+        """Return when `number` more requests will probably be available."""
+        opens = [self._estimate_window_opening(number), self.paused_until]
         given_back = self.now + self.window
         if self.day:
             opens.append(
@@ -176,14 +185,16 @@ class RequestLedger:
             )
         return max(opens)
 
-    def _move_into_window(self, number: int) -> datetime:
+    def _estimate_window_opening(self, number: int) -> datetime:
         ends = sorted(until for until, count in self.spent for _ in range(count))
         ends = [self.now] * self.room + ends + [self.now + self.window] * self.held  # in use now
         rounds, last = divmod(number - 1 - min(self.room, 0), len(ends))
         return ends[last] + rounds * self.window
 
     def with_higher_limit(self) -> Self:
-        """Return the ledger with a higher limit, if it is time to try one."""
+        """Return the ledger with a higher limit, if the last change was long enough ago
+        to try one.
+        """
         most = max(self.limit.most or 0, self.limit.calls)
         if self.ceiling is not None and self.now < self.ceiling_until:
             most = min(most, self.ceiling)
@@ -192,9 +203,9 @@ class RequestLedger:
         return replace(self, calls=min(self.calls + self._step, most), since=self.now)
 
     def with_pause(self, wait: timedelta) -> Self:
-        """Return the ledger after a 429, with a pause and a lower limit.
+        """Return the ledger after the service answered 429, with a pause and a lower limit.
 
-        Above the setting, the limit is halved. Later 429s of requests already sent have no further
+        A limit above the setting is halved. Later 429s of requests already sent have no further
         effect.
         """
         until = self.now + min(wait, _LONGEST_PAUSE)

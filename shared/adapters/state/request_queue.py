@@ -1,11 +1,10 @@
-"""The queue of those who wait for requests: who is admitted, and when the others return.
+"""Decide which job in the request queue gets requests, and when the others try again.
 
-Each waiter is a row: its key has the order, its columns the number of requests and the time to
-return. No one is admitted while someone earlier in the queue is about to return, or while a started
-reservation lacks requests. A waiter that does not return in time counts as gone and blocks no one.
-
-An invocation reads the queue as far as its turn may come within the next minutes. Of the others it
-knows the totals (queue_totals.py).
+Each waiting job is a row: its key has the order, its columns the number of requests and the time to
+return. No job is admitted while one earlier in the queue is about to return, or while a started
+reservation lacks requests. A job that does not return in time counts as gone and blocks no other.
+An invocation reads only the part of the queue whose turn may come within the next minutes. Of the
+others it knows the totals (queue_totals.py).
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,14 +48,14 @@ _adapter = TypeAdapter(_Stored)
 
 @dataclass(frozen=True, slots=True)
 class RequestQueueEntry:
-    """An entry of the queue. Its key has the order."""
+    """A waiting job in the queue. Its key has the order."""
 
     kept: StoreRow
     stored: _Stored
 
     @classmethod
-    def read(cls, row: StoreRow) -> Self:
-        """Return the entry in a row; raise `ValueError` if it is unreadable."""
+    def parse(cls, row: StoreRow) -> Self:
+        """Return the entry in a row. Raises `ValueError` if it is unreadable."""
         return cls(row, _adapter.validate_json(str(row.columns.get(_STORED, ""))))
 
     @property
@@ -66,22 +65,22 @@ class RequestQueueEntry:
 
     @property
     def calls(self) -> int:
-        """Return how many requests the waiter needs."""
+        """Return how many requests the job needs."""
         return self.stored.calls
 
     @property
     def waiting(self) -> Waiting:
-        """Return how the entry counts in the totals of the queue."""
+        """Return how the job counts in the totals of the queue."""
         return Waiting(1, self.stored.calls, self.stored.later)
 
     @property
     def returns_at(self) -> datetime:
-        """Return the time at which the waiter returns."""
+        """Return the time at which the job tries again."""
         return self.stored.comes
 
     @property
     def row(self) -> tuple[str, str, str]:
-        """Return the waiting row: table, partition and key."""
+        """Return the table, partition and key of the waiting job's row."""
         return self.stored.row
 
     @property
@@ -90,13 +89,15 @@ class RequestQueueEntry:
         return DeleteRow(self.kept)
 
     def build_earlier_return(self, comes: datetime) -> ReplaceRow:
-        """Return the operation that lets the waiter return earlier, if the entry is unchanged."""
+        """Return the operation that moves the job's return to an earlier time, if the entry is
+        unchanged.
+        """
         return ReplaceRow(
             replace(self.kept, columns=_build_columns(replace(self.stored, comes=comes)))
         )
 
     def is_dead(self, ledger: RequestLedger) -> bool:
-        """Return whether the waiter should have returned long ago."""
+        """Return whether the job should have returned long ago, so that it no longer counts."""
         return self.returns_at < ledger.now - ledger.window * _GRACE
 
 
@@ -106,7 +107,7 @@ def _build_columns(stored: _Stored) -> dict[str, Scalar]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueView:
-    """What an invocation reads of the queue."""
+    """The part of the queue that an invocation has read, from the first entry to its own place."""
 
     #: The place of the invocation in the queue until it is admitted.
     place: StoreRow
@@ -118,7 +119,7 @@ class QueueView:
 
 
 def count_waiters(entries: Iterable[RequestQueueEntry]) -> QueueTotals:
-    """Return the totals of a queue."""
+    """Return the totals of these entries of a queue."""
     totals = QueueTotals()
     for one in entries:
         totals = totals.with_change(one.key, one.waiting)
@@ -128,7 +129,7 @@ def count_waiters(entries: Iterable[RequestQueueEntry]) -> QueueTotals:
 def remove_waiters(
     ledger: RequestLedger, gone: Sequence[RequestQueueEntry]
 ) -> tuple[RequestLedger, Sequence[Operation]]:
-    """Return the ledger without these waiters, and the operations that remove their entries."""
+    """Return the ledger without these jobs, and the operations that remove their entries."""
     totals = ledger.queue or QueueTotals()
     for one in gone:
         totals = totals.with_change(one.key, one.waiting, times=-1)
@@ -138,8 +139,10 @@ def remove_waiters(
 def admit_or_queue(
     ledger: RequestLedger, line: QueueView, need: RequestDemand
 ) -> tuple[int | datetime, RequestLedger, Sequence[Operation]]:
-    """Return the number of admitted requests or the time to return, the ledger with the totals of
-    the queue, and the changes of the queue to write.
+    """Admit an invocation, or give it a place in the queue.
+
+    Return the number of admitted requests, or else the time to return. Also return the ledger with
+    the new totals, and the operations that change the queue.
     """
     calls = min(need.requests, ledger.calls)
     gone = [one for one in line.first if one.is_dead(ledger)][:AT_ONCE]
@@ -169,9 +172,9 @@ def _estimate_return(
     *,
     is_urgent: bool,
 ) -> datetime:
-    """Return the time to return: soon, or at its probable turn.
+    """Return when a waiting job has to try again: soon, or when its turn probably comes.
 
-    Late waiters are woken earlier, because those before them may need less, or give up.
+    A job that waits long is woken earlier, because those before it may need less or give up.
     """
     at_once = ledger.estimate_free_at(
         ledger.owed + sum(one.calls for one in first) + 1, is_urgent=is_urgent
@@ -187,10 +190,12 @@ def _estimate_return(
 
 
 def has_seen_enough(ledger: RequestLedger, first: Sequence[RequestQueueEntry], calls: int) -> bool:
-    """Return whether no later waiter is near, because those before it need `calls` requests."""
+    """Return whether the turn of all later entries is far away, because those in `first` need
+    `calls` requests.
+    """
     return calls > ledger.calls * (_NEAR + 1) and len(first) >= _READ_EXACTLY
 
 
 def is_near(ledger: RequestLedger, comes: datetime) -> bool:
-    """Return whether a turn comes within the next minutes."""
+    """Return whether this time, at which a job's turn comes, is within the next minutes."""
     return comes <= ledger.now + ledger.window * _NEAR

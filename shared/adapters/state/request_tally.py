@@ -10,7 +10,7 @@ _ZERO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTally:
-    """A limit and the requests that count: no span has more."""
+    """The requests of a long period, counted in buckets: no `span` may have more than the limit."""
 
     now: datetime
     limit: int
@@ -21,9 +21,9 @@ class RequestTally:
     counts: Mapping[datetime, int]
 
     def with_requests(self, moment: datetime, calls: int) -> Self:
-        """Return the tally with requests of this time.
+        """Return the tally with requests that were sent at this time.
 
-        A negative number removes unsent requests.
+        A negative number removes requests that were not sent.
         """
         until = moment - (moment - _ZERO) % self.bucket + self.bucket + self.span
         if until <= self.now:
@@ -39,9 +39,8 @@ class RequestTally:
         return self._count_usable_requests(is_urgent=is_urgent) - held - sum(self.counts.values())
 
     def find_opening_time(self, number: int, held: int, *, is_urgent: bool) -> datetime | None:
-        """Return the earliest time at which `number` more requests are available.
-
-        None: they are available when reserved requests are released.
+        """Return the earliest time at which `number` more requests are available, or None if that
+        depends on when reserved requests are released.
         """
         rounds, last = divmod(number - 1, self._count_usable_requests(is_urgent=is_urgent))
         left, until = self.count_left(held, is_urgent=is_urgent), self.now
@@ -55,7 +54,7 @@ class RequestTally:
         return self.limit if is_urgent else self.limit - self.limit // 10
 
     @classmethod
-    def read(
+    def parse(
         cls,
         counts: Mapping[datetime, int],
         now: datetime,
@@ -64,6 +63,6 @@ class RequestTally:
         span: timedelta,
         bucket: timedelta,
     ) -> Self:
-        """Return a tally with the stored counts that have not expired."""
+        """Return a tally with those stored counts that have not expired."""
         lasting = {until: count for until, count in counts.items() if until > now}
         return cls(now=now, limit=limit, span=span, bucket=bucket, counts=lasting)

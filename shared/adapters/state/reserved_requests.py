@@ -1,8 +1,8 @@
 """Reserve scarce requests for an invocation before it starts.
 
-Missing requests are added as they become available, before anyone else is admitted. At its end, the
-delivery reports when it sent each request. A reservation without a report expires and counts as
-used.
+Missing requests are added as they become available, before any other invocation is admitted. At its
+end, the invocation reports when it sent each request. A reservation without a report expires and
+counts as used.
 """
 
 import uuid
@@ -26,7 +26,7 @@ _KEPT_FOR_NEXT, _NEXT = 1 / 20, "~"
 
 @dataclass(slots=True, kw_only=True)
 class ReservedRequests:
-    """The requests reserved for an invocation."""
+    """The reserved requests of one invocation."""
 
     row: BudgetState
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -44,27 +44,33 @@ class ReservedRequests:
 
     @classmethod
     async def begin(cls, row: BudgetState, need: RequestDemand) -> Self:
-        """Return the reservation of an invocation that may start; raise `MustWait`."""
+        """Return the reservation of an invocation that may start.
+
+        Raises `MustWait` if it has to wait in the queue.
+        """
         block = cls(row=row, whose=need.job_id)
 
         def begin(ledger: RequestLedger, line: QueueView) -> Decision[Reservation | MustWait]:
             answer, ledger, operations = admit_or_queue(
-                ledger.with_hold(block._next, None), line, need
+                ledger.with_reservation(block._next, None), line, need
             )
             if isinstance(answer, datetime):
                 return ledger, _build_must_wait(ledger, answer), operations
             hold = _build_reservation(ledger, answer, min(need.requests, ledger.calls) - answer)
             ledger = ledger.with_higher_limit() if hold.owed else ledger
-            return ledger.with_hold(block.name, hold), hold, operations
+            return ledger.with_reservation(block.name, hold), hold, operations
 
-        answer = await row.decide_with_queue(begin, need.queue_position)
+        answer = await row.write_queue_decision(begin, need.queue_position)
         if isinstance(answer, MustWait):
             raise answer
-        block._with_reservation(answer)
+        block._apply_reservation(answer)
         return block
 
     async def take(self, calls: int, *, is_urgent: bool) -> None:
-        """Reserve this many requests, or the limit of a window; raise `ThrottledError`."""
+        """Make sure that this many requests are reserved, at most those of a window.
+
+        Raises `ThrottledError` if too few are available.
+        """
         if self.row.clock.now() >= self.until:
             self.drop()
         while self.left < calls:
@@ -72,12 +78,12 @@ class ReservedRequests:
             calls = min(calls, self.most)
 
     def use(self, *, is_write: bool) -> None:
-        """Use one reserved request."""
+        """Count one reserved request as sent."""
         self.left -= 1
         self.used.append((self.row.clock.now(), is_write))
 
     def drop(self) -> None:
-        """Drop all reserved requests. They are added again as they become available."""
+        """Send no more of the reserved requests until they are available again."""
         self.left, self.owed = 0, self.owed + self.left
 
     async def end(self) -> None:
@@ -90,32 +96,36 @@ class ReservedRequests:
                 if self.left and self.whose
                 else None
             )
-            return self._report_used_requests(ledger).with_hold(self._next, kept), None, ()
+            return self._report_used_requests(ledger).with_reservation(self._next, kept), None, ()
 
         if self.until > NEVER:
-            await self.row.decide(report_and_keep)
+            await self.row.write_decision(report_and_keep)
 
     async def _refill_requests(self, calls: int, *, is_urgent: bool) -> None:
-        """Add the available requests and report the used ones.
+        """Add available requests to the reservation, and report the used ones.
 
         Requests owed to other reservations are available to this one too, because all were
         admitted.
         """
 
         def fill(ledger: RequestLedger) -> Decision[tuple[Reservation, int]]:
-            ledger = self._report_used_requests(ledger).with_hold(
+            ledger = self._report_used_requests(ledger).with_reservation(
                 self.name, _build_reservation(ledger, self.left, 0)
             )
             wanted = max(self.left + self.owed, min(calls, ledger.calls))
             held = min(self.left + ledger.require_free(is_urgent=is_urgent), wanted)
             hold = _build_reservation(ledger, held, wanted - held)
-            return ledger.with_higher_limit().with_hold(self.name, hold), (hold, ledger.calls), ()
+            return (
+                ledger.with_higher_limit().with_reservation(self.name, hold),
+                (hold, ledger.calls),
+                (),
+            )
 
-        hold, self.most = await self.row.decide(fill)
-        self._with_reservation(hold)
+        hold, self.most = await self.row.write_decision(fill)
+        self._apply_reservation(hold)
         self.used.clear()
 
-    def _with_reservation(self, hold: Reservation) -> None:
+    def _apply_reservation(self, hold: Reservation) -> None:
         self.left, self.owed, self.until = hold.held, hold.owed, hold.until
 
     def _report_used_requests(self, ledger: RequestLedger) -> RequestLedger:
@@ -124,7 +134,7 @@ class ReservedRequests:
         """
         for moment, is_write in self.used:
             ledger = ledger.with_requests(moment + UNDERWAY, is_write=is_write)
-        return ledger.with_hold(self.name, None)
+        return ledger.with_reservation(self.name, None)
 
     @property
     def _next(self) -> str:

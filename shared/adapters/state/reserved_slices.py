@@ -1,7 +1,7 @@
-"""Lease plentiful requests in slices, so that not every request needs a write.
+"""Lease requests in slices while many are left, so that not every request needs a write.
 
 A slice must be used within a twentieth of the window, or within a whole window while most requests
-are free, and counts for that much longer. The next lease reports its use.
+are free, and counts for that much longer. The next lease reports how much of it was used.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ _SLICES = 40
 
 
 class ReservedSlice:
-    """The requests leased by this instance, one slice at a time."""
+    """The slice of requests that this instance has leased."""
 
     def __init__(self, row: BudgetState) -> None:
         """Lease from the row that all instances share."""
@@ -25,35 +25,38 @@ class ReservedSlice:
         self._left = 0
         self._use_until = NEVER
         #: For the last slice: when its requests stop counting, how many count, and the last use.
-        self._told = (NEVER, 0)
+        self._leased = (NEVER, 0)
         self._used_at = NEVER
 
     async def take(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
-        """Lease requests if the slice has too few; raise `ThrottledError`."""
+        """Lease another slice if the current one has too few requests.
+
+        Raises `ThrottledError` if too few are available.
+        """
         if self._left < calls or self._row.clock.now() >= self._use_until:
             may_write = is_write and self.size == 1
             await self._lease_slice(calls, is_urgent=is_urgent, may_write=may_write)
 
     def use(self) -> None:
-        """Use one leased request."""
+        """Count one leased request as sent."""
         self._left -= 1
         self._used_at = self._row.clock.now()
 
     def drop(self) -> None:
-        """Use no more requests of the slice."""
+        """Send no more requests of the current slice."""
         self._left = 0
 
     async def _lease_slice(self, calls: int, *, is_urgent: bool, may_write: bool) -> None:
-        """Lease a slice, with only as many urgent requests as needed.
+        """Lease a slice, with no more urgent requests than needed.
 
-        A slice of one request may be a write if that request is.
+        A slice of one request may be for a write.
         """
 
         window = self._row.limit.window
-        used = (self._used_at + UNDERWAY + window, self._told[1] - self._left)
+        used = (self._used_at + UNDERWAY + window, self._leased[1] - self._left)
 
         def lease(ledger: RequestLedger) -> Decision[tuple[int, datetime]]:
-            ledger = ledger.with_sent_requests(self._told, used)
+            ledger = ledger.with_sent_requests(self._leased, used)
             ledger = ledger.without_unsent(self._use_until, self._left) if self._left else ledger
             count = min(
                 ledger.count_free(is_urgent=False, may_write=may_write), max(self.size, calls)
@@ -65,5 +68,5 @@ class ReservedSlice:
             ledger = ledger.with_higher_limit() if count < self.size else ledger
             return ledger.with_requests(until, count, is_write=may_write), (count, until), ()
 
-        self._left, self._use_until = await self._row.decide(lease)
-        self._told = (self._use_until + window, self._left)
+        self._left, self._use_until = await self._row.write_decision(lease)
+        self._leased = (self._use_until + window, self._left)

@@ -1,11 +1,9 @@
 """Store state in a SQLite file, the default without a storage account.
 
 Several processes on a machine can use the file at once. WAL mode allows reads during a write,
-`BEGIN IMMEDIATE` makes a check and its write atomic, and `synchronous=FULL` keeps an intent that
-was written before a power failure.
-
-A write waits for the disk, so it runs in a thread pool. Concurrent writes share the next
-transaction and its wait. A read is faster than a switch to another thread.
+`BEGIN IMMEDIATE` makes a check and its write atomic, and `synchronous=FULL` keeps a write through a
+power failure. A write waits for the disk, so it runs in a thread pool. Concurrent writes share the
+next transaction and its wait. A read is faster than a switch to another thread, so it runs at once.
 """
 
 import asyncio
@@ -55,14 +53,14 @@ type _Outcome = list[StoreRow] | CmkflowError
 
 @dataclass(slots=True, eq=False)
 class _Write:
-    """A caller's write and its outcome, which is None until it is on the disk."""
+    """Operations that a caller waits for, and their outcome."""
 
     operations: Sequence[Operation]
     done: asyncio.Future[_Outcome]
 
 
 class SqliteStore(Store):
-    """A `Store` in a SQLite file."""
+    """Implements the port `Store` with a SQLite file."""
 
     def __init__(self, file: Path) -> None:
         """Open `file`; create it and its folder if missing."""
@@ -84,35 +82,35 @@ class SqliteStore(Store):
             self._database.close()
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Return the row, or None."""
+        """Return the row with this key, or None if there is none."""
         check_entity_key(table, partition, key)
         rows = await self._select_rows(_SELECT + _THIS, [table, partition, key])
         return rows[0] if rows else None
 
     async def list_tables(self) -> list[str]:
-        """Return the names of the tables, in their order."""
+        """Return the names of the tables, sorted."""
         with self._lock, _translate_errors():
             found = self._database.execute("SELECT DISTINCT tbl FROM entity ORDER BY tbl")
             return [name for (name,) in found]
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Run all operations or none; see the port."""
+        """Run all operations or none. The port describes it."""
         check_batch(operations)
         loop = asyncio.get_running_loop()
         mine = _Write(operations, loop.create_future())
         self._waiting.append(mine)
         if self._writer is None or self._writer.done():
-            self._writer = loop.create_task(self._write_waiting())
+            self._writer = loop.create_task(self._commit_waiting_writes())
         outcome = await mine.done
         if isinstance(outcome, CmkflowError):
             raise outcome
         return outcome
 
-    async def _write_waiting(self) -> None:
-        """Commit all waiting writes until none is left.
+    async def _commit_waiting_writes(self) -> None:
+        """Commit waiting writes until none is left.
 
-        After a commit that several tasks shared, let more writes gather. A task that writes alone,
-        one row after another, waits for the disk only.
+        After a commit that several tasks shared, wait a moment so that more writes gather. A task
+        that writes alone waits only for the disk.
         """
         while self._waiting:
             writes, self._waiting = self._waiting, []
@@ -138,7 +136,7 @@ class SqliteStore(Store):
         after: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Yield rows in the order of partition and key, in pages; see the port."""
+        """Yield rows in the order of partition and key, page by page. The port describes it."""
         check_entity_key(table, partition or "", before)
         check_entity_key(table, partition or "", after)
         check_conditions(where)
@@ -158,9 +156,9 @@ class SqliteStore(Store):
         try:
             return _build_rows(self._reader, sql, values)
         except sqlite3.OperationalError:  # another process recovers the file: wait in a thread
-            return await asyncio.to_thread(self._select_waiting, sql, values)
+            return await asyncio.to_thread(self._select_in_thread, sql, values)
 
-    def _select_waiting(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
+    def _select_in_thread(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
         with self._lock, _translate_errors():
             return _build_rows(self._database, sql, values)
 
@@ -169,7 +167,7 @@ class SqliteStore(Store):
         with self._lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
-                outcomes = [self._run_one(write.operations) for write in writes]
+                outcomes = [self._run_operations(write.operations) for write in writes]
                 self._database.execute("COMMIT")
             except sqlite3.OperationalError as err:
                 return [_build_unavailable_error(err)] * len(writes)
@@ -178,7 +176,7 @@ class SqliteStore(Store):
                     self._database.execute("ROLLBACK")
             return outcomes
 
-    def _run_one(self, operations: Sequence[Operation]) -> _Outcome:
+    def _run_operations(self, operations: Sequence[Operation]) -> _Outcome:
         self._database.execute("SAVEPOINT one")
         try:
             rows = [self._run_operation(operation) for operation in operations]
@@ -267,9 +265,10 @@ def _build_select(
     where: Sequence[Condition],
     keys: tuple[str | None, str | None],
 ) -> tuple[str, list[Scalar]]:
-    """Return the SELECT and its values; `keys` are those before and after which rows are read.
+    """Return the SELECT and its values.
 
-    A row without the column matches no condition.
+    `keys` are the keys before and after which rows are read. A row without the column of a
+    condition does not match.
     """
     parts = ["tbl = ?"]
     values: list[Scalar] = [table]

@@ -1,4 +1,4 @@
-"""Get the time of the store's clock, which all instances share.
+"""Provide the time of the store, which all instances share.
 
 A machine's clock can be wrong by minutes. An instance with a fast clock would end leases and
 windows of others too early, so shared times use the store's clock.
@@ -19,30 +19,32 @@ _PERIOD = 600
 _OF_THE_STORE = "x-ms-request-id"
 
 
-def _steady() -> float:
-    """Return the seconds of a clock that is never set and that runs while the machine is
-    suspended.
-    """
+def _read_steady_seconds() -> float:
+    """Return the time of a clock that nobody sets and that runs while the machine is suspended."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class StoreClock(Clock):
-    """Read the time from the `Date` of the store's responses, and count on from there.
+    """A clock that reads the time from the `Date` of the store's responses, and counts on from
+    there.
 
     A `Date` has whole seconds, and is older on arrival. So the latest time of all responses is the
     best: it is never ahead of the store, and behind by at most a second and the fastest transit.
-    Two instances differ by as much.
+    Two instances differ by at most that.
     """
 
-    def __init__(self, local: Clock, steady: Callable[[], float] = _steady) -> None:
-        """Use `local` until the store's first response."""
+    def __init__(self, local: Clock, steady: Callable[[], float] = _read_steady_seconds) -> None:
+        """Use the clock `local` until the store's first response.
+
+        `steady` measures the time since.
+        """
         self._local, self._steady = local, steady
         #: Store time minus steady time: the maximum of this period and of the last.
         self._offsets: tuple[float, ...] = ()
         self._period_ends = 0.0
 
     def record_time(self, response: Any) -> None:
-        """Record the time of a response; a `raw_response_hook`."""
+        """Record the time of a response. The SDK calls this as `raw_response_hook`."""
         headers = response.http_response.headers
         if _OF_THE_STORE not in headers:
             return
@@ -61,7 +63,7 @@ class StoreClock(Clock):
         return datetime.fromtimestamp(self._steady() + max(self._offsets), UTC)
 
     def measure_local_lead(self) -> timedelta:
-        """Return how far the machine's clock is ahead of the store's; negative: it is behind."""
+        """Return how far the machine's clock is ahead of the store's, or behind if negative."""
         return self._local.now() - self.now()
 
     async def sleep(self, time: timedelta) -> None:

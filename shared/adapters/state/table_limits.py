@@ -1,6 +1,6 @@
 """Check rows against the limits of Azure Table storage before they are sent.
 
-All stores use this, so that a row which fits the embedded database also fits a storage account
+All stores check them, so that a row that fits SQLite also fits a storage account
 (learn.microsoft.com, "Understanding the Table service data model").
 """
 
@@ -87,7 +87,7 @@ def _check_column_name(name: str) -> None:
 
 
 def _measure_size(name: str, value: Scalar) -> int:
-    """Return the size of a value in bytes, by the data model's formula."""
+    """Return the size of a value in bytes, by the formula of Table storage."""
     match value:
         case bool():
             return 1

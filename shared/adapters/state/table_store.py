@@ -17,7 +17,7 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
-from shared.adapters.http.errors import retry_after
+from shared.adapters.http.errors import parse_retry_after
 from shared.adapters.http.storage_key import is_key_unusable
 from shared.adapters.state.table_limits import check_batch, check_conditions, check_entity_key
 from shared.errors import (
@@ -64,7 +64,7 @@ def build_table_service(
 
 
 class TableStore(Store):
-    """A `Store` in Azure Table storage."""
+    """Implements the port `Store` with Azure Table storage."""
 
     def __init__(self, service: "TableServiceClient") -> None:
         """Take ownership of `service`. Tables are created on the first write."""
@@ -75,7 +75,7 @@ class TableStore(Store):
         await self._service.close()
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Return the row, or None."""
+        """Return the row with this key, or None if there is none."""
         check_entity_key(table, partition, key)
         with _translate_errors(table):
             try:
@@ -85,13 +85,13 @@ class TableStore(Store):
         return _build_row(table, entity)
 
     async def list_tables(self) -> list[str]:
-        """Return the names of the app's tables, in their order."""
+        """Return the names of the app's tables, sorted."""
         with _translate_errors(""):
             names = [table.name async for table in self._service.list_tables()]
         return sorted(name for name in names if not name.startswith(_OF_THE_HOST))
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Run all operations or none; see the port."""
+        """Run all operations or none. The port describes it."""
         check_batch(operations)
         table = operations[0].row.table
         batch = [_build_wire_operation(operation) for operation in operations]
@@ -100,7 +100,7 @@ class TableStore(Store):
             try:
                 done = await client.submit_transaction(batch)
             except HttpResponseError as err:
-                if _read_error_code(err) != _NO_TABLE:
+                if _get_error_code(err) != _NO_TABLE:
                     raise
                 await self._service.create_table_if_not_exists(table)
                 done = await client.submit_transaction(batch)
@@ -121,7 +121,7 @@ class TableStore(Store):
         after: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Yield rows in the order of partition and key; see the port."""
+        """Yield rows in the order of partition and key. The port describes it."""
         check_entity_key(table, partition or "", before)
         check_entity_key(table, partition or "", after)
         check_conditions(where)
@@ -140,7 +140,7 @@ class TableStore(Store):
 
 
 def _build_wire_operation(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Return an operation in the SDK's format."""
+    """Return an operation as the SDK takes it."""
     from azure.core import MatchConditions
     from azure.data.tables import EdmType, EntityProperty, UpdateMode
 
@@ -194,7 +194,7 @@ def _format_literal(value: Scalar) -> str:
             return "'" + value.replace("'", "''") + "'"
 
 
-def _read_error_code(err: HttpResponseError) -> str:
+def _get_error_code(err: HttpResponseError) -> str:
     """Return the service's own error code."""
     code = getattr(err, "error_code", "")
     return str(getattr(code, "value", code) or "")
@@ -214,7 +214,7 @@ def _translate_errors(table: str, operations: Sequence[Operation] = ()) -> Itera
 def _build_error(
     table: str, operations: Sequence[Operation], err: HttpResponseError
 ) -> CmkflowError:
-    status, code = err.status_code or 0, _read_error_code(err)
+    status, code = err.status_code or 0, _get_error_code(err)
     if is_key_unusable(status, code):
         return StorageKeyUnusable(code)
     index = int(getattr(err, "index", 0))
@@ -228,7 +228,7 @@ def _build_error(
         case 404 | 412:
             return Conflict(f"row {name} was changed since it was read")
         case 429:
-            wait = retry_after(getattr(err.response, "headers", {}))
+            wait = parse_retry_after(getattr(err.response, "headers", {}))
             return ThrottledError(f"table {table} is busy", retry_after=wait)
         case 0 if isinstance(err, ClientAuthenticationError):  # no token, so no request
             return ServiceUnavailable(f"Cannot sign in for table {table}: {err.message}")

@@ -1,4 +1,4 @@
-"""Marks every row with the version of its schema, and rejects a store of an earlier version."""
+"""Mark every row with the version of its schema, and reject a store of an earlier version."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -45,10 +45,16 @@ _MARK = StoreRow(table=VERSION[0], partition=VERSION[1], key=VERSION[2], columns
 
 
 class VersionedStore(Store):
-    """A store that checks its version on first use. Raises `JobBlocked` for another version."""
+    """A store that checks the version of its schema on first use.
+
+    Raises `JobBlocked` for another version.
+    """
 
     def __init__(self, store: Store, tables: Sequence[str], remedy: str) -> None:
-        """`tables` are those of this version. `remedy` says how to get an empty store."""
+        """Check the rows of `tables`, which are those of this version.
+
+        `remedy` says how to get an empty store.
+        """
         self.store = store
         self._tables = tables
         self._remedy = remedy
@@ -56,13 +62,13 @@ class VersionedStore(Store):
         self._checking = asyncio.Lock()
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Return the row, or None."""
+        """Return the row with this key, or None if there is none."""
         await self._check_version()
         row = await self.store.get(table, partition, key)
         return _without_version(row) if row else None
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Do all operations, or none."""
+        """Run all operations or none."""
         await self._check_version()
         versioned = [type(one)(_with_version(one.row)) for one in operations]
         return [_without_version(row) for row in await self.store.write(*versioned)]
@@ -85,7 +91,10 @@ class VersionedStore(Store):
             yield _without_version(row)
 
     async def _check_version(self) -> None:
-        """Check the version once; raises `JobBlocked`."""
+        """Check the version of the store's schema, once.
+
+        Raises `JobBlocked` for another version.
+        """
         if self._is_checked:
             return
         async with self._checking:
@@ -102,7 +111,7 @@ class VersionedStore(Store):
                 fix="Run `cmkflow state import` again.",
                 code=Reason.STORE_OF_ANOTHER_VERSION,
             )
-        earlier = await self._find_row()
+        earlier = await self._find_used_table()
         # Another instance may have marked the store since, and written its first rows.
         if earlier is None:
             try:
@@ -117,8 +126,9 @@ class VersionedStore(Store):
             )
 
     async def _is_marked(self) -> bool:
-        """Return whether the store has the mark of this version; raise `JobBlocked` for a later
-        version.
+        """Return whether the store has the mark of this version.
+
+        Raises `JobBlocked` for a later version.
         """
         mark = await self.store.get(*VERSION)
         if mark is None:
@@ -127,8 +137,8 @@ class VersionedStore(Store):
             raise _build_later_version_error(version)
         return True
 
-    async def _find_row(self) -> str | None:
-        """Return the name of a table that has a row; None: the store is empty."""
+    async def _find_used_table(self) -> str | None:
+        """Return the name of a table that has a row, or None if the store is empty."""
         for table in (*EARLIER_TABLES, *self._tables):
             async for _ in self.store.query(table):
                 return table
@@ -148,7 +158,10 @@ def _with_version(row: StoreRow) -> StoreRow:
 
 
 def _without_version(row: StoreRow) -> StoreRow:
-    """Return the row as it was written; raises `JobBlocked` if a later version has taken over."""
+    """Return the row as it was written.
+
+    Raises `JobBlocked` if a later version of the app wrote it.
+    """
     if (version := row.columns.get(COLUMN, SCHEMA_VERSION)) != SCHEMA_VERSION:
         raise _build_later_version_error(version)
     columns = dict(row.columns)

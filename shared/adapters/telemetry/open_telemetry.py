@@ -36,12 +36,14 @@ _EXPORT_LOGGERS = ("opentelemetry", "azure.monitor.opentelemetry")
 
 
 class OpenTelemetry:
-    """The port `Telemetry` on the SDK."""
+    """Implements the port `Telemetry` with the OpenTelemetry SDK."""
 
     is_recorded = True
 
     def __init__(self, exporter: SpanExporter, reader: MetricReader) -> None:
-        """Take ownership of both: `close` sends the recordings that they hold."""
+        """Take ownership of `exporter` and `reader`: `close` sends what they still have, and closes
+        them.
+        """
         for name in _EXPORT_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         resource = Resource.create({"service.name": SERVICE_NAME})
@@ -57,7 +59,7 @@ class OpenTelemetry:
         self._has_failed = False
 
     def flush(self) -> None:
-        """Send the ended spans, within seconds."""
+        """Send the completed spans, within seconds."""
         self._call_without_errors(lambda: self._spans.force_flush(_CLOSE_MILLISECONDS))
 
     def close(self) -> None:
@@ -126,7 +128,7 @@ class OpenTelemetry:
         link: str,
         attributes: Attributes | None,
     ) -> trace.Span:
-        context = None if parent is None else _read_traceparent(parent)
+        context = None if parent is None else _parse_traceparent(parent)
         return self._tracer.start_span(
             name, context, kind, attributes=attributes, links=_build_links(link)
         )
@@ -137,7 +139,7 @@ class OpenTelemetry:
         return self._instruments[name]
 
     def _call_without_errors[T](self, record: Callable[[], T]) -> T | None:
-        """Return what `record` returns; None after an error."""
+        """Return what `record` returns, or None after an error."""
         try:
             return record()
         except Exception as err:  # noqa: BLE001 -- a recording must not harm the work
@@ -148,9 +150,9 @@ class OpenTelemetry:
 
 
 class _SpanBlock(AbstractContextManager["_RecordedSpan"]):
-    """Makes a span the current one in a block, and ends it with the block.
+    """A context manager that makes a span the current one, and ends it.
 
-    The SDK's context manager is a generator, which takes as long as the rest of a span.
+    It is a class, because the SDK's generator takes as long as the rest of a span.
     """
 
     def __init__(self, span: trace.Span, guard: Callable[[Callable[[], None]], None]) -> None:
@@ -172,23 +174,23 @@ class _SpanBlock(AbstractContextManager["_RecordedSpan"]):
 
 
 class _RecordedSpan:
-    """The port `Span` on a span of the SDK, whose methods do not raise."""
+    """Implements the port `Span` with a span of the SDK, whose methods do not raise."""
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
 
     @property
     def traceparent(self) -> str:
-        """Return its traceparent."""
+        """Return the W3C traceparent of the span."""
         return _build_traceparent(self._span)
 
     @property
     def trace_id(self) -> str:
-        """Return the id of its trace."""
+        """Return the id of the span's trace."""
         return trace.format_trace_id(self._span.get_span_context().trace_id)
 
     def set_attributes(self, attributes: Attributes) -> None:
-        """Add attributes."""
+        """Add attributes to the span."""
         self._span.set_attributes(dict(attributes))
 
     def fail(self, reason: str) -> None:
@@ -197,14 +199,14 @@ class _RecordedSpan:
 
 
 class _ReportingExporter(SpanExporter):
-    """Log the first failed batch after a sent one."""
+    """An exporter that logs when sending begins to fail: once, until a batch is sent again."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._is_failing = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch."""
+        """Send a batch of spans."""
         try:
             result = self._exporter.export(spans)
         except Exception as err:  # noqa: BLE001 -- a recording must not harm the work
@@ -222,21 +224,23 @@ class _ReportingExporter(SpanExporter):
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what the exporter holds."""
+        """Send the spans that the exporter still has."""
         return self._exporter.force_flush(timeout_millis)
 
 
-def _read_traceparent(text: str) -> Context:
-    """Return a context with this parent; without one if the text is malformed."""
+def _parse_traceparent(text: str) -> Context:
+    """Return a context whose parent is this span, or a context without a parent if the text is
+    malformed.
+    """
     empty = trace.set_span_in_context(NonRecordingSpan(trace.INVALID_SPAN_CONTEXT), Context())
     return _PROPAGATOR.extract({"traceparent": text}, empty)
 
 
 def _build_links(traceparent: str) -> list[Link] | None:
-    """Return a link to this span; None if the text is empty or malformed."""
+    """Return a link to this span, or None if the text is empty or malformed."""
     if not traceparent:
         return None
-    linked = trace.get_current_span(_read_traceparent(traceparent)).get_span_context()
+    linked = trace.get_current_span(_parse_traceparent(traceparent)).get_span_context()
     return [Link(linked)] if linked.is_valid else None
 
 

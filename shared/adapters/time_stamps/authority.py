@@ -14,7 +14,7 @@ _HEADERS = {
 
 
 class TimeStampAuthorities(TimeStamps):
-    """`TimeStamps` from any authority, without a token."""
+    """Implements the port `TimeStamps` with any authority that needs no sign-in."""
 
     def __init__(self, http: HttpClient) -> None:
         # Evidence does without a time stamp, so no circuit breaker is necessary.

@@ -17,9 +17,9 @@ _NOT_SCHEDULED = {DeletionState.CANCELLED, DeletionState.DELETED}
 async def add_remediations(
     services: Services, facts: EnvironmentSnapshot, flows: Sequence[AssessedFlow]
 ) -> list[AssessedFlow]:
-    """Return the flows with the status of their flow jobs, which two queries read.
+    """Return the flows with the status of their flow jobs, which are read by two queries.
 
-    The status of a flow with an unreadable job stays unknown.
+    A flow with an unreadable job has an unknown status.
     """
     environment = facts.environment
     rows = read_readable(services, services.tables.deletions.scan(environment.id))

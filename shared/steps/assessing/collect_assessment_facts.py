@@ -1,4 +1,4 @@
-"""Collect the facts of an assessment. Questions without an answer become `NoAnswer`."""
+"""Collect the facts of an assessment. A fact that cannot be read is a `NoAnswer`."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
@@ -15,12 +15,12 @@ from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_key import read_key, read_named_key
 from shared.steps.assessing.read_power_apps import PowerAppsFacts, read_power_apps
 from shared.steps.flows.check_network import NetworkView, read_network
-from shared.steps.optional_read import read_or_none
+from shared.steps.optional_read import read_or_no_answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentInput:
-    """What to assess."""
+    """The environment to assess, and what was already read about it."""
 
     environment: Environment
     #: Every environment of the tenant.
@@ -79,10 +79,10 @@ async def _read_power_apps(services: Services, question: AssessmentInput) -> Pow
 
 async def _read_key(services: Services, question: AssessmentInput) -> KeySnapshot | NoAnswer | None:
     if question.key:
-        return await read_or_none(read_named_key(services, *question.key))
+        return await read_or_no_answer(read_named_key(services, *question.key))
     if not isinstance(question.policy, EnterprisePolicy):
         return question.policy  # it could not be read, or there is none
-    return await read_or_none(read_key(services, question.policy, question.everywhere))
+    return await read_or_no_answer(read_key(services, question.policy, question.everywhere))
 
 
 async def _read_hosted_groups(
@@ -90,14 +90,16 @@ async def _read_hosted_groups(
 ) -> tuple[str, ...] | NoAnswer:
     if environment.dataverse_url is None:
         return ()  # desktop flows are stored in Dataverse
-    groups = await read_or_none(services.assessment.machine_groups.read_hosted_groups(environment))
+    groups = await read_or_no_answer(
+        services.assessment.machine_groups.read_hosted_groups(environment)
+    )
     return groups if isinstance(groups, NoAnswer) else tuple(groups)
 
 
 async def _read_solution_setting(services: Services, environment: Environment) -> bool | NoAnswer:
     if environment.dataverse_url is None:
         return NoAnswer(message="the environment has no Dataverse, so it has no solutions")
-    setting = await read_or_none(services.organization.read_solution_setting(environment))
+    setting = await read_or_no_answer(services.organization.read_solution_setting(environment))
     if isinstance(setting, NoAnswer):
         return setting
     if setting.is_on is None:
@@ -118,7 +120,7 @@ async def _find_firewall_issues(
         return ()
     network: NetworkView | NoAnswer | None = question.network
     if network is None:
-        network = await read_or_none(read_network(services, question.environment, callers))
+        network = await read_or_no_answer(read_network(services, question.environment, callers))
     if isinstance(network, NoAnswer):
         return network
     by_host = {host: sorted(callers[host]) for host in sorted(callers)}

@@ -24,7 +24,7 @@ from shared.errors import UnreadableRow
 from shared.services import Services
 from shared.steps.assessing.read_flow_parts import NO_RUN
 from shared.steps.flows.caller_index import read_known_url_ids, read_url_id_of_runs
-from shared.steps.optional_read import read_or_none
+from shared.steps.optional_read import read_or_no_answer
 from shared.steps.updating_callers.search_callers import CallerSearchResult
 
 
@@ -58,7 +58,9 @@ async def _find_url_ids(
     flows: Sequence[AssessedFlow],
     searched: CallerSearchResult,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the trigger URL ids, and the reasons why some are unknown, by workflow id."""
+    """Return the ids of the flows' trigger URLs, and the reasons why some are unknown, both by
+    workflow id.
+    """
     known = await read_known_url_ids(services, environment.id)
     whys: dict[str, str] = {}
     silent: NoAnswer | None = None
@@ -71,7 +73,7 @@ async def _find_url_ids(
             continue
         if silent is None:
             name = flow.flow_name or identity
-            answer = await read_or_none(read_url_id_of_runs(services, environment.id, name))
+            answer = await read_or_no_answer(read_url_id_of_runs(services, environment.id, name))
             if isinstance(answer, NoAnswer):
                 # After one failure no further flow is tried, because all share the same budget.
                 silent = answer
@@ -86,7 +88,7 @@ type _Places = Mapping[str, Sequence[CallerIndexEntry | UnreadableRow]]
 
 
 async def _find_index_entries(services: Services, held: Collection[str]) -> _Places:
-    """Return the index entries for each of these ids, with one query for all."""
+    """Return the entries of the caller index that hold any of these ids, by one query."""
     found: dict[str, list[CallerIndexEntry | UnreadableRow]] = {}
     async for row in services.tables.caller_index.scan():
         place = row if isinstance(row, UnreadableRow) else row.item
@@ -132,7 +134,7 @@ def _list_callers(
 async def read_places_on_retired_host(
     services: Services, searched: CallerSearchResult
 ) -> list[str]:
-    """Return the labels of callers with a URL on a host that no longer serves flows.
+    """Return the names of callers whose trigger URL is on a host that no longer serves flows.
 
     See platform.md#retired-hosts.
     """

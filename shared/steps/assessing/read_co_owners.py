@@ -1,4 +1,7 @@
-"""Read the shares of the flows that stay for an assessment, many flows per request."""
+"""Read whom the flows that stay on Microsoft's key are shared with, for an assessment.
+
+One request reads many flows.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +12,7 @@ from shared.domain.environment import Environment
 from shared.domain.sharing import USERS, Share
 from shared.errors import CmkflowError
 from shared.services import Services
-from shared.steps.optional_read import build_no_answer, read_or_none
+from shared.steps.optional_read import build_no_answer, read_or_no_answer
 
 #: Most flows that one assessment reads shares of; the others say so.
 MAX_CO_OWNER_READS = 1_000
@@ -32,7 +35,7 @@ async def read_shares(
     asked = [flow.workflow_id for flow in flows if flow.in_solution is not False][
         :MAX_CO_OWNER_READS
     ]
-    listed = await read_or_none(services.flow_sharing.list_each(environment, asked))
+    listed = await read_or_no_answer(services.flow_sharing.list_each(environment, asked))
     shares: dict[str, Sequence[Share] | NoAnswer] = {}
     for flow in flows:
         if flow.in_solution is False:
@@ -49,7 +52,7 @@ async def read_shares(
 
 
 def list_principal_ids(shares: ReadShares) -> set[str]:
-    """Return the ids of all principals that a flow is shared with."""
+    """Return the ids of all principals that any of these flows is shared with."""
     listed = (one for one in shares.values() if not isinstance(one, NoAnswer))
     return {share.principal.id for some in listed for share in some}
 
@@ -57,7 +60,7 @@ def list_principal_ids(shares: ReadShares) -> set[str]:
 def with_co_owners(
     flows: Sequence[AssessedFlow], read: ReadShares, names: dict[str, str]
 ) -> list[AssessedFlow]:
-    """Return the flows with their co-owners, by name if known."""
+    """Return the flows with their co-owners, by name if the name is known."""
     return [_add_co_owners(flow, read[flow.workflow_id], names) for flow in flows]
 
 

@@ -19,7 +19,7 @@ from shared.domain.plans.discovery_differences import FlowServiceListing, find_d
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.services import Services
 from shared.steps.flows.key_report import REQUEST_PATIENCE, open_key_report
-from shared.steps.optional_read import read_or_none, read_or_none_with_retry
+from shared.steps.optional_read import read_or_no_answer, read_or_no_answer_with_retry
 
 #: A Dataverse row to compare, and its facts.
 type ReadRow = tuple[WorkflowSummary, FlowFacts]
@@ -36,10 +36,13 @@ class FlowReadResult:
 
 
 async def read_flows(services: Services, environment: Environment) -> FlowReadResult:
-    """Return every cloud flow by its workflow id. `owner` of a flow is an id."""
+    """Return every cloud flow of an environment by its workflow id.
+
+    The `owner` of a flow is an id.
+    """
     everything, staying, read = await asyncio.gather(
-        read_or_none_with_retry(lambda: _read_report(services, environment)),
-        read_or_none_with_retry(
+        read_or_no_answer_with_retry(lambda: _read_report(services, environment)),
+        read_or_no_answer_with_retry(
             lambda: _read_report(services, environment, cannot_migrate_only=True)
         ),
         _read_rows_or_reason(services, environment),
@@ -47,18 +50,20 @@ async def read_flows(services: Services, environment: Environment) -> FlowReadRe
     alone: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
     if not isinstance(staying, NoAnswer) and not isinstance(read, NoAnswer):
-        alone, unread = await _read_missing_flows(services, environment, staying, map_facts(read))
-    return combine_answers(everything, staying, read, alone, unread)
+        alone, unread = await _read_missing_flows(
+            services, environment, staying, map_facts_by_id(read)
+        )
+    return combine_flow_lists(everything, staying, read, alone, unread)
 
 
-def combine_answers(
+def combine_flow_lists(
     everything: Sequence[FlowListEntry] | NoAnswer,
     staying: Sequence[FlowListEntry] | NoAnswer,
     read: Sequence[ReadRow] | NoAnswer,
     alone: Mapping[str, FlowFacts],
     unread: Mapping[str, str],
 ) -> FlowReadResult:
-    """Combine the answers of all sources.
+    """Return the flows of an environment from all sources that list them.
 
     `everything` and `staying` are the platform's lists, `read` the rows of Dataverse. `alone` are
     listed flows that were read one by one, and `unread` has the reason why others were not, both by
@@ -67,7 +72,7 @@ def combine_answers(
     if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
         silent = everything if isinstance(everything, NoAnswer) else staying
         assert isinstance(silent, NoAnswer)
-        rows = read if isinstance(read, NoAnswer) else map_facts(read)
+        rows = read if isinstance(read, NoAnswer) else map_facts_by_id(read)
         return FlowReadResult(flows=rows, reports=silent)
     if isinstance(read, NoAnswer):
         return FlowReadResult(
@@ -78,7 +83,7 @@ def combine_answers(
                 for flow in staying
             ),
         )
-    known = _add_listed_facts(map_facts(read), everything)
+    known = _add_listed_facts(map_facts_by_id(read), everything)
     alone = {
         identity: replace(row, flow_name=one.flow_name, in_solution=one.in_solution)
         if (row := known.get(one.workflow_id))
@@ -116,7 +121,7 @@ async def _read_report(
 NO_ROW = "Dataverse has no row for it, and it was not read"
 
 
-def map_facts(read: Sequence[ReadRow]) -> dict[str, FlowFacts]:
+def map_facts_by_id(read: Sequence[ReadRow]) -> dict[str, FlowFacts]:
     """Return the facts of the flows in Dataverse, by workflow id."""
     return {facts.workflow_id: facts for _, facts in read}
 
@@ -129,7 +134,7 @@ async def _read_rows_or_reason(
 ) -> list[ReadRow] | NoAnswer:
     if environment.dataverse_url is None:
         return NO_DATAVERSE
-    return await read_or_none(_read_rows(services, environment))
+    return await read_or_no_answer(_read_rows(services, environment))
 
 
 async def _read_rows(services: Services, environment: Environment) -> list[ReadRow]:
@@ -137,7 +142,7 @@ async def _read_rows(services: Services, environment: Environment) -> list[ReadR
 
 
 def build_facts(row: Workflow) -> FlowFacts:
-    """Return the facts of a flow that an assessment keeps, without its definition."""
+    """Return the facts that an assessment keeps about a flow, without its definition."""
     summary, problem, invokers = _summarize_definition(row.client_data)
     return FlowFacts(
         workflow_id=row.workflow_id.lower(),
@@ -156,9 +161,11 @@ def build_facts(row: Workflow) -> FlowFacts:
 def _add_listed_facts(
     rows: Mapping[str, FlowFacts], report: Sequence[FlowListEntry]
 ) -> dict[str, FlowFacts]:
-    """Return the rows with flow names, and with whether each flow is in a solution.
+    """Return the flows with their names in the flow service, and with whether each is in a
+    solution.
 
-    In the list, only flows in a solution name their row. See platform.md#solution-flow-id.
+    In the flow service's list, only flows in a solution name their row. See
+    platform.md#solution-flow-id.
     """
     known = dict(rows)
     names_rows = any(flow.workflow_id for flow in report)
@@ -179,7 +186,10 @@ async def _read_missing_flows(
     staying: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],
 ) -> tuple[dict[str, FlowFacts], dict[str, str]]:
-    """Read the listed flows that Dataverse does not have, as far as the request budget allows."""
+    """Read the listed flows that Dataverse does not have, until the request budget is used up.
+
+    Return them, and the reasons why others were not read.
+    """
     found: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
     busy: NoAnswer | None = None
@@ -188,7 +198,11 @@ async def _read_missing_flows(
         if identity in known:
             continue
         # A further request would join the request queue, before jobs that need one.
-        read = busy if busy else await read_or_none(read_missing_flow(services, environment, flow))
+        read = (
+            busy
+            if busy
+            else await read_or_no_answer(read_missing_flow(services, environment, flow))
+        )
         if isinstance(read, NoAnswer):
             busy = read if read.is_throttled else None
             unread[identity] = explain_not_read(read.message)
@@ -205,7 +219,7 @@ def explain_not_read(why: str) -> str:
 async def read_missing_flow(
     services: Services, environment: Environment, flow: FlowListEntry
 ) -> FlowFacts:
-    """Return a flow that Dataverse does not have, as the flow service shows it."""
+    """Return the facts of a flow that Dataverse does not have, from the flow service."""
     detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
     summary, problem, invokers = _summarize_definition(detail.client_data)
     in_solution = detail.in_solution
@@ -262,7 +276,7 @@ def _build_lists(
     known: Mapping[str, FlowFacts],
     alone: Mapping[str, FlowFacts],
 ) -> MicrosoftKeyLists:
-    """Return both lists by workflow id."""
+    """Return both lists of flows by workflow id."""
 
     def collect_ids(flows: Sequence[FlowListEntry]) -> frozenset[str]:
         found = (flow.identity for flow in flows)
@@ -287,7 +301,7 @@ def _summarize_definition(client_data: str | None) -> tuple[DefinitionSummary | 
 
 
 def _uses_invokers(definition: FlowDefinition) -> bool:
-    """Return whether a connection belongs to the user who runs the flow.
+    """Return whether the flow uses a connection of the user who runs it.
 
     The member is `runtimeSource` in Dataverse and `source` in the flow service. See
     platform.md#client-data, #flow-read.

@@ -28,12 +28,16 @@ from shared.steps.assessing.read_flow_facts import (
     FlowReadResult,
     ReadRow,
     build_facts,
-    combine_answers,
+    combine_flow_lists,
     explain_not_read,
-    map_facts,
+    map_facts_by_id,
     read_missing_flow,
 )
-from shared.steps.flows.caller_index import index_url, read_known_url_ids, read_url_id_of_runs
+from shared.steps.flows.caller_index import (
+    index_trigger_url,
+    read_known_url_ids,
+    read_url_id_of_runs,
+)
 from shared.steps.flows.discovery_pages import DiscoveryPages, build_report_rows, split_into_rows
 from shared.steps.optional_read import build_no_answer
 
@@ -48,10 +52,11 @@ _TOO_MANY = f"only {MOST_ALONE} flows are read one by one"
 async def read_flow_parts(
     held: LeasedJob[EnvironmentJob], environment: Environment
 ) -> FlowReadResult:
-    """Return every cloud flow, as `read_flows` does; continue where an earlier invocation stopped.
+    """Return every cloud flow, as `read_flows` does.
 
-    Raises errors that make the job wait: a used-up budget, or a service that does not answer. A
-    source that rejects the request is left out, and the assessment says so.
+    Continue where an earlier invocation stopped. Raises errors that make the job wait, for example
+    about a used-up budget or a service that does not answer. A source that rejects the request is
+    left out, and the assessment says so.
     """
     parts = build_pages(held)
     await parts.load()
@@ -59,8 +64,8 @@ async def read_flow_parts(
     staying = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
     read = await _read_rows(parts, environment)
     if isinstance(staying, NoAnswer) or isinstance(read, NoAnswer):
-        return combine_answers(everything, staying, read, {}, {})
-    known = map_facts(read)
+        return combine_flow_lists(everything, staying, read, {}, {})
+    known = map_facts_by_id(read)
     missing = [flow for flow in staying if flow.identity not in known]
     await _read_missing_flows(parts, environment, missing[:MOST_ALONE])
     unread = {flow.identity: explain_not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
@@ -71,19 +76,19 @@ async def read_flow_parts(
             (found[flow.identity],) = part.facts
         else:
             unread[flow.identity] = part.problem
-    return combine_answers(everything, staying, read, found, unread)
+    return combine_flow_lists(everything, staying, read, found, unread)
 
 
 def build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
-    """Return the pages of an assessment, not loaded yet.
+    """Return the stored pages of an assessment, which are not loaded yet.
 
-    They store the progress of the assessment.
+    They also store its progress.
     """
     services = held.services
     began = services.now
 
     async def store_progress() -> None:
-        """Store the progress in the job's row, which is all that a status request reads."""
+        """Store the progress in the job's row, because a status request reads nothing else."""
         before = held.job.assessed
         pages = [part for part in parts.parts if part.ends_page]
         await held.save(
@@ -142,7 +147,7 @@ async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[Re
 async def _read_missing_flows(
     parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
-    """Read listed flows that Dataverse does not have, and store a row for each."""
+    """Read the listed flows that Dataverse does not have, and store a row for each."""
     read = select_reported_flows(parts.parts, DiscoverySource.SINGLE_FLOW)
     for flow in missing:
         if flow.identity in read:
@@ -157,7 +162,7 @@ async def _read_missing_flows(
 
 
 async def read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
-    """Return why a source could not be read; None: it was read completely."""
+    """Return why a source could not be read, or None if it was read completely."""
     try:
         await reading
     except (NotFound, PlatformError, InvalidInput) as err:
@@ -168,7 +173,7 @@ async def read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
 async def look_up_trigger_urls(
     held: LeasedJob[EnvironmentJob], environment: Environment, found: FlowReadResult
 ) -> dict[str, str]:
-    """Store the trigger URLs of flows on Microsoft's key, and return why others are unknown.
+    """Store the trigger URL ids of flows on Microsoft's key, and return why others are unknown.
 
     Sends one request for each flow that no plan has checked. Errors that make the job wait are
     raised. If the platform rejects a request, the assessment tries once more and then says why the
@@ -193,7 +198,7 @@ async def look_up_trigger_urls(
             break
         if url_id:
             found_by = held.job.id
-            await index_url(
+            await index_trigger_url(
                 services,
                 KnownUrl(
                     environment_id=environment.id,

@@ -1,4 +1,4 @@
-"""Read a key, its vault and its permissions. Parts that cannot be read stay None."""
+"""Read a key, its vault and its permissions. A part that cannot be read is None."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +18,7 @@ from shared.services import Services
 async def read_key(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
 ) -> KeySnapshot:
-    """Return the facts about the key of a policy; `environments` are all of the tenant."""
+    """Return the facts about the key of a policy. `environments` are all of the tenant."""
     vault: KeyVault | None = None
     with suppress(NotFound, PlatformError):
         vault = await services.keys.read_vault(policy.vault_id)

@@ -25,7 +25,7 @@ from shared.jobs.leased_job import LeasedJob
 from shared.services import Services
 from shared.steps.assessing.read_flow_parts import build_pages, read_or_reason
 from shared.steps.flows.discovery_pages import DiscoveryPages, split_into_rows
-from shared.steps.optional_read import build_no_answer, read_or_none
+from shared.steps.optional_read import build_no_answer, read_or_no_answer
 
 #: Apps per row: each may name hundreds of ids.
 _APPS_IN_A_ROW = 10
@@ -42,11 +42,14 @@ class PowerAppsFacts:
 
 
 async def read_power_apps(services: Services, environment: Environment) -> PowerAppsFacts:
-    """Return all connections and apps by one read each, for a client that waits for the answer."""
+    """Return all connections and canvas apps.
+
+    Reads each list at once, because a client waits for the answer.
+    """
     ports = services.assessment
     connections, apps = await asyncio.gather(
-        read_or_none(ports.connections.list(environment.id)),
-        read_or_none(ports.canvas_apps.list_with_flows(environment.id)),
+        read_or_no_answer(ports.connections.list(environment.id)),
+        read_or_no_answer(ports.canvas_apps.list_with_flows(environment.id)),
     )
     return PowerAppsFacts(connections=connections, canvas_apps=apps)
 
@@ -54,10 +57,11 @@ async def read_power_apps(services: Services, environment: Environment) -> Power
 async def read_power_apps_parts(
     held: LeasedJob[EnvironmentJob], environment: Environment
 ) -> PowerAppsFacts:
-    """Return all connections and apps; continue where an earlier invocation stopped.
+    """Return all connections and canvas apps.
 
-    Raises errors that make the job wait. A list that the service rejects, or does not return after
-    several tries, is left out, and the assessment says so.
+    Continue where an earlier invocation stopped. Raises errors that make the job wait. A list that
+    the service rejects, or does not return after several tries, is left out, and the assessment
+    says so.
     """
     parts = build_pages(held)
     await parts.load()
@@ -123,9 +127,9 @@ async def _read_apps(
 async def _read_or_give_up(
     held: LeasedJob[EnvironmentJob], reading: Awaitable[None]
 ) -> NoAnswer | None:
-    """Return why a list could not be read; None: it was read completely.
+    """Return why a list could not be read, or None if it was read completely.
 
-    If a service does not answer for long, or until the last try of the job, only this list is
+    If the service does not answer for long, or in the last try of the job, only this list is
     missing.
     """
     try:

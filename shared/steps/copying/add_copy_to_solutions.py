@@ -8,22 +8,22 @@ from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.copying.solutions_and_shares import SolutionsAndShares
-from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply
+from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply_effect
 from shared.steps.step_context import StepContext
 
 
 async def add_copy_to_solutions(work: StepContext, belonging: SolutionsAndShares) -> None:
     """Add the copy to every unmanaged solution that contains the original.
 
-    Raises `JobBlocked` if the platform rejects or loses the change. A flow outside solutions needs
-    nothing: if the environment creates flows in a solution, the platform adds the copy.
+    Raises `JobBlocked` if the platform rejects or loses the change. Does nothing for an original
+    outside solutions: if the environment creates flows in a solution, the platform adds the copy.
     """
     job = work.job
     if not job.original.in_solution:
         return
     in_all = Effect(
         title=f"The copy of {job.display_name} in its solutions",
-        read=lambda: _read_missing(work),
+        read=lambda: _read_solutions_to_join(work),
         missing=lambda missing: [_build_write(work, one) for one in missing],
         not_kept=lambda missing: _build_job_blocked(
             f"The platform accepted the copy of {job.display_name} in the solution "
@@ -31,13 +31,15 @@ async def add_copy_to_solutions(work: StepContext, belonging: SolutionsAndShares
             missing[0],
         ),
     )
-    await apply(work, in_all, seen=await _read_solutions_without_copy(work, belonging.solutions))
+    await apply_effect(
+        work, in_all, seen=await _read_solutions_without_copy(work, belonging.solutions)
+    )
 
 
 async def read_solutions_to_join(
     services: Services, environment: Environment, workflow_ids: Collection[str]
 ) -> dict[str, list[Solution]]:
-    """Return the solutions that the copy of each of these flows joins."""
+    """Return the solutions to which the copy of each of these flows will be added."""
     held = await services.solutions.read_solution_ids(environment, workflow_ids)
     found = await _read_solutions(
         services, environment, {one for ids in held.values() for one in ids}
@@ -45,8 +47,11 @@ async def read_solutions_to_join(
     return {flow: [one for one in found if one.id in held[flow]] for flow in workflow_ids}
 
 
-async def _read_missing(work: StepContext) -> list[Solution]:
-    """Return the solutions that the copy still has to join, by one request for both flows."""
+async def _read_solutions_to_join(work: StepContext) -> list[Solution]:
+    """Return the solutions to which the copy still has to be added.
+
+    One request reads both flows.
+    """
     flows = [work.job.original.id, work.job.copy.id]
     return await _read_solutions_without_copy(
         work, await work.services.solutions.read_solution_ids(work.environment, flows)

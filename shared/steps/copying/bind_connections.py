@@ -23,7 +23,7 @@ from shared.domain.platform_errors import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.errors import JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
 from shared.steps.copying.explain_owner import explain_owner
-from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply
+from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply_effect
 from shared.steps.flows.original import OriginalFlow
 from shared.steps.step_context import StepContext
 
@@ -52,7 +52,9 @@ def _find_reference(
     connection: EmbeddedConnection,
     found: list[ConnectionReference],
 ) -> ConnectionReference | None:
-    """Return a reference that is bound to the connection: the job's, else the owner's, else any."""
+    """Return a connection reference that is bound to the connection: the job's own, or else the
+    owner's, or else any.
+    """
     if not connection.connection_id:
         return None  # an unbound reference of somebody else must not be used
     ours = _derive_reference_id(work.job, connection)
@@ -76,7 +78,7 @@ def _find_reference(
 async def _create_reference(
     work: StepContext, original: OriginalFlow, connection: EmbeddedConnection
 ) -> ConnectionReference:
-    """Create the reference, or reuse the one that an interrupted invocation created."""
+    """Create the reference, or use the one that an interrupted invocation created."""
     job = work.job
     if connection.is_custom:
         raise JobBlocked(
@@ -108,7 +110,7 @@ async def _create_reference(
             code=Reason.CONNECTION_REFERENCE_MISMATCH,
         ),
     )
-    row = await apply(work, made, seen=None)
+    row = await apply_effect(work, made, seen=None)
     assert row
     return row
 
@@ -132,7 +134,8 @@ def _build_creation(
     connection: EmbeddedConnection,
     draft: ConnectionReferenceDraft,
 ) -> Write:
-    """Return the write that creates a reference for the owner, or as the app if that is rejected.
+    """Return the write that creates a reference on behalf of the owner, or as the app if that is
+    rejected.
 
     The user who names a connection in a reference has to be allowed to use it
     (platform.md#activation-check).
@@ -173,7 +176,9 @@ def _build_creation(
 
 
 async def read_connection_owner(work: StepContext, connection_id: str) -> str:
-    """Return the owner of a connection for a text, as far as the platform shows it."""
+    """Return the owner of a connection, for a message, or "its owner" if the platform does not show
+    who that is.
+    """
     try:
         listed = await work.services.assessment.connections.list(work.environment.id)
     except (NotFound, PlatformError):

@@ -22,12 +22,12 @@ from shared.steps.copying.add_copy_to_solutions import add_copy_to_solutions
 from shared.steps.copying.bind_connections import bind_connections
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.copying.share_copy import share_copy
-from shared.steps.copying.solutions_and_shares import read_original_with_membership
+from shared.steps.copying.solutions_and_shares import read_original_with_solutions_and_shares
 from shared.steps.copying.turn_copy_on_or_off import toggle_copy
-from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
+from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply_effect
 from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.original import OriginalFlow
-from shared.steps.flows.plans_in_progress import is_cancelled
+from shared.steps.flows.plans_in_progress import was_plan_cancelled
 from shared.steps.flows.read_back import wait_until_visible
 from shared.steps.flows.read_original_facts import build_archive_name, record_original
 from shared.steps.flows.read_trigger_url import read_trigger_url
@@ -48,12 +48,15 @@ MODERN_TYPE_NOTE = (
 
 
 async def check_and_start_copy(work: StepContext) -> FlowJob:
-    """Check that the plan still applies and that the children are verified; record the intent
-    to copy.
+    """Check that the plan still applies and that the children are verified.
+
+    Record the intent to copy.
     """
     job = work.job
     reject_excluded_flow(await work.read_settings(), job)
-    original, _ = await work.read_cached("original", partial(read_original_with_membership, work))
+    original, _ = await work.read_cached(
+        "original", partial(read_original_with_solutions_and_shares, work)
+    )
     if original.is_managed:
         raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
@@ -64,7 +67,7 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
             code=Reason.MANAGED_SOLUTION,
         )
     job = await record_original(work, original)
-    if await is_cancelled(work):
+    if await was_plan_cancelled(work):
         text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(job, FlowJobState.CANCELLED, text, now=work.services.now)
     await _wait_for_pilot_flows(work)
@@ -92,12 +95,13 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
 
 
 async def create_copy(work: StepContext) -> FlowJob:
-    """Create the copy, or continue with one that an interrupted invocation created; turn it on or
-    off.
+    """Create the copy, or continue with one that an interrupted invocation created.
+
+    Turn it on or off.
     """
     services, environment = work.services, work.environment
     original, belonging = await work.read_cached(
-        "original", partial(read_original_with_membership, work)
+        "original", partial(read_original_with_solutions_and_shares, work)
     )
     job = await record_original(work, original)
     where = await services.archive.put(build_archive_name(job), original.client_data.encode())
@@ -137,8 +141,9 @@ async def create_copy(work: StepContext) -> FlowJob:
 async def build_copied_definition(work: StepContext, client_data: str) -> str:
     """Return the original's definition with references to the copies of the flows that it calls.
 
-    A flow that runs itself, and whose copy is turned on before the original is off, calls the
-    original until its callers are updated: the platform turns no flow on whose child was never on.
+    The copy of a flow that runs itself calls the original until its callers are updated, if it is
+    turned on while the original is on: the platform does not turn on a flow whose child was never
+    on.
     """
     job = work.job
     flow_ids = {
@@ -202,7 +207,9 @@ async def _create_and_compare(work: StepContext, original: OriginalFlow, intende
         ),
     )
     # Before the copy was read back once, the create request itself shows whether it exists.
-    row = await apply(work, created, seen=await _read_existing(work) if job.copy.digest else None)
+    row = await apply_effect(
+        work, created, seen=await _read_existing_copy(work) if job.copy.digest else None
+    )
     assert row
     if not is_stored(row.client_data, intended):
         _require_unedited_copy(work, row, intended)
@@ -215,7 +222,7 @@ async def _create_and_compare(work: StepContext, original: OriginalFlow, intende
             code=Reason.COPY_DIFFERS,
         ),
     )
-    return await apply(work, written, seen=row)
+    return await apply_effect(work, written, seen=row)
 
 
 async def _read_definition(read: Callable[[], Awaitable[Workflow]]) -> str:
@@ -228,7 +235,9 @@ def _with_stored_references(row: Workflow, intended: str) -> str:
 
 
 def _require_unedited_copy(work: StepContext, row: Workflow, intended: str) -> None:
-    """Raise `JobBlocked` if writing the copy again would overwrite somebody's edit."""
+    """Raise `JobBlocked` if somebody has edited the copy, because writing it again would overwrite
+    the edit.
+    """
     job = work.job
     if job.copy.digest in {"", hash_definition(_with_stored_references(row, intended))}:
         return
@@ -261,16 +270,17 @@ def _build_creation(work: StepContext, original: OriginalFlow, client_data: str)
 async def _explain_creation_error(
     work: StepContext, original: OriginalFlow, error: Refusal
 ) -> Reply:
-    """Return the explanation of an error about the owner; None: the error is about something else.
+    """Return an explanation of an error about the owner, or None if the error is about something
+    else.
 
     Returns `SKIP` if an earlier invocation has created the copy: the platform checks on whose
     behalf a request acts before it checks whether the row exists.
     """
     reply = await explain_owner(work, original, error)
-    return SKIP if reply and await _read_existing(work) else reply
+    return SKIP if reply and await _read_existing_copy(work) else reply
 
 
-async def _read_existing(work: StepContext) -> Workflow | None:
+async def _read_existing_copy(work: StepContext) -> Workflow | None:
     try:
         return await work.services.workflows.get(work.environment, work.job.copy.id)
     except NotFound:
@@ -303,7 +313,9 @@ async def _wait_for_pilot_flows(work: StepContext) -> None:
 
 
 def _with_children(jobs: Mapping[str, FlowJob], pilots: Collection[str]) -> list[str]:
-    """Return the pilot flows and the flows that they run, which have to be migrated first."""
+    """Return the pilot flows and the flows that they run, because those have to be
+    migrated first.
+    """
     found: dict[str, None] = {}
     waiting = sorted(pilots)
     while waiting:

@@ -19,7 +19,9 @@ _TO_ACT = "prvActOnBehalfOfAnotherUser"
 async def explain_owner(
     work: StepContext, original: OriginalFlow, error: PlatformError | NotFound
 ) -> JobBlocked | None:
-    """Return the reason for an error about the owner; None: the error is about something else."""
+    """Return the error that explains why the app cannot act for the owner, or None if the
+    platform's error is about something else.
+    """
     owner, title = await _read_owner(work, original), work.job.display_name
     if owner is None:
         return _build_job_blocked(
@@ -45,9 +47,10 @@ async def explain_owner(
 
 
 def _is_about_acting(error: PlatformError) -> bool:
-    """Return whether an error says that the app may not act for the owner.
+    """Return whether an error says that the app may not act for the owner. 0x80040220 means any
+    missing privilege, including one of the owner.
 
-    0x80040220 means any missing privilege, also one of the owner; the message names it.
+    The message names the privilege.
     """
     if error.code == _ANY_PRIVILEGE:
         return _TO_ACT in error.detail

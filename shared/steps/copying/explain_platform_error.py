@@ -19,7 +19,7 @@ from shared.reason import Reason
 from shared.steps.copying.bind_connections import read_connection_owner
 from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.original import read_original
-from shared.steps.optional_read import read_or_none
+from shared.steps.optional_read import read_or_no_answer
 from shared.steps.step_context import StepContext
 
 _LICENCE = "MissingAdequateQuotaPolicy"
@@ -29,8 +29,10 @@ _CHILD = "ChildFlowNeverPublished"
 _NO_REASON = frozenset({"", "None"})
 
 
-async def explain_refusal(work: StepContext, err: PlatformError | NotFound) -> JobBlocked:
-    """Return the reason for the flow's row after an error, or after an item was deleted."""
+async def explain_rejection(work: StepContext, err: PlatformError | NotFound) -> JobBlocked:
+    """Return the error for the job's row after the platform rejected a request or an item was
+    deleted.
+    """
     return (
         await _explain_error(work, err)
         if isinstance(err, PlatformError)
@@ -61,7 +63,9 @@ async def _explain_error(work: StepContext, error: PlatformError) -> JobBlocked:
 
 
 async def explain_state(work: StepContext, copy: Workflow, wanted: FlowState) -> JobBlocked:
-    """Return why the platform accepted to turn a copy on or off, but the copy did not change."""
+    """Return the error for a copy that the platform accepted to turn on or off, and that did not
+    change.
+    """
     title = work.job.display_name
     text = f"The platform accepted to turn the copy of {title} {wanted}, but it is {copy.state}"
     reason = await _read_suspension_reason(work, copy)
@@ -78,7 +82,7 @@ async def explain_state(work: StepContext, copy: Workflow, wanted: FlowState) ->
 
 
 async def _read_suspension_reason(work: StepContext, copy: Workflow) -> str:
-    """Return the flow service's reason for a suspended flow, which Dataverse does not have.
+    """Return the flow service's reason why a flow is suspended, because Dataverse does not have it.
 
     See platform.md#suspension-reasons.
     """
@@ -103,7 +107,7 @@ async def _describe_item(work: StepContext, kind: str, message: str) -> str:
     if kind == _CONNECTION and (named := parse_connection(message))[0]:
         return await _describe_connection(work, *named)
     if kind == _CHILD and (child := parse_quoted_id(message)):
-        row = await read_or_none(work.services.workflows.get(work.environment, child))
+        row = await read_or_no_answer(work.services.workflows.get(work.environment, child))
         return f" Child flow: {row.name}." if isinstance(row, Workflow) else ""
     return ""
 
@@ -113,11 +117,13 @@ async def _read_owner_name(work: StepContext) -> str:
         owner = (await read_original(work)).owner_id
     except CmkflowError:
         return ""
-    names = await read_or_none(work.services.organization.names(work.environment, [owner]))
+    names = await read_or_no_answer(
+        work.services.organization.read_names(work.environment, [owner])
+    )
     return names.get(owner.lower(), "") if isinstance(names, dict) else ""
 
 
 async def _describe_connection(work: StepContext, name: str, connector: str) -> str:
-    owner = await read_or_none(read_connection_owner(work, name))
+    owner = await read_or_no_answer(read_connection_owner(work, name))
     made_by = f", of {owner}" if isinstance(owner, str) else ""
     return f" Connection: {name}{f' ({connector})' if connector else ''}{made_by}."

@@ -26,9 +26,9 @@ _PAUSES = 4
 
 
 async def wait_for_key_list(services: Services, job: FlowJob) -> None:
-    """Raise `MustWait` until a list that would show this job's copy was read, or may be read.
+    """Raise `MustWait` until a list that would show this job's copy was read or may be read.
 
-    Called before requests are reserved for the verification.
+    Must be called before requests are reserved for the verification.
     """
     last, shows = (
         await _build_snapshot_store(services, job).read_last(),
@@ -52,7 +52,7 @@ def _wait_until(services: Services, until: datetime) -> None:
 
 
 async def _find_next_reading_at(services: Services, last: SharedSnapshot) -> datetime:
-    """Return when the next list may be read, or the reading in progress continued."""
+    """Return when the next list may be read, or the current reading may be continued."""
     if last.goes_on_since or last.read_at is None:
         return _estimate_reading_end(services, last) or services.now
     pause = max(services.settings.wait_poll_interval, _PAUSES * last.took)
@@ -61,9 +61,10 @@ async def _find_next_reading_at(services: Services, last: SharedSnapshot) -> dat
 
 
 def _estimate_reading_end(services: Services, last: SharedSnapshot) -> datetime | None:
-    """Return when a long reading in progress is probably complete; None: continue the reading.
+    """Return when a long reading in progress is probably complete, or None if this job should
+    continue it.
 
-    Callers wait for a short reading themselves.
+    A short reading is waited for elsewhere.
     """
     now, began = services.now, last.goes_on_since
     if began is None or now - began < READING_TAKES:
@@ -78,8 +79,8 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
 
     If no stored list would show the copy, reads the list, or continues a reading that another
     invocation started. Raises `ThrottledError` if no request is allowed; the pages are stored.
-    Raises `MustWait` while another invocation reads, and if the continued reading was started too
-    early.
+    Raises `MustWait` while another invocation reads, or if the continued reading was started before
+    the list could show the copy.
     """
     services, job, store = work.services, work.job, _build_snapshot_store(work.services, work.job)
     kept = await store.read_cached(_find_visible_from(services, job), services.now - _MAX_AGE)
@@ -91,7 +92,7 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
             _wait_until(
                 services, _estimate_reading_end(services, last) or services.now + READING_TAKES
             )
-        report = await _read_list(work, store)
+        report = await _read_key_list(work, store)
         if report.began < _find_visible_from(services, job):
             await wait_for_key_list(services, job)
             _wait_until(services, services.now + timedelta(seconds=1))
@@ -99,7 +100,9 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
     return not {job.copy.id, job.copy.flow_name}.isdisjoint(kept)
 
 
-async def _read_list(work: StepContext, store: SharedSnapshotStore[tuple[str, ...]]) -> KeyReport:
+async def _read_key_list(
+    work: StepContext, store: SharedSnapshotStore[tuple[str, ...]]
+) -> KeyReport:
     """Read the list completely and store it for other copies."""
     home = work.job.environment_id
     try:

@@ -26,7 +26,7 @@ from shared.domain.sharing import (
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.steps.copying.solutions_and_shares import SolutionsAndShares
-from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
+from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply_effect
 from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.temporary_co_ownership import is_granted_by_app
 from shared.steps.step_context import StepContext
@@ -52,10 +52,10 @@ class _Wanted:
 async def share_copy(
     work: StepContext, original: OriginalFlow, belonging: SolutionsAndShares
 ) -> FlowJob:
-    """Return the job with the principals that its copy is now shared with, and with notes for a
-    person.
+    """Share the copy as the original is shared.
 
-    Raises `JobBlocked` if the platform rejects or loses a share.
+    Return the job with the principals that the copy is now shared with, and with notes for a
+    person. Raises `JobBlocked` if the platform rejects or loses a share.
     """
     wanted = await _read_wanted_shares(work, original, belonging)
     notes = list(wanted.notes)
@@ -68,7 +68,7 @@ async def share_copy(
 
     shared = Effect(
         title=f"The co-owners of the copy of {work.job.display_name}",
-        read=lambda: _read_missing(work, select_possible_shares()),
+        read=lambda: _read_missing_shares(work, select_possible_shares()),
         missing=lambda missing: [_grant_share(work, one, unable) for one in missing],
         not_kept=lambda _: JobBlocked(
             f"The platform accepted to share the copy of {work.job.display_name} with "
@@ -78,7 +78,7 @@ async def share_copy(
             code=Reason.SHARING_REJECTED,
         ),
     )
-    await apply(work, shared)
+    await apply_effect(work, shared)
     notes += unable.values()
     names = tuple(str(share.principal) for share in select_possible_shares())
     notes += [
@@ -129,7 +129,8 @@ async def _read_wanted_shares(
 
 
 async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wanted) -> _Wanted:
-    """Add the original's new owner if the owner was changed after the copy was created.
+    """Add the original's new owner to the wanted shares, if the owner was changed after the copy
+    was created.
 
     The copy keeps its first owner.
     """
@@ -155,7 +156,9 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
 
 
 async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]) -> _Wanted:
-    """Return shares for the co-owners that the flow service names, as rows of Dataverse."""
+    """Return shares with the Dataverse users and teams of co-owners whom the flow service names by
+    Entra id, with a note about each co-owner without one.
+    """
     services, environment = work.services, work.environment
     people = [one.principal_id for one in others if not one.is_group]
     groups = [one.principal_id for one in others if one.is_group]
@@ -182,7 +185,7 @@ async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]
     return _Wanted(shares=tuple(shares), notes=tuple(notes))
 
 
-async def _read_missing(work: StepContext, wanted: tuple[Share, ...]) -> list[MissingShare]:
+async def _read_missing_shares(work: StepContext, wanted: tuple[Share, ...]) -> list[MissingShare]:
     if not wanted:
         return []
     held = await work.services.flow_sharing.list(work.environment, work.job.copy.id)
@@ -194,7 +197,7 @@ def _grant_share(
 ) -> Write:
     """Return the write that shares the copy with one principal.
 
-    If that person has left, the write adds the reason to `unable`.
+    If that person has left, the write adds a text that says so to `unable`.
     """
     sharing, share, copy_id = work.services.flow_sharing, missing.share, work.job.copy.id
     change = sharing.modify if missing.has_others else sharing.grant

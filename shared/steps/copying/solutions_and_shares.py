@@ -1,4 +1,4 @@
-"""Read the solutions and shares of an original and its copy together with the flows."""
+"""Read the solutions and shares of an original and its copy at the same time as the flows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from shared.steps.step_context import StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolutionsAndShares:
-    """The solutions of both flows and the shares of the original.
+    """The solutions of both flows, and the shares of the original.
 
-    Empty for a flow outside solutions, which the flow service shares.
+    Both are empty for an original outside solutions, whose shares are only in the flow service.
     """
 
     #: Ids of the solutions that contain each of the two flows, by workflow id.
@@ -23,7 +23,7 @@ class SolutionsAndShares:
     shares: tuple[Share, ...] = ()
 
 
-async def read_belonging(work: StepContext) -> SolutionsAndShares:
+async def read_solutions_and_shares(work: StepContext) -> SolutionsAndShares:
     """Return the solutions of both flows and the shares of the original."""
     job, services, home = work.job, work.services, work.environment
     if not job.original.in_solution:
@@ -42,13 +42,14 @@ async def _read_shares(work: StepContext) -> tuple[Share, ...]:
         return ()  # reading the original reports that it is gone
 
 
-async def read_original_with_membership(
+async def read_original_with_solutions_and_shares(
     work: StepContext,
 ) -> tuple[OriginalFlow, SolutionsAndShares]:
-    """Return the original with its solutions and shares; raise `JobBlocked` if it no longer
-    exists.
+    """Return the original with its solutions and shares.
+
+    Raises `JobBlocked` if it no longer exists.
     """
     async with run_concurrently() as reads:
         original = reads.create_task(read_original(work))
-        belonging = reads.create_task(read_belonging(work))
+        belonging = reads.create_task(read_solutions_and_shares(work))
     return original.result(), belonging.result()

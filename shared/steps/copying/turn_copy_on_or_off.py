@@ -12,14 +12,15 @@ from shared.steps.step_context import StepContext
 async def toggle_copy(
     work: StepContext, state: FlowState, *, seen: Workflow | None = None
 ) -> Workflow:
-    """Turn the copy on or off (see `toggle_flow`); raise `NotFound` if the copy no longer
-    exists.
+    """Turn the copy on or off (see `toggle_flow`).
+
+    Raises `NotFound` if the copy no longer exists.
     """
     return await toggle_flow(work, build_copy_toggle(work), state, seen=seen)
 
 
 def build_copy_toggle(work: StepContext) -> FlowToggle[Workflow]:
-    """Return the functions that turn the copy on and off."""
+    """Return how the copy is read, and turned on and off."""
 
     async def read() -> Workflow:
         return await work.services.workflows.get(work.environment, work.job.copy.id)

@@ -30,7 +30,7 @@ async def verify_copy(work: StepContext) -> FlowJob:
     """Verify that the copy reads as written, is on, is on the customer-managed key, and can reach
     its hosts.
 
-    Raises `JobBlocked` with what is missing.
+    Raises `JobBlocked` with the first problem.
     """
     wait_until_shown(work.services, work.job)
     share = await _find_planned_share(work)
@@ -84,7 +84,7 @@ async def _check_copy(work: StepContext) -> None:
 
 
 async def _check_key(work: StepContext) -> None:
-    """Raise `JobBlocked` if the copy is on the Microsoft-key list, which is authoritative."""
+    """Raise `JobBlocked` if the copy is on the Microsoft-key list, which decides."""
     if await is_on_microsofts_key(work):
         raise JobBlocked(
             f"The copy of {work.job.display_name} is itself on Microsoft's key.",
@@ -94,13 +94,13 @@ async def _check_key(work: StepContext) -> None:
 
 async def _check_network(work: StepContext) -> None:
     job = work.job
-    waived = (await work.read_settings()).ignored_issues
+    ignored = (await work.read_settings()).ignored_issues
     open_gaps = await find_blocking_issues(
-        work.services, work.environment, job.original.http_hosts, waived
+        work.services, work.environment, job.original.http_hosts, ignored
     )
     if open_gaps and await apply_planned_fixes(work, open_gaps):
         open_gaps = await find_blocking_issues(
-            work.services, work.environment, job.original.http_hosts, waived
+            work.services, work.environment, job.original.http_hosts, ignored
         )
         if open_gaps:
             await wait_until_visible(work, "The changed firewalls")
@@ -116,7 +116,7 @@ async def _check_network(work: StepContext) -> None:
 
 
 async def _find_planned_share(work: StepContext) -> ServiceAccountShare | None:
-    """Return the share that will grant access to the original; None: its URL is known or not
+    """Return the share that will grant access to the original, or None if its URL is known or not
     needed.
 
     The share is read together with the copy, and again before the grant if that is more than ten
@@ -174,10 +174,10 @@ async def _read_urls(work: StepContext) -> None:
 
 
 async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]) -> bool:
-    """Apply the fixes that the plan shows for these issues; return whether there were any.
+    """Apply the fixes that the plan shows for these issues.
 
-    Fixes that were allowed after the approval are not applied, because the plan did not show them.
-    Raises the errors of `apply_firewall_fix`.
+    Return whether there were any. Fixes that were allowed after the approval are not applied,
+    because the plan did not show them. Raises the errors of `apply_firewall_fix`.
     """
     job, services = work.job, work.services
     kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)

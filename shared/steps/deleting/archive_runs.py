@@ -1,4 +1,4 @@
-"""Archive one more page of an original's run summaries. Reads the platform, writes the archive.
+"""Archive one more page of summaries of an original's runs.
 
 A page is a part of the archive, which is written before the row. After a crash in between, the page
 is read again, but the archive keeps the part that it has.
@@ -20,13 +20,13 @@ from shared.services import Services
 from shared.steps.flows.discovery_pages import has_expired
 
 
-async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
-    """Archive one more page of runs; return the archive, which may be complete.
+async def archive_run_page(services: Services, archive: RunArchive) -> RunArchive:
+    """Read one more page of runs from the flow service and archive it.
 
-    Sends one request to the flow service.
+    Return the record of the archive, which says whether all runs are archived.
     """
     try:
-        page = await services.flow_reports.run_page(
+        page = await services.flow_reports.read_run_page(
             archive.environment_id,
             archive.flow_name,
             archive.cursor,

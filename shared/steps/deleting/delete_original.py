@@ -47,10 +47,10 @@ _RUN_PAGES = 20
 
 
 async def search_callers_before_deletion(work: StepContext, deletion: Deletion) -> Deletion:
-    """Return the deletion with a recent caller search recorded.
+    """Make sure that callers were searched recently.
 
-    One search serves all originals of an environment that are deleted on one day. Raises
-    `TransientError` if it has to continue later.
+    Return the deletion with the time of the search. One search serves all originals of an
+    environment that are deleted on one day. Raises `TransientError` if it has to continue later.
     """
     services, now = work.services, work.services.now
     found = read_readable(services, services.tables.deletions.scan(deletion.environment_id))
@@ -75,7 +75,7 @@ async def search_callers_before_deletion(work: StepContext, deletion: Deletion) 
 async def check_original(
     work: StepContext, held: LeasedJob[Deletion], archive: RunArchive | None
 ) -> OriginalFlow | None:
-    """Return the original if it may be deleted; None if it no longer exists.
+    """Return the original if it may be deleted, or None if it no longer exists.
 
     Raises `MustWait`, or `JobBlocked` with what a person has to fix.
     """
@@ -157,10 +157,10 @@ async def _check_copy(work: StepContext) -> None:
 async def check_runs(
     work: StepContext, held: LeasedJob[Deletion], archived_to: datetime | None = None
 ) -> None:
-    """Raise `MustWait` while a run is in progress, which a delete would end.
+    """Raise `MustWait` while a run is in progress, because a delete would stop it.
 
     If the runs need more than one page, the deletion stores its position before the next page is
-    read; runs that started meanwhile are read last. A run may start although the flow is off,
+    read. Runs that started meanwhile are read last. A run may start although the flow is off,
     because somebody resubmits an earlier one. See platform.md#turning-off.
     """
     services, now = work.services, work.services.now
@@ -171,7 +171,7 @@ async def check_runs(
             check = RunCheck(since=check.began, began=services.now)
         is_first = check.oldest is None and not check.cursor
         try:
-            page = await _run_page(work, check)
+            page = await _read_run_page(work, check)
         except NotFound:
             return
         if page is None:  # its cursor has expired
@@ -196,10 +196,13 @@ async def check_runs(
     )
 
 
-async def _run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] | None:
-    """Return the next page of runs of a search; None: the cursor has expired. Raises `NotFound`."""
+async def _read_run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] | None:
+    """Return the next page of runs of a check, or None if the cursor has expired.
+
+    Raises `NotFound` if the flow no longer exists.
+    """
     try:
-        return await work.services.flow_reports.run_page(
+        return await work.services.flow_reports.read_run_page(
             work.job.environment_id,
             work.job.original.flow_name,
             check.cursor,
@@ -213,7 +216,7 @@ async def _run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] |
 
 
 async def _check_parents(work: StepContext) -> None:
-    """Raise an error unless the originals of the parents are deleted first.
+    """Raise an error unless the originals of the parents were deleted first.
 
     Without this original, they could not be turned on.
     """
@@ -239,8 +242,8 @@ async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
 
 
 async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
-    """Raise an error unless both originals call one another and nothing else blocks the
-    parent's deletion.
+    """Raise an error unless the parent is only waiting for this deletion: both originals call one
+    another.
     """
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(parent.environment_id, parent.id)
@@ -284,7 +287,7 @@ async def _check_callers(work: StepContext) -> None:
 
 
 async def _read_known_callers(work: StepContext) -> AsyncGenerator[Caller]:
-    """Yield each recorded caller, and each caller that the last search found, once."""
+    """Yield each recorded caller and each caller that the last search found, each of them once."""
     seen = set()
     for record in await work.services.tables.callers.read_all(work.job.id):
         seen.add(record.id)
@@ -297,7 +300,7 @@ async def _read_known_callers(work: StepContext) -> AsyncGenerator[Caller]:
 
 
 async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
-    """Archive the current definition, read it back, and return where it is stored.
+    """Archive the current definition, read it back, and return its path in the archive.
 
     Raises `JobBlocked` if the archive does not return it.
     """
@@ -322,7 +325,7 @@ async def delete_original(
 ) -> None:
     """Delete the original in the version that was read, and check that it no longer exists.
 
-    `permit` raises an error unless the delete may be sent. Raises `Conflict` if the original was
+    `permit` raises an error if the delete may not be sent. Raises `Conflict` if the original has
     changed since, and `MustWait` if it still exists.
     """
     job, services = work.job, work.services
@@ -354,7 +357,7 @@ def _get_version(original: OriginalFlow) -> tuple[FlowState, str]:
 
 
 async def read_listed_names(services: Services, environment_id: str) -> frozenset[str]:
-    """Return the ids and names of flows that the platform lists on Microsoft's key.
+    """Return the ids and names of the flows that the platform lists as being on Microsoft's key.
 
     See platform.md#microsoft-key-list.
     """

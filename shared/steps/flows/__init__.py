@@ -1,1 +1,1 @@
-"""Reads and writes of flows that several phases of the work share."""
+"""Reads and writes of flows that several kinds of steps share."""

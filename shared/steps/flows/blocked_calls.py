@@ -33,7 +33,7 @@ _MAX_FAILED_RUNS = 3
 
 
 async def check_denied_calls(work: StepContext) -> None:
-    """Raise `JobBlocked` if runs of copies show that a host of this copy denies calls.
+    """Raise `JobBlocked` if runs of copies show that a host which this copy calls denies calls.
 
     The runs may be of another copy. Resolved and ignored calls do not count.
     """
@@ -41,11 +41,11 @@ async def check_denied_calls(work: StepContext) -> None:
     if not job.original.http_hosts:
         return
     await find_blocked_calls(services, work.environment, job)
-    waived = (await work.read_settings()).ignored_issues
+    ignored = (await work.read_settings()).ignored_issues
     unresolved = [
         call
         async for call in read_unresolved_blocked_calls(services, job.environment_id)
-        if call.host in job.original.http_hosts and call.name not in waived
+        if call.host in job.original.http_hosts and call.name not in ignored
     ]
     if unresolved:
         raise JobBlocked(
@@ -63,7 +63,7 @@ async def check_denied_calls(work: StepContext) -> None:
 async def read_unresolved_blocked_calls(
     services: Services, environment_id: str
 ) -> AsyncIterator[BlockedCall]:
-    """Yield the blocked calls of an environment that are not resolved."""
+    """Yield the unresolved blocked calls of an environment."""
     table = services.tables.blocked_calls
     async for kept in read_readable(services, table.scan(environment_id)):
         if kept.item.reason_code:
@@ -77,7 +77,10 @@ async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
 
 
 async def find_blocked_calls(services: Services, environment: Environment, job: FlowJob) -> None:
-    """Read the runs of a job's copy; record and report new blocked calls, and resolve old ones."""
+    """Read the runs of a job's copy.
+
+    Record new blocked calls and send alerts about them, and resolve old ones.
+    """
     since = services.now - RUN_HISTORY
     try:
         runs = await services.flow_reports.read_runs(
@@ -86,7 +89,7 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
             since=max(since, job.observation_started_at or since),
             limit=_MAX_RUNS,
         )
-        found = await _find_in_runs(services, environment, job, runs)
+        found = await _find_blocked_calls_in_runs(services, environment, job, runs)
     except NotFound:
         return  # the copy is gone, or has another name since it was turned on
     for call in found.values():
@@ -97,7 +100,7 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
             await _resolve_blocked_call(services, environment, kept, runs)
 
 
-async def _find_in_runs(
+async def _find_blocked_calls_in_runs(
     services: Services, environment: Environment, job: FlowJob, runs: Sequence[FlowRun]
 ) -> dict[str, BlockedCall]:
     """Return the newest blocked call of each host in the last failed runs."""
@@ -165,7 +168,7 @@ async def _record_blocked_call(
 async def _explain_blocked_call(
     services: Services, environment: Environment, call: BlockedCall
 ) -> tuple[str, str]:
-    """Return which firewall denies the call, and what to do. The firewalls are read again."""
+    """Return which firewall denies the call, and what to do. Reads the firewalls again."""
     try:
         network = await read_network(services, environment, [call.host])
     except CmkflowError as err:
@@ -190,15 +193,15 @@ async def _resolve_blocked_call(
     kept: StoredItem[BlockedCall],
     runs: Sequence[FlowRun],
 ) -> None:
-    """Resolve a blocked call if a later run of its copy succeeded and no firewall issue remains."""
+    """Resolve a blocked call if a later run of its copy succeeded and no firewall issue is left."""
     call = kept.item
     later = [
         run.started_at for run in runs if run.started_at > call.failed_at and run.has_succeeded
     ]
     if not later:
         return
-    waived = (await read_environment_settings(services, environment.id)).ignored_issues
-    if not await find_blocking_issues(services, environment, [call.host], waived):
+    ignored = (await read_environment_settings(services, environment.id)).ignored_issues
+    if not await find_blocking_issues(services, environment, [call.host], ignored):
         settled = replace(call, reason_code="", resolved_at=max(later))
         with suppress(Conflict):  # a newer call was recorded
             await services.tables.blocked_calls.replace(kept, settled)

@@ -1,5 +1,5 @@
-"""Look up the callers of a flow in the index of the last search, and the trigger
-URL ids of flows.
+"""Find the callers of a flow in the index of the last search, and the ids of flows'
+trigger URLs.
 """
 
 from collections import defaultdict
@@ -20,16 +20,19 @@ _MAX_QUERIES = 20
 _INDEX_RUN = "index_of_trigger_urls"
 
 
-async def read_places_calling(
+async def read_callers_of_flow(
     services: Services, environment_id: str, *, url_id: str, flow_ids: Collection[str]
 ) -> AsyncIterator[CallerIndexEntry]:
-    """Yield each caller of a flow (see `select_calling`). Raises `UnreadableRow`."""
-    places = await read_places_by_id(services, {url_id, *flow_ids})
-    for place in select_calling(environment_id, places, url_id=url_id, flow_ids=flow_ids):
+    """Yield each caller of a flow, as `select_callers_of_flow` does.
+
+    Raises `UnreadableRow` if a row is unreadable.
+    """
+    places = await read_callers_by_id(services, {url_id, *flow_ids})
+    for place in select_callers_of_flow(environment_id, places, url_id=url_id, flow_ids=flow_ids):
         yield place
 
 
-def select_calling(
+def select_callers_of_flow(
     environment_id: str,
     places: Mapping[str, Sequence[CallerIndexEntry]],
     *,
@@ -49,13 +52,13 @@ def select_calling(
                 yield place
 
 
-async def read_places_by_id(
+async def read_callers_by_id(
     services: Services, holds: Collection[str]
 ) -> dict[str, list[CallerIndexEntry]]:
-    """Return the callers that hold each of these ids; ids without a caller are omitted.
+    """Return the callers that hold each of these ids.
 
-    Many ids need only one query, because a plan of a thousand flows asks for thousands. Raises
-    `UnreadableRow` for a row of one of them.
+    Ids without a caller are omitted. Many ids need only one query, because a plan of a thousand
+    flows asks for thousands. Raises `UnreadableRow` if a row of one of them is unreadable.
     """
     wanted, found = frozenset(filter(None, holds)), defaultdict[str, list[CallerIndexEntry]](list)
     table = services.tables.caller_index
@@ -72,9 +75,9 @@ async def read_places_by_id(
 
 
 async def read_url_id_of_runs(services: Services, environment_id: str, flow_name: str) -> str:
-    """Return the trigger URL id in a flow's latest run; empty if no run shows it.
+    """Return the trigger URL id that a flow's latest run shows, or "" if no run shows it.
 
-    An administrator may read runs without being co-owner. Sends one request
+    An administrator may read runs without being a co-owner. Sends one request
     (platform.md#flow-runs).
     """
     since = services.now - RUN_HISTORY
@@ -106,14 +109,17 @@ async def read_known_url_ids(
     return known
 
 
-async def index_url(services: Services, known: KnownUrl) -> None:
-    """Store a trigger URL id for later plans. Called before the row of the plan contains the id."""
+async def index_trigger_url(services: Services, known: KnownUrl) -> None:
+    """Store a trigger URL id for later plans.
+
+    Must be called before the row of the plan contains the id.
+    """
     with suppress(AlreadyExists):
         await services.tables.known_urls.insert(known)
 
 
-async def index_urls_of_plans(services: Services) -> None:
-    """Add the trigger URL ids of older plans to the index, once.
+async def index_trigger_urls_of_plans(services: Services) -> None:
+    """Add the trigger URL ids of plans of an earlier version to the index, once.
 
     After a crash, the work is repeated.
     """
@@ -125,7 +131,7 @@ async def index_urls_of_plans(services: Services) -> None:
     async for row in read_readable(services, services.tables.plan_items.scan()):
         item = row.item
         if item.trigger_url_id and item.environment_job_id in environments:
-            await index_url(
+            await index_trigger_url(
                 services,
                 KnownUrl(
                     environment_id=environments[item.environment_job_id],

@@ -1,4 +1,4 @@
-"""Find the flows that send, or will send, from the new addresses, by the hosts that they call."""
+"""Find the flows that send, or will send, from the new addresses, with the hosts that they call."""
 
 from collections import defaultdict
 
@@ -11,10 +11,10 @@ type CallingFlows = dict[tuple[str, ...], list[str]]
 
 
 async def read_calling_flows(services: Services, environment: Environment) -> CallingFlows:
-    """Return the remediations by the hosts that their flows call.
+    """Return the remediations whose flows call each host.
 
-    The flows are those with a copy, with a copy in progress, or approved to get one. An approved
-    plan without jobs yet has its flows in its plan items.
+    These are flows with a copy, with a copy in progress, or approved to get one. An approved plan
+    without jobs yet has its flows in its plan items.
     """
     found: CallingFlows = defaultdict(list)
     known: set[str] = set()

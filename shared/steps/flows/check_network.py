@@ -1,4 +1,4 @@
-"""Find the firewalls that deny a flow once it sends from the new addresses."""
+"""Find the firewalls that deny a flow when it sends from the new addresses."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,9 @@ _REST_TAKES = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkView:
-    """The firewalls of the watched subscriptions, and the new addresses, as they were read."""
+    """The firewalls of the watched subscriptions and Microsoft's new addresses, as they
+    were read.
+    """
 
     check: NetworkCheck
 
@@ -47,8 +49,8 @@ class NetworkView:
     def find_external_hosts(
         self, flows_by_host: Mapping[str, Sequence[str]]
     ) -> list[FirewallIssue]:
-        """Return an issue for each host whose owner has to be asked, with the
-        flows that call it.
+        """Return an issue for each host whose owner has to be asked, with the flows that call the
+        host.
         """
         return self.check.find_external_hosts(
             {host: flows for host, flows in flows_by_host.items() if host != ANY_HOST}
@@ -58,10 +60,11 @@ class NetworkView:
 async def read_all_firewalls(
     services: Services, *, standstill: timedelta = NETWORK_RESTART_AFTER
 ) -> tuple[list[Firewall], ServiceTagList]:
-    """Return every firewall of every kind and the service tags; store both for verifications.
+    """Return every firewall of every kind, and the service tags.
 
-    `standstill`: how long an interrupted reading may have made no progress to be continued. Raises
-    `ThrottledError` if no request is allowed; what was read is stored for the next reader.
+    Store both for verifications. An interrupted reading is continued if it made progress within
+    `standstill`. Raises `ThrottledError` if no request is allowed; what was read is stored for the
+    next reader.
     """
     reading = NetworkReading(services, standstill)
     async with reading.open():
@@ -72,46 +75,47 @@ async def read_all_firewalls(
 
 
 async def read_firewalls(services: Services) -> list[Firewall]:
-    """Return every firewall of every kind. The first error cancels the other reads."""
-    found = await read_each(services.firewalls.values(), _read_kind)
+    """Return every firewall of every kind. If a read fails, the others are cancelled."""
+    found = await read_each(services.firewalls.values(), _read_firewalls_of_kind)
     return [firewall for kind in found for firewall in kind]
 
 
-async def _read_kind(kind: FirewallKind) -> list[Firewall]:
+async def _read_firewalls_of_kind(kind: FirewallKind) -> list[Firewall]:
     return await kind.read()
 
 
 async def read_network(
     services: Services, environment: Environment, hosts: Collection[str]
 ) -> NetworkView:
-    """Return the network for flows that call these hosts; store it for other verifications.
+    """Return the network for flows that call these hosts.
 
-    Raises `ThrottledError` if no request is allowed; what was read is stored for the next reader.
+    Store it for other verifications. Raises `ThrottledError` if no request is allowed; what was
+    read is stored for the next reader.
     """
     return await _read_network(NetworkReading(services), environment, hosts)
 
 
 async def find_blocking_issues(
-    services: Services, environment: Environment, hosts: Sequence[str], waived: Collection[str]
+    services: Services, environment: Environment, hosts: Sequence[str], ignored: Collection[str]
 ) -> list[FirewallIssue]:
-    """Return the issues that block a flow which calls these hosts and that are not ignored.
+    """Return the issues that are not ignored and that block a flow which calls these hosts.
 
-    A stored network is enough if it shows no issue. Otherwise the network is read again, because
-    the firewall may have been changed since. No hosts mean no issue.
+    If a stored network shows no issue, it suffices. Otherwise the network is read again, because
+    the firewall may have been changed since. Without hosts there is no issue.
     """
     if not hosts:
         return []
 
-    def select_gaps(network: NetworkView) -> list[FirewallIssue]:
+    def select_issues(network: NetworkView) -> list[FirewallIssue]:
         return [
-            gap for gap in network.find_issues(hosts) if gap.is_required and gap.name not in waived
+            gap for gap in network.find_issues(hosts) if gap.is_required and gap.name not in ignored
         ]
 
     reading = NetworkReading(services)
     kept = await reading.read_cached()
-    if kept and not select_gaps(_get_cached_view(services, environment, kept)):
+    if kept and not select_issues(_get_cached_view(services, environment, kept)):
         return []
-    return select_gaps(await _read_network(reading, environment, hosts))
+    return select_issues(await _read_network(reading, environment, hosts))
 
 
 async def _read_network(
@@ -122,15 +126,15 @@ async def _read_network(
 
     async def read(kind: FirewallKind) -> list[Firewall]:
         if isinstance(kind, ReadsByHost) and ANY_HOST not in hosts:
-            return await kind.read_before(hosts)
+            return await kind.read_for_hosts(hosts)
         return await kind.read()
 
     async with reading.open():
         found = await read_each(services.firewalls.values(), read)
         tags = await services.service_tags.get_list()
         try:
-            with reading.limit_until(services.now + _REST_TAKES):
-                found = await _read_remaining(services, found, hosts)
+            with reading.stop_requests_after(services.now + _REST_TAKES):
+                found = await _read_remaining_firewalls(services, found, hosts)
         except TransientError as err:
             log.info("remaining firewalls not read: %s", err)
         else:
@@ -140,10 +144,13 @@ async def _read_network(
     return build_network_view(services, environment, firewalls, tags)
 
 
-async def _read_remaining(
+async def _read_remaining_firewalls(
     services: Services, found: list[list[Firewall]], hosts: Collection[str]
 ) -> list[list[Firewall]]:
-    """Return all firewalls of each kind, also of those that were read by host."""
+    """Return all firewalls of each kind.
+
+    Reads the complete list of those kinds of which only some firewalls were read.
+    """
     return [
         await kind.read() if isinstance(kind, ReadsByHost) and ANY_HOST not in hosts else firewalls
         for kind, firewalls in zip(services.firewalls.values(), found, strict=True)
@@ -153,7 +160,7 @@ async def _read_remaining(
 def _get_cached_view(
     services: Services, environment: Environment, kept: NetworkSnapshot
 ) -> NetworkView:
-    """Return a stored network for the flows of one environment, computed once for many flows."""
+    """Return a stored network as a view for one environment. It is computed once for many flows."""
 
     def build_view(kept: NetworkSnapshot) -> NetworkView:
         return build_network_view(services, environment, kept.firewalls, kept.service_tags)

@@ -38,7 +38,7 @@ def has_expired(cursor: str, err: PlatformError | NotFound) -> bool:
 
 
 async def read_all_pages[T](read: Callable[[str], Awaitable[ResultPage[T]]]) -> list[T]:
-    """Return the items of all pages; raise `ServiceUnavailable` if the list repeats a page."""
+    """Return the items of all pages. Raises `ServiceUnavailable` if the list repeats a page."""
     page = await read("")
     items, cursors = [*page.items], set[str]()
     while page.cursor:
@@ -63,10 +63,10 @@ class DiscoveryPages:
     _positions: dict[DiscoverySource, DiscoveryPosition] = field(default_factory=dict)
 
     async def load(self, *, keeps_flows: bool = False) -> None:
-        """Load the stored pages. Remove all of them if the discovery stood still, and lists that
-        are too old.
+        """Load the stored pages.
 
-        `keeps_flows`: keep all flows of Dataverse, however old, if they are complete. They are
+        Remove all of them if the discovery made no progress for long, and also lists that are too
+        old. `keeps_flows`: keep all flows of Dataverse, however old, if they are complete. They are
         compared by version.
         """
         found = await self._read_rows()
@@ -88,7 +88,9 @@ class DiscoveryPages:
                 await self.remove_pages(source)
 
     async def _read_rows(self) -> list[DiscoveryPage]:
-        """Return the rows. If a row cannot be read, the discovery starts again."""
+        """Return the stored rows, or none if one of them cannot be read: the discovery then starts
+        again.
+        """
         try:
             return await self.rows.read_all()
         except UnreadableRow as err:
@@ -97,11 +99,14 @@ class DiscoveryPages:
             return []
 
     def get_position(self, source: DiscoverySource) -> DiscoveryPosition:
-        """Return where to continue with a source."""
+        """Return where the discovery continues with a source."""
         return self._positions[source]
 
     def build_row(self, source: DiscoverySource, *, read: datetime | None = None) -> DiscoveryPage:
-        """Return a row to be filled with flows. `read` is the time of their request; None: now."""
+        """Return a row to which flows are added.
+
+        `read` is the time when they were requested (None: now).
+        """
         return DiscoveryPage(
             environment_job_id=self.rows.partition,
             source=source,
@@ -116,7 +121,10 @@ class DiscoveryPages:
         read: Callable[[str], Awaitable[ResultPage[T]]],
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
-        """Read a source completely. An error loses only the page that was being read."""
+        """Read the remaining pages of a source.
+
+        An error loses only the page that was being read.
+        """
         while not self.get_position(source).is_read:
             await self.read_page(source, read, rows)
 
@@ -161,7 +169,7 @@ class DiscoveryPages:
             await self.advanced()
 
     async def remove_pages(self, source: DiscoverySource | None = None) -> None:
-        """Remove the pages of a source; None: of all sources."""
+        """Remove the pages of a source, or of all sources if `source` is None."""
         await self.rows.clear(where=[Condition("source", "eq", source)] if source else [])
         gone = [source] if source else list(DiscoverySource)
         self.parts = [part for part in self.parts if part.source not in gone]
@@ -169,9 +177,9 @@ class DiscoveryPages:
 
 
 def split_into_rows[T](items: Iterable[T], size: int = FLOWS_IN_A_ROW) -> list[tuple[T, ...]]:
-    """Return the items split into rows.
+    """Return the items in groups, one for each row.
 
-    Without items, returns an empty row, because a page was read.
+    Without items, returns one empty group, because a page was read.
     """
     return list(batched(items, size, strict=False)) or [()]
 
@@ -188,7 +196,7 @@ async def remove_all_but_flows(rows: FencedRows[DiscoveryPage]) -> None:
 
 
 async def delete_stale_discoveries(services: Services) -> None:
-    """Remove pages that no discovery will continue: their job was cancelled or is blocked.
+    """Remove pages that no discovery will continue, because its job was cancelled or is blocked.
 
     The pages of a plan that awaits approval stay.
     """

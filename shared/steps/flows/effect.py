@@ -31,7 +31,7 @@ type Reply = Write | CmkflowError | _Mark | None
 type OnRefusal = Callable[[Refusal], Awaitable[Reply]]
 
 
-async def raise_refusal(_: Refusal) -> Reply:
+async def keep_error(_: Refusal) -> Reply:
     """Return None, so that `perform` raises the error as it is."""
     return None
 
@@ -50,7 +50,7 @@ class Write:
     permit: Callable[[], Awaitable[object]]
     #: Calls a port's write method. Nothing else does.
     call: Callable[[], Awaitable[object]]
-    on_refusal: OnRefusal = raise_refusal
+    on_refusal: OnRefusal = keep_error
     #: Returns when the flow service's budget has a request for it: a write itself does not wait,
     #: and the reads before it may have taken the last one. None: it is no request of that service.
     wait: Callable[[], Awaitable[object]] | None = None
@@ -58,8 +58,9 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect[T]:
-    """The wanted state of something outside the app. Several writes may share one read and one
-    read-back.
+    """The wanted state of something outside the app.
+
+    Several writes may share one read and one read-back.
     """
 
     #: Names the change in messages while it is not visible.
@@ -72,12 +73,14 @@ class Effect[T]:
     not_kept: Callable[[T], JobBlocked] | None = None
 
 
-async def apply[T](work: StepContext, effect: Effect[T], *, seen: T | _Mark = _Mark.UNREAD) -> T:
-    """Make the change unless it is there already, and return what was read last.
+async def apply_effect[T](
+    work: StepContext, effect: Effect[T], *, seen: T | _Mark = _Mark.UNREAD
+) -> T:
+    """Make the change unless it is there already.
 
-    `seen` is what was just read, to save a read. Raises the errors of a denied permission,
-    `JobBlocked`, `PlatformError`, `NotFound`, `WriteNotVisible`, and other errors of the write,
-    such as `Conflict`.
+    Return what was read last. `seen` is what was just read, which saves a read. Raises the errors
+    of a denied permission, `JobBlocked`, `PlatformError`, `NotFound`, `WriteNotVisible`, and other
+    errors of the write, such as `Conflict`.
     """
     before = await effect.read() if isinstance(seen, _Mark) else seen
     writes = effect.missing(before)
@@ -92,7 +95,10 @@ async def apply[T](work: StepContext, effect: Effect[T], *, seen: T | _Mark = _M
 
 
 async def perform(write: Write) -> None:
-    """Send a write, or the write that replaces it after an error. The caller reads back."""
+    """Send a write.
+
+    After an error, send the write that its error handler returns instead. The caller reads back.
+    """
     attempt: Write | None = write
     while attempt:
         if attempt.wait:
@@ -102,7 +108,7 @@ async def perform(write: Write) -> None:
 
 
 async def _send_write(write: Write) -> Write | None:
-    """Send the write; return the write to try instead after an error."""
+    """Send a write. After an error, return the write to try instead, or None if none is needed."""
     try:
         await write.call()
     except AlreadyExists:  # an earlier or parallel invocation has made it
@@ -118,7 +124,7 @@ async def _send_write(write: Write) -> Write | None:
 
 
 def with_fallback(write: Write, on_refusal: OnRefusal) -> Write:
-    """Return the write with a second error handler, for errors that its own handler does not
+    """Return the write with a second error handler, which gets the errors that the first does not
     handle.
     """
 

@@ -32,7 +32,7 @@ FIREWALL_WRITE_ATTEMPTS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixAuthorization:
-    """Who asked to change a firewall, and the check before each write."""
+    """The person who asked to change a firewall, and the check before each write."""
 
     requested_by: str
     #: The environments whose flows it is for.
@@ -43,7 +43,10 @@ class FixAuthorization:
 
 
 async def propose_fix(services: Services, issue: FirewallIssue) -> FirewallFix:
-    """Return the fix of a firewall issue from the firewall's current rules. Raises `NotFound`."""
+    """Return the fix of a firewall issue, computed from the firewall's current rules.
+
+    Raises `NotFound` if the firewall does not exist.
+    """
     return explain_why_no_rule_helps(issue) or await services.firewalls[issue.kind].propose_fix(
         issue
     )
@@ -52,10 +55,11 @@ async def propose_fix(services: Services, issue: FirewallIssue) -> FirewallFix:
 async def apply_firewall_fix(
     services: Services, issue: FirewallIssue, authorization: FixAuthorization
 ) -> FirewallFixRecord:
-    """Apply the fix of a firewall issue; return the record once the change was read back.
+    """Apply the fix of a firewall issue.
 
-    Raises `JobBlocked` if the app cannot make such a change, or Azure did not keep it; `MustWait`
-    while somebody else writes the resource, or the change is not visible yet.
+    Return the record once the change was read back. Raises `JobBlocked` if the app cannot make such
+    a change or Azure did not keep it. Raises `MustWait` while somebody else writes the resource, or
+    while the change is not visible.
     """
     fix = await propose_fix(services, issue)
     if fix.unavailable_reason or fix.added_entries is None:
@@ -75,7 +79,7 @@ async def apply_firewall_fix(
         changed_by=authorization.requested_by,
         changed_at=services.now,
     )
-    return await _reach_target(services, record, authorization, add=fix.added_entries.entries)
+    return await _change_list(services, record, authorization, add=fix.added_entries.entries)
 
 
 async def revert_firewall_fix(
@@ -93,7 +97,7 @@ async def revert_firewall_fix(
         changed_at=services.now,
     )
     try:
-        return await _reach_target(
+        return await _change_list(
             services, record, authorization, remove=record.added_entries.entries
         )
     except NotFound:
@@ -101,10 +105,10 @@ async def revert_firewall_fix(
 
 
 async def complete_if_visible(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    """Return a record in progress, completed if the list shows the change; writes no list.
+    """Return a record in progress, marked as completed if the list shows its change.
 
-    The invocation that made the change crashed before the read-back, or got an error after the
-    change took effect.
+    Writes no list. The invocation that made the change crashed before the read-back, or got an
+    error after the change took effect.
     """
     kind = services.firewalls[record.kind]
     assert isinstance(kind, AppliesFixes)
@@ -118,7 +122,7 @@ async def complete_if_visible(services: Services, record: FirewallFixRecord) -> 
     return await _mark_fix_completed(services, record)
 
 
-async def _reach_target(
+async def _change_list(
     services: Services,
     record: FirewallFixRecord,
     authorization: FixAuthorization,
@@ -132,7 +136,7 @@ async def _reach_target(
     async with lease_resource(
         authorization.holder, record.added_entries.resource_id.lower()
     ) as held:
-        record = await _with_earlier(services, record)
+        record = await _with_earlier_entries(services, record)
         for _ in range(FIREWALL_WRITE_ATTEMPTS):
             change = _find_remaining_change(await kind.read_list(record.added_entries), add, remove)
             if change is None:
@@ -162,7 +166,7 @@ async def _reach_target(
 
 
 def _is_overdue(services: Services, record: FirewallFixRecord) -> bool:
-    """Return whether reads should already show what Azure accepted earlier."""
+    """Return whether reads should by now show what Azure accepted."""
     since, deadline = record.unseen_since, services.settings.read_back_timeout
     return since is not None and services.now - since >= deadline
 
@@ -203,7 +207,11 @@ async def _write_change(
     authorization: FixAuthorization,
     held: LeasedResource,
 ) -> FirewallFixRecord:
-    """Write one change; return the record with the entries that it added. Raises `Conflict`."""
+    """Write one change.
+
+    Return the record with the entries that it added. Raises `Conflict` if the list has changed
+    since it was read.
+    """
     kind, added = services.firewalls[record.kind], list[str]()
     assert isinstance(kind, AppliesFixes)
 
@@ -240,7 +248,7 @@ def _find_remaining_change(
     return change if change.add or change.remove else None
 
 
-async def _with_earlier(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
+async def _with_earlier_entries(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     """Return the record with the entries, and their environments, that the app added to the
     list earlier.
     """

@@ -1,4 +1,7 @@
-"""Find a flow's name in the flow service by its Dataverse id; turning a flow on may change it."""
+"""Find a flow's name in the flow service by its Dataverse id.
+
+Turning a flow on may change its name.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,8 +26,8 @@ async def read_flow_name(
 ) -> str | None:
     """Return the flow's name, or None if the flow service does not show the flow.
 
-    With `state`, a flow in another state is not returned. After a flow was turned on, ask for it as
-    on: another answer may be older (platform.md#reads-lag). `unique_id` is the second id of the
+    With `state`, returns None for a flow in another state. After a flow was turned on, ask for it
+    as on: another answer may be older (platform.md#reads-lag). `unique_id` is the second id of the
     row; if it is empty, it is read when it is needed. Usually one request is enough. Raises
     `ThrottledError` if no request is allowed; the next call continues.
     """
@@ -35,11 +38,11 @@ async def read_flow_name(
             flow = await _find_flow(services, environment_id, unique_id, workflow_id)
     if flow:
         return flow.flow_name if state in {None, flow.state} else None
-    return await _search_list(services, environment_id, workflow_id, state)
+    return await _search_flow_list(services, environment_id, workflow_id, state)
 
 
 async def _read_unique_id(services: Services, environment_id: str, workflow_id: str) -> str:
-    """Return the second id of a row; empty: the row has none."""
+    """Return the second id of a flow's row, or "" if the row has none."""
     environment = await services.environments.get_cached(environment_id)
     if environment.dataverse_url is None:
         return ""
@@ -61,10 +64,13 @@ async def _find_flow(
     return flow if is_named_like_its_row or flow.workflow_id == workflow_id else None
 
 
-async def _search_list(
+async def _search_flow_list(
     services: Services, environment_id: str, workflow_id: str, state: FlowState | None
 ) -> str | None:
-    """Search the list of all flows page by page; how far it got is stored."""
+    """Search the list of all flows page by page.
+
+    Its position is stored, so that another call continues.
+    """
 
     def build_matching_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         found = [

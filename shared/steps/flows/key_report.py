@@ -36,7 +36,7 @@ class KeyReport:
 
     @property
     def names(self) -> frozenset[str]:
-        """Return the ids of these flows in both services."""
+        """Return the ids of these flows in Dataverse and in the flow service."""
         both = ((flow.flow_name, flow.workflow_id) for flow in self.flows)
         return frozenset(name for names in both for name in names if name)
 
@@ -80,7 +80,7 @@ async def open_key_report(
             )
             await parts.store_page(rows, cursor=first.cursor)
             await advanced(began)
-        await _read_remaining(parts, read, advanced, patience)
+        await _read_remaining_pages(parts, read, advanced, patience)
     except LeaseLost:
         text = "Another reader has taken over this list of flows on Microsoft's key."
         raise ThrottledError(text, retry_after=_DEFAULT_WAIT) from None
@@ -90,7 +90,7 @@ async def open_key_report(
         await parts.remove_pages()
 
 
-async def _read_remaining(
+async def _read_remaining_pages(
     parts: DiscoveryPages,
     read: _Read,
     advanced: Callable[[datetime], Awaitable[None]],

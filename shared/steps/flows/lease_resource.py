@@ -30,7 +30,7 @@ class LeaseHolder(Protocol):
 
     @property
     def holder(self) -> str:
-        """Return the name of the holder, which differs for each invocation of the same job."""
+        """Return the name of the holder. Each invocation of a job has another name."""
 
     async def check_lease(self) -> None:
         """Raise an error unless the holder itself may write."""
@@ -38,7 +38,7 @@ class LeaseHolder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestHolder:
-    """The holder of resource leases for one API request; leases are lost only when they expire."""
+    """The holder of resource leases for one API request. It loses them only when they expire."""
 
     services: Services
     holder: str = field(default_factory=lambda: f"order/{uuid4().hex}")
@@ -48,10 +48,13 @@ class RequestHolder:
 
 
 class LeasedResource:
-    """A resource that is leased by one holder."""
+    """A resource that one holder has leased."""
 
     def __init__(self, holder: LeaseHolder, name: str, kept: StoredItem[ResourceLease]) -> None:
-        """Use a lease that this holder has taken; `name` as `Caller.resource`."""
+        """Use a lease that this holder has taken.
+
+        `name` is the name of the resource, as `Caller.resource` has it.
+        """
         self.name = name
         self._holder = holder
         self._leases = holder.services.tables.resource_leases
@@ -59,18 +62,17 @@ class LeasedResource:
         self._renewing = asyncio.Lock()
 
     async def permit(self) -> None:
-        """Raise an error unless a write may be sent: job and resource are leased for as long as it
-        may take.
+        """Raise an error unless job and resource are leased for as long as a write may take.
 
-        Renews the leases if necessary. Raises `LeaseLost`, or `MustWait` if another invocation has
-        the resource.
+        Renews the leases if necessary. Raises `LeaseLost` if the job's lease is lost, and
+        `MustWait` if another holder has leased the resource.
         """
         if not self._kept.item.lease.is_held(self._holder.services.now + WRITE_TAKES):
             await self.renew()
         await self._holder.check_lease()
 
     async def renew(self) -> None:
-        """Renew the lease. Raises `MustWait` if another invocation has it."""
+        """Renew the lease. Raises `MustWait` if another holder has leased the resource."""
         async with self._renewing:
             lease = _build_lease(self._holder, self._kept.item.id)
             try:
@@ -79,16 +81,20 @@ class LeasedResource:
                 raise _build_held_error(self._holder, self._kept.item) from None
 
     async def release(self) -> None:
-        """Release the lease. If it has expired, another invocation may have it by now."""
+        """Release the lease.
+
+        If it has expired and another holder has leased the resource, do nothing.
+        """
         with suppress(Conflict, NotFound):
             await self._leases.delete(self._kept)
 
 
 @asynccontextmanager
 async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[LeasedResource]:
-    """Lease a resource; raise `MustWait` while another invocation has it.
+    """Lease a resource for the block.
 
-    The lease is renewed in the background: reading trigger URLs may have to wait for requests.
+    Raises `MustWait` while another holder has leased it. The lease is renewed in the background,
+    because reading trigger URLs may have to wait for requests.
     """
     held = LeasedResource(holder, resource, await _acquire_lease(holder, resource))
     try:
@@ -101,7 +107,7 @@ async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[Le
 async def require_unleased_resource(holder: LeaseHolder, resource: str) -> None:
     """Raise `MustWait` if another holder has leased the resource.
 
-    Checked before trigger URLs are read, because those requests are limited.
+    This is checked before trigger URLs are read, because those requests are limited.
     """
     kept = await holder.services.tables.resource_leases.get("lease", hash_key(resource))
     if kept:
@@ -132,8 +138,10 @@ def _require_free(holder: LeaseHolder, row: ResourceLease) -> None:
 
 
 def _build_held_error(holder: LeaseHolder, row: ResourceLease) -> MustWait:
-    """Return the error for a lease of another holder, with a short delay: a write takes a moment,
-    and the lease only expires if its holder crashed.
+    """Return the error for a lease of another holder.
+
+    Its delay is short, because a write takes a moment. The lease expires only if its holder
+    crashed.
     """
     soon = holder.services.now + holder.services.settings.backoff_initial_delay
     return MustWait(

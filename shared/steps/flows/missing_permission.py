@@ -1,4 +1,4 @@
-"""Say which role or permissions the app needs, and where, if it may not change a resource."""
+"""Name the role or permissions that the app needs, and where, if it may not change a resource."""
 
 import re
 
@@ -16,9 +16,10 @@ _NOT_BY_ROLE = re.compile(
 
 
 def is_permission_missing(error: PlatformError) -> bool:
-    """Return whether a write was rejected for a missing permission of the app.
+    """Return whether a write was rejected because the app lacks a permission.
 
-    A known code says itself what is missing, such as a right of the flow's owner.
+    A known error code already says what is missing, such as a right of the flow's owner, and does
+    not count.
     """
     if error.status != 403 or _NOT_BY_ROLE.search(f"{error.code} {error.detail}"):
         return False
@@ -28,7 +29,7 @@ def is_permission_missing(error: PlatformError) -> bool:
 def build_missing_permission(
     error: PlatformError, label: str, needs: RequiredPermissions, resource_id: str
 ) -> JobBlocked:
-    """Return the error that names what to grant. `label` is the resource for people."""
+    """Return the error that says what to grant. `label` is the resource for people."""
     return JobBlocked(
         f"The app may not change the {label}: {error}",
         fix=f"{describe_grant(needs, resource_id)} Then retry.",

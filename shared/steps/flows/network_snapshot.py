@@ -36,7 +36,7 @@ _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class NetworkReading:
-    """A reader of the network, with its answers and those of earlier readers."""
+    """A reading of the network, with the responses of this invocation and of earlier ones."""
 
     services: Services
     standstill: timedelta = NETWORK_RESTART_AFTER
@@ -62,9 +62,9 @@ class NetworkReading:
         )
 
     async def read_cached(self) -> NetworkSnapshot | None:
-        """Return a recent network, or wait for one that another invocation is reading.
+        """Return a recently read network, or wait for one that another invocation is reading.
 
-        None: this invocation has to read the network.
+        Returns None if this invocation has to read the network.
         """
         age = self.services.settings.network_snapshot_max_age
         if not age:
@@ -85,9 +85,9 @@ class NetworkReading:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
-        """Let reads inside use the stored answers, and store new ones.
+        """Let reads inside the block use the stored responses and store new ones.
 
-        A request inside raises `ThrottledError` while another reader sends requests.
+        A request inside raises `ThrottledError` while another invocation sends requests.
         """
         self._has_turn = await self._load_stored_answers()
         try:
@@ -102,8 +102,11 @@ class NetworkReading:
                 await self._snapshots.record_stop()
 
     @contextmanager
-    def limit_until(self, moment: datetime) -> Iterator[None]:
-        """Send no request after this time. Inside, `find` raises `ThrottledError` instead."""
+    def stop_requests_after(self, moment: datetime) -> Iterator[None]:
+        """Send no request after this time.
+
+        Inside the block, `find` raises `ThrottledError` instead.
+        """
         self._ends_at = moment
         try:
             yield
@@ -111,8 +114,9 @@ class NetworkReading:
             self._ends_at = None
 
     def find(self, request: str) -> Mapping[str, object] | None:
-        """Return the stored answer to a request; raise `ThrottledError` if it may
-        not be sent now.
+        """Return the stored response to a request, or None if there is none.
+
+        Raises `ThrottledError` if the request may not be sent now.
         """
         if (found := self._answers.get(request)) is not None:
             return found
@@ -124,7 +128,7 @@ class NetworkReading:
         return None
 
     async def keep(self, request: str, answer: Mapping[str, object]) -> None:
-        """Store an answer, together with others that follow shortly."""
+        """Store a response, together with others that follow shortly."""
         self._answers[request] = answer
         now, text = self.services.now, mask_signatures(json.dumps(answer))
         self._new += split_answer(self._reading_id, request, text, read_at=now)
@@ -132,7 +136,7 @@ class NetworkReading:
             await self._store_answers()
 
     async def forget(self, start: str) -> None:
-        """Remove the answers to requests that start with `start`."""
+        """Delete the responses to requests that begin with `start`."""
         await self._store_answers()
         self._answers = {
             request: answer
@@ -145,12 +149,12 @@ class NetworkReading:
                 await table.store.write(table.build_removal(row))
 
     async def _load_stored_answers(self) -> bool:
-        """Load the stored answers; return whether this reader may send requests."""
+        """Load the stored responses. Return whether this invocation may send requests."""
         last = await self._snapshots.claim()
         has_turn = last is not None
         last = last or await self._snapshots.read_last()
         if last.goes_on_since:
-            reading_id = self._get_id(last.goes_on_since)
+            reading_id = self._build_reading_id(last.goes_on_since)
             rows = await self.services.tables.resource_answers.read_all(reading_id)
             newest = max((row.read_at for row in rows), default=last.goes_on_since)
             if self.services.now - newest <= self.standstill:
@@ -158,10 +162,10 @@ class NetworkReading:
                 answers = join_answers(rows).items()
                 self._answers = {one: as_mapping(json.loads(text)) for one, text in answers}
                 return has_turn
-        self._reading_id, self.began = self._get_id(self.services.now), self.services.now
+        self._reading_id, self.began = self._build_reading_id(self.services.now), self.services.now
         return has_turn
 
-    def _get_id(self, began: datetime) -> str:
+    def _build_reading_id(self, began: datetime) -> str:
         return f"{self._snapshots.id}-{began:%Y%m%dT%H%M%S%f}"
 
     async def _store_answers(self) -> None:
@@ -181,6 +185,6 @@ class NetworkReading:
 
 
 async def delete_stale_readings(services: Services) -> None:
-    """Remove the answers of incomplete readings."""
+    """Remove the responses of readings that nobody will complete."""
     before = format_sortable_time(services.now - _RETENTION)
     await services.tables.resource_answers.clear(where=[Condition("read_at", "lt", before)])

@@ -1,6 +1,6 @@
 """Read who still calls an original after its callers were updated, and name the callers.
 
-An environment has to permit it, because trigger outputs have what callers sent. Only what
+An environment has to permit it, because trigger outputs contain what callers sent. Only what
 `parse_traits` accepts is stored.
 """
 
@@ -37,16 +37,17 @@ _EVENT_SUBSCRIPTION = "/eventsubscriptions/"
 _WORKFLOWS = frozenset({CallerSource.FLOW, CallerSource.WORKFLOW})
 
 
-def compute_late_from(services: Services, job: FlowJob, cut_over: datetime) -> datetime:
-    """Return the time after which a call of the original comes from a late caller."""
+def compute_start_of_late_calls(services: Services, job: FlowJob, cut_over: datetime) -> datetime:
+    """Return the time after which any call of the original comes from a late caller."""
     in_progress = min(_IN_PROGRESS_PERIOD, services.settings.no_call_period)
     return cut_over + max(job.no_call_period or in_progress, in_progress)
 
 
 async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
-    """Count the calls since the last check; None: the environment's settings do not permit it.
+    """Count the original's calls since the last check.
 
-    If reading runs raises an error, what was read before is stored.
+    Return None if the environment's settings do not permit it. If reading runs raises an error,
+    what was read before is stored.
     """
     settings = await read_environment_settings(services, job.environment_id)
     cut_over = job.observation_started_at
@@ -61,7 +62,9 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
     first = ObservedCallers(
         environment_id=job.environment_id,
         job_id=job.id,
-        read_until=max(compute_late_from(services, job, cut_over), services.now - RUN_HISTORY),
+        read_until=max(
+            compute_start_of_late_calls(services, job, cut_over), services.now - RUN_HISTORY
+        ),
     )
     before = kept.item if kept else first
     calls: list[ObservedCall] = []
@@ -86,7 +89,9 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
 async def name_observed_callers(
     services: Services, job: FlowJob, row: ObservedCallers
 ) -> list[NamedCaller]:
-    """Return the callers of a row with the names of known callers and of the app's flows."""
+    """Return the callers of a row with the names of known callers and of flows of the
+    app's plans.
+    """
     known: dict[str, str] = {}
     declared: dict[str, DeclaredCaller] = {}
     async for record in read_readable(services, services.tables.callers.scan(job.id)):
@@ -105,7 +110,7 @@ async def name_observed_callers(
 
 
 async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) -> dict[str, str]:
-    """Return the name of a calling flow by its id; empty: neither a plan nor a job of the
+    """Return the name of a calling flow, by its id, or "" if neither a plan nor a job of the
     environment has it.
     """
     tables = services.tables
@@ -124,7 +129,7 @@ async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) 
 
 
 async def _read_declared_caller(services: Services, caller: Caller) -> DeclaredCaller | None:
-    """Return the declaration of a caller; None: it was removed, or cannot be read."""
+    """Return the declared caller, or None if it was removed or its row cannot be read."""
     with suppress(UnreadableRow):
         identity = caller.address.partition("/")[0]
         kept = await services.tables.declared_callers.get(DECLARED_CALLER, identity)
@@ -133,7 +138,7 @@ async def _read_declared_caller(services: Services, caller: Caller) -> DeclaredC
 
 
 def _list_ids(caller: Caller) -> set[str]:
-    """Return the ids under which a caller can appear in the headers of a call."""
+    """Return the ids that the headers of a call from this caller may contain."""
     resource = caller.resource_id.removeprefix(f"{caller.kind}/").lower()
     _, _, event_subscription = resource.partition(_EVENT_SUBSCRIPTION)
     ids = {caller.workflow_id or "", resource, event_subscription}

@@ -15,7 +15,7 @@ from shared.steps.step_context import StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OriginalFlow:
-    """The original as it is now."""
+    """An original as it was just read."""
 
     #: Its Dataverse id; the row may not exist.
     workflow_id: str
@@ -34,7 +34,7 @@ class OriginalFlow:
 
     @property
     def client_data(self) -> str:
-        """Return the definition; raise `JobBlocked` if the platform hides it from the app."""
+        """Return the definition. Raises `JobBlocked` if the platform hides it from the app."""
         if self.shown is None:
             raise JobBlocked(
                 f"The platform does not show the definition of {self.name} to the app.",
@@ -50,9 +50,10 @@ class OriginalFlow:
 
 
 async def read_original(work: StepContext) -> OriginalFlow:
-    """Return the original, read by the service account if the app may not read its definition.
+    """Return the original.
 
-    Raises `JobBlocked` if it no longer exists.
+    The service account reads it if the app may not read its definition. Raises `JobBlocked` if it
+    no longer exists.
     """
     found = await read_shown_original(work)
     if found is None:
@@ -64,8 +65,9 @@ async def read_original(work: StepContext) -> OriginalFlow:
 
 
 async def read_shown_original(work: StepContext) -> OriginalFlow | None:
-    """Return the original, read by the service account if necessary; None if it no
-    longer exists.
+    """Return the original, or None if it no longer exists.
+
+    The service account reads it if the app may not read its definition.
     """
     found = await find_original(work.services, work.environment, work.job)
     if found is None or found.shown is not None:
@@ -79,7 +81,7 @@ async def read_shown_original(work: StepContext) -> OriginalFlow | None:
 async def find_original(
     services: Services, environment: Environment, job: FlowJob
 ) -> OriginalFlow | None:
-    """Return the original of a job; None if it no longer exists."""
+    """Return the original of a job, or None if it no longer exists."""
     try:
         if environment.dataverse_url:
             row = await services.workflows.get(environment, job.original.id)

@@ -1,4 +1,4 @@
-"""Find flows that a plan is about to copy, and that must not be changed before."""
+"""Find flows that a plan is about to copy. They must not be changed before."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -21,7 +21,9 @@ _NEVER = "~"
 
 @dataclass(frozen=True, slots=True)
 class PlansInProgress:
-    """Environment jobs that apply a plan and have not created all of its flow jobs."""
+    """The environment jobs in progress that apply a plan and have not created all of
+    its flow jobs.
+    """
 
     services: Services
     by_environment: dict[str, list[EnvironmentJob]]
@@ -50,8 +52,8 @@ def _has_no_job_yet(job: EnvironmentJob, item: PlanItem) -> bool:
     return item.awaits_approval if job.has_started_flow_jobs else item.action.is_work
 
 
-async def open_plans(services: Services) -> PlansInProgress:
-    """Return the plans in progress."""
+async def read_plans_in_progress(services: Services) -> PlansInProgress:
+    """Return the plans whose flow jobs are still to be created."""
     found: defaultdict[str, list[EnvironmentJob]] = defaultdict(list)
     where = [Condition("next_check_at", "lt", _NEVER)]
     async for kept in read_readable(services, services.tables.environment_jobs.scan(where=where)):
@@ -67,10 +69,10 @@ async def open_plans(services: Services) -> PlansInProgress:
     return PlansInProgress(services, dict(found))
 
 
-async def is_cancelled(work: StepContext) -> bool:
-    """Return whether the plan was cancelled before its flow jobs were created.
+async def was_plan_cancelled(work: StepContext) -> bool:
+    """Return whether the plan of a flow job was cancelled before all of its flow jobs were created.
 
-    Raises `MustWait` while the plan's flow jobs are being created.
+    Raises `MustWait` while they are being created.
     """
     job, table = work.job, work.services.tables.environment_jobs
     kept = await table.get(job.remediation_id, job.environment_job_id)

@@ -1,7 +1,8 @@
-"""Read back what was written: reads are current only after a while (platform.md#reads-lag).
+"""Read back what was written.
 
-An invocation reads for some seconds. Then its job waits, and the step starts again: it finds the
-change, or makes it again. After the deadline, the caller decides.
+A read may be older than a write for some time (platform.md#reads-lag). An invocation reads for some
+seconds. Then its job waits, and the step starts again: it finds the change, or makes it again.
+After the deadline, the step decides.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,7 +37,7 @@ class WriteNotVisible(MustWait):
 async def read_back[T](
     work: StepContext, what: str, read: Callable[[], Awaitable[T]], shows: Callable[[T], bool]
 ) -> T:
-    """Return what is read once it shows the write. After the deadline, return it as it is.
+    """Return what is read as soon as it shows the write, or whatever is read after the deadline.
 
     Raises `WriteNotVisible` before the deadline, and `NotFound` after it if the item is still
     missing.
@@ -58,7 +59,7 @@ async def read_back[T](
 
 
 async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
-    """Yield once for each read of one invocation or API request, the first time at once."""
+    """Yield once for each read of one invocation or API request, the first time without a wait."""
     services, pause = holder.services, _FIRST_PAUSE
     until = services.now + services.settings.read_back_interval
     yield
@@ -71,7 +72,7 @@ async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
 async def wait_until_visible(work: StepContext, what: str) -> None:
     """Raise `WriteNotVisible` until the deadline.
 
-    After it, return, and start again the next time.
+    After it, return. The next call begins a new deadline.
     """
     job, services = work.job, work.services
     is_new = job.unconfirmed_write is None or job.unconfirmed_write.description != what

@@ -11,9 +11,9 @@ from shared.services import Services
 async def read_flow_jobs(
     services: Services, environment_id: str, policy_id: str, workflow_ids: Iterable[str]
 ) -> AsyncIterator[tuple[str, FlowJob | UnreadableRow]]:
-    """Yield the job of each flow under this policy with its workflow id.
+    """Yield the workflow id and the job of each of these flows under this policy.
 
-    Sends one query for all.
+    Uses one query for all.
     """
     wanted = {derive_flow_job_id(environment_id, one, policy_id): one for one in workflow_ids}
     async for row in services.tables.flow_jobs.scan(environment_id):

@@ -19,7 +19,7 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     """Return the job with the current facts of the original.
 
     Raises `JobBlocked` if the original was edited since it was planned or copied. A job without a
-    digest accepts the edit, because an administrator retried it or a setting allows it.
+    digest accepts the edit: an administrator retried it, or a setting allows it.
     """
     job = work.job
     if job.original.digest:
@@ -35,12 +35,14 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
 
 
 def build_archive_name(job: FlowJob) -> str:
-    """Return the name in the archive for the definition with the digest in the job's row."""
+    """Return the name under which the archive stores the definition with the digest in the job's
+    row.
+    """
     return f"{job.environment_id}/{job.original.id}/{job.original.digest[:16]}.json"
 
 
 async def require_unchanged_original(work: StepContext, original: OriginalFlow) -> None:
-    """Raise `JobBlocked` unless the original is as planned or copied."""
+    """Raise `JobBlocked` if the original is not as it was planned or copied."""
     job = work.job
     if job.original.digest in {"", hash_definition(original.client_data)}:
         return
@@ -90,7 +92,10 @@ async def _build_job_for_edit(work: StepContext, original: OriginalFlow) -> Flow
 
 
 async def _read_child_jobs(work: StepContext, summary: DefinitionSummary) -> tuple[str, ...]:
-    """Return the jobs of the child flows that stay on Microsoft's key; other children have none."""
+    """Return the names of the jobs of those child flows that stay on Microsoft's key.
+
+    Other child flows have no job.
+    """
     job = work.job
     children = sorted(summary.children - {job.original.id})
     ids = [derive_flow_job_id(job.environment_id, child, job.policy_id) for child in children]

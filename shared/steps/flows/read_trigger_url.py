@@ -11,7 +11,7 @@ from shared.steps.step_context import StepContext
 async def read_trigger_url(
     work: StepContext, flow_name: str, trigger: str, environment_id: str = ""
 ) -> str:
-    """Return the trigger URL of a flow, of this environment unless another is given.
+    """Return the trigger URL of a flow in an environment, by default that of the job.
 
     An invocation reads each URL once. Raises the errors of `call_as_co_owner`.
     """
@@ -19,13 +19,16 @@ async def read_trigger_url(
     known, flow = work.trigger_urls, (home, flow_name)
     if flow not in known:
         known[flow] = await call_as_co_owner(
-            work, flow_name, lambda: access.trigger_url(home, flow_name, trigger), home
+            work, flow_name, lambda: access.read_trigger_url(home, flow_name, trigger), home
         )
     return known[flow]
 
 
 def parse_platform_url(url: str, title: str) -> TriggerUrl:
-    """Return the parts of a URL from the platform; raise `JobBlocked` for an unknown format."""
+    """Return the parts of a trigger URL from the platform.
+
+    Raises `JobBlocked` if its format is unknown.
+    """
     found = parse_trigger_url(url)
     if found is None:
         raise JobBlocked(
@@ -36,7 +39,7 @@ def parse_platform_url(url: str, title: str) -> TriggerUrl:
 
 
 async def read_original_signatures(work: StepContext) -> dict[str, str]:
-    """Return the original's current signature by its SHA-256."""
+    """Return the current signature in the original's trigger URL, by its SHA-256."""
     return find_signatures(
         await read_trigger_url(work, work.job.original.flow_name, work.job.original.trigger_name)
     )

@@ -13,7 +13,7 @@ from shared.steps.step_context import StepContext
 
 
 async def find_copy(work: StepContext) -> Workflow | None:
-    """Return the copy as it is now; None if it no longer exists."""
+    """Return the copy as it is now, or None if it no longer exists."""
     try:
         return await work.services.workflows.get(work.environment, work.job.copy.id)
     except NotFound:
@@ -21,7 +21,7 @@ async def find_copy(work: StepContext) -> Workflow | None:
 
 
 def require_healthy_copy(work: StepContext, copy: Workflow | None) -> Workflow:
-    """Return the copy as it was just read, if it is on or its original was off too.
+    """Return the copy if it is on, or if its original was off too.
 
     Raises `JobBlocked` if it was turned off or deleted since it was verified.
     """

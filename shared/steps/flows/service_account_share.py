@@ -31,13 +31,13 @@ class ServiceAccountShare:
     row: ServiceAccountRecord
 
     async def is_known_to_be_shared(self) -> bool:
-        """Return whether the service account may edit the flow, by a read of the last seconds."""
+        """Return whether the service account may edit the flow, as read in the last seconds."""
         return self._may_edit(
             await self.work.read_cached(f"shares of {self.workflow_id}", self._read_shares)
         )
 
     async def read_is_shared(self) -> bool:
-        """Return whether the service account may edit the flow, from a new read."""
+        """Read again whether the service account may edit the flow, and return that."""
         return self._may_edit(await self._read_shares())
 
     async def _read_shares(self) -> Sequence[Share]:
@@ -47,9 +47,9 @@ class ServiceAccountShare:
         return any(one.principal == self._user and _EDIT in one.rights for one in held)
 
     async def grant(self) -> bool:
-        """Share the flow; return whether the platform accepted it.
+        """Share the flow.
 
-        The row has recorded the grant before.
+        Return whether the platform accepted that. The row must already record the grant.
         """
         work, is_accepted = self.work, True
         share = Share(principal=self._user, rights=list_rights("CanEdit"))
@@ -68,13 +68,13 @@ class ServiceAccountShare:
         return is_accepted
 
     async def revoke(self, permit: Callable[[], Awaitable[object]]) -> None:
-        """Remove the share, if there is one."""
+        """Remove the share if there is one."""
         work, sharing = self.work, self.work.services.flow_sharing
         revoke = partial(sharing.revoke, work.environment, self.workflow_id, self._user)
         await perform(Write(permit=permit, call=revoke, on_refusal=skip_if_gone))
 
     async def remove_ineffective(self) -> None:
-        """Remove the share, which does not let the service account read trigger URLs, and
+        """Remove a share that does not let the service account read trigger URLs, and
         record that.
         """
         await self.revoke(partial(self.work.check_write_allowed, anytime=True))
@@ -93,7 +93,7 @@ class ServiceAccountShare:
 async def find_useful_share(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
-    """Return the share that can grant access to a flow; None: only the flow service can grant
+    """Return the share that can grant access to a flow, or None if only the flow service can grant
     it.
     """
     workflow_id = _find_workflow_id(work, environment_id, flow_name)
@@ -104,8 +104,8 @@ async def find_useful_share(
 async def find_share_to_revoke(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
-    """Return the share by which an invocation may have granted access; None: there is no such
-    share.
+    """Return the share by which an invocation may have granted access, or None if access was not
+    granted by a share.
     """
     workflow_id = _find_workflow_id(work, environment_id, flow_name)
     row = await _read_record(work) if workflow_id else None
@@ -118,7 +118,9 @@ async def find_share_to_revoke(
 
 
 def _find_workflow_id(work: StepContext, environment_id: str, flow_name: str) -> str:
-    """Return the Dataverse id of the job's original or copy by its name; empty for other flows."""
+    """Return the Dataverse id of the job's original or copy by its name in the flow service, or ""
+    for any other flow.
+    """
     job = work.job
     if environment_id != job.environment_id or not work.environment.dataverse_url:
         return ""
@@ -147,7 +149,9 @@ async def _store_record(work: StepContext, row: ServiceAccountRecord) -> None:
 
 
 async def _find_or_create_record(work: StepContext) -> ServiceAccountRecord | None:
-    """Return the service account's row if a share with it works, or should be tried."""
+    """Return the row about the service account if a share with it works or should be tried, or
+    None.
+    """
     services = work.services
     account_id, row = (
         (await services.flow_access.read_account_id()).lower(),

@@ -1,4 +1,4 @@
-"""Cache the answers to questions that many jobs ask.
+"""Cache answers that many jobs need, such as the firewalls.
 
 An answer is stored in the archive, named by its content, so that an unchanged answer is stored
 once. A row names the last answer, and the invocation that is reading a new one.
@@ -27,9 +27,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.05), timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSnapshotStore[T]:
-    """The stored answers to one question.
+    """The stored answers to one question, all of type `kind`.
 
-    They have the type `kind`. The order of elements in a set has no meaning.
+    The order of elements in a set has no meaning.
     """
 
     services: Services
@@ -45,10 +45,11 @@ class SharedSnapshotStore[T]:
         return kept.item if kept else self._empty
 
     async def read_cached(self, since: datetime, ended: datetime | None = None) -> T | None:
-        """Return an answer that was read since then, or wait for one; None: read it.
+        """Return an answer that was read since then, or wait for one that is being read.
 
-        A reader may crash or fail, so others wait no longer than a reading takes, and not for a
-        reading of many pages. `ended`: the answer must not be older.
+        Returns None if the caller has to read it. A reader may crash or fail, so others wait no
+        longer than a reading takes, and not for a reading of many pages. The answer must not be
+        older than `ended`.
         """
         services, readings = self.services, self.services.tables.shared_snapshots
         until, pause = services.now + READING_TAKES, _FIRST_PAUSE
@@ -74,9 +75,10 @@ class SharedSnapshotStore[T]:
         return None
 
     async def claim(self, began: datetime | None = None) -> SharedSnapshot | None:
-        """Record that this invocation reads the answer; None: another invocation is reading it.
+        """Record that this invocation reads the answer.
 
-        `began`: the reading has many pages, and this reader has read one of them.
+        Return None if another invocation is reading it. `began`: the reading has many pages, and
+        this invocation has read one of them.
         """
 
         def with_claim(last: SharedSnapshot | None) -> SharedSnapshot | None:
@@ -110,7 +112,10 @@ class SharedSnapshotStore[T]:
         await self.services.tables.shared_snapshots.change(self.topic, self.id, without_refresh)
 
     async def store(self, answer: T, began: datetime) -> None:
-        """Store an answer read since `began`, unless the stored one is newer or storing fails."""
+        """Store an answer whose reading began at `began`, unless a newer one is stored.
+
+        Does nothing if the archive fails.
+        """
         name, readings = await self._archive_answer(answer), self.services.tables.shared_snapshots
         took = self.services.now - began
 
@@ -128,7 +133,7 @@ class SharedSnapshotStore[T]:
         return SharedSnapshot(topic=self.topic, id=self.id)
 
     async def _archive_answer(self, answer: T) -> str:
-        """Store the answer in the archive and return its name; empty if the archive fails."""
+        """Store the answer in the archive and return its name, or "" if the archive fails."""
         content = json.dumps(answer, default=_convert_to_json)
         name = f"{self.topic}/{hash_key(content)}.json"
         try:

@@ -62,9 +62,10 @@ async def _grant_and_call[T](
     *,
     has_grant: bool = False,
 ) -> T:
-    """Let the flow service grant co-ownership, and send the request. The row records the grant.
+    """Grant co-ownership by the flow service, and send the request.
 
-    With `has_grant`, an earlier invocation may have granted a share too. Then both are revoked.
+    The row records the grant. `has_grant`: an earlier invocation may have granted a share too. Then
+    both are revoked.
     """
     await work.services.request_budget.wait_for()
     await _check_other_environment(work, environment_id)
@@ -88,10 +89,9 @@ async def _call_with_existing_rights[T](
     """Send the request with the co-ownership that exists, from this job or from somebody else.
 
     Somebody else's co-ownership may be new, or the list old, so the request is tried again
-    (platform.md#reads-lag). Only if a share has no effect does the flow service grant co-ownership
-    as well.
+    (platform.md#reads-lag). If a share has no effect, the flow service grants co-ownership as well.
     """
-    name = _name_grant(work, environment_id, flow_name)
+    name = _format_grant_name(work, environment_id, flow_name)
     has_grant = name in work.job.grants.active
     try:
         return await (ask() if has_grant else _call_when_propagated(work, flow_name, ask))
@@ -108,7 +108,7 @@ async def _call_with_existing_rights[T](
 async def _call_when_propagated[T](
     work: StepContext, flow_name: str, ask: Callable[[], Awaitable[T]]
 ) -> T:
-    """Send the request; raise `ServiceUnavailable` while the grant is propagating."""
+    """Send the request. Raises `ServiceUnavailable` while the grant is propagating."""
     try:
         return await ask()
     except PlatformError as err:
@@ -124,7 +124,7 @@ async def _call_when_propagated[T](
         raise
 
 
-def _name_grant(work: StepContext, environment_id: str, flow_name: str) -> str:
+def _format_grant_name(work: StepContext, environment_id: str, flow_name: str) -> str:
     """Return the name that a flow has in the row's list of grants."""
     is_here = environment_id == work.job.environment_id
     return flow_name if is_here else f"{environment_id}/{flow_name}"
@@ -138,16 +138,16 @@ def is_grant_propagating(error: PlatformError) -> bool:
 
 
 async def is_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
-    """Return whether the service account is owner or co-owner of a flow without the app's grant.
+    """Return whether the service account is owner or co-owner of a flow without a grant of the app.
 
-    Flows with a revoked grant do not count, because a read may still list the grant
+    A flow whose grant was revoked does not count, because a read may still list the grant
     (platform.md#reads-lag).
     """
-    is_listed = await _is_listed(services, environment_id, flow_name)
+    is_listed = await _is_listed_as_co_owner(services, environment_id, flow_name)
     return is_listed and not await was_granted(services, environment_id, flow_name)
 
 
-async def _is_listed(services: Services, environment_id: str, flow_name: str) -> bool:
+async def _is_listed_as_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
     account_id = (await services.flow_access.read_account_id()).lower()
     return any(
         held.principal_id.lower() == account_id and held.is_co_owner
@@ -156,9 +156,7 @@ async def _is_listed(services: Services, environment_id: str, flow_name: str) ->
 
 
 async def is_granted_by_app(work: StepContext) -> bool:
-    """Return whether the service account may be listed at the original because of this job or its
-    plan.
-    """
+    """Return whether the original may list the service account because of this job or its plan."""
     job = work.job
     plans = await work.services.tables.environment_jobs.read_all(job.remediation_id)
     past = {name for plan in plans for name in plan.grants.past}
@@ -181,13 +179,14 @@ async def was_granted(services: Services, environment_id: str, flow_name: str) -
 async def _record_grant_if_needed(
     work: StepContext, environment_id: str, flow_name: str, share: ServiceAccountShare | None
 ) -> bool:
-    """Record a grant before it is made; return whether the grant is needed.
+    """Record a grant before it is made.
 
-    It is not needed if this job has an active grant, or if somebody else made the service account
-    co-owner, which then stays. (An owner that is granted and loses a share stays the owner.)
+    Return whether the grant is needed. It is not needed if this job has an active grant, or if
+    somebody else made the service account co-owner: that co-ownership stays. An owner may be
+    granted a share and lose it, and stays the owner.
     """
     job, services = work.job, work.services
-    name = _name_grant(work, environment_id, flow_name)
+    name = _format_grant_name(work, environment_id, flow_name)
     if name in job.grants.active:
         return False
     # A copy whose original is not shared has no other co-owner.
@@ -196,7 +195,7 @@ async def _record_grant_if_needed(
         looked = (
             share.is_known_to_be_shared()
             if share
-            else _is_listed(services, environment_id, flow_name)
+            else _is_listed_as_co_owner(services, environment_id, flow_name)
         )
         if await looked and not await was_granted(services, environment_id, flow_name):
             return False
@@ -216,13 +215,13 @@ async def _record_grant(work: StepContext, environment_id: str, name: str) -> No
 
 
 async def _check_other_environment(work: StepContext, environment_id: str) -> None:
-    """Check that writes are allowed in the flow's own environment, if it is another one."""
+    """Check that writes are allowed in the flow's environment, if it is not that of the job."""
     if environment_id != work.job.environment_id:
         await check_write_allowed(work.services, environment_id)
 
 
 async def revoke_all_grants(work: StepContext) -> None:
-    """Revoke every active grant of this job, at any time of day."""
+    """Revoke every active grant of this job, even outside the maintenance window."""
     for grant in work.job.grants.active:
         await revoke_grant(work, grant)
         grants = work.job.grants.mark_revoked(grant, at=work.services.now)
@@ -230,9 +229,10 @@ async def revoke_all_grants(work: StepContext) -> None:
 
 
 async def check_grants_are_gone(work: StepContext) -> None:
-    """Check that revoked grants are gone; revoke and report those that are not.
+    """Check that revoked grants are gone.
 
-    Does nothing before reads are current (platform.md#reads-lag).
+    Revoke those that are not again, and report them. Does nothing while a read may be older than
+    the revocation (platform.md#reads-lag).
     """
     services, at = work.services, work.job.grants.returned_at
     if at is None or services.now < at + services.settings.read_lag:
@@ -251,7 +251,7 @@ async def check_grants_are_gone(work: StepContext) -> None:
 
 
 def format_not_revoked(flows: Sequence[str]) -> str:
-    """Return the text that reports these flows as not revoked."""
+    """Return a text which says that the access to these flows was not revoked."""
     return (
         "The platform accepted to remove the service account as co-owner, but it is still "
         f"co-owner of {', '.join(flows)}. The app has tried again."
@@ -259,7 +259,7 @@ def format_not_revoked(flows: Sequence[str]) -> str:
 
 
 async def _is_still_granted(work: StepContext, name: str) -> bool:
-    """Return whether the service account is co-owner of a flow after the grant was revoked.
+    """Return whether the service account is still co-owner of a flow whose grant was revoked.
 
     For solution flows this is read from Dataverse, whose requests are not as limited
     (platform.md#flow-permissions).
@@ -324,7 +324,7 @@ async def remove_co_ownership(
     *,
     is_made: bool = False,
 ) -> None:
-    """Remove the service account's co-ownership.
+    """Remove the service account's co-ownership of a flow.
 
     Does nothing if the service account owns the flow or the flow was deleted. `flow` has
     environment and name. `is_made`: it was granted a moment ago.

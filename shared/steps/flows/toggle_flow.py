@@ -32,8 +32,8 @@ from shared.steps.flows.effect import (
     Refusal,
     Reply,
     Write,
+    keep_error,
     perform,
-    raise_refusal,
     with_fallback,
 )
 from shared.steps.flows.original import OriginalFlow, read_original
@@ -45,7 +45,7 @@ from shared.steps.step_context import StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowToggle[F: (Workflow, OriginalFlow)]:
-    """How one of a job's two flows is read, and turned on and off."""
+    """How one of a job's two flows is read, turned on, and turned off."""
 
     side: Literal["original", "copy"]
     title: str
@@ -65,8 +65,8 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
         return replace(job, copy=replace(job.copy, last_write=sent))
 
     def is_known(self, work: StepContext, flow: F, state: FlowState) -> bool:
-        """Return whether the flow is certainly in this state, even if a write was sent before the
-        read.
+        """Return whether the flow is certainly in this state: no write that was sent before the
+        read can still change it.
         """
         sent, services = self.find_last_write(work.job), work.services
         lag = services.settings.read_lag
@@ -76,20 +76,20 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
 async def toggle_flow[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], state: FlowState, *, seen: F | None = None
 ) -> F:
-    """Turn a flow on or off, and return it as read back. Nothing is sent if the state is certain.
+    """Turn a flow on or off, and return it as read back.
 
-    `seen` is the flow as it was just read: an edit since then raises `Conflict`. Raises
-    `WriteNotVisible` until reads show the change, `JobBlocked` if they do not in time, and the
-    errors of the write.
+    Nothing is sent if the flow is certainly in this state. `seen` is the flow as it was just read:
+    an edit since then raises `Conflict`. Raises `WriteNotVisible` until reads show the change,
+    `JobBlocked` if they do not in time, and the errors of the write.
     """
     flow = seen or await switch.read()
     sent = switch.find_last_write(work.job)
     is_sent = sent is not None and sent.state is state
     # A flow that this job turned off itself is turned on by a write, however long ago that was.
     must_write = work.job.is_turning_back_on and sent is not None and not is_sent
-    if switch.is_known(work, flow, state) and not (work.writes_anew or must_write):
+    if switch.is_known(work, flow, state) and not (work.must_write_again or must_write):
         return flow
-    if work.writes_anew or flow.state is not state or not is_sent:
+    if work.must_write_again or flow.state is not state or not is_sent:
         try:
             await _record_and_send(work, switch, flow, state)
         except LeaseLost:
@@ -97,7 +97,7 @@ async def toggle_flow[F: (Workflow, OriginalFlow)](
         except (PermanentError, PlatformMigrationInProgress):
             if sent is None or not must_write or flow.state is not state:
                 raise
-            check_is_turned_by_others(work, switch.title, sent)
+            wait_until_read_is_current(work, switch.title, sent)
             return flow
         except Conflict:
             if not is_sent:
@@ -105,10 +105,11 @@ async def toggle_flow[F: (Workflow, OriginalFlow)](
     return await _read_back(work, switch, state)
 
 
-def check_is_turned_by_others(work: StepContext, title: str, sent: FlowStateWrite) -> None:
-    """Raise `MustWait` if a read that differs from the app's last write may just be older than it.
+def wait_until_read_is_current(work: StepContext, title: str, sent: FlowStateWrite) -> None:
+    """Raise `MustWait` if a read that differs from the app's last write may be older than that
+    write.
 
-    Otherwise somebody else has turned the flow on or off since the write.
+    If this returns, somebody else has turned the flow on or off since.
     """
     until = sent.last_sent_at + work.services.settings.read_back_timeout
     if work.services.now < until:
@@ -225,9 +226,9 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
 def _change_and_rename(
     work: StepContext, original: OriginalFlow, change: WorkflowUpdate, name: str | None
 ) -> Write:
-    """Return the write of a change together with a name.
+    """Return the write that changes and renames the original.
 
-    After an error, the change is sent alone.
+    After an error, only the change is sent.
     """
 
     async def handle_error(err: Refusal) -> Reply:
@@ -240,8 +241,8 @@ def _change_and_rename(
 def _start_as_service_account(work: StepContext, error: PlatformError) -> Write | PlatformError:
     """Return the write by which the service account, as a co-owner, turns the original on.
 
-    Returns the error unless it says that an application may not turn the flow on. The write raises
-    that error if the service account is not set up.
+    Returns the error if it does not say that an application may not turn the flow on. If the
+    service account is not set up, the write raises that error.
     """
     if find_error_code(error.code, error.detail).code != NO_USER_DETAILS:
         return error
@@ -267,17 +268,19 @@ async def rename_flow(
     seen: OriginalFlow | Workflow | None = None,
     anew: bool = False,
 ) -> None:
-    """Rename a flow, unless it has the name. `seen` is its row as last read.
+    """Rename a flow that does not have this name yet.
 
-    `anew`: this job may have just renamed it, so a read does not show whether it has the name. A
-    name that is too long for Dataverse is shortened, and the job's notes say so: some flows have
-    names longer than the current limit (platform.md#long-names).
+    `seen` is its row as last read. `anew`: this job may have just renamed it, so a read does not
+    show whether it has the name. A name that is too long for Dataverse is shortened, and the job's
+    notes say so: some flows have names longer than the current limit (platform.md#long-names).
     """
     workflows, short = work.services.workflows, shorten_with_suffix(name)
     row = seen or await workflows.get(work.environment, workflow_id)
 
     def has_name(row: OriginalFlow | Workflow) -> bool:
-        return row.name == name or (row.name == short and _shorten_note(short) in work.job.notes)
+        return row.name == name or (
+            row.name == short and _build_note_about_short_name(short) in work.job.notes
+        )
 
     if has_name(row) and not (anew and row.name == name):
         return
@@ -293,8 +296,8 @@ async def rename_flow(
     async def shorten_name(err: Refusal) -> Reply:
         if not isinstance(err, PlatformError) or err.code != TOO_LONG or short == name:
             return None
-        await work.save(add_notes(work.job, _shorten_note(short)))
-        return rename_to(short, raise_refusal)
+        await work.save(add_notes(work.job, _build_note_about_short_name(short)))
+        return rename_to(short, keep_error)
 
     await perform(rename_to(name, shorten_name))
     read = partial(workflows.get, work.environment, workflow_id)
@@ -306,7 +309,7 @@ async def rename_flow(
         )
 
 
-def _shorten_note(short: str) -> str:
+def _build_note_about_short_name(short: str) -> str:
     return (
         f"The name of the flow {short} was shortened, because Dataverse does not accept its full "
         "length."

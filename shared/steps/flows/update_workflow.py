@@ -47,7 +47,7 @@ def build_flow_write(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
-    """A flow that the app changes on behalf of its owner."""
+    """A flow with the owner on whose behalf the app changes it."""
 
     title: str
     environment: Environment
@@ -62,14 +62,14 @@ def build_write_for_owner(
 ) -> Write:
     """Return a write on behalf of the flow's owner, or as the app if that is rejected.
 
-    `call` sends the request on behalf of a user, or as the app with None. `permit` is
-    `StepContext.check_write_allowed` unless given.
+    `call` sends the request on behalf of a user, or as the app if its argument is None. `permit` is
+    `StepContext.check_write_allowed` by default.
     """
     permit = permit or work.check_write_allowed
 
     async def write_as_app(error: Refusal) -> Reply:
-        """Return the write as the app if the app may not act for the owner, or the owner lacks
-        a connection.
+        """Return the write as the app, if the app may not act for the owner or the owner lacks a
+        connection.
         """
         owner_is_gone = await _explain_owner(work, flow)
         code = error.code if isinstance(error, PlatformError) else ""
@@ -92,7 +92,7 @@ def build_write_for_owner(
 
 
 async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
-    """Return the reason why the app cannot act for the flow's owner; None: it can.
+    """Return the reason why the app cannot act for the flow's owner, or None if it can.
 
     Owners may leave while a copy is made, or during the no-call period.
     """

@@ -65,7 +65,9 @@ def build_save(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
 
 
 async def read_demands_newer_shape(services: Services, environment_id: str) -> bool:
-    """Return whether saves in an environment are known to require the newer format."""
+    """Return whether a save in this environment was recently rejected because of an
+    older format.
+    """
     kept = await services.tables.shape_demands.get("shape", environment_id)
     return kept is not None and kept.item.lasts(services.now)
 
@@ -73,8 +75,8 @@ async def read_demands_newer_shape(services: Services, environment_id: str) -> b
 async def keep_references(
     work: StepContext, environment_id: str, workflow_id: str, client_data: str
 ) -> str:
-    """Return the definition with all connection references that it had before this job's first
-    save.
+    """Return the definition with all connection references that the flow had before this job's
+    first save.
 
     An invocation may have crashed after a rejected save and before it restored them. So the
     definition is archived before its first save, and never replaced in the archive.
@@ -94,7 +96,7 @@ async def keep_references(
 
 
 def is_stored(stored: str, client_data: str) -> bool:
-    """Return whether the stored definition is the saved one, in either format."""
+    """Return whether a stored definition is the saved one, in the older or the newer format."""
     if is_same_definition(stored, client_data):
         return True
     return is_same_definition(stored, with_reference_hosts(client_data))
@@ -124,28 +126,32 @@ def _is_format_error(error: Refusal) -> bool:
 async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal) -> Reply:
     """Restore the references that a rejected save removed.
 
-    Return a more exact error than the platform's.
+    Return an error that says more than the platform's.
     """
     lost = find_lost_references(flow.before, await flow.read()) if flow.before else {}
     if not lost:
-        return _retry_later(error, "")
+        return _build_retry_error(error, "")
     missing = f"The {flow.title} has lost its connection references: {describe_references(lost)}."
     try:
         await perform(_save_in_either_format(work, flow, flow.before))
     except (PlatformError, NotFound, JobBlocked) as err:
         more = find_fix(err.code, err.detail) if isinstance(err, PlatformError) else ""
-        return _retry_later(err, missing) or _build_lost_references_error(
+        return _build_retry_error(err, missing) or _build_lost_references_error(
             flow, lost, str(err), more
         )
     if not await _is_restored(work, flow):
         return _build_lost_references_error(
             flow, lost, "the platform accepted the save, but did not keep it."
         )
-    return _retry_later(error, "")
+    return _build_retry_error(error, "")
 
 
-def _retry_later(err: PlatformError | NotFound | JobBlocked, more: str) -> RefusedForNow | None:
-    """Return an error that makes the job try again; None: a later save cannot succeed either."""
+def _build_retry_error(
+    err: PlatformError | NotFound | JobBlocked, more: str
+) -> RefusedForNow | None:
+    """Return an error that makes the job try again, or None if a later save cannot
+    succeed either.
+    """
     if isinstance(err, PlatformError) and is_temporary_error(err.code):
         return RefusedForNow(f"{err} {more}".strip(), code=err.code)
     return None

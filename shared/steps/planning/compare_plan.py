@@ -21,7 +21,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.row_limits import select_fitting_findings, with_firewall_issues
 from shared.jobs.leased_job import LeasedJob
 from shared.services import Services
-from shared.steps.flows.caller_index import read_places_by_id
+from shared.steps.flows.caller_index import read_callers_by_id
 from shared.steps.planning.complete_plan import (
     FlowRunLookups,
     KnownCallers,
@@ -45,11 +45,11 @@ async def require_new_approval_for_changes(
     environment: Environment,
     now: tuple[Sequence[PlanItem], Sequence[str]],
 ) -> EnvironmentJob:
-    """Decide on every approved item; return the job with the number of items that await approval.
+    """Decide which approved items may start.
 
-    `now` is the plan as the app would make it now, with its findings. If an item has more changes
-    than were approved, it replaces the approved one and is not started
-    (`PlanItem.changed_since_approval`).
+    Return the job with the number of items that await another approval. `now` is the plan as the
+    app would make it now, with its findings. If an item has more changes than were approved, the
+    new item replaces it and is not started (`PlanItem.changed_since_approval`).
     """
     services, job, plan = held.services, held.job, held.open_rows(held.services.tables.plan_items)
     planned = apply_url_secret_choices(job, await plan.read_all())
@@ -89,9 +89,8 @@ async def require_new_approval_for_changes(
 
 
 async def exclude_unapproved_changes(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Mark the items that changed after their approval as not included.
-
-    Nobody approved these changes in time.
+    """Exclude the items that changed after their approval, because nobody approved the changes in
+    time.
     """
     plan = held.open_rows(held.services.tables.plan_items)
     await plan.upsert(*exclude_unapproved_items(await plan.read_all()))
@@ -102,9 +101,10 @@ async def exclude_unapproved_changes(held: LeasedJob[EnvironmentJob]) -> Environ
 async def _look_up_new_callers(
     held: LeasedJob[EnvironmentJob], planned: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    """Return the items with trigger URL ids for URLs that callers hold since the plan was shown.
+    """Return the items with trigger URL ids, for URLs that callers hold since the plan was shown.
 
-    Each result is stored, so that a used-up budget loses none. Raises `TransientError`.
+    Each result is stored, so that a used-up budget loses none. Raises `TransientError` if the next
+    read has to wait.
     """
     services, job = held.services, held.job
     items = []
@@ -126,7 +126,7 @@ async def _look_up_new_callers(
 async def _complete_changed_items(
     services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    """Return the items, with all facts for the changed ones.
+    """Return the items, with all facts about the changed ones.
 
     Nothing is stored before all is decided.
     """
@@ -141,9 +141,7 @@ async def _complete_changed_items(
 
 
 def _with_known_facts(item: PlanItem, known: PlanItem) -> PlanItem:
-    """Return the item with facts that were read earlier by one request each, to save these
-    requests.
-    """
+    """Return the item with facts that were read earlier, because each would take a request."""
     return replace(
         item,
         trigger_url_id=known.trigger_url_id,
@@ -161,10 +159,10 @@ async def _read_current_items(
     planned: Sequence[PlanItem],
     now: Sequence[PlanItem],
 ) -> Mapping[str, PlanItem]:
-    """Return the current items of approved flows, with their callers.
+    """Return the approved items as they would be now, with their callers.
 
-    Copies that the app has made since are not counted as callers, because the approver could not
-    know them.
+    Copies that the app has made since do not count as callers, because the approver could not know
+    them.
     """
     approved = {item.workflow_id: item for item in planned if item.awaits_approval}
     copies = frozenset(
@@ -173,7 +171,7 @@ async def _read_current_items(
     items = [
         _with_known_facts(item, known) for item in now if (known := approved.get(item.workflow_id))
     ]
-    places = await read_places_by_id(services, list_ids_that_callers_have(items))
+    places = await read_callers_by_id(services, list_ids_that_callers_have(items))
     known_callers = KnownCallers(
         environment_id=job.environment_id,
         places=places,

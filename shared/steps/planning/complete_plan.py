@@ -38,7 +38,7 @@ from shared.errors import CmkflowError, NotFound, PlatformError, TransientError
 from shared.services import Services
 from shared.steps.copying.add_copy_to_solutions import read_solutions_to_join
 from shared.steps.copying.share_copy import RUN_ONLY_NOTE
-from shared.steps.flows.caller_index import read_places_by_id, select_calling
+from shared.steps.flows.caller_index import read_callers_by_id, select_callers_of_flow
 from shared.steps.planning.policy_denials import PolicyDenials, find_policy_denials
 from shared.steps.planning.trigger_urls import TriggerUrlIndex
 from shared.steps.planning.url_secrets import ProposedSecret, propose_url_secrets
@@ -51,7 +51,9 @@ _BATCH_SIZE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRunLookups:
-    """The flows whose runs are read for a trigger URL id."""
+    """For which flows a run is read to find the trigger URL id, and the URLs that match no flow
+    yet.
+    """
 
     urls: TriggerUrlIndex
     #: Workflow ids.
@@ -81,7 +83,9 @@ async def complete_items(
         await keep(some)
 
     left = [item for item in items if not item.is_complete]
-    for some in batched((one for one in left if _lacks_sharing(one)), _BATCH_SIZE, strict=False):
+    for some in batched(
+        (one for one in left if _needs_sharing_read(one)), _BATCH_SIZE, strict=False
+    ):
         shared, err = await _read_sharing(services, environment, some)
         await keep_completed(*shared)
         if err:
@@ -98,7 +102,7 @@ async def complete_items(
             await keep_completed(await looks.urls.read_url_id(services, environment.id, item))
     for some in batched([done[one.workflow_id] for one in left], _BATCH_SIZE, strict=False):
         prepared = [_with_unknowns(one, looks) for one in some]
-        places = await read_places_by_id(services, list_ids_that_callers_have(prepared))
+        places = await read_callers_by_id(services, list_ids_that_callers_have(prepared))
         known = KnownCallers(
             environment_id=environment.id,
             places=places,
@@ -110,10 +114,10 @@ async def complete_items(
     return [done[item.workflow_id] for item in items]
 
 
-def _lacks_sharing(item: PlanItem) -> bool:
+def _needs_sharing_read(item: PlanItem) -> bool:
     """Return whether the item's shares have to be read.
 
-    Outside solutions, that would need one of few requests.
+    Those of a flow outside solutions are not, because that would need a request of a small budget.
     """
     return item.action.is_copy and item.in_solution and item.co_owner_count is None
 
@@ -121,8 +125,8 @@ def _lacks_sharing(item: PlanItem) -> bool:
 async def _read_sharing(
     services: Services, environment: Environment, items: Sequence[PlanItem]
 ) -> tuple[list[PlanItem], TransientError | None]:
-    """Return the items with the shares and solutions of their copies, and an error of those without
-    an answer.
+    """Return the items with the shares and solutions that their copies will have, and an error if
+    some could not be read.
 
     What the platform rejects is reported later by the flow's job.
     """
@@ -151,7 +155,7 @@ def _find_first_transient(
 
 
 def _with_unknowns(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
-    """Return the item with its notes and unknowns."""
+    """Return the item with its notes and with the facts that are unknown."""
     if item.has_trigger_url and not item.trigger_url_id:
         item = replace(item, trigger_url_id=looks.urls.known.get(item.workflow_id, ""))
     if item.action.is_copy:
@@ -168,7 +172,7 @@ def _with_unknowns(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
 async def _read_proposals(
     services: Services, environment: Environment, items: Sequence[PlanItem]
 ) -> list[PlanItem]:
-    """Return the items with the diffs of their conversions."""
+    """Return the items with the changes that their conversions would make."""
     why = "Dataverse has no row for the flow"
     rows: dict[str, str] = {}
     try:
@@ -204,7 +208,7 @@ def list_copied_flows(items: Iterable[PlanItem]) -> frozenset[str]:
 def list_ids_that_callers_have(items: Iterable[PlanItem]) -> set[str]:
     """Return the ids by which callers refer to these flows.
 
-    A canvas app may hold either id of a flow.
+    A canvas app may contain either id of a flow.
     """
     return {one for item in items for one in (item.trigger_url_id, *_list_flow_ids(item)) if one}
 
@@ -215,7 +219,7 @@ def _list_flow_ids(item: PlanItem) -> set[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownCallers:
-    """What is known about the callers of an environment's flows."""
+    """What is known about callers when the items of an environment's plan are completed."""
 
     environment_id: str
     #: Index entries by the ids that callers hold.
@@ -234,7 +238,7 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
     """Return the item with the callers that the last search found, and with its planned changes."""
     environment_id, secret = known.environment_id, known.secrets.get(item.workflow_id)
     found = [
-        *select_calling(
+        *select_callers_of_flow(
             environment_id, known.places, url_id=item.trigger_url_id, flow_ids=_list_flow_ids(item)
         )
     ]
@@ -272,7 +276,7 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
 
 
 def _describe_manual_change(copy_host: str, item: PlanItem, caller: Caller, denial: str) -> str:
-    """Return why a person has to change a caller, and what it lacks for the copy's URL."""
+    """Return why a person has to change a caller, or what the caller lacks for the copy's URL."""
     has_new_url = item.has_trigger_url and item.migration_method.has_copy
     if not has_new_url:
         return caller.manual_reason

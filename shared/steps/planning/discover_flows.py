@@ -42,7 +42,7 @@ from shared.steps.flows.discovery_pages import (
     split_into_rows,
 )
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
-from shared.steps.updating_callers.find_callers import index_callers_in
+from shared.steps.updating_callers.find_callers import index_callers_in_flows
 from shared.steps.write_permission import read_environment_settings
 
 #: Flows that are read again and stored together.
@@ -57,12 +57,12 @@ async def read_flows_still_to_move(
     all_of_them: bool = False,
     advanced: Callable[[], Awaitable[None]] | None = None,
 ) -> list[FlowListEntry]:
-    """Return flows that the platform has yet to move; none: the platform migration is complete.
+    """Return flows that the platform still has to move to the key.
 
-    Returns those of the first page that has any; of every page if `all_of_them`. Excluded flows do
-    not count. Continues with the `rows` of an interrupted check. A discovery with the same `rows`
-    does not read the list of flows that stay again. `advanced`: as in `discover`. See
-    platform.md#microsoft-key-list.
+    If there are none, the platform migration is complete. Returns those on the first page that has
+    any, or on every page if `all_of_them`. Excluded flows do not count. Continues with the `rows`
+    of an interrupted check. A discovery with the same `rows` does not read the list of flows that
+    stay again. `advanced`: as in `discover_flows`. See platform.md#microsoft-key-list.
     """
     parts = DiscoveryPages(services, rows, advanced)
     await parts.load()
@@ -109,8 +109,8 @@ async def discover_flows(
     Continues with the `rows` that a discovery of the same job stored. `reconcile`: compare every
     flow with the flow service's list of all flows, which takes many requests of a small budget.
     `again`: the `rows` are those of a plan, and unchanged flows are not read. `hidden` reads
-    definitions that the platform hides from the app; None: they stay unknown. `advanced` is called
-    after each stored page. Callers found in the flows are stored in the caller index.
+    definitions that the platform hides from the app. If it is None, they stay unknown. `advanced`
+    is called after each stored page. Callers found in the flows are stored in the caller index.
     """
     parts = DiscoveryPages(services, rows, advanced)
     await parts.load(keeps_flows=again)
@@ -151,7 +151,7 @@ async def _read_workflows(
 
     async def read(cursor: str) -> ResultPage[Workflow]:
         page = await services.flow_pages.read_workflows(environment, cursor)
-        await index_callers_in(services, environment, page.items)
+        await index_callers_in_flows(services, environment, page.items)
         return page
 
     known = select_known_flows(parts.parts)
@@ -167,7 +167,7 @@ async def _read_workflows(
         changed = list(dict.fromkeys([*changed, *others]))
     for ids in batched(changed, _READ_AGAIN, strict=False):
         flows = await services.flow_pages.read_workflows_by_id(environment, ids)
-        await index_callers_in(services, environment, flows)
+        await index_callers_in_flows(services, environment, flows)
         await parts.store_page(build_rows(flows))
     if gone:
         await parts.store_page([replace(empty, deleted=gone)])
@@ -176,7 +176,7 @@ async def _read_workflows(
 async def _read_changes(
     services: Services, environment: Environment, known: Mapping[str, WorkflowSummary]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Return the flows that are new or changed, and those that no longer exist."""
+    """Return the ids of flows that are new or changed, and of those that no longer exist."""
     read = partial(services.flow_pages.read_workflow_summaries, environment)
     listed = {flow.workflow_id: flow for flow in await read_all_pages(read)}
     changed = [one for one, flow in listed.items() if known.get(one) != flow]
@@ -279,7 +279,7 @@ def _with_definition(
 
 
 def _find_owner(shown: Workflow | FlowServiceFlow) -> FlowOwner | None:
-    """Return the owner, of whom the flow service shows only an id; None: not shown."""
+    """Return the owner with the id that the flow service shows, or None if it shows none."""
     if isinstance(shown, Workflow):
         return shown.owner
     entra_id = shown.owner_id.lower()

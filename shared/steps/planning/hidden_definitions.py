@@ -24,20 +24,20 @@ from shared.steps.write_permission import check_write_allowed
 
 
 class HiddenDefinitions:
-    """Reads hidden definitions of one environment's flows as the service account."""
+    """Reads hidden definitions of an environment's flows as the service account."""
 
     def __init__(self, held: LeasedJob[EnvironmentJob]) -> None:
-        """`held` is the job that reads the definitions and that this invocation has leased."""
+        """`held` is the job that reads the definitions."""
         self._held = held
         self._access = held.services.flow_access
         #: Flows for which this invocation granted co-ownership.
         self._made: set[str] = set()
 
     async def read(self, flow_name: str) -> FlowServiceFlow | str:
-        """Return the flow with its definition, or why it cannot be read.
+        """Return the flow with its definition, or the reason why the definition cannot be read.
 
-        Raises `NotFound`, `TransientError`, or `ServiceUnavailable` while a new grant is
-        propagating.
+        Raises `NotFound` if the flow does not exist, and `TransientError`, for example while a new
+        grant is propagating.
         """
         job = self._held.job
         try:
@@ -81,7 +81,7 @@ class HiddenDefinitions:
         return detail
 
     async def revoke_grants(self) -> None:
-        """Revoke every active grant, also those of an earlier invocation."""
+        """Revoke every active grant of the job, including those of an earlier invocation."""
         job = self._held.job
         if not job.grants.active:
             return

@@ -30,7 +30,7 @@ from shared.steps.write_permission import read_environment_settings
 async def make_plan(
     services: Services, job: EnvironmentJob, discovery: DiscoveryResult, *, is_limited: bool = True
 ) -> tuple[list[PlanItem], list[str]]:
-    """Return the plan's items and further findings for the administrator.
+    """Return the plan's items, and findings for the administrator.
 
     If `is_limited` is False, the environment's flow limit does not apply.
     """
@@ -74,9 +74,9 @@ async def _read_jobs(
 async def find_firewall_issues(
     services: Services, environment: Environment, items: list[PlanItem]
 ) -> tuple[tuple[FirewallIssueSummary, ...], tuple[str, ...], tuple[ExternalHost, ...]]:
-    """Return each firewall issue once, with the flows whose cutover it blocks.
+    """Return each required firewall issue once, with the flows whose cutover it blocks.
 
-    Also returns texts about issues with optional tags, and the hosts whose owners have to be asked.
+    Also returns texts about the other issues, and the hosts whose owners have to be asked.
     """
     optional: dict[str, str] = {}
     required: dict[str, FirewallIssue] = {}

@@ -1,4 +1,6 @@
-"""Plan an environment as it is now: which flows stay, who calls them, what to do."""
+"""Make a plan for an environment as it is now: which flows stay, who calls them, and what the app
+will do.
+"""
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -17,7 +19,7 @@ from shared.steps.updating_callers.find_callers import CallerSearchRequest, find
 async def plan_now(
     held: LeasedJob[EnvironmentJob], environment: Environment, *, is_limited: bool = True
 ) -> tuple[list[PlanItem], tuple[str, ...]]:
-    """Discover the flows, search for callers, and plan. Return the items and the findings."""
+    """Discover the flows, search for callers, and make a plan. Return its items and findings."""
     services, job = held.services, held.job
     is_first = job.state is EnvironmentJobState.DISCOVERING
     hidden = HiddenDefinitions(held)
@@ -44,8 +46,8 @@ async def plan_now(
     return items, (*findings, *not_searched)
 
 
-async def read_environment_of(services: Services, job: EnvironmentJob) -> Environment:
-    """Return the environment of a job as it is now; raise `JobBlocked` if it does not exist."""
+async def read_environment_of_job(services: Services, job: EnvironmentJob) -> Environment:
+    """Return the environment of a job as it is now. Raises `JobBlocked` if it does not exist."""
     try:
         return await services.environments.get(job.environment_id)
     except NotFound as err:

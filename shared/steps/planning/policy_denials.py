@@ -14,7 +14,7 @@ from shared.domain.permissions import find_written_type, get_resource_type
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.services import Services
-from shared.steps.optional_read import read_or_none
+from shared.steps.optional_read import read_or_no_answer
 
 #: By address of a caller that the app writes into an Azure resource: what a person has to do
 #: because Azure Policy denies that; empty: nothing. None: it was not checked.
@@ -23,7 +23,7 @@ type PolicyDenials = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A resource that a write replaces, or to which it adds a child such as settings."""
+    """The resource that a change of a caller writes, or whose child it writes, such as settings."""
 
     resource_id: str
     written_type: str
@@ -35,25 +35,27 @@ async def find_policy_denials(
     items: Iterable[PlanItem],
     places: Mapping[str, Sequence[CallerIndexEntry]],
 ) -> PolicyDenials:
-    """Return which writes of callers Azure Policy denies, by caller. Each resource is checked once.
+    """Return which changes of callers Azure Policy denies, by the caller's address.
 
-    `places` are index entries by the ids that callers hold.
+    Each resource is checked once. `places` are index entries by the ids that callers hold.
     """
     resources: dict[str, _Written] = {}
     for item in items:
         if item.action.is_copy and item.migration_method is MigrationMethod.UPDATE_CALLERS:
             for place in places.get(item.trigger_url_id, ()):
-                if written := _find_written(services, place.caller):
+                if written := _find_written_resource(services, place.caller):
                     resources[place.caller.address] = written
     distinct = [*dict.fromkeys(resources.values())]
-    answers = await read_each(distinct, lambda one: read_or_none(_find_denying(services, one)))
+    answers = await read_each(
+        distinct, lambda one: read_or_no_answer(_find_denying_assignments(services, one))
+    )
     found = dict(zip(distinct, map(_explain_denial, answers), strict=True))
     return {address: found[written] for address, written in resources.items()}
 
 
-def _find_written(services: Services, caller: Caller) -> _Written | None:
-    """Return the resource that the app would write; None: no resource, or a person changes the
-    caller.
+def _find_written_resource(services: Services, caller: Caller) -> _Written | None:
+    """Return the resource that the app would write, or None if there is no resource or a person
+    changes the caller.
     """
     resource_id = caller.address.partition("|")[0]
     kind = services.callers.get(caller.kind)  # None: only another version of the app knows it
@@ -64,7 +66,7 @@ def _find_written(services: Services, caller: Caller) -> _Written | None:
     return _Written(resource_id, written_type, needs.api_version) if written_type else None
 
 
-async def _find_denying(services: Services, written: _Written) -> Sequence[str]:
+async def _find_denying_assignments(services: Services, written: _Written) -> Sequence[str]:
     resource_id, version = written.resource_id, written.api_version
     content: dict[str, object] = {}
     if written.written_type.lower() == get_resource_type(resource_id).lower():

@@ -31,9 +31,10 @@ _MOST_IN_TRACE = 50
 
 
 async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
-    """Create the rows of the jobs that may start; return the jobs of this remediation.
+    """Create the rows of the jobs that may start.
 
-    A job that another remediation has started meanwhile stays with it.
+    Return the jobs of this remediation. A job that another remediation has started meanwhile stays
+    with that remediation.
     """
     work = [
         (item, _build_job(services, environment_job, item))
@@ -45,7 +46,7 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     else:
         work = [(item, replace(job, trace=begin_linked_trace(services, job))) for item, job in work]
     await FLOW.schedule_wake_up(services, *(job for _, job in work))
-    are_new = await read_each([job for _, job in work], partial(_is_new, services))
+    are_new = await read_each([job for _, job in work], partial(_is_new_job, services))
     new = [job for (_, job), is_new in zip(work, are_new, strict=True) if is_new]
     # All names in one write: a write per job would double the writes.
     await services.tables.job_index.upsert(*map(build_flow_job_row, new))
@@ -68,7 +69,7 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     return [job for job in jobs if job.environment_job_id == environment_job.id]
 
 
-async def _is_new(services: Services, job: FlowJob) -> bool:
+async def _is_new_job(services: Services, job: FlowJob) -> bool:
     try:
         return await services.tables.flow_jobs.get(job.environment_id, job.id) is None
     except UnreadableRow:  # it only blocks the jobs that depend on it
@@ -76,8 +77,8 @@ async def _is_new(services: Services, job: FlowJob) -> bool:
 
 
 async def read_planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
-    """Return the items that the last approval allows to start; without approvals, all that need a
-    new job.
+    """Return the items that the last approval allows to start, or all items with work if no
+    approval is required.
     """
     return [
         item
@@ -89,20 +90,21 @@ async def read_planned_work(services: Services, environment_job: EnvironmentJob)
 
 
 async def send_job_messages(services: Services, jobs: list[FlowJob]) -> None:
-    """Send the message of every job that is due, once. The timer sends lost messages again.
+    """Send the message of every job that is due, once.
 
-    The order is that of the request queue, so that each job gets its real position in the queue.
+    The timer sends lost messages again. The messages are sent in the order of the request queue, so
+    that each job gets its final place in the queue.
     """
 
-    def queue_position(job: FlowJob) -> str:
+    def get_queue_position(job: FlowJob) -> str:
         demand = FLOW.request_demand(job)
         return demand.queue_position if demand else ""
 
-    await FLOW.send(services, *sorted(jobs, key=queue_position))
+    await FLOW.send(services, *sorted(jobs, key=get_queue_position))
 
 
 async def list_open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
-    """Return the jobs of this environment job that continue without a person."""
+    """Return those flow jobs of an environment job that continue without a person."""
     where = [Condition("environment_job_id", "eq", environment_job.id)]
     jobs = await services.tables.flow_jobs.read_all(environment_job.environment_id, where=where)
     return [job for job in jobs if not job.is_inactive]
@@ -127,7 +129,9 @@ async def _create_flow_job(services: Services, planned: FlowJob, *, is_named: bo
 
 
 def _plan_again(job: FlowJob, planned: FlowJob, *, now: datetime) -> FlowJob | None:
-    """Return a withdrawn job, planned again by this remediation; None: the job stays as it is."""
+    """Return a withdrawn job as this remediation plans it again, or None if the job
+    stays as it is.
+    """
     if job.environment_job_id == planned.environment_job_id or not job.allows_new_job:
         return None
     again = replace(

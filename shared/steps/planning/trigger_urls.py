@@ -1,4 +1,4 @@
-"""Find the flow of a trigger URL that a caller holds, if no flow is known for it.
+"""Find the flow of a trigger URL that a caller holds, if the URL matches no known flow.
 
 Without co-ownership, only a run of the flow shows its URL id: one request of the flow service's
 small budget per flow (platform.md#flow-runs). So flows are read only while a caller holds an
@@ -15,7 +15,11 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.services import Services
-from shared.steps.flows.caller_index import index_url, read_known_url_ids, read_url_id_of_runs
+from shared.steps.flows.caller_index import (
+    index_trigger_url,
+    read_known_url_ids,
+    read_url_id_of_runs,
+)
 from shared.steps.updating_callers.find_callers import SEARCH_LASTS
 
 #: Flows that are read for a plan that needs approval: two minutes of the default budget. A plan
@@ -30,7 +34,7 @@ _URL_ID = re.compile("[0-9a-f]{32}")
 
 @dataclass(slots=True, kw_only=True)
 class TriggerUrlIndex:
-    """What is known about the trigger URLs that callers hold, by id."""
+    """The trigger URL ids that are known for flows, and those that callers hold and no flow has."""
 
     #: By workflow id: found by earlier jobs and plans of the environment.
     known: Mapping[str, str]
@@ -39,15 +43,15 @@ class TriggerUrlIndex:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """Return the unmatched ids that a plan stores."""
+        """Return the first unmatched ids, which a plan stores."""
         return tuple(sorted(self.unclaimed)[:_MAX_STORED])
 
     async def read_url_id(
         self, services: Services, environment_id: str, item: PlanItem
     ) -> PlanItem:
-        """Return the item with the id of its trigger URL, if a run shows it.
+        """Return the item with its trigger URL id, if a run of the flow shows it.
 
-        Raises `TransientError`.
+        Raises `TransientError` if the runs cannot be read now.
         """
         url_id = await read_url_id_of_runs(services, environment_id, item.flow_name)
         self.unclaimed.discard(url_id)
@@ -58,11 +62,14 @@ class TriggerUrlIndex:
                 url_id=url_id,
                 found_by=item.environment_job_id,
             )
-            await index_url(services, known)
+            await index_trigger_url(services, known)
         return replace(item, trigger_url_id=url_id, was_run_checked=True)
 
     def list_flows_to_read(self, items: Iterable[PlanItem], most: int | None) -> frozenset[str]:
-        """Return the workflow ids of at most `most` flows to read, the same for each call."""
+        """Return the workflow ids of the flows whose runs are read, at most `most`.
+
+        Each call returns the same.
+        """
         flows = [
             item.workflow_id
             for item in sorted(items, key=lambda one: (not one.action.has_job, one.workflow_id))
@@ -74,7 +81,7 @@ class TriggerUrlIndex:
 async def read_trigger_urls(
     services: Services, job: EnvironmentJob, items: Iterable[PlanItem]
 ) -> TriggerUrlIndex:
-    """Return what is known about trigger URLs before any flow is read.
+    """Return which trigger URL ids are known before any flow is read.
 
     `items` are the job's own plan.
     """
@@ -96,7 +103,7 @@ async def read_trigger_urls(
 async def find_unmatched_callers(
     services: Services, urls: TriggerUrlIndex, items: Iterable[PlanItem]
 ) -> tuple[str, ...]:
-    """Return a finding that names the callers whose URLs match no flow; empty: there are none.
+    """Return a finding that names the callers whose URLs match no flow, or "" if there are none.
 
     Such a caller may call a flow of the plan whose URL is unknown.
     """

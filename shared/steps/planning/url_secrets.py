@@ -1,4 +1,4 @@
-"""Propose a URL secret for each flow with callers that can refer to it (ADR 25)."""
+"""Propose a URL secret for each flow whose callers can refer to one (ADR 25)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from shared.steps.write_permission import read_environment_settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposedSecret:
-    """The URL secret of one flow."""
+    """The URL secret that is proposed for a flow."""
 
     address: str
     #: What the environment's settings say.
@@ -40,7 +40,7 @@ async def propose_url_secrets(
     items: Iterable[PlanItem],
     places: Mapping[str, Sequence[CallerIndexEntry]],
 ) -> dict[str, ProposedSecret]:
-    """Return the possible URL secret of each flow, by workflow id; empty without a vault.
+    """Return the proposed URL secrets by workflow id, or none if no vault is set.
 
     `places` are index entries by the ids that callers hold.
     """

@@ -1,6 +1,7 @@
-"""Wait until the platform has moved the flows that it moves; only then are copies made.
+"""Wait until the platform has moved the flows that it moves.
 
-The link status `Linked` is not enough: no movable flow may remain (platform.md#microsoft-key-list).
+Only then are copies made. The link status `Linked` is not enough: no movable flow may be left
+(platform.md#microsoft-key-list).
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.planning.discover_flows import read_flows_still_to_move
-from shared.steps.planning.plan_environment import read_environment_of
+from shared.steps.planning.plan_environment import read_environment_of_job
 
 #: Most flows that a message names; the admin center lists all.
 _MAX_NAMED = 20
@@ -33,10 +34,10 @@ _STARTS = {
 async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Return the job, ready for discovery or waiting for the platform migration.
 
-    Raises `JobBlocked`.
+    Raises `JobBlocked` if the environment's policy does not fit the mode of the remediation.
     """
     services, job = held.services, held.job
-    environment = await read_environment_of(services, job)
+    environment = await read_environment_of_job(services, job)
     link = environment.policy
     job = replace(
         job,
@@ -83,8 +84,8 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 def _wait_or_block(
     services: Services, job: EnvironmentJob, left: Sequence[FlowListEntry]
 ) -> EnvironmentJob:
-    """Wait as long as a platform migration may take, then report the flows that it
-    has not moved.
+    """Return the job waiting for as long as a platform migration may take, then blocked with the
+    flows that were not moved.
     """
     if not _is_late(services, job):
         text = "The platform is moving the environment's flows to the key."
@@ -121,8 +122,8 @@ async def open_run_history_request(
 ) -> None:
     """Store the support request of an environment, unless it is stored for this migration.
 
-    Done only if the app saw the key being applied: otherwise it does not know when the support
-    window closes. An unreadable row is reported and does not stop the plan.
+    It is stored only if the app saw the key being applied: otherwise the app does not know when the
+    support window closes. An unreadable row is reported and does not stop the plan.
     """
     try:
         await _open_run_history_request(services, environment, job)
@@ -160,7 +161,7 @@ async def _open_run_history_request(
 def _was_linked_again(request: SupportRequest, link: PolicyLinkRecord) -> bool:
     """Return whether the same policy was removed after the request and applied again.
 
-    Another policy changes the key and moves no flow.
+    Applying another policy changes the key and moves no flow.
     """
     is_same = request.policy_id.lower() == link.policy_id.lower()
     return is_same and link.first_seen_at > request.opened_at

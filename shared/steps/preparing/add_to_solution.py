@@ -25,10 +25,10 @@ LONGEST_ADDITION = timedelta(hours=1)
 
 
 async def add_to_solution(work: StepContext) -> str:
-    """Return the Dataverse id of the original once it is in a solution; until then, raise
-    `MustWait`.
+    """Return the Dataverse id of the original once it is in a solution.
 
-    Raises `JobBlocked` if the platform accepted the request and did not add it.
+    Raises `MustWait` until then, and `JobBlocked` if the platform accepted the request and did not
+    add the flow.
     """
     batch = await _read_batch(work)
     leader = next(job for job in batch if _is_to_be_added(job) or job.id == work.job.id)
@@ -66,7 +66,10 @@ async def read_solution_id(work: StepContext) -> str | None:
 
 
 async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
-    """Send the request for all open jobs of a batch. Repeating it has no effect."""
+    """Request that the flows of all open jobs of a batch are added.
+
+    A repeated request changes nothing.
+    """
     jobs = [job for job in batch if _is_to_be_added(job) or job.id == work.job.id]
     names = [job.original.flow_name for job in jobs]
     add = work.services.flow_placement.add_to_solution
@@ -87,7 +90,7 @@ async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> N
 
 
 async def _read_batch(work: StepContext) -> tuple[FlowJob, ...]:
-    """Return the jobs of the batch, which stay the same in any state."""
+    """Return the jobs of this job's batch. The states of the jobs do not change the batch."""
     where = [Condition("environment_job_id", "eq", work.job.environment_job_id)]
     jobs = await work.services.tables.flow_jobs.read_all(work.job.environment_id, where=where)
     candidates = sorted(

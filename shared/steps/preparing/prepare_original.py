@@ -16,9 +16,9 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.errors import JobBlocked
 from shared.reason import Reason
-from shared.steps.flows.effect import Effect, Write, apply
+from shared.steps.flows.effect import Effect, Write, apply_effect
 from shared.steps.flows.original import read_original
-from shared.steps.flows.plans_in_progress import is_cancelled
+from shared.steps.flows.plans_in_progress import was_plan_cancelled
 from shared.steps.flows.read_back import WriteNotVisible
 from shared.steps.flows.read_original_facts import build_archive_name
 from shared.steps.flows.update_workflow import build_flow_write
@@ -37,8 +37,8 @@ STAYS_IN_SOLUTION = "It stays in the solution, because no API removes it."
 
 
 async def start_preparing(work: StepContext) -> FlowJob:
-    """Check that the plan still applies; record the intent to change the original."""
-    if await is_cancelled(work):
+    """Check that the plan still applies. Record the intent to change the original."""
+    if await was_plan_cancelled(work):
         text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
     reject_excluded_flow(await work.read_settings(), work.job)
@@ -56,8 +56,9 @@ async def start_preparing(work: StepContext) -> FlowJob:
 
 
 async def convert_or_add_to_solution(work: StepContext) -> FlowJob:
-    """Make the change and read it back; raise `MustWait` until the platform has added the flow to a
-    solution.
+    """Convert the definition, or add the flow to a solution, and read the change back.
+
+    Raises `MustWait` until the platform has added the flow.
     """
     job = work.job
     workflow_id = job.original.id if job.original.in_solution else await add_to_solution(work)
@@ -72,7 +73,7 @@ async def convert_or_add_to_solution(work: StepContext) -> FlowJob:
 
 
 async def restore_definition(work: StepContext) -> FlowJob:
-    """Restore the archived definition, if the flow still has the converted one."""
+    """Restore the archived definition if the flow still has the converted one."""
     job = work.job
     workflow_id: str | None = job.original.id
     text = "Rolled back: the flow has its original definition."
@@ -131,12 +132,16 @@ async def _read_archived_definition(work: StepContext) -> str:
 
 
 def _with_references(row: Workflow, archived: str) -> str:
-    """Return the definition with the connection references that a rejected save removed."""
+    """Return the archived definition with the connection references that a rejected
+    save removed.
+    """
     return with_lost_references(archived, row.client_data)
 
 
 def _require_current_read(work: StepContext) -> None:
-    """Raise `WriteNotVisible` while a read may be older than the writes before the rollback."""
+    """Raise `WriteNotVisible` while a read may be older than the writes that were made before the
+    rollback.
+    """
     services = work.services
     begun = max(
         one.changed_at for one in work.job.history if one.state == FlowJobState.ROLLING_BACK
@@ -194,7 +199,7 @@ async def _write_definition(
     written = Effect(
         title=title, read=read, missing=list_missing_writes, not_kept=explain_not_stored
     )
-    await apply(work, written, seen=row)
+    await apply_effect(work, written, seen=row)
 
 
 async def _archive_definition(work: StepContext, client_data: str) -> None:

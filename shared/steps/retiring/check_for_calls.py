@@ -1,4 +1,4 @@
-"""Wait until the original receives no calls; only then may it be retired."""
+"""Wait until the original receives no calls. Only then may it be retired."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from shared.services import Services
 from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.lease_resource import lease_resource
 from shared.steps.flows.observed_callers import (
-    compute_late_from,
+    compute_start_of_late_calls,
     name_observed_callers,
     read_new_calls,
 )
@@ -70,7 +70,7 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
     period = max(
         services.settings.no_call_period,
         job.no_call_period or timedelta(0),
-        2 * find_longest_gap([run for run in runs if run.started_at < cut_over]),
+        2 * find_longest_pause([run for run in runs if run.started_at < cut_over]),
     )
     if any(run.is_running for run in runs):
         raise MustWait(
@@ -84,7 +84,7 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
         late = [run for run in runs if run.started_at > cut_over]
         called = f"{len(late)} times" if len(late) > 1 else "once"
         rule = f"must receive no calls for {format_duration(period)}."
-        is_late = called_at > compute_late_from(services, job, cut_over)
+        is_late = called_at > compute_start_of_late_calls(services, job, cut_over)
         who = await _describe_callers(services, job) if is_late else ""
         raise MustWait(
             f"The original was called {called} since its callers were updated. {who}It {rule}"
@@ -99,7 +99,9 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
 
 
 async def _read_last_disabled_at(services: Services, job: FlowJob) -> datetime | None:
-    """Return when the environment was last seen disabled: until then no call could arrive."""
+    """Return when the environment was last seen disabled, because no call could arrive
+    until then.
+    """
     kept = await services.tables.policy_links.get("link", job.environment_id)
     return kept.item.last_disabled_at if kept else None
 
@@ -135,14 +137,17 @@ async def _wait_for_parents(work: StepContext) -> None:
 
 
 def _is_settled(parent: FlowJob) -> bool:
-    """Return whether a parent no longer runs this original; after its rollback it is a caller like
-    any other.
+    """Return whether a parent no longer runs this original.
+
+    After its rollback, a parent counts as a caller like any other.
     """
     return parent.state_properties.releases_children
 
 
 async def _update_parent_copies(work: StepContext) -> None:
-    """Update the copies of parents that were made before this flow's URL was known."""
+    """Write this copy's URL into the copies of parents that were made before the original's URL was
+    known.
+    """
     job = work.job
     if not job.original.url_id:
         return
@@ -187,7 +192,7 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallingFlow:
-    """A flow whose runs that started before a time may still call the original or the copy."""
+    """A flow whose runs that began by a certain time may still call the original or the copy."""
 
     id: str
     environment_id: str
@@ -211,9 +216,9 @@ async def read_recorded_calling_flows(work: StepContext, state: CallerState) -> 
 
 
 async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None:
-    """Raise `MustWait` while one of these runs is in progress.
+    """Raise `MustWait` while a run of these flows that began by their time is in progress.
 
-    A flow without such a run never has one again, so the job's row records it.
+    A flow without such a run never has one again, so the job's row records the flow.
     """
     services, drained = work.services, set(work.job.drained_callers)
     for flow in sorted(flows, key=lambda one: one.id):
@@ -240,9 +245,9 @@ async def _has_run_from_before(services: Services, flow: CallingFlow) -> bool:
     return any(run.is_running and run.started_at <= flow.began_by for run in runs)
 
 
-def find_longest_gap(runs: list[FlowRun]) -> timedelta:
-    """Return the longest time between the starts of two consecutive runs; zero for
-    fewer than two.
+def find_longest_pause(runs: list[FlowRun]) -> timedelta:
+    """Return the longest time between the starts of two consecutive runs, or zero for fewer than
+    two runs.
     """
     starts = sorted(run.started_at for run in runs)
     intervals = (later - earlier for earlier, later in pairwise(starts))

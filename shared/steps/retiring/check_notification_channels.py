@@ -1,4 +1,4 @@
-"""Prevent turning off a flow that this app's own notifications are sent to."""
+"""Prevent that a flow is turned off to which this app sends its own notifications."""
 
 from shared.domain.callers.notification_channels import find_channels_using
 from shared.domain.jobs.flow_job import FlowJob
@@ -27,6 +27,8 @@ def check_own_channels(work: StepContext) -> None:
 
 
 def find_channels_of_job(services: Services, job: FlowJob) -> list[str]:
-    """Return the labels of the settings with the URL of the flow that a job is to turn off."""
+    """Return the names of the settings that contain the URL of the flow that a job will
+    turn off.
+    """
     url_id = job.copy.url_id if job.rollback_stage else job.original.url_id
     return [label for _, label in find_channels_using(services.settings.channel_addresses, url_id)]

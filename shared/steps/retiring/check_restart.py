@@ -30,7 +30,7 @@ from shared.steps.step_context import LATELY, StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartIssue:
-    """A reason why the platform would reject turning a flow on."""
+    """A reason why the platform would not turn a flow on."""
 
     #: Never changes, because an administrator ignores the issue by this name.
     name: str
@@ -62,7 +62,7 @@ async def check_restart_possible(
     ignored.
     """
     flows = [original.client_data, *([copy.client_data] if copy else [])]
-    waived = (await work.read_settings()).ignored_issues
+    ignored = (await work.read_settings()).ignored_issues
     async with run_concurrently() as looks:
         issues = [
             looks.create_task(_collect_issues(one))
@@ -76,7 +76,7 @@ async def check_restart_possible(
     found: dict[str, StartIssue] = {}
     for one in chain.from_iterable(task.result() for task in issues):
         found.setdefault(one.name, one)
-    left = [one for name, one in found.items() if name not in waived]
+    left = [one for name, one in found.items() if name not in ignored]
     if not left:
         return
     raise JobBlocked(
@@ -153,7 +153,10 @@ async def _find_connection_issues(
 async def _read_references(
     work: StepContext, named: Collection[str]
 ) -> Sequence[ConnectionReference]:
-    """Return the connection references with these names; a new one may appear in lists late."""
+    """Return the connection references with these names.
+
+    A new one may appear in lists late, so a missing one is read again.
+    """
 
     async def read() -> Sequence[ConnectionReference]:
         return await work.services.connection_references.find_by_name(
@@ -170,7 +173,8 @@ async def _read_references(
 async def _read_connection_errors(
     work: StepContext, connections: Iterable[str]
 ) -> Mapping[str, str]:
-    """Return the error of each connection of the environment; empty if the app may not read them.
+    """Return the error of each connection of the environment, or nothing if the app may not read
+    them.
 
     The list is as long as the environment has connections. A list that another job of this process
     read within ten seconds is used again if it shows these connections without an error.
@@ -227,8 +231,9 @@ def _parse_children(client_data: str) -> frozenset[str]:
 
 
 async def _find_licence_issues(work: StepContext) -> AsyncIterator[StartIssue]:
-    """Yield a missing licence. HTTP certainly needs a premium licence; definitions do not show it
-    for connectors.
+    """Yield an issue if the licence is missing that HTTP actions certainly need.
+
+    Definitions do not show which licence other connectors need.
     """
     job = work.job
     if not job.original.http_hosts and job.original.category != TriggerCategory.HTTP:

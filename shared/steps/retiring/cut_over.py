@@ -11,7 +11,7 @@ from shared.reason import Reason
 from shared.steps.flows.original import read_original
 from shared.steps.flows.read_original_facts import require_unchanged_original
 from shared.steps.retiring.check_restart import check_restart_possible
-from shared.steps.retiring.cutover_toggle import build_original_side, choose_copy_side, toggle_pair
+from shared.steps.retiring.cutover_toggle import build_copy_side, build_original_side, toggle_pair
 from shared.steps.step_context import StepContext
 
 
@@ -39,8 +39,9 @@ async def start_cutover(work: StepContext) -> FlowJob:
 
 
 def _turn_original_on_again(work: StepContext) -> FlowJob:
-    """Return the job that turns the original on again: a read showed wrongly that the original
-    was on.
+    """Turn the original on again, and return the job.
+
+    A read showed wrongly that the original was on.
     """
     text = "This job has turned the original off. The app turns it on again."
     now = work.services.now
@@ -49,11 +50,12 @@ def _turn_original_on_again(work: StepContext) -> FlowJob:
 
 
 async def cut_over(work: StepContext) -> FlowJob:
-    """Turn the original off and the copy on; turn the original on again if the copy cannot be
-    turned on.
+    """Turn the original off and the copy on.
+
+    If the copy cannot be turned on, turn the original on again.
     """
     began = work.job.both_off_since or work.services.now
-    if not await toggle_pair(work, off=build_original_side(work), on=choose_copy_side(work)):
+    if not await toggle_pair(work, off=build_original_side(work), on=build_copy_side(work)):
         return await _report_failure(work)
     now = work.services.now
     job = replace(work.job, both_off_duration=now - began, observation_started_at=now)
@@ -62,7 +64,7 @@ async def cut_over(work: StepContext) -> FlowJob:
 
 
 async def _report_failure(work: StepContext) -> FlowJob:
-    """Return to the start of the cutover; raise `JobBlocked` if a person has to act."""
+    """Return the job to the start of the cutover. Raises `JobBlocked` if a person has to act."""
     failure = work.job.cutover_failure or CutoverFailure(message="")
     text = f"The cutover failed, and the original is on again: {failure.message}"
     job = move_to_state(

@@ -23,14 +23,14 @@ from shared.errors import (
 )
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.copying.explain_platform_error import explain_refusal
+from shared.steps.copying.explain_platform_error import explain_rejection
 from shared.steps.copying.turn_copy_on_or_off import build_copy_toggle
 from shared.steps.flows.original import find_original
 from shared.steps.flows.read_back import WriteNotVisible, compute_next_poll_delay
 from shared.steps.flows.toggle_flow import (
     build_original_toggle,
-    check_is_turned_by_others,
     toggle_flow,
+    wait_until_read_is_current,
 )
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import require_linked_environment
@@ -38,7 +38,7 @@ from shared.steps.write_permission import require_linked_environment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverSide:
-    """One flow of the pair."""
+    """One flow of a self-starting pair, and how it is turned on and off."""
 
     title: str
     turn_on: Callable[[], Awaitable[object]]
@@ -65,7 +65,7 @@ def build_original_side(work: StepContext) -> CutoverSide:
     )
 
 
-def choose_copy_side(work: StepContext) -> CutoverSide:
+def build_copy_side(work: StepContext) -> CutoverSide:
     """Return the copy as one side of the cutover."""
     switch = build_copy_toggle(work)
 
@@ -103,9 +103,10 @@ async def are_both_off(services: Services, environment: Environment, job: FlowJo
 
 
 async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> bool:
-    """Turn `off` off and `on` on. Return False if `off` is on again instead, because of `failure`.
+    """Turn `off` off and `on` on.
 
-    Raises the errors that prevent turning `off` off; after that only `MustWait`, `TransientError`
+    Return False if `off` was turned on again instead; the row's `cutover_failure` says why. Raises
+    the errors that prevent turning `off` off. After that, raises only `MustWait`, `TransientError`
     and `Conflict`.
     """
     if work.job.cutover_failure is None:
@@ -153,14 +154,14 @@ async def _require_link(work: StepContext) -> None:
 async def _turn_one_flow_on(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
     """Turn one of the two flows on, `first` if possible.
 
-    Raises `MustWait` until one of them is on.
+    Return whether it is `second`. Raises `MustWait` until one of them is on.
     """
     sent = first.find_last_write()
     is_first_being_turned_on = sent is not None and sent.state is FlowState.ON
     if not is_first_being_turned_on and await second.is_on() and not await first.is_on():
         stopped = second.find_last_write()
         if stopped and stopped.state is FlowState.OFF:
-            check_is_turned_by_others(work, second.title, stopped)
+            wait_until_read_is_current(work, second.title, stopped)
         return await _record_toggle_result(
             work, is_done=True
         )  # the write took effect late, or a person turned it on
@@ -211,7 +212,7 @@ async def _describe_failure(
 
 async def _build_explanation(work: StepContext, err: PermanentError | NotFound) -> JobBlocked:
     if isinstance(err, PlatformError | NotFound):
-        return await explain_refusal(work, err)
+        return await explain_rejection(work, err)
     if isinstance(err, JobBlocked):
         return err
     return JobBlocked(str(err), code=Reason.INTERNAL_ERROR)

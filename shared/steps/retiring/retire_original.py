@@ -12,7 +12,7 @@ from shared.errors import JobBlocked
 from shared.settings import OnOriginalEdited
 from shared.steps.copying.add_copy_to_solutions import add_copy_to_solutions
 from shared.steps.copying.share_copy import share_copy
-from shared.steps.copying.solutions_and_shares import read_original_with_membership
+from shared.steps.copying.solutions_and_shares import read_original_with_solutions_and_shares
 from shared.steps.flows.blocked_calls import check_denied_calls
 from shared.steps.flows.original import OriginalFlow, read_original
 from shared.steps.flows.read_original_facts import require_unchanged_original
@@ -26,7 +26,9 @@ from shared.steps.updating_callers.record_callers import has_callers_left
 
 
 async def retire_without_calls(work: StepContext) -> FlowJob:
-    """Retire a called original when it receives no calls and is still as it was copied."""
+    """Retire an original that callers start, when it receives no calls and is still as it was
+    copied.
+    """
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
         check_own_channels(work)  # first, because its notifications are calls of the original
     await wait_for_no_calls(work)
@@ -54,13 +56,13 @@ async def retire_without_calls(work: StepContext) -> FlowJob:
 async def retire_original(work: StepContext) -> FlowJob:
     """Turn the original off and rename it and its copy.
 
-    First shares the copy with the principals that the original has gained since it was copied.
-    Returns a job that is copied again if the original was edited, or whose copy is turned on too if
-    a person turned the original on.
+    First shares the copy with the principals that the original has gained since it was copied. If
+    the original was edited, returns a job that copies it again. If a person turned on an original
+    whose copy stays off, returns a job that turns its copy on too.
     """
     job = work.job
     async with run_concurrently() as reads:
-        looked = reads.create_task(read_original_with_membership(work))
+        looked = reads.create_task(read_original_with_solutions_and_shares(work))
         found = reads.create_task(find_copy(work))
         owner = reads.create_task(_read_probable_owner(work))
     original, belonging = looked.result()
@@ -90,9 +92,10 @@ async def retire_original(work: StepContext) -> FlowJob:
 
 
 async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
-    """Return the owner of the original when it was copied; None: no check of the owner is needed.
+    """Return the owner that the original had when it was copied, or None if the owner need not be
+    checked.
 
-    It is read together with the rest; only later is it known whether the owner has changed.
+    It is read together with the rest. Only later is it known whether the owner has changed.
     """
     job = work.job
     if not job.original.in_solution or job.migration_method is not MigrationMethod.UPDATE_CALLERS:
@@ -101,7 +104,9 @@ async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
 
 
 def _copy_again_if_edited(work: StepContext, original: OriginalFlow) -> FlowJob | None:
-    """Return the job that copies an edited original again; None: it is unchanged, or not copied."""
+    """Return the job that copies an edited original again, or None if the original is unchanged or
+    was not copied.
+    """
     job = work.job
     is_edited = job.original.digest not in {"", hash_definition(original.client_data)}
     is_copied_again = work.services.settings.on_original_edited is OnOriginalEdited.COPY_AGAIN

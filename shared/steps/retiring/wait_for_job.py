@@ -1,4 +1,4 @@
-"""Wait until another job ends, which then wakes this one."""
+"""Wait until another job ends. That job then wakes this one."""
 
 from dataclasses import replace
 from typing import NoReturn

@@ -1,7 +1,7 @@
-"""Check for changes by invocations that did not complete, before a rollback ends.
+"""Check before a rollback ends whether an invocation that did not complete has changed anything.
 
 Such an invocation is suspended, or one of its writes is in flight. After a time limit nothing can
-follow (`DurableJob.settles_at`); until then the copy stays on for callers that were changed to it.
+follow (`DurableJob.settles_at`). Until then the copy stays on for callers that were changed to it.
 """
 
 from dataclasses import replace
@@ -20,22 +20,22 @@ from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import holds_copy
 
 
-async def check_rollback_result(work: StepContext) -> FlowJob | None:
-    """Return None if everything is as the rollback left it, else the job that repeats a stage.
+async def repeat_rollback_if_changed(work: StepContext) -> FlowJob | None:
+    """Return the job at the stage to repeat, or None if everything is as the rollback left it.
 
     Raises `MustWait` until no write is in flight.
     """
-    had_open_invocations = await wait_and_revoke(work)
+    had_open_invocations = await wait_and_revoke_grants(work)
     # Another job may have caused it too: an app's settings are written as a whole.
-    found = await _find_changed_callers(work)
+    found = await _mark_changed_callers(work)
     if had_open_invocations:
         found += await _find_turned_off_original(work)
     return _repeat_rollback(work, found)
 
 
-async def find_moved_callers(work: StepContext) -> FlowJob | None:
-    """Return None if every caller is as the rollback left it, else the job that repeats a stage."""
-    return _repeat_rollback(work, await _find_changed_callers(work))
+async def repeat_rollback_if_callers_changed(work: StepContext) -> FlowJob | None:
+    """Return the job at the stage to repeat, or None if every caller is as the rollback left it."""
+    return _repeat_rollback(work, await _mark_changed_callers(work))
 
 
 def _repeat_rollback(work: StepContext, found: list[str]) -> FlowJob | None:
@@ -49,10 +49,10 @@ def _repeat_rollback(work: StepContext, found: list[str]) -> FlowJob | None:
     return move_to_state(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)
 
 
-async def wait_and_revoke(work: StepContext) -> bool:
+async def wait_and_revoke_grants(work: StepContext) -> bool:
     """Wait until no write is in flight, then revoke every grant that the job ever made.
 
-    Returns whether an invocation was interrupted. Raises `MustWait`.
+    Return whether an invocation was interrupted. Raises `MustWait` while a write is in flight.
     """
     settles_at = work.job.in_flight_until
     if settles_at is None:
@@ -71,7 +71,7 @@ async def wait_and_revoke(work: StepContext) -> bool:
     return True
 
 
-async def _find_changed_callers(work: StepContext) -> list[str]:
+async def _mark_changed_callers(work: StepContext) -> list[str]:
     log, found = await CallerEditLog.open(work), []
     for record in await work.callers.read_all():
         is_back = record.state is CallerState.REVERTED and log.list_active_edits(record)

@@ -1,4 +1,4 @@
-"""Report values that a suspended invocation overwrote where no ETag protects them.
+"""Report values that a suspended invocation overwrote at places without an ETag.
 
 Values that a caller edit intent records are reverted by the job of that intent. Other values are
 stored nowhere.
@@ -21,7 +21,7 @@ from shared.steps.updating_callers.record_callers import holds_copy, holds_origi
 
 
 async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
-    """Report values that an interrupted invocation set back to what it had read.
+    """Report values that an interrupted invocation changed back to what it had read.
 
     Reads and writes before `since` do not belong to that invocation.
     """
@@ -49,7 +49,7 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
 async def _find_overwritten(
     work: StepContext, log: CallerEditLog, records: list[CallerRecord], since: datetime
 ) -> list[str]:
-    """Return the places that were overwritten and that no job reverts, for people."""
+    """Return the names of the places that were overwritten and that no job reverts."""
     surroundings = log.list_surroundings(records, since)
     if len(surroundings.digests) < 2:
         return []  # no later invocation read this resource
@@ -76,7 +76,9 @@ async def _find_overwritten(
 
 
 async def _find_checked_callers(work: StepContext, resource: str) -> set[str]:
-    """Return the callers that are as their job left them, or that their job still checks."""
+    """Return the addresses of callers that are as their job left them, or that their job still
+    checks.
+    """
     services, checked = work.services, set[str]()
     jobs = {
         kept.item.id: kept.item

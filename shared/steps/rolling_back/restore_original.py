@@ -16,10 +16,11 @@ from shared.steps.step_context import StepContext
 
 
 async def restore_original(work: StepContext) -> FlowJob | None:
-    """Restore a deleted original. Return None if it exists now; else the job, retired permanently.
+    """Restore a deleted original.
 
-    The app restores a flow outside solutions (platform.md#flow-state). Raises `JobBlocked` with the
-    last day if only a person can restore it.
+    Return None if the original exists now, or else the job, whose original stays deleted. The app
+    can restore a flow outside solutions (platform.md#flow-state). Raises `JobBlocked` with the last
+    day if only a person can restore it.
     """
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(job.environment_id, job.id)

@@ -22,7 +22,7 @@ from shared.steps.updating_callers.record_callers import (
 from shared.steps.updating_callers.save_places import (
     holds_value,
     permit_caller,
-    read_to_write,
+    read_places_to_write,
     write_places,
 )
 from shared.steps.updating_callers.write_callers import CALLER_WRITE_ATTEMPTS
@@ -52,8 +52,7 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
 
 
 async def check_manual_callers(work: StepContext) -> None:
-    """Raise `JobBlocked` for a caller that a person changed to the copy and only a person can
-    revert.
+    """Raise `JobBlocked` if a person changed a caller to the copy, and only a person can revert it.
 
     Stores which manual callers call the original again.
     """
@@ -77,7 +76,7 @@ async def _revert_caller(
     kind = work.services.callers[caller.kind]
     async with lease_resource(work, caller.resource_id) as resource:
         for _ in range(CALLER_WRITE_ATTEMPTS):
-            current = await read_to_write(work, kind, [caller])
+            current = await read_places_to_write(work, kind, [caller])
             value = current.get(caller.address)
             if value is None:
                 return await _mark_caller_reverted(work, record)
@@ -112,7 +111,7 @@ async def _revert_caller(
 
 async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
     """Raise `JobBlocked` if the caller was copied after it was changed to this copy, and is not
-    rolled back.
+    being rolled back.
 
     Its copy calls this copy, so its job becomes a parent.
     """

@@ -1,4 +1,5 @@
-"""Roll a job back: original on, callers reverted, no calls of the copy, copy off.
+"""Roll a job back: turn the original on, revert its callers, wait until the copy receives no calls,
+and turn the copy off.
 
 Dependent flows are rolled back together, in the order of rollback_sequence.py.
 """
@@ -27,16 +28,19 @@ from shared.steps.retiring.check_notification_channels import check_own_channels
 from shared.steps.retiring.check_restart import check_restart_possible
 from shared.steps.retiring.cutover_toggle import (
     are_both_off,
+    build_copy_side,
     build_original_side,
-    choose_copy_side,
     toggle_pair,
 )
-from shared.steps.rolling_back.final_check import check_rollback_result, find_moved_callers
+from shared.steps.rolling_back.final_check import (
+    repeat_rollback_if_callers_changed,
+    repeat_rollback_if_changed,
+)
 from shared.steps.rolling_back.restore_original import restore_original
 from shared.steps.rolling_back.revert_callers import check_manual_callers, revert_callers
 from shared.steps.rolling_back.rollback_sequence import (
-    wait_for_called_by_url,
     wait_for_children,
+    wait_for_flows_called_by_url,
     wait_for_parents,
 )
 from shared.steps.step_context import StepContext
@@ -46,7 +50,10 @@ _MAY_RENAME = frozenset(state for state, facts in FLOW_STATES.items() if facts.i
 
 
 async def run_rollback_stage(work: StepContext) -> FlowJob:
-    """Do the next stage of the rollback. Called again until the job is rolled back."""
+    """Do the next stage of the rollback.
+
+    The engine calls this again until the job is rolled back.
+    """
     stages = {
         None: _turn_original_on,
         RollbackStage.TURN_ON_ORIGINAL: _turn_original_on,
@@ -66,7 +73,7 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
         return unrestorable
     await wait_for_children(work)
     job = work.job
-    await wait_for_called_by_url(work, in_circle=False)
+    await wait_for_flows_called_by_url(work, includes_call_loop=False)
     await _check_replay_accepted(work)
     if job.migration_method is MigrationMethod.CUT_OVER:
         await _turn_copy_off_and_original_on(work)
@@ -83,8 +90,11 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
 
 
 async def _turn_copy_off_and_original_on(work: StepContext) -> None:
-    """Turn the copy off and the original on; raise `JobBlocked` if the copy is on again instead."""
-    copy, original = choose_copy_side(work), build_original_side(work)
+    """Turn the copy off and the original on.
+
+    Raises `JobBlocked` if the copy was turned on again instead.
+    """
+    copy, original = build_copy_side(work), build_original_side(work)
     if work.job.has_turned_both_off and work.job.both_off_since is None:
         # A read may have shown that one is on, but no write of this job has turned one on.
         await work.save(replace(work.job, both_off_since=work.services.now))
@@ -102,10 +112,11 @@ async def _turn_copy_off_and_original_on(work: StepContext) -> None:
 
 
 async def _check_replay_accepted(work: StepContext) -> None:
-    """Record which events the original will replay; raise `JobBlocked` if nobody has accepted that.
+    """Record which events the original will replay.
 
-    The original may have been turned off after the rollback was requested. After a failed cutover
-    the original is turned on in any case, because nobody requested that.
+    Raises `JobBlocked` if nobody has accepted that. The original may have been turned off after the
+    rollback was requested. After a failed cutover the original is turned on in any case, because
+    nobody requested that.
     """
     job, now = work.job, work.services.now
     replay = find_replay(job)
@@ -121,8 +132,8 @@ async def _check_replay_accepted(work: StepContext) -> None:
 
 
 async def _revert_callers(work: StepContext) -> FlowJob:
-    """Revert exactly what was changed at each caller."""
-    await wait_for_called_by_url(work, in_circle=True)
+    """Revert the app's changes of each caller, and nothing else."""
+    await wait_for_flows_called_by_url(work, includes_call_loop=True)
     services = work.services
     changed = await revert_callers(work)
     if changed or work.job.observation_started_at:
@@ -142,9 +153,7 @@ async def _revert_callers(work: StepContext) -> FlowJob:
 
 
 async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
-    """Wait until the copy receives no calls, in the same way as for an original before it is
-    retired.
-    """
+    """Wait until the copy receives no calls, as before an original is retired."""
     job = work.job
     is_called = job.migration_method is MigrationMethod.UPDATE_CALLERS and bool(job.copy.flow_name)
     if is_called:
@@ -153,7 +162,7 @@ async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
             await _check_copy_runs(work)
         except MustWait as err:
             is_late = err.code == Reason.NO_CALL_PERIOD and _is_past_no_call_period(work)
-            if is_late and (repeated := await find_moved_callers(work)):
+            if is_late and (repeated := await repeat_rollback_if_callers_changed(work)):
                 return repeated
             raise
         await check_manual_callers(work)
@@ -166,7 +175,7 @@ async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
 def _is_past_no_call_period(work: StepContext) -> bool:
     """Return whether callers had time to leave the copy.
 
-    A caller that still calls it was changed again.
+    A caller that still calls it then was changed again.
     """
     began = work.job.observation_started_at
     return began is not None and began + work.services.settings.no_call_period <= work.services.now
@@ -200,9 +209,8 @@ async def _check_copy_runs(work: StepContext) -> None:
 
 
 async def _wait_for_runs_of_callers(work: StepContext) -> None:
-    """Wait for runs that may still call the copy.
-
-    These are runs that started before their flow was reverted, and runs of parents' copies.
+    """Wait for runs that may still call the copy: runs that began before their flow was reverted,
+    and runs of parents' copies.
     """
     copies = [
         CallingFlow(
@@ -220,8 +228,8 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
 
 
 async def _turn_copy_off(work: StepContext) -> FlowJob:
-    """Turn the copy off and give it its name as a copy."""
-    if repeated := await check_rollback_result(work):
+    """Turn the copy off, and rename it back to its name as a copy."""
+    if repeated := await repeat_rollback_if_changed(work):
         return repeated
     is_left = await _turn_off_and_rename(work)
     job = replace(
@@ -237,7 +245,7 @@ async def _turn_copy_off(work: StepContext) -> FlowJob:
 
 
 async def _turn_off_and_rename(work: StepContext) -> bool:
-    """Turn the copy off under its name as a copy; return False if it does not exist."""
+    """Turn the copy off under its name as a copy. Return False if it does not exist."""
     try:
         await toggle_copy(work, FlowState.OFF)
         await rename_flow(work, work.job.copy.id, build_copy_name(work.job.display_name))

@@ -1,7 +1,7 @@
 """Decide which of several dependent flows is rolled back first.
 
-Originals are turned on bottom-up, copies are turned off top-down. If the flow that is waited for is
-blocked, the waiting job is blocked too and says so.
+Originals are turned on from the called flows to the callers, and copies are turned off from the
+callers to the called flows. If a job waits for a blocked one, it is blocked too and names it.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from shared.steps.step_context import StepContext
 
 
 async def wait_for_children(work: StepContext) -> None:
-    """Raise an error until the originals of the child flows, which this original runs, are on."""
+    """Raise an error until the originals of the child flows that this original runs are on."""
     for child in await work.read_related_jobs(work.job.children):
         if not child.has_original_restored:
             _wait_for_child(work, child)
@@ -55,27 +55,27 @@ def _wait_for_child(work: StepContext, child: FlowJob) -> NoReturn:
     )
 
 
-async def wait_for_called_by_url(work: StepContext, *, in_circle: bool) -> None:
-    """Raise an error until the originals that this original calls by URL, itself or through a
-    child, are on.
+async def wait_for_flows_called_by_url(work: StepContext, *, includes_call_loop: bool) -> None:
+    """Raise an error until the originals are on that this original calls by URL, itself or through
+    a child.
 
-    In a call loop all originals are turned on (`in_circle` False) before the callers of any are
-    reverted.
+    `includes_call_loop`: also wait for flows in the same call loop. Otherwise they would wait for
+    one another. All are turned on before the callers of any are reverted.
     """
     job, found = work.job, {work.job.id}
     jobs = await _read_possible_callees(work)
     while more := {one.id for one in jobs if one.id not in found and found & set(one.parent_ids)}:
         found |= more
-    circle = set() if in_circle else (await work.read_ancestors()).keys()
+    call_loop = set() if includes_call_loop else (await work.read_ancestors()).keys()
     for called in jobs:
-        if called.id in found - {job.id} - circle and not called.has_original_restored:
+        if called.id in found - {job.id} - call_loop and not called.has_original_restored:
             await _record_as_child(work, called)
             _wait_for_child(work, called)
 
 
 async def _record_as_child(work: StepContext, called: FlowJob) -> None:
-    """Record the flow that is waited for as a child, so that the timer notices when its job has
-    ended.
+    """Record the flow that this job waits for as a child, so that the timer notices when its job
+    ends.
     """
     name = format_job_reference(called, work.job.environment_id)
     if name not in work.job.children:
@@ -83,10 +83,10 @@ async def _record_as_child(work: StepContext, called: FlowJob) -> None:
 
 
 async def _read_possible_callees(work: StepContext) -> list[FlowJob]:
-    """Return the jobs of this environment, and of environments whose originals are called from
-    elsewhere.
+    """Return the jobs of this environment, and of other environments whose originals are called
+    from elsewhere.
 
-    The latter are few, and found without reading every job of the tenant.
+    The latter are few. They are found without reading every job of the tenant.
     """
     job, table = work.job, work.services.tables.flow_jobs
     foreign = await table.read_all(where=[Condition("has_foreign_parents", "eq", "yes")])

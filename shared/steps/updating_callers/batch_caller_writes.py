@@ -40,11 +40,10 @@ _MAY_WAIT_FOR = frozenset(
 
 
 async def wait_for_others(work: StepContext, caller: Caller) -> bool:
-    """Return whether other jobs may write the caller's resource too, if the resource may be written
-    now.
+    """Raise `MustWait` while other jobs are expected to write the same resource soon.
 
-    Otherwise raises `MustWait`. No job waits longer than `caller_batch_wait` after it reached its
-    callers.
+    Then return whether other jobs may write it too. No job waits longer than `caller_batch_wait`
+    after it reached its callers.
     """
     job, services, key = work.job, work.services, hash_key(caller.resource_id)
     held = set[str]()
@@ -83,7 +82,7 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
 
 
 async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
-    """Yield the jobs that these ids may belong to and that have not reached their callers."""
+    """Yield the jobs to which these ids may belong and that have not reached their callers."""
     job, tables = work.job, work.services.tables
     for identity in sorted(held):
         there = await tables.expected_caller_updates.get("url", identity)
@@ -110,7 +109,7 @@ async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterato
 
 
 async def wake_waiting_jobs(services: Services, before: FlowJob, after: FlowJob) -> None:
-    """Wake the jobs that wait for a job which will not reach its callers soon."""
+    """Wake the jobs that wait for this job, if it will not reach its callers soon."""
     until = services.now + services.settings.caller_batch_wait
     has_come = after.is_verified and not after.state_properties.precedes_callers
     if has_come or not _is_before_callers(before):
@@ -132,7 +131,7 @@ async def wake_waiting_jobs(services: Services, before: FlowJob, after: FlowJob)
 def build_pending_write(
     job: FlowJob, resource: str, *, is_done: bool = False
 ) -> PendingCallerWrite:
-    """Return the row by which other jobs know that this job writes a resource."""
+    """Return the row that shows other jobs that this job writes a resource."""
     return PendingCallerWrite(
         resource_id=hash_key(resource),
         environment_id=job.environment_id,
@@ -148,7 +147,7 @@ def _is_before_callers(job: FlowJob) -> bool:
 
 
 def _can_reach_callers_by(job: FlowJob, until: datetime) -> bool:
-    """Return whether a job will reach its callers in time, as far as known.
+    """Return whether a job will probably reach its callers by this time.
 
     A job that is blocked, being rolled back, or waiting for pilot flows will not.
     """
@@ -163,10 +162,12 @@ def _can_reach_callers_by(job: FlowJob, until: datetime) -> bool:
 
 
 class CallerWriteBatch:
-    """Other jobs that write the same resource, leased by this invocation until the stack ends."""
+    """The other jobs that write the same resource, leased by this invocation until `stack` is
+    closed.
+    """
 
     def __init__(self, work: StepContext, resource: str, stack: AsyncExitStack) -> None:
-        """Lease no row yet."""
+        """Prepare to lease jobs that write `resource`. Closing `stack` releases the leases."""
         self._work = work
         self._resource = resource
         self._stack = stack
@@ -198,7 +199,7 @@ class CallerWriteBatch:
     def make_due(self, work: StepContext) -> None:
         """Make a job due as soon as its lease is released.
 
-        Without this call, it waits as before.
+        A job for which this is not called waits as before.
         """
         self._due.add(work.job.id)
 

@@ -1,4 +1,4 @@
-"""Log caller edits before they are made, so that they can be reverted."""
+"""Store each caller edit before it is made, so that it can be reverted."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,10 @@ class CallerEditLog:
 
     @classmethod
     async def open(cls, work: StepContext) -> Self:
-        """Read the log. Raises `LeaseLost`."""
+        """Return the log of a job.
+
+        Raises `LeaseLost` if another invocation has taken the row over.
+        """
         rows = work.held.open_rows(work.services.tables.caller_edit_intents)
         log = cls(work, rows)
         for intent in await rows.read_all():
@@ -38,14 +41,16 @@ class CallerEditLog:
         return log
 
     def list_active_edits(self, record: CallerRecord) -> tuple[caller_edit.CallerEdit, ...]:
-        """Return all edits of a caller that were or may have been made and are not reverted."""
+        """Return all edits of a caller that were or may have been made, and that are
+        not reverted.
+        """
         return list_active_edits(record, self._intents[record.id])
 
     def list_surroundings(
         self, records: Sequence[CallerRecord], since: datetime
     ) -> UnchangedContentDigests:
-        """Return what each invocation since then recorded about the other values
-        of one resource.
+        """Return the digests of the other values of one resource that invocations have recorded
+        since then.
         """
         intents = (intent for record in records for intent in self._intents[record.id])
         return UnchangedContentDigests.combine(
@@ -60,9 +65,9 @@ class CallerEditLog:
         *,
         is_first: bool = False,
     ) -> None:
-        """Record an edit of `value` before it is made. Without edits, record a revert.
+        """Store an edit of `value` before it is made.
 
-        `is_first`: the caller holds none of the earlier edits.
+        Without edits, store a revert. `is_first`: the caller holds none of the earlier edits.
         """
         intent = CallerEditIntent(
             job_id=record.job_id,

@@ -1,4 +1,4 @@
-"""Explain why every write of a caller is rejected: a lock, a policy or a missing permission."""
+"""Explain why Azure rejects every write of a caller: a lock, a policy or a missing permission."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,14 +17,15 @@ from shared.steps.flows.missing_permission import build_missing_permission, is_p
 
 
 def is_denied(error: PlatformError) -> bool:
-    """Return whether every write of the resource is rejected, whatever their content."""
+    """Return whether an error means that any write of the resource would be rejected."""
     return error.code in {SCOPE_LOCKED, DENIED_BY_POLICY} or is_permission_missing(error)
 
 
 @asynccontextmanager
 async def explain_denied_write(services: Services, caller: Caller) -> AsyncIterator[None]:
-    """Raise `JobBlocked` instead of an error that `is_denied`. It names the lock, the policy
-    assignments or the missing permissions, and says what to do.
+    """Raise `JobBlocked` in place of an error of the block that `is_denied`.
+
+    It names the lock, the policy assignments or the missing permissions, and says what to do.
     """
     try:
         yield
@@ -52,7 +53,7 @@ async def _explain_denial(services: Services, label: str, error: PlatformError) 
 
 
 async def _read_lock_name(services: Services, scope: str) -> str:
-    """Return the name of a lock, which the error does not contain, with its scope."""
+    """Return the name of a lock with its scope, because the error contains only the scope."""
     try:
         locks = await read_read_only_locks(services.assessment.resources)
     except (NotFound, PlatformError):

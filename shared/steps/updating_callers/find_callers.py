@@ -30,7 +30,7 @@ SEARCH_LASTS = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerSearchRequest:
-    """The environments to search, and the one whose flows are called."""
+    """Which environments to search for callers, and whose flows they may call."""
 
     #: The environment whose flows are called.
     environment: Environment
@@ -42,11 +42,11 @@ class CallerSearchRequest:
 async def find_callers(
     services: Services, request: CallerSearchRequest, rows: FencedRows[CallerSearchProgress]
 ) -> list[str]:
-    """Index every place that holds a trigger URL or a child flow's id.
+    """Store every place that holds a trigger URL or a child flow's id in the caller index.
 
     Continues with the `rows` of an interrupted search. Returns what could not be searched, one
-    sentence each: callers there are found only when they call. Raises `TransientError`; call it
-    again to continue.
+    sentence each: callers there are found only when they call. Raises `TransientError` if it has to
+    wait; another call continues.
     """
     findings: list[str] = []
     begun = {progress.kind: progress for progress in await rows.read_all()}
@@ -66,16 +66,16 @@ async def find_callers(
     return findings
 
 
-async def index_callers_in(
+async def index_callers_in_flows(
     services: Services, environment: Environment, flows: Sequence[Workflow]
 ) -> None:
-    """Index the callers in definitions that were read for another purpose."""
+    """Store the callers in definitions that were read for another purpose in the caller index."""
     kinds = [kind for kind in services.callers.values() if isinstance(kind, FoundInDefinitions)]
     places = [
         place
         for kind in kinds
         for flow in flows
-        for caller in kind.callers_in(environment, flow)
+        for caller in kind.find_callers_in_flow(environment, flow)
         for place in build_index_entries(
             caller, services.now, is_shared=isinstance(kind, WritesWholeResource)
         )
@@ -84,7 +84,7 @@ async def index_callers_in(
 
 
 async def delete_stale_searches(services: Services) -> None:
-    """Remove the progress of searches that no job continues, because their results are too old."""
+    """Delete the progress of searches that no job continues, because their results are too old."""
     where = [Condition("updated_at", "lt", format_sortable_time(services.now - SEARCH_LASTS))]
     await services.tables.caller_searches.clear(where=where)
 
@@ -95,10 +95,11 @@ async def search_kind(
     progress: CallerSearchProgress,
     rows: FencedRows[CallerSearchProgress] | None,
 ) -> CallerSearchProgress:
-    """Search one kind from where `progress` stopped; return the progress of the completed search.
+    """Search one kind of caller from where `progress` stopped.
 
-    `rows`: store the progress there. None: an interrupted search starts again. Raises
-    `TransientError`: called again with the stored progress, the search continues.
+    Return the progress of the completed search. `rows` store the progress. Without them, an
+    interrupted search starts again. Raises `TransientError` if it has to wait; another call with
+    the stored progress continues.
     """
     kind = services.callers[progress.kind]
     search = CallerSearchPosition(

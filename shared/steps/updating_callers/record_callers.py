@@ -17,7 +17,7 @@ from shared.errors import JobBlocked, NotFound
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.caller_index import read_places_calling
+from shared.steps.flows.caller_index import read_callers_of_flow
 from shared.steps.flows.read_original_facts import build_archive_name
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed, read_environment_settings
@@ -56,7 +56,7 @@ async def record_callers(work: StepContext) -> list[CallerRecord]:
 
 
 async def _find_all_callers(work: StepContext) -> AsyncIterator[Caller]:
-    """Yield the callers that were found, and the copy if the original calls itself."""
+    """Yield the callers that the search found, and the copy if the original calls itself."""
     async for caller in read_found_callers(work):
         yield caller
     job = work.job
@@ -70,17 +70,17 @@ async def _find_all_callers(work: StepContext) -> AsyncIterator[Caller]:
 def _build_copy_as_caller(job: FlowJob) -> Caller:
     """Return the copy as a caller.
 
-    It calls the original, as the original does, until it is updated.
+    As the original does, it calls the original until it is updated.
     """
     title = f"copy of {job.display_name}, which calls itself"
     return build_flow_caller(job.environment_id, job.copy.id, title)
 
 
 async def has_callers_left(work: StepContext) -> bool:
-    """Return whether a caller has to be updated before the original may be retired.
+    """Return whether a caller still has to be updated before the original may be retired.
 
     The caller may have been found later, or somebody may have restored an old value. Raises
-    `JobBlocked` for a caller that only a person can change.
+    `JobBlocked` if only a person can change such a caller.
     """
     left = False
     for record in await record_callers(work):
@@ -107,7 +107,7 @@ async def has_callers_left(work: StepContext) -> bool:
 
 
 async def find_manual_reason(services: Services, job: FlowJob, caller: Caller) -> str:
-    """Return why only a person may change a caller now; empty: the app may change it."""
+    """Return why only a person may change a caller now, or "" if the app may change it."""
     environment_id = caller.environment_id
     if caller.is_validated_by_event_grid and not await _answers_event_grid(services, job):
         return NOT_ANSWERED
@@ -125,7 +125,10 @@ async def find_manual_reason(services: Services, job: FlowJob, caller: Caller) -
 
 
 async def _answers_event_grid(services: Services, job: FlowJob) -> bool:
-    """Return whether the copy answers Event Grid's validation of its URL; True without a copy."""
+    """Return whether the copy answers Event Grid's validation of its URL.
+
+    Returns True if there is no copy.
+    """
     environment = await services.environments.get_cached(job.environment_id)
     try:
         copy = await services.workflows.get(environment, job.copy.id)
@@ -137,17 +140,20 @@ async def _answers_event_grid(services: Services, job: FlowJob) -> bool:
 
 
 def is_child_reference(job: FlowJob, caller: Caller) -> bool:
-    """Return whether a flow id in the caller can mean the job's original (see `select_calling`)."""
+    """Return whether a flow id in the caller can mean the job's original.
+
+    `select_callers_of_flow` has the rule.
+    """
     return caller.environment_id == job.environment_id
 
 
 async def read_job_copied_elsewhere(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller, if the caller is itself an original that is being copied."""
+    """Return the job of the caller if the caller is an original that is being copied."""
     return await _find_live_job(work, caller, "original_id")
 
 
 async def read_job_copied_or_rolling_back(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller, if the caller is an original that has or may have a copy."""
+    """Return the job of the caller if the caller is an original that has or may have a copy."""
     return await _find_live_job(work, caller, "original_id", with_rollbacks=True)
 
 
@@ -174,7 +180,7 @@ async def _find_live_job(
 async def read_found_callers(work: StepContext) -> AsyncIterator[Caller]:
     """Yield each caller that the last search found, by the original's URL or by its ids."""
     job = work.job
-    async for place in read_places_calling(
+    async for place in read_callers_of_flow(
         work.services,
         job.environment_id,
         url_id=job.original.url_id,
@@ -184,19 +190,21 @@ async def read_found_callers(work: StepContext) -> AsyncIterator[Caller]:
 
 
 def list_original_ids(job: FlowJob) -> set[str]:
-    """Return the ids of the original. A canvas app may use the id in the flow service."""
+    """Return the ids of the original in Dataverse and in the flow service, because a canvas app may
+    use either.
+    """
     return {job.original.id, job.original.flow_name.lower()}
 
 
 async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bool:
-    """Return whether a caller holds the original's URL or id now."""
+    """Return whether a caller's place contains the original's URL or id now."""
     flow_ids = list_original_ids(job) if is_child_reference(job, caller) else set()
     return await _holds_reference(services, caller, {job.original.url_id}, flow_ids)
 
 
 async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
-    """Return whether a caller now holds the copy's URL or id, or refers to the secret with the
-    URL.
+    """Return whether a caller's place now contains the copy's URL or id, or refers to the secret
+    with the URL.
     """
     flow_ids = set(job.copy.names) if is_child_reference(job, caller) else set()
     reference = format_reference(job.url_secret) if job.url_secret else ""
@@ -217,7 +225,9 @@ async def _holds_reference(
 
 
 async def find_manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | None:
-    """Return a caller that a person changed to the copy, which only a person can revert."""
+    """Return a caller that a person changed to the copy and that only a person can
+    revert, or None.
+    """
     for record in await services.tables.callers.read_all(job.id):
         if record.is_manual and await holds_copy(services, job, record.caller):
             return record.caller

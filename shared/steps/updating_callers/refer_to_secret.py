@@ -21,10 +21,10 @@ from shared.steps.step_context import StepContext
 
 
 async def find_obstacles(services: Services, secrets: Mapping[Caller, str]) -> dict[Caller, str]:
-    """Return why each caller may be unable to read its secret; empty: it can.
+    """Return why each caller may be unable to read its secret, or "" if it can read it.
 
-    `secrets` has the secret of each caller by address. Callers of kinds that cannot refer to
-    secrets are omitted.
+    Callers whose kind cannot refer to secrets are omitted. `secrets` has the address of each
+    caller's secret.
     """
     found: dict[Caller, str] = {}
     for kind in services.callers.values():
@@ -38,11 +38,11 @@ async def find_obstacles(services: Services, secrets: Mapping[Caller, str]) -> d
 
 
 async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> None:
-    """Record the secret as a caller if another caller can refer to it.
+    """Record the URL secret as a caller, if another caller can refer to it.
 
-    `records` are the job's callers. If the secret holds something else, callers hold the URL, and a
-    note says why. If the environment's settings no longer want secrets, a missing one is not
-    created.
+    `records` are the job's callers. If the secret holds something else, callers get the URL
+    instead, and a note says why. If the environment's settings no longer want secrets, a missing
+    secret is not created.
     """
     job, secret = work.job, _build_secret(work.job)
     identity = hash_key(secret.kind, secret.address)
@@ -76,7 +76,7 @@ async def _may_refer_to_secret(work: StepContext) -> bool:
 
 
 def _select_permitted_callers(job: FlowJob, callers: Iterable[Caller]) -> list[Caller]:
-    """Return the callers that the approved plan lets refer to secrets."""
+    """Return those callers that the approved plan allows to refer to secrets."""
     permitted = job.has_url_secret_in_app_configuration
     return [one for one in callers if permitted or one.kind not in UNKNOWN_READER_KINDS]
 
@@ -86,7 +86,7 @@ def _build_secret(job: FlowJob) -> Caller:
 
 
 async def _read_secret(work: StepContext) -> str | None:
-    """Return the content of the secret; None: it does not exist."""
+    """Return the content of the secret, or None if it does not exist."""
     secret = _build_secret(work.job)
     try:
         return (await work.services.callers[secret.kind].read(secret)).text
@@ -97,9 +97,9 @@ async def _read_secret(work: StepContext) -> str | None:
 async def find_references(
     work: StepContext, records: Sequence[CallerRecord], urls: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the reference that each caller may hold instead of the copy's URL, by address.
+    """Return the reference that each caller may get in place of the copy's URL, by address.
 
-    Empty until the secret holds exactly this URL.
+    Empty until the secret contains exactly this URL.
     """
     job = work.job
     if not await _may_refer_to_secret(work):

@@ -1,4 +1,7 @@
-"""Read and write the values of callers in one resource: flows as definitions, others as texts."""
+"""Read and write the values of callers in one resource.
+
+Flows are written as definitions, others as texts.
+"""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +33,7 @@ from shared.steps.write_permission import check_write_allowed
 
 
 class NotSaved(JobBlocked):
-    """Flows that use a caller's value were saved, but the platform did not keep the save."""
+    """The platform accepted saves of flows that use a caller's value, and did not keep them."""
 
 
 class ContentRejected(JobBlocked):
@@ -42,7 +45,7 @@ type Standing = Mapping[str, CallerContent]
 
 
 async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, CallerContent]:
-    """Return the content of callers of one resource, by address; missing callers are omitted."""
+    """Return the content of callers of one resource, by address. Missing callers are omitted."""
     if isinstance(kind, WritesWholeResource):
         return dict(await kind.read_all(callers))
     found = {}
@@ -52,7 +55,7 @@ async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, 
     return found
 
 
-async def read_to_write(
+async def read_places_to_write(
     work: StepContext, kind: CallerKind, callers: Sequence[Caller]
 ) -> dict[str, CallerContent]:
     """Return the content of callers before a write.
@@ -69,7 +72,10 @@ async def read_to_write(
 
 
 def holds_value(kind: CallerKind, now: CallerContent, value: CallerContent) -> bool:
-    """Return whether a caller holds what was written. A flow may hold it in the newer format."""
+    """Return whether a caller's place contains what was written.
+
+    A flow may have it in the newer format.
+    """
     if isinstance(kind, FoundInDefinitions):
         return is_stored(now.text, value.text)
     is_restored = value.text_format in (None, now.text_format)
@@ -83,10 +89,10 @@ async def write_places(
     values: Values,
     standing: Standing,
 ) -> None:
-    """Write texts to callers, in one request if the kind can; `standing` is what was read there.
+    """Write texts to callers, in one request if the kind can.
 
-    Each write is checked right before it. Raises `Conflict`, and `JobBlocked` that names the
-    caller, or the flow, that cannot be saved.
+    `standing` is what was read there. Each write is checked right before it is sent. Raises
+    `Conflict`, and `JobBlocked`, which names the caller or flow that cannot be saved.
     """
 
     async def permit() -> None:
@@ -118,7 +124,7 @@ def _build_joint_write(
 async def permit_caller(work: StepContext, caller: Caller) -> None:
     """Raise an error unless the app may write the caller now.
 
-    The settings of the caller's own environment must allow the write, too.
+    The settings of the caller's environment must allow the write too.
     """
     if caller.environment_id and caller.environment_id != work.job.environment_id:
         await check_write_allowed(work.services, caller.environment_id)
@@ -126,14 +132,14 @@ async def permit_caller(work: StepContext, caller: Caller) -> None:
 
 
 def format_labels(values: Values) -> str:
-    """Return the names of the callers for people."""
+    """Return the names of the callers, for people."""
     more = len(values) - 1
     return values[0][0].label + (f" (and {more} more there)" if more else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowToSave:
-    """A flow to save because it is a caller, or because it uses a value of a caller."""
+    """A flow that is saved because it is a caller, or because it uses a value of a caller."""
 
     title: str
     environment: Environment
@@ -168,10 +174,10 @@ async def _build_caller_flow(
 async def _save_readers(
     work: StepContext, kind: ReadOnSave, caller: Caller, permit: Callable[[], Awaitable[None]]
 ) -> None:
-    """Save each flow that uses a value, so that it reads the new value, and read the save back.
+    """Save each flow that uses a value, so that it uses the new value, and read the save back.
 
-    Raises `WriteNotVisible`, and `NotSaved` with the flows whose save the platform accepts and
-    loses.
+    Raises `WriteNotVisible`, and `NotSaved` with the flows whose save the platform accepted and did
+    not keep.
     """
     environment = await _read_environment(work, caller)
     found = await kind.read_flows_to_save(caller)
@@ -207,7 +213,7 @@ async def _save_readers(
 def _was_saved_after(flow: Workflow, written_at: datetime | None) -> bool:
     """Return whether a flow was saved after its value was written, and so uses that value.
 
-    A flow that was saved within the same second may have been saved before the write.
+    A flow saved within the same second may have been saved before the write, and returns False.
     """
     return bool(flow.modified_at and written_at and flow.modified_at > written_at)
 
@@ -219,7 +225,10 @@ async def _find_unsaved_flows(
     before: Mapping[str, Collection[str]],
     written_at: datetime | None,
 ) -> list[Workflow]:
-    """Return the flows that still read as before their save, without those that no longer exist."""
+    """Return the flows that a read still shows as before their save.
+
+    Flows that no longer exist are omitted.
+    """
     unsaved = []
     for flow in flows:
         with suppress(NotFound):
@@ -291,9 +300,10 @@ async def _read_environment(work: StepContext, caller: Caller) -> Environment:
 
 
 async def _perform_write(write: Write, label: str, why: str = "") -> None:
-    """Perform a write; raise `ContentRejected` that names the caller if its content is rejected.
+    """Send a write.
 
-    `why` says why another flow is saved, whose rejection is not that of the caller.
+    Raises `ContentRejected`, which names the caller, if the content is rejected. `why` says why
+    another flow is saved, whose rejection is not that of the caller.
     """
     try:
         await perform(write)

@@ -1,7 +1,7 @@
 """Search for callers once for all assessments that name the same time.
 
-Callers of one environment's flows may be in any other. So the results of a search are stored, and
-an assessment that names the search's time uses them instead of reading the whole tenant again.
+Callers of one environment's flows may be in any other. So the results of a search are stored. An
+assessment that names the search's time uses them instead of reading the whole tenant again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ from shared.domain.callers.caller_records import (
 from shared.domain.environment import Environment
 from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
-from shared.steps.optional_read import read_or_none
+from shared.steps.optional_read import read_or_no_answer
 from shared.steps.updating_callers.find_callers import search_kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerSearchResult:
-    """The kinds that a search covered."""
+    """Which kinds of callers a search covered, and when."""
 
     #: When the search of each kind started; incomplete ones are omitted.
     began: Mapping[str, datetime]
@@ -34,7 +34,7 @@ class CallerSearchResult:
 
     @property
     def at(self) -> datetime | None:
-        """Return the time that another assessment can name to use the same search."""
+        """Return the time by which another assessment can use the same search."""
         return min(self.began.values(), default=None)
 
     def covers(self, place: CallerIndexEntry) -> bool:
@@ -53,10 +53,11 @@ async def search_callers(
     since: datetime | None = None,
     rows: FencedRows[CallerSearchProgress] | None = None,
 ) -> CallerSearchResult:
-    """Search every kind in all environments, except kinds that an assessment reads separately.
+    """Search every kind of caller in all environments, except kinds that an assessment reads
+    separately.
 
-    `since`: use searches that started since then. `rows`: store the progress of the search there;
-    the search then raises `TransientError` when it must wait, and the next call continues. Without
+    `since`: use results of searches that started since then. `rows` store the progress of the
+    search; it then raises `TransientError` when it must wait, and the next call continues. Without
     `rows`, a kind whose search fails is omitted.
     """
     kinds = [kind.kind for kind in services.callers.values() if not kind.is_assessed_separately]
@@ -73,7 +74,7 @@ async def search_callers(
             continue
         if not progress.is_done:
             search = search_kind(services, everywhere, progress, rows)
-            found = await search if rows else await read_or_none(search)
+            found = await search if rows else await read_or_no_answer(search)
             if isinstance(found, NoAnswer):
                 gaps.append(
                     f"The search for callers of kind {kind} is incomplete: {found.message}."
@@ -90,7 +91,7 @@ async def search_callers(
 async def _find_earlier_search(
     services: Services, kind: str, everywhere: Sequence[Environment], since: datetime | None
 ) -> datetime | None:
-    """Return when a usable earlier search started, or None."""
+    """Return when an earlier search that can be used started, or None if there is none."""
     kept = await services.tables.completed_caller_searches.get("search", kind) if since else None
     ids = frozenset(environment.id for environment in everywhere)
     if since and kept and kept.item.started_at >= since and ids <= kept.item.environment_ids:

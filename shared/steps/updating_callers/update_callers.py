@@ -19,7 +19,7 @@ from shared.steps.flows.lease_resource import (
     lease_resource,
     require_unleased_resource,
 )
-from shared.steps.flows.plans_in_progress import PlansInProgress, open_plans
+from shared.steps.flows.plans_in_progress import PlansInProgress, read_plans_in_progress
 from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.flows.require_healthy_copy import find_copy, require_healthy_copy
 from shared.steps.flows.temporary_co_ownership import revoke_all_grants
@@ -42,7 +42,10 @@ from shared.steps.write_permission import reject_excluded_flow
 
 
 async def start_updating_callers(work: StepContext) -> FlowJob:
-    """Record every known caller, so that each edit can be reverted."""
+    """Record every known caller, so that each edit can be reverted.
+
+    Return the job that updates them.
+    """
     job = work.job
     if job.migration_method is MigrationMethod.COPY_OFF:
         text = "The original is off, so its callers are listed but not changed."
@@ -54,16 +57,18 @@ async def start_updating_callers(work: StepContext) -> FlowJob:
     return move_to_state(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
 
 
-async def update(work: StepContext) -> FlowJob:
-    """Write the new URL into every recorded caller, one resource after the other."""
+async def write_new_urls(work: StepContext) -> FlowJob:
+    """Write the copy's URL into every recorded caller, one resource after the other."""
     urls: Mapping[str, str] | None = None
-    plans, log = await open_plans(work.services), await CallerEditLog.open(work)
+    plans, log = await read_plans_in_progress(work.services), await CallerEditLog.open(work)
     if work.job.url_secret:
         await record_secret(work, await work.callers.read_all())
     groups = _group_by_resource(await work.callers.read_all())
     # Callers refer to the secret when it has the copy's URL.
-    for resource, records in sorted(groups.items(), key=partial(_is_after_secret, work.job)):
-        left = await _find_unwritten(work, plans, records)
+    for resource, records in sorted(
+        groups.items(), key=partial(_is_written_after_secret, work.job)
+    ):
+        left = await _find_unwritten_callers(work, plans, records)
         if not left:
             continue
         is_shared = await wait_for_others(work, left[0].caller)
@@ -94,8 +99,7 @@ async def update(work: StepContext) -> FlowJob:
 async def _prepare_others(
     work: StepContext, batch: CallerWriteBatch, plans: PlansInProgress, resource: LeasedResource
 ) -> list[CallerWriter]:
-    """Return the writers of other jobs that wait for the resource, as far as time and requests
-    allow.
+    """Return the writers of other jobs that wait for the resource, if time and requests allow.
 
     After a crashed invocation each job continues on its own, so that none of them affects others.
     """
@@ -118,14 +122,14 @@ async def _prepare_others(
 
 async def _build_writer(work: StepContext, plans: PlansInProgress, resource: str) -> CallerWriter:
     records = _group_by_resource(await work.callers.read_all()).get(resource, [])
-    left = await _find_unwritten(work, plans, records)
+    left = await _find_unwritten_callers(work, plans, records)
     urls = await read_new_urls(work) if left else {}
     references = await find_references(work, left, urls)
     log = await CallerEditLog.open(work)
     return CallerWriter(work=work, log=log, urls=urls, records=left, references=references)
 
 
-async def _find_unwritten(
+async def _find_unwritten_callers(
     work: StepContext, plans: PlansInProgress, records: Sequence[CallerRecord]
 ) -> list[CallerRecord]:
     """Return the callers that have to be written. Raises `MustWait` and `JobBlocked`."""
@@ -148,7 +152,7 @@ def _group_by_resource(records: Iterable[CallerRecord]) -> dict[str, list[Caller
     return found
 
 
-def _is_after_secret(job: FlowJob, group: tuple[str, Sequence[CallerRecord]]) -> bool:
+def _is_written_after_secret(job: FlowJob, group: tuple[str, Sequence[CallerRecord]]) -> bool:
     return all(record.caller.address != job.url_secret for record in group[1])
 
 
@@ -174,10 +178,10 @@ async def _mark_completed(work: StepContext) -> FlowJob:
 
 
 async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
-    """Return whether the caller's own job has started since it was recorded, which will write the
-    caller's copy.
+    """Return whether the caller is an original whose own job has started since it was recorded.
 
-    Such a caller is not changed. A verified copy is written like any other caller.
+    That job writes the URL into the caller's copy, so the caller itself is not changed. A verified
+    copy is written like any other caller.
     """
     other = await read_job_of_flow(work, record.caller)
     if other is None or other.id == work.job.id:
@@ -193,7 +197,8 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
 
 
 async def read_new_urls(work: StepContext) -> dict[str, str]:
-    """Return the copy's trigger URL by the original's trigger URL id; empty if there is none.
+    """Return the copy's trigger URL by the original's trigger URL id, or nothing if the original
+    has no trigger URL.
 
     Raises `JobBlocked` if the copy is not healthy, because then no caller may be changed to it.
     """

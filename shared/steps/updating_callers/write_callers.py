@@ -1,4 +1,4 @@
-"""Write the callers in one resource in one request, because an app restarts with each write of its
+"""Write all callers in one resource by one request, because an app restarts with each write of its
 settings.
 
 Each edit is recorded before it is made.
@@ -33,7 +33,7 @@ from shared.steps.updating_callers.save_places import (
     holds_value,
     permit_caller,
     read_places,
-    read_to_write,
+    read_places_to_write,
     write_places,
 )
 
@@ -46,7 +46,7 @@ type Texts = dict[str, str]
 
 @dataclass(slots=True, kw_only=True)
 class CallerWriter:
-    """A job whose callers in one resource have to be written."""
+    """The callers of one job in one resource, and what is written into them."""
 
     work: StepContext
     log: CallerEditLog
@@ -63,10 +63,11 @@ class CallerWriter:
     old_formats: dict[str, str | None] = field(default_factory=dict)
 
     async def prepare(self, present: Mapping[str, CallerContent], texts: Texts) -> Texts:
-        """Record the edits, and return the texts with this job's URL.
+        """Record the edits.
 
-        `present` is the current content by address. Stores the state of callers that need no
-        change. Raises the errors of `StepContext.check_write_allowed`.
+        Return the texts with this job's URL. `present` is the current content by address. Stores
+        the state of callers that need no change. Raises the errors of
+        `StepContext.check_write_allowed`.
         """
         texts, kept = dict(texts), list[CallerRecord]()
         for record in self.records:
@@ -116,13 +117,15 @@ class CallerWriter:
             record = replace(record, caller=replace(record.caller, manual_reason=FILLED_IN))
             return replace(record, state=CallerState.MANUAL), text
         if record.caller.is_created_if_missing and not has_copy:
-            raise _build_other_content(record.caller, job)
+            raise _build_other_content_error(record.caller, job)
         return replace(record, state=CallerState.NOT_NEEDED), text
 
     def _refer_to_secret(
         self, record: CallerRecord, rewritten: RewrittenText, old_format: str | None
     ) -> RewrittenText:
-        """Return the change with a reference in place of the URL, if the caller may refer."""
+        """Return the change with a reference in place of the URL, if the caller may refer to the
+        secret.
+        """
         reference = self.references.get(record.caller.address)
         if reference is None or record.caller.address in self.unresolved:
             return rewritten
@@ -134,7 +137,9 @@ class CallerWriter:
     def _replace_unresolved_reference(
         self, record: CallerRecord, rewritten: RewrittenText, edits: Sequence[CallerEdit]
     ) -> RewrittenText:
-        """Return the change of a reference to the URL, if it is not resolved."""
+        """Return the change with the URL in place of the reference, if the reference is not
+        resolved.
+        """
         if record.caller.address not in self.unresolved:
             return rewritten
         address = record.caller.address
@@ -143,7 +148,7 @@ class CallerWriter:
         return caller_edit.replace_secret_reference(rewritten.text, edits, url)
 
     async def is_free(self) -> bool:
-        """Return whether its row is still leased and has no new command."""
+        """Return whether the job's row is still leased and has no new command."""
         try:
             await self.work.held.renew()
         except CmkflowError:
@@ -151,7 +156,7 @@ class CallerWriter:
         return self.work.job.requested_command is None
 
     def add_notes_for_unresolved(self, statuses: Mapping[str, str]) -> None:
-        """Note these references as not resolved."""
+        """Add a note to the job about each of these references that is not resolved."""
         self.unresolved |= statuses
         for record in self.records:
             if status := statuses.get(record.caller.address):
@@ -170,12 +175,12 @@ class CallerWriter:
 async def write_callers(
     resource: LeasedResource, first: CallerWriter, others: Sequence[CallerWriter] = ()
 ) -> list[CallerWriter]:
-    """Write the callers of some jobs in one resource, and read them back; return the other jobs.
+    """Write the callers of some jobs in one resource, and read them back.
 
-    The text is rewritten for one job after the other, as if each had written it alone, so that each
-    can be reverted alone. The first job is this invocation's own: raises `JobBlocked` if its
-    content is rejected or lost. Another job with an error is left out, and its own invocation
-    reports it.
+    Return the other jobs. The text is rewritten for one job after the other, as if each had written
+    it alone, so that each can be reverted alone. The first job is that of this invocation: raises
+    `JobBlocked` if its content is rejected or lost. Another job with an error is left out, and its
+    own invocation reports the error.
     """
     work, tries, values = first.work, 0, list[tuple[Caller, CallerContent]]()
     while tries < CALLER_WRITE_ATTEMPTS:
@@ -183,8 +188,8 @@ async def write_callers(
         if not callers:
             return []
         kind = work.services.callers[callers[0].kind]
-        present = await read_to_write(work, kind, callers)
-        present |= await _read_missing(first, present)
+        present = await read_places_to_write(work, kind, callers)
+        present |= await _read_content_of_new_places(first, present)
         texts = {address: value.text for address, value in present.items()}
         texts = await first.prepare(present, texts)
         others, texts = await _prepare_others(others, present, texts)
@@ -228,18 +233,22 @@ async def write_callers(
 def _build_content(
     present: CallerContent, texts: Texts, caller: Caller, writers: Sequence[CallerWriter]
 ) -> CallerContent:
-    """Return the content to write: a reference has no format, a URL that replaces one the old."""
+    """Return the content to write.
+
+    A reference has no format. A URL that replaces a reference gets the old format.
+    """
     text, text_format = texts[caller.address], present.text_format
     for writer in writers:
         text_format = writer.old_formats.get(caller.address) or text_format
     return replace(present, text=text, text_format=None if is_reference(text) else text_format)
 
 
-async def _read_missing(
+async def _read_content_of_new_places(
     writer: CallerWriter, present: Mapping[str, CallerContent]
 ) -> dict[str, CallerContent]:
-    """Return what the places that the app creates would hold now, so that a rollback leaves them
-    with the original's URL: a system that reads it there then calls the original.
+    """Return the original's URL as the content of places that the app will create.
+
+    After a rollback they contain that URL, so that a system that reads them calls the original.
     """
     work = writer.work
     missing = [
@@ -253,7 +262,7 @@ async def _read_missing(
     return dict.fromkeys(missing, CallerContent(text=url))
 
 
-def _build_other_content(caller: Caller, job: FlowJob) -> JobBlocked:
+def _build_other_content_error(caller: Caller, job: FlowJob) -> JobBlocked:
     return JobBlocked(
         f"The {caller.label} holds another value than the URL of {job.display_name}.",
         fix="Write the original's URL into it, or declare the caller with another secret. Then "
@@ -263,7 +272,7 @@ def _build_other_content(caller: Caller, job: FlowJob) -> JobBlocked:
 
 
 def _list_distinct_callers(*movers: CallerWriter) -> list[Caller]:
-    """Return each caller once; several jobs may have URLs in it."""
+    """Return each caller of these jobs once. Several jobs may have URLs in one caller."""
     found = {one.caller.address: one.caller for mover in movers for one in mover.records}
     return [*found.values()]
 
@@ -281,8 +290,9 @@ async def _prepare_others(
 
 
 async def _mark_callers_updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
-    """Store what was written for other jobs; their own invocations notice what
-    could not be stored.
+    """Store what was written for other jobs.
+
+    Their own invocations find what could not be stored.
     """
     done = []
     for other in others:
@@ -293,11 +303,14 @@ async def _mark_callers_updated(others: Sequence[CallerWriter]) -> list[CallerWr
 
 
 async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[CallerWriter]) -> bool:
-    """Return whether the callers use what was written; callers with a reference that is not stored
-    or not resolved get the URL next.
+    """Return whether the callers use what was written.
+
+    If a reference is not stored or not resolved, its caller gets the URL in the next write.
     """
     work = writers[0].work
-    if not isinstance(kind, WritesWholeResource) and not await _is_visible(work, kind, values):
+    if not isinstance(kind, WritesWholeResource) and not await _are_texts_visible(
+        work, kind, values
+    ):
         _reject_references(values, writers, "not stored")
         return False
     unresolved = await find_unresolved_references(work, kind, values)
@@ -307,20 +320,25 @@ async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[Calle
 
 
 def _reject_lost_references(tries: int, values: Values, writers: Sequence[CallerWriter]) -> None:
-    """Let callers get the URL in the last attempt: Azure may accept a reference, and fail later."""
+    """Let callers get the URL in the last attempt, because Azure may accept a reference and fail
+    later.
+    """
     if tries == CALLER_WRITE_ATTEMPTS - 1:
         _reject_references(values, writers, "not stored")
 
 
 def _reject_references(values: Values, writers: Sequence[CallerWriter], status: str) -> bool:
-    """Let the callers with a reference get the URL next; return whether there are any."""
+    """Let the callers that got a reference get the URL in the next write.
+
+    Return whether there are any.
+    """
     rejected = {caller.address: status for caller, value in values if is_reference(value.text)}
     for writer in writers:
         writer.add_notes_for_unresolved(rejected)
     return bool(rejected)
 
 
-async def _is_visible(work: StepContext, kind: CallerKind, values: Values) -> bool:
+async def _are_texts_visible(work: StepContext, kind: CallerKind, values: Values) -> bool:
     callers = [caller for caller, _ in values]
     async for _ in poll(work):
         now = await read_places(kind, callers)

@@ -189,10 +189,10 @@ async def test_flow_that_was_never_on_has_no_trigger_url(side: Side) -> None:
     await side.ports.flow_access.grant(ENVIRONMENT, COPY)
 
     with pytest.raises(PlatformError, match="WorkflowTriggerIsNotEnabled"):
-        await side.ports.flow_access.trigger_url(ENVIRONMENT, COPY, "manual")
+        await side.ports.flow_access.read_trigger_url(ENVIRONMENT, COPY, "manual")
     await change_flow(side, TURN_ON)
 
-    url = await side.ports.flow_access.trigger_url(ENVIRONMENT, COPY, "manual")
+    url = await side.ports.flow_access.read_trigger_url(ENVIRONMENT, COPY, "manual")
     assert url == await side.hands.read_trigger_url(COPY)
 
 

@@ -117,7 +117,7 @@ async def test_organization_has_its_setting_and_the_names_of_principals(side: Si
     environment, organization = await side.read_environment(), side.ports.organization
     maker = side.hands.find_user_id(MAKER)
 
-    names = await organization.names(environment, [maker.upper(), OWN_TEAM, STRANGER])
+    names = await organization.read_names(environment, [maker.upper(), OWN_TEAM, STRANGER])
 
     assert names == {maker: "Maker", OWN_TEAM: "Night shift"}
 

@@ -39,11 +39,11 @@ async def test_service_account_becomes_co_owner_reads_the_url_and_is_removed(sid
     """
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     with pytest.raises(PlatformError, match="NoCoOwner"):
-        await access.trigger_url(*flow, "manual")
+        await access.read_trigger_url(*flow, "manual")
 
     assert await access.grant(*flow)
     assert await access.grant(*flow)
-    url = await access.trigger_url(*flow, "manual")
+    url = await access.read_trigger_url(*flow, "manual")
     held = await read_roles(side, HTTP_FLOW)
     await access.revoke(*flow)
     await access.revoke(*flow)
@@ -69,12 +69,12 @@ async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
 
     await side.ports.flow_sharing.grant(await side.read_environment(), HTTP_FLOW, share)
     try:
-        url = await access.trigger_url(*flow, "manual")
+        url = await access.read_trigger_url(*flow, "manual")
     except PlatformError as err:
         url = err.code
     await access.grant(*flow)
 
-    asked = await access.trigger_url(*flow, "manual")
+    asked = await access.read_trigger_url(*flow, "manual")
     assert url == (asked if is_heard else "NoCoOwner")
     await access.revoke(*flow)
     assert await side.ports.flow_sharing.list(await side.read_environment(), HTTP_FLOW) == []
@@ -87,9 +87,9 @@ async def test_read_of_a_missing_trigger_url_raises_an_error(side: Side) -> None
     await access.grant(ENVIRONMENT, HTTP_FLOW)
 
     with pytest.raises(PlatformError, match="ListCallbackUrlOperationBlocked"):
-        await access.trigger_url(ENVIRONMENT, BUTTON_FLOW, "manual")
+        await access.read_trigger_url(ENVIRONMENT, BUTTON_FLOW, "manual")
     with pytest.raises(NotFound):
-        await access.trigger_url(ENVIRONMENT, HTTP_FLOW, "other")
+        await access.read_trigger_url(ENVIRONMENT, HTTP_FLOW, "other")
 
 
 async def test_service_account_reads_the_definition_of_flows_it_co_owns(side: Side) -> None:

@@ -210,11 +210,15 @@ async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
     newest, *older = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
     until = older[0].started_at
 
-    first = await reports.run_page(ENVIRONMENT, HTTP_FLOW, since=since, until=until)
-    again = await reports.run_page(ENVIRONMENT, HTTP_FLOW, first.cursor, since=since, until=until)
+    first = await reports.read_run_page(ENVIRONMENT, HTTP_FLOW, since=since, until=until)
+    again = await reports.read_run_page(
+        ENVIRONMENT, HTTP_FLOW, first.cursor, since=since, until=until
+    )
     found, page = [*first.items], first
     while page.cursor:
-        page = await reports.run_page(ENVIRONMENT, HTTP_FLOW, page.cursor, since=since, until=until)
+        page = await reports.read_run_page(
+            ENVIRONMENT, HTTP_FLOW, page.cursor, since=since, until=until
+        )
         found += page.items
 
     assert newest.started_at > until
@@ -222,7 +226,7 @@ async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
     assert len(first.items) <= 1
     assert set(again.items).isdisjoint(first.items)
     with pytest.raises(NotFound):
-        await reports.run_page(ENVIRONMENT, STRANGER, since=since, until=until)
+        await reports.read_run_page(ENVIRONMENT, STRANGER, since=since, until=until)
 
 
 async def test_runs_are_kept_for_28_days(side: Side) -> None:

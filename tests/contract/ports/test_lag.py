@@ -136,4 +136,4 @@ async def test_co_ownership_can_be_revoked_before_it_is_listed(
     held = await access.read_permissions(ENVIRONMENT, HTTP_FLOW)
     assert operator not in {one.principal_id for one in held}
     with pytest.raises(PlatformError, match="NoCoOwner"):
-        await access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")
+        await access.read_trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")

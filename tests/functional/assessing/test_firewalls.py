@@ -10,8 +10,8 @@ import pytest
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.firewalls import build_firewall_kinds
-from shared.firewalls.app_service import read_site
-from shared.firewalls.network_security_group import read_group
+from shared.firewalls.app_service import parse_site
+from shared.firewalls.network_security_group import parse_group
 from tests.fakes.ports import build_fakes
 from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json, build_resource
@@ -44,7 +44,7 @@ def list_rule_names(firewall: Firewall) -> list[str]:
 
 def test_rules_of_a_group_are_in_the_order_of_priority() -> None:
     """The rule with the lowest number is first, wherever the list contains it."""
-    [firewall] = read_group(
+    [firewall] = parse_group(
         build_security_group(
             build_security_rule("second", 200), build_security_rule("first", 100, access="Deny")
         )
@@ -65,7 +65,7 @@ def test_rules_of_a_group_are_in_the_order_of_priority() -> None:
 )
 def test_rules_for_other_traffic_are_ignored(properties: Json) -> None:
     """Only rules for inbound HTTPS are evaluated."""
-    [firewall] = read_group(build_security_group(build_security_rule("other", 100, **properties)))
+    [firewall] = parse_group(build_security_group(build_security_rule("other", 100, **properties)))
 
     assert "other" not in list_rule_names(firewall)
 
@@ -81,7 +81,7 @@ def test_rules_for_other_traffic_are_ignored(properties: Json) -> None:
 )
 def test_rules_that_include_https_are_evaluated(properties: Json) -> None:
     """A rule is evaluated if its ports or protocols include HTTPS."""
-    [firewall] = read_group(build_security_group(build_security_rule("ours", 100, **properties)))
+    [firewall] = parse_group(build_security_group(build_security_rule("ours", 100, **properties)))
 
     assert firewall.rules[0].name == "ours"
     assert firewall.rules[0].is_certain
@@ -94,8 +94,8 @@ def test_group_that_allows_only_the_old_ranges_has_an_issue() -> None:
         "plex", 110, sourceAddressPrefixes=[WEST, NORTH], sourceAddressPrefix=""
     )
 
-    assert find_missing_tags(*read_group(build_security_group(old))) == [NORTH, WEST]
-    assert find_missing_tags(*read_group(build_security_group(old, new))) == []
+    assert find_missing_tags(*parse_group(build_security_group(old))) == [NORTH, WEST]
+    assert find_missing_tags(*parse_group(build_security_group(old, new))) == []
 
 
 def test_rule_that_denies_before_the_allowing_rule_is_an_issue() -> None:
@@ -104,12 +104,12 @@ def test_rule_that_denies_before_the_allowing_rule_is_an_issue() -> None:
     deny = build_security_rule("block", 100, sourceAddressPrefix="20.61.88.128/25", access="Deny")
     flows = build_security_rule("flows", 150, sourceAddressPrefix="LogicApps")
 
-    assert find_missing_tags(*read_group(build_security_group(allow, deny, flows))) == [WEST]
+    assert find_missing_tags(*parse_group(build_security_group(allow, deny, flows))) == [WEST]
 
 
 def test_each_destination_of_a_group_is_a_separate_firewall() -> None:
     """A rule for one destination does not apply to another one."""
-    firewalls = read_group(
+    firewalls = parse_group(
         build_security_group(
             build_security_rule(
                 "a-old",
@@ -141,7 +141,7 @@ def test_tag_names_the_hosts_of_a_group() -> None:
     """An administrator names the hosts behind a group in a tag."""
     group = build_security_group(tags={"CmkFlow-Hosts": "API.contoso.example, *.shop.example"})
 
-    [firewall] = read_group(group)
+    [firewall] = parse_group(group)
 
     assert firewall.hosts == {"api.contoso.example", "*.shop.example"}
     assert find_missing_tags(firewall) == [NORTH, WEST]
@@ -210,7 +210,7 @@ async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
 def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
     """An incomplete rule neither allows nor denies for certain."""
     rule = build_security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
-    [firewall] = read_group(
+    [firewall] = parse_group(
         build_security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"})
     )
 
@@ -222,7 +222,7 @@ def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
 
 def test_site_without_restrictions_has_no_issue() -> None:
     """An open site has its hosts and no firewall issue."""
-    firewall = read_site(build_site(), build_web_config(build_restriction("Any", 2147483647)))
+    firewall = parse_site(build_site(), build_web_config(build_restriction("Any", 2147483647)))
 
     assert firewall.hosts == {"orders-api.azurewebsites.net", "api.contoso.example"}
     assert find_missing_tags(firewall) == []
@@ -230,7 +230,7 @@ def test_site_without_restrictions_has_no_issue() -> None:
 
 def test_site_with_a_restriction_denies_other_addresses() -> None:
     """After the first restriction, the site denies all other addresses."""
-    firewall = read_site(build_site(), build_web_config(build_restriction("203.0.113.0/24", 100)))
+    firewall = parse_site(build_site(), build_web_config(build_restriction("203.0.113.0/24", 100)))
 
     assert firewall.default is RuleAction.DENY
     assert find_missing_tags(firewall) == [NORTH, WEST]
@@ -243,7 +243,7 @@ def test_default_action_of_a_site_applies_to_other_addresses() -> None:
         ipSecurityRestrictionsDefaultAction="Allow",
     )
 
-    assert find_missing_tags(read_site(build_site(), config)) == [WEST]
+    assert find_missing_tags(parse_site(build_site(), config)) == [WEST]
 
 
 def test_restrictions_of_a_site_accept_service_tags_and_prefix_lists() -> None:
@@ -253,7 +253,7 @@ def test_restrictions_of_a_site_accept_service_tags_and_prefix_lists() -> None:
         build_restriction("4.207.189.192/27,4.207.189.224/27", 110),
     )
 
-    assert find_missing_tags(read_site(build_site(), config)) == []
+    assert find_missing_tags(parse_site(build_site(), config)) == []
 
 
 def test_restrictions_to_subnets_or_headers_allow_no_flow() -> None:
@@ -263,14 +263,14 @@ def test_restrictions_to_subnets_or_headers_allow_no_flow() -> None:
         build_restriction("AzureFrontDoor.Backend", 110, headers={"x-azure-fdid": ["1"]}),
     )
 
-    assert find_missing_tags(read_site(build_site(), config)) == [NORTH, WEST]
+    assert find_missing_tags(parse_site(build_site(), config)) == [NORTH, WEST]
 
 
 def test_site_without_public_access_denies_every_address() -> None:
     """Without public access, restrictions do not matter."""
     config = build_web_config(build_restriction("Any", 100), publicNetworkAccess="Disabled")
 
-    assert find_missing_tags(read_site(build_site(), config)) == [NORTH, WEST]
+    assert find_missing_tags(parse_site(build_site(), config)) == [NORTH, WEST]
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
@@ -325,7 +325,7 @@ def test_every_collected_group_can_be_read() -> None:
         if "securityRules" in as_mapping(group.get("properties"))
     ]
 
-    firewalls = {str(group["name"]): read_group(group) for group in groups}
+    firewalls = {str(group["name"]): parse_group(group) for group in groups}
 
     assert len(groups) == 9
     assert list_rule_names(firewalls["c7n-nsg"][0])[-1] == "DenyAllInBound"
@@ -349,4 +349,4 @@ def test_group_that_allows_the_internet_has_no_issue() -> None:
         if as_mapping(group.get("properties")).get("securityRules")
     ]
 
-    assert find_missing_tags(*read_group(group)) == []
+    assert find_missing_tags(*parse_group(group)) == []

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.callers.app_setting import read_reference
+from shared.callers.app_setting import parse_reference
 from shared.domain.callers.caller import CallerContent
 from shared.errors import Conflict, JobBlocked, PlatformError
 from shared.ports import Secret, WritesWholeResource
@@ -154,7 +154,7 @@ def test_both_forms_of_a_secret_reference_are_parsed(
     value: str, expected: tuple[str, str] | None
 ) -> None:
     """The app reads both forms in which App Service can refer to a secret."""
-    reference = read_reference(value)
+    reference = parse_reference(value)
 
     assert (reference and (reference.name, reference.version)) == expected
     assert reference is None or reference.vault == "v"

@@ -27,12 +27,12 @@ class SlowRights:
         """Return the attribute of the port."""
         return getattr(self._access, name)
 
-    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+    async def read_trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL, or reject the request."""
         if self.refusals and flow_name == self._flow_name:
             self.refusals -= 1
             raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
-        return str(await self._access.trigger_url(environment_id, flow_name, trigger))
+        return str(await self._access.read_trigger_url(environment_id, flow_name, trigger))
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return the flow, or reject the request."""

@@ -186,12 +186,12 @@ class BusyOnce:
         """Return the attribute of the port."""
         return getattr(self._access, name)
 
-    async def trigger_url(self, *flow: str) -> str:
+    async def read_trigger_url(self, *flow: str) -> str:
         """Return the trigger URL, or raise that the service is throttled."""
         if self.is_busy:
             self.is_busy = False
             raise ThrottledError("busy", retry_after=timedelta(seconds=20))
-        return str(await self._access.trigger_url(*flow))
+        return str(await self._access.read_trigger_url(*flow))
 
     async def revoke(self, *flow: str) -> None:
         """Revoke the co-ownership in this service, but not the share in Dataverse."""

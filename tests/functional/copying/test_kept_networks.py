@@ -144,10 +144,10 @@ class Network:
         """Let time pass."""
         self.scenario.world.clock.advance(time)
 
-    async def find_issues(self, waived: Collection[str] = ()) -> list[FirewallIssue]:
+    async def find_issues(self, ignored: Collection[str] = ()) -> list[FirewallIssue]:
         """Return the firewall issues that a verification finds."""
         environment = await self.services.environments.get(self.scenario.build.environment.id)
-        return await find_blocking_issues(self.services, environment, [HOST], waived)
+        return await find_blocking_issues(self.services, environment, [HOST], ignored)
 
 
 async def test_verifications_share_a_snapshot_of_the_network() -> None:
@@ -195,7 +195,7 @@ async def test_ignored_issue_needs_no_second_read() -> None:
     network.set_open(is_open=False)
     [gap] = await network.find_issues()
 
-    assert await network.find_issues(waived=[gap.name]) == []
+    assert await network.find_issues(ignored=[gap.name]) == []
     assert network.firewalls.reads == 1
 
 

@@ -47,13 +47,13 @@ class Watched:
 
         return record_and_call
 
-    async def trigger_url(self, *flow: str) -> str:
+    async def read_trigger_url(self, *flow: str) -> str:
         """Run the action, and return the trigger URL."""
-        self.calls.append("trigger_url")
+        self.calls.append("read_trigger_url")
         if at_first_url := self.at_first_url:
             self.at_first_url = None
             await at_first_url()
-        return str(await self._access.trigger_url(*flow))
+        return str(await self._access.read_trigger_url(*flow))
 
 
 def watch_flow_service(scenario: Scenario) -> Watched:
@@ -65,14 +65,14 @@ def watch_flow_service(scenario: Scenario) -> Watched:
     return watching
 
 
-GRANT = ["grant", "trigger_url", "revoke"]
+GRANT = ["grant", "read_trigger_url", "revoke"]
 
 
 @pytest.mark.parametrize(
     ("is_heard", "calls"),
     [
-        (True, ["trigger_url", "trigger_url"]),
-        (False, ["trigger_url", *GRANT, "read_permissions", *GRANT]),
+        (True, ["read_trigger_url", "read_trigger_url"]),
+        (False, ["read_trigger_url", *GRANT, "read_permissions", *GRANT]),
     ],
 )
 async def test_one_delivery_brings_a_copy_to_its_quiet_days(
@@ -111,7 +111,7 @@ async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
     await scenario.approve(run=timedelta(hours=1))
 
     assert (await scenario.read_job("Invoices")).step is FlowJobState.CHECKING_FOR_CALLS
-    assert [one for one in access.calls if one != "read_account_id"] == ["trigger_url"] * 2
+    assert [one for one in access.calls if one != "read_account_id"] == ["read_trigger_url"] * 2
 
 
 async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:

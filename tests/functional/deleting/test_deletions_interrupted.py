@@ -159,7 +159,7 @@ async def test_rollback_during_the_checks_cancels_the_deletion() -> None:
     async def roll_back() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
-    disturb(scenario, "flow_reports", "run_page", roll_back)
+    disturb(scenario, "flow_reports", "read_run_page", roll_back)
     await run_timers(scenario, scenario.make(scenario.fakes.ports))
     await scenario.run(60 * DAY)
 

@@ -186,7 +186,7 @@ async def test_exhausted_budget_returns_the_time_to_retry_the_archive(
         raise ThrottledError("too many", retry_after=timedelta(seconds=42))
 
     services = scenario.services
-    monkeypatch.setattr("shared.use_cases.archive_runs.archive_part", raise_throttled)
+    monkeypatch.setattr("shared.use_cases.archive_runs.archive_run_page", raise_throttled)
     provide(services)
 
     reply = await call(run_archives_api.archive_runs, id=scenario.remediation.id)

@@ -149,7 +149,7 @@ class Answering:
     errors: dict[str, Exception]
     asked: list[str] = field(default_factory=list)
 
-    async def run_page(
+    async def read_run_page(
         self,
         environment_id: str,
         flow_name: str,
@@ -162,7 +162,7 @@ class Answering:
         self.asked.append(flow_name)
         if flow_name in self.errors:
             raise self.errors[flow_name]
-        page: ResultPage[FlowRun] = await self.inner.run_page(
+        page: ResultPage[FlowRun] = await self.inner.read_run_page(
             environment_id, flow_name, cursor, since=since, until=until
         )
         return page

@@ -135,7 +135,7 @@ def test_workflow_id_without_dashes_is_reported_with_dashes(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("encoding", "without_mark"),
+    ("encoding", "without_marker"),
     [
         ("utf-8", "utf-8"),
         ("utf-8-sig", "utf-8"),
@@ -145,7 +145,7 @@ def test_workflow_id_without_dashes_is_reported_with_dashes(tmp_path: Path) -> N
     ],
 )
 def test_result_has_the_byte_offset_and_the_line(
-    tmp_path: Path, encoding: str, without_mark: str
+    tmp_path: Path, encoding: str, without_marker: str
 ) -> None:
     """The file has an encoding that contains ASCII, or UTF-16 with or without a byte order mark."""
     file = tmp_path / "a.json"
@@ -153,7 +153,7 @@ def test_result_has_the_byte_offset_and_the_line(
 
     [found], _ = _scan(tmp_path)
 
-    assert found["offset"] == file.read_bytes().index("https".encode(without_mark))
+    assert found["offset"] == file.read_bytes().index("https".encode(without_marker))
     assert found["line"] == 2
 
 

@@ -20,7 +20,7 @@ from shared.domain.plans.remediation import (
 from shared.domain.plans.superseded import find_superseded_jobs
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.services import Services
-from shared.steps.flows.caller_index import index_urls_of_plans, read_known_url_ids
+from shared.steps.flows.caller_index import index_trigger_urls_of_plans, read_known_url_ids
 from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import show_plan, show_remediation
@@ -272,7 +272,7 @@ async def test_trigger_url_ids_of_older_plans_are_indexed_once() -> None:
     old = replace(items["Managed"], trigger_url_id="a" * 32)
     await services.tables.plan_items.upsert(old)
 
-    await index_urls_of_plans(services)
+    await index_trigger_urls_of_plans(services)
     known = await read_known_url_ids(services, job.environment_id)
     assert known[old.workflow_id] == "a" * 32
     assert old.workflow_id not in await read_known_url_ids(
@@ -287,7 +287,7 @@ async def test_trigger_url_ids_of_older_plans_are_indexed_once() -> None:
     )
     await services.tables.known_urls.upsert(newer)
     await services.tables.timer_runs.clear()
-    await index_urls_of_plans(services)
+    await index_trigger_urls_of_plans(services)
 
     assert (await read_known_url_ids(services, job.environment_id))[old.workflow_id] == "b" * 32
 
