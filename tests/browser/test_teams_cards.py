@@ -17,8 +17,11 @@ from shared.domain.plans.notification import Notification
 from shared.domain.plans.notification_text import shorten_action
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from tests.browser.renderer import open_page_with
-from tests.functional.app.test_notification_per_reason import CATALOGUE, build_tenant_with
-from tests.functional.app.test_notification_per_reason import read_notifications as read_messages
+from tests.functional.app.test_notification_per_reason import (
+    CATALOGUE,
+    build_tenant_with,
+    send_notifications,
+)
 
 CHROMIUM, RENDERERS = os.environ.get("CHROMIUM", ""), os.environ.get("RENDERERS", "")
 pytestmark = [
@@ -173,7 +176,7 @@ async def test_card_of_every_notification_fits_and_names_no_address_range(
     await CATALOGUE[cause, code](scenario)
     (one,) = [
         one
-        for one in await read_messages(scenario)
+        for one in await send_notifications(scenario)
         if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
     ]
     async with open_page_with(

@@ -48,7 +48,7 @@ from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.show_status import show_status
 from tests.fakes.observed_store import ObservedStore
-from tests.functional.app.notified_scenario import Heard
+from tests.functional.app.notified_scenario import RecordingChannel
 from tests.functional.scenarios.app_calls import Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -161,7 +161,7 @@ async def build_grown_tenant(flows: int, file: Path | None = None) -> Grown:
         scenario.world.clock.advance(timedelta(minutes=1))
         await send_due_and_overdue_messages(scenario.services)
     rows = scenario.fakes.store.rows
-    services = replace(scenario.services, channels=(Heard(),))
+    services = replace(scenario.services, channels=(RecordingChannel(),))
     if file:
         store = SqliteStore(file)
         for row in rows.values():

@@ -42,7 +42,7 @@ NOW = timedelta(0)
 async def plan_remediation(
     scenario: Scenario, mode: RemediationMode = RemediationMode.APPLY
 ) -> None:
-    """Share the connections, opt in and start a remediation, so that its plan exists."""
+    """Share the connections, allow changes in the environment, and start a remediation."""
     scenario.build.share_connections()
     await scenario.opt_in()
     await scenario.order(mode)
@@ -60,7 +60,7 @@ async def build_scenario_with_copy() -> Scenario:
 
 
 async def lease_job(scenario: Scenario) -> LeasedJob[FlowJob]:
-    """Lease the job's row, as an invocation does."""
+    """Lease the row of the flow job of `Orders`, as an invocation does."""
     table = scenario.services.tables.flow_jobs
     kept = await table.get(*table.get_address(await scenario.read_job("Orders")))
     assert kept is not None
@@ -96,7 +96,7 @@ async def store_remediation_without_jobs(scenario: Scenario) -> Remediation:
 
 
 async def test_job_of_another_remediation_stays_with_it() -> None:
-    """The other remediation started after the plan of the second remediation was compared."""
+    """A remediation takes over no flow that another one copies, even if its own plan is older."""
     scenario = await build_scenario_with_copy()
     await scenario.order(cause="order-2")
     before = await scenario.read_job("Orders")
@@ -111,7 +111,7 @@ async def test_job_of_another_remediation_stays_with_it() -> None:
 
 
 async def test_rollback_requested_during_a_step_keeps_its_consent_to_backlog_replay() -> None:
-    """A rollback that is requested during a step keeps its consent to the backlog replay."""
+    """The end of the step overwrites neither the request nor its consent to the backlog replay."""
     scenario = await build_scenario_with_copy()
     held = await lease_job(scenario)
 
@@ -138,7 +138,7 @@ async def test_rollback_request_survives_renewed_lease_and_save_of_older_row() -
 
 
 async def test_approved_plan_waits_while_no_policy_is_applied() -> None:
-    """The approved plan waits while no policy is applied, and is carried out once one is again."""
+    """The plan waits while no enterprise policy is applied, and continues once one is."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -176,7 +176,7 @@ async def test_approved_prepare_is_blocked_after_a_key_is_applied() -> None:
 
 
 async def test_repeated_approval_is_counted_once() -> None:
-    """A client that lost the answer approves again: the same environments, approved only once."""
+    """A client that lost the answer may repeat its approval, which then counts once."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
         build.add_http_flow("Orders")
@@ -266,13 +266,13 @@ async def test_invocation_reads_row_again_if_a_rollback_was_requested_before_its
     scenario = await build_scenario_with_copy()
     job = await scenario.read_job("Orders")
 
-    async def order_rollback() -> None:
+    async def request_rollback() -> None:
         await roll_back(scenario.services, scenario.remediation.id)
 
     services = build_fake_services(
         replace(
             scenario.fakes.ports,
-            store=Disturbed(scenario.fakes.store, "write", order_rollback, after=False),
+            store=Disturbed(scenario.fakes.store, "write", request_rollback, after=False),
         ),
         settings=scenario.settings,
     )

@@ -1,4 +1,4 @@
-"""A firewall fix whose request fails, is lost or is not stored is completed or reported."""
+"""The app completes or reports a firewall fix whose request fails, is lost or is not stored."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -33,8 +33,13 @@ from tests.functional.scenarios.guarded_scenario import (
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-async def attempt(scenario: Scenario, plan: Plan, use_case: Any, order: FirewallFixInput) -> None:
-    """Send a request with the faults of this plan: the process may die, or a request may fail."""
+async def run_with_faults(
+    scenario: Scenario, plan: Plan, use_case: Any, order: FirewallFixInput
+) -> None:
+    """Run a use case with the faults of this plan.
+
+    Ignore the kill or the failure that they cause.
+    """
     try:
         await use_case(build_faulty_services(scenario, plan), order)
     except BaseException as error:
@@ -62,7 +67,7 @@ async def test_repeated_request_completes_fix_and_revert_after_any_failure(
 
     for number in range(1, calls.calls + 1):
         scenario = await build_guarded_scenario(kind)
-        await attempt(
+        await run_with_faults(
             scenario, Plan(at=number, moment=moment, **failure), apply_fix, build_fix_input(kind)
         )
         scenario.world.clock.advance(scenario.settings.resource_lease_duration)
@@ -71,7 +76,7 @@ async def test_repeated_request_completes_fix_and_revert_after_any_failure(
         assert scenario.azure == opened, number
 
         plan = Plan(at=number, moment=moment, **failure)
-        await attempt(scenario, plan, revert_fix, build_fix_input(kind))
+        await run_with_faults(scenario, plan, revert_fix, build_fix_input(kind))
         scenario.world.clock.advance(scenario.settings.resource_lease_duration)
         if scenario.azure != before:
             await revert_fix(scenario.services, build_fix_input(kind))
@@ -82,13 +87,13 @@ async def test_error_for_a_rejected_write_contains_the_azure_code() -> None:
     """If an Azure policy denies the write, the error has Azure's code and nothing is changed."""
     scenario = await build_guarded_scenario("network_security_group")
 
-    class Refusing:
+    class RejectingWriter:
         async def put(self, *_: object, **__: object) -> None:
             raise PlatformError(
                 "disallowed by policy", code="RequestDisallowedByPolicy", status=403
             )
 
-    services = replace(scenario.services, resource_writer=Refusing())  # type: ignore[arg-type]
+    services = replace(scenario.services, resource_writer=RejectingWriter())  # type: ignore[arg-type]
     before = scenario.azure
 
     with pytest.raises(PlatformError, match="RequestDisallowedByPolicy"):
@@ -101,14 +106,14 @@ async def test_error_for_a_rejected_write_contains_the_azure_code() -> None:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_missing_permission_is_named_with_its_role_and_scope(kind: str) -> None:
-    """A person must know what to grant, and where."""
+    """The error names the role to assign, its scope, and the setting that lists resource groups."""
     scenario = await build_guarded_scenario(kind)
 
-    class Refusing:
+    class RejectingWriter:
         def __getattr__(self, name: str) -> Any:
             raise PlatformError("no role", code="AuthorizationFailed", status=403)
 
-    services = replace(scenario.services, resource_writer=Refusing())
+    services = replace(scenario.services, resource_writer=RejectingWriter())
 
     with pytest.raises(JobBlocked) as blocked:
         await apply_fix(services, build_fix_input(kind))
@@ -124,7 +129,7 @@ async def test_repeated_request_completes_a_fix_whose_response_was_lost(kind: st
     scenario = await build_guarded_scenario(kind)
     writes = {"app_service": "patch"}.get(kind, "put")
 
-    class Deaf:
+    class ResponseLosingWriter:
         def __getattr__(self, name: str) -> Any:
             async def call(*arguments: Any, **named: Any) -> None:
                 await getattr(scenario.fakes.ports.resource_writer, name)(*arguments, **named)
@@ -133,7 +138,7 @@ async def test_repeated_request_completes_a_fix_whose_response_was_lost(kind: st
 
             return call
 
-    services = replace(scenario.services, resource_writer=Deaf())
+    services = replace(scenario.services, resource_writer=ResponseLosingWriter())
     with pytest.raises(ServiceUnavailable):
         await apply_fix(services, build_fix_input(kind))
     [begun] = await list_applied_fixes(scenario.services)
@@ -147,7 +152,7 @@ async def test_repeated_request_completes_a_fix_whose_response_was_lost(kind: st
 async def test_daily_check_notifies_about_a_fix_of_a_firewall_that_it_cannot_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The check continues with the other firewalls."""
+    """If Azure rejects the read, the alert about the interrupted fix contains Azure's error."""
     kind = "network_security_group"
     scenario = await build_guarded_scenario(kind)
     services = replace(
@@ -174,11 +179,11 @@ async def test_daily_check_notifies_about_an_incomplete_fix() -> None:
     scenario = await build_guarded_scenario("network_security_group")
     plan = Plan()
 
-    class Dying:
+    class FailingWriter:
         async def put(self, *_: object, **__: object) -> None:
             raise ServiceUnavailable("no answer")
 
-    services = replace(build_faulty_services(scenario, plan), resource_writer=Dying())
+    services = replace(build_faulty_services(scenario, plan), resource_writer=FailingWriter())
     with pytest.raises(ServiceUnavailable):
         await apply_fix(services, build_fix_input("network_security_group"))
 
@@ -206,7 +211,7 @@ class Forgetful:
 
     def __getattr__(self, _: str) -> Any:
         async def accept(*_: object, **__: object) -> None:
-            """Accept the write."""
+            """Succeed without a change."""
 
         return accept
 
@@ -250,7 +255,7 @@ async def test_error_names_entries_that_azure_did_not_store(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_record_keeps_entries_if_azure_does_not_store_the_revert(kind: str) -> None:
-    """The record keeps the entries until a later revert removes them."""
+    """The record keeps the entries of the fix, so that a later revert can still remove them."""
     scenario = await build_guarded_scenario(kind)
     before = scenario.azure
     [opened] = await apply_fix(scenario.services, build_fix_input(kind))

@@ -1,4 +1,4 @@
-"""Actions that a person requests in a remediation at any moment, even in the middle of a step."""
+"""Requests to cancel, roll back, retry or approve that arrive at any moment, even during a step."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -35,27 +35,27 @@ STAGES = [
 ]
 
 
-class BeforeLook:
+class ActionBeforeRead:
     """A store that runs an action before the first read of a row of one table."""
 
-    def __init__(self, store: object, table: str, deed: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, store: object, table: str, action: Callable[[], Awaitable[object]]) -> None:
         self._store: Any = store
         self._table = table
-        self._deed: Callable[[], Awaitable[object]] | None = deed
+        self._action: Callable[[], Awaitable[object]] | None = action
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     async def get(self, table: str, partition: str, key: str) -> object:
         """Return a row, after the injected action."""
-        if table == self._table and self._deed:
-            deed, self._deed = self._deed, None
-            await deed()
+        if table == self._table and self._action:
+            action, self._action = self._action, None
+            await action()
         return await self._store.get(table, partition, key)
 
 
 async def plan_remediation(scenario: Scenario, **settings: object) -> None:
-    """Link the environment, share its connections, opt in and start a remediation."""
+    """Apply a key to the environment, allow the app to change it, and start a remediation."""
     scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in(**settings)
@@ -95,26 +95,26 @@ async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:
     await scenario.approve(run=timedelta(0))
     await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
 
-    async def order() -> None:
+    async def request_rollback() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
-    disturb(scenario, "flow_reports", "read_runs", order)
+    disturb(scenario, "flow_reports", "read_runs", request_rollback)
     await scenario.run(HOUR)
 
     assert (await scenario.read_job("Orders")).step is FlowJobState.ROLLING_BACK
 
 
 async def test_rollback_requested_while_the_original_is_retired_is_carried_out() -> None:
-    """An original that the step retires when the rollback is requested is rolled back and on."""
+    """A rollback that is requested while a step retires the original turns it on again."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
 
-    async def order() -> None:
+    async def request_rollback() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
-    disturb(scenario, "workflows", "update", order)
+    disturb(scenario, "workflows", "update", request_rollback)
     await scenario.run(timedelta(days=30))
 
     assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
@@ -165,7 +165,7 @@ async def test_retry_of_a_job_that_is_no_longer_blocked_changes_nothing() -> Non
     await scenario.opt_in()
     await scenario.order()
     scenario.build.apply_key()
-    store: Any = BeforeLook(scenario.services.tables.store, "environmentjobs", scenario.retry)
+    store: Any = ActionBeforeRead(scenario.services.tables.store, "environmentjobs", scenario.retry)
     late = build_fake_services(replace(scenario.fakes.ports, store=store))
 
     count = (await change_remediation.retry(late, scenario.remediation.id)).flow_count

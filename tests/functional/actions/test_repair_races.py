@@ -1,6 +1,6 @@
-"""A person's edit of a firewall at any request of a fix or its revert is kept.
+"""A fix and its revert keep a person's edit of the firewall, whichever request the edit precedes.
 
-Exceptions that no write can avoid are listed here and in docs/network.md.
+`UNAVOIDABLE` and docs/network.md list the exceptions.
 """
 
 import json
@@ -23,7 +23,7 @@ from tests.functional.scenarios.guarded_scenario import (
 )
 from tests.kinds.case import Json
 
-#: Where the list of a kind lies: the end of its resource's path, and the member.
+#: Where each kind stores its entries: the end of the path of the resource, and the property.
 LISTS = {
     "app_service": ("/config/web", "ipSecurityRestrictions"),
     "azure_firewall": ("/ipgroups/flows", "ipAddresses"),
@@ -34,8 +34,8 @@ UNAVOIDABLE = {("app_service", "FakeResourceWriter.patch")}
 
 
 @dataclass(slots=True, kw_only=True)
-class Beside(Plan):
-    """A fault plan that lets a person edit right before one request."""
+class EditBeforeRequest(Plan):
+    """A fault plan without faults, which lets a person edit a firewall right before one request."""
 
     act: Callable[[], None]
     hit: str = field(default="")
@@ -50,7 +50,7 @@ class Beside(Plan):
 
 
 class Person:
-    """A person who edits the list of entries of a firewall."""
+    """A person who edits the entries of a firewall."""
 
     def __init__(self, scenario: Guarded, kind: str, wanted: list[Any]) -> None:
         """Store `wanted`, the entries that the app is about to add."""
@@ -58,7 +58,7 @@ class Person:
         end, self._member = LISTS[kind]
         self._path = next(path for path in scenario.world.resources if path.endswith(end))
         self._edits = 0
-        #: What is theirs.
+        #: The entries that the person added.
         self.added: list[Any] = []
 
     @property
@@ -72,7 +72,7 @@ class Person:
         self._add(self._wanted)
 
     def add_first_entry(self) -> None:
-        """Add only the first of these entries."""
+        """Add only the first of the entries that the app is about to add."""
         self._add(self._wanted[:1])
 
     def add_own_entry(self) -> None:
@@ -114,8 +114,11 @@ async def read_added_entries(kind: str) -> list[Any]:
     return [one for one in Person(scenario, kind, []).entries if one not in before]
 
 
-async def attempt(use_case: Any, services: Any, kind: str) -> None:
-    """Send a request, which may find that nothing is left to do."""
+async def request_change(use_case: Any, services: Any, kind: str) -> None:
+    """Apply or revert the fix.
+
+    Ignore errors which say that nothing is left to do or that a write was lost.
+    """
     try:
         await use_case(services, build_fix_input(kind))
     except (JobBlocked, MustWait) as refused:
@@ -131,8 +134,8 @@ def _format_entries(entries: list[Any]) -> list[str]:
     return sorted(json.dumps(one, sort_keys=True) for one in entries)
 
 
-async def find_lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[str, str]]:
-    """Return the requests at which the person's edit is lost or an entry of the app remains."""
+async def find_lost_races(kind: str, edit: str, *, is_undo: bool) -> set[tuple[str, str]]:
+    """Return the requests before which `edit` is lost, or leaves an entry of the app behind."""
     wanted = await read_added_entries(kind)
     lost: set[tuple[str, str]] = set()
     number = 0
@@ -143,14 +146,14 @@ async def find_lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[s
         untouched = person.entries
         if is_undo:
             await apply_fix(scenario.services, build_fix_input(kind))
-        plan = Beside(at=number, act=getattr(person, deed))
+        plan = EditBeforeRequest(at=number, act=getattr(person, edit))
         services = scenario.make(scenario.fakes.ports.wrap_with_plan(plan))
 
-        await attempt(revert_fix if is_undo else apply_fix, services, kind)
+        await request_change(revert_fix if is_undo else apply_fix, services, kind)
         if not plan.hit:
             assert number > 1
             return lost
-        await attempt(revert_fix, scenario.services, kind)
+        await request_change(revert_fix, scenario.services, kind)
 
         if _format_entries(person.entries) != _format_entries([*untouched, *person.added]):
             lost.add((kind, plan.hit))
@@ -158,7 +161,7 @@ async def find_lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[s
 
 @pytest.mark.parametrize("kind", APPLIED)
 @pytest.mark.parametrize(
-    ("deed", "is_undo"),
+    ("edit", "is_undo"),
     [
         ("add_same_entries", False),
         ("add_first_entry", False),
@@ -168,9 +171,9 @@ async def find_lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[s
     ],
 )
 async def test_fix_and_revert_keep_entries_that_a_person_edits_at_the_same_time(
-    kind: str, deed: str, is_undo: bool
+    kind: str, edit: str, is_undo: bool
 ) -> None:
-    """At every request, a person's entries stay, and the revert removes all of the app's."""
-    lost = await find_lost_races(kind, deed, is_undo=is_undo)
+    """Whichever request an edit precedes, its entries stay and the revert removes the app's."""
+    lost = await find_lost_races(kind, edit, is_undo=is_undo)
 
     assert lost <= UNAVOIDABLE

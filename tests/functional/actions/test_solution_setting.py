@@ -1,4 +1,4 @@
-"""The setting that creates new flows in a solution, turned on and reverted on request."""
+"""On request, the app turns on the setting that creates new flows in a solution, and reverts it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -27,12 +27,12 @@ type Order = Callable[[Services, str], Awaitable[SolutionSettingView]]
 
 
 async def turn_on(services: Services, environment_id: str) -> SolutionSettingView:
-    """Turn the setting on."""
+    """Turn the setting on as Ada."""
     return await turn_on_solution_setting(services, environment_id, by="ada")
 
 
 async def revert(services: Services, environment_id: str) -> SolutionSettingView:
-    """Restore the former value."""
+    """Restore the former value of the setting as Bob."""
     return await revert_solution_setting(services, environment_id, by="bob")
 
 
@@ -46,16 +46,19 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def order(scenario: Scenario, request: Order) -> SolutionSettingView:
-    """Send a request for the scenario's environment."""
+async def send_request(scenario: Scenario, request: Order) -> SolutionSettingView:
+    """Run a request, such as `turn_on`, for the environment of the scenario."""
     return await request(scenario.services, scenario.build.environment.id)
 
 
 async def repeat_until_blocked(scenario: Scenario, request: Order) -> JobBlocked:
-    """Repeat a request whose change Dataverse does not keep; return the error."""
+    """Repeat a request until the app reports that Dataverse does not keep its change.
+
+    Return the error.
+    """
     for _ in range(20):
         try:
-            await order(scenario, request)
+            await send_request(scenario, request)
         except MustWait as not_yet:
             scenario.world.clock.advance_to(not_yet.until)
         except JobBlocked as blocked:
@@ -70,9 +73,9 @@ async def test_setting_is_turned_on_and_reverted_exactly(
     """The revert restores the former value, which may be unset."""
     scenario.build.environment.creates_flows_in_solutions = former
 
-    on = await order(scenario, turn_on)
+    on = await send_request(scenario, turn_on)
     is_on = scenario.build.environment.creates_flows_in_solutions
-    off = await order(scenario, revert)
+    off = await send_request(scenario, revert)
 
     assert is_on is on.is_on is True
     assert on.change is not None
@@ -87,9 +90,9 @@ async def test_setting_that_is_on_is_not_written_or_reverted(scenario: Scenario)
     """The app reverts only its own change."""
     scenario.build.environment.creates_flows_in_solutions = True
 
-    shown = await order(scenario, turn_on)
+    shown = await send_request(scenario, turn_on)
     with pytest.raises(JobBlocked) as rejected:
-        await order(scenario, revert)
+        await send_request(scenario, revert)
 
     assert (shown.is_on, shown.change) == (True, None)
     assert rejected.value.code == Reason.SOLUTION_SETTING_UNCHANGED
@@ -97,12 +100,12 @@ async def test_setting_that_is_on_is_not_written_or_reverted(scenario: Scenario)
 
 
 async def test_later_change_by_a_person_is_kept(scenario: Scenario) -> None:
-    """A person has set a value after the app turned the setting on; the revert keeps it."""
+    """If a person changes the setting after the app did, the revert keeps the person's value."""
     scenario.build.environment.creates_flows_in_solutions = None
-    await order(scenario, turn_on)
+    await send_request(scenario, turn_on)
     scenario.build.environment.creates_flows_in_solutions = False
 
-    shown = await order(scenario, revert)
+    shown = await send_request(scenario, revert)
 
     assert scenario.build.environment.creates_flows_in_solutions is False
     assert shown.change is not None
@@ -113,24 +116,24 @@ async def test_later_change_by_a_person_is_kept(scenario: Scenario) -> None:
 async def test_kill_switch_stops_the_change(scenario: Scenario, sent: Order) -> None:
     """Nothing is written or recorded while the kill switch is on."""
     if sent is revert:
-        await order(scenario, turn_on)
-    before = await order(scenario, show_solution_setting)
+        await send_request(scenario, turn_on)
+    before = await send_request(scenario, show_solution_setting)
     await set_kill_switch(scenario.services, is_on=True, by="eve", reason="audit")
 
     with pytest.raises(MustWait) as stopped:
-        await order(scenario, sent)
+        await send_request(scenario, sent)
 
     assert stopped.value.code == Reason.KILL_SWITCH_ON
-    assert await order(scenario, show_solution_setting) == before
+    assert await send_request(scenario, show_solution_setting) == before
 
 
 async def test_read_only_environment_is_not_changed(scenario: Scenario) -> None:
-    """The default settings of an environment permit no write."""
+    """While the environment is read-only, the request is rejected and the setting stays off."""
     scenario.mode = ApprovalPolicy.READ_ONLY
     await scenario.opt_in()
 
     with pytest.raises(JobBlocked) as rejected:
-        await order(scenario, turn_on)
+        await send_request(scenario, turn_on)
 
     assert rejected.value.code == Reason.ENVIRONMENT_READ_ONLY
     assert scenario.build.environment.creates_flows_in_solutions is False
@@ -143,9 +146,9 @@ async def test_read_only_environment_is_not_changed(scenario: Scenario) -> None:
 async def test_change_that_is_not_kept_is_reported(
     scenario: Scenario, sent: Order, left: SolutionSettingState
 ) -> None:
-    """After the deadline the app says what to do, and the next request starts again."""
+    """If Dataverse does not keep the change, the error has a fix. The next request tries again."""
     if sent is revert:
-        await order(scenario, turn_on)
+        await send_request(scenario, turn_on)
     scenario.world.assumptions.organization_changes_that_do_not_stick = 9999
 
     blocked = await repeat_until_blocked(scenario, sent)
@@ -156,12 +159,12 @@ async def test_change_that_is_not_kept_is_reported(
     assert change is not None
     assert (change.state, change.unseen_since) == (left, None)
     scenario.world.assumptions.organization_changes_that_do_not_stick = 0
-    shown = await order(scenario, sent)
+    shown = await send_request(scenario, sent)
     assert shown.is_on is (sent is turn_on)
 
 
 async def interrupt(scenario: Scenario, request: Order, *, is_done: bool) -> None:
-    """Send a request whose write has no answer."""
+    """Send a request whose write gets no answer. If `is_done`, Dataverse has made the change."""
     inner = scenario.services.organization
 
     class Interrupted:
@@ -182,7 +185,7 @@ async def interrupt(scenario: Scenario, request: Order, *, is_done: bool) -> Non
 async def test_daily_check_completes_or_reports_an_interrupted_change(
     scenario: Scenario, is_done: bool
 ) -> None:
-    """After an hour, a visible change is complete, and a person is asked about the other."""
+    """After an hour, the app completes a change that it can read, and reports any other."""
     await interrupt(scenario, turn_on, is_done=is_done)
 
     await scenario.driver.call(lambda s: run_daily_check(s, "soon"))
@@ -196,7 +199,7 @@ async def test_daily_check_completes_or_reports_an_interrupted_change(
     assert change.is_under_way is not is_done
     assert Reason.SOLUTION_SETTING_UNFINISHED not in soon
     assert (Reason.SOLUTION_SETTING_UNFINISHED in later) is not is_done
-    assert (await order(scenario, turn_on)).is_on
+    assert (await send_request(scenario, turn_on)).is_on
 
 
 async def test_interrupted_change_is_reverted_although_reads_show_the_former_value(
@@ -224,13 +227,13 @@ async def test_interrupted_change_is_reverted_although_reads_show_the_former_val
 
 
 class Reading:
-    """The organization, with something that happens at each read."""
+    """The port of the solution setting, which calls a function at each read."""
 
     def __init__(self, scenario: Scenario, read: Callable[[SolutionSetting], object]) -> None:
         self._inner, self._read = scenario.services.organization, read
 
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
-        """Read the setting, then let it happen, and return what was read."""
+        """Read the setting, call the function, and return what was read before."""
         seen = await self._inner.read_solution_setting(environment)
         happened = self._read(seen)
         if isinstance(happened, Awaitable):
@@ -238,14 +241,14 @@ class Reading:
         return seen
 
     async def write_solution_setting(self, *place: object, is_on: bool | None) -> None:
-        """Write the setting."""
+        """Write the setting through the wrapped port."""
         await self._inner.write_solution_setting(*place, is_on=is_on)  # type: ignore[arg-type]
 
 
 async def test_daily_check_reports_a_change_in_an_environment_that_it_cannot_read(
     scenario: Scenario,
 ) -> None:
-    """The check continues with the other environments."""
+    """If the setting cannot be read, the alert about the unfinished change contains the error."""
     await interrupt(scenario, turn_on, is_done=True)
     scenario.world.clock.advance(timedelta(hours=2))
 
@@ -262,11 +265,11 @@ async def test_daily_check_reports_a_change_in_an_environment_that_it_cannot_rea
 
 
 async def test_paused_daily_check_does_not_overwrite_a_later_revert(scenario: Scenario) -> None:
-    """The daily check reads that the setting is on before a person reverts it."""
+    """If a person reverts after the daily check has read the setting, the change stays reverted."""
     await interrupt(scenario, turn_on, is_done=True)
     scenario.world.clock.advance(timedelta(hours=2))
 
-    organization = Reading(scenario, lambda _: order(scenario, revert))
+    organization = Reading(scenario, lambda _: send_request(scenario, revert))
     services = replace(scenario.services, organization=organization)  # type: ignore[arg-type]
     await complete_or_report_unfinished_changes(services)
 
@@ -276,12 +279,12 @@ async def test_paused_daily_check_does_not_overwrite_a_later_revert(scenario: Sc
 
 
 async def test_paused_request_does_not_overwrite_a_later_revert(scenario: Scenario) -> None:
-    """The lease of the paused request expires after the request has read its write back."""
+    """A request whose lease has expired fails with a conflict. The later revert stays."""
 
     async def revert_after_the_lease(seen: SolutionSetting) -> None:
         if seen.is_on:
             scenario.world.clock.advance(2 * scenario.settings.resource_lease_duration)
-            await order(scenario, revert)
+            await send_request(scenario, revert)
 
     organization = Reading(scenario, revert_after_the_lease)
     services = replace(scenario.services, organization=organization)  # type: ignore[arg-type]
@@ -297,10 +300,10 @@ async def test_paused_request_does_not_overwrite_a_later_revert(scenario: Scenar
 async def test_environment_without_dataverse_has_no_setting(
     scenario: Scenario, sent: Order
 ) -> None:
-    """The message says what the environment lacks."""
+    """The error says that the environment has no Dataverse, and that a person can add it."""
     scenario.build.environment.dataverse_url = None
 
     with pytest.raises(JobBlocked, match="has no Dataverse") as rejected:
-        await order(scenario, sent)
+        await send_request(scenario, sent)
 
     assert "Add Dataverse" in rejected.value.fix

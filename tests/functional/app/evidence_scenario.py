@@ -1,4 +1,4 @@
-"""A remediation whose evidence file is exported and read."""
+"""Build a remediation, export its evidence and read the file, for tests of evidence."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def build_evidence_scenario() -> Scenario:
-    """Return a linked environment of two flows, one of them called from a setting."""
+    """Return a scenario of two flows, one of which is called from an app setting."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
@@ -31,7 +31,7 @@ async def build_evidence_scenario() -> Scenario:
 
 
 async def export_evidence(scenario: Scenario) -> bytes:
-    """Return the valid evidence file."""
+    """Export the evidence file, and require that its files match its manifest."""
     provide(scenario.services)
     reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
     assert reply.status == 200
@@ -39,8 +39,8 @@ async def export_evidence(scenario: Scenario) -> bytes:
     return reply.content
 
 
-def read_files(content: bytes) -> dict[str, str]:
-    """Return the texts of an evidence file by name."""
+def extract_files(content: bytes) -> dict[str, str]:
+    """Return the texts of the files in an evidence file, by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 

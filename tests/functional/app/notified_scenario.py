@@ -1,4 +1,4 @@
-"""A tenant whose notifications are sent to channels that the test reads."""
+"""Build a tenant whose notifications are sent to channels that the test reads."""
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,19 +18,22 @@ SIGNED = "https://h.example/workflows/1/triggers/manual/paths/invoke?sig=canary-
 
 
 @dataclass
-class Heard:
-    """A channel that keeps its notifications, unless it is out."""
+class RecordingChannel:
+    """A channel that records its notifications, and fails if the test says so."""
 
     name: str = "heard"
     told: list[Notification] = field(default_factory=list)
     is_out: bool = False
-    #: Told, and then out: the answer was lost.
+    #: It records the notification and then raises, as if the answer was lost.
     is_mute: bool = False
     says: CmkflowError = field(default_factory=lambda: ServiceUnavailable(f"no answer of {SIGNED}"))
     tries: int = 0
 
     async def send(self, notification: Notification) -> None:
-        """Keep the notification."""
+        """Record the notification, unless the channel is out.
+
+        Raises `says` if it is out or mute.
+        """
         self.tries += 1
         if not self.is_out:
             self.told.append(notification)
@@ -39,12 +42,12 @@ class Heard:
 
     @property
     def causes(self) -> list[PendingActionKind]:
-        """Return the kinds of the notifications."""
+        """Return the kinds of the recorded notifications, in their order."""
         return [one.pending_action.kind for one in self.told]
 
 
 async def build_notified_scenario() -> Scenario:
-    """Return a scenario of three flows in a linked environment, where changes are permitted."""
+    """Return an environment with three flows, in which changes are permitted."""
     scenario = Scenario()
     for title in ("Orders", "Returns", "Stock"):
         scenario.build.add_http_flow(title)
@@ -53,22 +56,22 @@ async def build_notified_scenario() -> Scenario:
     return scenario
 
 
-def build_services_with(scenario: Scenario, *channels: Heard) -> Services:
+def build_services_with(scenario: Scenario, *channels: RecordingChannel) -> Services:
     """Return the services with these channels and the app's address."""
     settings = scenario.settings.model_copy(update={"website_host": "app.example"})
     return replace(scenario.services, channels=channels, settings=settings)
 
 
 async def notify_after(
-    scenario: Scenario, *channels: Heard, after: timedelta = timedelta(0)
+    scenario: Scenario, *channels: RecordingChannel, after: timedelta = timedelta(0)
 ) -> int:
-    """Let time pass, then send what is due."""
+    """Advance the clock, then send the due notifications. Return how many were accepted."""
     scenario.world.clock.advance(after)
     return await notify(build_services_with(scenario, *channels))
 
 
 async def block_flows(scenario: Scenario, *titles: str) -> None:
-    """Block these flows for the same reason."""
+    """Store the jobs of these flows as blocked for the same reason."""
     for title in titles:
         job = await scenario.read_job(title)
         blocked = stop_with_reason(
@@ -83,7 +86,7 @@ async def block_flows(scenario: Scenario, *titles: str) -> None:
 
 
 async def run_to_no_call_period(scenario: Scenario) -> None:
-    """Let every flow come to its no-call period."""
+    """Start and approve a remediation, and run it until every flow is in its no-call period."""
     await scenario.order()
     await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
     await scenario.run(timedelta(hours=6))

@@ -1,4 +1,4 @@
-"""The audit log: who requested what, when and from where, with the state before and after."""
+"""The audit log has who requested what, when and from where, and the state before and after."""
 
 import json
 from datetime import timedelta
@@ -30,14 +30,14 @@ URL = f"https://prod-1.westeurope.logic.azure.com/workflows/0/triggers/manual/ru
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment, whose services the app uses."""
+    """A tenant of one environment, which the app under test uses."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario
 
 
 async def list_entries(**query: str) -> list[dict[str, object]]:
-    """Return the audit entries of the API."""
+    """Return the audit entries that the API lists."""
     reply = await call(audit_api.list_audit, query=query)
     assert reply.status == 200, reply.text
     items: list[dict[str, object]] = reply.document["items"]
@@ -199,13 +199,13 @@ async def test_request_with_a_key_without_the_role_is_not_recorded() -> None:
 async def test_request_is_rejected_if_its_entry_cannot_be_written(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The request is rejected also if its audit entry cannot be written."""
+    """A request without the role is answered 403 even if its audit entry cannot be written."""
 
-    async def refuse(_: object) -> None:
+    async def reject(_: object) -> None:
         raise ServiceUnavailable("the store is out")
 
     services = scenario.services
-    monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
+    monkeypatch.setattr(services.tables.audit_log, "insert", reject)
     provide(services)
 
     reply = await call(kill_switch_api.set_kill_switch, {}, headers=build_sign_in_header("eve", []))
@@ -227,11 +227,11 @@ async def test_request_is_not_carried_out_if_its_entry_cannot_be_written(
 ) -> None:
     """The entry is written first, so the settings are not changed."""
 
-    async def refuse(_: object) -> None:
+    async def reject(_: object) -> None:
         raise ServiceUnavailable("the store is out")
 
     services = scenario.services
-    monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
+    monkeypatch.setattr(services.tables.audit_log, "insert", reject)
     provide(services)
 
     reply = await change_settings(scenario, {"approval_policy": "automatic"})
@@ -289,12 +289,12 @@ async def test_entry_of_an_interrupted_request_has_no_status(
 async def test_entry_of_an_internal_error_has_status_500(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The entry has status 500; the log has the details."""
+    """The entry has status 500. The details are only in the log."""
 
-    async def stumble(*_: object, **__: object) -> None:
+    async def raise_internal_error(*_: object, **__: object) -> None:
         raise LookupError("nothing here")
 
-    monkeypatch.setattr(kill_switch_api, "set_switch", stumble)
+    monkeypatch.setattr(kill_switch_api, "set_switch", raise_internal_error)
     await call(
         kill_switch_api.set_kill_switch, {"is_on": True, "justification": "odd"}, headers=ANNA
     )

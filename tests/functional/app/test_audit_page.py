@@ -36,7 +36,7 @@ NO_ROLE = "eve@contoso.example does not have the role operator. Roles: reader."
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with one flow, whose app can seal."""
+    """A tenant with one flow, whose app can seal its audit log."""
     scenario = Scenario(settings=build_fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
     scenario.build.add_http_flow("Orders")
@@ -56,7 +56,7 @@ async def change_settings(scenario: Scenario, **settings: object) -> None:
 
 
 async def start_remediation(scenario: Scenario) -> str:
-    """Permit changes, start a remediation as Anna, and let it plan; return its id."""
+    """Permit changes, start a remediation as Anna, and let the app plan it. Return its id."""
     scenario.world.clock.advance(timedelta(seconds=1))  # after the rejections of this hour
     await change_settings(scenario, approval_policy="required")
     scenario.world.clock.advance(timedelta(seconds=1))
@@ -89,14 +89,14 @@ async def send_rejected_request(path: str = "kill-switch") -> None:
 
 
 async def show_page(**query: str) -> Reply:
-    """Return the page as Eve, who may only read, sees it."""
+    """Return the Audit page as Eve, who may only read, sees it."""
     reply = await call(audit_page_api.show_audit_page, headers=EVE, query=query)
     assert reply.status == 200, reply.text
     return reply
 
 
-def read_lines(page: Reply) -> list[str]:
-    """Return each line as text: who, what, result."""
+def extract_lines(page: Reply) -> list[str]:
+    """Return the text of each row of the page's table: time, person, action and result."""
     rows = re.findall(r"<tr[^>]*><td.*?</tr>", page.text, re.DOTALL)
     rows = [re.sub(r"<dl.*?</dl>", "", row, flags=re.DOTALL) for row in rows]
     texts = [" ".join(unescape(re.sub(r"<[^>]+>", " ", row)).split()) for row in rows]
@@ -104,7 +104,7 @@ def read_lines(page: Reply) -> list[str]:
 
 
 async def export_entries(file: str, **query: str) -> Reply:
-    """Return an export."""
+    """Return the export of the audit log as a file of this format."""
     query |= {"format": file}
     reply = await call(audit_api.export_audit, headers=EVE, query=query)
     assert reply.status == 200, reply.text
@@ -126,7 +126,7 @@ async def test_each_entry_is_one_line_with_names_instead_of_ids(scenario: Scenar
 
     mode = f"mode apply; environment ids {name}"
     settings = "approval policy read only → required"
-    assert [line.split(" ", 2)[2] for line in read_lines(page)] == [
+    assert [line.split(" ", 2)[2] for line in extract_lines(page)] == [
         f"anna@contoso.example Retried blocked flows : {name} #{short} , Orders Done",
         f"anna@contoso.example Started a remediation : {name} #{short} {mode} Done",
         f"anna@contoso.example Changed the settings : {name} {settings} Done",
@@ -139,14 +139,14 @@ async def test_each_entry_is_one_line_with_names_instead_of_ids(scenario: Scenar
 
 
 async def test_page_names_the_time_zone_outside_the_head_of_the_table(scenario: Scenario) -> None:
-    """A phone does not show the head of the table."""
+    """The time zone is outside the table's head, because phones do not show the head."""
     page = (await call(audit_page_api.show_audit_page, headers=ANNA)).text
 
     assert "Times are UTC." in page
 
 
 async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: Scenario) -> None:
-    """The lines repeat no code that the words of the action say."""
+    """A line names the reason, the plan version and the page in words, without codes."""
     identity = await start_remediation(scenario)
     (plan,) = await show_plan(scenario.services, identity)
     approval = {"versions": [plan.version]}
@@ -163,7 +163,7 @@ async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: 
     nobody = build_sign_in_header("nora@contoso.example", [])
     await call(dashboard_api.show_status_page, headers=nobody, path="dashboard")
 
-    lines = read_lines(await show_page())
+    lines = extract_lines(await show_page())
     name = scenario.build.environment.display_name
 
     assert any("the kill switch on Reason: Turned on for a test. Done" in one for one in lines)
@@ -177,18 +177,18 @@ async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: 
 async def test_entry_about_an_unknown_remediation_has_its_id_and_no_link(
     scenario: Scenario,
 ) -> None:
-    """The request names a remediation that does not exist, and a flow by name."""
+    """If a request names an unknown remediation, its line shows the id without a link."""
     await retry_flows("11111111-0000-4000-8000-000000000000", "No/such flow")
 
     page = await show_page()
 
-    (line,) = read_lines(page)
+    (line,) = extract_lines(page)
     assert "Tried to retry blocked flows : #11111111 , No/such flow" in line
     assert "/api/dashboard/remediations/11111111" not in page.text
 
 
 async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Scenario) -> None:
-    """The filters are person, action, result, environment, remediation and period."""
+    """The page and its exports filter by person, action, result, environment and period."""
     identity = await start_remediation(scenario)
     await retry_flows(identity)
     scenario.world.clock.advance(timedelta(days=1))
@@ -197,7 +197,7 @@ async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Sce
     yesterday = f"{scenario.services.now - timedelta(days=1):%Y-%m-%d}"
 
     async def find_operations(**query: str) -> list[str]:
-        page = len(read_lines(await show_page(**query)))
+        page = len(extract_lines(await show_page(**query)))
         rows = list(csv.DictReader(io.StringIO((await export_entries("csv", **query)).text[1:])))
         items = (await export_entries("json", **query)).document["items"]
         assert page == len(rows) == len(items)
@@ -259,7 +259,7 @@ async def test_pages_list_each_entry_once(scenario: Scenario) -> None:
 async def test_page_with_few_matches_links_to_the_rest_of_the_log(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page searches a limited part of the log; its link continues there."""
+    """The app searches a limited part of the log for a page. A link continues the search."""
     await send_rejected_request()
     for number in range(1, 8):
         scenario.world.clock.advance(timedelta(minutes=1))
@@ -272,9 +272,9 @@ async def test_page_with_few_matches_links_to_the_rest_of_the_log(
     (more,) = re.findall(r'href="[^"]*after=([^"&]+)">Search further back', first.text)
     second = await show_page(who="eve", after=more)
 
-    assert read_lines(first) == []
+    assert extract_lines(first) == []
     assert "in the part of the log that was searched" in first.text
-    assert len(read_lines(second)) == 1
+    assert len(extract_lines(second)) == 1
 
 
 def _build_small_page() -> dict[str, Any]:
@@ -294,8 +294,8 @@ async def test_unreadable_row_does_not_hide_other_entries(scenario: Scenario) ->
     listed = (await call(audit_api.list_audit)).document
     exported = await export_entries("csv")
 
-    assert len(read_lines(page)) == 3  # of the damaged entry, its request is readable
-    assert "Unknown" in read_lines(page)[1]
+    assert len(extract_lines(page)) == 3  # of the damaged entry, its request is readable
+    assert "Unknown" in extract_lines(page)[1]
     assert "This version of the app cannot read 1 row" in page.text
     assert damaged[2] in page.text
     assert [one["row"][2] for one in listed["unreadable_rows"]] == [damaged[2]]
@@ -355,7 +355,7 @@ async def test_page_reports_a_missing_list_of_a_seal(scenario: Scenario) -> None
 
 
 async def test_page_explains_a_missing_key_and_a_missing_entry() -> None:
-    """A new deployment has no evidence key and no entries."""
+    """A new deployment has no evidence key and no entries, and the page explains both."""
     provide(Scenario().services)
 
     page = await show_page()
@@ -365,7 +365,7 @@ async def test_page_explains_a_missing_key_and_a_missing_entry() -> None:
 
 
 async def test_export_contains_no_formula(scenario: Scenario) -> None:
-    """A spreadsheet program does not run a text that a person entered as a name."""
+    """No cell begins with `=`, because a spreadsheet program would run it as a formula."""
     headers = {"User-Agent": "=cmd|' /C calc'!A0"}
     body = {"is_on": True, "justification": "odd", "changed_by": "=1+1"}
     await call(kill_switch_api.set_kill_switch, body, headers=headers, path="kill-switch")
@@ -410,7 +410,7 @@ async def test_export_with_too_many_entries_is_marked_incomplete(
 
 
 async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> None:
-    """Each section has a hash and an end marker."""
+    """A browser that sends the hashes of its sections gets only the changed ones, or 204."""
     await change_settings(scenario, max_flows=1)
     page = await show_page()
     known = {"Live-Sections": " ".join(re.findall(r'data-live="(\w+)"', page.text))}

@@ -1,7 +1,7 @@
-"""A whole remediation stores and shows no signature, although names and settings contain some.
+"""A whole remediation stores and shows no signature of a trigger URL, although names contain some.
 
-Each real signature of a flow counts, before and after, and so do those that are planted in names,
-actions, settings, reasons and keys. Every address that is read is asked, whatever it answers.
+The test plants signatures in names, settings and reasons, sends every GET request of the API, and
+searches all answers, rows, logs and notifications for these and for the flows' own signatures.
 """
 
 import io
@@ -50,7 +50,7 @@ class Channel:
         self.texts: list[str] = []
 
     async def send(self, notification: Notification) -> None:
-        """Keep it."""
+        """Record the notification as an event and as a Teams card."""
         self.texts.append(json.dumps([build_cloud_event(notification), build_card(notification)]))
 
 
@@ -99,14 +99,14 @@ class Client:
     statuses: Counter[int] = field(default_factory=Counter)
 
     async def send(self, method: str, path: str, body: object = None, **headers: str) -> Any:
-        """Return the answer's document, if it is one."""
+        """Send a request and record the response. Return its JSON, or None."""
         provide(self.scenario.services)
         async with (
             aiohttp.ClientSession(headers={"x-functions-key": self.cli.key} | headers) as session,
             session.request(method, f"{self.cli.url}/api/{path}", json=body) as reply,
         ):
             content = await reply.read()
-            self.said.append(f"{dict(reply.headers)} {read_texts(content)}")
+            self.said.append(f"{dict(reply.headers)} {decode_texts(content)}")
             self.statuses[reply.status] += 1
             return json.loads(content) if "json" in reply.content_type else None
 
@@ -127,7 +127,7 @@ class Client:
             await self.send("GET", f"remediations?state={quote(wrong, safe='')}")
 
 
-def read_texts(content: bytes) -> str:
+def decode_texts(content: bytes) -> str:
     """Return the text of an answer, or of all files of a zip."""
     if not content.startswith(b"PK"):
         return content.decode()
@@ -136,7 +136,7 @@ def read_texts(content: bytes) -> str:
 
 
 def find_forbidden_texts(scenario: Scenario) -> dict[str, str]:
-    """Return the texts that may appear nowhere by title: canaries and the flows' signatures."""
+    """Return the texts that must appear nowhere: the planted signature and those of flows."""
     flows = scenario.world.flows_by_url_id.values()
     return {"canary": CANARY} | {
         f"{flow.name[:9]} {flow.state}": compute_signature(flow) for flow in flows
@@ -146,7 +146,7 @@ def find_forbidden_texts(scenario: Scenario) -> dict[str, str]:
 async def test_remediation_stores_and_shows_no_signature(
     scenario: Scenario, cli: CommandLine, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """The remediation is approved, retired, deleted, cancelled and rolled back."""
+    """After deletion and rollback, no answer, notification, log or row has a signature."""
     client, channel = Client(scenario, cli), Channel()
     environment = scenario.build.environment.id
 

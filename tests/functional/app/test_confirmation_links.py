@@ -31,22 +31,21 @@ BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 FORM = {**BROWSER, "Content-Type": "application/x-www-form-urlencoded"}
 
 
-class Heard:
-    """A channel that keeps its notifications."""
+class RecordingChannel:
+    """A channel that records its notifications."""
 
     name = "heard"
 
     def __init__(self) -> None:
-        """Start without notifications."""
         self.notifications: list[Notification] = []
 
     async def send(self, notification: Notification) -> None:
-        """Keep the notification."""
+        """Record the notification."""
         self.notifications.append(notification)
 
 
 def build_till(*flows: FakeFlow, secret: str = SECRET) -> DeclaredCaller:
-    """Return a declared caller of these flows, the first with a secret."""
+    """Return the declared caller `Till` of these flows. The first flow has this URL secret."""
     called = [
         CalledFlow(
             environment_id=flow.environment_id,
@@ -72,9 +71,9 @@ async def build_scenario(*names: str, secret: str = SECRET) -> Scenario:
     return scenario
 
 
-async def read_notification(scenario: Scenario) -> Notification:
-    """Return the notification to the owner of the caller, which is the only one."""
-    heard = Heard()
+async def send_notification(scenario: Scenario) -> Notification:
+    """Send the due notifications. Return the only one, which is to the owner of the caller."""
+    heard = RecordingChannel()
     services = replace(scenario.services, channels=(heard,))
     await notify(services)
     scenario.world.clock.advance(timedelta(minutes=10))
@@ -84,15 +83,15 @@ async def read_notification(scenario: Scenario) -> Notification:
 
 
 async def read_token(scenario: Scenario) -> str:
-    """Return the token of the link of the notification."""
-    link = (await read_notification(scenario)).link
+    """Send the notification, and return the token in its link."""
+    link = (await send_notification(scenario)).link
     assert link.startswith("https://app.example/api/declared-callers/confirmation?")
     [token] = parse_qs(urlsplit(link).query)["token"]
     return token
 
 
 async def open_page(token: str) -> Reply:
-    """Open the link."""
+    """Return the page that a confirmation link with this token opens."""
     handler = confirmation_link_api.show_confirmation_page
     return await call(handler, headers=BROWSER, query={"token": token})
 
@@ -100,7 +99,7 @@ async def open_page(token: str) -> Reply:
 async def confirm_flow(
     token: str, job_id: str, *, calls_copy: bool = True, headers: Mapping[str, str] = FORM
 ) -> Reply:
-    """Press the button of a flow."""
+    """Send the form of the page that confirms a flow."""
     fields = {"token": token, "job_id": job_id, "calls_copy": str(calls_copy).lower()}
     body = urlencode(fields).encode()
     return await call(confirmation_link_api.confirm_by_link, body, headers=headers)
@@ -117,7 +116,7 @@ async def test_the_notification_names_flow_place_date_and_link_but_no_url() -> N
     scenario = await build_scenario("Orders")
     job = await scenario.read_job("Orders")
 
-    received = await read_notification(scenario)
+    received = await send_notification(scenario)
 
     action = received.pending_action
     assert action.kind is PendingActionKind.CALLER_UNCONFIRMED
@@ -140,16 +139,16 @@ async def test_the_notification_names_flow_place_date_and_link_but_no_url() -> N
 
 
 async def test_without_a_secret_the_notification_says_who_sends_the_url() -> None:
-    """No message ever holds a URL."""
+    """No message contains a URL, so without a URL secret the message says who sends the URL."""
     scenario = await build_scenario("Orders", secret="")
 
-    fix = (await read_notification(scenario)).pending_action.fix
+    fix = (await send_notification(scenario)).pending_action.fix
 
     assert "An owner of the copy finds the new URL in Power Automate" in fix
 
 
 async def test_opening_the_link_changes_nothing_and_names_caller_flow_and_remediation() -> None:
-    """Programs that check e-mails open every link."""
+    """Opening the link confirms nothing, because programs that check e-mails open every link."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     before = dict(scenario.fakes.store.rows)
@@ -167,7 +166,7 @@ async def test_opening_the_link_changes_nothing_and_names_caller_flow_and_remedi
 
 
 async def test_each_flow_is_confirmed_by_its_button_and_a_repetition_changes_nothing() -> None:
-    """The job continues; the audit log names the owner and the link."""
+    """After the confirmation the job continues. The audit log names the owner and the link."""
     scenario = await build_scenario("Orders", "Returns")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
@@ -198,7 +197,7 @@ async def test_each_flow_is_confirmed_by_its_button_and_a_repetition_changes_not
 
 
 async def test_in_a_rollback_the_link_confirms_the_original() -> None:
-    """A page from before the rollback cannot confirm it by accident."""
+    """During a rollback, a page that was opened before it cannot confirm by accident."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
@@ -256,7 +255,7 @@ async def test_a_forged_or_foreign_link_is_rejected_and_not_recorded(change: str
 
 
 async def test_a_program_gets_a_problem_document_for_a_link_that_is_rejected() -> None:
-    """Only browsers get the page."""
+    """A browser gets a page, and any other program gets a problem document."""
     provide(Scenario().services)
 
     reply = await call(confirmation_link_api.show_confirmation_page, query={"token": "x.y"})
@@ -292,7 +291,7 @@ async def test_a_link_of_a_removed_caller_says_that_nothing_is_to_do() -> None:
 
 
 async def test_a_form_of_another_site_is_rejected() -> None:
-    """Only the page of the link confirms."""
+    """A form that a page of another site sends confirms nothing."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")

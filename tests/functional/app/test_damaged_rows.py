@@ -1,6 +1,6 @@
 """A damaged column of a row in any table is reported and affects no other row.
 
-Tables, columns, routes and pages are found, not named, so that a new one is included.
+Tables, columns, routes and pages are listed from the code, so that a new one is tested too.
 """
 
 import copy
@@ -42,7 +42,7 @@ from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_
 from shared.use_cases.show_status import TenantStatus, show_status
 from shared.use_cases.start_assessment import start_assessment
 from tests.fakes.tenant import FakeFlow
-from tests.functional.app.notified_scenario import Heard, build_services_with
+from tests.functional.app.notified_scenario import RecordingChannel, build_services_with
 from tests.functional.app.test_access import HANDLERS
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.example_item import build_example
@@ -71,7 +71,7 @@ ITS_OWN = {
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """How to damage one column."""
+    """A way to damage one column of a row."""
 
     name: str
     row: RowName
@@ -79,7 +79,7 @@ class Damage:
     value: Scalar | None
 
     def apply(self, scenario: Scenario) -> None:
-        """Do it."""
+        """Damage the column in the store of the scenario."""
         rows = scenario.fakes.store.rows
         columns = dict(rows[self.row].columns)
         columns.pop(self.column)
@@ -89,7 +89,7 @@ class Damage:
 
 
 def list_damages(kind: type, row: StoreRow) -> Iterator[Damage]:
-    """Yield every damage of every column of a row."""
+    """Yield each way to damage each column of a row: missing, garbage, or of a newer version."""
     name = (row.table, row.partition, row.key)
     for column, value in row.columns.items():
         yield Damage("missing", name, column, None)
@@ -101,7 +101,7 @@ def list_damages(kind: type, row: StoreRow) -> Iterator[Damage]:
 
 
 def _write_as_newer_version(kind: type, text: str) -> str:
-    """Return an item with a state that this version does not have, or in another form."""
+    """Return the JSON of an item with a state or a shape that this version does not know."""
     item, hints = json.loads(text), get_type_hints(kind)
     states = [
         name for name, one in hints.items() if isinstance(one, type) and issubclass(one, Enum)
@@ -110,7 +110,7 @@ def _write_as_newer_version(kind: type, text: str) -> str:
 
 
 async def build_running_scenario() -> Scenario:
-    """Return a scenario of two remediations of a flow each, approved a minute ago."""
+    """Return a scenario of two remediations of one flow each, approved a minute ago."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     scenario.driver.use_cases = TRIGGERS
     flows = [scenario.build.add_http_flow(title) for title in ("Orders", "Invoices", "Returns")]
@@ -146,9 +146,9 @@ async def start_approved_remediation(scenario: Scenario, flow: FakeFlow) -> None
 async def find_or_make_flow_rows(
     scenario: Scenario, table: Table[Any], kind: type
 ) -> list[StoreRow]:
-    """Return a row of a table that is of the flow `Orders`, and the fence beside it.
+    """Return the table's row about the flow `Orders`, and the fence row of its partition.
 
-    A row that the scenario does not have is made.
+    If the scenario has no such row, an example is stored.
     """
     job, rows = await scenario.read_job("Orders"), scenario.fakes.store.rows
     own = {job.id, job.original.id, job.environment_job_id, job.remediation_id}
@@ -177,7 +177,7 @@ async def run_everything(
 
     Return the rows that were reported with a fix.
     """
-    channel, reported = Heard(), set[RowName]()
+    channel, reported = RecordingChannel(), set[RowName]()
     orders = scenario.remediation.id
     await start_approved_remediation(
         scenario, next(one for one in scenario.world.list_flows() if one.name == "Returns")
@@ -217,7 +217,7 @@ def read_reported_rows(attention: TenantStatus) -> set[RowName]:
     return {one.row for one in attention.unreadable_rows if one.name in one.fix}
 
 
-def is_right(scenario: Scenario, table: Table[Any], name: RowName) -> bool:
+def is_row_usable(scenario: Scenario, table: Table[Any], name: RowName) -> bool:
     """Return whether a row is deleted, or readable with the columns that it needs."""
     row = scenario.fakes.store.rows.get(name)
     with suppress(UnreadableRow):
@@ -231,8 +231,8 @@ PAGES = sorted((one.path, one.name) for one in ENDPOINTS.values() if one.method 
 
 
 @pytest.mark.parametrize("name", TABLES)
-async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
-    """The other flow continues, and a notification says what to do about the row."""
+async def test_damaged_row_stops_only_its_own_flow_and_is_reported(name: str) -> None:
+    """The other flow continues, and a notification names the row and its fix."""
     begun = await build_running_scenario()
     kind = Tables.list_item_types()[name]
     rows = await find_or_make_flow_rows(begun, getattr(begun.services.tables, name), kind)
@@ -258,7 +258,9 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
         damage.apply(scenario)
         tables = scenario.services.tables
         reported = await run_everything(scenario, name, addresses)
-        if damage.row not in reported and not is_right(scenario, getattr(tables, name), damage.row):
+        if damage.row not in reported and not is_row_usable(
+            scenario, getattr(tables, name), damage.row
+        ):
             failed.append(f"{damage.column} {damage.name}: no message names it")
         quiet = {
             one.item.display_name

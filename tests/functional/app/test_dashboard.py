@@ -28,14 +28,15 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Dependent flows, a flow with a caller, and one with markup in its title; no plan is
-    approved.
+    """A plan that awaits approval.
+
+    It has dependent flows, a flow with a caller, and one with markup in its title.
     """
     return await build_dashboard_scenario()
 
 
 def list_flows(page: Reply) -> list[tuple[str, str]]:
-    """Return the titles and states of the list of flows."""
+    """Return the title and the state of each flow that the page lists."""
     found = []
     for row in re.findall(r"<li[^>]*><b><a .*?</li>", page.text, re.DOTALL):
         title = re.search(r">([^<>]+)</a>", row)
@@ -92,15 +93,15 @@ async def test_live_sections_exist_from_the_start(scenario: Scenario) -> None:
     assert all(before)
 
 
-def read_hashes(page: Reply) -> dict[str, str]:
-    """Return the header that a browser with this page sends."""
+def build_hashes_header(page: Reply) -> dict[str, str]:
+    """Return the header with which a browser sends the hashes of the page's sections."""
     return {"Live-Sections": " ".join(re.findall(r'data-(?:live|part)="(\w+)"', page.text))}
 
 
 async def test_live_update_gets_the_changed_sections_or_an_empty_response(
     scenario: Scenario,
 ) -> None:
-    """Each section of each page has a hash, and an end by which it is found."""
+    """A browser that sends the hashes of its sections gets only the changed ones, or 204."""
     await run_until_no_call_period(scenario)
     flow_id = find_flow_id(scenario, "Orders")
     pages: list[tuple[Callable[..., Awaitable[HttpResponse]], dict[str, Any]]] = [
@@ -117,13 +118,13 @@ async def test_live_update_gets_the_changed_sections_or_an_empty_response(
     for (show, where), page in zip(pages, before, strict=True):
         assert 'data-live="' in page.text
         assert not re.search(r"data-(live|part)[ >]", page.text)
-        same = await call(show, **where, headers=read_hashes(page))
+        same = await call(show, **where, headers=build_hashes_header(page))
         assert (same.status, same.content) == (204, b"")
         assert same.headers["Cache-Control"] == "no-store"
 
     await block_flow(scenario, "Orders")
     for (show, where), page in zip(pages, before, strict=True):
-        sections = await call(show, **where, headers=read_hashes(page))
+        sections = await call(show, **where, headers=build_hashes_header(page))
         assert sections.status == 200
         assert 'aria-label="Main"' not in sections.text
         assert len(sections.content) < len(page.content)
@@ -131,7 +132,7 @@ async def test_live_update_gets_the_changed_sections_or_an_empty_response(
     changed = await call(
         dashboard_api.show_remediation_page,
         id=scenario.remediation.id,
-        headers=read_hashes(before[3]),
+        headers=build_hashes_header(before[3]),
     )
     assert "Its owner has left." in changed.text
     assert set(re.findall(r'id="([^"]+)" data-live', changed.text)) >= {"progress", "causes"}
@@ -256,7 +257,7 @@ async def test_unknown_remediation_flow_and_filter_have_an_error_page(scenario: 
 
 
 async def test_list_links_to_each_remediation(scenario: Scenario) -> None:
-    """Each remediation has a link."""
+    """The list has a link to the page of each remediation."""
     page = await call(dashboard_api.show_remediations_page)
 
     assert f'href="/api/dashboard/remediations/{scenario.remediation.id}"' in page.text
@@ -264,7 +265,7 @@ async def test_list_links_to_each_remediation(scenario: Scenario) -> None:
 
 
 async def test_list_counts_the_flows_that_are_migrated(scenario: Scenario) -> None:
-    """Closed flow jobs count, as on the page of the environments."""
+    """The list counts closed flow jobs as migrated, as the Environments page does."""
     await scenario.approve(run=timedelta(days=40))
 
     page = await call(dashboard_api.show_remediations_page)

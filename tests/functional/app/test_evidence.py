@@ -26,8 +26,8 @@ from shared.use_cases.show_remediation import show_plan
 from tests.functional.app.evidence_scenario import (
     build_evidence_scenario,
     export_evidence,
+    extract_files,
     parse_lines,
-    read_files,
     retire_originals,
 )
 from tests.functional.scenarios.app_calls import call
@@ -36,7 +36,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with two flows, one of them called from a setting."""
+    """An environment with two flows, one of which is called from an app setting."""
     return await build_evidence_scenario()
 
 
@@ -47,7 +47,7 @@ async def test_evidence_contains_the_approved_plan_and_its_approver(scenario: Sc
     (shown,) = await show_plan(scenario.services, scenario.remediation.id)
     await scenario.approve()
 
-    found = read_files(await export_evidence(scenario))
+    found = extract_files(await export_evidence(scenario))
 
     (approved,) = json.loads(found["remediation.json"])["environment_jobs"][0]["approved_plans"]
     assert (approved["version"], approved["approved_by"]) == (shown.version, "tests")
@@ -65,12 +65,12 @@ async def test_evidence_contains_the_approved_plan_and_its_approver(scenario: Sc
 async def test_evidence_contains_each_change_with_hashes_before_and_after(
     scenario: Scenario,
 ) -> None:
-    """A person with the replaced URL can compute its hash and compare it."""
+    """A person who knows a replaced URL can compute its hash and compare it with the evidence."""
     (site,) = scenario.world.sites.values()
     (before,) = [v for v in site.settings.values() if "workflows" in v]
     await retire_originals(scenario)
 
-    found = read_files(await export_evidence(scenario))
+    found = extract_files(await export_evidence(scenario))
 
     flows = {line["job"]["display_name"]: line for line in parse_lines(found["flows.jsonl"])}
     changes = {change["kind"]: change for change in flows["Orders"]["changes"]}
@@ -100,9 +100,9 @@ async def test_evidence_contains_run_summaries_and_names_omitted_parts(
     name = f"runs/{job.environment_id}/{job.id}.jsonl"
 
     content = await export_evidence(scenario)
-    runs = parse_lines(read_files(content)[name])
+    runs = parse_lines(extract_files(content)[name])
     monkeypatch.setattr(evidence_file, "MOST_RUN_BYTES", 0)
-    without = read_files(await export_evidence(scenario))
+    without = extract_files(await export_evidence(scenario))
 
     archive = await scenario.services.tables.run_archives.get(job.environment_id, job.id)
     assert archive is not None
@@ -132,7 +132,7 @@ async def test_evidence_contains_changes_and_their_reverts(scenario: Scenario) -
 
     (line,) = [
         one
-        for one in parse_lines(read_files(await export_evidence(scenario))["flows.jsonl"])
+        for one in parse_lines(extract_files(await export_evidence(scenario))["flows.jsonl"])
         if one["job"]["display_name"] == "Orders"
     ]
 
@@ -156,7 +156,7 @@ async def test_evidence_contains_no_signature(scenario: Scenario) -> None:
     }
     await retire_originals(scenario)
 
-    text = "\n".join(read_files(await export_evidence(scenario)).values())
+    text = "\n".join(extract_files(await export_evidence(scenario)).values())
 
     assert all(signature not in text for signature in signatures)
     assert mask_signatures(text) == text
@@ -168,7 +168,7 @@ async def test_evidence_names_an_archived_plan_that_is_missing(scenario: Scenari
     for name in [one for one in scenario.fakes.archive.contents if one.startswith("plans/")]:
         del scenario.fakes.archive.contents[name]
 
-    found = read_files(await export_evidence(scenario))
+    found = extract_files(await export_evidence(scenario))
 
     (lost,) = json.loads(found[MANIFEST])["omitted"]
     assert lost.startswith("approved-plans/")
@@ -209,7 +209,7 @@ async def test_evidence_contains_audit_entries_of_its_remediation_only(scenario:
     path = f"remediations/{scenario.remediation.id}/cancel"
     await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
 
-    orders = parse_lines(read_files(await export_evidence(scenario))["audit.jsonl"])
+    orders = parse_lines(extract_files(await export_evidence(scenario))["audit.jsonl"])
 
     assert [(one["operation"], one["status"]) for one in orders] == [
         ("cancel_remediation", 202),
@@ -231,7 +231,7 @@ async def test_evidence_contains_the_audit_entry_of_the_start(scenario: Scenario
     )
     await table.replace(kept, scenario.remediation)
 
-    orders = parse_lines(read_files(await export_evidence(scenario))["audit.jsonl"])
+    orders = parse_lines(extract_files(await export_evidence(scenario))["audit.jsonl"])
 
     assert [(one["operation"], one["status"]) for one in orders] == [
         ("start_remediation", 202),

@@ -1,4 +1,4 @@
-"""The tables and the report in the evidence file of a remediation."""
+"""The evidence file of a remediation has tables for spreadsheets, and a report to print."""
 
 import csv
 import io
@@ -20,8 +20,8 @@ from shared.use_cases.archive_runs import archive_runs
 from tests.functional.app.evidence_scenario import (
     build_evidence_scenario,
     export_evidence,
+    extract_files,
     parse_lines,
-    read_files,
     retire_originals,
 )
 from tests.functional.scenarios.app_calls import call
@@ -30,7 +30,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with two flows, one of them called from a setting."""
+    """An environment with two flows, one of which is called from an app setting."""
     return await build_evidence_scenario()
 
 
@@ -38,7 +38,7 @@ async def test_tables_and_report_show_each_flow(scenario: Scenario) -> None:
     """The evidence file has tables for a spreadsheet and a report to print."""
     await retire_originals(scenario)
 
-    found = read_files(await export_evidence(scenario))
+    found = extract_files(await export_evidence(scenario))
 
     rows = list(csv.DictReader(io.StringIO(found["flows.csv"])))
     assert {row["display_name"] for row in rows} == {"Orders", "'=Invoices"}
@@ -58,7 +58,7 @@ async def test_report_lists_excluded_flows_with_the_reason(
     excluded = (await scenario.plan())["Orders"].workflow_id
     await scenario.approve(excluded)
 
-    page = read_files(await export_evidence(scenario))["report.html"]
+    page = extract_files(await export_evidence(scenario))["report.html"]
 
     assert "1 of 2 flows migrated, 1 not migrated." in page
     assert "migrated or prepared" not in page
@@ -76,7 +76,7 @@ async def test_report_of_two_thousand_flows_is_one_small_file_with_folded_tables
 ) -> None:
     """The report lists each flow in at most 300 KB. A report of few flows has no folded table."""
     await scenario.order()
-    few = read_files(await export_evidence(scenario))["report.html"]
+    few = extract_files(await export_evidence(scenario))["report.html"]
     table = scenario.services.tables.plan_items
     item = (await scenario.plan())["Orders"]
     for number in range(2_000):
@@ -84,7 +84,7 @@ async def test_report_of_two_thousand_flows_is_one_small_file_with_folded_tables
         name = f"Flow number {number} of the sales team"
         await table.upsert(replace(item, workflow_id=workflow_id, display_name=name))
 
-    page = read_files(await export_evidence(scenario))["report.html"]
+    page = extract_files(await export_evidence(scenario))["report.html"]
 
     assert len(page.encode()) <= 300_000
     assert page.count('<th scope="row">Flow number') == 2_000
@@ -105,7 +105,7 @@ async def test_report_groups_flows_with_the_same_reason(scenario: Scenario) -> N
         )  # fmt: skip
         await scenario.services.tables.flow_jobs.upsert(blocked)
 
-    page = read_files(await export_evidence(scenario))["report.html"]
+    page = extract_files(await export_evidence(scenario))["report.html"]
 
     assert "2 flows blocked</h3>" in page
     assert unescape(page).count(Reason.OWNER_UNAVAILABLE.meaning) == 1
@@ -119,13 +119,13 @@ async def test_report_counts_archived_calls_before_and_after_the_cutover(
     await scenario.order()
     scenario.world.traffic.beat(scenario.world)
     await scenario.approve(run=timedelta(hours=6))
-    without = read_files(await export_evidence(scenario))["report.html"]
+    without = extract_files(await export_evidence(scenario))["report.html"]
     await archive_runs(scenario.services, scenario.remediation.id)
     job = await scenario.read_job("Orders")
     archive = await scenario.services.tables.run_archives.get(job.environment_id, job.id)
     assert archive is not None
 
-    page = read_files(await export_evidence(scenario))["report.html"]
+    page = extract_files(await export_evidence(scenario))["report.html"]
 
     row = re.search(
         r'<th scope="row">Orders<td>[^<]+<td>(\d+)<td>(\d+)<td>[^<]+<', page.partition("Runs of")[2]
@@ -141,7 +141,7 @@ async def test_report_shows_reverted_changes(scenario: Scenario) -> None:
     await retire_originals(scenario)
     await scenario.roll_back()
 
-    page = read_files(await export_evidence(scenario))["report.html"]
+    page = extract_files(await export_evidence(scenario))["report.html"]
 
     changes = re.findall(r'<tr><th scope="row">([^<]+)</th><td>(\d+)</td><td>(\d*)</td>', page)
     assert ("Copies created", "2", "2") in changes
@@ -154,7 +154,7 @@ async def test_report_shows_reverted_changes(scenario: Scenario) -> None:
 async def test_report_shows_each_request_once_and_counts_rejected_ones(
     scenario: Scenario,
 ) -> None:
-    """The audit log has two entries for a request; the start is shown with its source."""
+    """A request has two audit entries, but one line in the report. The start has its source."""
     await scenario.order()
     provide(scenario.services)
     path = f"remediations/{scenario.remediation.id}/cancel"
@@ -166,7 +166,7 @@ async def test_report_shows_each_request_once_and_counts_rejected_ones(
         path=f"remediations/{scenario.remediation.id}/approve",
     )
 
-    page = read_files(await export_evidence(scenario))["report.html"]
+    page = extract_files(await export_evidence(scenario))["report.html"]
 
     assert wrong.status >= 400
     assert page.count("Cancelled the remediation<") == 1
@@ -183,7 +183,7 @@ async def test_report_lists_only_decisions_and_ends_with_the_last_one(scenario: 
     path = f"remediations/{scenario.remediation.id}/retry"
     await call(remediation_actions_api.retry_remediation, {}, id=scenario.remediation.id, path=path)
 
-    page = read_files(await export_evidence(scenario))["report.html"]
+    page = extract_files(await export_evidence(scenario))["report.html"]
 
     decided = re.findall(
         r"<tr><th scope=\"row\"><span[^>]+>([^<]+)</span></th><td[^>]*>([^<]*)<", page
@@ -197,7 +197,7 @@ async def test_report_before_the_approval_has_no_flow_job(scenario: Scenario) ->
     """Before the approval, the report says that no flow job was started."""
     await scenario.order()
 
-    found = read_files(await export_evidence(scenario))
+    found = extract_files(await export_evidence(scenario))
 
     assert "No flow job was started." in found["report.html"]
     assert "flows.jsonl" not in found

@@ -1,4 +1,4 @@
-"""Signature and time stamp of the evidence file, and the reason if one is missing."""
+"""The evidence file is signed and time-stamped, or has the reason why it is not."""
 
 import io
 import json
@@ -25,7 +25,7 @@ from tests.fakes.services import build_fake_settings
 from tests.functional.app.evidence_scenario import (
     build_evidence_scenario,
     export_evidence,
-    read_files,
+    extract_files,
 )
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -33,12 +33,12 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with two flows, one of them called from a setting."""
+    """An environment with two flows, one of which is called from an app setting."""
     return await build_evidence_scenario()
 
 
 async def export_signed_manifest(scenario: Scenario) -> tuple[bytes, Signature | str]:
-    """Return manifest and signature of the evidence file of an app with a key."""
+    """Export the evidence of an app with a signing key. Return its manifest and signature."""
     scenario.settings = build_fake_settings(evidence_key=KEY_URL)
     return read_signature(io.BytesIO(await export_evidence(scenario)))
 
@@ -70,18 +70,18 @@ async def test_evidence_without_a_key_has_the_reason_instead_of_a_signature(
 
 
 class _OneFails:
-    """A signing key port of which one method fails."""
+    """A signing key port with one method that fails."""
 
     def __init__(self, keys: SigningKeys, method: str, error: Exception) -> None:
         self._keys, self._method, self._error = keys, method, error
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return the key, or raise."""
+        """Return the key. Raises the error if this method is to fail."""
         self._fail("read")
         return await self._keys.read(key_url)
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
-        """Return the signature, or raise."""
+        """Return the signature. Raises the error if this method is to fail."""
         self._fail("sign")
         return await self._keys.sign(key, digest)
 
@@ -103,7 +103,7 @@ class _OneFails:
 async def test_evidence_is_exported_without_signature_if_the_vault_fails(
     scenario: Scenario, method: str, error: Exception
 ) -> None:
-    """The evidence file contains the reason."""
+    """The evidence file has the reason instead of a signature."""
     await scenario.order()
     add_evidence_key(scenario.world)
     scenario.settings = build_fake_settings(evidence_key=KEY_URL)
@@ -120,7 +120,7 @@ async def test_evidence_is_exported_without_signature_if_the_vault_fails(
 async def test_evidence_is_exported_without_signature_if_the_key_is_missing_or_off(
     scenario: Scenario,
 ) -> None:
-    """The key may be deleted or disabled."""
+    """Without a usable key, the evidence file has the reason instead of a signature."""
     await scenario.order()
 
     _, missing = await export_signed_manifest(scenario)
@@ -136,7 +136,10 @@ async def test_evidence_is_exported_without_signature_if_the_key_is_missing_or_o
 async def export_stamped_signature(
     scenario: Scenario, **settings: str
 ) -> tuple[bytes, bytes | str]:
-    """Return signature file and time stamp of the evidence file of an app with an authority."""
+    """Export the evidence of an app with a time stamp authority.
+
+    Return its signature and time stamp.
+    """
     scenario.settings = build_fake_settings(
         **{"evidence_key": KEY_URL, "time_stamp_authority": "https://tsa.example/", **settings}
     )
@@ -162,7 +165,7 @@ async def test_evidence_has_a_time_stamp_of_its_signature(
 async def test_evidence_without_signature_or_authority_has_no_time_stamp(
     scenario: Scenario,
 ) -> None:
-    """The evidence file contains the reason."""
+    """The evidence file has the reason instead of a time stamp."""
     await scenario.order()
 
     _, unsigned = await export_stamped_signature(scenario, evidence_key="")
@@ -180,7 +183,7 @@ class _FailingAuthority:
         self._error = error
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
-        """Raise."""
+        """Raise the error."""
         raise self._error
 
 
@@ -207,7 +210,7 @@ async def test_evidence_is_exported_without_time_stamp_if_the_authority_fails(
     reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
 
     assert reply.status == 200
-    assert SIGNATURE in read_files(reply.content)
+    assert SIGNATURE in extract_files(reply.content)
     assert not isinstance(read_signature(io.BytesIO(reply.content))[1], str)
     _, reason = read_time_stamp(io.BytesIO(reply.content))
     assert reason == (f"{error}. Check CMK_TIME_STAMP_AUTHORITY, then export the evidence again")

@@ -35,7 +35,7 @@ async def scenario() -> Scenario:
 
 
 async def send_request(scenario: Scenario, what: str, flow: str) -> Reply:
-    """Send a request about one flow."""
+    """Send the request `what` about a flow, named by its id or title."""
     identity, flows = scenario.remediation.id, {"flow_ids": [flow]}
     environment = scenario.build.environment.id
     day = f"{scenario.services.now + timedelta(days=30):%Y-%m-%d}"
@@ -72,8 +72,8 @@ BEFORE = ["start", "approve", "exclude", "page", "retry"]
 AFTER = ["page", "delete", "keep", "archive", "retry", "rollback"]
 
 
-async def approve_plan(scenario: Scenario) -> None:
-    """Let every flow be migrated."""
+async def migrate_flows(scenario: Scenario) -> None:
+    """Approve the plan, and let the app migrate every flow."""
     await scenario.approve(run=timedelta(days=60))
     provide(scenario.services)
 
@@ -87,7 +87,7 @@ async def test_requests_before_the_migration_accept_a_title(scenario: Scenario, 
 @pytest.mark.parametrize("what", AFTER)
 async def test_requests_after_the_migration_accept_a_title(scenario: Scenario, what: str) -> None:
     """Requests about jobs, deletions and archives accept a title."""
-    await approve_plan(scenario)
+    await migrate_flows(scenario)
 
     assert (await send_request(scenario, what, "Returns")).status in {200, 202}
 
@@ -103,7 +103,7 @@ async def test_title_of_several_flows_is_rejected_with_their_ids(
         if flow.name == "Orders"
     }
     if what not in BEFORE:
-        await approve_plan(scenario)
+        await migrate_flows(scenario)
 
     several = await send_request(scenario, what, "Orders")
     none = await send_request(scenario, what, "Retuns")
@@ -132,7 +132,7 @@ async def test_rows_and_responses_contain_the_id(scenario: Scenario) -> None:
 
 
 async def test_same_key_and_title_return_the_same_remediation(scenario: Scenario) -> None:
-    """The same key with another title is rejected."""
+    """A repeated idempotency key returns the remediation, and is rejected with another title."""
     environment = scenario.build.environment.id
     body = {"mode": "dry_run", "environment_ids": [environment], "flow_ids": ["Returns"]}
     headers = {"Idempotency-Key": "monday"}
@@ -170,7 +170,7 @@ async def test_title_in_the_same_case_has_precedence(scenario: Scenario) -> None
 async def test_title_shared_with_a_flow_without_a_row_is_rejected_with_both_ids(
     scenario: Scenario,
 ) -> None:
-    """Otherwise the app would exclude one of the flows and copy the other."""
+    """The app must not guess which of two flows with one title a person wants to exclude."""
     scenario.world.assumptions.my_flows_have_rows = False
     scenario.build.add_mail_flow("Returns")
 
@@ -208,7 +208,7 @@ async def test_deleted_flow_stays_excluded(scenario: Scenario) -> None:
 
 
 async def test_pages_show_ids_of_flows_with_the_same_title(scenario: Scenario) -> None:
-    """The lines of flows with the same title show the beginning of the id; other lines do not."""
+    """Only the lines of flows with the same title show the beginning of the id."""
     flows = scenario.build.environment.flows.values()
     short = {flow.workflow_id[:8] for flow in flows if flow.name == "Orders"}
     identity = scenario.remediation.id

@@ -23,7 +23,7 @@ STALE = '"0123456789abcdef0123456789abcdef"'
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment, opted in."""
+    """An environment in which changes are permitted."""
     scenario = Scenario()
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -32,7 +32,7 @@ async def scenario() -> Scenario:
 
 
 async def set_limit(scenario: Scenario, limit: int, **headers: str) -> Reply:
-    """Change the environment's limit."""
+    """Change the flow limit of the environment."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     environment = scenario.build.environment.id
     return await call(
@@ -44,7 +44,7 @@ async def set_limit(scenario: Scenario, limit: int, **headers: str) -> Reply:
 
 
 async def show_environment(scenario: Scenario, **headers: str) -> Reply:
-    """Return the environment's answer."""
+    """Return the API's answer about the environment."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     environment = scenario.build.environment.id
     return await call(environments_api.show_environment, id=environment, headers=sent)
@@ -80,17 +80,17 @@ async def test_change_with_an_outdated_etag_is_rejected(scenario: Scenario) -> N
 async def test_etag_is_compared_at_the_moment_of_the_write(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The app compares the ETag at the moment of the write."""
+    """A change between the app's check and its write makes the ETag of the request outdated."""
     seen = (await show_environment(scenario)).headers[ETAG]
     table = type(scenario.services.tables.environment_settings)
     change = table.change
 
-    async def slow(self: object, *args: object, **options: object) -> object:
+    async def change_settings_first(self: object, *args: object, **options: object) -> object:
         monkeypatch.setattr(table, "change", change)
         await set_limit(scenario, 7)
         return await change(self, *args, **options)  # type: ignore[arg-type]  # as it was called
 
-    monkeypatch.setattr(table, "change", slow)
+    monkeypatch.setattr(table, "change", change_settings_first)
 
     assert (await set_limit(scenario, 8, If_Match=seen)).status == 412
 
@@ -138,7 +138,7 @@ async def test_kill_switch_change_requires_the_current_etag(scenario: Scenario) 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/jsonp"])
 async def test_body_of_another_content_type_is_rejected(scenario: Scenario, kind: str) -> None:
-    """The content type decides, whatever the body contains."""
+    """A body of another content type than JSON is rejected, even if it contains JSON."""
     headers = {"Content-Type": kind}
 
     refused = await call(remediations_api.start_remediation, {"mode": "assess"}, headers=headers)
@@ -196,7 +196,7 @@ async def test_members_of_another_type_are_rejected(scenario: Scenario, body: ob
 
 
 async def test_approval_requires_the_etag_of_the_plan(scenario: Scenario) -> None:
-    """The ETag of a waiting plan stays the same, and another one is rejected first."""
+    """The ETag of a plan stays the same until its approval. An outdated ETag is rejected first."""
     scenario.build.add_http_flow("Orders")
     await scenario.order()
     provide(scenario.services)

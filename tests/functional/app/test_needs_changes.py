@@ -20,21 +20,20 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 CHANGE_FIRST = ["List of flows", "Other list of flows"]
 
 
-class Heard:
-    """A channel that keeps its notifications."""
+class RecordingChannel:
+    """A channel that records its notifications."""
 
     name = "heard"
 
     def __init__(self) -> None:
-        """Start without notifications."""
         self.told: list[Notification] = []
 
     async def send(self, notification: Notification) -> None:
-        """Keep the notification."""
+        """Record the notification."""
         self.told.append(notification)
 
     def count_flows(self) -> list[int]:
-        """Return how many flows each notification of flows that need changes is about."""
+        """Return the number of flows in each notification about flows that need changes."""
         told = [one.pending_action for one in self.told]
         return [one.count for one in told if one.kind is PendingActionKind.NEEDS_CHANGES]
 
@@ -63,15 +62,15 @@ def find_flow_id(scenario: Scenario, title: str) -> str:
 
 
 async def list_pending_actions() -> list[Any]:
-    """Return the actions required."""
+    """Return the actions required that the status API lists."""
     found: list[Any] = (await call(status_api.show_status)).document["pending_actions"]
     return found
 
 
 async def send_notifications(
-    scenario: Scenario, heard: Heard, after: timedelta = timedelta()
+    scenario: Scenario, heard: RecordingChannel, after: timedelta = timedelta()
 ) -> None:
-    """Send the notifications that are due."""
+    """Advance the clock by `after`, and send the due notifications to this channel."""
     scenario.world.clock.advance(after)
     await notify(replace(scenario.services, channels=(heard,)))
 
@@ -125,7 +124,7 @@ async def test_all_views_count_the_flows_as_needing_changes(scenario: Scenario) 
 
 async def test_notification_is_repeated_only_for_additional_flows(scenario: Scenario) -> None:
     """A new remediation that finds the same flows causes no notification."""
-    heard = Heard()
+    heard = RecordingChannel()
     for _ in range(3):
         await send_notifications(scenario, heard, timedelta(days=1))
     assert heard.count_flows() == [2]
@@ -204,7 +203,7 @@ async def test_remediation_with_flows_not_migrated_is_shown_with_a_warning(
 
 
 async def test_expiry_of_a_plan_is_not_shown_as_next_check(scenario: Scenario) -> None:
-    """While a plan awaits approval, the app does nothing automatically."""
+    """A plan that awaits approval has no next check, because the app waits for a person."""
     await scenario.order(
         RemediationMode.APPLY, find_flow_id(scenario, CHANGE_FIRST[0]), cause="order-2"
     )

@@ -48,7 +48,7 @@ def build_erp_firewall(*sources: str) -> Firewall:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Two flows behind a firewall, which allows one of three ranges and blocks both."""
+    """Two flows behind a firewall that allows one of three address ranges, and so blocks both."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):
@@ -72,18 +72,18 @@ async def show_page(
     return unescape(reply.text)
 
 
-async def check_daily(scenario: Scenario, date: str) -> None:
-    """Run the daily check a day later."""
+async def run_next_daily_check(scenario: Scenario, date: str) -> None:
+    """Advance the clock by a day, and run the daily check."""
     scenario.world.clock.advance(timedelta(days=1))
     await scenario.driver.call(lambda services: run_daily_check(services, date))
     provide(scenario.services)
 
 
 async def publish_list(scenario: Scenario, prefixes: dict[str, list[str]], date: str) -> None:
-    """Let Microsoft publish a new list, and the app read it."""
+    """Publish a new service tag list, and let the daily check read it."""
     scenario.world.service_tags.update(prefixes)
     scenario.world.service_tags_edition += 1
-    await check_daily(scenario, date)
+    await run_next_daily_check(scenario, date)
 
 
 async def add_issues(scenario: Scenario, *names: str) -> None:
@@ -151,8 +151,8 @@ async def test_overview_and_status_count_firewalls_and_flows_like_the_network_pa
 
 
 async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scenario) -> None:
-    """Each list has its number, its date, and how many ranges were added and removed."""
-    await check_daily(scenario, "before")
+    """The line of a service tag list has its number, date, and how many ranges changed."""
+    await run_next_daily_check(scenario, "before")
     added = [f"30.0.{number}.0/24" for number in range(0, 200, 2)]
     await publish_list(scenario, {WEST: ["20.1.0.0/24", *added]}, "after")
 
@@ -175,7 +175,7 @@ async def test_page_reports_lists_and_firewalls_that_were_not_read(scenario: Sce
     assert "not read yet" in nothing
     assert "The app has not read Microsoft's service tag list yet." in nothing
 
-    await check_daily(scenario, "before")
+    await run_next_daily_check(scenario, "before")
     scenario.world.clock.advance(timedelta(days=8))
     alert = Alert(
         reason_code=Reason.ADDRESS_RANGES_OUTDATED,
@@ -195,7 +195,7 @@ async def test_page_shows_when_an_outdated_list_was_last_read(scenario: Scenario
     """If the daily check has not read the list for days, the page shows since when."""
     scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     await scenario.retry(run=timedelta(hours=6))
-    await check_daily(scenario, "read")
+    await run_next_daily_check(scenario, "read")
     current = await show_page()
     scenario.world.clock.advance(timedelta(days=3))
     provide(scenario.services)
@@ -252,7 +252,7 @@ async def test_firewalls_are_filtered_by_address_and_paged(scenario: Scenario) -
 
 
 async def test_firewalls_are_exported_with_the_filter(scenario: Scenario) -> None:
-    """A CSV file has a line for each matching firewall; JSON comes from the API."""
+    """The CSV file has a line for each matching firewall. The API returns the same as JSON."""
     await add_issues(scenario, "=vault", "other")
 
     page = await show_page({"search": "=vault"})
@@ -274,8 +274,11 @@ async def test_firewalls_are_exported_with_the_filter(scenario: Scenario) -> Non
 
 
 async def test_firewall_is_listed_while_its_flows_are_tried_again(scenario: Scenario) -> None:
-    """The daily check retries blocked flows; until their copies are verified, nothing is known."""
-    await check_daily(scenario, "retried")
+    """The daily check retries blocked flows.
+
+    Until their copies are verified, the firewall stays listed.
+    """
+    await run_next_daily_check(scenario, "retried")
 
     page = await show_page()
     assert "1 firewall misses address ranges, no flow is blocked</h1>" in page
@@ -288,7 +291,7 @@ async def test_firewall_is_listed_while_its_flows_are_tried_again(scenario: Scen
 
 async def test_unreadable_row_does_not_hide_other_rows(scenario: Scenario) -> None:
     """Lists and firewalls of other rows are still shown."""
-    await check_daily(scenario, "before")
+    await run_next_daily_check(scenario, "before")
     await publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]}, "after")
     rows = scenario.fakes.store.rows
     first = min(name for name in rows if name[0] == "servicetaglistversions")
@@ -330,7 +333,7 @@ async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> 
     known = " ".join(re.findall(r'data-live="(\w+)"', page))
     headers = {"Live-Sections": known}
     same = await call(network_page_api.show_network_page, headers=headers)
-    await check_daily(scenario, "first list")
+    await run_next_daily_check(scenario, "first list")
     changed = await call(network_page_api.show_network_page, headers=headers)
 
     assert len(known.split()) == 7

@@ -14,8 +14,11 @@ from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.support_request import SupportRequestKind
 from shared.reason import Reason
-from tests.functional.app.test_notification_per_reason import CATALOGUE, build_tenant_with
-from tests.functional.app.test_notification_per_reason import read_notifications as read_messages
+from tests.functional.app.test_notification_per_reason import (
+    CATALOGUE,
+    build_tenant_with,
+    send_notifications,
+)
 from tests.functional.cli.cli_app import KEY, serve_app
 from tests.functional.cli.test_cli_network import build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -39,7 +42,7 @@ ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """The scenario of the catalogue."""
+    """A tenant in which every cause in `CATALOGUE` can be arranged."""
     return await build_tenant_with("Stock", "Payroll")
 
 
@@ -57,12 +60,12 @@ async def test_every_link_opens_the_page_about_its_message(
     async with serve_app() as app:
         (one,) = [
             one
-            for one in await read_messages(scenario, urlsplit(app.url).netloc)
+            for one in await send_notifications(scenario, urlsplit(app.url).netloc)
             if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
         ]
-        page = await read_page(one.link)
+        page = await open_page(one.link)
         own = [each for each in one.flow_links if urlsplit(each).netloc in app.url]
-        pages = [await read_page(each) for each in own]
+        pages = [await open_page(each) for each in own]
 
     link = urlsplit(one.link)
     if one.pending_action.remediation_id:
@@ -127,14 +130,14 @@ async def follow_link(scenario: Scenario) -> tuple[Notification, str]:
     async with serve_app() as app:
         (one,) = [
             one
-            for one in await read_messages(scenario, urlsplit(app.url).netloc)
+            for one in await send_notifications(scenario, urlsplit(app.url).netloc)
             if one.pending_action.kind is PendingActionKind.FLOWS_BLOCKED
         ]
-        return one, await read_page(one.link)
+        return one, await open_page(one.link)
 
 
-async def read_page(link: str) -> str:
-    """Return a page as a person with a function key gets it."""
+async def open_page(link: str) -> str:
+    """Open a link with a function key, and return the text of the page."""
     async with (
         aiohttp.ClientSession(headers={"x-functions-key": KEY}) as session,
         session.get(link) as answer,

@@ -71,29 +71,32 @@ type Arrange = Callable[[Scenario], Awaitable[None]]
 
 
 @dataclass
-class Heard:
-    """A channel that keeps its notifications."""
+class RecordingChannel:
+    """A channel that records its notifications."""
 
     name: str = "heard"
     told: list[Notification] = field(default_factory=list)
 
     async def send(self, notification: Notification) -> None:
-        """Keep the notification."""
+        """Record the notification."""
         self.told.append(notification)
 
 
-class Out:
-    """A channel that is out."""
+class UnavailableChannel:
+    """A channel whose service does not answer."""
 
     name = "out"
 
     async def send(self, _: Notification) -> None:
-        """Raise that the service does not answer."""
+        """Raise `ServiceUnavailable`."""
         raise ServiceUnavailable(f"no answer of {SIGNED}")
 
 
 def arrange_flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
-    """Return an arrangement in which a flow has this reason."""
+    """Return a function that stores this reason code in the job of `Orders`.
+
+    With `state`, it also stops the job in this state.
+    """
 
     async def arrange(scenario: Scenario) -> None:
         await scenario.order()
@@ -109,7 +112,7 @@ def arrange_flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
 
 
 def arrange_alert_with(code: str) -> Arrange:
-    """Return an arrangement with an alert of this code."""
+    """Return a function that stores an alert with this code."""
 
     async def arrange(scenario: Scenario) -> None:
         row = ("table", "partition", "key")
@@ -122,7 +125,7 @@ def arrange_alert_with(code: str) -> Arrange:
 
 
 async def deny_calls_of_copy(scenario: Scenario) -> None:
-    """Let a firewall deny the calls of the copy."""
+    """Add a firewall that denies the calls of the copy, so that the flow is blocked."""
     scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
     scenario.world.firewalls = [
         Firewall(
@@ -140,7 +143,7 @@ async def deny_calls_of_copy(scenario: Scenario) -> None:
 
 
 async def block_environment_job(scenario: Scenario) -> None:
-    """Block the environment job."""
+    """Store the environment job as blocked, because the platform migration does not end."""
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.read_all()
     why, now = f"Why: {SIGNED}", scenario.services.now
@@ -162,12 +165,12 @@ async def plan_flow_that_needs_changes(scenario: Scenario) -> None:
 
 
 async def create_plan(scenario: Scenario) -> None:
-    """Let a plan await approval."""
+    """Create a plan that awaits approval."""
     await scenario.order()
 
 
 async def create_expiring_plan(scenario: Scenario) -> None:
-    """Let a plan await approval until its last day."""
+    """Create a plan that awaits approval, and advance the clock to its last day."""
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.read_all()
     assert job.approval_expires_at
@@ -177,7 +180,7 @@ async def create_expiring_plan(scenario: Scenario) -> None:
 
 
 def arrange_support_request(days: int) -> Arrange:
-    """Return what leaves these days to file the request for run history."""
+    """Return a function that opens a support request, and leaves this number of days to file it."""
 
     async def arrange(scenario: Scenario) -> None:
         await open_support_request(scenario)
@@ -187,7 +190,7 @@ def arrange_support_request(days: int) -> Arrange:
 
 
 async def report_failures(scenario: Scenario) -> None:
-    """Report a failed run of yesterday."""
+    """Store a report of a run that failed yesterday."""
     await scenario.opt_in(report_failed_runs=True)
     flow = next(iter(scenario.world.list_flows()))
     began = scenario.world.clock.now()
@@ -204,7 +207,7 @@ async def report_failures(scenario: Scenario) -> None:
 
 
 async def reach_environment_limit(scenario: Scenario) -> None:
-    """Let the daily check see as many environments with a key as the app warns about."""
+    """Check the number of environments under a key, with enough of them for a warning."""
     policy = scenario.build.apply_key()
     described = await scenario.services.environments.get(scenario.build.environment.id)
     many = [replace(described, policy=policy) for _ in range(ENVIRONMENT_WARNING)]
@@ -212,7 +215,7 @@ async def reach_environment_limit(scenario: Scenario) -> None:
 
 
 async def complete_remediation(scenario: Scenario) -> None:
-    """Complete a remediation that does not migrate one flow."""
+    """Complete a remediation that leaves one flow on Microsoft's key, because of the flow limit."""
     await scenario.opt_in(max_flows=1)
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
@@ -225,7 +228,7 @@ async def complete_remediation(scenario: Scenario) -> None:
 
 
 async def block_deletion(scenario: Scenario) -> None:
-    """Let a retired original be on again at the date of its deletion."""
+    """Turn a retired original on, which blocks its scheduled deletion."""
     await retire_all(scenario)
     await order_deletions(scenario)
     find_original(scenario, "Stock").state = FlowState.ON
@@ -244,9 +247,9 @@ async def add_poison_message(scenario: Scenario) -> None:
 
 
 async def disable_channel(scenario: Scenario) -> None:
-    """Let another channel be out for hours."""
+    """Let another channel fail for hours."""
     await scenario.order()
-    services = replace(scenario.services, channels=(Out(),))
+    services = replace(scenario.services, channels=(UnavailableChannel(),))
     for _ in range(3):
         await notify(services)
         scenario.world.clock.advance(timedelta(hours=1))
@@ -271,19 +274,19 @@ async def raise_many_alerts(scenario: Scenario) -> None:
 
 
 async def omit_daily_check(scenario: Scenario) -> None:
-    """Let no daily check be completed for more than a day."""
-    await notify(replace(scenario.services, channels=(Heard("another"),)))
+    """Let more than a day pass without a completed daily check."""
+    await notify(replace(scenario.services, channels=(RecordingChannel("another"),)))
     scenario.world.clock.advance(timedelta(hours=27))
 
 
 async def delete_wake_ups(scenario: Scenario) -> None:
-    """Delete the wake-ups, and let the row of a plan be overdue."""
+    """Delete the stored wake-ups, so that the expiry of a plan becomes overdue."""
     await create_plan(scenario)
     await scenario.services.tables.wake_ups.clear("wake_up")
     scenario.world.clock.advance(timedelta(days=8))
 
 
-async def let_caller_be_unconfirmed(scenario: Scenario) -> None:
+async def await_unconfirmed_caller(scenario: Scenario) -> None:
     """Let a flow wait until its declared caller is confirmed."""
     [*_, flow] = scenario.build.environment.flows.values()
     called = CalledFlow(environment_id=flow.environment_id, flow_id=flow.workflow_id)
@@ -327,7 +330,7 @@ CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
     (PendingActionKind.KILL_SWITCH_ON, Reason.KILL_SWITCH_ON): turn_kill_switch_on,
     (PendingActionKind.WAKE_UP, ""): delete_wake_ups,
     (PendingActionKind.DAILY_CHECK_MISSING, ""): omit_daily_check,
-    (PendingActionKind.CALLER_UNCONFIRMED, Reason.MANUAL_CALLER): let_caller_be_unconfirmed,
+    (PendingActionKind.CALLER_UNCONFIRMED, Reason.MANUAL_CALLER): await_unconfirmed_caller,
     (PendingActionKind.PLAN_EXPIRES_SOON, ""): create_expiring_plan,
     (PendingActionKind.FAILED_RUNS, "2026-03-01"): report_failures,
     (PendingActionKind.SUPPORT_REQUEST, "run_history"): arrange_support_request(20),
@@ -351,12 +354,12 @@ THERE_TOO = (PendingActionKind.PLAN_EXPIRES_SOON, PendingActionKind.REMEDIATION_
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with two flows, opted in."""
+    """An environment with two flows, in which changes are permitted."""
     return await build_tenant_with("Stock")
 
 
 async def build_tenant_with(*titles: str) -> Scenario:
-    """Return a tenant of one linked environment with `Orders` and these flows, opted in."""
+    """Return an environment with `Orders` and these flows, in which changes are permitted."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
     for title in titles:
@@ -366,10 +369,13 @@ async def build_tenant_with(*titles: str) -> Scenario:
     return scenario
 
 
-async def read_notifications(
+async def send_notifications(
     scenario: Scenario, website_host: str = "app.example"
 ) -> list[Notification]:
-    """Return the notifications of the next runs of an app with this host name."""
+    """Send the due notifications twice, five minutes apart, from an app with this host name.
+
+    Return them.
+    """
     settings = scenario.settings.model_copy(
         update={
             "website_host": website_host,
@@ -377,7 +383,7 @@ async def read_notifications(
             "service_account_token_cache_secret": "https://kv.vault.azure.net/secrets/operator",
         }
     )
-    heard = Heard()
+    heard = RecordingChannel()
     services = replace(
         scenario.services, channels=(heard, LogNotificationChannel()), settings=settings
     )
@@ -406,7 +412,7 @@ async def test_notification_about_every_cause_is_complete(
     """
     await CATALOGUE[cause, code](scenario)
 
-    heard = await read_notifications(scenario)
+    heard = await send_notifications(scenario)
 
     (one,) = [
         one
@@ -426,7 +432,7 @@ async def test_notification_about_every_cause_is_complete(
         assert name in event["title"]
         assert event["environmentName"] == name
     assert event["fix"].endswith((".", ")"))
-    assert is_a_command(event["next_command"]), event["next_command"]
+    assert is_known_command(event["next_command"]), event["next_command"]
     is_for_owner = cause is PendingActionKind.CALLER_UNCONFIRMED
     page = "declared-callers/confirmation?token=" if is_for_owner else "dashboard"
     assert event["link"].startswith(f"https://app.example/api/{page}")
@@ -458,7 +464,7 @@ async def test_next_command_of_every_cause_succeeds(
 ) -> None:
     """Each next command succeeds as it is written, with yes as the answer to its question."""
     await CATALOGUE[cause, code](scenario)
-    heard = await read_notifications(scenario)
+    heard = await send_notifications(scenario)
     (one,) = [
         one
         for one in heard
@@ -485,8 +491,8 @@ def parse_fields(record: logging.LogRecord) -> dict[str, str]:
     return found
 
 
-def is_a_command(line: str) -> bool:
-    """Return whether the command line has this command."""
+def is_known_command(line: str) -> bool:
+    """Return whether the command line names an existing command, which is not a group."""
     words, tree = shlex.split(line)[1:], build_command_tree()
     known = [tuple(words[:end]) for end in range(1, len(words) + 1) if tuple(words[:end]) in tree]
     return bool(known) and not is_group(tree[known[-1]])

@@ -22,10 +22,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 ANNA, BOB = "anna@contoso.example", "bob@contoso.example"
 
 
-async def read_sent_notifications(
+async def report_failures_to(
     scenario: Scenario, *recipients: str
 ) -> dict[PendingActionKind, Notification]:
-    """Return what a channel gets after yesterday's runs failed, by its kind."""
+    """Set the recipients, store a failed run and turn the kill switch on.
+
+    Return the notifications, by kind.
+    """
     await report_failures(scenario)
     await set_recipients(scenario, list(recipients))
     await set_kill_switch(scenario.services, is_on=True, by="admin", reason="an audit")
@@ -56,8 +59,8 @@ async def set_recipients(scenario: Scenario, recipients: list[str]) -> Any:
 async def test_failed_runs_are_sent_to_the_recipients_of_their_environment(
     scenario: Scenario,
 ) -> None:
-    """What is not about one environment has no recipients; each channel still gets it."""
-    sent = await read_sent_notifications(scenario, BOB, f" {ANNA.title()}")
+    """A notification about no single environment, such as the kill switch, has no recipients."""
+    sent = await report_failures_to(scenario, BOB, f" {ANNA.title()}")
 
     failed = sent[PendingActionKind.FAILED_RUNS]
     assert failed.recipients == (ANNA, BOB)
@@ -67,8 +70,8 @@ async def test_failed_runs_are_sent_to_the_recipients_of_their_environment(
 
 
 async def test_notification_without_recipients_is_sent_to_each_channel(scenario: Scenario) -> None:
-    """The channel's own recipients get it."""
-    failed = (await read_sent_notifications(scenario))[PendingActionKind.FAILED_RUNS]
+    """Each channel sends the notification to its own recipients."""
+    failed = (await report_failures_to(scenario))[PendingActionKind.FAILED_RUNS]
 
     assert failed.recipients == ()
     assert build_cloud_event(failed)["data"]["recipients"] == []
@@ -90,7 +93,7 @@ async def test_invalid_recipient_is_rejected_by_name(scenario: Scenario, wrong: 
 
 
 async def test_command_sets_and_clears_the_recipients(scenario: Scenario) -> None:
-    """The option can be repeated, and replaces the list."""
+    """The option for a recipient may be repeated. The given recipients replace the stored ones."""
     name = scenario.build.environment.id
     async with serve_app() as app:
         both = ("--notification-recipient", ANNA, "--notification-recipient", BOB)

@@ -1,4 +1,4 @@
-"""Which causes are reported to the channels."""
+"""The app notifies channels of completions, late calls, alerts, poison messages and others."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.tenant import FakeRun
 from tests.functional.app.notified_scenario import (
     TOGETHER,
-    Heard,
+    RecordingChannel,
     build_notified_scenario,
     notify_after,
     run_to_no_call_period,
@@ -29,13 +29,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with three flows, where changes are permitted."""
+    """An environment with three flows, in which changes are permitted."""
     return await build_notified_scenario()
 
 
 async def test_completion_notification_counts_flows_not_migrated(scenario: Scenario) -> None:
     """One notification about the completion counts the flows that are not migrated."""
-    heard = Heard()
+    heard = RecordingChannel()
     await scenario.opt_in(max_flows=2)
     await run_to_no_call_period(scenario)
     for _ in range(20):
@@ -66,7 +66,7 @@ async def test_completion_names_cancelled_flows_and_those_that_need_changes(
     scenario: Scenario,
 ) -> None:
     """The flows come in the order of their reasons, each reason with its fix."""
-    heard = Heard()
+    heard = RecordingChannel()
     scenario.build.add_admin_list_flow("Weekly list")
     await run_to_no_call_period(scenario)
     await scenario.roll_back(
@@ -104,7 +104,7 @@ async def test_app_without_channels_stores_no_deliveries(scenario: Scenario) -> 
 
 async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:
     """A call soon after the callers were updated is ignored, but one a day later is reported."""
-    heard = Heard()
+    heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     cut_over = (await scenario.read_job("Orders")).observation_started_at
     assert cut_over is not None
@@ -143,7 +143,7 @@ async def test_signed_out_service_account_is_reported_by_the_daily_check(
     scenario: Scenario,
 ) -> None:
     """The daily check uses the sign-in, so that its loss is reported early."""
-    heard = Heard()
+    heard = RecordingChannel()
     settings = scenario.settings.model_copy(update={"service_account_client_id": "operator"})
     await run_daily_check(replace(scenario.services, settings=settings), "2026-01-01")
     await notify_after(scenario, heard)
@@ -166,7 +166,7 @@ async def test_signed_out_service_account_is_reported_by_the_daily_check(
 
 async def test_retired_original_that_is_on_again_is_reported(scenario: Scenario) -> None:
     """A retired original that is on again works beside its copy until a person decides."""
-    heard = Heard()
+    heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await scenario.run(timedelta(days=10))
     for flow in scenario.build.environment.flows.values():
@@ -203,7 +203,7 @@ async def test_alerts_with_one_code_share_a_notification(
     scenario: Scenario, code: str, title: str, command: str
 ) -> None:
     """Alerts with the same code share one notification, with the message of the first."""
-    heard = Heard()
+    heard = RecordingChannel()
     for number in (1, 2):
         row = ("key_findings", "policy", str(number))
         notice = Alert(
@@ -224,7 +224,7 @@ async def test_poison_messages_and_dead_letters_are_reported(
     scenario: Scenario, is_dead: bool
 ) -> None:
     """Poison messages and dead letters are reported in the same way."""
-    heard, bus = Heard(), scenario.fakes.messages
+    heard, bus = RecordingChannel(), scenario.fakes.messages
     counted = bus.count
 
     async def count(queue: str, *, dead_letters: bool = False) -> int:
@@ -246,7 +246,7 @@ async def test_missing_daily_check_is_reported_after_26_hours(
     scenario: Scenario, has_swept: bool
 ) -> None:
     """The notification also states if no daily check was ever completed."""
-    heard = Heard()
+    heard = RecordingChannel()
     await notify_after(scenario, heard)
     if has_swept:
         await run_daily_check(scenario.services, "2026-01-01")
@@ -263,8 +263,8 @@ async def test_missing_daily_check_is_reported_after_26_hours(
 
 
 async def test_kill_switch_is_reported(scenario: Scenario) -> None:
-    """While the kill switch is on, no job continues."""
-    heard = Heard()
+    """While the kill switch is on, no job continues, so a notification says that it is on."""
+    heard = RecordingChannel()
     flag = KillSwitch(
         name=KILL_SWITCH, is_on=True, changed_by="admin", changed_at=scenario.services.now
     )

@@ -22,7 +22,7 @@ from shared.use_cases.notify import notify
 from shared.use_cases.show_status import read_pending_actions
 from tests.functional.app.notified_scenario import (
     TOGETHER,
-    Heard,
+    RecordingChannel,
     block_flows,
     build_notified_scenario,
     build_services_with,
@@ -34,13 +34,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with three flows, where changes are permitted."""
+    """An environment with three flows, in which changes are permitted."""
     return await build_notified_scenario()
 
 
 async def test_plan_is_reported_once_and_again_before_it_expires(scenario: Scenario) -> None:
     """A plan has one notification, and one more on its last day if it is not approved."""
-    heard = Heard()
+    heard = RecordingChannel()
     await scenario.order()
 
     for _ in range(3):
@@ -67,7 +67,7 @@ async def test_plan_is_reported_once_and_again_before_it_expires(scenario: Scena
 
 async def test_flows_blocked_for_one_reason_share_a_notification(scenario: Scenario) -> None:
     """The first blocked flow waits a few minutes for the others."""
-    heard = Heard()
+    heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await block_flows(scenario, "Orders")
     await notify_after(scenario, heard)
@@ -85,7 +85,7 @@ async def test_flows_blocked_for_one_reason_share_a_notification(scenario: Scena
 
 async def test_notification_is_repeated_the_next_day(scenario: Scenario) -> None:
     """The second notification has another id and the same correlation id."""
-    heard = Heard()
+    heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await block_flows(scenario, "Orders")
     await notify_after(scenario, heard)
@@ -99,7 +99,7 @@ async def test_notification_is_repeated_the_next_day(scenario: Scenario) -> None
 
 async def test_notification_is_repeated_earlier_for_an_additional_flow(scenario: Scenario) -> None:
     """A later flow of the same cause is reported after some hours, in one notification."""
-    heard = Heard()
+    heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await block_flows(scenario, "Orders")
     await notify_after(scenario, heard)
@@ -115,7 +115,7 @@ async def test_notification_is_repeated_earlier_for_an_additional_flow(scenario:
 
 async def test_channel_is_not_tried_during_the_pause_that_it_requests(scenario: Scenario) -> None:
     """While a channel asks for a pause, the app does not try it, and then sends everything."""
-    busy = Heard(
+    busy = RecordingChannel(
         name="busy", is_out=True, says=ThrottledError("", retry_after=timedelta(minutes=9))
     )
     await run_to_no_call_period(scenario)
@@ -139,7 +139,7 @@ async def test_channel_is_not_tried_during_the_pause_that_it_requests(scenario: 
 
 async def test_cause_that_occurs_again_is_reported_again(scenario: Scenario) -> None:
     """If a cause ends and occurs again, a new notification is sent."""
-    heard = Heard()
+    heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await block_flows(scenario, "Orders")
     await notify_after(scenario, heard)
@@ -162,7 +162,7 @@ async def test_cause_that_occurs_again_is_reported_again(scenario: Scenario) -> 
 
 async def test_failing_channel_blocks_no_other_channel_and_is_reported(scenario: Scenario) -> None:
     """The app retries the channel, and health and the other channel report it."""
-    heard, out = Heard(), Heard(name="out", is_out=True)
+    heard, out = RecordingChannel(), RecordingChannel(name="out", is_out=True)
     await scenario.order()
 
     await notify_after(scenario, heard, out)
@@ -190,7 +190,7 @@ async def test_notification_whose_response_was_lost_is_repeated_with_the_same_id
     scenario: Scenario,
 ) -> None:
     """The same id lets the receiver recognise a repeated notification."""
-    mute = Heard(is_mute=True)
+    mute = RecordingChannel(is_mute=True)
     await scenario.order()
     await notify_after(scenario, mute)
     await notify_after(scenario, mute, after=timedelta(minutes=5))
@@ -201,7 +201,7 @@ async def test_notification_whose_response_was_lost_is_repeated_with_the_same_id
 
 async def test_concurrent_invocations_send_a_notification_once(scenario: Scenario) -> None:
     """The invocation that loses the write of the row sends nothing."""
-    heard = Heard()
+    heard = RecordingChannel()
     await scenario.order()
     services = build_services_with(scenario, heard)
     table = services.tables.notification_deliveries
@@ -222,7 +222,7 @@ async def test_concurrent_invocations_send_a_notification_once(scenario: Scenari
 
 async def test_cause_that_another_invocation_reports_first_is_sent_once(scenario: Scenario) -> None:
     """A cause that another invocation reports meanwhile is not treated as ended."""
-    heard, tables = Heard(), scenario.services.tables
+    heard, tables = RecordingChannel(), scenario.services.tables
     store, scans = tables.notification_deliveries.store, 0
     queried = store.query
 
@@ -252,7 +252,7 @@ async def test_cause_that_another_invocation_reports_first_is_sent_once(scenario
 
 async def test_recovered_channel_gets_the_completion_days_later(scenario: Scenario) -> None:
     """A channel that was out gets the notification about the completion once, days later."""
-    heard, out = Heard(), Heard(name="out", is_out=True)
+    heard, out = RecordingChannel(), RecordingChannel(name="out", is_out=True)
     await run_to_no_call_period(scenario)
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
@@ -271,7 +271,7 @@ async def test_recovered_channel_gets_the_completion_days_later(scenario: Scenar
 
 async def test_long_text_of_a_notification_is_shortened(scenario: Scenario) -> None:
     """The app shortens long texts, because Teams rejects more than 28 KB."""
-    heard = Heard()
+    heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     job = replace(await scenario.read_job("Orders"), display_name="x" * 5_000)
     text = "Let in 10.0.0.0/8, " * 5_000

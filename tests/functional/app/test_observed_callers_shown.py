@@ -1,4 +1,4 @@
-"""Where the callers of an original after its cutover are shown, and how they are permitted."""
+"""API, pages and evidence show who still calls an original after its cutover, if permitted."""
 
 import json
 from datetime import timedelta
@@ -11,7 +11,7 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.run_jobs import run_flow
-from tests.functional.app.evidence_scenario import export_evidence, parse_lines, read_files
+from tests.functional.app.evidence_scenario import export_evidence, extract_files, parse_lines
 from tests.functional.app.test_environments_page import list_forms, send_form, show_page
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -46,7 +46,7 @@ async def scenario() -> Scenario:
 
 
 async def test_api_lists_the_callers_of_an_original(scenario: Scenario) -> None:
-    """Each has the first and the last call, and what it claims."""
+    """Each caller has its first and last call, the number of calls, and what its headers claim."""
     reply = await call(remediations_api.show_remediation, id=scenario.remediation.id)
 
     [original] = json.loads(reply.text)["observed_callers"]
@@ -64,7 +64,7 @@ async def test_api_lists_the_callers_of_an_original(scenario: Scenario) -> None:
 
 
 async def test_flow_page_shows_the_callers_of_an_original(scenario: Scenario) -> None:
-    """The page says that a header can be forged."""
+    """The page shows what a caller's headers claim, and that anyone can send any header."""
     job = await scenario.read_job("Orders")
 
     page = await call(
@@ -80,7 +80,7 @@ async def test_flow_page_shows_the_callers_of_an_original(scenario: Scenario) ->
 
 
 async def test_remediation_page_names_the_unknown_caller(scenario: Scenario) -> None:
-    """The action required contains it."""
+    """The action required about the late call names the caller and the number of calls."""
     page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
 
     assert "Unknown caller, 2 calls since" in unescape(page.text)
@@ -89,7 +89,7 @@ async def test_remediation_page_names_the_unknown_caller(scenario: Scenario) -> 
 
 async def test_evidence_contains_the_callers_of_an_original(scenario: Scenario) -> None:
     """The callers are in the data and in the report."""
-    files = read_files(await export_evidence(scenario))
+    files = extract_files(await export_evidence(scenario))
 
     [line] = parse_lines(files["flows.jsonl"])
     [caller] = line["observed_callers"]["callers"]
@@ -100,7 +100,7 @@ async def test_evidence_contains_the_callers_of_an_original(scenario: Scenario) 
 
 
 async def test_form_permits_to_read_callers_and_withdraws_it(scenario: Scenario) -> None:
-    """The Environments page says what is read and what is stored; a withdrawal deletes it."""
+    """The form says what the app reads and stores. Withdrawing the permission deletes it."""
     environment_id = scenario.build.environment.id
     table = scenario.services.tables.observed_callers
     assert await table.read_all(environment_id)

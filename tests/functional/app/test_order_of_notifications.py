@@ -1,4 +1,4 @@
-"""Each change of the flows' state causes one notification."""
+"""Each change in the state of the flows causes exactly one notification."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.show_status import read_pending_actions
 from tests.functional.app.notified_scenario import (
     TOGETHER,
-    Heard,
+    RecordingChannel,
     block_flows,
     notify_after,
     run_to_no_call_period,
@@ -37,12 +37,12 @@ async def scenario() -> Scenario:
     return scenario
 
 
-def list_received_kinds(channel: Heard) -> list[PendingActionKind]:
+def list_received_kinds(channel: RecordingChannel) -> list[PendingActionKind]:
     """Return the kinds of notifications that a channel got about the remediation."""
     return [cause for cause in channel.causes if cause in {BLOCKED, COMPLETED}]
 
 
-async def block_all_flows(scenario: Scenario, *channels: Heard) -> None:
+async def block_all_flows(scenario: Scenario, *channels: RecordingChannel) -> None:
     """Block every flow, which completes the environment job, and send what is due."""
     await block_flows(scenario, *FLOWS)
     await scenario.run(timedelta(hours=12))
@@ -51,7 +51,7 @@ async def block_all_flows(scenario: Scenario, *channels: Heard) -> None:
     await notify_after(scenario, *channels, after=TOGETHER)
 
 
-async def retry_and_notify(scenario: Scenario, *channels: Heard, days: int) -> None:
+async def retry_and_notify(scenario: Scenario, *channels: RecordingChannel, days: int) -> None:
     """Retry, and send what is due every twelve hours."""
     await scenario.retry(run=timedelta(hours=1))
     for _ in range(2 * days):
@@ -62,7 +62,7 @@ async def retry_and_notify(scenario: Scenario, *channels: Heard, days: int) -> N
 
 async def test_blocked_flows_of_a_completed_job_cause_one_notification(scenario: Scenario) -> None:
     """The notification about blocked flows is enough, so there is none about the completion."""
-    heard = Heard()
+    heard = RecordingChannel()
     await block_all_flows(scenario, heard)
     for _ in range(3):
         await notify_after(scenario, heard, after=timedelta(minutes=1))
@@ -73,7 +73,7 @@ async def test_blocked_flows_of_a_completed_job_cause_one_notification(scenario:
 
 async def test_completion_after_a_retry_causes_one_notification(scenario: Scenario) -> None:
     """The notification about the completion is sent when the last flow is migrated."""
-    heard = Heard()
+    heard = RecordingChannel()
     await block_all_flows(scenario, heard)
     await retry_and_notify(scenario, heard, days=6)
     in_progress = list_received_kinds(heard)
@@ -87,7 +87,7 @@ async def test_completion_after_a_retry_causes_one_notification(scenario: Scenar
 
 async def test_flows_blocked_again_after_a_retry_cause_a_notification(scenario: Scenario) -> None:
     """Flows that are blocked again, and their completion, cause one notification each."""
-    heard = Heard()
+    heard = RecordingChannel()
     await block_all_flows(scenario, heard)
     await retry_and_notify(scenario, heard, days=1)
     await block_all_flows(scenario, heard)
@@ -98,7 +98,7 @@ async def test_flows_blocked_again_after_a_retry_cause_a_notification(scenario: 
 
 async def test_flows_blocked_again_at_once_cause_a_notification(scenario: Scenario) -> None:
     """Flows that are blocked again before the timer runs cause a new notification."""
-    heard = Heard()
+    heard = RecordingChannel()
     await block_all_flows(scenario, heard)
     scenario.world.clock.advance(timedelta(minutes=1))
     for title in FLOWS:
@@ -116,7 +116,7 @@ async def test_flows_blocked_again_at_once_cause_a_notification(scenario: Scenar
 
 async def test_recovered_channel_gets_the_current_situation_only(scenario: Scenario) -> None:
     """The channel gets the current situation only, and the completion once."""
-    heard, out = Heard(), Heard(name="out", is_out=True)
+    heard, out = RecordingChannel(), RecordingChannel(name="out", is_out=True)
     await block_all_flows(scenario, heard, out)
     await retry_and_notify(scenario, heard, out, days=2)
     await block_all_flows(scenario, heard, out)
@@ -137,7 +137,7 @@ async def test_recovered_channel_gets_the_current_situation_only(scenario: Scena
 
 async def test_delivery_row_is_deleted_after_a_week_of_failures(scenario: Scenario) -> None:
     """The app deletes the row of a completed remediation after a week of failures."""
-    heard, out = Heard(), Heard(name="out", is_out=True)
+    heard, out = RecordingChannel(), RecordingChannel(name="out", is_out=True)
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
         await notify_after(scenario, heard, out)
@@ -154,7 +154,7 @@ async def test_cancelled_flows_cause_one_notification_after_their_rollback(
     scenario: Scenario,
 ) -> None:
     """The notification is sent when all flows are rolled back."""
-    heard = Heard()
+    heard = RecordingChannel()
     await scenario.driver.call(
         lambda services: change_remediation.cancel(services, scenario.remediation.id)
     )
@@ -172,7 +172,7 @@ async def test_cancelled_flows_cause_one_notification_after_their_rollback(
 
 async def test_title_names_a_cancelled_remediation() -> None:
     """The title says that the remediation was cancelled."""
-    scenario, heard = Scenario(), Heard()
+    scenario, heard = Scenario(), RecordingChannel()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -190,7 +190,7 @@ async def test_title_names_a_cancelled_remediation() -> None:
 
 async def test_plan_without_changes_causes_one_notification() -> None:
     """The only notification is the one about flows that need changes first."""
-    scenario, heard = Scenario(), Heard()
+    scenario, heard = Scenario(), RecordingChannel()
     scenario.build.add_admin_list_flow("List of flows")
     scenario.build.apply_key()
     await scenario.opt_in()

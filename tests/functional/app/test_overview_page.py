@@ -49,7 +49,7 @@ MOST_BYTES = 300_000
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A linked environment with three flows, in which changes are permitted."""
+    """An environment with three flows, in which changes are permitted."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
@@ -70,7 +70,7 @@ async def start_remediation(scenario: Scenario, *, approve: bool = True) -> None
 
 
 async def block_flow(scenario: Scenario, title: str, code: str = "owner_unavailable") -> None:
-    """Block a flow."""
+    """Store the job of a flow as blocked with this reason code."""
     job = stop_with_reason(
         await scenario.read_job(title), FlowJobState.BLOCKED, "Its owner has left.",
         "Name another owner.", code=code, now=scenario.services.now,
@@ -79,7 +79,7 @@ async def block_flow(scenario: Scenario, title: str, code: str = "owner_unavaila
 
 
 async def turn_kill_switch_on(scenario: Scenario) -> None:
-    """Turn the kill switch on."""
+    """Turn the kill switch on as Ada, and advance the clock by seven minutes."""
     await set_kill_switch(
         scenario.services, is_on=True, by="ada@contoso.example", reason="INC-4411 <b>"
     )
@@ -89,7 +89,7 @@ async def turn_kill_switch_on(scenario: Scenario) -> None:
 async def show_page(
     headers: Mapping[str, str] = BROWSER, query: Mapping[str, str] = NOTHING
 ) -> Reply:
-    """Return the page."""
+    """Return the Overview page."""
     reply = await call(dashboard_api.show_status_page, headers=headers, query=query)
     assert reply.status == 200, reply.text
     return reply
@@ -107,7 +107,7 @@ def list_titles(page: Reply) -> list[str]:
 
 
 def read_hidden_fields(page: Reply, action: str) -> dict[str, str]:
-    """Return the hidden fields of the form that posts there."""
+    """Return the hidden fields of the form that posts to this address."""
     pattern = rf'<form method="post" action="{action}"[^>]*>(.*?)</form>'
     found = re.search(pattern, page.text, re.DOTALL)
     assert found is not None, action
@@ -127,10 +127,10 @@ async def send_form(handler: Any, fields: Mapping[str, str], identity: str = "")
     return await show_page(query=dict(parse_qsl(query)))
 
 
-async def put_environment(
+async def add_environment(
     services: Services, number: int, state: EnvironmentJobState, **more: Any
 ) -> None:
-    """Store the remediation of one more environment, whose job has this state."""
+    """Store a remediation of one more environment, whose job has this state."""
     environment_id = f"e0000000-0000-4000-8000-{number:012d}"
     remediation = Remediation(
         mode=RemediationMode.APPLY,
@@ -285,7 +285,7 @@ async def test_headline_counts_flows_not_migrated_by_a_completed_remediation(
 
 
 async def test_headline_is_no_action_required_if_all_flows_are_migrated(scenario: Scenario) -> None:
-    """The lead states that every flow is on your key."""
+    """The text below the headline says that every flow is on your key."""
     await start_remediation(scenario)
     await scenario.run(timedelta(days=60))
     provide(scenario.services)
@@ -298,7 +298,7 @@ async def test_headline_is_no_action_required_if_all_flows_are_migrated(scenario
 
 
 async def test_new_app_links_to_the_environments(scenario: Scenario) -> None:
-    """No remediation was started, so the page shows no number of flows."""
+    """Without a remediation, the page shows no number of flows, but links to the environments."""
     page = await show_page()
 
     assert find_headline(page) == "No remediation yet"
@@ -307,7 +307,7 @@ async def test_new_app_links_to_the_environments(scenario: Scenario) -> None:
 
 
 async def test_unreadable_rows_are_an_action(scenario: Scenario) -> None:
-    """An unreadable row may require an action too."""
+    """Unreadable rows are an action, because one of them may hide another action."""
     await start_remediation(scenario)
     await scenario.run(timedelta(days=60))
     rows = scenario.fakes.store.rows
@@ -327,7 +327,7 @@ async def test_page_of_two_hundred_environments_shows_urgent_actions_and_all_tot
     """The other environments are folded, and every flow is in the totals."""
     await start_remediation(scenario)
     for number in range(1, 200):
-        await put_environment(
+        await add_environment(
             scenario.services,
             number,
             EnvironmentJobState.AWAITING_APPROVAL,
@@ -335,7 +335,7 @@ async def test_page_of_two_hundred_environments_shows_urgent_actions_and_all_tot
             awaiting_approval_count=10,
             approval_expires_at=scenario.services.now + timedelta(days=7),
         )
-    await put_environment(
+    await add_environment(
         scenario.services, 200, EnvironmentJobState.BLOCKED, reason_code="key_not_applied"
     )
     provide(scenario.services)
@@ -351,7 +351,7 @@ async def test_page_of_two_hundred_environments_shows_urgent_actions_and_all_tot
 
 
 async def test_reader_sees_the_required_role_instead_of_a_form(scenario: Scenario) -> None:
-    """No form is on the page of a person who may change nothing."""
+    """The page of a person who may change nothing has no form."""
     await start_remediation(scenario)
     await block_flow(scenario, "Orders")
     await turn_kill_switch_on(scenario)
@@ -396,7 +396,7 @@ async def test_only_pages_of_a_session_link_to_the_sign_out(scenario: Scenario) 
 
 
 async def test_unknown_page_links_to_the_pages(scenario: Scenario) -> None:
-    """The page has the status 404."""
+    """The answer to an unknown address is 404, with a page that links to the other pages."""
     page = await call(dashboard_api.show_unknown_page, headers=BROWSER)
 
     assert (page.status, page.media_type) == (404, "text/html")
@@ -417,7 +417,7 @@ def test_unknown_page_is_the_last_route_that_the_host_tries() -> None:
 
 
 async def test_headline_counts_every_flow_that_is_not_migrated(scenario: Scenario) -> None:
-    """The headline counts each such flow, unless the app continues it or a person excluded it."""
+    """The headline counts all flows that are not migrated, except those in progress or excluded."""
     await start_remediation(scenario)
     status = await show_status(scenario.services)
     settled = {NotMigratedReason.IN_PROGRESS, NotMigratedReason.EXCLUDED}
@@ -431,7 +431,7 @@ async def test_headline_counts_every_flow_that_is_not_migrated(scenario: Scenari
 
 async def test_lead_counts_environments_that_are_planned(scenario: Scenario) -> None:
     """The number of flows is not known yet, so the page shows none."""
-    await put_environment(
+    await add_environment(
         scenario.services, 1, EnvironmentJobState.DISCOVERING, planned_at=None, not_migrated=None
     )
     provide(scenario.services)

@@ -69,13 +69,13 @@ async def test_worker_indexes_every_function_and_every_route_requires_sign_in(
                 is_link = path == "declared-callers/confirmation"
                 anyone = {"GET": 403, "POST": 400}[method] if is_link else 200
                 assert reply.status == (401 if declared.role else anyone), (method, path)
-        await _turn_kill_switch_on(host, session)
-        await _read_problem(host, session)
+        await _assert_put_is_stored(host, session)
+        await _assert_problem_hides_key(host, session)
         assert await host.stop() == 0
 
 
-async def _turn_kill_switch_on(host: HostProcess, session: aiohttp.ClientSession) -> None:
-    """Check that a PUT reaches the store through the real request and response objects."""
+async def _assert_put_is_stored(host: HostProcess, session: aiohttp.ClientSession) -> None:
+    """Require that a PUT reaches the store through the real request and response objects."""
     headers = {"x-functions-key": KEY}
     body = {"is_on": True, "changed_by": "duty", "justification": "a drill"}
     url = f"{host.url}/api/kill-switch"
@@ -88,8 +88,8 @@ async def _turn_kill_switch_on(host: HostProcess, session: aiohttp.ClientSession
         assert reply.headers["Cache-Control"] == "no-store"
 
 
-async def _read_problem(host: HostProcess, session: aiohttp.ClientSession) -> None:
-    """Check that a problem document keeps its media type and does not repeat the key."""
+async def _assert_problem_hides_key(host: HostProcess, session: aiohttp.ClientSession) -> None:
+    """Require that a problem document keeps its media type and does not repeat the key."""
     url = f"{host.url}/api/remediations/00000000-0000-4000-8000-000000000000?code={KEY}"
 
     async with session.get(url) as reply:
@@ -101,7 +101,7 @@ async def _read_problem(host: HostProcess, session: aiohttp.ClientSession) -> No
 
 @pytest.mark.parametrize("name", ["host.json", "local.settings.sample.json"])
 def test_host_files_are_valid_json(name: str) -> None:
-    """The Functions host reads these files and reports little about an error."""
+    """The Functions host reads these files, and its error about invalid JSON says little."""
     assert isinstance(json.loads((ROOT / name).read_text()), dict)
 
 

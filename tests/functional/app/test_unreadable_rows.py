@@ -53,20 +53,20 @@ def list_rows_without_audit(scenario: Scenario) -> dict[Any, Any]:
     return {name: row for name, row in scenario.fakes.store.rows.items() if row.table != "auditlog"}
 
 
-def downgrade(scenario: Scenario, job: FlowJob) -> None:
-    """Change the row of a job as if a newer version of the app had written it."""
-    downgrade_row(scenario, scenario.services.tables.flow_jobs.name_of(job), job.state)
+def store_as_newer_version(scenario: Scenario, job: FlowJob) -> None:
+    """Change the row of a job as a newer version of the app may have stored it."""
+    store_row_as_newer_version(scenario, scenario.services.tables.flow_jobs.name_of(job), job.state)
 
 
-def downgrade_row(scenario: Scenario, name: RowName, state: str) -> None:
-    """Give a row in this state a state that this version does not have."""
+def store_row_as_newer_version(scenario: Scenario, name: RowName, state: str) -> None:
+    """Replace this state in a row by one that this version does not have."""
     row = scenario.fakes.store.rows[name]
     data = str(row.columns["data0"]).replace(f'"state":"{state}"', '"state":"levitating"')
     scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
 
 
 def build_policy_event(environment_id: object) -> dict[str, object]:
-    """Return the event of a policy link."""
+    """Return the event that an environment was linked to a policy."""
     return {
         "specversion": "1.0",
         "id": "event-1",
@@ -95,7 +95,7 @@ async def test_event_with_an_invalid_environment_id_becomes_a_poison_message(
 async def test_unreadable_row_blocks_no_other_row(scenario: Scenario) -> None:
     """The timer sends the message of the other flow, and one notification a day names the row."""
     jobs = await scenario.read_jobs()
-    downgrade(scenario, jobs["Orders"])
+    store_as_newer_version(scenario, jobs["Orders"])
     before = len(scenario.fakes.messages.list_waiting_messages(FLOW_JOBS))
 
     await send_due_and_overdue_messages(scenario.services)
@@ -142,7 +142,7 @@ async def test_internal_error_with_one_row_blocks_no_other_row(
 async def test_alert_of_a_deleted_row_is_not_counted(scenario: Scenario) -> None:
     """Health counts only alerts about rows that still exist."""
     job = await scenario.read_job("Orders")
-    downgrade(scenario, job)
+    store_as_newer_version(scenario, job)
     await send_due_and_overdue_messages(scenario.services)
     del scenario.fakes.store.rows[scenario.services.tables.flow_jobs.name_of(job)]
 
@@ -154,7 +154,7 @@ async def test_alert_of_a_deleted_row_is_not_counted(scenario: Scenario) -> None
 async def test_unreadable_row_is_shown_with_its_key(scenario: Scenario) -> None:
     """The API and the command line show the row's key beside the readable rows."""
     jobs = await scenario.read_jobs()
-    downgrade(scenario, jobs["Orders"])
+    store_as_newer_version(scenario, jobs["Orders"])
     row = list(scenario.services.tables.flow_jobs.name_of(jobs["Orders"]))
 
     listed = (await call(remediations_api.list_remediations)).document
@@ -180,7 +180,7 @@ ORDERS = {
 async def test_request_for_all_flows_skips_unreadable_rows(scenario: Scenario, order: str) -> None:
     """The request is carried out for the other flow, and the answer names the unreadable row."""
     jobs, table = await scenario.read_jobs(), scenario.services.tables.flow_jobs
-    downgrade(scenario, jobs["Orders"])
+    store_as_newer_version(scenario, jobs["Orders"])
     row = table.name_of(jobs["Orders"])
     before = scenario.fakes.store.rows[row]
     place = table.get_address(jobs["Invoices"])
@@ -207,7 +207,7 @@ async def test_request_for_a_flow_with_an_unreadable_row_is_rejected(
 ) -> None:
     """The answer is 422 with the row's key and the fix, and nothing is changed."""
     jobs = await scenario.read_jobs()
-    downgrade(scenario, jobs["Orders"])
+    store_as_newer_version(scenario, jobs["Orders"])
     before = list_rows_without_audit(scenario)
     flows = [job.original.id for job in jobs.values()]
 
@@ -225,7 +225,7 @@ async def test_cancel_with_an_unreadable_environment_job_cancels_flow_jobs(
     """A cancel of the remediation still cancels the flow jobs."""
     job = await scenario.read_environment_job()
     name = scenario.services.tables.environment_jobs.name_of(job)
-    downgrade_row(scenario, name, job.state)
+    store_row_as_newer_version(scenario, name, job.state)
 
     reply = await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id)
 
@@ -251,7 +251,7 @@ async def test_job_with_an_unreadable_deletion_is_not_rolled_back(scenario: Scen
     )
     await table.insert(deletion)
     name = table.name_of(deletion)
-    downgrade_row(scenario, name, deletion.state)
+    store_row_as_newer_version(scenario, name, deletion.state)
 
     reply = await call(remediation_actions_api.roll_back_remediation, id=scenario.remediation.id)
 
@@ -331,7 +331,7 @@ async def test_environment_job_of_another_version_does_not_stop_the_daily_check(
     """The daily check completes, and a notification names the row and the fix."""
     job = await scenario.read_environment_job()
     name = scenario.services.tables.environment_jobs.name_of(job)
-    downgrade_row(scenario, name, job.state)
+    store_row_as_newer_version(scenario, name, job.state)
 
     await run_daily_check(scenario.services, "today")
 

@@ -1,4 +1,4 @@
-"""An app whose settings hold the URLs of many flows, the last of which can be late."""
+"""An app whose settings hold the URLs of many flows, the last of which may be copied late."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ from tests.functional.scenarios.watched_scenario import plan_remediation
 FLOWS = 10
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
-#: Copies are proven some seconds after they stand.
+#: Copies are verified some seconds after they are created.
 PROMPT = build_fake_settings().model_copy(
     update={"read_lag": timedelta(0), "wait_poll_interval": timedelta(seconds=10)}
 )
 
 
 def add_app(scenario: Scenario, count: int = FLOWS) -> tuple[FakeSite, list[FakeFlow]]:
-    """Add an app whose settings hold the URLs of this number of flows."""
+    """Add an app with this number of settings, each with the URL of another flow."""
     flows = [scenario.build.add_http_flow(f"Flow {number}") for number in range(count)]
     for number, flow in enumerate(flows):
         site = scenario.build.add_app_setting_caller(flow, setting=f"URL_{number}")
@@ -40,15 +40,15 @@ def list_changed_settings(before: Mapping[str, str], site: FakeSite) -> set[str]
 
 
 async def list_steps(scenario: Scenario) -> set[FlowJobState]:
-    """Return the steps that the jobs have reached."""
+    """Return the step of each job, without duplicates."""
     return {job.step for job in (await scenario.read_jobs()).values()}
 
 
-class Late:
-    """A workflows port that cannot copy some flows until the test allows it."""
+class LateCopies:
+    """A workflows port that fails to create some copies until the test allows them."""
 
     def __init__(self, scenario: Scenario, failure: Exception, *flows: FakeFlow) -> None:
-        """Let the copies of these flows fail with this error."""
+        """Make the copies of these flows fail with this error."""
         self._port = scenario.fakes.ports.workflows
         self._failures: dict[str | None, Exception] = {}
         self.fail_copies(failure, *flows)
@@ -60,18 +60,18 @@ class Late:
         return getattr(self._port, name)
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create the workflow, or raise the error set for its flow."""
+        """Create the workflow. Raises the error that is set for the flow it is a copy of."""
         failure = self._failures.get(find_lineage(draft.client_data))
         if failure:
             raise failure
         await self._port.create(environment, draft)
 
     def fail_copies(self, failure: Exception, *flows: FakeFlow) -> None:
-        """Let copies of these flows fail with this error from now on."""
+        """Make copies of these flows fail with this error from now on."""
         self._failures |= {find_lineage(flow.client_data): failure for flow in flows}
 
-    def let_copies_continue(self, *flows: FakeFlow) -> None:
-        """Let these flows be copied from now on."""
+    def allow_copies(self, *flows: FakeFlow) -> None:
+        """Stop failing the copies of these flows."""
         for flow in flows:
             del self._failures[find_lineage(flow.client_data)]
 
@@ -81,11 +81,11 @@ NOT_YET = ThrottledError("not yet", retry_after=MINUTE / 2)
 
 async def run_until_waiting_for_last(
     scenario: Scenario, count: int = 3
-) -> tuple[FakeSite, list[FakeFlow], Late]:
-    """Run until all flows of an app but the last wait for the last one."""
+) -> tuple[FakeSite, list[FakeFlow], LateCopies]:
+    """Run until the jobs of all flows of an app wait for that of the last flow."""
     site, flows = add_app(scenario, count)
     await plan_remediation(scenario)
-    late = Late(scenario, NOT_YET, flows[-1])
+    late = LateCopies(scenario, NOT_YET, flows[-1])
     await scenario.approve(run=2 * MINUTE)
     codes = Counter(job.reason_code for job in (await scenario.read_jobs()).values())
     assert codes == {Reason.BATCHING_CALLER_WRITES: count - 1, Reason.THROTTLED: 1}

@@ -17,7 +17,7 @@ from tests.functional.callers.shared_app import (
     MINUTE,
     NOT_YET,
     PROMPT,
-    Late,
+    LateCopies,
     add_app,
     list_changed_settings,
     run_until_waiting_for_last,
@@ -38,7 +38,7 @@ async def test_jobs_write_without_a_late_flow_after_the_batch_wait() -> None:
 
     await scenario.run(4 * MINUTE)
     early = (site.restarts, list_changed_settings(before, site))
-    late.let_copies_continue(flows[-1])
+    late.allow_copies(flows[-1])
     await scenario.run(DAY)
 
     assert early == (1, {"URL_0", "URL_1"})
@@ -52,7 +52,7 @@ async def test_flow_that_is_copied_in_time_is_part_of_the_batched_write() -> Non
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
 
-    late.let_copies_continue(flows[-1])
+    late.allow_copies(flows[-1])
     await scenario.run(MINUTE)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_0", "URL_1", "URL_2"})
@@ -63,7 +63,7 @@ async def test_jobs_do_not_wait_for_a_job_with_a_later_check() -> None:
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
     await plan_remediation(scenario)
-    Late(scenario, ThrottledError("not yet", retry_after=20 * MINUTE), flows[-1])
+    LateCopies(scenario, ThrottledError("not yet", retry_after=20 * MINUTE), flows[-1])
 
     await scenario.approve(run=MINUTE)
 
@@ -76,7 +76,7 @@ async def test_jobs_write_at_once_if_the_batch_wait_is_zero() -> None:
     site, flows = add_app(scenario, 3)
     before = dict(site.settings)
     await plan_remediation(scenario)
-    Late(scenario, NOT_YET, flows[-1])
+    LateCopies(scenario, NOT_YET, flows[-1])
 
     await scenario.approve(run=MINUTE / 4)
 
@@ -84,17 +84,17 @@ async def test_jobs_write_at_once_if_the_batch_wait_is_zero() -> None:
 
 
 async def test_jobs_do_not_wait_for_a_blocked_job() -> None:
-    """The other jobs do not wait for a blocked job."""
+    """A blocked job may need a person, so the other jobs write without it."""
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
     await plan_remediation(scenario)
-    late = Late(scenario, NOT_YET, *flows)
+    late = LateCopies(scenario, NOT_YET, *flows)
     await scenario.approve(run=MINUTE)
     late.fail_copies(PlatformError("no", code="0x1", status=400), flows[0])
     await scenario.run(MINUTE)
     assert (await scenario.read_job("Flow 0")).state is FlowJobState.BLOCKED
 
-    late.let_copies_continue(*flows[1:])
+    late.allow_copies(*flows[1:])
     await scenario.run(MINUTE)
 
     assert site.restarts == 1
@@ -117,7 +117,7 @@ async def test_flow_excluded_while_it_waits_is_not_part_of_the_write() -> None:
     before = dict(site.settings)
     await exclude_flow(scenario, flows[0])
 
-    late.let_copies_continue(flows[-1])
+    late.allow_copies(flows[-1])
     await scenario.run(DAY)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_1", "URL_2"})
@@ -132,7 +132,7 @@ async def test_flow_whose_copy_is_off_is_not_part_of_the_write() -> None:
     job = await scenario.read_job("Flow 0")
     scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.OFF
 
-    late.let_copies_continue(flows[-1])
+    late.allow_copies(flows[-1])
     await scenario.run(DAY)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_1", "URL_2"})
@@ -153,7 +153,7 @@ async def test_unreadable_job_row_does_not_block_the_batched_write() -> None:
     data = str(row.columns["data0"]).replace('"state":"waiting"', '"state":"levitating"')
     scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
 
-    late.let_copies_continue(flows[-1])
+    late.allow_copies(flows[-1])
     await scenario.run(MINUTE)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_0", "URL_2"})
@@ -174,7 +174,7 @@ async def test_rollback_removes_a_flow_from_the_batched_write(*, is_late: bool) 
         disturb(scenario, "app_settings", "read", roll_back)
     else:
         await roll_back()
-    late.let_copies_continue(flows[-1])
+    late.allow_copies(flows[-1])
     await scenario.run(5 * MINUTE)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, {"URL_1", "URL_2"})

@@ -17,14 +17,14 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 
-class Meanwhile:
+class ActionBeforeWrite:
     """A store that runs an action once, right before a job's row is written."""
 
-    def __init__(self, store: Store, job_id: str, deed: Callable[[], Awaitable[object]]) -> None:
-        """Run `deed` once, before the first write of this job's row."""
+    def __init__(self, store: Store, job_id: str, action: Callable[[], Awaitable[object]]) -> None:
+        """Run `action` once, before the first write of this job's row."""
         self._store = store
         self._job_id = job_id
-        self._deed: Callable[[], Awaitable[object]] | None = deed
+        self._action: Callable[[], Awaitable[object]] | None = action
 
     def __getattr__(self, name: str) -> Any:
         """Return the attribute of the store."""
@@ -32,10 +32,10 @@ class Meanwhile:
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Run the action, then write."""
-        deed, rows = self._deed, [operation.row for operation in operations]
-        if deed and any((row.table, row.key) == ("flowjobs", self._job_id) for row in rows):
-            self._deed = None
-            await deed()
+        action, rows = self._action, [operation.row for operation in operations]
+        if action and any((row.table, row.key) == ("flowjobs", self._job_id) for row in rows):
+            self._action = None
+            await action()
         return await self._store.write(*operations)
 
 
@@ -48,10 +48,7 @@ def add_call(flow: FakeFlow, url: str) -> str:
 
 
 async def test_flow_that_calls_itself_by_url_is_retired() -> None:
-    """The copy calls itself.
-
-    If the copy called the original, the no-call period would never end.
-    """
+    """The copy calls itself. A copy that called the original would keep it from being retired."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     url = scenario.build.get_trigger_url(orders)
@@ -165,7 +162,7 @@ async def test_jobs_that_wait_for_each_other_at_the_same_time_are_retired() -> N
         await run_flow_job_step(scenario.services, other.environment_id, other.id)
         assert (await scenario.read_job("B")).message == "A has to be retired first."
 
-    store = Meanwhile(scenario.services.tables.store, other.id, run_other_job)
+    store = ActionBeforeWrite(scenario.services.tables.store, other.id, run_other_job)
     services = replace(scenario.services, tables=Tables(cast("Any", store)))
     await run_flow_job_step(services, one.environment_id, one.id)
     assert (await scenario.read_job("A")).message == "B has to be retired first."

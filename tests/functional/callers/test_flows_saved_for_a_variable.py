@@ -17,8 +17,8 @@ from tests.functional.scenarios.watched_scenario import assert_nothing_lost, pla
 HOUR = timedelta(hours=1)
 
 
-class Saves:
-    """Counts the saves of one flow, and drops them while `drops` is true."""
+class SaveCounter:
+    """Counts the saves of one flow, and ignores them while `drops` is true."""
 
     def __init__(self, scenario: Scenario, flow: FakeFlow) -> None:
         """Wrap the update method of the `workflows` port."""
@@ -40,16 +40,16 @@ class Saves:
         workflows.update = count_and_update  # type: ignore[method-assign]
 
 
-def build_scenario_of_variable() -> tuple[Scenario, FakeFlow, Saves]:
+def build_scenario_of_variable() -> tuple[Scenario, FakeFlow, SaveCounter]:
     """Return a scenario of one flow whose URL is in a variable that another flow uses."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     _, user = scenario.build.add_variable_caller(orders)
-    return scenario, user, Saves(scenario, user)
+    return scenario, user, SaveCounter(scenario, user)
 
 
 async def test_job_is_blocked_if_the_platform_does_not_keep_a_save() -> None:
-    """The original is not retired while another flow calls it. A retry saves that flow again."""
+    """The original stays on while the other flow still calls it. A retry saves that flow again."""
     scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
     await plan_remediation(scenario)

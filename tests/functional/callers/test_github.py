@@ -1,4 +1,7 @@
-"""Only the URL of a webhook or variable changes; secrets, which nobody can read, are named."""
+"""The app changes only the URL in a webhook or variable.
+
+It names secrets, which nobody can read.
+"""
 
 from dataclasses import replace
 
@@ -23,12 +26,12 @@ def tenant() -> Tenant:
 
 
 def get_document(tenant: Tenant, path: str) -> Json:
-    """Return a document of GitHub."""
+    """Return the stored JSON of a path of GitHub."""
     return dict(tenant.world.json_documents[SERVICE][path])
 
 
 async def test_write_of_a_webhook_changes_only_the_url(tenant: Tenant) -> None:
-    """The secret, of which GitHub shows asterisks, is not sent."""
+    """GitHub returns asterisks for the secret, so the write does not send it."""
     config = {"url": tenant.builder.get_trigger_url(tenant.original), "secret": "********"}
     path = add_document(tenant.builder, "hooks/7", {"id": 7, "config": config})
 
@@ -43,7 +46,7 @@ async def test_write_of_a_webhook_changes_only_the_url(tenant: Tenant) -> None:
 
 
 async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
-    """GitHub has no condition for a write, so it compares the value."""
+    """GitHub has no conditional writes, so the app compares the value right before its write."""
     url = tenant.builder.get_trigger_url(tenant.original)
     path = add_document(
         tenant.builder, "actions/variables/FLOW", {"name": "FLOW", "value": f"{url}&from=shop"}
@@ -59,8 +62,8 @@ async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: T
     assert get_document(tenant, path)["value"] == "edited"
 
 
-async def test_document_without_id_or_name_costs_only_itself(tenant: Tenant) -> None:
-    """The search finds the callers of the others."""
+async def test_document_without_id_or_name_hides_no_other_caller(tenant: Tenant) -> None:
+    """The search skips such a webhook or variable, and finds the others."""
     [webhook] = add_callers(tenant.builder, tenant.original)
     add_document(tenant.builder, "hooks/8", {"config": {}})
     add_document(tenant.builder, "actions/variables/X", {"value": "x"})
@@ -69,7 +72,7 @@ async def test_document_without_id_or_name_costs_only_itself(tenant: Tenant) -> 
 
 
 async def test_repository_that_rejects_the_token_does_not_hide_another(tenant: Tenant) -> None:
-    """The search names its lists and the secrets of the others, and finds their callers."""
+    """The search names what it could not read, and finds the callers in other repositories."""
     [webhook] = add_callers(tenant.builder, tenant.original)
     add_document(tenant.builder, "actions/secrets/KEY", {"name": "KEY"})
     tenant.world.rejecting_scopes[SERVICE] = {"contoso/apart"}

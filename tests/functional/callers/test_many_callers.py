@@ -16,22 +16,22 @@ from tests.fakes.services import build_fake_services
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 CALLERS = 1_000
-#: Where in the row of writes the second delivery begins.
+#: The number of the write at which the second invocation begins.
 MIDDLE = 400
 
 
-class Crowded:
-    """Wraps a port and starts a second invocation in the middle of its writes."""
+class SecondInvocation:
+    """A port that starts a second invocation in the middle of its writes."""
 
     def __init__(self, port: object, begin: Callable[[], Awaitable[object]]) -> None:
-        """Call `begin` at the write number MIDDLE."""
+        """Wrap the port. Call `begin` before the write with the number `MIDDLE`."""
         self._port = port
         self._begin = begin
         self._writes = 0
         self.beside: asyncio.Future[object] | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port; writes are counted."""
+        """Return the attribute of the port. A write is counted."""
         return self._write if name == "write" else getattr(self._port, name)
 
     async def _write(self, *arguments: Any) -> None:
@@ -73,7 +73,7 @@ async def test_overlapping_invocations_update_and_revert_every_caller() -> None:
 
 
 async def run_step_twice(scenario: Scenario, job: FlowJob) -> None:
-    """Run a job's step, and in its middle let the lease expire and run the step again."""
+    """Run the step of a job. In the middle of it, let its lease expire and run the step again."""
 
     def begin() -> Awaitable[object]:
         lease = scenario.settings.job_lease_duration + scenario.settings.resource_lease_duration
@@ -81,11 +81,11 @@ async def run_step_twice(scenario: Scenario, job: FlowJob) -> None:
         return run_flow_job_step(build_services(), job.environment_id, job.id)
 
     def build_services(**instead: Any) -> Services:
-        # Under a plan each call lets the other delivery run.
+        # Under a plan, each request lets the other invocation run.
         ports = replace(scenario.fakes.ports, **instead).wrap_with_plan(Plan())
         return build_fake_services(ports, settings=scenario.settings)
 
-    crowded = Crowded(scenario.fakes.ports.app_settings, begin)
+    crowded = SecondInvocation(scenario.fakes.ports.app_settings, begin)
     await run_flow_job_step(build_services(app_settings=crowded), job.environment_id, job.id)
     assert crowded.beside is not None
     await crowded.beside

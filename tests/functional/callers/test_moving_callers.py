@@ -221,10 +221,10 @@ async def test_job_names_a_caller_whose_save_the_platform_rejects() -> None:
 
     code = "WorkflowRunActionInputsInvalidProperty"
 
-    async def refuse() -> None:
+    async def reject_save() -> None:
         raise PlatformError("no 'authentication'", code=code, status=400)
 
-    disturb(scenario, "workflows", "update", refuse)
+    disturb(scenario, "workflows", "update", reject_save)
     await scenario.run(timedelta(hours=1))
 
     job = await scenario.read_job("Orders")
@@ -311,10 +311,10 @@ async def test_rollback_during_the_caller_update_keeps_the_copy_on() -> None:
     await scenario.approve(run=timedelta(0))
     await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
 
-    async def order() -> None:
+    async def request_rollback() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
-    disturb(scenario, "secrets", "write", order, after=True)
+    disturb(scenario, "secrets", "write", request_rollback, after=True)
     await scenario.run(HOUR)
 
     job = await scenario.read_job("Orders")

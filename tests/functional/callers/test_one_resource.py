@@ -30,7 +30,7 @@ from tests.functional.callers.shared_app import (
     MINUTE,
     NOT_YET,
     PROMPT,
-    Late,
+    LateCopies,
     add_app,
     list_changed_settings,
     list_steps,
@@ -81,7 +81,7 @@ async def test_callers_are_written_when_the_awaited_flow_stops(
     )
     site, flows = add_app(scenario, 4)
     await (plan_remediation if are_known else planned_without_runs)(scenario)
-    late = Late(scenario, NOT_YET, flows[-1])
+    late = LateCopies(scenario, NOT_YET, flows[-1])
     await scenario.approve(run=4 * MINUTE)
     jobs = await scenario.read_jobs()
     waiting = {(jobs[flow.name].step, jobs[flow.name].reason_code) for flow in flows[:-1]}
@@ -110,11 +110,11 @@ async def test_jobs_wait_for_an_app_with_several_unmatched_urls() -> None:
         scenario.build.add_http_flow("Alone"), site="alone"
     )
     await planned_without_runs(scenario)
-    late = Late(scenario, NOT_YET, flows[-1])
+    late = LateCopies(scenario, NOT_YET, flows[-1])
 
     await scenario.approve(run=2 * MINUTE)
     waiting = (site.restarts, alone.restarts)
-    late.let_copies_continue(flows[-1])
+    late.allow_copies(flows[-1])
     await scenario.run(MINUTE)
 
     assert waiting == (0, 1)
@@ -211,7 +211,7 @@ async def test_kill_switch_stops_the_batched_write(is_later: bool) -> None:
         scenario.fakes.store.write = write_then_stop  # type: ignore[method-assign]
     else:
         disturb(scenario, "app_settings", "read", stop)
-    late.let_copies_continue(flows[-1])
+    late.allow_copies(flows[-1])
     await scenario.run(30 * MINUTE)
     stopped = (site.restarts, await list_steps(scenario))
     await stop(is_on=False)
@@ -227,19 +227,19 @@ async def test_jobs_write_separately_if_the_batched_write_is_rejected() -> None:
     site, _ = add_app(scenario, 4)
     before = dict(site.settings)
 
-    class Refusing:
-        """An app that rejects another value of one setting."""
+    class RejectingApp:
+        """An app settings port that rejects a change of the setting `URL_2`."""
 
         read = scenario.fakes.ports.app_settings.read
         read_sites = scenario.fakes.ports.app_settings.read_sites
 
         async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-            """Reject the changed setting; otherwise write."""
+            """Write the settings. Raises `PlatformError` if `URL_2` has changed."""
             if settings["URL_2"] != before["URL_2"]:
                 raise PlatformError("too long", code="BadRequest", status=400)
             await scenario.fakes.ports.app_settings.write(site_id, settings)
 
-    scenario.around = lambda ports: replace(ports, app_settings=cast("Any", Refusing()))
+    scenario.around = lambda ports: replace(ports, app_settings=cast("Any", RejectingApp()))
     await plan_remediation(scenario)
 
     await scenario.approve(run=DAY)
@@ -268,15 +268,15 @@ async def test_batched_write_omits_a_flow_of_a_read_only_environment(
     scenario.prepare()
     await scenario.opt_in_both()
     scenario.world.traffic.beat(scenario.world)
-    late = Late(scenario, NOT_YET, here, there)
+    late = LateCopies(scenario, NOT_YET, here, there)
     await scenario.order_of(*scenario.builders, run=MINUTE)
-    late.let_copies_continue(there)
+    late.allow_copies(there)
     await scenario.run(MINUTE)
     assert (await scenario.read_all_jobs())["There"].reason_code == Reason.BATCHING_CALLER_WRITES
     row = EnvironmentSettings(environment_id=scenario.other.environment.id, approval_policy=mode)
     await scenario.services.tables.environment_settings.upsert(row)
 
-    late.let_copies_continue(here)
+    late.allow_copies(here)
     await scenario.run(MINUTE)
 
     assert (site.restarts, list_changed_settings(before, site)) == (1, written)

@@ -1,4 +1,4 @@
-"""A part of a data factory or a Synapse workspace is changed alone; people change some parts."""
+"""The app changes only the URL in a part of a data factory or Synapse workspace, where it can."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from tests.functional.callers.called_tenant import Tenant
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service whose pipelines call flows."""
+    """A data factory or a Synapse workspace, with the functions that add its parts."""
 
     kind: str
     name: str
@@ -92,7 +92,7 @@ async def test_write_changes_only_the_url(
 async def test_write_of_a_part_edited_after_the_read_is_a_conflict(
     tenant: Tenant, service: Service, path: str
 ) -> None:
-    """Global parameters have no condition, so the write compares them."""
+    """The write is a conflict, also for global parameters, which have no conditional write."""
     url = tenant.builder.get_trigger_url(tenant.original)
     resource_id = service.add(tenant.builder, path, {"a": {"value": url}}).lower()
     [caller] = await tenant.list_found_callers(service.kind)
@@ -144,7 +144,7 @@ async def test_part_that_the_app_must_not_write_is_changed_by_a_person(
     is_connected: bool,
     reason: str,
 ) -> None:
-    """A write is rejected too, because somebody may connect a repository after the plan."""
+    """Plan and write name the reason, such as a Git repository that would revert the change."""
     url = tenant.builder.get_trigger_url(tenant.original)
     repository = service.repository if is_connected else None
     service.add(tenant.builder, path, {**properties, "url": url}, repository=repository)
@@ -159,8 +159,8 @@ async def test_part_that_the_app_must_not_write_is_changed_by_a_person(
     assert await tenant.read(caller) == content
 
 
-async def test_part_without_an_id_costs_only_itself(tenant: Tenant) -> None:
-    """The search finds the other parts of a data factory."""
+async def test_part_without_an_id_hides_no_other_caller(tenant: Tenant) -> None:
+    """The search skips such a part, and finds the others of the data factory."""
     url = tenant.builder.get_trigger_url(tenant.original)
     resource_id = tenant.builder.add_factory_part("datasets/crm", {"url": url})
     broken = tenant.builder.add_factory_part("datasets/broken", {})
@@ -173,7 +173,7 @@ async def test_part_without_an_id_costs_only_itself(tenant: Tenant) -> None:
 
 
 async def test_missing_role_is_named(tenant: Tenant) -> None:
-    """The doctor finds it before."""
+    """The check of the doctor names the denied action, and the fix names the role."""
     denied = "Microsoft.Synapse/workspaces/pipelines/write"
     tenant.builder.add_synapse_caller(tenant.original)
     tenant.world.denied_synapse_actions.add(denied)
@@ -192,7 +192,7 @@ async def test_missing_role_is_named(tenant: Tenant) -> None:
 
 
 async def test_workspace_that_left_its_repository_is_written(tenant: Tenant) -> None:
-    """Azure may still show the members of the repository, which are empty."""
+    """Azure may still return the repository's properties, but with empty values."""
     empty = dict.fromkeys(SYNAPSE.repository, "") | {"type": "WorkspaceGitHubConfiguration"}
     properties = {"url": tenant.builder.get_trigger_url(tenant.original)}
     tenant.builder.add_synapse_part("pipelines/nightly", properties, repository=empty)
@@ -205,7 +205,7 @@ async def test_workspace_that_left_its_repository_is_written(tenant: Tenant) -> 
 
 @both
 async def test_secure_parameter_is_found_by_its_name_only(tenant: Tenant, service: Service) -> None:
-    """Azure never returns its default value, so the search names what was not read."""
+    """Azure never returns its default value, so the search names the parameter as unreadable."""
     secure = {"type": "secureString", "defaultValue": "**********"}
     service.add(tenant.builder, "pipelines/nightly", {"parameters": {"url": secure}})
     search = CallerSearchPosition()

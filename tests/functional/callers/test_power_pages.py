@@ -1,4 +1,4 @@
-"""Parts of Power Pages sites are changed alone, in both data models."""
+"""The app changes only the URL in a part of a Power Pages site, in both data models."""
 
 from contextlib import suppress
 
@@ -24,7 +24,7 @@ def tenant() -> Tenant:
 
 
 def add_standard_row(tenant: Tenant, table: str, **texts: str) -> None:
-    """Add a row of the standard data model, whose name is that of its table."""
+    """Add a row of the standard data model with these values. Its name is that of its table."""
     tenant.builder.add_row(table, {"adx_name": table, **SITE, **texts})
 
 
@@ -76,7 +76,7 @@ async def test_part_of_a_site_is_named_by_its_type(
 
 
 async def test_each_part_of_a_standard_site_is_found_and_updated(tenant: Tenant) -> None:
-    """A page has two texts, and each is a caller."""
+    """Each text of a site is a caller, and a web page has two texts."""
     url = tenant.builder.get_trigger_url(tenant.original)
     add_standard_row(tenant, "adx_sitesettings", adx_value=url)
     add_standard_row(tenant, "adx_contentsnippets", adx_value=f'<a href="{url}">x</a>')
@@ -105,8 +105,9 @@ async def test_part_of_a_managed_solution_is_changed_where_it_is_developed(tenan
 async def search_without(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch, *tables: str
 ) -> tuple[list[Caller], list[str]]:
-    """Search while reads of some tables are rejected (none: of all); return the callers found and
-    what was not searched.
+    """Search while reads of these tables, by default of all, are rejected.
+
+    Return the callers found, and the names of what was not searched.
     """
     read = FakeTextRows.list
 
@@ -125,10 +126,10 @@ async def search_without(
     return found, search.unreadable
 
 
-async def test_unreadable_table_costs_only_itself(
+async def test_unreadable_table_hides_no_other_caller(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The search says which table was not searched."""
+    """The search names the unreadable table, and finds the callers in the others."""
     tenant.builder.add_site_setting_caller(tenant.original)
 
     found, unreadable = await search_without(tenant, monkeypatch, "adx_webtemplates")
@@ -140,12 +141,12 @@ async def test_unreadable_table_costs_only_itself(
 async def test_unreadable_environment_is_named_once(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The search does not name the environment again for each table."""
+    """If all tables are unreadable, the search names the environment and not each table."""
     found, unreadable = await search_without(tenant, monkeypatch)
 
     assert (found, unreadable) == ([], ["environment Contoso (0x80040220)"])
 
 
 async def test_environment_without_power_pages_is_searched_completely(tenant: Tenant) -> None:
-    """A missing table is normal."""
+    """The search does not report tables that exist only with Power Pages."""
     assert await tenant.list_found_callers(KIND) == []

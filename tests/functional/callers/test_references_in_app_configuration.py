@@ -1,4 +1,4 @@
-"""Keys of App Configuration refer to URL secrets only if a person has chosen so."""
+"""Keys of App Configuration refer to URL secrets only if a person has decided so."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from shared.ports import KeyValue
 from tests.fakes.app_configuration import REFERENCE_TYPE, read_key_value
 from tests.fakes.invariants import find_signatures_in_store
 from tests.fakes.tenant import FakeFlow
-from tests.functional.callers.test_url_secret_choices import choose, show
+from tests.functional.callers.test_url_secret_choices import choose_for_flows, show
 from tests.functional.callers.test_url_secrets import (
     VAULT,
     assign_user_identity,
@@ -34,7 +34,7 @@ RISK = "Its readers must resolve Key Vault references and have access to the vau
 
 
 def build_with_key_value(content_type: str | None = "text/plain") -> tuple[Scenario, FakeFlow]:
-    """Return a scenario with a flow whose URL is in App Configuration."""
+    """Return a scenario with a flow whose URL is in a key of App Configuration."""
     scenario, flow, _ = build_scenario(0)
     scenario.build.add_key_value_caller(flow)
     scenario.build.add_url_vault()
@@ -44,7 +44,7 @@ def build_with_key_value(content_type: str | None = "text/plain") -> tuple[Scena
 
 
 def add_reference(scenario: Scenario) -> None:
-    """Let another key of the store refer to a secret already."""
+    """Add another key of the store, which already refers to a secret."""
     place = (STORE, "Password", "")
     kept = scenario.world.key_values
     kept[place] = replace(
@@ -56,13 +56,13 @@ def add_reference(scenario: Scenario) -> None:
     )
 
 
-def without_etag(key_value: KeyValue) -> KeyValue:
+def clear_etag(key_value: KeyValue) -> KeyValue:
     """Return a key-value without the ETag, which each write changes."""
     return replace(key_value, etag="")
 
 
 async def test_key_holds_the_url_by_default_and_the_plan_says_why() -> None:
-    """The reason names what the readers need, and that no key of the store suggests it."""
+    """The reason says what readers of the key need, and that no other key refers to a secret."""
     scenario, flow = build_with_key_value()
     await plan_remediation(scenario)
 
@@ -82,7 +82,7 @@ async def test_key_holds_the_url_by_default_and_the_plan_says_why() -> None:
 
 
 async def test_references_in_the_store_are_named_as_evidence() -> None:
-    """References in a store suggest that the readers of the store resolve references."""
+    """Other references in a store suggest that its readers can resolve references."""
     scenario, _ = build_with_key_value()
     add_reference(scenario)
     await plan_remediation(scenario)
@@ -95,11 +95,11 @@ async def test_references_in_the_store_are_named_as_evidence() -> None:
 
 @pytest.mark.parametrize("content_type", ["text/plain", "", None])
 async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: str | None) -> None:
-    """The second key change writes the secret alone; each rollback restores what was there."""
+    """The second key change writes only the secret, and each rollback restores the former value."""
     scenario, flow = build_with_key_value(content_type)
     before = scenario.world.key_values[PLACE]
     await plan_remediation(scenario)
-    await choose(scenario, UrlSecretUse.WITH_APP_CONFIGURATION, "Orders")
+    await choose_for_flows(scenario, UrlSecretUse.WITH_APP_CONFIGURATION, "Orders")
     item = (await show(scenario))[1]["Orders"]
     scenario.world.writes.clear()
     await scenario.approve()
@@ -119,23 +119,23 @@ async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: 
     assert sorted(writes) == ["write key-value", "write secret"]
     assert second == ["write secret"]
     assert json.loads(moved.value) == {"uri": uri}
-    assert without_etag(moved) == without_etag(
+    assert clear_etag(moved) == clear_etag(
         replace(before, value=moved.value, content_type=REFERENCE_TYPE)
     )
     assert kept == moved
     assert used == scenario.build.get_trigger_url(last)
-    assert without_etag(scenario.world.key_values[PLACE]) == without_etag(before)
+    assert clear_etag(scenario.world.key_values[PLACE]) == clear_etag(before)
     assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
     assert_nothing_lost(scenario)
 
 
 async def test_setting_of_the_environment_lets_keys_refer() -> None:
-    """The setting is the default of each flow, and an approver can choose otherwise."""
+    """The setting is the default for each flow. An approver can choose otherwise for a flow."""
     scenario, flow = build_with_key_value()
     other = scenario.build.add_http_flow("Returns")
     scenario.build.add_key_value_caller(other, key="Returns")
     await plan_remediation(scenario, has_url_secrets_in_app_configuration=True)
-    await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Returns")
+    await choose_for_flows(scenario, UrlSecretUse.VERIFIED_CALLERS, "Returns")
 
     await scenario.approve()
 
@@ -150,7 +150,7 @@ async def test_setting_of_the_environment_lets_keys_refer() -> None:
 
 @pytest.mark.parametrize("why", ["locked", "more"])
 async def test_key_that_cannot_refer_is_not_offered(why: str) -> None:
-    """A locked key, and one with more than the URL."""
+    """A locked key cannot refer, and neither can a key with more than the URL."""
     scenario, _ = build_with_key_value()
     kept = scenario.world.key_values
     if why == "locked":
@@ -165,8 +165,9 @@ async def test_key_that_cannot_refer_is_not_offered(why: str) -> None:
 
 
 async def test_second_key_change_writes_one_secret_for_callers_of_all_kinds() -> None:
-    """The callers refer with system-assigned and user-assigned identities; the first rollback
-    restores each of them byte for byte.
+    """Callers refer with system-assigned and user-assigned identities.
+
+    The rollback of the first change restores each caller byte for byte.
     """
     scenario, flow, (site,) = build_scenario(1)
     world = scenario.world
@@ -184,7 +185,7 @@ async def test_second_key_change_writes_one_secret_for_callers_of_all_kinds() ->
     def read_callers() -> list[object]:
         values = [read_properties(scenario, path) for path in (secret_value, plain_value)]
         texts = [dict(site.settings), dict(strings.connection_strings)]
-        secrets, key_value = read_app_secrets(scenario, app), without_etag(world.key_values[PLACE])
+        secrets, key_value = read_app_secrets(scenario, app), clear_etag(world.key_values[PLACE])
         return [*texts, *values, secrets, (key_value, key_value.value)]
 
     before = read_callers()

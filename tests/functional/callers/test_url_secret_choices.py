@@ -1,4 +1,4 @@
-"""An approver chooses for each flow whether its callers refer to its URL secret."""
+"""An approver decides for each flow whether its callers refer to its URL secret."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -28,13 +28,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 
-async def choose(scenario: Scenario, use: UrlSecretUse, *flows: str) -> ChosenUrlSecrets:
-    """Choose for these flows of the scenario's plan."""
+async def choose_for_flows(scenario: Scenario, use: UrlSecretUse, *flows: str) -> ChosenUrlSecrets:
+    """Choose how callers use the URL secrets of these flows of the plan."""
     return await choose_url_secrets(scenario.services, scenario.remediation.id, flows, use)
 
 
 async def show(scenario: Scenario) -> tuple[str, dict[str, PlanItem]]:
-    """Return the version of the plan that is shown, and its items by name."""
+    """Return the version of the shown plan, and its items by display name."""
     (plan,) = await show_plan(scenario.services, scenario.remediation.id)
     return plan.version, {item.display_name: item for item in plan.items}
 
@@ -48,14 +48,14 @@ def add_flow(scenario: Scenario) -> tuple[FakeFlow, FakeSite]:
 
 
 async def test_choice_replaces_the_setting_of_the_environment_for_one_flow() -> None:
-    """By the setting, callers hold URLs; those of the chosen flow refer to its secret."""
+    """By the setting, callers hold URLs. Only those of the chosen flow refer to its secret."""
     scenario, flow, (site,) = build_scenario(1)
     _, other = add_flow(scenario)
     before = dict(site.settings)
     await plan_remediation(scenario, has_url_secrets=False)
     version, items = await show(scenario)
 
-    chosen = await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
+    chosen = await choose_for_flows(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
     changed_version, changed = await show(scenario)
     await scenario.approve()
     moved, held = site.settings["FLOW_URL"], other.settings["FLOW_URL"]
@@ -73,12 +73,12 @@ async def test_choice_replaces_the_setting_of_the_environment_for_one_flow() -> 
 
 
 async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
-    """Callers of the other flow refer to its secret, by the setting of the environment."""
+    """By the setting, callers refer to secrets. Only those of the chosen flow hold its URL."""
     scenario, flow, (site,) = build_scenario(1)
     returns, other = add_flow(scenario)
     await plan_remediation(scenario)
 
-    await choose(scenario, UrlSecretUse.NONE, "Orders")
+    await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
     item = (await show(scenario))[1]["Orders"]
     await scenario.approve()
 
@@ -91,25 +91,25 @@ async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
 
 
 async def test_second_choice_restores_the_plan() -> None:
-    """A choice like the setting of the environment gives the version that there was before."""
+    """A second choice that equals the setting restores the plan and its version."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     before = await show(scenario)
 
-    await choose(scenario, UrlSecretUse.NONE, "Orders")
+    await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
     without = await show(scenario)
-    await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
+    await choose_for_flows(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
 
     assert without[0] != before[0]
     assert await show(scenario) == before
 
 
 async def test_version_from_before_a_choice_cannot_be_approved() -> None:
-    """The approver reads the plan again."""
+    """A choice changes the plan, so the approver has to read it again."""
     scenario, _, (site,) = build_scenario(1)
     await plan_remediation(scenario)
     version, _ = await show(scenario)
-    await choose(scenario, UrlSecretUse.NONE, "Orders")
+    await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
     approval = ApprovalInput(versions=(version,), approved_by="tests")
 
     with pytest.raises(JobBlocked) as rejected:
@@ -120,10 +120,10 @@ async def test_version_from_before_a_choice_cannot_be_approved() -> None:
 
 
 async def test_choice_applies_after_the_setting_has_changed() -> None:
-    """The setting of the environment is only the default of a flow without a choice."""
+    """A later change of the setting does not affect a flow with a choice."""
     scenario, flow, (site,) = build_scenario(1)
     await plan_remediation(scenario)
-    await choose(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
+    await choose_for_flows(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
     await scenario.approve(run=timedelta(0))
 
     await scenario.opt_in(has_url_secrets=False)
@@ -134,30 +134,36 @@ async def test_choice_applies_after_the_setting_has_changed() -> None:
 
 
 async def test_flow_without_a_choice_is_named() -> None:
-    """An unknown flow, one whose callers cannot refer, and one that is already approved."""
+    """The error names a flow that is unknown or has no callers.
+
+    An approved flow has no choice either.
+    """
     scenario, _, _ = build_scenario(1)
     scenario.build.add_http_flow("Nobody calls")
     await plan_remediation(scenario)
 
     for flow in ("Unknown", "Nobody calls"):
         with pytest.raises(FlowNotFound, match=flow):
-            await choose(scenario, UrlSecretUse.NONE, flow)
+            await choose_for_flows(scenario, UrlSecretUse.NONE, flow)
     await scenario.approve()
     with pytest.raises(JobBlocked) as nothing:
-        await choose(scenario, UrlSecretUse.NONE, "Orders")
+        await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
 
     assert nothing.value.code == "nothing_to_approve"
 
 
 async def test_number_of_choices_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More would not fit into a row; the error names the setting that has the same effect."""
+    """A row stores a limited number of choices.
+
+    The error names the setting with the same effect.
+    """
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     before = await show(scenario)
     monkeypatch.setattr(use_case, "MOST_CHOICES", 0)
 
     with pytest.raises(InvalidInput, match="setting of the environment"):
-        await choose(scenario, UrlSecretUse.NONE, "Orders")
+        await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
 
     assert await show(scenario) == before
 
@@ -165,7 +171,7 @@ async def test_number_of_choices_is_limited(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_choice_during_an_approval_rejects_the_approval(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The row with the choices is the one that an approval replaces."""
+    """A choice changes the row that an approval replaces, so the approval is rejected."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     version, _ = await show(scenario)
@@ -173,7 +179,7 @@ async def test_choice_during_an_approval_rejects_the_approval(
 
     async def choose_first(*given: Any) -> object:
         monkeypatch.setattr(approve_plan, "_approve_one_plan", approve_one)
-        await choose(scenario, UrlSecretUse.NONE, "Orders")
+        await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
         return await approve_one(*given)
 
     monkeypatch.setattr(approve_plan, "_approve_one_plan", choose_first)
@@ -187,7 +193,7 @@ async def test_choice_during_an_approval_rejects_the_approval(
 
 
 async def test_invocation_that_runs_meanwhile_keeps_the_choice() -> None:
-    """The choices are in the row of the environment job, which the invocation also writes."""
+    """An invocation that read the row before the choice does not overwrite the choice."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     services, job = scenario.services, await scenario.read_environment_job()
@@ -197,7 +203,7 @@ async def test_invocation_that_runs_meanwhile_keeps_the_choice() -> None:
     assert kept
     held = LeasedJob(ENVIRONMENT, services, kept)
 
-    await choose(scenario, UrlSecretUse.NONE, "Orders")
+    await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
     await held.save(replace(held.job, message="It runs."))
 
     (plan,) = await show_plan(services, scenario.remediation.id)

@@ -1,4 +1,4 @@
-"""`cmkflow network` compares service tag lists offline and shows changes that the app has read."""
+"""`cmkflow network` compares service tag lists offline, and shows and applies firewall fixes."""
 
 import json
 import os
@@ -25,7 +25,10 @@ WEST = "PowerPlatformPlex.WestEurope"
 
 
 def write_list(path: Path, number: int, prefixes: Mapping[str, Sequence[str]]) -> str:
-    """Write a list with its byte order mark, as a download has it. Return its path."""
+    """Write a service tag list as Microsoft publishes it, with a byte order mark.
+
+    Return its path.
+    """
     values = [
         {"name": name, "properties": {"addressPrefixes": listed}}
         for name, listed in prefixes.items()
@@ -36,23 +39,23 @@ def write_list(path: Path, number: int, prefixes: Mapping[str, Sequence[str]]) -
 
 
 @pytest.fixture
-def editions(tmp_path: Path) -> tuple[str, ...]:
-    """Two lists as options. The second one has one more and one fewer prefix in Western Europe."""
+def list_options(tmp_path: Path) -> tuple[str, ...]:
+    """The options for two service tag lists. The second adds one prefix and removes one."""
     before = write_list(tmp_path / "370.json", 370, {WEST: ["10.0.0.0/24", "10.1.0.0/24"]})
     after = write_list(tmp_path / "371.json", 371, {WEST: ["10.0.0.0/24", "10.2.0.0/24"]})
     return "--from", before, "--to", after
 
 
 def run_diff(*arguments: str) -> tuple[int, str, str]:
-    """Return exit code, output and errors of `cmkflow network diff`."""
+    """Return the exit code, output and errors of `cmkflow network diff`."""
     done = CliRunner().invoke(app, ["network", "diff", *arguments])
     return done.exit_code, done.stdout, done.stderr
 
 
-def test_diff_lists_changes_by_region(editions: tuple[str, ...]) -> None:
+def test_diff_lists_changes_by_region(list_options: tuple[str, ...]) -> None:
     """JSON output is an object. A table has its totals on stderr."""
-    _, lines, _ = run_diff(*editions, "--tag", "PowerPlatformPlex", "-o", "json")
-    _, shown, totals = run_diff(*editions)
+    _, lines, _ = run_diff(*list_options, "--tag", "PowerPlatformPlex", "-o", "json")
+    _, shown, totals = run_diff(*list_options)
 
     assert json.loads(lines)["items"] == [
         {
@@ -66,9 +69,9 @@ def test_diff_lists_changes_by_region(editions: tuple[str, ...]) -> None:
     assert "10.2.0.0/24" in shown
 
 
-def test_diff_of_equal_lists_is_empty(editions: tuple[str, ...]) -> None:
+def test_diff_of_equal_lists_is_empty(list_options: tuple[str, ...]) -> None:
     """The output has no row, and the totals report no change."""
-    _, before, _, _ = editions
+    _, before, _, _ = list_options
     same = ("--from", before, "--to", before)
 
     code, rows, totals = run_diff(*same, "-o", "json")
@@ -79,10 +82,10 @@ def test_diff_of_equal_lists_is_empty(editions: tuple[str, ...]) -> None:
 
 
 def test_diff_of_an_invalid_list_names_the_file_or_tag(
-    editions: tuple[str, ...], tmp_path: Path
+    list_options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """The file may be missing, invalid or without a list, and the tag may be in neither list."""
-    _, before, _, after = editions
+    """The file may be missing, invalid or without a list, or the tag may be in neither list."""
+    _, before, _, after = list_options
     other = tmp_path / "other.json"
 
     for content in ("{", "{}", "[" * 100_000):
@@ -164,7 +167,7 @@ def _build_firewall(*sources: str) -> Firewall:
 
 
 async def build_guarded_scenario() -> Scenario:
-    """Return a scenario of a flow behind a network security group that lacks the new addresses."""
+    """Return a flow behind a network security group that denies the new addresses."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["10.0.0.0/24"], "LogicApps.WestEurope": ["10.9.0.0/24"]}
     rule = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
@@ -207,7 +210,7 @@ async def test_network_fix_prints_the_change_in_the_requested_language() -> None
 
 
 async def test_network_fix_is_applied_after_a_question_and_reverted() -> None:
-    """The command shows the change and asks. The answer no changes nothing."""
+    """The command shows the change and asks. After the answer no, it changes nothing."""
     scenario = await build_guarded_scenario()
     provide(scenario.services)
     async with serve_app() as cli:

@@ -1,4 +1,4 @@
-"""Empty values and a function key without TLS are rejected."""
+"""Commands reject empty values, invalid ids, invalid addresses, and a function key without TLS."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -50,8 +50,11 @@ EXAMPLES = {
 }
 
 
-def _list_values() -> dict[str, list[str]]:
-    """Return each command's parameters with a value; `service-account` needs Azure."""
+def _list_parameters() -> dict[str, list[str]]:
+    """Return the parameters that take a value, by command.
+
+    Commands that do not use the API are omitted.
+    """
     found = {
         " ".join(words): [
             str(parameter.name)
@@ -65,12 +68,12 @@ def _list_values() -> dict[str, list[str]]:
     return {command: parameters for command, parameters in found.items() if parameters}
 
 
-VALUES = _list_values()
+VALUES = _list_parameters()
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with a waiting plan."""
+    """A tenant with a plan that awaits approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -83,13 +86,13 @@ async def scenario() -> Scenario:
 
 @pytest.fixture
 async def cli(scenario: Scenario) -> AsyncIterator[CommandLine]:
-    """The command line in front of the app."""
+    """The command line, connected to the app."""
     async with serve_app() as served:
         yield served
 
 
 def _build_words(command: str, empty: str, scenario: Scenario) -> list[str]:
-    """Return a command line with one empty parameter and valid others."""
+    """Return the words of a command with this parameter empty and the others valid."""
     examples = {**EXAMPLES, "remediation": scenario.remediation.id}
     found: list[str] = command.split()
     parameters: list[Any] = build_command_tree()[tuple(found)].params
@@ -117,7 +120,7 @@ async def test_empty_value_is_rejected_without_a_request(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command prints one line and has an exit code for scripts, and nothing is requested."""
+    """The command prints an error, exits with a code other than 0, and changes no row."""
     monkeypatch.chdir(tmp_path)
 
     for parameter in VALUES[command]:
@@ -150,7 +153,7 @@ async def test_error_names_a_page_that_cannot_be_written(
 async def test_text_that_is_no_id_is_not_part_of_an_address(
     identity: str, scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The command searches for the text among the names."""
+    """The command searches the names of remediations for the text, and puts it into no address."""
     result = await cli.run("remediation", "show", identity)
 
     assert result.exit_code == 3

@@ -1,4 +1,4 @@
-"""An exported state is complete, secret and authenticated; an import fills only an empty place."""
+"""`cmkflow state` exports the whole state encrypted, and imports it only into an unused store."""
 
 import asyncio
 import base64
@@ -34,7 +34,7 @@ SECRET = StateSecret(KEY, is_key=True)
 
 
 class FailingStore(MemoryStore):
-    """A store that does not answer after a number of writes."""
+    """A store that stops answering after a number of writes."""
 
     def __init__(self, rows: dict[Any, StoreRow] | None = None) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class FailingStore(MemoryStore):
         self.writes_left: Iterator[int] = count()
 
     async def write(self, *operations: Any) -> list[StoreRow]:
-        """Do all operations or none."""
+        """Do all operations, or raise `ServiceUnavailable` if no write is left."""
         if next(self.writes_left, None) is None:
             raise ServiceUnavailable("The store does not answer.")
         return await super().write(*operations)
@@ -51,13 +51,13 @@ class FailingStore(MemoryStore):
 def build_place(
     rows: dict[Any, StoreRow] | None = None, archive: MemoryArchive | None = None
 ) -> tuple[StatePlace, FailingStore]:
-    """Return a place in memory, and its store."""
+    """Return the store and the archive of an app in memory, as one place. Return the store, too."""
     store = FailingStore(rows)
     return StatePlace(store, archive or MemoryArchive()), store
 
 
 async def build_running_scenario() -> Scenario:
-    """Return a remediation whose flows are in their no-call period."""
+    """Return a scenario with three flows in their no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(3):
         scenario.build.add_app_setting_caller(scenario.build.add_http_flow(f"Flow {number}"))
@@ -70,17 +70,17 @@ async def build_running_scenario() -> Scenario:
 
 
 def build_row(name: tuple[str, str, str], **columns: Any) -> StoreRow:
-    """Return a row that is not stored."""
+    """Return a row without storing it."""
     return StoreRow(table=name[0], partition=name[1], key=name[2], columns=columns)
 
 
 def read_contents(store: MemoryStore) -> dict[Any, Any]:
-    """Return the columns of all rows."""
+    """Return the columns of each row, by its name."""
     return {name: dict(row.columns) for name, row in store.rows.items()}
 
 
 async def export_scenario(scenario: Scenario, path: Path) -> tuple[StatePlace, StateFile]:
-    """Return the place of a scenario, and its export."""
+    """Export the state of a scenario. Return its store and archive, and the file."""
     store, archive = FailingStore(scenario.fakes.store.rows), MemoryArchive()
     archive.contents = scenario.fakes.archive.contents
     place, file = StatePlace(store, archive), StateFile.create(path, SECRET)
@@ -89,7 +89,10 @@ async def export_scenario(scenario: Scenario, path: Path) -> tuple[StatePlace, S
 
 
 async def test_remediation_continues_from_an_imported_state(tmp_path: Path) -> None:
-    """All rows and files are there; without any message, each flow is retired."""
+    """The import has all rows and archived files.
+
+    Without any queue message, each flow is retired.
+    """
     scenario = await build_running_scenario()
     place, file = await export_scenario(scenario, tmp_path / "state")
     new, store = build_place()
@@ -111,7 +114,7 @@ async def test_remediation_continues_from_an_imported_state(tmp_path: Path) -> N
 async def test_file_contains_no_readable_text_and_only_its_owner_may_read_it(
     tmp_path: Path,
 ) -> None:
-    """The archive contains signatures."""
+    """The file is encrypted, because the archive contains signatures of trigger URLs."""
     await export_scenario(await build_running_scenario(), tmp_path / "state")
 
     content = (tmp_path / "state").read_bytes()
@@ -121,7 +124,7 @@ async def test_file_contains_no_readable_text_and_only_its_owner_may_read_it(
 
 
 async def test_interrupted_export_continues(tmp_path: Path) -> None:
-    """Cut anywhere, the file is incomplete; after another export it has the same content."""
+    """An export that was cut at any byte is incomplete. Another export completes it."""
     scenario = await build_running_scenario()
     place, _ = await export_scenario(scenario, tmp_path / "state")
     whole = (tmp_path / "state").read_bytes()
@@ -143,7 +146,7 @@ async def test_interrupted_export_continues(tmp_path: Path) -> None:
 async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete(
     tmp_path: Path,
 ) -> None:
-    """However many writes succeed, the app reads nothing of it."""
+    """The app does not read the store until the import is complete."""
     scenario = await build_running_scenario()
     _, file = await export_scenario(scenario, tmp_path / "state")
     new, store = build_place()
@@ -163,7 +166,7 @@ async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete
 
 
 async def build_first_start() -> Scenario:
-    """Return an app that has polled, checked and planned a day, without a request of a person."""
+    """Return an app that polled, checked and planned for a day, without a person's request."""
     scenario = Scenario()
     actions = {"Call": build_http_action("https://erp.contoso.example/orders")}
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Flow", actions))
@@ -176,7 +179,7 @@ async def build_first_start() -> Scenario:
 
 
 async def test_import_replaces_what_a_first_start_has_written(tmp_path: Path) -> None:
-    """However many writes succeed, the repeated command continues, and nothing else is left."""
+    """The import deletes the rows of a first start, and can be interrupted after any write."""
     scenario = await build_running_scenario()
     _, file = await export_scenario(scenario, tmp_path / "state")
     first = await build_first_start()
@@ -198,7 +201,7 @@ async def test_import_replaces_what_a_first_start_has_written(tmp_path: Path) ->
 async def test_row_of_a_running_app_is_found_in_a_table_that_the_file_does_not_have(
     tmp_path: Path,
 ) -> None:
-    """A running app does not know about the import, and could mix two states."""
+    """An app that runs during the import may add such a row, so the import fails."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, store = build_place()
     store.writes_left = iter(range(1))
@@ -212,7 +215,7 @@ async def test_row_of_a_running_app_is_found_in_a_table_that_the_file_does_not_h
 
 
 async def test_import_after_a_request_of_a_person_is_rejected(tmp_path: Path) -> None:
-    """The import writes nothing to the store."""
+    """The import writes nothing to a store in which a person has changed a setting."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     first = await build_first_start()
     await first.opt_in()
@@ -226,9 +229,7 @@ async def test_import_after_a_request_of_a_person_is_rejected(tmp_path: Path) ->
 
 
 async def test_import_whose_last_write_had_no_answer_is_known_as_complete(tmp_path: Path) -> None:
-    """A repeated import reports that an import is complete, and not that an app has used the
-    store.
-    """
+    """A repeated import says that an import is complete, not that an app has used the store."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, _ = build_place()
     await import_state(new, file)
@@ -239,7 +240,7 @@ async def test_import_whose_last_write_had_no_answer_is_known_as_complete(tmp_pa
 
 @pytest.mark.parametrize("change", ["row", "file", "another import", "this import"])
 async def test_import_into_a_place_with_content_is_rejected(change: str, tmp_path: Path) -> None:
-    """The import writes nothing to the place."""
+    """The import writes nothing if there are rows or files, or if an import was begun."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, store = build_place()
     match change:
@@ -261,7 +262,7 @@ async def test_import_into_a_place_with_content_is_rejected(change: str, tmp_pat
 
 @pytest.mark.parametrize("place", range(0, 1000, 37))
 async def test_changed_file_is_rejected(place: int, tmp_path: Path) -> None:
-    """A byte that differs, anywhere: nothing is stored."""
+    """If any byte of the file has changed, the import stores nothing."""
     path = tmp_path / "state"
     _, _ = await export_scenario(await build_running_scenario(), path)
     content = bytearray(path.read_bytes())
@@ -276,7 +277,7 @@ async def test_changed_file_is_rejected(place: int, tmp_path: Path) -> None:
 
 
 def test_file_without_an_id_is_rejected(tmp_path: Path) -> None:
-    """An import continues by the id of the file."""
+    """The import needs the id of the file to continue after an interruption."""
     file = tmp_path / "state"
     file.write_text('{"format": "cmkflow-state-1", "salt": "AAAA"}\n')
 
@@ -285,7 +286,7 @@ def test_file_without_an_id_is_rejected(tmp_path: Path) -> None:
 
 
 def test_removed_or_moved_record_is_rejected(tmp_path: Path) -> None:
-    """Each record is authenticated with its number and its file."""
+    """Each record is authenticated together with its number and its file."""
     file = StateFile.create(tmp_path / "a", SECRET)
     start = file.path.stat().st_size
     for number in range(2):
@@ -306,10 +307,10 @@ def test_removed_or_moved_record_is_rejected(tmp_path: Path) -> None:
 async def test_row_that_something_else_has_changed_during_an_import_is_reported(
     tmp_path: Path,
 ) -> None:
-    """The store stays rejected."""
+    """The import fails, and the app does not read the store."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, store = build_place()
-    name = next(one for one in (await export_names(file)) if one[0] == "flowjobs")
+    name = next(one for one in (await list_row_names(file)) if one[0] == "flowjobs")
 
     def change() -> None:
         if name in store.rows:
@@ -322,15 +323,15 @@ async def test_row_that_something_else_has_changed_during_an_import_is_reported(
     assert IMPORT in store.rows
 
 
-async def export_names(file: StateFile) -> list[tuple[str, str, str]]:
-    """Return the names of the rows in a file."""
+async def list_row_names(file: StateFile) -> list[tuple[str, str, str]]:
+    """Import the file into memory, and return the names of its rows."""
     place, store = build_place()
     await import_state(place, file)
     return list(store.rows)
 
 
 async def store_in_folder(scenario: Scenario, folder: Path) -> None:
-    """Store the state of a scenario as a local app does."""
+    """Store the state of a scenario in a folder, as an app on a laptop does."""
     store = SqliteStore(folder / "state.db")
     for row in scenario.fakes.store.rows.values():
         await store.write(InsertRow(replace(row, etag=None)))
@@ -341,7 +342,7 @@ async def store_in_folder(scenario: Scenario, folder: Path) -> None:
 
 
 async def read_archive(folder: Path, key: str) -> dict[str, bytes]:
-    """Return the files of a folder."""
+    """Return the archived files in a folder, by name."""
     archive = FolderArchive(folder / "archive", key)
     return {name: await archive.get(name) for name in await archive.list_names()}
 
@@ -349,7 +350,7 @@ async def read_archive(folder: Path, key: str) -> dict[str, bytes]:
 def test_commands_move_a_state_from_folder_to_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file has a passphrase, and the archive of the new folder has another key."""
+    """The file needs its passphrase. The archive of the new folder may have another key."""
     scenario = asyncio.run(build_running_scenario())
     asyncio.run(store_in_folder(scenario, tmp_path / "old"))
     file = str(tmp_path / "state")
@@ -385,7 +386,7 @@ def test_commands_move_a_state_from_folder_to_folder(
 def test_wrong_options_are_explained(
     options: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is written."""
+    """The error names the option or the setting to correct, and the command writes no file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CMKFLOW_STATE_PASSPHRASE", "p")
     monkeypatch.delenv("CMK_ARCHIVE_KEY", raising=False)
@@ -398,7 +399,7 @@ def test_wrong_options_are_explained(
 
 
 def test_import_of_a_missing_file_does_not_ask_for_its_passphrase(tmp_path: Path) -> None:
-    """The command names the file before a person types a secret."""
+    """The command says that the file is missing before a person types the passphrase."""
     file = tmp_path / "state.cmkflow"
 
     done = CliRunner().invoke(app, ["state", "import", str(file), "--storage-account", "x"])

@@ -1,4 +1,4 @@
-"""Flows that another remediation migrates: a later plan of them approves and changes nothing."""
+"""A later plan approves and changes no flow that another remediation migrates already."""
 
 import re
 from dataclasses import replace
@@ -37,8 +37,8 @@ FIREWALL = Firewall(
 )
 
 
-class Heard:
-    """A channel that keeps its notifications."""
+class RecordingChannel:
+    """A channel that records the kinds of its notifications."""
 
     name = "heard"
 
@@ -46,12 +46,15 @@ class Heard:
         self.kinds: list[str] = []
 
     async def send(self, notification: Notification) -> None:
-        """Keep the kind of the notification."""
+        """Record the kind of the notification."""
         self.kinds.append(notification.pending_action.kind)
 
 
-async def check_daily(scenario: Scenario) -> str:
-    """Run the daily check, let its remediation make its plan, and select it; return its id."""
+async def plan_daily_check(scenario: Scenario) -> str:
+    """Run the daily check until its remediation has a plan.
+
+    Select this remediation, and return its id.
+    """
     known = {one.id for one in await scenario.services.tables.remediations.read_all("remediation")}
     date = f"{scenario.services.now:%Y-%m-%d}"
     await scenario.driver.call(lambda services: run_daily_check(services, date))
@@ -62,7 +65,7 @@ async def check_daily(scenario: Scenario) -> str:
 
 
 async def build_started_scenario(policy: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scenario:
-    """Return a tenant with two flows a day after their approval; a firewall blocks one."""
+    """Return two flows a day after their approval. A firewall blocks one of them."""
     scenario = Scenario(mode=policy)
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -86,11 +89,11 @@ async def build_started_scenario(policy: ApprovalPolicy = ApprovalPolicy.REQUIRE
 async def test_plan_with_only_continued_flows_completes_without_changing_their_jobs(
     policy: ApprovalPolicy,
 ) -> None:
-    """The jobs stay in the remediation that started them, and are not retried."""
+    """The flow jobs stay in the first remediation, and are not retried."""
     scenario = await build_started_scenario(policy)
     first = scenario.remediation.id
 
-    second = await check_daily(scenario)
+    second = await plan_daily_check(scenario)
 
     [job] = await scenario.services.tables.environment_jobs.read_all(second)
     assert job.state is EnvironmentJobState.COMPLETED
@@ -107,12 +110,12 @@ async def test_plan_with_only_continued_flows_completes_without_changing_their_j
 
 
 async def test_status_counts_each_flow_once_after_a_second_remediation() -> None:
-    """Each flow is counted in the remediation that migrates it."""
-    scenario, heard = await build_started_scenario(), Heard()
+    """A flow counts only in the remediation that migrates it, also in the list of remediations."""
+    scenario, heard = await build_started_scenario(), RecordingChannel()
     first = scenario.remediation.id
     before = await show_status(scenario.services)
 
-    second = await check_daily(scenario)
+    second = await plan_daily_check(scenario)
 
     status = await show_status(scenario.services)
     assert [one.kind for one in status.pending_actions] == ["flows_blocked"]
@@ -128,9 +131,9 @@ async def test_status_counts_each_flow_once_after_a_second_remediation() -> None
 
 
 async def test_pages_of_the_day_after_an_approval_are_true() -> None:
-    """The overview and both remediations agree, and the network page lists the firewall once."""
+    """The pages count each flow once, and the Network page lists the firewall once."""
     scenario = await build_started_scenario()
-    await check_daily(scenario)
+    await plan_daily_check(scenario)
     visitor = Visitor(scenario, flow_id=(await scenario.read_job("Orders")).original.id)
     for name in ("", "/network", "/remediations", "/remediations/{id}", "/remediations/{id}/plan"):
         await visitor.show(name, name)
@@ -151,12 +154,12 @@ async def test_pages_of_the_day_after_an_approval_are_true() -> None:
 
 
 async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() -> None:
-    """The approval starts the new flow; the others stay where they are, as the history says."""
+    """The approval starts the new flow. The history says that the other flows belong elsewhere."""
     scenario = await build_started_scenario()
     first = scenario.remediation.id
     scenario.build.add_http_flow("Returns")
 
-    second = await check_daily(scenario)
+    second = await plan_daily_check(scenario)
 
     [job] = await scenario.services.tables.environment_jobs.read_all(second)
     assert job.state is EnvironmentJobState.AWAITING_APPROVAL
@@ -191,7 +194,7 @@ async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() ->
 
 
 async def test_flow_of_two_plans_that_await_approval_is_counted_once() -> None:
-    """A person may start the same remediation twice, and cancel one later."""
+    """A person may start the same remediation twice. Cancelling one of them changes no count."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_http_flow("Returns")

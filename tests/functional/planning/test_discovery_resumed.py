@@ -1,4 +1,4 @@
-"""A discovery that is killed, throttled or has an expired cursor continues without losing flows."""
+"""A discovery that is interrupted, or whose cursor expires, continues and misses no flow."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -35,11 +35,11 @@ PAGES = 5
 
 
 @dataclass(slots=True)
-class Watched:
-    """Pages of a tenant that record the requested cursors, and of which one request fails."""
+class RecordedPages:
+    """A port of pages of flows that records the requested cursors and can fail at one request."""
 
     pages: Any
-    #: Which call fails, counted from 1; 0: none.
+    #: The number of the request that fails, from 1. If 0, none fails.
     fails_at: int = 0
     failure: BaseException = field(default_factory=Killed)
     asked: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Watched:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return a page of Dataverse."""
+        """Return a page of flows from Dataverse."""
         self._count(cursor)
         page: ResultPage[Workflow] = await self.pages.read_workflows(environment, cursor)
         return page
@@ -55,7 +55,7 @@ class Watched:
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Return a page of Dataverse without definitions."""
+        """Return a page of flows from Dataverse without their definitions."""
         page: ResultPage[WorkflowSummary] = await self.pages.read_workflow_summaries(
             environment, cursor
         )
@@ -64,12 +64,12 @@ class Watched:
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return flows of Dataverse."""
+        """Return these flows from Dataverse."""
         flows: list[Workflow] = await self.pages.read_workflows_by_id(environment, workflow_ids)
         return flows
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return a page of the flow service."""
+        """Return a page of flows from the flow service."""
         self._count(cursor)
         page: ResultPage[FlowListEntry] = await self.pages.read_flows(environment_id, cursor)
         return page
@@ -82,10 +82,10 @@ class Watched:
 
 @dataclass(slots=True)
 class Tenant:
-    """A tenant with several pages of flows, for discoveries by several processes."""
+    """A tenant with several pages of flows, which one process after another discovers."""
 
     scenario: Scenario = field(default_factory=Scenario)
-    pages: Watched = field(init=False)
+    pages: RecordedPages = field(init=False)
     services: Services = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,28 +95,31 @@ class Tenant:
 
     @property
     def fakes(self) -> Fakes:
-        """The fakes, which keep their rows between processes."""
+        """Return the fakes, which keep their rows from one process to the next."""
         return self.scenario.fakes
 
     def build_services(self, fails_at: int = 0, failure: BaseException | None = None) -> Services:
-        """Return the services of a new process, which count page requests from 1."""
+        """Return the services of a new process.
+
+        Its page request with the number `fails_at` fails.
+        """
         services = build_fake_services(self.fakes.ports)
-        self.pages = Watched(services.flow_pages, fails_at, failure or Killed())
+        self.pages = RecordedPages(services.flow_pages, fails_at, failure or Killed())
         return replace(services, flow_pages=self.pages)
 
     async def describe_environment(self) -> Environment:
-        """Return the environment as the platform shows it."""
+        """Return the environment as the platform describes it."""
         return await self.services.environments.get(self.scenario.build.environment.id)
 
     async def discover(self, services: Services, *, reconcile: bool = False) -> DiscoveryResult:
-        """Start or continue the discovery."""
+        """Start or continue the discovery in a process with these services."""
         return await discover_flows(
             services, await self.describe_environment(), open_rows(services), reconcile=reconcile
         )
 
 
 def open_rows(services: Services, number: int = 1) -> FencedRows[DiscoveryPage]:
-    """Return the discovery's rows, as the invocation with this lease has them."""
+    """Return the rows of the discovery, for an invocation with this fencing token."""
     return FencedRows(services.tables.discovery_pages, JOB, number)
 
 
@@ -127,7 +130,7 @@ async def forget_discovery(tenant: Tenant) -> None:
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant of five pages."""
+    """Return a tenant with five pages of flows."""
     return Tenant()
 
 
@@ -177,7 +180,7 @@ async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant
 
 
 async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> None:
-    """The older discovery raises LeaseLost and leaves no rows."""
+    """A discovery whose lease a newer one has taken raises `LeaseLost` and leaves no rows."""
     environment = await tenant.describe_environment()
 
     async def overtake() -> None:
@@ -294,7 +297,7 @@ async def test_daily_check_keeps_pages_of_a_discovery_in_progress(
 
 
 async def test_flows_without_a_dataverse_row_are_read_once_despite_kills(tenant: Tenant) -> None:
-    """The app reads each flow that Dataverse lacks once, with a request of the small budget."""
+    """Each such flow needs its own request of a small budget, so a kill must not repeat them."""
     world = tenant.scenario.world
     world.assumptions.my_flows_have_rows = False
     for number in range(3):
@@ -302,7 +305,10 @@ async def test_flows_without_a_dataverse_row_are_read_once_despite_kills(tenant:
     read: list[str] = []
 
     class Reports:
-        """Records the flows that are read by name; the second request is throttled."""
+        """A flow service that records the flows it reads by name.
+
+        The second request is throttled.
+        """
 
         def __init__(self, reports: Any) -> None:
             self.reports = reports

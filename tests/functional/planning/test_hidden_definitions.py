@@ -1,4 +1,4 @@
-"""Flows without a row whose definition the app may read only with temporary co-ownership."""
+"""The app reads some flows without a Dataverse row only with temporary co-ownership."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -31,7 +31,7 @@ HOUR = timedelta(hours=1)
 def build_hidden_scenario(
     mode: ApprovalPolicy = ApprovalPolicy.REQUIRED,
 ) -> tuple[Scenario, FakeFlow]:
-    """Return a scenario with one such flow on Microsoft's key."""
+    """Return a scenario with a flow whose definition is hidden from administrators."""
     scenario = Scenario(mode=mode)
     assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = False
@@ -61,7 +61,7 @@ async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
 async def test_dry_run_does_not_read_a_hidden_definition(mode: RemediationMode) -> None:
-    """Assessment and dry run grant nothing, and the plan says what would be needed."""
+    """An assessment or dry run grants nothing. Its plan says which grant the flow needs."""
     scenario, _ = build_hidden_scenario()
     await scenario.opt_in()
 
@@ -75,7 +75,7 @@ async def test_dry_run_does_not_read_a_hidden_definition(mode: RemediationMode) 
 
 
 async def test_plan_is_made_without_a_grant_while_the_kill_switch_is_on() -> None:
-    """The app grants no co-ownership, and plans the other flow."""
+    """The app grants no co-ownership, and still plans the other flow."""
     scenario, _ = build_hidden_scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.migrate()
@@ -91,7 +91,7 @@ async def test_plan_is_made_without_a_grant_while_the_kill_switch_is_on() -> Non
 
 
 async def test_service_account_that_is_a_co_owner_needs_no_grant() -> None:
-    """A service account that is a co-owner reads the flow in a dry run, too, and stays co-owner."""
+    """A dry run reads the flow as the co-owner that the account already is, and revokes nothing."""
     scenario, flow = build_hidden_scenario()
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     await scenario.opt_in()
@@ -103,18 +103,18 @@ async def test_service_account_that_is_a_co_owner_needs_no_grant() -> None:
     assert flow.co_owners == {scenario.world.operator.entra_id: "CanEdit"}
 
 
-class NoOperator:
-    """A flow access port of an app without a service account."""
+class NoServiceAccount:
+    """The flow access port of an app without a service account."""
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Raise that no service account is signed in."""
+        """Raise `JobBlocked`, because no service account is signed in."""
         raise JobBlocked("No operator is set up.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
 
 
 async def test_plan_names_a_missing_service_account() -> None:
     """The plan lists the flow as needing changes, and names the missing service account."""
     scenario, _ = build_hidden_scenario()
-    scenario.around = lambda ports: replace(ports, flow_access=cast("Any", NoOperator()))
+    scenario.around = lambda ports: replace(ports, flow_access=cast("Any", NoServiceAccount()))
     await scenario.opt_in()
 
     await scenario.order()
@@ -143,16 +143,16 @@ async def test_plan_waits_until_a_grant_takes_effect() -> None:
 
 @pytest.mark.parametrize("call", ["grant", "revoke"])
 async def test_plan_waits_during_a_platform_migration(call: str) -> None:
-    """During a platform migration the job waits, and it reads the flow afterwards."""
+    """The platform rejects grants and revocations during its migration, so the job waits."""
     scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
 
-    async def refuse() -> None:
+    async def reject() -> None:
         raise PlatformMigrationInProgress(
             "moving", code="EnvironmentMigrationInProgress", status=409
         )
 
-    disturb(scenario, "flow_access", call, refuse)
+    disturb(scenario, "flow_access", call, reject)
 
     await scenario.order(run=timedelta(minutes=1))
 
@@ -208,12 +208,12 @@ async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> N
     edit(flow)
     unnoted: list[object] = []
 
-    def look() -> None:
+    def record_missing_grants() -> None:
         rows = [row for name, row in scenario.fakes.store.rows.items() if name[0] == "flowjobs"]
         if flow.co_owners and '"active_grants":[]' in str(rows):
             unnoted.append(rows)
 
-    scenario.driver.meanwhile = look
+    scenario.driver.meanwhile = record_missing_grants
     await scenario.run(timedelta(days=30))
 
     job = await scenario.read_job("Hidden")
@@ -223,7 +223,7 @@ async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> N
 
 @pytest.mark.parametrize("is_approved", [False, True])
 async def test_late_grant_of_a_frozen_invocation_is_revoked(*, is_approved: bool) -> None:
-    """The app revokes a late grant within hours, while the plan waits or flow jobs run."""
+    """If a frozen invocation grants late, the app revokes the grant within two hours."""
     scenario, flow = build_hidden_scenario(
         ApprovalPolicy.AUTOMATIC if is_approved else ApprovalPolicy.REQUIRED
     )

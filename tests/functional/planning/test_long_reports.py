@@ -1,4 +1,4 @@
-"""A report with more pages than a minute has requests is read without reading a page twice."""
+"""The app reads a list with more pages than it has requests a minute, and reads each page once."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ WHOLE = [str(n) if n else "" for n in range(0, FLOWS, PAGE)]
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """Return a linked environment with nine flows on Microsoft's key, two on a page."""
+    """Return an environment with nine flows on Microsoft's key, listed on pages of two."""
     scenario = Scenario()
     for number in range(FLOWS):
         scenario.build.add_http_flow(f"Flow {number}")
@@ -37,28 +37,28 @@ def scenario() -> Scenario:
 
 @pytest.fixture
 def report(scenario: Scenario) -> WatchedReport:
-    """Return the report, wrapped to record its reads."""
+    """Return the list of flows on Microsoft's key, which records each read."""
     report = WatchedReport()
     report.put_before(scenario)
     return report
 
 
 async def read_names(scenario: Scenario) -> set[str]:
-    """Return the names of the flows in the report, read by a new process."""
+    """Read the list in a new process, and return the names of its flows."""
     services = scenario.make(scenario.fakes.ports)
     async with open_key_report(services, scenario.build.environment.id) as found:
         return {flow.display_name for flow in found.flows}
 
 
 async def count_stored_pages(scenario: Scenario) -> int:
-    """Return the number of stored pages."""
+    """Return the number of pages that the app has stored."""
     return len(await scenario.services.tables.discovery_pages.read_all())
 
 
 async def test_plan_is_completed_with_one_request_a_minute(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """A plan needs two reports of five pages, so ten requests in ten minutes."""
+    """The plan reads two lists of five pages each, with ten requests in ten minutes."""
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=1, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, meter)
@@ -79,7 +79,7 @@ async def test_plan_is_completed_with_one_request_a_minute(
 async def test_interrupted_read_continues_with_the_next_page(
     scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
-    """The next read continues with the next page, and the discovery reads no page again."""
+    """The next process continues with the next page, and the discovery needs no other read."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
 
     def open_rows() -> FencedRows[DiscoveryPage]:
@@ -98,7 +98,7 @@ async def test_interrupted_read_continues_with_the_next_page(
 async def test_list_is_read_again_after_its_cursor_expired(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """If a cursor expires, the app reads that list again, but not the other one."""
+    """Only the list whose cursor has expired is read again from its first page."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
 
     async def expire() -> None:
@@ -120,7 +120,10 @@ async def test_list_is_read_again_after_its_cursor_expired(
 async def test_check_during_a_platform_migration_reads_one_page(
     report: WatchedReport,
 ) -> None:
-    """A check during the migration reads one page. After too long, the job names all flows."""
+    """One page shows that the migration continues.
+
+    When it takes too long, the job names all flows.
+    """
     scenario = Scenario()
     for number in range(FLOWS):
         scenario.build.add_flow(f"Flow {number}", {"type": "Recurrence", "recurrence": {}})
@@ -145,7 +148,7 @@ async def test_check_during_a_platform_migration_reads_one_page(
 async def test_several_readers_complete_a_report_together(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """Three readers are throttled at different pages, and the fourth completes the report."""
+    """Each of three processes is throttled at another page, and the fourth reads the rest."""
     for pages in (1, 2, 4):
         report.throttled_after = pages
         with pytest.raises(ThrottledError):
@@ -158,7 +161,7 @@ async def test_several_readers_complete_a_report_together(
 
 
 async def test_overtaken_reader_raises_an_error(scenario: Scenario, report: WatchedReport) -> None:
-    """The overtaken reader raises an error, and the other reader has every page."""
+    """A process whose rows another one has taken raises an error. The other one has all pages."""
     home, found = scenario.build.environment.id, set[str]()
 
     async def overtake(_: object) -> None:
@@ -176,7 +179,7 @@ async def test_overtaken_reader_raises_an_error(scenario: Scenario, report: Watc
 async def test_complete_report_is_stored_before_its_pages_are_deleted(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """If a reader fails after it has the whole report, the next one reads no page again."""
+    """If a process fails with the complete list, the next one reads no page again."""
     home = scenario.build.environment.id
 
     with pytest.raises(ZeroDivisionError):
@@ -206,7 +209,7 @@ async def test_report_with_old_pages_is_read_again(
 async def test_read_of_names_waits_between_pages(
     scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
-    """Reading names waits between pages, but raises an error if even the first is throttled."""
+    """`list_flows` waits between pages, but raises an error if the first page is throttled."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
     report.throttled_after = pages
 
@@ -220,7 +223,7 @@ async def test_read_of_names_waits_between_pages(
 async def test_copies_are_verified_with_a_list_read_by_several_invocations(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """At two requests a minute, several invocations together read a list that verifies copies."""
+    """With two requests a minute, invocations share a list, which verifies several copies."""
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=2, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, meter)
@@ -237,6 +240,6 @@ async def test_copies_are_verified_with_a_list_read_by_several_invocations(
     }
     # A list was read whole before another was begun.
     assert {tuple(one) for one in readings} == {tuple(map(str, ["", *range(1, FLOWS)]))}
-    assert len(readings) < FLOWS, "one list proves several copies"
+    assert len(readings) < FLOWS, "one list verifies several copies"
     assert meter.find_most_in_a_minute() <= 2
     assert await count_stored_pages(scenario) == 0

@@ -1,4 +1,4 @@
-"""A platform migration that does not end: the wait ends, and the job names the flows."""
+"""If a platform migration does not end, the wait for it ends, and the job names the flows."""
 
 from datetime import timedelta
 
@@ -12,8 +12,8 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 DAY = timedelta(days=1)
 
 
-async def build_stuck_scenario() -> tuple[Scenario, FakeFlow]:
-    """Return a scenario whose remediation waits for one flow that the platform does not migrate."""
+async def build_waiting_scenario() -> tuple[Scenario, FakeFlow]:
+    """Return a scenario that waits for the platform to migrate the flow `Mail`, and this flow."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     stuck = scenario.build.add_polling_flow("Mail")
@@ -25,7 +25,7 @@ async def build_stuck_scenario() -> tuple[Scenario, FakeFlow]:
 
 async def test_job_waits_four_days_for_a_platform_migration() -> None:
     """The job waits for four days, and the plan is made when the migration ends."""
-    scenario, _ = await build_stuck_scenario()
+    scenario, _ = await build_waiting_scenario()
     await scenario.run(4 * DAY - timedelta(hours=2))
     waiting = await scenario.read_environment_job()
     assert waiting.state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
@@ -39,7 +39,7 @@ async def test_job_waits_four_days_for_a_platform_migration() -> None:
 
 async def test_job_is_blocked_if_the_platform_migration_does_not_continue() -> None:
     """The job is blocked, names the flow and writes nothing. A retry waits again."""
-    scenario, stuck = await build_stuck_scenario()
+    scenario, stuck = await build_waiting_scenario()
 
     await scenario.run(5 * DAY)
 
@@ -61,8 +61,8 @@ async def test_job_is_blocked_if_the_platform_migration_does_not_continue() -> N
 
 
 async def test_job_does_not_wait_for_excluded_flows() -> None:
-    """After the flow is excluded, a retry plans and copies the other one."""
-    scenario, stuck = await build_stuck_scenario()
+    """If the flow that the platform does not migrate is excluded, a retry plans the other flow."""
+    scenario, stuck = await build_waiting_scenario()
     scenario.build.environment.is_migrating = False
     await scenario.run(5 * DAY)
     await scenario.opt_in(excluded_flows=frozenset({stuck.workflow_id}))

@@ -1,4 +1,4 @@
-"""The daily check deletes plans that later ones repeat, so that the store does not grow."""
+"""The daily check deletes old plans that later plans repeat, so that the store does not grow."""
 
 from collections import Counter
 from dataclasses import replace
@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
 
 
 class KilledError(BaseException):
-    """Raised when the process dies."""
+    """Raised where a test kills the process."""
 
 
 async def build_idle_scenario(*, plans_kept: timedelta = 10 * DAY) -> Scenario:
@@ -63,7 +63,7 @@ def count_rows(scenario: Scenario) -> Counter[str]:
 
 
 async def find_environment_job(services: Services, cause: str) -> EnvironmentJob:
-    """Return the environment job of the remediation with this idempotency key."""
+    """Return the environment job of the remediation whose idempotency key begins with `cause`."""
     remediations = await services.tables.remediations.read_all("remediation")
     (found,) = [one for one in remediations if one.idempotency_key.startswith(cause)]
     (job,) = await services.tables.environment_jobs.read_all(found.id)
@@ -82,7 +82,7 @@ async def test_days_without_changes_add_no_rows() -> None:
 
 
 async def test_later_plans_count_retired_originals_without_listing_them() -> None:
-    """A finding counts retired originals. A plan for a named original lists it."""
+    """A finding has the number of retired originals. Only a plan for a named original lists it."""
     scenario = await build_idle_scenario()
     await run_daily_check(scenario.services, "quiet")
     await scenario.run(DAY)
@@ -118,7 +118,7 @@ async def test_plan_lists_a_retired_original_that_is_on_again() -> None:
 
 
 async def test_automatic_plan_is_reduced_to_a_summary_and_then_deleted() -> None:
-    """A summary stays for some days after the rows are deleted, and then it is deleted, too."""
+    """The plan items are deleted first. Some days later, the remaining summary is deleted too."""
     scenario = await build_idle_scenario()
     await run_daily_check(scenario.services, "first")
     await scenario.run(DAY)
@@ -140,7 +140,7 @@ async def test_automatic_plan_is_reduced_to_a_summary_and_then_deleted() -> None
 
 
 async def test_requested_plan_keeps_its_summary_and_plan_with_jobs_is_kept() -> None:
-    """A plan with flow jobs is kept whole, and a plan that a person requested as a summary."""
+    """A plan that a person requested keeps its summary. A plan with flow jobs stays complete."""
     scenario = await build_idle_scenario()
     done = scenario.remediation
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
@@ -172,7 +172,7 @@ async def test_current_plan_of_an_environment_is_kept() -> None:
 
 
 async def build_superseded_scenario() -> Scenario:
-    """Return a scenario with old plans, of which the app deletes each in a different way."""
+    """Return a scenario with old plans of each kind that the next run is to delete or reduce."""
     scenario = await build_idle_scenario(plans_kept=400 * DAY)
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
     await run_days(scenario, 6)
@@ -225,17 +225,17 @@ async def test_interrupted_removal_of_plans_is_completed_by_the_next() -> None:
 
 
 async def test_removal_of_plans_takes_limited_time_per_run() -> None:
-    """Each run takes limited time and deletes a part of the old plans."""
+    """A run stops after a limited time, and the next runs delete the rest."""
     scenario = await build_superseded_scenario()
     clock, delete = scenario.world.clock, MemoryStore.write
 
-    async def slow(self: MemoryStore, *operations: object) -> object:
+    async def advance_clock_and_write(self: MemoryStore, *operations: object) -> object:
         clock.advance(timedelta(minutes=1))
         return await delete(self, *operations)  # type: ignore[arg-type]
 
     left = [99]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MemoryStore, "write", slow)
+        patch.setattr(MemoryStore, "write", advance_clock_and_write)
         while left[-1]:
             left.append(await delete_old_plans(scenario.services))
 
@@ -244,7 +244,7 @@ async def test_removal_of_plans_takes_limited_time_per_run() -> None:
 
 
 async def test_unreadable_row_keeps_only_its_own_remediation() -> None:
-    """The remediation of an unreadable row is kept, and the others are deleted."""
+    """The app keeps the remediation of an unreadable row, and deletes the other old ones."""
     scenario = await build_superseded_scenario()
     store = scenario.fakes.store
     jobs = await scenario.services.tables.environment_jobs.read_all()
@@ -264,7 +264,7 @@ async def test_unreadable_row_keeps_only_its_own_remediation() -> None:
 
 
 async def test_trigger_url_ids_of_older_plans_are_indexed_once() -> None:
-    """The app indexes the ids of older plans once, and does not overwrite a newer id."""
+    """The index gets the trigger URL ids of plans made before it existed, but keeps newer ids."""
     scenario = await build_idle_scenario()
     services = scenario.services
     job = await scenario.read_environment_job()
@@ -335,7 +335,7 @@ async def count_plan_queries(past: int) -> int:
 
 
 async def test_indexed_ids_of_deleted_flows_are_deleted() -> None:
-    """The app deletes the indexed ids of deleted flows, and keeps those of the others."""
+    """The index keeps the trigger URL ids of flows that still exist."""
     scenario = await build_idle_scenario(plans_kept=10 * DAY)
     tables, environment = scenario.services.tables, scenario.build.environment.id
     stays = next(f for f in scenario.build.environment.flows.values() if f.name == "Managed")
@@ -362,7 +362,7 @@ async def test_indexed_ids_of_deleted_flows_are_deleted() -> None:
 
 
 async def test_expected_caller_update_of_a_job_in_progress_is_kept() -> None:
-    """The app keeps the expected caller update of a job in progress."""
+    """The daily check deletes only the expected caller updates of jobs that have ended."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_flow("Orders", define.build_http_trigger(), {})
     scenario.build.apply_key()

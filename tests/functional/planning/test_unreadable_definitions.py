@@ -1,4 +1,4 @@
-"""A flow whose definition cannot be read is in the plan, with an unknown category."""
+"""A flow whose definition cannot be read is in the plan, and its trigger is unknown."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -11,7 +11,7 @@ from shared.ports import FlowReports
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 
-class Abyss:
+class TooDeepFlow:
     """A flow service that cannot read one flow, because its JSON nests too deeply."""
 
     def __init__(self, reports: FlowReports, flow_name: str) -> None:
@@ -22,30 +22,30 @@ class Abyss:
         return getattr(self._reports, name)
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Raise that the JSON nests too deeply, or return the flow."""
+        """Return the flow. Raises `InvalidInput` for the flow that nests too deeply."""
         if flow_name == self._flow_name:
             raise InvalidInput("flow service: the JSON nests too deeply")
         return await self._reports.get_flow(environment_id, flow_name)
 
 
 async def test_too_deeply_nested_definition_does_not_stop_the_plan() -> None:
-    """The plan names the flow and plans the others."""
+    """The plan lists the flow as needing changes, and the other flow as to be copied."""
     scenario = Scenario()
-    abyss = scenario.build.add_http_flow("Abyss")
-    abyss.in_solution = False
+    deep = scenario.build.add_http_flow("Deep")
+    deep.in_solution = False
     scenario.build.add_http_flow("Orders")
     scenario.world.assumptions.my_flows_have_rows = False
     scenario.around = lambda ports: replace(
-        ports, flow_reports=cast("Any", Abyss(ports.flow_reports, abyss.flow_name))
+        ports, flow_reports=cast("Any", TooDeepFlow(ports.flow_reports, deep.flow_name))
     )
 
     await plan_remediation(scenario)
 
     plan = await scenario.plan()
     assert plan["Orders"].action is PlannedAction.COPY
-    assert (plan["Abyss"].action, plan["Abyss"].category) == (
+    assert (plan["Deep"].action, plan["Deep"].category) == (
         PlannedAction.NEEDS_CHANGES,
         "unknown",
     )
-    assert "nests too deep" in plan["Abyss"].message
+    assert "nests too deep" in plan["Deep"].message
     assert (await scenario.read_environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

@@ -1,7 +1,7 @@
-"""Remediate public flows of a corpus over the wire.
+"""Migrate public flows of a corpus over the wire.
 
-The platform keeps all of them on Microsoft's key. Each flow reaches the end that its plan names,
-and each copy has the same definition as its original.
+The platform keeps all of them on Microsoft's key. Each flow ends as its plan says, and each copy
+has the same definition as its original.
 """
 
 import json
@@ -39,7 +39,7 @@ _CONNECTION_FIELDS = ("connection", "connectionName", "connectionReferenceLogica
 
 
 def build_environments() -> list[dict[str, Any]]:
-    """Return the corpus as environments with a key, in which each flow is on."""
+    """Return the flows of the corpus as seeds of environments with a key. Each flow is on."""
     found = read_folders([Path(os.environ["FLOW_CORPUS"]) / "flows"], hold_all=True)
     text = json.dumps([environment.to_seed() for environment in found.environments])
     ours = json.loads(text.replace(DEMO_MAKER, MAKER).replace(derive_id("application"), APP))
@@ -49,7 +49,7 @@ def build_environments() -> list[dict[str, Any]]:
 
 
 def add_connections(environment: dict[str, Any]) -> None:
-    """Add the connections that an export lacks and that a flow needs to be on."""
+    """Add the connections that an exported flow lacks, without which it could not be on."""
     for flow in environment["flows"]:
         references = flow["clientData"]["properties"]["connectionReferences"]
         for key, reference in references.items():
@@ -70,7 +70,7 @@ def add_connections(environment: dict[str, Any]) -> None:
 
 
 def add_custom_connection_references(environment: dict[str, Any], flow: dict[str, Any]) -> None:
-    """Add the connection references that only a person can add."""
+    """Add the connection references for custom connectors, which the app cannot create."""
     for one in parse_embedded_connections(json.dumps(flow["clientData"])):
         if one.is_custom and one.connection_id:
             environment["connectionReferences"].append(
@@ -92,7 +92,7 @@ def replace_copy_ids(text: str, originals: Mapping[str, str]) -> str:
 def normalise_definition(
     environment: SimulatedEnvironment, flow: Flow, originals: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return a flow's properties without the differences between copies' and originals' ids."""
+    """Return the properties of a flow, in which ids of copies and connections are comparable."""
     text = replace_copy_ids(flow.client_data, originals)
     properties: dict[str, Any] = json.loads(text)["properties"]
     for use in flow.get_facts().connections:
@@ -107,16 +107,16 @@ def normalise_definition(
 
 
 def map_copies_to_originals(jobs: Mapping[str, FlowJob]) -> dict[str, str]:
-    """Return the originals' ids by the copies' ids, and the ids of their trigger URLs."""
+    """Return the id of each original by the id of its copy, and likewise the trigger URL ids."""
     flows = {job.copy.id: job.original.id for job in jobs.values()}
     urls = {job.copy.url_id: job.original.url_id for job in jobs.values() if job.copy.url_id}
     return flows | urls
 
 
-def check_retired_job(
+def assert_job_is_retired(
     environment: SimulatedEnvironment, job: FlowJob, originals: Mapping[str, str]
 ) -> None:
-    """Check that a job is retired and that its copy has the definition of its original."""
+    """Require that a job is retired and that its copy has the definition of its original."""
     assert job.state is FlowJobState.RETIRED, (job.display_name, job.message)
     original, copy = (environment.workflows[one] for one in (job.original.id, job.copy.id))
     assert copy.state == SimulatedFlowState.STARTED
@@ -126,12 +126,12 @@ def check_retired_job(
     assert says == normalise_definition(environment, original, originals), job.display_name
 
 
-def check_originals(
+def assert_originals_are_unchanged(
     environment: SimulatedEnvironment, jobs: Mapping[str, FlowJob], seeded: Mapping[Flow, str]
 ) -> None:
-    """Check that each original is unchanged, except for calls of a copied child.
+    """Require that each original is unchanged.
 
-    A flow that was not copied runs the copies of its children.
+    A flow that was not copied may call copies of its children.
     """
     copied = {job.original.id for job in jobs.values()}
     for flow in environment.order:
@@ -141,10 +141,10 @@ def check_originals(
             assert replace_copy_ids(flow.client_data, ids) == seeded[flow]
 
 
-async def check_environment(
+async def assert_plan_came_true(
     scenario: WireScenario, environment: SimulatedEnvironment
 ) -> list[PlanItem]:
-    """Check each plan item against the end of its job, and return the items."""
+    """Require that each flow ended as its plan item says. Return the plan items."""
     rows = await scenario.services.tables.environment_jobs.read_all(scenario.remediation.id)
     (row,) = [one for one in rows if one.environment_id == environment.id]
     assert row.state is EnvironmentJobState.COMPLETED
@@ -158,7 +158,9 @@ async def check_environment(
             assert item.action.is_work
             swaps = item.action is PlannedAction.CUT_OVER
             assert swaps is (jobs[item.workflow_id].migration_method is MigrationMethod.CUT_OVER)
-            check_retired_job(environment, jobs[item.workflow_id], map_copies_to_originals(jobs))
+            assert_job_is_retired(
+                environment, jobs[item.workflow_id], map_copies_to_originals(jobs)
+            )
     return items
 
 
@@ -180,9 +182,11 @@ async def test_every_public_flow_reaches_the_end_that_its_plan_names(
         planned = [
             item
             for environment in scenario.platform.environments.values()
-            for item in await check_environment(scenario, environment)
+            for item in await assert_plan_came_true(scenario, environment)
         ]
         assert len(planned) == len(seeded)
         for environment in scenario.platform.environments.values():
-            check_originals(environment, await scenario.read_jobs(environment.id), seeded)
+            assert_originals_are_unchanged(
+                environment, await scenario.read_jobs(environment.id), seeded
+            )
         assert {item.action for item in planned} > {PlannedAction.COPY, PlannedAction.CUT_OVER}

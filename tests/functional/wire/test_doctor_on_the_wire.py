@@ -1,4 +1,4 @@
-"""`cmkflow doctor` names what is missing: each grant, queue and host is taken away once."""
+"""Test that `cmkflow doctor` names each permission, queue, setting and host that is missing."""
 
 import gc
 import re
@@ -62,8 +62,8 @@ FORBIDDEN: dict[str, Any] = {
 }
 
 
-def list_lacks(findings: list[Finding], code: str = "") -> list[Finding]:
-    """Return the findings that are not ok, all or those of one check."""
+def list_failed_findings(findings: list[Finding], code: str = "") -> list[Finding]:
+    """Return the findings that are not ok, of all checks or of the check with this code."""
     lacks = [one for one in findings if one.level is not FindingLevel.OK]
     return [one for one in lacks if not code or one.code == code]
 
@@ -71,7 +71,7 @@ def list_lacks(findings: list[Finding], code: str = "") -> list[Finding]:
 async def check_app_with_bus(
     monkeypatch: pytest.MonkeyPatch, folder: Path, connection: str
 ) -> list[Finding]:
-    """Return the findings of an app with these queues."""
+    """Return the findings of an app whose queues are at this Service Bus connection."""
     messages = ServiceBusMessages(build_client_by_connection_string(connection))
     seed = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, folder, seed) as scenario:
@@ -83,10 +83,10 @@ async def check_app_with_bus(
 async def find_new_findings(
     scenario: WireScenario, take_away: Callable[[], object]
 ) -> list[Finding]:
-    """Return the findings that appear when something is taken away."""
-    before = list_lacks(await check_deployment(scenario.services))
+    """Return the findings that appear after `take_away` has removed something."""
+    before = list_failed_findings(await check_deployment(scenario.services))
     take_away()
-    after = list_lacks(await check_deployment(scenario.services))
+    after = list_failed_findings(await check_deployment(scenario.services))
     return [one for one in after if one not in before]
 
 
@@ -98,12 +98,12 @@ def list_permissions(role: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def read_role_name(role: dict[str, Any]) -> str:
-    """Return the name of a custom role, without the digits of its resource group."""
+    """Return the name of a custom role, without the suffix of its resource group."""
     return str(role["properties"]["roleName"]).partition(" (")[0]
 
 
 def list_watching_permissions(except_role: str = "") -> list[dict[str, Any]]:
-    """Return the permissions of the roles of a watched subscription."""
+    """Return the permissions of the roles at a watched subscription, except those of this role."""
     return [
         {"actions": list(role.actions), "dataActions": list(role.data_actions)}
         for name, role in WATCHING.items()
@@ -118,7 +118,10 @@ def list_watching_permissions(except_role: str = "") -> list[dict[str, Any]]:
 async def test_each_role_for_callers_is_named_by_its_permissions(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: dict[str, Any]
 ) -> None:
-    """With all roles of the template, every kind of caller can be found and updated."""
+    """Without one of the template's roles, the findings name its permissions.
+
+    With all of them, none is missing.
+    """
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         granted = scenario.tenant.get_part(Azure).permissions
@@ -144,8 +147,8 @@ async def test_each_role_for_callers_is_named_by_its_permissions(
             [*WATCHING.values(), *granted_by_others],
         )
     ]
-    lines = list_lacks(found, "callers")
-    assert list_lacks(before, "callers") == []
+    lines = list_failed_findings(found, "callers")
+    assert list_failed_findings(before, "callers") == []
     assert wanted
     assert [one for one in wanted if not any(one in line.message for line in lines)] == []
     assert all("CMK_CALLER_RESOURCE_GROUP_IDS" in line.fix for line in lines)
@@ -155,7 +158,7 @@ async def test_each_role_for_callers_is_named_by_its_permissions(
 async def test_each_role_of_a_watched_subscription_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
 ) -> None:
-    """Reader and Key Vault Reader allow different things."""
+    """The finding names the missing one of the two roles, Reader and Key Vault Reader."""
     seed = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         granted, scope = (
@@ -184,7 +187,7 @@ async def test_each_role_of_a_watched_subscription_is_named(
 async def test_each_role_that_only_a_request_shows_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, code: str, named: str
 ) -> None:
-    """Azure answers 403, and the fix names the role that the template assigns."""
+    """If Azure answers a request with 403, the fix names the role that the template assigns."""
     seed = build_tenant_seed(build_orders_seed())
     seed["azure"]["vaults"][0]["keys"].append({"name": "evidence", "versions": [{}]})
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
@@ -194,7 +197,7 @@ async def test_each_role_that_only_a_request_shows_is_named(
 
         found = await check_deployment(scenario.services)
 
-    [line] = list_lacks(found, code)
+    [line] = list_failed_findings(found, code)
     assert line.level is FindingLevel.PROBLEM
     assert named in line.fix
 
@@ -211,7 +214,7 @@ async def test_each_role_that_only_a_request_shows_is_named(
 async def test_each_right_at_the_storage_account_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str, answer: str, named: str
 ) -> None:
-    """The account rejects the app, or has lost the right to its own key."""
+    """The storage account rejects the app, or cannot read its own key."""
     credential = AzureNamedKeyCredential("account", KEY)
     seed = build_tenant_seed(build_orders_seed())
     with serve_account(answer) as account:
@@ -228,7 +231,7 @@ async def test_each_right_at_the_storage_account_is_named(
             scenario.services = replace(scenario.services, **{field: without[part]})
             found = await check_deployment(scenario.services)
 
-    [line] = list_lacks(found, part)
+    [line] = list_failed_findings(found, part)
     assert named in line.fix
     assert answer in line.message
 
@@ -240,12 +243,12 @@ async def test_each_right_at_the_storage_account_is_named(
 async def test_each_missing_queue_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
 ) -> None:
-    """The local Service Bus has all queues but one."""
+    """The finding names the one queue that the Service Bus does not have."""
     queues = [QueueSettings(name=name) for name in (*QUEUES, POISON) if name != taken]
     with LocalServiceBus(queues) as bus:
         found = await check_app_with_bus(monkeypatch, tmp_path, bus.connection_string)
 
-    [line] = list_lacks(found, "queues")
+    [line] = list_failed_findings(found, "queues")
     assert line.subject == taken
     assert taken in line.message
     assert "creates the queues" in line.fix
@@ -255,13 +258,13 @@ async def test_each_missing_queue_is_named(
 async def test_missing_role_at_service_bus_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
 ) -> None:
-    """Data Receiver allows `Listen`, Data Sender `Send`, and Data Owner both."""
+    """The finding names the missing right, and the fix the role that contains it."""
     claims = frozenset({"Listen", "Send"} - {taken})
     queues = [QueueSettings(name=name, claims=claims) for name in (*QUEUES, POISON)]
     with LocalServiceBus(queues) as bus:
         found = await check_app_with_bus(monkeypatch, tmp_path, bus.connection_string)
 
-    lines = list_lacks(found, "queues")
+    lines = list_failed_findings(found, "queues")
     assert [line.subject for line in lines] == [*QUEUES, POISON]
     for line in lines:
         assert line.level is FindingLevel.PROBLEM
@@ -276,13 +279,13 @@ async def test_missing_role_at_service_bus_is_named(
 async def test_setting_of_a_namespace_that_does_not_answer_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The finding is unknown, because the namespace may be out."""
+    """The finding is unknown, because the setting may be wrong or the namespace may be down."""
     with LocalServiceBus([]) as bus:
         connection = bus.connection_string
     found = await check_app_with_bus(monkeypatch, tmp_path, connection)
     gc.collect()
 
-    lines = list_lacks(found, "queues")
+    lines = list_failed_findings(found, "queues")
     assert {line.level for line in lines} == {FindingLevel.UNKNOWN}
     assert all("ServiceBusConnection__fullyQualifiedNamespace" in line.fix for line in lines)
 
@@ -349,7 +352,7 @@ UNSEEN = ("Azure Service Bus Data Sender", "Monitoring Metrics Publisher")
 
 
 def test_each_setting_and_role_of_a_deployment_is_checked_or_documented() -> None:
-    """The documents name what the doctor cannot see."""
+    """The deployment guide names each role that the doctor cannot check."""
     empty = {name for name, one in Settings.model_fields.items() if one.default in {"", ()}}
     custom = {one["name"]: read_role_name(one) for one in find_resources(CUSTOM_ROLE)}
     roles = {(BUILT_IN | custom)[get_role_id(one)] for one in find_resources(ROLE)}
@@ -365,7 +368,7 @@ def test_each_setting_and_role_of_a_deployment_is_checked_or_documented() -> Non
 async def test_each_setting_with_another_value_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The app of a complete deployment gets another value of one setting at a time."""
+    """One setting of a complete deployment at a time gets a wrong value, which a finding names."""
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
     seed["azure"]["vaults"][0]["keys"].append({"name": "evidence", "versions": [{}]})
     complete = {
@@ -386,7 +389,7 @@ async def test_each_setting_with_another_value_is_named(
         async with AsyncExitStack() as closing:
             built = build_services(settings.model_copy(update={"storage_account": ""}), closing)
             app = replace(built, messages=scenario.messages, settings=settings)
-            return list_lacks(await check_deployment(app))
+            return list_failed_findings(await check_deployment(app))
 
     missed = []
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
@@ -416,13 +419,16 @@ async def test_each_setting_with_another_value_is_named(
 async def test_each_host_that_is_not_reached_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str, code: str
 ) -> None:
-    """A firewall on the way, or a private endpoint without its name, denies the connection."""
+    """The finding names the host, for example one that a firewall blocks.
+
+    The fix is to allow it.
+    """
     seed = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         scenario.server.close_host(host)
         found = await check_deployment(scenario.services)
 
-    lines = list_lacks(found, code)
+    lines = list_failed_findings(found, code)
     assert lines
     assert [one.message for one in lines if host not in one.message] == []
     assert all("allow its host" in one.fix for one in lines)

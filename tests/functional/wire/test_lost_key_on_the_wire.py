@@ -1,4 +1,4 @@
-"""The customer revokes the key, and restores it: the app waits, names the cause, and continues."""
+"""Test that the app waits while the customer's key is revoked, names the cause, and continues."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 
 
 async def pass_time(scenario: WireScenario, time: timedelta, poll: timedelta = POLL) -> None:
-    """Let time pass with the timer that reads the environments."""
+    """Let time pass, and poll the environments in between, as the timer does."""
     until = scenario.services.now + time
     while scenario.services.now < until:
         await scenario.run(min(poll, until - scenario.services.now))
@@ -32,20 +32,23 @@ async def pass_time(scenario: WireScenario, time: timedelta, poll: timedelta = P
 
 
 async def set_key_enabled(scenario: WireScenario, *, is_enabled: bool) -> None:
-    """Enable or disable the version of the key in use, as its administrator does."""
+    """Enable or disable the current key version, as a key administrator does."""
     async with open_key_client(scenario) as keys:
         version = (await keys.get_key(KEY)).properties.version
         await keys.update_key_properties(KEY, version, enabled=is_enabled)
 
 
 async def read_status(scenario: WireScenario) -> list[dict[str, str]]:
-    """Return the actions required that `cmkflow status` shows."""
+    """Return the actions required, as `cmkflow status` shows them."""
     found: list[dict[str, str]] = (await call(status_api.show_status)).document["pending_actions"]
     return found
 
 
-def let_tests_call(scenario: WireScenario) -> None:
-    """Serve the API and the dashboard on the scenario's services, to a function key."""
+def serve_api(scenario: WireScenario) -> None:
+    """Provide the scenario's services to the API and the dashboard.
+
+    The function key has all roles.
+    """
     services, everybody = scenario.services, {"function_key_roles": tuple(Role)}
     settings = services.settings.model_copy(update=everybody)
     provide(replace(services, settings=settings, function_keys=OneFunctionKey()))
@@ -63,10 +66,13 @@ def let_tests_call(scenario: WireScenario) -> None:
 async def test_revoked_key_stops_the_app_until_it_is_restored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile, after: timedelta
 ) -> None:
-    """One action names the key and its fix; afterwards the app migrates the flow, once."""
+    """One action names the key and its fix.
+
+    After the key is restored, the app makes only one copy.
+    """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        let_tests_call(scenario)
+        serve_api(scenario)
         originals = len(scenario.environment.order)
         await scenario.order(run=timedelta(0))
         await pass_time(scenario, after, poll=max(POLL, after / 4))

@@ -1,7 +1,7 @@
-"""Each rejection of the platform blocks its flow with a fix, and a retry after the fix succeeds.
+"""Each rejection by the platform blocks its flow with a fix, and a retry after the fix retires it.
 
 The tenant rejects a request because of its state where possible, otherwise because of an injected
-fault. Every flow is retired after the fix.
+fault.
 """
 
 import json
@@ -41,7 +41,7 @@ type Step = Callable[[WireScenario], object]
 
 
 def wrap_error(status: str, code: str, message: str) -> dict[str, Any]:
-    """Return a fault as Dataverse wraps an error of the flow service.
+    """Return the answer in which Dataverse wraps an error of the flow service.
 
     See platform.md#wrapped-errors.
     """
@@ -51,17 +51,17 @@ def wrap_error(status: str, code: str, message: str) -> dict[str, Any]:
 
 
 def reject_requests(route: str, **answer: Any) -> Step:
-    """Return a step after which the tenant rejects requests of a route."""
+    """Return a step that makes the tenant reject all requests of this route."""
     return lambda scenario: scenario.tenant.faults.add(Fault(route=route, times=None, **answer))
 
 
 def reject_copy(status: str, code: str, message: str) -> Step:
-    """Return a step after which the flow service rejects the copy."""
+    """Return a step that makes the flow service reject the copy with this error."""
     return reject_requests("dataverse.patch_workflow", **wrap_error(status, code, message))
 
 
 def clear_faults(scenario: WireScenario) -> None:
-    """Remove all faults."""
+    """Remove all injected faults."""
     scenario.tenant.faults.clear()
 
 
@@ -70,13 +70,13 @@ LENT_BY_THE_FLOW_SERVICE = {"shares_let_people_ask": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A reason for a rejection, the texts of the job's message, and the administrator's fix."""
+    """A rejection: what causes it, what the blocked job says, and what fixes it."""
 
     cause: Step = lambda _: None
     seed: dict[str, Any] = field(default_factory=lambda: build_tenant_seed(build_orders_seed()))
-    #: The job's code; the instruction is that of docs/runbook.md for it.
+    #: The reason code of the job, whose fix is in docs/runbook.md.
     code: str
-    #: Texts that the reason has to have, besides the flow's title.
+    #: Texts in the message of the job, besides the flow's title.
     names: tuple[str, ...] = ()
     remedy: Step = clear_faults
 
@@ -92,32 +92,29 @@ def share_connection(scenario: WireScenario) -> None:
 
 
 def choose_connection(scenario: WireScenario) -> None:
-    """Choose a connection for the connection reference."""
+    """Set the connection of each connection reference."""
     for row in scenario.environment.get_table("connectionreferences").values():
         row["connectionid"] = "mail-1"
 
 
 def remove_connection(scenario: WireScenario) -> None:
-    """Remove the connection from the connection reference.
-
-    Flows that are on continue to run.
-    """
+    """Remove the connection of each connection reference. Flows that are on continue to run."""
     for row in scenario.environment.get_table("connectionreferences").values():
         row["connectionid"] = None
 
 
 def exempt_environment(scenario: WireScenario) -> None:
-    """Exempt the environment from the data policy, and turn on the flows that it suspended."""
+    """Remove the data policy from the environment, which blocked a connector."""
     scenario.environment.blocked_connectors.clear()
 
 
 def close_to_applications(scenario: WireScenario) -> None:
-    """Reject application tokens for an operation."""
+    """Make the platform reject the app's own requests to list co-owners."""
     scenario.assumptions.delegated_only.add("flow_service.admin_list_permissions")
 
 
 def open_to_applications(scenario: WireScenario) -> None:
-    """Accept application tokens for the operation again."""
+    """Make the platform accept the app's own requests to list co-owners."""
     scenario.assumptions.delegated_only.discard("flow_service.admin_list_permissions")
 
 
@@ -136,8 +133,8 @@ def share_with_owner(scenario: WireScenario) -> None:
     scenario.environment.connections["mail-1"].shared_with.add(MAKER)
 
 
-def let_applications_activate(scenario: WireScenario) -> None:
-    """Let an application turn flows on, as an owner may."""
+def permit_applications_to_activate(scenario: WireScenario) -> None:
+    """Permit applications to turn flows on."""
     scenario.assumptions.applications_activate = True
 
 
@@ -270,7 +267,7 @@ CASES = {
         ),
         code="MissingUserDetails",
         names=("user details",),
-        remedy=let_applications_activate,
+        remedy=permit_applications_to_activate,
     ),
     "the flow of a solution is unpublished": Case(
         cause=reject_copy(
@@ -363,10 +360,7 @@ async def test_rejection_blocks_the_flow_until_the_fix_and_a_retry(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The message names the flow and the item.
-
-    Calls to the original are accepted while it is blocked.
-    """
+    """The message names the flow and what was rejected. Meanwhile the original accepts calls."""
     case = CASES[name]
     caplog.set_level("DEBUG")
     async with serve_wire_scenario(monkeypatch, tmp_path, case.seed) as scenario:
@@ -384,7 +378,7 @@ async def test_rejection_blocks_the_flow_until_the_fix_and_a_retry(
 
 
 def test_every_rejection_of_the_catalogue_has_a_case() -> None:
-    """A case is in this module, or in the tests of faults, rejected saves or lost keys."""
+    """Each code in `REFUSALS` has a case here, or is listed as tested elsewhere."""
     elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
     elsewhere |= {"0x80040203", "ConnectionReferenceNotFound"}
     elsewhere |= {"ScopeLocked", "RequestDisallowedByPolicy"}

@@ -1,4 +1,4 @@
-"""Test firewall fixes on firewalls that Microsoft's client `azure-mgmt-network` writes and reads.
+"""Test fixes of firewalls that Microsoft's client `azure-mgmt-network` writes and reads.
 
 No firewall comes from the tenant's seed.
 """
@@ -30,7 +30,7 @@ TODAY = ["13.69.71.160/27", "13.69.231.160/27"]
 
 
 async def build_firewall(network: Any) -> None:
-    """Create an Azure Firewall that publishes a machine by DNAT to the addresses of an IP group."""
+    """Create an Azure Firewall with a DNAT rule, whose sources are the addresses of an IP group."""
     group_id = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
     place = f"{group_id}/providers/Microsoft.Network"
     await (
@@ -99,7 +99,7 @@ async def build_firewall(network: Any) -> None:
 
 
 async def build_group(network: Any) -> None:
-    """Create a network security group through which only LogicApps reaches the ERP system."""
+    """Create a network security group that allows only LogicApps to call the ERP system."""
     rule = {
         "name": "flows",
         "properties": {
@@ -127,9 +127,9 @@ async def build_group(network: Any) -> None:
 
 
 def build_network_client(scenario: WireScenario) -> Any:
-    """Return Microsoft's client, which sends its requests through the proxy.
+    """Return Microsoft's client for networks, connected to the tenant.
 
-    It accepts JSON documents in place of its models; its types do not show this, hence `Any`.
+    It accepts JSON in place of its models, which its types do not show, hence `Any`.
     """
     options: dict[str, Any] = {
         "proxies": {"https": scenario.server.proxy_url},
@@ -142,7 +142,10 @@ def build_network_client(scenario: WireScenario) -> Any:
 async def test_fixes_of_sdk_written_firewalls_are_applied_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The cutover continues after the fixes, and the SDK reads the changes."""
+    """After the fixes the flow is retired.
+
+    Microsoft's client reads the added entries, and none after the revert.
+    """
     content = build_definition(HTTP, build_http_action(f"https://{EDGE_HOST}/orders"))
     content["actions"]["Erp"] = build_http_action(f"https://{ERP_HOST}/orders")["Call"]
     flow = build_orders_seed(definition=content)
@@ -189,7 +192,7 @@ async def test_fixes_of_sdk_written_firewalls_are_applied_and_reverted(
 async def test_fix_keeps_a_concurrent_change_of_an_ip_group(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The ETag differs, so the app reads the IP group again."""
+    """The changed ETag makes the first write fail, so the app reads the IP group again."""
     flow = build_orders_seed(
         definition=build_definition(HTTP, build_http_action(f"https://{EDGE_HOST}/orders"))
     )
@@ -201,7 +204,7 @@ async def test_fix_keeps_a_concurrent_change_of_an_ip_group(
         writer = scenario.services.resource_writer
         puts = 0
 
-        class Beside:
+        class EditFirst:
             async def put(self, *arguments: Any, **named: Any) -> None:
                 nonlocal puts
                 puts += 1
@@ -214,7 +217,7 @@ async def test_fix_keeps_a_concurrent_change_of_an_ip_group(
                     await pending.result()
                 await writer.put(*arguments, **named)
 
-        services = replace(scenario.services, resource_writer=Beside())  # type: ignore[arg-type]
+        services = replace(scenario.services, resource_writer=EditFirst())  # type: ignore[arg-type]
         await apply_fix(services, FirewallFixInput(resource="edge", requested_by="ops"))
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
 
