@@ -183,7 +183,7 @@ async def _run_step(work: StepContext) -> FlowJob:
 
 
 def _can_continue(before: FlowJob, after: FlowJob) -> bool:
-    """Return whether the step has led to a later step that can run at once."""
+    """Return whether the step led to a later step that this invocation continues with."""
     if not all(FLOW_STATES[one].continues_invocation for one in (before.step, after.state)):
         return False
     in_order = list(FlowJobState)

@@ -52,7 +52,7 @@ def list_possible_edits(
 
 
 def convert_definition(client_data: str, edits: Collection[ConversionKind]) -> ConversionResult:
-    """Return the definition with these conversions. To convert it twice changes nothing more."""
+    """Return the definition with these conversions. Converting the result again changes nothing."""
     text, obstacles = client_data, list[str]()
     for edit, converter in _CONVERTERS.items():
         if edit in edits:

@@ -41,10 +41,11 @@ class JsonString:
 
 
 def list_json_strings_around(source: str, wanted: re.Pattern[str]) -> Iterator[JsonString]:
-    """Yield, in order, the string values that match `wanted` and those whose key matches it.
+    """Yield, in order, the string values that contain a match of `wanted`, or whose key contains
+    one.
 
     Parses only the literals around matches. `source` has to be JSON, so that every match is inside
-    a literal. The yielded `key` is set only if it matches.
+    a literal. The yielded `key` is set only if it contains a match.
     """
     position = 0
     while found := wanted.search(source, position):
