@@ -44,7 +44,7 @@ class App:
     sent: list[int] = field(default_factory=list)
 
     def build_page(self) -> str:
-        """Return the page."""
+        """Return the HTML of the page."""
         css, js, *_ = read_assets()
         rows = "".join(f"<li data-part>{one}</li><!--/part-->" for one in self.rows)
         return add_hashes(

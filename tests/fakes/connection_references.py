@@ -16,7 +16,7 @@ from tests.fakes.test_world import World
 
 
 class FakeConnectionReferences:
-    """Implements `ConnectionReferences` with those of a `World`, as its application."""
+    """Implements `ConnectionReferences` with those of a `World`, with its application's rights."""
 
     def __init__(self, world: World) -> None:
         self._world = world

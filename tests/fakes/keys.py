@@ -70,5 +70,5 @@ class FakeFirewalls:
         return list(self._world.firewalls)
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return that the app has no fix, so that a person must act."""
+        """Return a fix without a change, which says that a person must act."""
         return build_unavailable_fix(gap, "of no kind: a fake")

@@ -118,12 +118,12 @@ def _is_condition_met(row: StoreRow, condition: Condition) -> bool:
     Values of different types never do, nor does a missing column.
     """
     value = row.columns.get(condition.column)
-    if value is None or _sort(value) != _sort(condition.value):
+    if value is None or _get_kind(value) != _get_kind(condition.value):
         return False
     return _COMPARISONS[condition.op](value, condition.value)
 
 
-def _sort(value: Scalar) -> str:
+def _get_kind(value: Scalar) -> str:
     """Return the kind of a value.
 
     Only values of the same kind are compared; a boolean is no number.

@@ -1,4 +1,4 @@
-"""No secret in the headers of a call gets into what the app stores about its caller."""
+"""Test that no secret in the headers of a call is stored with the data about the caller."""
 
 from dataclasses import astuple
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ def draw_headers_with_a_secret(draw: st.DrawFn) -> tuple[dict[str, str], str]:
 
 @given(draw_headers_with_a_secret())
 def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
-    """No row and no text about the caller contains the secret."""
+    """Neither the stored row nor a text about the caller contains the secret."""
     headers, secret = drawn
 
     traits = parse_traits(headers)
@@ -63,7 +63,7 @@ def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
 
 @given(st.dictionaries(st.text(max_size=20), st.one_of(st.text(), st.integers(), st.none())))
 def test_any_headers_are_read(headers: dict[str, object]) -> None:
-    """For any headers of a caller, the result is short and printable."""
+    """What the app reads from any headers is short and printable."""
     traits = parse_traits(headers)
 
     text = f"{traits.user_agent}{traits.network}{traits.source_id}"
@@ -73,7 +73,9 @@ def test_any_headers_are_read(headers: dict[str, object]) -> None:
 
 @given(st.sampled_from(OTHERS), st.text(max_size=50))
 def test_other_headers_change_nothing(name: str, value: str) -> None:
-    """Calls that differ only in them are grouped."""
+    """Calls that differ only in headers that the app does not read count as calls of the same
+    caller.
+    """
     plain = {"User-Agent": "curl/8.5.0"}
 
     assert parse_traits({**plain, name: value}) == parse_traits(plain)

@@ -197,7 +197,7 @@ async def test_flow_that_was_never_on_has_no_trigger_url(side: Side) -> None:
 
 
 async def test_flow_outside_solutions_may_have_no_row(side: Side) -> None:
-    """The flow service lists such flows in any case."""
+    """The flow service lists a flow outside solutions whether or not Dataverse has a row of it."""
     side.hands.assumptions.my_flows_have_rows = False
     environment = await side.read_environment()
 
