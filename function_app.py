@@ -1,7 +1,7 @@
-"""Register the functions of the app, nothing else.
+"""Register the functions of the app, and do nothing else.
 
-Azure Functions finds `app` here. What a function runs is imported when it is triggered, because
-each cold start pays for every import.
+Azure Functions finds `app` here. A function's code is imported when it is triggered, because every
+import delays a cold start.
 """
 
 import gc

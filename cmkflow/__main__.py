@@ -87,7 +87,7 @@ def describe(
 
 
 def main() -> None:
-    """Run the command line and exit."""
+    """Run the command that `sys.argv` names, and exit with its code."""
     app()
 
 

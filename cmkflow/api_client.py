@@ -1,6 +1,6 @@
-"""Client of the app's HTTP API (docs/http-api.md); uses only the standard library.
+"""Send requests to the app's HTTP API (docs/http-api.md), with the standard library only.
 
-A problem document becomes an `ApiError` whose text says what is wrong and what to do next.
+If the app rejects a request, the `ApiError` says what is wrong and what to do next.
 """
 
 import http.client
@@ -42,7 +42,7 @@ _SIGN_IN = re.compile(r"/\.auth/login/|://login\.(microsoftonline|windows)\.")
 
 
 class ExitCode(IntEnum):
-    """Exit codes of commands, for scripts; see docs/command-line.md."""
+    """The exit code of a command, for scripts. docs/command-line.md explains each."""
 
     ERROR = 1
     USAGE_ERROR = 2
@@ -54,10 +54,10 @@ class ExitCode(IntEnum):
 
 
 class ApiError(Exception):
-    """A request to the API failed; the text says why and what to do."""
+    """A request to the API failed. Its text says why, and what to do."""
 
     def __init__(self, text: str, exit_code: ExitCode = ExitCode.ERROR) -> None:
-        """`exit_code` is the exit code of the command."""
+        """Store the text, and the code with which the command exits."""
         super().__init__(text)
         self.exit_code = exit_code
 
@@ -95,7 +95,7 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiClient:
-    """A client of the HTTP API of the app."""
+    """Sends requests to the HTTP API of one app, with a function key or the stored sign-in."""
 
     #: URL of the app (`https://APP.azurewebsites.net`), with or without `/api`.
     url: str
@@ -105,7 +105,11 @@ class ApiClient:
     is_debug: bool = False
 
     def send(self, call: ApiCall) -> Any:
-        """Send a request and return the parsed JSON response; raise `ApiError`."""
+        """Send a request and return the parsed JSON response.
+
+        Raises `ApiError` if the app rejects the request or does not answer, or if the response is
+        no JSON.
+        """
         content = self._send_request(call)
         try:
             return json.loads(content)
@@ -113,7 +117,7 @@ class ApiClient:
             raise self._build_unexpected_answer_error("JSON") from None
 
     def items(self, *path: str) -> list[Any]:
-        """Return all items of a paged list; raise `ApiError`."""
+        """Return the items of all pages of a list. Raises `ApiError` as `send` does."""
         found: list[Any] = []
         after = None
         while after != "":
@@ -124,7 +128,10 @@ class ApiClient:
         return found
 
     def page(self, call: ApiCall) -> str:
-        """Send a request and return the HTML page; raise `ApiError`."""
+        """Return a page of the dashboard as HTML.
+
+        Raises `ApiError` if the response is no such page.
+        """
         text = self._send_request(replace(call, headers={**call.headers, "Accept": "text/html"}))
         page = text.decode(errors="replace")
         if not page.startswith("<!doctype html>"):
@@ -132,7 +139,7 @@ class ApiClient:
         return page
 
     def file(self, call: ApiCall, media_type: str) -> bytes:
-        """Send a request and return the file; raise `ApiError`."""
+        """Download a file. Raises `ApiError` as `send` does."""
         return self._send_request(replace(call, headers={**call.headers, "Accept": media_type}))
 
     def _send_request(self, call: ApiCall) -> bytes:
@@ -171,7 +178,7 @@ class ApiClient:
 
     @contextmanager
     def _report_slow_answer(self, seconds: float) -> Iterator[None]:
-        """Print a message if the app does not answer for a while, with the timeout."""
+        """Print a message with the timeout if the app has not answered within some seconds."""
         text = (
             f"{self._host} has not answered for {_SILENCE:.0f} s. The timeout is {seconds:.0f} s."
         )
@@ -184,8 +191,8 @@ class ApiClient:
             said.cancel()
 
     def _report_request(self, request: Request, result: str, began: float) -> None:
-        """Print a request, its result and its operation id in Application Insights, with
-        `--debug`.
+        """Print a request, its result and its operation id in Application Insights, if `--debug` is
+        set.
         """
         if self.is_debug:
             path = urlsplit(request.full_url).path
@@ -237,8 +244,9 @@ class ApiClient:
         return key | ({"Authorization": f"Bearer {token}"} if token else {})
 
     def check_address(self) -> None:
-        """Raise `ApiError` unless the URL is https, or http to this machine, so that no key
-        leaks.
+        """Raise `ApiError` for a URL that would send the key without encryption to another machine.
+
+        Also raises it if the URL is empty or not valid.
         """
         try:
             parts = urlsplit(self.url)
@@ -313,7 +321,7 @@ def _build_api_error(err: HTTPError, body: Mapping[str, object] | None) -> ApiEr
 
 
 def _name_value(field_path: str, body: object) -> str:
-    """Return the member of a body that is not valid, with its value if that is a short text."""
+    """Return the path of a wrong member of a request body, with its value if that is short."""
     found = body
     for part in field_path.split("."):
         if isinstance(found, Mapping):

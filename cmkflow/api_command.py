@@ -1,4 +1,4 @@
-"""Register commands that call the API, with the options and the output that they share."""
+"""Turn functions that call the API into commands with the same options, such as `--output`."""
 
 import functools
 import inspect
@@ -34,7 +34,7 @@ type Show = Callable[[Any], RenderableType]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An answer, and how this invocation of a command shows it."""
+    """The API's answer to a command, with the text, next commands and warnings to print for it."""
 
     answer: Any
     show: Show
@@ -72,12 +72,14 @@ def api_command(
     watched: WatchOptions | None = None,
     ends: Callable[[Any], int] = lambda _: 0,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    """Register a function of `ApiClient` and other parameters as a command.
+    """Return a decorator that registers a function as a command.
 
-    The function returns the API's answer, which is printed by `show` or in the format of
-    `--output`, or a `Shown` with another way to show it. An `ApiError` is printed and ends the
-    command with its exit code. With `watched`, the command follows the answer instead of showing
-    it once. `ends` returns the exit code for an answer.
+    The function takes an `ApiClient` and the command's parameters, and returns the API's answer.
+    `show` turns the answer into text; `--output` chooses another format. The function may instead
+    return a `Shown`, which has its own `show`.
+
+    An `ApiError` is printed and ends the command with its exit code. `watched` repeats the function
+    and shows each new answer. `ends` returns the exit code for an answer.
     """
 
     def register(call: Callable[..., object]) -> Callable[..., object]:

@@ -1,4 +1,4 @@
-"""Open archives, and limit what is unpacked of them."""
+"""Open zip archives, and limit how much of them is unpacked."""
 
 import lzma
 import zipfile
@@ -23,23 +23,23 @@ _INSTEAD = "unpack it and pass its parts"
 
 
 class TooMuchUnpacked(UnreadableFile):
-    """An archive exceeds the size or entry limit; the rest of it is not read."""
+    """An archive unpacks to more bytes or entries than allowed, so the rest of it is not read."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ArchiveAllowance:
-    """The bytes and entries that may still be unpacked of a file and its nested archives."""
+    """How many bytes and entries of a file and its nested archives may still be unpacked."""
 
     bytes: int
     entries: int = _MOST_ENTRIES
     _most_bytes: int = 0
 
     def __post_init__(self) -> None:
-        """Store the initial limit for the error message."""
+        """Keep the initial number of bytes, which the error message names."""
         self._most_bytes = self.bytes
 
     def take(self, *, size: int = 0, entries: int = 0) -> None:
-        """Subtract from the remaining amount; raise `TooMuchUnpacked` if none is left."""
+        """Subtract bytes and entries. Raises `TooMuchUnpacked` if fewer are left."""
         self.bytes -= size
         self.entries -= entries
         if self.bytes < 0:
@@ -50,19 +50,22 @@ class ArchiveAllowance:
 
 
 def open_archive(stream: IO[bytes]) -> zipfile.ZipFile:
-    """Open an archive; raise `UnreadableFile` or `DAMAGED_ARCHIVE` if it is damaged."""
+    """Open a zip archive.
+
+    If it is damaged, raises `UnreadableFile` or one of the exceptions in `DAMAGED_ARCHIVE`.
+    """
     with _reject_impossible_offsets():
         return zipfile.ZipFile(stream)
 
 
 def open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
-    """Open a member of an archive; raise `UnreadableFile` or `DAMAGED_ARCHIVE` if it is damaged."""
+    """Open a member of a zip archive. Raises the same exceptions as `open_archive`."""
     with _reject_impossible_offsets():
         return archive.open(member)
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """Read a member of an archive; raise `UnreadableFile` or `DAMAGED_ARCHIVE` if it is damaged."""
+    """Return the content of a member. Raises the same exceptions as `open_archive`."""
     with open_member(archive, member) as stream:
         return stream.read()
 

@@ -116,7 +116,7 @@ def show_assessments(
 
 
 def _find_earlier_search(assessments: Sequence[Any]) -> str | None:
-    """Return the time of the first assessment's caller search, which the others reuse."""
+    """Return when the first assessment searched for callers. The others reuse its result."""
     return next(filter(None, (one["callers_searched_at"] for one in assessments)), None)
 
 
@@ -131,7 +131,10 @@ def _read_order(api: ApiClient, identity: str) -> Any:
 
 
 def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
-    """Wait until an assessment completes, print its progress, and return it; raise `ApiError`."""
+    """Wait until an assessment has ended, print its progress, and return its result.
+
+    Raises `ApiError` if it ended without a result.
+    """
     said, looks = "", iter(LOOKS)
     try:
         while order["state"] not in _ENDED:
@@ -150,7 +153,7 @@ def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
 
 
 def _read_progress(api: ApiClient, order: Any) -> Any:
-    """Return the current progress; keep the last one if the app does not answer."""
+    """Return the current progress of an assessment, or the last one if the app does not answer."""
     try:
         return _read_order(api, order["id"])
     except ApiError as err:
@@ -219,7 +222,7 @@ def _format_reasons(flow: Any) -> str:
 
 
 def _format_flow_note(flow: Any) -> str:
-    """Return why the flow stays on Microsoft's key, which flows stay because of it, and its
+    """Return which flows keep a flow on Microsoft's key, which flows it keeps there, and its
     callers.
     """
     callers = [_format_caller(one) for one in flow["callers"]]
@@ -246,7 +249,7 @@ def _format_caller(caller: Any) -> str:
 
 
 def _format_recommendations(flows: Sequence[Any]) -> list[Text]:
-    """Return each recommendation once, with its flows and their ids."""
+    """Return each recommendation, followed by the ids and names of its flows."""
     groups: dict[str, list[Any]] = {}
     for flow in flows:
         groups.setdefault(flow["recommendations"][0] if flow["recommendations"] else "", []).append(

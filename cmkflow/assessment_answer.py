@@ -1,4 +1,4 @@
-"""Answer whether the key can be applied, in one sentence about an assessment."""
+"""Answer the question "Can the key be applied?" from the API's assessment of an environment."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -32,13 +32,15 @@ LEVELS = {
 
 
 def format_answer(assessment: Any) -> str:
-    """Return the answer to "Can the key be applied?" as a text."""
+    """Return the answer to "Can the key be applied?" with what is uncertain, as one text."""
     _, text, doubts = build_answer(assessment)
     return f"{text}. Not sure: {doubts}." if doubts else f"{text}."
 
 
 def build_answer(assessment: Any) -> tuple[str, str, str]:
-    """Return the answer to "Can the key be applied?": its look, its text, and what is uncertain."""
+    """Return the answer to "Can the key be applied?": its CSS class, its text, and what is
+    uncertain.
+    """
     sure, unsure = _format_certain_work(assessment), _format_uncertainty(assessment)
     rest, doubts = (sure, unsure) if sure else (unsure, "")
     look = "wait" if rest else "done"
@@ -63,7 +65,9 @@ def build_answer(assessment: Any) -> tuple[str, str, str]:
 
 
 def _format_certain_work(assessment: Any) -> str:
-    """Return the work that certainly remains after the key is applied; empty: none."""
+    """Return what certainly has to be done once the key is applied, as clauses, or an empty text
+    for none.
+    """
     flows = assessment["flows"]
     stay = sum(flow["stays_on_microsoft_key"] is True for flow in filter_unstarted_flows(flows))
     needing, migrating = (
@@ -86,14 +90,16 @@ def _format_certain_work(assessment: Any) -> str:
 
 
 def _format_retired_originals(assessment: Any) -> str:
-    """Return how many retired originals remain; empty: none."""
+    """Return how many retired originals are still on Microsoft's key, as a clause, or an empty text
+    for none.
+    """
     number = len(filter_retired_originals(assessment["flows"]))
     one, many = "retired original remains", "retired originals remain"
     return _format_count(number, one, many, " on Microsoft's key")
 
 
 def _is_migrated(assessment: Any) -> bool:
-    """Return whether the platform has moved the flows and no other flow needs a remediation."""
+    """Return whether the key is applied and every flow on Microsoft's key is a retired original."""
     is_over = assessment["phase"] == "after_key" and assessment["flow_count"] is not None
     return is_over and len(filter_retired_originals(assessment["flows"])) == len(
         assessment["flows"]
@@ -101,7 +107,7 @@ def _is_migrated(assessment: Any) -> bool:
 
 
 def _format_uncertainty(assessment: Any) -> str:
-    """Return what the app does not know, as clauses; empty: nothing."""
+    """Return what the app could not find out, as clauses, or an empty text for none."""
     flows = filter_unstarted_flows(assessment["flows"])
     doubtful = sum(flow["stays_on_microsoft_key"] is None for flow in flows)
     perhaps = _count_firewalls(assessment)["unknown"]
@@ -127,7 +133,7 @@ def _join_clauses(clauses: Iterable[str]) -> str:
 
 
 def _format_count(number: int, one: str, many: str, rest: str) -> str:
-    """Return the number with its noun phrase and the rest, or an empty text for zero."""
+    """Return a number, its noun and `rest` as one text, which is empty if the number is 0."""
     return f"{number:,} {one if number == 1 else many}{rest}" if number else ""
 
 

@@ -1,4 +1,4 @@
-"""Build a self-contained HTML page of assessments, to send to others."""
+"""Build one HTML file from assessments, which its readers open without access to the app."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -67,10 +67,9 @@ _LOOKS = {"warning": "wait", "ok": "done", "problem": "person", "unknown": "unkn
 
 
 def build_page(assessments: Sequence[Any]) -> str:
-    """Return the page for the API's assessments; names from the tenant are escaped.
+    """Return the HTML page for the API's assessments. Names from the tenant are escaped.
 
-    It contains every flow, so its size grows with them: it is a file to send to others, and no
-    server could answer with the next page of a list.
+    It contains every flow, because its readers cannot ask the app for another page of a list.
     """
     return render_template(
         Path(__file__).with_name("assessment.html.j2"),
@@ -106,7 +105,7 @@ def _build_page_values(assessment: Any) -> dict[str, Any]:
 
 
 def _build_lists(flows: Sequence[Any]) -> dict[str, Any]:
-    """Return the flows in groups, with the retired originals in a separate list."""
+    """Return the flows and the retired originals, each grouped for the page."""
     rest = filter_by_status(flows, *(one for one in RemediationStatus if not one.is_retired))
     return {
         "groups": _group_flows(rest),
@@ -115,15 +114,15 @@ def _build_lists(flows: Sequence[Any]) -> dict[str, Any]:
 
 
 def format_reasons(codes: Iterable[str]) -> str:
-    """Return the titles of Microsoft-key reasons, with a capital first."""
+    """Return the titles of the reasons why a flow stays on Microsoft's key, as one text."""
     text = ", ".join(REASONS.get(one, one) for one in codes)
     return text[:1].upper() + text[1:]
 
 
 def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return the flows in groups with the same reasons and recommendations.
+    """Return groups of flows that have the same reasons, recommendations and status.
 
-    For retired originals, reasons are ignored.
+    Retired originals are grouped without regard to their reasons.
     """
     found: dict[tuple[Any, ...], list[Any]] = {}
     for flow in flows:
@@ -153,13 +152,16 @@ def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _find_common_text(flows: Sequence[Any], member: str) -> str:
-    """Return the text that all of these flows have in a member; empty: they differ."""
+    """Return the value that several flows have in common for a member; empty if they differ."""
     texts = {flow[member] for flow in flows}
     return texts.pop() if len(flows) > 1 and len(texts) == 1 else ""
 
 
 def _build_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
-    """Return the parts of all flows, which add up: look, number, words, link and icon."""
+    """Return how many flows move, are copied, need changes and so on, for a bar.
+
+    The numbers add up to all flows. Each has its CSS class, number, words, link and icon.
+    """
     every, total = assessment["flows"], assessment["flow_count"]
     if total is None:
         return []

@@ -1,4 +1,4 @@
-"""List what people have to do about an assessment, numbered and the smallest effort first."""
+"""List what people have to do about an assessment, sorted by urgency and effort."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ _NAMED = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToDo:
-    """One thing to do."""
+    """One thing that a person has to do or decide about an assessment."""
 
     #: `person`: it does not work; `wait`: a person decides; `unknown`: a person checks it.
     look: str
@@ -40,7 +40,11 @@ class ToDo:
 
 
 def build_to_do_list(assessment: Any) -> list[ToDo]:
-    """Return what to do: first what prevents a key, then what fails today, then by effort."""
+    """Return what people have to do.
+
+    First comes what prevents that a key is applied, then callers that are broken today, then the
+    rest by the number of its details. Copies and deletions come last.
+    """
     found = [
         (one["topic"], finding)
         for one in assessment["sections"]
@@ -63,12 +67,12 @@ def build_to_do_list(assessment: Any) -> list[ToDo]:
 
 
 def filter_by_status(flows: Iterable[Any], *statuses: str) -> list[Any]:
-    """Return the flows with one of these statuses. A flow without a status is unknown."""
+    """Return the flows whose remediation status is one of these; a missing one is `unknown`."""
     return [flow for flow in flows if flow.get("remediation_status", "unknown") in statuses]
 
 
 def filter_unstarted_flows(flows: Iterable[Any]) -> list[Any]:
-    """Return the flows that a new remediation has to migrate, as far as is known."""
+    """Return the flows that, by their status, a new remediation has to migrate."""
     statuses = [one for one in RemediationStatus if one.needs_remediation]
     return filter_by_status(flows, *statuses)
 
@@ -79,7 +83,7 @@ def filter_retired_originals(flows: Iterable[Any]) -> list[Any]:
 
 
 def is_changed_without_copy(assessment: Any, flow: Any) -> bool:
-    """Return whether the flow needs no copy if it is changed now."""
+    """Return whether a change of the flow, made now, spares its copy."""
     reasons = set(flow["microsoft_key_reasons"])
     if flow["is_managed"] or not reasons:
         return False
@@ -88,7 +92,7 @@ def is_changed_without_copy(assessment: Any, flow: Any) -> bool:
 
 
 def is_firewall(finding: Any) -> bool:
-    """Return whether a finding is about one firewall."""
+    """Return whether a finding is about a firewall, and names it."""
     return finding.get("code") == _FIREWALL and bool(finding.get("subject"))
 
 
@@ -238,7 +242,7 @@ def _list_advice(flows: Iterable[Any]) -> list[tuple[str, str]]:
 
 
 def _format_names(names: Iterable[str]) -> str:
-    """Return the first names, and how many more there are."""
+    """Return the first names, and how many others there are."""
     every = list(names)
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return ", ".join(every[:_NAMED]) + more

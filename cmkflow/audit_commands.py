@@ -35,7 +35,10 @@ _STYLES = {
 
 
 def build_audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
-    """Return one line per entry, and a note about what changed; `names` are those of ids."""
+    """Return one row for each audit entry, with a note about what changed.
+
+    `names` has names by the ids that they replace.
+    """
 
     def format_name(text: str) -> str:
         return shorten_command(shorten_resource_ids(with_names(text, names)))
@@ -121,7 +124,7 @@ def list_audit(
 
 
 def _list_warnings(answer: Any) -> Iterator[str]:
-    """Yield a warning for the entries that the answer does not contain."""
+    """Yield which entries are missing from the answer: unreadable rows, and days not searched."""
     yield from list_unreadable_rows(remove_line_breaks(answer))
     if until := answer["searched_until"]:
         yield (

@@ -1,4 +1,4 @@
-"""Report what `cmkflow network called-hosts` found about a host."""
+"""Report whether the hosts that flows call allow the addresses of flows."""
 
 from collections.abc import Sequence
 from email.message import EmailMessage
@@ -35,7 +35,7 @@ Please let us know when you have added them. Thank you.
 
 
 class CalledHostRow(TypedDict):
-    """The report on one host."""
+    """What the report says about one host."""
 
     #: None if an expression computes the host, which may then be any host.
     host: str | None
@@ -49,10 +49,10 @@ class CalledHostRow(TypedDict):
 
 
 class CalledHostReport:
-    """The rows about hosts that flows call from the addresses of some regions."""
+    """Builds the rows of the report, for the addresses of flows in some regions."""
 
     def __init__(self, tags: ServiceTagList, regions: Sequence[str]) -> None:
-        """`regions` are spelled as in the service tag list."""
+        """Find the addresses of the regions, whose names are spelled as in the service tag list."""
         self._regions = regions
         self._version = tags.change_number
         self._sources = RuleSources(tags, FLOW_TAGS)
@@ -67,7 +67,7 @@ class CalledHostReport:
         )
 
     def row(self, target: CalledHost) -> CalledHostRow:
-        """Return the row of a host."""
+        """Return what the report says about a host."""
         admissions = [evaluate_rules(firewall, self._sources) for firewall in target.firewalls]
         verdicts = [self._find_worst_verdict(one) for one in admissions]
         lacking = unite_ranges(
@@ -83,16 +83,17 @@ class CalledHostReport:
         }
 
     def _find_worst_verdict(self, admission: FirewallDecision) -> Verdict:
-        """Return the worst verdict on all regions together and on regions without known
-        addresses.
+        """Return the worst verdict of a firewall on the regions: on all together, and on each one
+        none of whose addresses can reach it.
         """
         unlisted = filter(admission.is_without_addresses, self._by_region)
         verdicts = [find_verdict(admission, asked) for asked in (self._asked, *unlisted)]
         return min(verdicts, key=_WORST.index)
 
     def build_mail(self, row: CalledHostRow) -> bytes:
-        """Return an e-mail to the owner of a host; it names no flow, because it leaves the
-        company.
+        """Return an e-mail that asks the owner of a host to allow the addresses.
+
+        It names no flow, because its reader may be outside the company.
         """
         message = EmailMessage(policy=SMTP)
         message["Subject"] = f"Please allow the new source addresses of our calls to {row['host']}"

@@ -35,7 +35,7 @@ declared_caller_commands.register(app)
 
 @dataclass(slots=True)
 class _Scan:
-    """The references that were found, and the files that were not searched."""
+    """The references to flows that `cmkflow caller scan` found, and the files that it skipped."""
 
     #: By the 32 hex digits of each; None: every trigger URL is sought.
     ids: Mapping[bytes, str] | None
@@ -46,7 +46,7 @@ class _Scan:
     problems: dict[str, str] = field(default_factory=dict)
 
     def search(self, document: Document) -> None:
-        """Search a document; record what is found before an error too."""
+        """Search a document, and keep what is found even if reading it then fails."""
         if document.stream is None:
             reasons = self.skipped if document.skipped else self.problems
             reasons[document.path] = document.skipped or document.problem
@@ -103,7 +103,7 @@ def scan_files(
     query: Query = None,
     no_pager: NoPager = False,
 ) -> None:
-    """Find trigger URLs and ids of flows in files, offline; print no signature.
+    """Find trigger URLs and ids of flows in files, offline. Prints no signature of a URL.
 
     Reads texts in any format and encoding, and archives. Binary files are listed and skipped. Exits
     with 1 if a file could not be read; the others are searched.

@@ -17,10 +17,11 @@ _MAX_BYTES = 1_000_000
 
 
 def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
-    """Return the callers of a file as the API takes them; `suffix` is its format.
+    """Return the callers of a YAML, JSON or CSV file, in the form of the API's request.
 
-    Values that the API checks are unchanged. Of a trigger URL, only the id is returned. Raises
-    `UnreadableFile` if the file or an entry has no valid structure.
+    `suffix` is the file's, such as `.csv`. Values are not checked: the API does that. Of a trigger
+    URL, only the id is returned. Raises `UnreadableFile` if the file or an entry has the wrong
+    structure.
     """
     if len(data) > _MAX_BYTES:
         raise UnreadableFile(f"it is larger than {_MAX_BYTES} bytes")
@@ -39,7 +40,10 @@ def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
 
 
 def read_callers(file: Path) -> list[dict[str, Any]]:
-    """Return the callers of a file, whose name ends in its format; raise `UnreadableFile`."""
+    """Return the callers of a file, whose suffix names its format.
+
+    Raises `UnreadableFile` if the file cannot be read or has the wrong structure.
+    """
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -48,7 +52,7 @@ def read_callers(file: Path) -> list[dict[str, Any]]:
 
 
 class _Loader(yaml.BaseLoader):  # every value is a text: `no` and 0123 stay as they are written
-    """Loads YAML without aliases, which can make a small file huge, and without repeated names."""
+    """Loads YAML, but rejects aliases, which can make a small file huge, and repeated names."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

@@ -97,7 +97,7 @@ def _format_confirmation(answer: Any) -> Text:
 
 
 def remove_caller(api: ApiClient, name: CallerName) -> object:
-    """Remove a declared caller, so that no remediation waits for it; list the others.
+    """Remove a declared caller, so that no remediation waits for it, and list the others.
 
     Rejected while a flow that it calls still receives calls.
     """
@@ -105,7 +105,7 @@ def remove_caller(api: ApiClient, name: CallerName) -> object:
 
 
 def _name_callers(text: str, callers: list[dict[str, Any]]) -> str:
-    """Return the text of an error with the name of each caller in place of its index."""
+    """Return an error text in which each caller's number and name replace its index."""
 
     def name_caller(match: re.Match[str]) -> str:
         number = int(match[2])

@@ -37,7 +37,7 @@ app = typer.Typer(
 
 
 def _has_date(deletion: Any) -> bool:
-    """Return whether a deletion has a date that scheduling it again would replace."""
+    """Return whether a deletion is scheduled, so that scheduling it again replaces its date."""
     facts = DELETION_STATES[deletion["state"]]
     return facts.can_be_cancelled and not facts.needs_action
 
@@ -98,9 +98,9 @@ def schedule_deletions(
     flows: Flows = None,
     yes: Yes = False,
 ) -> object:
-    """Schedule the deletion of retired originals; lists them and asks first.
+    """Schedule the deletion of retired originals, after listing them and asking.
 
-    For an original that has a date already, the new date replaces it.
+    If a deletion of an original is scheduled already, the new date replaces its date.
     """
     moment = _parse_date(day)
     call = ApiCall(method="GET", path=("remediations", remediation, "deletions"))
@@ -139,7 +139,7 @@ def cancel_deletions(
 
 
 def _parse_date(text: str) -> datetime:
-    """Return the time that the option means; raise `BadParameter`."""
+    """Return the time that a value of `--date` means. Raises `BadParameter` if it is not valid."""
     with suppress(ValueError):
         return datetime.combine(date.fromisoformat(text), time.min, UTC)
     moment = None
@@ -154,7 +154,7 @@ def _parse_date(text: str) -> datetime:
 
 
 def _require_later(originals: Sequence[Any], moment: datetime) -> None:
-    """Raise `ApiError` unless all originals can be deleted at this time.
+    """Raise `ApiError` if an original may not be deleted as early as `moment`.
 
     Called before the command asks for confirmation.
     """
@@ -169,7 +169,10 @@ def _require_later(originals: Sequence[Any], moment: datetime) -> None:
 
 
 def _select_originals(shown: Any, flows: list[str] | None) -> list[Any]:
-    """Return the selected originals, so that exactly those that were confirmed are deleted."""
+    """Return the originals that `--flow` names; without `--flow`, all that can be deleted.
+
+    Raises `ApiError` if one of them cannot be deleted.
+    """
     deletable = shown["deletable_originals"]
     if not flows:
         if not deletable:

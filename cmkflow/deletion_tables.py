@@ -32,7 +32,7 @@ _PLACE = (
 
 
 def build_deletion_table(items: Sequence[Any]) -> RenderableType:
-    """Return the table of deletions, with a note for each about its result."""
+    """Return the table of deletions, each with its result, and the actions that they require."""
     return Group(
         Listing(columns=_COLUMNS, items=items, note=_format_deletion_result),
         *_list_actions_required(items),
@@ -72,7 +72,7 @@ def _format_deletion_result(deletion: Any) -> str:
 
 
 def format_deletions(answer: Any) -> RenderableType:
-    """Return the deletions of a remediation, and what else is known about its originals."""
+    """Return the deletions of a remediation, its deletable originals and its run archives."""
     parts: list[RenderableType] = []
     if answer["items"]:
         parts.append(build_deletion_table(answer["items"]))
@@ -87,8 +87,9 @@ def format_deletions(answer: Any) -> RenderableType:
 
 
 def describe_originals(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iterable[Text]:
-    """Yield each original and the consequences of its deletion; `replaced` are earlier
-    deletions.
+    """Yield each original and the consequences of its deletion.
+
+    `replaced` has the deletions that are scheduled already and get another date.
     """
     ordered = {one["job_id"]: one for one in replaced}
     for one in candidates:

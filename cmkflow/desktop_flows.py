@@ -28,8 +28,9 @@ def is_unpacked_desktop_flow(file: Path) -> bool:
 
 
 def find_customizations(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
-    """Return the XML file of a packed solution that lists its workflows, or None if it is
-    unreadable.
+    """Return the member of a packed solution that lists its workflows: `customizations.xml`.
+
+    Returns None if the archive has none, or if it is encrypted or too large.
     """
     for info in archive.infolist():
         if info.filename.lower() == _CUSTOMIZATIONS:

@@ -43,7 +43,10 @@ def register(group: typer.Typer) -> None:
 
 
 def format_doctor(answer: Any, *, is_full: bool = False) -> RenderableType:
-    """Return the findings by level, most urgent first; checks that passed only as numbers."""
+    """Return the findings by level, the most urgent first.
+
+    Without `is_full`, checks that passed are only counted.
+    """
     by_level: dict[str, list[Any]] = {level: [] for level in _TITLES}
     for one in answer["items"]:
         by_level[one["level"]].append(one)

@@ -1,4 +1,4 @@
-"""Open every file of folders and archives, to be read as a stream."""
+"""Open files, the files in folders and the members of archives, one after the other."""
 
 import io
 import stat
@@ -32,7 +32,7 @@ READ_ERRORS = (UnreadableFile, *DAMAGED_ARCHIVE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """An open file, or a file or folder that cannot be read."""
+    """A file that is open for reading, or the reason why a file or folder is not read."""
 
     #: as given; members of an archive follow `!/`
     path: str
@@ -45,7 +45,7 @@ class Document:
 
 
 def open_documents(paths: Iterable[Path]) -> Iterator[Document]:
-    """Yield each file of folders and archives, sorted by path within each folder."""
+    """Yield the files at these paths, in folders and in archives; in a folder, sorted by path."""
     for path in paths:
         if not path.is_dir():
             yield from _open_path(path)
@@ -71,7 +71,10 @@ def open_documents(paths: Iterable[Path]) -> Iterator[Document]:
 
 
 def describe_error(error: Exception) -> str:
-    """Return why a file cannot be read; never quotes it, because it may contain secrets."""
+    """Return why a file cannot be read.
+
+    The text never quotes the file, which may contain secrets.
+    """
     match error:
         case UnreadableFile():
             return str(error)
@@ -111,8 +114,9 @@ def _open_stream(
 
 
 def _read_nested(stream: IO[bytes]) -> IO[bytes]:
-    """Return a nested archive in memory, because its members are not read in the order of the
-    file.
+    """Read a nested archive into memory, because its members are read in another order than stored.
+
+    Raises `UnreadableFile` if it is too large.
     """
     content = stream.read(_MOST_IN_MEMORY + 1)
     if len(content) > _MOST_IN_MEMORY:

@@ -1,4 +1,7 @@
-"""Recognize a place without the state of an app, also after a first start, and empty it."""
+"""Check that an import finds a place without state, and delete what a first start wrote there.
+
+A first start of the app writes rows, but such a place still counts as empty.
+"""
 
 from dataclasses import replace
 from itertools import batched, groupby
@@ -47,9 +50,10 @@ _REMOVED = 100
 
 
 async def require_empty(place: "StatePlace", schema: str, *, is_used: bool) -> None:
-    """Raise `InvalidInput` if the place has more than a first start of the app writes.
+    """Raise `InvalidInput` if a place has more than what the first start of an app writes.
 
-    `schema` is the table with the version of the store. `is_used`: an app has written to the place.
+    `schema` is the table with the version of the store. `is_used` says whether an app has written
+    to the place, for the text of the error.
     """
     for table in await place.store.list_tables():
         if table != schema and table not in FIRST_START_TABLES:
@@ -68,7 +72,7 @@ def _describe_used_table(table: str, *, is_used: bool) -> str:
 
 
 async def remove_first_start(store: "ListedStore") -> None:
-    """Delete what a first start has written, except for the version of the store."""
+    """Delete the rows that the first start of an app wrote, except the version of the store."""
     for table in sorted(FIRST_START_TABLES):
         rows = [row async for row in store.query(table)]
         for _, same in groupby(rows, key=lambda row: row.partition):

@@ -172,7 +172,7 @@ def set_environment(
         ),
     ] = None,
 ) -> object:
-    """Change settings of an environment; options that are omitted keep their value."""
+    """Change settings of an environment. Options that are omitted keep their value."""
     said = {
         "approval_policy": approval_policy,
         "max_flows": max_flows,
@@ -215,5 +215,5 @@ register_solution_setting(app)
 
 
 def _parse_ids(given: list[str] | None) -> list[str] | None:
-    """Return the values; a single empty text means an empty list."""
+    """Return the values of an option without empty ones, so that `--exclude ""` means no flow."""
     return None if given is None else [one for one in given if one]

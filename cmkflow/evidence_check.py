@@ -1,4 +1,4 @@
-"""Check an evidence file: what its hashes and its signature show, and what they cannot show.
+"""Check an evidence file, and say what its hashes, signature, time stamp and seals show.
 
 Imported only when the command runs, because cryptography loads slowly.
 """
@@ -30,7 +30,7 @@ _UNCONFIRMED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedEvidence:
-    """What the reader of an evidence file expects of it."""
+    """What the options of `cmkflow evidence check` require of an evidence file."""
 
     #: SHA-256 of the evidence file, in hex; empty: not known.
     sha256: str = ""
@@ -49,7 +49,7 @@ class ExpectedEvidence:
         return bool(self.fingerprints or self.key_id)
 
     def is_version(self, key_id: str) -> bool:
-        """Return whether a versioned key URL names the expected key."""
+        """Return whether the URL of a key version is the expected key, or a version of it."""
         expected = self.key_id.rstrip("/").lower()
         key, _, version = key_id.lower().rpartition("/")
         # A version with dots could lead to another key of the vault.
@@ -57,7 +57,7 @@ class ExpectedEvidence:
 
 
 def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> EvidenceFindings:
-    """Check an evidence file; raise `ValueError` if the file is no evidence file."""
+    """Check an evidence file. Raises `ValueError` if the file is no evidence file."""
     check = EvidenceFindings(problems=list(find_manifest_differences(file)))
     file.seek(0)
     manifest, signature = read_signature(file)

@@ -1,11 +1,11 @@
-"""What a check of an evidence file finds."""
+"""What the checks of an evidence file find."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True, kw_only=True)
 class EvidenceFindings:
-    """What is wrong with an evidence file, and what the checks show."""
+    """Problems of an evidence file, and what its checks show."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -13,13 +13,13 @@ class EvidenceFindings:
     conclusions: list[str] = field(default_factory=list)
 
     def add(self, more: "EvidenceFindings") -> None:
-        """Add what another check has found."""
+        """Add the findings of another check."""
         self.problems += more.problems
         self.notes += more.notes
         self.conclusions += more.conclusions
 
     @property
     def lines(self) -> list[str]:
-        """Return one line for each finding. A line break inside a finding starts no new line."""
+        """Return one line for each finding. Conclusions are left out if there is a problem."""
         shown = [] if self.problems else self.conclusions
         return [" ".join(one.splitlines()) for one in (*self.problems, *self.notes, *shown)]

@@ -1,4 +1,4 @@
-"""Compare the audit entries of an evidence file with the seals of the audit log in it."""
+"""Compare the audit entries in an evidence file with their seals in the same file."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _AUDIT_FILE = "audit.jsonl"
 
 
 def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
-    """Return what is wrong with the audit entries, and what the check shows.
+    """Return whether the audit entries match their seals, and which seals cover them.
 
     Raises `ValueError` if the seals or entries cannot be read.
     """

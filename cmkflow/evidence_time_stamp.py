@@ -1,4 +1,4 @@
-"""Check the time stamp of an evidence file: when its signature existed, by whose word."""
+"""Check the time stamp of an evidence file: when the file was signed, and who attests it."""
 
 from collections.abc import Sequence
 from io import BufferedReader
@@ -20,10 +20,10 @@ _UNVERIFIED = (
 
 
 def check_time_stamp(file: BufferedReader, trusted: Sequence[Certificate]) -> EvidenceFindings:
-    """Return what is wrong with the time stamp, and what it shows.
+    """Check the time stamp with the certificates of `trusted` authorities.
 
-    With `trusted` certificates, a file without a time stamp is wrong. Raises `ValueError` if the
-    file is no evidence file.
+    Without certificates, the time stamp is reported but not verified. With them, a missing time
+    stamp is a problem. Raises `ValueError` if the file is no evidence file.
     """
     found = EvidenceFindings()
     signature, answer = read_time_stamp(file)

@@ -137,7 +137,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def add_examples(app: typer.Typer, words: tuple[str, ...] = ()) -> None:
-    """Set the epilog of each command of `app`; raise `KeyError` if one has no examples."""
+    """Add examples to the help of each command of `app`.
+
+    Raises `KeyError` if a command has none.
+    """
     for command in app.registered_commands:
         name = " ".join((*words, str(command.name)))
         # The character keeps the lines of a paragraph (click.palletsprojects.com, "Documenting").

@@ -1,4 +1,4 @@
-"""Find Azure resources in documents: ARM templates, single resources, lists, recorded responses."""
+"""Find Azure resources in ARM templates, exported resources, lists and recorded responses."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,10 +21,10 @@ _AROUND = frozenset(
 def list_resources(
     document: object, scope: str, expressions: Expressions
 ) -> Iterator[Mapping[str, object]]:
-    """Yield each resource in the shape in which Azure returns it.
+    """Yield the resources in a document, in the form in which Azure returns them.
 
-    `scope` is the prefix of ids of template resources. `expressions` collects the values that are
-    only known after a deployment.
+    `scope` is the prefix of the ids of a template's resources. Expressions whose values only a
+    deployment decides are added to `expressions`.
     """
     if isinstance(document, list):
         for one in document:
@@ -43,9 +43,9 @@ def list_resources(
 
 
 def _nest_properties(members: Mapping[str, object]) -> Mapping[str, object]:
-    """Move the properties of a resource as `az … show` prints it into `properties`, as in Azure.
+    """Move the members that `az … show` prints beside `id` and `type` into `properties`.
 
-    Only for network resources: for other services, the Azure CLI renames properties and omits some.
+    Only for network resources: for others, the Azure CLI renames or omits properties.
     """
     if not str(members["type"]).lower().startswith("microsoft.network/"):
         return members
@@ -70,7 +70,7 @@ def _nest_inner_properties(value: object) -> object:
 
 
 def _parse_recorded_answers(interactions: object) -> Iterator[object]:
-    """Yield the bodies of recorded responses, in the format of `vcrpy` or as text."""
+    """Yield the bodies of recorded HTTP responses, such as those of `vcrpy`, if they are JSON."""
     for interaction in interactions if isinstance(interactions, list) else ():
         body = mapping_at(as_mapping(interaction), "response", "body")
         text = text_at(body, "string")
@@ -83,7 +83,7 @@ def _parse_recorded_answers(interactions: object) -> Iterator[object]:
 def _read_deployed_resources(
     document: Mapping[str, object], scope: str, expressions: Expressions
 ) -> Iterator[Mapping[str, object]]:
-    """Yield the resources that a template deploys, in the shape in which Azure returns them."""
+    """Yield the resources that a template deploys, in the form in which Azure returns them."""
     parameters = mapping_at(document, "parameters")
     template = ArmTemplate(
         defaults={
@@ -128,7 +128,7 @@ def _list_template_resources(
 
 
 def _read_properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping[str, object]:
-    """Return a resource's properties, with expressions as text where only a deployment decides."""
+    """Return a resource's properties. Placeholders replace what only a deployment decides."""
     properties = {**as_mapping(template.resolve_value(members.get("properties")))}
     copies = properties.pop("copy", None)
     for copied in copies if isinstance(copies, list) else ():
@@ -140,7 +140,7 @@ def _read_properties(members: Mapping[str, object], template: ArmTemplate) -> Ma
 
 
 def describe_document(document: object) -> str:
-    """Return a description of a document that contains no resource."""
+    """Return what a document without a resource is, such as `a policy definition`."""
     if "policyRule" in mapping_at(as_mapping(document), "properties"):
         return "a policy definition"
     if "ruleCollectionType" in as_mapping(document):

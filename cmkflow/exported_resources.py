@@ -1,7 +1,6 @@
-"""Read Azure resources from files: ARM templates, single resources, lists, recorded responses.
+"""Read Azure resources from files, with the port that reads them from subscriptions.
 
-Implements the port that reads Azure, so that the same code checks firewalls in files and in
-subscriptions.
+So the same code checks firewalls in ARM templates, exports and recorded responses.
 """
 
 import builtins
@@ -24,7 +23,7 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableFirewallFile:
-    """A file, or a part of one, that contains no resource."""
+    """A file, or a part of one, in which no resource was found, and why."""
 
     #: The file, and the part of it.
     place: str
@@ -34,7 +33,7 @@ class UnreadableFirewallFile:
 
 @dataclass(slots=True)
 class ExportedResources:
-    """The resources of some files; implements `ResourceReader`."""
+    """The Azure resources in some files; implements the port `ResourceReader`."""
 
     #: By lower-case id; the last one written wins.
     by_id: dict[str, Mapping[str, object]] = field(default_factory=dict)
@@ -45,8 +44,8 @@ class ExportedResources:
     expressions: dict[str, Expressions] = field(default_factory=dict)
 
     def find_expressions(self, resource_id: str) -> Expressions | None:
-        """Return the values that only a deployment decides, or None if the id is not of a
-        template.
+        """Return the expressions of the template that contains a resource, or None if no template
+        does.
         """
         wanted = resource_id.lower()
         return next((one for key, one in self.expressions.items() if wanted.startswith(key)), None)
@@ -70,7 +69,7 @@ class ExportedResources:
         api_version: str,  # noqa: ARG002
         suffix: str = "",
     ) -> Mapping[str, object]:
-        """Return a resource or a child of it; raise `NotFound`."""
+        """Return a resource or a child of it. Raises `NotFound` if no file contains it."""
         found = self.by_id.get((resource_id + suffix).lower())
         if found is None and suffix == "/config/web":
             found = self._find_site_configuration(resource_id.lower())
@@ -81,9 +80,7 @@ class ExportedResources:
         return found
 
     def _find_site_configuration(self, site_id: str) -> Mapping[str, object] | None:
-        """Return the `config/web` of a site; a list of sites does not contain access
-        restrictions.
-        """
+        """Return the `config/web` of a site, which a list of sites lacks."""
         site = self.by_id.get(site_id, {})
         configuration = mapping_at(site, "properties", "siteConfig")
         if site_id in self.deployed or "ipSecurityRestrictions" in configuration:
@@ -96,10 +93,10 @@ class ExportedResources:
         collection: str,
         api_version: str,  # noqa: ARG002
     ) -> builtins.list[Mapping[str, object]]:
-        """Return a collection of child resources; raise `NotFound`.
+        """Return child resources. Raises `NotFound` if the files may lack some.
 
-        A template contains all children that it deploys. For an exported resource, no children
-        means that they are unknown.
+        A template has all children that it deploys. An exported resource without children may have
+        some in Azure.
         """
         start = f"{resource_id}/{collection}/".lower()
         found = [one for key, one in self.by_id.items() if key.startswith(start)]
@@ -109,7 +106,7 @@ class ExportedResources:
 
 
 def read_exported_resources(paths: Iterable[Path]) -> ExportedResources:
-    """Read the resources of files, and of `*.json*` files in folders."""
+    """Return the resources in these files, and in the `*.json*` files of these folders."""
     resources = ExportedResources()
     for path in paths:
         files = sorted(path.rglob("*.json*")) if path.is_dir() else [path]
@@ -145,9 +142,7 @@ def _read_file(file: Path, resources: ExportedResources) -> None:
 
 
 def _merge_child_resources(resources: ExportedResources) -> None:
-    """Add rules that were written separately to their network security group, and routes to
-    tables.
-    """
+    """Add rules and routes that are separate resources to their security group or route table."""
     for part in [*resources.by_id.values()]:
         member = _PARTS.get(str(part["type"]).lower())
         whole_id = str(part["id"]).rpartition("/")[0].rpartition("/")[0].lower()

@@ -1,4 +1,4 @@
-"""Format a finding as text."""
+"""Format a finding of an assessment, a key check or `cmkflow doctor` for the terminal."""
 
 from typing import Any
 

@@ -20,7 +20,7 @@ _MEMBERS = {
 
 
 def format_fix(fix: Any, language: FixLanguage) -> str:
-    """Return the commands or code of a fix; issue, summary and notes are added as comments."""
+    """Return the fix as commands or code, with the issue, the summary and notes as comments."""
     member, comment = _MEMBERS[language]
     said = [fix["issue"], fix["unavailable_reason"] or fix["summary"], *fix["notes"]]
     lines = [f"{comment} {line}" for line in said if line]

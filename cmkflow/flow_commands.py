@@ -107,7 +107,10 @@ def show_flow(
 
 
 def _find_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
-    """Return the flow of the newest remediation that has it; raise `ApiError`."""
+    """Return the flow from the newest remediation that has it.
+
+    Raises `ApiError` if no remediation has it, or if several flows match.
+    """
     seen: list[NamedItem] = []
     for identity in [remediation] if remediation else _read_newest_remediations(api):
         query = {"include_history": "true"}
@@ -147,7 +150,7 @@ def _find_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, 
 
 
 def _find_observed_callers(answer: Any, workflow_id: str) -> list[Any]:
-    """Return who called the original of a flow after its cutover."""
+    """Return the callers that called a flow's original after its cutover."""
     return [
         caller
         for one in answer["observed_callers"]

@@ -1,7 +1,7 @@
-"""Read flows from files: exported solutions, packages, definitions, ARM templates.
+"""Read flows from exported solutions, packages, definitions and ARM templates.
 
-Supports UTF-8 with and without byte order mark, UTF-16, folders, archives and nested archives. A
-file that cannot be read becomes one item; the other files are read anyway.
+Reads UTF-8 with and without byte order mark, UTF-16, folders, archives and nested archives. A file
+that cannot be read becomes an item that says why, and the others are still read.
 """
 
 import io
@@ -45,7 +45,7 @@ _TOO_LARGE = f"larger than {_MOST_BYTES // MEGABYTE} MB"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFile:
-    """One flow of a file, or a file that cannot be read."""
+    """A flow in a file, or the reason why a file cannot be read or is no cloud flow."""
 
     #: as given; members of an archive follow `!/`
     path: str
@@ -208,9 +208,9 @@ def _find_flow_id(name: PurePosixPath) -> str:
 
 
 def _is_flow_place(name: PurePosixPath) -> bool:
-    """Return whether a file with this path must be a flow.
+    """Return whether a file with this path must be a flow, as in exported solutions and packages.
 
-    See platform.md#client-data and the layout of exported packages.
+    See platform.md#client-data.
     """
     if name.suffix.lower() != ".json":
         return False
@@ -230,7 +230,7 @@ def _is_unpacked_solution(folder: Path) -> bool:
 
 
 def _name_by_path(source: _Source, flow: FlowInDocument) -> str:
-    """Return the folder name for a Standard logic app, else the file name without extension."""
+    """Return the name of a flow: a Standard logic app's folder, or a file without its suffix."""
     is_standard = source.file_name.name.lower() == "workflow.json"
     if is_standard and flow.definition.format is DefinitionFormat.LOGIC_APP:
         return source.file_name.parent.name or source.file_name.stem

@@ -16,7 +16,7 @@ OfOwner = Annotated[
 
 
 def format_owner_of(item: Any) -> str:
-    """Return the owner of a flow of an answer."""
+    """Return the owner of a flow in an answer of the API, as text."""
     owner = item.get("owner")
     if owner is None:
         return format_owner(None)

@@ -1,6 +1,4 @@
-"""Build the report of `cmkflow inspect` on one flow, for the table and for JSON; without
-secrets.
-"""
+"""Build what `cmkflow inspect` shows and prints as JSON about each flow, without secrets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from shared.domain.trigger_urls.trigger_url import TriggerUrl, find_trigger_urls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """A flow and whether it stays on Microsoft's key."""
+    """A flow in a file, with the result of whether it stays on Microsoft's key."""
 
     file: FlowFile
     flow: FlowInDocument
@@ -29,7 +27,7 @@ class Inspection:
         return self.flow.definition
 
     def as_json(self) -> dict[str, object]:
-        """Return the item that `--json` prints."""
+        """Return the item for a flow in the JSON output of `cmkflow inspect`."""
         stays = self.assessment.stays_on_microsoft_key
         reasons = [reason.value for reason in self.assessment.microsoft_key_reasons]
         return {
@@ -71,9 +69,10 @@ class Inspection:
 
 
 def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
-    """Evaluate the flows of files together, because a parent's result depends on its children.
+    """Return for each flow in files whether it stays on Microsoft's key.
 
-    If there are several versions of a flow, its parents depend on the first one.
+    A parent's result depends on its children, so the flows are evaluated together. If files have
+    several versions of a child, the first one counts.
     """
     flows = {_choose_key(index, file): file for index, file in _pair_numbers_with_files(files)}
     found = {key: file.flow for key, file in flows.items() if file.flow}

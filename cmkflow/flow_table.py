@@ -1,4 +1,4 @@
-"""Format the table of `cmkflow inspect`."""
+"""Format the results of `cmkflow inspect` as a table."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,9 @@ def build_flow_table(inspections: Sequence[Inspection], *, is_full: bool = False
 
 
 def format_summary(inspections: Sequence[Inspection], *, skipped: int = 0) -> str:
-    """Return the totals."""
+    """Return how many flows stay on Microsoft's key, may stay or move, and how many files were
+    skipped.
+    """
     count = Counter(_compute_rank(one)[0] for one in inspections)
     parts = [f"{count[rank]} {words[count[rank] != 1]}" for rank, words in _TOTALS if count[rank]]
     text = f"{format_number(len(inspections), 'flow')}: {', '.join(parts)}."
@@ -71,9 +73,7 @@ def _format_note(one: Inspection) -> str:
 
 
 def _format_remarks(one: Inspection) -> Iterator[str]:
-    """Yield why a flow stays, which flows it runs, which hosts it calls, and which URLs it
-    holds.
-    """
+    """Yield why a flow stays on Microsoft's key, and what it runs, calls and holds."""
     if one.assessment.stays_on_microsoft_key is not False or _is_logic_app(one):
         yield one.assessment.message.rstrip(".")
     if one.definition.children:

@@ -1,4 +1,4 @@
-"""Read ids of flows from what other commands print."""
+"""Read ids of flows from files, such as the output of `cmkflow flow list`."""
 
 import csv
 import json
@@ -28,10 +28,11 @@ _NAME_IN_FLOW_LIST = frozenset({"id"})
 
 
 def read_ids(file: Path) -> dict[bytes, str]:
-    """Return the ids of a JSON, CSV or TSV file in lower case, by their 32 hex digits.
+    """Return the flow ids in a JSON, CSV or TSV file, by their 32 hex digits.
 
-    Of JSON and of CSV with a header, the values that are named as ids of flows count. Of other
-    lines, the first id counts. Raises `BadParameter` if there is none or the file cannot be read.
+    In JSON, and in CSV with a header, only members and columns with names of flow ids count. In
+    other files, the first id of each line counts. Raises `BadParameter` if the file has no id or
+    cannot be read.
     """
     try:
         data = file.read_bytes()
@@ -58,7 +59,7 @@ def _list_json_ids(document: object) -> list[str]:
 
 
 def _list_texts(value: object, name: str) -> Iterator[tuple[str, str]]:
-    """Yield each text with the name of its member, which a list gives to its items."""
+    """Yield each text in a JSON value with the name of its member or of its list."""
     if isinstance(value, str):
         yield name, value
     elif isinstance(value, list):

@@ -7,9 +7,7 @@ from shared.domain.definitions.json_values import JsonTooDeep, parse_json_value
 
 
 class UnreadableFile(Exception):
-    """A file cannot be read; the text says why and never quotes the file, which may contain
-    secrets.
-    """
+    """A file cannot be read. The text says why, without a quotation, which could have secrets."""
 
 
 #: Size below which the check of paths is not needed, in bytes.
@@ -19,8 +17,9 @@ _MOST_IN_PATHS = 1_000_000_000
 
 
 def decode_json(data: bytes) -> object:
-    """Decode JSON in any of its encodings, allowing line breaks in strings; raise
-    `UnreadableFile`.
+    """Return the value of a JSON file, in any encoding of JSON and with line breaks in strings.
+
+    Raises `UnreadableFile` if it is not valid JSON, or nested too deeply.
     """
     try:
         text = data.decode(json.detect_encoding(data))
@@ -40,9 +39,9 @@ def decode_json(data: bytes) -> object:
 
 
 def _check_paths(document: object) -> None:
-    """Raise `UnreadableFile` if the paths to all values of a document would be too long in total.
+    """Raise `UnreadableFile` if the paths of all values in a document are too long in total.
 
-    Long names around many members, or nested long names, make that length grow quadratically.
+    Nested members with long names make that length grow quadratically.
     """
     stack, total = [(document, 0)], 0
     while stack and total <= _MOST_IN_PATHS:

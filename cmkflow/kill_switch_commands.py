@@ -1,4 +1,4 @@
-"""`cmkflow kill-switch` and `cmkflow health`."""
+"""`cmkflow kill-switch`: show it and turn it on or off. `cmkflow health`: show the app's health."""
 
 from typing import Annotated, Any
 

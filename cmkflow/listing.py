@@ -78,7 +78,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """One line for each item, with a second line for its note. Empty columns are omitted."""
+    """A table with a row for each item, and a second line for its note.
+
+    Empty columns are omitted.
+    """
 
     columns: Sequence[Column]
     items: Sequence[Any]
@@ -90,7 +93,7 @@ class Listing:
     is_full: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the rows in the format for the console."""
+        """Yield a table for a terminal, or tab-separated lines for a pipe."""
         if not console.is_terminal:
             yield from self._format_tabbed_lines()
             return
@@ -143,12 +146,12 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Names and values, one line each."""
+    """Names and their values, one line each."""
 
     items: Mapping[str, Cell]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the lines; empty values are omitted."""
+        """Yield a line for each value that is not empty."""
         shown = [(name, value) for name, value in self.items.items() if value]
         if not console.is_terminal:
             yield from (_format_tabs((name, _format_plain(value))) for name, value in shown)
@@ -207,7 +210,7 @@ def _format_text(cell: Cell) -> Text:
 
 
 def _format_tabs(texts: Iterable[str]) -> Segment:
-    """Return a line with tabs; a rich `Text` would replace them with spaces."""
+    """Return the texts as one line, separated by tabs; a rich `Text` would make them spaces."""
     return Segment(
         "\t".join(
             remove_tabs_and_breaks(remove_unprintable(text).replace("\n", ", ")) for text in texts

@@ -7,24 +7,27 @@ import typer
 
 
 def parse_file_name(text: str) -> Path:
-    """Return a path; raise `BadParameter` for an empty text, such as an unset variable."""
+    """Return the path that a text names.
+
+    Raises `BadParameter` for an empty text, such as of an unset variable.
+    """
     if not text:
         raise typer.BadParameter("Give a file name.")
     return Path(text)
 
 
 def format_path(path: Path) -> str:
-    """Return a path as text; file names are bytes and may not be valid UTF-8."""
+    """Return a path as text. File names are bytes, which may not be valid UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def write_page(file: Path, page: str) -> None:
-    """Write an HTML page to a file; raise `BadParameter` if that fails."""
+    """Write an HTML page to a file. Raises `BadParameter` if that fails."""
     write_file(file, page.encode())
 
 
 def write_file(file: Path, content: bytes) -> None:
-    """Write a file; raise `BadParameter` if that fails."""
+    """Write bytes to a file. Raises `BadParameter` if that fails."""
     try:
         file.write_bytes(content)
     except OSError as err:

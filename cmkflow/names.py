@@ -1,7 +1,7 @@
-"""Resolve names and short ids of parameters to ids.
+"""Replace names and short ids that users type with ids.
 
-The annotation of a parameter contains a `NameResolver`; `api_command` applies it. Complete ids are
-used unchanged, so that scripts need no additional request.
+`api_command` does so for each parameter whose annotation contains a `NameResolver`. Complete ids
+are used unchanged, so that scripts need no additional request.
 """
 
 import re
@@ -22,7 +22,7 @@ _WHOLE = re.compile(r"(default-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameResolver:
-    """How to find the ids of the items that a parameter names."""
+    """Finds the ids of the items that a parameter names."""
 
     noun: str
     #: The command that lists the items.
@@ -31,7 +31,7 @@ class NameResolver:
     listed: Callable[[ApiClient, Mapping[str, Any]], Iterable[NamedItem]]
 
     def ids(self, api: ApiClient, arguments: Mapping[str, Any], texts: Iterable[str]) -> list[str]:
-        """Return the id of each text; an empty text stays empty.
+        """Return the id of the item that each text names; an empty text stays empty.
 
         Raises `ApiError` for a text that matches no item, or several.
         """
@@ -59,7 +59,7 @@ class NameResolver:
 
 
 def with_ids(api: ApiClient, signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a command's arguments with names replaced by ids, in the order of its parameters."""
+    """Return a command's arguments, in which ids replace names. Earlier parameters come first."""
     found = dict(arguments)
     for name, parameter in signature.parameters.items():
         for names in getattr(parameter.annotation, "__metadata__", ()):
@@ -142,7 +142,7 @@ FLOWS_OF_PLANS = NameResolver(
 
 
 def build_completion(resolver: NameResolver) -> Callable[[typer.Context, str], list[str]]:
-    """Return a shell completion of names and ids; it has none if the app does not answer."""
+    """Return a shell completion of names and ids, which is empty if the app does not answer."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         given = ctx.params

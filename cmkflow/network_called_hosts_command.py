@@ -56,7 +56,8 @@ def show_called_hosts(
     query: Query = None,
     no_pager: NoPager = False,
 ) -> None:
-    """Show which hosts flows call, which exported resources they are, and which owners to ask.
+    """Show which hosts flows call, whether exported firewalls allow the calls, and which owners to
+    ask.
 
     Exits with 1 if a file could not be read; the others are shown.
     """

@@ -1,7 +1,6 @@
-"""Check firewalls in files against service tags: one row per firewall, region and tag.
+"""Check whether firewalls in files allow service tags: a row for each firewall, region and tag.
 
-Every resource in the files has a row, also if it is not a firewall. Otherwise one could not
-distinguish a resource without findings from one that was not checked.
+Other resources have a row too, which shows that they were read and not checked.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from shared.ports import FirewallKind
 
 
 class FirewallCheckRow(TypedDict):
-    """The check of one firewall for one region and tag, or a resource that is not a firewall."""
+    """The check of a firewall for a region and tag, or a resource that is not a firewall."""
 
     #: Azure resource id; for a template, the file and the id in it.
     resource: str
@@ -83,17 +82,15 @@ class Question:
     also_required: Collection[str] = ()
 
     def is_required(self, tag: str) -> bool:
-        """Return whether missing addresses of a tag are a firewall issue."""
+        """Return whether a firewall that does not allow all of a tag has a firewall issue."""
         return tag == PROTECTED_TAG or tag in self.also_required
 
     def name(self, tag: str, region: str) -> str:
-        """Return the name of a tag in the list, for a region or as a whole."""
+        """Return a tag's name in the service tag list, such as `PowerPlatformPlex.WestEurope`."""
         return f"{tag}.{region}" if region else tag
 
     def asked(self) -> Iterator[tuple[str, str, AddressRanges | None]]:
-        """Yield each tag and region with its addresses, or None if the list does not contain
-        them.
-        """
+        """Yield each tag, region and its addresses, or None if the list does not have this tag."""
         for region in self.regions or ("",):
             for tag in (PROTECTED_TAG, *TAGS_BESIDE):
                 yield tag, region, self.tags.find_addresses(self.name(tag, region))
@@ -102,7 +99,10 @@ class Question:
 async def check_network(
     resources: ExportedResources, question: Question, *, with_fixes: bool = False
 ) -> list[FirewallCheckRow]:
-    """Return the rows, firewalls first."""
+    """Return a row for each firewall, region and tag, then the rows of other resources.
+
+    `with_fixes` adds the firewall fix to rows with a firewall issue.
+    """
     kinds = build_firewall_kinds(resources)
     firewalls = await read_exported_firewalls(resources)
     read_types = {kind.resource_type.lower() for kind in kinds.values()}
@@ -128,7 +128,7 @@ def is_firewall_issue(row: FirewallCheckRow) -> bool:
 async def _propose_fix(
     kinds: Mapping[str, FirewallKind], firewall: Firewall, sources: RuleSources, question: Question
 ) -> FirewallFix | None:
-    """Return one fix for all regions; fixes per region could conflict."""
+    """Return one fix for all regions, because fixes for single regions could conflict."""
     named = {
         question.name(tag, region): addresses
         for tag, region, addresses in question.asked()
@@ -185,7 +185,7 @@ def _build_unknown_verdict(name: str) -> TagVerdict:
 def _build_other_rows(
     resources: ExportedResources, firewalls: Iterable[Firewall], read_types: Collection[str]
 ) -> Iterator[FirewallCheckRow]:
-    """Yield a row for each other resource, and for each file without a resource."""
+    """Yield a row for each resource that is not a checked firewall, and each file without one."""
     checked = {firewall.id.partition("#")[0].lower() for firewall in firewalls}
     for resource_id, resource in resources.by_id.items():
         if resource_id not in checked:

@@ -41,7 +41,7 @@ _STYLES: Mapping[Verdict | None, str] = {
 
 
 class FailOn(StrEnum):
-    """Results for which the command ends with exit code 6."""
+    """Values of `--fail-on`: results with which the command exits with code 6."""
 
     GAP = "gap"
 
@@ -114,7 +114,7 @@ def check(
 
 
 def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
-    """Return a row whose fix is an object, for JSON."""
+    """Return a row for the JSON output, in which the fix is an object."""
     return {
         name: asdict(value) if isinstance(value, FirewallFix) else value
         for name, value in row.items()
@@ -162,7 +162,7 @@ def _build_columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
 
 
 def _format_short_name(resource: str) -> str:
-    """Return the name of a resource; of a file that could not be read, its path."""
+    """Return the name of a resource, or the path of a file that could not be read."""
     file, is_in_file, identity = resource.partition("!")
     return identity.rpartition("/")[2] if is_in_file else shorten_resource_ids(file)
 
@@ -181,7 +181,7 @@ def _format_note(row: FirewallCheckRow) -> str:
 
 
 def _fail_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
-    """End the command if a required tag is not known to be allowed, or if nothing was checked."""
+    """Exit with code 6 if there is a firewall issue, an unreadable file or no firewall."""
     issues = sum(map(is_firewall_issue, rows))
     unread = sum((row["message"] or "").startswith(("no_file", "not_json")) for row in rows)
     if issues or unread:
@@ -198,7 +198,7 @@ def _fail_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
 
 
 def _parse_tags(names: str) -> list[str]:
-    """Parse the tags of the option; raise `BadParameter` for an unknown tag."""
+    """Return the service tags that an option names. Raises `BadParameter` for an unknown tag."""
     tags = [one.strip() for one in names.split(",") if one.strip()]
     if unknown := [one for one in tags if one not in TAGS_BESIDE]:
         known = ", ".join(TAGS_BESIDE)
@@ -207,7 +207,7 @@ def _parse_tags(names: str) -> list[str]:
 
 
 def find_canonical_region(region: str, tags: ServiceTagList) -> str:
-    """Return a region as the list spells it; end the command if the list does not contain it."""
+    """Return a region as the service tag list spells it. Exits if the list does not have it."""
     known = tags.list_regions(PROTECTED_TAG)
     for one in known:
         if one.lower() == region.lower():
@@ -217,7 +217,7 @@ def find_canonical_region(region: str, tags: ServiceTagList) -> str:
 
 
 def _format_summary(rows: Sequence[FirewallCheckRow]) -> str:
-    """Return the count of each verdict by tag."""
+    """Return how many firewalls allow, partly allow or deny each tag."""
     tags = dict.fromkeys((row["tag"], row["required"]) for row in rows if row["verdict"])
     lines = []
     for tag, is_required in tags:

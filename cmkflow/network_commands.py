@@ -88,7 +88,7 @@ _COUNTS = (
 
 
 def _format_versions(answer: Any) -> RenderableType:
-    """Return the versions of the list that changed tags in use, and the newest version."""
+    """Return the newest version of the service tag list, and those that changed tags in use."""
     if not answer["items"]:
         return Text("The app has not read a service tag list yet. The daily check reads it.")
     newest = answer["items"][0]

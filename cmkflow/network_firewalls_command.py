@@ -1,4 +1,4 @@
-"""`cmkflow network firewalls`: the firewalls that miss address ranges of copies."""
+"""`cmkflow network firewalls`: show the firewalls that do not allow all addresses of copies."""
 
 from typing import Annotated, Any
 
@@ -20,7 +20,8 @@ def register(group: typer.Typer) -> None:
             str, typer.Option(help="Part of the name of a firewall, its kind or an environment.")
         ] = "",
     ) -> object:
-        """List the firewalls that miss address ranges, and how many flows each blocks.
+        """List the firewalls that do not allow all addresses of copies, and how many flows each
+        blocks.
 
         It shows what plans, blocked flows and the daily check have found, and reads no firewall.
         """

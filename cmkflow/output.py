@@ -1,4 +1,4 @@
-"""Print an answer of the API, for people or for programs (`--output`, `--query`)."""
+"""Print an answer of the API as text, or as JSON, TSV or CSV (`--output`, `--query`)."""
 
 import csv
 import io
@@ -41,17 +41,23 @@ Query = Annotated[
 
 
 class JmesPathQuery:
-    """A JMESPath expression; parsed before any request, so that an invalid one has no effect."""
+    """The expression of `--query`, which selects a part of an answer.
+
+    It is parsed before any request, so that a wrong one changes nothing.
+    """
 
     def __init__(self, expression: str) -> None:
-        """Parse the expression; raise `BadParameter`."""
+        """Parse the expression. Raises `BadParameter` if it is not valid."""
         import jmespath
 
         with _raise_bad_parameter():
             self._compiled = jmespath.compile(expression)
 
     def of(self, answer: Any) -> Any:
-        """Return the result of the query for an answer; raise `BadParameter`."""
+        """Return what the query selects of an answer.
+
+        Raises `BadParameter` if it cannot be evaluated.
+        """
         with _raise_bad_parameter():
             return self._compiled.search(answer)
 
@@ -68,7 +74,7 @@ def _raise_bad_parameter() -> Iterator[None]:
 
 
 def format_for_programs(answer: Any, output: OutputFormat) -> str:
-    """Return an answer as JSON, or its rows as TSV or CSV with nested values as JSON."""
+    """Return an answer as JSON, or its rows as TSV or CSV, in which nested values are JSON."""
     match output:
         case OutputFormat.TSV:
             lines = (
@@ -117,7 +123,7 @@ def _format_value(value: Any) -> str:
 
 
 def _format_csv_cell(value: Any) -> str:
-    """Return a CSV cell, escaped so that spreadsheets read no formula."""
+    """Return a CSV cell, escaped so that spreadsheets do not take it for a formula."""
     return format_spreadsheet_cell(value) if isinstance(value, str) else _format_value(value)
 
 

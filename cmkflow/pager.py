@@ -32,7 +32,7 @@ def print_text(renderable: RenderableType, *, is_paged: bool) -> None:
 
 
 def _show_in_pager(text: str) -> bool:
-    """Show a text in the pager; return False if there is none."""
+    """Show a text in the pager. Returns False if there is none."""
     command = shlex.split(os.environ.get("PAGER", "less"))
     if not command or command == ["cat"]:
         return False

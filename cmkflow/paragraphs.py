@@ -1,4 +1,4 @@
-"""Headlines and labelled paragraphs, for text that is not a table."""
+"""Lay out text that is not a table: headlines, labelled paragraphs and commands."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,17 +21,19 @@ _ID = re.compile(r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 def shorten_resource_ids(text: str) -> str:
-    """Return a text in which the name of an Azure resource replaces its id."""
+    """Return a text in which each id of an Azure resource is shortened to the resource's name."""
     return _RESOURCE.sub(r"\1", text)
 
 
 def shorten_command(command: str) -> str:
-    """Return a command in which each id is replaced by its first characters."""
+    """Return a command in which each id is shortened to its first characters."""
     return _ID.sub(r"\1", command)
 
 
 def format_argument(name: str, identity: str) -> str:
-    """Return a name as an argument of a command; the beginning of the id if it needs escapes."""
+    """Return a name as an argument of a command, or the start of the id if a shell changes the
+    name.
+    """
     if not re.fullmatch(r"[\w .,()-]{1,40}", name) or name.startswith("-"):
         return identity[:8]
     return name if re.fullmatch(r"[\w.-]+", name) else f'"{name}"'
@@ -39,14 +41,14 @@ def format_argument(name: str, identity: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """A line with the subject of a text on the left and its state on the right."""
+    """A line with what a text is about on the left, and its state on the right."""
 
     left: str
     right: str = ""
     style: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield one line; the right side ends at the width of the terminal."""
+        """Yield one line, with the state at the right edge of the terminal."""
         width = min(options.max_width, _WIDEST) if console.is_terminal else _WIDTH
         left, right = (
             Text(remove_unprintable(self.left), style="bold"),
@@ -61,7 +63,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """A label and a text; further lines are indented like the first."""
+    """A label and a text, whose further lines are indented as much as the first."""
 
     text: str
     label: str = ""
@@ -91,27 +93,27 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A label and a command; never wrapped or cut, so that it can be copied."""
+    """A label and a command, which is never wrapped or cut, so that it can be copied."""
 
     label: str
     command: str
     indent: int = 2
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield one line."""
+        """Yield the label and the command as one line."""
         command = Text(remove_unprintable(shorten_command(self.command)), style="cyan")
         lead = f"{' ' * self.indent}{self.label:<{_LABEL}}"
         yield Text.assemble(lead, command, no_wrap=True, overflow="ignore")
 
 
 def format_names(names: Sequence[str], most: int) -> str:
-    """Return the first names, and the number of the others."""
+    """Return the first names, and how many others there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f", +{more}" if more > 0 else "")
 
 
 def print_next(commands: Iterable[str]) -> None:
-    """Print the next commands to stderr."""
+    """Print the commands that a user may want to run next to stderr."""
     for command in commands:
         label = "See" if command.endswith(" --full") else "Next"
         Terminal(stderr=True).print(Command(label=label, command=command, indent=0), crop=False)

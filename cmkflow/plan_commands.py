@@ -119,7 +119,7 @@ def choose_url_secrets(
 
 
 def _format_next_commands(answer: Any, remediation: str) -> list[str]:
-    """Return the commands that approve the plan, and show all of it."""
+    """Return the commands that show a plan in full and approve it."""
     waits = any(plan["awaiting_flow_ids"] for plan in answer["items"])
     shows = [f"cmkflow plan show {remediation} --full"] if answer["items"] else []
     return [*([f"cmkflow approve {remediation}"] if waits else []), *shows]
@@ -206,9 +206,10 @@ def _select_items(answer: Any, action: str | None, flows: Sequence[str] | None) 
 def _confirm_versions(
     plans: Any, remediation: str, except_flows: Sequence[str], *, yes: bool
 ) -> list[str]:
-    """Show the plans that await approval on stderr, ask, and return their versions.
+    """Show the plans that await approval, ask whether to approve them, and return their versions.
 
-    The question counts only the flows that this approval includes.
+    The text goes to stderr. The question counts only the flows that this approval includes. With
+    `yes`, it does not ask.
     """
     waiting = [plan for plan in plans["items"] if plan["awaiting_flow_ids"]]
     if not waiting:

@@ -1,4 +1,7 @@
-"""Format every planned change of a plan. `Text` prevents markup in names from being interpreted."""
+"""Format every planned change of a plan.
+
+Texts are rich `Text` objects, so that names in them are not interpreted as markup.
+"""
 
 from collections.abc import Iterator, Sequence, Set
 from typing import Any
@@ -16,8 +19,8 @@ _STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_ch
 
 
 def format_plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
-    """Yield these flows with their planned changes, the firewalls that block them, and the hosts of
-    the plan.
+    """Yield flows with their planned changes, the firewalls that may block them, and the plan's
+    hosts.
     """
     for item in items:
         yield Text()
@@ -70,7 +73,9 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
 
 
 def _may_block(issue: Any, flow_ids: Set[str]) -> bool:
-    """Return whether an issue names one of the flows, or does not name all that it blocks."""
+    """Return whether a firewall issue names one of the flows, or blocks flows that it does not
+    name.
+    """
     named = issue["workflow_ids"]
     return not named or issue["flow_count"] > len(named) or not flow_ids.isdisjoint(named)
 

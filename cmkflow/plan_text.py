@@ -1,4 +1,4 @@
-"""Format plans for the terminal: one line per flow, problems first, or every planned change."""
+"""Format plans for the terminal: problems and one line per flow, or every planned change."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -39,7 +39,7 @@ _NO_CHANGE = str(PlannedAction.NO_CHANGE)
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """The plan of one environment, in numbers and sentences."""
+    """The plan of one environment, with what `cmkflow plan show` and the approval show of it."""
 
     plan: Any
 
@@ -69,7 +69,7 @@ class PlanSummary:
 
     @cached_property
     def firewalls(self) -> dict[str, list[str]]:
-        """Return the names of the firewalls with an issue, by flow."""
+        """Return the names of the firewalls with an issue for each flow, by its workflow id."""
         found: dict[str, list[str]] = {}
         for issue in self.plan["environment_job"]["firewall_issues"]:
             for flow in issue["workflow_ids"]:
@@ -77,7 +77,7 @@ class PlanSummary:
         return found
 
     def risk(self, item: Any) -> str:
-        """Return the most important risk of a flow; empty: there is none."""
+        """Return the most important risk of a flow, or an empty text if it has none."""
         firewalls = self.firewalls.get(item["workflow_id"], [])
         manual = list_manual_callers(item)
         if item["changed_since_approval"]:
@@ -91,7 +91,7 @@ class PlanSummary:
         return format_number(len(manual), "manual caller") if manual else ""
 
     def lines(self, flows: Sequence[Any]) -> Iterator[str]:
-        """Yield sentences about what the approval of these flows accepts."""
+        """Yield a sentence for each kind of risk that an approval of these flows accepts."""
         denied = [one for one in flows if one["workflow_id"] in self.firewalls]
         if denied:
             names = sorted({name for one in denied for name in self.firewalls[one["workflow_id"]]})
@@ -108,12 +108,15 @@ class PlanSummary:
             yield f"{_format_flows(cut)} cut over: original and copy are both off for a moment"
 
     def change_count(self, flows: Sequence[Any]) -> str:
-        """Return the number of planned changes of these flows."""
+        """Return the number of planned changes of these flows as text."""
         return format_number(sum(len(one["planned_changes"]) for one in flows), "planned change")
 
 
 def format_plan(answer: Any, remediation: str, *, is_full: bool = False) -> RenderableType:
-    """Return each plan: totals, problems, and one line per flow, or with `is_full` every change."""
+    """Return each plan: its totals and problems, and a line for each flow.
+
+    With `is_full`, every planned change is shown.
+    """
     summaries = [PlanSummary(plan) for plan in answer["items"]]
     parts = [
         part
@@ -124,7 +127,7 @@ def format_plan(answer: Any, remediation: str, *, is_full: bool = False) -> Rend
 
 
 def format_approval(plan: Any, remediation: str, excluded: Collection[str]) -> RenderableType:
-    """Return what the approval of a plan starts, without the flows that it excludes."""
+    """Return what starts when the plan is approved without the flows in `excluded`."""
     one = PlanSummary(plan)
     awaiting = [flow for flow in plan["items"] if flow["workflow_id"] in one.awaiting]
     flows = [flow for flow in awaiting if flow["workflow_id"] not in excluded]
@@ -149,7 +152,7 @@ def list_manual_callers(item: Any) -> list[Any]:
 
 
 def _lacks_owner(item: Any) -> bool:
-    """Return whether the flow has to be copied for an owner who has left."""
+    """Return whether the flow is copied and its owner is disabled or not found."""
     owner = item.get("owner")
     return (
         bool(owner)

@@ -1,6 +1,4 @@
-"""Print an answer, of the API or of an offline command, in the format of `--output` and
-`--query`.
-"""
+"""Print an answer in the format that `--output` and `--query` choose."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +11,13 @@ from cmkflow.terminal import echo
 
 
 class AnswerPrinter:
-    """Prints answers of one command; created before any request, so that wrong options come first.
+    """Prints the answers of one command: as text, or for programs.
 
-    `no_pager` prints long text without a pager.
+    It is created before any request, so that a wrong option is reported first.
     """
 
     def __init__(self, output: OutputFormat, query: str | None, *, no_pager: bool) -> None:
-        """Parse the query; raise `BadParameter`."""
+        """Parse `--query`. Raises `BadParameter` if it is not valid."""
         self._query = None if query is None else JmesPathQuery(query)
         is_json = output is OutputFormat.TABLE and query is not None
         self._output = OutputFormat.JSON if is_json else output
@@ -27,15 +25,15 @@ class AnswerPrinter:
 
     @property
     def is_for_people(self) -> bool:
-        """Return whether it prints text, and not the answer for programs."""
+        """Return whether answers are printed as text, and not for programs."""
         return self._output is OutputFormat.TABLE
 
     def program(self, answer: Any) -> str:
-        """Return the answer for programs."""
+        """Return an answer in the chosen format for programs."""
         return format_for_programs(self._query.of(answer) if self._query else answer, self._output)
 
     def print(self, answer: Any, show: Callable[[], RenderableType]) -> None:
-        """Print the text that `show` returns, or the answer for programs."""
+        """Print the text that `show` returns, or `answer` in the format for programs."""
         if self.is_for_people:
             print_text(show(), is_paged=self._is_paged)
         else:

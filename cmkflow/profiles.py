@@ -1,7 +1,7 @@
-"""Profiles: the apps that commands can use, each with how to sign in to it.
+"""Store profiles: the apps that commands can use, and how to sign in to each.
 
-The last profile that `cmkflow login` or `cmkflow configure` used is the current one. Only their
-owner can read the files in the user's configuration folder.
+The profile that `cmkflow login` or `cmkflow configure` used last is the current one. Only the user
+may read the files, which are in the user's configuration folder.
 """
 
 import json
@@ -17,12 +17,12 @@ from shared.domain.clouds import CloudName
 
 
 def find_config_folder() -> Path:
-    """Return the folder; it may not exist."""
+    """Return the user's configuration folder, which may not exist."""
     return Path(typer.get_app_dir("cmkflow"))
 
 
 def read_file(name: str) -> dict[str, Any]:
-    """Return the content of a file; empty if it cannot be read."""
+    """Return the JSON object in a file of the configuration folder; empty if it cannot be read."""
     try:
         content: dict[str, Any] = json.loads((find_config_folder() / name).read_text())
     except (OSError, ValueError):
@@ -31,7 +31,7 @@ def read_file(name: str) -> dict[str, Any]:
 
 
 def write_file(name: str, content: dict[str, Any]) -> None:
-    """Replace a file."""
+    """Write a JSON object to a file of the configuration folder, which only the user may read."""
     find_config_folder().mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     with os.fdopen(os.open(find_config_folder() / name, flags, 0o600), "w") as file:
@@ -78,9 +78,9 @@ def use_profile(name: str) -> None:
 
 
 def find_app_url(api: str, profile: str) -> str:
-    """Return the URL of the app: of the named profile, else `api`, else of the current profile.
+    """Return the URL of the app: of the profile `profile`, else `api`, else of the current profile.
 
-    Returns an empty text if none is known; raises `BadParameter` for an unknown profile.
+    Returns an empty text if none of them is set. Raises `BadParameter` for an unknown profile.
     """
     every = read_profiles()
     if profile and profile not in every:

@@ -47,7 +47,7 @@ def _format_unreadable_row(row: Any) -> str:
 
 
 def format_both_off_warning(number: int, where: str) -> str:
-    """Return a warning if original and copy of a flow are both off, else an empty text."""
+    """Return a warning that original and copy of `number` flows are both off; empty for 0."""
     if not number:
         return ""
     return f"ORIGINAL AND COPY ARE BOTH OFF: {number} flow{'s' if number > 1 else ''}; {where}"
@@ -58,8 +58,8 @@ def _format_note(item: Any) -> str:
 
 
 def _format_source(item: Any) -> str:
-    """Return who started it or the idempotency key, without a generated id; else the start source,
-    because event ids are long.
+    """Return who started a remediation: the idempotency key without its generated id, or the
+    source.
     """
     remediation = item["remediation"]
     idempotency_key, source = remediation["idempotency_key"], str(remediation["start_source"])

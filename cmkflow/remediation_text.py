@@ -50,7 +50,7 @@ def format_remediation(answer: Any, *, is_full: bool = False) -> RenderableType:
 
 
 def format_remediation_progress(answer: Any) -> RenderableType:
-    """Return the actions required, and every job that has not succeeded."""
+    """Return the actions required, and every job that has not succeeded, for `cmkflow watch`."""
     jobs = [*answer["environment_jobs"], *answer["flow_jobs"]]
     shown = sorted((job for job in jobs if not _has_succeeded(job)), key=_sort_key)
     jobs_table = _format_jobs(shown, answer["remediation"]["mode"])
@@ -59,7 +59,7 @@ def format_remediation_progress(answer: Any) -> RenderableType:
 
 
 def format_watched_lines(answer: Any) -> dict[str, str]:
-    """Return a line for the remediation and for each of its jobs, by name."""
+    """Return a line about the remediation and each of its jobs, by id and name."""
     remediation, progress = answer["remediation"], answer["progress"]
     lines = {remediation["id"]: format_state(progress["state"], progress["not_migrated"])}
     for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
@@ -92,7 +92,7 @@ def _format_head(answer: Any) -> Iterator[RenderableType]:
 
 
 def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
-    """Yield each action required once, with the next command at its end."""
+    """Yield each action required once, followed by the next command."""
     identity, progress = answer["remediation"]["id"], answer["progress"]
     if progress["state"] == "awaiting_approval":
         expires = format_time_left_or_date(progress["approval_expires_at"])
@@ -122,7 +122,7 @@ def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
 
 
 def _format_reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[RenderableType]:
-    """Yield each message and fix once, with the flows that they are about."""
+    """Yield each message and its fix once, with the flows that have it."""
     alike: dict[tuple[str, str], list[str]] = {}
     for item in items:
         alike.setdefault((item["message"], item["fix"]), []).append(_format_name(item))
@@ -145,7 +145,7 @@ def _format_reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[Renderab
 
 
 def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Listing:
-    """Return two lines for each job: its state, and why it waits."""
+    """Return two lines for each job: its state, and its message."""
     return Listing(
         columns=(*_COLUMNS, _OWNER) if is_full else _COLUMNS,
         items=jobs,
@@ -155,9 +155,7 @@ def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Li
 
 
 def _sort_key(job: Any) -> tuple[bool, bool, bool]:
-    """Return the sort key of a job: required actions first, then environments, migrated flows
-    last.
-    """
+    """Sort by required actions first, then environment jobs, then success last."""
     return not job["fix"], "original_id" in job, _has_succeeded(job)
 
 
@@ -175,7 +173,7 @@ def _format_id(job: Any) -> str:
 
 
 def _format_why_waiting(job: Any, asked: str) -> str:
-    """Return why a job waits, or why an environment has another mode than requested."""
+    """Return the message of a job, or why its environment has a lower mode than requested."""
     if job.get("mode", asked) != asked:
         return f"only mode {job['mode']}, because the environment's settings allow no more"
     return shorten_resource_ids(str(job["message"]))
@@ -187,7 +185,7 @@ def _format_step(job: Any) -> str:
 
 
 def _format_notes(jobs: Iterable[Any]) -> Iterable[RenderableType]:
-    """Yield each note once, with the jobs that it is about."""
+    """Yield each note once, with the jobs that have it."""
     about: dict[str, list[str]] = {}
     for job in jobs:
         for note in job.get("notes") or job.get("findings") or ():

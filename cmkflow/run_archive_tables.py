@@ -28,7 +28,9 @@ def format_window(window: Any) -> str:
 
 
 def format_archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
-    """Yield the totals of archives and deletions, if a flow of the remediation is retired."""
+    """Yield how many run archives and deletions there are, if the remediation has a retired
+    original.
+    """
     if not any(job["state"] == "retired" for job in answer["flow_jobs"]):
         return
     archived = sum(one["state"] in _ARCHIVED for one in answer["run_archives"])

@@ -1,4 +1,4 @@
-"""Scan a file of any size and encoding for references to flows, in bounded memory."""
+"""Find references to flows in a file of any size and encoding, with a limited amount of memory."""
 
 import codecs
 from collections.abc import Collection, Iterator
@@ -34,7 +34,7 @@ class BinaryFile(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocatedReference:
-    """A reference and its place in a file."""
+    """A trigger URL or flow id in a file, with its offset and line."""
 
     #: Bytes before it.
     offset: int
@@ -44,10 +44,10 @@ class LocatedReference:
 
 
 def scan_stream(stream: IO[bytes], ids: Collection[bytes] | None) -> Iterator[LocatedReference]:
-    """Yield the references of a text in order; `ids` as for `scan_document_part`.
+    """Yield the trigger URLs and flow ids in a file, in order.
 
-    Reads UTF-8, UTF-16, UTF-32 and encodings that contain ASCII. Raises `BinaryFile` and the errors
-    of the stream.
+    `ids` limits the search to some flows, as in `scan_document_part`. Reads UTF-8, UTF-16, UTF-32
+    and encodings that contain ASCII. Raises `BinaryFile`, and the errors of the stream.
     """
     chunk = stream.read(_AT_ONCE)
     encoding = _detect_encoding(chunk[:_SAMPLE])
@@ -72,7 +72,7 @@ def scan_stream(stream: IO[bytes], ids: Collection[bytes] | None) -> Iterator[Lo
 
 @dataclass(slots=True)
 class _Position:
-    """A place in a part of a file, with its line and its offset in the whole file."""
+    """A place in the part of a file in memory, with its line and offset in the whole file."""
 
     encoding: str | None
     place: int = 0
@@ -80,7 +80,7 @@ class _Position:
     line: int = 1
 
     def move_to(self, data: bytes, place: int) -> None:
-        """Move forwards or backwards within the part."""
+        """Move to another place in the same part, forwards or backwards."""
         first, last = sorted((self.place, place))
         direction = 1 if place >= self.place else -1
         self.offset += direction * self._measure_bytes(data, first, last)
@@ -94,7 +94,10 @@ class _Position:
 
 
 def _detect_encoding(sample: bytes) -> str | None:
-    """Return a wide encoding; None for UTF-8 and other encodings that contain ASCII."""
+    """Return the name of UTF-16 or UTF-32, or None for a text in an encoding that contains ASCII.
+
+    Raises `BinaryFile` if the sample is not from a text.
+    """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if sample.startswith(mark):
             return encoding
@@ -111,7 +114,7 @@ def _detect_encoding(sample: bytes) -> str | None:
 
 
 def _find_boundary(data: bytes, end: int) -> int:
-    """Return the start of the UTF-8 character at an offset."""
+    """Return where the UTF-8 character begins that contains the byte at `end`."""
     for start in range(end, end - _MOST_CONTINUED - 1, -1):
         if data[start] & 0xC0 != 0x80:
             return start

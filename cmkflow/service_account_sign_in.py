@@ -1,6 +1,7 @@
-"""Sign in the service account with the app's credential class, so that the app can use the tokens.
+"""Sign in the service account, and store its tokens where the app reads them.
 
-Imported only when the command runs, because azure-identity, msal and aiohttp load slowly.
+Uses the app's own credential class. Imported only when the command runs, because azure-identity,
+msal and aiohttp load slowly.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from shared.domain.clouds import Cloud
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretWriterIdentity:
-    """The Azure identity that stores the service account's token cache in Key Vault."""
+    """The Azure identity that writes the service account's token cache to Key Vault."""
 
     #: True for this machine's managed identity, False for the account of `az login`.
     is_managed: bool
@@ -32,7 +33,7 @@ class SecretWriterIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccountSignIn:
-    """The account to sign in, and the secret that stores its token cache."""
+    """The service account's tenant and client, and the Key Vault secret for its token cache."""
 
     tenant_id: str
     client_id: str
@@ -42,7 +43,10 @@ class ServiceAccountSignIn:
 
 
 async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) -> None:
-    """Sign in an account; pass the instructions to `show`. Raises `CmkflowError`, `ValueError`."""
+    """Sign in the service account by device code; `show` prints what its user has to do.
+
+    Raises `CmkflowError` if a request fails, and `ValueError` if a setting is not valid.
+    """
     cloud = account.cloud
     async with AsyncExitStack() as closing:
         credential: AsyncTokenCredential = (

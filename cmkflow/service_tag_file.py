@@ -10,7 +10,7 @@ from shared.domain.network.service_tags import ServiceTagList, read_service_tags
 
 
 def read_list(path: Path) -> ServiceTagList:
-    """Return the service tag list in a file; end the command if it contains none."""
+    """Return the service tag list in a file. Prints an error and exits if the file has none."""
     try:
         return read_service_tags(json.loads(path.read_bytes()))
     except OSError as err:

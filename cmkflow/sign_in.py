@@ -1,7 +1,7 @@
-"""Store one sign-in per app, and get tokens for requests.
+"""Sign in to apps, store one sign-in for each, and get tokens for requests.
 
 Tokens are sent only to the URL for which the user signed in. They are stored in the system's
-keyring, or else in a file that only its owner can read. msal is imported only when a token is
+keyring, or else in a file that only the user may read. msal is imported only when a token is
 needed, so that offline commands start fast.
 """
 
@@ -17,10 +17,10 @@ from shared.domain.clouds import CLOUDS, CloudName
 
 
 class SignInError(Exception):
-    """A sign-in failed; the text says why and what to do."""
+    """A sign-in failed. The text says why and what to do."""
 
     def __init__(self, text: str, *, is_unavailable: bool = False) -> None:
-        """`is_unavailable`: the sign-in service does not answer."""
+        """Store the text, and whether the sign-in failed because its service does not answer."""
         super().__init__(text)
         self.is_unavailable = is_unavailable
 
@@ -49,7 +49,7 @@ class SignInSession:
 
 
 def read_sign_in_session(url: str) -> SignInSession | None:
-    """Return the sign-in for the app at `url`, or None."""
+    """Return the stored sign-in for the app at `url`, or None."""
     found = _read_sign_ins().get(_format_authority(url))
     return SignInSession(**found) if found else None
 
@@ -57,9 +57,9 @@ def read_sign_in_session(url: str) -> SignInSession | None:
 def sign_in_person(
     url: str, who: SignInSession, *, show: Callable[[str], None] | None = None
 ) -> SignInSession:
-    """Sign in a person and store the sign-in; raise `SignInError`.
+    """Sign in a person and store the sign-in. Raises `SignInError` if that fails.
 
-    `show` prints the instructions of a device code; without it, a browser opens.
+    `show` prints the instructions of a device code. Without it, a browser opens.
     """
     with _raise_sign_in_error(who):
         client, scopes = _build_client(who), _build_scopes(who)
@@ -75,14 +75,17 @@ def sign_in_person(
 
 
 def sign_in_machine(url: str, who: SignInSession) -> SignInSession:
-    """Sign in with this machine's managed identity and store that; raise `SignInError`."""
+    """Sign in with this machine's managed identity, and store the sign-in.
+
+    Raises `SignInError` if that fails.
+    """
     return _store_sign_in(url, who, _request_machine_token(who))
 
 
 def sign_out(url: str) -> bool:
-    """Delete the sign-in for an app and its tokens; return False if there was none.
+    """Delete the sign-in for an app and its tokens. Returns False if there was none.
 
-    Raises `SignInError`.
+    Raises `SignInError` if the stored tokens cannot be deleted.
     """
     who, kept = read_sign_in_session(url), _read_sign_ins()
     if who is None:
@@ -98,7 +101,10 @@ def sign_out(url: str) -> bool:
 
 
 def request_token(url: str) -> str | None:
-    """Return an access token for the app, or None without a sign-in; raise `SignInError`."""
+    """Return an access token for an app, or None if nobody has signed in to it.
+
+    Raises `SignInError` if the sign-in has expired or its service does not answer.
+    """
     who = read_sign_in_session(url)
     if who is None:
         return None
@@ -112,7 +118,7 @@ def request_token(url: str) -> str | None:
 
 
 def parse_claims(token: str) -> dict[str, Any]:
-    """Return the claims of a token, without validation; use them for display only."""
+    """Return the claims of a token. Its signature is not checked, so use them only for display."""
     body = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return claims

@@ -6,12 +6,15 @@ from shared.domain.clouds import CloudName
 
 
 def with_scheme(address: str) -> str:
-    """Return an address as a URL: https unless it names a scheme."""
+    """Return an address as a URL, with `https` unless the address has a scheme."""
     return address if "://" in address or not address else f"https://{address}"
 
 
 def read_sign_in_configuration(url: str, *, debug: bool = False) -> Profile:
-    """Return the profile of an app, read from the app without a sign-in; raise `ApiError`."""
+    """Read from an app how to sign in to it, as a profile. Needs no sign-in.
+
+    Raises `ApiError` if the app does not answer, or has no sign-in.
+    """
     call = ApiCall(method="GET", path=("sign-in-configuration",), needs_sign_in=False)
     try:
         answer = ApiClient(url=url, is_debug=debug).send(call)

@@ -1,4 +1,4 @@
-"""The option that names who makes a decision."""
+"""Define the option `--by`, which names who makes a decision."""
 
 import getpass
 from typing import Annotated

@@ -13,7 +13,7 @@ from shared.domain.signature import SigningKey
 
 
 async def read_signing_key(key_id: str) -> SigningKey:
-    """Return a key from its vault; raise `CmkflowError`."""
+    """Read a public key from its vault. Raises `CmkflowError` if that fails."""
     async with AzureCliCredential() as credential:
         http = HttpClient(build_default_transport())
         try:

@@ -1,4 +1,4 @@
-"""`cmkflow state`: export the state of an app to an encrypted file, and import it."""
+"""`cmkflow state`: export the state of an app to an encrypted file, or import such a file."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -70,10 +70,10 @@ def export(
     passphrase: _Passphrase = "",
     archive_key: _ArchiveKey = "",
 ) -> None:
-    """Write the app's tables and archive to an encrypted file. Stop the app first.
+    """Write the app's tables and archive to an encrypted file.
 
-    If interrupted, run the command again: it continues. Needs Storage Table Data Reader and
-    Storage Blob Data Reader on the account.
+    Stop the app first. If interrupted, run the command again: it continues. Needs Storage Table
+    Data Reader and Storage Blob Data Reader on the account.
     """
     from cmkflow.state_file import StateFile
     from cmkflow.state_transfer import export_state
@@ -97,11 +97,12 @@ def import_(
     passphrase: _Passphrase = "",
     archive_key: _ArchiveKey = "",
 ) -> None:
-    """Store an exported state in an empty storage account or folder, and read it back.
+    """Import an exported state into an empty storage account or folder, and verify it.
 
-    What the app writes at its start counts as empty, and is replaced. Stop the app first. If
-    interrupted, run the command again: it continues, and the app rejects the store until it is
-    complete. Needs Storage Table Data Contributor and Storage Blob Data Contributor.
+    An app that was only started has written rows; they count as empty, and are replaced. Stop the
+    app first. If interrupted, run the command again: it continues, and the app rejects the store
+    until the import is complete. Needs Storage Table Data Contributor and Storage Blob Data
+    Contributor.
     """
     from cmkflow.state_file import StateFile
     from cmkflow.state_transfer import import_state

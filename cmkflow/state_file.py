@@ -1,9 +1,9 @@
-"""Read and write the encrypted file of an exported state.
+"""Read and write the encrypted file to which the state of an app is exported.
 
-The file is a line of JSON, the header, and records. A record is its length, a nonce and the
-ciphertext by AES-256-GCM of a compressed head (a line of JSON) and body. The header and the
-record's number are authenticated with it, so that no record can be changed, moved or removed; the
-last record marks the file as complete.
+The file begins with its header, a line of JSON. Records follow, each as its length, a nonce, and a
+ciphertext. The ciphertext is by AES-256-GCM, of a compressed head (a line of JSON) and body. It
+also authenticates the header and the record's number, so no record can be changed, moved or removed
+unnoticed. The last record marks the file as complete.
 """
 
 import base64
@@ -30,13 +30,16 @@ _COST, _BLOCK_SIZE, _PARALLELISM = 2**17, 8, 1
 
 @dataclass(frozen=True, slots=True)
 class StateSecret:
-    """The secret that encrypts the file: a passphrase, or a key of 32 bytes in base64."""
+    """The secret that encrypts an exported state: a passphrase, or a key of 32 bytes in base64."""
 
     text: str
     is_key: bool = False
 
     def derive_key(self, salt: bytes) -> bytes:
-        """Return the key; raise `InvalidInput` for a text that is no key."""
+        """Return the key for a file with this salt.
+
+        Raises `InvalidInput` if the text is no valid key.
+        """
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
         if not self.is_key:
@@ -53,17 +56,17 @@ class StateSecret:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A part of the state."""
+    """A part of an exported state: rows of a table, an archived file, or the mark of the end."""
 
     head: dict[str, Any]
     body: bytes = b""
 
 
 class StateFile:
-    """An encrypted file of records."""
+    """The encrypted file of an exported state."""
 
     def __init__(self, path: Path, header: bytes, cipher: "AESGCM") -> None:
-        """Use `create` or `open`."""
+        """Wrap a file whose header is written. Call `create` or `open` instead."""
         self.path = path
         self.id: str = json.loads(header)["id"]
         self._header = header
@@ -73,7 +76,7 @@ class StateFile:
 
     @classmethod
     def create(cls, path: Path, secret: StateSecret) -> Self:
-        """Write a new file that only its owner may read; raise `OSError` if it exists."""
+        """Write a new file that only its owner may read. Raises `OSError` if it exists."""
         salt = os.urandom(_SALT)
         document = {"format": _FORMAT, "id": uuid4().hex, "salt": base64.b64encode(salt).decode()}
         header = json.dumps(document).encode() + b"\n"
@@ -84,7 +87,10 @@ class StateFile:
 
     @classmethod
     def open(cls, path: Path, secret: StateSecret) -> Self:
-        """Open a file; raise `OSError`, or `InvalidInput` for a file of another format."""
+        """Open a file for reading and appending.
+
+        Raises `OSError` if it cannot be read, and `InvalidInput` if it has another format.
+        """
         with path.open("rb") as file:
             header = file.readline(1_000)
         try:
@@ -98,9 +104,9 @@ class StateFile:
         return cls(path, header, _build_cipher(secret, salt))
 
     def read(self) -> Iterator[Record]:
-        """Yield all whole records; raise `InvalidInput` for one that is not as it was written.
+        """Yield all complete records; `append` continues after the last one.
 
-        `append` then continues after them.
+        Raises `InvalidInput` for a wrong secret, or if a record was changed.
         """
         self._end, self._number = len(self._header), 0
         with self.path.open("rb") as file:
@@ -115,7 +121,7 @@ class StateFile:
                 yield record
 
     def append(self, record: Record) -> None:
-        """Write a record to the disk."""
+        """Write a record to the end of the file, and wait until it is on the disk."""
         plain = zlib.compress(json.dumps(record.head).encode() + b"\n" + record.body)
         nonce = os.urandom(_NONCE)
         sealed = nonce + self._cipher.encrypt(nonce, plain, self._build_authenticated_data())

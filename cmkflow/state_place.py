@@ -24,7 +24,7 @@ from shared.domain.clouds import Cloud
 async def open_account(
     account: str, cloud: Cloud, *, is_managed_identity: bool
 ) -> AsyncIterator[StatePlace]:
-    """Yield the state in a storage account, as the account of `az login` or the machine's."""
+    """Open the state in a storage account, as the account of `az login` or the managed identity."""
     async with AsyncExitStack() as closing:
         credential: AsyncTokenCredential = (
             build_application_credential("") if is_managed_identity else AzureCliCredential()
@@ -42,7 +42,7 @@ async def open_account(
 
 @asynccontextmanager
 async def open_folder(folder: Path, archive_key: str) -> AsyncIterator[StatePlace]:
-    """Yield the state in a folder; raise `ValueError` for an invalid archive key."""
+    """Open the state in a folder. Raises `ValueError` if the archive key is not valid."""
     archive = FolderArchive(folder / "archive", archive_key)
     store = SqliteStore(folder / "state.db")
     try:

@@ -1,7 +1,7 @@
 """Export the tables and the archive of an app to a file, and import them into an empty place.
 
-Rows are copied as they are stored, so that rows of a newer release are complete too. An import
-writes the mark of the schema last: until then, the app rejects the store.
+Rows are copied unchanged, so that those of a newer release are complete. An import writes the
+version of the store last, because the app rejects a store without it.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class ListedStore(Store, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StatePlace:
-    """Where an app stores its state."""
+    """Where an app keeps its state: its tables and its archive."""
 
     store: ListedStore
     archive: Archive
@@ -41,7 +41,7 @@ class StatePlace:
 
 @dataclass(slots=True)
 class Contents:
-    """What an export contains."""
+    """How many rows and files an export has, with a digest of each table."""
 
     rows: Counter[str] = field(default_factory=Counter)
     #: By table, the sum of the hashes of its rows, in which their order is irrelevant.
@@ -49,7 +49,7 @@ class Contents:
     files: int = 0
 
     def add_rows(self, table: str, rows: Iterable[StoreRow]) -> None:
-        """Count rows."""
+        """Count rows, and add them to the digest of their table."""
         for row in rows:
             self.rows[table] += 1
             text = json.dumps([row.partition, row.key, dict(row.columns)], sort_keys=True)
@@ -58,9 +58,9 @@ class Contents:
 
 
 async def export_state(place: StatePlace, file: StateFile) -> Contents:
-    """Write everything to the file, from where an interrupted export ended.
+    """Write all rows and archived files to the file, or continue an interrupted export.
 
-    Raises `InvalidInput` for a place without a state of this format.
+    Raises `InvalidInput` if the place has no state, or one of an earlier version.
     """
     if await place.store.get(*VERSION) is None:
         raise InvalidInput("There is no state of the app, or it is of an earlier version.")
@@ -95,7 +95,7 @@ async def export_state(place: StatePlace, file: StateFile) -> Contents:
 async def _read_store(
     store: ListedStore, position: tuple[str, str, str]
 ) -> AsyncIterator[list[StoreRow]]:
-    """Yield the rows after a position, some of one table at a time."""
+    """Yield the rows after a position (table, partition, key), some of one table at a time."""
     for table in sorted(await store.list_tables()):
         rows: list[StoreRow] = []
         async for row in store.query(table):
@@ -109,11 +109,10 @@ async def _read_store(
 
 
 async def import_state(place: StatePlace, file: StateFile) -> Contents:
-    """Store everything in an empty place, or continue such an import, and read it back.
+    """Store all records of a file in an empty place, or continue such an import, and verify it.
 
-    What a first start of the app has written to the place is deleted.
-
-    Raises `InvalidInput` for an incomplete file, another place, or content that differs.
+    Deletes what a first start of the app has written to the place. Raises `InvalidInput` if the
+    file is not complete, the place is not empty, or the stored rows differ from the file.
     """
     expected = _require_complete(file)
     done = await _require_place(place, file.id)
@@ -141,9 +140,9 @@ def _require_complete(file: StateFile) -> Contents:
 
 
 async def _require_place(place: StatePlace, export_id: str) -> int:
-    """Raise `InvalidInput` for a place that cannot take the import.
+    """Return how many records of this export the place has already; prepare an empty place.
 
-    Return how many records are stored.
+    Raises `InvalidInput` if the place is not empty, or has an incomplete import of another file.
     """
     mark = await place.store.get(*IMPORT)
     if mark is None:
@@ -176,7 +175,7 @@ async def _store_record(place: StatePlace, record: Record) -> None:
 
 
 async def _require_same_contents(place: StatePlace, expected: Contents) -> None:
-    """Read all rows back; raise `InvalidInput` if they differ, or if there are others."""
+    """Read all rows back. Raises `InvalidInput` if a table differs from the file."""
     for table in sorted({*expected.digests, *await place.store.list_tables()} - {SCHEMA}):
         found = Contents()
         async for row in place.store.query(table):

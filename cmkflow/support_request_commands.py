@@ -83,7 +83,7 @@ def mark_filed(
 
 @api_command(app, "reopen", show=_format_request)
 def reopen(api: ApiClient, request: SupportRequestId, by: Name) -> object:
-    """Record that a support request is not filed; its countdown continues."""
+    """Record that a support request is not filed, so that its countdown continues."""
     return api.send(
         ApiCall(method="POST", path=(_PATH, request, "reopen"), body={"requested_by": by})
     )

@@ -1,8 +1,8 @@
-"""Evaluate expressions of ARM templates, as far as the template alone determines them.
+"""Evaluate expressions of ARM templates, where the template alone determines their values.
 
-Variables are known. Parameters get their value in a deployment: their default identifies resources
-(exported templates have names there), but it is no evidence for an address. What is unknown becomes
-a placeholder: `<name>`.
+Variables are known. A parameter gets its value in a deployment. Its default is used in names, which
+exported templates have there, and never as an address. An unknown value becomes a placeholder:
+`<name>`.
 """
 
 import re
@@ -23,12 +23,12 @@ _PARAMETER = re.compile(r"\[parameters\('([^']+)'\)\]")
 
 
 class UnresolvedExpression(Exception):
-    """The template alone does not determine the value of an expression."""
+    """The template alone does not determine an expression's value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
-    """An expression whose value is only known in a deployment."""
+    """An expression whose value only a deployment decides."""
 
     #: Such as `[parameters('name')]`.
     text: str
@@ -42,7 +42,7 @@ type Expressions = MutableMapping[str, Expression]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmTemplate:
-    """The values that expressions of one template refer to."""
+    """An ARM template, with the parameters and variables that its expressions use."""
 
     #: Default value of each parameter that has one.
     defaults: Mapping[str, object]
@@ -55,7 +55,10 @@ class ArmTemplate:
     expressions: Expressions = field(default_factory=dict)
 
     def resolve_value(self, value: object, name: str = "") -> object:
-        """Return a value with its expressions evaluated; `name` is the name of its member."""
+        """Return a value in which its expressions are evaluated, or replaced by placeholders.
+
+        `name` is the name of the member that has the value.
+        """
         if isinstance(value, dict):
             return {
                 str(self.resolve_value(key, "name")): self.resolve_value(one, key)
@@ -71,7 +74,7 @@ class ArmTemplate:
             return self.build_placeholder(value)
 
     def build_placeholder(self, read_expression: str) -> str:
-        """Return the placeholder of an expression, and record the expression."""
+        """Return a placeholder for an expression, such as `<name>`, and record its meaning."""
         parameter = _PARAMETER.fullmatch(read_expression)
         declared = (self.types.get(parameter[1]) if parameter else None) or "string"
         texts = ("".join(match.groups("")) for match in _NAMING.finditer(read_expression))
@@ -85,7 +88,11 @@ class ArmTemplate:
         return wanted
 
     def evaluate(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:
-        """Return the value of an expression; raise `UnresolvedExpression`."""
+        """Return the value of an expression.
+
+        `takes_defaults` uses default values of parameters. Raises `UnresolvedExpression` if only a
+        deployment decides the value.
+        """
         reader = _Reader(self, text[1:-1], takes_defaults, nested)
         value = reader.read_expression()
         if reader.tokens:
@@ -93,8 +100,9 @@ class ArmTemplate:
         return value
 
     def id_of(self, resource_type: str, name: str) -> str:
-        """Return the id of a resource, in which type and name segments alternate after the
-        provider.
+        """Return the id of a resource.
+
+        After the provider, segments of type and name alternate in it.
         """
         provider, *types = resource_type.split("/")
         pairs = zip(types, name.split("/") + [""] * len(types), strict=False)
@@ -102,15 +110,15 @@ class ArmTemplate:
 
 
 def is_expression(text: str) -> bool:
-    """Return whether a text is an expression; `[[` escapes a literal bracket."""
+    """Return whether a text is an expression, such as `[parameters('name')]`.
+
+    In a text that begins with `[[`, the bracket is literal.
+    """
     return text.startswith("[") and text.endswith("]") and not text.startswith("[[")
 
 
 def _is_identity(name: str, text: str) -> bool:
-    """Return whether a member identifies a resource.
-
-    Default values of parameters may then be used.
-    """
+    """Return whether a member identifies a resource, so that default values of parameters count."""
     lowered = name.lower()
     return (
         lowered in {"id", "name"}
@@ -120,7 +128,7 @@ def _is_identity(name: str, text: str) -> bool:
 
 
 class _Reader:
-    """Evaluates one expression, consuming its tokens."""
+    """Evaluates one expression, token by token."""
 
     def __init__(self, template: ArmTemplate, text: str, takes_defaults: bool, nested: int) -> None:
         self._template = template
@@ -179,8 +187,8 @@ class _Reader:
         return self._evaluate(self._template.variables[name])
 
     def _build_resource_id(self, *arguments: str) -> str:
-        """Return a resource id; in this template's scope unless the arguments name a subscription
-        or group.
+        """Return the id that `resourceId()` returns: in this template's scope unless the arguments
+        name a subscription or resource group.
         """
         before = [*takewhile(lambda one: "/" not in one, arguments)]
         resource_type, *names = arguments[len(before) :]

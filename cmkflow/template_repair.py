@@ -1,9 +1,8 @@
-"""Adapt firewall fixes to a template: values that the template does not determine become
-parameters.
+"""Replace what a template leaves open in firewall fixes with parameters and placeholders.
 
-A template determines neither subscription nor resource group, and its expressions have values only
-in a deployment. In Bicep and Terraform they become parameters, in Azure CLI commands placeholders.
-Comments say which expression each of them stands for.
+A template determines neither subscription nor resource group, and a deployment decides the values
+of some expressions. In Bicep and Terraform they become parameters, in Azure CLI commands
+placeholders. A comment says what each one means.
 """
 
 import re
@@ -34,16 +33,14 @@ _LISTS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Placeholder:
-    """The meaning of one placeholder."""
+    """What one placeholder in a firewall fix means, and its type."""
 
     said: str
     type: str = "string"
 
 
 def reject_unwritten_list(issue: FirewallIssue) -> FirewallFix | None:
-    """Return a fix that only says that the template does not contain the rule list; None: it
-    does.
-    """
+    """Return a fix that says that the template lacks the rule list, or None if it does not."""
     lists = sorted(_LISTS & {*issue.rules})
     if not lists:
         return None
@@ -53,9 +50,7 @@ def reject_unwritten_list(issue: FirewallIssue) -> FirewallFix | None:
 
 
 def with_parameters(fix: FirewallFix, expressions: Expressions) -> FirewallFix:
-    """Return a fix whose code declares or explains the values that the template does not
-    determine.
-    """
+    """Return a fix in which parameters or comments explain what the template leaves open."""
     known = {
         SUBSCRIPTION: _Placeholder(said="the subscription of the deployment"),
         GROUP: _Placeholder(said="the resource group of the deployment"),
@@ -114,7 +109,7 @@ def _choose_parameter_names(text: str, known: Mapping[str, _Placeholder]) -> dic
 
 
 def _replace_placeholders(text: str, quoted: re.Pattern[str], references: Mapping[str, str]) -> str:
-    """Return a text in which quoted placeholders are replaced by references."""
+    """Return code in which references to parameters replace placeholders inside quotes."""
 
     def refer_to_parameter(match: re.Match[str]) -> str:
         inner = match[1]

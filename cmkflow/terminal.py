@@ -1,8 +1,8 @@
-"""Print to the terminal; names cannot control the terminal, and secrets are redacted.
+"""Print to the terminal without control characters and secrets.
 
 Names of flows, files and environments are untrusted: an escape sequence could overwrite earlier
-output, a bidirectional mark could reverse an id, an unpaired surrogate raises an error. `--json`
-prints every text unchanged, escaped.
+output, a bidirectional mark could reverse an id, an unpaired surrogate raises an error. `--output
+json` prints every text unchanged, escaped.
 """
 
 import sys
@@ -19,7 +19,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 
 
 def remove_unprintable(text: str) -> str:
-    """Return a text without control characters and trigger URLs."""
+    """Return a text without control characters, and with trigger URLs redacted."""
     return display.make_printable(redact(text))
 
 
@@ -29,9 +29,10 @@ _WITH_LINES = {"conversion_preview", "azure_cli", "bicep", "terraform"}
 
 
 def remove_line_breaks(answer: Any) -> Any:
-    """Return an API answer without line breaks in texts, which could forge additional lines.
+    """Return an API answer without line breaks in texts, which could fake lines of the output.
 
-    Diffs and firewall fixes keep their lines: diffs are marked, and fixes quote names.
+    Diffs and firewall fixes keep their lines, because a fake line is visible in them: diffs mark
+    lines, and fixes quote names.
     """
     match answer:
         case str():
@@ -47,7 +48,7 @@ def remove_line_breaks(answer: Any) -> Any:
 
 
 class Terminal(Console):
-    """A console that prints sanitized text and interprets no markup."""
+    """A console that removes control characters and interprets no markup."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
@@ -57,7 +58,10 @@ class Terminal(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Sanitize and render; table cells and group lines pass through here one by one."""
+        """Remove control characters, then render.
+
+        Table cells and lines of groups pass here one by one.
+        """
         if isinstance(renderable, Text):
             shown = remove_unprintable(renderable.plain)
             if shown != renderable.plain:
@@ -69,17 +73,17 @@ class Terminal(Console):
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a line; `err` prints it to stderr, which programs do not parse."""
+    """Print a line to stdout, or with `err` to stderr, which programs do not parse."""
     typer.echo(remove_unprintable(text), err=err)
 
 
 def ask(question: str) -> str:
-    """Ask for a text on stderr."""
+    """Ask the user for a text, on stderr."""
     return str(typer.prompt(remove_unprintable(question), err=True))
 
 
 def ask_secret(title: str, *, is_new: bool) -> str:
-    """Ask for a text that is not shown; a new one is asked for twice."""
+    """Ask the user for a secret, which is not shown. A new secret has to be entered twice."""
     answer: str = typer.prompt(title, hide_input=True, confirmation_prompt=is_new, err=True)
     return answer
 
@@ -87,7 +91,7 @@ def ask_secret(title: str, *, is_new: bool) -> str:
 def confirm(question: str) -> None:
     """Ask for confirmation; any answer but yes ends the command.
 
-    It ends with 1 for no, with 2 without an answer, with 130 after an interrupt.
+    It exits with 1 after a no, with 2 if there is no answer, and with 130 after an interrupt.
     """
     try:
         if typer.confirm(remove_unprintable(question), err=True):

@@ -6,7 +6,7 @@ _HOUR, _DAY = 3600, 86400
 
 
 def now() -> datetime:
-    """Return the current time; tests replace this function."""
+    """Return the current time. Tests replace this function."""
     return datetime.now(UTC)
 
 
@@ -30,7 +30,7 @@ def format_time_left(moment: str | None) -> str:
 
 
 def format_time_left_or_date(moment: str | None) -> str:
-    """Return the time left, with the hour or date (UTC) if it is longer than an hour."""
+    """Return the time left, and its end in UTC if that is more than an hour away."""
     words = format_time_left(moment)
     if words.endswith(" h"):
         return f"{words} ({format_minute(moment)[11:]})"

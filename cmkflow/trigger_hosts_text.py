@@ -1,4 +1,4 @@
-"""Write a message that lists trigger hosts."""
+"""Write a message about the hosts of trigger URLs, for those who manage allow lists."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from rich.text import Text
 
 
 def format_trigger_hosts(answer: Any) -> Text:
-    """Return a message to the owners of allow lists."""
+    """Return a message that lists the trigger hosts that callers must reach."""
     hosts = [host for plan in answer["items"] for host in plan["trigger_hosts"]]
     if not hosts:
         return Text("This remediation creates no copy with a trigger URL.")

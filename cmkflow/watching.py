@@ -1,4 +1,4 @@
-"""Show an answer again whenever it changes (`--watch`), until nothing is in progress."""
+"""Repeat a command and show its answer whenever it changes, until no work is in progress."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchOptions:
-    """How to watch an answer."""
+    """How a command's answers are compared, and when it ends."""
 
     #: Returns a line for each item that may change, by name.
     lines: Callable[[Any], Mapping[str, str]]
@@ -35,10 +35,10 @@ def follow_answer(
     show: Callable[[Any], RenderableType] | None,
     for_programs: Callable[[Any], str],
 ) -> NoReturn:
-    """Redraw the answer in a terminal, or print a line for each change; raise `Exit`.
+    """Redraw the answer in a terminal, or print a line for each change. Ends the command.
 
-    Without `show`, print each changed answer for programs. If the app does not answer, try again;
-    raise other errors.
+    `ask` requests an answer, and is repeated if the app does not answer. Without `show`, each
+    changed answer is printed for programs.
     """
     if show is None:
         code = _print_answers(ask, watched, for_programs)

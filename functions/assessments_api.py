@@ -32,7 +32,7 @@ _SECONDS = 5
 
 
 def _parse_time(text: object) -> datetime:
-    """Parse a time; reject numbers, which pydantic would accept as seconds since 1970."""
+    """Return the time in a text. Rejects numbers, which pydantic takes for seconds since 1970."""
     with suppress(ValueError):
         if isinstance(text, str) and "-" in text:
             return datetime.fromisoformat(text)
@@ -40,7 +40,7 @@ def _parse_time(text: object) -> datetime:
 
 
 class AssessmentQuery(RequestModel):
-    """Options of an assessment."""
+    """The enterprise policy or key to assess an environment for. Both may be omitted."""
 
     #: Name or Azure resource id of the policy that will be applied.
     policy: Text | None = None
@@ -58,11 +58,11 @@ class AssessmentQuery(RequestModel):
 
 
 class StartAssessmentRequest(AssessmentQuery):
-    """Options of an assessment in the background."""
+    """The enterprise policy or key to assess an environment for in the background."""
 
 
 class AssessedCallerResponse(ApiResponse):
-    """A caller of an assessed flow."""
+    """A caller of an assessed flow, and how it refers to the flow."""
 
     kind: str
     label: str
@@ -73,7 +73,7 @@ class AssessedCallerResponse(ApiResponse):
 
 
 class AssessedFlowResponse(ApiResponse):
-    """A flow that is, or may be, on Microsoft's key."""
+    """A flow that stays, or may stay, on Microsoft's key."""
 
     workflow_id: str
     flow_name: str
@@ -101,7 +101,7 @@ class AssessedFlowResponse(ApiResponse):
 
 
 class FindingResponse(ApiResponse):
-    """The result of one check."""
+    """The result of one check, with its level and fix."""
 
     level: FindingLevel
     code: str
@@ -111,14 +111,14 @@ class FindingResponse(ApiResponse):
 
 
 class AssessmentSectionResponse(ApiResponse):
-    """The findings about one topic."""
+    """The findings of an assessment about one topic, such as firewalls."""
 
     topic: AssessmentTopic
     findings: tuple[FindingResponse, ...]
 
 
 class EffortEstimateResponse(ApiResponse):
-    """The expected effort of a remediation."""
+    """How much work a remediation of the environment is expected to be."""
 
     copies: int
     callers: int
@@ -132,7 +132,7 @@ class EffortEstimateResponse(ApiResponse):
 
 
 class AssessmentResponse(ApiResponse):
-    """The assessment of one environment."""
+    """What an assessment has found out about one environment."""
 
     environment_id: str
     display_name: str
@@ -232,7 +232,7 @@ def _build_job_response(shown: assessments.AssessmentView) -> AssessmentJobRespo
 async def show_assessment(call: ApiRequest[AssessmentQuery, NoBody]) -> AssessmentResponse:
     """Assess one environment and wait for the result.
 
-    In a large environment some facts stay unknown; an assessment in the background reads them.
+    In a large environment, some facts stay unknown. An assessment in the background reads them.
     """
     query = call.query
     found = await assess_environment(

@@ -77,7 +77,7 @@ class AuditEntryResponse(ApiResponse):
 
 
 class AuditListResponse(PageResponse[AuditEntryResponse]):
-    """A page of entries."""
+    """A page of the audit log."""
 
     #: Set if the page has fewer entries than `limit` because the app searches only part of the log
     #: for it: the time up to which it did. Continue with `next`.

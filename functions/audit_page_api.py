@@ -17,7 +17,7 @@ from shared.use_cases.show_audit import show_audit
 
 
 class AuditPageQuery(PageQuery, AuditQuery):
-    """Which entries to show."""
+    """Which audit entries the Audit page shows."""
 
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))

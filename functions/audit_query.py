@@ -1,4 +1,4 @@
-"""Read which entries of the audit log a request asks for."""
+"""Read from a request which entries of the audit log to return."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal
@@ -31,7 +31,7 @@ type IdPart = Annotated[
 
 
 class AuditFilterQuery(RequestModel):
-    """Which entries of the audit log to return; an empty parameter is no condition."""
+    """Which entries of the audit log to return. An empty parameter selects all."""
 
     #: Part of a name, or an object id.
     who: Annotated[str, StringConstraints(max_length=200)] = ""
@@ -52,7 +52,7 @@ class AuditFilterQuery(RequestModel):
 
     @property
     def filter(self) -> AuditFilter:
-        """Return the conditions."""
+        """Return the filter for the audit log."""
         return AuditFilter(
             who=self.who.strip(),
             operation=self.operation,
@@ -65,7 +65,7 @@ class AuditFilterQuery(RequestModel):
 
 
 class AuditExportQuery(AuditFilterQuery):
-    """Which entries to export, and how."""
+    """Which entries of the audit log to export, and in which format."""
 
     format: Literal["csv", "json"] = "csv"
 

@@ -1,4 +1,4 @@
-"""Read declared callers from the text of a CSV file, one line after the other."""
+"""Read declared callers from the lines of a CSV file."""
 
 import csv
 import io
@@ -31,13 +31,13 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerLines:
-    """The lines that are valid, and what is wrong with the others, by line."""
+    """The valid lines of a CSV file of callers, and what is wrong with its other lines."""
 
     lines: tuple[ImportedLine, ...]
     faults: dict[int, str]
 
     def list_errors(self) -> list[FieldError]:
-        """Return the wrong lines as errors of a request."""
+        """Return an error of the request for each wrong line."""
         return [
             FieldError(field=f"file.{line}", message=text)
             for line, text in sorted(self.faults.items())
@@ -45,7 +45,10 @@ class CallerLines:
 
 
 def read_caller_lines(text: str) -> CallerLines:
-    """Return the lines of a file; raise `BadRequest` if it has no columns, or too many lines."""
+    """Return the valid and the wrong lines of a CSV file.
+
+    Raises `BadRequest` if the file has not the required columns, or too many lines.
+    """
     try:
         callers, wrong = parse_csv(text)
     except UnreadableCsv as err:
@@ -70,7 +73,7 @@ def read_caller_lines(text: str) -> CallerLines:
 
 
 def format_caller_lines(lines: Collection[ImportedLine]) -> str:
-    """Return the CSV text of lines, without signatures."""
+    """Return the lines as CSV text, without signatures of trigger URLs."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -97,7 +100,10 @@ def format_caller_lines(lines: Collection[ImportedLine]) -> str:
 
 
 def _describe_error(err: ValidationError) -> str:
-    """Return what is wrong with a line of a file, without its values."""
+    """Return what is wrong with a line.
+
+    The text has no value of the line, which may be a secret.
+    """
     texts = []
     for one in err.errors(include_input=False, include_url=False):
         path = [str(part) for part in one["loc"] if part != "flows" and not isinstance(part, int)]

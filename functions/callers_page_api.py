@@ -25,7 +25,7 @@ _ON_PAGE = 25
 
 
 class CallersPageQuery(PageQuery):
-    """Which callers to show."""
+    """Which declared callers the Callers page shows."""
 
     #: Callers with a flow in this state.
     state: CalledFlowState | None = None
@@ -37,7 +37,7 @@ class CallersPageQuery(PageQuery):
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_callers_page(call: ApiRequest[CallersPageQuery, NoBody]) -> func.HttpResponse:
-    """Return the page of the declared callers."""
+    """Return the Callers page: the declared callers, and which have to confirm a change."""
     query = call.query
     choice = CallerChoice(state=query.state, search=query.search, start=query.start, limit=_ON_PAGE)
     text = build_callers_page(build_page_context(call), choice, await show_callers(services()))
@@ -47,7 +47,8 @@ async def show_callers_page(call: ApiRequest[CallersPageQuery, NoBody]) -> func.
 # It changes nothing; the form of its page does.
 @endpoint(role=Role.OPERATOR, media_types=(HTML,), is_recorded=False)
 async def show_caller_file(call: ApiRequest[NoQuery, CallerFileRequest]) -> func.HttpResponse:
-    """Return the page with what a CSV file of callers would change, and which lines are not valid.
+    """Return a page with what a CSV file of callers would change, and its wrong lines.
+
     Nothing is stored.
     """
     found = read_caller_lines(call.body.file)

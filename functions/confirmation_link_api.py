@@ -31,13 +31,13 @@ type Token = Annotated[str, Field(max_length=500)]
 
 
 class ConfirmationLinkQuery(RequestModel):
-    """The link that was opened."""
+    """The signed token of the confirmation link that was opened."""
 
     token: Token = ""
 
 
 class ConfirmByLinkRequest(RequestModel):
-    """Confirms one flow of a link."""
+    """Confirms for one flow of a confirmation link whether the caller calls the copy."""
 
     token: Token = ""
     #: Id of the flow job, as on the page.

@@ -11,10 +11,10 @@ CSV = "text/csv"
 
 
 def build_csv(rows: Iterable[Iterable[object]]) -> bytes:
-    """Return a CSV file (RFC 4180, UTF-8) of rows, the first of which has the titles.
+    """Return a CSV file (RFC 4180, UTF-8). The first row has the titles.
 
-    No cell is read as a formula by spreadsheets, and trigger URLs are redacted. A byte order mark
-    makes spreadsheets read it as UTF-8.
+    Cells are escaped so that spreadsheets read none as a formula, and trigger URLs are redacted. A
+    byte order mark makes spreadsheets read the file as UTF-8.
     """
     text = io.StringIO()
     lines = csv.writer(text)

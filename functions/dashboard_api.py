@@ -48,7 +48,7 @@ _ENVIRONMENTS_ON_PAGE = 20
 
 
 class EnvironmentsPageQuery(PageQuery):
-    """Which environments to show."""
+    """Which environments the Environments page shows."""
 
     #: Also list the environments that only the platform knows.
     all_environments: bool = False
@@ -57,11 +57,11 @@ class EnvironmentsPageQuery(PageQuery):
 
 
 class ListPageQuery(PageQuery, PagedQuery):
-    """Which page of the list to show."""
+    """Which page of the list of remediations to show."""
 
 
 class RemediationPageQuery(PageQuery):
-    """Which flows to show."""
+    """Which flows, history entries and diagrams the page of a remediation shows."""
 
     #: A part of the flows, such as `blocked`, or the state of a job; `all`: every flow.
     state: Annotated[str, TextPattern(r"^[a-z_]{0,40}$", "Use the name of a state.")] = ""
@@ -90,13 +90,13 @@ class RemediationPageQuery(PageQuery):
 
     @property
     def reads_every_flow(self) -> bool:
-        """Return whether closed flows have to be read too."""
+        """Return whether the page needs closed flows too, which are otherwise only counted."""
         wide = (self.search, self.owner, self.undo, self.history, self.group, self.groups_start)
         return any(wide)
 
     @property
     def choice(self) -> RemediationPageChoice:
-        """Return what to show."""
+        """Return what the page shows."""
         return RemediationPageChoice(
             flows=FlowFilter(
                 state=self.state,
@@ -111,7 +111,7 @@ class RemediationPageQuery(PageQuery):
 
 
 class FlowPageQuery(PageQuery):
-    """What to read in addition to the stored rows."""
+    """Whether the page of a flow compares the definitions of original and copy."""
 
     #: Read both definitions from the platform and compare them.
     compare: bool = False
@@ -129,7 +129,7 @@ async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResp
 async def show_environments_page(
     call: ApiRequest[EnvironmentsPageQuery, NoBody],
 ) -> func.HttpResponse:
-    """Return the page of the environments: settings, progress and actions."""
+    """Return the Environments page: settings, progress and actions of each environment."""
     query = call.query
     found = await show_environments(services(), with_platform=query.all_environments)
     text = build_environments_page(
@@ -178,7 +178,10 @@ async def show_remediation_page(
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpResponse:
-    """Return the page of one flow; with `compare`, also read and compare its definitions."""
+    """Return the page of one flow.
+
+    With `compare`, the page compares the definitions of original and copy.
+    """
     detail = await flows.show_flow(services(), call.id.lower(), call.params["flow"])
     compared: flows.DefinitionComparison | CmkflowError | None = None
     if call.query.compare and detail.flow.job:
@@ -191,15 +194,15 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
 
 @endpoint(role=Role.READER, media_types=(HTML,))
 async def show_unknown_page(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
-    """Raise `PageNotFound`: no other route has this URL."""
+    """Return the error that the dashboard has no such page, for URLs that no other route has."""
     raise PageNotFound
 
 
 @endpoint(role=Role.READER, media_types=("text/css", "text/javascript", "image/svg+xml"))
 async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
-    """Return the style sheet, the script or the icon.
+    """Return a style sheet, a script or the icon.
 
-    Their names contain a hash, so they never change.
+    Browsers keep it, as its name has a hash of it.
     """
     asset = read_assets().get(call.params["name"])
     if asset is None:
@@ -219,7 +222,7 @@ async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
 async def _read_closed_flows(
     part: RemediationPart, choice: RemediationPageChoice
 ) -> list[flows.FlowView]:
-    """Return the closed flows for the page of a list, or the first of them."""
+    """Return the closed flows on a page of the list, or without a list the first closed flows."""
     if not choice.is_list:
         return await read_closed_flows(services(), part, None, 0, FLOWS_OF_PART)
     state = choice.flows.closed_state()

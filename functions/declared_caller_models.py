@@ -1,4 +1,4 @@
-"""API models: callers that people declare."""
+"""API models: systems that call flows and that people declared."""
 
 from datetime import datetime
 from ipaddress import ip_network
@@ -88,7 +88,10 @@ type SecretId = Annotated[
 
 
 class CalledFlowRequest(RequestModel):
-    """A flow that the caller calls: `environment_id` and `flow`, `trigger_url_id`, or all three."""
+    """A flow that a declared caller calls.
+
+    Names the flow by `environment_id` and `flow`, by `trigger_url_id`, or by all three.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -120,7 +123,7 @@ class CalledFlowRequest(RequestModel):
         return self
 
     def to_called_flow(self) -> CalledFlow:
-        """Return the flow; its `flow_id` may be a name."""
+        """Return the called flow. Its `flow_id` may still be a name."""
         return CalledFlow(
             environment_id=normalize_environment_id(self.environment_id or ""),
             flow_id=self.flow or "",
@@ -158,7 +161,7 @@ class DeclaredCallerRequest(RequestModel):
     notification: Text | None = None
 
     def to_declared_caller(self) -> DeclaredCaller:
-        """Return the caller; each `flow_id` may be a name."""
+        """Return the declared caller. The `flow_id` of each flow may still be a name."""
         return DeclaredCaller(
             name=self.name,
             owner=self.owner,
@@ -174,7 +177,7 @@ class DeclaredCallerRequest(RequestModel):
 
 
 class DeclareCalledFlowRequest(CalledFlowRequest):
-    """Declares one flow of a caller; the caller's other flows stay."""
+    """Declares one flow of a caller. The caller's other flows stay declared."""
 
     name: Text
     owner: Text
@@ -187,7 +190,7 @@ class DeclareCalledFlowRequest(CalledFlowRequest):
     notification: Text | None = None
 
     def to_declared_caller(self) -> DeclaredCaller:
-        """Return the caller with this flow; its `flow_id` may be a name."""
+        """Return the caller with only this flow, whose `flow_id` may still be a name."""
         return DeclaredCaller(
             name=self.name,
             owner=self.owner,
@@ -201,7 +204,7 @@ class DeclareCalledFlowRequest(CalledFlowRequest):
 
 
 class DeclareCallersRequest(RequestModel):
-    """Declares callers."""
+    """Declares callers, each with all its flows."""
 
     callers: Annotated[tuple[DeclaredCallerRequest, ...], Field(max_length=_MAX_CALLERS)]
 
@@ -217,22 +220,22 @@ class DeclareCallersRequest(RequestModel):
 
 
 class CallerFileRequest(RequestModel):
-    """The text of a CSV file with one line for each flow; `cmkflow caller declare` has its columns.
+    """The text of a CSV file of callers, with one line for each flow.
 
-    Of a trigger URL, only the id is stored.
+    It has the columns that `cmkflow caller declare` reads. Of a trigger URL, only the id is stored.
     """
 
     file: Annotated[str, StringConstraints(max_length=MAX_BODY_BYTES)]
 
 
 class RemoveDeclaredCallerRequest(RequestModel):
-    """Names a declared caller."""
+    """Names the declared caller to remove."""
 
     name: Text
 
 
 class ConfirmCallerRequest(RequestModel):
-    """Says that a declared caller calls the copy of a flow, or in a rollback the original."""
+    """Confirms that a declared caller calls a flow's copy, or in a rollback its original."""
 
     name: Text
     #: Workflow id, flow name or display name of the original.
@@ -241,7 +244,7 @@ class ConfirmCallerRequest(RequestModel):
 
 
 class CalledFlowResponse(ApiResponse):
-    """A flow that a declared caller calls; members that are unknown are empty."""
+    """A flow that a declared caller calls. Members that are not known are empty."""
 
     environment_id: str
     flow_id: str
@@ -257,7 +260,7 @@ class CalledFlowResponse(ApiResponse):
 
 
 class DeclaredCallerResponse(ApiResponse):
-    """A declared caller."""
+    """A system that a person declared as a caller, with the flows that it calls."""
 
     name: str
     owner: str
@@ -272,7 +275,7 @@ class DeclaredCallerResponse(ApiResponse):
 
 
 class ConfirmCallerResponse(ApiResponse):
-    """A confirmed caller."""
+    """What was confirmed: the declared caller, the flow, and whether it calls the flow's copy."""
 
     caller: DeclaredCallerResponse
     #: Name of the flow.

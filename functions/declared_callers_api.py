@@ -35,7 +35,10 @@ async def list_declared_callers(
 async def declare_callers(
     call: ApiRequest[NoQuery, DeclareCallersRequest],
 ) -> ItemListResponse[DeclaredCallerResponse]:
-    """Declare callers: all or, if one is not valid, none. Each replaces the one with its name."""
+    """Declare callers: all of them, or none if one is not valid.
+
+    A caller replaces the declared caller that has its name.
+    """
     declared = [one.to_declared_caller() for one in call.body.callers]
     return _build_list_response(await callers.declare_callers(services(), declared))
 
@@ -44,7 +47,10 @@ async def declare_callers(
 async def declare_called_flow(
     call: ApiRequest[NoQuery, DeclareCalledFlowRequest],
 ) -> ItemListResponse[DeclaredCallerResponse]:
-    """Declare one flow of a caller, whose other flows stay; return all callers."""
+    """Declare one flow of a caller, and return all declared callers.
+
+    The caller's other flows stay declared.
+    """
     declared = call.body.to_declared_caller()
     return _build_list_response(await callers.declare_called_flow(services(), declared))
 
@@ -53,8 +59,9 @@ async def declare_called_flow(
 async def import_callers(
     call: ApiRequest[NoQuery, CallerFileRequest],
 ) -> ItemListResponse[DeclaredCallerResponse]:
-    """Declare the flows of a CSV file: all or, if a line is not valid, none. Other flows of its
-    callers stay; return all callers.
+    """Declare the flows of a CSV file, and return all declared callers.
+
+    If a line is not valid, no flow is declared. Other flows of the callers stay declared.
     """
     found = read_caller_lines(call.body.file)
     if found.faults:
@@ -73,8 +80,9 @@ async def confirm_caller(call: ApiRequest[NoQuery, ConfirmCallerRequest]) -> Con
 async def remove_declared_caller(
     call: ApiRequest[NoQuery, RemoveDeclaredCallerRequest],
 ) -> ItemListResponse[DeclaredCallerResponse]:
-    """Remove a declared caller, unless a flow that it calls still receives calls; return the
-    others.
+    """Remove a declared caller, and return the others.
+
+    Rejected while a flow that the caller calls still receives calls.
     """
     await callers.remove_declared_caller(services(), call.body.name)
     return _build_list_response(await callers.list_declared_callers(services()))

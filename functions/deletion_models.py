@@ -29,7 +29,7 @@ def _convert_to_utc(moment: datetime) -> datetime:
 
 
 class DeletionRequest(FlowSelection):
-    """Schedules the deletion of retired originals; the requester approves it."""
+    """Schedules the deletion of retired originals, and so approves it."""
 
     #: A date (00:00 UTC on that day), or a time with a time zone.
     delete_at: date | Annotated[AwareDatetime, AfterValidator(_convert_to_utc)]
@@ -37,7 +37,7 @@ class DeletionRequest(FlowSelection):
 
     @property
     def moment(self) -> datetime:
-        """Return the earliest time of the deletion, in UTC."""
+        """Return the earliest time at which the originals may be deleted, in UTC."""
         if isinstance(self.delete_at, datetime):
             return self.delete_at
         return datetime.combine(self.delete_at, time.min, UTC)
@@ -56,7 +56,7 @@ class DeletionDetailResponse(DeletionResponse):
 
 
 class DeletableOriginalResponse(ApiResponse):
-    """A retired original that exists, whether its deletion is scheduled or not."""
+    """A retired original that is not deleted yet, and the consequences of its deletion."""
 
     environment_id: str
     job_id: str
@@ -87,7 +87,7 @@ class CancelDeletionsResponse(ApiResponse):
 
 
 class TenantDeletionResponse(DeletionResponse):
-    """A deletion in the list of the tenant."""
+    """A deletion in the list for all remediations of the tenant."""
 
     remediation_id: str
     #: Empty if it is not known.
@@ -97,7 +97,7 @@ class TenantDeletionResponse(DeletionResponse):
 
     @classmethod
     def of(cls, deletion: Deletion, names: Mapping[str, str]) -> Self:
-        """Return a deletion; `names` are those of environments, by id."""
+        """Return the response for a deletion. `names` has the environments' names by id."""
         plain = DeletionResponse.model_validate(deletion).model_dump()
         return cls(
             **plain,
@@ -108,7 +108,7 @@ class TenantDeletionResponse(DeletionResponse):
 
 
 class TenantDeletionListResponse(PageResponse[TenantDeletionResponse]):
-    """Deletions of the tenant, and all rows of deletions that cannot be read."""
+    """A page of the tenant's deletions, and every row of a deletion that cannot be read."""
 
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
@@ -121,7 +121,7 @@ class TenantDeletionListResponse(PageResponse[TenantDeletionResponse]):
         *,
         next_page: str = "",
     ) -> Self:
-        """Return a page; `names` are those of environments, by id."""
+        """Return the response for a page. `names` has the environments' names by id."""
         return cls(
             items=tuple(TenantDeletionResponse.of(one, names) for one in deletions),
             next=next_page,

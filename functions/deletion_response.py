@@ -7,7 +7,7 @@ from shared.domain.jobs.deletion_states import DeletionState
 
 
 class DeletionResponse(ApiResponse):
-    """The deletion of one original."""
+    """The scheduled or completed deletion of one original."""
 
     environment_id: str
     job_id: str

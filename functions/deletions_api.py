@@ -59,7 +59,7 @@ _COLUMNS = (
 
 @endpoint(role=Role.READER)
 async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListResponse:
-    """Return the deletions, the originals that can be deleted, and the run archives.
+    """Return the deletions of a remediation, its deletable originals and its run archives.
 
     Reads stored rows only.
     """
@@ -98,7 +98,7 @@ async def schedule_deletions(
 async def cancel_deletions(
     call: ApiRequest[NoQuery, CancelDeletionsRequest],
 ) -> CancelDeletionsResponse:
-    """Cancel scheduled deletions, so that the originals are kept."""
+    """Cancel scheduled deletions of a remediation. The originals are kept."""
     count = await cancel(services(), call.id.lower(), call.body.flow_ids, by=call.by)
     return CancelDeletionsResponse(cancelled_count=count)
 
@@ -107,7 +107,10 @@ async def cancel_deletions(
 async def list_tenant_deletions(
     call: ApiRequest[DeletionListQuery, NoBody],
 ) -> TenantDeletionListResponse:
-    """Return the deletions of all remediations: what requires an action first, then by date."""
+    """Return a page of the deletions of all remediations.
+
+    Those that require an action come first, then the others by date.
+    """
     found = await list_all(services(), call.query.filter)
     deletions = found.deletions
     first = call.query.begin([one.job_id for one in deletions])
@@ -122,7 +125,7 @@ async def list_tenant_deletions(
 
 @endpoint(role=Role.READER, media_types=(CSV, JSON), answer_headers=(DIGEST,))
 async def export_deletions(call: ApiRequest[DeletionExportQuery, NoBody]) -> func.HttpResponse:
-    """Return the deletions of all remediations as a file."""
+    """Return the deletions of all remediations as a CSV or JSON file."""
     found = await list_all(services(), call.query.filter)
     name = f"deletions-{services().now:%Y-%m-%d}"
     deletions = found.deletions

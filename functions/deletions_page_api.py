@@ -26,7 +26,7 @@ _ON_PAGE = 100
 
 
 class DeletionsPageQuery(PageQuery, DeletionFilterQuery):
-    """Which deletions to show."""
+    """Which deletions the Deletions page shows."""
 
     #: Show the retired originals of `environment` that have no deletion.
     undeleted: bool = False
@@ -56,8 +56,9 @@ async def show_deletions_page(call: ApiRequest[DeletionsPageQuery, NoBody]) -> f
 async def _read_undeleted_originals(
     call: ApiRequest[DeletionsPageQuery, NoBody],
 ) -> UndeletedOriginals:
-    """Return the retired originals without a deletion, and where the reader may not schedule
-    one.
+    """Return the retired originals for which no deletion is scheduled.
+
+    Also returns for which remediations the reader may not schedule one.
     """
     start = call.query.start
     found, reading = await list_undeleted_originals(services(), call.query.filter)

@@ -1,4 +1,4 @@
-"""Read which deletions of the tenant a request asks for."""
+"""Read from a request which deletions of the tenant to return."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ from shared.use_cases.list_deletions import DeletionFilter
 
 
 class DeletionFilterQuery(RequestModel):
-    """Which deletions to return; an empty parameter is no condition."""
+    """Which deletions to return. An empty parameter selects all."""
 
     state: Literal[""] | DeletionState = ""
     environment: IdPart = ""
@@ -24,7 +24,7 @@ class DeletionFilterQuery(RequestModel):
 
     @property
     def filter(self) -> DeletionFilter:
-        """Return the conditions."""
+        """Return the filter for deletions."""
         return DeletionFilter(
             state=self.state or None,
             environment_id=normalize_environment_id(self.environment),
@@ -38,6 +38,6 @@ class DeletionListQuery(DeletionFilterQuery, PagedQuery):
 
 
 class DeletionExportQuery(DeletionFilterQuery):
-    """Which deletions to export, and how."""
+    """Which deletions to export, and in which format."""
 
     format: Literal["csv", "json"] = "csv"

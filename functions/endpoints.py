@@ -1,8 +1,8 @@
-"""Declare the endpoints: parameters, responses and required role of each route.
+"""Declare the endpoints of the API: parameters, responses and required role of each route.
 
-A handler receives a validated `ApiRequest` and returns an `ApiResponse`. The Functions host allows
-every request, because it has no roles; this module checks the role, and an endpoint without a role
-cannot be declared. `functions/routes.py` maps routes to handlers.
+A handler receives a validated `ApiRequest` and returns an `ApiResponse`. The Functions host lets
+every request pass, because it knows no roles. This module checks the role, and no endpoint can be
+declared without one. `functions/routes.py` has the handler of each route.
 """
 
 import inspect
@@ -76,7 +76,7 @@ ANYONE: Final = "anyone"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest[Q: RequestModel, B: RequestModel]:
-    """A validated request."""
+    """A validated request, from a principal who has the required role."""
 
     principal: Principal
     #: Values of the route parameters; each is an id.
@@ -97,7 +97,7 @@ class ApiRequest[Q: RequestModel, B: RequestModel]:
 
     @property
     def by(self) -> str:
-        """Return the name of the requester; raise `BadRequest` if there is none."""
+        """Return the name of the requester. Raises `BadRequest` if the request has none."""
         if not self.principal.name:
             member = find_requester_member(type(self.body))
             problem = FieldError(field=member, message="Give your name: you are not signed in.")
@@ -105,7 +105,10 @@ class ApiRequest[Q: RequestModel, B: RequestModel]:
         return self.principal.name
 
     def check_seen(self, answer: ApiResponse) -> None:
-        """Raise `PreconditionFailed` if `If-Match` differs from the ETag of `answer`."""
+        """Raise `PreconditionFailed` if `answer` is not the version that `If-Match` requires.
+
+        A request without `If-Match` accepts every version.
+        """
         wanted = self.headers.get(IF_MATCH)
         if wanted is not None and not matches_etag(wanted, compute_etag(answer)):
             raise PreconditionFailed
@@ -167,15 +170,15 @@ def endpoint[Q: RequestModel, B: RequestModel](
     subject: Subject | None = None,
     is_recorded: bool = True,
 ) -> Callable[[Handler[Q, B]], Answering]:
-    """Declare the handler of a route.
+    """Return a decorator that declares the handler of a route.
 
-    Its annotations are the models of the query, the body and the response. `answer` is the model of
-    the response of a handler that builds the response itself.
+    The handler's annotations name the models of the query, the body and the response. `answer`
+    names the model of the response if the handler builds the response itself.
 
-    The result of the handler is sent with `status`, an exception as a problem document. Requests
-    other than GET are recorded in the audit log, with their `subject` before and after, unless
-    `is_recorded` is False because they change nothing. Raises `ValueError` for a handler without a
-    role or without a route.
+    The handler's result is sent with `status`, and an exception as a problem document. A request
+    other than GET is recorded in the audit log, with the state of its `subject` before and after.
+    `is_recorded` is False for one that changes nothing. Raises `ValueError` for a handler without a
+    route.
     """
 
     def register_handler(handler: Handler[Q, B]) -> Answering:
@@ -230,19 +233,19 @@ def _find_route(handler: Handler[Any, Any]) -> Route:
 
 
 def find_endpoint(route: Route) -> Endpoint:
-    """Return the endpoint of a route; imports the module of its handler."""
+    """Return the endpoint of a route. Imports the module of its handler if necessary."""
     if route not in _DECLARED:
         import_module(f"functions.{route.module}")
     return _DECLARED[route]
 
 
 def list_endpoints() -> dict[tuple[Method, str], Endpoint]:
-    """Return all endpoints by method and path; imports every handler."""
+    """Return all endpoints by method and path. Imports every handler."""
     return {key: find_endpoint(route) for key, route in ROUTES.items()}
 
 
 async def answer_request(route: Route, req: func.HttpRequest) -> func.HttpResponse:
-    """Handle a request for a route, and return the response."""
+    """Answer an HTTP request for a route with the route's handler."""
     try:
         find_endpoint(route)
     except Exception:  # a handler that cannot be imported fails only its own routes
@@ -296,7 +299,7 @@ async def _run_handler(
     handler: Callable[[Any], Awaitable[Any]],
     req: func.HttpRequest,
 ) -> Any:
-    """Run the handler in a trace: a request that may change something begins or continues one."""
+    """Run the handler. If the request may change something, its work is recorded as a trace."""
     if not declared.is_recorded:
         return await handler(call)
     name = f"{declared.method} /api/{declared.path}"
@@ -311,8 +314,9 @@ async def _run_handler(
 def _build_start_error_response(
     err: Exception, req: func.HttpRequest, instance: str
 ) -> func.HttpResponse:
-    """Return a response that names the invalid settings, if App Service has signed in the
-    reader.
+    """Return the error that the app could not start.
+
+    It names wrong settings only to a reader whom App Service has signed in.
     """
     try:
         principal = find_signed_in_principal(req, SignInSettings())
@@ -330,7 +334,7 @@ def _build_start_error_response(
 def _sign_in_response(
     declared: Endpoint, req: func.HttpRequest, err: CmkflowError
 ) -> func.HttpResponse | None:
-    """Return the response that lets a browser sign in; None for other requests and errors."""
+    """Return the response that lets a browser sign in; None if the request or error needs none."""
     if not isinstance(err, NotSignedIn) or not err.can_sign_in:
         return None
     if declared.method == "GET":
@@ -342,10 +346,10 @@ def _sign_in_response(
 async def _authorize_request(
     declared: Endpoint, req: func.HttpRequest, target: str
 ) -> ApiRequest[RequestModel, RequestModel]:
-    """Authorize and read a request.
+    """Check that the requester may send a request, and return the validated request.
 
-    Raises `NotSignedIn`, `BadRequest` and `Forbidden`. `Forbidden` is recorded in the audit log if
-    the principal is known; others must not be able to fill the log.
+    Raises `NotSignedIn`, `BadRequest` or `Forbidden`. `Forbidden` is recorded in the audit log if
+    the principal is known. Others must not be able to fill the log.
     """
     if declared.role is None:
         return _read_request(declared, req, ANONYMOUS)
@@ -367,7 +371,7 @@ async def _record_request(
     req: func.HttpRequest,
     target: str,
 ) -> PendingAuditEntry:
-    """Record a request in the audit log before the handler runs."""
+    """Record a request in the audit log, before its handler runs."""
     entry = _build_audit_entry(declared, call.principal, req, target)
     asked = redact(call.body.model_dump_json(exclude_unset=True))
     about = call.params.get("id", "")
@@ -409,9 +413,9 @@ def _build_json_response(
 def _read_request(
     declared: Endpoint, req: func.HttpRequest, principal: Principal
 ) -> ApiRequest[RequestModel, RequestModel]:
-    """Read and validate a request.
+    """Return the validated request of a principal.
 
-    Raises `BadRequest`, and `Forbidden` for a form that is not from a page of this app.
+    Raises `BadRequest` if it is not valid, and `Forbidden` for a form from another site.
     """
     params = read_params(req, re.findall(r"\{(\w+)", declared.path))
     query = read_query(req, declared.query)

@@ -74,13 +74,13 @@ _SEEN = "seen_version"
 
 
 def _require_a_setting(schema: dict[str, Any]) -> None:
-    """Add to the schema that a request changes at least one setting."""
+    """Add to the JSON schema that a request changes at least one setting."""
     settings = [name for name in schema["properties"] if name != _SEEN]
     schema |= {"minProperties": 1, "anyOf": [{"required": [name]} for name in settings]}
 
 
 class EnvironmentSettingsRequest(RequestModel):
-    """Settings of an environment; members that are missing keep their value."""
+    """Settings of an environment. A setting that the request does not have keeps its value."""
 
     model_config = ConfigDict(json_schema_extra=_require_a_setting)
 
@@ -117,12 +117,12 @@ class EnvironmentSettingsRequest(RequestModel):
         return self
 
     def changes(self) -> dict[str, Any]:
-        """Return the members that the request contains, by field of the settings."""
+        """Return the settings that the request changes, by their name in the domain."""
         return {name: getattr(self, name) for name in self.model_fields_set - {_SEEN}}
 
 
 class IgnoreIssueRequest(RequestModel):
-    """Ignores one firewall issue."""
+    """Ignores one firewall issue in an environment, and says why."""
 
     #: The issue's name, as a finding or a blocked job shows it.
     issue: Text
@@ -130,7 +130,7 @@ class IgnoreIssueRequest(RequestModel):
 
 
 class IgnoreIssueResponse(ApiResponse):
-    """The result of ignoring a firewall issue."""
+    """An ignored firewall issue, and how many jobs are retried."""
 
     issue: str
     #: Number of jobs that were retried.
@@ -145,7 +145,7 @@ class FlowNameResponse(ApiResponse):
 
 
 class PolicyLinkResponse(ApiResponse):
-    """The enterprise policy of an environment."""
+    """The enterprise policy that is linked to an environment."""
 
     policy_id: str
     status: str

@@ -46,7 +46,10 @@ async def show_environment(call: ApiRequest[NoQuery, NoBody]) -> EnvironmentResp
 async def update_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
-    """Update settings of an environment; members that are missing keep their value."""
+    """Update settings of an environment.
+
+    A setting that the request does not have keeps its value.
+    """
     return await _change_environment(call)
 
 
@@ -54,7 +57,7 @@ async def update_environment_settings(
 async def change_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
-    """Update settings of an environment, as `PUT` does; for the forms of the dashboard."""
+    """Update settings of an environment as `PUT` does, for forms, which cannot send `PUT`."""
     return await _change_environment(call)
 
 
@@ -74,7 +77,7 @@ async def _change_environment(
 
 @endpoint(role=Role.READER)
 async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[FlowNameResponse]:
-    """Return the flows of an environment with names and ids."""
+    """Return the names and ids of the flows of an environment."""
     found = await name_flows.list_flows(services(), normalize_environment_id(call.id))
     return ItemListResponse[FlowNameResponse](
         items=tuple(map(FlowNameResponse.model_validate, found))
@@ -83,7 +86,7 @@ async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[Flow
 
 @endpoint(role=Role.APPROVER, subject=read_environment_state)
 async def ignore_issue(call: ApiRequest[NoQuery, IgnoreIssueRequest]) -> IgnoreIssueResponse:
-    """Ignore a firewall issue, and retry jobs of the environment blocked by firewall issues."""
+    """Ignore a firewall issue, and retry the environment's jobs that firewall issues block."""
     waiver = call.body
     retried = await environments.ignore_issue(
         services(), normalize_environment_id(call.id), waiver.issue, waiver.justification

@@ -16,9 +16,10 @@ ZIP = "application/zip"
 
 @endpoint(role=Role.READER, media_types=(ZIP,), answer_headers=(DIGEST,))
 async def show_evidence(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
-    """Return the evidence file, a zip: plans, approvals, changes and verification results.
+    """Return the evidence file of a remediation, a zip.
 
-    Reads stored rows and the archive.
+    It has the plans, approvals, changes and verification results. Reads stored rows and the
+    archive.
     """
     evidence = await read_evidence(services(), call.id.lower())
     name = f"evidence-{evidence.remediation.id}.zip"

@@ -1,4 +1,4 @@
-"""Say who decided what about a remediation, and when."""
+"""List the decisions of a remediation for its evidence: who decided what, and when."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from shared.domain.plans.display_text import describe_start
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Something that a person or the app decided."""
+    """What a person or the app decided about a remediation, and when."""
 
     decided_at: datetime
     who: str
@@ -21,7 +21,7 @@ class Decision:
 
 
 def build_decision(entry: AuditEntry) -> Decision:
-    """Return the decision that an accepted request made."""
+    """Return the decision that an entry of the audit log records."""
     what = _describe_entry(entry)
     what += "" if entry.status else " (its result is not recorded)"
     who = entry.who or "an unnamed function key"
@@ -29,7 +29,7 @@ def build_decision(entry: AuditEntry) -> Decision:
 
 
 def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
-    """Yield who started the remediation, who approved which version, and what was cancelled."""
+    """Yield who started the remediation, who approved which plan, and what was cancelled."""
     remediation = about.remediation
     yield Decision(
         decided_at=remediation.created_at,
@@ -51,7 +51,7 @@ def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
 
 
 def _describe_entry(entry: AuditEntry) -> str:
-    """Return what was requested; for a firewall, with its name."""
+    """Return what a request asked for, with the name of the firewall if it is about one."""
     what, body = describe_operation(entry.operation, entry.status), parse_state(entry.request_body)
     subject = body.get("issue") or body.get("resource")
     return f"{what}: {str(subject).rpartition('/')[2]}" if subject else what

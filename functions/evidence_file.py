@@ -1,4 +1,4 @@
-"""Write the evidence file: JSON, CSV, an HTML report and a signed manifest, as a zip."""
+"""Write the evidence file of a remediation: a zip of JSON, CSV, a report and a signed manifest."""
 
 import asyncio
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ _CHANGE_COLUMNS = (
 
 
 async def build_evidence_file(evidence: EvidenceReader) -> bytes:
-    """Return the zip. The same state always gives the same bytes, except for a time stamp."""
+    """Return the evidence file. The same state gives the same bytes, except for a time stamp."""
     with TemporaryDirectory() as folder:
         pack = EvidenceFile(Path(folder))
         return await _Writer(evidence, pack, room=MOST_RUN_BYTES).write_all()
@@ -70,7 +70,7 @@ async def build_evidence_file(evidence: EvidenceReader) -> bytes:
 
 @dataclass(slots=True)
 class _Writer:
-    """Writes one evidence file. Keeps in memory only what the report's tables show."""
+    """Writes one evidence file. In memory, it keeps only what the tables of the report show."""
 
     evidence: EvidenceReader
     pack: EvidenceFile
@@ -131,7 +131,10 @@ class _Writer:
                 self.omitted[name] = redact(str(err))
 
     async def _write_seals(self) -> tuple[str, ...]:
-        """Write the seals of the audit log; return what was changed in it after it was sealed."""
+        """Write the seals of the audit log.
+
+        Returns which entries were changed after they were sealed.
+        """
         sealed = await self.evidence.audit.compare_seals()
         for seal in sealed.seals:
             self.pack.write(SEALS_FILE, format_seal(seal))

@@ -1,4 +1,4 @@
-"""Models of the JSON files in an evidence file; `.jsonl` files have one object per line."""
+"""Models of the JSON files in an evidence file. A `.jsonl` file has an object in each line."""
 
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from shared.domain.plans.plan_item import NotMigratedReason
 
 
 class ApprovedPlanEvidence(ApiResponse):
-    """One approval; the approved plan is in the evidence file under its version."""
+    """One approval of a plan version. The evidence file has that version of the plan."""
 
     version: str
     approved_by: str
@@ -34,7 +34,7 @@ class ApprovedPlanEvidence(ApiResponse):
 
 
 class ExternalHostEvidence(ApiResponse):
-    """A called host behind a firewall that the app cannot read, and the addresses to allow."""
+    """A host that flows call, whose firewall the app cannot read, and the addresses to allow."""
 
     host: str
     prefixes: tuple[str, ...]
@@ -103,7 +103,7 @@ class PlanItemEvidence(PlanItemResponse):
 
 
 class CallerLocation(ApiResponse):
-    """The location of a caller."""
+    """A caller's kind and label, and why only a person can change it."""
 
     kind: str
     label: str
@@ -111,14 +111,14 @@ class CallerLocation(ApiResponse):
 
 
 class CallerEvidence(ApiResponse):
-    """A known caller and the state of its update."""
+    """A known caller of an original, and whether it was updated."""
 
     caller: CallerLocation
     state: CallerState
 
 
 class ChangeRecordEvidence(ApiResponse):
-    """One change, with hashes of the values before and after."""
+    """One change that the app made, with hashes of the values before and after."""
 
     changed_at: datetime | None
     kind: ChangeKind
@@ -131,7 +131,7 @@ class ChangeRecordEvidence(ApiResponse):
 
 
 class FlowJobEvidence(FlowJobResponse):
-    """A flow job with the ids and digests that verify it."""
+    """A flow job, with the ids of original and copy and the digests of their definitions."""
 
     policy_id: str
     original_digest: str = Field(validation_alias=AliasPath("original", "digest"))
@@ -146,7 +146,7 @@ class FlowJobEvidence(FlowJobResponse):
 
 
 class FlowEvidenceLine(ApiResponse):
-    """A line of `flows.jsonl`."""
+    """A line of `flows.jsonl`: a flow job, with its callers, changes, deletion and run archive."""
 
     job: FlowJobEvidence
     #: The last verification of the copy; null if it is older than the history.

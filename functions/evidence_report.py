@@ -1,4 +1,7 @@
-"""Collect what the report of an evidence file shows; it keeps one short row for each flow."""
+"""Collect the content of the report in an evidence file.
+
+It keeps one short row for each flow, because a remediation may have thousands.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -33,7 +36,7 @@ _REVERTED = {ChangeKind.COPY_CREATED: "kept, off", ChangeKind.CONVERTED: "revert
 
 @dataclass(slots=True, kw_only=True)
 class FlowLine:
-    """One flow in the report's tables."""
+    """A flow of the remediation, as a row of the report's tables."""
 
     environment_id: str
     workflow_id: str
@@ -68,7 +71,7 @@ class FlowLine:
 
 @dataclass(slots=True, kw_only=True)
 class LeftGroup:
-    """Flows that are not migrated for the same reason."""
+    """Flows that are not migrated for the same reason, as a row of the report."""
 
     left: NotMigratedReason
     message: str
@@ -76,7 +79,7 @@ class LeftGroup:
 
     @property
     def title(self) -> str:
-        """Return the reason, to put after the number of the flows."""
+        """Return the reason in words that follow the number of the flows."""
         return describe_why_not_migrated(self.left, len(self.flows))[0]
 
 
@@ -90,7 +93,7 @@ class ResultGroup:
 
 @dataclass(slots=True)
 class EvidenceReport:
-    """Everything that the report shows besides the remediation itself."""
+    """Collects what the report shows from plans, flows, run archives and the audit log."""
 
     flows: dict[tuple[str, str], FlowLine] = field(default_factory=dict)
     #: Number of changes, and of those that were reverted, by their name in the report.
@@ -103,7 +106,7 @@ class EvidenceReport:
     _answered: set[str] = field(default_factory=set)
 
     def add_item(self, job: EnvironmentJob, item: PlanItem) -> None:
-        """Add a flow of a plan; its job, if it has one, is added later."""
+        """Add a flow of a plan that is not migrated yet. `add_flow` replaces it if it has a job."""
         left, message = find_reason_for_item(job.mode, item), item.message
         if left is None:
             if item.is_retired:
@@ -118,7 +121,7 @@ class EvidenceReport:
         )
 
     def add_flow(self, flow: FlowEvidence) -> None:
-        """Add a flow with a job."""
+        """Add a flow that has a job."""
         job, verified = flow.job, flow.verification
         switch = _find_last_switch(job.display_name, flow.changes)
         self.flows[job.environment_id, job.original.id] = FlowLine(
@@ -159,7 +162,10 @@ class EvidenceReport:
             line.last_run_at = max(run.started_at, line.last_run_at or run.started_at)
 
     def add_request(self, entry: AuditEntry) -> None:
-        """Add an entry of the audit log; of each request, the result comes first."""
+        """Add an entry of the audit log as a decision.
+
+        Of each request, the entry with its result has to come before the entry without.
+        """
         if entry.status is None and entry.id in self._answered:
             return
         self._answered.add(entry.id)
@@ -169,7 +175,7 @@ class EvidenceReport:
             self.decisions.append(build_decision(entry))
 
     def values(self, about: RemediationEvidence) -> dict[str, Any]:
-        """Return the values of the template."""
+        """Return the values of the report's template."""
         lines = sorted(self.flows.values(), key=lambda one: (one.title.lower(), one.workflow_id))
         left = Counter(one.left for one in lines)
         decisions = sorted(
@@ -207,9 +213,10 @@ class EvidenceReport:
                 self.reverted[name] += change.state == _REVERTED.get(kind)
 
     def _count_changes(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
-        """Return each kind of change with how many were made and how many were reverted.
+        """Return each kind of change with how many were made, and how many were reverted.
 
-        Of turning a flow on or off, only the last write is recorded: none was reverted.
+        Turning a flow on or off has no number of reverted changes, because only the last one is
+        recorded.
         """
         fixes = Counter(str(one.state) for one in about.firewall_fixes)
         made = Counter(self.made)
@@ -251,7 +258,7 @@ _ALWAYS_SHOWN = {
 
 
 def _explain_missing_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigratedReason, str]:
-    """Return why a flow that was to get a job has none, as far as the rows show it."""
+    """Return why a flow that the plan changes has no job."""
     match job.state:
         case EnvironmentJobState.CANCELLED:
             text = "The plan was cancelled or expired before the flow's job started."
@@ -265,9 +272,7 @@ def _explain_missing_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigrat
 
 
 def _find_last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeRecord | None:
-    """Return the record of the last write that turned the original on or off; None: there is
-    none.
-    """
+    """Return the last write that turned an original on or off, or None if there is none."""
     found = [
         one for one in changes if one.kind is ChangeKind.TURNED_ON_OR_OFF and one.location == title
     ]
@@ -275,10 +280,7 @@ def _find_last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeReco
 
 
 def _group_remaining_flows(lines: Iterable[FlowLine]) -> list[LeftGroup]:
-    """Return the flows that are not migrated, grouped by reason.
-
-    Similar messages form one group.
-    """
+    """Return the flows that are not migrated, by reason. Similar messages are one group."""
     found: dict[tuple[NotMigratedReason, str], LeftGroup] = {}
     for line in lines:
         if line.left is None:
@@ -295,7 +297,7 @@ def _group_remaining_flows(lines: Iterable[FlowLine]) -> list[LeftGroup]:
 
 
 def _group_by_result(lines: Iterable[FlowLine]) -> list[ResultGroup]:
-    """Return the flows by result: first the migrated ones."""
+    """Return the flows by result. Migrated flows come first."""
     found: dict[tuple[int, str], ResultGroup] = {}
     order = [None, *NotMigratedReason]
     for line in lines:
@@ -308,7 +310,7 @@ def _group_by_result(lines: Iterable[FlowLine]) -> list[ResultGroup]:
 
 
 def _list_times(about: RemediationEvidence, decisions: Iterable[Decision]) -> Iterator[datetime]:
-    """Yield when the remediation started, its environment jobs changed last, and all decisions."""
+    """Yield the times at which the remediation or one of its environment jobs changed."""
     yield about.remediation.created_at
     yield from (one.decided_at for one in decisions)
     for job in about.environment_jobs:

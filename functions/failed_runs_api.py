@@ -32,7 +32,7 @@ class FailedFlowResponse(ApiResponse):
 
     @classmethod
     def of(cls, environment_id: str, flow: FailedFlow) -> Self:
-        """Return the response for one flow."""
+        """Return the response for the failed runs of a flow."""
         return cls(
             flow_name=flow.flow_name,
             workflow_id=flow.workflow_id,
@@ -61,7 +61,7 @@ class FailedRunReportResponse(ApiResponse):
 
     @classmethod
     def of(cls, report: FailedRunReport) -> Self:
-        """Return the response for one report."""
+        """Return the response for a report."""
         identity = report.environment_id
         return cls(
             environment_id=identity,
@@ -75,6 +75,9 @@ class FailedRunReportResponse(ApiResponse):
 
 @endpoint(role=Role.READER)
 async def show_failed_runs(call: ApiRequest[NoQuery, NoBody]) -> FailedRunReportResponse:
-    """Return the last report of failed runs, without inputs and outputs. Reads a stored row."""
+    """Return the last report on failed runs of an environment, without their inputs and outputs.
+
+    Reads a stored row.
+    """
     found = await read_failed_run_report(services(), normalize_environment_id(call.id))
     return FailedRunReportResponse.of(found)

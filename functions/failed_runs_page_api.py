@@ -14,7 +14,7 @@ from shared.use_cases.report_failed_runs import list_failed_run_reports
 
 @endpoint(role=Role.READER, media_types=(HTML,))
 async def show_failed_runs_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
-    """Return the page of the last report of each environment."""
+    """Return the page with the last report on failed runs of each environment."""
     reports = await list_failed_run_reports(services())
     view = build_page_context(call)
     return build_page_response(build_failed_runs_page(view, reports, services().settings.cloud))

@@ -17,7 +17,7 @@ from shared.use_cases.manage_firewall_fixes import FirewallFixInput, FirewallFix
 
 
 class FirewallFixQuery(RequestModel):
-    """Which firewall issues to return."""
+    """For which firewall issues to return fixes. An omitted parameter selects all."""
 
     #: Name of a firewall issue, Azure resource id, or name of a resource.
     resource: Text | None = None
@@ -42,7 +42,7 @@ class RevertFixRequest(RequestModel):
 
 
 class FirewallFixResponse(ApiResponse):
-    """A firewall issue and its fix: the smallest change that allows the missing addresses."""
+    """A firewall issue with its fix, the smallest change that allows the missing addresses."""
 
     issue: str
     kind: str
@@ -62,7 +62,7 @@ class FirewallFixResponse(ApiResponse):
 
     @classmethod
     def of(cls, shown: FirewallFixView) -> Self:
-        """Return the response for one firewall issue."""
+        """Return the response for a firewall issue and its fix."""
         gap, repair = shown.issue, shown.fix
         return cls(
             issue=gap.name,
@@ -97,7 +97,7 @@ class AppliedFixResponse(ApiResponse):
 
     @classmethod
     def of(cls, record: FirewallFixRecord) -> Self:
-        """Return the response for one record."""
+        """Return the response for the record of an applied fix."""
         return cls(
             issue=record.issue,
             firewall=record.firewall,
@@ -111,7 +111,7 @@ class AppliedFixResponse(ApiResponse):
 
 
 class FirewallFixListResponse(ItemListResponse[FirewallFixResponse]):
-    """Proposed fixes, and fixes that the app has applied."""
+    """Firewall fixes that the app proposes, and those that it has applied."""
 
     applied: tuple[AppliedFixResponse, ...]
 
@@ -120,7 +120,10 @@ class FirewallFixListResponse(ItemListResponse[FirewallFixResponse]):
 async def list_firewall_fixes(
     call: ApiRequest[FirewallFixQuery, NoBody],
 ) -> FirewallFixListResponse:
-    """Read the firewalls and return a fix for each issue, or for the issues of one resource."""
+    """Read the firewalls, and return a fix for each issue.
+
+    `resource` and `environment` select some. Also returns the fixes that the app has applied.
+    """
     query = call.query
     found = await manage_firewall_fixes.propose_fixes(services(), query.resource, query.environment)
     applied = await manage_firewall_fixes.list_applied_fixes(services())

@@ -1,4 +1,4 @@
-"""Read forms that the dashboard posts, and redirect to the page that they came from."""
+"""Read the forms that the dashboard posts, and redirect to the page that has the form."""
 
 import json
 import re
@@ -32,12 +32,12 @@ _MADE = re.compile(r"/api(/remediations/[A-Za-z0-9-]+)$")
 
 
 def is_form(req: func.HttpRequest) -> bool:
-    """Return whether the request is a form of a browser."""
+    """Return whether a browser sent the request as a form."""
     return _read_type(req) in {FORM, FILE_FORM}
 
 
 def has_file(req: func.HttpRequest) -> bool:
-    """Return whether the request is a form with a file."""
+    """Return whether the request is a form that uploads a file."""
     return _read_type(req) == FILE_FORM
 
 
@@ -47,13 +47,15 @@ def _read_type(req: func.HttpRequest) -> str:
 
 
 def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
-    """Read a form as a request body.
+    """Return the fields of a form as a validated request body.
 
-    Fields whose name ends in `[]` are lists, one value each; a field whose name ends in `[,]` is a
-    whole list, separated by commas, which may be empty. Other empty fields are ignored unless their
-    name ends in `[=]`, and fields whose name begins with an underscore unless `kind` has them: they
-    are for another button of the form. Raises `BadRequest`, and `Forbidden` unless the form comes
-    from a page of this app, because a browser sends the session cookie with a form of any site.
+    A field `name[]` adds its value to the list `name`. A field `name[,]` has a whole list,
+    separated by commas, which may be empty. Empty fields are ignored, except `name[=]`. Fields
+    whose name begins with an underscore are for another button of the form, and ignored unless
+    `kind` has them.
+
+    Raises `BadRequest` if the form is not valid, and `Forbidden` if no page of this app sent it: a
+    browser sends the session cookie with a form of any site.
     """
     if not is_own_page(req):
         raise Forbidden(
@@ -88,7 +90,7 @@ def parse_fields(content: bytes) -> list[tuple[str, str]]:
 
 
 def _parse_parts(req: func.HttpRequest, content: bytes) -> list[tuple[str, str]]:
-    """Return the names and values of a form with a file; a file's value is its text."""
+    """Return the names and values of a form that uploads a file. A file's value is its text."""
     header = f"Content-Type: {req.headers['Content-Type']}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(header + content)
     found = []
@@ -101,7 +103,7 @@ def _parse_parts(req: func.HttpRequest, content: bytes) -> list[tuple[str, str]]
 
 
 def _decode_file(value: bytes) -> str:
-    """Return the text of a file: UTF-8, or UTF-16 as Excel's Unicode text; else Windows-1252."""
+    """Return the text of a file in UTF-8, UTF-16 as Excel's Unicode text, or else Windows-1252."""
     if value.startswith((b"\xff\xfe", b"\xfe\xff")):
         return value.decode("utf-16", errors="replace")
     try:
@@ -111,18 +113,18 @@ def _decode_file(value: bytes) -> str:
 
 
 def parse_member_name(name: str) -> str:
-    """Return the member of the request that a field of a form sets."""
+    """Return which member of the request a field of a form sets."""
     return name.removesuffix("[]").removesuffix("[,]").removesuffix("[=]")
 
 
 def build_browser_response(
     path: str, req: func.HttpRequest, answer: func.HttpResponse, *, is_page: bool, is_sent: bool
 ) -> func.HttpResponse:
-    """Return an HTML page for a problem, and a redirect after a form; other responses unchanged.
+    """Return what a browser gets: a page for a problem, a redirect after a form, else the response.
 
-    `path` is the path of the route. `is_sent`: the request is a form and not a GET. The redirect
-    names the action and the number of jobs. It leads to the page that the form came from, or to the
-    remediation that was started.
+    `path` is the path of the route. `is_sent` says that the request is a form and not a GET. The
+    redirect leads to the page that had the form, or to the remediation that was started. Its query
+    names the action and the number of jobs.
     """
     is_wanted = "text/html" in req.headers.get("Accept", "")
     if answer.mimetype == MEDIA_TYPE and is_wanted and (is_page or is_sent):
@@ -156,7 +158,7 @@ def build_browser_response(
 
 
 def _format_error(error: Mapping[str, str]) -> str:
-    """Return what is wrong with a field of a form, or with an entry of its list."""
+    """Return what is wrong with a field of a form, or with an entry of a list in it."""
     field, _, entry = error["field"].partition(".")
     field = field.replace("_", " ").capitalize()
     if field == "File" and entry:
@@ -174,7 +176,8 @@ def _get_challenge_header(answer: func.HttpResponse) -> dict[str, str]:
 def _find_previous_page(req: func.HttpRequest) -> str:
     """Return the path of the dashboard page that the request came from, without its query.
 
-    A form that was kept during a sign-in comes from the URL that it is posted to.
+    After a sign-in, the form comes from the URL that it is posted to. The page of that action is
+    returned then.
     """
     # A Referer that is not a URL leads to the Overview page.
     there = req.headers.get("Referer", "").partition("://")[2].partition("?")[0]

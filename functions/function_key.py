@@ -1,4 +1,4 @@
-"""API: the only route for which the Functions host checks a function key itself."""
+"""API: the route with which the app has the Functions host check a function key."""
 
 import azure.functions as func
 
@@ -7,5 +7,8 @@ blueprint = func.Blueprint()
 
 @blueprint.route(route="function-key", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def check_function_key(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  # the worker passes it by this name
-    """Return 204; only requests with a valid key reach it (see shared/adapters/functions_host)."""
+    """Return 204.
+
+    The host rejects requests without a valid key (shared/adapters/functions_host).
+    """
     return func.HttpResponse(status_code=204)

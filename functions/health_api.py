@@ -36,7 +36,7 @@ class RequestQueueResponse(ApiResponse):
 
 
 class FailingChannelResponse(ApiResponse):
-    """A notification channel that rejects notifications or is not configured correctly."""
+    """A notification channel that rejects notifications or has wrong settings."""
 
     channel: str
     #: Names of its settings; empty if it has none.
@@ -55,7 +55,7 @@ class FailingChannelResponse(ApiResponse):
 
 
 class HealthResponse(ApiResponse):
-    """The health of the app; returned if the store and the broker answer."""
+    """The health of the app, while the store and the broker answer."""
 
     kill_switch_on: bool
     #: Who turned the kill switch on or off, when and why; null if it was never used.
@@ -86,5 +86,5 @@ class HealthResponse(ApiResponse):
 
 @endpoint(role=Role.READER)
 async def show_health(_call: ApiRequest[NoQuery, NoBody]) -> HealthResponse:
-    """Return the health of the app; 503 if the store or the broker does not answer."""
+    """Return the health of the app, or 503 if the store or the broker does not answer."""
     return HealthResponse.model_validate(await check_health(services()))

@@ -1,4 +1,4 @@
-"""Names and descriptions of the HTTP headers that endpoints use."""
+"""Define the HTTP headers that endpoints use, with their descriptions."""
 
 from typing import Any
 
@@ -49,9 +49,9 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 
 def matches_etag(header: str, etag: str, *, weakly: bool = False) -> bool:
-    """Return whether an `If-Match` or `If-None-Match` header matches an ETag.
+    """Return whether an `If-Match` or `If-None-Match` header names an ETag.
 
-    `weakly`: also match a tag that a proxy marked as weak when it compressed the response (RFC
+    With `weakly`, a tag counts that a proxy marked as weak because it compressed the response (RFC
     9110, 13.1).
     """
     tags = [one.strip() for one in header.split(",")]

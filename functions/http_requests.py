@@ -30,7 +30,7 @@ KEY_PARAMETERS = frozenset({"code", "clientid"})
 
 
 def _convert_to_whole_number(number: object) -> object:
-    """Convert 5.0 to 5; JSON does not distinguish them."""
+    """Convert a whole float such as 5.0 to int, because JSON does not distinguish them."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
@@ -49,7 +49,7 @@ type Text = Annotated[
 
 
 class RequestModel(BaseModel):
-    """Base of request models; unknown members are rejected."""
+    """Base of the models of requests. Rejects unknown members and null."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
@@ -64,17 +64,17 @@ class RequestModel(BaseModel):
 
 
 class NoQuery(RequestModel):
-    """No query parameters."""
+    """The query of an endpoint that has no parameters."""
 
 
 class NoBody(RequestModel):
-    """No body members."""
+    """The body of an endpoint that reads none."""
 
 
 def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
-    """Read and validate a JSON body; an empty body counts as `{}`.
+    """Return the validated JSON body of a request. An empty body counts as `{}`.
 
-    Raises `BadRequest`, `RequestTooLarge`, `UnsupportedMediaType`.
+    Raises `BadRequest` if it is not valid, `RequestTooLarge`, or `UnsupportedMediaType`.
     """
     body = read_raw_body(req)
     media_type = req.headers.get("Content-Type", _JSON).partition(";")[0].strip().lower()
@@ -88,14 +88,14 @@ def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
 
 
 def read_query[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
-    """Read and validate the query; raise `BadRequest`, also for unknown parameters."""
+    """Return the validated query. Raises `BadRequest` for a wrong or unknown parameter."""
     params: Mapping[str, str] = req.params
     query = {name: value for name, value in params.items() if name.lower() not in KEY_PARAMETERS}
     return read_validated("query", lambda: kind.model_validate_strings(query))
 
 
 def read_raw_body(req: func.HttpRequest) -> bytes:
-    """Return the raw body; raise `RequestTooLarge`."""
+    """Return the body as bytes. Raises `RequestTooLarge` if it has too many."""
     body: bytes = req.get_body()
     if len(body) > MAX_BODY_BYTES:
         message = f"The body is larger than {MAX_BODY_BYTES} bytes."
@@ -104,7 +104,7 @@ def read_raw_body(req: func.HttpRequest) -> bytes:
 
 
 def read_validated[T](what: str, read: Callable[[], T]) -> T:
-    """Return the result of `read`; raise `BadRequest` for its validation errors."""
+    """Return the result of `read`. Raises `BadRequest` in place of its validation errors."""
     try:
         return read()
     except ValidationError as err:
@@ -113,7 +113,7 @@ def read_validated[T](what: str, read: Callable[[], T]) -> T:
 
 
 def read_params(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:
-    """Return the route parameters, all of which are ids; raise `BadRequest`."""
+    """Return the route parameters. Raises `BadRequest` if one is not a valid id."""
     values = {name: str(req.route_params.get(name) or "") for name in names}
     wrong = [name for name, value in values.items() if not is_identifier(value)]
     if wrong:

@@ -18,19 +18,22 @@ _POLICY = (
 
 
 class ApiResponse(BaseModel):
-    """Base of response models, read from domain objects; only declared members are sent."""
+    """Base of the models of responses, which are filled from objects with the same members.
+
+    Only declared members are sent.
+    """
 
     model_config = ConfigDict(from_attributes=True, frozen=True, defer_build=True)
 
 
 class ItemListResponse[T: ApiResponse](ApiResponse):
-    """A list as an object, so that members can be added beside it."""
+    """A list inside an object, so that later versions can add members beside it."""
 
     items: tuple[T, ...]
 
 
 def format_json(answer: BaseModel) -> str:
-    """Return a response as JSON, with any trigger URLs redacted."""
+    """Return a response as JSON, in which trigger URLs are redacted."""
     return redact(answer.model_dump_json())
 
 
@@ -71,8 +74,8 @@ def build_page_response(
 ) -> func.HttpResponse:
     """Return a response with an HTML page.
 
-    The page loads only assets of this app, and no inline content but `style`. A form on it sends
-    the page's origin. The page's URL is not sent to other sites.
+    The page loads only assets of this app, and no inline content but `style`. Its forms send the
+    origin of the page, and links to other sites do not send its URL.
     """
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return func.HttpResponse(

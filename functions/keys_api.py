@@ -14,7 +14,7 @@ from shared.use_cases.check_keys import check_keys as check
 
 
 class KeyCheckRequest(RequestModel):
-    """The key to check. Without one, the app checks the keys of all policies that it knows."""
+    """The key to check. Without one, the app checks the keys of all known policies."""
 
     model_config = ConfigDict(
         json_schema_extra={"dependentRequired": {"vault": ["key"], "key": ["vault"]}}
@@ -53,7 +53,7 @@ class KeyCheckResponse(ApiResponse):
 async def check_keys(
     call: ApiRequest[NoQuery, KeyCheckRequest],
 ) -> ItemListResponse[KeyCheckResponse]:
-    """Check keys now and update the key alerts that the health reports.
+    """Check keys now, and update the key alerts that the health shows.
 
     Writes nothing to keys or vaults. Returns 404 for an unknown vault.
     """

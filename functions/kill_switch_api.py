@@ -15,20 +15,20 @@ from shared.use_cases.set_kill_switch import set_kill_switch as set_switch
 
 
 class KillSwitchChangeRequest(RequestModel):
-    """Says why the kill switch is turned on or off."""
+    """The reason for which the kill switch is turned on or off, and by whom."""
 
     changed_by: Text | None = None
     justification: Text
 
 
 class KillSwitchRequest(KillSwitchChangeRequest):
-    """Turns the kill switch on or off."""
+    """Turns the kill switch on or off, with the reason."""
 
     is_on: bool
 
 
 class KillSwitchResponse(ApiResponse):
-    """The state of the kill switch; `changed_at` is null if it was never used."""
+    """The state of the kill switch. `changed_at` is null if nobody has used it."""
 
     is_on: bool
     changed_by: str = ""
@@ -53,7 +53,7 @@ async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillS
 async def turn_kill_switch_on(
     call: ApiRequest[NoQuery, KillSwitchChangeRequest],
 ) -> KillSwitchResponse:
-    """Turn the kill switch on: the app writes nothing."""
+    """Turn the kill switch on, so that the app writes nothing."""
     return await _set_kill_switch(call, is_on=True, reason=call.body.justification)
 
 
@@ -61,7 +61,7 @@ async def turn_kill_switch_on(
 async def turn_kill_switch_off(
     call: ApiRequest[NoQuery, KillSwitchChangeRequest],
 ) -> KillSwitchResponse:
-    """Turn the kill switch off: the app continues."""
+    """Turn the kill switch off, so that the app continues its work."""
     return await _set_kill_switch(call, is_on=False, reason=call.body.justification)
 
 

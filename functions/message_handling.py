@@ -60,7 +60,7 @@ _LONGEST_OUTAGE = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInvocation:
-    """One queue message and its history of retries."""
+    """A queue message, with how often it was sent again and why."""
 
     queue: str
     #: Id of the first message, of which this is a copy.
@@ -74,7 +74,7 @@ class QueueInvocation:
 
     @property
     def document(self) -> object:
-        """Return the content as parsed JSON; raise `InvalidInput`."""
+        """Return the message's JSON value. Raises `InvalidInput` if it is not JSON."""
         try:
             return json.loads(self.content.decode("utf-8-sig"))
         except (ValueError, RecursionError) as err:
@@ -83,7 +83,7 @@ class QueueInvocation:
 
 
 def build_invocation(message: func.ServiceBusMessage, queue: str) -> QueueInvocation:
-    """Return the invocation for a message."""
+    """Return a queue message with its history of retries, which its properties have."""
     content = message.get_body()
     properties = message.application_properties or {}
     digest = hashlib.sha256(content).hexdigest()
@@ -101,10 +101,10 @@ def build_invocation(message: func.ServiceBusMessage, queue: str) -> QueueInvoca
 async def handle_message(
     services: Services, invocation: QueueInvocation, act: Callable[[], Awaitable[object]]
 ) -> None:
-    """Run `act` for a message, then complete the message, send a copy, or move it to the poison
-    queue.
+    """Run `act` for a message, then complete it, send a copy, or move it to the poison queue.
 
-    Raises after an internal error, or if nothing can be sent; the broker then keeps the message.
+    Raises an exception after an internal error, or if nothing can be sent. The broker then keeps
+    the message.
     """
     with (
         services.telemetry.span(
@@ -196,9 +196,7 @@ async def _send_again(services: Services, invocation: QueueInvocation, err: Cmkf
 
 
 def _count_extra_tries(err: CmkflowError, settings: Settings) -> int:
-    """Return how many more times a message is tried because of an outage, which may last for
-    days.
-    """
+    """Return how often a message may be retried beyond the usual number: more during an outage."""
     return (
         _LONGEST_OUTAGE // settings.backoff_max_delay if isinstance(err, ServiceUnavailable) else 0
     )

@@ -25,7 +25,7 @@ class FirewallsQuery(RequestModel):
 
 
 class ConcernedEnvironmentResponse(ApiResponse):
-    """An environment with flows that call through a firewall."""
+    """An environment with flows that call through a firewall, as of its last plan."""
 
     environment_id: str
     environment_name: str
@@ -65,7 +65,7 @@ class IncompleteFirewallResponse(ApiResponse):
 
 
 class IncompleteFirewallListResponse(ItemListResponse[IncompleteFirewallResponse]):
-    """Firewalls, those first that block the most flows."""
+    """Firewalls that do not allow all addresses of copies. Those that block most come first."""
 
     #: What the service tag list lacks, so that firewalls cannot be checked.
     unknowns: tuple[IncompleteFirewallResponse, ...]
@@ -82,7 +82,7 @@ class IncompleteFirewallListResponse(ItemListResponse[IncompleteFirewallResponse
 async def list_firewalls(
     call: ApiRequest[FirewallsQuery, NoBody],
 ) -> IncompleteFirewallListResponse:
-    """Return each firewall that does not allow all addresses of copies. Reads stored rows only."""
+    """Return the firewalls that do not allow all addresses of copies. Reads stored rows only."""
     found = await show_network(services())
     chosen = select_firewalls(found.firewalls, call.query.status, call.query.search)
     return IncompleteFirewallListResponse(

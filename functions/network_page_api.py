@@ -19,7 +19,7 @@ from shared.use_cases.show_network import show_network
 
 
 class NetworkPageQuery(PageQuery, FirewallsQuery):
-    """Which firewalls to show."""
+    """Which firewalls the Network page shows, and in which format."""
 
     #: Number of matching firewalls before this page.
     start: Annotated[int, Field(ge=0)] = 0
@@ -29,7 +29,10 @@ class NetworkPageQuery(PageQuery, FirewallsQuery):
 
 @endpoint(role=Role.READER, media_types=(HTML, CSV), headers=(LIVE_SECTIONS,))
 async def show_network_page(call: ApiRequest[NetworkPageQuery, NoBody]) -> func.HttpResponse:
-    """Return the page of address ranges and firewalls, or the firewalls as a CSV file."""
+    """Return the Network page: changed address ranges and firewalls.
+
+    With `export=csv`, returns the firewalls as a file.
+    """
     query = call.query
     found = await show_network(services())
     choice = FirewallChoice(status=query.status, search=query.search, start=query.start)

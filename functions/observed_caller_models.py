@@ -1,4 +1,4 @@
-"""API models: who called originals after their cutover."""
+"""API models: the callers that called originals after their cutover."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from shared.domain.callers.call_headers import CallerSource
 
 
 class ObservedCallerResponse(ApiResponse):
-    """Calls of an original by one caller, as far as their headers show it."""
+    """The calls of an original by one caller, recognized by their headers."""
 
     #: Such as `unknown caller: flow Orders`.
     label: str
@@ -24,7 +24,7 @@ class ObservedCallerResponse(ApiResponse):
 
 
 class CallersOfOriginalResponse(ApiResponse):
-    """The callers of one original after its cutover."""
+    """The callers that called one original after its cutover."""
 
     environment_id: str
     original_id: str

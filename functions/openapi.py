@@ -47,7 +47,7 @@ _EVERYWHERE = (400, 401, 403, 422, 429, 500, 502, 503)
 
 @cache
 def build_openapi_document(schemes: frozenset[str]) -> Json:
-    """Return the OpenAPI document with the given security schemes."""
+    """Return the OpenAPI document of the API. `schemes` are its security schemes."""
     endpoints = sorted(list_endpoints().values(), key=lambda one: (one.path, one.method))
     schemas = _build_schemas(endpoints)
     paths: dict[str, Json] = {}
@@ -173,7 +173,7 @@ def _is_conditional(one: Endpoint) -> bool:
 
 
 def _build_problem_response(status: int) -> Json:
-    """Return the response object for all problems with a status."""
+    """Return the response object for the problem documents with a status."""
     kinds = _group_codes_by_status()[status]
     response: Json = {
         "description": " Or: ".join(PROBLEMS[kind].title for kind in kinds),
@@ -197,7 +197,7 @@ def _build_reference(kind: type[BaseModel]) -> Json:
 
 
 def _build_schemas(endpoints: Iterable[Endpoint]) -> Json:
-    """Return the JSON schema of each model by name, with comments in the source as descriptions."""
+    """Return the JSON schema of each model by name. The models' comments become descriptions."""
     models: dict[type[BaseModel], Mode] = {Problem: "serialization"}
     for one in endpoints:
         models |= {one.query: "validation", one.body: "validation"}
@@ -218,7 +218,7 @@ def _build_schemas(endpoints: Iterable[Endpoint]) -> Json:
 
 
 def _reject_null(schema: Json) -> None:
-    """Remove null from the types of optional members, because requests reject null."""
+    """Remove null from the types of members in a schema, because requests reject null."""
     for member in schema.get("properties", {}).values():
         if "anyOf" in member:
             kinds = [one for one in member.pop("anyOf") if one != {"type": "null"}]
@@ -246,7 +246,7 @@ def _find_models(annotation: object) -> list[type[BaseModel]]:
 
 
 def read_member_comments(kind: type[BaseModel]) -> dict[str, str]:
-    """Return the `#:` comment of each member, including inherited members."""
+    """Return the `#:` comment in the source of each member of a model and its bases."""
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__):
         if one.__module__.startswith("functions.") and "[" not in one.__name__:

@@ -1,4 +1,4 @@
-"""Read the query of a page, and build what every page shows and sends."""
+"""Read the query that all pages share, and build the context and response of a page."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -17,7 +17,7 @@ from shared.steps.write_permission import find_kill_switch
 
 
 class PageQuery(RequestModel):
-    """The action that led to this page."""
+    """The query of every page: the action that led to it, and the number of its flows."""
 
     #: Last part of the action's route, after its id.
     completed_action: Literal[
@@ -49,7 +49,7 @@ class PageQuery(RequestModel):
 
 
 def build_page_context[Q: PageQuery, B: RequestModel](call: ApiRequest[Q, B]) -> PageContext:
-    """Return the reader, the time, and the action that led to the page."""
+    """Return the context of a page: its reader, the time, and the action that led to it."""
     query = call.query
     return PageContext(
         principal=call.principal,
@@ -62,12 +62,12 @@ def build_page_context[Q: PageQuery, B: RequestModel](call: ApiRequest[Q, B]) ->
 async def read_page_context[Q: PageQuery, B: RequestModel](
     call: ApiRequest[Q, B],
 ) -> PageContext:
-    """Return what `build_page_context` returns, with the kill switch as it is now."""
+    """Return the context of a page, with the state of the kill switch."""
     return replace(build_page_context(call), kill_switch=await find_kill_switch(services()))
 
 
 def build_live_page[Q: PageQuery](call: ApiRequest[Q, NoBody], text: str) -> func.HttpResponse:
-    """Return a page, or its changed sections for a browser that has the others."""
+    """Return a page, or its changed sections if the browser has the page already."""
     known = call.headers.get(LIVE_SECTIONS)
     if known is None:
         return build_page_response(text)

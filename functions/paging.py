@@ -1,4 +1,4 @@
-"""Request and response models of paged lists."""
+"""Models of requests for paged lists, and of their responses."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -21,7 +21,10 @@ class PagedQuery(RequestModel):
     ] = ""
 
     def begin(self, ids: Sequence[str]) -> int:
-        """Return the index at which the page starts; raise `NotFound` if `after` is unknown."""
+        """Return the index at which the requested page starts.
+
+        Raises `NotFound` if `after` is not in `ids`.
+        """
         if not self.after:
             return 0
         if self.after not in ids:
@@ -31,7 +34,7 @@ class PagedQuery(RequestModel):
 
 
 class PageResponse[T: ApiResponse](ItemListResponse[T]):
-    """One page of a list."""
+    """One page of a list, with the value of `after` for the next page."""
 
     #: Value of `after` for the next page; empty on the last page.
     next: str

@@ -39,7 +39,7 @@ type PlanVersion = Annotated[
 
 
 class PlanQuery(RequestModel):
-    """Which plan to return, and in which format."""
+    """Which plans of a remediation to return, and in which format."""
 
     environment: EnvironmentId | None = None
     #: Default: HTML if the request accepts `text/html`, as browsers do.
@@ -49,7 +49,7 @@ class PlanQuery(RequestModel):
 
 
 class ApproveRequest(RequestModel):
-    """Approves plans by their versions."""
+    """Approves plans, each by its version."""
 
     #: Plan versions; each identifies the plan of one environment.
     versions: Some[PlanVersion]
@@ -65,21 +65,24 @@ class ApproveRequest(RequestModel):
 
     @model_validator(mode="after")
     def _require_choice_in_form(self, info: ValidationInfo) -> Self:
-        """Reject a form without a choice of flows: one that lost its fields approves nothing."""
+        """Reject a form that names no flows, which would otherwise approve all flows."""
         if info.context is FORM_CONTEXT and self.choice is None:
             raise ValueError("Tick at least one flow.")
         return self
 
     @property
     def choice(self) -> tuple[str, ...] | None:
-        """Return the included flows: none if flows were offered and none was ticked."""
+        """Return the flows to approve, or None for all.
+
+        Returns an empty tuple if flows were offered and none was ticked.
+        """
         if self.included_flow_ids is None and self.offered_flow_ids is not None:
             return ()
         return self.included_flow_ids
 
 
 class UrlSecretRequest(RequestModel):
-    """Chooses which callers of flows refer to their URL secrets."""
+    """Chooses which callers of some flows refer to the flows' URL secrets."""
 
     #: Workflow ids, flow names or display names.
     flow_ids: Some[FlowId]
@@ -90,7 +93,7 @@ class UrlSecretRequest(RequestModel):
 
 
 class UrlSecretResponse(ApiResponse):
-    """The flows with a new choice."""
+    """How many flows have the new choice, and the new versions of their plans."""
 
     flow_count: int
     #: The versions that their plans have now.
@@ -98,7 +101,7 @@ class UrlSecretResponse(ApiResponse):
 
 
 class PlannedCallerResponse(ApiResponse):
-    """A known caller of an original."""
+    """A known caller of an original, and how the plan changes it."""
 
     kind: str
     label: str
@@ -110,7 +113,7 @@ class PlannedCallerResponse(ApiResponse):
 
 
 class PlanItemResponse(ApiResponse):
-    """What the plan says about one flow."""
+    """What the plan knows about one flow and does with it."""
 
     workflow_id: str
     flow_name: str
@@ -160,7 +163,7 @@ class TriggerHostFlowResponse(ApiResponse):
 
 
 class TriggerHostResponse(ApiResponse):
-    """The host of trigger URLs of copies, which callers must reach on TCP 443."""
+    """A host in the trigger URLs of copies. Callers must reach it on TCP 443."""
 
     host: str
     #: False if the host is derived from the environment id and not yet confirmed by a copy's URL.
@@ -169,7 +172,7 @@ class TriggerHostResponse(ApiResponse):
 
 
 class ExternalHostResponse(ApiResponse):
-    """A host whose owner must allow the addresses of flows."""
+    """A host that flows call, whose owner must allow the flows' addresses."""
 
     host: str
     prefixes: tuple[str, ...]
@@ -179,7 +182,7 @@ class ExternalHostResponse(ApiResponse):
 
 
 class FlowOutlookResponse(ApiResponse):
-    """What the plan knows about the course of a flow's migration."""
+    """Whether and why a flow's migration is expected to pause."""
 
     workflow_id: str
     outlook: Outlook
@@ -210,7 +213,7 @@ class PlanResponse(ApiResponse):
 
 
 def build_plan_list(found: Iterable[PlanView], owner: str = "") -> ItemListResponse[PlanResponse]:
-    """Return the plan response of a remediation, with the flows of an owner."""
+    """Return the plans of a remediation, with only the flows of `owner` if it is not empty."""
     return ItemListResponse[PlanResponse](items=tuple(_build_plan(plan, owner) for plan in found))
 
 

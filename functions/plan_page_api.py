@@ -28,7 +28,7 @@ type Search = Annotated[str, StringConstraints(max_length=200)]
 
 
 class PlanPageQuery(PageQuery):
-    """Which part of a plan to show, and how."""
+    """Which part of a plan the page shows, and how."""
 
     environment: EnvironmentId | None = None
     filter: Literal["", "awaiting", "changed"] | Outlook | PlannedAction = ""
@@ -50,7 +50,7 @@ class PlanPageQuery(PageQuery):
 
     @property
     def choice(self) -> PlanChoice:
-        """Return what to show."""
+        """Return what the page shows."""
         return PlanChoice(
             filter=self.filter,
             search=self.search,
@@ -61,14 +61,14 @@ class PlanPageQuery(PageQuery):
 
 
 class PlanTicksQuery(PlanPageQuery):
-    """Which part of a plan to show after the address has stored the ticks of another part."""
+    """Which part of a plan to show next, after the URL has kept the ticks of this part."""
 
     #: Search for the text in the form, in place of the one in the address.
     find: bool = False
 
 
 class PlanTicksRequest(RequestModel):
-    """The ticks of one page of a plan; the form's other fields are ignored."""
+    """The flows that are ticked on one page of a plan. Other fields of the form are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -106,9 +106,9 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
 async def keep_plan_ticks(
     call: ApiRequest[PlanTicksQuery, PlanTicksRequest],
 ) -> func.HttpResponse:
-    """Redirect to a part of the plan page whose address names the flows that are not ticked.
+    """Redirect to another part of the plan, whose URL names the flows that are not ticked.
 
-    It changes nothing. A form may name more flows than an address has room for.
+    Changes nothing. The ticks are posted, because they may be more than a URL has room for.
     """
     query, body, identity = call.query, call.body, call.id.lower()
     location = f"/api/dashboard/remediations/{identity}/plan"

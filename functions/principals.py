@@ -1,4 +1,4 @@
-"""Identify who sends a request. No other module reads the authentication headers."""
+"""Identify who sends a request. Only this module reads the authentication headers."""
 
 import base64
 import json
@@ -36,11 +36,11 @@ _ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role
 async def read_principal(
     req: func.HttpRequest, settings: AccessSettings, keys: FunctionKeys
 ) -> Principal:
-    """Return the principal of a request.
+    """Return who sends a request.
 
-    Raises `NotSignedIn`, and `TransientError` if a function key cannot be checked. The header is
-    trusted only where App Service authentication sets it; otherwise anyone could send it. Without a
-    sign-in, a function key counts if roles are assigned to keys.
+    Raises `NotSignedIn`, or `TransientError` if a function key cannot be checked. The header with
+    the signed-in principal counts only if App Service authentication sets it, because otherwise
+    anyone could send it. Without a sign-in, a function key counts if settings assign roles to keys.
     """
     if signed_in := find_signed_in_principal(req, settings):
         return signed_in
@@ -70,8 +70,9 @@ async def read_principal(
 
 
 def find_signed_in_principal(req: func.HttpRequest, settings: SignInSettings) -> Principal | None:
-    """Return the principal whom App Service signed in, or None; raise `NotSignedIn` if it is not
-    readable.
+    """Return the principal whom App Service signed in, or None.
+
+    Raises `NotSignedIn` if the header with the principal cannot be read.
     """
     encoded = req.headers.get(PRINCIPAL) if settings.platform_signs_in else None
     return _build_signed_in_principal(encoded) if encoded else None
@@ -97,10 +98,11 @@ def check_role(principal: Principal, role: Role) -> None:
 
 
 def is_own_page(req: func.HttpRequest) -> bool | None:
-    """Return whether a page of this app made the browser send the request, or None if unknown.
+    """Return whether a page of this app made the browser send the request, or None if that is
+    unknown.
 
-    Browsers report the site (w3.org/TR/fetch-metadata), older ones only the origin, programs
-    nothing.
+    Browsers report the site (w3.org/TR/fetch-metadata), older ones only the origin. Other programs
+    report nothing.
     """
     site = req.headers.get("Sec-Fetch-Site", "")
     if site:
@@ -110,7 +112,7 @@ def is_own_page(req: func.HttpRequest) -> bool | None:
 
 
 def check_origin(req: func.HttpRequest) -> None:
-    """Raise `Forbidden` for a change that a page of another site requests.
+    """Raise `Forbidden` if a page of another site requests a change.
 
     The browser sends the session cookie with such a request.
     """
@@ -122,9 +124,9 @@ def check_origin(req: func.HttpRequest) -> None:
 
 
 def read_request_source(req: func.HttpRequest) -> str:
-    """Return the client address and user agent of a request, for the audit log.
+    """Return the address and user agent of the client, for the audit log.
 
-    Only the last entry of the header is reliable: the front end appends it.
+    Of `X-Forwarded-For`, only the last entry is reliable, which the front end adds.
     """
     address = req.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
     return _remove_surrogates(" ".join(filter(None, (address, req.headers.get("User-Agent", "")))))
@@ -142,12 +144,16 @@ _NAME_MEMBERS = (
 
 
 def find_requester_member(body: type[RequestModel]) -> str:
-    """Return the member of a request body that names the requester; empty: there is none."""
+    """Return the member of a request body that names the requester, or an empty text if there is
+    none.
+    """
     return next((member for member in _NAME_MEMBERS if member in body.model_fields), "")
 
 
 def with_given_name(principal: Principal, body: RequestModel) -> Principal:
-    """Return the principal. The holder of a function key gets the name that the body gives."""
+    """Return the principal with the name that the request body gives, if it has only a function
+    key.
+    """
     member = find_requester_member(type(body))
     name = getattr(body, member) if member else None
     if principal.kind is not PrincipalKind.FUNCTION_KEY or not name:
@@ -177,7 +183,7 @@ def _build_signed_in_principal(encoded: str) -> Principal:
 
 
 def _read_function_key(req: func.HttpRequest) -> str:
-    """Return the function key; the header takes precedence, as in the Functions host."""
+    """Return the function key of a request: of the header, else of the query, as the host does."""
     return str(req.headers.get(KEY_HEADER) or req.params.get("code") or "")
 
 
@@ -191,10 +197,12 @@ def _build_not_signed_in_error(*, can_sign_in: bool = False) -> NotSignedIn:
 
 
 def _find_first_claim(claims: list[tuple[str, str]], types: tuple[str, ...]) -> str:
-    """Return the value of the first of these claim types that is present; empty: none is."""
+    """Return the value of the first of these claim types that the principal has, or an empty text
+    for none.
+    """
     return next((value for one in types for typ, value in claims if typ == one), "")
 
 
 def _remove_surrogates(value: str) -> str:
-    """Return a text that can be stored in a row, without unpaired surrogates."""
+    """Return a text that a row can store: short, redacted, and without unpaired surrogates."""
     return redact(value).strip()[:200].encode("utf-8", "replace").decode()

@@ -42,7 +42,7 @@ _RETRY_SECONDS = 10
 
 
 class FieldError(BaseModel):
-    """An error in one member of a request."""
+    """What is wrong with one member of a request."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -53,16 +53,16 @@ class FieldError(BaseModel):
 
 
 class BadRequest(InvalidInput):
-    """The request is not valid."""
+    """A request is not valid."""
 
     def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
-        """`errors` lists the invalid members."""
+        """Store the message, and what is wrong with each member."""
         super().__init__(message)
         self.errors = tuple(errors)
 
 
 class SuggestedItem(BaseModel):
-    """A flow with a similar name."""
+    """A flow whose name is similar to the name in the request."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -71,7 +71,7 @@ class SuggestedItem(BaseModel):
 
 
 class RequestRejected(CmkflowError):
-    """The request was rejected before its handler ran."""
+    """A request was rejected before its handler ran."""
 
     #: A key of `PROBLEMS`.
     kind: ClassVar[str]
@@ -80,25 +80,25 @@ class RequestRejected(CmkflowError):
     headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, message: str, *, fix: str) -> None:
-        """`fix` says how to correct the request."""
+        """Store the message, and how to correct the request."""
         super().__init__(message)
         self.fix = fix
 
 
 class NotSignedIn(RequestRejected):
-    """The request is not authenticated."""
+    """A request does not say who sends it, or not validly."""
 
     kind = "not-signed-in"
     headers = {CHALLENGE: "Bearer"}  # noqa: RUF012  # a ClassVar above
 
     def __init__(self, message: str, *, fix: str, can_sign_in: bool = False) -> None:
-        """`can_sign_in` says whether the requester can solve the problem by signing in."""
+        """Store the message, the fix, and whether the requester only has to sign in."""
         super().__init__(message, fix=fix)
         self.can_sign_in = can_sign_in
 
 
 class Forbidden(RequestRejected):
-    """The principal may not send this request."""
+    """The principal may not send a request."""
 
     kind = "forbidden"
 
@@ -109,7 +109,7 @@ class PageNotFound(RequestRejected):
     kind = "not-found"
 
     def __init__(self) -> None:
-        """Say where the pages are."""
+        """Store a message and a fix that links to the pages."""
         super().__init__(
             "The dashboard has no page with this URL.",
             fix="Open a page from the navigation, or a remediation from the list of remediations.",
@@ -117,13 +117,13 @@ class PageNotFound(RequestRejected):
 
 
 class RequestTooLarge(RequestRejected):
-    """The body is too large."""
+    """The body of a request is too large."""
 
     kind = "too-large"
 
 
 class UnsupportedMediaType(RequestRejected):
-    """The media type of the body is not supported."""
+    """The media type of a request's body is not supported."""
 
     kind = "unsupported-media-type"
 
@@ -221,7 +221,7 @@ def _build_not_found(err: NotFound) -> Problem:
 
 
 def build_internal_error_response(*, instance: str) -> func.HttpResponse:
-    """Return the problem document for an internal error; details are only in the log."""
+    """Return the problem document for an internal error. Its details are only in the log."""
     text = "The app met an internal error."
     problem = _build_problem("defect", text, "Check the app's log for the exception.")
     return _build_response(problem, instance, {})
@@ -233,7 +233,7 @@ def build_misconfigured_response(
     *,
     instance: str,
 ) -> func.HttpResponse:
-    """Return the problem document for settings that are not valid; `text` names them."""
+    """Return the problem document for wrong settings, which `text` names."""
     text = f"{text} Until this is corrected, the app does nothing."
     problem = _build_problem("misconfigured", text, fix)
     return _build_response(problem, instance, {})
@@ -241,7 +241,7 @@ def build_misconfigured_response(
 
 @dataclass(frozen=True, slots=True)
 class ProblemKind:
-    """Status and title of all problems of a kind."""
+    """The status and title that all problems of a kind have."""
 
     status: int
     title: str

@@ -1,4 +1,4 @@
-"""Read the messages of queues, and pass each event or job to a use case."""
+"""Read queue messages, and call the use case for each event or job."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +19,7 @@ type Reaction = Callable[[Services, Event], Awaitable[object]]
 async def handle_event_message(
     message: func.ServiceBusMessage, queue: str, react: Reaction
 ) -> None:
-    """Handle every event of a message; an event that fails does not affect the others."""
+    """Call `react` for each event of a message. An event that fails does not affect the others."""
     open_services = services()
     invocation = build_invocation(message, queue)
     for one in _split_events(invocation):
@@ -32,7 +32,10 @@ async def handle_event_message(
 
 
 def _split_events(invocation: QueueInvocation) -> list[QueueInvocation]:
-    """Return one invocation for each event. A message that cannot be read stays one invocation."""
+    """Return an invocation for each event of a message.
+
+    A message that cannot be read stays one invocation.
+    """
     try:
         parse_events(invocation.content)
     except InvalidInput:
@@ -52,7 +55,10 @@ type RunJob = Callable[[Services, str, str], Awaitable[object]]
 async def run_job_from_message(
     message: func.ServiceBusMessage, queue: str, partition: str, run: RunJob
 ) -> None:
-    """Run the job that a message names by the members `partition` and `job` of its body."""
+    """Call `run` for the job that a message names.
+
+    The message's body has the partition and the id of the job's row, as `partition` and `job`.
+    """
     open_services = services()
     invocation = build_invocation(message, queue)
 

@@ -1,4 +1,4 @@
-"""Functions: handle each message of the queues of events and of jobs."""
+"""Register the functions that Service Bus queues start: one for each queue."""
 
 import azure.functions as func
 
@@ -11,7 +11,7 @@ blueprint = func.Blueprint()
     arg_name="message", queue_name=KEY_EVENTS, connection="ServiceBusConnection", cardinality="one"
 )
 async def on_key_event(message: func.ServiceBusMessage) -> None:
-    """Check the key, its policies and environments, and search for flows on Microsoft's key."""
+    """Check a key after an event about it, and start a remediation of the environments under it."""
     from functions.queue_messages import handle_event_message
     from shared.use_cases.react_to_key_event import react_to_key_event
 
@@ -25,7 +25,7 @@ async def on_key_event(message: func.ServiceBusMessage) -> None:
     cardinality="one",
 )
 async def on_policy_event(message: func.ServiceBusMessage) -> None:
-    """Start a remediation or update jobs, as the event requires."""
+    """Start a remediation or check keys after a policy, its link or a key vault has changed."""
     from functions.queue_messages import handle_event_message
     from shared.use_cases.react_to_policy_event import react_to_policy_event
 

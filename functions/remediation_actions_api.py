@@ -29,9 +29,9 @@ from shared.use_cases.show_remediation import show_plan
 
 @endpoint(role=Role.APPROVER, status=202, headers=(IF_MATCH,), subject=read_remediation_state)
 async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> ApprovalResponse:
-    """Approve plans of a remediation by their versions.
+    """Approve plans of a remediation, each by its version.
 
-    `If-Match` takes the `ETag` of the plan response that was shown.
+    `If-Match` takes the `ETag` of the plan response that the approver has seen.
     """
     body, identity = call.body, call.id.lower()
     if IF_MATCH in call.headers:
@@ -54,9 +54,9 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
 
 @endpoint(role=Role.APPROVER, subject=read_remediation_state)
 async def choose_url_secrets(call: ApiRequest[NoQuery, UrlSecretRequest]) -> UrlSecretResponse:
-    """Choose which callers of flows that await approval refer to their URL secrets.
+    """Choose which callers of some flows refer to the flows' URL secrets, before the approval.
 
-    Their plans get another version. Flows without a choice follow the environment's settings.
+    Their plans get another version. Other flows follow the environment's settings.
     """
     body = call.body
     chosen = await choose_secrets(services(), call.id.lower(), body.flow_ids, body.use)
@@ -65,7 +65,7 @@ async def choose_url_secrets(call: ApiRequest[NoQuery, UrlSecretRequest]) -> Url
 
 @endpoint(role=Role.OPERATOR, status=202, subject=read_remediation_state)
 async def cancel_remediation(call: ApiRequest[NoQuery, CancelRequest]) -> RollbackResponse:
-    """Cancel a remediation: flows that were started are rolled back, no others start."""
+    """Cancel a remediation. Flows that have started are rolled back, and no others start."""
     done = await change_remediation.cancel(
         services(), call.id.lower(), replay=call.body.accept_replay
     )

@@ -60,7 +60,7 @@ class RemediationQuery(PagedQuery):
 
 
 class RemediationDetailQuery(RequestModel):
-    """What to include in the response."""
+    """Which flows to return, and whether with their history."""
 
     #: Include the history of every job.
     include_history: bool = False
@@ -69,7 +69,7 @@ class RemediationDetailQuery(RequestModel):
 
 
 class FlowSelection(RequestModel):
-    """Selects flows by workflow id, flow name or display name; by default all."""
+    """Selects flows of a remediation by workflow id, flow name or display name. Default: all."""
 
     flow_ids: Annotated[Once[FlowId], Field(json_schema_extra={"minItems": 1})] = ()
 
@@ -82,7 +82,7 @@ class FlowSelection(RequestModel):
 
 
 class RetryRequest(FlowSelection):
-    """Selects what to retry; by default all blocked and failed jobs."""
+    """Selects which blocked and failed jobs to retry. Default: all."""
 
     #: Only jobs with this reason code, such as `firewall_denies`.
     reason_code: Text | None = None
@@ -91,14 +91,14 @@ class RetryRequest(FlowSelection):
 
 
 class CancelRequest(RequestModel):
-    """Cancels a remediation."""
+    """Cancels a remediation, and says who does so."""
 
     #: Accept that polling originals that are turned on again process their backlog again.
     accept_replay: bool = False
 
 
 class RollbackRequest(FlowSelection):
-    """Rolls back flows."""
+    """Rolls back some or all flows of a remediation."""
 
     #: Accept that polling originals that are turned on again process their backlog again.
     accept_replay: bool = False
@@ -108,7 +108,7 @@ class RollbackRequest(FlowSelection):
 
 
 class HistoryEntryResponse(ApiResponse):
-    """One entry of a job's history."""
+    """A state in the history of a job, since when, and why."""
 
     changed_at: datetime
     state: str
@@ -118,17 +118,17 @@ class HistoryEntryResponse(ApiResponse):
 
 
 class JobResponse(ApiResponse):
-    """Members that jobs of both kinds have."""
+    """The members that environment jobs and flow jobs have in common."""
 
     history: tuple[HistoryEntryResponse, ...]
 
     def without_history(self) -> Self:
-        """Return a copy without the history."""
+        """Return a copy without its history."""
         return self.model_copy(update={"history": ()})
 
 
 class FlowOwnerResponse(ApiResponse):
-    """The owner of a flow when the flow was last read."""
+    """The owner that a flow had when it was last read."""
 
     #: Dataverse id of the user or team; of a flow without a Dataverse row, the Entra object id.
     id: str
@@ -140,7 +140,7 @@ class FlowOwnerResponse(ApiResponse):
 
 
 class FlowJobResponse(JobResponse):
-    """The work on one original."""
+    """A flow job: the migration of one original."""
 
     id: str
     environment_id: str
@@ -186,7 +186,7 @@ class FirewallIssueResponse(ApiResponse):
 
 
 class EnvironmentJobResponse(JobResponse):
-    """The work in one environment."""
+    """An environment job: what a remediation does in one environment."""
 
     id: str
     environment_id: str
@@ -211,7 +211,7 @@ class EnvironmentJobResponse(JobResponse):
 
 
 class ProgressResponse(ApiResponse):
-    """Counts and state of a remediation."""
+    """The state of a remediation, and how many flows are migrated, in progress and so on."""
 
     state: RemediationState
     environment_states: dict[str, int]
@@ -259,7 +259,7 @@ class RemediationSummaryResponse(ApiResponse):
 
 
 class RemediationListResponse(PageResponse[RemediationSummaryResponse]):
-    """A page of remediations, and the rows that cannot be read."""
+    """A page of remediations, and every row of a remediation that cannot be read."""
 
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
@@ -280,7 +280,7 @@ class NeedsChangesResponse(ApiResponse):
 class RemediationDetailResponse(RemediationSummaryResponse):
     """A remediation with its jobs.
 
-    A flow that a later remediation continues is listed in the later one.
+    A flow that a later remediation continues is only in that one.
     """
 
     environment_jobs: tuple[EnvironmentJobResponse, ...]
@@ -295,21 +295,21 @@ class RemediationDetailResponse(RemediationSummaryResponse):
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
     def without_history(self) -> Self:
-        """Return a copy without histories."""
+        """Return a copy in which no job has its history."""
         environment_jobs = tuple(job.without_history() for job in self.environment_jobs)
         jobs = tuple(job.without_history() for job in self.flow_jobs)
         return self.model_copy(update={"environment_jobs": environment_jobs, "flow_jobs": jobs})
 
 
 class ActionResponse(ApiResponse):
-    """The number of jobs that an action started."""
+    """How many jobs an action affects."""
 
     #: Number of jobs that start; for `approve`, of plans that are approved.
     flow_count: int
 
 
 class ApprovalResponse(ActionResponse):
-    """The result of an approval or another action."""
+    """What an approval or another action affects."""
 
     #: Names of the affected environments or flows.
     flow_names: tuple[str, ...]
@@ -318,14 +318,14 @@ class ApprovalResponse(ActionResponse):
 
 
 class FlowActionResponse(ApprovalResponse):
-    """The result of an action on many jobs, and the rows that could not be read."""
+    """What an action on many jobs affects, and the rows that it could not read."""
 
     #: Rows that this version of the app cannot read and did not change.
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
 
 class RetryResponse(FlowActionResponse):
-    """The result of a retry."""
+    """How many jobs are retried, or why none is."""
 
     #: Why nothing could be retried; empty if something was.
     message: str
@@ -342,7 +342,7 @@ class BacklogReplayResponse(ApiResponse):
 
 
 class RollbackResponse(FlowActionResponse):
-    """The result of a rollback or a cancel."""
+    """How many flows a rollback or cancel rolls back, and what else it affects."""
 
     #: Polling originals that process their backlog again.
     replays: tuple[BacklogReplayResponse, ...]

@@ -46,7 +46,10 @@ _LONGEST_KEY = 200
 async def start_remediation(
     call: ApiRequest[NoQuery, StartRemediationRequest],
 ) -> func.HttpResponse:
-    """Start a remediation. Requests with the same Idempotency-Key start it once."""
+    """Start a remediation.
+
+    Requests with the same `Idempotency-Key` start only one.
+    """
     body = call.body
     started = await start_manual_remediation(
         services(),
@@ -73,7 +76,7 @@ async def start_remediation(
 
 @endpoint(role=Role.READER)
 async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> RemediationListResponse:
-    """Return remediations, newest first."""
+    """Return a page of remediations, newest first."""
     query = call.query
 
     def matches_query(item: shown.RemediationView) -> bool:
@@ -112,7 +115,10 @@ async def show_remediation(
 async def show_plan(
     call: ApiRequest[PlanQuery, NoBody],
 ) -> ItemListResponse[PlanResponse] | func.HttpResponse:
-    """Return the plan: each flow with its planned changes and callers. Browsers get a page."""
+    """Return the plans of a remediation: each flow with its planned changes and callers.
+
+    A browser gets an HTML page.
+    """
     query, identity = call.query, call.id.lower()
     plans = await shown.show_plan(services(), identity)
     found = [
@@ -126,9 +132,10 @@ async def show_plan(
 
 
 async def _find_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
-    """Return the idempotency key of the request, or a new one if it has none.
+    """Return the request's idempotency key, or a new one if it has none.
 
-    A form has none, and a second click sends it again.
+    A form has no header. It gets the key of an equal form that was just sent, so that a second
+    click starts nothing.
     """
     key = call.headers.get(IDEMPOTENCY_KEY)
     if key is None:
@@ -149,7 +156,7 @@ async def _find_idempotency_key(call: ApiRequest[NoQuery, StartRemediationReques
 def _require_same_request(
     body: StartRemediationRequest, flows: tuple[str, ...], started: Remediation
 ) -> None:
-    """Raise an error if the idempotency key was used for another request before."""
+    """Raise `JobBlocked` if the idempotency key was used for a different request before."""
     asked = (body.mode, body.environment_ids, flows, body.compare_all_flows)
     there = (started.mode, started.environment_ids, started.flow_ids, started.compare_all_flows)
     if asked != there:

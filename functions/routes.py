@@ -1,4 +1,4 @@
-"""The routes of the API and the modules of their handlers.
+"""List the routes of the API with the modules of their handlers.
 
 A module is imported by the first request for one of its routes, so that instances that only process
 queues and timers do not load it.
@@ -14,7 +14,7 @@ type Method = Literal["GET", "POST", "PUT"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route and its handler."""
+    """A route of the API: its method and path, and the module of its handler."""
 
     method: Method
     #: Relative to `/api/`, with parameters such as `{id}`.

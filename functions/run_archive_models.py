@@ -7,7 +7,7 @@ from shared.domain.jobs.run_archive import RunArchiveState
 
 
 class RunArchiveResponse(ApiResponse):
-    """The run archive of one original."""
+    """The archive of the run history of one original."""
 
     environment_id: str
     job_id: str

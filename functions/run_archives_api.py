@@ -24,13 +24,16 @@ class RunArchiveListResponse(ApiResponse):
 
 @endpoint(role=Role.READER)
 async def list_run_archives(call: ApiRequest[NoQuery, NoBody]) -> RunArchiveListResponse:
-    """Return the run archives and the end of each support window. Reads stored rows only."""
+    """Return the run archives of a remediation, and the end of each support window.
+
+    Reads stored rows only.
+    """
     return _build_list_response(await show_run_archives(services(), call.id.lower()))
 
 
 @endpoint(role=Role.OPERATOR, subject=read_archives_state)
 async def archive_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveListResponse:
-    """Archive some more parts of the run history.
+    """Archive the next part of the run history.
 
     Repeat the request until `is_completed` is true.
     """

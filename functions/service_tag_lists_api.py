@@ -40,7 +40,7 @@ class AffectedRemediationResponse(ApiResponse):
 
 
 class ServiceTagListVersionResponse(ApiResponse):
-    """One version of Microsoft's service tag list."""
+    """A version of Microsoft's service tag list, with what it changed and what that affects."""
 
     change_number: int
     #: The version before; null for the first version that the app read.
@@ -58,7 +58,7 @@ class ServiceTagListVersionResponse(ApiResponse):
 async def list_service_tag_list_versions(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
-    """Return the service tag list versions of the last 90 days. Reads stored rows only."""
+    """Return the versions of the service tag list from the last 90 days. Reads stored rows only."""
     return _build_version_list(await list_known_versions(services()))
 
 
@@ -66,7 +66,7 @@ async def list_service_tag_list_versions(
 async def refresh_service_tag_list(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
-    """Read Microsoft's list now, as the daily check does, and return the versions."""
+    """Read Microsoft's service tag list now, as the daily check does, and return the versions."""
     return _build_version_list(await refresh(services()))
 
 

@@ -1,4 +1,4 @@
-"""API: how the app is configured, without secrets."""
+"""API: the settings of the app, without secrets."""
 
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ class SettingsQuery(RequestModel):
 
 
 class SettingResponse(ApiResponse):
-    """A setting, its value in effect and its default."""
+    """A setting with its current value and its default."""
 
     name: str
     #: What it does.
@@ -45,7 +45,7 @@ class SettingResponse(ApiResponse):
 
 
 class SettingListResponse(ItemListResponse[SettingResponse]):
-    """Settings, those with a problem first, then changed ones."""
+    """The settings: first those with a problem, then those that differ from their default."""
 
     #: Identifies the deployed code: a hash of its source files.
     build: str
@@ -57,7 +57,7 @@ class SettingListResponse(ItemListResponse[SettingResponse]):
 
 @endpoint(role=Role.READER)
 async def list_settings(call: ApiRequest[SettingsQuery, NoBody]) -> SettingListResponse:
-    """Return the settings of the app; of a secret, only whether it is set. Reads no row."""
+    """Return the settings of the app. Of a secret, returns only whether it is set."""
     found = show_settings(services())
     chosen = select_settings(found.settings, call.query.status, call.query.search)
     return SettingListResponse(

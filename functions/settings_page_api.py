@@ -14,12 +14,12 @@ from shared.use_cases.show_settings import show_settings
 
 
 class SettingsPageQuery(PageQuery, SettingsQuery):
-    """Which settings to show."""
+    """Which settings the Settings page shows."""
 
 
 @endpoint(role=Role.READER, media_types=(HTML,))
 async def show_settings_page(call: ApiRequest[SettingsPageQuery, NoBody]) -> func.HttpResponse:
-    """Return the page of the app's settings."""
+    """Return the Settings page, with the settings of the app and their problems."""
     query, found = call.query, show_settings(services())
     choice = SettingChoice(status=query.status, search=query.search)
     return build_page_response(

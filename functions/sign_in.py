@@ -1,4 +1,4 @@
-"""Respond to browsers that are not signed in: redirect page loads, keep forms.
+"""Let browsers that are not signed in sign in: redirect requests for pages, and keep forms.
 
 App Service serves the URLs below `/.auth/`:
 learn.microsoft.com/azure/app-service/configure-authentication-customize-sign-in-out.
@@ -40,12 +40,12 @@ _LOGIN = "/.auth/login/aad"
 
 
 def build_login_url(target: str) -> str:
-    """Return the sign-in URL; `target` is the path of this app to return to."""
+    """Return the URL that signs in, and then leads to the path `target` of this app."""
     return f"{_LOGIN}?{urlencode({'post_login_redirect_uri': target})}"
 
 
 def is_page_load(req: func.HttpRequest) -> bool:
-    """Return whether the request is a page load in a browser.
+    """Return whether a browser requests a page, and not a program or a script.
 
     Browsers report it (w3.org/TR/fetch-metadata). Older browsers accept HTML and send no
     credentials except the cookie.
@@ -58,7 +58,7 @@ def is_page_load(req: func.HttpRequest) -> bool:
 
 
 def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
-    """Return the redirect to the sign-in page, which leads back to the requested URL."""
+    """Return a redirect that signs in, and then leads to the requested URL."""
     address = urlsplit(req.url)
     kept = [one for one in parse_qsl(address.query) if one[0].lower() not in KEY_PARAMETERS]
     # Exactly one slash, because two would make the rest a host name.
@@ -70,11 +70,10 @@ def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 def build_expired_form_page(
     req: func.HttpRequest, path: str, body: type[RequestModel], err: NotSignedIn
 ) -> func.HttpResponse | None:
-    """Return the page that keeps a form whose session has expired, or None if nothing may be kept,
-    such as a file.
+    """Return the page that keeps a form whose session has expired, or None if it must not be kept.
 
     Nothing is changed until a person sends the form from that page. A form from another site is not
-    kept, because its button would send that site's request.
+    kept, because its button would send that site's request. Files are not kept either.
     """
     content: bytes = req.get_body()
     if not is_own_page(req) or len(content) > MAX_BODY_BYTES or has_file(req):
@@ -97,16 +96,16 @@ def _format_title(path: str) -> str:
 
 
 def _format_object(action: str) -> dict[str, list[str]]:
-    """Return what a form is about, by the beginning of an id.
+    """Return the kind and the short id of what a form is about.
 
-    Names are not shown to a visitor who is not signed in.
+    The name is left out, because the reader is not signed in.
     """
     found = _OBJECT.match(action)
     return {found[1]: [f"#{found[2][:8]}"]} if found else {}
 
 
 def _format_form_values(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the values of a form by readable field names."""
+    """Return the values of a form by the labels of its fields."""
     shown: dict[str, list[str]] = {}
     for name, value in fields:
         values = value.split(",") if name.endswith("[,]") else [_YES_NO.get(value, value)]

@@ -23,7 +23,7 @@ class SignInConfigurationResponse(ApiResponse):
 async def show_sign_in_configuration(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> SignInConfigurationResponse:
-    """Return how programs sign in. Contains no secret, reads nothing."""
+    """Return how programs sign in to this app. Needs no sign-in, and contains no secret."""
     settings = services().settings
     client_id = settings.sign_in_client_id if settings.platform_signs_in else ""
     return SignInConfigurationResponse(

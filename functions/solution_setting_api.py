@@ -1,4 +1,4 @@
-"""API: the setting of an environment that creates new flows in a solution."""
+"""API: the environment setting that creates new flows in a solution."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from shared.use_cases.audit_state import read_solution_setting
 
 
 class ChangeSolutionSettingRequest(RequestModel):
-    """Who changes the setting."""
+    """Names who changes the setting."""
 
     requested_by: Text | None = None
 
@@ -52,7 +52,10 @@ async def show_solution_setting(call: ApiRequest[NoQuery, NoBody]) -> SolutionSe
 async def turn_on_solution_setting(
     call: ApiRequest[NoQuery, ChangeSolutionSettingRequest],
 ) -> SolutionSettingResponse:
-    """Create new flows in a solution; under `required`, only an approver may request it."""
+    """Turn on the setting that creates new flows in a solution.
+
+    If the approval policy is `required`, only an approver may request it.
+    """
     identity = normalize_environment_id(call.id)
     if await change_solution_setting.needs_approver(services(), identity):
         check_role(call.principal, Role.APPROVER)
@@ -64,7 +67,7 @@ async def turn_on_solution_setting(
 async def revert_solution_setting(
     call: ApiRequest[NoQuery, ChangeSolutionSettingRequest],
 ) -> SolutionSettingResponse:
-    """Restore the value that the setting had before the app turned it on."""
+    """Restore the value that the setting had before the app changed it."""
     found = await change_solution_setting.revert_solution_setting(
         services(), normalize_environment_id(call.id), by=call.by
     )

@@ -16,7 +16,7 @@ from shared.use_cases.show_status import show_status as shown
 
 
 class PendingActionResponse(ApiResponse):
-    """Things that only a person can do, with one reason, for any number of flows."""
+    """Something that only a person can do, for one reason and any number of flows."""
 
     kind: PendingActionKind
     #: One line for people.
@@ -44,7 +44,7 @@ class PendingActionResponse(ApiResponse):
 
 
 class OngoingFlowsResponse(ApiResponse):
-    """Flows of an environment that the app continues, by step."""
+    """How many flows of an environment the app continues at one step."""
 
     environment_id: str
     environment_name: str
@@ -103,5 +103,5 @@ class TenantStatusResponse(ApiResponse):
 
 @endpoint(role=Role.READER)
 async def show_status(_call: ApiRequest[NoQuery, NoBody]) -> TenantStatusResponse:
-    """Return the status of the tenant; 503 if the store or the broker does not answer."""
+    """Return the status of the tenant, or 503 if the store or the broker does not answer."""
     return TenantStatusResponse.model_validate(await shown(services()))

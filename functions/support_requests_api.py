@@ -1,4 +1,4 @@
-"""API: requests to Microsoft's support that a person files."""
+"""API: requests to Microsoft's support, which the app drafts and a person files."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -36,7 +36,7 @@ class MarkFiledRequest(RequestModel):
 
 
 class ReopenSupportRequest(RequestModel):
-    """Who reopens a support request."""
+    """Names who reopens a support request."""
 
     requested_by: Text | None = None
 
@@ -61,7 +61,7 @@ class SupportRequestResponse(ApiResponse):
 
     @classmethod
     def of(cls, request: SupportRequest) -> Self:
-        """Return the response for one support request."""
+        """Return the response for a support request."""
         now = services().now
         return cls(
             id=request.id,
@@ -100,7 +100,10 @@ class SupportRequestDraftResponse(ApiResponse):
 async def list_support_requests(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[SupportRequestResponse]:
-    """Return the support requests, those that close first first. Reads stored rows only."""
+    """Return the support requests by the end of the time in which they can be filed.
+
+    Reads stored rows only.
+    """
     found = await manage_support_requests.list_support_requests(services())
     return ItemListResponse[SupportRequestResponse](
         items=tuple(map(SupportRequestResponse.of, found))
@@ -111,7 +114,7 @@ async def list_support_requests(
 async def show_support_request(
     call: ApiRequest[NoQuery, NoBody],
 ) -> SupportRequestDraftResponse:
-    """Return a support request with its draft, for which the flows are read."""
+    """Return a support request with the text to file. Reads the flows that the text names."""
     found = await manage_support_requests.show_support_request(services(), call.id)
     return SupportRequestDraftResponse(
         request=SupportRequestResponse.of(found.request),
@@ -142,7 +145,7 @@ async def mark_support_request_filed(
 async def reopen_support_request(
     call: ApiRequest[NoQuery, ReopenSupportRequest],
 ) -> SupportRequestResponse:
-    """Record that a support request is not filed; its countdown continues."""
+    """Record that a support request is not filed, so that its countdown continues."""
     return SupportRequestResponse.of(
         await manage_support_requests.reopen_request(services(), call.id)
     )

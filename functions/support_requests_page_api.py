@@ -1,4 +1,4 @@
-"""API: the page of the support requests."""
+"""API: the Support requests page of the dashboard."""
 
 import azure.functions as func
 
@@ -16,7 +16,7 @@ from shared.use_cases.manage_support_requests import (
 
 
 class SupportRequestsPageQuery(PageQuery):
-    """Which draft to show."""
+    """Which support request's draft the page shows."""
 
     #: Id of a support request.
     request: Id | None = None

@@ -1,4 +1,4 @@
-"""Functions that timers start. Schedules are settings (six fields, UTC); see docs/http-api.md.
+"""Register the functions that timers start. Their schedules are settings (docs/http-api.md).
 
 The host logs a failed run, and the next run continues its work.
 """
@@ -23,7 +23,7 @@ blueprint = func.Blueprint()
     schedule="%CMK_POLICY_LINK_POLL_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def poll_environments(timer: func.TimerRequest) -> None:
-    """Publish an event for each environment whose policy link has changed; record metrics."""
+    """Record metrics, and publish an event for each environment whose policy link has changed."""
     from shared.use_cases.poll_environments import poll_environments as poll
     from shared.use_cases.report_metrics import report_metrics
 
@@ -63,7 +63,7 @@ async def send_due_messages(timer: func.TimerRequest) -> None:
     schedule="%CMK_DUE_MESSAGES_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def send_notifications(timer: func.TimerRequest) -> None:
-    """Send a notification about each action required to every configured channel."""
+    """Notify every configured channel of each action required."""
     from shared.use_cases.notify import notify
 
     with _open_services("send_notifications") as open_services:
@@ -73,7 +73,7 @@ async def send_notifications(timer: func.TimerRequest) -> None:
 
 @blueprint.timer_trigger(schedule="%CMK_DELETION_SCHEDULE%", arg_name="timer", run_on_startup=False)
 async def delete_originals(timer: func.TimerRequest) -> None:
-    """Continue every deletion of a retired original whose date has come."""
+    """Continue the deletion of every retired original whose date has come."""
     from shared.use_cases.delete_originals import delete_originals as delete
 
     with _open_services("delete_originals") as open_services:

@@ -1,9 +1,10 @@
-"""Prepare the app's package: install what requirements.txt names, and compile all of it.
+"""Prepare the app's package: install the packages of requirements.txt, and compile all modules.
 
-Runs before `azd` packs the app, on any system and with any Python that has pip: wheels for Linux
-and CPython 3.13 are fetched, nothing is built. The package is mounted read-only in Azure, so that
-a module without byte code is compiled at every start of an instance. Byte code is validated by a
-hash, because the package does not keep the times of files.
+Runs before `azd` packs the app, on any system and with any Python that has pip. It downloads wheels
+for Linux and CPython 3.13 and builds nothing.
+
+Azure mounts the package read-only, so that a module without byte code is compiled at every start of
+an instance. Byte code is validated by a hash, because the package does not keep the times of files.
 """
 
 import argparse
@@ -21,7 +22,7 @@ OURS = ("function_app.py", "functions", "shared")
 
 
 def main() -> int:
-    """Prepare the folder that the command line names; returns 0, or pip's exit code."""
+    """Prepare the folder that the command line names. Returns 0, or pip's exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT, help="by default this one")
     folder: Path = parser.parse_args().folder.resolve()
@@ -32,7 +33,7 @@ def main() -> int:
 
 
 def install(wheels: Path) -> int:
-    """Install the wheels, in place of those that are there; returns pip's exit code."""
+    """Replace the installed wheels with those of requirements.txt. Returns pip's exit code."""
     shutil.rmtree(wheels, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += [f"--target={wheels}", f"--requirement={ROOT / 'requirements.txt'}", "--no-compile"]
@@ -42,10 +43,10 @@ def install(wheels: Path) -> int:
 
 
 def compile_all(folder: Path) -> None:
-    """Compile the app and its wheels; says so where there is no Python that can.
+    """Compile the app and its wheels. Prints a message if no suitable Python is installed.
 
-    Ours are compared with their sources when they are imported (`checked-hash`): the folder may be
-    a checkout, where they change.
+    Modules of the app are compared with their sources at each import (`checked-hash`), because the
+    folder may be a checkout, in which sources change.
     """
     tag = f"cpython-{PYTHON.replace('.', '')}"
     is_it = sys.implementation.cache_tag == tag

@@ -1,19 +1,19 @@
-"""Create the Entra app registration for the sign-in of users and machines, as hooks of azd.
+"""Create the Entra app registration with which people and programs sign in, as hooks of azd.
 
-    register_sign_in.py register   before provisioning: the registration with its app roles
-    register_sign_in.py connect    after it: where people come back to, and whom it trusts
+`register` runs before provisioning. It creates the registration with its app roles. `connect` runs
+after provisioning. It sets the redirect URL, and which identity the registration trusts.
 
-There is no secret: the app's managed identity stands for the registration. Both may be repeated:
-each writes what is to be there, by a name (learn.microsoft.com/graph/api/application-upsert).
+The registration has no secret: it trusts the app's managed identity. Both hooks can be repeated,
+because each writes by a name (learn.microsoft.com/graph/api/application-upsert).
 
-A registration that was made by hand, and named in CMK_SIGN_IN_CLIENT_ID, is left as it is: whoever
-deploys then needs no rights in Microsoft Graph, and it is not called. CMK_SIGN_IN_REGISTERED_ID,
-which `register` sets, says that the one named is its own.
+A registration that a person created, and named in CMK_SIGN_IN_CLIENT_ID, is not changed. Microsoft
+Graph is not called then, so who deploys needs no rights in it. `register` sets
+CMK_SIGN_IN_REGISTERED_ID to the id of a registration that it has created.
 
 Microsoft Graph is eventually consistent: for some time after a create, a read does not find the new
-object, and a service principal is refused because its application is not there.
+object, and a service principal is rejected because its application is not found.
 
-Standard library only: it runs with whatever Python deploys.
+Uses the standard library only, because it runs with the Python of whoever deploys.
 """
 
 import json
@@ -69,9 +69,9 @@ type Call = Callable[[str, str, Mapping[str, Any] | None], Any]
 
 
 def register(call: Call, environ: Mapping[str, str], sleep: Sleep = time.sleep) -> str | None:
-    """Create or update the registration and its service principal; return its client id.
+    """Create or update the registration and its service principal. Returns its client id.
 
-    None: another one is named, which is left alone.
+    Returns None, and changes nothing, if settings name a registration that a person created.
     """
     if is_by_hand(environ):
         return None
@@ -87,7 +87,7 @@ def register(call: Call, environ: Mapping[str, str], sleep: Sleep = time.sleep) 
 
 
 def connect(call: Call, environ: Mapping[str, str]) -> bool:
-    """Set the app's URL and its identity in the registration."""
+    """Set the app's URL and managed identity in the registration."""
     if is_by_hand(environ):
         return False
     unique = _name(environ)
@@ -109,7 +109,7 @@ def connect(call: Call, environ: Mapping[str, str]) -> bool:
 
 
 def application(unique: str) -> dict[str, Any]:
-    """Return the registration, without the values that need the deployed app."""
+    """Return the registration without the values that only a deployed app has."""
     scope = str(uuid5(NAMESPACE_URL, f"{unique}/scope"))
     return {
         "displayName": unique,
@@ -146,7 +146,7 @@ def application(unique: str) -> dict[str, Any]:
 
 
 def is_by_hand(environ: Mapping[str, str]) -> bool:
-    """Return whether the registration in the azd environment was not created by this script."""
+    """Return whether a person, and not this script, created the registration that azd names."""
     named = environ.get("CMK_SIGN_IN_CLIENT_ID", "")
     return named not in ("", environ.get("CMK_SIGN_IN_REGISTERED_ID", ""))
 
@@ -164,7 +164,7 @@ def _name(environ: Mapping[str, str]) -> str:
 
 
 def _read(call: Call, path: str, sleep: Sleep) -> Any:
-    """Wait until a read finds an existing object, and return it."""
+    """Wait until a read finds an object that exists, and return it."""
     for delay in (*_DELAYS, None):
         if found := call("GET", path, None):
             return found
@@ -177,7 +177,10 @@ def _read(call: Call, path: str, sleep: Sleep) -> Any:
 
 
 def graph(token: str, address: str, sleep: Sleep = time.sleep) -> Call:
-    """Return a function that sends requests to Microsoft Graph; None for 404 or no body."""
+    """Return a function that sends requests to Microsoft Graph.
+
+    It returns None for 404 or no body.
+    """
 
     def call(method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         request = urllib.request.Request(  # noqa: S310  # fixed host
@@ -218,7 +221,7 @@ def _is_transient(status: int, text: str) -> bool:
 
 
 def _retry_after(err: urllib.error.HTTPError) -> int:
-    """Return the seconds to wait by Retry-After, or 0."""
+    """Return how many seconds `Retry-After` asks to wait, or 0."""
     named = err.headers.get("Retry-After", "")
     return min(int(named), 60) if named.isdecimal() else 0
 
@@ -238,7 +241,7 @@ def _azd(*arguments: str) -> str:
 
 
 def main(step: str) -> None:
-    """Run a hook in the environment from azd."""
+    """Run the hook `step` with the values of the azd environment."""
     if is_by_hand(os.environ):
         named = os.environ["CMK_SIGN_IN_CLIENT_ID"]
         print(f"The registration {named} was created manually and stays unchanged.")

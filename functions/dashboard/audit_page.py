@@ -1,4 +1,4 @@
-"""Build the Audit page: who did what, when, and what the seals show about it."""
+"""Build the Audit page: who requested which change when, and whether it is sealed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A name and an id, with the page that shows the named object, if there is one."""
+    """What a request is about, such as an environment or a flow, with a link to its page."""
 
     title: str
     url: str = ""
@@ -61,7 +61,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLine:
-    """One line of the page."""
+    """An audit entry as the Audit page shows it."""
 
     entry: AuditEntry
     who: str
@@ -171,7 +171,7 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
 
 
 def _summarize_changes(entry: AuditEntry) -> str:
-    """Return the changes that the words of the action do not say, with states as words."""
+    """Return what changed, where the words for the action do not say it."""
     if entry.operation in _SWITCHES:
         justification = parse_state(entry.state_after).get("justification")
         return f"Reason: {justification}" if justification else ""

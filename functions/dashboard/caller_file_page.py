@@ -1,4 +1,4 @@
-"""Build the page with what a CSV file of callers would change, before anything is stored."""
+"""Build the page that shows what an uploaded CSV file of callers would change."""
 
 from functions.caller_lines import CallerLines, format_caller_lines
 from functions.dashboard.page_actions import build_page_action
@@ -8,7 +8,7 @@ from shared.use_cases.import_callers import CallerChange, ImportPreview
 
 
 def build_caller_file_page(view: PageContext, found: CallerLines, preview: ImportPreview) -> str:
-    """Return the page with the changes, the wrong lines, and a form that stores the changes."""
+    """Return a page with the changes, the wrong lines, and a form that stores the changes."""
     faults = sorted({**found.faults, **preview.faults}.items())
     changes = [one for one in preview.changes if one.texts]
     kept = [one for one in found.lines if one.line not in preview.faults]

@@ -1,4 +1,4 @@
-"""Build the Callers page: who outside calls flows, and who has not confirmed a change."""
+"""Build the Callers page: the declared callers, and which of them have to confirm a change."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class CallerChoice:
     limit: int
 
     def url(self, **more: str | int) -> str:
-        """Return the URL of the page with this filter and some changes.
+        """Return the URL of the page with this filter, in which `more` replaces conditions.
 
         An empty value removes a condition.
         """
@@ -59,7 +59,7 @@ class CallerChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalledFlowLine:
-    """A flow of a caller."""
+    """A flow that a declared caller calls, as the Callers page shows it."""
 
     view: CalledFlowView
     look: str
@@ -73,7 +73,7 @@ class CalledFlowLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerCard:
-    """A caller with its flows."""
+    """A declared caller on the Callers page, with the flows that it calls."""
 
     caller: DeclaredCaller
     facts: tuple[tuple[str, str], ...]
@@ -82,7 +82,7 @@ class CallerCard:
 
 
 def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCallers) -> str:
-    """Return the page of `limit` callers."""
+    """Return the page with the callers that the choice selects."""
     states = Counter(flow.state for one in found.callers for flow in one.flows)
     chosen = [one for one in found.callers if choice.includes(one)]
     on_page = chosen[choice.start : choice.start + choice.limit]
@@ -107,7 +107,7 @@ def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCal
 
 
 def _format_title(found: TenantCallers) -> str:
-    """Return the title of the page: how many declared callers are not confirmed."""
+    """Return the page's title: how many declared callers have not confirmed a change."""
     left = [
         one
         for one in found.callers

@@ -1,4 +1,4 @@
-"""Build the actions for the flows of one cause: retry them, or start a new remediation for them."""
+"""Build the actions for the flows that a cause blocks: retry them, or migrate them again."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ _MOST_FLOWS = 100
 
 
 def build_cause_retry(shown: RemediationView, code: str, principal: Principal) -> PageAction | None:
-    """Return the action that retries the flows with a reason code; None: no flow can be retried."""
+    """Return the action that retries the flows with a reason code, or None if none can be."""
     jobs = [job for job in shown.flow_jobs if job.reason_code == code and job.is_interrupted]
     if not (code and jobs):
         return None
@@ -46,11 +46,10 @@ def build_cause_retry(shown: RemediationView, code: str, principal: Principal) -
 def build_new_start(
     shown: RemediationView, flows: Sequence[FlowView], principal: Principal
 ) -> PageAction | None:
-    """Return the action that starts a new remediation for flows; None: a dry run, or too many
-    flows.
+    """Return the action that starts a new remediation for flows, or None if it cannot be offered.
 
-    The action names no flow with an unknown trigger, because naming such a flow permits its
-    cutover.
+    It cannot be offered after a dry run, or for too many flows. Flows with an unknown trigger are
+    left out, because naming such a flow permits its cutover.
     """
     mode = shown.remediation.mode
     flows = [

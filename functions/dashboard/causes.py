@@ -1,4 +1,4 @@
-"""Group the flows that require an action by cause: each cause once, with its fix."""
+"""Group the flows that require an action by the cause, so that each fix is shown once."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _TITLES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why flows require an action, and what a person does about it."""
+    """A reason why flows require an action, with these flows and what a person does."""
 
     #: A reason code, the platform's error code, or `NEEDS_CHANGES`.
     code: str
@@ -51,7 +51,7 @@ class Cause:
 
     @property
     def firewall_count(self) -> int:
-        """Return the number of firewalls. One firewall may deny copies of several environments."""
+        """Return the number of firewalls, each counted once for all environments."""
         return len({issue.name for _, issue in self.firewalls})
 
     @property
@@ -63,9 +63,9 @@ class Cause:
 def find_causes(
     flows: Iterable[tuple[FlowView, str]], environment_jobs: Sequence[EnvironmentJob]
 ) -> list[Cause]:
-    """Return the causes of flows, the most urgent first.
+    """Return the causes for which flows require an action, the most urgent first.
 
-    Each flow is given with the key of its part.
+    Each flow comes with the key of its part, as `find_part` returns it.
     """
     groups: dict[tuple[str, str], list[FlowView]] = {}
     for flow, part in flows:
@@ -78,14 +78,14 @@ def find_causes(
 
 
 def find_cause_code(flow: FlowView, part: str) -> str:
-    """Return the code of the cause of a flow; empty if it has none."""
+    """Return the code of the cause for which a flow requires an action; empty if there is none."""
     if part == NEEDS_CHANGES:
         return NEEDS_CHANGES
     return flow.job.reason_code if flow.job and PARTS[part].has_cause else ""
 
 
 def get_cause_title(code: str) -> str:
-    """Return the name of a cause."""
+    """Return the words for a cause on the page."""
     known = _TITLES.get(code) or (
         code.replace("_", " ").capitalize() if _REASONS.get(code) else code
     )

@@ -1,4 +1,4 @@
-"""Build the page that a confirmation link opens: it needs no sign-in and leads nowhere else."""
+"""Build the page that a confirmation link opens. It needs no sign-in and links to no other page."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from shared.use_cases.unconfirmed_callers import find_kept_until
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmationLine:
-    """A flow, with what its caller has to do."""
+    """A flow on the page of a confirmation link, with what its caller has to do."""
 
     linked: LinkedFlow
     #: What the caller has to call: `the copy of Orders`.
@@ -25,7 +25,7 @@ class ConfirmationLine:
 
 
 def build_confirmation_page(services: Services, linked: LinkedCaller, token: str) -> str:
-    """Return the page with a button for each flow that is not confirmed."""
+    """Return the page, with a button for each flow that is not confirmed yet."""
     left = [one for one in linked.flows if not one.is_confirmed]
     title = (
         f"{linked.caller.name}: {format_count(len(left), 'flow')} to confirm"

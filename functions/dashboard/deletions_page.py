@@ -1,4 +1,4 @@
-"""Build the Deletions page: what will be deleted, when, and what to do."""
+"""Build the Deletions page: which originals are deleted when, and what people have to do."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class DeletionChoice:
     limit: int
 
     def url(self, path: str = _HERE, **more: str | int) -> str:
-        """Return the URL of a page or export with this filter and some changes.
+        """Return the URL of a page or export with this filter, in which `more` replaces conditions.
 
         An empty value removes a condition.
         """
@@ -54,7 +54,7 @@ class DeletionChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionLine:
-    """One original on the page, with its deletion."""
+    """An original that is to be deleted, as the Deletions page shows it."""
 
     deletion: Deletion
     look: str
@@ -66,7 +66,7 @@ class DeletionLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupCard:
-    """The deletions that one person scheduled for one time, as far as the page shows them."""
+    """Deletions that one person scheduled for the same time, as a card of the page."""
 
     group: DeletionGroup
     environments: str
@@ -80,7 +80,7 @@ class GroupCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndeletedOriginals:
-    """The retired originals of the chosen environment that have no deletion."""
+    """The retired originals in the chosen environment for which no deletion is scheduled."""
 
     total: int
     on_page: tuple[RetiredOriginal, ...]
@@ -91,7 +91,7 @@ class UndeletedOriginals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndeletedGroup:
-    """The retired originals of one remediation that have no deletion."""
+    """Retired originals of one remediation for which no deletion is scheduled."""
 
     remediation_id: str
     originals: tuple[RetiredOriginal, ...]
@@ -106,7 +106,7 @@ def build_deletions_page(
     found: TenantDeletions,
     undeleted: UndeletedOriginals | None = None,
 ) -> str:
-    """Return the page of `limit` deletions, or of retired originals without one."""
+    """Return the page of deletions, or with `undeleted` of retired originals without a deletion."""
     total = sum(len(group.deletions) for group in found.groups)
     environments = {*found.names, *(found.undeleted_counts or ())}
     if asked := choice.parameters.get("environment", ""):
@@ -146,7 +146,7 @@ def build_deletions_page(
 
 
 def _format_title(found: TenantDeletions) -> str:
-    """Return the title of the page: how many deletions are blocked, in progress or scheduled."""
+    """Return the page's title: how many deletions are blocked, in progress or scheduled."""
     states = found.states
     if blocked := states.get(DeletionState.BLOCKED, 0):
         return f"{format_count(blocked, 'deletion')} blocked"
@@ -166,7 +166,7 @@ def _format_title(found: TenantDeletions) -> str:
 def _build_cards(
     choice: DeletionChoice, found: TenantDeletions, principal: Principal
 ) -> Iterator[GroupCard]:
-    """Yield the groups that have a deletion on the page, each with these deletions."""
+    """Yield the groups of deletions that are on the page, each with its deletions on the page."""
     position = 0
     for group in found.groups:
         first = max(choice.start - position, 0)
@@ -214,7 +214,7 @@ def _build_line(one: Deletion) -> DeletionLine:
 
 
 def _build_cancel(group: DeletionGroup, principal: Principal) -> PageAction | None:
-    """Return the action that keeps the originals; None if it is too late for all of them."""
+    """Return the action that cancels the deletions of a group; None if it is too late for all."""
     kept = [one for one in group.deletions if one.state_properties.can_be_cancelled][:_IN_REQUEST]
     if not kept:
         return None

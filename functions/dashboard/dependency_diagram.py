@@ -24,7 +24,7 @@ _MOST_IN_ROW = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagramNode:
-    """A flow or another caller in a diagram."""
+    """A flow or another caller, as a box of a diagram."""
 
     id: str
     title: str
@@ -54,7 +54,7 @@ class PlacedNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagramEdge:
-    """A line from a caller to what it calls, as an SVG path."""
+    """An arrow from a caller to what it calls, as an SVG path."""
 
     path: str
     #: One end requires an action, and the other end waits for it.
@@ -63,7 +63,7 @@ class DiagramEdge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DependencyDiagram:
-    """The diagram of one group of dependent flows."""
+    """The nodes and arrows of a group of dependent flows, with the size of their diagram."""
 
     width: int
     height: int
@@ -73,7 +73,7 @@ class DependencyDiagram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DependencyGroup:
-    """Flows and callers that depend on one another. Each has the ids that it calls."""
+    """Flows and callers that depend on one another, with the ids of what each calls."""
 
     calls: Mapping[str, Sequence[str]]
     needs_person: bool
@@ -82,10 +82,11 @@ class DependencyGroup:
 def build_dependency_groups(
     known: Container[str], calls: Iterable[tuple[str, str]], blocked: Container[str]
 ) -> list[DependencyGroup]:
-    """Return the groups with more than one member: those that require an action first, then by
-    size.
+    """Return the groups of flows and callers that call one another.
 
-    Calls of ids that are not in `known` are ignored. `blocked` holds ids that require an action.
+    Groups that require an action come first, then larger ones. A flow or caller without calls is in
+    no group. Calls of ids that are not in `known` are ignored. `blocked` has the ids of flows that
+    require an action.
     """
     below = defaultdict[str, list[str]](list)
     tied = defaultdict[str, list[str]](list)
@@ -115,7 +116,7 @@ def build_dependency_groups(
 
 
 def lay_out_diagram(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> DependencyDiagram:
-    """Return the diagram of a group of dependent flows; a call loop is broken at one edge."""
+    """Return the diagram of a group of dependent flows. An arrow of a call loop leads up."""
     rows = _arrange_rows(group.calls, nodes)
     ways = _find_waypoints(group.calls, rows)
     places, width, height = _compute_places(_sort_rows(ways.values(), rows), nodes)
@@ -139,7 +140,7 @@ def lay_out_diagram(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) ->
 
 
 def is_blocking(caller: DiagramNode, called: DiagramNode) -> bool:
-    """Return whether one end of a call requires an action and the other waits for it.
+    """Return whether the caller or what it calls requires an action, and the other waits for it.
 
     Copies are made from the bottom up, and originals retire from the top down.
     """
@@ -153,7 +154,7 @@ def is_blocking(caller: DiagramNode, called: DiagramNode) -> bool:
 def _arrange_rows(
     calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]
 ) -> list[list[str]]:
-    """Return the nodes by row: each below all its callers, as far as no call loop prevents it."""
+    """Return the nodes by row. Each is below all its callers, unless a call loop prevents that."""
     callers: dict[str, int] = dict.fromkeys(calls, 0)
     for one in (called for below in calls.values() for called in below):
         callers[one] += 1
@@ -182,9 +183,9 @@ def _arrange_rows(
 def _find_waypoints(
     calls: Mapping[str, Sequence[str]], rows: list[list[str]]
 ) -> dict[tuple[str, str], list[str]]:
-    """Return the nodes and waypoints that each line passes, by caller and called id.
+    """Return the nodes and waypoints of each arrow, by the ids of its two ends.
 
-    Waypoints are added to the rows, so that no line is hidden behind a node.
+    Adds the waypoints to the rows, so that no arrow is hidden behind a node.
     """
     depth = {one: number for number, row in enumerate(rows) for one in row}
     ways = {}
@@ -199,7 +200,7 @@ def _find_waypoints(
 
 
 def _sort_rows(ways: Iterable[Sequence[str]], rows: list[list[str]]) -> list[list[str]]:
-    """Return the rows, each sorted so that few lines cross."""
+    """Return the rows, each sorted so that few arrows cross."""
     tied: dict[str, list[str]] = {one: [] for row in rows for one in row}
     for one, other in (pair for way in ways for pair in pairwise(way)):
         tied[one].append(other)
@@ -225,7 +226,7 @@ def _compute_mean(tied: Sequence[str], place: Mapping[str, float], one: str) -> 
 def _compute_places(
     rows: list[list[str]], nodes: Container[str]
 ) -> tuple[dict[str, tuple[int, int]], int, int]:
-    """Return the middle of each node's top edge, and the width and height of the diagram."""
+    """Return the middle of each node's top edge, and the diagram's width and height, in pixels."""
     broad = [row[at : at + _MOST_IN_ROW] for row in rows for at in range(0, len(row), _MOST_IN_ROW)]
     wide = [[NODE_WIDTH if one in nodes else _KNEE for one in row] for row in broad]
     total = max(sum(row) + _GAP * (len(row) - 1) for row in wide)
@@ -239,9 +240,9 @@ def _compute_places(
 
 
 def _format_svg_path(points: Sequence[tuple[int, int]]) -> str:
-    """Return the SVG path of an arrow that connects the nodes at these points.
+    """Return the SVG path of an arrow through these points.
 
-    It leads downwards. For a call loop, it leads up from the first node to the last.
+    It leads downwards, or up from the first node to the last for a call loop.
     """
     (x, top), *rest = points
     y = top + NODE_HEIGHT

@@ -31,7 +31,7 @@ _CALLS_OF_GROUP = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagramFilter:
-    """Selects groups of dependent flows."""
+    """Selects which groups of dependent flows the page of a remediation shows."""
 
     #: A flow of the only group to show; empty: all groups, page by page.
     flow_id: str = ""
@@ -41,7 +41,7 @@ class DiagramFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call: who calls whom."""
+    """A call between two nodes of a diagram, as a row of the table beside it."""
 
     caller: DiagramNode
     called: DiagramNode
@@ -51,7 +51,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownGroup:
-    """A group of dependent flows."""
+    """A group of dependent flows as the page shows it: a diagram and a table of calls."""
 
     title: str
     flow_count: int
@@ -72,9 +72,10 @@ def draw_dependency_groups(
     found: Mapping[str, tuple[FlowView, FlowDisplayState]],
     chosen: DiagramFilter | None = None,
 ) -> dict[str, Any]:
-    """Return the template values for the dependencies; `found` holds flow and display state by id.
+    """Return the template's values for the groups of dependent flows on a page.
 
-    `here` is the URL of the remediation page.
+    `found` has each flow and its display state by workflow id. `here` is the URL of the
+    remediation's page.
     """
     chosen = chosen or DiagramFilter()
     callers, calls = _list_calls(found)
@@ -100,7 +101,7 @@ def draw_dependency_groups(
 def _list_calls(
     found: Mapping[str, tuple[FlowView, FlowDisplayState]],
 ) -> tuple[dict[str, PlannedCaller], list[tuple[str, str]]]:
-    """Return the callers that are not flows of the plan, and all calls, by id."""
+    """Return the callers that are not flows of the plan, and the pairs of caller and called id."""
     callers: dict[str, PlannedCaller] = {}
     calls: list[tuple[str, str]] = []
     for one, (flow, _) in found.items():

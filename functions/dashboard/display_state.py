@@ -25,7 +25,7 @@ _ALL: Mapping[str, StateProperties] = {
 
 
 class FlowDisplayState(NamedTuple):
-    """The state of one flow as the dashboard shows it."""
+    """The state of a flow in words, with a key for filters and a CSS class."""
 
     #: The value that the state filter compares.
     key: str
@@ -37,7 +37,7 @@ class FlowDisplayState(NamedTuple):
 def choose_look(state: str, left: Mapping[str, int] | None = None) -> str:
     """Return the CSS class of a state.
 
-    If flows are `left`, a completed state looks like a waiting one.
+    A completed state looks like a waiting one if `left` has flows that are not migrated.
     """
     look = get_state_style(state)
     return "wait" if look == "done" and left else look
@@ -59,7 +59,7 @@ def get_state_style(state: str) -> str:
 
 
 def find_display_state(flow: FlowView) -> FlowDisplayState:
-    """Return the display state of a flow: from its job, or from its plan item if it has no job."""
+    """Return the state of a flow's job in words, or if it has none, of its plan item."""
     if flow.job and not flow.awaits_approval:
         return _build_state_of_job(flow.job)
     return _build_state_of_item(flow.item, awaits=flow.awaits_approval)

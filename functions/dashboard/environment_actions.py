@@ -27,9 +27,9 @@ _JUSTIFICATION = ("justification", "Justification (recorded with your name)")
 def build_kill_switch_off(
     ongoing: Sequence[OngoingFlows] | None, principal: Principal
 ) -> PageAction:
-    """Return the action that lets the app write again.
+    """Return the action that turns the kill switch off, with what then continues.
 
-    `ongoing` are the flows that then continue; None: they were not read.
+    `ongoing` has the flows that then continue, or None if they were not read.
     """
     flows: dict[str, int] = {}
     for one in ongoing or ():
@@ -96,7 +96,7 @@ def build_pending_retry(one: PendingAction, principal: Principal) -> PageAction:
 
 
 def list_environment_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
-    """Return what a person may do with an environment. The assessment is first."""
+    """Return what a person may start for an environment: assessment, dry run, remediation."""
     name = one.environment_name or one.environment_id
     return [
         _build_assess_action(one, name, principal),
@@ -106,7 +106,7 @@ def list_environment_actions(one: KnownEnvironment, principal: Principal) -> lis
 
 
 def list_policy_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
-    """Return the actions that change the approval policy."""
+    """Return the actions that change the approval policy of an environment."""
     name = one.environment_name or one.environment_id
     return [
         build_policy_action(one.environment_id, name, principal, policy)
@@ -181,7 +181,7 @@ def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
 def build_policy_action(
     environment_id: str, name: str, principal: Principal, policy: ApprovalPolicy
 ) -> PageAction:
-    """Return the action that sets the approval policy of an environment. `name` is for people."""
+    """Return the action that sets an environment's approval policy. `name` is the environment's."""
     match policy:
         case ApprovalPolicy.READ_ONLY:
             does = [
@@ -207,7 +207,7 @@ def build_policy_action(
 
 
 def format_window(settings: EnvironmentSettings) -> str:
-    """Return the maintenance window as words; empty if there is none."""
+    """Return the maintenance window of an environment in words; empty if it has none."""
     begin, _, end = settings.maintenance_window.partition("-")
     return f"{begin} to {end} UTC" if end else ""
 

@@ -1,4 +1,4 @@
-"""Describe the progress of an environment: state, bar, and what is next."""
+"""Describe the progress of an environment: its state, a bar of its flows, and what is next."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _READ_ONLY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRow:
-    """One line about an environment."""
+    """An environment's progress, as a row of the Overview and Environments pages."""
 
     environment_id: str
     name: str
@@ -49,7 +49,7 @@ class EnvironmentRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What applies to an environment beside its own jobs, such as the kill switch."""
+    """What the state of an environment depends on beside its own job, such as the kill switch."""
 
     now: datetime
     #: Whether the kill switch is on.
@@ -59,7 +59,7 @@ class Situation:
 
 
 def build_environment_row(one: EnvironmentStatus, situation: Situation) -> EnvironmentRow:
-    """Return the line about an environment."""
+    """Return the row about an environment's progress."""
     look, shape, state = _format_state(one, situation)
     return EnvironmentRow(
         environment_id=one.environment_id,
@@ -76,7 +76,7 @@ def build_environment_row(one: EnvironmentStatus, situation: Situation) -> Envir
 
 
 def sort_rows(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
-    """Return rows, those first that require an action; then by name."""
+    """Return the rows by name, those that require an action first."""
     return sorted(rows, key=lambda row: (_ORDER.index(row.look), compute_natural_key(row.name)))
 
 
@@ -121,9 +121,9 @@ def _format_progress(one: EnvironmentStatus) -> str:
 def count_parts[Why: str](
     migrated: int, prepared: int, not_migrated: Mapping[Why, int]
 ) -> tuple[tuple[str, int], ...]:
-    """Return the numbers of flows for a bar, each with its look.
+    """Return how many flows each part of an environment's bar has, by its CSS class.
 
-    `not_migrated` has the flows that are not migrated, by `NotMigratedReason`.
+    `not_migrated` has the number of flows by `NotMigratedReason`.
     """
     numbers = dict.fromkeys(_BAR, 0)
     numbers["done"] = migrated
@@ -134,7 +134,7 @@ def count_parts[Why: str](
 
 
 def _format_next_step(one: EnvironmentStatus, situation: Situation) -> str:
-    """Return why flows are not migrated and what happens next, or that no flow is left."""
+    """Return why flows are not migrated and what happens next, or that all are migrated."""
     at = situation.next_check_at
     said = describe_not_migrated(
         one.not_migrated,

@@ -1,4 +1,4 @@
-"""Show the settings of an environment, each with the actions that change it."""
+"""List the settings of an environment for its page, each with the actions that change it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ _IN_APP_CONFIGURATION = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingLine:
-    """One setting: its values, and what a person may change."""
+    """A setting of an environment on its page: the values, and the actions that change them."""
 
     title: str
     #: Each value, and whether it is an id.
@@ -144,9 +144,9 @@ def _build_change_action(
     *inputs: FormInput,
     fields: tuple[tuple[str, str], ...] = (),
 ) -> PageAction:
-    """Return the action that changes a setting.
+    """Return the action that changes a setting of an environment.
 
-    The action is rejected if somebody has changed a setting since.
+    It is rejected if a setting was changed after the page was read.
     """
     return build_page_action(
         "settings",

@@ -1,4 +1,4 @@
-"""Build the Environments page: how each environment is set, how far it is, and what to do."""
+"""Build the Environments page: the settings, the progress and the actions of each environment."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,7 +29,7 @@ from shared.use_cases.show_environments import KnownEnvironment, KnownEnvironmen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentCard:
-    """One environment: its line, its settings and its actions."""
+    """An environment on the page: its progress, settings and actions."""
 
     id: str
     name: str
@@ -62,9 +62,9 @@ def build_environments_page(
     limit: int,
     with_platform: bool,
 ) -> str:
-    """Return the page with `limit` environments after the first `start`, by urgency and name.
+    """Return the page of `limit` environments after the first `start`, by urgency and name.
 
-    `with_platform`: the platform was asked for every environment of the tenant.
+    `with_platform` is True if the app has asked the platform for all environments of the tenant.
     """
     view = replace(view, kill_switch=found.kill_switch)
     situation = Situation(now=view.now, is_stopped=view.is_stopped)

@@ -1,4 +1,4 @@
-"""Build the page of the failed runs: each environment's last report, by flow."""
+"""Build the Failed runs page: the last report of each environment, by flow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from shared.domain.failed_runs import FailedFlow, FailedRunReport
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSection:
-    """The report of one environment; each flow with the URL of its runs."""
+    """The report on failed runs in an environment. Each flow has the URL of its runs."""
 
     report: FailedRunReport
     flows: Sequence[tuple[FailedFlow, str]]
@@ -19,7 +19,7 @@ class ReportSection:
 def build_failed_runs_page(
     view: PageContext, reports: Sequence[FailedRunReport], cloud: Cloud
 ) -> str:
-    """Return the page; the URLs of runs are those of `cloud`."""
+    """Return the page. It links to the runs in the portal of `cloud`."""
     return render_page(
         "failed_runs",
         view,

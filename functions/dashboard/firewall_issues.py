@@ -36,9 +36,9 @@ def list_issues(
     titles: Mapping[str, str],
     principal: Principal,
 ) -> tuple[list[IssueLine], int]:
-    """Return the issues that may still deny a flow, and the number of the others.
+    """Return the firewall issues that may still deny a flow, and the number of past ones.
 
-    `flow_jobs` includes every open job.
+    `flow_jobs` has at least every open job of the remediation.
     """
     by_plan: dict[str, list[FlowJob]] = defaultdict(list)
     for flow_job in flow_jobs:

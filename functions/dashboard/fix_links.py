@@ -1,4 +1,4 @@
-"""Link the reason why a flow does not continue to the page or section where a person fixes it."""
+"""Link a blocked flow to the page or section of the dashboard where a person fixes it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from shared.use_cases.show_flow import FlowView
 
 
 class FixLink(NamedTuple):
-    """A link beside the fix of a flow."""
+    """A link that is shown beside the fix of a blocked flow."""
 
     url: str
     words: str
@@ -37,7 +37,9 @@ _LINKS: Mapping[str, FixLink] = {
 
 
 def find_fix_link(flow: FlowView, remediation_url: str) -> FixLink | None:
-    """Return where a person fixes the reason of the flow's job; None: not in the dashboard."""
+    """Return the link to where a person fixes a flow's job, or None if that is not in the
+    dashboard.
+    """
     job = flow.job
     if job is None:
         return None

@@ -1,6 +1,4 @@
-"""Divide the history of a flow job into steps, with the time, the blocked time and the requests
-of each.
-"""
+"""Compute how long each step of a flow job took, how long it was blocked, and its requests."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,7 +15,7 @@ _LEAST = 0.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """A part of a bar, in percent of the whole time of the job."""
+    """A period of a step, as a part of its bar in percent of the job's whole time."""
 
     look: str
     start: float
@@ -26,7 +24,7 @@ class Period:
 
 @dataclass(slots=True, kw_only=True)
 class StepDuration:
-    """The time and the requests of one step, over all its visits."""
+    """How long a job was in a step, all visits together, and how many requests it sent there."""
 
     title: str
     started_at: datetime
@@ -38,7 +36,7 @@ class StepDuration:
 
 
 def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
-    """Return the steps of a job in the order in which they began; the last one may be open."""
+    """Return a job's steps in the order in which they began. The last one may still go on."""
     history = job.history
     if not history:
         return []
@@ -68,9 +66,10 @@ def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
 
 
 def find_time_reached(job: FlowJob, *states: FlowJobState) -> datetime | None:
-    """Return when the job last entered one of these states; None: its history does not show it.
+    """Return when the job last entered one of these states, or None if its history does not show
+    it.
 
-    A job that continues after a pause does not enter its state again.
+    A job that continues after a pause has not entered its state again.
     """
     steps = [one for one in job.history if not _find_pause(one)]
     entered = (
@@ -82,14 +81,12 @@ def find_time_reached(job: FlowJob, *states: FlowJobState) -> datetime | None:
 
 
 def is_history_cut(job: FlowJob) -> bool:
-    """Return whether earlier entries of the history may be removed."""
+    """Return whether the job's history is full, so that its first entries may be removed."""
     return len(job.history) >= HISTORY_LENGTH
 
 
 def _find_pause(entry: HistoryEntry) -> str:
-    """Return the look of a period in which the job waited or a person had to act, or an empty
-    string.
-    """
+    """Return the CSS class of an entry in which the job waited or was blocked; empty for others."""
     state = _find_state(entry)
     if state is None or not FLOW_STATES[state].resumes_later:
         return ""
@@ -97,12 +94,12 @@ def _find_pause(entry: HistoryEntry) -> str:
 
 
 def _find_state(entry: HistoryEntry) -> FlowJobState | None:
-    """Return the state of an entry; None: this version does not know it."""
+    """Return the state of an entry, or None if this version of the app does not know it."""
     return next((state for state in FlowJobState if state == entry.state), None)
 
 
 def _find_state_before(job: FlowJob) -> FlowJobState | None:
-    """Return the step of the first entry, if it is a pause: earlier entries are removed then."""
+    """Return the step in which the job was when its first kept entry, if a pause, began."""
     following = (_find_state(one) for one in job.history if not _find_pause(one))
     return next(following, job.step)
 

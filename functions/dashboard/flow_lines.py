@@ -1,4 +1,4 @@
-"""Describe each flow of a remediation in one line."""
+"""Describe each flow of a remediation as a line of a list."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ class FlowFilter:
         return bool(self.state or self.reason_code or self.search or self.owner)
 
     def closed_state(self) -> str | None:
-        """Return the state of the closed jobs that the filter selects; None: all states; empty: no
-        closed job.
+        """Return the state of the closed jobs that the filter selects.
 
-        Closed flows are not searched for texts.
+        None means all states, and an empty text no closed job. Closed flows are not searched for
+        texts.
         """
         if self.reason_code:
             return ""
@@ -51,7 +51,7 @@ class FlowFilter:
         return part.closed_state if part else self.state if self.state in PART_OF_CLOSED else ""
 
     def takes(self, flow: FlowView, part: str) -> bool:
-        """Return whether the filter matches a flow of this part."""
+        """Return whether the filter selects a flow; `part` is the key of its part."""
         if self.state not in ("", ALL, part) and not (
             self.state not in PARTS and flow.job and flow.job.state == self.state
         ):
@@ -66,7 +66,7 @@ class FlowFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineContext:
-    """What the lines of a page have in common."""
+    """What all lines on a page need: the time, names of environments, and repeated titles."""
 
     now: datetime
     #: Names of the environments by id; empty if the remediation has only one.
@@ -78,7 +78,10 @@ class LineContext:
 def build_line_context(
     now: datetime, names: Mapping[str, str], flows: Iterable[FlowView]
 ) -> LineContext:
-    """Return the context of the lines of flows of environments with these names by id."""
+    """Return the context for the lines of these flows.
+
+    `names` has the names of the remediation's environments by id.
+    """
     return LineContext(
         now=now,
         names=names if len(names) > 1 else {},
@@ -89,7 +92,10 @@ def build_line_context(
 def build_line(
     flow: FlowView, context: LineContext, part: str = "", cause: Cause | None = None
 ) -> FlowTableRow:
-    """Return the line of a flow; with `cause`, for the list of flows that have this cause."""
+    """Return the line of a flow. `part` is the key of its part.
+
+    With `cause`, the line is for the list of flows that have this cause.
+    """
     part = part or find_part(flow)
     look = PARTS[part].look
     reason, fix = _format_reason_and_fix(flow, part)
@@ -116,9 +122,9 @@ def build_line(
 
 
 def _format_place(flow: FlowView, context: LineContext) -> str:
-    """Return the text after a flow's name: environment, id and owner, where they are needed.
+    """Return what distinguishes a flow from others: its environment, id and owner.
 
-    The environment is needed if there are several, the id if other flows have the same title, and
+    The environment is shown if there are several, the id if other flows have the same title, and
     the owner if the owner has left.
     """
     place = context.names.get(flow.environment_job.environment_id, "")

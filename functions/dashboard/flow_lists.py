@@ -1,4 +1,4 @@
-"""List the flows of a remediation: by cause and part, or those that match a filter."""
+"""List the flows of a remediation: those of each cause and part, or those that match a filter."""
 
 import re
 from collections import Counter
@@ -34,7 +34,7 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedFlows:
-    """Closed flows of a remediation that were counted and not read."""
+    """Flows with closed jobs: how many there are by state, and those on the page."""
 
     #: Number of all such flows by state.
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -44,9 +44,9 @@ class ClosedFlows:
 def compute_closed_flows_range(
     flows: Iterable[FlowView], chosen: FlowFilter, start: int
 ) -> tuple[int, int]:
-    """Return how many closed flows to skip and to take for a page that starts at `start`.
+    """Return how many closed flows to skip and how many to read for a page that begins at `start`.
 
-    Matching flows of `flows` come first, closed flows after them.
+    The matching flows of `flows` come before the closed ones.
     """
     before = sum(chosen.takes(flow, find_part(flow)) for flow in flows)
     first = max(start - before, 0)
@@ -54,13 +54,13 @@ def compute_closed_flows_range(
 
 
 def sort_by_part(flows: Iterable[FlowView]) -> list[tuple[FlowView, str]]:
-    """Return the flows with the keys of their parts, sorted by part and then by title."""
+    """Return each flow with the key of its part, sorted by part and then by title."""
     return sorted(((flow, find_part(flow)) for flow in flows), key=_compute_place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowLists:
-    """The flows of the page of a remediation."""
+    """The flows on the page of a remediation, from which the page builds its lists."""
 
     view: PageContext
     shown: RemediationView
@@ -73,7 +73,7 @@ class FlowLists:
 
     @property
     def counts(self) -> Counter[str]:
-        """Return the number of flows by part."""
+        """Return the number of flows in each part, by its key."""
         counts = Counter(part for _, part in self.flows)
         for state, number in self.closed.counts.items():
             counts[PART_OF_CLOSED.get(state, "unknown")] += number
@@ -81,11 +81,11 @@ class FlowLists:
 
     @property
     def read(self) -> list[tuple[FlowView, str]]:
-        """Return all flows that were read, with the keys of their parts."""
+        """Return the open flows and the closed flows on the page, each with the key of its part."""
         return [*self.flows, *((flow, find_part(flow)) for flow in self.closed.on_page)]
 
     def build_matching_list(self, chosen: FlowFilter, start: int) -> dict[str, Any]:
-        """Return the template values of one list of the flows that match a filter."""
+        """Return the template's values for one list of the flows that match a filter."""
         found = [(flow, part) for flow, part in self.flows if chosen.takes(flow, part)]
         lines = [
             build_line(flow, self.context, part)
@@ -104,7 +104,7 @@ class FlowLists:
         }
 
     def build_lists_by_part(self, causes: Sequence[Cause]) -> dict[str, Any]:
-        """Return the template values of all flows: by cause, and the others by part."""
+        """Return the template's values for a list for each cause and each other part."""
         most = max(min(FLOWS_ON_PAGE // max(len(causes), 1), FLOWS_OF_PART), 3)
         by_part: dict[str, list[FlowView]] = {}
         for flow, part in self.read:
@@ -154,6 +154,6 @@ class FlowLists:
 
 
 def _compute_place(divided: tuple[FlowView, str]) -> tuple[int, str]:
-    """Return the sort key of a flow: its part, then its title, in which numbers sort as numbers."""
+    """Return the sort key of a flow: its part, then its title, with numbers sorted by value."""
     flow, part = divided
     return _ORDER[part], _DIGITS.sub(lambda found: found[0].zfill(9), flow.title.lower())

@@ -1,4 +1,4 @@
-"""Build the page of one flow: where it is, what blocks it, what a person does, what was done."""
+"""Build the page of a flow: its progress, what blocks it, what to do, and its history."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ _CALLER_STATES: Mapping[CallerState, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerRow:
-    """A caller of the original on the page."""
+    """A caller of the original, as a row on the flow's page."""
 
     detail: CallerView
     look: str
@@ -56,7 +56,7 @@ def build_flow_page(
 ) -> str:
     """Return the page of one flow.
 
-    `compared` has the comparison of its definitions, or says why they cannot be read.
+    `compared` has the comparison of its definitions, or the reason why they cannot be read.
     """
     flow, job, item = detail.flow, detail.flow.job, detail.flow.item
     display = find_display_state(flow)
@@ -107,7 +107,7 @@ def build_flow_page(
 
 
 def _build_caller_row(one: CallerView, job: FlowJob | None) -> CallerRow:
-    """Return the row of a caller. In a rollback, the reason for its migration is left out."""
+    """Return the row of a caller, for a job that migrates, rolls back or is over."""
     record, caller = one.record, one.record.caller
     look, words = _CALLER_STATES.get(record.state, ("over", str(record.state).replace("_", " ")))
     if job is None or (job.is_live and not job.is_rolling_back):
@@ -121,14 +121,16 @@ def _build_caller_row(one: CallerView, job: FlowJob | None) -> CallerRow:
 
 
 def _find_retry_action(job: FlowJob | None, actions: Sequence[PageAction]) -> PageAction | None:
-    """Return the first action that continues a job that requires an action; None: there is none."""
+    """Return the action that retries a job that requires an action, or None if it cannot be
+    retried.
+    """
     if job is None or not job.needs_action:
         return None
     return next((one for one in actions if not one.is_danger), None)
 
 
 def _format_fix(flow: FlowView, denying: Sequence[FirewallIssueSummary]) -> str:
-    """Return what a person does about the flow; the fix of a firewall is shown beside it."""
+    """Return what a person does about the flow. Fixes of firewalls are shown below it."""
     if denying:
         return "Fix each firewall below or ignore it, then retry."
     if flow.job:
@@ -145,7 +147,7 @@ def _format_reasons(item: PlanItem | None) -> str:
 
 
 def _count_requests(job: FlowJob | None) -> int:
-    """Return the requests to the flow service that the next invocation of a job needs."""
+    """Return how many requests to the flow service the next invocation of a job needs."""
     need = estimate_flow_job_demand(job) if job else None
     return need.requests if need else 0
 
@@ -158,7 +160,7 @@ def _find_firewall_issues(flow: FlowView) -> list[FirewallIssueSummary]:
 
 
 def _count_principals(job: FlowJob | None) -> str:
-    """Return with how many users and teams the copy is shared; only their ids are stored."""
+    """Return how many users and teams the copy is shared with. Their names are not stored."""
     kinds = Counter(label.partition(" ")[0] for label in job.copy.shared_with) if job else Counter()
     return ", ".join(
         f"{number} {kind if number == 1 else kind + 's'}" for kind, number in sorted(kinds.items())
@@ -166,9 +168,9 @@ def _count_principals(job: FlowJob | None) -> str:
 
 
 def _build_history(job: FlowJob | None) -> list[tuple[HistoryEntry, timedelta | None]]:
-    """Return the history, newest first, with the duration of each entry.
+    """Return the history, newest first, each entry with how long it lasted.
 
-    None: the entry lasted less than a second, or is the last one.
+    None stands for less than a second, and for the last entry.
     """
     entries = job.history if job else ()
     lasted = [after.changed_at - before.changed_at for before, after in pairwise(entries)]

@@ -1,4 +1,7 @@
-"""Divide the flows of a remediation into parts, each flow into one, so that counts add up."""
+"""Divide a remediation's flows into parts, such as *migrated*, so that their counts add up.
+
+Each flow belongs to exactly one part.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from shared.use_cases.show_flow import FlowView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowPart:
-    """A part of the flows, with its texts."""
+    """Flows of a remediation in the same situation, with the texts for them."""
 
     key: str
     #: Who acts next, as a CSS class of `LOOKS`, and the icon if it is not the look's own.
@@ -37,7 +40,7 @@ class FlowPart:
         return self.key in {"cancelled", "rolled_back"}
 
     def words(self, number: int) -> str:
-        """Return the words that follow this number of flows."""
+        """Return the words that follow the number of these flows."""
         return self.one if number == 1 else self.many
 
 
@@ -143,7 +146,7 @@ def find_part(flow: FlowView) -> str:
 
 
 def format_progress(flow: FlowView, part: str) -> str:
-    """Return how far a flow is, in at most four words."""
+    """Return in at most four words how far a flow is."""
     if flow.job is None or part == "awaiting":
         words = PARTS[part].one
         return words[0].upper() + words[1:]

@@ -1,4 +1,4 @@
-"""Say where a flow is: the steps of its migration or rollback, and whether its original is on."""
+"""List the steps of a flow's migration or rollback, and say why its original is on."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ _ROLLBACK_STEPS: Mapping[RollbackStage, str] = {
 
 
 class PathStep(NamedTuple):
-    """One step of the path of a flow."""
+    """A step of a flow's migration or rollback as the flow's page shows it, with its time."""
 
     title: str
     #: `done`, `now`, `stop`, or empty for a later step.
@@ -39,7 +39,7 @@ class PathStep(NamedTuple):
 def build_path(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
     """Return the steps of a job with their times; empty if it has no copy or was cancelled.
 
-    `is_stopped`: a person has to act before the job continues.
+    `is_stopped` is True if the job continues only after a person acts.
     """
     if job is None or not job.migration_method.has_copy:
         return []
@@ -84,9 +84,7 @@ def _describe_next(job: FlowJob, is_stopped: bool) -> str:
 
 
 def explain_original_on(job: FlowJob | None) -> str:
-    """Return why the original is on, as the row of an open job shows it; empty: it does not
-    show it.
-    """
+    """Return why the original of an open job is on; empty if the job's row does not show it."""
     if (
         job is None
         or not job.original.was_on

@@ -1,4 +1,4 @@
-"""Describe each state of a flow job in words. A state without words is a type error here."""
+"""Describe each state of a flow job in words. The type checker finds a state without words."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 
 
 class FlowStateWords(NamedTuple):
-    """The words for a state of a flow job."""
+    """What the dashboard says about a flow job in a state."""
 
     #: What the job does in this state, as a progress text.
     doing: str
@@ -21,7 +21,7 @@ class FlowStateWords(NamedTuple):
 
 
 def describe_flow_state(state: FlowJobState) -> FlowStateWords:  # noqa: C901 -- one line for each state
-    """Return the words for a state. A paused job is described by its step."""
+    """Return the words for a state. For a paused job, pass the step at which it paused."""
     match state:
         case FlowJobState.PLANNED:
             return FlowStateWords("Not started yet", "Not started", "Start", "before its copy", 0)

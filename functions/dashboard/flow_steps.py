@@ -16,7 +16,7 @@ _NAMES: Mapping[MigrationMethod, tuple[str, ...]] = {
 
 
 class FlowSteps(NamedTuple):
-    """The steps of a flow's migration."""
+    """The names of the steps of a flow's migration, and how many are done."""
 
     names: tuple[str, ...]
     #: Number of steps that are done.
@@ -26,7 +26,7 @@ class FlowSteps(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Return the progress as text."""
+        """Return the progress as text, such as `2 of 5 steps done, next: Callers updated`."""
         if self.done == len(self.names):
             return f"All {self.done} steps done"
         before = "stopped before" if self.is_stopped else "next"
@@ -34,7 +34,10 @@ class FlowSteps(NamedTuple):
 
 
 def build_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
-    """Return the steps of a job; None if it has no copy, is not started or is rolled back."""
+    """Return the steps of a job; None if it has no copy, is not started or is rolled back.
+
+    `is_stopped` is True if the job requires an action.
+    """
     if job is None or job.migration_method not in _NAMES:
         return None
     done = describe_flow_state(job.step).done
@@ -42,9 +45,7 @@ def build_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
 
 
 def shorten(text: str, most: int = 12) -> str:
-    """Return a text in at most `most` words: the whole text, its first sentence, or its first
-    words.
-    """
+    """Return a text in at most `most` words: all of it, its first sentence or first words."""
     words = text.split()
     if len(words) <= most:
         return text

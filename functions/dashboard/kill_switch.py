@@ -1,4 +1,4 @@
-"""Show that the kill switch is on, how to turn it off, and which actions have to wait for that."""
+"""Show on each page that the kill switch is on, and which of its actions have to wait."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,9 +26,7 @@ _HELD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopBanner:
-    """The banner that says that all changes are stopped, with the action that permits them
-    again.
-    """
+    """The banner that says that the kill switch is on, with the action that turns it off."""
 
     switch: KillSwitch
     turn_off: PageAction
@@ -37,9 +35,9 @@ class StopBanner:
 def build_banner(
     view: PageContext, ongoing: Sequence[OngoingFlows] | None = None
 ) -> StopBanner | None:
-    """Return the banner; None: the kill switch is off.
+    """Return the banner, or None if the kill switch is off.
 
-    `ongoing` are the flows that wait; None: not known.
+    `ongoing` has the flows that wait for the kill switch, or None if they were not read.
     """
     if not view.is_stopped or view.kill_switch is None:
         return None
@@ -48,7 +46,7 @@ def build_banner(
 
 
 def adapt_to_kill_switch(one: PageAction, view: PageContext) -> PageAction:
-    """Return an action as the kill switch changes it: not possible now, or with a later effect."""
+    """Return an action as the kill switch changes it: unavailable, or with a later effect."""
     if not view.is_stopped or one.unavailable_reason:
         return one
     if one.action.endswith(_HELD):

@@ -1,8 +1,8 @@
-"""Send a browser only what it does not have of a page.
+"""Send a browser only the sections of a page that have changed since it last asked.
 
-A section is an element with an id and `data-live`, and ends with a comment that names the id. It
-may have parts, elements with `data-part` that end with a comment: a row of a list, for example.
-Each has its hash in the page, and the browser sends the hashes of what it has.
+A section is an element with an id and `data-live`, and ends with a comment that names the id. A
+section may have parts, such as the rows of a list: elements with `data-part` that also end with a
+comment. The page has a hash of each, and the browser sends the hashes that it has.
 """
 
 import re
@@ -22,15 +22,15 @@ _HASH_LENGTH = 10
 
 
 def add_hashes(page: str) -> str:
-    """Return the page with the hash of each section and part in its attribute."""
+    """Return the page, in which each section and part has its hash as an attribute."""
     return _SECTION.sub(_add_section_hash, _PART.sub(_add_part_hash, page))
 
 
 def find_changes(page: str, known: str) -> str:
-    """Return the title and the changed sections, or an empty string if nothing has changed.
+    """Return the title and the changed sections of a page, or an empty text if nothing has changed.
 
-    `page` has hashes; `known` are those of the browser, separated by spaces. Parts that the browser
-    has are empty elements.
+    `page` has hashes. `known` are the hashes that the browser has, separated by spaces. Of a part
+    that the browser has, an empty element is returned.
     """
     hashes = frozenset(known.split())
 

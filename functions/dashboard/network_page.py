@@ -1,4 +1,4 @@
-"""Build the Network page: changed address ranges, firewalls that miss them, and what to do."""
+"""Build the Network page: changed address ranges, firewalls that do not allow them, and fixes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -55,14 +55,17 @@ class FirewallChoice:
     start: int = 0
 
     def build_query(self, **changes: object) -> str:
-        """Return the query of this choice with some changes. Empty values are left out."""
+        """Return the URL query of this choice, in which `changes` replace conditions.
+
+        Empty values are left out.
+        """
         values = {"status": self.status, "search": self.search, **changes}
         return urlencode({name: str(value) for name, value in values.items() if value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRow:
-    """One line about a firewall."""
+    """A firewall that does not allow all addresses of copies, as a row of the page."""
 
     firewall: IncompleteFirewall
     look: str
@@ -75,7 +78,7 @@ class FirewallRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRow:
-    """One line about a list of Microsoft."""
+    """A version of Microsoft's service tag list, as a row of the page."""
 
     version: ServiceTagListVersion
     #: How many ranges were added and removed in regions in use.
@@ -83,7 +86,7 @@ class ListRow:
 
 
 def build_network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoice) -> str:
-    """Return the page. `choice` has the filters and the page number."""
+    """Return the page with the firewalls that the choice selects."""
     found = select_firewalls(status.firewalls, choice.status, choice.search)
     counts = {one: sum(each.status is one for each in status.firewalls) for one in FirewallStatus}
     lists = [_build_list_row(one) for one in status.versions]
@@ -109,7 +112,7 @@ def build_network_page(view: PageContext, status: NetworkStatus, choice: Firewal
 
 
 def build_firewalls_csv(status: NetworkStatus, choice: FirewallChoice) -> bytes:
-    """Return a CSV file with one line for each firewall that matches the choice."""
+    """Return a CSV file with a line for each firewall that the choice selects."""
     found = select_firewalls(status.firewalls, choice.status, choice.search)
     return build_csv([_COLUMNS, *map(_build_cells, found)])
 
@@ -149,7 +152,7 @@ def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
 
 
 def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageAction]:
-    """Return, for each remediation, the action that retries the flows that firewalls block."""
+    """Return an action for each remediation that retries its flows that firewalls block."""
     names: dict[str, str] = {
         place.remediation_id: _format_name(place)
         for one in status.firewalls
@@ -176,9 +179,7 @@ def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageActio
 
 
 def _find_age_of_unread_list(view: PageContext, status: NetworkStatus) -> timedelta | None:
-    """Return how long ago a list was last read, if a daily check is missing since; None: none
-    is missing.
-    """
+    """Return the age of the last read service tag list, or None if it is at most 26 hours."""
     if not status.versions:
         return None
     age = view.now - status.versions[0].last_checked_at

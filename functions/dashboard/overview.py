@@ -1,4 +1,4 @@
-"""Build the Overview page: what a person has to do, and how far each environment is."""
+"""Build the Overview page: what people have to do, and the progress of each environment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ _RETRIED = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.ENVIRON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRow:
-    """One action required: a line, its details, and the button for the next step."""
+    """An action required, as a row of the page with the button for its next step."""
 
     id: str
     look: str
@@ -58,7 +58,7 @@ class ActionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """The first sentence of the page: what is required; and what else is true."""
+    """The first sentence of a page, such as `3 actions required`, and the sentence below it."""
 
     look: str
     text: str
@@ -94,10 +94,10 @@ def build_overview_page(view: PageContext, status: TenantStatus) -> str:
 
 
 def build_headline(status: TenantStatus, others: Sequence[PendingAction]) -> Headline:
-    """Return the first sentence of the page; `others` are the actions beside the kill switch.
+    """Return the first sentence of the page. `others` are the actions beside the kill switch.
 
-    It is "No action required" only if every row was read, and every flow that is not migrated is
-    in progress or excluded.
+    It is "No action required" only if every row was read, and every flow that is not migrated is in
+    progress or excluded.
     """
     left = count_undecided_flows(status.not_migrated)
     lead = _format_lead(status)
@@ -120,7 +120,7 @@ def build_headline(status: TenantStatus, others: Sequence[PendingAction]) -> Hea
 
 
 def _format_lead(status: TenantStatus) -> str:
-    """Return what is in progress, and how far the tenant is."""
+    """Return the sentence below the headline: what the app does, or how much is done."""
     if not status.environments:
         return "Assess an environment first, or start a dry run. Both change nothing."
     ongoing = status.not_migrated.get(NotMigratedReason.IN_PROGRESS, 0)

@@ -1,4 +1,4 @@
-"""List the owners of flows: whom a filter suggests, and who has left."""
+"""List the owners of flows: suggestions for the filter, and owners who have left."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ _SUGGESTED = 50
 
 
 class AbsentOwners(NamedTuple):
-    """Owners who cannot act."""
+    """How many flows have an owner who is disabled, or one who is not found."""
 
     #: The filter that selects their flows.
     filter: str
@@ -21,12 +21,12 @@ class AbsentOwners(NamedTuple):
 
 
 def suggest_owners(owners: Iterable[FlowOwner | None]) -> list[str]:
-    """Return the owners with the most flows."""
+    """Return the owners with the most flows, whom the filter suggests."""
     return [label for label, _ in Counter(map(format_owner, owners)).most_common(_SUGGESTED)]
 
 
 def name_chosen_owner(owners: Iterable[FlowOwner | None], asked: str) -> str:
-    """Return the label of the owner with this id, or the text that was asked for."""
+    """Return the name of the owner with the id `asked`; if there is none, return `asked`."""
     return next((one.label for one in owners if one and asked in (one.id, one.entra_id)), asked)
 
 

@@ -30,7 +30,7 @@ BLOCKED_AGAIN = "What is not fixed is blocked again."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormInput:
-    """A value that the reader enters, or a box that the reader can untick."""
+    """A field of an action's form: a text, a number, a file or a checkbox."""
 
     name: str
     label: str
@@ -46,7 +46,7 @@ class FormInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageAction:
-    """An action that a page offers, or the reason why the reader may not use it."""
+    """An action that a page offers as a form, or the reason why the reader may not use it."""
 
     title: str
     #: URL of the API route, and the form fields; a field name that ends in `[]` is a list.
@@ -69,9 +69,9 @@ class PageAction:
 def list_remediation_actions(
     shown: RemediationView, principal: Principal, now: datetime, *, is_whole: bool = True
 ) -> list[PageAction]:
-    """Return the actions for a remediation.
+    """Return the actions for a remediation: retry, cancel and roll back.
 
-    With `is_whole` False, not all jobs were read. Cancel and roll back are then omitted, because
+    If `is_whole` is False, not all jobs were read. Cancel and roll back are then left out, because
     their consequences are not known.
     """
     jobs, environments = shown.flow_jobs, shown.environment_jobs
@@ -118,8 +118,9 @@ def list_remediation_actions(
 def list_flow_actions(
     job: FlowJob | None, family: Sequence[FlowJob], principal: Principal, now: datetime
 ) -> list[PageAction]:
-    """Return the actions for one flow; `family` are its dependent flows, which roll back with
-    it.
+    """Return the actions for one flow: retry and roll back.
+
+    `family` has the flow and its dependent flows, which roll back together.
     """
     if job is None:
         return []
@@ -149,8 +150,8 @@ def build_approval(
 ) -> PageAction:
     """Return the action that approves a plan version.
 
-    `unavailable_reason` says why the reader cannot approve it. The form also has to name the flows
-    that it includes.
+    `unavailable_reason` says why the reader cannot approve it. The page adds the flows that the
+    approval includes to the form.
     """
     return build_page_action(
         "approve",
@@ -166,7 +167,7 @@ def build_approval(
 def build_ignore_action(
     job: EnvironmentJob, issue: FirewallIssueSummary, principal: Principal
 ) -> PageAction:
-    """Return the action that ignores a firewall issue in an environment."""
+    """Return the action that ignores a firewall issue in one environment."""
     where = job.environment_name or job.environment_id
     return build_page_action(
         "ignored-issues",
@@ -227,9 +228,10 @@ def build_page_action(
     inputs: tuple[FormInput, ...] = (),
     unavailable_reason: str = "",
 ) -> PageAction:
-    """Return the action that posts to `path`, by default a route of a remediation.
+    """Return the action that posts a form to `path`, by default a route of a remediation.
 
-    `identity` is the `{id}` of the path. A principal without the route's role gets the reason why.
+    `identity` is the `{id}` of the path. A reader without the role for the route gets the reason
+    instead of a button.
     """
     path = path or f"remediations/{{id}}/{what}"
     route = find_endpoint(ROUTES["POST", path])
@@ -270,7 +272,9 @@ def _build_rollback_action(
 
 
 def _can_roll_back(job: FlowJob) -> bool:
-    """Return whether a job is not rolled back yet, and no action is requested for it."""
+    """Return whether a job can be rolled back: it is not withdrawn, and no action is requested for
+    it.
+    """
     return not (job.is_withdrawn or job.is_rolling_back or job.requested_command)
 
 

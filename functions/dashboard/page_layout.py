@@ -1,4 +1,4 @@
-"""Render the layout that all pages share, and the pages for problems and expired sessions."""
+"""Render the layout that all pages share, and the pages for errors and expired sessions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageContext:
-    """The reader, the current time, and the action that led to this page."""
+    """What every page needs to know: its reader, the time, and the action that led to it."""
 
     principal: Principal
     now: datetime
@@ -79,12 +79,12 @@ class PageContext:
 
     @property
     def is_signed_in(self) -> bool:
-        """Return whether the reader has a session, so that the page offers to sign out."""
+        """Return whether the reader is signed in as a user, and so can sign out."""
         return self.principal.kind is PrincipalKind.USER
 
     @property
     def said(self) -> str:
-        """Return the message about the action that led to this page, or an empty string."""
+        """Return the message about the reader's last action; empty if there is none."""
         if self.completed_action == "retry" and not self.flow_count:
             return "Nothing was retried. No flow is blocked, failed or waiting."
         if self.completed_action == "cancel" and not self.flow_count:
@@ -103,7 +103,7 @@ class PageContext:
 
 @cache
 def read_assets() -> dict[str, tuple[str, str]]:
-    """Return media type and text of each asset, by a file name with a hash of the text."""
+    """Return the media type and the text of each asset. Its file name has a hash of the text."""
     files = (
         ("css", "text/css", read_style()),
         ("js", "text/javascript", (_FOLDER / "live.js").read_text()),
@@ -119,9 +119,9 @@ def read_assets() -> dict[str, tuple[str, str]]:
 def render_page(
     name: str, view: PageContext | None = None, *, section: str = "", **values: Any
 ) -> str:
-    """Render the template `name`; `view` is None where the reader is not known.
+    """Return a page as HTML, from the template `name`.
 
-    `section` is the title of the page's entry in the navigation.
+    `view` is None if the reader is not known. `section` is the title of the page in the navigation.
     """
     css, js, plan_js, icon = read_assets()
     common = {
@@ -148,7 +148,7 @@ def build_session_page(
     shown: Mapping[str, Sequence[str]],
     login: str,
 ) -> str:
-    """Return the page that keeps a form that was posted after the session expired."""
+    """Return the page that keeps a form until a user whose session has expired signs in again."""
     return render_page(
         "session", action=action, title=title, fields=fields, shown=shown, login=login
     )
@@ -163,10 +163,9 @@ def build_problem_page(
     has_session: bool = False,
     has_pages: bool = True,
 ) -> str:
-    """Return an error page; `back` is the URL of the page that the request came from.
+    """Return an error page. `back` is the URL of the page that the request came from.
 
-    `has_session`: the requester has a session, which they can end to use another account.
-    `has_pages`: the requester may open other pages.
+    `has_session` offers to sign out and use another account. `has_pages` offers the other pages.
     """
     return render_page(
         "problem",
@@ -180,5 +179,5 @@ def build_problem_page(
 
 
 def build_rejected_link_page(detail: str, fix: str) -> str:
-    """Return the page of a confirmation link that cannot be used; its holder has no account."""
+    """Return the page for a confirmation link that cannot be used. Its reader has no account."""
     return render_page("rejected_link", style=read_style(), message=detail, fix=fix)

@@ -1,4 +1,4 @@
-"""Define the form that approves a plan: its ticks, and what it includes of other pages."""
+"""Build the form that approves a plan, with a checkbox for each flow of one page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from shared.domain.plans.plan_selection import PlanSelection
 
 @dataclass(frozen=True, kw_only=True)
 class PlanForm:
-    """The flows to choose from on one page of a plan.
+    """The form on one page of a plan, on which an approver ticks flows.
 
-    The form names the ticked flows. If the page does not offer all flows, it also names those that
-    it offers, and the approval includes the flows that it does not offer.
+    The form names the ticked flows. If the page does not offer all flows, the form also names the
+    flows that it offers, and the approval includes flows of other pages.
     """
 
     #: All items of the plan that await approval.
@@ -32,37 +32,39 @@ class PlanForm:
 
     @cached_property
     def left_out_elsewhere(self) -> list[str]:
-        """Return the flows that are left out and that are not on this page."""
+        """Return the flows of other pages that the approver leaves out."""
         known = {item.workflow_id for item in self.awaiting} - self._shown_ids
         return [flow for flow in self.left_out if flow in known]
 
     @cached_property
     def selection(self) -> PlanSelection:
-        """Return what an approval with every tick of this page includes."""
+        """Return what an approval includes if every checkbox on this page is ticked."""
         return PlanSelection(awaiting=self.awaiting, left_out=self.left_out_elsewhere)
 
     @cached_property
     def excluded(self) -> frozenset[str]:
-        """Return the flows that are left out so far, with all flows that run them."""
+        """Return the flows that the approver leaves out, with all flows that run them."""
         return PlanSelection(awaiting=self.awaiting, left_out=self.left_out).excluded
 
     def has_checkbox(self, row: PlanRow) -> bool:
-        """Return whether a row has a tick: it runs no flow that another page leaves out."""
+        """Return whether the approver can choose a flow: it runs no flow that another page leaves
+        out.
+        """
         return row.awaits and row.item.workflow_id not in self.selection.excluded
 
     @cached_property
     def ticks(self) -> list[PlanRow]:
-        """Return the rows with a tick."""
+        """Return the rows that have a checkbox."""
         return [row for row in self.rows if self.has_checkbox(row)]
 
     @cached_property
     def elsewhere(self) -> list[PlanItem]:
-        """Return the included flows that are not on this page."""
+        """Return the flows of other pages that an approval includes."""
         return [one for one in self.selection.included if one.workflow_id not in self._shown_ids]
 
     @cached_property
     def offered(self) -> str:
-        """Return the ids of the flows to choose from; empty if the page offers all flows."""
+        """Return the ids of the flows that the form offers; empty if it offers all."""
         if len(self.ticks) == len(self.awaiting):
             return ""
         shown = [row.item.workflow_id for row in self.ticks]
@@ -70,17 +72,18 @@ class PlanForm:
 
     @property
     def without_choice(self) -> list[str]:
-        """Return the id of one included flow, because the form of a page without ticks has to
-        name one.
+        """Return one included flow of another page, if this page has no checkbox.
+
+        The form has to name at least one flow.
         """
         return [] if self.ticks else [item.workflow_id for item in self.elsewhere[:1]]
 
     @cached_property
     def far(self) -> list[tuple[int, int, tuple[int, ...]]]:
-        """Return the included flows of other pages that depend on flows of this page, for the
-        script.
+        """Return the flows of other pages whose approval depends on the checkboxes of this page.
 
-        Each has its position, its number of changes, and the positions of the flows that it runs.
+        For the script. Each has its position, its number of changes, and the positions of the flows
+        that it runs.
         """
         elsewhere = {item.workflow_id for item in self.elsewhere}
         ticks = {row.position for row in self.ticks}

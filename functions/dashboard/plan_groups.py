@@ -1,4 +1,4 @@
-"""Group the rows of a plan by dependent flows, and split them into pages."""
+"""Group the flows of a plan by their dependent flows, and split the groups into pages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _RANKS = {outlook: rank for rank, outlook in enumerate((
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowGroup:
-    """The rows of flows that depend on one another, or of one flow alone."""
+    """Rows of flows that depend on one another, or the row of one flow that depends on none."""
 
     rows: tuple[PlanRow, ...]
     #: Number of its flows in the plan, of which a filter may show only some.
@@ -30,7 +30,7 @@ class RowGroup:
 def group_plan_rows(
     items: Sequence[PlanItem], outlooks: Mapping[str, FlowOutlook], awaiting: frozenset[str]
 ) -> list[RowGroup]:
-    """Return the rows of a plan in their groups: first groups with a flow that pauses.
+    """Return the flows of a plan as rows in groups. Groups with a flow that pauses come first.
 
     In a group, a flow comes before the flows that it runs.
     """
@@ -70,7 +70,10 @@ def group_plan_rows(
 
 
 def _sort_callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequence[str]:
-    """Return the flows of a group, each after all flows that run it; those of a loop come last."""
+    """Return the flows of a group, each after all flows that run it.
+
+    Flows in a call loop come last.
+    """
     if len(group) == 1:
         return group
     waiting = {flow: len(graph.find_parents(flow)) for flow in group}
@@ -84,7 +87,7 @@ def _sort_callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequenc
 
 
 def split_pages(groups: Sequence[RowGroup]) -> list[list[RowGroup]]:
-    """Return the groups by page; only a group larger than a page is split."""
+    """Return the groups of each page. A group is split only if it is larger than a page."""
     pages: list[list[RowGroup]] = [[]]
     room = ROWS_ON_PAGE
     for group in groups:

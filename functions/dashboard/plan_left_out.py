@@ -1,7 +1,7 @@
-"""Write the flows that an approver leaves out of a plan into the address of its page, and read it.
+"""Encode the flows that an approver leaves out of a plan for the URL of its page.
 
 Each flow that awaits approval is one bit, so that 2,000 flows need at most 334 characters. The
-plan version before them says which flows these are.
+value begins with the plan version, which determines the flow of each bit.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable
 
 
 def encode_left_out(version: str, awaiting: Iterable[str], left_out: Collection[str]) -> str:
-    """Return the value of `leave_out` for these flows; empty if there is none.
+    """Return the value of the query parameter `leave_out` for these flows; empty if there is none.
 
-    `awaiting`: workflow ids of all flows of this plan version that await approval.
+    `awaiting` has the workflow ids of all flows of this plan version that await approval.
     """
     bits = sum(1 << place for place, flow in enumerate(sorted(awaiting)) if flow in left_out)
     if not bits:
@@ -22,7 +22,7 @@ def encode_left_out(version: str, awaiting: Iterable[str], left_out: Collection[
 
 
 def decode_left_out(value: str, version: str, awaiting: Iterable[str]) -> tuple[str, ...] | None:
-    """Return the flows in a value of `leave_out`; None: the value is of another plan version."""
+    """Return the workflow ids in a value of `leave_out`, or None for another plan version."""
     if not value:
         return ()
     found, _, text = value.partition(".")

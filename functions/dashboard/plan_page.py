@@ -1,4 +1,4 @@
-"""Build the page on which a plan is read and approved."""
+"""Build the page on which people read and approve a plan."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from shared.use_cases.show_remediation import PlanView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanChoice:
-    """Which flows of a plan to show, and which the approver leaves out."""
+    """Which flows of a plan the page shows, and which the approver leaves out."""
 
     #: An outlook, a planned action, `awaiting` or `changed`; empty: all.
     filter: str = ""
@@ -55,7 +55,7 @@ class PlanChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownPlan:
-    """The plan of one environment, with everything that its page shows."""
+    """The plan of one environment as its page shows it to one reader."""
 
     view: PageContext
     remediation_id: str
@@ -80,7 +80,7 @@ class ShownPlan:
 
     @cached_property
     def awaiting(self) -> tuple[PlanItem, ...]:
-        """Return the items that await approval."""
+        """Return the plan items that await approval."""
         if not self.job.awaits_approval:
             return ()
         return tuple(item for item in self.plan.items if item.awaits_approval)
@@ -92,7 +92,7 @@ class ShownPlan:
 
     @cached_property
     def _kept_left_out(self) -> str:
-        """Return the flows that are left out so far, for the links of each row."""
+        """Return the value of `leave_out` for the flows that the approver leaves out so far."""
         return self._encode_left_out(self._left_out or ())
 
     def _encode_left_out(self, left_out: Collection[str]) -> str:
@@ -101,11 +101,13 @@ class ShownPlan:
 
     @property
     def has_lost_choice(self) -> bool:
-        """Return whether flows were left out of a version that is no longer current."""
+        """Return whether the approver left flows out of a plan version that another one has
+        replaced.
+        """
         return self.is_offered and self._left_out is None
 
     def query(self, *, left_out: Collection[str] | None = None, **changes: object) -> str:
-        """Return the query of a page that keeps the choice, with some changes.
+        """Return the URL query that keeps the choice, in which `changes` replace parts of it.
 
         `left_out` has the workflow ids of the flows to leave out, if they change.
         """
@@ -121,16 +123,16 @@ class ShownPlan:
         return urlencode({k: v for k, v in values.items() if v and (k, v) != ("page", 1)})
 
     def leave_out(self, included: Collection[str], offered: Collection[str]) -> set[str]:
-        """Return the flows to leave out after a form with these ticks.
+        """Return the flows that the approver leaves out after a form that includes these flows.
 
-        `offered`: the flows that the form lets choose from; empty: all flows.
+        `offered` has the flows that the form offers; none means all flows of the plan.
         """
         choices = {*(offered or (item.workflow_id for item in self.awaiting))}
         return (choices | {*(self._left_out or ())}) - {*included}
 
     @cached_property
     def outlooks(self) -> Mapping[str, FlowOutlook]:
-        """Return the outlook of each flow."""
+        """Return what the plan knows about the course of each flow's migration."""
         return build_outlooks(self.job, self.plan.items)
 
     @cached_property
@@ -140,7 +142,7 @@ class ShownPlan:
 
     @cached_property
     def groups(self) -> list[RowGroup]:
-        """Return the rows that match, in their groups."""
+        """Return the rows that the filter selects, in their groups."""
         matching = (
             RowGroup(rows=tuple(filter(self.choice.takes, group.rows)), size=group.size)
             for group in self._all_groups
@@ -149,7 +151,7 @@ class ShownPlan:
 
     @cached_property
     def pages(self) -> list[list[RowGroup]]:
-        """Return the matching rows by page."""
+        """Return the groups of each page."""
         return [self.groups] if self.is_file else split_pages(self.groups)
 
     @cached_property
@@ -164,17 +166,19 @@ class ShownPlan:
 
     @property
     def owner(self) -> str:
-        """Return the name of the chosen owner, or the text that was asked for."""
+        """Return the name of the owner by whom the page filters, or the text that the reader
+        entered.
+        """
         return name_chosen_owner((row.item.owner for row in self.rows), self.choice.owner)
 
     @cached_property
     def matching_count(self) -> int:
-        """Return the number of rows on all pages."""
+        """Return the number of flows that the filter selects, on all pages."""
         return sum(len(group.rows) for group in self.groups)
 
     @cached_property
     def approval(self) -> PageAction:
-        """Return the approval of this version."""
+        """Return the action that approves this version, or the reason why the reader cannot."""
         why_not = self.view.may_not_approve
         expires = self.job.approval_expires_at
         if expires and expires <= self.view.now:
@@ -190,13 +194,13 @@ class ShownPlan:
 
     @property
     def is_read_only(self) -> bool:
-        """Return whether the environment has to permit changes before the plan is approved."""
+        """Return whether the environment's policy has to permit changes before an approval."""
         is_read_only = self.plan.approval_policy is ApprovalPolicy.READ_ONLY
         return is_read_only and bool(self.awaiting) and not self.is_file
 
     @cached_property
     def permission(self) -> PageAction:
-        """Return the action that permits changes after an approval."""
+        """Return the action that lets the app change the environment after an approval."""
         action = build_policy_action(
             self.job.environment_id, self.title, self.view.principal, ApprovalPolicy.REQUIRED
         )
@@ -209,7 +213,7 @@ class ShownPlan:
 
     @cached_property
     def form(self) -> PlanForm:
-        """Return the ticks of this page, and what an approval with them includes."""
+        """Return the form that approves the flows on this page."""
         return PlanForm(
             awaiting=self.awaiting,
             rows=self.rows,
@@ -219,8 +223,9 @@ class ShownPlan:
 
     @cached_property
     def included(self) -> Sequence[PlanItem]:
-        """Return the items that the approval includes; if the plan awaits none, all items that
-        it changes.
+        """Return the plan items that the approval includes.
+
+        If the plan awaits no approval, returns all items that it changes.
         """
         if self.job.awaits_approval:
             return self.form.selection.included
@@ -233,7 +238,7 @@ class ShownPlan:
 
     @cached_property
     def summary(self) -> PlanSummary:
-        """Return what the page says about the whole plan."""
+        """Return the numbers and sentences at the top of the page."""
         return PlanSummary(
             job=self.job,
             items=self.plan.items,
@@ -244,7 +249,10 @@ class ShownPlan:
         )
 
     def parts(self, here: str) -> list[tuple[str, int, str, str, str]]:
-        """Return look, number, words, link and icon of each outlook; the numbers add up."""
+        """Return the parts of the plan's bar: CSS class, number, words, link and icon.
+
+        The numbers add up to all flows of the plan.
+        """
         return [
             (
                 look,
@@ -266,10 +274,10 @@ def build_plan_page(
     environment_id: str = "",
     is_file: bool = False,
 ) -> str:
-    """Return the plan page with each flow and its planned changes.
+    """Return the page of a plan with each flow and its planned changes.
 
-    Of several plans, the page lists each with a link, unless `environment_id` selects one.
-    `is_file`: return a self-contained page of all plans, without buttons.
+    If a remediation has several plans, the page lists them with links, unless `environment_id`
+    selects one. `is_file` returns a self-contained page of all plans, without buttons.
     """
     chosen = [plan for plan in plans if environment_id in ("", plan.environment_job.environment_id)]
     shown = [

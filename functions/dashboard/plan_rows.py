@@ -19,7 +19,7 @@ _NAMED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanGraph:
-    """The flows of a plan by id, which of them run which, and which await approval."""
+    """The flows of a plan, which of them run which, and which await approval."""
 
     items: Mapping[str, PlanItem]
     graph: DependencyGraph
@@ -28,7 +28,7 @@ class PlanGraph:
     equal_titles: frozenset[str]
 
     def names(self, flows: Collection[str]) -> tuple[str, ...]:
-        """Return the names of the first of these flows, and how many more there are."""
+        """Return the names of the first of these flows, and how many others there are."""
         names = sorted(self.items[flow].display_name for flow in flows if flow in self.items)
         more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
         return (*names[:_NAMED], *more)
@@ -36,7 +36,7 @@ class PlanGraph:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanRow:
-    """One flow of a plan."""
+    """A flow of a plan as the plan's page shows it."""
 
     item: PlanItem
     outlook: FlowOutlook
@@ -47,9 +47,7 @@ class PlanRow:
 
     @property
     def short_id(self) -> str:
-        """Return the beginning of the flow's id if other flows have the same title, or an empty
-        text.
-        """
+        """Return the beginning of the flow's id if other flows have the same title; else empty."""
         is_equal = self.item.display_name in self.plan.equal_titles
         return shorten_id(self.item.workflow_id) if is_equal else ""
 
@@ -70,7 +68,9 @@ class PlanRow:
 
     @property
     def leaves_with(self) -> tuple[str, ...]:
-        """Return the names of the flows that are left out together with this flow."""
+        """Return the names of the flows that are left out if this flow is left out: those that run
+        it.
+        """
         if not self.awaits:
             return ()
         above = self.plan.graph.find_ancestors(self.item.workflow_id)
@@ -78,13 +78,15 @@ class PlanRow:
 
     @property
     def waits_for(self) -> str:
-        """Return the name of the dependent flow whose pause this flow shares, or an empty text."""
+        """Return the name of a dependent flow whose pause also pauses this one, or an empty text if
+        there is none.
+        """
         cause = self.outlook.waits_for
         return self.plan.items[cause].display_name if cause else ""
 
     @property
     def planned(self) -> str:
-        """Return what the plan does with the flow, in a few words."""
+        """Return in a few words what the plan does with the flow."""
         item = self.item
         # The group of a row already says that it has dependent flows.
         is_plain = item.action is PlannedAction.COPY_WITH_DEPENDENT_FLOWS
@@ -98,12 +100,12 @@ class PlanRow:
 
     @property
     def owner(self) -> str:
-        """Return the name of the owner, and that the owner has left."""
+        """Return the owner's name, and whether the owner has left."""
         return format_owner(self.item.owner)
 
     @property
     def callers(self) -> str:
-        """Return how many callers are known."""
+        """Return how many known callers the flow has, in words."""
         number = sum(1 for one in self.item.callers if one.kind != "more")
         if number:
             more = "+" if number < len(self.item.callers) else ""
@@ -115,9 +117,9 @@ class PlanRow:
 
     @property
     def risk(self) -> tuple[str, str, str]:
-        """Return look, icon and words of the most important risk.
+        """Return the most important risk: CSS class, icon and words.
 
-        Without a risk, the look is empty.
+        If no risk is known, the CSS class is empty.
         """
         if self.item.changed_since_approval:
             return "wait", "alert", "Changed since the approval"
@@ -174,7 +176,7 @@ class PlanRow:
 
     @property
     def text(self) -> str:
-        """Return the searched text: name, id, callers, owner and risk, in lower case."""
+        """Return what a search compares: name, id, callers, owner and risk, in lower case."""
         labels = " ".join(caller.label for caller in self.item.callers)
         item = self.item
         said = f"{item.display_name} {item.workflow_id} {labels} {self.owner} {self.risk[2]}"

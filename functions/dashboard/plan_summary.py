@@ -1,4 +1,4 @@
-"""Say what a plan does, what pauses and what is not known, before it is approved."""
+"""Describe a plan before its approval: what it does, where it pauses, and what is unknown."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ _AWAITING = ("wait", "plan", "Awaiting approval")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedUnknowns:
-    """Unknowns of the same flows with the same consequence."""
+    """Unknowns that concern the same flows and have the same consequence."""
 
     titles: tuple[str, ...]
     consequence: str
@@ -35,7 +35,7 @@ class AcceptedUnknowns:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanSummary:
-    """The plan of one environment, in numbers and sentences."""
+    """What the page of a plan says about the plan as a whole."""
 
     job: EnvironmentJob
     items: Sequence[PlanItem]
@@ -52,7 +52,7 @@ class PlanSummary:
 
     @cached_property
     def blocking(self) -> list[FirewallIssueSummary]:
-        """Return the firewall issues at which flows of the plan pause."""
+        """Return the firewall issues at which flows of the plan will pause."""
         blocked = {
             issue.name
             for one in self.outlooks.values()
@@ -64,7 +64,7 @@ class PlanSummary:
 
     @property
     def parts(self) -> list[tuple[Outlook, str, int, str, str]]:
-        """Return outlook, look, number, words and icon of each part of the plan."""
+        """Return the flows by outlook: outlook, CSS class, number, words and icon."""
         walls = len(self.blocking)
         firewalls = "a firewall" if walls == 1 else f"{walls} firewalls"
         said = (
@@ -107,9 +107,7 @@ class PlanSummary:
 
     @cached_property
     def not_included(self) -> list[tuple[int, str, str]]:
-        """Return the number of flows that are not included for each reason, and what to do
-        about it.
-        """
+        """Return why flows are not included: the number, the reason, and what to do about it."""
         found = Counter[str]()
         for item in self.items:
             if item.needs_changes:
@@ -122,7 +120,7 @@ class PlanSummary:
     def unknowns(self) -> list[AcceptedUnknowns]:
         """Return the unknowns of the included flows.
 
-        Unknowns with the same consequence are one item.
+        Unknowns of the same flows with the same consequence are one item.
         """
         by_texts: dict[tuple[str, ...], list[str]] = {}
         for item in self.included:
@@ -146,7 +144,7 @@ class PlanSummary:
 
     @cached_property
     def firewalls(self) -> list[tuple[FirewallIssueSummary, list[str], int]]:
-        """Return each firewall issue with the first names of its flows and their number."""
+        """Return each firewall issue with the names of some of its flows, and their number."""
         names = {item.workflow_id: item.display_name for item in self.items}
         return [
             (
@@ -159,19 +157,17 @@ class PlanSummary:
 
     @property
     def absent_owners(self) -> Sequence[AbsentOwners]:
-        """Return how many flows that are copied have an owner who has left."""
+        """Return how many flows are copied whose owner is disabled or not found."""
         return count_absent_owners(one.owner for one in self.included if one.action.is_copy)
 
     @property
     def findings(self) -> Sequence[str]:
-        """Return the findings that the page shows."""
+        """Return the first findings of the plan; in a file, all of them."""
         return self.job.findings if self.is_file else self.job.findings[:_MOST_FINDINGS]
 
     @cached_property
     def effects(self) -> Mapping[str, int]:
-        """Return the number of included flows that are copied, cut over, changed in place, and
-        so on.
-        """
+        """Return how many flows and callers the plan copies, updates, cuts over and so on."""
         kinds = Counter(
             (item.action, item.migration_method, item.has_trigger_url) for item in self.included
         )
@@ -207,7 +203,7 @@ class PlanSummary:
 
     @property
     def state(self) -> tuple[str, str, str]:
-        """Return look, icon and words of the plan's state."""
+        """Return the plan's state: CSS class, icon and words."""
         job = self.job
         has_expired = bool(job.approval_expires_at and job.approval_expires_at <= self.now)
         if self.job.awaits_approval:
@@ -225,7 +221,7 @@ class PlanSummary:
 
 
 def _describe_not_included(why: str, number: int) -> tuple[str, str]:
-    """Return why this number of flows is not included, and what to do."""
+    """Return why `number` flows are not included, and what to do about it."""
     if not why:
         return "migrated already", ""
     words, then = describe_why_not_migrated(why, number)

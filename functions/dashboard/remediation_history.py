@@ -1,4 +1,4 @@
-"""Show the history of a remediation: the entries of all its jobs, newest first, page by page."""
+"""Build the history of a remediation from the entries of all its jobs, newest first."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ FILTERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilter:
-    """Selects entries of the history, and the page of them."""
+    """Selects entries of a remediation's history, and a page of them."""
 
     #: A key of `FILTERS`.
     kind: str = "all"
@@ -36,9 +36,7 @@ class HistoryFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryLine:
-    """An entry of the history, the job that it belongs to, and how long the job was in this
-    state.
-    """
+    """An entry of a job's history, the job's title, and how long the job was in this state."""
 
     entry: HistoryEntry
     look: str
@@ -51,16 +49,14 @@ class HistoryLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryGroup:
-    """Entries of several flows in the same minute with the same state and message."""
+    """Entries of several flows with the same minute, state and message."""
 
     #: Newest first; one entry if no other is equal.
     lines: list[HistoryLine]
 
     @property
     def lasted(self) -> timedelta | None:
-        """Return how long the entry lasted; None: there are several entries, or the message
-        says it.
-        """
+        """Return how long a single entry lasted; None for several, or if the message says it."""
         [first, *others] = self.lines
         is_said = first.lasted and f"for {format_span(first.lasted)}" in first.entry.message
         return None if others or is_said else first.lasted
@@ -68,7 +64,7 @@ class HistoryGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPage:
-    """A page of the history."""
+    """A page of a remediation's history."""
 
     lines: list[HistoryLine]
     start: int
@@ -78,7 +74,7 @@ class HistoryPage:
 
     @property
     def groups(self) -> list[HistoryGroup]:
-        """Return the entries of the page. Equal entries of several flows are one group."""
+        """Return the entries of the page, in which equal entries of several flows are one group."""
         found: dict[tuple[object, ...], list[HistoryLine]] = {}
         seen = Counter[tuple[object, ...]]()
         for line in self.lines:
@@ -96,7 +92,7 @@ def select_history_page(
 ) -> HistoryPage:
     """Return a page of the history of all jobs of a remediation.
 
-    `names` has the names of environments by id.
+    `names` has the environments' names by id.
     """
     sources = [
         _Source(job.history, names[job.environment_id], "") for job in shown.environment_jobs
@@ -127,7 +123,7 @@ def select_history_page(
 
 
 class _Source(NamedTuple):
-    """The history of a job, with its title and its workflow id."""
+    """The history of one job, with the job's title and workflow id."""
 
     history: Sequence[HistoryEntry]
     title: str

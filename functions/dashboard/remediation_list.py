@@ -1,4 +1,4 @@
-"""Build the page that lists remediations, newest first."""
+"""Build the Remediations page: a list of remediations, newest first."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationRow:
-    """One line about a remediation."""
+    """A remediation, as a row of the Remediations page."""
 
     id: str
     created_at: datetime
@@ -77,7 +77,7 @@ def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
 
 
 def format_start_source(one: Remediation) -> str:
-    """Return what started a remediation, as in *started by the daily check*."""
+    """Return the words for what started a remediation, such as *started by the daily check*."""
     return f"by {describe_start(one.start_source, one.started_by)}"
 
 
@@ -89,7 +89,7 @@ def _format_environments(one: RemediationView) -> str:
 
 
 def _format_state(one: RemediationView) -> tuple[str, str, str]:
-    """Return look, icon and words of the state of a remediation."""
+    """Return the state of a remediation: CSS class, icon and words."""
     progress = one.progress
     if progress.both_off_count:
         return "person", "", "Original and copy both off"

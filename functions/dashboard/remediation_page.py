@@ -1,4 +1,4 @@
-"""Build the page of one remediation: how far it is, what is blocked and why, and what to do."""
+"""Build the page of a remediation: its progress, what blocks it, and what to do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,7 @@ _NEEDING_OWNER = frozenset({"awaiting", "planned", "in_progress"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationPageChoice:
-    """Which part of a remediation to show, with filters and page numbers."""
+    """Which flows, history entries and diagrams the page of a remediation shows."""
 
     flows: FlowFilter = field(default_factory=FlowFilter)
     #: Number of matching flows before this page.
@@ -54,7 +54,7 @@ class RemediationPageChoice:
 
     @property
     def is_list(self) -> bool:
-        """Return whether the flows are in one list, page by page."""
+        """Return whether the page shows one list of flows instead of a list for each part."""
         return self.flows.is_set or self.start > 0
 
 
@@ -69,8 +69,8 @@ def build_remediation_page(
 ) -> str:
     """Return the page of one remediation.
 
-    `closed_by`: proposed firewall fixes, or the error that occurred. `others`: closed flows that
-    come after `flows`; None if `flows` are all.
+    `closed_by` has the proposed firewall fixes, or the error that occurred when they were read.
+    `others` has closed flows, which come after `flows`; None if `flows` are all.
     """
     names = {job.environment_id: _get_name(job) for job in shown.environment_jobs}
     here = f"/api/dashboard/remediations/{shown.remediation.id}"
@@ -170,7 +170,7 @@ def _list_fixes(
 
 
 def _compute_place_in_strip(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
-    """Return the sort key of a part: both off first, then what is done, then the rest."""
+    """Return the sort key of a part in the bar: first both off, then migrated, then the rest."""
     return part[0] != "both_off", part[1].look != "done"
 
 

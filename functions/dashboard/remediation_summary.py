@@ -1,4 +1,4 @@
-"""Say in sentences how far a remediation is, since when it is blocked, and what to do."""
+"""Describe in sentences how far a remediation is, since when it is blocked, and what to do."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -42,10 +42,10 @@ _LEFT: Mapping[str, tuple[str, str]] = {
 def summarize(
     shown: RemediationView, flows: Sequence[tuple[FlowView, str]], counts: Mapping[str, int]
 ) -> list[str]:
-    """Return the sentences at the top of the page.
+    """Return the sentences at the top of a remediation's page.
 
-    `counts` has the number of all flows by part. `flows` has at least the flows that require an
-    action, with their parts.
+    `counts` has the number of flows in each part. `flows` has at least the flows that require an
+    action, each with the key of its part.
     """
     total = sum(counts.values()) - counts.get("other_remediation", 0)
     sentences = _list_blocked_environments(shown)
@@ -68,9 +68,9 @@ def summarize(
 
 
 def format_state_chip(shown: RemediationView) -> tuple[str, str, str]:
-    """Return look, words and icon of the remediation's state.
+    """Return the state of a remediation: CSS class, words and icon.
 
-    An empty icon means that of the look.
+    An empty icon stands for that of the CSS class.
     """
     look, words = _describe_state(shown)
     is_plan = shown.progress.state is RemediationState.AWAITING_APPROVAL and look == "wait"
@@ -94,18 +94,14 @@ def _describe_state(shown: RemediationView) -> tuple[str, str]:
 
 
 def _find_first_blocked_time(shown: RemediationView) -> datetime | None:
-    """Return since when the first blocked job of the remediation is blocked, as the Overview
-    shows it.
-    """
+    """Return since when the remediation has had a blocked job."""
     jobs = (*shown.environment_jobs, *shown.flow_jobs)
     times = [job.reason_since for job in jobs if job.needs_action]
     return min(filter(None, times), default=None)
 
 
 def is_dry_run(shown: RemediationView) -> bool:
-    """Return whether the remediation only reads: an assessment or a dry run in every
-    environment.
-    """
+    """Return whether a remediation only assesses or plans, in every environment."""
     return not any(job.mode.writes for job in shown.environment_jobs)
 
 
@@ -131,7 +127,7 @@ def _format_actions(counts: Mapping[str, int]) -> list[str]:
 
 
 def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
-    """Return whether the originals of these flows work, if the rows of all of them show it."""
+    """Return that the originals of these flows work; empty if a row does not show it."""
     if not asked or not all(
         part != "both_off" and (flow.job is None or flow.job.has_original_restored)
         for flow, part in asked
@@ -145,7 +141,7 @@ def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
 def _format_remaining_work(
     shown: RemediationView, counts: Mapping[str, int], flows: Sequence[tuple[FlowView, str]]
 ) -> list[str]:
-    """Return the sentences for a remediation that is over: first what is not migrated."""
+    """Return the sentences for a completed remediation: first what is not migrated."""
     total, reached = sum(counts.values()), counts.get("migrated", 0) + counts.get("prepared", 0)
     if not total:
         return ["No flow of the plan stays on Microsoft's key."]

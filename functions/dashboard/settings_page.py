@@ -24,14 +24,14 @@ _STATUSES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingChoice:
-    """Which settings to show."""
+    """Which settings the page shows."""
 
     status: SettingStatus | str = ""
     search: str = ""
 
     @property
     def query(self) -> str:
-        """Return the query of this choice; empty values are left out."""
+        """Return the URL query of this choice."""
         values = {"status": str(self.status), "search": self.search}
         return urlencode({name: value for name, value in values.items() if value})
 
@@ -84,7 +84,7 @@ def _build_headline(found: Configuration) -> Headline:
 
 
 def _list_facts(found: Configuration, settings: Settings) -> list[tuple[str, str]]:
-    """Return the facts that a person looks up first, each as a title and a text."""
+    """Return what readers look up first, such as the tenant, each as a title and a text."""
     return [
         ("Tenant", settings.tenant_id),
         ("Host name", settings.website_host or "not known"),
@@ -107,7 +107,7 @@ def _describe_sign_in(settings: Settings) -> str:
 
 
 def _format_value(one: SettingValue) -> str:
-    """Return the text for the value of a setting."""
+    """Return the value of a setting as text."""
     if one.is_secret or one.problem:
         return "set" if one.is_set else "not set"
     return one.value or "empty"

@@ -1,4 +1,4 @@
-"""Show the app's change of an environment's setting for new flows, and the actions for it."""
+"""Show the setting that creates new flows in a solution, and the actions that change it."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,10 @@ _WORDS = {
 
 
 def format_solution_setting(change: SolutionSettingChange | None) -> str:
-    """Return the app's last change of the setting as text. The page does not read the setting."""
+    """Return the app's last change of the setting as text.
+
+    The page does not read the value itself.
+    """
     if change is None:
         return "not changed by the app"
     return f"{_WORDS[change.state]} by {change.changed_by}, {change.changed_at:%Y-%m-%d %H:%M} UTC"
@@ -27,7 +30,7 @@ def format_solution_setting(change: SolutionSettingChange | None) -> str:
 def list_solution_setting_actions(
     one: KnownEnvironment, principal: Principal
 ) -> Sequence[PageAction]:
-    """Return the actions that turn the setting on, and that revert this change."""
+    """Return the actions that turn the setting on and revert the app's change."""
     change = one.solution_setting
     actions = []
     if change is None or change.state is not SolutionSettingState.APPLIED:

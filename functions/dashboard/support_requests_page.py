@@ -1,4 +1,4 @@
-"""Build the page of the support requests: countdown, draft, and who filed each."""
+"""Build the page of support requests: how long each can be filed, its draft, and who filed it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ PATH = "/api/dashboard/support-requests"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLine:
-    """One support request: its state, and the action that changes it."""
+    """A support request on the page, with the action that changes its state."""
 
     title: str
     where: str
@@ -49,10 +49,7 @@ class RequestLine:
 def build_support_requests_page(
     view: PageContext, every: Sequence[SupportRequest], shown: SupportRequestView | None
 ) -> str:
-    """Return the page of the support requests.
-
-    `shown` is the request whose draft the page shows.
-    """
+    """Return the page of the support requests, with the draft of the request `shown`."""
     count = sum(one.find_state(view.now) is SupportRequestState.OPEN for one in every)
     return render_page(
         "support_requests",
@@ -67,7 +64,7 @@ def build_support_requests_page(
 
 
 def find_url(kind: str, environment_id: str) -> str:
-    """Return the URL of the page with the draft of a request."""
+    """Return the URL of the page that shows the draft of a support request."""
     return f"{PATH}?{urlencode({'request': build_request_id(kind, environment_id)})}"
 
 
@@ -88,7 +85,7 @@ def _format_place(request: SupportRequest) -> str:
 
 
 def describe_support_request(request: SupportRequest, now: datetime) -> str:
-    """Return how far the request is, as one line."""
+    """Return the state of a support request in one line."""
     match request.find_state(now):
         case SupportRequestState.FILED:
             return (

@@ -1,4 +1,4 @@
-"""Build the lines of a flow list as HTML; a template would be too slow for thousands of lines."""
+"""Format lists of flows as HTML without a template, which is too slow for thousands of lines."""
 
 from collections.abc import Iterable
 from html import escape
@@ -13,7 +13,7 @@ _ICONS = {"person": "stop", "wait": "alert", "work": "go", "done": "ok", "over":
 
 
 class FlowTableRow(NamedTuple):
-    """One line of a flow list."""
+    """A flow as a line of a list on the page of a remediation."""
 
     id: str
     title: str
@@ -35,9 +35,9 @@ class FlowTableRow(NamedTuple):
 
 
 def render_flow_rows(lines: Iterable[FlowTableRow], here: str, *, shows_steps: bool = True) -> str:
-    """Return the lines as list items, escaped; `here` is the URL of the remediation page.
+    """Return the lines as escaped HTML list items.
 
-    `shows_steps`: include how far each flow is.
+    `here` is the URL of the remediation's page. `shows_steps` adds how far each flow is.
     """
     link = f'<li data-part><b><a href="{escape(here)}/flows/'
     # Most flows share their state and texts, so what follows the name is built once for each.
@@ -55,7 +55,7 @@ def render_flow_rows(lines: Iterable[FlowTableRow], here: str, *, shows_steps: b
 
 
 def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
-    """Return the rest of a line after the flow's name."""
+    """Return the cells of a line that follow the flow's name."""
     place = f'<span class="sub">{escape(line.where)}</span>' if line.where else ""
     reason = escape(line.reason)
     if line.details:
@@ -72,7 +72,7 @@ def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
 
 
 def _format_html(text: str) -> str:
-    """Return a text as HTML. A command that was shortened may lack its closing backtick."""
+    """Return a text as HTML, with commands as `<code>`. A shortened one may lack its end."""
     return format_commands(text).replace("`", "") if "`" in text else escape(text)
 
 

@@ -1,4 +1,4 @@
-"""Sort the titles of flows, and distinguish flows that have the same title."""
+"""Sort flows by title, and distinguish flows that have the same title."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ def find_equal_texts(titles: Iterable[str]) -> frozenset[str]:
 
 
 def shorten_id(workflow_id: str) -> str:
-    """Return the beginning of a workflow id, by which people recognize a flow."""
+    """Return the beginning of a workflow id, which suffices to recognize a flow."""
     return workflow_id[:_LENGTH]
 
 
