@@ -29,7 +29,7 @@ from cmkflow import (
     watch_command,
 )
 from cmkflow.examples import add_examples
-from cmkflow.inspect_command import inspect
+from cmkflow.inspect_command import inspect_flow_files
 from cmkflow.terminal import echo
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ app = typer.Typer(
     # A traceback with local variables could show a trigger URL.
     pretty_exceptions_show_locals=False,
 )
-app.command("inspect")(inspect)
+app.command("inspect")(inspect_flow_files)
 app.add_typer(remediation_commands.app, name="remediation")
 app.add_typer(plan_commands.app, name="plan")
 app.add_typer(flow_commands.app, name="flow")
@@ -75,7 +75,7 @@ def _print_version(is_asked: bool) -> None:
 
 
 @app.callback()
-def describe(
+def describe_app(
     version: Annotated[
         bool,
         typer.Option(

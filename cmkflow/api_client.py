@@ -116,7 +116,7 @@ class ApiClient:
         except ValueError:
             raise self._build_unexpected_answer_error("JSON") from None
 
-    def items(self, *path: str) -> list[Any]:
+    def list_items(self, *path: str) -> list[Any]:
         """Return the items of all pages of a list. Raises `ApiError` as `send` does."""
         found: list[Any] = []
         after = None
@@ -127,7 +127,7 @@ class ApiClient:
             after = page["next"]
         return found
 
-    def page(self, call: ApiCall) -> str:
+    def download_page(self, call: ApiCall) -> str:
         """Return a page of the dashboard as HTML.
 
         Raises `ApiError` if the response is no such page.
@@ -138,7 +138,7 @@ class ApiClient:
             raise self._build_unexpected_answer_error("a page of the dashboard")
         return page
 
-    def file(self, call: ApiCall, media_type: str) -> bytes:
+    def download_file(self, call: ApiCall, media_type: str) -> bytes:
         """Download a file. Raises `ApiError` as `send` does."""
         return self._send_request(replace(call, headers={**call.headers, "Accept": media_type}))
 
@@ -311,7 +311,7 @@ def _build_api_error(err: HTTPError, body: Mapping[str, object] | None) -> ApiEr
         hint = "Check that CMKFLOW_API (--api) is the address of the app."
         return ApiError(f"The answer was {err.code} {err.reason}. {hint}")
     wrong = [
-        f"  {_name_value(one['field'], body)}: {one['message']}"
+        f"  {_format_wrong_member(one['field'], body)}: {one['message']}"
         for one in problem.get("errors", ())
     ]
     code = f" ({problem['reason_code']})" if problem.get("reason_code") else ""
@@ -320,7 +320,7 @@ def _build_api_error(err: HTTPError, body: Mapping[str, object] | None) -> ApiEr
     return ApiError(text, _EXIT_CODES.get(err.code, ExitCode.ERROR))
 
 
-def _name_value(field_path: str, body: object) -> str:
+def _format_wrong_member(field_path: str, body: object) -> str:
     """Return the path of a wrong member of a request body, with its value if that is short."""
     found = body
     for part in field_path.split("."):

@@ -10,10 +10,10 @@ import typer
 from rich.console import RenderableType
 
 from cmkflow.api_client import ApiClient, ApiError, ExitCode
-from cmkflow.names import with_ids
+from cmkflow.names import replace_names_with_ids
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
-from cmkflow.paragraphs import print_next
+from cmkflow.paragraphs import print_next_commands
 from cmkflow.printing import AnswerPrinter
 from cmkflow.profiles import Address, Debug, ProfileName, find_app_url
 from cmkflow.terminal import echo, remove_line_breaks
@@ -101,10 +101,12 @@ def api_command(
             printer = AnswerPrinter(output, query, no_pager=no_pager)
             app = ApiClient(url=find_app_url(api, profile), key=function_key, is_debug=debug)
             try:
-                given = with_ids(app, signature, arguments)
+                given = replace_names_with_ids(app, signature, arguments)
                 if watched:
                     shown = show if printer.is_for_people else None
-                    follow_answer(lambda: call(app, **given), watched, shown, printer.program)
+                    follow_answer(
+                        lambda: call(app, **given), watched, shown, printer.format_for_programs
+                    )
                 found = call(app, **given)
             except ApiError as err:
                 echo(str(err), err=True)
@@ -121,7 +123,7 @@ def api_command(
             for warning in shown_answer.warnings:
                 echo(warning, err=True)
             if printer.is_for_people:
-                print_next(shown_answer.next_commands)
+                print_next_commands(shown_answer.next_commands)
             if code := ends(answer):
                 raise typer.Exit(code)
 

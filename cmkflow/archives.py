@@ -38,7 +38,7 @@ class ArchiveAllowance:
         """Keep the initial number of bytes, which the error message names."""
         self._most_bytes = self.bytes
 
-    def take(self, *, size: int = 0, entries: int = 0) -> None:
+    def subtract(self, *, size: int = 0, entries: int = 0) -> None:
         """Subtract bytes and entries. Raises `TooMuchUnpacked` if fewer are left."""
         self.bytes -= size
         self.entries -= entries

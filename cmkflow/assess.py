@@ -89,10 +89,10 @@ def show_assessments(
     ordered: list[Any] = []
     failed: list[str] = []
     every_id = [one.id for one in ENVIRONMENTS.listed(api, {})] if every else []
-    for name in resume or ENVIRONMENTS.ids(api, {}, environments or every_id):
+    for name in resume or ENVIRONMENTS.resolve_names(api, {}, environments or every_id):
         try:
             if resume:
-                started = _read_order(api, name)
+                started = _read_assessment_job(api, name)
             else:
                 started = _start_assessment(
                     api, name, {**about, "callers_searched_since": _find_earlier_search(found)}
@@ -126,7 +126,7 @@ def _start_assessment(api: ApiClient, environment: str, about: Mapping[str, str 
     return api.send(ApiCall(method="POST", path=path, body=body))
 
 
-def _read_order(api: ApiClient, identity: str) -> Any:
+def _read_assessment_job(api: ApiClient, identity: str) -> Any:
     return api.send(ApiCall(method="GET", path=("assessments", identity)))
 
 
@@ -155,7 +155,7 @@ def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
 def _read_progress(api: ApiClient, order: Any) -> Any:
     """Return the current progress of an assessment, or the last one if the app does not answer."""
     try:
-        return _read_order(api, order["id"])
+        return _read_assessment_job(api, order["id"])
     except ApiError as err:
         if err.exit_code is not ExitCode.SERVICE_UNAVAILABLE:
             raise

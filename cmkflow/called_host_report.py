@@ -66,7 +66,7 @@ class CalledHostReport:
             ),
         )
 
-    def row(self, target: CalledHost) -> CalledHostRow:
+    def build_row(self, target: CalledHost) -> CalledHostRow:
         """Return what the report says about a host."""
         admissions = [evaluate_rules(firewall, self._sources) for firewall in target.firewalls]
         verdicts = [self._find_worst_verdict(one) for one in admissions]

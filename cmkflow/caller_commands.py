@@ -9,7 +9,7 @@ import typer
 
 from cmkflow import declared_caller_commands
 from cmkflow.documents import READ_ERRORS, Document, describe_error, open_documents
-from cmkflow.id_file import read_ids
+from cmkflow.id_file import read_flow_ids
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.named_files import parse_file_name
 from cmkflow.output import Output, OutputFormat, Query
@@ -109,7 +109,7 @@ def scan_files(
     with 1 if a file could not be read; the others are searched.
     """
     printer = AnswerPrinter(output, query, no_pager=no_pager)
-    scan = _Scan(None if ids is None else read_ids(ids))
+    scan = _Scan(None if ids is None else read_flow_ids(ids))
     for document in open_documents(paths):
         scan.search(document)
     if scan.items or not printer.is_for_people:

@@ -14,7 +14,7 @@ from cmkflow.caller_file import read_callers
 from cmkflow.json_file import UnreadableFile
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.named_files import format_path, parse_file_name
-from cmkflow.remediation_tables import format_counted
+from cmkflow.remediation_tables import format_count_sentence
 from cmkflow.signed_in_name import Name
 from shared.domain.callers.caller_csv import COLUMNS
 
@@ -93,7 +93,7 @@ def confirm_caller(
 def _format_confirmation(answer: Any) -> Text:
     side = "the copy of " if answer["calls_copy"] else ""
     text = Text(f"{answer['caller']['name']} calls {side}{answer['display_name']}. ")
-    return text.append_text(format_counted(answer["retried_count"], "job", "retried"))
+    return text.append_text(format_count_sentence(answer["retried_count"], "job", "retried"))
 
 
 def remove_caller(api: ApiClient, name: CallerName) -> object:

@@ -25,7 +25,7 @@ from cmkflow.names import (
     build_completion,
 )
 from cmkflow.remediation_commands import Yes
-from cmkflow.remediation_tables import format_counted, list_unreadable_rows
+from cmkflow.remediation_tables import format_count_sentence, list_unreadable_rows
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, remove_line_breaks
 from cmkflow.timestamps import format_minute
@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 
 
-def _has_date(deletion: Any) -> bool:
+def _is_scheduled(deletion: Any) -> bool:
     """Return whether a deletion is scheduled, so that scheduling it again replaces its date."""
     facts = DELETION_STATES[deletion["state"]]
     return facts.can_be_cancelled and not facts.needs_action
@@ -106,9 +106,9 @@ def schedule_deletions(
     call = ApiCall(method="GET", path=("remediations", remediation, "deletions"))
     shown = remove_line_breaks(api.send(call))
     chosen = _select_originals(shown, flows)
-    _require_later(chosen, moment)
+    _require_allowed_date(chosen, moment)
     if not yes:
-        replaced = [one for one in shown["items"] if _has_date(one)]
+        replaced = [one for one in shown["items"] if _is_scheduled(one)]
         Terminal(stderr=True).print(Group(*describe_originals(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
         confirm(f"Delete {names} on {day}?")
@@ -125,7 +125,9 @@ def schedule_deletions(
 @api_command(
     app,
     "cancel",
-    show=lambda answer: format_counted(answer["cancelled_count"], "deletion", "is cancelled"),
+    show=lambda answer: format_count_sentence(
+        answer["cancelled_count"], "deletion", "is cancelled"
+    ),
 )
 def cancel_deletions(
     api: ApiClient, remediation: RemediationId, by: Name, flows: Flows = None
@@ -153,7 +155,7 @@ def _parse_date(text: str) -> datetime:
     return moment
 
 
-def _require_later(originals: Sequence[Any], moment: datetime) -> None:
+def _require_allowed_date(originals: Sequence[Any], moment: datetime) -> None:
     """Raise `ApiError` if an original may not be deleted as early as `moment`.
 
     Called before the command asks for confirmation.

@@ -29,7 +29,7 @@ _TITLES = {
 def register(group: typer.Typer) -> None:
 
     @api_command(group, "doctor", show=format_doctor, ends=_choose_exit_code)
-    def doctor(
+    def check_deployment(
         api: ApiClient,
         full: Annotated[bool, typer.Option("--full", help="Show each check that passed.")] = False,
     ) -> object:

@@ -127,13 +127,13 @@ def _read_nested(stream: IO[bytes]) -> IO[bytes]:
 def _open_members(
     path: str, archive: zipfile.ZipFile, allowance: ArchiveAllowance, *, nested: int
 ) -> Iterator[Document]:
-    allowance.take(entries=len(archive.infolist()))
+    allowance.subtract(entries=len(archive.infolist()))
     for info in sorted(archive.infolist(), key=lambda one: one.filename):
         if info.is_dir():
             continue
         if info.flag_bits & 1:
             raise UnreadableFile("the archive is encrypted")
-        allowance.take(size=info.file_size)
+        allowance.subtract(size=info.file_size)
         name = info.filename.replace("\\", "/")
         with open_member(archive, info) as member:
             yield from _open_stream(f"{path}!/{name}", member, allowance, nested=nested)

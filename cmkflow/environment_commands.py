@@ -10,7 +10,7 @@ from cmkflow.api_command import api_command
 from cmkflow.failed_runs_command import register as register_failed_runs
 from cmkflow.listing import Column, Facts, Kind, Listing
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
-from cmkflow.remediation_tables import format_counted
+from cmkflow.remediation_tables import format_count_sentence
 from cmkflow.solution_setting_command import register as register_solution_setting
 from shared.domain.environment import ApprovalPolicy
 
@@ -70,7 +70,7 @@ def _format_environment(answer: Any) -> Facts:
 @api_command(app, "list", show=_build_listing)
 def list_environments(api: ApiClient) -> object:
     """List the environments of the tenant with their settings."""
-    return {"items": api.items("environments")}
+    return {"items": api.list_items("environments")}
 
 
 @api_command(app, "show", show=_format_environment)
@@ -195,7 +195,7 @@ def set_environment(
 @api_command(
     app,
     "ignore",
-    show=lambda answer: format_counted(answer["retried_count"], "job", "retried"),
+    show=lambda answer: format_count_sentence(answer["retried_count"], "job", "retried"),
 )
 def ignore_issue(
     api: ApiClient,

@@ -31,7 +31,7 @@ def _format_result(answer: dict[str, str]) -> RenderableType:
 
 
 @api_command(app, "export", show=_format_result)
-def export(
+def export_evidence(
     api: ApiClient,
     remediation: RemediationId,
     file: Annotated[
@@ -48,14 +48,16 @@ def export(
 ) -> dict[str, str]:
     """Write the evidence for a remediation to a zip file, and print its SHA-256 hash."""
     path = ("remediations", remediation, "evidence")
-    content = api.file(ApiCall(method="GET", path=path, seconds=_SECONDS), "application/zip")
+    content = api.download_file(
+        ApiCall(method="GET", path=path, seconds=_SECONDS), "application/zip"
+    )
     file = file or Path(f"evidence-{remediation}.zip")
     write_file(file, content)
     return {"file": str(file), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 @app.command("check")
-def check(
+def check_evidence_file(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", parser=parse_file_name, help="Evidence file to check.")
     ],

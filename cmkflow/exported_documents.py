@@ -112,7 +112,7 @@ def _list_template_resources(
             resource_type, name = f"{parent[0]}/{resource_type}", f"{parent[1]}/{name}"
         resource_type = _OLDER_TYPES.get(resource_type.lower(), resource_type)
         yield {
-            "id": template.id_of(resource_type, name),
+            "id": template.format_id(resource_type, name),
             "name": name.rpartition("/")[2],
             "type": resource_type,
             "tags": template.resolve_value(members.get("tags")),

@@ -21,10 +21,10 @@ _PATH = ("network", "firewall-fixes")
 
 
 def register(app: typer.Typer) -> None:
-    api_command(app, "fix", show=_format_answer)(fix)
+    api_command(app, "fix", show=_format_answer)(fix_firewalls)
 
 
-def fix(
+def fix_firewalls(
     api: ApiClient,
     by: Name,
     resource: Annotated[

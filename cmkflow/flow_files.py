@@ -122,7 +122,7 @@ def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
             file_name=name,
             data=data,
             in_solution=_is_unpacked_solution(path.parent) or None,
-            is_expected=is_named or _is_flow_place(name),
+            is_expected=is_named or _is_path_of_flow(name),
             is_desktop_flow=is_desktop_flow,
         )
     )
@@ -159,7 +159,7 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
             path=source.path,
             flow=flow,
             workflow_id=flow.workflow_id or (by_file["id"].lower() if by_file else None),
-            name=flow.name or (by_file["name"] if by_file else _name_by_path(source, flow)),
+            name=flow.name or (by_file["name"] if by_file else _derive_name(source, flow)),
             in_solution=source.in_solution,
         )
     if source.is_expected and not found:
@@ -174,11 +174,11 @@ def _list_archive_members(archive: _Source) -> Iterator[_Source]:
     if archive.nested >= MOST_NESTED:
         raise UnreadableFile("too many nested archives")
     with open_archive(io.BytesIO(archive.data)) as content:
-        archive.allowance.take(entries=len(content.infolist()))
+        archive.allowance.subtract(entries=len(content.infolist()))
         names = {name.lower().replace("\\", "/") for name in content.namelist()}
         in_solution = True if names & _SOLUTION_FILES else None
         customizations = find_customizations(content)
-        archive.allowance.take(size=customizations.file_size if customizations else 0)
+        archive.allowance.subtract(size=customizations.file_size if customizations else 0)
         desktop_flows = find_packed_desktop_flows(content, customizations)
         for info in sorted(content.infolist(), key=lambda one: one.filename):
             name = PurePosixPath(info.filename.replace("\\", "/"))
@@ -189,13 +189,13 @@ def _list_archive_members(archive: _Source) -> Iterator[_Source]:
                 raise UnreadableFile("the archive is encrypted")
             if info.file_size > _MOST_BYTES:
                 raise UnreadableFile(f"{name} is {_TOO_LARGE}")
-            archive.allowance.take(size=info.file_size)
+            archive.allowance.subtract(size=info.file_size)
             yield _Source(
                 path=path,
                 file_name=name,
                 data=read_member(content, info),
                 in_solution=in_solution,
-                is_expected=_is_flow_place(name),
+                is_expected=_is_path_of_flow(name),
                 is_desktop_flow=_find_flow_id(name) in desktop_flows,
                 nested=archive.nested + 1,
                 allowance=archive.allowance,
@@ -207,7 +207,7 @@ def _find_flow_id(name: PurePosixPath) -> str:
     return by_file["id"].lower() if by_file else ""
 
 
-def _is_flow_place(name: PurePosixPath) -> bool:
+def _is_path_of_flow(name: PurePosixPath) -> bool:
     """Return whether a file with this path must be a flow, as in exported solutions and packages.
 
     See platform.md#client-data.
@@ -229,7 +229,7 @@ def _is_unpacked_solution(folder: Path) -> bool:
     )
 
 
-def _name_by_path(source: _Source, flow: FlowInDocument) -> str:
+def _derive_name(source: _Source, flow: FlowInDocument) -> str:
     """Return the name of a flow: a Standard logic app's folder, or a file without its suffix."""
     is_standard = source.file_name.name.lower() == "workflow.json"
     if is_standard and flow.definition.format is DefinitionFormat.LOGIC_APP:

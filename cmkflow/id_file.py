@@ -27,7 +27,7 @@ _NAMES = frozenset(
 _NAME_IN_FLOW_LIST = frozenset({"id"})
 
 
-def read_ids(file: Path) -> dict[bytes, str]:
+def read_flow_ids(file: Path) -> dict[bytes, str]:
     """Return the flow ids in a JSON, CSV or TSV file, by their 32 hex digits.
 
     In JSON, and in CSV with a header, only members and columns with names of flow ids count. In

@@ -20,7 +20,7 @@ from cmkflow.run_archive_tables import format_number
 from cmkflow.terminal import echo
 
 
-def inspect(
+def inspect_flow_files(
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -45,7 +45,7 @@ def inspect(
     inspections = inspect_flows(found)
     problems = [file for file in found if file.problem]
     skipped = [file for file in found if file.skipped]
-    answer = {"items": [one.as_json() for one in inspections]}
+    answer = {"items": [one.build_json() for one in inspections]}
     if inspections or not printer.is_for_people:
         printer.print(answer, lambda: build_flow_table(inspections, is_full=full))
     if inspections:

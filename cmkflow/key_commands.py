@@ -42,7 +42,7 @@ def _format_key(one: Any) -> Iterator[RenderableType]:
 
 
 @api_command(app, "check", show=_format_keys)
-def check(
+def check_keys(
     api: ApiClient,
     vault: Annotated[
         str | None,

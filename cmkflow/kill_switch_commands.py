@@ -76,13 +76,13 @@ def show_kill_switch(api: ApiClient) -> object:
 
 
 @api_command(app, "on", show=_format_switch)
-def turn_on(api: ApiClient, justification: Justification, by: Name) -> object:
+def turn_kill_switch_on(api: ApiClient, justification: Justification, by: Name) -> object:
     """Stop every write of the app. A write that is already being sent completes."""
     return _set_kill_switch(api, is_on=True, justification=justification, by=by)
 
 
 @api_command(app, "off", show=_format_switch)
-def turn_off(api: ApiClient, justification: Justification, by: Name) -> object:
+def turn_kill_switch_off(api: ApiClient, justification: Justification, by: Name) -> object:
     """Allow writes again. Waiting jobs continue within five minutes (CMK_WAIT_POLL_INTERVAL)."""
     return _set_kill_switch(api, is_on=False, justification=justification, by=by)
 
@@ -90,7 +90,7 @@ def turn_off(api: ApiClient, justification: Justification, by: Name) -> object:
 def register_health(group: typer.Typer) -> None:
 
     @api_command(group, "health", show=_format_health)
-    def health(api: ApiClient) -> object:
+    def show_health(api: ApiClient) -> object:
         """Show the health of the app and open alerts."""
         return api.send(ApiCall(method="GET", path=("health",)))
 

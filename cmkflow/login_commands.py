@@ -11,7 +11,7 @@ from rich.text import Text
 from cmkflow.api_client import ApiClient, ApiError, ExitCode
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.output import Output, OutputFormat, Query
-from cmkflow.paragraphs import print_next
+from cmkflow.paragraphs import print_next_commands
 from cmkflow.printing import AnswerPrinter
 from cmkflow.profiles import (
     DEFAULT,
@@ -35,7 +35,7 @@ from cmkflow.sign_in import (
     sign_in_person,
     sign_out,
 )
-from cmkflow.sign_in_configuration import read_sign_in_configuration, with_scheme
+from cmkflow.sign_in_configuration import add_scheme, read_sign_in_configuration
 from cmkflow.terminal import ask, confirm, echo
 
 Url = Annotated[
@@ -51,8 +51,8 @@ Url = Annotated[
 def register(group: typer.Typer) -> None:
     group.command("login")(login)
     group.command("logout")(logout)
-    group.command("whoami")(whoami)
-    group.command("configure")(configure)
+    group.command("whoami")(show_signed_in_user)
+    group.command("configure")(configure_profiles)
 
 
 def login(
@@ -95,7 +95,7 @@ def login(
     """Sign in to an app. Later commands use this app and this sign-in."""
     with _exit_on_error():
         is_new = bool(profile) and profile not in read_profiles()
-        url = with_scheme(address) or _read_app_url(api, "" if is_new and api else profile)
+        url = add_scheme(address) or _read_app_url(api, "" if is_new and api else profile)
         ApiClient(url=url).check_address()
         chosen = Profile(api=url, tenant_id=tenant, client_id=client_id)
         if not (tenant and client_id):
@@ -128,7 +128,7 @@ def login(
         roles = parse_claims(request_token(url) or "").get("roles", ())
     echo(f"Signed in to {url} as {known.name}.")
     if roles:
-        print_next(["cmkflow status"])
+        print_next_commands(["cmkflow status"])
     else:
         echo(
             "You have no role yet. Ask an administrator to assign one in Entra (Enterprise "
@@ -148,7 +148,7 @@ def logout(api: Address = "", profile: ProfileName = "") -> None:
         echo(f"You were not signed in to {url}.")
 
 
-def whoami(api: Address = "", profile: ProfileName = "") -> None:
+def show_signed_in_user(api: Address = "", profile: ProfileName = "") -> None:
     """Show who is signed in to the app, and their roles."""
     with _exit_on_error():
         url = _read_app_url(api, profile)
@@ -163,7 +163,7 @@ def whoami(api: Address = "", profile: ProfileName = "") -> None:
     echo(f"{who.name}\nTenant: {who.tenant_id}\nRoles: {roles}")
 
 
-def configure(
+def configure_profiles(
     address: Url = "",
     profile: ProfileName = "",
     debug: Debug = False,
@@ -178,7 +178,7 @@ def configure(
     printer = AnswerPrinter(output, query, no_pager=True)
     with _exit_on_error():
         if address:
-            found = read_sign_in_configuration(with_scheme(address), debug=debug)
+            found = read_sign_in_configuration(add_scheme(address), debug=debug)
             store_profile(profile or DEFAULT, found)
         elif profile:
             find_app_url("", profile)
@@ -199,7 +199,7 @@ def configure(
         {"items": items}, lambda: Listing(columns=_COLUMNS, items=items) if items else none
     )
     if address:
-        print_next([f"cmkflow login --profile {profile or DEFAULT}"])
+        print_next_commands([f"cmkflow login --profile {profile or DEFAULT}"])
 
 
 @contextmanager
@@ -221,7 +221,7 @@ def _read_app_url(api: str, profile: str) -> str:
     """Return the URL of the app. Asks for it in a terminal if none is set."""
     url = find_app_url(api, profile)
     if not url and sys.stdin.isatty():
-        url = with_scheme(ask("Address of the app"))
+        url = add_scheme(ask("Address of the app"))
     return url
 
 

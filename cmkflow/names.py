@@ -30,7 +30,9 @@ class NameResolver:
     #: Returns the items, given the command's parameters; earlier parameters are already ids.
     listed: Callable[[ApiClient, Mapping[str, Any]], Iterable[NamedItem]]
 
-    def ids(self, api: ApiClient, arguments: Mapping[str, Any], texts: Iterable[str]) -> list[str]:
+    def resolve_names(
+        self, api: ApiClient, arguments: Mapping[str, Any], texts: Iterable[str]
+    ) -> list[str]:
         """Return the id of the item that each text names; an empty text stays empty.
 
         Raises `ApiError` for a text that matches no item, or several.
@@ -58,7 +60,9 @@ class NameResolver:
         raise ApiError(f"No {self.noun} matches {text!r}. {hint}", ExitCode.NOT_FOUND)
 
 
-def with_ids(api: ApiClient, signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def replace_names_with_ids(
+    api: ApiClient, signature: Signature, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return a command's arguments, in which ids replace names. Earlier parameters come first."""
     found = dict(arguments)
     for name, parameter in signature.parameters.items():
@@ -66,27 +70,27 @@ def with_ids(api: ApiClient, signature: Signature, arguments: Mapping[str, Any])
             if isinstance(names, NameResolver) and found.get(name) is not None:
                 given = found[name]
                 texts = [given] if isinstance(given, str) else given
-                ids = names.ids(api, found, texts)
+                ids = names.resolve_names(api, found, texts)
                 found[name] = ids[0] if isinstance(given, str) else ids
     return found
 
 
-def _get_document(api: ApiClient, *path: str) -> Any:
+def _request_document(api: ApiClient, *path: str) -> Any:
     return remove_line_breaks(api.send(ApiCall(method="GET", path=path)))
 
 
 def _list_environments(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
-    for one in remove_line_breaks(api.items("environments")):
+    for one in remove_line_breaks(api.list_items("environments")):
         yield NamedItem(id=one["id"], name=one["display_name"])
 
 
 def _list_remediations(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
-    for one in remove_line_breaks(api.items("remediations")):
+    for one in remove_line_breaks(api.list_items("remediations")):
         yield NamedItem(id=one["remediation"]["id"], name=one["remediation"]["idempotency_key"])
 
 
 def _list_support_requests(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
-    for one in _get_document(api, "support-requests")["items"]:
+    for one in _request_document(api, "support-requests")["items"]:
         yield NamedItem(id=one["id"], name=one["environment_name"])
 
 
@@ -94,12 +98,12 @@ def _list_flows_of_environments(
     api: ApiClient, arguments: Mapping[str, Any]
 ) -> Iterable[NamedItem]:
     for environment in arguments.get("environments") or [arguments["environment"]]:
-        for one in _get_document(api, "environments", environment, "flows")["items"]:
+        for one in _request_document(api, "environments", environment, "flows")["items"]:
             yield NamedItem(id=one["id"], name=one["name"])
 
 
 def _list_flows_of_jobs(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
-    answer = _get_document(api, "remediations", arguments["remediation"])
+    answer = _request_document(api, "remediations", arguments["remediation"])
     for one in answer["flow_jobs"]:
         others = (one["flow_name"],)
         yield NamedItem(id=one["original_id"], name=one["display_name"], others=others)
@@ -109,7 +113,7 @@ def _list_flows_of_jobs(api: ApiClient, arguments: Mapping[str, Any]) -> Iterabl
 
 
 def _list_flows_of_plans(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
-    for plan in _get_document(api, "remediations", arguments["remediation"], "plan")["items"]:
+    for plan in _request_document(api, "remediations", arguments["remediation"], "plan")["items"]:
         for one in plan["items"]:
             others = (one["flow_name"],)
             yield NamedItem(id=one["workflow_id"], name=one["display_name"], others=others)

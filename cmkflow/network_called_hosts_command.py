@@ -21,7 +21,7 @@ from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
 from cmkflow.paragraphs import shorten_resource_ids
 from cmkflow.printing import AnswerPrinter
-from cmkflow.service_tag_file import read_list
+from cmkflow.service_tag_file import read_service_tag_list
 from cmkflow.terminal import echo
 from shared.domain.network.called_hosts import list_called_hosts
 
@@ -63,10 +63,10 @@ def show_called_hosts(
     """
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     files = list(read_flow_files(paths))
-    tags = read_list(service_tags)
+    tags = read_service_tag_list(service_tags)
     answers = CalledHostReport(tags, [find_canonical_region(one, tags) for one in region])
     read = asyncio.run(read_exported_firewalls(read_exported_resources(firewalls or ())))
-    rows = [answers.row(one) for one in list_called_hosts(_group_hosts_by_flow(files), read)]
+    rows = [answers.build_row(one) for one in list_called_hosts(_group_hosts_by_flow(files), read)]
     printer.print({"items": rows}, lambda: _format_rows(rows))
     if email_folder:
         _write_mails(email_folder, rows, answers)

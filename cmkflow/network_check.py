@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from cmkflow.exported_resources import ExportedResources
-from cmkflow.template_repair import reject_unwritten_list, with_parameters
+from cmkflow.template_repair import explain_missing_list, with_parameters
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
@@ -85,15 +85,15 @@ class Question:
         """Return whether a firewall that does not allow all of a tag has a firewall issue."""
         return tag == PROTECTED_TAG or tag in self.also_required
 
-    def name(self, tag: str, region: str) -> str:
+    def format_tag_name(self, tag: str, region: str) -> str:
         """Return a tag's name in the service tag list, such as `PowerPlatformPlex.WestEurope`."""
         return f"{tag}.{region}" if region else tag
 
-    def asked(self) -> Iterator[tuple[str, str, AddressRanges | None]]:
+    def list_tags(self) -> Iterator[tuple[str, str, AddressRanges | None]]:
         """Yield each tag, region and its addresses, or None if the list does not have this tag."""
         for region in self.regions or ("",):
             for tag in (PROTECTED_TAG, *TAGS_BESIDE):
-                yield tag, region, self.tags.find_addresses(self.name(tag, region))
+                yield tag, region, self.tags.find_addresses(self.format_tag_name(tag, region))
 
 
 async def check_network(
@@ -130,8 +130,8 @@ async def _propose_fix(
 ) -> FirewallFix | None:
     """Return one fix for all regions, because fixes for single regions could conflict."""
     named = {
-        question.name(tag, region): addresses
-        for tag, region, addresses in question.asked()
+        question.format_tag_name(tag, region): addresses
+        for tag, region, addresses in question.list_tags()
         if question.is_required(tag) and addresses is not None
     }
     issue = find_firewall_issue(firewall, evaluate_rules(firewall, sources), named)
@@ -139,7 +139,7 @@ async def _propose_fix(
         return None
     return (
         explain_why_no_rule_helps(issue)
-        or reject_unwritten_list(issue)
+        or explain_missing_list(issue)
         or await kinds[firewall.kind].propose_fix(issue)
     )
 
@@ -153,8 +153,8 @@ def _build_rows(
     firewall: Firewall, sources: RuleSources, question: Question
 ) -> Iterator[FirewallCheckRow]:
     admission = evaluate_rules(firewall, sources)
-    for tag, region, addresses in question.asked():
-        name = question.name(tag, region)
+    for tag, region, addresses in question.list_tags():
+        name = question.format_tag_name(tag, region)
         checked = (
             _build_unknown_verdict(name)
             if addresses is None

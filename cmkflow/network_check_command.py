@@ -22,7 +22,7 @@ from cmkflow.pager import NoPager
 from cmkflow.paragraphs import shorten_resource_ids
 from cmkflow.printing import AnswerPrinter
 from cmkflow.run_archive_tables import format_number
-from cmkflow.service_tag_file import read_list
+from cmkflow.service_tag_file import read_service_tag_list
 from cmkflow.terminal import echo
 from shared.domain.network.firewall_fix import FirewallFix
 from shared.domain.network.network_check import PROTECTED_TAG, TAGS_BESIDE
@@ -46,7 +46,7 @@ class FailOn(StrEnum):
     GAP = "gap"
 
 
-def check(
+def check_exported_firewalls(
     service_tags: Annotated[
         Path,
         typer.Option(
@@ -97,7 +97,7 @@ def check(
     issue; the other two are only reported. Exits with 1 if a region is not in the service tag list.
     """
     printer = AnswerPrinter(output, query, no_pager=no_pager)
-    tags = read_list(service_tags)
+    tags = read_service_tag_list(service_tags)
     question = Question(
         tags=tags,
         regions=[find_canonical_region(one, tags) for one in region or ()],

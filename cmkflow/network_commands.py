@@ -20,12 +20,12 @@ from cmkflow.firewall_fix_command import register as register_fix
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import InEnvironment, RemediationId
 from cmkflow.network_called_hosts_command import show_called_hosts
-from cmkflow.network_check_command import check
+from cmkflow.network_check_command import check_exported_firewalls
 from cmkflow.network_firewalls_command import register as register_firewalls
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
 from cmkflow.printing import AnswerPrinter
-from cmkflow.service_tag_file import read_list
+from cmkflow.service_tag_file import read_service_tag_list
 from cmkflow.terminal import echo
 from cmkflow.timestamps import format_minute
 from cmkflow.trigger_hosts_text import format_trigger_hosts
@@ -37,7 +37,7 @@ from shared.domain.network.service_tags import (
 )
 
 app = typer.Typer(no_args_is_help=True, help="Firewalls, and the addresses that they must allow.")
-app.command("check")(check)
+app.command("check")(check_exported_firewalls)
 app.command("called-hosts")(show_called_hosts)
 register_fix(app)
 register_firewalls(app)
@@ -56,7 +56,7 @@ def show_changes_between_lists(
 ) -> None:
     """Show the address ranges of a service tag that were added and removed, by region."""
     printer = AnswerPrinter(output, query, no_pager=no_pager)
-    old, new = read_list(before), read_list(after)
+    old, new = read_service_tag_list(before), read_service_tag_list(after)
     try:
         found = _list_changes(old, new, tag)
     except ValueError as err:
@@ -66,7 +66,8 @@ def show_changes_between_lists(
     printer.print(
         {"items": items}, lambda: _build_change_table(_REGION, items) if items else Text("")
     )
-    echo(f"{tag}, from {_list_name(old)} to {_list_name(new)}: {_format_totals(found)}.", err=True)
+    lists = f"from {_format_list_name(old)} to {_format_list_name(new)}"
+    echo(f"{tag}, {lists}: {_format_totals(found)}.", err=True)
 
 
 def _build_change_table(name: Column, changes: Sequence[Any]) -> Listing:
@@ -165,7 +166,7 @@ def _list_changes(
     return list_changes(old, new, tag)
 
 
-def _list_name(tags: ServiceTagList) -> str:
+def _format_list_name(tags: ServiceTagList) -> str:
     return f"list {tags.change_number}" if tags.change_number else "a list without a number"
 
 

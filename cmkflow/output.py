@@ -53,7 +53,7 @@ class JmesPathQuery:
         with _raise_bad_parameter():
             self._compiled = jmespath.compile(expression)
 
-    def of(self, answer: Any) -> Any:
+    def apply(self, answer: Any) -> Any:
         """Return what the query selects of an answer.
 
         Raises `BadParameter` if it cannot be evaluated.

@@ -112,7 +112,7 @@ def format_names(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (f", +{more}" if more > 0 else "")
 
 
-def print_next(commands: Iterable[str]) -> None:
+def print_next_commands(commands: Iterable[str]) -> None:
     """Print the commands that a user may want to run next to stderr."""
     for command in commands:
         label = "See" if command.endswith(" --full") else "Next"

@@ -15,7 +15,7 @@ from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
 from cmkflow.paragraphs import format_names
 from cmkflow.plan_text import format_approval, format_plan
 from cmkflow.remediation_commands import Yes
-from cmkflow.remediation_tables import format_counted
+from cmkflow.remediation_tables import format_count_sentence
 from cmkflow.run_archive_tables import format_number
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, echo, remove_line_breaks
@@ -65,7 +65,7 @@ def show_plan(
             "export": "true",
         }
         path = ("dashboard", "remediations", remediation, "plan")
-        write_page(html, api.page(ApiCall(method="GET", path=path, query=query)))
+        write_page(html, api.download_page(ApiCall(method="GET", path=path, query=query)))
         echo(f"Wrote {html}.", err=True)
         raise typer.Exit
     answer = api.send(_build_call(remediation, environment, owner))
@@ -80,7 +80,7 @@ def show_plan(
 
 
 def _format_choice(answer: Any) -> Text:
-    changed = format_counted(answer["flow_count"], "flow", "changed")
+    changed = format_count_sentence(answer["flow_count"], "flow", "changed")
     return Text("\n").join([changed, Text(f"Plan version: {', '.join(answer['versions'])}")])
 
 
@@ -126,7 +126,7 @@ def _format_next_commands(answer: Any, remediation: str) -> list[str]:
 
 
 def _format_approval(answer: Any) -> Text:
-    lines = [format_counted(answer["flow_count"], "plan", "approved")]
+    lines = [format_count_sentence(answer["flow_count"], "plan", "approved")]
     if answer["kill_switch_on"]:
         flow_names = format_names(answer["flow_names"], 5)
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off."

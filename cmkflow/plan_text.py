@@ -59,7 +59,7 @@ class PlanSummary:
         """Return the flows that the plan changes, those with a risk first."""
         left_out = {_NEEDS_CHANGES, _NO_CHANGE}
         found = [one for one in self.plan["items"] if one["action"] not in left_out]
-        return sorted(found, key=lambda one: (not self.risk(one), *_sort_key(one)))
+        return sorted(found, key=lambda one: (not self.find_risk(one), *_sort_key(one)))
 
     @cached_property
     def needs_changes(self) -> list[Any]:
@@ -76,7 +76,7 @@ class PlanSummary:
                 found.setdefault(flow, []).append(issue["firewall_name"])
         return found
 
-    def risk(self, item: Any) -> str:
+    def find_risk(self, item: Any) -> str:
         """Return the most important risk of a flow, or an empty text if it has none."""
         firewalls = self.firewalls.get(item["workflow_id"], [])
         manual = list_manual_callers(item)
@@ -90,7 +90,7 @@ class PlanSummary:
             )
         return format_number(len(manual), "manual caller") if manual else ""
 
-    def lines(self, flows: Sequence[Any]) -> Iterator[str]:
+    def list_risks(self, flows: Sequence[Any]) -> Iterator[str]:
         """Yield a sentence for each kind of risk that an approval of these flows accepts."""
         denied = [one for one in flows if one["workflow_id"] in self.firewalls]
         if denied:
@@ -107,7 +107,7 @@ class PlanSummary:
         if cut := [one for one in flows if one["action"] == PlannedAction.CUT_OVER]:
             yield f"{_format_flows(cut)} cut over: original and copy are both off for a moment"
 
-    def change_count(self, flows: Sequence[Any]) -> str:
+    def format_change_count(self, flows: Sequence[Any]) -> str:
         """Return the number of planned changes of these flows as text."""
         return format_number(sum(len(one["planned_changes"]) for one in flows), "planned change")
 
@@ -131,7 +131,7 @@ def format_approval(plan: Any, remediation: str, excluded: Collection[str]) -> R
     one = PlanSummary(plan)
     awaiting = [flow for flow in plan["items"] if flow["workflow_id"] in one.awaiting]
     flows = [flow for flow in awaiting if flow["workflow_id"] not in excluded]
-    lines = [f"{_format_flows(flows)}, {one.change_count(flows)}", *one.lines(flows)]
+    lines = [f"{_format_flows(flows)}, {one.format_change_count(flows)}", *one.list_risks(flows)]
     if excluded:
         names = [flow["display_name"] for flow in awaiting if flow["workflow_id"] in excluded]
         lines.append(f"Excluded from the approval: {', '.join(names)}")
@@ -170,7 +170,7 @@ def _format_single_plan(
     )
     yield Text(_format_totals(one))
     yield Text(_format_version(one))
-    accepted = list(one.lines(one.included))
+    accepted = list(one.list_risks(one.included))
     shown = job["findings"] if is_full else [shorten_resource_ids(text) for text in job["findings"]]
     shown = shown if is_full else shown[:_FINDINGS]
     if accepted or shown:
@@ -222,7 +222,7 @@ def _format_state(job: Any) -> str:
 
 def _format_totals(one: PlanSummary) -> str:
     counts = Counter(item["action"] for item in one.plan["items"])
-    at_risk = sum(bool(one.risk(item)) for item in one.included)
+    at_risk = sum(bool(one.find_risk(item)) for item in one.included)
     parts = (
         format_number(len(one.included), "flow") if one.included else "No flow",
         f"{at_risk} with a risk" if at_risk else "",
@@ -236,7 +236,7 @@ def _format_version(one: PlanSummary) -> str:
     job = one.plan["environment_job"]
     expires = job["approval_expires_at"]
     ends = f"approval expires {expires[:10]}" if one.awaiting and expires else ""
-    parts = (one.change_count(one.included), f"version {one.plan['version']}", ends)
+    parts = (one.format_change_count(one.included), f"version {one.plan['version']}", ends)
     return " · ".join(filter(None, parts))
 
 

@@ -28,13 +28,15 @@ class AnswerPrinter:
         """Return whether answers are printed as text, and not for programs."""
         return self._output is OutputFormat.TABLE
 
-    def program(self, answer: Any) -> str:
+    def format_for_programs(self, answer: Any) -> str:
         """Return an answer in the chosen format for programs."""
-        return format_for_programs(self._query.of(answer) if self._query else answer, self._output)
+        return format_for_programs(
+            self._query.apply(answer) if self._query else answer, self._output
+        )
 
     def print(self, answer: Any, show: Callable[[], RenderableType]) -> None:
         """Print the text that `show` returns, or `answer` in the format for programs."""
         if self.is_for_people:
             print_text(show(), is_paged=self._is_paged)
         else:
-            echo(self.program(answer))
+            echo(self.format_for_programs(answer))

@@ -21,7 +21,7 @@ from cmkflow.names import (
 from cmkflow.paragraphs import format_names
 from cmkflow.remediation_tables import (
     build_remediation_table,
-    format_counted,
+    format_count_sentence,
     format_unreadable_rows,
 )
 from cmkflow.remediation_text import format_remediation
@@ -60,7 +60,10 @@ def _format_rollback(answer: Any) -> RenderableType:
 
 
 def _format_action(answer: Any, done: str) -> RenderableType:
-    lines = [format_counted(answer["flow_count"], "job", done), *format_unreadable_rows(answer)]
+    lines = [
+        format_count_sentence(answer["flow_count"], "job", done),
+        *format_unreadable_rows(answer),
+    ]
     if answer["flow_count"] and answer["kill_switch_on"]:
         flow_names = format_names(answer["flow_names"], 5)
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off"

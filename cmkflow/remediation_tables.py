@@ -16,7 +16,7 @@ from shared.domain.plans.display_text import format_state
 _GENERATED_ID = re.compile(r" [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
-def format_counted(number: int, noun: str, participle: str) -> Text:
+def format_count_sentence(number: int, noun: str, participle: str) -> Text:
     """Return a sentence such as `3 jobs are retried.`"""
     subject = f"1 {noun} is" if number == 1 else f"{number} {noun}s are"
     return Text(f"{subject} {participle}.")

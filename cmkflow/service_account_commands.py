@@ -15,7 +15,7 @@ app = typer.Typer(
 
 
 @app.command("sign-in")
-def sign_in(
+def sign_in_service_account(
     tenant: Annotated[
         str, typer.Option(envvar="CMK_TENANT_ID", help="Tenant id.", show_default=False)
     ],

@@ -9,7 +9,7 @@ from cmkflow.terminal import echo
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
 
 
-def read_list(path: Path) -> ServiceTagList:
+def read_service_tag_list(path: Path) -> ServiceTagList:
     """Return the service tag list in a file. Prints an error and exits if the file has none."""
     try:
         return read_service_tags(json.loads(path.read_bytes()))

@@ -22,7 +22,7 @@ class _Status(StrEnum):
 def register(group: typer.Typer) -> None:
 
     @api_command(group, "settings", show=format_settings)
-    def settings(
+    def show_settings(
         api: ApiClient,
         status: Annotated[
             _Status | None, typer.Option(help="Show only settings with this status.")

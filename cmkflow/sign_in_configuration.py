@@ -5,7 +5,7 @@ from cmkflow.profiles import Profile
 from shared.domain.clouds import CloudName
 
 
-def with_scheme(address: str) -> str:
+def add_scheme(address: str) -> str:
     """Return an address as a URL, with `https` unless the address has a scheme."""
     return address if "://" in address or not address else f"https://{address}"
 

@@ -60,7 +60,7 @@ _ArchiveKey = Annotated[str, typer.Option(envvar="CMK_ARCHIVE_KEY", hidden=True)
 
 
 @app.command("export")
-def export(
+def export_state_file(
     file: _File,
     storage_account: _Account = "",
     state_folder: _Folder = None,
@@ -87,7 +87,7 @@ def export(
 
 
 @app.command("import")
-def import_(
+def import_state_file(
     file: _File,
     storage_account: _Account = "",
     state_folder: _Folder = None,

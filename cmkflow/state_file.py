@@ -103,8 +103,8 @@ class StateFile:
             raise InvalidInput(f"{path} is not an exported state that this version reads.")
         return cls(path, header, _build_cipher(secret, salt))
 
-    def read(self) -> Iterator[Record]:
-        """Yield all complete records; `append` continues after the last one.
+    def read_records(self) -> Iterator[Record]:
+        """Yield all complete records; `append_record` continues after the last one.
 
         Raises `InvalidInput` for a wrong secret, or if a record was changed.
         """
@@ -120,7 +120,7 @@ class StateFile:
                 self._end, self._number = file.tell(), self._number + 1
                 yield record
 
-    def append(self, record: Record) -> None:
+    def append_record(self, record: Record) -> None:
         """Write a record to the end of the file, and wait until it is on the disk."""
         plain = zlib.compress(json.dumps(record.head).encode() + b"\n" + record.body)
         nonce = os.urandom(_NONCE)

@@ -65,7 +65,7 @@ async def export_state(place: StatePlace, file: StateFile) -> Contents:
     if await place.store.get(*VERSION) is None:
         raise InvalidInput("There is no state of the app, or it is of an earlier version.")
     found, position, names = Contents(), ("", "", ""), set[str]()
-    for record in file.read():
+    for record in file.read_records():
         match record.head:
             case {"table": str(table)}:
                 rows = read_rows(record)
@@ -79,16 +79,16 @@ async def export_state(place: StatePlace, file: StateFile) -> Contents:
         table = rows[0].table
         found.add_rows(table, rows)
         body = json.dumps([[row.partition, row.key, dict(row.columns)] for row in rows])
-        file.append(Record({"table": table}, body.encode()))
+        file.append_record(Record({"table": table}, body.encode()))
     all_names = await place.archive.list_names()
     missing = [name for name in all_names if name not in names]
     for some in batched(missing, _RECORDS, strict=False):
         contents = await read_each(some, place.archive.get)
         for name, content in zip(some, contents, strict=True):
-            file.append(Record({"file": name}, content))
+            file.append_record(Record({"file": name}, content))
     found.files = len({*names, *all_names})
     summary = {"rows": found.rows, "digests": found.digests, "files": found.files}
-    file.append(Record({"contents": summary}))
+    file.append_record(Record({"contents": summary}))
     return found
 
 
@@ -117,7 +117,7 @@ async def import_state(place: StatePlace, file: StateFile) -> Contents:
     expected = _require_complete(file)
     done = await _require_place(place, file.id)
     schema: list[StoreRow] = []
-    numbered = enumerate(file.read())
+    numbered = enumerate(file.read_records())
     for some in batched(numbered, _RECORDS, strict=False):
         records = [record for _, record in some]
         schema += [row for one in records for row in read_rows(one) if row.table == SCHEMA]
@@ -133,7 +133,7 @@ async def import_state(place: StatePlace, file: StateFile) -> Contents:
 
 
 def _require_complete(file: StateFile) -> Contents:
-    for record in file.read():
+    for record in file.read_records():
         if "contents" in record.head:
             return read_contents(record)
     raise InvalidInput(f"{file.path} is incomplete. Run the export again: it continues.")

@@ -25,7 +25,7 @@ _LINES = 2
 def register(group: typer.Typer) -> None:
 
     @api_command(group, "status", show=format_status)
-    def status(
+    def show_status(
         api: ApiClient,
         full: Annotated[
             bool, typer.Option("--full", help="Show reasons and fixes without shortening them.")

@@ -70,7 +70,7 @@ def show_request(api: ApiClient, request: SupportRequestId) -> object:
 
 
 @api_command(app, "mark-filed", show=_format_request)
-def mark_filed(
+def mark_request_filed(
     api: ApiClient,
     request: SupportRequestId,
     by: Name,
@@ -82,7 +82,7 @@ def mark_filed(
 
 
 @api_command(app, "reopen", show=_format_request)
-def reopen(api: ApiClient, request: SupportRequestId, by: Name) -> object:
+def reopen_request(api: ApiClient, request: SupportRequestId, by: Name) -> object:
     """Record that a support request is not filed, so that its countdown continues."""
     return api.send(
         ApiCall(method="POST", path=(_PATH, request, "reopen"), body={"requested_by": by})

@@ -73,16 +73,16 @@ class ArmTemplate:
         except (UnresolvedExpression, RecursionError):
             return self.build_placeholder(value)
 
-    def build_placeholder(self, read_expression: str) -> str:
+    def build_placeholder(self, expression: str) -> str:
         """Return a placeholder for an expression, such as `<name>`, and record its meaning."""
-        parameter = _PARAMETER.fullmatch(read_expression)
+        parameter = _PARAMETER.fullmatch(expression)
         declared = (self.types.get(parameter[1]) if parameter else None) or "string"
-        texts = ("".join(match.groups("")) for match in _NAMING.finditer(read_expression))
+        texts = ("".join(match.groups("")) for match in _NAMING.finditer(expression))
         words = (one for one in texts if "/" not in one)  # no resource types
         name = re.sub(r"[^\w.-]+", "-", ".".join(words), flags=re.ASCII)[:_LONGEST].strip(".-")
         wanted, number = f"<{name or 'value'}>", 1
-        meant = Expression(text=read_expression, type=declared.lower().removeprefix("secure"))
-        while self.expressions.setdefault(wanted, meant).text != read_expression:
+        meant = Expression(text=expression, type=declared.lower().removeprefix("secure"))
+        while self.expressions.setdefault(wanted, meant).text != expression:
             number += 1
             wanted = f"<{name or 'value'}-{number}>"
         return wanted
@@ -94,12 +94,12 @@ class ArmTemplate:
         deployment decides the value.
         """
         reader = _Reader(self, text[1:-1], takes_defaults, nested)
-        value = reader.read_expression()
+        value = reader.parse_expression()
         if reader.tokens:
             raise UnresolvedExpression
         return value
 
-    def id_of(self, resource_type: str, name: str) -> str:
+    def format_id(self, resource_type: str, name: str) -> str:
         """Return the id of a resource.
 
         After the provider, segments of type and name alternate in it.
@@ -136,19 +136,19 @@ class _Reader:
         self._nested = nested
         self.tokens = _split_tokens(text)
 
-    def read_expression(self) -> object:
-        value = self._read_primary()
+    def parse_expression(self) -> object:
+        value = self._parse_primary()
         while self.tokens and self.tokens[0] in (".", "["):
-            if self._read_token() == ".":
-                value = self._read_member(value, self._read_token())
+            if self._take_token() == ".":
+                value = self._get_member(value, self._take_token())
             else:
-                value = self._read_member(value, self.read_expression())
+                value = self._get_member(value, self.parse_expression())
                 self._require_token("]")
             value = self._evaluate(value)
         return value
 
-    def _read_primary(self) -> object:
-        token = self._read_token()
+    def _parse_primary(self) -> object:
+        token = self._take_token()
         if isinstance(token, int):
             return token
         if token.startswith("'"):
@@ -156,26 +156,26 @@ class _Reader:
         self._require_token("(")
         arguments: list[object] = []
         while self.tokens and self.tokens[0] != ")":
-            arguments.append(self.read_expression())
+            arguments.append(self.parse_expression())
             if self.tokens and self.tokens[0] == ",":
-                self._read_token()
+                self._take_token()
         self._require_token(")")
-        return self._read_call(token.lower(), arguments)
+        return self._evaluate_call(token.lower(), arguments)
 
-    def _read_call(self, function: str, arguments: Sequence[object]) -> object:
+    def _evaluate_call(self, function: str, arguments: Sequence[object]) -> object:
         functions: Mapping[str, Callable[..., object]] = {
             "concat": _join_values,
             "format": _format_pattern,
-            "parameters": self._read_parameter,
+            "parameters": self._get_parameter_value,
             "resourceid": self._build_resource_id,
-            "variables": self._read_variable,
+            "variables": self._get_variable_value,
         }
         try:
             return functions[function](*arguments)
         except (KeyError, TypeError, ValueError):
             raise UnresolvedExpression from None
 
-    def _read_parameter(self, name: str) -> object:
+    def _get_parameter_value(self, name: str) -> object:
         if not self._takes_defaults:
             raise UnresolvedExpression
         defaults = self._template.defaults
@@ -183,7 +183,7 @@ class _Reader:
             return self._evaluate(defaults[name])
         return self._template.build_placeholder(f"[parameters('{name}')]")
 
-    def _read_variable(self, name: str) -> object:
+    def _get_variable_value(self, name: str) -> object:
         return self._evaluate(self._template.variables[name])
 
     def _build_resource_id(self, *arguments: str) -> str:
@@ -196,7 +196,7 @@ class _Reader:
         if before:
             subscription, group = (SUBSCRIPTION, *before)[-2:]
             scope = f"/subscriptions/{subscription}/resourceGroups/{group}"
-        return replace(self._template, scope=scope).id_of(resource_type, "/".join(names))
+        return replace(self._template, scope=scope).format_id(resource_type, "/".join(names))
 
     def _evaluate(self, value: object) -> object:
         if not isinstance(value, str) or not is_expression(value):
@@ -207,20 +207,20 @@ class _Reader:
             value, takes_defaults=self._takes_defaults, nested=self._nested + 1
         )
 
-    def _read_member(self, value: object, name: object) -> object:
+    def _get_member(self, value: object, name: object) -> object:
         whole = self._template.expressions.get(value) if isinstance(value, str) else None
         if whole:
             wanted = f"[{name}]" if isinstance(name, int) else "." + str(name).removeprefix("'")
             return self._template.build_placeholder(f"{whole.text[:-1]}{wanted}]")
-        return _read_member(value, name)
+        return _get_member(value, name)
 
-    def _read_token(self) -> "str | int":
+    def _take_token(self) -> "str | int":
         if not self.tokens:
             raise UnresolvedExpression
         return self.tokens.pop(0)
 
     def _require_token(self, token: str) -> None:
-        if self._read_token() != token:
+        if self._take_token() != token:
             raise UnresolvedExpression
 
 
@@ -241,7 +241,7 @@ def _split_tokens(text: str) -> "list[str | int]":
     return found
 
 
-def _read_member(value: object, name: object) -> object:
+def _get_member(value: object, name: object) -> object:
     if isinstance(value, list) and isinstance(name, int) and 0 <= name < len(value):
         return value[name]
     members = as_mapping(value)

@@ -39,7 +39,7 @@ class _Placeholder:
     type: str = "string"
 
 
-def reject_unwritten_list(issue: FirewallIssue) -> FirewallFix | None:
+def explain_missing_list(issue: FirewallIssue) -> FirewallFix | None:
     """Return a fix that says that the template lacks the rule list, or None if it does not."""
     lists = sorted(_LISTS & {*issue.rules})
     if not lists:

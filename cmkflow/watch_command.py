@@ -24,7 +24,7 @@ def register(group: typer.Typer) -> None:
         show=_format_answer,
         watched=WatchOptions(lines=_format_watched_lines, end=_choose_exit_code),
     )
-    def watch(
+    def follow_progress(
         api: ApiClient,
         remediation: Annotated[
             str | None,

@@ -43,7 +43,7 @@ def follow_answer(
     if show is None:
         code = _print_answers(ask, watched, for_programs)
     elif (console := Terminal()).is_terminal:
-        code = _draw_again(ask, watched, show, console)
+        code = _redraw_answers(ask, watched, show, console)
     else:
         code = _print_changes(ask, watched)
     raise typer.Exit(code)
@@ -63,7 +63,7 @@ def _print_answers(
         time.sleep(SECONDS)
 
 
-def _draw_again(
+def _redraw_answers(
     ask: Callable[[], Any],
     watched: WatchOptions,
     show: Callable[[Any], RenderableType],

@@ -44,7 +44,7 @@ class CallerLines:
         ]
 
 
-def read_caller_lines(text: str) -> CallerLines:
+def parse_caller_lines(text: str) -> CallerLines:
     """Return the valid and the wrong lines of a CSV file.
 
     Raises `BadRequest` if the file has not the required columns, or too many lines.

@@ -5,7 +5,7 @@ from typing import Annotated
 import azure.functions as func
 from pydantic import Field, StringConstraints
 
-from functions.caller_lines import read_caller_lines
+from functions.caller_lines import parse_caller_lines
 from functions.dashboard.caller_file_page import build_caller_file_page
 from functions.dashboard.callers_page import CallerChoice, build_callers_page
 from functions.dashboard.page_layout import PageContext
@@ -51,7 +51,7 @@ async def show_caller_file(call: ApiRequest[NoQuery, CallerFileRequest]) -> func
 
     Nothing is stored.
     """
-    found = read_caller_lines(call.body.file)
+    found = parse_caller_lines(call.body.file)
     preview = await preview_import(services(), found.lines)
     view = PageContext(principal=call.principal, now=services().now)
     return build_page_response(build_caller_file_page(view, found, preview))

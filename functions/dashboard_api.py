@@ -146,7 +146,7 @@ async def show_environments_page(
 async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> func.HttpResponse:
     """Return a page of remediations, newest first."""
     query = call.query
-    found = await list_remediations(services(), limit=query.limit, begin=query.begin)
+    found = await list_remediations(services(), limit=query.limit, begin=query.find_start)
     return build_live_page(call, build_list_page(build_page_context(call), found, query.limit))
 
 
@@ -225,7 +225,7 @@ async def _read_closed_flows(
     """Return the closed flows on a page of the list, or without a list the first closed flows."""
     if not choice.is_list:
         return await read_closed_flows(services(), part, None, 0, FLOWS_OF_PART)
-    state = choice.flows.closed_state()
+    state = choice.flows.find_closed_state()
     if state == "":
         return []
     skip, take = compute_closed_flows_range(part.flows, choice.flows, choice.start)

@@ -1,6 +1,6 @@
 """API: callers that people declare, because the app cannot find them."""
 
-from functions.caller_lines import read_caller_lines
+from functions.caller_lines import parse_caller_lines
 from functions.declared_caller_models import (
     CallerFileRequest,
     ConfirmCallerRequest,
@@ -63,7 +63,7 @@ async def import_callers(
 
     If a line is not valid, no flow is declared. Other flows of the callers stay declared.
     """
-    found = read_caller_lines(call.body.file)
+    found = parse_caller_lines(call.body.file)
     if found.faults:
         raise BadRequest("The file is not valid.", found.list_errors())
     return _build_list_response(await imports.import_callers(services(), found.lines))

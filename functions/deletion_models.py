@@ -96,7 +96,7 @@ class TenantDeletionResponse(DeletionResponse):
     next_step: str
 
     @classmethod
-    def of(cls, deletion: Deletion, names: Mapping[str, str]) -> Self:
+    def build(cls, deletion: Deletion, names: Mapping[str, str]) -> Self:
         """Return the response for a deletion. `names` has the environments' names by id."""
         plain = DeletionResponse.model_validate(deletion).model_dump()
         return cls(
@@ -113,7 +113,7 @@ class TenantDeletionListResponse(PageResponse[TenantDeletionResponse]):
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
     @classmethod
-    def of(
+    def build(
         cls,
         deletions: Iterable[Deletion],
         names: Mapping[str, str],
@@ -123,7 +123,7 @@ class TenantDeletionListResponse(PageResponse[TenantDeletionResponse]):
     ) -> Self:
         """Return the response for a page. `names` has the environments' names by id."""
         return cls(
-            items=tuple(TenantDeletionResponse.of(one, names) for one in deletions),
+            items=tuple(TenantDeletionResponse.build(one, names) for one in deletions),
             next=next_page,
             unreadable_rows=tuple(map(UnreadableRowResponse.model_validate, unreadable)),
         )

@@ -113,9 +113,9 @@ async def list_tenant_deletions(
     """
     found = await list_all(services(), call.query.filter)
     deletions = found.deletions
-    first = call.query.begin([one.job_id for one in deletions])
+    first = call.query.find_start([one.job_id for one in deletions])
     last = first + call.query.limit
-    return TenantDeletionListResponse.of(
+    return TenantDeletionListResponse.build(
         deletions[first:last],
         found.names,
         found.unreadable_rows,
@@ -130,7 +130,7 @@ async def export_deletions(call: ApiRequest[DeletionExportQuery, NoBody]) -> fun
     name = f"deletions-{services().now:%Y-%m-%d}"
     deletions = found.deletions
     if call.query.format == "json":
-        answer = TenantDeletionListResponse.of(deletions, found.names, found.unreadable_rows)
+        answer = TenantDeletionListResponse.build(deletions, found.names, found.unreadable_rows)
         return build_download_response(format_json(answer).encode(), JSON, f"{name}.json")
     rows = _list_rows(deletions, found.names, found.unreadable_rows)
     return build_download_response(build_csv(rows), CSV, f"{name}.csv")
@@ -141,7 +141,7 @@ def _list_rows(
 ) -> Iterator[tuple[object, ...]]:
     yield _COLUMNS
     for deletion in deletions:
-        one = TenantDeletionResponse.of(deletion, names)
+        one = TenantDeletionResponse.build(deletion, names)
         yield tuple(getattr(one, name) for name in _COLUMNS)
     for row in unreadable:
         yield (f"Cannot read row {row.name}: {row.message}",)

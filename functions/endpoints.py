@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 import azure.functions as func
 from pydantic import ValidationError
 
-from functions.forms import build_browser_response, is_form, read_form
+from functions.forms import build_browser_response, is_form, parse_form
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, matches_etag
 from functions.http_requests import (
     NoBody,
     RequestModel,
-    read_body,
-    read_params,
-    read_query,
+    parse_body,
+    parse_query,
+    parse_route_parameters,
 )
 from functions.http_responses import ApiResponse, build_json_response, compute_etag
 from functions.principals import (
@@ -33,8 +33,8 @@ from functions.principals import (
     check_role,
     find_requester_member,
     find_signed_in_principal,
-    read_principal,
-    read_request_source,
+    format_request_source,
+    identify_principal,
     with_given_name,
 )
 from functions.problems import (
@@ -104,7 +104,7 @@ class ApiRequest[Q: RequestModel, B: RequestModel]:
             raise BadRequest("The request has no name.", [problem])
         return self.principal.name
 
-    def check_seen(self, answer: ApiResponse) -> None:
+    def require_seen_version(self, answer: ApiResponse) -> None:
         """Raise `PreconditionFailed` if `answer` is not the version that `If-Match` requires.
 
         A request without `If-Match` accepts every version.
@@ -183,7 +183,7 @@ def endpoint[Q: RequestModel, B: RequestModel](
 
     def register_handler(handler: Handler[Q, B]) -> Answering:
         route = _find_route(handler)
-        query, body, result = _read_models(handler)
+        query, body, result = _find_handler_models(handler)
         declared = Endpoint(
             name=route.name,
             description=inspect.getdoc(handler) or "",
@@ -213,7 +213,7 @@ def endpoint[Q: RequestModel, B: RequestModel](
     return register_handler
 
 
-def _read_models(
+def _find_handler_models(
     handler: Handler[Any, Any],
 ) -> tuple[type[RequestModel], type[RequestModel], type[ApiResponse] | None]:
     """Return the models of the query, the body and the response that a handler names."""
@@ -276,7 +276,7 @@ async def _handle_request(
             is_made = isinstance(answer, func.HttpResponse)
             response = answer if is_made else _build_json_response(declared, req, answer)
         except CmkflowError as err:
-            response = _sign_in_response(declared, req, err) or build_problem_response(
+            response = _build_sign_in_response(declared, req, err) or build_problem_response(
                 err, instance=instance, now=open_services.now
             )
             reason = str(err)
@@ -331,7 +331,7 @@ def _build_start_error_response(
     return build_internal_error_response(instance=instance)
 
 
-def _sign_in_response(
+def _build_sign_in_response(
     declared: Endpoint, req: func.HttpRequest, err: CmkflowError
 ) -> func.HttpResponse | None:
     """Return the response that lets a browser sign in; None if the request or error needs none."""
@@ -352,12 +352,12 @@ async def _authorize_request(
     the principal is known. Others must not be able to fill the log.
     """
     if declared.role is None:
-        return _read_request(declared, req, ANONYMOUS)
-    principal = await read_principal(req, services().settings, services().function_keys)
+        return _parse_request(declared, req, ANONYMOUS)
+    principal = await identify_principal(req, services().settings, services().function_keys)
     try:
         check_origin(req)
         check_role(principal, declared.role)
-        return _read_request(declared, req, principal)
+        return _parse_request(declared, req, principal)
     except Forbidden as err:
         if principal.id:
             entry = _build_audit_entry(declared, principal, req, target)
@@ -389,7 +389,7 @@ def _build_audit_entry(
         who=principal.name,
         who_id=principal.id,
         kind=principal.kind,
-        client=read_request_source(req),
+        client=format_request_source(req),
         operation=declared.name,
         target=redact(target),
         request_body="",
@@ -410,16 +410,16 @@ def _build_json_response(
     return build_json_response(answer, status=declared.status, headers=headers)
 
 
-def _read_request(
+def _parse_request(
     declared: Endpoint, req: func.HttpRequest, principal: Principal
 ) -> ApiRequest[RequestModel, RequestModel]:
     """Return the validated request of a principal.
 
     Raises `BadRequest` if it is not valid, and `Forbidden` for a form from another site.
     """
-    params = read_params(req, re.findall(r"\{(\w+)", declared.path))
-    query = read_query(req, declared.query)
-    read = read_form if is_form(req) else read_body
+    params = parse_route_parameters(req, re.findall(r"\{(\w+)", declared.path))
+    query = parse_query(req, declared.query)
+    read = parse_form if is_form(req) else parse_body
     body = read(req, declared.body) if declared.method != "GET" else NoBody()
     accepted = req.headers.get("Accept", "")
     wanted = [one for one in declared.media_types if one in accepted]

@@ -186,7 +186,7 @@ class EnvironmentResponse(ApiResponse):
     settings: EnvironmentSettingsResponse
 
     @classmethod
-    def of(cls, shown: EnvironmentView) -> Self:
+    def build(cls, shown: EnvironmentView) -> Self:
         environment, settings = shown.environment, shown.settings
         return cls(
             id=environment.id,

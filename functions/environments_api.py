@@ -28,8 +28,8 @@ async def list_environments(
     """Return the environments of the tenant with their settings, ordered by id."""
     found = await environments.list_environments(services())
     ids = [one.environment.id for one in found]
-    first, limit = call.query.begin(ids), call.query.limit
-    items = tuple(map(EnvironmentResponse.of, found[first : first + limit]))
+    first, limit = call.query.find_start(ids), call.query.limit
+    items = tuple(map(EnvironmentResponse.build, found[first : first + limit]))
     return PageResponse[EnvironmentResponse](
         items=items, next=items[-1].id if first + limit < len(found) else ""
     )
@@ -39,7 +39,7 @@ async def list_environments(
 async def show_environment(call: ApiRequest[NoQuery, NoBody]) -> EnvironmentResponse:
     """Return one environment with its settings."""
     found = await environments.show_environment(services(), normalize_environment_id(call.id))
-    return EnvironmentResponse.of(found)
+    return EnvironmentResponse.build(found)
 
 
 @endpoint(role=Role.APPROVER, headers=(IF_MATCH,), subject=read_environment_state)
@@ -65,14 +65,14 @@ async def _change_environment(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
     def check_seen_version(shown: environments.EnvironmentView) -> None:
-        call.check_seen(EnvironmentResponse.of(shown))
+        call.require_seen_version(EnvironmentResponse.build(shown))
         if call.body.seen_version not in (None, shown.settings.version):
             raise PreconditionFailed
 
     found = await environments.change_environment(
         services(), normalize_environment_id(call.id), call.body.changes(), check=check_seen_version
     )
-    return EnvironmentResponse.of(found)
+    return EnvironmentResponse.build(found)
 
 
 @endpoint(role=Role.READER)

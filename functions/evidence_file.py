@@ -104,7 +104,7 @@ class _Writer:
             "omitted": self.omitted,
             "unreadable": len(unreadable.items),
             "audit_differences": differences,
-            **self.report.values(about),
+            **self.report.build_values(about),
         }
         self.pack.write("report.html", render_template(_PAGE, values).encode())
         said = {

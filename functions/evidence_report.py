@@ -174,7 +174,7 @@ class EvidenceReport:
         elif entry.operation not in _SHOWN_ELSEWHERE:
             self.decisions.append(build_decision(entry))
 
-    def values(self, about: RemediationEvidence) -> dict[str, Any]:
+    def build_values(self, about: RemediationEvidence) -> dict[str, Any]:
         """Return the values of the report's template."""
         lines = sorted(self.flows.values(), key=lambda one: (one.title.lower(), one.workflow_id))
         left = Counter(one.left for one in lines)
@@ -189,7 +189,7 @@ class EvidenceReport:
             "left_words": describe_why_not_migrated,
             "decisions": decisions,
             "rejected": self.rejected,
-            "changes": self._count_changes(about),
+            "changes": self._format_change_count(about),
             "results": _group_by_result(lines),
             "equal_titles": find_equal_texts(one.title for one in lines),
             "most_unfolded": _MOST_UNFOLDED,
@@ -212,7 +212,7 @@ class EvidenceReport:
                 self.made[name] += 1
                 self.reverted[name] += change.state == _REVERTED.get(kind)
 
-    def _count_changes(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
+    def _format_change_count(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
         """Return each kind of change with how many were made, and how many were reverted.
 
         Turning a flow on or off has no number of reverted changes, because only the last one is

@@ -31,7 +31,7 @@ class FailedFlowResponse(ApiResponse):
     runs_url: str
 
     @classmethod
-    def of(cls, environment_id: str, flow: FailedFlow) -> Self:
+    def build(cls, environment_id: str, flow: FailedFlow) -> Self:
         """Return the response for the failed runs of a flow."""
         return cls(
             flow_name=flow.flow_name,
@@ -60,14 +60,14 @@ class FailedRunReportResponse(ApiResponse):
     unread_text: str
 
     @classmethod
-    def of(cls, report: FailedRunReport) -> Self:
+    def build(cls, report: FailedRunReport) -> Self:
         """Return the response for a report."""
         identity = report.environment_id
         return cls(
             environment_id=identity,
             environment_name=report.environment_name,
             day=report.day,
-            flows=tuple(FailedFlowResponse.of(identity, one) for one in report.flows),
+            flows=tuple(FailedFlowResponse.build(identity, one) for one in report.flows),
             read_count=report.read_count,
             unread_text=report.unread_text,
         )
@@ -80,4 +80,4 @@ async def show_failed_runs(call: ApiRequest[NoQuery, NoBody]) -> FailedRunReport
     Reads a stored row.
     """
     found = await read_failed_run_report(services(), normalize_environment_id(call.id))
-    return FailedRunReportResponse.of(found)
+    return FailedRunReportResponse.build(found)

@@ -61,7 +61,7 @@ class FirewallFixResponse(ApiResponse):
     is_applicable: bool
 
     @classmethod
-    def of(cls, shown: FirewallFixView) -> Self:
+    def build(cls, shown: FirewallFixView) -> Self:
         """Return the response for a firewall issue and its fix."""
         gap, repair = shown.issue, shown.fix
         return cls(
@@ -96,7 +96,7 @@ class AppliedFixResponse(ApiResponse):
     changed_at: datetime
 
     @classmethod
-    def of(cls, record: FirewallFixRecord) -> Self:
+    def build(cls, record: FirewallFixRecord) -> Self:
         """Return the response for the record of an applied fix."""
         return cls(
             issue=record.issue,
@@ -128,8 +128,8 @@ async def list_firewall_fixes(
     found = await manage_firewall_fixes.propose_fixes(services(), query.resource, query.environment)
     applied = await manage_firewall_fixes.list_applied_fixes(services())
     return FirewallFixListResponse(
-        items=tuple(map(FirewallFixResponse.of, found)),
-        applied=tuple(map(AppliedFixResponse.of, applied)),
+        items=tuple(map(FirewallFixResponse.build, found)),
+        applied=tuple(map(AppliedFixResponse.build, applied)),
     )
 
 
@@ -156,4 +156,4 @@ async def revert_firewall_fix(
 
 
 def _build_fix_list(found: list[FirewallFixRecord]) -> ItemListResponse[AppliedFixResponse]:
-    return ItemListResponse[AppliedFixResponse](items=tuple(map(AppliedFixResponse.of, found)))
+    return ItemListResponse[AppliedFixResponse](items=tuple(map(AppliedFixResponse.build, found)))

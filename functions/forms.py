@@ -12,9 +12,14 @@ import azure.functions as func
 
 from functions.dashboard.page_layout import build_problem_page, build_rejected_link_page
 from functions.http_headers import LOCATION
-from functions.http_requests import FORM_CONTEXT, RequestModel, read_raw_body, read_validated
+from functions.http_requests import (
+    FORM_CONTEXT,
+    RequestModel,
+    convert_validation_errors,
+    read_raw_body,
+)
 from functions.http_responses import build_page_response
-from functions.principals import PRINCIPAL, is_own_page
+from functions.principals import PRINCIPAL, is_from_own_page
 from functions.problems import CHALLENGE, LINK_REJECTED, MEDIA_TYPE, Forbidden
 from shared.html_pages import read_style
 
@@ -33,20 +38,20 @@ _MADE = re.compile(r"/api(/remediations/[A-Za-z0-9-]+)$")
 
 def is_form(req: func.HttpRequest) -> bool:
     """Return whether a browser sent the request as a form."""
-    return _read_type(req) in {FORM, FILE_FORM}
+    return _parse_media_type(req) in {FORM, FILE_FORM}
 
 
 def has_file(req: func.HttpRequest) -> bool:
     """Return whether the request is a form that uploads a file."""
-    return _read_type(req) == FILE_FORM
+    return _parse_media_type(req) == FILE_FORM
 
 
-def _read_type(req: func.HttpRequest) -> str:
+def _parse_media_type(req: func.HttpRequest) -> str:
     kind: str = req.headers.get("Content-Type", "")
     return kind.partition(";")[0].strip().lower()
 
 
-def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
+def parse_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Return the fields of a form as a validated request body.
 
     A field `name[]` adds its value to the list `name`. A field `name[,]` has a whole list,
@@ -57,7 +62,7 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     Raises `BadRequest` if the form is not valid, and `Forbidden` if no page of this app sent it: a
     browser sends the session cookie with a form of any site.
     """
-    if not is_own_page(req):
+    if not is_from_own_page(req):
         raise Forbidden(
             "This form did not come from a page of this app.",
             fix="Open the dashboard and repeat the action there.",
@@ -79,7 +84,7 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
             lists.setdefault(member, []).append(value)
         elif not name.startswith("_") or name in aliases:
             fields[member] = value
-    return read_validated(
+    return convert_validation_errors(
         "form", lambda: kind.model_validate({**fields, **lists}, context=FORM_CONTEXT)
     )
 

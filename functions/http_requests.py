@@ -71,7 +71,7 @@ class NoBody(RequestModel):
     """The body of an endpoint that reads none."""
 
 
-def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
+def parse_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Return the validated JSON body of a request. An empty body counts as `{}`.
 
     Raises `BadRequest` if it is not valid, `RequestTooLarge`, or `UnsupportedMediaType`.
@@ -84,14 +84,16 @@ def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
             fix=f"Send JSON with the header Content-Type: {_JSON}.",
         )
     # Strict: a string is not accepted as a number, nor a number as a Boolean.
-    return read_validated("body", lambda: kind.model_validate_json(body or b"{}", strict=True))
+    return convert_validation_errors(
+        "body", lambda: kind.model_validate_json(body or b"{}", strict=True)
+    )
 
 
-def read_query[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
+def parse_query[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Return the validated query. Raises `BadRequest` for a wrong or unknown parameter."""
     params: Mapping[str, str] = req.params
     query = {name: value for name, value in params.items() if name.lower() not in KEY_PARAMETERS}
-    return read_validated("query", lambda: kind.model_validate_strings(query))
+    return convert_validation_errors("query", lambda: kind.model_validate_strings(query))
 
 
 def read_raw_body(req: func.HttpRequest) -> bytes:
@@ -103,7 +105,7 @@ def read_raw_body(req: func.HttpRequest) -> bytes:
     return body
 
 
-def read_validated[T](what: str, read: Callable[[], T]) -> T:
+def convert_validation_errors[T](what: str, read: Callable[[], T]) -> T:
     """Return the result of `read`. Raises `BadRequest` in place of its validation errors."""
     try:
         return read()
@@ -112,7 +114,7 @@ def read_validated[T](what: str, read: Callable[[], T]) -> T:
         raise BadRequest(message, _list_field_errors(err)) from None
 
 
-def read_params(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:
+def parse_route_parameters(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:
     """Return the route parameters. Raises `BadRequest` if one is not a valid id."""
     values = {name: str(req.route_params.get(name) or "") for name in names}
     wrong = [name for name, value in values.items() if not is_identifier(value)]

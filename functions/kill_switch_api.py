@@ -73,7 +73,7 @@ async def _set_kill_switch[B: RequestModel](
         is_on=is_on,
         by=call.by,
         reason=reason,
-        check=lambda flag: call.check_seen(_build_response(flag)),
+        check=lambda flag: call.require_seen_version(_build_response(flag)),
     )
     return _build_response(flag)
 

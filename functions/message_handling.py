@@ -126,7 +126,7 @@ async def _handle_message(
     services: Services, invocation: QueueInvocation, act: Callable[[], Awaitable[object]]
 ) -> None:
     try:
-        with without_secrets():
+        with redact_exceptions():
             result = await act()
     except (MustWait, PlatformMigrationInProgress, TransientError, Conflict) as err:
         await _send_again(services, invocation, err)
@@ -138,7 +138,7 @@ async def _handle_message(
 
 
 @contextmanager
-def without_secrets() -> Iterator[None]:
+def redact_exceptions() -> Iterator[None]:
     """Redact trigger URLs in exceptions that leave the block; the host logs them in full."""
     try:
         yield

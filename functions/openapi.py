@@ -207,9 +207,9 @@ def _build_schemas(endpoints: Iterable[Endpoint]) -> Json:
         list(models.items()), ref_template="#/components/schemas/{model}"
     )
     schemas: Json = document["$defs"]
-    for kind in _with_parts(kind for kind, mode in models.items() if mode == "validation"):
+    for kind in _add_parts(kind for kind, mode in models.items() if mode == "validation"):
         _reject_null(schemas[kind.__name__])
-    for kind in _with_parts(models):
+    for kind in _add_parts(models):
         properties = schemas.get(kind.__name__, {}).get("properties", {})
         for name, comment in read_member_comments(kind).items():
             if name in properties:
@@ -227,7 +227,7 @@ def _reject_null(schema: Json) -> None:
             del member["default"]
 
 
-def _with_parts(kinds: Iterable[type[BaseModel]]) -> set[type[BaseModel]]:
+def _add_parts(kinds: Iterable[type[BaseModel]]) -> set[type[BaseModel]]:
     found: set[type[BaseModel]] = set()
     left = list(kinds)
     while left:

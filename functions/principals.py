@@ -33,7 +33,7 @@ _APPLICATION = ("azp", "appid")
 _ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
 
 
-async def read_principal(
+async def identify_principal(
     req: func.HttpRequest, settings: AccessSettings, keys: FunctionKeys
 ) -> Principal:
     """Return who sends a request.
@@ -44,7 +44,7 @@ async def read_principal(
     """
     if signed_in := find_signed_in_principal(req, settings):
         return signed_in
-    if settings.function_key_roles and (key := _read_function_key(req)):
+    if settings.function_key_roles and (key := _find_function_key(req)):
         if await keys.accepts(key):
             return Principal(
                 roles=frozenset(settings.function_key_roles), kind=PrincipalKind.FUNCTION_KEY
@@ -97,7 +97,7 @@ def check_role(principal: Principal, role: Role) -> None:
     )
 
 
-def is_own_page(req: func.HttpRequest) -> bool | None:
+def is_from_own_page(req: func.HttpRequest) -> bool | None:
     """Return whether a page of this app made the browser send the request, or None if that is
     unknown.
 
@@ -116,14 +116,14 @@ def check_origin(req: func.HttpRequest) -> None:
 
     The browser sends the session cookie with such a request.
     """
-    if req.method != "GET" and is_own_page(req) is False:
+    if req.method != "GET" and is_from_own_page(req) is False:
         raise Forbidden(
             "This request came from a page of another site.",
             fix="Open the dashboard in a new tab and repeat the action there.",
         )
 
 
-def read_request_source(req: func.HttpRequest) -> str:
+def format_request_source(req: func.HttpRequest) -> str:
     """Return the address and user agent of the client, for the audit log.
 
     Of `X-Forwarded-For`, only the last entry is reliable, which the front end adds.
@@ -182,7 +182,7 @@ def _build_signed_in_principal(encoded: str) -> Principal:
     )
 
 
-def _read_function_key(req: func.HttpRequest) -> str:
+def _find_function_key(req: func.HttpRequest) -> str:
     """Return the function key of a request: of the header, else of the query, as the host does."""
     return str(req.headers.get(KEY_HEADER) or req.params.get("code") or "")
 

@@ -93,7 +93,7 @@ async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> Remed
     found = await shown.list_remediations(
         services(),
         limit=query.limit,
-        begin=query.begin,
+        begin=query.find_start,
         takes=matches_query if is_filtered else None,
     )
     return RemediationListResponse.model_validate(found)

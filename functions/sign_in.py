@@ -14,7 +14,7 @@ from functions.dashboard.page_layout import build_session_page
 from functions.forms import has_file, parse_fields, parse_member_name
 from functions.http_requests import KEY_PARAMETERS, MAX_BODY_BYTES, RequestModel
 from functions.http_responses import build_page_response
-from functions.principals import KEY_HEADER, is_own_page
+from functions.principals import KEY_HEADER, is_from_own_page
 from functions.problems import NotSignedIn
 
 #: What the forms do whose route does not say it with its last word.
@@ -76,7 +76,7 @@ def build_expired_form_page(
     kept, because its button would send that site's request. Files are not kept either.
     """
     content: bytes = req.get_body()
-    if not is_own_page(req) or len(content) > MAX_BODY_BYTES or has_file(req):
+    if not is_from_own_page(req) or len(content) > MAX_BODY_BYTES or has_file(req):
         return None
     names = {field.alias or name for name, field in body.model_fields.items()}
     fields = [one for one in parse_fields(content) if parse_member_name(one[0]) in names]

@@ -60,7 +60,7 @@ class SupportRequestResponse(ApiResponse):
     ticket_number: str
 
     @classmethod
-    def of(cls, request: SupportRequest) -> Self:
+    def build(cls, request: SupportRequest) -> Self:
         """Return the response for a support request."""
         now = services().now
         return cls(
@@ -106,7 +106,7 @@ async def list_support_requests(
     """
     found = await manage_support_requests.list_support_requests(services())
     return ItemListResponse[SupportRequestResponse](
-        items=tuple(map(SupportRequestResponse.of, found))
+        items=tuple(map(SupportRequestResponse.build, found))
     )
 
 
@@ -117,7 +117,7 @@ async def show_support_request(
     """Return a support request with the text to file. Reads the flows that the text names."""
     found = await manage_support_requests.show_support_request(services(), call.id)
     return SupportRequestDraftResponse(
-        request=SupportRequestResponse.of(found.request),
+        request=SupportRequestResponse.build(found.request),
         geography=found.request.geography,
         region=found.request.region,
         policy_id=found.request.policy_id,
@@ -138,7 +138,7 @@ async def mark_support_request_filed(
     found = await manage_support_requests.record_filing(
         services(), call.id, by=call.by, ticket_number=call.body.ticket_number
     )
-    return SupportRequestResponse.of(found)
+    return SupportRequestResponse.build(found)
 
 
 @endpoint(role=Role.OPERATOR, subject=read_support_request)
@@ -146,6 +146,6 @@ async def reopen_support_request(
     call: ApiRequest[NoQuery, ReopenSupportRequest],
 ) -> SupportRequestResponse:
     """Record that a support request is not filed, so that its countdown continues."""
-    return SupportRequestResponse.of(
+    return SupportRequestResponse.build(
         await manage_support_requests.reopen_request(services(), call.id)
     )

@@ -83,10 +83,10 @@ async def delete_originals(timer: func.TimerRequest) -> None:
 
 @contextmanager
 def _open_services(timer: str) -> Iterator["Services"]:
-    from functions.message_handling import without_secrets
+    from functions.message_handling import redact_exceptions
     from shared.bootstrap import services
 
-    with without_secrets():
+    with redact_exceptions():
         open_services = services()
         with (
             open_services.telemetry.span(f"timer {timer}", parent="") as span,

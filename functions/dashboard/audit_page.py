@@ -91,7 +91,7 @@ class AuditChoice:
     #: Start of the page; empty: the newest entry.
     after: str
 
-    def url(self, path: str = _HERE, **more: str | int) -> str:
+    def build_url(self, path: str = _HERE, **more: str | int) -> str:
         """Return the URL of a page or export with the same filter."""
         query = urlencode({**self.parameters, **more})
         return f"{path}?{query}" if query else path

@@ -39,7 +39,7 @@ class CallerChoice:
     start: int
     limit: int
 
-    def url(self, **more: str | int) -> str:
+    def build_url(self, **more: str | int) -> str:
         """Return the URL of the page with this filter, in which `more` replaces conditions.
 
         An empty value removes a condition.
@@ -94,14 +94,14 @@ def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCal
         choice=choice,
         title=_format_title(found),
         parts=[
-            (_LOOKS[state][0], states[state], _LOOKS[state][1], choice.url(state=state), "")
+            (_LOOKS[state][0], states[state], _LOOKS[state][1], choice.build_url(state=state), "")
             for state in CalledFlowState
             if states[state]
         ],
         states=[(state, words) for state, (_, words) in _LOOKS.items()],
         cards=[_build_card(one, view.principal) for one in on_page],
         total=len(chosen),
-        declare=[_build_declare(view.principal), _build_upload(view.principal)],
+        declare=[_build_declare_action(view.principal), _build_upload_action(view.principal)],
         unreadable_rows=found.unreadable_rows,
     )
 
@@ -136,7 +136,10 @@ def _build_card(view: DeclaredCallerView, principal: Principal) -> CallerCard:
         caller=caller,
         facts=tuple((name, value) for name, value in facts.items() if value),
         lines=tuple(_build_line(caller, one, principal) for one in view.flows),
-        actions=(_build_add_flow(caller, principal), _build_remove(caller, principal)),
+        actions=(
+            _build_add_flow_action(caller, principal),
+            _build_remove_action(caller, principal),
+        ),
     )
 
 
@@ -151,7 +154,7 @@ def _build_line(
         words=words,
         text=_describe_called_flow(view),
         secret=format_secret(secret) if secret else "",
-        confirm=_build_confirm(caller, view, principal)
+        confirm=_build_confirm_action(caller, view, principal)
         if view.state is CalledFlowState.TO_CONFIRM
         else None,
     )
@@ -173,7 +176,7 @@ def _describe_called_flow(view: CalledFlowView) -> str:
     return ""
 
 
-def _build_confirm(
+def _build_confirm_action(
     caller: DeclaredCaller, view: CalledFlowView, principal: Principal
 ) -> PageAction | None:
     job = view.job
@@ -198,7 +201,7 @@ def _get_other_side(side: str) -> str:
     return "original" if side == "copy" else "copy"
 
 
-def _build_remove(caller: DeclaredCaller, principal: Principal) -> PageAction:
+def _build_remove_action(caller: DeclaredCaller, principal: Principal) -> PageAction:
     return build_page_action(
         "remove",
         "Remove",
@@ -213,7 +216,7 @@ def _build_remove(caller: DeclaredCaller, principal: Principal) -> PageAction:
     )
 
 
-def _build_add_flow(caller: DeclaredCaller, principal: Principal) -> PageAction:
+def _build_add_flow_action(caller: DeclaredCaller, principal: Principal) -> PageAction:
     return build_page_action(
         "flows",
         "Add a flow or change",
@@ -226,7 +229,7 @@ def _build_add_flow(caller: DeclaredCaller, principal: Principal) -> PageAction:
     )
 
 
-def _build_declare(principal: Principal) -> PageAction:
+def _build_declare_action(principal: Principal) -> PageAction:
     name = FormInput(name="name", label="Name of the system", is_required=True)
     return build_page_action(
         "flows",
@@ -241,7 +244,7 @@ def _build_declare(principal: Principal) -> PageAction:
     )
 
 
-def _build_upload(principal: Principal) -> PageAction:
+def _build_upload_action(principal: Principal) -> PageAction:
     return build_page_action(
         "file",
         "Upload a CSV file",

@@ -19,7 +19,9 @@ from shared.use_cases.show_remediation import RemediationView
 _MOST_FLOWS = 100
 
 
-def build_cause_retry(shown: RemediationView, code: str, principal: Principal) -> PageAction | None:
+def build_cause_retry_action(
+    shown: RemediationView, code: str, principal: Principal
+) -> PageAction | None:
     """Return the action that retries the flows with a reason code, or None if none can be."""
     jobs = [job for job in shown.flow_jobs if job.reason_code == code and job.is_interrupted]
     if not (code and jobs):
@@ -43,7 +45,7 @@ def build_cause_retry(shown: RemediationView, code: str, principal: Principal) -
     )
 
 
-def build_new_start(
+def build_new_start_action(
     shown: RemediationView, flows: Sequence[FlowView], principal: Principal
 ) -> PageAction | None:
     """Return the action that starts a new remediation for flows, or None if it cannot be offered.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.dashboard.flow_parts import PARTS
-from functions.dashboard.flow_steps import shorten
+from functions.dashboard.flow_steps import shorten_text
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.denying_firewalls import list_denying_firewalls
 from shared.domain.plans.pending_actions import find_pending_since
@@ -120,7 +120,7 @@ def _build_cause(
         code=code,
         look=PARTS[part].look,
         title=get_cause_title(code),
-        message=shorten(message, _MOST_WORDS),
+        message=shorten_text(message, _MOST_WORDS),
         fix=fix,
         has_one_fix=bool(firewalls) or len(fixes) == 1,
         flows=flows,

@@ -42,7 +42,7 @@ class DeletionChoice:
     start: int
     limit: int
 
-    def url(self, path: str = _HERE, **more: str | int) -> str:
+    def build_url(self, path: str = _HERE, **more: str | int) -> str:
         """Return the URL of a page or export with this filter, in which `more` replaces conditions.
 
         An empty value removes a condition.
@@ -123,7 +123,7 @@ def build_deletions_page(
         total=total,
         on_page=min(choice.limit, max(total - choice.start, 0)),
         parts=[
-            (_LOOKS[state][0], number, str(state), choice.url(state=state), _LOOKS[state][1])
+            (_LOOKS[state][0], number, str(state), choice.build_url(state=state), _LOOKS[state][1])
             for state in DeletionState
             if (number := found.states.get(state, 0))
         ],
@@ -192,7 +192,7 @@ def _build_cards(
                 next_step=NEXT_STEPS[DeletionState.SCHEDULED]
                 if {one.state for one in deletions} == {DeletionState.SCHEDULED}
                 else "",
-                cancel=_build_cancel(group, principal),
+                cancel=_build_cancel_action(group, principal),
                 is_open=DeletionState.BLOCKED in group.states or is_short,
             )
 
@@ -213,7 +213,7 @@ def _build_line(one: Deletion) -> DeletionLine:
     )
 
 
-def _build_cancel(group: DeletionGroup, principal: Principal) -> PageAction | None:
+def _build_cancel_action(group: DeletionGroup, principal: Principal) -> PageAction | None:
     """Return the action that cancels the deletions of a group; None if it is too late for all."""
     kept = [one for one in group.deletions if one.state_properties.can_be_cancelled][:_IN_REQUEST]
     if not kept:

@@ -24,7 +24,7 @@ _POLICY_TITLES = {
 _JUSTIFICATION = ("justification", "Justification (recorded with your name)")
 
 
-def build_kill_switch_off(
+def build_kill_switch_off_action(
     ongoing: Sequence[OngoingFlows] | None, principal: Principal
 ) -> PageAction:
     """Return the action that turns the kill switch off, with what then continues.
@@ -59,7 +59,7 @@ def build_kill_switch_off(
     )
 
 
-def build_kill_switch_on(principal: Principal) -> PageAction:
+def build_kill_switch_on_action(principal: Principal) -> PageAction:
     """Return the action that stops every write of the app."""
     return build_page_action(
         "on",
@@ -76,7 +76,7 @@ def build_kill_switch_on(principal: Principal) -> PageAction:
     )
 
 
-def build_pending_retry(one: PendingAction, principal: Principal) -> PageAction:
+def build_pending_retry_action(one: PendingAction, principal: Principal) -> PageAction:
     """Return the action that retries the flows, or the environment job, of a pending action."""
     fields = [("reason_code", one.reason_code), ("environment", one.environment_id)]
     what = (

@@ -59,18 +59,18 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         SettingLine(
             title="Flow limit",
             values=[(f"at most {settings.max_flows:,} in one remediation", False)],
-            actions=[_change_limit(one, principal)],
+            actions=[_build_limit_action(one, principal)],
         ),
         SettingLine(
             title="Maintenance window",
             values=[(format_window(settings) or "any time", False)],
-            actions=_change_window(one, principal),
+            actions=_build_window_actions(one, principal),
         ),
         SettingLine(
             title="Excluded flows",
-            values=_name_flows(settings.excluded_flows, one.flow_names),
+            values=_list_flow_values(settings.excluded_flows, one.flow_names),
             actions=[
-                _change_flows(
+                _build_flow_list_action(
                     one,
                     principal,
                     "excluded_flows",
@@ -84,9 +84,9 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         ),
         SettingLine(
             title="Pilot flows",
-            values=_name_flows(settings.pilot_flows, one.flow_names),
+            values=_list_flow_values(settings.pilot_flows, one.flow_names),
             actions=[
-                _change_flows(
+                _build_flow_list_action(
                     one,
                     principal,
                     "pilot_flows",
@@ -98,17 +98,17 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         SettingLine(
             title="Callers from runs",
             values=[("read" if settings.observe_callers else "not read", False)],
-            actions=[_change_observing(one, principal)],
+            actions=[_build_observation_action(one, principal)],
         ),
         SettingLine(
             title="Failed runs",
             values=[("reported daily" if settings.report_failed_runs else "not reported", False)],
-            actions=[_change_failed_runs(one, principal)],
+            actions=[_build_failed_runs_action(one, principal)],
         ),
         SettingLine(
             title="Notification recipients",
             values=[(one, False) for one in sorted(settings.notification_recipients)],
-            actions=[_change_recipients(one, principal)],
+            actions=[_build_recipients_action(one, principal)],
         ),
         SettingLine(
             title="Solution setting for new flows",
@@ -126,12 +126,12 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         SettingLine(
             title="URL secrets",
             values=[(_URL_SECRETS[settings.url_secret_use], False)],
-            actions=_change_url_secrets(one, principal),
+            actions=_build_url_secret_actions(one, principal),
         ),
     ]
 
 
-def _name_flows(flows: Collection[str], names: Mapping[str, str]) -> list[tuple[str, bool]]:
+def _list_flow_values(flows: Collection[str], names: Mapping[str, str]) -> list[tuple[str, bool]]:
     found = [(names.get(one, one), one not in names) for one in flows]
     return sorted(found, key=lambda one: compute_natural_key(one[0]))
 
@@ -160,7 +160,7 @@ def _build_change_action(
     )
 
 
-def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+def _build_url_secret_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
     is_wide = one.settings.has_url_secrets_in_app_configuration
     if not one.settings.has_url_secrets:
         text = (
@@ -169,16 +169,16 @@ def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> list[Pag
         )
         does = f"{text} {_IN_APP_CONFIGURATION}" if is_wide else text
         change = ("has_url_secrets", True)
-        return [_change_url_secret_use(one, principal, "Allow URL secrets", does, change)]
+        return [_build_url_secret_action(one, principal, "Allow URL secrets", does, change)]
     return [
-        _change_url_secret_use(
+        _build_url_secret_action(
             one,
             principal,
             "Write URLs instead",
             "A plan that is made from now on writes URLs into callers.",
             ("has_url_secrets", False),
         ),
-        _change_url_secret_use(
+        _build_url_secret_action(
             one,
             principal,
             "Write URLs in App Configuration" if is_wide else "Allow in App Configuration",
@@ -190,7 +190,7 @@ def _change_url_secrets(one: KnownEnvironment, principal: Principal) -> list[Pag
     ]
 
 
-def _change_url_secret_use(
+def _build_url_secret_action(
     one: KnownEnvironment,
     principal: Principal,
     title: str,
@@ -207,7 +207,7 @@ def _change_url_secret_use(
     )
 
 
-def _change_limit(one: KnownEnvironment, principal: Principal) -> PageAction:
+def _build_limit_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     return _build_change_action(
         one,
         principal,
@@ -227,7 +227,7 @@ def _change_limit(one: KnownEnvironment, principal: Principal) -> PageAction:
     )
 
 
-def _change_window(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+def _build_window_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
     window = one.settings.maintenance_window
     change = _build_change_action(
         one,
@@ -258,7 +258,7 @@ def _change_window(one: KnownEnvironment, principal: Principal) -> list[PageActi
     return [change, remove]
 
 
-def _change_observing(one: KnownEnvironment, principal: Principal) -> PageAction:
+def _build_observation_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     if one.settings.observe_callers:
         return _build_change_action(
             one,
@@ -285,7 +285,7 @@ def _change_observing(one: KnownEnvironment, principal: Principal) -> PageAction
     )
 
 
-def _change_failed_runs(one: KnownEnvironment, principal: Principal) -> PageAction:
+def _build_failed_runs_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     if one.settings.report_failed_runs:
         return _build_change_action(
             one,
@@ -306,7 +306,7 @@ def _change_failed_runs(one: KnownEnvironment, principal: Principal) -> PageActi
     )
 
 
-def _change_recipients(one: KnownEnvironment, principal: Principal) -> PageAction:
+def _build_recipients_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     return _build_change_action(
         one,
         principal,
@@ -323,7 +323,7 @@ def _change_recipients(one: KnownEnvironment, principal: Principal) -> PageActio
     )
 
 
-def _change_flows(
+def _build_flow_list_action(
     one: KnownEnvironment, principal: Principal, setting: str, title: str, does: Sequence[str]
 ) -> PageAction:
     flows: frozenset[str] = getattr(one.settings, setting)

@@ -18,7 +18,7 @@ from functions.dashboard.environment_settings import SettingLine, build_setting_
 from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
-from functions.dashboard.support_requests_page import describe_support_request, find_url
+from functions.dashboard.support_requests_page import build_draft_url, describe_support_request
 from functions.dashboard.titles import compute_natural_key
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -161,7 +161,7 @@ def _format_support(one: KnownEnvironment, now: datetime) -> tuple[str, str]:
     if request is None:
         return "", ""
     words = describe_support_request(request, now)
-    return words, find_url(request.kind, request.environment_id)
+    return words, build_draft_url(request.kind, request.environment_id)
 
 
 def _format_summary(one: KnownEnvironment) -> str:

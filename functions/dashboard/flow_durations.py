@@ -45,7 +45,7 @@ def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
     whole = (last - history[0].changed_at).total_seconds() or 1.0
     found: dict[FlowJobState, StepDuration] = {}
     state = _find_state_before(job)
-    for entry, ended_at in _with_ends(history, last):
+    for entry, ended_at in _pair_with_ends(history, last):
         pause = _find_pause(entry)
         state = state if pause else _find_state(entry)
         title = describe_flow_state(state).step if state else ""
@@ -104,7 +104,7 @@ def _find_state_before(job: FlowJob) -> FlowJobState | None:
     return next(following, job.step)
 
 
-def _with_ends(
+def _pair_with_ends(
     history: tuple[HistoryEntry, ...], last: datetime
 ) -> list[tuple[HistoryEntry, datetime]]:
     ends = [after.changed_at for _, after in pairwise(history)]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from functions.dashboard.causes import Cause, find_cause_code
 from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, find_part, format_progress
-from functions.dashboard.flow_steps import build_steps, shorten
+from functions.dashboard.flow_steps import build_steps, shorten_text
 from functions.dashboard.table_rows import FlowTableRow
 from functions.dashboard.titles import find_equal_texts, shorten_id
 from shared.domain.flow_owner import is_owned_by
@@ -37,7 +37,7 @@ class FlowFilter:
         """Return whether the filter has a condition."""
         return bool(self.state or self.reason_code or self.search or self.owner)
 
-    def closed_state(self) -> str | None:
+    def find_closed_state(self) -> str | None:
         """Return the state of the closed jobs that the filter selects.
 
         None means all states, and an empty text no closed job. Closed flows are not searched for
@@ -50,7 +50,7 @@ class FlowFilter:
         part = PARTS.get(self.state)
         return part.closed_state if part else self.state if self.state in PART_OF_CLOSED else ""
 
-    def takes(self, flow: FlowView, part: str) -> bool:
+    def matches(self, flow: FlowView, part: str) -> bool:
         """Return whether the filter selects a flow; `part` is the key of its part."""
         if self.state not in ("", ALL, part) and not (
             self.state not in PARTS and flow.job and flow.job.state == self.state
@@ -103,7 +103,7 @@ def build_line(
         fix = ""
     if cause and cause.message == reason:
         reason = ""
-    short, short_fix = shorten(reason), shorten(fix, _MOST_WORDS_OF_FIX)
+    short, short_fix = shorten_text(reason), shorten_text(fix, _MOST_WORDS_OF_FIX)
     cut = [reason] if short != reason else []
     cut += [f"Fix: {fix}"] if short_fix != fix else []
     return FlowTableRow(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.dashboard.cause_actions import build_cause_retry, build_new_start
+from functions.dashboard.cause_actions import build_cause_retry_action, build_new_start_action
 from functions.dashboard.causes import NEEDS_CHANGES, Cause
 from functions.dashboard.flow_lines import FlowFilter, LineContext, build_line
 from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, FlowPart, find_part
@@ -48,7 +48,7 @@ def compute_closed_flows_range(
 
     The matching flows of `flows` come before the closed ones.
     """
-    before = sum(chosen.takes(flow, find_part(flow)) for flow in flows)
+    before = sum(chosen.matches(flow, find_part(flow)) for flow in flows)
     first = max(start - before, 0)
     return first, max(start + FLOWS_ON_PAGE - before, 0) - first
 
@@ -80,19 +80,19 @@ class FlowLists:
         return counts
 
     @property
-    def read(self) -> list[tuple[FlowView, str]]:
+    def known_flows(self) -> list[tuple[FlowView, str]]:
         """Return the open flows and the closed flows on the page, each with the key of its part."""
         return [*self.flows, *((flow, find_part(flow)) for flow in self.closed.on_page)]
 
     def build_matching_list(self, chosen: FlowFilter, start: int) -> dict[str, Any]:
         """Return the template's values for one list of the flows that match a filter."""
-        found = [(flow, part) for flow, part in self.flows if chosen.takes(flow, part)]
+        found = [(flow, part) for flow, part in self.flows if chosen.matches(flow, part)]
         lines = [
             build_line(flow, self.context, part)
             for flow, part in found[start : start + FLOWS_ON_PAGE]
         ]
         lines += [build_line(flow, self.context) for flow in self.closed.on_page]
-        counts, state = self.closed.counts, chosen.closed_state()
+        counts, state = self.closed.counts, chosen.find_closed_state()
         closed = sum(counts.values()) if state is None else counts.get(state, 0)
         return {
             "is_list": True,
@@ -124,9 +124,9 @@ class FlowLists:
     def _build_cause_values(self, cause: Cause, most: int) -> dict[str, Any]:
         lines = [build_line(flow, self.context, cause=cause) for flow in cause.flows[:most]]
         action = (
-            build_new_start(self.shown, cause.flows, self.view.principal)
+            build_new_start_action(self.shown, cause.flows, self.view.principal)
             if cause.code == NEEDS_CHANGES
-            else build_cause_retry(self.shown, cause.code, self.view.principal)
+            else build_cause_retry_action(self.shown, cause.code, self.view.principal)
         )
         return {
             "cause": cause,
@@ -146,7 +146,7 @@ class FlowLists:
             "rows": render_flow_rows(lines, self.here, shows_steps=has_steps),
             "has_steps": has_steps,
             "left": number - len(lines),
-            "action": build_new_start(self.shown, flows, self.view.principal)
+            "action": build_new_start_action(self.shown, flows, self.view.principal)
             if part.is_withdrawn and len(flows) == number
             else None,
             "is_folded": number > _FOLDED.get(part.key, number),

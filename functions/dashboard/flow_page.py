@@ -95,7 +95,7 @@ def build_flow_page(
         callers=[_build_caller_row(one, job) for one in detail.callers],
         observed=detail.observed_callers,
         pending=[one for one in records if one.is_pending],
-        shared_with=_count_principals(job),
+        shared_with=_format_share_counts(job),
         durations=list_step_durations(job, view.now) if job else [],
         history=_build_history(job),
         newest=_NEWEST,
@@ -159,7 +159,7 @@ def _find_firewall_issues(flow: FlowView) -> list[FirewallIssueSummary]:
     return [one for one in issues if one in denying or flow.workflow_id in one.workflow_ids]
 
 
-def _count_principals(job: FlowJob | None) -> str:
+def _format_share_counts(job: FlowJob | None) -> str:
     """Return how many users and teams the copy is shared with. Their names are not stored."""
     kinds = Counter(label.partition(" ")[0] for label in job.copy.shared_with) if job else Counter()
     return ", ".join(

@@ -39,7 +39,7 @@ class FlowPart:
         """Return whether a new remediation can migrate the flows of this part."""
         return self.key in {"cancelled", "rolled_back"}
 
-    def words(self, number: int) -> str:
+    def format_words(self, number: int) -> str:
         """Return the words that follow the number of these flows."""
         return self.one if number == 1 else self.many
 

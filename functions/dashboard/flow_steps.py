@@ -44,7 +44,7 @@ def build_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
     return None if done is None else FlowSteps(_NAMES[job.migration_method], done, is_stopped)
 
 
-def shorten(text: str, most: int = 12) -> str:
+def shorten_text(text: str, most: int = 12) -> str:
     """Return a text in at most `most` words: all of it, its first sentence or first words."""
     words = text.split()
     if len(words) <= most:

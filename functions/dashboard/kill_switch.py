@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from functions.dashboard.environment_actions import build_kill_switch_off
+from functions.dashboard.environment_actions import build_kill_switch_off_action
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext
 from shared.domain.kill_switch import KillSwitch
@@ -41,7 +41,7 @@ def build_banner(
     """
     if not view.is_stopped or view.kill_switch is None:
         return None
-    action = build_kill_switch_off(ongoing, view.principal)
+    action = build_kill_switch_off_action(ongoing, view.principal)
     return StopBanner(switch=view.kill_switch, turn_off=action)
 
 

@@ -191,14 +191,16 @@ def _describe_newest_list(versions: Sequence[ServiceTagListVersion]) -> str:
         return "The app has not read Microsoft's service tag list yet. The daily check reads it."
     newest = f"Microsoft's newest list is {versions[0].change_number}"
     if changed := next((one for one in versions if one.changes), None):
-        return f"{newest}. The last change in regions that you use: {_count_changes(changed)}."
+        return (
+            f"{newest}. The last change in regions that you use: {_format_change_count(changed)}."
+        )
     if len(versions) == 1:
         return f"{newest}, the only one that the app has read."
     since = f"{versions[-1].first_seen_at:%-d %B %Y}"
     return f"{newest}. Since {since}, no list has changed ranges in regions that you use."
 
 
-def _count_changes(version: ServiceTagListVersion) -> str:
+def _format_change_count(version: ServiceTagListVersion) -> str:
     added = sum(len(one.added) for one in version.changes)
     removed = sum(len(one.removed) for one in version.changes)
     return f"{format_count(added, 'range')} added, {removed} removed"
@@ -209,7 +211,7 @@ def _build_list_row(version: ServiceTagListVersion) -> ListRow:
         return ListRow(version=version, words="no earlier list to compare with")
     if not version.changes:
         return ListRow(version=version, words="no change in regions that you use")
-    return ListRow(version=version, words=_count_changes(version))
+    return ListRow(version=version, words=_format_change_count(version))
 
 
 def _build_row(one: IncompleteFirewall) -> FirewallRow:

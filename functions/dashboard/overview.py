@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from functions.dashboard.environment_actions import build_kill_switch_on, build_pending_retry
+from functions.dashboard.environment_actions import (
+    build_kill_switch_on_action,
+    build_pending_retry_action,
+)
 from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
@@ -14,7 +17,7 @@ from functions.dashboard.environment_rows import (
 from functions.dashboard.kill_switch import build_banner
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
-from functions.dashboard.support_requests_page import find_url
+from functions.dashboard.support_requests_page import build_draft_url
 from shared.domain.plans.display_text import count_undecided_flows
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind, format_count
 from shared.domain.plans.plan_item import NotMigratedReason
@@ -89,7 +92,7 @@ def build_overview_page(view: PageContext, status: TenantStatus) -> str:
         folded=rows[MOST_ENVIRONMENTS : MOST_ENVIRONMENTS + MOST_IN_FOLD],
         environment_count=len(rows),
         stopped=build_banner(view, status.ongoing),
-        stop=None if is_stopped else build_kill_switch_on(view.principal),
+        stop=None if is_stopped else build_kill_switch_on_action(view.principal),
     )
 
 
@@ -191,7 +194,7 @@ def _build_link(one: PendingAction) -> tuple[str, str]:
         case PendingActionKind.NEEDS_CHANGES:
             return "Show changes", f"{page}/plan?filter=needs_changes"
         case PendingActionKind.SUPPORT_REQUEST:
-            return "Show draft", find_url(one.reason_code, one.environment_id)
+            return "Show draft", build_draft_url(one.reason_code, one.environment_id)
         case PendingActionKind.BOTH_OFF | PendingActionKind.LATE_CALLER:
             return "Show flows", page
         case PendingActionKind.FLOWS_BLOCKED if one.reason_code == Reason.FIREWALL_DENIES:
@@ -201,4 +204,4 @@ def _build_link(one: PendingAction) -> tuple[str, str]:
 
 
 def _choose_next_step(one: PendingAction, principal: Principal) -> PageAction | None:
-    return build_pending_retry(one, principal) if one.kind in _RETRIED else None
+    return build_pending_retry_action(one, principal) if one.kind in _RETRIED else None

@@ -116,11 +116,11 @@ def list_remediation_actions(
 
 
 def list_flow_actions(
-    job: FlowJob | None, family: Sequence[FlowJob], principal: Principal, now: datetime
+    job: FlowJob | None, dependent_jobs: Sequence[FlowJob], principal: Principal, now: datetime
 ) -> list[PageAction]:
     """Return the actions for one flow: retry and roll back.
 
-    `family` has the flow and its dependent flows, which roll back together.
+    `dependent_jobs` has the flow and its dependent flows, which roll back together.
     """
     if job is None:
         return []
@@ -133,7 +133,7 @@ def list_flow_actions(
         )
         found.append(retry)
     if _can_roll_back(job):
-        to_roll_back = [one for one in family if _can_roll_back(one)]
+        to_roll_back = [one for one in dependent_jobs if _can_roll_back(one)]
         count, does = len(to_roll_back), _describe_rollback(to_roll_back)
         title = "Roll back" if count < 2 else f"Roll back {count} dependent flows"
         found.append(
@@ -145,7 +145,7 @@ def list_flow_actions(
     return found
 
 
-def build_approval(
+def build_approval_action(
     remediation_id: str, version: str, principal: Principal, unavailable_reason: str
 ) -> PageAction:
     """Return the action that approves a plan version.

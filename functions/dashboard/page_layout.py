@@ -83,7 +83,7 @@ class PageContext:
         return self.principal.kind is PrincipalKind.USER
 
     @property
-    def said(self) -> str:
+    def result_message(self) -> str:
         """Return the message about the reader's last action; empty if there is none."""
         if self.completed_action == "retry" and not self.flow_count:
             return "Nothing was retried. No flow is blocked, failed or waiting."

@@ -50,43 +50,47 @@ class PlanForm:
         """Return whether the approver can choose a flow: it runs no flow that another page leaves
         out.
         """
-        return row.awaits and row.item.workflow_id not in self.selection.excluded
+        return row.awaits_approval and row.item.workflow_id not in self.selection.excluded
 
     @cached_property
-    def ticks(self) -> list[PlanRow]:
+    def rows_with_checkbox(self) -> list[PlanRow]:
         """Return the rows that have a checkbox."""
         return [row for row in self.rows if self.has_checkbox(row)]
 
     @cached_property
-    def elsewhere(self) -> list[PlanItem]:
+    def included_elsewhere(self) -> list[PlanItem]:
         """Return the flows of other pages that an approval includes."""
         return [one for one in self.selection.included if one.workflow_id not in self._shown_ids]
 
     @cached_property
-    def offered(self) -> str:
+    def offered_ids(self) -> str:
         """Return the ids of the flows that the form offers; empty if it offers all."""
-        if len(self.ticks) == len(self.awaiting):
+        if len(self.rows_with_checkbox) == len(self.awaiting):
             return ""
-        shown = [row.item.workflow_id for row in self.ticks]
-        return ",".join([*shown, *self.without_choice, *self.left_out_elsewhere])
+        shown = [row.item.workflow_id for row in self.rows_with_checkbox]
+        return ",".join([*shown, *self.fallback_ids, *self.left_out_elsewhere])
 
     @property
-    def without_choice(self) -> list[str]:
+    def fallback_ids(self) -> list[str]:
         """Return one included flow of another page, if this page has no checkbox.
 
         The form has to name at least one flow.
         """
-        return [] if self.ticks else [item.workflow_id for item in self.elsewhere[:1]]
+        return (
+            []
+            if self.rows_with_checkbox
+            else [item.workflow_id for item in self.included_elsewhere[:1]]
+        )
 
     @cached_property
-    def far(self) -> list[tuple[int, int, tuple[int, ...]]]:
+    def dependent_flows_elsewhere(self) -> list[tuple[int, int, tuple[int, ...]]]:
         """Return the flows of other pages whose approval depends on the checkboxes of this page.
 
         For the script. Each has its position, its number of changes, and the positions of the flows
         that it runs.
         """
-        elsewhere = {item.workflow_id for item in self.elsewhere}
-        ticks = {row.position for row in self.ticks}
+        elsewhere = {item.workflow_id for item in self.included_elsewhere}
+        ticks = {row.position for row in self.rows_with_checkbox}
         found = []
         for group in self.groups:
             away = [row for row in group.rows if row.item.workflow_id in elsewhere]

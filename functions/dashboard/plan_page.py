@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from functions.dashboard.environment_actions import build_policy_action
 from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.owner_lists import name_chosen_owner
-from functions.dashboard.page_actions import PageAction, build_approval
+from functions.dashboard.page_actions import PageAction, build_approval_action
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.plan_form import PlanForm
 from functions.dashboard.plan_groups import RowGroup, group_plan_rows, split_pages
@@ -40,17 +40,17 @@ class PlanChoice:
     #: From `encode_left_out`.
     leave_out: str = ""
 
-    def takes(self, row: PlanRow) -> bool:
+    def matches(self, row: PlanRow) -> bool:
         """Return whether the filter matches a row."""
         if self.filter == "awaiting":
-            is_kind = row.awaits
+            is_kind = row.awaits_approval
         elif self.filter == "changed":
             is_kind = bool(row.item.changed_since_approval)
         else:
             is_kind = self.filter in ("", row.outlook.outlook, row.item.action)
         if self.owner and not is_owned_by(row.item.owner, self.owner):
             return False
-        return is_kind and (not self.search or self.search.strip().lower() in row.text)
+        return is_kind and (not self.search or self.search.strip().lower() in row.search_text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class ShownPlan:
         """
         return self.is_offered and self._left_out is None
 
-    def query(self, *, left_out: Collection[str] | None = None, **changes: object) -> str:
+    def build_query(self, *, left_out: Collection[str] | None = None, **changes: object) -> str:
         """Return the URL query that keeps the choice, in which `changes` replace parts of it.
 
         `left_out` has the workflow ids of the flows to leave out, if they change.
@@ -122,7 +122,7 @@ class ShownPlan:
         }
         return urlencode({k: v for k, v in values.items() if v and (k, v) != ("page", 1)})
 
-    def leave_out(self, included: Collection[str], offered: Collection[str]) -> set[str]:
+    def compute_left_out(self, included: Collection[str], offered: Collection[str]) -> set[str]:
         """Return the flows that the approver leaves out after a form that includes these flows.
 
         `offered` has the flows that the form offers; none means all flows of the plan.
@@ -144,7 +144,7 @@ class ShownPlan:
     def groups(self) -> list[RowGroup]:
         """Return the rows that the filter selects, in their groups."""
         matching = (
-            RowGroup(rows=tuple(filter(self.choice.takes, group.rows)), size=group.size)
+            RowGroup(rows=tuple(filter(self.choice.matches, group.rows)), size=group.size)
             for group in self._all_groups
         )
         return [group for group in matching if group.rows]
@@ -188,7 +188,7 @@ class ShownPlan:
         elif self.is_read_only:
             why_not = f"{self.title} is read-only. {why_not}".strip()
         return adapt_to_kill_switch(
-            build_approval(self.remediation_id, self.version, self.view.principal, why_not),
+            build_approval_action(self.remediation_id, self.version, self.view.principal, why_not),
             self.view,
         )
 
@@ -248,7 +248,7 @@ class ShownPlan:
             is_file=self.is_file,
         )
 
-    def parts(self, here: str) -> list[tuple[str, int, str, str, str]]:
+    def build_parts(self, here: str) -> list[tuple[str, int, str, str, str]]:
         """Return the parts of the plan's bar: CSS class, number, words, link and icon.
 
         The numbers add up to all flows of the plan.
@@ -258,7 +258,7 @@ class ShownPlan:
                 look,
                 number,
                 words,
-                "" if self.is_file else f"{here}{self.query(filter=outlook)}#flows",
+                "" if self.is_file else f"{here}{self.build_query(filter=outlook)}#flows",
                 icon,
             )
             for outlook, look, number, words, icon in self.summary.parts

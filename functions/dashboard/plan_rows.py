@@ -27,7 +27,7 @@ class PlanGraph:
     #: Titles that several flows have.
     equal_titles: frozenset[str]
 
-    def names(self, flows: Collection[str]) -> tuple[str, ...]:
+    def format_names(self, flows: Collection[str]) -> tuple[str, ...]:
         """Return the names of the first of these flows, and how many others there are."""
         names = sorted(self.items[flow].display_name for flow in flows if flow in self.items)
         more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
@@ -52,32 +52,32 @@ class PlanRow:
         return shorten_id(self.item.workflow_id) if is_equal else ""
 
     @property
-    def awaits(self) -> bool:
+    def awaits_approval(self) -> bool:
         """Return whether the flow awaits approval."""
         return self.item.workflow_id in self.plan.awaiting
 
     @property
-    def runs(self) -> tuple[str, ...]:
+    def child_names(self) -> tuple[str, ...]:
         """Return the names of the flows that this flow runs."""
-        return self.plan.names(self.item.children)
+        return self.plan.format_names(self.item.children)
 
     @property
-    def run_by(self) -> tuple[str, ...]:
+    def parent_names(self) -> tuple[str, ...]:
         """Return the names of the flows that run this flow."""
-        return self.plan.names(self.item.parents)
+        return self.plan.format_names(self.item.parents)
 
     @property
-    def leaves_with(self) -> tuple[str, ...]:
+    def names_left_out_with_it(self) -> tuple[str, ...]:
         """Return the names of the flows that are left out if this flow is left out: those that run
         it.
         """
-        if not self.awaits:
+        if not self.awaits_approval:
             return ()
         above = self.plan.graph.find_ancestors(self.item.workflow_id)
-        return self.plan.names(above & self.plan.awaiting)
+        return self.plan.format_names(above & self.plan.awaiting)
 
     @property
-    def waits_for(self) -> str:
+    def pausing_flow_name(self) -> str:
         """Return the name of a dependent flow whose pause also pauses this one, or an empty text if
         there is none.
         """
@@ -85,7 +85,7 @@ class PlanRow:
         return self.plan.items[cause].display_name if cause else ""
 
     @property
-    def planned(self) -> str:
+    def action_words(self) -> str:
         """Return in a few words what the plan does with the flow."""
         item = self.item
         # The group of a row already says that it has dependent flows.
@@ -123,8 +123,8 @@ class PlanRow:
         """
         if self.item.changed_since_approval:
             return "wait", "alert", "Changed since the approval"
-        if self.waits_for:
-            return "wait", "pause", f"Pauses with {self.waits_for}"
+        if self.pausing_flow_name:
+            return "wait", "pause", f"Pauses with {self.pausing_flow_name}"
         match self.outlook.outlook:
             case Outlook.FIREWALL:
                 return "wait", "pause", self._firewall_pause
@@ -175,7 +175,7 @@ class PlanRow:
         return tuple(map(find_unknown, self.item.unknowns))
 
     @property
-    def text(self) -> str:
+    def search_text(self) -> str:
         """Return what a search compares: name, id, callers, owner and risk, in lower case."""
         labels = " ".join(caller.label for caller in self.item.callers)
         item = self.item

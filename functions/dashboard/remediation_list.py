@@ -119,7 +119,7 @@ def _format_next_step(one: RemediationView, now: datetime) -> str:
         for job in one.environment_jobs
     )
     if continued:
-        belong = PARTS["other_remediation"].words(continued)
+        belong = PARTS["other_remediation"].format_words(continued)
         return f"{format_count(continued, 'flow')} {belong}"
     is_over = one.progress.state is RemediationState.COMPLETED
     return "No flow is left to migrate" if is_over else "The flows are not known yet"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from functions.dashboard.cause_actions import build_cause_retry
+from functions.dashboard.cause_actions import build_cause_retry_action
 from functions.dashboard.causes import find_causes, get_cause_title
 from functions.dashboard.diagrams import DiagramFilter, draw_dependency_groups
 from functions.dashboard.display_state import find_display_state
@@ -83,7 +83,7 @@ def build_remediation_page(
         closed=others or ClosedFlows(),
     )
     counts, causes = lists.counts, find_causes(lists.flows, shown.environment_jobs)
-    known = replace(shown, flow_jobs=tuple(flow.job for flow, _ in lists.read if flow.job))
+    known = replace(shown, flow_jobs=tuple(flow.job for flow, _ in lists.known_flows if flow.job))
     actions = [
         adapt_to_kill_switch(one, view)
         for one in list_remediation_actions(
@@ -93,7 +93,7 @@ def build_remediation_page(
     issues, past_issue_count = list_issues(
         shown.environment_jobs,
         known.flow_jobs,
-        {flow.workflow_id: flow.title for flow, _ in lists.read},
+        {flow.workflow_id: flow.title for flow, _ in lists.known_flows},
         view.principal,
     )
     return render_page(
@@ -108,7 +108,7 @@ def build_remediation_page(
         sentences=summarize(shown, lists.flows, counts),
         approved_by=sorted({job.approved_by for job in shown.environment_jobs if job.approved_by}),
         parts=[
-            (part.look, counts[key], part.words(counts[key]), f"{here}?state={key}#flows",
+            (part.look, counts[key], part.format_words(counts[key]), f"{here}?state={key}#flows",
              part.shape)
             for key, part in sorted(PARTS.items(), key=_compute_place_in_strip)
             if counts[key]
@@ -124,8 +124,8 @@ def build_remediation_page(
             else lists.build_lists_by_part(causes)
         ),
         chosen=choice.flows,
-        owner=name_chosen_owner((flow.owner for flow, _ in lists.read), choice.flows.owner),
-        owners=suggest_owners(flow.owner for flow, _ in lists.read),
+        owner=name_chosen_owner((flow.owner for flow, _ in lists.known_flows), choice.flows.owner),
+        owners=suggest_owners(flow.owner for flow, _ in lists.known_flows),
         absent_owners=count_absent_owners(
             flow.owner for flow, part in lists.flows if part in _NEEDING_OWNER
         ),
@@ -137,7 +137,7 @@ def build_remediation_page(
         history_size=ENTRIES_ON_PAGE,
         history_length=HISTORY_LENGTH,
         visible=[adapt_to_kill_switch(retry, view)]
-        if (retry := build_cause_retry(shown, choice.flows.reason_code, view.principal))
+        if (retry := build_cause_retry_action(shown, choice.flows.reason_code, view.principal))
         else [one for one in actions if one.action.endswith("/retry")],
         menu=[one for one in actions if not one.action.endswith("/retry")],
         started=format_start_source(shown.remediation),
@@ -148,7 +148,7 @@ def build_remediation_page(
         unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
         **draw_dependency_groups(
             here,
-            {flow.workflow_id: (flow, find_display_state(flow)) for flow, _ in lists.read},
+            {flow.workflow_id: (flow, find_display_state(flow)) for flow, _ in lists.known_flows},
             choice.diagrams,
         ),
     )  # fmt: skip

@@ -53,7 +53,7 @@ def summarize(
         return sentences + _format_remaining_work(shown, counts, flows)
     if number := counts.get("awaiting", 0):
         sentences.append(
-            f"{_format_flows(number)} {PARTS['awaiting'].words(number)}. "
+            f"{_format_flows(number)} {PARTS['awaiting'].format_words(number)}. "
             "The app does not change them before an approver approves the plan."
         )
     asked = [(flow, part) for flow, part in flows if part in _TO_DO]
@@ -147,7 +147,7 @@ def _format_remaining_work(
         return ["No flow of the plan stays on Microsoft's key."]
     if continued := counts.get("other_remediation", 0):
         mine = {**counts, "other_remediation": 0}
-        words = PARTS["other_remediation"].words(continued)
+        words = PARTS["other_remediation"].format_words(continued)
         return [
             *(_format_remaining_work(shown, mine, flows) if total > continued else ()),
             f"{_format_flows(continued)} {words}.",

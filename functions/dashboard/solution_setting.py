@@ -34,13 +34,13 @@ def list_solution_setting_actions(
     change = one.solution_setting
     actions = []
     if change is None or change.state is not SolutionSettingState.APPLIED:
-        actions.append(_turn_on(one, principal))
+        actions.append(_build_turn_on_action(one, principal))
     if change and change.state is not SolutionSettingState.REVERTED:
         actions.append(_build_revert_action(one, principal))
     return actions
 
 
-def _turn_on(one: KnownEnvironment, principal: Principal) -> PageAction:
+def _build_turn_on_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     name = one.environment_name or one.environment_id
     policy = one.settings.approval_policy
     unavailable_reason = _explain_read_only(one)

@@ -63,7 +63,7 @@ def build_support_requests_page(
     )
 
 
-def find_url(kind: str, environment_id: str) -> str:
+def build_draft_url(kind: str, environment_id: str) -> str:
     """Return the URL of the page that shows the draft of a support request."""
     return f"{PATH}?{urlencode({'request': build_request_id(kind, environment_id)})}"
 
@@ -75,7 +75,7 @@ def _build_line(request: SupportRequest, view: PageContext) -> RequestLine:
         look=_LOOKS[request.find_state(view.now)],
         state=describe_support_request(request, view.now),
         note=COUNTED_FROM if request.count_days_left(view.now) is not None else "",
-        url=find_url(request.kind, request.environment_id),
+        url=build_draft_url(request.kind, request.environment_id),
         action=_build_action(request, view.principal),
     )
 

@@ -53,8 +53,8 @@ def test_dependent_flows_are_adjacent_with_parents_before_children() -> None:
     )
 
     assert list_flow_ids(found) == [["a", "c"], ["b"]]
-    assert found[0][0].runs == ("Flow c",)
-    assert found[0][1].run_by == ("Flow a",)
+    assert found[0][0].child_names == ("Flow c",)
+    assert found[0][1].parent_names == ("Flow a",)
 
 
 def test_row_names_all_flows_that_are_excluded_with_it() -> None:
@@ -63,8 +63,8 @@ def test_row_names_all_flows_that_are_excluded_with_it() -> None:
         build_item("c"), build_item("b", children=("c",)), build_item("a", children=("b",))
     )
 
-    assert child.leaves_with == ("Flow a", "Flow b")
-    assert grandparent.leaves_with == ()
+    assert child.names_left_out_with_it == ("Flow a", "Flow b")
+    assert grandparent.names_left_out_with_it == ()
     assert parent.child_positions == (child.position,)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from functions import callers_page_api, declared_callers_api
-from functions.caller_lines import read_caller_lines
+from functions.caller_lines import parse_caller_lines
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.flow import FlowListEntry, FlowServiceFlow, WorkflowSummary
@@ -268,7 +268,7 @@ async def test_environment_without_an_answer_costs_only_its_own_lines(scenario: 
     rejected = PlatformError("no role", code="Forbidden", status=403)
     services = replace(scenario.services, flow_pages=Failing(rejected))
 
-    preview = await preview_import(services, read_caller_lines(text).lines)
+    preview = await preview_import(services, parse_caller_lines(text).lines)
 
     identity = scenario.build.environment.id
     assert preview.faults == {2: f"The flows of {identity} cannot be read: Forbidden: no role"}
@@ -288,7 +288,7 @@ async def test_unknown_flows_beyond_the_request_budget_cost_only_their_lines(
     reports = _FiveRequests(scenario.services.flow_reports)
     services = replace(scenario.services, flow_reports=cast("Any", reports))
 
-    preview = await preview_import(services, read_caller_lines(text).lines)
+    preview = await preview_import(services, parse_caller_lines(text).lines)
 
     assert [one.after.name for one in preview.changes] == ["Till"]
     assert list(preview.faults) == list(range(3, 11))
@@ -305,7 +305,7 @@ async def test_many_flows_in_neither_list_are_declared_at_once(
     """
     flows = [scenario.build.add_http_flow(f"Hidden {number}") for number in range(12)]
     lines = [f"Till,Alex,1,HOME,{flow.flow_name},,," for flow in flows]
-    found = read_caller_lines(build_file(scenario, *lines)).lines
+    found = parse_caller_lines(build_file(scenario, *lines)).lines
     reports = _OnlyAllFlows(scenario.services.flow_reports, has_list=has_list)
     services = replace(
         scenario.services, flow_reports=cast("Any", reports), flow_pages=cast("Any", _NoFlows())
@@ -326,7 +326,7 @@ async def test_unknown_flows_within_the_request_budget_are_named(scenario: Scena
     A retry finds no others.
     """
     lines = [f"Till,Alex,1,HOME,Unknown-{number},,," for number in range(8)]
-    found = read_caller_lines(build_file(scenario, *lines)).lines
+    found = parse_caller_lines(build_file(scenario, *lines)).lines
     till = replace(found[0].caller, flows=tuple(one.caller.flows[0] for one in found))
     reports = _FiveRequests(scenario.services.flow_reports)
     services = replace(scenario.services, flow_reports=cast("Any", reports))
@@ -383,8 +383,8 @@ async def test_flow_that_is_declared_during_an_import_stays(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An import keeps a flow that somebody declares after the import has read its caller."""
-    lines = read_caller_lines(build_file(scenario, "Till,Alex,1,HOME,Orders,,,")).lines
-    [other] = read_caller_lines(build_file(scenario, f"Till,Alex,1,,,{'0' * 32},,")).lines
+    lines = parse_caller_lines(build_file(scenario, "Till,Alex,1,HOME,Orders,,,")).lines
+    [other] = parse_caller_lines(build_file(scenario, f"Till,Alex,1,,,{'0' * 32},,")).lines
 
     async def declare_after_the_read(*read: Any) -> ImportPreview:
         preview = await preview_import(*read)
@@ -401,7 +401,7 @@ async def test_flow_that_is_declared_during_an_import_stays(
 async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Scenario) -> None:
     """If an import stops before it has written the caller index, the same file completes it."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
-    lines = read_caller_lines(text).lines
+    lines = parse_caller_lines(text).lines
     await import_callers(scenario.services, lines)
     index = scenario.services.tables.caller_index
     before = await index.read_all()

@@ -290,18 +290,18 @@ def test_removed_or_moved_record_is_rejected(tmp_path: Path) -> None:
     file = StateFile.create(tmp_path / "a", SECRET)
     start = file.path.stat().st_size
     for number in range(2):
-        file.append(Record({"file": "n"}, bytes([number])))
+        file.append_record(Record({"file": "n"}, bytes([number])))
     first, content = start, file.path.read_bytes()
     second = first + 4 + int.from_bytes(content[first : first + 4])
 
     file.path.write_bytes(content[:first] + content[second:] + content[first:second])
 
     with pytest.raises(InvalidInput, match="record 0 is damaged"):
-        list(file.read())
+        list(file.read_records())
     other = StateFile.create(tmp_path / "b", SECRET)
     other.path.write_bytes(other.path.read_bytes() + content[first:])
     with pytest.raises(InvalidInput):
-        list(other.read())
+        list(other.read_records())
 
 
 async def test_row_that_something_else_has_changed_during_an_import_is_reported(
