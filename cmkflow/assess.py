@@ -131,9 +131,9 @@ def _read_assessment_job(api: ApiClient, identity: str) -> Any:
 
 
 def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
-    """Wait until an assessment has ended, print its progress, and return its result.
+    """Wait until an assessment is over, print its progress, and return its result.
 
-    Raises `ApiError` if it ended without a result.
+    Raises `ApiError` if the assessment has no result.
     """
     said, looks = "", iter(LOOKS)
     try:

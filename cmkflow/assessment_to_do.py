@@ -118,7 +118,7 @@ def _list_broken_callers(assessment: Any, problems: Sequence[tuple[str, Any]]) -
         yield ToDo(
             look="person",
             title=f"{number} {'is' if is_one else 'are'} broken today",
-            text=f"With or without a key. {fix}",
+            text=f"Their calls fail with or without a key. {fix}",
             who="Owners of the callers",
             details=[(label, f"calls {flow}") for label, flow in sorted(callers)],
         )
@@ -140,7 +140,7 @@ def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     if mine:
         title = f"Allow the new addresses in {format_number(len(mine), 'firewall')}"
         names = _format_names(one["subject"] for one in mine)
-        text = f"{names}: copies cannot call through them before."
+        text = f"{names}: until then, copies cannot call through them."
         sure = any(one["level"] == "problem" for one in mine)
         yield _build_to_do("person" if sure else "unknown", title, text, "Network team", mine)
 
@@ -160,7 +160,7 @@ def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
         when = " before the key is applied" if assessment["phase"] == "before_key" else ""
         title = f"Change {format_number(len(mine), 'flow')}{when}"
         names = _format_names(flow["display_name"] for flow in mine)
-        text = f"{names}: no copy and no new URL is needed then."
+        text = f"{names}: after this change, no copy and no new URL is needed."
         yield ToDo(look="wait", title=title, text=text, who="Makers", details=_list_advice(mine))
 
 
@@ -169,7 +169,7 @@ def _list_managed_flows(assessment: Any) -> Iterable[ToDo]:
     if mine:
         title = f"Ask the publishers of {format_number(len(mine), 'flow')}"
         names = _format_names(flow["display_name"] for flow in mine)
-        text = f"{names}: a managed solution has them, which the app does not change."
+        text = f"{names}: the app does not change flows of a managed solution."
         yield ToDo(
             look="wait", title=title, text=text, who="Publishers", details=_list_advice(mine)
         )

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     api_command(app, "remove", show=_build_listing)(remove_caller)
 
 
-CallerName = Annotated[str, typer.Argument(metavar="CALLER", help="Name, as declared.")]
+CallerName = Annotated[str, typer.Argument(metavar="CALLER", help="Name of the declared caller.")]
 _COLUMNS = (
     Column("Caller", itemgetter("name")),
     Column("Owner", itemgetter("owner")),

@@ -200,7 +200,9 @@ def set_environment(
 def ignore_issue(
     api: ApiClient,
     environment: EnvironmentId,
-    issue: Annotated[str, typer.Argument(help="Name, as the blocked job shows it.")],
+    issue: Annotated[
+        str, typer.Argument(help="Name of the firewall issue, as the blocked job shows it.")
+    ],
     justification: Annotated[str, typer.Option(help="Why the issue does not block calls.")],
 ) -> object:
     """Ignore a firewall issue, and retry the jobs that it blocks."""

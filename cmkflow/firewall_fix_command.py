@@ -42,7 +42,9 @@ def fix_firewalls(
     ] = FixLanguage.AZURE_CLI,
     apply: Annotated[bool, typer.Option("--apply", help="Apply the fix.")] = False,
     revert: Annotated[bool, typer.Option("--revert", help="Revert a fix of the app.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Revert although flows need it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Revert it even if flows need it.")
+    ] = False,
     yes: Yes = False,
 ) -> object:
     """Show the smallest change that fixes a firewall issue, or apply or revert it."""

@@ -13,7 +13,9 @@ from cmkflow.timestamps import format_minute
 
 app = typer.Typer(no_args_is_help=True, help="Stop every write of the app, or allow writes again.")
 
-Justification = Annotated[str, typer.Option(help="Shown with the kill switch.")]
+Justification = Annotated[
+    str, typer.Option(help="The reason, which is shown with the kill switch.")
+]
 
 
 def _format_switch(answer: Any) -> Text:

@@ -123,7 +123,7 @@ def _format_version(one: Any) -> Iterator[RenderableType]:
 def show_tag_changes(
     api: ApiClient,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Let the app read the list now.")
+        bool, typer.Option("--refresh", help="Let the app read Microsoft's list now.")
     ] = False,
 ) -> object:
     """Show how the address ranges in use changed, and which firewalls and remediations are

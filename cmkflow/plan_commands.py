@@ -101,7 +101,7 @@ def choose_url_secrets(
     ],
     flows: Annotated[
         list[str],
-        typer.Option("--flow", help="Flow to choose for. Can be repeated."),
+        typer.Option("--flow", help="Flow for which to choose. Can be repeated."),
         FLOWS_OF_PLANS,
     ],
 ) -> object:

@@ -81,7 +81,7 @@ def start_remediation(
         list[str],
         typer.Argument(
             metavar="ENVIRONMENT…",
-            help="Names or ids.",
+            help="Environments, by name or id.",
             autocompletion=build_completion(ENVIRONMENTS),
         ),
         ENVIRONMENTS,
@@ -105,7 +105,8 @@ def start_remediation(
     compare_all_flows: Annotated[
         bool,
         typer.Option(
-            "--compare-all-flows", help="Compare with the flow service's list of all flows."
+            "--compare-all-flows",
+            help="Compare Dataverse with the flow service's list of all flows.",
         ),
     ] = False,
     name: Annotated[

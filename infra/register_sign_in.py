@@ -179,7 +179,7 @@ def _read(call: Call, path: str, sleep: Sleep) -> Any:
 def graph(token: str, address: str, sleep: Sleep = time.sleep) -> Call:
     """Return a function that sends requests to Microsoft Graph.
 
-    It returns None for 404 or no body.
+    That function returns None for 404 and for an empty response.
     """
 
     def call(method: str, path: str, body: Mapping[str, Any] | None) -> Any:

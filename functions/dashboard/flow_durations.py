@@ -36,7 +36,7 @@ class StepDuration:
 
 
 def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
-    """Return a job's steps in the order in which they began. The last one may still go on."""
+    """Return a job's steps in the order in which they began. The last one may be in progress."""
     history = job.history
     if not history:
         return []

@@ -170,7 +170,7 @@ def _format_share_counts(job: FlowJob | None) -> str:
 def _build_history(job: FlowJob | None) -> list[tuple[HistoryEntry, timedelta | None]]:
     """Return the history, newest first, each entry with how long it lasted.
 
-    None stands for less than a second, and for the last entry.
+    The duration is None if it is less than a second, and for the last entry.
     """
     entries = job.history if job else ()
     lasted = [after.changed_at - before.changed_at for before, after in pairwise(entries)]

@@ -70,7 +70,7 @@ def summarize(
 def format_state_chip(shown: RemediationView) -> tuple[str, str, str]:
     """Return the state of a remediation: CSS class, words and icon.
 
-    An empty icon stands for that of the CSS class.
+    An empty icon means that of the CSS class.
     """
     look, words = _describe_state(shown)
     is_plan = shown.progress.state is RemediationState.AWAITING_APPROVAL and look == "wait"
