@@ -78,7 +78,7 @@ _EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiCall:
-    """A request to the API."""
+    """A request to the API that `ApiClient` can send."""
 
     method: str
     #: Path segments after `/api/`, such as `remediations`, an id, `plan`.

@@ -23,7 +23,7 @@ _INDEX = re.compile(r"^( *)callers\.(\d+)", re.MULTILINE)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `cmkflow caller`."""
+    """Add the commands for declared callers to the group `caller`."""
     api_command(app, "declare", show=_build_listing)(declare_callers)
     api_command(app, "list", show=_build_listing)(list_callers)
     api_command(app, "confirm", show=_format_confirmation)(confirm_caller)
@@ -57,7 +57,8 @@ def declare_callers(
         ),
     ],
 ) -> object:
-    """Declare systems outside Power Platform and Azure that call flows: all, or none.
+    """Declare the systems of a file, outside Power Platform and Azure, that call flows: all, or
+    none.
 
     Each replaces the declared caller with its name. A flow is given by id or name. Where
     trigger_url_id is a trigger URL, only its id is sent.

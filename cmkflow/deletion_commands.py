@@ -66,9 +66,10 @@ def list_deletions(
     ] = None,
     after: After = None,
 ) -> object:
-    """Show the deletions of all remediations, or those of one, its originals and run archives.
+    """Show the deletions of all remediations.
 
-    The options apply to the list of all remediations.
+    Of one remediation, also show originals and run archives. The options apply to the list of all
+    remediations.
     """
     query = {
         "state": state,

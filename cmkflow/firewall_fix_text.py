@@ -5,7 +5,7 @@ from typing import Any
 
 
 class FixLanguage(StrEnum):
-    """The languages of firewall fixes."""
+    """A language in which a firewall fix can be printed."""
 
     AZURE_CLI = "az"
     BICEP = "bicep"

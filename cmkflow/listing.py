@@ -51,7 +51,7 @@ _NARROWEST = 12
 
 
 class Kind(StrEnum):
-    """How a column is shortened."""
+    """How the values of a column are shortened if the table is too wide."""
 
     TEXT = "text"  #: at its end
     PATH = "path"  #: in the middle

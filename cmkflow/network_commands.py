@@ -126,10 +126,10 @@ def show_tag_changes(
         bool, typer.Option("--refresh", help="Let the app read Microsoft's list now.")
     ] = False,
 ) -> object:
-    """Show how the address ranges in use changed, and which firewalls and remediations are
-    affected.
+    """Show how Microsoft's address ranges changed, and which firewalls and remediations this
+    affects.
 
-    The app reads the list once a day and keeps changes for 90 days.
+    The app reads the list once a day, and keeps changes in the regions that you use for 90 days.
     """
     lists = ("network", "service-tag-lists")
     if refresh:

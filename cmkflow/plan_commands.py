@@ -174,7 +174,7 @@ def approve_plan(
 
 
 def register_approve(group: typer.Typer) -> None:
-    """Add `approve` to the top of the command line."""
+    """Add the command `cmkflow approve`."""
     api_command(group, "approve", show=_format_approval)(approve_plan)
 
 

@@ -211,7 +211,7 @@ def roll_back_remediation(
 
 
 def register_actions(group: typer.Typer) -> None:
-    """Add `retry` and `rollback` to the top of the command line."""
+    """Add the commands `cmkflow retry` and `cmkflow rollback`."""
     api_command(
         group,
         "retry",

@@ -56,7 +56,7 @@ def create_archives(
         typer.Option(help="Maximum number of seconds to wait when the platform asks for a pause."),
     ] = 60.0,
 ) -> object:
-    """Archive the run history of originals. If interrupted, the next call continues from there."""
+    """Archive the run history of originals. If interrupted, run the command again: it continues."""
     call = ApiCall(
         method="POST",
         path=("remediations", remediation, "run-archives"),

@@ -25,10 +25,10 @@ _ROWS, _RECORDS = 200, 16
 
 
 class ListedStore(Store, Protocol):
-    """A store that lists its tables."""
+    """A store that can also list its tables."""
 
     async def list_tables(self) -> list[str]:
-        """Return the names of the tables, in their order."""
+        """Return the names of the tables."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def register(group: typer.Typer) -> None:
 
 
 def format_status(answer: Any, *, is_full: bool = False) -> RenderableType:
-    """Return the answer of `GET /api/status` for 80 columns, actions required first."""
+    """Format the answer of `GET /api/status` for 80 columns, with actions required first."""
     return Group(
         *_format_pending_actions(answer, is_full=is_full),
         *_format_environments(answer["environments"]),

@@ -16,7 +16,7 @@ from shared.domain.jobs.state_machine import NextActor
 
 
 def register(group: typer.Typer) -> None:
-    """Add `watch` to the top of the command line."""
+    """Add the command `cmkflow watch`."""
 
     @api_command(
         group,

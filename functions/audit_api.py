@@ -52,7 +52,7 @@ _COLUMNS = (
 
 
 class AuditQuery(AuditFilterQuery, PagedQuery):
-    """Which page of the matching entries to return."""
+    """Which entries of the audit log to return, and which page of them."""
 
 
 class AuditEntryResponse(ApiResponse):

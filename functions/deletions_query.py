@@ -34,7 +34,7 @@ class DeletionFilterQuery(RequestModel):
 
 
 class DeletionListQuery(DeletionFilterQuery, PagedQuery):
-    """Which page of the matching deletions to return."""
+    """Which deletions to return, and which page of them."""
 
 
 class DeletionExportQuery(DeletionFilterQuery):

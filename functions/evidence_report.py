@@ -151,7 +151,7 @@ class EvidenceReport:
         self.changed_at = max([*times, *filter(None, [self.changed_at])], default=None)
 
     def add_runs(self, environment_id: str, workflow_id: str, part: bytes) -> None:
-        """Add archived runs of an original."""
+        """Count archived runs of an original, before and after its cutover."""
         line = self.flows[environment_id, workflow_id]
         line.has_runs = True
         for run in parse_json_lines(part):

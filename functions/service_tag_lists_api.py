@@ -24,7 +24,7 @@ class AddressRangeChangeResponse(ApiResponse):
 
 
 class AffectedFirewallResponse(ApiResponse):
-    """A firewall that does not allow the added addresses."""
+    """A firewall that does not allow the addresses that a version of the list added."""
 
     #: Name of the firewall issue.
     issue: str
@@ -33,7 +33,7 @@ class AffectedFirewallResponse(ApiResponse):
 
 
 class AffectedRemediationResponse(ApiResponse):
-    """A remediation with flows that call through such a firewall."""
+    """A remediation with flows that call through a firewall that denies added addresses."""
 
     remediation_id: str
     flow_count: int

@@ -21,7 +21,7 @@ class ChangeSolutionSettingRequest(RequestModel):
 
 
 class SolutionSettingChangeResponse(ApiResponse):
-    """The app's last change of the setting."""
+    """The app's last change of the setting that creates new flows in a solution."""
 
     state: SolutionSettingState
     #: The value before the app turned the setting on; null: it was never set.

@@ -81,7 +81,7 @@ def sort_rows(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
 
 
 def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]:
-    """Return look, icon and words of an environment's state."""
+    """Return the state of an environment: CSS class, icon and words."""
     left = one.not_migrated
     if one.both_off_count:
         return "person", "", "Original and copy both off"
@@ -158,9 +158,10 @@ def describe_not_migrated[Why: str](
     is_stopped: bool = False,
     next_check_in: timedelta | None = None,
 ) -> list[str]:
-    """Return one phrase for each reason why flows are not migrated.
+    """Return a phrase for each reason why flows are not migrated.
 
-    `is_stopped`: the kill switch is on. `next_check_in`: when the app continues the others.
+    `is_stopped` says that the kill switch is on, and `next_check_in` when the app continues flows
+    in progress.
     """
     return [
         _format_remaining_flows(NotMigratedReason(why), number, is_stopped, next_check_in)

@@ -16,7 +16,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueLine:
-    """A firewall issue on the page of a remediation."""
+    """A firewall issue as the page of a remediation shows it, with the flows that it blocks."""
 
     environment_id: str
     issue: FirewallIssueSummary
@@ -26,7 +26,7 @@ class IssueLine:
 
     @property
     def more_count(self) -> int:
-        """Return the number of flows that are not named."""
+        """Return how many of the blocked flows are not named."""
         return max(self.issue.flow_count - len(self.flows), 0)
 
 

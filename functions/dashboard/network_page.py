@@ -47,7 +47,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallChoice:
-    """Which firewalls to show."""
+    """Which firewalls the Network page shows."""
 
     status: FirewallStatus | str = ""
     search: str = ""

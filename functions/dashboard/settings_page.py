@@ -39,7 +39,9 @@ class SettingChoice:
 def build_settings_page(
     view: PageContext, found: Configuration, settings: Settings, choice: SettingChoice
 ) -> str:
-    """Return the page: problems first, then changed settings, then the others."""
+    """Return the Settings page: settings with problems first, then changed ones, then the
+    others.
+    """
     chosen = select_settings(found.settings, choice.status, choice.search)
     is_filtered = bool(choice.status or choice.search)
     counts = {one: sum(each.status is one for each in found.settings) for one in SettingStatus}
