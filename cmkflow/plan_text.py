@@ -183,7 +183,7 @@ def _format_single_plan(
         yield from format_plan_details(one.plan, sorted(one.plan["items"], key=_sort_key))
         return
     if one.included:
-        columns = (*_COLUMNS, Column("Risk", one.risk))
+        columns = (*_COLUMNS, Column("Risk", one.find_risk))
         yield Text()
         yield Listing(columns=columns, items=one.included)
     if one.needs_changes:

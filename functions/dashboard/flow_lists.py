@@ -107,7 +107,7 @@ class FlowLists:
         """Return the template's values for a list for each cause and each other part."""
         most = max(min(FLOWS_ON_PAGE // max(len(causes), 1), FLOWS_OF_PART), 3)
         by_part: dict[str, list[FlowView]] = {}
-        for flow, part in self.read:
+        for flow, part in self.known_flows:
             by_part.setdefault(part, []).append(flow)
         counts = self.counts
         most_of_part = FLOWS_ON_PAGE if counts.total() <= FLOWS_ON_PAGE else FLOWS_OF_PART

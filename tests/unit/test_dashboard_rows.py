@@ -1,6 +1,6 @@
 """Test the lines in the dashboard's list of flows, which are markup without a template."""
 
-from functions.dashboard.flow_steps import FlowSteps, shorten
+from functions.dashboard.flow_steps import FlowSteps, shorten_text
 from functions.dashboard.table_rows import FlowTableRow, render_flow_rows
 
 HOSTILE = "<i>&\"'"
@@ -71,6 +71,6 @@ def test_a_reason_of_more_than_twelve_words_is_shortened() -> None:
     """
     twelve = "one two three four five six seven eight nine ten eleven twelve"
 
-    assert shorten(twelve) == twelve
-    assert shorten(f"The owner has left. {twelve}") == "The owner has left."
-    assert shorten(f"{twelve}, thirteen") == f"{twelve}…"
+    assert shorten_text(twelve) == twelve
+    assert shorten_text(f"The owner has left. {twelve}") == "The owner has left."
+    assert shorten_text(f"{twelve}, thirteen") == f"{twelve}…"

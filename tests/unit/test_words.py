@@ -9,10 +9,10 @@ from tests.words import Hit, find_all_hits, find_hits, read_avoided_words
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
     "shared": 199,
-    "functions": 24,
-    "cmkflow": 5,
+    "functions": 22,
+    "cmkflow": 4,
     "docs": 23,
-    "infra": 11,
+    "infra": 8,
     "local_cloud": 233,
     "tests": 1310,
     ".ci": 4,
