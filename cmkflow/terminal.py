@@ -29,10 +29,11 @@ _WITH_LINES = {"conversion_preview", "azure_cli", "bicep", "terraform"}
 
 
 def remove_line_breaks(answer: Any) -> Any:
-    """Return an API answer without line breaks in texts, which could fake lines of the output.
+    """Return an API answer without line breaks in texts, which could look like lines of the
+    output.
 
-    Diffs and firewall fixes keep their lines, because a fake line is visible in them: diffs mark
-    lines, and fixes quote names.
+    Diffs and firewall fixes keep their lines, because an inserted line is visible in them: diffs
+    mark lines, and fixes quote names.
     """
     match answer:
         case str():
