@@ -1,5 +1,6 @@
 """Serve the host's HTTP requests: routes, keys, and conversion for the worker."""
 
+import asyncio
 import hmac
 import json
 import logging
@@ -23,12 +24,14 @@ from local_cloud.functions_host.errors import HostStartError
 from local_cloud.functions_host.routes import Route, parse_route
 from local_cloud.functions_host.rpc_messages import rpc
 from local_cloud.functions_host.timer_runner import build_timer_invocation
-from local_cloud.functions_host.worker import Invocation, Worker
+from local_cloud.functions_host.worker import Invocation, InvocationOutcome, Worker
 
 _LOGGER = logging.getLogger("host.http")
 #: The real host's default limit is 100 MB.
 _MAX_BODY = 100 * 1024 * 1024
 _ADMIN = "/admin/functions/"
+#: Seconds after which Azure's load balancer answers a request, whatever `functionTimeout` is.
+_LONGEST_REQUEST = 230.0
 #: Headers that belong to the connection: the server sets them itself.
 _CONNECTION_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 
@@ -48,6 +51,7 @@ class HttpFront:
     def __init__(self, functions: Iterable[Function], worker: Worker, prefix: str) -> None:
         """Sort the routes by precedence; raise `HostStartError` for an invalid route."""
         self._worker = worker
+        self._running = set[asyncio.Task[InvocationOutcome]]()
         self._timers: dict[str, Function] = {}
         endpoints: list[_Endpoint] = []
         for function in functions:
@@ -92,15 +96,26 @@ class HttpFront:
                 request, function_key
             ):
                 return web.Response(status=401)
-            outcome = await self._worker.invoke(
-                Invocation(
-                    function=endpoint.function,
-                    data=await _build_request_data(request, values),
-                    caused_by=request.headers.get("traceparent"),
-                )
+            invocation = Invocation(
+                function=endpoint.function,
+                data=await _build_request_data(request, values),
+                caused_by=request.headers.get("traceparent"),
             )
-            return _build_response(outcome.value) if outcome.succeeded else web.Response(status=500)
+            return await self._invoke_in_time(invocation)
         return web.Response(status=404)
+
+    async def _invoke_in_time(self, invocation: Invocation) -> web.StreamResponse:
+        """Return the function's response, or 504 after the limit; the function then continues."""
+        running = asyncio.create_task(self._worker.invoke(invocation))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        try:
+            async with asyncio.timeout(_LONGEST_REQUEST):
+                outcome = await asyncio.shield(running)
+        except TimeoutError:
+            _LOGGER.error("no response in time", extra={"function": invocation.function.name})
+            return web.Response(status=504)
+        return _build_response(outcome.value) if outcome.succeeded else web.Response(status=500)
 
     async def _run_timer(
         self, request: web.Request, name: str, function_key: str

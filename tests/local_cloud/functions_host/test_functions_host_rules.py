@@ -1,14 +1,20 @@
 """Test the Functions host's rules for schedules, routes and sign-in, without a process."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
+from local_cloud.functions_host import http_front
+from local_cloud.functions_host.app_functions import AuthLevel, Function, HttpTrigger
 from local_cloud.functions_host.authentication import CONFIGURATION, read_settings
 from local_cloud.functions_host.errors import HostStartError
 from local_cloud.functions_host.routes import parse_route
 from local_cloud.functions_host.schedule import parse_schedule
+from local_cloud.functions_host.worker import Invocation, InvocationOutcome, Worker
 
 #: A Wednesday.
 _START = datetime(2026, 11, 25, 10, 20, 30, 500, tzinfo=UTC)
@@ -111,3 +117,34 @@ def test_unsupported_sign_in_setting_stops_the_start_of_the_host(
 
     with pytest.raises(HostStartError, match="AllowAnonymous"):
         read_settings({CONFIGURATION: json.dumps(document)})
+
+
+class LateWorker:
+    """A worker whose function ends only when the test lets it."""
+
+    def __init__(self) -> None:
+        self.may_end, self.has_ended = asyncio.Event(), asyncio.Event()
+
+    async def invoke(self, _: Invocation) -> InvocationOutcome:
+        """Wait for the test."""
+        await self.may_end.wait()
+        self.has_ended.set()
+        return InvocationOutcome(succeeded=True)
+
+
+async def test_request_without_a_response_in_time_gets_504_and_its_function_continues(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As behind Azure's load balancer, whose limit no setting changes."""
+    monkeypatch.setattr(http_front, "_LONGEST_REQUEST", 0.01)
+    trigger = HttpTrigger(route="slow", methods=frozenset(), auth_level=AuthLevel.ANONYMOUS)
+    function = Function(id="1", name="slow", parameter="req", trigger=trigger)
+    worker = LateWorker()
+    front = http_front.HttpFront([function], cast("Worker", worker), "api")
+
+    async with TestClient(TestServer(front.build_application("key"))) as client:
+        response = await client.get("/api/slow")
+        worker.may_end.set()
+        await worker.has_ended.wait()
+
+    assert response.status == 504
