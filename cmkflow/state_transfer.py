@@ -22,6 +22,7 @@ from shared.rows import split_into_batches
 
 #: Rows of a record, and records of an import that are stored at a time.
 _ROWS, _RECORDS = 200, 16
+_ANOTHER_FILE = " Stop the app, and export to another file."
 
 
 class ListedStore(Store, Protocol):
@@ -60,7 +61,8 @@ class Contents:
 async def export_state(place: StatePlace, file: StateFile) -> Contents:
     """Write all rows and archived files to the file, or continue an interrupted export.
 
-    Raises `InvalidInput` if the place has no state, or one of an earlier version.
+    Raises `InvalidInput` if the place has no state, or one of an earlier version, and if the state
+    has changed since the export began: the file would then mix two states, or have an old one.
     """
     if await place.store.get(*VERSION) is None:
         raise InvalidInput("There is no state of the app, or it is of an earlier version.")
@@ -74,7 +76,9 @@ async def export_state(place: StatePlace, file: StateFile) -> Contents:
             case {"file": str(name)}:
                 names.add(name)
             case {"contents": _}:
-                return read_contents(record)
+                exported = read_contents(record)
+                await _require_same_contents(place, exported, _ANOTHER_FILE)
+                return exported
     async for rows in _read_store(place.store, position):
         table = rows[0].table
         found.add_rows(table, rows)
@@ -87,6 +91,7 @@ async def export_state(place: StatePlace, file: StateFile) -> Contents:
         for name, content in zip(some, contents, strict=True):
             file.append_record(Record({"file": name}, content))
     found.files = len({*names, *all_names})
+    await _require_same_contents(place, found, _ANOTHER_FILE)
     summary = {"rows": found.rows, "digests": found.digests, "files": found.files}
     file.append_record(Record({"contents": summary}))
     return found
@@ -174,14 +179,15 @@ async def _store_record(place: StatePlace, record: Record) -> None:
             await do_each(batches, lambda rows: place.store.write(*map(UpsertRow, rows)))
 
 
-async def _require_same_contents(place: StatePlace, expected: Contents) -> None:
-    """Read all rows back. Raises `InvalidInput` if a table differs from the file."""
+async def _require_same_contents(place: StatePlace, expected: Contents, remedy: str = "") -> None:
+    """Read all rows again. Raises `InvalidInput` if a table differs from the file."""
     for table in sorted({*expected.digests, *await place.store.list_tables()} - {SCHEMA}):
         found = Contents()
         async for row in place.store.query(table):
             found.add_rows(table, [row])
         if found.digests.get(table) != expected.digests.get(table):
-            raise InvalidInput(f"Table {table} differs from the file: something else wrote to it.")
+            text = f"Table {table} differs from the file: something else wrote to it."
+            raise InvalidInput(f"{text}{remedy}")
 
 
 def read_rows(record: Record) -> Sequence[StoreRow]:

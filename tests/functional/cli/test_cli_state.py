@@ -143,6 +143,45 @@ async def test_interrupted_export_continues(tmp_path: Path) -> None:
         assert read_contents(store) == read_contents(scenario.fakes.store)
 
 
+@pytest.mark.parametrize("is_complete", [True, False])
+async def test_export_to_a_file_of_an_earlier_state_is_rejected(
+    is_complete: bool, tmp_path: Path
+) -> None:
+    """The app ran since: a complete file is not reported as a new export, and an interrupted one
+    does not get rows of two states.
+    """
+    place, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
+    whole = file.path.read_bytes()
+    if not is_complete:
+        file.path.write_bytes(whole[: len(whole) // 2])
+    name = ("remediations", "remediation", "another")
+    await place.store.write(InsertRow(build_row(name, a=1)))
+    await place.store.write(UpsertRow(build_row(("callers", "a", "first"), a=1)))
+
+    with pytest.raises(InvalidInput, match="export to another file"):
+        await export_state(place, StateFile.open(file.path, SECRET))
+
+    if not is_complete:
+        with pytest.raises(InvalidInput, match="incomplete"):
+            await import_state(build_place()[0], StateFile.open(file.path, SECRET))
+
+
+async def test_row_that_changes_during_an_export_is_reported(tmp_path: Path) -> None:
+    """A running app could write a row that was already read and one that was not."""
+    place, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
+    file = StateFile.create(tmp_path / "another", SECRET)
+    list_names = place.archive.list_names
+
+    async def list_names_late(folder: str = "") -> list[str]:
+        await place.store.write(UpsertRow(build_row(("callers", "a", "first"), a=1)))
+        return await list_names(folder)
+
+    place.archive.list_names = list_names_late  # type: ignore[method-assign]
+
+    with pytest.raises(InvalidInput, match="Table callers differs"):
+        await export_state(place, file)
+
+
 async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete(
     tmp_path: Path,
 ) -> None:
