@@ -13,7 +13,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import TICKET_WINDOW, RunArchive, RunArchiveState
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
-from shared.errors import Conflict, ThrottledError
+from shared.errors import Conflict, ThrottledError, UnreadableRow
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.deleting.archive_runs import archive_run_page
@@ -74,11 +74,17 @@ async def archive_runs(
     Raises `NotFound`, and `FlowNotFound` for a flow that is not in this remediation.
     """
     await get_remediation(services, remediation_id)
-    for job in select_named_jobs(await read_jobs(services, remediation_id), flow_ids):
-        if await services.tables.run_archives.get(job.environment_id, job.id) is None:
-            await services.tables.run_archives.upsert(
-                build_run_archive(services, job, remediation_id)
-            )
+    named = select_named_jobs(await read_jobs(services, remediation_id), flow_ids)
+    missing, rows = {job.id: job for job in named}, services.tables.run_archives
+    for environment_id in {job.environment_id for job in named}:
+        async for row in rows.scan(environment_id):
+            if isinstance(row, UnreadableRow):
+                if row.row[2] in missing:
+                    raise row
+            else:
+                missing.pop(row.item.job_id, None)
+    new = (build_run_archive(services, job, remediation_id) for job in missing.values())
+    await rows.upsert(*new)
     wait = await _archive_parts(services, remediation_id)
     shown = await show_run_archives(services, remediation_id)
     return RunArchiveStatus(

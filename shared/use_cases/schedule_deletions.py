@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.environment import ApprovalPolicy
+from shared.concurrency import read_each
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.deletion import (
     Deletion,
     DeletionApproval,
@@ -90,9 +91,15 @@ async def schedule_deletions(
     jobs = await read_jobs(services, remediation_id)
     earlier = await read_deletions(services, jobs)
     chosen = _select_jobs(jobs, earlier, request.flow_ids)
+    settings = {
+        environment_id: await read_environment_settings(services, environment_id)
+        for environment_id in {job.environment_id for job in chosen}
+    }
     for job in chosen:
-        await _require_deletable_original(services, job, earlier.get(job.id), request)
-    return [await _store_deletion(services, job, request) for job in chosen]
+        _require_deletable_original(
+            services, job, settings[job.environment_id], earlier.get(job.id), request
+        )
+    return await read_each(chosen, lambda job: _store_deletion(services, job, request))
 
 
 async def cancel_deletions(
@@ -104,12 +111,14 @@ async def cancel_deletions(
     deleted.
     """
     jobs = select_named_jobs(await read_jobs(services, remediation_id), flow_ids)
-    count, too_late = 0, []
-    for job in jobs:
-        count += await cancel_if_allowed(services, job, f"Cancelled by {by}. The original is kept.")
-        kept = await services.tables.deletions.get(job.environment_id, job.id)
-        if kept and kept.item.state is DeletionState.DELETING:
-            too_late.append(job.display_name)
+    text = f"Cancelled by {by}. The original is kept."
+    count = sum(await read_each(jobs, lambda job: cancel_if_allowed(services, job, text)))
+    left = await read_deletions(services, jobs)
+    too_late = [
+        job.display_name
+        for job in jobs
+        if job.id in left and left[job.id].state is DeletionState.DELETING
+    ]
     if too_late:
         names = ", ".join(sorted(too_late))
         message = f"{count} deletions cancelled. Already being deleted: {names}."
@@ -142,8 +151,12 @@ def _select_not_deleted(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> li
     ]
 
 
-async def _require_deletable_original(
-    services: Services, job: FlowJob, earlier: Deletion | None, request: DeletionInput
+def _require_deletable_original(
+    services: Services,
+    job: FlowJob,
+    settings: EnvironmentSettings,
+    earlier: Deletion | None,
+    request: DeletionInput,
 ) -> None:
     first = _find_earliest_time(services, job)
     if first is None or job.requested_command:
@@ -165,7 +178,6 @@ async def _require_deletable_original(
             fix="Exclude this flow. If it was restored since, delete it manually.",
             code=Reason.ORIGINAL_ALREADY_DELETED,
         )
-    settings = await read_environment_settings(services, job.environment_id)
     if settings.approval_policy is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
             f"Environment {job.environment_id} has approval policy read_only. The app may not "
