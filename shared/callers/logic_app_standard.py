@@ -3,8 +3,8 @@
 Their settings are callers of the kind app_setting. See platform.md#logic-apps-standard.
 """
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import override
@@ -14,12 +14,14 @@ from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, PlatformError, TransientError
 from shared.ports import AppSettings, ResourceReader, Site, SiteFiles
 from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 _SHARED_FILES = ("connections.json", "parameters.json")
 _PACKAGE = "WEBSITE_RUN_FROM_PACKAGE"
+#: In Azure's 400 for a request that the app's runtime does not answer.
+_NO_RUNTIME = "from host runtime"
 _FROM_PACKAGE = (
     "Its app runs from a package, so its files are read-only. Change the URL in the project, and "
     "deploy the package again."
@@ -91,21 +93,27 @@ class LogicAppStandardCallers(SearchedCallers):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the text of a file. Raises `NotFound` if it does not exist."""
-        found = await self._files.read(*_parse_address(caller))
+        """Return the text of a file.
+
+        Raises `NotFound` if it does not exist, and `TransientError` while the runtime restarts.
+        """
+        with _expect_restart(caller):
+            found = await self._files.read(*_parse_address(caller))
         return CallerContent(text=found.text, etag=found.etag)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the file if it is unchanged since the read.
 
-        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
+        Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `TransientError`
+        while the runtime restarts.
         """
         now = await self.read(caller)
         if now.text == value.text:
             return
         if value.etag not in {"", now.etag}:
             raise Conflict(f"The {caller.label} was changed")
-        await self._files.write(*_parse_address(caller), value.text, etag=now.etag)
+        with _expect_restart(caller):
+            await self._files.write(*_parse_address(caller), value.text, etag=now.etag)
 
     async def _read_site(self, site: Site) -> _SiteReading:
         workflows = await self._files.list_workflows(site.id)
@@ -130,6 +138,18 @@ def _build_caller(site: Site, path: str, manual_reason: str) -> Caller:
         resource_id=f"{LogicAppStandardCallers.kind}/{site.id}".lower(),
         manual_reason=manual_reason,
     )
+
+
+@contextmanager
+def _expect_restart(caller: Caller) -> Iterator[None]:
+    """Raise `TransientError` if the app's runtime does not answer, as after a change of a file."""
+    try:
+        yield
+    except PlatformError as err:
+        if _NO_RUNTIME not in str(err):
+            raise
+        text = f"The runtime of the {caller.label} does not answer: {err}"
+        raise TransientError(text, retry_after=timedelta(seconds=15)) from err
 
 
 def _parse_address(caller: Caller) -> tuple[str, str]:

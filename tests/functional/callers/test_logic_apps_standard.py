@@ -2,15 +2,21 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import Conflict, JobBlocked, PlatformError
 from shared.ports import SiteFile
 from tests.fakes.site_files import FakeSiteFiles
 from tests.functional.callers.called_tenant import Tenant
+from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 
 KIND = "logic_app_standard"
 
@@ -139,3 +145,51 @@ async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
     [caller] = await tenant.list_found_callers(KIND)
 
     assert "lock frozen at" in caller.manual_reason
+
+
+class RestartingFiles:
+    """Wraps the files of apps; for a minute after each change, the runtime does not answer."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._port = scenario.fakes.ports.site_files
+        self._clock = scenario.world.clock
+        self._back_at = self._clock.now()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    async def read(self, site_id: str, path: str) -> SiteFile:
+        """Return a file."""
+        self._require_runtime()
+        return await self._port.read(site_id, path)
+
+    async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
+        """Replace a file."""
+        self._require_runtime()
+        await self._port.write(site_id, path, text, etag=etag)
+        self._back_at = self._clock.now() + timedelta(minutes=1)
+
+    def _require_runtime(self) -> None:
+        if self._clock.now() < self._back_at:
+            text = "Encountered an error (ServiceUnavailable) from host runtime."
+            raise PlatformError(text, code="BadRequest", status=400)
+
+
+async def test_runtime_that_restarts_after_each_write_is_waited_for() -> None:
+    """Azure answers with status 400, as for content that it rejects; no person has to do
+    anything.
+    """
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    flow = scenario.build.add_http_flow("Orders")
+    for path in ("call/workflow.json", "parameters.json"):
+        scenario.build.add_workflow_file_caller(flow, path=path)
+    restarting = cast("Any", RestartingFiles(scenario))
+    scenario.around = lambda ports: replace(ports, site_files=restarting)
+    scenario.renew()
+
+    await plan_remediation(scenario)
+    await scenario.run(timedelta(days=30))
+
+    job = await scenario.read_job("Orders")
+    assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
+    assert_nothing_lost(scenario)
