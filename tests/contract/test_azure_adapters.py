@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from local_cloud.tenant.azure.state import VAULTS, Azure
+from local_cloud.tenant.azure.state import SITES, VAULTS, Azure
 from local_cloud.tenant.azure.vault_contents import rotate
 from local_cloud.tenant.core.faults import Fault
 from shared.errors import NotFound, PlatformError, ThrottledError
-from tests.contract.adapter_world import VAULT_URL, Adapters, run_adapters
+from tests.contract.adapter_world import SUBSCRIPTION, VAULT_URL, Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import VAULT_ID
 
 
@@ -77,6 +77,20 @@ async def test_keys_of_a_vault_behind_a_firewall_are_read(
         await app.keys.read_key_versions(vault, "no-such-key")
     with pytest.raises(PlatformError, match="Forbidden"):
         await app.secrets.read(VAULT_URL, "orders-url")
+
+
+async def test_identities_of_an_app_in_a_resource_group_named_sites_are_read(
+    app: Adapters,
+) -> None:
+    """The part of its id with that name is not the app."""
+    site_id = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/sites/providers/{SITES}/web"
+    site = {"id": site_id, "name": "web", "type": SITES, "location": "westeurope", "properties": {}}
+    identity = {"type": "SystemAssigned", "principalId": "p1"}
+    app.world.tenant.get_part(Azure).resources.put({**site, "identity": identity})
+
+    [reader] = await app.app_settings.read_secret_readers(site_id)
+
+    assert reader.principal_id == "p1"
 
 
 async def test_list_of_an_unknown_resource_type_raises_an_error(app: Adapters) -> None:

@@ -129,8 +129,7 @@ class SiteAppSettings(AppSettings):
 
         A slot's id returns the same. Raises `NotFound` if the app does not exist.
         """
-        parts = site_id.split("/")
-        app_id = "/".join(parts[: [part.lower() for part in parts].index("sites") + 2])
+        app_id = "/".join(site_id.split("/")[:9])
         app = await self._resources.get(app_id, _VERSION)
         slots = await self._resources.list_children(app_id, "slots", _VERSION)
         return [parse_wire(SiteEntity, one).to_reader() for one in (app, *slots)]

@@ -215,3 +215,18 @@ async def test_read_only_lock_is_known_before_a_write(
 
     assert ("lock frozen at" in caller.manual_reason) is is_manual
     assert bool(caller.manual_reason) is is_manual
+
+
+async def test_service_in_a_resource_group_named_service_is_searched(tenant: Tenant) -> None:
+    """The part of its id with that name is not the service."""
+    [backend] = tenant.builder.add_backend_caller(tenant.original)
+    group = "/".join(backend.split("/")[:5])
+    resources = tenant.world.resources
+    for path, resource in [*resources.items()]:
+        moved = str(resource["id"]).replace(group, f"{group.rpartition('/')[0]}/service")
+        del resources[path]
+        resources[moved.lower()] = {**resource, "id": moved}
+
+    caller = await find_only_caller(tenant, "backend")
+
+    assert caller.label.endswith("in the API Management service contoso")
