@@ -143,7 +143,8 @@ class CircuitBreakers:
         text = f"{name} is not available: {circuit.message}"
         if reason is Reason.ENVIRONMENT_DISABLED:
             text = f"{reason.meaning} {circuit.message}"
-        return ServiceOutage(text, retry_after=wait, code=reason)
+        duration = circuit.last_failure_at - (circuit.opened_at or circuit.last_failure_at)
+        return ServiceOutage(text, retry_after=wait, code=reason, duration=duration)
 
 
 class _Call:

@@ -113,10 +113,12 @@ class ServiceOutage(ServiceUnavailable):
         *,
         retry_after: timedelta | None = None,
         code: Reason = Reason.SERVICE_OUTAGE,
+        duration: timedelta = timedelta(0),
     ) -> None:
-        """`code` says why it is not available."""
+        """`code` says why it is not available, `duration` for how long it has not been."""
         super().__init__(message, retry_after=retry_after)
         self.code = code
+        self.duration = duration
 
 
 class StorageKeyUnusable(ServiceOutage):

@@ -8,7 +8,14 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text, read_all
+from shared.callers.search import (
+    SearchedCallers,
+    UnreadableCallers,
+    build_manual_caller_error,
+    find_callers_in_text,
+    give_up_on_host,
+    read_all,
+)
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.url_secret import build_reference, find_secret_uri, is_reference
 from shared.domain.definitions.json_values import as_mapping, text_at
@@ -20,6 +27,7 @@ from shared.settings import Settings
 
 #: The content type of a reference (platform.md#app-configuration).
 _REFERENCE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8"
+_LOCKED = "It is locked. Unlock it, or change it yourself."
 
 
 class AppConfigurationCallers(SearchedCallers):
@@ -62,7 +70,8 @@ class AppConfigurationCallers(SearchedCallers):
         urls = await unreadable.list_readable(stores, "App Configuration stores")
         for url in unreadable.search.list_remaining_places(urls, str):
             try:
-                found = await self._stores.list(url)
+                with give_up_on_host():
+                    found = await self._stores.list(url)
             except PlatformError as err:
                 unreadable.record_place(f"App Configuration {url}", err)
                 continue
@@ -83,8 +92,8 @@ class AppConfigurationCallers(SearchedCallers):
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the value if the key-value still has `value.etag`.
 
-        `value.text_format` is its content type, as JSON. Raises `Conflict` if it has changed, and
-        `NotFound` if it does not exist.
+        `value.text_format` is its content type, as JSON. Raises `Conflict` if it has changed,
+        `NotFound` if it does not exist, and `JobBlocked` if it is locked.
         """
         key_value = await self._read_key_value(caller)
         text, content_type = value.text, key_value.content_type
@@ -96,6 +105,8 @@ class AppConfigurationCallers(SearchedCallers):
             return
         if value.etag not in {"", key_value.etag}:
             raise Conflict(f"The {caller.label} was changed")
+        if key_value.is_locked:
+            raise build_manual_caller_error(caller, _LOCKED)
         await self._stores.write(replace(key_value, content_type=content_type), text)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
@@ -172,7 +183,5 @@ def _build_caller(key_value: KeyValue) -> Caller:
         address=address,
         label=f"key {key_value.key}{label} in {key_value.store_url}",
         resource_id=f"{AppConfigurationCallers.kind}/{address}",
-        manual_reason=(
-            "It is locked. Unlock it, or change it yourself." if key_value.is_locked else ""
-        ),
+        manual_reason=_LOCKED if key_value.is_locked else "",
     )

@@ -14,7 +14,13 @@ from typing import override
 from urllib.parse import urlsplit
 
 from shared.callers.named_values import build_contents, get_resource_id, get_value_name
-from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text, read_all
+from shared.callers.search import (
+    SearchedCallers,
+    UnreadableCallers,
+    find_callers_in_text,
+    give_up_on_host,
+    read_all,
+)
 from shared.callers.secret_rights import SecretRights
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.environment import Environment
@@ -231,8 +237,9 @@ class AppSettingCallers(SearchedCallers):
         for vault_url in vaults:
             vault = urlsplit(vault_url).netloc.partition(".")[0].lower()
             try:
-                async for name in self._secrets.list(vault_url):
-                    places[vault, name.lower()] = (vault_url, name)
+                with give_up_on_host():
+                    async for name in self._secrets.list(vault_url):
+                        places[vault, name.lower()] = (vault_url, name)
             except PlatformError as err:
                 closed[vault] = err
         return _Watched(places, closed)

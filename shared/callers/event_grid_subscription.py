@@ -10,7 +10,12 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text
+from shared.callers.search import (
+    SearchedCallers,
+    UnreadableCallers,
+    build_manual_caller_error,
+    find_callers_in_text,
+)
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
@@ -116,8 +121,9 @@ class EventGridSubscriptionCallers(SearchedCallers):
         """Replace the destination if it is unchanged since the read.
 
         Event Grid then validates its URL. Raises `TransientError` while Azure applies a change, and
-        `JobBlocked` if the flow has not answered the validation. Raises `Conflict` if the
-        destination has changed, and `NotFound` if the subscription does not exist.
+        `JobBlocked` if the flow has not answered the validation, or only a person can change the
+        subscription. Raises `Conflict` if the destination has changed, and `NotFound` if the
+        subscription does not exist.
         """
         before = await self._get_applied_subscription(caller)
         text = await self._read_destination(before)
@@ -125,6 +131,8 @@ class EventGridSubscriptionCallers(SearchedCallers):
             return
         if value.etag not in {"", hash_value(text)}:
             raise Conflict(f"The {caller.label} was changed")
+        if reason := _find_manual_reason(before):  # it may have changed since the search
+            raise build_manual_caller_error(caller, reason)
         destination = {"endpointType": "WebHook", "properties": json.loads(value.text)}
         await self._writer.patch(caller.address, _VERSION, {"destination": destination})
         await self._get_applied_subscription(caller)

@@ -14,6 +14,7 @@ from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
     find_callers_in_text,
+    give_up_on_host,
     read_all,
     read_remaining_ahead,
 )
@@ -76,9 +77,10 @@ class KeyVaultSecretCallers(SearchedCallers):
         vaults = read_all(self._secrets.read_vault_urls())
         for vault_url in await unreadable.list_readable(vaults, "vaults"):
             try:
-                async for name in self._secrets.list(vault_url):
-                    place = build_secret_caller(vault_url, name)
-                    places.setdefault(place.resource_id, place)
+                with give_up_on_host():
+                    async for name in self._secrets.list(vault_url):
+                        place = build_secret_caller(vault_url, name)
+                        places.setdefault(place.resource_id, place)
             except PlatformError as err:
                 unreadable.record_place(f"secrets in {vault_url}", err)
         readings = read_remaining_ahead(
@@ -91,7 +93,8 @@ class KeyVaultSecretCallers(SearchedCallers):
             async for place, reading in readings:
                 value = ""
                 try:
-                    value = (await reading).value
+                    with give_up_on_host():
+                        value = (await reading).value
                 except NotFound:
                     pass  # deleted after it was listed, or not created yet
                 except PlatformError as err:

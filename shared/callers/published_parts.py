@@ -12,23 +12,29 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar, override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text
+from shared.callers.search import (
+    SearchedCallers,
+    UnreadableCallers,
+    build_manual_caller_error,
+    find_callers_in_text,
+)
 from shared.callers.whole_resource import order_names_like
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import Conflict, JobBlocked, PlatformError
+from shared.errors import Conflict, PlatformError
 from shared.ports import ResourceReader
 from shared.read_only_locks import ReadOnlyLocks
-from shared.reason import Reason
 
 _STARTED = "Azure rejects a change of a started trigger. Stop it, change the URL, and start it."
 _MASKED = (
     "It has secure values, which Azure does not return: a write by the app would remove them. "
     "Change the URL yourself."
 )
+#: Members of a pipeline's properties that Azure changes at each write (platform.md#data-factory).
+_SET_BY_AZURE = frozenset({"lastPublishTime"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +53,12 @@ class PublishedPart:
 
     @property
     def content(self) -> CallerContent:
-        """Return the properties as JSON with sorted names, because Azure may change the order."""
-        text = json.dumps(self.properties, sort_keys=True)
+        """Return the properties as JSON with sorted names, because Azure may change the order.
+
+        The text omits what Azure sets at each write.
+        """
+        kept = {name: one for name, one in self.properties.items() if name not in _SET_BY_AZURE}
+        text = json.dumps(kept, sort_keys=True)
         return CallerContent(text=text, etag=self.etag or hash_value(text))
 
     def find_secure_parameters(self) -> Iterator[str]:
@@ -155,12 +165,9 @@ class PublishedPartCallers(SearchedCallers):
             raise Conflict(f"The {caller.label} was changed")
         owner = await self.read_owner(caller.address)
         if reason := self._find_manual_reason(owner, before):
-            raise JobBlocked(
-                f"The app cannot change the {caller.label}.",
-                fix=f"{reason} Then retry.",
-                code=Reason.MANUAL_CALLER,
-            )
-        properties = order_names_like(before.properties, json.loads(value.text))
+            raise build_manual_caller_error(caller, reason)
+        wanted = {**before.properties, **json.loads(value.text)}
+        properties = order_names_like(before.properties, wanted)
         await self.write_part(before, as_mapping(properties))
         if not before.etag and (await self.read(caller)).text != value.text:
             raise Conflict(f"The {caller.label} was changed by somebody else")

@@ -14,8 +14,9 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -27,9 +28,18 @@ from shared.domain.permissions import RequiredPermissions
 from shared.domain.platform_errors import SCOPE_LOCKED, parse_locked_scope
 from shared.domain.trigger_urls.replacement import replace_trigger_urls
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import Conflict, JobBlocked, NotFound, PlatformError, SubscriptionsUnread
+from shared.errors import (
+    Conflict,
+    JobBlocked,
+    NotFound,
+    PlatformError,
+    ServiceOutage,
+    SubscriptionsUnread,
+)
 from shared.reason import Reason
 
+#: How long a search waits for a host that serves one resource.
+_PATIENCE = timedelta(hours=1)
 _ANY_URL = (
     f"https://a.example/workflows/{'0' * 32}/triggers/manual/paths/invoke"
     "?api-version=1&sp=a&sv=1.0&sig=a"
@@ -83,6 +93,30 @@ async def read_all[T](items: AsyncIterator[T]) -> list[T]:
 def get_environment_id(environment: Environment) -> str:
     """Return the id of an environment, by which a search orders environments."""
     return environment.id
+
+
+@contextmanager
+def give_up_on_host() -> Iterator[None]:
+    """Raise `PlatformError` for a long outage of a host that serves one resource.
+
+    A search then continues without the resource, such as a vault in a network that the app does not
+    reach.
+    """
+    try:
+        yield
+    except ServiceOutage as err:
+        if err.duration < _PATIENCE:
+            raise
+        raise PlatformError(str(err), code="no answer", status=503) from err
+
+
+def build_manual_caller_error(caller: Caller, reason: str) -> JobBlocked:
+    """Return the error of a write that the app cannot make; `reason` says what a person must do."""
+    return JobBlocked(
+        f"The app cannot change the {caller.label}.",
+        fix=f"{reason} Then retry.",
+        code=Reason.MANUAL_CALLER,
+    )
 
 
 def find_callers_in_text(text: str, place: Caller) -> Iterator[Caller]:

@@ -7,6 +7,7 @@ platform.md#synapse.
 from collections.abc import Mapping, Sequence
 
 from shared.callers.published_parts import PublishedPart, PublishedPartCallers
+from shared.callers.search import give_up_on_host
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import NotFound, PlatformError
@@ -79,11 +80,12 @@ class SynapseCallers(PublishedPartCallers):
         Raises `NotFound` if it does not exist.
         """
         workspace = text_at(owner, "name") or ""
-        return [
-            _build_part(workspace, collection, part)
-            for collection in _NOUNS
-            for part in await self._artifacts.list(workspace, collection)
-        ]
+        parts: list[PublishedPart] = []
+        with give_up_on_host():
+            for collection in _NOUNS:
+                found = await self._artifacts.list(workspace, collection)
+                parts += [_build_part(workspace, collection, part) for part in found]
+        return parts
 
     async def read_part(self, address: str) -> PublishedPart:
         """Return a part of a workspace, such as a pipeline.

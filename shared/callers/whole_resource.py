@@ -8,7 +8,12 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar, override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text
+from shared.callers.search import (
+    SearchedCallers,
+    UnreadableCallers,
+    build_manual_caller_error,
+    find_callers_in_text,
+)
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
@@ -91,8 +96,9 @@ class WholeResourceCallers(SearchedCallers):
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the resource if it is unchanged since the read, and read it back.
 
-        Raises `Conflict` if it has changed, and `NotFound` if it does not exist. After a `Conflict`
-        from the second read, the change of this app or of the other writer may be lost: read again.
+        Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` if
+        only a person can change it. After a `Conflict` from the second read, the change of this app
+        or of the other writer may be lost: read again.
         """
         before = await self._get_resource(caller)
         text = self._format_content(before)
@@ -100,6 +106,8 @@ class WholeResourceCallers(SearchedCallers):
             return
         if value.etag not in {"", hash_value(text)}:
             raise Conflict(f"The {caller.label} was changed")
+        if any(self.find_unreadable_parts(mapping_at(before, "properties"))):  # since the search
+            raise build_manual_caller_error(caller, _HIDDEN)
         wanted = as_mapping(order_names_like(before, json.loads(value.text)))
         version = self.required_permissions.api_version
         await self._writer.put(caller.address, version, wanted, etag="*")

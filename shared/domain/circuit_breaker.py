@@ -68,9 +68,11 @@ def add_failure(
         breaker = replace(
             breaker, message=failure.disabled, reason_code=Reason.ENVIRONMENT_DISABLED
         )
+    is_later = failure.at - breaker.last_failure_at > _MAX_INTERVAL
     if breaker.opened_at is not None:
-        return replace(breaker, last_failure_at=failure.at)
-    if failure.at - breaker.last_failure_at > _MAX_INTERVAL:
+        opened_at = failure.at if is_later else breaker.opened_at
+        return replace(breaker, opened_at=opened_at, last_failure_at=failure.at)
+    if is_later:
         breaker = replace(breaker, unanswered_count=0, failing_targets=())
     failing = dict.fromkeys((*breaker.failing_targets, failure.target))
     updated = replace(

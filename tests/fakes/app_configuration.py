@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from shared.errors import Conflict, NotFound, PlatformError
+from shared.errors import Conflict, NotFound
 from shared.ports import KeyValue
 from tests.fakes.test_world import World
 
@@ -47,12 +47,11 @@ class FakeAppConfiguration:
             raise NotFound(f"there is no key {key}") from None
 
     async def write(self, key_value: KeyValue, value: str) -> None:
-        """Replace the value; raise `Conflict` if the ETag has changed."""
+        """Replace the value; raise `Conflict` if the ETag has changed or the key is locked."""
         place = (key_value.store_url, key_value.key, key_value.label)
-        if self._world.key_values[place].etag != key_value.etag:
-            raise Conflict(f"the key {key_value.key} was changed")
-        if key_value.is_locked:
-            raise PlatformError("the key is locked", code="key-locked", status=409)
+        there = self._world.key_values[place]
+        if there.is_locked or there.etag != key_value.etag:
+            raise Conflict(f"the key {key_value.key} is locked, or was changed")
         etag = str(int(key_value.etag) + 1)
         with self._world.record_write(None, "write key-value", "|".join(place)):
             self._world.key_values[place] = replace(key_value, value=value, etag=etag)

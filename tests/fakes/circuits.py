@@ -67,7 +67,8 @@ def _find_place(arguments: tuple[Any, ...]) -> str:
     first = arguments[0] if arguments else ""
     if isinstance(first, Environment):
         return first.id
-    return first if isinstance(first, str) and len(first) == 36 else ""
+    is_place = isinstance(first, str) and (len(first) == 36 or first.startswith("https://"))
+    return str(first) if is_place else ""
 
 
 def _find_first_text(arguments: tuple[Any, ...]) -> str:

@@ -6,7 +6,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, build_arm_route
-from local_cloud.tenant.azure.published_parts import check_part, require_etag, show_part
+from local_cloud.tenant.azure.published_parts import (
+    check_part,
+    require_etag,
+    set_publish_time,
+    show_part,
+)
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 FACTORIES = "Microsoft.DataFactory/factories"
@@ -56,6 +61,7 @@ def _put_handler(singular: str, resource_type: str) -> ArmHandler:
             "type": resource_type,
             "properties": properties,
         }
+        document = set_publish_time(document, call.tenant.clock.now())
         call.azure.resources.put(document)
         return JSONResponse(show_part(document))
 

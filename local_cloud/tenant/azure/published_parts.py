@@ -1,13 +1,16 @@
 """Share the parts of data factories and Synapse workspaces: pipelines and what they use.
 
-Secure values are stored and shown as asterisks; what is sent back is stored.
+Secure values are stored and shown as asterisks; what is sent back is stored. A write sets
+`lastPublishTime` of a pipeline.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 _MASK = "**********"
@@ -29,6 +32,14 @@ def show_part(document: JsonObject) -> JsonObject:
         "properties": _mask_secure_values(document.get("properties", {})),
         "etag": compute_etag(document),
     }
+
+
+def set_publish_time(document: JsonObject, now: datetime) -> JsonObject:
+    """Return a part as it is stored: the properties of a pipeline have the time of the write."""
+    if not document["type"].lower().endswith("/pipelines"):
+        return document
+    properties = document["properties"] | {"lastPublishTime": format_time(now)}
+    return document | {"properties": properties}
 
 
 def compute_etag(document: JsonObject) -> str:

@@ -14,7 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.published_parts import check_part, require_etag, show_part
+from local_cloud.tenant.azure.published_parts import (
+    check_part,
+    require_etag,
+    set_publish_time,
+    show_part,
+)
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.clock import format_time
@@ -232,7 +237,8 @@ def _end_saves(tenant: Tenant) -> None:
         except SimulatedPlatformError as error:
             save.error = error
         else:
-            resources.put(document)
+            save.document = set_publish_time(document, save.ends_at)
+            resources.put(save.document)
 
 
 def _build_accepted_response(request: Request, operation: str, body: JsonObject) -> Response:

@@ -242,3 +242,17 @@ async def test_search_reports_a_setting_with_an_unreadable_secret(tenant: Tenant
         await search()
 
     assert len(found) == 1
+
+
+async def test_key_that_was_locked_after_the_search_is_named(tenant: Tenant) -> None:
+    """App Configuration answers as for a changed key, so that only the lock says what to do."""
+    tenant.builder.add_key_value_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("app_configuration")
+    [(place, held)] = tenant.world.key_values.items()
+    tenant.world.key_values[place] = replace(held, is_locked=True)
+    content = await tenant.read(caller)
+
+    with pytest.raises(JobBlocked) as raised:
+        await tenant.kinds["app_configuration"].write(caller, replace(content, text="x"))
+
+    assert "Unlock it" in raised.value.fix

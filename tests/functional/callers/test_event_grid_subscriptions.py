@@ -94,7 +94,10 @@ async def test_subscription_below_any_topic_is_found(tenant: Tenant, parent: str
 async def test_subscription_that_the_app_cannot_change_is_a_manual_caller(
     tenant: Tenant, change: dict[str, Any], reason: str
 ) -> None:
-    """The reason names the property that keeps the app from changing the event subscription."""
+    """The reason names the property that keeps the app from changing the event subscription.
+
+    A write is rejected too: the property may be set after the plan.
+    """
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     properties = read_properties(tenant, topic)
     if "secret" in change:
@@ -109,8 +112,13 @@ async def test_subscription_that_the_app_cannot_change_is_a_manual_caller(
         properties |= change
 
     [caller] = await tenant.list_found_callers(KIND)
+    content = await tenant.read(caller)
+    with pytest.raises(JobBlocked) as raised:
+        await tenant.kinds[KIND].write(caller, replace(content, text="{}"))
 
     assert reason in caller.manual_reason
+    assert reason in raised.value.fix
+    assert await tenant.read(caller) == content
 
 
 async def test_url_that_is_not_returned_is_named(tenant: Tenant) -> None:

@@ -92,13 +92,34 @@ async def test_concurrent_write_of_a_logic_app_is_a_conflict(tenant: Tenant) -> 
         await tenant.kinds["logic_app"].write(caller, replace_tag(content))
 
 
-async def test_logic_app_with_secure_parameters_is_a_manual_caller(tenant: Tenant) -> None:
-    """Azure does not return secure values, so a write would remove them."""
-    resource_id = tenant.builder.add_logic_app_caller(tenant.original)
+def add_secure_parameter(tenant: Tenant, resource_id: str) -> None:
+    """Declare a parameter whose value Azure does not return, as a person does."""
     properties = read_properties(tenant, resource_id)
     declared = {**properties["definition"]["parameters"], "password": {"type": "SecureString"}}
     definition = {**properties["definition"], "parameters": declared}
     change_resource(tenant, resource_id, properties={**properties, "definition": definition})
+
+
+async def test_logic_app_that_got_a_secure_parameter_after_the_search_is_not_written(
+    tenant: Tenant,
+) -> None:
+    """A write would remove its value, which nobody could restore."""
+    resource_id = tenant.builder.add_logic_app_caller(tenant.original)
+    [caller] = await tenant.list_found_callers("logic_app")
+    add_secure_parameter(tenant, resource_id)
+    content = await tenant.read(caller)
+
+    with pytest.raises(JobBlocked) as raised:
+        await tenant.kinds["logic_app"].write(caller, replace_tag(content))
+
+    assert "a write by the app would remove them" in raised.value.fix
+    assert await tenant.read(caller) == content
+
+
+async def test_logic_app_with_secure_parameters_is_a_manual_caller(tenant: Tenant) -> None:
+    """Azure does not return secure values, so a write would remove them."""
+    resource_id = tenant.builder.add_logic_app_caller(tenant.original)
+    add_secure_parameter(tenant, resource_id)
     callers = tenant.kinds["logic_app"].find([])
 
     caller = await anext(callers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 
@@ -215,3 +216,35 @@ async def test_secure_parameter_is_found_by_its_name_only(tenant: Tenant, servic
 
     place = f"the pipeline nightly of the {service.name}"
     assert search.unreadable == [f"secure parameter url of {place}"]
+
+
+@both
+async def test_time_that_each_write_sets_is_no_change_by_somebody_else(
+    tenant: Tenant, service: Service
+) -> None:
+    """A pipeline shows when it was last published."""
+    url = tenant.builder.get_trigger_url(tenant.original)
+    properties = {"url": url, "lastPublishTime": "2021-02-24T03:06:23Z", "activities": []}
+    resource_id = service.add(tenant.builder, "pipelines/nightly", properties).lower()
+    resources = tenant.world.resources
+
+    def publish(_: object) -> list[str]:
+        there = resources[resource_id]
+        now = {"lastPublishTime": tenant.world.clock.now().isoformat()}
+        resources[resource_id] = {
+            **there,
+            "properties": {**mapping_at(there, "properties"), **now},
+        }
+        return []
+
+    tenant.world.watchers.append(publish)
+    [caller] = await tenant.list_found_callers(service.kind)
+    old = await tenant.update_caller(caller)
+    published = mapping_at(resources[resource_id], "properties")
+    tenant.world.clock.advance(timedelta(hours=1))
+    await tenant.revert_caller(caller, old)
+
+    restored = mapping_at(resources[resource_id], "properties")
+    assert [*restored] == [*properties], "the order is kept"
+    assert {**restored, "lastPublishTime": ""} == {**properties, "lastPublishTime": ""}
+    assert restored["lastPublishTime"] != published["lastPublishTime"]

@@ -1,6 +1,6 @@
 """While a service is out for a day, jobs wait, then continue without a person and lose nothing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.fakes.ports import Ports
+from tests.fakes.tenant import FakeSecret
 from tests.fakes.test_world import World
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -291,3 +292,48 @@ class _BrokenFor:
         if workflow_id == self.workflow_id:
             raise ServiceUnavailable("500", of_object=True)
         return await cast("Any", self._port).get(environment, workflow_id)
+
+
+class _WithoutVault:
+    """Wraps a port of secrets; one vault never answers, as in a network that the app cannot
+    reach.
+    """
+
+    def __init__(self, port: object, vault_url: str) -> None:
+        self._port = port
+        self._vault_url = vault_url
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    async def list(self, vault_url: str) -> AsyncIterator[str]:
+        """Yield the names of secrets, or raise the error."""
+        if vault_url == self._vault_url:
+            raise ServiceUnavailable("no connection")
+        async for name in cast("Any", self._port).list(vault_url):
+            yield name
+
+
+async def test_vault_that_the_app_never_reaches_blocks_no_search() -> None:
+    """After an hour, the search continues without the vault, and the plan names it."""
+    scenario, _ = await build_requested_scenario(called=1, self_starting=0)
+    [flow] = [flow for flow in scenario.world.list_flows() if flow.name == "Called 0"]
+    scenario.build.add_secret_caller(flow)
+    vault_url = "https://other-team.vault.azure.net"
+    secret = FakeSecret(
+        vault_url=vault_url, name="x", versions=[scenario.world.create_secret_version("x")]
+    )
+    scenario.world.secrets[vault_url, "x"] = secret
+    unreachable = _WithoutVault(scenario.fakes.ports.secrets, vault_url)
+    scenario.around = lambda ports: replace(ports, secrets=cast("Any", unreachable))
+    scenario.renew()
+
+    await scenario.run(timedelta(minutes=50))
+    early = await scenario.read_environment_job()
+    await scenario.run(timedelta(days=30))
+
+    assert early.reason_code == Reason.SERVICE_OUTAGE
+    findings = (await scenario.read_environment_job()).findings
+    assert any(f"secrets in {vault_url} (no answer)" in one for one in findings), findings
+    assert (await scenario.read_job("Called 0")).state is FlowJobState.RETIRED
+    assert scenario.world.traffic.lost == []

@@ -123,12 +123,12 @@ class LateWorker:
     """A worker whose function ends only when the test lets it."""
 
     def __init__(self) -> None:
-        self.may_end, self.has_ended = asyncio.Event(), asyncio.Event()
+        self.may_end, self.is_over = asyncio.Event(), asyncio.Event()
 
     async def invoke(self, _: Invocation) -> InvocationOutcome:
         """Wait for the test."""
         await self.may_end.wait()
-        self.has_ended.set()
+        self.is_over.set()
         return InvocationOutcome(succeeded=True)
 
 
@@ -145,6 +145,6 @@ async def test_request_without_a_response_in_time_gets_504_and_its_function_cont
     async with TestClient(TestServer(front.build_application("key"))) as client:
         response = await client.get("/api/slow")
         worker.may_end.set()
-        await worker.has_ended.wait()
+        await worker.is_over.wait()
 
     assert response.status == 504
