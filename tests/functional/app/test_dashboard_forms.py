@@ -169,7 +169,7 @@ async def test_rejected_form_has_a_page_with_fix_and_link_back(
 async def test_form_redirects_to_pages_of_the_dashboard_only(
     scenario: Scenario, referer: str
 ) -> None:
-    """No content of a form can lead to another site."""
+    """Whatever a form contains, the app redirects to no other site."""
     done = await send_form(
         scenario, remediation_actions_api.cancel_remediation, OWN | {"Referer": referer}
     )

@@ -8,7 +8,7 @@ from tests.functional.cli.cli_app import CommandLine
 
 
 async def test_wrong_function_key_is_reported(cli: CommandLine) -> None:
-    """The host answers 401 without a text, and the command names the source of keys."""
+    """The host answers 401 without a text, so the error names the variable with the key."""
     result = await cli.run("health", key="wrong")
 
     assert result.exit_code == 4

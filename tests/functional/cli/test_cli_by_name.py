@@ -162,7 +162,7 @@ def test_every_parameter_for_an_id_accepts_a_name() -> None:
 
 
 async def test_name_in_the_same_case_has_precedence(scenario: Scenario, cli: CommandLine) -> None:
-    """A name in the same case has precedence, as in the API."""
+    """If two names differ only in case, the one in the given case is chosen, as in the API."""
     environment = scenario.build.environment
     flow = scenario.build.add_http_flow("RETURNS")
     words = ("environment", "set", environment.id, "-o", "json", "--exclude")

@@ -299,7 +299,7 @@ async def test_store_requests_of_a_plan_do_not_depend_on_old_plans(past: int) ->
 
 
 async def count_plan_queries(past: int) -> int:
-    """Return the number of store requests of a plan after this number of old plans."""
+    """Return how many store requests a plan takes, after this number of older plans."""
     scenario = await build_idle_scenario(plans_kept=400 * DAY)
     tables, job = scenario.services.tables, await scenario.read_environment_job()
     items = await tables.plan_items.read_all(job.id)
