@@ -1,4 +1,4 @@
-"""What tests of several subjects stand on."""
+"""Fixtures for several folders of functional tests."""
 
 from collections.abc import AsyncIterator
 
@@ -9,6 +9,6 @@ from tests.functional.cli.cli_app import CommandLine, serve_app
 
 @pytest.fixture
 async def cli() -> AsyncIterator[CommandLine]:
-    """The command line in front of the app: of the services that the test has provided."""
+    """The `cmkflow` command line, connected to the app with the services that the test provides."""
     async with serve_app() as served:
         yield served

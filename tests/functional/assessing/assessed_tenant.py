@@ -1,4 +1,4 @@
-"""A tenant in memory and its assessment."""
+"""A helper of tests: a tenant on fakes, and the assessment of its environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Assessed:
         return build_fake_services(self.fakes.ports)
 
     async def assess(self, services: Services | None = None, **options: Any) -> None:
-        """Assess the environment."""
+        """Assess the environment, and keep the result in `found`."""
         there = services or self.services
         self.found = await assess_environment(there, self.build.environment.id, **options)
 
@@ -43,11 +43,11 @@ class Assessed:
         return {flow.display_name: flow for flow in self.found.flows}
 
     def list_findings(self, topic: AssessmentTopic, code: str = "") -> list[Finding]:
-        """Return the findings of a topic, or only those of one check."""
+        """Return the findings of a topic; with a code, only those of that check."""
         (section,) = (one for one in self.found.sections if one.topic is topic)
         return [one for one in section.findings if code in {"", one.code}]
 
     def require_finding(self, topic: AssessmentTopic, code: str) -> Finding:
-        """Return the only finding of a check."""
+        """Return the only finding with this code. Fails if there are none or several."""
         (one,) = self.list_findings(topic, code)
         return one

@@ -1,4 +1,4 @@
-"""A caller has to pass each `ip-filter` policy of API Management."""
+"""API Management: a call must pass the `ip-filter` policies of the service and of the API."""
 
 import pytest
 
@@ -21,7 +21,7 @@ ALL, HALF, OTHER = "20.61.88.128-20.61.88.191", "20.61.88.128-20.61.88.159", "20
 
 
 async def read_firewalls(*resources: Json) -> dict[str, Firewall]:
-    """Return the firewalls by their names, without the name of the service."""
+    """Return the firewalls in these resources by name, without the service's name `apis`."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
     found = await build_firewall_kinds(build_fakes(world).ports.resources)["api_management"].read()
@@ -29,7 +29,7 @@ async def read_firewalls(*resources: Json) -> dict[str, Firewall]:
 
 
 async def read_verdict(*inbound: str) -> str:
-    """Return the verdict on a service with these inbound policies."""
+    """Return the verdict on the service tag `TAG` for a service with these inbound policies."""
     return judge_tag(
         (await read_firewalls(build_service(), build_policy(*inbound)))[""], TAG, TAGS
     ).verdict
@@ -59,12 +59,16 @@ async def read_verdict(*inbound: str) -> str:
 async def test_verdict_requires_every_filter_to_allow_the_caller(
     inbound: tuple[str, ...], expected: str
 ) -> None:
-    """A filter with an unreadable address or a condition makes the verdict unknown."""
+    """The verdict is "allowed" only if each filter allows the caller. A filter with an unreadable
+    address or a condition makes it unknown.
+    """
     assert await read_verdict(*inbound) == expected
 
 
 async def test_api_adds_its_filters_to_those_of_its_service() -> None:
-    """An API without `<base />` has only its own filters. One without filters is no firewall."""
+    """An API whose policy contains `<base />` also has the filters of its service. An API without
+    filters of its own is no separate firewall.
+    """
     found = await read_firewalls(
         build_service(),
         build_policy(build_ip_filter(ALL)),

@@ -54,7 +54,9 @@ async def test_assessment_before_a_key_recommends_a_change_for_each_reason(
 
 
 async def test_parents_list_all_flows_that_keep_them_on_microsofts_key(tenant: Assessed) -> None:
-    """A grandparent lists the flows between it and the flow with a Microsoft-key reason."""
+    """If a grandparent runs a parent that runs an HTTP flow, the grandparent lists both as the
+    flows that keep it on Microsoft's key.
+    """
     child = tenant.build.add_http_flow("Child")
     parent = tenant.build.add_parent("Parent", child)
     tenant.build.add_parent("Grandparent", parent)
@@ -68,7 +70,9 @@ async def test_parents_list_all_flows_that_keep_them_on_microsofts_key(tenant: A
 
 
 async def test_callers_by_url_are_found_if_a_run_shows_the_url(tenant: Assessed) -> None:
-    """Without a flow run that shows the trigger URL, the list of callers says what is unknown."""
+    """The search knows a trigger URL only from a flow run. Without one, the assessment says that
+    callers by URL are unknown.
+    """
     orders = tenant.build.add_http_flow("Orders")
     tenant.build.add_http_flow("Silent")
     tenant.build.add_app_setting_caller(orders)
@@ -84,7 +88,9 @@ async def test_callers_by_url_are_found_if_a_run_shows_the_url(tenant: Assessed)
 
 
 async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> None:
-    """A URL secret, and a setting that refers to it, are not counted."""
+    """The estimate counts places that contain the trigger URL. It does not count the flow's URL
+    secret and places that only refer to this secret.
+    """
     flow = tenant.build.add_http_flow("Orders")
     tenant.build.add_app_setting_caller(flow)
     tenant.build.add_secret_caller(flow)
@@ -174,7 +180,9 @@ async def test_assessment_after_a_key_shows_only_flows_on_microsofts_key(tenant:
 async def test_finding_about_movable_flows_of_a_linked_environment_names_a_support_ticket(
     tenant: Assessed,
 ) -> None:
-    """The policy may be older than the support for flows, so the fix names a support ticket."""
+    """If flows stay on Microsoft's key without a reason, the policy may be older than the support
+    for flows. The fix then names a support ticket.
+    """
     tenant.build.add_polling_flow("Messages")
     tenant.build.apply_key(migrated=False)
 
@@ -187,7 +195,7 @@ async def test_finding_about_movable_flows_of_a_linked_environment_names_a_suppo
 
 
 class _SilentReports:
-    """A flow service that is throttled."""
+    """A flow service that rejects each read because requests are throttled."""
 
     async def read_microsoft_key_flows(self, *_: object, **__: object) -> list[Any]:
         raise ThrottledError
@@ -218,7 +226,7 @@ async def test_rules_apply_without_the_microsoft_key_list(
 
 
 class _Reports:
-    """A flow service with a method that raises some errors and counts its calls."""
+    """A flow service in which one method raises these errors in turn and counts its calls."""
 
     def __init__(self, reports: object, method: str, *errors: Exception) -> None:
         self._reports = reports
@@ -265,7 +273,8 @@ async def test_no_request_is_sent_after_the_first_throttled_one(
 async def test_runs_are_read_if_those_of_a_deleted_flow_cannot_be_read(
     tenant: Assessed,
 ) -> None:
-    """If the runs of a deleted flow cannot be read, the runs of the other flow are."""
+    """If the runs of a deleted flow are not found, the app still reads the runs of the other flow.
+    """
     for name in ("A", "B"):
         tenant.build.add_http_flow(name)
     reports: Any = _Reports(tenant.services.flow_reports, "read_runs", NotFound("no such flow"))
@@ -292,7 +301,7 @@ async def test_list_entry_without_dataverse_id_is_matched_by_reading_the_flow(
 
 
 async def test_api_returns_the_assessment_without_a_signature(tenant: Assessed) -> None:
-    """The API returns the whole assessment without a signature."""
+    """The response has the flows with their callers, but no trigger URL with its signature."""
     orders = tenant.build.add_http_flow("Orders")
     tenant.build.add_secret_caller(orders)
     tenant.build.add_flow_caller(orders)

@@ -1,4 +1,4 @@
-"""Assessments during and after a remediation: the app's rows say what is already done."""
+"""Assessments during and after a remediation show what the remediation has already done."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ def list_statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:
 
 
 async def test_retired_originals_with_working_copies_need_no_remediation() -> None:
-    """Retired originals are counted apart, and only their deletion is left to do."""
+    """Retired originals are counted separately, and the only recommendation is to delete them."""
     scenario = await build_retired_scenario()
     scenario.build.add_http_flow("Invoices")
 
@@ -58,7 +58,7 @@ async def test_retired_originals_with_working_copies_need_no_remediation() -> No
 
 
 async def test_api_and_answer_after_a_complete_remediation() -> None:
-    """No flow needs a remediation, and nothing must be fixed."""
+    """The API and the printed answer say that no flow needs a remediation."""
     scenario = await build_retired_scenario()
     provide(scenario.services)
 
@@ -74,7 +74,8 @@ async def test_api_and_answer_after_a_complete_remediation() -> None:
 
 
 async def test_scheduled_deletion_is_shown_with_its_original() -> None:
-    """No further deletion is recommended."""
+    """If a retired original is scheduled for deletion, the assessment recommends no other deletion.
+    """
     scenario = await build_retired_scenario()
     await order_deletions(scenario)
 
@@ -103,7 +104,7 @@ async def test_copy_that_is_off_makes_its_original_require_an_action() -> None:
 
 
 async def test_deleted_copy_and_original_that_is_on_again_require_an_action() -> None:
-    """Each fault has its own recommendation."""
+    """An original that is on again and a copy that was deleted have a recommendation each."""
     scenario = await build_retired_scenario()
     job = await scenario.read_job("Orders")
     del scenario.build.environment.flows[job.copy.id]
@@ -132,7 +133,7 @@ async def test_flow_whose_job_works_is_in_progress() -> None:
 
 
 async def test_rolled_back_flow_has_to_be_named_in_a_new_remediation() -> None:
-    """A rolled-back flow counts as a flow that stays, as before the remediation."""
+    """The assessment counts a rolled-back flow as not started, and says that it was rolled back."""
     scenario = await build_retired_scenario()
     await scenario.roll_back()
 
@@ -145,7 +146,9 @@ async def test_rolled_back_flow_has_to_be_named_in_a_new_remediation() -> None:
 
 
 async def test_unreadable_flow_job_leaves_the_status_unknown() -> None:
-    """The flow counts as one that stays, and a finding says what is unknown."""
+    """If a flow job's row is unreadable, its flow counts as one that stays on Microsoft's key, and
+    a finding says that its status is unknown.
+    """
     scenario = await build_retired_scenario()
     store = scenario.fakes.store
     row = store.rows[scenario.services.tables.flow_jobs.name_of(await scenario.read_job("Orders"))]

@@ -1,4 +1,4 @@
-"""The estimate of an assessment is close to the requests of a remediation on fakes."""
+"""The estimate of an assessment compared with the requests of a remediation on fakes."""
 
 from collections import Counter
 from dataclasses import replace
@@ -14,7 +14,7 @@ FLOWS = 10
 
 
 class _Counted:
-    """Wraps a port and counts all method calls."""
+    """A wrapper of a port that counts all method calls under a name."""
 
     def __init__(self, port: object, count: Counter[str], name: str) -> None:
         self._port, self._count, self._name = port, count, name
@@ -25,7 +25,8 @@ class _Counted:
 
 
 async def test_estimated_requests_are_at_most_twice_the_actual_ones() -> None:
-    """The estimate for ten flows is at least the number of requests, and less than twice that."""
+    """For ten flows, the estimate is at least the actual number of requests and less than twice it.
+    """
     count: Counter[str] = Counter()
 
     def count_requests(ports: Ports) -> Services:

@@ -37,7 +37,8 @@ async def test_level_of_a_connection_depends_on_its_sign_in(tenant: Assessed) ->
 
 
 async def test_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
-    """An application may get an empty list, so the finding is unknown."""
+    """The platform may return an empty list to an application, so the finding is unknown, not ok.
+    """
     await tenant.assess()
 
     assert (
@@ -49,7 +50,9 @@ async def test_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
 async def test_canvas_app_that_calls_a_flow_is_a_manual_caller(
     tenant: Assessed,
 ) -> None:
-    """The app is a manual caller, and an app whose flow is unknown has an unknown finding."""
+    """A canvas app that uses the flow is listed as a manual caller. For an app that uses an unknown
+    flow, the finding is unknown.
+    """
     form = tenant.build.add_power_apps_v1_flow("Old form")
     tenant.build.environment.canvas_apps += [
         _build_app("Requests", form.workflow_id),
@@ -97,7 +100,7 @@ async def test_solution_setting_machine_group_and_skill_are_reported(tenant: Ass
 
 
 async def test_finding_names_each_feature_without_data_under_the_key(tenant: Assessed) -> None:
-    """One finding names all seven features in Microsoft's document of October 2024."""
+    """One finding names the seven features that Microsoft's document of October 2024 lists."""
     await tenant.assess()
 
     [finding] = tenant.list_findings(AssessmentTopic.ANALYTICS)
@@ -128,7 +131,9 @@ async def test_power_apps_flow_outside_solutions_is_reported(tenant: Assessed) -
 async def test_eligibility_checks_the_named_policy_and_the_number_of_environments(
     tenant: Assessed,
 ) -> None:
-    """Geography and environment type are problems, and the twentieth environment is a warning."""
+    """A policy in another geography and a trial environment are problems. A policy with one free
+    place for an environment is a warning.
+    """
     world = tenant.world
     world.policies["p"] = EnterprisePolicy(
         id="p",

@@ -38,7 +38,7 @@ def build_services(build: Builder, **ports: Any) -> Services:
 
 
 def list_levels(found: EnvironmentAssessment, topic: AssessmentTopic) -> set[FindingLevel]:
-    """Return the levels of a topic's findings."""
+    """Return the different levels of a topic's findings."""
     (section,) = (one for one in found.sections if one.topic is topic)
     return {one.level for one in section.findings}
 
@@ -80,7 +80,7 @@ async def test_co_owners_of_a_flow_outside_solutions_are_unknown(build: Builder)
 
 
 async def test_co_owners_are_unknown_if_the_platform_rejects_the_request(build: Builder) -> None:
-    """If the app may not read shares, the flow says why its co-owners are unknown."""
+    """If the app may not read shares, each flow says why its co-owners are unknown."""
     build.add_http_flow("Orders")
 
     class Silent:
@@ -100,7 +100,7 @@ async def test_co_owners_are_unknown_if_the_platform_rejects_the_request(build: 
 async def test_co_owners_beyond_the_limit_of_reads_are_unknown(
     build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An assessment reads co-owners for a limited number of flows."""
+    """An assessment reads the co-owners of at most `MAX_CO_OWNER_READS` flows."""
     monkeypatch.setattr(read_co_owners, "MAX_CO_OWNER_READS", 2)
     for number in range(3):
         build.add_http_flow(f"Flow {number}")
@@ -111,7 +111,9 @@ async def test_co_owners_beyond_the_limit_of_reads_are_unknown(
 
 
 async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None:
-    """No API lists run-only users. A flow with an HTTP trigger has none that matter."""
+    """No API lists run-only users, so each flow says that they are unknown. For an HTTP flow it
+    adds that its callers are no run-only users.
+    """
     build.add_http_flow("Orders")
     build.add_power_apps_v1_flow("Form")
 
@@ -127,7 +129,8 @@ async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None
 
 
 class _CountedKind:
-    """Counts the searches of one kind of caller."""
+    """A caller kind that counts its searches, and raises an error at each search if `fails` is set.
+    """
 
     def __init__(self, kind: Any, count: Counter[str], *, fails: bool = False) -> None:
         self._kind, self._count, self._fails = kind, count, fails
@@ -144,7 +147,7 @@ class _CountedKind:
 
 
 def build_counted_services(there: Services, count: Counter[str], *failing: str) -> Services:
-    """Return services whose searches are counted."""
+    """Return services whose caller kinds count their searches in `count`."""
     kinds: dict[str, Any] = {
         name: _CountedKind(kind, count, fails=name in failing)
         for name, kind in there.callers.items()
@@ -173,7 +176,9 @@ async def test_assessments_of_several_environments_share_a_caller_search(build: 
 
 
 async def test_assessment_without_a_search_time_searches_again(build: Builder) -> None:
-    """An assessment without a time of a search searches again, and a removed caller is gone."""
+    """Without the time of an earlier search, an assessment searches again, and no longer lists a
+    caller that was removed.
+    """
     orders = build.add_http_flow("Orders")
     build.add_app_setting_caller(orders)
     build.world.traffic.beat(build.world)
@@ -225,7 +230,9 @@ async def test_parent_in_another_environment_is_no_caller(build: Builder) -> Non
 
 
 async def test_api_returns_and_accepts_the_time_of_the_caller_search(build: Builder) -> None:
-    """A request with the time of the last search does not search. The time needs a zone."""
+    """A request that names the time of the last search reuses its result. A time without a time
+    zone is rejected with 400.
+    """
     build.add_http_flow("Orders")
     count: Counter[str] = Counter()
     provide(build_counted_services(build_services(build), count))
@@ -247,7 +254,7 @@ async def test_api_returns_and_accepts_the_time_of_the_caller_search(build: Buil
 
 
 class _SilentWorkflows:
-    """A Dataverse port that does not answer."""
+    """A Dataverse port that raises an error at each read of flows."""
 
     async def list(self, *_: object, **__: object) -> Any:
         raise ServiceUnavailable
@@ -255,7 +262,7 @@ class _SilentWorkflows:
 
 
 async def test_no_finding_about_flows_is_ok_if_flows_cannot_be_read(build: Builder) -> None:
-    """If flows cannot be read, no finding about flows is ok."""
+    """If Dataverse does not answer, findings about flows are unknown and never ok."""
     build.add_http_flow("Orders")
     silent: Any = _SilentWorkflows()
 

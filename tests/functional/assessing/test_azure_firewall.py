@@ -35,7 +35,7 @@ async def read_firewalls(*resources: Json) -> list[Firewall]:
 
 
 async def read_published_firewall(*groups: Json, more: Sequence[Json] = ()) -> Firewall:
-    """Return the firewall in front of the public address, with these rule groups."""
+    """Return the firewall for calls to its public address, with these rule groups."""
     found = await read_firewalls(
         build_firewall(), build_policy(), build_public_address(), *groups, *more
     )
@@ -44,7 +44,7 @@ async def read_published_firewall(*groups: Json, more: Sequence[Json] = ()) -> F
 
 
 def find_missing_tags(*firewalls: Firewall) -> list[str]:
-    """Return the service tags that a European flow lacks."""
+    """Return the service tags of a European flow that these firewalls do not allow."""
     return [
         tag
         for gap in find_required_issues(firewalls, "europe", [HOST], TAGS)
@@ -60,9 +60,8 @@ def build_dnat_group(*rules: Json, priority: int = 100, policy_name: str = "edge
 
 
 async def test_dnat_rule_allows_its_sources() -> None:
-    """The source may be a prefix, a range or an IP group.
-
-    The host is that of the public address.
+    """A DNAT rule allows its source addresses, which may be a prefix, a range or an IP group. The
+    firewall's hosts are the public address and its DNS name.
     """
     members = build_ip_group("flows", "4.207.189.192-4.207.189.255")
 
@@ -161,7 +160,9 @@ async def test_dnat_rule_that_includes_https_is_evaluated(properties: Json) -> N
 async def test_network_rule_that_denies_translated_traffic_makes_the_issue_uncertain(
     destination: str, is_doubt: bool
 ) -> None:
-    """Microsoft's documentation is ambiguous about such a rule, so the issue is not certain."""
+    """Microsoft's documentation does not say whether network rules apply to traffic that a DNAT
+    rule has translated. If one denies it, the issue is not certain.
+    """
     deny = build_network_rule(
         "deny", N, destinationAddresses=[destination], destinationPorts=["8443"]
     )
@@ -200,7 +201,9 @@ async def test_each_destination_of_network_rules_is_a_separate_firewall() -> Non
 
 
 async def test_rules_of_a_base_policy_apply_first() -> None:
-    """Rules of the base policy precede, and a policy that is its own base causes no loop."""
+    """Rules of the base policy come before those of the policy itself. Two policies that name each
+    other as base cause no endless loop.
+    """
     base = build_policy("base", basePolicy={"id": build_policy()["id"]})
     child = build_policy(basePolicy={"id": base["id"]})
     inherited = build_group(
@@ -216,7 +219,9 @@ async def test_rules_of_a_base_policy_apply_first() -> None:
 
 
 async def test_unreadable_policy_may_allow_or_deny() -> None:
-    """If the policy cannot be read, each call may be allowed or denied."""
+    """If the policy cannot be read, the app treats each call as possibly allowed and possibly
+    denied.
+    """
     [one] = await read_firewalls(build_firewall())
 
     assert {rule.name for rule in one.rules} == {build_policy()["id"].lower()}
@@ -224,7 +229,9 @@ async def test_unreadable_policy_may_allow_or_deny() -> None:
 
 
 async def test_policy_without_known_firewalls_is_read_separately() -> None:
-    """A template may omit the firewalls of a policy, which is then read without one."""
+    """A template may omit the property `firewalls` of a policy. The app then reads the policy's
+    rules as a separate firewall.
+    """
     own = build_dnat_group(build_nat_rule("flows", W), policy_name="lonely")
 
     [alone] = await read_firewalls(build_policy("lonely"), own)

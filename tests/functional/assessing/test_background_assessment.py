@@ -38,7 +38,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(slots=True)
 class SlowPages:
-    """Slow pages of Dataverse with a limited number of requests a minute."""
+    """Pages of Dataverse that take time, with a limited number of requests a minute."""
 
     all: Workflows
     clock: ManualClock
@@ -70,7 +70,7 @@ class SlowPages:
 
 @dataclass(slots=True)
 class FailingPages:
-    """Pages of Dataverse of which one request fails."""
+    """Pages of Dataverse where one request raises an error."""
 
     pages: FlowPages
     #: Counted from 1.
@@ -122,7 +122,7 @@ class ACallAMinute:
 
 
 def wrap_ports(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
-    """Replace ports of the app by wrappers of them."""
+    """Wrap the named ports of the app, each by its function."""
 
     def change(those: Ports) -> Ports:
         made = {name: make(getattr(those, name)) for name, make in ports.items()}
@@ -158,20 +158,22 @@ async def read_assessment(scenario: Scenario, started: Remediation) -> Assessmen
 
 
 def remove_times(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
-    """Return the assessment without its times. Fails if there is none."""
+    """Return the assessment without its times, for a comparison. Fails if there is no assessment.
+    """
     assert found is not None
     return replace(found, assessed_at=datetime.min, callers_searched_at=None)  # noqa: DTZ901  # any will do
 
 
 async def assess_immediately(scenario: Scenario) -> EnvironmentAssessment:
-    """Return the assessment that is made immediately."""
+    """Assess the environment without a background job, and return the result without times."""
     return remove_times(await assess_environment(scenario.services, scenario.build.environment.id))
 
 
 async def test_background_assessment_equals_an_immediate_one(
     scenario: Scenario,
 ) -> None:
-    """The result is that of an immediate assessment, and no page stays in the store."""
+    """A background assessment has the same result as an immediate one, and leaves no stored page.
+    """
     started = await start_background_assessment(scenario)
     assert (await read_assessment(scenario, started)).answer is None
 
@@ -243,7 +245,7 @@ async def test_assessment_completes_with_one_request_a_minute(scenario: Scenario
 
 
 async def test_assessment_of_a_thousand_flows_needs_at_most_fifty_store_reads() -> None:
-    """The app looks up the callers of all flows together."""
+    """The app reads the stored callers of all flows together, not flow by flow."""
     scenario = Scenario()
     for number in range(1_000):
         scenario.build.add_http_flow(f"Flow {number}")
@@ -260,7 +262,9 @@ async def test_assessment_of_a_thousand_flows_needs_at_most_fifty_store_reads() 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
 async def test_killed_process_repeats_one_page(scenario: Scenario, page: int) -> None:
-    """The next process reads the same page again, and then the remaining pages."""
+    """After a kill, the next process reads only the interrupted page again, then the remaining
+    ones.
+    """
     expected = await assess_immediately(scenario)
     pages = FailingPages(scenario.fakes.ports.flow_pages, page, Killed())
     wrap_ports(scenario, flow_pages=lambda _: pages)
@@ -320,14 +324,15 @@ async def test_same_request_returns_the_running_assessment(scenario: Scenario) -
 
 
 async def count_environment_jobs(services: Services) -> int:
-    """Return the number of environment jobs."""
     return len(await services.tables.environment_jobs.read_all())
 
 
 async def test_next_request_starts_an_assessment_whose_start_was_interrupted(
     scenario: Scenario,
 ) -> None:
-    """If a process died after it stored the shared row only, the next request starts the job."""
+    """If a process dies after it has reserved the assessment's id in a row, the next request starts
+    the assessment with this id.
+    """
     key = f"{scenario.build.environment.id}-{ONE.digest}"
     row = SharedSnapshot(topic="assessments", id=key, archive_name="assessment x")
     await scenario.services.tables.shared_snapshots.upsert(row)
@@ -394,7 +399,7 @@ async def test_assessment_reports_a_list_that_cannot_be_read(scenario: Scenario)
 
 
 async def test_background_assessment_can_be_cancelled(scenario: Scenario) -> None:
-    """The id of the assessment is that of its remediation."""
+    """An assessment is cancelled like a remediation, by its id, and then has no result."""
     started = await start_background_assessment(scenario)
 
     await change_remediation.cancel(scenario.services, started.id)

@@ -1,4 +1,4 @@
-"""Firewalls of Azure Resource Manager are converted to rules."""
+"""Firewalls as Azure Resource Manager returns them are converted to ordered rules."""
 
 import json
 import os
@@ -32,7 +32,7 @@ TAGS = build_tag_list(
 
 
 def find_missing_tags(*firewalls: Firewall, host: str | None = HOST) -> list[str]:
-    """Return the service tags that a European flow lacks."""
+    """Return the service tags of a European flow that these firewalls do not allow."""
     found = find_required_issues(firewalls, "europe", [host], TAGS)
     return [tag for gap in found for tag in gap.missing_tags]
 
@@ -138,7 +138,9 @@ def test_each_destination_of_a_group_is_a_separate_firewall() -> None:
 
 
 def test_tag_names_the_hosts_of_a_group() -> None:
-    """An administrator names the hosts behind a group in a tag."""
+    """A network security group knows no hosts, so an administrator names them in the tag
+    `CmkFlow-Hosts`.
+    """
     group = build_security_group(tags={"CmkFlow-Hosts": "API.contoso.example, *.shop.example"})
 
     [firewall] = parse_group(group)
@@ -208,7 +210,7 @@ async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
     ],
 )
 def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
-    """An incomplete rule neither allows nor denies for certain."""
+    """A rule that lacks a property neither allows nor denies for certain."""
     rule = build_security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
     [firewall] = parse_group(
         build_security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"})
@@ -221,7 +223,7 @@ def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
 
 
 def test_site_without_restrictions_has_no_issue() -> None:
-    """An open site has its hosts and no firewall issue."""
+    """A site with only the rule "Any" allows all addresses, so it has no firewall issue."""
     firewall = parse_site(build_site(), build_web_config(build_restriction("Any", 2147483647)))
 
     assert firewall.hosts == {"orders-api.azurewebsites.net", "api.contoso.example"}
@@ -316,7 +318,8 @@ def _find_objects(value: object) -> Iterator[Mapping[str, object]]:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_collected_group_can_be_read() -> None:
-    """The app reads templates with parameters and recorded answers."""
+    """The app reads the network security groups of all collected templates and recorded responses.
+    """
     folder = Path(os.environ["FLOW_CORPUS"], "firewall")
     groups = [
         group

@@ -1,4 +1,4 @@
-"""IP rules of Azure services contain the allowed addresses and the default for all others."""
+"""Azure services with IP rules allow the listed addresses, and have a default for all others."""
 
 from collections.abc import Mapping
 from types import ModuleType
@@ -38,7 +38,7 @@ async def read_firewall(kind: str, *resources: Json) -> Firewall:
 
 
 def find_verdict(firewall: Firewall, tag: str = WEST) -> str:
-    """Return the verdict on a tag."""
+    """Return the verdict on a service tag: allowed, partly allowed, denied or unknown."""
     return judge_tag(firewall, tag, TAGS).verdict
 
 
@@ -73,7 +73,7 @@ async def test_service_without_ipv6_needs_no_ipv6_rule() -> None:
     ],
 )
 async def test_vault_allows_the_addresses_of_its_rules(vault: Json, expected: str) -> None:
-    """A vault without rules allows every address, and one without public access none."""
+    """A key vault without rules allows every address. One without public access allows none."""
     firewall = await read_firewall("key_vault", vault)
 
     assert find_verdict(firewall) == expected
@@ -81,7 +81,9 @@ async def test_vault_allows_the_addresses_of_its_rules(vault: Json, expected: st
 
 
 async def test_verdict_for_callers_in_the_region_of_a_storage_account_is_unknown() -> None:
-    """Callers in the region of the account use private addresses. Rules do not apply to those."""
+    """IP rules do not apply to callers in the region of the account, because these use private
+    addresses.
+    """
     rules = [{"value": RANGES[0], "action": "Allow"}]
     own = await read_firewall(
         "storage_account", storage_account.build_account(rules, "West Europe")
@@ -114,7 +116,9 @@ async def test_verdict_for_callers_in_the_region_of_a_storage_account_is_unknown
 async def test_cosmos_account_with_a_rule_denies_other_addresses(
     account: Json, expected: str
 ) -> None:
-    """A network filter also makes an account deny other addresses. 0.0.0.0 allows all of Azure."""
+    """An account with an IP rule or a network filter denies other addresses. The rule 0.0.0.0
+    allows all of Azure.
+    """
     firewall = await read_firewall("cosmos_account", account)
 
     assert find_verdict(firewall) == expected
@@ -129,7 +133,9 @@ async def test_cosmos_account_with_a_rule_denies_other_addresses(
     ],
 )
 async def test_namespace_with_a_rule_denies_other_addresses(kind: str, build: ModuleType) -> None:
-    """For a denying default without a rule, Microsoft's documentation makes the verdict unknown."""
+    """A namespace with a rule denies other addresses. Without a rule, the effect of a denying
+    default is not documented, so the verdict is unknown.
+    """
     case: Mapping[str, Json] = {
         "denied": build.build_rule_set("203.0.113.1"),
         "partly_allowed": build.build_rule_set(HALF),
@@ -155,7 +161,9 @@ async def test_namespace_with_a_rule_denies_other_addresses(kind: str, build: Mo
 async def test_database_server_denies_addresses_outside_its_ranges(
     kind: str, build: ModuleType
 ) -> None:
-    """A rule has a first and a last address. 0.0.0.0 allows all of Azure."""
+    """A rule allows a range from its first to its last address. The range 0.0.0.0 allows all of
+    Azure.
+    """
     server, rule = build.build_server, build.build_rule
     part = rule("odd", "20.61.88.130", "20.61.88.200")
     azure = rule("AllowAllWindowsAzureIps", ALL_OF_AZURE, ALL_OF_AZURE)
@@ -177,14 +185,16 @@ async def test_database_server_denies_addresses_outside_its_ranges(
 
 
 async def test_single_postgresql_server_is_read() -> None:
-    """The older resource type of PostgreSQL has another API version."""
+    """The app also reads `Microsoft.DBforPostgreSQL/servers`, which needs another API version."""
     older = postgresql_server.build_server() | {"type": "Microsoft.DBforPostgreSQL/servers"}
 
     assert (await read_firewall("postgresql_server", older)).name == "orders-db"
 
 
 async def test_public_access_of_a_flexible_server_is_a_network_property() -> None:
-    """The setting of public access is among the properties of the network."""
+    """For a flexible server, the app reads the setting of public access from its network
+    properties.
+    """
     off = postgresql_server.build_server(network={"publicNetworkAccess": "Disabled"})
 
     assert find_verdict(await read_firewall("postgresql_server", off)) == "denied"

@@ -1,4 +1,4 @@
-"""Assessments that a later one replaced are deleted by the same settings as plans."""
+"""Assessments that a later one replaced are deleted after the periods that apply to old plans."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -27,7 +27,7 @@ ANNA = Principal(name="anna", roles=frozenset(Role), kind=PrincipalKind.USER)
 async def build_assessed(
     *, remediations_kept: timedelta | None = None
 ) -> tuple[Scenario, list[Remediation]]:
-    """Return a scenario with two complete assessments, a day after each other."""
+    """Return a scenario with two complete assessments, the second a day after the first."""
     settings = build_fake_settings(plans_kept=10 * DAY, remediations_kept=remediations_kept)
     scenario = Scenario(settings=settings)
     scenario.build.add_http_flow("Orders")
@@ -42,8 +42,8 @@ async def build_assessed(
 
 
 async def test_result_of_a_replaced_assessment_is_deleted_after_the_time_of_plans() -> None:
-    """The summary of a replaced assessment stays, and says why the result is missing; the newest
-    assessment stays complete.
+    """The app deletes the result of a replaced assessment. Its summary stays and says why the
+    result is missing, and the newest assessment stays complete.
     """
     scenario, [old, new] = await build_assessed()
     before = await show_assessment(scenario.services, old.id)
@@ -66,7 +66,9 @@ async def test_result_of_a_replaced_assessment_is_deleted_after_the_time_of_plan
 
 
 async def test_rows_of_a_replaced_assessment_are_deleted_after_the_time_of_remediations() -> None:
-    """The newest assessment stays, however old it is."""
+    """The app deletes the rows of a replaced assessment. It never deletes the newest assessment,
+    however old it is.
+    """
     scenario, [old, new] = await build_assessed(remediations_kept=30 * DAY)
 
     scenario.world.clock.advance(20 * DAY)
@@ -88,7 +90,9 @@ async def test_rows_of_a_replaced_assessment_are_deleted_after_the_time_of_remed
 
 
 async def test_result_stays_while_a_retention_policy_keeps_it() -> None:
-    """A row without its result, and a result without its row, would be of no use."""
+    """If the archive may not delete the result's file, the rows stay, too. They are deleted
+    together later.
+    """
     scenario, [old, _] = await build_assessed(remediations_kept=30 * DAY)
     archive = scenario.fakes.archive
     archive.kept.update(await scenario.services.archive.list_names())
@@ -105,7 +109,7 @@ async def test_result_stays_while_a_retention_policy_keeps_it() -> None:
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_next_check_continues_after_a_crash_at_any_request(moment: Moment) -> None:
-    """Nothing is left of a replaced assessment."""
+    """After a crash, the next check deletes what is left of a replaced assessment."""
     at, has_struck = 0, True
     while has_struck:
         at += 1

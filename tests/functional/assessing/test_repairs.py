@@ -42,22 +42,22 @@ _ADDRESS = re.compile(r"(?<![\w.])\d+\.\d+\.\d+\.\d+(?:/\d+)?(?![\w.])")
 
 
 class Estate:
-    """Resources of Azure Resource Manager and the firewalls that the app reads in them."""
+    """A set of Azure resources and the firewalls that the app reads in them."""
 
     def __init__(self, resources: Mapping[str, Json], hosts: Sequence[str | None] = ()) -> None:
-        """By path."""
+        """Copy the resources, which are given by their paths."""
         self.resources = {path.lower(): deepcopy(one) for path, one in resources.items()}
         self.world = World()
         self.world.resources = self.resources  # type: ignore[assignment]
         self._hosts = [*hosts] or ["api.contoso.example"]
 
     async def find_issues(self) -> list[FirewallIssue]:
-        """Return the firewall issues for European flows."""
+        """Return the firewall issues for European flows that call the hosts."""
         kinds = build_firewall_kinds(build_fakes(self.world).ports.resources)
         found = [one for kind in kinds.values() for one in await kind.read()]
         return find_required_issues(found, "europe", self._hosts, TAGS)
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return the fix of an issue."""
         kinds = build_firewall_kinds(build_fakes(self.world).ports.resources)
         return explain_why_no_rule_helps(gap) or await kinds[gap.kind].propose_fix(gap)
@@ -65,10 +65,12 @@ class Estate:
     async def require_only_fix(self) -> FirewallFix:
         """Return the fix of the only issue."""
         [gap] = await self.find_issues()
-        return await self.repair(gap)
+        return await self.propose_fix(gap)
 
     def deploy(self, bicep: str) -> None:
-        """Deploy a Bicep text to the resources: replace resources, and parts with the same name."""
+        """Apply the resources of a Bicep text: replace properties of existing ones and add new
+        ones.
+        """
         for one in parse_resources(bicep):
             provider, *kinds = one.type.split("/")
             path = "/".join(f"{kind}/{name}" for kind, name in zip(kinds, one.names, strict=True))
@@ -97,20 +99,20 @@ class Estate:
 
 
 def build_estate(kind: str) -> Estate:
-    """Return a firewall of a kind that allows the addresses which flows used before."""
+    """Return resources with a firewall of this kind that allows only the old addresses of flows."""
     case = load_firewall_case(kind)
     return Estate(case.resources(case.build_sources(LET_IN, TAGS)))
 
 
 def list_prefixes(tags: ServiceTagList, name: str) -> tuple[str, ...]:
-    """Return the prefixes of a tag."""
+    """Return the address prefixes of a service tag."""
     entry = tags.find(name)
     assert entry is not None
     return entry.prefixes
 
 
 def find_new_addresses(text: str, before: str) -> set[str]:
-    """Return the addresses that a text contains and the resources did not."""
+    """Return the addresses in `text` that are not in `before`."""
     return set(_ADDRESS.findall(text)) - set(_ADDRESS.findall(before))
 
 
@@ -120,7 +122,7 @@ async def test_bicep_of_a_fix_removes_the_issue(kind: str) -> None:
     here = build_estate(kind)
     [gap] = await here.find_issues()
 
-    repair = await here.repair(gap)
+    repair = await here.propose_fix(gap)
     here.deploy(repair.bicep)
 
     assert (repair.issue, repair.unavailable_reason) == (gap.name, "")
@@ -142,21 +144,20 @@ async def test_fix_keeps_the_allowed_addresses(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_each_text_of_a_fix_contains_exactly_the_missing_addresses(kind: str) -> None:
-    """A rule has service tags if its kind accepts them, and otherwise addresses.
-
-    All languages agree.
+    """The fix in each language contains the same missing addresses, or service tags if the firewall
+    kind accepts them.
     """
     here = build_estate(kind)
     [gap] = await here.find_issues()
     before = json.dumps(here.resources)
 
-    repair = await here.repair(gap)
+    repair = await here.propose_fix(gap)
     texts = (repair.azure_cli, repair.bicep, repair.terraform)
 
-    list_prefixes = [find_new_addresses(text, before) for text in texts]
-    assert list_prefixes[0] == list_prefixes[1] == list_prefixes[2]
-    assert AddressRanges.parse(list_prefixes[0]) <= AddressRanges.parse(gap.missing_prefixes)
-    if not list_prefixes[0]:
+    new_addresses = [find_new_addresses(text, before) for text in texts]
+    assert new_addresses[0] == new_addresses[1] == new_addresses[2]
+    assert AddressRanges.parse(new_addresses[0]) <= AddressRanges.parse(gap.missing_prefixes)
+    if not new_addresses[0]:
         assert all(tag in text for tag in gap.missing_tags for text in texts)
         assert not any(tag in text for tag in LET_IN for text in texts[:1])
 
@@ -203,7 +204,7 @@ async def test_texts_of_a_fix_contain_no_unused_declaration(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_commands_of_each_kind_need_no_extension(kind: str) -> None:
-    """Only a rule beside existing ones needs an extension of the Azure CLI."""
+    """A fix needs an Azure CLI extension only if it adds a rule beside existing ones."""
     repair = await build_estate(kind).require_only_fix()
 
     assert "az extension add" not in repair.azure_cli
@@ -211,20 +212,22 @@ async def test_commands_of_each_kind_need_no_extension(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_fix_uses_the_command_of_its_kind(kind: str) -> None:
-    """The next test checks the names of the options for the kinds that the app writes."""
+    """The fix of each firewall kind uses the kind's own command of the Azure CLI."""
     repair = await build_estate(kind).require_only_fix()
 
     assert f"az {COMMANDS[kind]} \\\n" in repair.azure_cli
 
 
 async def test_rule_of_a_group_contains_one_service_tag() -> None:
-    """Each region has a rule for its tag, because Microsoft may change the addresses of a tag."""
+    """A fix adds one rule for each missing tag. It names the tag, because Microsoft may change the
+    tag's addresses.
+    """
     group = build_security_group(
         build_security_rule("flows", 4096, sourceAddressPrefix="LogicApps")
     )
     [gap, *_] = await (here := Estate({group["id"]: group})).find_issues()
 
-    repair = await here.repair(replace(gap, missing_tags=(WEST,)))
+    repair = await here.propose_fix(replace(gap, missing_tags=(WEST,)))
 
     assert repair.azure_cli == (
         "az network nsg rule create \\\n"
@@ -244,7 +247,9 @@ async def test_rule_of_a_group_contains_one_service_tag() -> None:
 
 
 async def test_new_rule_precedes_rules_that_deny() -> None:
-    """Rules that deny other addresses are not moved."""
+    """New rules get priorities right before the rule that denies flows. Rules that deny only other
+    addresses are not moved.
+    """
     group = build_security_group(
         build_security_rule("others", 101, access="Deny", sourceAddressPrefix="198.51.100.0/24"),
         build_security_rule("flows", 110, sourceAddressPrefix="LogicApps"),
@@ -273,7 +278,9 @@ async def test_group_without_a_free_priority_has_no_fix() -> None:
 
 
 async def test_fix_does_not_replace_a_rule_of_the_same_name() -> None:
-    """A person has created or moved the rule, so the app does not change it."""
+    """If a rule already has the fix's name, a person has created or moved it, so the app does not
+    change it.
+    """
     group = build_security_group(
         build_security_rule("flows", 100, sourceAddressPrefix="LogicApps"),
         build_security_rule("CMK-PPPlex.WestEurope", 200, access="Deny"),
@@ -302,7 +309,7 @@ async def test_new_rule_allows_only_the_destination_of_the_issue() -> None:
     here = Estate({group["id"]: group})
 
     for gap in await here.find_issues():
-        here.deploy((await here.repair(gap)).bicep)
+        here.deploy((await here.propose_fix(gap)).bicep)
 
     assert await here.find_issues() == []
     leads = [
@@ -368,7 +375,9 @@ async def test_fix_of_a_function_app_uses_its_own_command_and_resource() -> None
     ],
 )
 async def test_full_list_has_no_fix(build: Any, there: int, most: int) -> None:
-    """The reason contains the number of rules, the maximum and the number of additional rules."""
+    """If a list of rules is full, the reason names its rules, its maximum and how many rules are
+    missing.
+    """
     repair = await Estate({one["id"]: one for one in build(there)}).require_only_fix()
 
     assert re.match(
@@ -387,7 +396,7 @@ async def test_service_without_public_access_has_no_fix() -> None:
 
 
 def build_azure_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Estate:
-    """Return a firewall with a policy, and an IP group `flows` unless rules are given."""
+    """Return an Azure Firewall with a policy, and the IP group `flows` unless rules are given."""
     members = azure_firewall.build_ip_group("flows", "13.69.71.0/25")
     leading = azure_firewall.build_nat_rule("orders", sourceIpGroups=[members["id"]])
     nat = azure_firewall.build_collection("published", 100, *(rules or [leading]), action="Dnat")
@@ -403,7 +412,9 @@ def build_azure_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Es
 
 
 async def test_ip_group_that_other_rules_use_is_not_extended() -> None:
-    """Added addresses would also apply to the other rules, so the fix uses a new group."""
+    """The fix creates a new group, because addresses in the existing one would also apply to its
+    other rules.
+    """
     used = azure_firewall.build_network_rule(
         "admins", sourceIpGroups=[azure_firewall.build_ip_group("flows")["id"]]
     )
@@ -413,7 +424,7 @@ async def test_ip_group_that_other_rules_use_is_not_extended() -> None:
     here = build_azure_firewall(other)
     gap = next(one for one in await here.find_issues() if one.part == azure_firewall.ADDRESS)
 
-    repair = await here.repair(gap)
+    repair = await here.propose_fix(gap)
 
     assert "\naz network ip-group create" in repair.azure_cli
     assert "--name cmk-orders \\\n  --rule-type NatRule" in repair.azure_cli
@@ -422,7 +433,9 @@ async def test_ip_group_that_other_rules_use_is_not_extended() -> None:
 
 
 async def test_ip_group_of_another_firewall_is_not_extended() -> None:
-    """A policy that the app cannot read also uses the group, so the fix creates a new group."""
+    """The fix creates a new group, because a policy that the app cannot read also uses the existing
+    one.
+    """
     here = build_azure_firewall()
     [group] = [one for one in here.resources.values() if one["type"].endswith("/ipGroups")]
     group["properties"]["firewallPolicies"] = [{"id": "/subscriptions/t/…/firewallPolicies/other"}]
@@ -433,7 +446,9 @@ async def test_ip_group_of_another_firewall_is_not_extended() -> None:
 
 
 async def test_rule_with_addresses_gets_an_additional_rule_with_an_ip_group() -> None:
-    """The fix does not change the existing rule."""
+    """If a rule lists addresses instead of IP groups, the fix adds a rule and leaves the existing
+    one.
+    """
     here = build_azure_firewall(rules=[azure_firewall.build_nat_rule("orders", "13.69.71.0/25")])
 
     repair = await here.require_only_fix()
@@ -457,7 +472,9 @@ async def test_rule_with_addresses_gets_an_additional_rule_with_an_ip_group() ->
 
 
 async def test_destination_that_a_prior_rule_denies_has_no_fix() -> None:
-    """The first matching network rule decides, so added addresses would have no effect."""
+    """The first matching network rule decides, so addresses added to a later rule would have no
+    effect.
+    """
     rules = [
         azure_firewall.build_collection(
             "refused", 100, azure_firewall.build_network_rule("nobody", "*"), action="Deny"
@@ -481,7 +498,7 @@ async def test_destination_that_a_prior_rule_denies_has_no_fix() -> None:
     )
     assert gap is not None
 
-    repair = await here.repair(gap)
+    repair = await here.propose_fix(gap)
 
     assert (
         repair.unavailable_reason

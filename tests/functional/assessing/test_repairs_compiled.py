@@ -1,4 +1,4 @@
-"""Microsoft's compiler checks the Bicep of each kind's fix."""
+"""Microsoft's Bicep compiler checks the fix of each firewall kind."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,9 @@ _OF_A_PART = re.compile(r": Warning (BCP035|no-unused-vars|no-unused-params): ")
 
 @needs_compiler
 async def test_bicep_of_every_firewall_fix_compiles(tmp_path: Path) -> None:
-    """One run compiles a fix of each kind and reports nothing about complete resources."""
+    """The compiler accepts the fixes. It may report only on texts that are a marked part of a
+    resource.
+    """
     texts = {kind: (await build_estate(kind).require_only_fix()).bicep for kind in FIREWALL_KINDS}
     for kind, text in texts.items():
         (tmp_path / f"{kind}.bicep").write_text(text)

@@ -1,4 +1,4 @@
-"""Ports whose grants of co-ownership are slow or cannot be revoked."""
+"""Wrappers of ports in which a grant of co-ownership takes effect late or cannot be revoked."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -12,30 +12,31 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class SlowRights:
-    """A flow service where new rights take effect only after some requests."""
+    """A flow service in which a grant of co-ownership takes effect only after some requests."""
 
     def __init__(
         self, access: object, flow_name: str, refusals: int, *, definitions: int = 0
     ) -> None:
-        """Reject this number of requests for the URL and for the definition."""
+        """Reject `refusals` requests for the flow's URL, and `definitions` requests for its
+        definition.
+        """
         self._access: Any = access
         self._flow_name = flow_name
         self.refusals = refusals
         self._definitions = definitions
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port."""
         return getattr(self._access, name)
 
     async def read_trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL, or reject the request."""
+        """Return the trigger URL, or reject the request while the grant has no effect yet."""
         if self.refusals and flow_name == self._flow_name:
             self.refusals -= 1
             raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
         return str(await self._access.read_trigger_url(environment_id, flow_name, trigger))
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return the flow, or reject the request."""
+        """Return the flow, or reject the request while the grant has no effect yet."""
         if self._definitions and flow_name == self._flow_name:
             self._definitions -= 1
             raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
@@ -45,7 +46,7 @@ class SlowRights:
 
 
 class KeptRights:
-    """A port that cannot revoke the co-ownership."""
+    """A wrapper of a port in which revoking a co-ownership raises an error."""
 
     def __init__(self, port: object, error: CmkflowError | None = None) -> None:
         """Wrap the port; revoking raises `error`."""
@@ -53,16 +54,14 @@ class KeptRights:
         self.error = error or PlatformError("no", code="403", status=403)
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port."""
         return getattr(self._access, name)
 
     async def revoke(self, *_of: object, **_options: object) -> None:
-        """Raise the error."""
         raise self.error
 
 
 def delay_rights(scenario: Scenario, flow: FakeFlow, refusals: int) -> SlowRights:
-    """Let rights on this flow take effect only after some requests."""
+    """Let grants for this flow take effect only after some requests, and return the wrapper."""
     access = SlowRights(scenario.fakes.ports.flow_access, flow.flow_name, refusals)
 
     def wrap_ports(ports: Ports) -> Ports:

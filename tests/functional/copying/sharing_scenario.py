@@ -1,4 +1,4 @@
-"""Scenarios about what belongs to a flow: one that is shared and in a solution, and its copy."""
+"""Scenarios with a flow that is shared and in a solution, for tests that its copy is, too."""
 
 from shared.domain.jobs.flow_job import FlowJob
 from tests.fakes.tenant import FakeFlow, FakeSolution

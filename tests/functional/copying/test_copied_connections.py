@@ -1,4 +1,4 @@
-"""The connections of a copy: references that are there are used again, missing ones are made."""
+"""A copy uses existing connection references, and the app creates those that are missing."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 
 def add_mail_flow(scenario: Scenario, *, in_solution: bool = True) -> FakeFlow:
-    """Add an HTTP flow that sends mail over a connection that it embeds."""
+    """Add an HTTP flow that sends mail over a connection without a connection reference."""
     return scenario.build.add_flow(
         "Orders",
         define.build_http_trigger(),
@@ -32,14 +32,14 @@ def add_mail_flow(scenario: Scenario, *, in_solution: bool = True) -> FakeFlow:
 
 
 def change_entry(flow: FakeFlow, **members: Any) -> None:
-    """Rewrite members of the flow's one entry of `connectionReferences`."""
+    """Change members of the only entry in the flow's `connectionReferences`."""
     document = json.loads(flow.client_data)
     document["properties"]["connectionReferences"]["shared_office365"] |= members
     flow.client_data = json.dumps(document)
 
 
 def add_reference(scenario: Scenario, name: str, connection: str = "mail-1") -> ConnectionReference:
-    """Add a connection reference that somebody made."""
+    """Add a connection reference to Dataverse, as if a person had created it."""
     row = ConnectionReference(
         reference_id=scenario.world.create_guid(),
         logical_name=name,
@@ -52,7 +52,7 @@ def add_reference(scenario: Scenario, name: str, connection: str = "mail-1") -> 
 
 
 async def run_approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
-    """Apply the key, plan, approve, and return the job after a while."""
+    """Apply the key, approve a plan, let time pass, and return the job of Orders."""
     scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
@@ -61,15 +61,15 @@ async def run_approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
 
 
 def read_entry(scenario: Scenario, job: FlowJob) -> Any:
-    """Return the copy's entry of `connectionReferences`."""
+    """Return the copy's mail entry in `connectionReferences`."""
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     return json.loads(copy.client_data)["properties"]["connectionReferences"]["shared_office365"]
 
 
 @pytest.mark.parametrize("in_solution", [True, False])
 async def test_embedded_connection_gets_a_reference_of_the_owner(*, in_solution: bool) -> None:
-    """The reference uses the same connection; the copy is on and uses the reference; the job's
-    notes name it.
+    """The app creates a reference to the same connection for the flow's owner. The copy uses it,
+    and a note of the job names it.
     """
     scenario = Scenario()
     add_mail_flow(scenario, in_solution=in_solution)
@@ -87,7 +87,7 @@ async def test_embedded_connection_gets_a_reference_of_the_owner(*, in_solution:
 
 
 async def test_plan_names_the_connection_references_to_create() -> None:
-    """A dry run shows them first, before the copy."""
+    """A dry run lists the connection references that the app would create, before the copy."""
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.apply_key()
@@ -101,8 +101,8 @@ async def test_plan_names_the_connection_references_to_create() -> None:
 
 
 async def test_existing_reference_of_the_owner_is_used() -> None:
-    """The app finds the reference in any spelling of the connector, prefers one of the owner, and
-    creates none.
+    """The app creates no reference if one exists for the connection. Of several, it uses that of
+    the owner.
     """
     scenario = Scenario()
     add_mail_flow(scenario)
@@ -134,7 +134,9 @@ async def test_flow_with_references_is_copied_exactly() -> None:
 
 
 async def test_connection_of_the_invoker_gets_an_unbound_reference() -> None:
-    """The maker's own connection is not bound: the caller brings one."""
+    """If each caller uses a connection of their own, the app creates a reference without a
+    connection.
+    """
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     change_entry(orders, runtimeSource="invoker")
@@ -153,7 +155,9 @@ async def test_connection_of_the_invoker_gets_an_unbound_reference() -> None:
 async def test_no_reference_is_created_if_the_owner_is_unavailable(
     *, is_disabled: bool, in_solution: bool
 ) -> None:
-    """No copy could use the reference: the job is blocked before anything is written."""
+    """If the owner is disabled or deleted, no copy could use the reference. The job is blocked
+    before the app writes anything.
+    """
     scenario = Scenario()
     add_mail_flow(scenario, in_solution=in_solution)
     scenario.build.share_connections()
@@ -173,7 +177,9 @@ async def test_no_reference_is_created_if_the_owner_is_unavailable(
 
 
 async def test_app_creates_the_reference_if_the_owner_may_not_use_the_connection() -> None:
-    """The app needs the connection shared with it."""
+    """If the connection belongs to another person who has shared it with the app, the reference
+    belongs to the app.
+    """
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.share_connections()
@@ -187,8 +193,8 @@ async def test_app_creates_the_reference_if_the_owner_may_not_use_the_connection
 
 
 async def test_inaccessible_connection_blocks_the_job_with_name_and_owner() -> None:
-    """The fix names the person who has to share the connection; after that, a retry continues the
-    job.
+    """The fix names the connection and the person who has to share it. A retry after that completes
+    the job.
     """
     scenario = Scenario()
     add_mail_flow(scenario)
@@ -210,7 +216,9 @@ async def test_inaccessible_connection_blocks_the_job_with_name_and_owner() -> N
 
 
 async def test_custom_connector_needs_an_existing_reference() -> None:
-    """The job is blocked until there is one; then it is found and used."""
+    """The app creates no reference for a custom connector. The job is blocked until a person has
+    created one.
+    """
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     api = {"name": "shared_office365", "logicalName": "new_5Foffice365"}
@@ -238,7 +246,7 @@ async def test_custom_connector_needs_an_existing_reference() -> None:
 
 
 async def test_changed_reference_of_the_app_blocks_the_job() -> None:
-    """The app never changes the reference, because a person may have changed it on purpose."""
+    """The app does not change back a reference that it created and a person has changed."""
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     await run_approved(scenario, run=timedelta(days=60))
@@ -258,7 +266,7 @@ async def test_changed_reference_of_the_app_blocks_the_job() -> None:
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("at", range(1, 12))
 async def test_killed_process_creates_one_reference(at: int, moment: Moment) -> None:
-    """The next invocation continues after any request of the copying step."""
+    """After a kill at any request of the copying step, there is one reference and one note."""
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.apply_key()
@@ -279,7 +287,7 @@ async def test_killed_process_creates_one_reference(at: int, moment: Moment) -> 
 
 
 async def test_rollback_keeps_the_reference_and_notes_it() -> None:
-    """The copy is gone; the note still names the reference."""
+    """A rollback leaves the created reference, and a note says that it stays."""
     scenario = Scenario()
     add_mail_flow(scenario)
     await run_approved(scenario, run=timedelta(days=60))

@@ -1,4 +1,4 @@
-"""What of an original's definition its copy keeps: all of it, in the shape the platform takes."""
+"""A copy keeps the whole definition of its original, in a format that the platform accepts."""
 
 import json
 from dataclasses import replace
@@ -43,7 +43,8 @@ TRIGGER = {
 
 
 def build_mail_action(**host: Any) -> dict[str, Any]:
-    """Return an action that sends mail over this host, with its own settings."""
+    """Return an action that sends mail, with many optional settings. `host` is its `inputs.host`.
+    """
     return {
         "type": "OpenApiConnection",
         "description": "Tells the shop",
@@ -79,14 +80,14 @@ ACTIONS = {
 
 
 def add_complete_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
-    """Add a flow with everything set, over a connection that it embeds."""
+    """Add a flow that uses every optional setting of triggers and actions."""
     actions = json.loads(json.dumps(ACTIONS))
     connections = {"mail-1": "shared_office365"}
     return scenario.build.add_flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)
 
 
 async def run_to_retirement(scenario: Scenario) -> FlowJob:
-    """Apply the key and let the flow be copied, verified and retired."""
+    """Apply the key, and run a remediation until the original is retired."""
     scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
@@ -102,7 +103,7 @@ def read_definition(flow: FakeFlow) -> dict[str, Any]:
 
 
 async def test_copy_has_the_complete_definition() -> None:
-    """Authentication, allowed users, path, method, schema, concurrency, retries, options, texts."""
+    """The copy has the same authentication, path, schema, concurrency, retries and options."""
     scenario = Scenario()
     original = add_complete_flow(scenario)
     before = read_definition(original)
@@ -117,7 +118,7 @@ async def test_copy_has_the_complete_definition() -> None:
 
 @pytest.mark.parametrize("is_on", [True, False])
 async def test_copy_is_on_only_if_the_original_was(*, is_on: bool) -> None:
-    """A flow that is off is copied off, and stays so."""
+    """The copy of a flow that is off is created off and stays off."""
     scenario = Scenario()
     add_complete_flow(scenario, is_on=is_on)
 
@@ -129,7 +130,9 @@ async def test_copy_is_on_only_if_the_original_was(*, is_on: bool) -> None:
 
 
 async def test_older_formats_are_converted_if_the_platform_rejects_them() -> None:
-    """Only hosts and the platform's own authentication change; the job ends as any other."""
+    """If the platform rejects older connector actions, the app changes only their hosts and
+    authentication, and completes the job.
+    """
     scenario = Scenario()
     original = add_complete_flow(scenario)
     before = read_definition(original)
@@ -146,7 +149,9 @@ async def test_older_formats_are_converted_if_the_platform_rejects_them() -> Non
 
 
 async def test_next_invocation_uses_the_converted_copy() -> None:
-    """It was written, but the flow service did not show it: nothing is written again."""
+    """If an invocation dies after it wrote the converted copy, the next one does not write it
+    again.
+    """
     scenario = Scenario()
     add_complete_flow(scenario)
     scenario.world.assumptions.older_host_shapes_refused = True
@@ -166,7 +171,9 @@ async def test_next_invocation_uses_the_converted_copy() -> None:
 
 
 async def test_definition_rejected_in_both_formats_blocks_the_job() -> None:
-    """The same code has other causes: the job is blocked with the platform's own words."""
+    """The platform uses the same error code for other causes. The job is then blocked with the
+    platform's message.
+    """
     scenario = Scenario()
     original = add_complete_flow(scenario)
     original.client_data = original.client_data.replace(AUTHENTICATION, "@parameters('own')")

@@ -74,10 +74,8 @@ async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -
 
 @pytest.mark.parametrize(("is_shared", "most"), [(False, 15), (True, 27)])
 async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) -> None:
-    """The plan, the copy and the retirement read the sharing twice each; a team adds 12 requests.
-
-    Two temporary grants take eight requests: two reads before, two grants, two revocations, and two
-    reads that show that they are gone.
+    """Without shares the app sends 15 requests about sharing; a team adds 12. Eight of the 15
+    belong to two temporary grants: two reads before, two grants, two revokes, and two reads after.
     """
     if is_shared:
         scenario, _ = build_team_scenario()

@@ -1,4 +1,4 @@
-"""Obstacles to sharing a copy as its original is shared, and what a person does about them."""
+"""What the app does if a copy cannot be shared as its original is, and how a person fixes it."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
 async def test_note_is_removed_when_its_cause_is_fixed() -> None:
-    """A note about a co-owner who is missing in the environment is removed when that is fixed."""
+    """A note names a co-owner who is missing in the environment, until a person has added them."""
     scenario = Scenario()
     flow = scenario.build.add_power_apps_v1_flow("App flow")
     late = scenario.world.add_user("Late")
@@ -179,7 +179,7 @@ async def test_unavailable_owner_blocks_the_job_with_a_fix(
 
 
 async def kill_before_activation(*, is_disabled: bool) -> Scenario:
-    """Return a scenario whose owner is disabled or deleted while the copy is still off."""
+    """Return a scenario whose owner was disabled or deleted while the copy was still off."""
     scenario = Scenario()
     scenario.build.add_flow(
         "Orders",
@@ -206,8 +206,8 @@ async def kill_before_activation(*, is_disabled: bool) -> Scenario:
 async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
     *, is_disabled: bool, says: str
 ) -> None:
-    """Neither the owner nor the app may use the connection then. After a person follows the fix, a
-    retry continues the job.
+    """Without its owner, nobody may use the connection of the copy. A retry after the fix
+    continues.
     """
     scenario = await kill_before_activation(is_disabled=is_disabled)
     await scenario.run(timedelta(days=60))
@@ -236,7 +236,7 @@ async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
 
 
 async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
-    """The app can turn the copy off without a connection."""
+    """The app can turn a copy off without the connections of its disabled owner."""
     scenario, original = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -252,7 +252,9 @@ async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
 
 
 async def test_plan_and_job_note_run_only_users() -> None:
-    """No interface lists run-only users: notes of the plan and of the job mention them."""
+    """No API lists run-only users, so notes of the plan and of the job say that they are not
+    copied.
+    """
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App flow")
     scenario.build.add_http_flow("Orders")

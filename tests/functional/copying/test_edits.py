@@ -120,7 +120,8 @@ async def test_edit_with_a_new_connection_is_written_on_behalf_of_the_owner() ->
 
 @pytest.mark.parametrize("choice", list(OnOriginalEdited))
 async def test_edit_of_the_copy_is_kept_until_a_retry(choice: OnOriginalEdited) -> None:
-    """The app keeps an edit of the copy until a retry, which copies the original again."""
+    """The job is blocked and keeps a person's edit of the copy. A retry copies the original again.
+    """
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"on_original_edited": choice})
     orders = scenario.build.add_http_flow("Orders")
@@ -174,7 +175,9 @@ async def test_edited_self_starting_flow_blocks_the_cutover() -> None:
 
 
 async def test_edited_original_after_a_cutover_needs_a_person() -> None:
-    """The fix says that a person has to edit the copy, too, and a retry confirms it."""
+    """If a person edits the original after its cutover, the fix says to edit the copy, too. A retry
+    confirms that this is done.
+    """
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
     await plan_remediation(scenario)

@@ -1,4 +1,6 @@
-"""A temporary co-ownership whose revoke fails, is lost or races with a retry is revoked later."""
+"""A temporary co-ownership whose revoke fails, has no effect or races with a retry is revoked
+later.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -23,7 +25,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_failed_revoke_is_repeated_after_minutes() -> None:
-    """After the kill switch stopped the revoke, the app tries it again some minutes later."""
+    """The kill switch stops the revoke of a grant. Minutes after it is off, the app revokes it."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -54,8 +56,10 @@ async def test_failed_revoke_is_repeated_after_minutes() -> None:
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_cancelled_job_remembers_revoked_grants_until_they_are_read_back() -> None:
-    """A revoke that the platform did not keep is found after the job has ended."""
+async def test_cancelled_job_keeps_revoked_grants_until_a_read_confirms_them() -> None:
+    """The row of a cancelled job keeps the grants that it revoked, so that a later check finds one
+    that the platform did not revoke.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -103,7 +107,7 @@ async def test_grant_that_cannot_be_revoked_is_reported(port: str) -> None:
     }
 
 
-class OrderAtReturn:
+class ActionBeforeRevoke:
     """A flow service that runs an action before it revokes a co-ownership."""
 
     def __init__(self, access: object, order: Callable[[], Awaitable[object]]) -> None:
@@ -137,7 +141,7 @@ async def retry_job(scenario: Scenario, job: FlowJob) -> None:
 async def test_retry_during_the_revoke_of_grants_is_kept(
     go_on: Callable[[Scenario, FlowJob], Awaitable[None]],
 ) -> None:
-    """A retry is kept although the timer has leased the row at that moment."""
+    """A retry takes effect although the timer holds the job's lease to revoke its grants."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     orders = scenario.build.add_http_flow("Orders")
@@ -159,7 +163,7 @@ async def test_retry_during_the_revoke_of_grants_is_kept(
         grants=Grants(active=granted, past=granted),
     )
     kept = await table.replace(kept, blocked)
-    access: Any = OrderAtReturn(scenario.fakes.ports.flow_access, lambda: go_on(scenario, blocked))
+    access: Any = ActionBeforeRevoke(scenario.fakes.ports.flow_access, lambda: go_on(scenario, blocked))
     scenario.around = lambda ports: replace(ports, flow_access=access)
     scenario.renew()
 
@@ -174,16 +178,16 @@ async def test_retry_during_the_revoke_of_grants_is_kept(
 
 
 class BusyOnce:
-    """A flow service that ignores shares and is throttled at the first request for a URL."""
+    """A flow service that throttles the first request for a URL, and whose revoke leaves a share in
+    Dataverse.
+    """
 
     def __init__(self, scenario: Scenario) -> None:
-        """Wrap the port."""
         self._world = scenario.world
         self._access: Any = scenario.fakes.ports.flow_access
         self.is_busy = True
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port."""
         return getattr(self._access, name)
 
     async def read_trigger_url(self, *flow: str) -> str:
@@ -194,7 +198,7 @@ class BusyOnce:
         return str(await self._access.read_trigger_url(*flow))
 
     async def revoke(self, *flow: str) -> None:
-        """Revoke the co-ownership in this service, but not the share in Dataverse."""
+        """Revoke the co-ownership in this service, but leave the share in Dataverse."""
         shares = self._world.get_flow(*flow).shares
         before = dict(shares)
         await self._access.revoke(*flow)
@@ -202,7 +206,9 @@ class BusyOnce:
 
 
 async def test_share_without_effect_of_an_earlier_invocation_is_revoked() -> None:
-    """The app also revokes the share that an earlier invocation made before it was throttled."""
+    """An earlier invocation shared the flow in Dataverse, without effect, and was then throttled.
+    The app still revokes this share.
+    """
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     scenario.build.add_http_flow("Orders")
@@ -220,7 +226,7 @@ async def test_share_without_effect_of_an_earlier_invocation_is_revoked() -> Non
     assert not any(is_co_owned(scenario.world, flow) for flow in scenario.world.list_flows())
 
 
-class IgnoredReturns(KeptRights):
+class IgnoredFirstRevoke(KeptRights):
     """A port that accepts the first revoke without effect."""
 
     left: int = 1
@@ -237,13 +243,15 @@ class IgnoredReturns(KeptRights):
 async def test_revoke_without_effect_is_reported_and_repeated(
     port: str, *, in_solution: bool
 ) -> None:
-    """A notification is sent, and the app revokes the co-ownership again."""
+    """If the service account is still a co-owner after a revoke, the app sends a notification and
+    revokes again.
+    """
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     orders = scenario.build.add_http_flow("Orders")
     orders.in_solution = in_solution
     scenario.build.apply_key()
-    ignoring: Any = IgnoredReturns(getattr(scenario.fakes.ports, port))
+    ignoring: Any = IgnoredFirstRevoke(getattr(scenario.fakes.ports, port))
     scenario.around = lambda ports: replace(ports, **{port: ignoring})
     await scenario.opt_in()
     await scenario.order()

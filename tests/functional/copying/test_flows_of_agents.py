@@ -1,6 +1,4 @@
-"""Test that the copy of a flow that agents run has its type, or that the job reports another
-type.
-"""
+"""The copy of a flow that agents run is also a flow for agents."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -12,7 +10,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 
 class Forgetful:
-    """A Dataverse that makes plain flows only."""
+    """A Dataverse that ignores the type of new flows, so that they are ordinary ones."""
 
     def __init__(self, workflows: Workflows) -> None:
         self._workflows = workflows
@@ -21,12 +19,14 @@ class Forgetful:
         return getattr(self._workflows, name)
 
     async def create(self, environment: Any, draft: WorkflowDraft) -> None:
-        """Create it without its type."""
+        """Create the flow without its type."""
         await self._workflows.create(environment, replace(draft, modern_type=None))
 
 
-async def test_a_copy_is_of_the_originals_type() -> None:
-    """Copilot Studio bills and lists its flows apart."""
+async def test_copy_has_the_type_of_its_original() -> None:
+    """The copy has the same `modernflowtype`, because Copilot Studio bills and lists flows of
+    agents separately.
+    """
     scenario = Scenario()
     scenario.build.add_http_flow("Book").modern_type = 1
     await plan_remediation(scenario)
@@ -39,8 +39,8 @@ async def test_a_copy_is_of_the_originals_type() -> None:
     assert not [note for note in job.notes if "modernflowtype" in note]
 
 
-async def test_a_type_that_the_platform_does_not_keep_is_told() -> None:
-    """The copy works all the same."""
+async def test_note_names_a_type_that_the_platform_did_not_store() -> None:
+    """If Dataverse does not store the type, the copy works, and a note of the job says so."""
     scenario = Scenario()
     scenario.build.add_http_flow("Book").modern_type = 1
     scenario.around = lambda ports: replace(

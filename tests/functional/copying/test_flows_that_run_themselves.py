@@ -1,4 +1,4 @@
-"""A flow that runs itself, by its id or by its URL: so does its copy, and neither the other."""
+"""A flow that runs itself, by its id or URL. Its copy must run the copy, not the original."""
 
 import json
 from typing import Any
@@ -17,8 +17,8 @@ from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 
-def let_it_run_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str) -> None:
-    """Save a flow with one more action, which runs it again."""
+def add_call_of_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str) -> None:
+    """Add an action to a flow that runs the same flow, by its id or by its URL."""
     action: dict[str, Any] = build_child_flow_action(flow.workflow_id)
     if by == "url":
         action = build_http_action(build_trigger_url(scenario.build.environment, flow))
@@ -30,18 +30,18 @@ def let_it_run_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str)
 
 @pytest.mark.parametrize("by", ["id", "url"])
 @pytest.mark.parametrize("has_row", [True, False])
-async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
+async def test_copy_of_a_flow_that_runs_itself_runs_the_copy(
     by: str, *, has_row: bool
 ) -> None:
-    """The app finds the call even if Dataverse has no row of the flow, so that no search shows the
-    call.
+    """The copy's action names the copy, and a rollback changes nothing else. This also works if
+    Dataverse has no row of the flow, so that no caller search finds the action.
     """
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     if not has_row:
         scenario.world.assumptions.my_flows_have_rows = False
         flow.in_solution, flow.flow_name = False, flow.workflow_id
-    let_it_run_itself(scenario, flow, by=by)
+    add_call_of_itself(scenario, flow, by=by)
     scenario.build.add_app_setting_caller(flow)
     before = take_snapshot(scenario.world)
     await plan_remediation(scenario)
@@ -69,11 +69,13 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     assert find_differences(before, scenario.world) == []
 
 
-async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
-    """Nothing is turned on, so the platform rejects nothing because a child is off."""
+async def test_copy_of_an_off_flow_that_runs_itself_runs_the_copy() -> None:
+    """The app need not turn the copy on, so it can write the action that runs the copy in one
+    request.
+    """
     scenario = Scenario()
     flow = scenario.build.add_off_flow("Sleeper")
-    let_it_run_itself(scenario, flow, by="id")
+    add_call_of_itself(scenario, flow, by="id")
     await plan_remediation(scenario)
 
     await scenario.approve()
@@ -85,13 +87,11 @@ async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
     assert again["inputs"]["host"]["workflowReferenceName"] == job.copy.id
 
 
-async def test_an_assessment_asks_nobody_to_take_the_call_out() -> None:
-    """A flow that runs itself does not count as a loop of flows, in which no flow can be copied
-    first.
-    """
+async def test_assessment_reports_no_loop_for_a_flow_that_runs_itself() -> None:
+    """The assessment reports no call loop, because a flow that runs itself can be copied."""
     tenant = Assessed()
     flow = tenant.build.add_http_flow("Orders")
-    let_it_run_itself(tenant, flow, by="id")
+    add_call_of_itself(tenant, flow, by="id")
 
     await tenant.assess()
 

@@ -1,4 +1,5 @@
-"""Verifications share one snapshot of the network, and an old issue never blocks a flow."""
+"""Verifications share one snapshot of the network. An outdated firewall issue never blocks a flow.
+"""
 
 import asyncio
 from collections import Counter
@@ -44,7 +45,7 @@ class YieldingClock(ManualClock):
 
 @dataclass(slots=True)
 class CountedFirewalls:
-    """Firewalls of a kind that count their reads, during which other tasks run."""
+    """Firewalls of a kind that count their reads. Other tasks run during a read."""
 
     walls: list[Firewall] = field(default_factory=list)
     reads: int = 0
@@ -59,7 +60,7 @@ class CountedFirewalls:
         return walls
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return that a person has to make the change."""
+        """Return that the app cannot propose a fix."""
         return build_unavailable_fix(gap, "of no kind: a fake")
 
 
@@ -67,7 +68,6 @@ class BrokenFirewalls(CountedFirewalls):
     """Firewalls that cannot be read because requests are throttled."""
 
     async def read(self) -> list[Firewall]:
-        """Raise that requests are throttled."""
         raise ThrottledError("too many calls", retry_after=timedelta(seconds=9))
 
 
@@ -77,7 +77,6 @@ class CountedArchive(MemoryArchive):
     reads = 0
 
     async def get(self, name: str) -> bytes:
-        """Count the read and return the content."""
         self.reads += 1
         return await super().get(name)
 
@@ -91,7 +90,6 @@ class FullArchive(MemoryArchive):
         self._error = error
 
     async def put(self, name: str, content: bytes) -> str:
-        """Raise the error."""
         raise self._error
 
 
@@ -116,7 +114,7 @@ class Network:
 
     @property
     def services(self) -> Services:
-        """The app's services, in a process with this memory."""
+        """Return the app's services, in a process that keeps snapshots in `memory`."""
         return replace(
             self.scenario.services,
             clock=self.scenario.world.clock,
@@ -141,7 +139,6 @@ class Network:
         self.firewalls.walls = [wall]
 
     def advance(self, time: timedelta) -> None:
-        """Let time pass."""
         self.scenario.world.clock.advance(time)
 
     async def find_issues(self, ignored: Collection[str] = ()) -> list[FirewallIssue]:
@@ -226,7 +223,7 @@ async def test_throttled_kind_stops_reads_of_other_kinds() -> None:
 
 
 async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each process reads and evaluates a snapshot once, however many flows it verifies."""
+    """A process loads and evaluates a snapshot once, however many flows it verifies."""
     archive = CountedArchive()
     network = Network(archive=archive)
     await network.find_issues()
@@ -239,7 +236,7 @@ async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(check_network, "NetworkCheck", CountedCheck)
 
-    async def count_proofs() -> tuple[int, int]:
+    async def count_reads_and_checks() -> tuple[int, int]:
         for _ in range(5):
             assert await network.find_issues() == []
         counted = archive.reads, len(walks)
@@ -247,15 +244,17 @@ async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch
         walks.clear()
         return counted
 
-    assert await count_proofs() == (0, 1)
+    assert await count_reads_and_checks() == (0, 1)
     network.memory = Memory()
-    assert await count_proofs() == (1, 1)
+    assert await count_reads_and_checks() == (1, 1)
     network.advance(2 * AGE)
-    assert await count_proofs() == (0, 1)  # for the proof that read it: nothing has changed
+    assert await count_reads_and_checks() == (0, 1)  # for the proof that read it: nothing has changed
 
 
 async def test_verification_waits_at_most_half_a_minute_for_another_reader() -> None:
-    """A verification waits at most READING_TAKES for a reader that died, then it reads."""
+    """If the process that reads the network died, a verification waits at most `READING_TAKES` and
+    then reads the network itself.
+    """
     network = Network()
     began = network.services.now
     assert await NetworkReading(network.services).read_cached() is None
@@ -267,7 +266,9 @@ async def test_verification_waits_at_most_half_a_minute_for_another_reader() -> 
 
 
 async def test_verifications_do_not_queue_behind_failing_readers() -> None:
-    """If no firewall can be read, all verifications end with the error and do not queue up."""
+    """If no firewall can be read, concurrent verifications all fail at the same time, not one by
+    one.
+    """
     network = Network(firewalls=BrokenFirewalls())
     began = network.services.now
 
@@ -307,7 +308,8 @@ async def test_invalid_snapshot_row_is_written_again() -> None:
     "error", [ServiceUnavailable("the archive takes nothing now"), OSError("full")]
 )
 async def test_full_archive_does_not_stop_verifications(error: Exception) -> None:
-    """If the archive takes nothing, each verification reads, and none waits."""
+    """If the archive cannot store a snapshot, each verification reads the network without a wait.
+    """
     network = Network(archive=FullArchive(error))
     began = network.services.now
 
@@ -318,7 +320,9 @@ async def test_full_archive_does_not_stop_verifications(error: Exception) -> Non
 
 
 async def test_other_subscriptions_need_another_snapshot() -> None:
-    """Other subscriptions and another service tag file each need another snapshot."""
+    """After a change of the subscriptions or of the service tag file, the app reads the network
+    again.
+    """
     network = Network()
     await network.find_issues()
 
@@ -370,7 +374,9 @@ async def test_older_snapshot_does_not_replace_a_newer_one() -> None:
 
 
 async def test_responses_that_arrive_together_are_stored_once() -> None:
-    """Further answers arrive while a batch is stored, and none is stored twice or left out."""
+    """Responses may arrive while a batch of others is stored. The app stores each of them exactly
+    once.
+    """
     services = Scenario().services
     store = services.tables.resource_answers.store
     write, stored = store.write, Counter[str]()

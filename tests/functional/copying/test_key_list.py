@@ -1,4 +1,4 @@
-"""One list of the flows on Microsoft's key verifies all copies that are older than the list."""
+"""One read of the Microsoft-key list verifies all copies that were made before it."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class Lists:
-    """A flow service that counts reads of the list, and shows some copies on it."""
+    """A flow service that counts reads of the Microsoft-key list, and adds `unprotected` to it."""
 
     reports: Any
     reads: int = 0
@@ -29,13 +29,12 @@ class Lists:
     unprotected: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port."""
         return getattr(self.reports, name)
 
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page of the list, with those copies on the last one."""
+        """Return a page of the list. The last one also has the flows in `unprotected`."""
         self.reads += 1
         page: ResultPage[FlowListEntry] = await self.reports.read_microsoft_key_flows(
             environment_id, cursor, cannot_migrate_only=cannot_migrate_only
@@ -49,24 +48,24 @@ class Lists:
 
 @dataclass(slots=True)
 class Asked(PlentyOfCalls):
-    """A request budget that records the demands, in order."""
+    """A request budget that records all demands in order and never waits."""
 
     needs: list[RequestDemand] = field(default_factory=list)
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
-        """Record the demand and let the work begin."""
+        """Record the demand, and return without a wait."""
         self.needs += [need] if need else []
         return PlentyOfCalls.reserve(self, need)
 
 
 def add_flows(scenario: Scenario, count: int) -> None:
-    """Add this number of called flows."""
+    """Add HTTP flows."""
     for number in range(count):
         scenario.build.add_http_flow(f"Flow {number}")
 
 
-def add_families(scenario: Scenario, count: int) -> None:
-    """Add this number of called parents, each with a called child."""
+def add_parents_with_children(scenario: Scenario, count: int) -> None:
+    """Add pairs of HTTP flows: a child, and a parent that runs it."""
     for number in range(count):
         child = scenario.build.add_http_flow(
             f"Child {number}", {"Answer": define.build_response_action()}
@@ -76,8 +75,7 @@ def add_families(scenario: Scenario, count: int) -> None:
 
 
 async def approve_and_copy(scenario: Scenario) -> Lists:
-    """Bring the scenario's flows to their copies, and return the lists that are read from then
-    on.
+    """Run the scenario until its flows are copied. Return the flow service, with its count reset.
     """
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -92,27 +90,27 @@ async def approve_and_copy(scenario: Scenario) -> Lists:
     return lists
 
 
-async def list_states(scenario: Scenario) -> set[FlowJobState]:
-    """Return the steps that the jobs have reached."""
+async def list_steps(scenario: Scenario) -> set[FlowJobState]:
+    """Return the steps of all jobs."""
     return {job.step for job in (await scenario.read_jobs()).values()}
 
 
 async def test_copies_made_together_are_verified_with_one_list() -> None:
-    """Twelve copies need one list, which the app reads when it can show all of them."""
+    """The app reads the list once, when it is new enough to show all twelve copies."""
     scenario = Scenario()
     add_flows(scenario, 12)
     lists = await approve_and_copy(scenario)
 
     await scenario.run(scenario.settings.read_lag - timedelta(seconds=1))
-    early = (lists.reads, await list_states(scenario))
+    early = (lists.reads, await list_steps(scenario))
     await scenario.run(timedelta(seconds=1))
 
     assert early == (0, {FlowJobState.COPIED})
-    assert (lists.reads, await list_states(scenario)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (lists.reads, await list_steps(scenario)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_copy_on_the_list_is_blocked_and_a_retry_reads_again() -> None:
-    """A copy on the list is blocked, and a retry reads the list again."""
+    """A copy on the Microsoft-key list blocks its job. A retry reads the list again."""
     scenario = Scenario()
     add_flows(scenario, 2)
     lists = await approve_and_copy(scenario)
@@ -131,20 +129,22 @@ async def test_copy_on_the_list_is_blocked_and_a_retry_reads_again() -> None:
 
 
 async def test_newer_copy_waits_for_the_next_list() -> None:
-    """Copies made after a list wait some minutes for the next one, which verifies all of them."""
+    """Copies made after a read of the list wait some minutes, so that one later read verifies all
+    of them.
+    """
     scenario = Scenario()
-    add_families(scenario, 3)
+    add_parents_with_children(scenario, 3)
     lists = await approve_and_copy(scenario)
 
     await scenario.run(scenario.settings.read_lag)
-    children = (lists.reads, await list_states(scenario))
+    children = (lists.reads, await list_steps(scenario))
     await scenario.run(scenario.settings.wait_poll_interval - timedelta(seconds=1))
     between = lists.reads
     await scenario.run(timedelta(seconds=1))
 
     assert children[0] == between == 1
     assert FlowJobState.CHECKING_FOR_CALLS in children[1]
-    assert (lists.reads, await list_states(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (lists.reads, await list_steps(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
@@ -156,7 +156,7 @@ async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
         return replace(make(ports), request_budget=asked)
 
     scenario.driver.make = with_request_budget
-    add_families(scenario, 3)
+    add_parents_with_children(scenario, 3)
     await approve_and_copy(scenario)
     await scenario.run(scenario.settings.read_lag)
     asked.needs.clear()
@@ -165,7 +165,7 @@ async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
     between = [*asked.needs]
     await scenario.run(timedelta(seconds=1))
 
-    assert await list_states(scenario) == {FlowJobState.CHECKING_FOR_CALLS}
+    assert await list_steps(scenario) == {FlowJobState.CHECKING_FOR_CALLS}
     assert (between, len(asked.needs)) == ([], 3)
 
 
@@ -174,9 +174,9 @@ async def test_list_is_read_after_a_minute_if_no_other_job_needs_requests() -> N
     scenario = Scenario()
     limit = BudgetLimit(name="flow-service", calls=10, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, Meter())
-    add_families(scenario, 1)
+    add_parents_with_children(scenario, 1)
     lists = await approve_and_copy(scenario)
 
     await scenario.run(2.5 * scenario.settings.read_lag)
 
-    assert (lists.reads, await list_states(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (lists.reads, await list_steps(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})

@@ -1,4 +1,4 @@
-"""Names as long as real ones: suffixes fit, rows keep the whole name, and it comes back."""
+"""Flows with names near the limits: the suffix fits, and a rollback restores the whole name."""
 
 import pytest
 
@@ -15,7 +15,7 @@ IN_FLOW_SERVICE = [("Bestelling 📦\u200f " * 20)[:255], "x" * 174, "👩‍�
 
 
 async def run_to_retirement(scenario: Scenario) -> FlowJob:
-    """Remediate the one flow of a tenant, to its end."""
+    """Run a remediation of the tenant's only flow until its original is retired."""
     await plan_remediation(scenario)
     await scenario.approve()
     (job,) = (await scenario.read_jobs()).values()
@@ -28,8 +28,10 @@ def find_copy(scenario: Scenario, job: FlowJob) -> FakeFlow:
     return scenario.world.get_workflow(job.environment_id, job.copy.id)
 
 
-async def test_a_long_name_gives_way_to_the_suffix_and_comes_back() -> None:
-    """Whichever way it ends, the flow that works has the whole name."""
+async def test_long_name_is_shortened_for_the_suffix_and_restored() -> None:
+    """The retired flow's name is shortened to fit its suffix. The flow that is in use, copy or
+    restored original, has the whole name.
+    """
     scenario = Scenario()
     original = scenario.build.add_http_flow(IN_DATAVERSE)
 
@@ -46,10 +48,12 @@ async def test_a_long_name_gives_way_to_the_suffix_and_comes_back() -> None:
 
 @pytest.mark.parametrize("title", IN_FLOW_SERVICE)
 @pytest.mark.parametrize("in_solution", [True, False])
-async def test_a_name_that_dataverse_does_not_take_ends_shortened(
+async def test_name_that_dataverse_rejects_is_shortened_on_the_copy(
     title: str, *, in_solution: bool
 ) -> None:
-    """The plan says what may come, the notes what came; it stops nothing, and no way back."""
+    """The plan and a note name the shortened name of the copy. Neither retirement nor rollback
+    fails.
+    """
     scenario = Scenario()
     scenario.world.assumptions.my_flows_have_rows = False
     original = scenario.build.add_flow(title, build_http_trigger(), in_solution=in_solution)

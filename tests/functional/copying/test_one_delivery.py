@@ -1,4 +1,4 @@
-"""An invocation runs several steps; it stores each of them and obeys requests in between."""
+"""An invocation runs several steps. It stores each step and obeys requests between two of them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def build_approved_scenario(**settings: Any) -> Scenario:
-    """Return a scenario of one called flow with an approved plan and no work done yet."""
+    """Return a scenario of one HTTP flow whose plan is approved and whose job has not started."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update=settings)
     scenario.build.add_http_flow("Orders")
@@ -27,16 +27,17 @@ async def build_approved_scenario(**settings: Any) -> Scenario:
 
 
 class Watched:
-    """A flow service that records its requests, and may run an action at the first URL."""
+    """A flow service that records its requests, and may run a function before the first URL is
+    read.
+    """
 
     def __init__(self, access: object) -> None:
-        """Wrap the port."""
         self._access: Any = access
         self.calls: list[str] = []
         self.at_first_url: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port, whose calls are recorded."""
+        """Return the port's method, with its calls recorded."""
         attribute = getattr(self._access, name)
         if name.startswith("_"):
             return attribute
@@ -48,7 +49,7 @@ class Watched:
         return record_and_call
 
     async def read_trigger_url(self, *flow: str) -> str:
-        """Run the action, and return the trigger URL."""
+        """Run `at_first_url` once, then return the trigger URL."""
         self.calls.append("read_trigger_url")
         if at_first_url := self.at_first_url:
             self.at_first_url = None
@@ -75,12 +76,11 @@ GRANT = ["grant", "read_trigger_url", "revoke"]
         (False, ["read_trigger_url", *GRANT, "read_permissions", *GRANT]),
     ],
 )
-async def test_one_delivery_brings_a_copy_to_its_quiet_days(
+async def test_one_invocation_brings_a_copy_to_its_no_call_period(
     *, is_heard: bool, calls: list[str]
 ) -> None:
-    """The app reads each URL once and revokes what it granted.
-
-    It tries shares without effect once.
+    """One invocation brings a copy to its no-call period. It reads each URL once, tries a share
+    without effect once, and revokes all grants.
     """
     scenario = await build_approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = is_heard
@@ -97,8 +97,8 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
     assert [one for one in access.calls if one != "read_account_id"] == calls
 
 
-async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
-    """A day later the app tries a share again, which may have an effect by then."""
+async def test_share_without_effect_is_tried_again_a_day_later() -> None:
+    """If shares had no effect in an environment, the app tries them again after a day."""
     scenario = await build_approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     await scenario.run(timedelta(hours=1))
@@ -114,8 +114,10 @@ async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
     assert [one for one in access.calls if one != "read_account_id"] == ["read_trigger_url"] * 2
 
 
-async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
-    """The rollback starts before the next step, so no caller is updated."""
+async def test_rollback_requested_during_a_step_starts_before_the_next() -> None:
+    """A rollback that is requested during a step starts before the next one, so no caller is
+    updated.
+    """
     scenario = await build_approved_scenario()
     access = watch_flow_service(scenario)
 
@@ -130,7 +132,7 @@ async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
     assert FlowJobState.UPDATING_CALLERS not in {change.state for change in job.history}
 
 
-async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
+async def test_invocation_beyond_its_time_limit_ends_after_its_step() -> None:
     """With a time limit of zero, each invocation runs one step, and the job still completes."""
     scenario = await build_approved_scenario(invocation_time_limit=timedelta(0))
 
@@ -141,8 +143,10 @@ async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
-    """The parent continues after its child is verified, although the child waits again after it."""
+async def test_parent_continues_after_its_child_was_verified_in_between() -> None:
+    """One invocation may verify a child and continue to its next wait. Its parent still learns that
+    the child is verified.
+    """
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     scenario.build.add_http_flow(
@@ -158,8 +162,10 @@ async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
     assert {job.step for job in jobs.values()} == {FlowJobState.CHECKING_FOR_CALLS}
 
 
-async def test_the_operator_stays_the_owner_of_a_copy() -> None:
-    """The service account stays the owner of the copy, and no grant is left."""
+async def test_service_account_stays_the_owner_of_a_copy() -> None:
+    """If the service account owns the original, it owns the copy. The app grants and revokes
+    nothing.
+    """
     scenario = await build_approved_scenario()
     operator = scenario.world.operator
     original = next(iter(scenario.build.environment.flows.values()))
@@ -173,8 +179,10 @@ async def test_the_operator_stays_the_owner_of_a_copy() -> None:
     assert (copy.owner_id, is_co_owned(scenario.world, copy)) == (operator.user_id, False)
 
 
-async def test_a_share_of_no_use_is_left_while_nothing_may_be_written_and_goes_later() -> None:
-    """With the kill switch on, the app does not revoke the share, and does so afterwards."""
+async def test_share_without_effect_is_revoked_after_the_kill_switch_is_off() -> None:
+    """While the kill switch is on, the app does not revoke a share that had no effect. It revokes
+    it later.
+    """
     scenario = await build_approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     access, writes = watch_flow_service(scenario), []

@@ -15,7 +15,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 async def test_original_that_a_person_turns_on_loses_no_call(
     reached: FlowJobState,
 ) -> None:
-    """The app then turns the copy on and updates its callers, and no call is lost."""
+    """If a person turns on an original that was off, the app turns its copy on, updates its
+    callers, and no call is lost.
+    """
     scenario = Scenario()
     form = scenario.build.add_off_flow("Form")
     scenario.build.add_app_setting_caller(form)
@@ -37,7 +39,9 @@ async def test_original_that_a_person_turns_on_loses_no_call(
 
 
 async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
-    """After a kill, the next invocation turns the copy off, because the original is off by then."""
+    """If a process dies while it turns the copy on and a person turns the original off, the next
+    invocation turns the copy off.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -166,7 +170,9 @@ async def test_original_stays_on_while_its_copy_is_off_or_deleted(*, is_deleted:
 async def test_self_starting_original_is_on_if_its_copy_is_deleted_before_the_cutover(
     *, was_stopped: bool
 ) -> None:
-    """The original is on again also if the process died after it turned the original off."""
+    """If the copy is deleted during the cutover, the app turns the original on again, also after a
+    kill.
+    """
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
     await plan_remediation(scenario)

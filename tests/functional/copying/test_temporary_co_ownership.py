@@ -1,4 +1,4 @@
-"""Temporary co-ownership: the service account has it only while a step reads a trigger URL."""
+"""The service account has temporary co-ownership of a flow only while a step reads its URL."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,9 @@ by_either_service = pytest.mark.parametrize("is_heard", [True, False])
 
 
 async def test_existing_co_ownership_is_never_revoked() -> None:
-    """The app waits until the existing co-ownership takes effect, and never revokes it."""
+    """If the service account already was a co-owner, the app waits until its rights take effect,
+    and never revokes them.
+    """
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     original.co_owners[scenario.world.operator.entra_id] = "CanEdit"
@@ -67,7 +69,7 @@ class PauseAtGrant(Pause):
     step = "FakeFlowAccess.grant"
 
     def enter(self, name: str) -> int:
-        """Count the request."""
+        """Count the request, and pause at the first one that grants co-ownership."""
         if name == self.step and self.at is None:
             self.at = self.calls + 1
         return Pause.enter(self, name)
@@ -146,7 +148,9 @@ async def test_late_grant_is_revoked_in_the_no_call_period(*, is_heard: bool) ->
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_grant_is_revoked_after_a_platform_migration(port: str) -> None:
-    """The app revokes the grant after the migration, and nobody is notified."""
+    """The platform rejects the revoke during its migration. The app repeats it afterwards and
+    notifies nobody.
+    """
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     orders = scenario.build.add_http_flow("Orders")
@@ -170,7 +174,9 @@ async def test_grant_is_revoked_after_a_platform_migration(port: str) -> None:
 
 
 async def test_revoked_grant_of_the_plan_is_no_existing_co_ownership() -> None:
-    """A revoked grant of the plan may still be listed, but the job grants and revokes its own."""
+    """A late read may still list a grant that the plan has revoked. The job does not treat it as
+    existing co-ownership, and revokes its own grant.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -189,7 +195,9 @@ async def test_revoked_grant_of_the_plan_is_no_existing_co_ownership() -> None:
 
 
 async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
-    """If the plan's grant is not revoked yet, the copy is not shared with the service account."""
+    """If the plan's temporary grant is not revoked yet, the copy gets no share for the service
+    account.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     orders.in_solution = False
@@ -240,7 +248,9 @@ async def test_revoked_co_ownership_that_is_still_listed_is_granted_again(
 
 @pytest.mark.parametrize("owns", [True, False])
 async def test_service_account_is_never_removed_from_its_own_flow(*, owns: bool) -> None:
-    """The app checks the owner before it revokes, because the platform may accept the write."""
+    """The platform may let an owner remove their own rights, so the app checks the owner before it
+    revokes.
+    """
     scenario, permits = Scenario(), list[str]()
     flow = scenario.build.add_http_flow("Orders")
     if owns:

@@ -1,4 +1,4 @@
-"""A remediation with retired originals, and the deletions that are scheduled after it."""
+"""Scenarios with retired originals whose deletion is scheduled."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ BY = "admin@contoso.example"
 
 
 async def retire_all(scenario: Scenario) -> None:
-    """Start and approve a remediation, and run it to its end."""
+    """Start and approve a remediation, and run it until it is complete."""
     await plan_remediation(scenario)
     await scenario.approve(run=25 * DAY)
 
@@ -26,7 +26,7 @@ async def retire_all(scenario: Scenario) -> None:
 async def build_retired_scenario(
     build: Callable[[Scenario], object] | None = None, *, scenario: Scenario | None = None
 ) -> Scenario:
-    """Return a scenario with retired originals: one named *Orders*, unless `build` adds others."""
+    """Return a scenario with retired originals: those that `build` adds, else one named Orders."""
     is_built = scenario is not None
     scenario = scenario or Scenario()
     if build:
@@ -40,7 +40,7 @@ async def build_retired_scenario(
 async def order_deletions(
     scenario: Scenario, *flow_ids: str, within: timedelta = DAY, by: str = BY
 ) -> list[Deletion]:
-    """Schedule the deletion of these retired originals, or of all."""
+    """Schedule the deletion of these retired originals, or of all if none is named."""
     approval = DeletionInput(
         delete_at=scenario.world.clock.now() + within, approved_by=by, flow_ids=flow_ids
     )
@@ -56,7 +56,7 @@ async def read_deletions(scenario: Scenario) -> dict[str, Deletion]:
 async def run_timers(
     scenario: Scenario, services: Services | None = None, *, rounds: int = 30
 ) -> None:
-    """Run the timer every few minutes until no deletion is due."""
+    """Run the deletion timer every few minutes until no deletion is due."""
     for _ in range(rounds):
         await delete_originals(services or scenario.services)
         open_rows = [row for row in (await read_deletions(scenario)).values() if row.is_open]
@@ -70,17 +70,17 @@ async def run_timers(
 
 
 async def run_at_the_date(scenario: Scenario) -> None:
-    """Advance to the date that `order` uses by default, and run the timer."""
+    """Advance to the default date of `order_deletions`, and run the timer."""
     await scenario.run(DAY + MINUTE)
     await run_timers(scenario)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
-    """Properties of the runs that `ran` adds to a flow."""
+    """Properties of the flow runs that `add_runs` adds."""
 
     name: str = "run"
-    #: When the last one began, how long one is from the next, and how long each lasts.
+    #: How long ago the last run began, the time between two starts, and the duration of a run.
     ago: timedelta = timedelta(hours=1)
     apart: timedelta = timedelta(hours=1)
     lasts: timedelta = timedelta(seconds=2)
@@ -90,7 +90,7 @@ ORDINARY = Runs()
 
 
 def add_runs(scenario: Scenario, flow: FakeFlow, count: int, runs: Runs = ORDINARY) -> None:
-    """Add `count` runs to a flow."""
+    """Add this number of finished runs to a flow."""
     now = scenario.world.clock.now()
     for number in range(count):
         started = now - runs.ago - number * runs.apart
@@ -105,7 +105,7 @@ def add_runs(scenario: Scenario, flow: FakeFlow, count: int, runs: Runs = ORDINA
 
 
 def list_archived_runs(scenario: Scenario) -> list[str]:
-    """Return the ids of all archived runs, part by part."""
+    """Return the ids of all archived runs, in the order of the archive's files."""
     contents = scenario.fakes.archive.contents
     names = sorted(name for name in contents if name.startswith("runs/"))
     return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]

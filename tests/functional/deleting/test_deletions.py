@@ -78,7 +78,7 @@ async def test_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
 
 
 async def test_only_a_retired_original_can_be_scheduled_for_deletion() -> None:
-    """Before its retirement, an original cannot be deleted. A flow without a job is not found."""
+    """An original that is not retired yet is rejected. A flow without a job is not found."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -141,7 +141,9 @@ async def test_no_deletion_is_scheduled_if_one_of_the_flows_is_excluded() -> Non
 
 
 async def test_read_only_environment_rejects_and_blocks_deletions() -> None:
-    """The request is rejected, and an earlier deletion is blocked on its date."""
+    """After an environment becomes read-only, the app rejects new deletions and blocks scheduled
+    ones on their date.
+    """
     scenario = await build_retired_scenario()
     await order_deletions(scenario)
     settings = EnvironmentSettings(
@@ -159,7 +161,7 @@ async def test_read_only_environment_rejects_and_blocks_deletions() -> None:
 
 
 async def test_deleted_original_cannot_be_scheduled_again() -> None:
-    """A named original is rejected as already deleted, and no other original is left."""
+    """A request that names a deleted original is rejected. A request for all others finds none."""
     scenario = await build_retired_scenario()
     await order_deletions(scenario)
     await run_at_the_date(scenario)
@@ -176,7 +178,9 @@ async def test_deleted_original_cannot_be_scheduled_again() -> None:
 
 
 async def test_list_of_possible_deletions_names_their_consequences() -> None:
-    """The list shows what each deletion ends, and where the definition is archived."""
+    """The list names each original that can be deleted, what the deletion ends, and the archived
+    definition.
+    """
     scenario = await build_retired_scenario()
 
     (candidate,) = (
@@ -321,7 +325,9 @@ async def test_cancelled_deletion_is_not_made() -> None:
 
 
 async def test_rollback_cancels_the_deletion_of_its_original() -> None:
-    """If a later remediation retires the flow again, the old deletion is still cancelled."""
+    """A rollback cancels the deletion. It stays cancelled if a later remediation retires the flow
+    again.
+    """
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await order_deletions(scenario, within=300 * DAY)
@@ -340,7 +346,7 @@ async def test_rollback_cancels_the_deletion_of_its_original() -> None:
 
 
 async def test_microsoft_key_list_is_read_again_while_it_names_a_deleted_original() -> None:
-    """The app reads the list again a day later while it still names the original."""
+    """After a deletion the app reads the list once a day, until it no longer names the original."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await order_deletions(scenario)

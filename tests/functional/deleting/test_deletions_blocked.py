@@ -29,7 +29,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def reach_blocked_date(scenario: Scenario, code: str) -> Deletion:
-    """Advance to the date, require that the deletion is blocked with this code, and return it."""
+    """Run to the date, require that the deletion is blocked with this code, and return it."""
     await run_at_the_date(scenario)
     (row,) = [one for one in (await read_deletions(scenario)).values() if one.fix]
     assert (row.state, row.reason_code) == (DeletionState.BLOCKED, code), row.message
@@ -45,7 +45,9 @@ async def schedule_again(scenario: Scenario) -> None:
 
 
 async def test_original_that_is_on_again_is_not_deleted() -> None:
-    """A person turns the original off and schedules its deletion again."""
+    """The deletion is blocked. It succeeds after a person turns the original off and schedules it
+    again.
+    """
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await order_deletions(scenario)
@@ -206,7 +208,9 @@ async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -
 
 
 async def test_deletion_by_another_person_is_recorded() -> None:
-    """The app records the deletion by another person, without a date for a restore."""
+    """If somebody else has deleted the original, the app records this, without a last day for a
+    restore.
+    """
     scenario = await build_retired_scenario()
     await order_deletions(scenario)
     find_original(scenario, "Orders").is_deleted = True

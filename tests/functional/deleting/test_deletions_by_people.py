@@ -1,4 +1,5 @@
-"""Deletions over HTTP, on the command line, and by the timer."""
+"""People schedule, list and cancel deletions over HTTP and on the command line; a timer makes them.
+"""
 
 import json
 from datetime import timedelta
@@ -22,11 +23,10 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class _Tick(func.TimerRequest):
-    """A timer request that is late."""
+    """A timer request whose `past_due` is true."""
 
     @property
     def past_due(self) -> bool:
-        """Return true."""
         return True
 
 
@@ -61,7 +61,7 @@ async def read_deletions_over_http(scenario: Scenario) -> Any:
 
 
 async def test_deletion_requested_over_http_is_made_by_the_timer(scenario: Scenario) -> None:
-    """The signed-in person is the approver, whatever the body contains."""
+    """The deletion is approved by the signed-in person, whatever name the body contains."""
     flow = find_original(scenario, "Orders")
     body = {
         "delete_at": format_day(scenario),

@@ -40,7 +40,9 @@ CALLS = 160
 
 
 def watch_deletions(scenario: Scenario) -> Scenario:
-    """At each deletion, require that runs and definition are archived and the intent is stored."""
+    """At each deletion, require that all runs and the definition are archived and that the job's
+    row says `deleting`.
+    """
 
     def look(world: World) -> list[str]:
         latest = world.writes[-1].what
@@ -68,7 +70,7 @@ def _has_definition(scenario: Scenario) -> bool:
 
 
 async def build_due_scenario() -> Scenario:
-    """Return a scenario with one due deletion of an original that has many flow runs."""
+    """Return a scenario with a deletion that is due, of an original with many flow runs."""
     scenario = watch_deletions(await build_retired_scenario())
     add_runs(scenario, find_original(scenario, "Orders"), RUNS)
     await order_deletions(scenario)
@@ -78,7 +80,8 @@ async def build_due_scenario() -> Scenario:
 
 
 async def test_deletion_makes_fewer_requests_than_are_interrupted() -> None:
-    """A deletion makes fewer requests than the number at which the next test interrupts it."""
+    """A deletion makes fewer requests than `CALLS`, so that the next test interrupts each of them.
+    """
     scenario = await build_due_scenario()
     plan = Plan()
     services = scenario.make(scenario.fakes.ports.wrap_with_plan(plan))
@@ -200,7 +203,9 @@ async def test_original_edited_during_the_checks_is_not_deleted() -> None:
 
 
 async def test_flow_outside_solutions_edited_during_its_archive_is_not_deleted() -> None:
-    """The app reads the flow again before it deletes it, because this request names no version."""
+    """The flow service deletes without a check of the version, so the app reads the flow again
+    right before.
+    """
     scenario = await build_retired_scenario(
         lambda s: s.build.add_flow(
             "Button", define.build_request_trigger("PowerApp"), in_solution=False
@@ -375,7 +380,9 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
 
 
 async def test_rollback_of_partly_deleted_dependent_flows_waits_for_their_restore() -> None:
-    """The child's job is blocked without using messages, until its parents are restored."""
+    """While deleted parents are not restored, the job of their child is blocked and starts no
+    invocation. A retry then rolls all of them back.
+    """
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent")
     await order_deletions(

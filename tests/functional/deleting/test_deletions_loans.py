@@ -1,4 +1,5 @@
-"""The app revokes a grant for the checks of a deletion, even if no other check follows."""
+"""Temporary co-ownership for the checks of a deletion is revoked even if the deletion is cancelled.
+"""
 
 from datetime import timedelta
 
@@ -16,7 +17,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
 async def build_hidden_scenario() -> Scenario:
-    """Return a scenario with one due deletion of an original whose definition is hidden."""
+    """Return a scenario with a due deletion, for which the app can read the definition only as a
+    co-owner.
+    """
     scenario = Scenario()
     assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = False
@@ -35,7 +38,9 @@ async def build_hidden_scenario() -> Scenario:
 
 
 async def test_grant_of_a_killed_check_is_revoked_after_a_cancelled_deletion() -> None:
-    """After a kill and a cancelled deletion, the timer revokes the grant within hours."""
+    """If a process dies after its grant and the deletion is cancelled, the timer revokes the grant
+    within hours.
+    """
     scenario = await build_hidden_scenario()
     orders = find_original(scenario, "Orders")
     plan = kill_after(scenario, "FakeFlowAccess.grant")

@@ -1,6 +1,4 @@
-"""Test that old remediations are deleted if a setting allows it and all their originals are
-deleted.
-"""
+"""Old remediations are deleted if a setting allows it and all their originals are deleted."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -53,7 +51,7 @@ def build_flows(scenario: Scenario) -> None:
 
 
 async def build_deleted_scenario(kept: timedelta | None = KEPT) -> Scenario:
-    """Return a remediation whose originals were deleted longer ago than they are kept."""
+    """Return a remediation whose originals were deleted longer ago than `KEPT`."""
     scenario = await build_retired_scenario(build_flows)
     await order_deletions(scenario)
     await run_at_the_date(scenario)
@@ -63,19 +61,20 @@ async def build_deleted_scenario(kept: timedelta | None = KEPT) -> Scenario:
 
 
 def list_rows(scenario: Scenario) -> set[tuple[str, str, str]]:
-    """Return the names of the rows of remediations."""
+    """Return table, partition and key of each row that belongs to a remediation."""
     return {name for name in scenario.fakes.store.rows if name[0] in TABLES}
 
 
 async def list_files(scenario: Scenario) -> list[str]:
-    """Return the archived files, without cached answers."""
+    """Return the archived files except cached snapshots."""
     names = await scenario.services.archive.list_names()
     return [name for name in names if not name.startswith(CACHED)]
 
 
 @pytest.mark.parametrize("wrong_by", [timedelta(days=400), timedelta(days=-400)])
 async def test_age_is_counted_by_the_clock_of_the_store(wrong_by: timedelta) -> None:
-    """A machine's clock that is wrong by days deletes nothing too early, and all in time."""
+    """The app deletes by the clock of the store, even if the machine's clock is wrong by 400 days.
+    """
     scenario = await build_deleted_scenario()
     rows = await scenario.services.tables.deletions.read_all()
     last = max(max(one.delete_at, one.deleted_at or one.delete_at) for one in rows)
@@ -88,7 +87,9 @@ async def test_age_is_counted_by_the_clock_of_the_store(wrong_by: timedelta) -> 
 
 
 async def test_remediation_stays_while_a_retention_policy_keeps_a_file() -> None:
-    """Rows that name no file, and files that no row names, would be of no use."""
+    """If the archive may not delete a file yet, the rows stay, too. They are deleted together
+    later.
+    """
     scenario = await build_deleted_scenario()
     before = list_rows(scenario)
     archive = scenario.fakes.archive
@@ -102,7 +103,9 @@ async def test_remediation_stays_while_a_retention_policy_keeps_a_file() -> None
 
 
 async def test_newest_file_is_deleted_first() -> None:
-    """A policy that keeps it keeps the evidence of a remediation complete."""
+    """The app deletes the newest file first. If a retention policy keeps it, the older files stay,
+    so the evidence stays complete.
+    """
     scenario = await build_deleted_scenario()
     archive, job = scenario.fakes.archive, await scenario.read_job("Orders")
     runs = f"runs/{job.environment_id}/{job.id}/0001.jsonl"
@@ -115,7 +118,7 @@ async def test_newest_file_is_deleted_first() -> None:
 
 
 async def test_definitions_that_another_job_names_stay() -> None:
-    """An earlier remediation of the same original was rolled back, and its evidence is kept."""
+    """An archived definition stays while the job of another remediation names it as evidence."""
     scenario = await build_deleted_scenario()
     deleted = await scenario.read_job("Orders")
     other = replace(deleted, id="other", remediation_id="other", state=FlowJobState.ROLLED_BACK)
@@ -128,7 +131,9 @@ async def test_definitions_that_another_job_names_stay() -> None:
 
 
 async def test_cached_answers_that_no_row_names_are_deleted() -> None:
-    """The present answers and other files stay."""
+    """The app deletes cached snapshots that no row names. It keeps the current ones and all other
+    files.
+    """
     scenario = await build_deleted_scenario()
     await scenario.services.archive.put("network-snapshots/old.json", b"{}")
     before = await scenario.services.archive.list_names()
@@ -148,7 +153,8 @@ async def test_cached_answers_that_no_row_names_are_deleted() -> None:
 async def test_answer_that_is_stored_during_the_deletion_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Another invocation stores the file before the row that names it."""
+    """An invocation stores a snapshot before the row that names it. Such a new file is not deleted.
+    """
     scenario = await build_deleted_scenario()
     archive, rows = scenario.fakes.archive, scenario.services.tables.shared_snapshots
     name, list_names = f"{NETWORK_SNAPSHOTS}/new.json", archive.list_names
@@ -166,7 +172,8 @@ async def test_answer_that_is_stored_during_the_deletion_stays(
 
 
 async def test_old_remediation_is_deleted() -> None:
-    """No row and no file of the remediation is left, and its flows are not migrated again."""
+    """The app deletes all rows and files of the remediation, and does not migrate its flows again.
+    """
     scenario = await build_deleted_scenario()
     flows = {flow.workflow_id for flow in scenario.world.list_flows()}
 
@@ -190,7 +197,7 @@ async def test_old_remediation_is_deleted() -> None:
 
 
 async def test_remediation_is_kept_by_default() -> None:
-    """Evidence needs it."""
+    """Without the setting, the app never deletes evidence."""
     scenario = await build_deleted_scenario(kept=None)
     before = list_rows(scenario)
     scenario.world.clock.advance(1_000 * DAY)
@@ -200,7 +207,7 @@ async def test_remediation_is_kept_by_default() -> None:
 
 
 async def test_remediation_with_an_original_that_exists_is_kept() -> None:
-    """A rollback of that flow is still possible."""
+    """While one original is not deleted, a rollback of its flow is possible, so the rows stay."""
     scenario = await build_retired_scenario(build_flows)
     await order_deletions(scenario, (await scenario.read_job("Orders")).original.id)
     await run_at_the_date(scenario)
@@ -213,7 +220,9 @@ async def test_remediation_with_an_original_that_exists_is_kept() -> None:
 
 
 async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
-    """A shorter time does not count."""
+    """The app keeps the rows while the platform can restore the original, even if the setting is
+    shorter.
+    """
     scenario = await build_retired_scenario(build_flows)
     await order_deletions(scenario)
     await run_at_the_date(scenario)
@@ -226,7 +235,7 @@ async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
 async def test_flow_jobs_are_read_once_for_all_remediations(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A remediation that keeps an original for years must not cost a scan each day."""
+    """The daily check reads the table of flow jobs once, however many remediations it must keep."""
     scenario = await build_deleted_scenario()
     tables, store = scenario.services.tables, scenario.fakes.store
     job = await scenario.read_job("Orders")
@@ -253,7 +262,9 @@ async def test_flow_jobs_are_read_once_for_all_remediations(
 async def test_large_remediation_is_deleted_on_several_days(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Otherwise the host ends the daily check before the other checks."""
+    """A check deletes a limited number of flow jobs, so that the host does not stop it before its
+    other work.
+    """
     scenario = await build_deleted_scenario()
     monkeypatch.setattr(deletion, "_MOST", 1)
 
@@ -265,7 +276,7 @@ async def test_large_remediation_is_deleted_on_several_days(
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_killed_process_leaves_nothing_behind(moment: Moment) -> None:
-    """Before or after any request; the next daily check continues."""
+    """After a kill before or after any request, the next daily check deletes the rest."""
     scenario = await build_deleted_scenario()
     before = dict(scenario.fakes.store.rows)
     at, has_struck = 0, True

@@ -25,7 +25,7 @@ RUNS = 450
 
 
 def _run_often(scenario: Scenario, flow: FakeFlow, count: int = RUNS) -> None:
-    """Add a run for each hour, and two with the same start for each tenth."""
+    """Add one run an hour. Each tenth run has the same start as the one before it."""
     now = scenario.world.clock.now()
     for number in range(count):
         hours = number - number % 10 // 9
@@ -55,7 +55,7 @@ async def scenario() -> Scenario:
 
 
 async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
-    """Request the archive until it is complete."""
+    """Repeat the request to archive until it is complete, and return the archives."""
     for _ in range(100):
         found = await archive_runs(scenario.services, scenario.remediation.id)
         if found.is_completed:
@@ -64,7 +64,7 @@ async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
 
 
 def _list_archived_runs(scenario: Scenario) -> list[str]:
-    """Return the ids of all archived runs, part by part."""
+    """Return the ids of all archived runs, in the order of the archive's files."""
     contents = scenario.fakes.archive.contents
     names = sorted(name for name in contents if name.startswith("runs/"))
     return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
@@ -102,7 +102,7 @@ async def test_archive_completes_after_a_kill(
 
 
 async def test_existing_part_of_an_archive_is_not_written_again(scenario: Scenario) -> None:
-    """After a kill, a longer page adds only the runs that the existing part lacks."""
+    """After a kill, the app continues behind the existing part, even if pages are longer now."""
     plan, ports = Plan(at=1, moment=Moment.AFTER), scenario.fakes.ports
     dying = build_fake_services(replace(ports, archive=wrap_with_plan(ports.archive, plan)))
     with suppress(Killed):
@@ -127,7 +127,7 @@ async def test_archive_completes_although_every_cursor_expires(scenario: Scenari
 
 
 async def test_runs_with_the_same_start_are_archived_across_pages(scenario: Scenario) -> None:
-    """A system may send all its queued requests at the same moment."""
+    """Three pages of runs have the same start, and all of them are archived."""
     busy = next(flow for flow in scenario.world.list_flows() if flow.name == "Idle")
     started = scenario.world.clock.now() - timedelta(hours=2)
     for number in range(3 * scenario.world.run_page):
@@ -168,7 +168,9 @@ async def test_originals_are_retired_without_an_archive(scenario: Scenario) -> N
 async def test_report_names_the_end_of_the_support_window(
     scenario: Scenario,
 ) -> None:
-    """The support window closes thirty days after the end of the platform migration."""
+    """The list of archives says that the support window closes 30 days after the platform
+    migration.
+    """
     shown = await show_run_archives(scenario.services, scenario.remediation.id)
 
     (window,) = shown.support_windows
@@ -180,7 +182,9 @@ async def test_report_names_the_end_of_the_support_window(
 async def test_exhausted_budget_returns_the_time_to_retry_the_archive(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer says when to send the request again."""
+    """If the request budget is used up, the response says after how many seconds to repeat the
+    request.
+    """
 
     async def raise_throttled(*_: object) -> None:
         raise ThrottledError("too many", retry_after=timedelta(seconds=42))
@@ -203,7 +207,7 @@ async def test_archive_of_an_unknown_flow_is_rejected(scenario: Scenario) -> Non
 
 
 async def test_command_archives_all_runs(scenario: Scenario) -> None:
-    """The create command repeats its request until the archive is complete, and list shows it."""
+    """`create` repeats its request until the archive is complete. `list` then shows it."""
     provide(scenario.services)
     async with serve_app() as command_line:
         done = await command_line.run("run-archive", "create", scenario.remediation.id)

@@ -1,4 +1,4 @@
-"""A daily limit of requests: jobs wait until a stated time, and then continue."""
+"""With a daily limit of requests, jobs wait until the time that they show, and then continue."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60, calls_a_day=
 
 
 def count_most_in_a_day(meter: Meter) -> int:
-    """Return the most requests to the flow service in any 24 hours."""
+    """Return the highest number of requests to the flow service within 24 hours."""
     made = meter.scarce
     return max(sum(one - DAY < other <= one for other in made) for one in made)
 
@@ -37,7 +37,9 @@ async def list_waiting_flows(scenario: Scenario) -> dict[str, datetime | None]:
 
 
 async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine) -> None:
-    """Jobs, health and an alert name the time, and no 24 hours have too many requests."""
+    """Jobs, health and an alert show when requests are possible again. The app never exceeds the
+    limit within 24 hours.
+    """
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
     for number in range(20):
@@ -86,7 +88,9 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
 
 
 async def build_exhausted_scenario(state: FlowJobState) -> Scenario:
-    """Return a scenario with a flow in this state, after others have used up the daily limit."""
+    """Return a scenario with a flow job in this state, after other work has used up the daily
+    limit.
+    """
     scenario, limit = Scenario(), replace(LIMIT, calls=40, calls_a_day=100)
     put_on_budget(scenario, limit, Meter())
     trigger = define.build_connector_trigger(

@@ -1,4 +1,5 @@
-"""Internal errors: the job fails and names the place, people are notified, a retry continues."""
+"""After internal errors a job fails, names the line of code, notifies people, and can be retried.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +33,7 @@ type Error = Callable[[], BaseException | None]
 
 
 class _Raising:
-    """Wraps a port; one method raises the result of `error`, unless that is None."""
+    """A wrapper of a port in which one method raises what `error` returns, unless that is None."""
 
     def __init__(
         self, port: object, method: str, error: Callable[[], BaseException | None]
@@ -50,7 +51,7 @@ class _Raising:
 
 
 def break_method(scenario: Scenario, port: str, method: str, error: Error) -> _Raising:
-    """Let a method of a port raise an error that the app does not expect, from now on."""
+    """From now on, let a method of a port raise an error that the app does not handle."""
     raising = _Raising(getattr(scenario.fakes.ports, port), method, error)
     scenario.around = lambda ports: replace(ports, **{port: cast("Any", raising)})
     scenario.renew()
@@ -58,8 +59,8 @@ def break_method(scenario: Scenario, port: str, method: str, error: Error) -> _R
 
 
 async def start_and_run(scenario: Scenario, time: timedelta) -> None:
-    """Start the remediation, and let time pass; the message of a failed invocation is delivered
-    again.
+    """Start a remediation if none is started, and let time pass. The message of a failed invocation
+    is received again.
     """
     if not hasattr(scenario, "remediation"):
         await start(scenario)
@@ -85,7 +86,9 @@ async def scenario() -> Scenario:
 
 
 async def test_job_fails_after_five_internal_errors_in_a_step(scenario: Scenario) -> None:
-    """The job fails after five invocations without a dead letter, and the other flow is retired."""
+    """After five invocations with an error, the job fails and its message is not dead-lettered. The
+    other flow is retired.
+    """
     raising = break_method(scenario, "app_settings", "write", lambda: ZeroDivisionError("sig=hush"))
 
     await start_and_run(scenario, timedelta(days=30))
@@ -106,7 +109,9 @@ async def test_job_fails_after_five_internal_errors_in_a_step(scenario: Scenario
 
 
 async def test_health_counts_a_failed_job_until_it_is_retried(scenario: Scenario) -> None:
-    """A retry ends the alert, and the job continues where it was."""
+    """Health shows the failed job. A retry ends the alert, and the job continues with the step that
+    failed.
+    """
     mended: list[bool] = []
     break_method(scenario, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
     await start_and_run(scenario, timedelta(days=1))
@@ -153,7 +158,9 @@ async def test_environment_job_fails_after_five_internal_errors(scenario: Scenar
 async def test_job_with_internal_errors_in_a_cutover_turns_the_original_on(
     scenario: Scenario,
 ) -> None:
-    """A job whose flows are both off does not fail before the original is on again."""
+    """If errors occur while both flows are off, the job is blocked only after its original is on
+    again.
+    """
     left = iter(range(2 * TRIES))
     flows = {flow.name: flow for flow in scenario.world.list_flows()}
 
@@ -177,7 +184,7 @@ async def test_job_with_internal_errors_in_a_cutover_turns_the_original_on(
 async def test_job_fails_after_six_killed_invocations_in_a_row(
     scenario: Scenario, deaths: int, state: FlowJobState
 ) -> None:
-    """One death stores the copy. The job survives five more in a row, but not six."""
+    """The job survives five invocations that die without storing a change, but not six."""
     left = iter(range(deaths))
     break_method(
         scenario, "app_settings", "write", lambda: None if next(left, None) is None else Killed()
@@ -190,7 +197,7 @@ async def test_job_fails_after_six_killed_invocations_in_a_row(
 
 
 async def test_job_survives_killed_invocations_that_store_a_change(scenario: Scenario) -> None:
-    """The job never fails if it stores a change between two deaths of its process."""
+    """Deaths do not add up if the job stores a change between them."""
     for number in range(12):
         orders = next(flow for flow in scenario.world.list_flows() if flow.name == "Orders")
         scenario.build.add_app_setting_caller(orders, site=f"site-{number}", setting="URL")
@@ -204,7 +211,7 @@ async def test_job_survives_killed_invocations_that_store_a_change(scenario: Sce
 
 
 async def test_discovery_survives_killed_invocations_that_store_a_page(scenario: Scenario) -> None:
-    """Each stored page counts as a change, although the job's row stays the same."""
+    """A stored page counts as progress, although the row of the job does not change."""
     for number in range(8 * SIZE):
         scenario.build.add_http_flow(f"Flow {number}")
     calls = iter(range(1000))
@@ -220,7 +227,7 @@ async def test_discovery_survives_killed_invocations_that_store_a_page(scenario:
 
 
 async def start(scenario: Scenario) -> None:
-    """Start a remediation without letting time pass."""
+    """Start a remediation, and run nothing yet."""
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.APPLY,

@@ -1,4 +1,4 @@
-"""Yesterday's failed runs are read within a limit, reported by flow, and sent once."""
+"""The daily report of failed runs: its limits, its content and its notification."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -33,12 +33,12 @@ CANARY = "canary-input-0"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A linked environment with reports, the day before at midnight."""
+    """An environment on your key in which reports are turned on; the time is midnight."""
     return await build_scenario(report_failed_runs=True)
 
 
 async def build_scenario(**settings: Any) -> Scenario:
-    """Return a linked environment with these settings, and its clock at midnight."""
+    """Return a scenario on your key with these settings, at midnight."""
     scenario = Scenario()
     scenario.build.apply_key()
     await scenario.opt_in(**settings)
@@ -48,7 +48,7 @@ async def build_scenario(**settings: Any) -> Scenario:
 
 
 def add_runs(scenario: Scenario, flow: FakeFlow, *hours: int, failed: bool = True) -> None:
-    """Add runs that began at these hours of the scenario's current day."""
+    """Add runs that began at these hours of the current day, failed unless `failed` is false."""
     for hour in hours:
         began = scenario.world.clock.now() + hour * HOUR
         run = FakeRun(run_id=scenario.world.create_guid(), started=began, ends=began, failed=failed)
@@ -69,7 +69,7 @@ def add_flow(scenario: Scenario, name: str, *hours: int, failed: bool = True) ->
 async def report_failed_runs_of_day(
     scenario: Scenario, services: Services | None = None
 ) -> FailedRunReport:
-    """Let the day pass, report, and return the report."""
+    """Let the day pass, create the report about it, and return it."""
     scenario.world.clock.advance(DAY + 2 * HOUR)
     services = services or scenario.services
     environment = await services.environments.get(scenario.build.environment.id)
@@ -78,7 +78,7 @@ async def report_failed_runs_of_day(
 
 
 async def test_report_has_count_times_and_error_code_of_each_flow(scenario: Scenario) -> None:
-    """Flows without a failed run are omitted; runs of other days do not count."""
+    """The report omits flows without a failed run and runs of other days."""
     start = scenario.world.clock.now()
     sales = add_flow(scenario, "Orders", 8, 9, 23)
     add_flow(scenario, "Mail", 3, failed=False)
@@ -96,7 +96,7 @@ async def test_report_has_count_times_and_error_code_of_each_flow(scenario: Scen
 
 
 async def test_report_is_made_only_where_it_is_turned_on() -> None:
-    """The default settings report nothing; turning it off deletes the last report."""
+    """By default there is no report. To turn reports off deletes the last one."""
     scenario = await build_scenario()
     add_flow(scenario, "Orders", 8)
     with pytest.raises(NotFound, match="report-failed-runs"):
@@ -112,7 +112,7 @@ async def test_report_is_made_only_where_it_is_turned_on() -> None:
 
 
 async def test_daily_check_reports_and_repeats_nothing(scenario: Scenario) -> None:
-    """A second daily check on the same day reads no run."""
+    """A second daily check on the same day reads no run again."""
     add_flow(scenario, "Orders", 8)
     scenario.world.clock.advance(DAY + HOUR)
     await run_daily_check(scenario.services, "today")
@@ -143,7 +143,7 @@ async def test_many_flows_are_read_in_turn(scenario: Scenario) -> None:
 
 @dataclass
 class Answering:
-    """The reports of the flow service, with an error for some flows."""
+    """A port for reports in which some flows raise an error."""
 
     inner: Any
     errors: dict[str, Exception]
@@ -178,7 +178,7 @@ class Answering:
 async def test_flow_without_an_answer_costs_only_itself(
     scenario: Scenario, error: Exception
 ) -> None:
-    """The report names it."""
+    """If the runs of a flow cannot be read, the report names the flow and contains the others."""
     sales, mail = add_flow(scenario, "Orders", 8), add_flow(scenario, "Mail", 8)
     reports = Answering(scenario.services.flow_reports, {mail.flow_name: error})
     services = replace(scenario.services, flow_reports=reports)
@@ -192,7 +192,9 @@ async def test_flow_without_an_answer_costs_only_itself(
 async def test_used_up_budget_ends_the_report_and_the_next_one_continues(
     scenario: Scenario,
 ) -> None:
-    """The flow that could not be read is the first of the next report."""
+    """If the request budget is used up, the report ends, and the next one begins with the unread
+    flow.
+    """
     flows = sorted(
         (add_flow(scenario, name, 8) for name in ("A", "B", "C")), key=lambda one: one.flow_name
     )
@@ -212,7 +214,9 @@ async def test_used_up_budget_ends_the_report_and_the_next_one_continues(
 
 
 async def test_report_that_has_no_time_left_continues_the_next_day(scenario: Scenario) -> None:
-    """All reports of a daily check share a few minutes."""
+    """If the daily check has no time left for reports, this report reads nothing and the next one
+    continues.
+    """
     add_flow(scenario, "Sales", 8)
     services = scenario.services
     scenario.world.clock.advance(DAY + HOUR)
@@ -227,7 +231,9 @@ async def test_report_that_has_no_time_left_continues_the_next_day(scenario: Sce
 
 
 async def test_deleted_flow_and_expired_cursor_do_not_stop_the_report(scenario: Scenario) -> None:
-    """The list is read from its beginning if the platform no longer knows the stored place."""
+    """If the platform rejects the stored cursor, the app reads the list of flows from its
+    beginning.
+    """
     add_flow(scenario, "Orders", 8)
     found = await report_failed_runs_of_day(scenario)
     table = scenario.services.tables.failed_run_reports
@@ -243,7 +249,7 @@ async def test_deleted_flow_and_expired_cursor_do_not_stop_the_report(scenario: 
 
 
 async def test_runs_beyond_the_limit_make_the_count_a_minimum(scenario: Scenario) -> None:
-    """A flow that fails every minute costs a few requests."""
+    """The app reads a limited number of runs of a flow, so the report says "at least"."""
     scenario.world.run_page = 2
     add_flow(scenario, "Orders", *range(20))
 
@@ -255,18 +261,19 @@ async def test_runs_beyond_the_limit_make_the_count_a_minimum(scenario: Scenario
 
 @dataclass
 class Heard:
-    """A channel that keeps its notifications."""
+    """A notification channel that keeps what is sent."""
 
     name: str = "heard"
     sent: list[Notification] = field(default_factory=list)
 
     async def send(self, notification: Notification) -> None:
-        """Keep the notification."""
         self.sent.append(notification)
 
 
 async def test_report_is_sent_once_with_links_and_without_contents(scenario: Scenario) -> None:
-    """Each flow is a link to its runs. Nothing is sent for a day without failures."""
+    """The notification links each flow to its runs and contains no data of a run. A day without
+    failed runs causes none.
+    """
     flow = add_flow(scenario, "Orders", 8, 9)
     found = await report_failed_runs_of_day(scenario)
     heard = Heard()
@@ -297,7 +304,7 @@ async def test_report_is_sent_once_with_links_and_without_contents(scenario: Sce
 
 
 async def test_old_report_is_not_sent(scenario: Scenario) -> None:
-    """A channel that was out for days does not get it."""
+    """A channel that failed for days does not get the reports of those days."""
     add_flow(scenario, "Orders", 8)
     await report_failed_runs_of_day(scenario)
     scenario.world.clock.advance(3 * DAY)
@@ -310,7 +317,7 @@ async def test_old_report_is_not_sent(scenario: Scenario) -> None:
 
 @dataclass
 class Listing:
-    """An endless list of flows that are off, each page of which takes a minute."""
+    """An endless list of flows that are off, in which each page takes a minute."""
 
     scenario: Scenario
     count: int = 0
@@ -330,8 +337,8 @@ class Listing:
 
 
 async def test_long_list_of_flows_that_are_off_ends_with_the_time(scenario: Scenario) -> None:
-    """The runs of flows that are off are not read, but each page is a request; the next report
-    continues there.
+    """Each page of the list is a request, so the report ends when its time is over. The next report
+    continues with the next page.
     """
     listing = Listing(scenario)
     services = replace(scenario.services, flow_pages=listing)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""Staged changes are stored with the next write of the row, and before a platform write."""
+"""An invocation stages changes of its leased row, and stores them before each write to the
+platform.
+"""
 
 import asyncio
 from dataclasses import replace
@@ -21,7 +23,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def build_leased_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
-    """Return a scenario and the leased row of its one job, whose copy exists."""
+    """Return a scenario with one copied flow, and the leased row of its job."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -36,7 +38,7 @@ async def build_leased_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
 
 
 async def test_staged_change_is_stored_with_the_next_write() -> None:
-    """Staging a change writes nothing; the next write of the row stores it."""
+    """To stage a change writes nothing. The next write of the row includes it."""
     scenario, held = await build_leased_scenario()
 
     remembered = held.stage(replace(held.job, copy=replace(held.job.copy, host="copy.example")))
@@ -48,7 +50,9 @@ async def test_staged_change_is_stored_with_the_next_write() -> None:
 
 
 async def test_staged_changes_are_stored_before_a_platform_write() -> None:
-    """A process that dies in a platform write has stored everything that was staged before it."""
+    """All staged changes are stored before a write to the platform begins, so a kill during the
+    write loses none.
+    """
     scenario, held = await build_leased_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.stage(replace(work.job, copy=replace(work.job.copy, host="copy.example")))
@@ -71,7 +75,7 @@ async def test_intent_is_stored_before_a_platform_write() -> None:
 
 
 async def test_staged_change_keeps_a_cancel_request() -> None:
-    """A staged change keeps a cancel request that the step has not read."""
+    """If somebody requests a cancel meanwhile, the write of a staged change keeps the request."""
     scenario, held = await build_leased_scenario()
     looked_at = held.job
     await cancel(scenario.services, scenario.remediation.id)
@@ -101,20 +105,18 @@ async def test_staged_change_is_not_stored_without_the_lease() -> None:
 
 
 class Slow:
-    """A store that answers writes only when the test lets it."""
+    """A store whose writes return only when the test sets `goes_on`."""
 
     def __init__(self, store: object) -> None:
-        """Answer at once until `is_slow` is true."""
         self._store: Any = store
         self.is_slow = False
         self.has_begun, self.goes_on = asyncio.Event(), asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the store."""
         return getattr(self._store, name)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Write, and answer when the test lets it."""
+        """Write, and return once the test permits it."""
         rows: list[StoreRow] = await self._store.write(*operations)
         if self.is_slow:
             self.has_begun.set()
@@ -124,7 +126,9 @@ class Slow:
 
 @pytest.mark.parametrize("is_ordered", [True, False])
 async def test_change_staged_while_the_lease_is_renewed_is_kept(*, is_ordered: bool) -> None:
-    """A change that is staged while the lease is being renewed is stored by the next write."""
+    """A change that is staged during the renewal of the lease is not lost, and the next write
+    stores it.
+    """
     scenario, held = await build_leased_scenario()
     slow: Any = Slow(scenario.fakes.store)
     services = replace(scenario.services, tables=Tables(slow))

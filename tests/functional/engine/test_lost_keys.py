@@ -1,4 +1,4 @@
-"""While a key is revoked, the app does nothing, says why, and then continues without a person."""
+"""While a key is revoked, work stops and says why. Afterwards it continues without a person."""
 
 from datetime import timedelta
 
@@ -29,13 +29,15 @@ AFTER = pytest.mark.parametrize(
 
 
 def build_cut_off_services(scenario: Scenario, outage: Outage) -> Services:
-    """Return the services of a process whose store answers as the outage says."""
+    """Return the services of a process whose store fails during the outage."""
     return scenario.make(scenario.fakes.ports.wrap_with_plan(outage))
 
 
 @AFTER
 async def test_storage_account_without_its_key_loses_no_message(after: timedelta) -> None:
-    """After five days, which are more than a message is retried otherwise, all work continues."""
+    """For five days the storage account rejects all requests. No message becomes a poison message,
+    and all work then completes.
+    """
     scenario, outage = await build_requested_scenario()
     await scenario.run(after)
     outage.error = lambda: StorageKeyUnusable("KeyVaultEncryptionKeyNotFound")
@@ -69,7 +71,7 @@ async def test_requests_name_the_key_of_the_storage_account_and_its_fix() -> Non
 async def test_disabled_environment_gets_few_requests_and_needs_no_person(
     after: timedelta,
 ) -> None:
-    """One rejection is enough to wait, so that no job is blocked by its number of tries."""
+    """A job waits after the first rejection, so that it is not blocked after repeated ones."""
     scenario, outage = await build_requested_scenario()
     await scenario.run(after)
     services = [one for one in list_platform_fakes() if "Keys" not in one]

@@ -1,4 +1,4 @@
-"""Test commands for many rows that are written together."""
+"""A command for many job rows is stored in batches, and each row gets it once."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ FLOWS = 45
 
 
 async def build_many_jobs() -> Scenario:
-    """Return a tenant with retired flows, for more than two transactions."""
+    """Return a tenant with more retired flows than two transactions can store."""
     scenario = Scenario()
     for number in range(FLOWS):
         scenario.build.add_http_flow(f"Flow {number:02}")
@@ -26,14 +26,14 @@ async def build_many_jobs() -> Scenario:
 
 
 def add_note(job: FlowJob) -> FlowJob | None:
-    """Add a note, once, and make the job due."""
+    """Add a note and make the job due, unless it has the note."""
     if "seen" in job.notes:
         return None
     return replace(job, notes=(*job.notes, "seen"), next_check_at=job.history[0].changed_at)
 
 
 async def test_row_that_has_changed_is_read_again() -> None:
-    """The change is kept, and each row gets the command once."""
+    """A row that another process changed meanwhile keeps this change, and gets the command once."""
     scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     rows = [row async for row in table.query()]
@@ -51,7 +51,7 @@ async def test_row_that_has_changed_is_read_again() -> None:
 
 
 async def test_rows_that_the_command_does_not_change_are_omitted() -> None:
-    """Unchanged rows get no message, and are not returned."""
+    """A row that the command does not change gets no message and is not returned."""
     scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     rows = [row async for row in table.query()]
@@ -64,7 +64,7 @@ async def test_rows_that_the_command_does_not_change_are_omitted() -> None:
 
 
 async def test_reopened_jobs_in_the_index_are_counted_once() -> None:
-    """The counts are those that a comparison finds."""
+    """After jobs are reopened, the counts in the job index are those of a full comparison."""
     scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     scenario.world.clock.advance(SETTLED_AFTER)

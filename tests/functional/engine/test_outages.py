@@ -1,4 +1,6 @@
-"""While a service is out for a day, jobs wait, then continue without a person and lose nothing."""
+"""While a service is unavailable for a day, jobs wait. Then they continue without a person and lose
+nothing.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from copy import deepcopy
@@ -36,7 +38,7 @@ OURS = {"clock", "store", "messages", "notices"}
 
 @dataclass(slots=True, kw_only=True)
 class Outage(Plan):
-    """A fault plan that lets some fakes not answer for a time."""
+    """A fault plan in which some fakes raise an error for a time."""
 
     scenario: Scenario
     out: tuple[str, ...] = ()
@@ -45,11 +47,11 @@ class Outage(Plan):
     calls_out: dict[str, int] = field(default_factory=dict)
 
     def begin(self, *out: str, lasts: timedelta = DAY) -> None:
-        """Let these fakes be out from now on."""
+        """Let these fakes raise an error from now on."""
         self.out, self.until = out, self.scenario.world.clock.now() + lasts
 
     def enter(self, name: str) -> int:
-        """Count the request, and raise an error while its fake is out."""
+        """Count the request, and raise an error if its fake is unavailable."""
         number = Plan.enter(self, name)
         fake = name.partition(".")[0]
         if self.until and self.scenario.world.clock.now() < self.until and fake in self.out:
@@ -59,7 +61,7 @@ class Outage(Plan):
 
 
 def list_platform_fakes() -> list[str]:
-    """Return the names of the fakes that play a service of the platform."""
+    """Return the names of the fakes that stand for Microsoft's services."""
     ports = Scenario().fakes.ports
     names = [one.name for one in fields(Ports) if one.name not in OURS]
     return sorted({type(getattr(ports, name)).__name__ for name in names})
@@ -68,7 +70,8 @@ def list_platform_fakes() -> list[str]:
 async def build_requested_scenario(
     called: int = 2, self_starting: int = 2
 ) -> tuple[Scenario, Outage]:
-    """Return a scenario in mode automatic whose remediation is requested but has not begun."""
+    """Return a scenario with automatic approval, whose remediation is requested but has not begun.
+    """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(called):
         flow = scenario.build.add_http_flow(f"Called {number}")
@@ -120,10 +123,9 @@ async def assert_rolled_back(scenario: Scenario) -> None:
 async def find_failed_checks(
     scenario: Scenario, check: Callable[[Scenario], Awaitable[None]]
 ) -> list[str]:
-    """Return the services after whose outage of a day from now on the check fails.
-
-    A day on which a service gets no request is the same with and without its outage, so the check
-    without an outage is enough for these services.
+    """Return the services for which the check fails after an outage of a day that begins now. A
+    service that gets no request on that day needs no check of its own, because its outage changes
+    nothing.
     """
     scenario.renew()
     failed = []
@@ -146,7 +148,7 @@ async def find_failed_checks(
     ids=["at the order", "in the middle", "before retiring"],
 )
 async def test_outage_of_one_service_for_a_day_needs_no_person(after: timedelta) -> None:
-    """All flows are retired without a person, whichever service is out and whenever."""
+    """All flows are retired, whichever service is unavailable and whenever the outage begins."""
     scenario, _ = await build_requested_scenario()
     await scenario.run(after)
 
@@ -154,7 +156,8 @@ async def test_outage_of_one_service_for_a_day_needs_no_person(after: timedelta)
 
 
 async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None:
-    """During a cutover both flows may be off for the day; afterwards the cutover completes."""
+    """Both flows may be off while all services are unavailable. Afterwards the cutover completes.
+    """
     scenario, outage = await build_requested_scenario(called=0, self_starting=3)
 
     def begin_outage_in_cutover(world: World) -> list[str]:
@@ -171,7 +174,7 @@ async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None
 
 
 async def test_outage_of_one_service_during_a_rollback_needs_no_person() -> None:
-    """All flows are rolled back without a person."""
+    """All flows are rolled back, whichever service is unavailable."""
     scenario, _ = await build_requested_scenario()
     await scenario.run(timedelta(days=2))
     await scenario.driver.call(
@@ -182,7 +185,9 @@ async def test_outage_of_one_service_during_a_rollback_needs_no_person() -> None
 
 
 async def test_unavailable_service_gets_few_requests() -> None:
-    """Health shows the outage, one notification is sent, and the service gets few requests."""
+    """During an outage health shows it, one notification is sent, and waiting jobs send few
+    requests.
+    """
     scenario, outage = await build_requested_scenario(called=12, self_starting=0)
     outage.begin("FakeWorkflows", "FakeFlowReports", lasts=2 * DAY)
     await scenario.run(DAY)
@@ -223,7 +228,7 @@ async def test_fault_of_one_flow_does_not_block_others() -> None:
 
 
 async def test_daily_check_retries_a_job_that_an_outage_blocked() -> None:
-    """The daily check retries a job that an outage has blocked, but not one that still tries."""
+    """A job is blocked after its tries during an outage. The next daily check retries it."""
     scenario, _ = await build_requested_scenario(called=1, self_starting=0)
     [flow] = [flow for flow in scenario.world.list_flows() if flow.name == "Called 0"]
     broken = _BrokenFor(scenario.fakes.ports.workflows, flow.workflow_id)
@@ -251,7 +256,9 @@ async def test_daily_check_retries_a_job_that_an_outage_blocked() -> None:
 async def test_rejected_token_is_retried_before_the_job_is_blocked(
     refusals: int, state: FlowJobState
 ) -> None:
-    """The app tries a rejected token again, and is blocked with the platform's code in the end."""
+    """The app repeats a request whose token was rejected. If that does not help, the job is blocked
+    with the platform's code.
+    """
     scenario, _ = await build_requested_scenario(called=1, self_starting=0)
     left = iter(range(refusals))
     real = scenario.fakes.ports.workflows
@@ -278,7 +285,7 @@ async def test_rejected_token_is_retried_before_the_job_is_blocked(
 
 
 class _BrokenFor:
-    """Wraps a workflows port that answers 500 for one flow."""
+    """A wrapper of the workflows port that returns the error 500 for one flow."""
 
     def __init__(self, port: object, workflow_id: str) -> None:
         self._port = port

@@ -1,4 +1,4 @@
-"""The timer finds rows that are due by their wake-ups, whatever process has died before."""
+"""Wake-ups: the timer finds each row when it is due, whichever process died before."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -34,7 +34,7 @@ SOON_AFTER = timedelta(minutes=8)
 
 
 async def build_no_call_scenario(flows: int = 1) -> Scenario:
-    """Return a scenario whose jobs are in the no-call period for some days more."""
+    """Return a scenario whose jobs wait for the end of the no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):
         scenario.build.add_http_flow(f"Flow {number}")
@@ -52,14 +52,14 @@ async def list_wakeups(scenario: Scenario, job: FlowJob) -> list[WakeUp]:
 
 
 async def make_due(scenario: Scenario, job: FlowJob) -> None:
-    """Make a job due, as a request does, without sending its message."""
+    """Make a job due without a message, as if the process died before it sent one."""
     now = scenario.services.now
     place = (job.environment_id, job.id)
     await FLOW.change(scenario.services, place, lambda one: one and resume(one, "Now.", now=now))
 
 
 async def test_job_in_the_no_call_period_has_no_message_and_continues_in_time() -> None:
-    """No message is in the queue for days, and the jobs continue at the time that the row names."""
+    """The queue has no message for days. The timer sends one when the row is due."""
     scenario = await build_no_call_scenario(3)
     due = {job.next_check_at for job in (await scenario.read_jobs()).values()}
 
@@ -72,7 +72,7 @@ async def test_job_in_the_no_call_period_has_no_message_and_continues_in_time() 
 
 
 async def test_timer_reads_no_row_that_is_not_due() -> None:
-    """The timer reads no flow job that is not due."""
+    """The timer reads wake-ups, and only the flow jobs that are due."""
     scenario = await build_no_call_scenario(3)
     read: list[str] = []
     get = scenario.fakes.store.get
@@ -93,7 +93,9 @@ async def test_timer_reads_no_row_that_is_not_due() -> None:
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("call", range(1, 12))
 async def test_stored_request_is_carried_out_after_a_kill(call: int, moment: Moment) -> None:
-    """Once the request is stored, the job continues within minutes without its message."""
+    """If a process dies after it stored a request in the row, the job obeys it within minutes
+    without a message.
+    """
     scenario = await build_no_call_scenario()
     driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(at=call, moment=moment))
 
@@ -110,7 +112,9 @@ async def test_stored_request_is_carried_out_after_a_kill(call: int, moment: Mom
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("call", range(1, 14))
 async def test_stored_remediation_starts_after_a_kill(call: int, moment: Moment) -> None:
-    """Once the remediation is stored, each environment gets its job within minutes."""
+    """If a process dies after it stored a remediation, each environment gets its job within
+    minutes.
+    """
     scenario = TwoEnvironments()
     scenario.prepare()
     await scenario.opt_in_both()
@@ -135,7 +139,9 @@ async def test_stored_remediation_starts_after_a_kill(call: int, moment: Moment)
 
 
 async def test_wake_up_of_a_frozen_writer_is_kept() -> None:
-    """The job continues although minutes passed between writing the wake-up and the row."""
+    """A process may freeze between writing the wake-up and writing the row. The job still
+    continues.
+    """
     scenario = await build_no_call_scenario()
     job = await scenario.read_job("Flow 0")
     await FLOW.schedule_wake_up(scenario.services, job)
@@ -176,7 +182,9 @@ async def test_job_retried_repeatedly_has_one_wake_up() -> None:
 
 
 async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
-    """The timer sends a job whose message is still in the queue at most seven more in two hours."""
+    """If a message waits in the queue for two hours, the timer sends at most seven more for its
+    job.
+    """
     scenario = await build_no_call_scenario()
     await make_due(scenario, await scenario.read_job("Flow 0"))
     before = scenario.fakes.messages.sent
@@ -189,7 +197,8 @@ async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
 
 
 async def test_job_continues_in_time_after_a_long_stop() -> None:
-    """After the app was stopped for a day, the job continues when the maintenance window opens."""
+    """If the app was stopped for a day, the job still continues when the maintenance window opens.
+    """
     scenario = await build_no_call_scenario()
     due = (await scenario.read_job("Flow 0")).next_check_at
     assert due is not None
@@ -204,7 +213,7 @@ async def test_job_continues_in_time_after_a_long_stop() -> None:
 
 
 async def test_daily_check_writes_missing_wake_ups() -> None:
-    """The daily check writes the wake-ups that rows of an earlier version lack."""
+    """The daily check adds wake-ups to rows that an earlier version stored without them."""
     scenario = await build_no_call_scenario(2)
     await scenario.services.tables.wake_ups.clear("wake_up")
 
@@ -217,7 +226,9 @@ async def test_daily_check_writes_missing_wake_ups() -> None:
 
 
 async def test_health_counts_overdue_rows_without_a_wake_up() -> None:
-    """Health and status count the rows without a wake-up until the daily check has written them."""
+    """Health and status count overdue rows without a wake-up, until the daily check adds the
+    wake-ups.
+    """
     scenario = await build_no_call_scenario(2)
     before = await check_health(scenario.services)
     await scenario.services.tables.wake_ups.clear("wake_up")
@@ -241,7 +252,7 @@ async def test_health_counts_overdue_rows_without_a_wake_up() -> None:
 
 
 async def test_concurrent_timers_lose_no_wake_up() -> None:
-    """If a second timer writes old wake-ups back, the job still completes."""
+    """A second timer may write back the wake-ups that it read earlier. The job still completes."""
     scenario = await build_no_call_scenario()
     scenario.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
     table = scenario.services.tables.wake_ups
@@ -257,7 +268,7 @@ async def test_concurrent_timers_lose_no_wake_up() -> None:
 
 
 async def test_health_counts_overdue_rows() -> None:
-    """Health counts the rows that are overdue, also if their wake-ups cannot be read."""
+    """Health counts overdue rows even if their wake-ups are unreadable."""
     scenario = await build_no_call_scenario(2)
     healthy = await check_health(scenario.services)
     due = max(

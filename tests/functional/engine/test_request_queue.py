@@ -31,7 +31,7 @@ HOURLY = BudgetLimit(name="flow-service", calls=40, window=HOUR / 60, writes_an_
 
 
 class Counted:
-    """Counts the requests of a port."""
+    """A wrapper of a port that counts the requests."""
 
     def __init__(self, port: object) -> None:
         self.port = port
@@ -43,7 +43,7 @@ class Counted:
 
 
 class OneTurn(PlentyOfCalls):
-    """A request budget that allows nothing before a time."""
+    """A request budget that lets jobs of low priority wait until a time."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -51,14 +51,15 @@ class OneTurn(PlentyOfCalls):
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Let jobs of low priority work only after the time."""
+        """Raise `MustWait` for a job of low priority before the time."""
         if need and need.priority > "3" and self.clock.now() < self.opens:
             raise MustWait("It is not its turn.", until=self.opens, code=Reason.THROTTLED)
         yield
 
 
 async def test_job_in_the_request_queue_sends_no_request() -> None:
-    """The row names the reason and the time, and the job completes afterwards."""
+    """A waiting job's row shows the reason and the time of its turn. The job completes afterwards.
+    """
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     turns = OneTurn(scenario.world.clock)
@@ -92,7 +93,9 @@ async def test_job_in_the_request_queue_sends_no_request() -> None:
 
 
 async def test_long_pause_of_the_request_queue_is_reported() -> None:
-    """While the flow service asks for a pause of two hours, health and a notification say so."""
+    """If the flow service asks for a pause of two hours, health shows it and one notification is
+    sent.
+    """
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
     scenario.build.add_http_flow("Orders")
@@ -120,7 +123,7 @@ async def test_long_pause_of_the_request_queue_is_reported() -> None:
 
 
 async def test_job_continues_after_jobs_before_it_in_the_queue_are_cancelled() -> None:
-    """The timer continues the last job as soon as the jobs before it are cancelled."""
+    """The last job in the queue need not wait for its turn if all jobs before it are cancelled."""
     scenario = Scenario()
     put_on_budget(scenario, LIMIT, Meter())
     for number in range(40):
@@ -156,7 +159,7 @@ def add_flow_outside_solutions(scenario: Scenario, name: str) -> None:
 
 
 async def use_up_writes_of_the_hour(scenario: Scenario) -> None:
-    """Use up the writes of an hour, except the reserve."""
+    """Take all writes of the hour from the budget, except the reserve."""
     budget = StoredRequestBudget(scenario.fakes.store, scenario.world.clock, HOURLY)
     other = RequestDemand(job_id="other", requests=1, priority="1")
     with suppress(MustWait):
@@ -183,7 +186,7 @@ async def test_cutover_uses_the_reserve_of_writes() -> None:
 
 
 async def test_rollback_uses_the_reserve_of_writes() -> None:
-    """A rollback uses the reserve."""
+    """A rollback uses the reserve, so that it need not wait for the next hour."""
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
     add_flow_outside_solutions(scenario, "Mail")
@@ -198,7 +201,7 @@ async def test_rollback_uses_the_reserve_of_writes() -> None:
 
 
 async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
-    """Alert and status name the row, and the job continues after the pause."""
+    """An alert and the status name the damaged row. The job continues after a pause."""
     scenario = Scenario()
     put_on_budget(scenario, LIMIT, Meter())
     scenario.build.add_http_flow("Orders")

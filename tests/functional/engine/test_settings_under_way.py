@@ -1,4 +1,4 @@
-"""A decision of an administrator takes effect during an invocation, without a read each time."""
+"""A kill switch or read-only setting stops an invocation in progress, without a read each time."""
 
 from datetime import timedelta
 
@@ -15,20 +15,20 @@ SECOND = timedelta(seconds=1)
 
 
 class Reads:
-    """Records the tables whose rows are read."""
+    """A recorder of the tables from which the app reads single rows."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.tables: list[str] = []
         self._get = scenario.fakes.store.get
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Record the table, and read."""
         self.tables.append(table)
         return await self._get(table, partition, key)
 
 
 async def build_planned_scenario(monkeypatch: pytest.MonkeyPatch) -> tuple[Scenario, Reads]:
-    """Return a scenario with a plan, and the tables that are read from then on."""
+    """Return a scenario with a plan, and a recorder of the tables that the app reads from then on.
+    """
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -43,7 +43,9 @@ async def build_planned_scenario(monkeypatch: pytest.MonkeyPatch) -> tuple[Scena
 async def test_kill_switch_is_read_before_each_write_and_settings_are_cached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app reads the kill switch before each write, and caches the environment's settings."""
+    """The app reads the kill switch before each write, and the environment's settings only every
+    ten seconds.
+    """
     scenario, reads = await build_planned_scenario(monkeypatch)
 
     await scenario.approve()
@@ -56,7 +58,9 @@ async def test_kill_switch_is_read_before_each_write_and_settings_are_cached(
 async def test_read_only_environment_stops_an_invocation_within_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ten seconds later the invocation writes nothing more in the read-only environment."""
+    """If the environment becomes read-only during an invocation, it writes nothing after ten
+    seconds.
+    """
     scenario, _ = await build_planned_scenario(monkeypatch)
     environment = scenario.build.environment.id
     create = scenario.fakes.ports.workflows.create

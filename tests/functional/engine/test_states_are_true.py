@@ -1,4 +1,4 @@
-"""Original and copy are on or off in the tenant as the table of states says."""
+"""Each job state says whether original and copy are on or off, and the tenant agrees."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def is_as_expected(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on: bool) -> bool:
-    """Return whether a flow, or None for no flow, is as the table says."""
+    """Return whether a flow, or None for a missing one, is as the table of states expects."""
     is_on = flow is not None and flow.is_on
     match standing:
         case ExpectedFlowState.NONE:
@@ -26,7 +26,9 @@ def is_as_expected(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on
 def compare_states(
     scenario: Scenario, flows: dict[str, FakeFlow], seen: set[str], wrong: list[str]
 ) -> None:
-    """Compare the flows of each job without a lease with its state."""
+    """Compare the flows of each unleased job with the table, and add states to `seen` and
+    differences to `wrong`.
+    """
     environment = scenario.world.get_environment(scenario.build.environment.id)
     for row in scenario.fakes.store.rows.values():
         if row.table != "flowjobs":
@@ -46,7 +48,9 @@ def compare_states(
 
 
 async def test_each_state_matches_the_flows() -> None:
-    """The table is correct after every step, until the flows are retired and rolled back."""
+    """After every step of a remediation and of its rollback, the flows are as the table of states
+    says.
+    """
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"invocation_time_limit": timedelta(0)})
     makes: dict[str, Callable[[str], FakeFlow]] = {

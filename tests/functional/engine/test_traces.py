@@ -1,4 +1,4 @@
-"""A trace holds a remediation, and stays readable when one takes days or has many flows."""
+"""Traces: a remediation is one trace, unless it takes days or has many flows."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 
 
 class TracedScenario(Scenario):
-    """A scenario whose messages go through the app's triggers, and whose telemetry is kept."""
+    """A scenario whose messages go through the app's triggers, and whose spans are recorded."""
 
     def __post_init__(self) -> None:
         Scenario.__post_init__(self)
@@ -34,28 +34,28 @@ class TracedScenario(Scenario):
         self.driver.use_cases = TRIGGERS
 
     def make(self, ports: Ports) -> Services:
-        """Build services with the telemetry."""
+        """Return the services of a process, with the recorder of spans."""
         return replace(Scenario.make(self, ports), telemetry=self.telemetry)
 
     @property
     def services(self) -> Services:
-        """The services with the telemetry."""
+        """Return the services with the recorder of spans."""
         return replace(self._build_services(self.fakes.ports), telemetry=self.telemetry)
 
     async def start(self) -> None:
-        """Start a remediation in a span, as an event or a request does."""
+        """Start a remediation within a span named `order`."""
         await self.opt_in()
         with self.telemetry.span("order"):
             await self.order(run=timedelta(0))
 
     def find(self, name: str) -> list[RecordedSpan]:
-        """Return the spans whose names begin so."""
+        """Return the spans whose name begins with this text."""
         return [span for span in self.telemetry.spans if span.name.startswith(name)]
 
 
 @pytest.fixture
 def scenario() -> TracedScenario:
-    """A linked environment with one HTTP flow that nobody calls."""
+    """An environment on your key with one HTTP flow that nobody calls."""
     scenario = TracedScenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -63,7 +63,9 @@ def scenario() -> TracedScenario:
 
 
 async def test_flow_job_is_in_the_trace_of_its_remediation(scenario: TracedScenario) -> None:
-    """The spans of a job have its ids."""
+    """The flow job's spans belong to the remediation's trace, and have the ids of the job as
+    attributes.
+    """
     await scenario.start()
     await scenario.run(timedelta(hours=2))
     order, [job] = scenario.find("order")[0], await scenario.services.tables.flow_jobs.read_all()
@@ -83,7 +85,9 @@ async def test_flow_job_is_in_the_trace_of_its_remediation(scenario: TracedScena
 
 
 async def test_each_message_after_a_day_begins_a_trace(scenario: TracedScenario) -> None:
-    """The new trace links to the trace of its job."""
+    """A message that is sent more than a day later begins a new trace with a link to the job's
+    trace.
+    """
     await scenario.start()
     await scenario.run(timedelta(days=9))
     order, [job] = scenario.find("order")[0], await scenario.services.tables.flow_jobs.read_all()
@@ -98,7 +102,8 @@ async def test_each_message_after_a_day_begins_a_trace(scenario: TracedScenario)
 async def test_large_plan_begins_a_trace_for_each_flow(
     monkeypatch: pytest.MonkeyPatch, scenario: TracedScenario
 ) -> None:
-    """The trace of a flow links to the trace of the environment job."""
+    """If a plan has many flows, each gets a new trace with a link to the environment job's trace.
+    """
     monkeypatch.setattr(start_flow_jobs, "_MOST_IN_TRACE", 1)
     scenario.build.add_http_flow("Invoices")
     await scenario.start()
@@ -113,7 +118,7 @@ async def test_large_plan_begins_a_trace_for_each_flow(
 
 
 async def test_job_without_telemetry_has_no_trace() -> None:
-    """The messages of the job have no further properties."""
+    """Without telemetry, neither the job's row nor its messages name a trace."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -131,7 +136,7 @@ async def test_job_without_telemetry_has_no_trace() -> None:
 async def test_retried_message_stays_in_its_trace(
     monkeypatch: pytest.MonkeyPatch, scenario: TracedScenario
 ) -> None:
-    """While the store fails, no row says to which trace a message belongs."""
+    """A message names its trace, so a retry finds it even if the job's row cannot be read."""
     await scenario.start()
     get, fails = MemoryStore.get, True
 
@@ -152,7 +157,9 @@ async def test_retried_message_stays_in_its_trace(
 
 
 async def test_gauges_show_the_rows(scenario: TracedScenario) -> None:
-    """Nothing is both off; then both flows of a job are, for a minute."""
+    """The gauges show the number of flows in a state, the age of the oldest job, and for how long
+    both flows are off.
+    """
     await scenario.start()
     await scenario.run(timedelta(hours=2))
     services, telemetry = scenario.services, scenario.telemetry
@@ -174,7 +181,9 @@ async def test_gauges_show_the_rows(scenario: TracedScenario) -> None:
 async def test_gauges_that_are_not_recorded_read_nothing(
     monkeypatch: pytest.MonkeyPatch, scenario: TracedScenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With telemetry, an error of the store costs the gauges only."""
+    """Without telemetry the app reads no row for gauges. With it, an error of the store is only
+    logged.
+    """
 
     def fail(*_: object, **__: object) -> None:
         raise ServiceUnavailable("no answer")

@@ -1,4 +1,6 @@
-"""The daily check of Microsoft's ranges: changes, the firewalls that lack them, and the flows."""
+"""The daily check compares Microsoft's address ranges, and reports changes with the firewalls that
+deny them.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +28,7 @@ DAY = timedelta(days=1)
 
 
 def build_erp_firewall(*sources: str) -> Firewall:
-    """Return the firewall in front of the system that the flow calls."""
+    """Return a firewall that allows these prefixes to call the system that the flow uses."""
     rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
     return Firewall(
         kind="app_service",
@@ -55,7 +57,7 @@ async def scenario() -> Scenario:
 
 
 def publish_list(scenario: Scenario, prefixes: dict[str, list[str]]) -> None:
-    """Let Microsoft publish a new list."""
+    """Let Microsoft publish a new service tag list."""
     scenario.world.service_tags.update(prefixes)
     scenario.world.service_tags_edition += 1
 
@@ -63,7 +65,7 @@ def publish_list(scenario: Scenario, prefixes: dict[str, list[str]]) -> None:
 async def list_next_notifications(
     scenario: Scenario, *, after: timedelta = DAY, date: str = "next"
 ) -> list[Alert]:
-    """Return the notifications of the next daily check."""
+    """Run the next daily check, and return the notifications that it sends."""
     scenario.world.clock.advance(after)
     before = len(scenario.fakes.notices.told)
     await scenario.driver.call(lambda services: run_daily_check(services, date))
@@ -71,7 +73,7 @@ async def list_next_notifications(
 
 
 async def list_health_alerts(scenario: Scenario) -> dict[str, int]:
-    """Return the alerts in health, after the timer has deleted the settled ones."""
+    """Run the timer that deletes ended alerts, and return the counts of alerts in health."""
     await scenario.driver.call(send_due_and_overdue_messages)
     return (await check_health(scenario.services)).alert_counts
 
@@ -79,7 +81,9 @@ async def list_health_alerts(scenario: Scenario) -> dict[str, int]:
 async def test_changed_ranges_are_reported_with_firewall_and_remediation(
     scenario: Scenario,
 ) -> None:
-    """One notification names prefixes, firewall and remediation. The alert ends with the fix."""
+    """One notification names the prefixes, the firewall and the remediation. Its alert ends when
+    the firewall is fixed.
+    """
     publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
     [notice] = await list_next_notifications(scenario)
@@ -115,7 +119,7 @@ async def test_changed_ranges_are_reported_with_firewall_and_remediation(
 
 
 async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
-    """The app counts the approved flows of a plan that has no flow jobs yet."""
+    """The check also counts flows of an approved plan whose jobs are not stored yet."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
         scenario.build.add_http_flow(title, {"Call": define.build_http_action(f"https://{HOST}/")})
@@ -141,7 +145,7 @@ async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
 
 
 async def test_ignored_issue_ends_the_alert(scenario: Scenario) -> None:
-    """After one notification, ignoring the issue ends the alert."""
+    """If a person ignores the firewall issue, the alert ends and no other notification is sent."""
     publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     [notice] = await list_next_notifications(scenario)
     waived = "app_service:/firewalls/erp"
@@ -155,7 +159,9 @@ async def test_ignored_issue_ends_the_alert(scenario: Scenario) -> None:
 
 
 async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> None:
-    """Other regions, other tags and the same addresses as one prefix cause no notification."""
+    """A change of other regions or other tags is not reported, nor are the same addresses as a
+    different prefix.
+    """
     publish_list(
         scenario,
         {
@@ -171,7 +177,9 @@ async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> No
 
 
 async def test_optional_tag_is_reported_without_a_firewall_issue(scenario: Scenario) -> None:
-    """A tag that no flow requires is in the notification, but is no firewall issue."""
+    """A change of a tag that no flow requires is in the notification, but no firewall must allow
+    it.
+    """
     publish_list(scenario, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
 
     [notice] = await list_next_notifications(scenario)
@@ -181,15 +189,14 @@ async def test_optional_tag_is_reported_without_a_firewall_issue(scenario: Scena
 
 
 class Deaf:
-    """A notification port that fails."""
+    """A notification port that raises an error."""
 
     async def send(self, notice: Alert) -> None:
-        """Raise an error."""
         raise ServiceUnavailable("nobody is there")
 
 
 async def test_next_daily_check_reports_a_recorded_change(scenario: Scenario) -> None:
-    """The next daily check sends the notification about a change that is already recorded."""
+    """If a notification cannot be sent, the next daily check sends it."""
     publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     scenario.world.clock.advance(DAY)
     await run_daily_check(replace(scenario.services, alerts=Deaf()), "died")
@@ -200,13 +207,15 @@ async def test_next_daily_check_reports_a_recorded_change(scenario: Scenario) ->
 
 
 class Silent:
-    """A service tag list that does not answer, or, if is_broken, contains an invalid prefix."""
+    """A service tag list that cannot be read, or that contains invalid prefixes if `is_broken` is
+    set.
+    """
 
     def __init__(self, services: Services, *, is_broken: bool = False) -> None:
         self._tags, self._is_broken = services.service_tags, is_broken
 
     async def get_list(self) -> ServiceTagList:
-        """Raise that no answer came, or return the list with an invalid prefix in each tag."""
+        """Raise an error, or return the list with an invalid prefix in each tag."""
         if not self._is_broken:
             raise ServiceUnavailable("no answer")
         found = await self._tags.get_list()
@@ -218,7 +227,7 @@ class Silent:
 async def test_list_that_was_not_read_for_a_week_is_reported(
     scenario: Scenario, is_broken: bool
 ) -> None:
-    """After a week without a valid list, a notification is sent."""
+    """A notification is sent if the list was missing or invalid for more than a week."""
     silent = Silent(scenario.services, is_broken=is_broken)
     services = replace(scenario.services, service_tags=silent)
     notices = scenario.fakes.notices

@@ -1,4 +1,4 @@
-"""The command `cmkflow network check` with files of firewalls and of service tags."""
+"""Helpers for tests of `cmkflow network check`."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,9 @@ TEMPLATE_SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploy
 
 
 def write_service_tags(folder: Path) -> Path:
-    """Write a service tag list with two regions, in Microsoft's format, and return the file."""
+    """Write a service tag list with two regions, in Microsoft's format, to a folder. Return the
+    file.
+    """
     entries = {"": WEST + NORTH, ".WestEurope": WEST, ".NorthEurope": NORTH}
     return write(
         folder / "tags" / "ServiceTags.json",
@@ -44,14 +46,16 @@ def write_service_tags(folder: Path) -> Path:
 
 
 def write(file: Path, document: object) -> Path:
-    """Write a document as JSON and return the file."""
+    """Write a document as JSON to a file, and return the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(document), encoding="utf-8")
     return file
 
 
 def run_check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """Run the command with JSON output; return the rows about the tag that is always required."""
+    """Run the command with JSON output. Return its rows about `PowerPlatformPlex`, the required
+    tag.
+    """
     named = [option for one in rules for option in ("--firewalls", str(one))]
     asked = [option for one in regions for option in ("--region", one)]
     result = CliRunner().invoke(
@@ -63,7 +67,7 @@ def run_check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[d
 
 
 def build_template(*resources: object, **more: object) -> dict[str, object]:
-    """Return a template that deploys these resources."""
+    """Return a Resource Manager template with these resources and further members."""
     return {
         "$schema": TEMPLATE_SCHEMA,
         "contentVersion": "1.0.0.0",

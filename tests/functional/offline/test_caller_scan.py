@@ -24,7 +24,9 @@ URL = f"https://{HOST}:443/powerautomate/automations/direct{PATH}{QUERY}"
 
 
 def _scan(*arguments: object, code: int = 0) -> tuple[list[dict[str, Any]], str]:
-    """Run the command with JSON output. Return its items and stderr; neither has a signature."""
+    """Run the command with JSON output, and return its items and stderr. Fails if the output
+    contains the signature of a URL.
+    """
     result = CliRunner().invoke(app, ["caller", "scan", "-o", "json", *map(str, arguments)])
     assert result.exit_code == code, result.output
     assert SIGNATURE not in result.output
@@ -62,7 +64,9 @@ def _write_ids(folder: Path, *ids: str) -> Path:
 def test_scan_recognises_every_shape_of_a_trigger_url(
     tmp_path: Path, text: str, shape: str, host: str | None, is_replaceable: bool
 ) -> None:
-    """The result is the same without the ids. A URL that the app cannot replace has a reason."""
+    """The command finds the URL with and without a file of ids. If the app cannot replace a URL,
+    the item has a reason.
+    """
     (tmp_path / "settings.env").write_text(f"# comment\nURL={text}\n")
 
     ids = _write_ids(tmp_path, URL_ID)
@@ -78,7 +82,9 @@ def test_scan_recognises_every_shape_of_a_trigger_url(
 
 
 def test_trigger_url_in_the_query_of_another_is_not_replaceable(tmp_path: Path) -> None:
-    """The app replaces the outer URL and keeps the caller's own parameters."""
+    """If a trigger URL is a parameter of another one, the app replaces only the outer URL and keeps
+    the parameter.
+    """
     outer = URL.replace(URL_ID, "b" * 32)
     (tmp_path / "a.txt").write_text(f"{outer}&next={quote(URL, safe='')}")
 
@@ -98,7 +104,9 @@ def test_trigger_url_in_the_query_of_another_is_not_replaceable(tmp_path: Path) 
     ],
 )
 def test_scan_reports_a_plain_id_only_with_the_ids_option(tmp_path: Path, text: str) -> None:
-    """A person has to find out what uses the id."""
+    """An id outside a URL may be anything, so it is reported only if it is in the file of ids, for
+    a person to check.
+    """
     (tmp_path / "a.txt").write_text(text)
 
     nothing, _ = _scan(tmp_path / "a.txt")
@@ -109,7 +117,7 @@ def test_scan_reports_a_plain_id_only_with_the_ids_option(tmp_path: Path, text: 
 
 
 def test_workflow_id_is_replaceable_only_in_an_action_that_runs_the_flow(tmp_path: Path) -> None:
-    """The same id in another member is data."""
+    """In any other place, the same id is only data."""
     call = json.dumps({"workflowReferenceName": FLOW_ID, "body": {"x": FLOW_ID.upper()}})
     (tmp_path / "flow.json").write_text(call)
 
@@ -126,7 +134,9 @@ def test_workflow_id_is_replaceable_only_in_an_action_that_runs_the_flow(tmp_pat
 
 
 def test_workflow_id_without_dashes_is_reported_with_dashes(tmp_path: Path) -> None:
-    """A trigger URL id has the same format as such an id, but the result is a workflow id."""
+    """Without dashes, a workflow id looks like a trigger URL id. The file of ids decides which it
+    is.
+    """
     (tmp_path / "a.txt").write_text(FLOW_ID.replace("-", ""))
 
     [found], _ = _scan(tmp_path / "a.txt", "--ids", _write_ids(tmp_path, FLOW_ID))
@@ -147,7 +157,9 @@ def test_workflow_id_without_dashes_is_reported_with_dashes(tmp_path: Path) -> N
 def test_result_has_the_byte_offset_and_the_line(
     tmp_path: Path, encoding: str, without_marker: str
 ) -> None:
-    """The file has an encoding that contains ASCII, or UTF-16 with or without a byte order mark."""
+    """Offset and line are right in encodings that extend ASCII, and in UTF-16 with or without a
+    byte order mark.
+    """
     file = tmp_path / "a.json"
     file.write_bytes(f'"note": "Größe",\r\n"url": "{URL}"'.encode(encoding))
 
@@ -245,7 +257,9 @@ def test_scan_reports_encrypted_and_too_deeply_nested_archives(tmp_path: Path) -
 def test_scan_reads_ids_from_the_output_of_other_commands(
     tmp_path: Path, name: str, text: str, sought: set[str]
 ) -> None:
-    """The command does not search for the ids of copies and environments."""
+    """The file of ids may be the output of another command. The ids of copies and environments in
+    it are not searched for.
+    """
     (tmp_path / name).write_text(text)
     (tmp_path / "a.txt").write_text(f"{URL_ID} {FLOW_ID} {'c' * 32} {'d' * 32}")
 
@@ -258,7 +272,8 @@ def test_scan_reads_ids_from_the_output_of_other_commands(
     "text", ["", "id,name\n1,Orders\n", f"job,run\nx,{FLOW_ID}", "{", "[]", "\0"]
 )
 def test_ids_file_without_ids_is_a_usage_error(tmp_path: Path, text: str) -> None:
-    """A search without an id finds nothing, which a reader could mistake for a good result."""
+    """Without an id the search would find nothing, and a reader could take that for a good result.
+    """
     (tmp_path / "ids").write_text(text)
 
     result = CliRunner().invoke(
@@ -270,7 +285,9 @@ def test_ids_file_without_ids_is_a_usage_error(tmp_path: Path, text: str) -> Non
 
 
 def test_table_and_csv_have_the_values_of_the_json_output(tmp_path: Path) -> None:
-    """The table has the place, and the reason why a URL is broken or a person must change it."""
+    """All formats have the same values. The table says where a URL is and why a person must change
+    it.
+    """
     (tmp_path / "a.txt").write_text(f"https://{OLD_HOST}{PATH}?sig={SIGNATURE}")
 
     def run(*options: str) -> str:
@@ -287,7 +304,7 @@ def test_table_and_csv_have_the_values_of_the_json_output(tmp_path: Path) -> Non
 
 
 def test_scan_without_a_result_succeeds(tmp_path: Path) -> None:
-    """The totals name the number of searched files."""
+    """If nothing is found, the exit code is 0, and the totals name the number of searched files."""
     (tmp_path / "a.txt").write_text("nothing")
 
     result = CliRunner().invoke(app, ["caller", "scan", str(tmp_path)])

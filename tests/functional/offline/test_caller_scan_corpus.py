@@ -1,4 +1,4 @@
-"""`cmkflow caller scan` finds the callers that are labelled in a corpus of public files."""
+"""`cmkflow caller scan` finds the labelled callers in a corpus of public files."""
 
 import json
 import os
@@ -35,7 +35,9 @@ def _scan(*arguments: object) -> list[dict[str, Any]]:
 
 
 def test_scan_reports_exactly_the_trigger_urls_of_public_files() -> None:
-    """The other lines of the list are links of another kind."""
+    """The command reports each line that is labelled as a trigger URL, and no line with another
+    kind of link.
+    """
     for file in _locate_corpus().rglob("url_shapes.jsonl"):
         shapes = _read_lines(file)
         by_line = {item["line"]: item for item in _scan(file)}
@@ -56,7 +58,9 @@ def test_scan_reports_exactly_the_trigger_urls_of_public_files() -> None:
 
 
 def test_callers_of_public_files_match_the_manifest() -> None:
-    """Connections of canvas apps and environment variables have these URLs and no other."""
+    """In exported apps and environment variables, the command finds the URLs of the manifest and no
+    other.
+    """
     rows = _read_lines(_locate_corpus() / "callers" / "manifest.jsonl")
     found = _scan(_locate_corpus() / "callers")
 
@@ -72,7 +76,7 @@ def test_callers_of_public_files_match_the_manifest() -> None:
 
 
 def test_scan_finds_every_known_flow_id_in_public_files(tmp_path: Path) -> None:
-    """A file that contains a known id as text, in any encoding, is reported."""
+    """Each file that contains a known id as text, in any encoding, is reported."""
     labels = _read_lines(_locate_corpus() / "flows" / "labels.jsonl")
     known = {label["workflow_id"].lower() for label in labels if label["workflow_id"]}
     ids = tmp_path / "ids.tsv"

@@ -1,4 +1,4 @@
-"""`cmkflow inspect` agrees with the labels of public flows, which were made from the raw JSON."""
+"""`cmkflow inspect` agrees with labels of public flows that were derived from the raw JSON."""
 
 import json
 import os
@@ -41,7 +41,8 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def inspected() -> dict[tuple[str, str], dict[str, Any]]:
-    """The rows of the command for the corpus, by path and definition pointer."""
+    """The rows that the command prints for the corpus, by path and JSON pointer of the definition.
+    """
     result = CliRunner().invoke(app, ["inspect", "-o", "json", str(_locate_corpus() / "flows")])
     assert result.exit_code == 0, result.stderr
     flows = json.loads(result.stdout)["items"]
@@ -53,7 +54,7 @@ def inspected() -> dict[tuple[str, str], dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def labels() -> dict[tuple[str, str], dict[str, Any]]:
-    """The labels of the corpus, by path and definition pointer."""
+    """The labels of the corpus, by path and JSON pointer of the definition."""
     rows = _read_lines(_locate_corpus() / "flows" / "labels.jsonl")
     return {(row["path"], row["definition_pointer"]): row for row in rows}
 
@@ -73,7 +74,7 @@ def test_triggers_and_categories_match_the_labels(
     inspected: dict[tuple[str, str], dict[str, Any]],
     labels: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    """The category follows from the label and the trigger's type."""
+    """Each trigger has the labelled type and connector, and the category that follows from them."""
     for key, label in labels.items():
         assert inspected[key]["triggers"] == [
             {
@@ -92,7 +93,8 @@ def test_children_and_http_actions_match_the_labels(
     inspected: dict[tuple[str, str], dict[str, Any]],
     labels: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    """The actions are up to twelve levels deep."""
+    """The command finds child flows and HTTP actions in scopes that are up to twelve levels deep.
+    """
     for key, label in labels.items():
         found = inspected[key]
         assert _set(found["children"], "action", "workflowReferenceName") == _set(
@@ -124,7 +126,9 @@ def test_verdict_follows_the_documented_rule(
     inspected: dict[tuple[str, str], dict[str, Any]],
     labels: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    """Only the rules that Microsoft added in 2025 keep further flows on Microsoft's key."""
+    """The verdict is the labelled one, except for flows that stay because of rules that Microsoft
+    added in 2025.
+    """
     for key, label in labels.items():
         found = inspected[key]
         if not _SINCE_2025.intersection(found["microsoft_key_reasons"]):

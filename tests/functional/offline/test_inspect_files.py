@@ -1,4 +1,4 @@
-"""`cmkflow inspect` reads the files that makers export; a bad file does not hide the others."""
+"""`cmkflow inspect` reads the files that makers export. A bad file does not hide the others."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def _inspect(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_inspect_reads_every_encoding(tmp_path: Path, encoding: str) -> None:
-    """An export may have a byte order mark."""
+    """Exports may be in UTF-8 or UTF-16, with or without a byte order mark."""
     file = tmp_path / f"Grüße-{FLOW_ID.upper()}.json"
     file.write_bytes(_build_client_data().encode(encoding))
 
@@ -58,7 +58,9 @@ def test_inspect_reads_every_encoding(tmp_path: Path, encoding: str) -> None:
 
 
 def test_inspect_shows_actions_and_trigger_urls_without_signatures(tmp_path: Path) -> None:
-    """The output has the method and host of each HTTP action."""
+    """The output has each child flow, the method and host of each HTTP action, and each trigger URL
+    without its signature.
+    """
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": FLOW_ID}}}
     post = {"type": "Http", "inputs": {"method": "POST", "uri": URL}}
     (tmp_path / "flow.json").write_text(
@@ -88,7 +90,7 @@ def test_inspect_shows_actions_and_trigger_urls_without_signatures(tmp_path: Pat
 
 
 def test_power_apps_v1_flow_migrates_only_if_its_file_is_in_a_solution(tmp_path: Path) -> None:
-    """For a single file, the answer is unknown."""
+    """Whether the flow stays depends on a solution, so the verdict for a single file is unknown."""
     solution = _zip(
         solution_DOT_xml="<x/>",
         customizations_DOT_xml="<x/>",
@@ -154,7 +156,9 @@ def test_inspect_finds_each_flow_of_a_document(tmp_path: Path) -> None:
 
 
 def test_bad_files_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
-    """A broken or missing file changes the exit code."""
+    """The command reports each broken or missing file, reads the others, and returns the exit code
+    1.
+    """
     (tmp_path / "good.json").write_text(_build_client_data())
     (tmp_path / "broken.json").write_text(f'{{"url": "{URL}"')
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 nothing")

@@ -24,7 +24,7 @@ XML = (
 
 
 def build_cloud_flow(**actions: Any) -> str:
-    """Return the client data of an HTTP flow with these actions."""
+    """Return the exported text of an HTTP flow with these actions."""
     trigger = {"type": "Request", "kind": "Http"}
     definition = {"triggers": {"manual": trigger}, "actions": actions}
     properties = {"connectionReferences": {}, "definition": definition}
@@ -37,12 +37,14 @@ def inspect(*arguments: object) -> Result:
 
 
 def test_desktop_flows_of_a_solution_are_reported_and_skipped(tmp_path: Path) -> None:
-    """A packed and an unpacked solution name their desktop flows; the exit code is 0."""
-    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as build_archive:
-        build_archive.writestr("solution.xml", "<x/>")
-        build_archive.writestr("customizations.xml", f"<Workflows>{XML}</Workflows>")
-        build_archive.writestr(f"Workflows/Book-{FLOW_ID.upper()}.json", build_cloud_flow())
-        build_archive.writestr(f"Workflows/Bot-{BOT_ID.upper()}.json", BOT)
+    """The command names the desktop flows of packed and unpacked solutions, and returns the exit
+    code 0.
+    """
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as packed:
+        packed.writestr("solution.xml", "<x/>")
+        packed.writestr("customizations.xml", f"<Workflows>{XML}</Workflows>")
+        packed.writestr(f"Workflows/Book-{FLOW_ID.upper()}.json", build_cloud_flow())
+        packed.writestr(f"Workflows/Bot-{BOT_ID.upper()}.json", BOT)
     folder = tmp_path / "Workflows"
     folder.mkdir()
     (folder / f"Bot-{BOT_ID}.json").write_text(build_cloud_flow())  # whatever stands in it
@@ -61,7 +63,7 @@ def test_desktop_flows_of_a_solution_are_reported_and_skipped(tmp_path: Path) ->
 
 @pytest.mark.parametrize("is_named", [True, False])
 def test_inspect_opens_regular_files_only(tmp_path: Path, *, is_named: bool) -> None:
-    """To open a pipe without a writer, or a terminal, would block the command for ever."""
+    """A pipe without a writer, or a terminal, would block the command for ever."""
     pipe = tmp_path / "pipe.json"
     os.mkfifo(pipe)
     (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
@@ -81,7 +83,8 @@ def test_inspect_opens_regular_files_only(tmp_path: Path, *, is_named: bool) -> 
 
 
 def test_file_name_that_is_not_utf8_is_shown_with_replacement_characters(tmp_path: Path) -> None:
-    """File names are bytes. Neither the table nor the errors fail because of such a name."""
+    """A file name may contain any byte. Such a name breaks neither the table nor an error message.
+    """
     base = os.fsencode(tmp_path)
     for name, text in ((b"Gr\xfc\xdfe.json", build_cloud_flow()), (b"\xff.json", "{")):
         with open(base + b"/" + name, "w") as file:  # noqa: PTH123 -- a Path is text
@@ -96,7 +99,7 @@ def test_file_name_that_is_not_utf8_is_shown_with_replacement_characters(tmp_pat
 
 
 def test_lone_surrogate_in_a_name_becomes_a_replacement_character(tmp_path: Path) -> None:
-    """JSON may contain a lone surrogate; a terminal and UTF-8 may not."""
+    """JSON may contain half of a surrogate pair, which cannot be printed in UTF-8."""
     post = {"type": "Http", "inputs": {"method": "POST", "uri": "https://a.example/\ud83d"}}
     document = json.loads(build_cloud_flow(**{"Post\udc00": post}))
     document["properties"]["displayName"] = "Orders \ud83d"
@@ -113,7 +116,9 @@ def test_lone_surrogate_in_a_name_becomes_a_replacement_character(tmp_path: Path
 def test_deeply_nested_scopes_are_read_or_reported(
     tmp_path: Path, depth: int, is_read: bool
 ) -> None:
-    """The command reads 400 levels. If the JSON nests too deeply, one line reports the file."""
+    """The command reads 400 nested scopes. If the JSON nests more deeply, it reports the file on
+    one line.
+    """
     head, tail = build_cloud_flow(Last={"type": "Http"}).split('{"Last"')
     scopes = "".join(f'{{"S{n}": {{"type": "Scope", "actions": ' for n in range(depth))
     text = f'{head}{scopes}{{"Last"{tail[:19]}{"}}" * depth}{tail[19:]}'
@@ -151,7 +156,9 @@ def test_folder_without_permission_is_reported(
 
 
 def test_logic_app_is_reported_as_a_logic_app(tmp_path: Path) -> None:
-    """A Logic App has no key of Power Platform; its code view does not name the product."""
+    """No Power Platform key protects a Logic App. The command recognises one by its format, because
+    the file does not name the product.
+    """
     definition = json.loads(build_cloud_flow())["properties"]["definition"]
     definition |= {"$schema": "https://schema/workflowdefinition.json#", "parameters": {}}
     (tmp_path / "app.json").write_text(json.dumps({"definition": definition, "parameters": {}}))
@@ -186,7 +193,9 @@ def test_json_with_a_line_break_in_a_string_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_folder_without_cloud_flows_is_reported(tmp_path: Path, option: tuple[str, ...]) -> None:
-    """ "0 flows stay" would read as a good result. A desktop flow does not count as a flow."""
+    """"0 flows stay" would look like a good result, so the command says that it found no cloud
+    flow.
+    """
     (tmp_path / "package.json").write_text('{"name": "x"}')
     (tmp_path / "Workflows").mkdir()
     (tmp_path / "Workflows" / "Riddle.json").write_text(BOT)
@@ -208,13 +217,13 @@ def build_archive(members: dict[str, str | bytes]) -> bytes:
 
 
 def build_large_archive() -> bytes:
-    """Return a small archive whose inner archives unpack to 480 MB."""
+    """Return a small archive whose inner archives contain 480 MB."""
     inner = build_archive({"a.json": " " * (60 << 20) + "{}"})
     return build_archive({"0.json": build_cloud_flow(), **{f"{n}.zip": inner for n in range(1, 9)}})
 
 
 def build_archive_of_many_entries() -> bytes:
-    """Return a small archive whose inner archives have 147,000 entries."""
+    """Return a small archive whose inner archives contain 147,000 entries."""
     inner = build_archive({f"{n}.txt": "" for n in range(1500)})
     return build_archive(
         {"0.json": build_cloud_flow(), **{f"{n}.zip": inner for n in range(1, 99)}}
@@ -231,7 +240,9 @@ def build_archive_of_many_entries() -> bytes:
 def test_archive_that_unpacks_to_too_much_is_reported_on_one_line(
     tmp_path: Path, build: Callable[[], bytes], said: str
 ) -> None:
-    """All inner archives count together. The flow that was read before the limit is shown."""
+    """The limits count all inner archives together. Flows that were read before the limit are
+    shown.
+    """
     (tmp_path / "bomb.zip").write_bytes(build())
     (tmp_path / "good.json").write_text(build_cloud_flow())
 
@@ -246,7 +257,7 @@ def test_archive_that_unpacks_to_too_much_is_reported_on_one_line(
 
 
 def test_file_of_more_than_64_mb_is_not_read(tmp_path: Path) -> None:
-    """A flow's definition is smaller. The sparse file of the test takes no space on the disk."""
+    """No definition is so large. The test's file is sparse and takes no space on the disk."""
     with (tmp_path / "flow.json").open("wb") as file:
         file.truncate(65 << 20)
 
@@ -257,7 +268,7 @@ def test_file_of_more_than_64_mb_is_not_read(tmp_path: Path) -> None:
 
 
 def test_xml_of_unclosed_workflow_elements_is_read_in_linear_time(tmp_path: Path) -> None:
-    """A search for the end from each of the 65,536 beginnings would take hours."""
+    """A search for the end of each of 65,536 unclosed elements would take hours."""
     xml = f'<Workflow WorkflowId="{{{FLOW_ID}}}">' * (4 << 20 >> 6)
     members = {"solution.xml": "<x/>", "customizations.xml": xml + XML}
     data = build_archive({**members, f"Workflows/Bot-{BOT_ID}.json": BOT})
@@ -270,7 +281,9 @@ def test_xml_of_unclosed_workflow_elements_is_read_in_linear_time(tmp_path: Path
 
 @pytest.mark.parametrize("is_flat", [True, False])
 def test_nested_long_names_are_reported(tmp_path: Path, is_flat: bool) -> None:
-    """An action's full name repeats its scopes' names: megabytes would become gigabytes."""
+    """An action's full name contains those of its scopes, so a file of megabytes could become
+    gigabytes.
+    """
     name = "N" * (1_000_000 if is_flat else 2_000)
     inner: dict[str, Any] = {f"A{n}": {"type": "Http"} for n in range(20_000)}
     for depth in range(1 if is_flat else 1_000):

@@ -1,4 +1,4 @@
-"""`cmkflow network check` checks exported firewalls and shows a row for each resource."""
+"""`cmkflow network check` checks exported firewalls and prints a row for each resource and tag."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def tags(tmp_path: Path) -> Path:
 
 
 def test_row_has_the_verdict_and_the_missing_prefixes(tmp_path: Path, tags: Path) -> None:
-    """Each firewall and region has a row, with a verdict for IPv4 and one for IPv6."""
+    """Each firewall and region has a row with a verdict, separately for IPv4 and IPv6."""
     rule = build_security_rule("flows", 100, sourceAddressPrefixes=[*WEST[:2], "4.207.189.192/27"])
     rule["properties"].pop("sourceAddressPrefix")
     file = write(tmp_path / "edge.json", build_security_group(rule))
@@ -95,9 +95,8 @@ def test_check_without_a_region_needs_the_whole_tag(tmp_path: Path, tags: Path) 
 
 
 def write_three_tags(tmp_path: Path) -> Path:
-    """Write a service tag list with the three tags that Microsoft names.
-
-    One region has no IPv4 prefixes.
+    """Write a service tag list with the three tags that Microsoft names. One region has only IPv6
+    prefixes.
     """
     prefixes = {
         "PowerPlatformPlex": [*WEST, "2603:1061:2004:8f00::/56"],
@@ -115,13 +114,13 @@ def write_three_tags(tmp_path: Path) -> Path:
 
 
 def run_command(tags: Path, rules: Path, *options: str) -> Result:
-    """Run the command with a service tag list and firewalls."""
+    """Run the command with a service tag list, a file of firewalls and further options."""
     arguments = ("--service-tags", str(tags), "--firewalls", str(rules))
     return CliRunner().invoke(app, ["network", "check", *arguments, *options])
 
 
 def test_check_reports_three_tags_and_requires_one(tmp_path: Path) -> None:
-    """Microsoft's page on IP addresses names three tags, its page on keys names one."""
+    """Microsoft names three tags for flows, but requires only one under a customer-managed key."""
     rule = build_security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
     tags, file = (
         write_three_tags(tmp_path),
@@ -142,7 +141,9 @@ def test_check_reports_three_tags_and_requires_one(tmp_path: Path) -> None:
 
 
 def test_also_required_tags_are_required(tmp_path: Path) -> None:
-    """One fix allows all required tags."""
+    """With `--also-required`, further tags must be allowed, and one fix allows all of them. A
+    misspelled tag is a usage error.
+    """
     rule = build_security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
     tags, file = (
         write_three_tags(tmp_path),
@@ -177,7 +178,9 @@ def test_also_required_tags_are_required(tmp_path: Path) -> None:
 def test_ipv4_list_cannot_allow_a_region_without_ipv4_prefixes(
     tmp_path: Path, properties: dict[str, Any], verdict: str, refusal: str | None
 ) -> None:
-    """The region's addresses are unknown, so only a firewall that allows everybody allows them."""
+    """The region's IPv4 addresses are unknown, so a firewall with an IPv4 list allows them only if
+    it is open to everybody.
+    """
     file = write(tmp_path / "vault.json", key_vault.build_vault(**properties))
     asked = ("--region", "SpainCentral", "--show-fix", "az", "--fail-on", "gap", "-o", "json")
 
@@ -199,7 +202,9 @@ def test_ipv4_list_cannot_allow_a_region_without_ipv4_prefixes(
 def test_fail_on_gap_fails_if_no_firewall_was_checked(
     tmp_path: Path, tags: Path, name: str
 ) -> None:
-    """The path is misspelled, the file is no JSON, or the folder has no firewall."""
+    """With `--fail-on gap`, a misspelled path, a broken file or a folder without firewalls is a
+    failure.
+    """
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.json").write_text("{")
 
@@ -208,7 +213,7 @@ def test_fail_on_gap_fails_if_no_firewall_was_checked(
 
 
 def test_unknown_region_is_rejected_with_the_known_regions(tmp_path: Path, tags: Path) -> None:
-    """With a misspelled region, every verdict would be "unknown"."""
+    """Otherwise a misspelled region would make every verdict "unknown"."""
     file = write(tmp_path / "edge.json", build_security_group())
 
     result = CliRunner().invoke(
@@ -276,7 +281,7 @@ def test_show_fix_adds_one_fix_for_all_regions(tmp_path: Path, tags: Path) -> No
 def test_issue_without_a_fix_has_the_reason_as_a_comment(
     tmp_path: Path, tags: Path, language: str, comment: str
 ) -> None:
-    """The reason is a comment in the language of the fix, so the output is still valid."""
+    """The output is still valid in the language of the fix."""
     vault = key_vault.build_vault(publicNetworkAccess="Disabled")
     file = write(tmp_path / "vault.json", vault)
     wanted = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", language)
@@ -289,7 +294,9 @@ def test_issue_without_a_fix_has_the_reason_as_a_comment(
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_issue_of_a_public_file_has_a_fix_or_a_documented_reason() -> None:
-    """Each fix can be parsed in three languages, also with names and expressions of a template."""
+    """Fixes can be parsed in all three languages, even if the template has unusual names and
+    expressions.
+    """
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
     arguments = ("--service-tags", str(tags), "--firewalls", str(corpus / "firewall"))
@@ -319,7 +326,7 @@ def _read_documented_refusals() -> set[str]:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_verdicts_of_public_files_match_the_recorded_counts() -> None:
-    """The files are templates, recorded responses, fragments, and one file that is no JSON."""
+    """The corpus has templates, recorded responses, fragments, and one file that is no JSON."""
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
 

@@ -1,4 +1,4 @@
-"""The formats of firewalls that `cmkflow network check` reads, and the rows of other files."""
+"""`cmkflow network check` reads firewalls in several formats, and has a row for each other file."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def tags(tmp_path: Path) -> Path:
 
 
 def test_template_variables_and_child_resources_are_resolved(tmp_path: Path, tags: Path) -> None:
-    """A child resource is nested in its parent, or beside it in the template."""
+    """A child resource may be nested in its parent, or be a separate resource of the template."""
     document = build_template(
         {
             "type": "Microsoft.Network/networkSecurityGroups",
@@ -65,7 +65,7 @@ def test_template_variables_and_child_resources_are_resolved(tmp_path: Path, tag
 def test_rule_with_a_parameter_as_source_is_unknown(
     tmp_path: Path, tags: Path, source: str
 ) -> None:
-    """The person who deploys may replace a parameter's default value."""
+    """Whoever deploys the template may replace the default value of the parameter."""
     document = build_template(
         {
             "type": "Microsoft.Network/networkSecurityGroups",
@@ -95,7 +95,7 @@ def test_rule_with_a_parameter_as_source_is_unknown(
 def test_rules_from_a_parameter_or_a_loop_are_unknown(
     tmp_path: Path, tags: Path, properties: dict[str, object]
 ) -> None:
-    """The command does not treat an unknown list of rules as an empty list."""
+    """The command does not treat a list of rules that it cannot compute as empty."""
     group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "e"}
 
     [row] = run_check(
@@ -106,7 +106,7 @@ def test_rules_from_a_parameter_or_a_loop_are_unknown(
 
 
 def test_template_with_line_breaks_in_strings_is_read(tmp_path: Path, tags: Path) -> None:
-    """Resource Manager accepts such templates."""
+    """Resource Manager accepts line breaks in JSON strings, so the command does, too."""
     rule = build_security_rule(
         "flows", 100, sourceAddressPrefix="PowerPlatformPlex", description="a|b"
     )
@@ -137,7 +137,9 @@ def test_resources_of_a_nested_deployment_are_checked(tmp_path: Path, tags: Path
 
 
 def test_app_service_answer_without_restrictions_is_unknown(tmp_path: Path, tags: Path) -> None:
-    """A list of sites omits restrictions. A template without restrictions deploys an open site."""
+    """Azure's list of sites omits the restrictions, so they are unknown. A template without
+    restrictions deploys an open site.
+    """
     listed = build_site(state="Running")
     config = {
         "id": f"{listed['id']}/config/web",
@@ -176,7 +178,7 @@ def flatten(resource: dict[str, Any]) -> dict[str, Any]:
 def test_network_security_group_printed_by_the_azure_cli_is_read(
     tmp_path: Path, tags: Path
 ) -> None:
-    """For network resources, the Azure CLI prints the properties beside the other members."""
+    """The Azure CLI moves the members of `properties` up to the resource itself."""
     group = build_security_group(
         build_security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex")
     )
@@ -187,7 +189,9 @@ def test_network_security_group_printed_by_the_azure_cli_is_read(
 
 
 def test_key_vault_without_properties_is_unknown(tmp_path: Path, tags: Path) -> None:
-    """Another tool may use other names, so a vault without rules is not treated as open."""
+    """Another tool may print other member names, so a vault without known rules is not treated as
+    open.
+    """
     printed = {**key_vault.build_vault(), "networkRuleSet": {"defaultAction": "Deny"}}
     del printed["properties"]
 
@@ -209,7 +213,7 @@ def test_key_vault_without_properties_is_unknown(tmp_path: Path, tags: Path) -> 
 def test_file_without_a_resource_has_a_row_with_a_reason(
     tmp_path: Path, tags: Path, content: bytes, reason: str
 ) -> None:
-    """The other files are checked."""
+    """The row says why the file could not be read. Other files are checked."""
     file = tmp_path / "bad.json"
     file.write_bytes(content)
 

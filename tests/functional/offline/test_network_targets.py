@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run_command(folder: Path, *options: str) -> Result:
-    """Run the command for both regions."""
+    """Run the command for both regions with the files of this folder."""
     return CliRunner().invoke(
         app,
         [
@@ -61,7 +61,9 @@ def run_for_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_host_belongs_to_a_resource_or_is_external(folder: Path) -> None:
-    """Hosts of Microsoft's services are omitted; an expression may be any host."""
+    """A host is one of an exported resource, external, or a computed expression. Microsoft's own
+    hosts are omitted.
+    """
     vault, partner, anywhere = run_for_rows(folder)
 
     assert (vault["host"], vault["resources"]) == (HOST, [key_vault.build_vault()["id"]])
@@ -78,7 +80,9 @@ def test_host_belongs_to_a_resource_or_is_external(folder: Path) -> None:
 
 
 def test_verdict_is_unknown_for_a_region_without_ipv4_prefixes(folder: Path) -> None:
-    """The vault's list has IPv4 addresses only."""
+    """The vault's rules are IPv4 only, so they cannot allow a region whose known addresses are
+    IPv6.
+    """
     tags = [
         {"name": f"PowerPlatformPlex.{region}", "properties": {"addressPrefixes": listed}}
         for region, listed in (("WestEurope", WEST), ("NorthEurope", ["2603:1061:2004:7900::/56"]))
@@ -91,7 +95,7 @@ def test_verdict_is_unknown_for_a_region_without_ipv4_prefixes(folder: Path) -> 
 
 
 def test_csv_has_no_formula_from_a_flow_name(folder: Path) -> None:
-    """A flow's name is text that anybody can choose."""
+    """Anybody can name a flow `=…`, so no cell of the CSV file may begin with it."""
     found = list(csv.DictReader(io.StringIO(run_command(folder, "-o", "csv").stdout)))
 
     assert [one["host"] for one in found] == [HOST, "partner.example", ""]
@@ -100,7 +104,7 @@ def test_csv_has_no_formula_from_a_flow_name(folder: Path) -> None:
 
 
 def test_email_to_the_owner_names_host_prefixes_and_regions(folder: Path) -> None:
-    """Each external host has one email, which contains no flow's name."""
+    """The command writes one email for each external host, without names of flows."""
     result = run_command(folder, "--email-folder", str(folder / "mails"))
 
     [file] = (folder / "mails").iterdir()

@@ -1,4 +1,6 @@
-"""Fixes of firewalls in templates contain no file path, no expression and no unused declaration."""
+"""Fixes for firewalls in Resource Manager templates contain no file path, expression or unused
+declaration.
+"""
 
 import json
 import os
@@ -50,7 +52,9 @@ def remove_comments(text: str) -> str:
 
 
 def check_fix(repair: Mapping[str, Any], folder: Path) -> None:
-    """Check the requirements of every fix, whatever the templates of a folder contain."""
+    """Require that a fix names no file of the folder, declares only what it uses, and can be
+    parsed.
+    """
     files = [file.name.lower() for file in folder.rglob("*.json")]
     assert files != []
     for text in (repair["azure_cli"], repair["bicep"], repair["terraform"]):
@@ -67,7 +71,8 @@ def check_fix(repair: Mapping[str, Any], folder: Path) -> None:
 
 
 def compile_fixes(texts: Iterable[str], folder: Path) -> list[str]:
-    """Return the compiler's diagnostics, without those about members that a part omits."""
+    """Compile the texts. Return the diagnostics, except those about omitted members of a resource.
+    """
     folder.mkdir()
     for number, text in enumerate(texts):
         (folder / f"{number}.bicep").write_text(text, encoding="utf-8")
@@ -75,21 +80,21 @@ def compile_fixes(texts: Iterable[str], folder: Path) -> list[str]:
 
 
 def build_template(resources: Mapping[str, Json]) -> Json:
-    """Return a template of resources whose names and default actions are parameters."""
-    write_template = []
+    """Return a template of these resources, whose names and default actions are parameters."""
+    written = []
     for path, one in resources.items():
         provider, *parts = path.rpartition("/providers/")[2].split("/")
         first, *names = parts[1::2]
         inner = "".join(f"/{name}" for name in names)
         text = json.dumps(one["properties"]).replace('"Deny"', "\"[parameters('action')]\"")
-        write_template.append(
+        written.append(
             {
                 "type": "/".join((provider, *parts[::2])),
                 "name": f"[concat(parameters('{first}-name'), '{inner}')]",
                 "properties": json.loads(text),
             }
         )
-    return {"$schema": _SCHEMA, "contentVersion": "1.0.0.0", "resources": write_template}
+    return {"$schema": _SCHEMA, "contentVersion": "1.0.0.0", "resources": written}
 
 
 @pytest.fixture
@@ -105,7 +110,9 @@ def tags(tmp_path: Path) -> Path:
 
 
 def write_template(tmp_path: Path, document: object) -> Path:
-    """Write a template to a folder whose name would be found in any text."""
+    """Write a template to the folder `exported`, a name that would stand out in a fix. Return the
+    file.
+    """
     file = tmp_path / "exported" / "template.json"
     file.parent.mkdir()
     file.write_text(json.dumps(document), encoding="utf-8")
@@ -116,7 +123,7 @@ def write_template(tmp_path: Path, document: object) -> Path:
 def test_fix_of_a_template_has_no_file_path_and_no_expression(
     tmp_path: Path, tags: Path, kind: str
 ) -> None:
-    """Resource names and default actions are parameters of the template."""
+    """Even if names and default actions are parameters, the fix contains no `[parameters(…)]`."""
     case = load_firewall_case(kind)
     sources = case.build_sources(["LogicApps.WestEurope"], build_tag_list(TAGS))
     file = write_template(tmp_path, build_template(case.resources(sources)))
@@ -131,7 +138,9 @@ def test_fix_of_a_template_has_no_file_path_and_no_expression(
 def test_expression_becomes_a_parameter_or_an_explained_placeholder(
     tmp_path: Path, tags: Path
 ) -> None:
-    """A parameter keeps its name and type, unless the name is already used."""
+    """In Bicep and Terraform, a template's parameter becomes a parameter. In Azure CLI commands it
+    becomes a placeholder with a comment.
+    """
     rule = build_security_rule("flows", 100, destinationAddressPrefix="[parameters('systems')]")
     template = {
         "$schema": _SCHEMA,
@@ -160,7 +169,9 @@ def test_expression_becomes_a_parameter_or_an_explained_placeholder(
 
 
 def test_azure_firewall_rule_refers_to_its_ip_group(tmp_path: Path, tags: Path) -> None:
-    """Bicep and Terraform declare the IP group; the Azure CLI takes its id, with placeholders."""
+    """Bicep and Terraform refer to the IP group that the fix declares. The Azure CLI command
+    contains its id with placeholders.
+    """
     nat = azure_firewall.build_collection(
         "published", 100, azure_firewall.build_nat_rule("orders", "13.69.71.0/25"), action="Dnat"
     )
@@ -192,7 +203,9 @@ def test_azure_firewall_rule_refers_to_its_ip_group(tmp_path: Path, tags: Path) 
     ],
 )
 def test_computed_list_of_rules_has_no_fix(tmp_path: Path, tags: Path, properties: Json) -> None:
-    """The app knows neither the free priorities nor the content of such a list."""
+    """If the template computes the list of rules, the app knows neither its content nor a free
+    priority.
+    """
     group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "edge"}
     template = {"$schema": _SCHEMA, "resources": [{**group, "properties": properties}]}
     arguments = (
@@ -213,7 +226,7 @@ def test_computed_list_of_rules_has_no_fix(tmp_path: Path, tags: Path, propertie
 
 @pytest.mark.parametrize("kind", ["app_service", "network_security_group"])
 def test_rules_with_a_computed_priority_have_no_fix(tmp_path: Path, tags: Path, kind: str) -> None:
-    """No priority precedes an unknown one, and a new list would lose the rule."""
+    """The app cannot place a rule before one whose priority the template computes."""
     resources = load_firewall_case(kind).resources(["LogicApps.WestEurope"])
     template = json.dumps(build_template(resources))
     opened = re.sub(r'"priority": \d+', '"priority": "[parameters(\'first\')]"', template, count=1)
@@ -241,7 +254,7 @@ def test_fixes_of_public_templates_have_no_file_path_and_no_expression() -> None
 
 @needs_compiler
 def test_bicep_compiler_accepts_fixes_of_every_firewall_kind(tmp_path: Path, tags: Path) -> None:
-    """The compiler reports nothing unused and no wrong type."""
+    """The compiler reports no unused declaration and no wrong type."""
     rules = tmp_path / "rules"
     rules.mkdir()
     for kind in FIREWALL_KINDS:

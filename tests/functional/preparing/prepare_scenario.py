@@ -1,4 +1,4 @@
-"""Helpers for tests of the mode prepare."""
+"""Helpers for tests of the remediation mode `prepare`."""
 
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes import definition_builder as define
@@ -9,7 +9,7 @@ PREPARE = RemediationMode.PREPARE
 
 
 async def list_microsoft_key_flows(scenario: Scenario) -> set[str]:
-    """Return the titles of the flows that would stay on Microsoft's key."""
+    """Return the names of the flows that the platform lists as staying on Microsoft's key."""
     page = await scenario.services.flow_reports.read_microsoft_key_flows(
         scenario.build.environment.id, cannot_migrate_only=True
     )
@@ -17,12 +17,12 @@ async def list_microsoft_key_flows(scenario: Scenario) -> set[str]:
 
 
 def list_solution_requests(scenario: Scenario) -> list[str]:
-    """Return the flow ids of each request that adds flows to a solution."""
+    """Return the flow ids of each request that added flows to a solution."""
     return [write.target for write in scenario.world.writes if write.what == "add to solution"]
 
 
 def add_input_flow(scenario: Scenario, name: str = "App") -> FakeFlow:
-    """Add a Power Apps (V1) flow outside a solution that reads an input."""
+    """Add a Power Apps (V1) flow outside solutions that uses an input of its trigger."""
     schema = {
         "type": "object",
         "properties": {"Name_Value": {"type": "string"}},

@@ -1,4 +1,5 @@
-"""Conversion of older connector shapes, as real exports contain them."""
+"""Older connector actions of real exports are converted to the format with connection references.
+"""
 
 import json
 import os
@@ -26,7 +27,7 @@ pytestmark = [
 
 
 def read_flows() -> list[str]:
-    """Return the text of every cloud flow of the corpus, as Dataverse would hold it."""
+    """Return the text of each cloud flow in the corpus, in the format of Dataverse."""
     folder = Path(os.environ["FLOW_CORPUS"]) / "flows"
     texts = [_build_text(file) for file in sorted(folder.rglob("*.json"))]
     return [
@@ -48,7 +49,7 @@ def list_steps(flow: FlowDefinition) -> list[Any]:
 
 
 def test_every_public_flow_can_be_converted_for_a_strict_platform() -> None:
-    """The converted flow has the same operations. A second conversion changes nothing."""
+    """The converted flow uses the same operations, and a second conversion changes nothing."""
     for text in read_flows():
         converted = with_reference_hosts(text)
 
@@ -64,7 +65,8 @@ def test_every_public_flow_can_be_converted_for_a_strict_platform() -> None:
 
 
 def test_exports_of_solutions_have_the_older_connector_format() -> None:
-    """docs/copies.md relies on this fact."""
+    """docs/copies.md says that exports use the older format; this test checks it with the corpus.
+    """
     hosts: Counter[str] = Counter()
     for text in read_flows():
         flow = parse_client_data(text)

@@ -1,4 +1,6 @@
-"""Mode prepare: which flows it changes, and how it adds flows to a solution."""
+"""Mode `prepare`: which flows the app changes before a key is applied, and how it adds them to a
+solution.
+"""
 
 from datetime import timedelta
 
@@ -21,10 +23,8 @@ HOUR = timedelta(hours=1)
 
 
 async def test_prepare_plans_only_changes_that_are_possible_before_the_key() -> None:
-    """The plan changes only the Power Apps (V1) flow.
-
-    The HTTP flow waits for the key, and the flow that lists flows as admin has to be named with
-    `--flow`.
+    """The plan changes the Power Apps (V1) flow. The HTTP flow waits for the key, and the flow that
+    lists flows as admin must be named with `--flow`.
     """
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App")
@@ -50,7 +50,9 @@ async def test_prepare_plans_only_changes_that_are_possible_before_the_key() -> 
 
 
 async def test_approved_flow_is_added_to_a_solution() -> None:
-    """The app changes nothing else, and the flow leaves the Microsoft-key list."""
+    """The app adds the flow to a solution, changes nothing else, and the flow leaves the
+    Microsoft-key list.
+    """
     scenario = Scenario()
     app = scenario.build.add_power_apps_v1_flow("App")
     before = take_snapshot(scenario.world)
@@ -87,7 +89,7 @@ async def test_flows_are_added_in_requests_of_twenty() -> None:
 
 
 async def test_prepare_of_a_linked_environment_is_blocked() -> None:
-    """The job is blocked, and the fix is the mode apply."""
+    """After a key is applied, `prepare` is blocked. The fix says to use the mode `apply`."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App")
     scenario.build.apply_key()
@@ -101,7 +103,7 @@ async def test_prepare_of_a_linked_environment_is_blocked() -> None:
 
 
 async def test_prepare_of_a_read_only_environment_is_rejected() -> None:
-    """A read-only environment rejects the remediation."""
+    """A remediation in mode `prepare` is rejected while the environment is read-only."""
     scenario = Scenario(mode=ApprovalPolicy.READ_ONLY)
     scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -114,7 +116,7 @@ async def test_prepare_of_a_read_only_environment_is_rejected() -> None:
 
 
 async def test_no_flow_is_added_after_a_key_is_applied() -> None:
-    """The app adds no flow to a solution after a key is applied."""
+    """If a key is applied between plan and approval, the app adds no flow to a solution."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -127,7 +129,9 @@ async def test_no_flow_is_added_after_a_key_is_applied() -> None:
 
 
 async def test_parent_needs_no_change_if_its_child_is_prepared() -> None:
-    """A parent leaves the Microsoft-key list together with its child, and needs no change."""
+    """A parent leaves the Microsoft-key list together with its child, so the plan does not change
+    it.
+    """
     scenario = Scenario()
     child = scenario.build.add_power_apps_v1_flow("Child")
     scenario.build.add_parent("Parent", child)
@@ -142,7 +146,9 @@ async def test_parent_needs_no_change_if_its_child_is_prepared() -> None:
 
 
 async def test_prepare_respects_managed_flows_exclusions_and_the_flow_limit() -> None:
-    """Managed and excluded flows are not changed, and the flow limit holds, as for copies."""
+    """The app changes neither managed nor excluded flows, and no more flows than the flow limit
+    allows.
+    """
     scenario = Scenario()
     managed = scenario.build.add_admin_list_flow("Managed")
     managed.is_managed = True

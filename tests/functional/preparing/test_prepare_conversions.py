@@ -21,7 +21,9 @@ HOUR = timedelta(hours=1)
 
 
 async def test_trigger_of_a_named_flow_is_converted() -> None:
-    """The app first adds the flow to a solution, because Dataverse supports writing it there."""
+    """Dataverse can write only flows in solutions, so the app first adds the flow to one and then
+    converts its trigger.
+    """
     scenario = Scenario()
     app = add_input_flow(scenario)
     scenario.build.add_power_apps_v1_flow("Other")
@@ -48,7 +50,7 @@ async def test_trigger_of_a_named_flow_is_converted() -> None:
 
 
 async def test_action_of_a_named_flow_is_converted() -> None:
-    """For a flow in a solution, the app writes only the definition."""
+    """The flow is already in a solution, so the app only writes its definition."""
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
@@ -65,7 +67,7 @@ async def test_action_of_a_named_flow_is_converted() -> None:
 
 
 async def test_flow_with_an_unconvertible_expression_needs_changes() -> None:
-    """The plan names the expression, and nothing is written."""
+    """The plan names the expression that the app cannot convert, and nothing is written."""
     scenario = Scenario()
     reads = {"type": "Compose", "inputs": "@body('List')?['value'][0]?['properties/creator']"}
     actions = {
@@ -90,7 +92,7 @@ async def test_flow_with_an_unconvertible_expression_needs_changes() -> None:
 
 
 async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -> None:
-    """The flow is then no longer on the list of flows on Microsoft's key."""
+    """After a key is applied, a named flow is converted, too, and leaves the Microsoft-key list."""
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     scenario.build.apply_key()
@@ -109,7 +111,7 @@ async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -
 
 
 async def test_named_flow_with_both_reasons_gets_both_conversions() -> None:
-    """If the flow is not named, the app makes neither conversion."""
+    """The app converts the trigger and the action of the flow, but only if the request names it."""
     scenario = Scenario()
     app = scenario.build.add_flow(
         "Both",
@@ -131,7 +133,9 @@ async def test_named_flow_with_both_reasons_gets_both_conversions() -> None:
 
 
 async def test_older_connector_format_is_converted_if_the_platform_rejects_it() -> None:
-    """A rollback writes the earlier definition in the format that the platform accepts."""
+    """The app also converts older connector actions if the platform rejects them. A rollback
+    restores the earlier definition in an accepted format.
+    """
     scenario = Scenario()
     older = define.build_connector_action("shared_flowmanagement", "ListFlowsInEnvironment")
     older["inputs"]["authentication"] = "@parameters('$authentication')"

@@ -1,4 +1,4 @@
-"""Mode prepare while people edit flows, the platform is slow, and the process dies."""
+"""Mode `prepare` while people edit flows, the platform is slow, or the process dies."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -26,7 +26,9 @@ HOUR = timedelta(hours=1)
 
 
 async def test_edit_after_the_plan_blocks_the_job_until_a_retry() -> None:
-    """A retry converts the edited definition."""
+    """The job is blocked because the definition is not the approved one. A retry converts the
+    edited definition.
+    """
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
@@ -46,7 +48,9 @@ async def test_edit_after_the_plan_blocks_the_job_until_a_retry() -> None:
 
 
 async def test_prepared_flow_is_planned_again_after_its_conversion_is_reverted() -> None:
-    """A person has written the earlier definition."""
+    """If a person writes the earlier definition again, a new remediation plans and converts the
+    flow again.
+    """
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     before = admin.client_data
@@ -65,7 +69,7 @@ async def test_prepared_flow_is_planned_again_after_its_conversion_is_reverted()
 
 
 async def test_job_waits_until_the_platform_has_added_the_flows() -> None:
-    """The app sends the request only once."""
+    """The app does not repeat its request while the platform has not added the flows yet."""
     scenario = Scenario()
     flows = [scenario.build.add_power_apps_v1_flow(name) for name in ("A", "B")]
     await scenario.opt_in()
@@ -88,7 +92,9 @@ async def test_job_waits_until_the_platform_has_added_the_flows() -> None:
 
 
 async def test_deleted_flow_does_not_block_the_other_flows_of_its_request() -> None:
-    """The job of the deleted flow is blocked. The app adds the other flows with another request."""
+    """A deleted flow makes the common request fail. Its job is blocked, and the app adds the other
+    flows with another request.
+    """
     scenario = Scenario()
     flows = {name: scenario.build.add_power_apps_v1_flow(name) for name in ("A", "B", "C")}
     await scenario.opt_in()
@@ -110,7 +116,9 @@ async def test_deleted_flow_does_not_block_the_other_flows_of_its_request() -> N
 
 
 async def test_flow_that_the_platform_does_not_add_is_blocked_after_an_hour() -> None:
-    """A retry sends the request again."""
+    """If the platform does not add the flow within an hour, the job is blocked. A retry sends the
+    request again.
+    """
     scenario = Scenario()
     app = scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -131,7 +139,9 @@ async def test_flow_that_the_platform_does_not_add_is_blocked_after_an_hour() ->
 
 
 async def test_duplicate_and_unordered_messages_repeat_no_write() -> None:
-    """Each batch is requested once, and each definition is written once."""
+    """With repeated and unordered messages, each batch is requested once and each definition is
+    written once.
+    """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     named = [add_input_flow(scenario, f"App {number}") for number in range(30)]
     await scenario.opt_in()
@@ -152,7 +162,7 @@ async def test_duplicate_and_unordered_messages_repeat_no_write() -> None:
 async def test_prepare_completes_after_a_kill_or_failure_at_any_request(
     failure: Callable[[], BaseException], moment: Moment, undo: bool
 ) -> None:
-    """Each flow is converted or reverted exactly once."""
+    """After a kill or failure at any request, each flow is converted or reverted exactly once."""
     whole = await _run_under_plan(Plan(), undo=undo)
     assert whole.driver.plan.calls > 30
 
@@ -171,7 +181,7 @@ async def test_prepare_completes_after_a_kill_or_failure_at_any_request(
 
 
 async def _run_under_plan(plan: Plan, *, undo: bool) -> Scenario:
-    """Convert two flows, or with `undo` roll them back, with the faults of a plan."""
+    """Convert two flows, or roll them back if `undo` is set, with the faults of this fault plan."""
     scenario = Scenario()
     flows = [add_input_flow(scenario, name) for name in ("A", "B")]
     await scenario.opt_in()

@@ -18,7 +18,9 @@ HOUR = timedelta(hours=1)
 
 
 async def test_rollback_restores_the_definition() -> None:
-    """The definition is restored exactly. The history says that the flow stays in the solution."""
+    """The rollback restores the definition exactly. The history says that the flow stays in the
+    solution.
+    """
     scenario = Scenario()
     app = add_input_flow(scenario)
     before = take_snapshot(scenario.world)
@@ -35,7 +37,7 @@ async def test_rollback_restores_the_definition() -> None:
 
 
 async def test_rollback_writes_the_definition_although_reads_lag() -> None:
-    """The app writes the old definition although reads do not show the conversion yet."""
+    """The rollback writes the old definition even if reads do not show the conversion yet."""
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     before = take_snapshot(scenario.world)
@@ -55,7 +57,9 @@ async def test_rollback_writes_the_definition_although_reads_lag() -> None:
 async def test_rollback_reverts_a_late_conversion(
     undo: Callable[[Services, str], Awaitable[object]],
 ) -> None:
-    """The rollback reverts a conversion that is written after the rollback was requested."""
+    """A frozen invocation writes its conversion after the rollback was requested. The rollback
+    reverts it, too.
+    """
     scenario = Scenario()
     scenario.build.add_admin_list_flow("Admin")
     before = take_snapshot(scenario.world)
@@ -76,7 +80,7 @@ async def test_rollback_reverts_a_late_conversion(
 
 
 class _BeforeUpdate(Pause):
-    """Freezes the process before it writes a definition."""
+    """A pause before the process writes a definition."""
 
     def enter(self, name: str) -> int:
         if name == "FakeWorkflows.update" and self.at is None:
@@ -85,7 +89,7 @@ class _BeforeUpdate(Pause):
 
 
 async def test_rollback_leaves_the_flow_in_its_solution() -> None:
-    """The history says that the flow stays in the solution."""
+    """The platform cannot take a flow out of its solution, so the history says that it stays."""
     scenario = Scenario()
     app = scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -117,7 +121,8 @@ async def test_rollback_is_blocked_by_an_edit_after_the_conversion() -> None:
 
 
 async def test_cancel_does_not_revert_a_prepared_flow() -> None:
-    """The cancel does not revert a flow that is already prepared."""
+    """A cancel stops work that has not begun. It does not revert a flow that is already prepared.
+    """
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()

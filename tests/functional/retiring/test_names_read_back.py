@@ -1,4 +1,4 @@
-"""A new name that the platform accepts and does not keep."""
+"""The platform may accept a new name of a flow without storing it, so the app reads it back."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,20 +14,19 @@ from tests.functional.scenarios.watched_scenario import assert_nothing_lost, pla
 
 
 class ForgottenNames:
-    """A workflows port that accepts changes of the name without effect, a number of times."""
+    """A workflows port that accepts some changes of a name without storing them."""
 
     def __init__(self, port: Any, left: list[int]) -> None:
         """Ignore as many changes as `left` has items."""
         self._port, self._left = port, left
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port."""
         return getattr(self._port, name)
 
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Do nothing, or write."""
+        """Write the change, or ignore it if it is one of the name and `left` has an item."""
         if change == WorkflowUpdate(name=change.name) and self._left:
             self._left.pop()
             return
@@ -35,7 +34,9 @@ class ForgottenNames:
 
 
 async def build_renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
-    """Return a remediated scenario in which the copy's new name is ignored this often."""
+    """Run a remediation in which `times` changes of the copy's name are ignored. Return it with the
+    list of those still to ignore.
+    """
     scenario, left = Scenario(), [1] * times
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
 
@@ -50,7 +51,9 @@ async def build_renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
 
 
 async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
-    """The job is blocked with its own code, no call is lost, and a retry writes the name."""
+    """If the name is ignored repeatedly, the job is blocked and no call is lost. A retry writes the
+    name.
+    """
     scenario, left = await build_renamed_scenario(times=99)
 
     job = await scenario.read_job("Orders")
@@ -67,7 +70,7 @@ async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_ignored_name_is_written_again(times: int) -> None:
-    """The app writes the name again, and the job completes without a person."""
+    """If the name is ignored once, the app writes it again and the job completes."""
     scenario, left = await build_renamed_scenario(times)
 
     job = await scenario.read_job("Orders")

@@ -1,4 +1,4 @@
-"""If a flow was on, its original and copy are never both off for long (design, invariant 8)."""
+"""If a flow was on, its original and its copy are never both off for long."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -48,7 +48,9 @@ async def test_cutover_completes_although_reads_lag(lag: float) -> None:
 
 
 async def test_job_waits_until_the_write_is_visible() -> None:
-    """The job waits and says that the write is accepted but not yet visible."""
+    """The job waits, and its message says that the platform accepted the write but reads do not
+    show it yet.
+    """
     pair = await build_pair(read_lag_seconds=(60.0, 60.0))
 
     await pair.run(10 * SECOND)
@@ -60,7 +62,8 @@ async def test_job_waits_until_the_write_is_visible() -> None:
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_original_is_turned_on_if_its_copy_cannot_be_turned_on(lag: float) -> None:
-    """If the copy cannot be turned on, the app turns the original on, whatever reads show."""
+    """If the copy cannot be turned on, the app turns the original on, whatever reads show about it.
+    """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     pair.reject_starts(pair.copy)
 
@@ -97,7 +100,9 @@ REFUSALS = [
 async def test_rejected_start_leaves_a_flow_on_or_is_reported(
     code: str,
 ) -> None:
-    """Either the original is on again, or one notification says that both are off."""
+    """If starts are rejected, the original is on again, or one notification says that both flows
+    are off.
+    """
     error = PlatformError("as the platform words it", code=code, status=403)
     copy_refused, both_refused = await build_pair(), await build_pair()
     copy_refused.reject_starts(copy_refused.copy, error=error)
@@ -148,7 +153,9 @@ async def test_job_is_blocked_with_original_on_if_the_copy_never_turns_on() -> N
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_both_off_is_reported_at_once(lag: float) -> None:
-    """Row, health and one notification say that both are off, and the app keeps trying for days."""
+    """The job, health and one notification say that both flows are off. The app tries for days to
+    turn one on.
+    """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     pair.reject_starts(pair.copy, pair.original)
 
@@ -182,7 +189,7 @@ async def test_both_off_is_reported_at_once(lag: float) -> None:
 
 
 async def test_both_off_is_first_in_every_list() -> None:
-    """A job with both flows off is first among the flow jobs and among the alerts."""
+    """A job with both flows off is the first among flow jobs and among alerts."""
     pair = await build_pair()
     pair.reject_starts(pair.copy, pair.original)
     await pair.run(DAY)
@@ -203,7 +210,9 @@ async def test_both_off_is_first_in_every_list() -> None:
 
 
 async def test_copy_turned_off_during_monitoring_is_reported() -> None:
-    """The job is blocked and one notification says that both are off. The app turns none on."""
+    """If a person turns the copy off, the app reports that both flows are off, but turns none on
+    against that decision.
+    """
     pair = await build_pair()
     await pair.run(timedelta(hours=1))
     turn_off(pair.scenario.world, pair.copy)
@@ -220,7 +229,9 @@ async def test_copy_turned_off_during_monitoring_is_reported() -> None:
 
 
 async def test_job_is_blocked_after_a_person_turns_the_original_on() -> None:
-    """The app writes nothing more, and the job is blocked with the code of the platform."""
+    """While the app cannot turn a flow on, a person turns the original on. The app then writes
+    nothing, and the job is blocked with the platform's code.
+    """
     pair = await build_pair()
     pair.reject_starts(pair.copy, pair.original)
     await pair.run(DAY)
@@ -234,7 +245,7 @@ async def test_job_is_blocked_after_a_person_turns_the_original_on() -> None:
 
 
 async def test_original_that_a_person_turned_on_stays_on() -> None:
-    """The app does not turn off an original that a person has turned on."""
+    """During a cutover a person turns the original on. The app does not turn it off again."""
     pair = await build_pair()
     pair.reject_starts(pair.copy, pair.original)
     await pair.run(10 * SECOND)
@@ -274,7 +285,9 @@ async def unlink(pair: Pair) -> None:
 async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutover(
     stop: Any,
 ) -> None:
-    """The original is turned on again, the copy stays off, and the job names what stops writes."""
+    """If writes are stopped between the two writes of a cutover, the app still turns the original
+    on, because no flow may stay off. The job names what stops the writes.
+    """
     pair = await build_pair(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
     assert pair.on == (False, False)
@@ -294,7 +307,9 @@ async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutove
 
 
 async def test_platform_migration_during_a_cutover_is_reported_at_once() -> None:
-    """The platform rejects writes during a migration, so the original is turned on after it."""
+    """The platform rejects all writes during its migration, so both flows are off. One notification
+    says so, and the original is turned on afterwards.
+    """
     pair = await build_pair(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
     pair.scenario.build.environment.is_migrating = True
@@ -310,7 +325,9 @@ async def test_platform_migration_during_a_cutover_is_reported_at_once() -> None
 
 
 async def test_outage_during_a_cutover_is_reported_after_minutes() -> None:
-    """After minutes one notification says that both are off. The flow is on when the service is."""
+    """An outage of some minutes needs no notification. A longer one is reported once, and a flow is
+    turned on when the service is available.
+    """
     pair = await build_pair()
     pair.reject_starts(pair.copy, pair.original, error=ServiceUnavailable("no answer"))
 
@@ -327,7 +344,9 @@ async def test_outage_during_a_cutover_is_reported_after_minutes() -> None:
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_rollback_leaves_the_copy_on_if_the_original_cannot_be_turned_on(lag: float) -> None:
-    """The copy is turned on again, and the rollback succeeds later, in a retry."""
+    """If the original cannot be turned on, the rollback leaves the copy on. A later retry completes
+    it.
+    """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     await pair.run(timedelta(days=10))
     pair.reject_starts(pair.original)
@@ -348,7 +367,9 @@ async def test_rollback_leaves_the_copy_on_if_the_original_cannot_be_turned_on(l
 async def test_rollback_during_a_cutover_turns_the_original_on_although_reads_lag(
     lag: float,
 ) -> None:
-    """The app writes although reads still show the original as on and the kill switch is on."""
+    """A rollback during a cutover turns the original on, even if late reads show it as on and the
+    kill switch is on.
+    """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     pair.reject_starts(pair.copy, error=ServiceUnavailable("no answer"))
     await pair.run(SECOND)
@@ -363,7 +384,9 @@ async def test_rollback_during_a_cutover_turns_the_original_on_although_reads_la
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_rollback_right_after_a_retirement_turns_the_original_on(lag: float) -> None:
-    """The original is turned on although reads still show it as on, and no call is lost."""
+    """Late reads still show the retired original as on. The rollback turns it on regardless, and no
+    call is lost.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
@@ -382,7 +405,9 @@ async def test_rollback_right_after_a_retirement_turns_the_original_on(lag: floa
 
 
 async def test_original_stays_on_if_a_migration_rejects_turning_it_off() -> None:
-    """The platform rejects turning off the original, so it stays on and nobody is notified."""
+    """If the platform migration rejects turning the original off, the cutover has not begun, so
+    nobody is notified.
+    """
     pair = await build_pair()
     pair.scenario.build.environment.is_migrating = True
 

@@ -1,6 +1,4 @@
-"""The runs of an original show who still calls it after the cutover, if the environment permits
-it.
-"""
+"""If an environment permits it, the app reads from an original's runs who still calls it."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -35,9 +33,8 @@ SECRET = "c2VjcmV0LXNpZ25hdHVyZS0xMjM0NTY3ODkw"
 async def build_no_call_scenario(
     *more: str, observe_callers: bool = True
 ) -> tuple[Scenario, FakeFlow]:
-    """Return a remediation that waits until its original, a called flow, gets no more calls.
-
-    `more`: names of further such flows.
+    """Return a remediation in its no-call period and its first original, Orders. `more` names
+    further flows.
     """
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
@@ -54,14 +51,14 @@ async def build_no_call_scenario(
 def call_original(
     scenario: Scenario, flow: FakeFlow, headers: dict[str, str], times: int = 1
 ) -> None:
-    """Let a system call the original, once a minute."""
+    """Let a system with these headers call the original, once a minute."""
     for _ in range(times):
         run_flow(scenario.world, flow).headers = headers
         scenario.world.clock.advance(timedelta(minutes=1))
 
 
 async def pass_a_day(scenario: Scenario) -> FlowJob:
-    """Let a day pass and run the daily check; return the job."""
+    """Let a day pass, run the daily check, and return the job of Orders."""
     await scenario.run(DAY)
     await scenario.driver.call(lambda services: run_daily_check(services, "day"))
     await scenario.run(timedelta(minutes=30))
@@ -69,14 +66,14 @@ async def pass_a_day(scenario: Scenario) -> FlowJob:
 
 
 async def read_row(scenario: Scenario) -> ObservedCallers | None:
-    """Return the stored callers of the original."""
+    """Return the stored row of observed callers, if there is one."""
     job = await scenario.read_job("Orders")
     kept = await scenario.services.tables.observed_callers.get(job.environment_id, job.id)
     return kept.item if kept else None
 
 
 async def test_unknown_caller_is_named_on_the_next_day() -> None:
-    """The job reports it days before its no-call period ends."""
+    """The daily check reports an unknown caller days before the no-call period ends."""
     scenario, flow = await build_no_call_scenario()
     await scenario.run(DAY)
     began = scenario.world.clock.now()
@@ -103,7 +100,7 @@ async def test_unknown_caller_is_named_on_the_next_day() -> None:
 
 
 async def test_calls_are_counted_once() -> None:
-    """Each check continues after the last counted call."""
+    """Each daily check continues after the last call that an earlier one has counted."""
     scenario, flow = await build_no_call_scenario()
     for _ in range(3):
         call_original(scenario, flow, CURL, times=2)
@@ -116,9 +113,7 @@ async def test_calls_are_counted_once() -> None:
 
 
 async def test_nothing_is_read_without_permission() -> None:
-    """Without permission, which is the default, the job reports the late caller without its
-    name.
-    """
+    """By default the app reads no call, and the job reports a late caller without its name."""
     scenario, flow = await build_no_call_scenario(observe_callers=False)
     await scenario.run(DAY)
     call_original(scenario, flow, CURL)
@@ -139,7 +134,7 @@ async def test_nothing_is_read_without_permission() -> None:
 
 
 async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:
-    """The next check reads nothing."""
+    """The next daily check reads no call and deletes the stored callers."""
     scenario, flow = await build_no_call_scenario()
     call_original(scenario, flow, CURL)
     await pass_a_day(scenario)
@@ -155,7 +150,7 @@ async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:
 
 
 async def test_check_reads_only_the_newest_calls() -> None:
-    """The other calls are only counted."""
+    """A check reads a limited number of calls, the newest ones, and only counts the others."""
     scenario, flow = await build_no_call_scenario()
     call_original(scenario, flow, {"User-Agent": "Java/17"}, times=5)
     call_original(scenario, flow, CURL, times=MOST_READ)
@@ -172,7 +167,9 @@ async def test_check_reads_only_the_newest_calls() -> None:
 
 
 async def test_used_up_budget_costs_no_call_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was read is stored, and the next check continues after it."""
+    """If the request budget is used up during a check, the calls read so far are stored, and the
+    next check continues after them.
+    """
     scenario, flow = await build_no_call_scenario()
     call_original(scenario, flow, CURL, times=4)
     whole = FakeFlowReports.read_calls
@@ -204,7 +201,9 @@ async def test_used_up_budget_costs_no_call_twice(monkeypatch: pytest.MonkeyPatc
 async def test_rejected_read_of_an_original_affects_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The order changes daily, so each of the two is read after the other once."""
+    """If the calls of one original cannot be read, those of the other are, whichever is read first.
+    The order changes daily.
+    """
     scenario, rejected = await build_no_call_scenario("Invoices")
     [other] = [one for one in scenario.world.list_flows() if one.name == "Invoices"]
     whole = FakeFlowReports.read_calls
@@ -226,7 +225,9 @@ async def test_rejected_read_of_an_original_affects_no_other(
 
 
 async def test_calls_of_known_flows_have_their_names() -> None:
-    """A flow that the plan or a job knows is named; it is an unknown caller if nobody found it."""
+    """A calling flow is shown by its name if a plan or a job knows it. It is still an unknown
+    caller if no search found it.
+    """
     scenario, flow = await build_no_call_scenario()
     job = await scenario.read_job("Orders")
     group = f"{'0' * 32}-{'1' * 32}"
@@ -249,7 +250,9 @@ async def test_calls_of_known_flows_have_their_names() -> None:
 
 
 async def test_calls_that_were_not_answered_do_not_extend_the_no_call_period() -> None:
-    """A skipped run started no action of the flow."""
+    """A skipped run started no action, so the call was not served and does not keep the original
+    on.
+    """
     scenario, flow = await build_no_call_scenario()
     await scenario.run(5 * DAY)
     run_flow(scenario.world, flow).is_skipped = True
@@ -260,7 +263,7 @@ async def test_calls_that_were_not_answered_do_not_extend_the_no_call_period() -
 
 
 async def test_answered_calls_extend_the_no_call_period() -> None:
-    """The same calls, answered, keep the original on."""
+    """The same call keeps the original on if its run was not skipped."""
     scenario, flow = await build_no_call_scenario()
     await scenario.run(5 * DAY)
     run_flow(scenario.world, flow)
@@ -291,7 +294,9 @@ async def test_headers_of_a_call_are_not_stored() -> None:
 
 
 async def test_confirmed_caller_that_still_calls_the_original_is_named() -> None:
-    """A person has confirmed that this declared caller calls the copy."""
+    """A person confirmed that a declared caller calls the copy. If it still calls the original, the
+    job names it.
+    """
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     called = CalledFlow(environment_id=flow.environment_id, flow_id="Orders")
@@ -325,7 +330,9 @@ async def test_confirmed_caller_that_still_calls_the_original_is_named() -> None
 
 
 async def test_known_callers_have_their_names() -> None:
-    """A Logic App is found by its resource id, a flow by its id, a subscription by its name."""
+    """The app recognises a Logic App by its resource id, a flow by its id and a subscription by its
+    name.
+    """
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Sales")
     resource_id = scenario.build.add_logic_app_caller(flow, name="Hub")
@@ -375,7 +382,9 @@ async def test_known_callers_have_their_names() -> None:
 
 
 async def test_unreadable_row_stops_no_job() -> None:
-    """The job waits as without the row, and an alert names it."""
+    """If the row of observed callers is unreadable, the job waits as it would without one, and an
+    alert names the row.
+    """
     scenario, flow = await build_no_call_scenario()
     await scenario.run(DAY)
     call_original(scenario, flow, CURL)

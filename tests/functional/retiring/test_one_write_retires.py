@@ -1,4 +1,4 @@
-"""One write turns an original off and renames it."""
+"""A retirement turns the original off and renames it in one write."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -15,7 +15,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 
 class Watched:
-    """A workflows port that records each change, and may reject a change of state and name."""
+    """A workflows port that records each change, and rejects a common change of state and name
+    unless `takes_both` is set.
+    """
 
     def __init__(self, workflows: Workflows, *, takes_both: bool) -> None:
         self._workflows: Any = workflows
@@ -28,7 +30,7 @@ class Watched:
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Record the change and write it."""
+        """Record the change, and write or reject it."""
         self.changes.append((workflow_id, change.state, change.name is not None))
         if change.state and change.name and not self._takes_both:
             raise PlatformError("One at a time.", code="0x80040216", status=400)
@@ -44,7 +46,9 @@ BOTH, OFF, NAME = (FlowState.OFF, True), (FlowState.OFF, False), (None, True)
 async def test_original_is_turned_off_and_renamed_separately_if_one_write_is_rejected(
     *, takes_both: bool, writes: list[tuple[FlowState | None, bool]]
 ) -> None:
-    """If the platform rejects the common write, the app turns the original off, then renames it."""
+    """If the platform rejects the common write, the app turns the original off and renames it
+    afterwards.
+    """
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     watched = Watched(scenario.fakes.ports.workflows, takes_both=takes_both)

@@ -1,6 +1,5 @@
-"""A firewall denies calls of copies: the app finds, explains and reports them, and waits.
-
-The firewall was open when the copies were verified, or the app cannot read it.
+"""A firewall denies calls of copies that are already in use. The app reports them and retires no
+original meanwhile.
 """
 
 from datetime import timedelta
@@ -31,7 +30,9 @@ DAY = timedelta(days=1)
 
 
 def build_erp_firewall(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
-    """Return the firewall in front of the system that both flows call."""
+    """Return a firewall in front of these hosts that allows the old addresses of flows and
+    `sources`.
+    """
     rule = FirewallRule(
         name="flows", action=RuleAction.ALLOW, sources=("LogicApps.WestEurope", *sources)
     )
@@ -47,7 +48,7 @@ def build_erp_firewall(*sources: str, hosts: frozenset[str] = frozenset({HOST}))
 
 @pytest.fixture(params=Profile)
 async def scenario(request: pytest.FixtureRequest) -> Scenario:
-    """Two flows that call one host, and one that calls another, with their copies in use."""
+    """Three flows whose copies are in use: two call one host, one calls another."""
     scenario = Scenario(profile=request.param)
     call = {"Call": define.build_http_action(f"https://{HOST}/")}
     for name in ("Orders", "Invoices"):
@@ -72,21 +73,21 @@ async def find_copy(scenario: Scenario, name: str) -> FakeFlow:
 
 
 async def run_copy(scenario: Scenario, name: str) -> FakeRun:
-    """Let a copy run once to its end."""
+    """Let a copy run once, and return the completed run."""
     run = run_flow(scenario.world, await find_copy(scenario, name))
     scenario.world.clock.advance(timedelta(minutes=1))
     return run
 
 
 async def run_daily_check_on(scenario: Scenario, days: int) -> None:
-    """Run the daily check once a day."""
+    """Run the daily check once a day for this number of days."""
     for _ in range(days):
         await run_daily_check(scenario.services, f"{scenario.world.clock.now():%Y-%m-%d}")
         await scenario.run(DAY)
 
 
 async def read_states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]:
-    """Return each job's state and reason code, by title."""
+    """Return each job's state and reason code by the original's title."""
     return {
         one.display_name: (one.state, one.reason_code)
         for one in (await scenario.read_jobs()).values()
@@ -96,7 +97,9 @@ async def read_states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]
 async def test_blocked_call_stops_retirements_for_its_host(
     scenario: Scenario,
 ) -> None:
-    """The message names flow, action, host and firewall, and one notification is sent."""
+    """No original whose copy calls the host is retired. One notification names flow, action, host
+    and firewall.
+    """
     scenario.world.firewalls = [build_erp_firewall()]
     run = await run_copy(scenario, "Orders")
     assert "actively refused it" in run.error
@@ -118,7 +121,9 @@ async def test_blocked_call_stops_retirements_for_its_host(
 
 
 async def test_jobs_continue_after_a_later_call_succeeds(scenario: Scenario) -> None:
-    """The daily check continues the jobs after a later call succeeds, and deletes the alert."""
+    """If a later call to the host succeeds, the daily check continues the jobs and deletes the
+    alert.
+    """
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=20)
@@ -135,7 +140,9 @@ async def test_jobs_continue_after_a_later_call_succeeds(scenario: Scenario) -> 
 
 
 async def test_successful_call_does_not_resolve_a_known_firewall_issue(scenario: Scenario) -> None:
-    """A firewall may allow some of the calls only. A person can ignore the issue by its name."""
+    """A firewall that the app can read may allow only some calls, so jobs stay blocked until a
+    person fixes or ignores the issue.
+    """
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=20)
@@ -160,7 +167,9 @@ async def test_successful_call_does_not_resolve_a_known_firewall_issue(scenario:
 async def test_daily_check_reads_one_copy_of_each_host(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The copies of a host take turns, but one with a blocked call is read every day."""
+    """Each day the app reads the runs of one copy for each host, in turn. A copy with a blocked
+    call is read every day.
+    """
     titles = {
         (await find_copy(scenario, one)).flow_name: one for one in ("Orders", "Invoices", "Labels")
     }
@@ -191,7 +200,9 @@ async def test_daily_check_reads_one_copy_of_each_host(
 async def test_rejected_read_of_a_copy_affects_no_other(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The order changes daily, so the rejected copy is also read first."""
+    """If the runs of one copy cannot be read, those of the others are, whichever is read first. The
+    order changes daily.
+    """
     labels = (await find_copy(scenario, "Labels")).flow_name
     reports, asked = FakeFlowReports(scenario.world), list[bool]()
 
@@ -215,7 +226,9 @@ async def test_rejected_read_of_a_copy_affects_no_other(
 async def test_time_out_is_a_blocked_call_unless_a_later_call_succeeds(
     scenario: Scenario, later: bool
 ) -> None:
-    """If a firewall dropped the packets, it would drop the later call, too."""
+    """A firewall that drops packets looks like a time-out. If a later call succeeds, no firewall
+    was the cause.
+    """
     run = await run_copy(scenario, "Orders")
     run.failed, run.failed_action = True, "Call"
     run.error = "A connection attempt failed because the connected party did not respond."
@@ -233,7 +246,7 @@ async def test_time_out_is_a_blocked_call_unless_a_later_call_succeeds(
 
 
 async def test_failure_for_another_reason_stops_no_retirement(scenario: Scenario) -> None:
-    """A run that fails for another reason than a firewall does not stop the retirement."""
+    """A run that fails for a reason other than a firewall does not stop the retirement."""
     run = await run_copy(scenario, "Orders")
     run.failed, run.failed_action, run.error = True, "Call", "404 NotFound"
 
@@ -245,7 +258,9 @@ async def test_failure_for_another_reason_stops_no_retirement(scenario: Scenario
 async def test_fix_for_a_blocked_external_host_names_the_service_tag(
     scenario: Scenario,
 ) -> None:
-    """The message names the host, and the fix the service tag that its owner has to allow."""
+    """The app cannot read the firewall of an external host, so the fix names the service tag that
+    its owner has to allow.
+    """
     run = await run_copy(scenario, "Labels")
     run.failed, run.failed_action = True, "Call"
     run.error = "…because the target machine actively refused it."
@@ -258,7 +273,8 @@ async def test_fix_for_a_blocked_external_host_names_the_service_tag(
 
 
 async def test_rolled_back_copy_does_not_stop_other_retirements(scenario: Scenario) -> None:
-    """The other flow of the host is retired, because the rolled back copy does not count."""
+    """The blocked call of a rolled-back copy no longer matters, so the other original is retired.
+    """
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=20)
@@ -271,7 +287,9 @@ async def test_rolled_back_copy_does_not_stop_other_retirements(scenario: Scenar
 
 
 async def test_blocked_call_remains_recorded_after_its_run_is_deleted(scenario: Scenario) -> None:
-    """Without a later call, the jobs stay blocked and the alert stays for 40 days."""
+    """The platform deletes runs after a while. Without a later call, the jobs stay blocked and the
+    alert stays.
+    """
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=40)
@@ -288,7 +306,7 @@ async def test_blocked_call_remains_recorded_after_its_run_is_deleted(scenario: 
 async def test_next_daily_check_reports_a_recorded_blocked_call(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next daily check sends the notification about a blocked call that is already recorded."""
+    """If a process dies before it sends the notification, the next daily check sends it."""
 
     async def die(_: FakeNotices, notice: Alert) -> None:
         raise ServiceUnavailable(f"died before {notice.reason_code} was told")

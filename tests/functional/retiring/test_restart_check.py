@@ -1,7 +1,4 @@
-"""The app turns off no flow that it could not turn on again, as far as it can know that.
-
-See platform.md#expired-licences.
-"""
+"""Before the app turns a flow off, it checks whether it could turn it on again."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,20 +20,20 @@ DAY = timedelta(days=1)
 
 
 def disable_owner(scenario: Scenario, _: FakeFlow) -> str:
-    """Disable the owner."""
+    """Disable the flow's owner."""
     scenario.build.owner.is_disabled = True
     return f"owner:{scenario.build.owner.user_id}"
 
 
 def break_connection(scenario: Scenario, _: FakeFlow) -> str:
-    """Let the token of the connection expire."""
+    """Let the token of the flow's connection expire."""
     (connection,) = scenario.build.environment.connections.values()
     connection.error = "The token has expired"
     return f"connection:{connection.name}"
 
 
 def delete_connection(scenario: Scenario, _: FakeFlow) -> str:
-    """Delete one of two connections."""
+    """Delete the flow's connection. Another connection still exists."""
     (connection,) = scenario.build.environment.connections.values()
     scenario.build.add_connection("another", "shared_sql", owner=scenario.build.owner)
     del scenario.build.environment.connections[connection.name]
@@ -44,7 +41,7 @@ def delete_connection(scenario: Scenario, _: FakeFlow) -> str:
 
 
 def unbind_connection(scenario: Scenario, _: FakeFlow) -> str:
-    """Remove the connection from the reference that the app made for the copy."""
+    """Remove the connection from the connection reference that the app created for the copy."""
     references = scenario.build.environment.connection_references
     ((name, row),) = references.items()
     references[name] = replace(row, connection_id="")
@@ -52,28 +49,29 @@ def unbind_connection(scenario: Scenario, _: FakeFlow) -> str:
 
 
 def turn_child_off(scenario: Scenario, _: FakeFlow) -> str:
-    """Turn off the child that the copy runs, which is itself a copy."""
+    """Turn off the copy of the child, which the flow's copy runs."""
     child = next(flow for flow in scenario.world.list_flows() if flow.name == "Child (CMK)")
     turn_off(scenario.world, child)
     return f"child:{child.workflow_id}"
 
 
 def turn_shared_child_off(scenario: Scenario, _: FakeFlow) -> str:
-    """Turn off the child that both run, so that neither of them can be turned on again."""
+    """Turn off a child that both original and copy run, so that neither of them can be turned on.
+    """
     child = next(flow for flow in scenario.world.list_flows() if flow.name == "Other child")
     turn_off(scenario.world, child)
     return f"child:{child.workflow_id}"
 
 
 def delete_child(scenario: Scenario, _: FakeFlow) -> str:
-    """Delete the child that both run."""
+    """Delete a child that both original and copy run."""
     child = next(flow for flow in scenario.world.list_flows() if flow.name == "Other child")
     delete(scenario.world, child)
     return f"child:{child.workflow_id}"
 
 
 def let_licence_lapse(scenario: Scenario, flow: FakeFlow) -> str:
-    """Remove the owner's licence. The flow stays on."""
+    """Remove the owner's licence. The flow stays on until somebody turns it off."""
     scenario.build.owner.has_premium = False
     return f"licence:{flow.workflow_id}"
 
@@ -92,7 +90,7 @@ ALL: list[Cause] = [
 
 
 def add_self_starting_flow(scenario: Scenario, cause: Cause) -> FakeFlow:
-    """Add a self-starting flow that this cause affects."""
+    """Add a self-starting flow that this cause can keep from being turned on."""
     if cause in {turn_child_off, turn_shared_child_off, delete_child}:
         other = scenario.build.add_flow("Other child", define.build_request_trigger("Button"))
         return scenario.build.add_parent("Flow", scenario.build.add_http_flow("Child"), other)
@@ -109,7 +107,7 @@ def add_self_starting_flow(scenario: Scenario, cause: Cause) -> FakeFlow:
 
 
 async def run_until_state(scenario: Scenario, state: FlowJobState) -> None:
-    """Run the job of `Flow` until this state, ignoring the firewall issue of the tenant."""
+    """Run the job of `Flow` until this state, with the tenant's firewall issue ignored."""
     scenario.build.apply_key()
     scenario.build.share_connections()
     gaps = {"service_tag:powerplatformplex": "not in this tenant"}
@@ -121,7 +119,9 @@ async def run_until_state(scenario: Scenario, state: FlowJobState) -> None:
 
 @pytest.mark.parametrize("cause", ALL)
 async def test_cutover_that_would_fail_does_not_start(cause: Cause) -> None:
-    """The original is never turned off, and the job names the issue and its fix."""
+    """If the copy could not be turned on, the original is never turned off. The job names the cause
+    and its fix.
+    """
     scenario = Scenario()
     flow = add_self_starting_flow(scenario, cause)
     await run_until_state(scenario, FlowJobState.VERIFIED)
@@ -140,7 +140,9 @@ async def test_cutover_that_would_fail_does_not_start(cause: Cause) -> None:
 
 
 async def test_expired_licence_can_be_ignored_by_name() -> None:
-    """If a person ignores the issue, the app cuts over, and turns a flow on when it is licensed."""
+    """If a person ignores the expired licence, the app starts the cutover. A flow is on again when
+    the owner has a licence.
+    """
     scenario = Scenario()
     flow = add_self_starting_flow(scenario, let_licence_lapse)
     await run_until_state(scenario, FlowJobState.VERIFIED)
@@ -157,7 +159,7 @@ async def test_expired_licence_can_be_ignored_by_name() -> None:
 
 
 async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
-    """The original stays on, because a rollback could not turn it on again."""
+    """The original of a called flow stays on, because a rollback could not turn it on again."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Flow")
     await run_until_state(scenario, FlowJobState.CHECKING_FOR_CALLS)
@@ -176,7 +178,7 @@ async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
 
 
 async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None:
-    """Before a rollback turns the copy off, it checks whether the original can be turned on."""
+    """A rollback checks whether the original can be turned on before it turns the copy off."""
     scenario = Scenario()
     flow = add_self_starting_flow(scenario, let_licence_lapse)
     await run_until_state(scenario, FlowJobState.MONITORING)
@@ -193,7 +195,7 @@ async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None
 async def test_flows_share_one_list_of_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Four flows share the list of connections, which is the same for all of them."""
+    """The checks of four flows read the environment's list of connections once."""
     scenario = Scenario()
     names = [f"Flow {number}" for number in range(4)]
     for name in names:
@@ -219,7 +221,7 @@ async def test_flows_share_one_list_of_connections(
 
 
 async def test_cutover_starts_if_connections_and_licence_cannot_be_read() -> None:
-    """The cutover starts although the app can read neither the connections nor the licence."""
+    """The cutover starts if the app cannot read whether connections and licence are valid."""
     scenario = Scenario()
     add_self_starting_flow(scenario, let_licence_lapse)
     await run_until_state(scenario, FlowJobState.VERIFIED)
@@ -230,7 +232,9 @@ async def test_cutover_starts_if_connections_and_licence_cannot_be_read() -> Non
 
 
 async def test_plan_lists_unknowns_about_a_restart() -> None:
-    """The plan lists more unknowns for a flow in no solution, and none for a flow that is off."""
+    """The plan lists what the app cannot check about turning a flow on again. This is more for a
+    flow outside solutions, and nothing for a flow that is off.
+    """
     scenario = Scenario()
     scenario.build.add_http_flow("In a solution")
     scenario.build.add_mail_flow("In none")

@@ -1,4 +1,4 @@
-"""If no application may turn an original on, the service account or the owner has to do it."""
+"""If the app may not turn an original on, the service account or the owner has to do it."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,7 +19,9 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 async def test_service_account_turns_on_a_flow_that_an_application_cannot(
     *, is_stopped: bool
 ) -> None:
-    """The service account turns on a flow without a row, also with the kill switch on."""
+    """The service account turns on a flow that has no row in Dataverse, even if the kill switch is
+    on.
+    """
     lag = (30.0, 30.0)
     pair = await build_pair(is_outside=True, applications_activate=False, read_lag_seconds=lag)
     pair.reject_starts(pair.copy)
@@ -39,12 +41,11 @@ async def test_service_account_turns_on_a_flow_that_an_application_cannot(
 
 @dataclass(frozen=True, slots=True)
 class Unset:
-    """Wrap the flow access port; start fails as it does without a service account."""
+    """A wrapper of the flow access port in which no service account is configured."""
 
     ports: Ports
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port."""
         return getattr(self.ports.flow_access, name)
 
     async def start(self, environment_id: str, flow_name: str) -> None:

@@ -1,4 +1,6 @@
-"""The daily check: retired originals that are on again, orphaned copies, and missing answers."""
+"""The daily check reports retired originals that are on again and orphaned copies, even if some
+services do not answer.
+"""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -50,7 +52,7 @@ class NoRow:
 
 
 class ClosedIn:
-    """A Dataverse port that returns an error for one environment."""
+    """A Dataverse port that returns an error for each flow of one environment."""
 
     def __init__(self, services: Services, environment_id: str, error: CmkflowError) -> None:
         self._workflows: Any = services.workflows
@@ -63,7 +65,7 @@ class ClosedIn:
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return the rows, or the error for the environment."""
+        """Return the rows, or the error for each flow of the environment."""
         if environment.id == self._closed:
             return dict.fromkeys(workflow_ids, self._error)
         found: dict[str, WorkflowSummary | CmkflowError]
@@ -72,7 +74,7 @@ class ClosedIn:
 
 
 class SilentVault:
-    """A port for keys whose vault does not answer."""
+    """A Key Vault port in which no vault answers."""
 
     def __init__(self, services: Services) -> None:
         self._keys: Any = services.keys
@@ -86,7 +88,8 @@ class SilentVault:
 
 
 class Lists:
-    """A flow service whose list has no states, or which is throttled."""
+    """A flow service whose list of flows lacks their states, or is throttled if `is_busy` is set.
+    """
 
     def __init__(self, services: Services, *, is_busy: bool = False) -> None:
         self._pages: Any = services.flow_pages
@@ -96,7 +99,7 @@ class Lists:
         return getattr(self._pages, name)
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return the flows without their states."""
+        """Return the flows without their states, or raise that requests are throttled."""
         if self._is_busy:
             raise ThrottledError("used up")
         page = await self._pages.read_flows(environment_id, cursor)
@@ -104,7 +107,7 @@ class Lists:
 
 
 async def build_retired_scenario() -> tuple[Scenario, Services]:
-    """Return a scenario whose retired original has no row, and is on again."""
+    """Return a scenario whose retired original has no row in Dataverse and is on again."""
     scenario = Scenario()
     form = scenario.build.add_power_apps_v1_flow("Old form")
     scenario.build.apply_key()
@@ -132,7 +135,8 @@ async def test_original_without_a_row_that_is_on_again_is_reported(is_bare: bool
 async def test_throttled_flow_service_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The daily check logs how many originals it has not checked, and starts the remediation."""
+    """The daily check logs how many originals it could not check, and still starts its remediation.
+    """
     scenario, services = await build_retired_scenario()
     services = replace(services, flow_pages=Lists(services, is_busy=True))
     before = len(await scenario.services.tables.remediations.read_all())
@@ -178,7 +182,7 @@ async def test_unreachable_environment_does_not_stop_the_daily_check(
 async def test_unreachable_vault_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The daily check logs that it has not checked the key, and starts the remediation."""
+    """The daily check logs that it could not check the key, and still starts its remediation."""
     scenario, services = await build_retired_scenario()
     services = replace(services, keys=SilentVault(services))
     before = len(await scenario.services.tables.remediations.read_all())
@@ -204,7 +208,9 @@ async def test_original_without_a_row_that_is_off_or_deleted_is_not_reported() -
 
 
 async def test_daily_check_starts_no_second_plan_beside_one_that_awaits_approval() -> None:
-    """The daily check starts a new remediation only after the waiting plan has expired."""
+    """The daily check starts a new remediation only after the plan that awaits approval has
+    expired.
+    """
     scenario = Scenario()
     scenario.build.add_flow("Orders", define.build_http_trigger(), {})
     scenario.build.apply_key()
@@ -225,7 +231,9 @@ async def test_daily_check_starts_no_second_plan_beside_one_that_awaits_approval
 
 
 async def test_daily_check_starts_a_remediation_beside_one_for_a_single_flow() -> None:
-    """The daily check starts its own remediation, because the other one is for one flow only."""
+    """An open remediation of one flow does not keep the daily check from starting one for all
+    flows.
+    """
     scenario = Scenario()
     flow = scenario.build.add_flow("Orders", define.build_http_trigger(), {})
     scenario.build.apply_key()
@@ -253,7 +261,9 @@ async def build_rolled_back_scenario() -> Scenario:
 
 
 async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() -> None:
-    """The daily check turns off a copy whose job is rolled back, and notifies once a day."""
+    """A copy whose job is rolled back is orphaned. The daily check turns it off and notifies once a
+    day.
+    """
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
@@ -272,7 +282,7 @@ async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() 
 
 
 async def test_orphaned_copy_stays_on_while_its_original_is_off() -> None:
-    """The copy stays on, because its original is off and neither would run."""
+    """The daily check does not turn the copy off, because then both flows would be off."""
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
     scenario.world.get_workflow(job.environment_id, job.original.id).state = FlowState.OFF
@@ -284,7 +294,9 @@ async def test_orphaned_copy_stays_on_while_its_original_is_off() -> None:
 
 
 async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
-    """The copy is off, so nobody is notified, also after a later job is cancelled."""
+    """A copy that a rollback turned off is not orphaned, even if a later job of the same flow is
+    cancelled.
+    """
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
     scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.OFF
@@ -307,7 +319,9 @@ async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
 async def test_copy_created_after_the_rollback_is_reported(
     sleep: timedelta,
 ) -> None:
-    """Somebody is notified only if the copy is created after the rollback has completed."""
+    """A frozen invocation may create the copy after the rollback has completed. Only then is
+    somebody notified.
+    """
     scenario = make_scenario(lambda s: s.build.add_http_flow("Orders"))
     await freeze(scenario, "FakeWorkflows.create", sleeps=sleep)
     job = await scenario.read_job("Orders")
@@ -330,7 +344,9 @@ async def test_copy_created_after_the_rollback_is_reported(
 
 
 async def test_orphaned_copy_stays_on_while_the_kill_switch_is_on() -> None:
-    """With the kill switch on, the app only notifies. The next daily check turns the copy off."""
+    """With the kill switch on, the daily check only notifies. The next one without it turns the
+    copy off.
+    """
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)

@@ -1,4 +1,4 @@
-"""A remediation with an invocation that freezes before a request and continues later."""
+"""Scenarios in which an invocation freezes before a request and continues later."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,11 +13,13 @@ MINUTE = timedelta(minutes=1)
 
 
 class AsleepError(Exception):
-    """Raised when the process is frozen."""
+    """Stops a scenario when its process is frozen."""
 
 
 def make_scenario(build: Callable[[Scenario], object], **settings: object) -> Scenario:
-    """Return a scenario with these settings and a no-call period of an hour."""
+    """Return a scenario with these flows and settings, on your key, with a no-call period of an
+    hour.
+    """
     changed = {"no_call_period": 60 * MINUTE, **settings}
     scenario = Scenario(settings=Scenario().settings.model_copy(update=changed))
     build(scenario)
@@ -29,7 +31,9 @@ def make_scenario(build: Callable[[Scenario], object], **settings: object) -> Sc
 async def freeze(
     scenario: Scenario, call: str, number: int = 1, *, sleeps: timedelta = 9 * MINUTE
 ) -> None:
-    """Remediate until the process freezes before this request."""
+    """Run a remediation until its process freezes before this request. It continues after the time
+    `sleeps`.
+    """
     pause = PauseBefore(call=call, number=number, sleeps=sleeps, clock=scenario.world.clock)
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
 

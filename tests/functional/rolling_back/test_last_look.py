@@ -1,4 +1,4 @@
-"""Changes that take effect during a rollback, which waits for them and reverts them."""
+"""A rollback waits for writes that may still take effect, and reverts them."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,21 +20,22 @@ MINUTE = timedelta(minutes=1)
 
 
 class Late:
-    """An app settings port that does not answer one write, which the test makes later."""
+    """An app settings port in which one write fails without an answer, so that the test can make it
+    later.
+    """
 
     def __init__(self, settings: object, at: int) -> None:
-        """Let the write of this number fail without an answer."""
+        """Let the write with this number fail."""
         self._settings = settings
         self._at = at
         self._writes = 0
         self.wanted: tuple[str, dict[str, str]] | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port."""
         return getattr(self._settings, name)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Write, or raise that no answer came."""
+        """Write the settings, or keep them in `wanted` and raise that no answer came."""
         self._writes += 1
         if self._writes == self._at:
             self.wanted = (site_id, dict(settings))
@@ -43,7 +44,9 @@ class Late:
 
 
 async def test_write_that_takes_effect_after_the_revert_is_reverted() -> None:
-    """A write that takes effect after the caller was reverted is reverted as well."""
+    """A write without an answer may take effect after the caller was reverted. The rollback then
+    reverts the caller again.
+    """
     scenario = Scenario(
         settings=Scenario().settings.model_copy(update={"no_call_period": 30 * MINUTE})
     )
@@ -78,7 +81,7 @@ async def test_write_that_takes_effect_after_the_revert_is_reverted() -> None:
 
 
 async def test_rollback_does_not_wait_if_no_write_is_in_flight() -> None:
-    """If no write is in flight, the rollback takes no longer than reads may lag."""
+    """If each write has an answer, the rollback waits only as long as reads may lag."""
     scenario = Scenario()
     scenario.build.add_keyword_flow("Keyword")
     await plan_remediation(scenario)
@@ -92,12 +95,14 @@ async def test_rollback_does_not_wait_if_no_write_is_in_flight() -> None:
 
 
 def build_wrapper(late: Late) -> Callable[[Ports], Ports]:
-    """Return a function that wraps the app settings port in `late`."""
+    """Return a function that puts `late` in place of the app settings port."""
     return lambda ports: replace(ports, app_settings=late)
 
 
 async def test_late_write_of_another_job_is_reverted_before_the_copy_is_turned_off() -> None:
-    """A write of all settings by another job restores the copy's URL, which is reverted again."""
+    """All settings of a site are written together, so a late write of another job can restore the
+    copy's URL. The rollback reverts it again.
+    """
     scenario = Scenario()
     site = scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.build.apply_key()
@@ -118,9 +123,8 @@ async def test_late_write_of_another_job_is_reverted_before_the_copy_is_turned_o
 
 
 async def test_dependent_flows_roll_back_after_a_kill_between_write_and_row() -> None:
-    """After a kill between turning off a child and storing that, all dependent flows roll back.
-
-    The row of the child still says that its original is on, so its parent could not be turned on.
+    """A process dies after it turned a child's original off, before it stored that. The rollback
+    must not trust the row, because a parent can be turned on only if its child is on.
     """
     scenario = Scenario()
     scenario.build.add_family("Billing")

@@ -1,4 +1,6 @@
-"""An invocation frozen before a write without an ETag overwrites changes and reports them."""
+"""A frozen invocation may overwrite what a person changed meanwhile, if the service has no ETags.
+The app reports it.
+"""
 
 from datetime import timedelta
 
@@ -16,13 +18,15 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def roll_back(scenario: Scenario, *flow_ids: str) -> None:
-    """Request a rollback, and let the frozen invocation continue and everything complete."""
+    """Request a rollback, and let time pass until the frozen invocation and the rollback are
+    complete.
+    """
     await change_remediation.roll_back(scenario.services, scenario.remediation.id, flow_ids)
     await scenario.run(timedelta(days=30))
 
 
 def build_secret_scenario() -> tuple[Scenario, FakeSecret]:
-    """Return a scenario with a secret that contains a password in front of the URL."""
+    """Return a scenario with a secret that contains a password and the trigger URL."""
     scenario = make_scenario(
         lambda s: s.build.add_secret_caller(
             s.build.add_http_flow("Orders"), beside="password=old;url="
@@ -33,7 +37,7 @@ def build_secret_scenario() -> tuple[Scenario, FakeSecret]:
 
 
 def change_password(scenario: Scenario, secret: FakeSecret, password: str = "new") -> None:  # noqa: S107
-    """Add a version with another password and the same URL, as a person does."""
+    """Add a version of the secret with another password and the same URL, as a person would."""
     _, _, url = secret.value.partition(";")
     secret.versions.append(scenario.world.create_secret_version(f"password={password};{url}"))
 
@@ -47,9 +51,8 @@ def list_notifications(scenario: Scenario) -> list[str]:
 
 @pytest.mark.parametrize("ordered", [0 * MINUTE, 10 * MINUTE])
 async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta) -> None:
-    """A frozen invocation overwrites settings that a person changed, and reports them.
-
-    The rollback reads the settings before or after that write.
+    """The rollback reads the settings before or after the late write. In both cases it reports what
+    the write overwrote.
     """
     scenario = make_scenario(
         lambda s: s.build.add_app_setting_caller(s.build.add_http_flow("Orders"))
@@ -76,7 +79,7 @@ async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta)
 
 
 async def test_overwritten_setting_is_reported_without_a_rollback() -> None:
-    """If the job is not rolled back, it reports the overwritten setting, and then retires."""
+    """The job reports the overwritten setting, and then retires the original."""
     scenario = make_scenario(
         lambda s: s.build.add_app_setting_caller(s.build.add_http_flow("Orders"))
     )
@@ -96,7 +99,9 @@ async def test_overwritten_setting_is_reported_without_a_rollback() -> None:
 
 
 async def test_unchanged_settings_are_not_reported() -> None:
-    """The URLs are reverted, a later change of a person stays, and nothing is reported."""
+    """If the late write overwrote nothing of a person, nothing is reported. A setting that a person
+    adds later stays.
+    """
 
     def build(scenario: Scenario) -> None:
         flow = scenario.build.add_http_flow("Orders")
@@ -126,7 +131,9 @@ async def test_unchanged_settings_are_not_reported() -> None:
 
 
 async def test_overwritten_secret_of_a_person_is_reported() -> None:
-    """The URL is reverted, and the notification names the secret but not the password."""
+    """The rollback reverts the URL. The notification names the secret but does not contain the
+    password.
+    """
     scenario, secret = build_secret_scenario()
     url = secret.value
     await freeze(scenario, "FakeSecrets.write")
@@ -143,7 +150,9 @@ async def test_overwritten_secret_of_a_person_is_reported() -> None:
 
 @pytest.mark.parametrize("is_rolled_back", [True, False])
 async def test_overwritten_secret_version_is_reported(*, is_rolled_back: bool) -> None:
-    """The app finds the overwritten version in the vault, although the secret reads as before."""
+    """The late write restores the old password, so the secret looks unchanged. The app finds the
+    overwritten version in the vault.
+    """
     scenario, secret = build_secret_scenario()
     await freeze(scenario, "FakeSecrets.write")
     await scenario.run(5 * MINUTE)
@@ -166,7 +175,9 @@ async def test_overwritten_secret_version_is_reported(*, is_rolled_back: bool) -
 async def test_secret_versions_that_a_person_replaces_are_not_reported(
     afterwards: tuple[str, ...],
 ) -> None:
-    """The app reports neither versions before the freeze nor changes after the late write."""
+    """Versions before the freeze and after the late write were not overwritten by the app, so they
+    are not reported.
+    """
     scenario, secret = build_secret_scenario()
     change_password(scenario, secret, "older")
     await scenario.run(timedelta(hours=1))
@@ -182,9 +193,8 @@ async def test_secret_versions_that_a_person_replaces_are_not_reported(
 
 
 async def test_setting_of_another_job_is_written_again_by_that_job() -> None:
-    """A late write of all settings reverts the setting of another job, which writes it again.
-
-    The jobs do not share their writes, so that the frozen one writes for one job only.
+    """A late write of all settings also reverts the setting of another job, which then writes it
+    again. To cause this, the jobs of this test do not share their writes.
     """
 
     def build(scenario: Scenario) -> None:

@@ -1,4 +1,6 @@
-"""A rollback of a polling original announces the backlog replay before it starts."""
+"""A polling original that is turned on again processes its backlog again, so a rollback needs
+consent to that.
+"""
 
 from datetime import timedelta
 
@@ -20,7 +22,8 @@ HOUR = timedelta(hours=1)
 
 
 def add_polling_parent(scenario: Scenario) -> FakeFlow:
-    """Add a flow that polls Teams and runs a child on Microsoft's key, so that it is cut over."""
+    """Add a polling flow that runs a child on Microsoft's key, so that the app has to cut it over.
+    """
     child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     trigger = define.build_connector_trigger("shared_teams", "OnNewChannelMessage")
     actions = {"Run": define.build_child_flow_action(child.workflow_id)}
@@ -40,7 +43,7 @@ async def build_cut_over_scenario() -> tuple[Scenario, FakeFlow]:
 
 @pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
 async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) -> None:
-    """The error names the flow and since when it is off, and no flow is rolled back."""
+    """The error names the flow and since when it is off. No flow is rolled back."""
     scenario, poll = await build_cut_over_scenario()
     before = await scenario.read_jobs()
 
@@ -57,7 +60,7 @@ async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) 
 
 
 async def test_rollback_with_consent_lists_the_replayed_flows() -> None:
-    """The answer and the notes of the job name the flow and since when it is off."""
+    """The result and a note of the job name the flow and since when it is off."""
     scenario, poll = await build_cut_over_scenario()
     sent = (await scenario.read_job("Poll")).original.last_write
 
@@ -76,7 +79,7 @@ async def test_rollback_with_consent_lists_the_replayed_flows() -> None:
 
 
 async def test_api_requires_consent_to_the_replay_and_lists_the_flows() -> None:
-    """Without accept_replay the answer is 409 with the code, with it 202 with the flows."""
+    """Without `accept_replay` the status is 409, and with it 202. Both responses list the flows."""
     scenario, poll = await build_cut_over_scenario()
     provide(scenario.services)
     identity = scenario.remediation.id
@@ -93,7 +96,9 @@ async def test_api_requires_consent_to_the_replay_and_lists_the_flows() -> None:
 
 
 async def test_rollback_requested_before_a_cutover_waits_for_consent() -> None:
-    """The rollback stops before it turns the original on, until the replay is accepted."""
+    """If a rollback was requested before a flow was cut over, it stops before it turns the original
+    on, until a person accepts the replay.
+    """
     scenario = Scenario()
     poll = add_polling_parent(scenario)
     await plan_remediation(scenario)
@@ -117,7 +122,7 @@ async def test_rollback_requested_before_a_cutover_waits_for_consent() -> None:
 
 
 async def test_rollback_of_called_flows_needs_no_consent() -> None:
-    """Called flows and webhooks have no backlog, so the rollback needs no consent."""
+    """Called flows and webhooks process no backlog, so their rollback needs no consent."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.add_keyword_flow("Keyword")

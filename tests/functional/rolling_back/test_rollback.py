@@ -1,4 +1,4 @@
-"""Rollbacks on fakes: each caller is restored exactly, the original is on, the copy off."""
+"""Rollbacks on fakes restore each caller exactly, turn the original on and turn the copy off."""
 
 from datetime import timedelta
 
@@ -14,14 +14,16 @@ LONG = timedelta(days=9)
 
 
 def begin_run(scenario: Scenario, flow: FakeFlow) -> None:
-    """Add a run that lasts for days and then calls the flow that its flow called at its start."""
+    """Add a run that lasts for days and calls another flow at its end, by the URL that it read at
+    its start.
+    """
     now = scenario.world.clock.now()
     flow.runs.append(FakeRun(run_id=scenario.world.create_guid(), started=now, ends=now + LONG))
 
 
 @on_both_platforms
 async def test_retired_flow_is_rolled_back_exactly(profile: Profile) -> None:
-    """After the rollback all callers are as before, the original is on and the copy is off."""
+    """All callers are exactly as before the remediation, the original is on and the copy is off."""
     scenario = Scenario(profile=profile)
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
@@ -45,7 +47,9 @@ async def test_retired_flow_is_rolled_back_exactly(profile: Profile) -> None:
 
 
 async def test_copy_stays_on_while_an_earlier_run_of_a_caller_continues() -> None:
-    """The run read the copy's URL when it started, and may call it days later."""
+    """A run of a caller that read the copy's URL at its start may call the copy days later, so the
+    copy stays on until the run ends.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
@@ -66,7 +70,9 @@ async def test_copy_stays_on_while_an_earlier_run_of_a_caller_continues() -> Non
 
 
 async def test_copy_stays_on_while_a_run_of_its_parents_copy_continues() -> None:
-    """A run of the parent's copy may call the child's copy after the parent's copy is off."""
+    """A run of the parent's copy may still call the child's copy, so that stays on until the run
+    ends.
+    """
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child")
     scenario.build.add_parent("Nightly", child)

@@ -1,4 +1,4 @@
-"""The daily check corrects what an invocation does that was frozen for too long."""
+"""The daily check corrects what an invocation does that was frozen until its job was complete."""
 
 import copy
 from datetime import timedelta
@@ -15,13 +15,15 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def list_granted_flows(scenario: Scenario) -> list[str]:
-    """Return the flows of which the service account is a co-owner."""
+    """Return the names of the flows for which the service account has temporary co-ownership."""
     return [flow.name for flow in scenario.world.list_flows() if is_co_owned(scenario.world, flow)]
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["its original", "its copy"])
 async def test_daily_check_revokes_a_late_grant(number: int) -> None:
-    """The daily check revokes a co-ownership that was granted after the rollback completed."""
+    """A frozen invocation grants co-ownership after the rollback completed. The daily check revokes
+    it.
+    """
     scenario = make_scenario(
         lambda scenario: scenario.build.add_secret_caller(scenario.build.add_http_flow("Orders"))
     )
@@ -39,7 +41,9 @@ async def test_daily_check_revokes_a_late_grant(number: int) -> None:
 
 
 async def test_daily_check_cancels_a_late_flow_job() -> None:
-    """The daily check cancels a flow job that was stored after the rollback completed."""
+    """A frozen invocation stores a flow job after the rollback completed. The daily check cancels
+    it.
+    """
     scenario = make_scenario(lambda scenario: scenario.build.add_keyword_flow("Orders"))
     await scenario.opt_in()
     await scenario.order()
@@ -62,7 +66,7 @@ async def test_daily_check_cancels_a_late_flow_job() -> None:
 
 
 async def test_daily_check_does_not_change_a_job_in_progress() -> None:
-    """The daily check does not change a job in progress, which completes."""
+    """The daily check leaves a job in progress alone, and the job completes."""
     scenario = make_scenario(
         lambda scenario: scenario.build.add_secret_caller(scenario.build.add_http_flow("Orders"))
     )

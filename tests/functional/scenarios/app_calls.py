@@ -1,4 +1,6 @@
-"""Call the app's functions with the worker's own request and message objects."""
+"""Call the app's functions as the Azure Functions worker does, with its request and message
+objects.
+"""
 
 import base64
 import json
@@ -27,7 +29,7 @@ type Trigger = Callable[..., Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An HTTP answer."""
+    """An HTTP response of the app."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,7 +48,7 @@ class Reply:
 
 
 def build_sign_in_header(name: str, roles: Iterable[Role] = Role) -> dict[str, str]:
-    """Return the header with which App Service names a signed-in person and the roles."""
+    """Return the header in which App Service passes on a signed-in person with these roles."""
     claims = [
         {"typ": OBJECT_ID, "val": f"id-{name}"},
         {"typ": "preferred_username", "val": name},
@@ -67,7 +69,9 @@ async def call(
     params: Mapping[str, str] | None = None,
     key: str = OneFunctionKey.KEY,
 ) -> Reply:
-    """Call an HTTP function; `body` is sent as JSON, bytes as they are."""
+    """Call an HTTP function and return its response. `body` is sent as JSON, or as it is if it is
+    bytes.
+    """
     content = (
         body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     )
@@ -92,7 +96,9 @@ async def call(
 def build_message(
     body: object, *, message_id: str = "m-1", properties: Mapping[str, str] | None = None
 ) -> ServiceBusMessage:
-    """Return a message as the worker passes it on; a `body` that is not bytes becomes JSON."""
+    """Return a message as the worker passes it to a function. `body` becomes JSON unless it is
+    bytes.
+    """
     return ServiceBusMessage(
         body=body if isinstance(body, bytes) else json.dumps(body).encode(),
         message_id=message_id,

@@ -1,4 +1,4 @@
-"""Apply the request budget of the flow service to the fakes, and record the requests."""
+"""Apply the request budget of the flow service to a scenario, and record each request."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ WRITES = {"grant", "revoke", "start", "stop"}
 
 @dataclass(slots=True)
 class Meter:
-    """The times of requests by port."""
+    """The times of all requests, by port."""
 
     made: dict[str, list[datetime]] = field(
         default_factory=lambda: {name: [] for name in (*SCARCE, *PLENTY)}
@@ -34,17 +34,20 @@ class Meter:
         return sorted(moment for name in SCARCE for moment in self.made[name])
 
     def find_most_in_a_minute(self) -> int:
-        """Return the most requests to the flow service in any minute."""
+        """Return the highest number of requests to the flow service within a minute."""
         made = self.scarce
         return max(sum(one - MINUTE < other <= one for other in made) for one in made)
 
     def count_requests(self) -> Counter[str]:
-        """Return how many requests went to the flow service and to other services."""
+        """Return how many requests went to the flow service (`scarce`) and to other services
+        (`plenty`).
+        """
         return Counter(scarce=len(self.scarce), plenty=sum(len(self.made[name]) for name in PLENTY))
 
 
 class Metered:
-    """Wraps a port, and records each method call as a request."""
+    """A wrapper of a port that records each method call as a request, and takes it from the budget.
+    """
 
     def __init__(
         self, port: object, budget: StoredRequestBudget | None, made: list[datetime], ports: Ports
@@ -66,7 +69,7 @@ class Metered:
 
 
 def put_on_budget(scenario: Scenario, limit: BudgetLimit, meter: Meter) -> None:
-    """Make the scenario's processes keep this budget, and record their requests in the meter."""
+    """Let the scenario's processes keep this budget, and record their requests in the meter."""
     make = scenario.driver.make
 
     def call_metered(ports: Ports) -> Services:

@@ -1,6 +1,5 @@
-"""Show every page of the dashboard and every HTML report, at each stage of a remediation.
-
-Each stage shows every route of the dashboard, so it includes a new page automatically.
+"""Visit all pages of the dashboard and all HTML reports at each stage of a remediation. A new route
+of the dashboard is included automatically.
 """
 
 import io
@@ -53,7 +52,7 @@ STOPPED = {
 
 
 async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
-    """Yield the pages of each stage of a remediation with this number of flows."""
+    """Yield the pages of each stage of a remediation of this number of flows."""
     scenario = await build_operations(flow_count)
     visitor = Visitor(scenario)
     await visitor.show("status-new", "")
@@ -68,7 +67,7 @@ async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
 
 
 async def _await_approval(visitor: Visitor) -> None:
-    """Let the remediation run until its plan awaits approval."""
+    """Start a remediation, and run it until its plan awaits approval."""
     scenario = visitor.scenario
     await visitor.ask(
         "PUT",
@@ -95,7 +94,7 @@ async def _await_approval(visitor: Visitor) -> None:
 
 
 async def _block_flows(visitor: Visitor) -> None:
-    """Approve the plan; firewalls and an app then block some flows."""
+    """Approve the plan. Firewalls and an app then block some flows."""
     scenario = visitor.scenario
     plans = await show_plan(scenario.services, visitor.identity)
     await visitor.ask(
@@ -129,7 +128,9 @@ async def _block_flows(visitor: Visitor) -> None:
 
 
 async def _declare_callers(visitor: Visitor) -> None:
-    """Declare callers of migrated flows, confirm one, and open the link of the other's owner."""
+    """Declare callers of migrated flows, confirm one of them, and visit the confirmation link of
+    another.
+    """
     scenario = visitor.scenario
     jobs = [
         one
@@ -160,7 +161,7 @@ async def _declare_callers(visitor: Visitor) -> None:
 
 
 async def _stop_changes(visitor: Visitor) -> None:
-    """Show pages while the kill switch is on, and turn it off."""
+    """Turn the kill switch on, visit the pages, and turn it off."""
     await visitor.ask("POST", "kill-switch/on", {"justification": "Change freeze, INC-4411"})
     visitor.scenario.world.clock.advance(timedelta(minutes=25))
     for page, route in STOPPED.items():
@@ -169,7 +170,7 @@ async def _stop_changes(visitor: Visitor) -> None:
 
 
 async def _complete(visitor: Visitor) -> None:
-    """Fix the reasons, retry the blocked flows, and delete originals."""
+    """Fix what blocks flows, retry them, and delete originals."""
     scenario = visitor.scenario
     allow_new_ranges(scenario)
     await point_apps_at_copies(scenario)
@@ -188,9 +189,8 @@ async def _complete(visitor: Visitor) -> None:
 
 
 async def _record_daily_check(scenario: Scenario) -> None:
-    """Check the address ranges, and record a daily check.
-
-    A whole daily check would start a remediation.
+    """Check the address ranges, and record that a daily check ran. A real one would start a
+    remediation.
     """
     await record_address_ranges(scenario.services, await scenario.services.environments.list())
     run = TimerRun(timer=SWEEP, completed_at=scenario.services.now)
@@ -198,7 +198,7 @@ async def _record_daily_check(scenario: Scenario) -> None:
 
 
 async def _report(visitor: Visitor) -> None:
-    """Keep the assessments and the evidence, which are files."""
+    """Add the assessment and the evidence, which are files and not pages."""
     assessments: list[Any] = []
     for environment in visitor.scenario.world.environments.values():
         reply = await visitor.ask("GET", "environments/{id}/assessment", id=environment.id)
@@ -214,7 +214,7 @@ async def _report(visitor: Visitor) -> None:
 
 
 async def _build_demo_report(scenario: Scenario) -> str:
-    """Return the report of a demo that ended with the flows of this scenario."""
+    """Return the report that a demo with the flows of this scenario would write."""
     jobs, flows = await scenario.read_jobs(), list[FlowResult]()
     for title, item in (await scenario.plan()).items():
         job = jobs.get(title)
@@ -241,7 +241,7 @@ async def _build_demo_report(scenario: Scenario) -> str:
 
 
 async def _read_only(visitor: Visitor) -> None:
-    """Make the environment read-only again, so that its next plan cannot be approved."""
+    """Make the environment read-only, so that its next plan cannot be approved."""
     scenario = visitor.scenario
     body = {"approval_policy": "read_only"}
     environment = scenario.build.environment.id
@@ -253,7 +253,7 @@ async def _read_only(visitor: Visitor) -> None:
 
 
 async def _migrate_everything() -> Sequence[ShownPage]:
-    """Return the overview pages of a tenant in which every flow is migrated."""
+    """Return the overview pages of a tenant in which all flows are migrated."""
     scenario = Scenario()
     scenario.build.environment.display_name = "Operations"
     for title in ("Take bookings", "Book invoice", "Approve travel"):

@@ -1,4 +1,4 @@
-"""Run an action in the middle of a step, such as an edit, a rollback or the kill switch."""
+"""Run a function in the middle of a step, such as an edit, a rollback or the kill switch."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,17 +12,16 @@ type Deed = Callable[[], Awaitable[object]]
 
 
 class Disturbed:
-    """Wraps a port, and runs an action once, before or after the next call of a method."""
+    """A wrapper of a port that runs a function once, before or after a call of one method."""
 
     def __init__(self, port: object, method: str, deed: Deed, *, after: bool) -> None:
-        """Run `deed` at the next call of `method`."""
+        """Run `deed` at the next call of `method`, after it if `after` is set."""
         self._port = port
         self._method = method
         self._deed: Deed | None = deed
         self._after = after
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port, or the wrapped method."""
         attribute = getattr(self._port, name)
         if name != self._method or self._deed is None:
             return attribute
@@ -43,7 +42,7 @@ class Disturbed:
 
 
 def disturb(scenario: Scenario, port: str, method: str, deed: Deed, *, after: bool = False) -> None:
-    """Run `deed` at the next call of `method` of `port`, which is a field of `Ports`."""
+    """Run `deed` once, at the next call of `method` of the port with this name."""
     earlier = scenario.around
 
     def wrap_ports(ports: Ports) -> Ports:

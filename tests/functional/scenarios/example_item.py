@@ -1,4 +1,4 @@
-"""Build an item of any table from the types of its members."""
+"""Build an item of any table from the types of its members, for tests of all tables."""
 
 import types
 from collections.abc import Collection, Mapping
@@ -11,7 +11,9 @@ from tests.fakes.clock import START
 
 
 def build_example[T](kind: type[T], given: Mapping[str, object]) -> T:
-    """Return an item; the members in `given` have these values."""
+    """Return an item of this class. Members in `given` have these values, others short or empty
+    ones.
+    """
     hints = get_type_hints(kind)
     members = {
         one.name: given[one.name] if one.name in given else _build_value(hints[one.name], given)
@@ -22,7 +24,7 @@ def build_example[T](kind: type[T], given: Mapping[str, object]) -> T:
 
 
 def _build_value(kind: Any, given: Mapping[str, object]) -> object:
-    """Return a value of a type, empty if the type allows it."""
+    """Return a value of a type: empty if the type allows it, else a short one."""
     if isinstance(kind, TypeAliasType):
         return _build_value(kind.__value__, given)
     origin, arguments = get_origin(kind), get_args(kind)

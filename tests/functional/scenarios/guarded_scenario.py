@@ -1,4 +1,6 @@
-"""A flow behind a firewall that lacks the new addresses, and requests to fix the firewall."""
+"""A flow whose host is behind a firewall that denies the new addresses, for tests of firewall
+fixes.
+"""
 
 import json
 from copy import deepcopy
@@ -33,12 +35,13 @@ def build_fix_input(kind: str, **more: Any) -> FirewallFixInput:
 
 
 def find_resource_name(kind: str) -> str:
-    """Return the name by which a person refers to the firewall of this kind."""
+    """Return the short name of the Azure resource with the firewall of this kind."""
     return load_firewall_case(kind).name.partition(" ")[0]
 
 
 class Guarded(Scenario):
-    """A flow that calls a host behind one firewall, which lacks the new addresses."""
+    """A scenario with a flow that calls a host behind a firewall, which denies the new addresses.
+    """
 
     def guard(self, *resources: Json) -> None:
         """Add these resources to Azure."""
@@ -47,7 +50,7 @@ class Guarded(Scenario):
 
     @property
     def azure(self) -> str:
-        """Return all resources as one text, without their ETags, to compare them exactly."""
+        """Return all Azure resources without their ETags as one text, to compare them."""
         shown = {
             path: {key: value for key, value in one.items() if key != "etag"}
             for path, one in self.world.resources.items()
@@ -58,7 +61,7 @@ class Guarded(Scenario):
 async def build_guarded_scenario(
     kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED
 ) -> Guarded:
-    """Return a scenario with a firewall of this kind in front of a called host."""
+    """Return a scenario on your key with a firewall of this kind in front of a called host."""
     scenario = Guarded(has_azure_firewalls=True, mode=mode)
     scenario.world.service_tags = {name: [*listed] for name, listed in SERVICE_TAGS.items()}
     case = load_firewall_case(kind)
@@ -73,10 +76,10 @@ async def build_guarded_scenario(
 
 
 async def list_issue_names(scenario: Scenario) -> list[str]:
-    """Return the names of the firewall issues that are left."""
+    """Return the names of the firewall issues that still exist."""
     return [one.issue.name for one in await propose_fixes(scenario.services)]
 
 
 def build_faulty_services(scenario: Scenario, plan: Plan) -> Any:
-    """Return services of a process with the faults of this plan."""
+    """Return the services of a process with the faults of this fault plan."""
     return scenario.make(scenario.fakes.ports.wrap_with_plan(plan))

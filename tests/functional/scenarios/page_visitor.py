@@ -1,4 +1,4 @@
-"""Request the pages of the dashboard as a browser does, and record them."""
+"""Request pages of the dashboard as a browser does, and record them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ PAGE_ROUTES = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPage:
-    """A page of the app with its name, address, status and headers."""
+    """A recorded page with its name, address, status, headers and content."""
 
     #: The page and its state, as the name of a picture.
     name: str
@@ -47,7 +47,7 @@ class ShownPage:
 
 @dataclass(slots=True)
 class Visitor:
-    """Sends requests to a scenario's app, and records the pages of a stage."""
+    """A browser that requests pages of a scenario's app and records those of the current stage."""
 
     scenario: Scenario
     #: A flow that is blocked later.
@@ -63,7 +63,7 @@ class Visitor:
         query: Mapping[str, str] = _NOTHING,
         params: Mapping[str, str] = _NOTHING,
     ) -> func.HttpResponse:
-        """Send a request to a route, and return the answer."""
+        """Send a request to a route, and return the response."""
         provide(self.scenario.services)
         path = route.path.replace("{*path}", "nowhere").format(**params)
         request = func.HttpRequest(
@@ -85,7 +85,7 @@ class Visitor:
         headers: Mapping[str, str] = OPERATOR,
         **params: str,
     ) -> func.HttpResponse:
-        """Send an API request, require its success, and return the answer."""
+        """Send an API request, require that it succeeds, and return the response."""
         json_headers = {**headers, "Accept": "*/*"}
         content = b"" if body is None else json.dumps(body).encode()
         reply = await self.send(ROUTES[method, path], content, headers=json_headers, params=params)
@@ -93,7 +93,9 @@ class Visitor:
         return reply
 
     async def start_again(self) -> None:
-        """Start another remediation of Operations, and wait until its plan is complete."""
+        """Start another remediation of the environment Operations, and run it until its plan is
+        complete.
+        """
         scenario = self.scenario
         body = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
         headers = OPERATOR | {"Idempotency-Key": "second"}
@@ -110,7 +112,8 @@ class Visitor:
         *,
         headers: Mapping[str, str] = APPROVER,
     ) -> None:
-        """Request and record a page; the route may be a path below the dashboard's."""
+        """Request a page and record it. `route` is a route, or a path below that of the dashboard.
+        """
         if isinstance(route, str):
             route = ROUTES["GET", f"dashboard{route}"]
         params = {"flow": self.flow_id, "id": self.identity if self.flow_id else ""}
@@ -120,7 +123,7 @@ class Visitor:
         self.keep(name, f"/api/{path}", reply)
 
     def keep(self, name: str, path: str, reply: func.HttpResponse) -> None:
-        """Record an answer as a page of the current stage."""
+        """Record a response as a page of the current stage."""
         text = reply.get_body().decode()
         status, headers = reply.status_code, dict(reply.headers)
         self.pages.append(
@@ -133,7 +136,7 @@ class Visitor:
         self.pages.append(ShownPage(name=name, path=path, status=200, headers={}, text=text))
 
     async def show_every_route(self, stage: str) -> None:
-        """Request and record every page of the dashboard in its current state."""
+        """Request and record each page of the dashboard. Their names begin with the stage."""
         for route in PAGE_ROUTES:
             page = route.name.removeprefix("show_").removesuffix("_page")
             await self.show(f"{page}-{stage}", route)
@@ -141,10 +144,10 @@ class Visitor:
 
     @property
     def identity(self) -> str:
-        """The remediation's id."""
+        """The id of the remediation."""
         return self.scenario.remediation.id
 
     def take_pages(self) -> Sequence[ShownPage]:
-        """Return the pages of the current stage, and begin a new one."""
+        """Return the pages of the current stage, and begin the next one."""
         taken, self.pages = self.pages, []
         return taken

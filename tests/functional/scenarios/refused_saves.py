@@ -1,4 +1,4 @@
-"""A platform that rejects saves of one flow, and removes its connection references each time."""
+"""A platform that rejects saves of one flow, and removes its connection references with each."""
 
 import json
 from dataclasses import replace
@@ -18,20 +18,21 @@ def get_references(flow: FakeFlow) -> dict[str, Any]:
 
 
 class RefusingSaves:
-    """A workflows port that rejects the saves of one flow and removes its references."""
+    """A workflows port that rejects some saves of one flow, and removes its connection references
+    with each.
+    """
 
     def __init__(self, port: Any, flow: FakeFlow, left: list[BaseException]) -> None:
-        """Reject one save for each error in `left`, with that error."""
+        """Reject one save for each error in `left`."""
         self._port, self._flow, self._left = port, flow, left
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port."""
         return getattr(self._port, name)
 
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Reject the save, or pass the change on."""
+        """Write the change, or reject it and remove the connection references."""
         if workflow_id == self._flow.workflow_id and change.client_data and self._left:
             error = self._left.pop()
             document = json.loads(self._flow.client_data)
@@ -44,7 +45,9 @@ class RefusingSaves:
 def refuse_saves(
     scenario: Scenario, flow: FakeFlow, *, wipes: int, error: BaseException | None = None
 ) -> list[BaseException]:
-    """Reject the next saves of a flow, and return the list of errors still to be raised."""
+    """Reject the next `wipes` saves of a flow. Return the list of the errors that are still to be
+    raised.
+    """
     left = [error or PlatformError("not today", code="Strange", status=400)] * wipes
 
     def wrap_ports(ports: Ports) -> Ports:

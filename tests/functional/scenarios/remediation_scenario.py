@@ -1,4 +1,4 @@
-"""A remediation on fakes, from start to end."""
+"""A remediation on fakes, which tests start, approve, disturb and run in simulated time."""
 
 import json
 from collections.abc import Callable
@@ -33,12 +33,12 @@ from tests.fakes.services import build_fake_services, build_fake_settings
 from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
-#: For the scenarios that have to end alike on both platforms: they take `profile`.
+#: Runs a test, which takes `profile`, on the platform as documented and on an adversarial one.
 on_both_platforms = pytest.mark.parametrize("profile", Profile)
 
 
 async def approve_shown(services: Services, remediation_id: str, *except_flows: str) -> None:
-    """Approve every plan that awaits approval, in the version that is shown now."""
+    """Approve each plan that awaits approval, in its current version and without `except_flows`."""
     plans = await show_plan(services, remediation_id)
     versions = tuple(plan.version for plan in plans if plan.environment_job.awaits_approval)
     approval = ApprovalInput(versions=versions, approved_by="tests", excluded_flow_ids=except_flows)
@@ -46,21 +46,23 @@ async def approve_shown(services: Services, remediation_id: str, *except_flows: 
 
 
 class _ReachedError(Exception):
-    """Stops a scenario when a job reaches the state that a test waits for."""
+    """Stops a scenario because a job has reached the state that the test waits for."""
 
 
 @dataclass(slots=True)
 class Scenario:
-    """A tenant of one environment, its traffic, and the app."""
+    """A simulated tenant with one environment, its traffic and the app, for a test of a
+    remediation.
+    """
 
     mode: ApprovalPolicy = ApprovalPolicy.REQUIRED
     world: World = field(default_factory=World)
-    #: The platform from the moment on in which the app is let in.
+    #: How the platform behaves after `opt_in`.
     profile: Profile = Profile.DOCUMENTED
     settings: Settings = field(default_factory=build_fake_settings)
-    #: What stands before the ports, such as a budget of calls.
+    #: Wraps the app's ports, for example in a request budget.
     around: Callable[[Ports], Ports] = lambda ports: ports
-    #: Firewalls are those of the world's raw Azure resources.
+    #: Whether firewalls are read from the world's Azure resources instead of `world.firewalls`.
     has_azure_firewalls: bool = False
     build: Builder = field(init=False)
     fakes: Fakes = field(init=False)
@@ -73,7 +75,7 @@ class Scenario:
         self.driver = Driver(fakes=self.fakes, make=self.make)
 
     def make(self, ports: Ports) -> Services:
-        """Build the services of one process of the app."""
+        """Return the services of one process of the app, with wrapped ports."""
         return self._build_services(self.around(ports))
 
     def _build_services(self, ports: Ports) -> Services:
@@ -82,16 +84,18 @@ class Scenario:
         )
 
     def renew(self) -> None:
-        """Restart the app with the current wrappers around its ports."""
+        """Restart the app, so that it uses the current wrappers of its ports."""
         self.driver = replace(self.driver, _current=None)
 
     @property
     def services(self) -> Services:
-        """The services without interruptions, for reads and decisions of a test."""
+        """Return services without wrappers and faults, for what a test reads or requests."""
         return self._build_services(self.fakes.ports)
 
     async def opt_in(self, **settings: Any) -> None:
-        """Store the environment's approval policy and other settings."""
+        """Store the environment's approval policy and these settings, so that the app may change
+        it.
+        """
         self.world.assumptions.change(PROFILES[self.profile])
         row = EnvironmentSettings(
             environment_id=self.build.environment.id, approval_policy=self.mode, **settings
@@ -105,7 +109,7 @@ class Scenario:
         cause: str = "order-1",
         run: timedelta = timedelta(minutes=30),
     ) -> None:
-        """Start a remediation, and let it run until a person must act."""
+        """Start a remediation, and let time pass, by default until it needs an approval."""
         order = Remediation(
             created_at=self.services.now,
             mode=mode,
@@ -118,7 +122,9 @@ class Scenario:
         await self.run(run)
 
     async def approve(self, *except_flows: str, run: timedelta = timedelta(days=60)) -> None:
-        """Approve the plan, and let time pass, by default until nothing changes any longer."""
+        """Approve the plan without `except_flows`, and let time pass, by default until nothing
+        changes.
+        """
         await self.driver.call(lambda s: approve_shown(s, self.remediation.id, *except_flows))
         if run:
             await self.run(run)
@@ -131,18 +137,18 @@ class Scenario:
     async def roll_back(
         self, *flow_ids: str, run: timedelta = timedelta(days=60), replay: bool = False
     ) -> None:
-        """Request a rollback, and let time pass."""
+        """Request the rollback of these flows, or of all, and let time pass."""
         await self.driver.call(
             lambda s: change_remediation.roll_back(s, self.remediation.id, flow_ids, replay=replay)
         )
         await self.run(run)
 
     async def read_job(self, title: str) -> FlowJob:
-        """Return the flow job of one original."""
+        """Return the flow job of the original with this name."""
         return (await self.read_jobs())[title]
 
     async def run_until(self, title: str, state: FlowJobState, *, days: int = 30) -> FlowJob:
-        """Let time pass until an invocation has brought a job into this state; return the job."""
+        """Let time pass until a job has stored this state, and return the job."""
 
         def raise_if_reached() -> None:
             marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"leased_until":null')
@@ -167,28 +173,30 @@ class Scenario:
         raise AssertionError(f"{title} never came to {state}: {await self.read_jobs()}")
 
     async def run(self, time: timedelta) -> None:
-        """Let time pass."""
+        """Let simulated time pass; the app works on what becomes due."""
         await self.driver.run(self.world.clock.now() + time)
 
     async def read_jobs(self) -> dict[str, FlowJob]:
-        """Return the flow jobs by their originals' titles."""
+        """Return the environment's flow jobs by the names of their originals."""
         jobs = await self.services.tables.flow_jobs.read_all(self.build.environment.id)
         return {job.display_name: job for job in jobs}
 
     async def read_environment_job(self) -> EnvironmentJob:
-        """Return the remediation's one environment job."""
+        """Return the remediation's only environment job."""
         (job,) = await self.services.tables.environment_jobs.read_all(self.remediation.id)
         return job
 
     async def plan(self) -> dict[str, PlanItem]:
-        """Return the plan items by their flows' titles."""
+        """Return the items of the plan by the names of their flows."""
         job = await self.read_environment_job()
         items = await self.services.tables.plan_items.read_all(job.id)
         return {item.display_name: item for item in items}
 
 
 def kill_after(scenario: Scenario, call: str) -> Plan:
-    """Kill the process after this request, and return the plan of the kill."""
+    """Kill the process after the next request of this name. Return the fault plan, which shows
+    whether that has happened.
+    """
 
     class _Plan(Plan):
         def enter(self, name: str) -> int:
@@ -202,7 +210,7 @@ def kill_after(scenario: Scenario, call: str) -> Plan:
 
 
 async def plan_remediation(scenario: Scenario) -> None:
-    """Link the environment, share its connections, opt in and start a remediation."""
+    """Apply a key, share the connections, opt in, and start a remediation."""
     scenario.build.apply_key()
     scenario.build.share_connections()
     await scenario.opt_in()
@@ -210,7 +218,7 @@ async def plan_remediation(scenario: Scenario) -> None:
 
 
 def edit(flow: FakeFlow, action: dict[str, object] | None = None) -> None:
-    """Save the flow with one more action, as its owner may do."""
+    """Add an action to a flow, as if its owner had saved it."""
     text = json.dumps(action or {"type": "Compose", "inputs": 1})
     extra = f'"Extra": {text}, "Lineage": {{'
     flow.client_data = flow.client_data.replace('"Lineage": {', extra, 1)

@@ -1,4 +1,4 @@
-"""A self-starting flow right before its cutover, on a platform that may reject starts."""
+"""A self-starting flow right before its cutover, on a platform that may reject turning flows on."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -19,17 +19,19 @@ LICENCE = PlatformError("no adequate licence", code="MissingAdequateQuotaPolicy"
 
 @dataclass(slots=True)
 class Pair:
-    """A self-starting flow and its copy right before the cutover, and the starts to reject."""
+    """A self-starting original and its copy right before the cutover. It is also the workflows
+    port, which rejects some starts.
+    """
 
     scenario: Scenario
     original: FakeFlow
-    #: Flow → what turning it on raises.
+    #: By workflow id, the error with which turning the flow on is rejected.
     refusals: dict[str, Exception] = field(default_factory=dict)
-    #: Called with the id before each activation.
+    #: Called with the workflow id before a flow is turned on.
     before: Callable[[str], object] = lambda _: None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the workflows port."""
+        """Return the attribute of the fake workflows port."""
         if name.startswith("__"):  # those of Python's own protocols, such as deepcopy's
             raise AttributeError(name)
         return getattr(self.scenario.fakes.ports.workflows, name)
@@ -37,7 +39,7 @@ class Pair:
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Pass the change on, unless it turns on a flow whose start is rejected."""
+        """Write the change, unless it turns on a flow in `refusals`."""
         if change.state is FlowState.ON:
             self.before(workflow_id)
             if workflow_id in self.refusals:
@@ -47,17 +49,17 @@ class Pair:
 
     @property
     def copy(self) -> FakeFlow:
-        """Return the copy."""
+        """Return the copy of the original."""
         flows = self.scenario.world.list_flows()
         return next(flow for flow in flows if flow.made_by_app)
 
     def reject_starts(self, *flows: FakeFlow, error: Exception = LICENCE) -> None:
-        """Reject each start of these flows from now on."""
+        """From now on, reject each request to turn on one of these flows."""
         self.refusals |= {flow.workflow_id: error for flow in flows}
 
     @property
     def on(self) -> tuple[bool, bool]:
-        """Whether the original and the copy are really on, although reads may lag."""
+        """Return whether the original and the copy are really on, whatever late reads show."""
         return self.original.is_on, self.copy.is_on
 
     async def run(self, time: timedelta) -> None:
@@ -66,7 +68,7 @@ class Pair:
         assert find_pairs_on_together(self.scenario.world) == []
 
     def list_switches(self, flow: FakeFlow) -> list[FlowState]:
-        """Return the states to which a flow was set, in order."""
+        """Return the states that writes have set for a flow, in order."""
         switches = self.scenario.world.switches
         return [one.state for one in switches if one.workflow_id == flow.workflow_id]
 
@@ -76,7 +78,9 @@ _BUILT: dict[tuple[object, ...], Pair] = {}
 
 
 async def build_pair(*, is_outside: bool = False, **assumptions: object) -> Pair:
-    """Return a pair right before the cutover; with `is_outside`, the original has no row."""
+    """Return a pair right before its cutover. With `is_outside`, the original has no row in
+    Dataverse.
+    """
     key = (is_outside, *sorted(assumptions.items()))
     if key not in _BUILT:
         _BUILT[key] = await _build_pair(is_outside, assumptions)

@@ -1,4 +1,4 @@
-"""A remediation of two environments whose flows call each other by URL."""
+"""Remediations of two environments whose flows call each other by URL."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class TwoEnvironments(Scenario):
-    """A scenario with flows in two environments."""
+    """A scenario with a second environment."""
 
     other: Builder = field(init=False)
 
@@ -25,14 +25,16 @@ class TwoEnvironments(Scenario):
         self.other = Builder(self.world, name="Other")
 
     def prepare(self) -> None:
-        """Apply a policy to both environments, after their flows are made."""
+        """Apply a key to both environments and share their connections, after their flows are
+        added.
+        """
         for build in self.builders:
             build.apply_key()
             build.share_connections()
 
     @property
     def builders(self) -> tuple[Builder, Builder]:
-        """The builders of both environments."""
+        """Return the builders of both environments."""
         return self.build, self.other
 
     async def opt_in_both(self, mode: ApprovalPolicy = ApprovalPolicy.AUTOMATIC) -> None:
@@ -44,7 +46,7 @@ class TwoEnvironments(Scenario):
     async def order_of(
         self, *builds: Builder, cause: str = "both", run: timedelta = timedelta(minutes=30)
     ) -> None:
-        """Start one remediation of these environments, and let it run for a while."""
+        """Start one remediation of these environments, and let time pass."""
         order = Remediation(
             created_at=self.services.now,
             mode=RemediationMode.APPLY,
@@ -56,11 +58,12 @@ class TwoEnvironments(Scenario):
         await self.run(run)
 
     async def read_all_jobs(self) -> dict[str, FlowJob]:
-        """Return the jobs of both environments by their originals' titles."""
+        """Return the flow jobs of both environments by the names of their originals."""
         return {job.display_name: job for job in await self.services.tables.flow_jobs.read_all()}
 
     def add_call_across(self) -> tuple[FakeFlow, FakeFlow]:
-        """Add *Orders* in this environment and *Shop* in the other, which calls it; return both."""
+        """Add Orders in this environment and Shop in the other, which calls it by URL. Return both.
+        """
         orders = self.build.add_http_flow("Orders")
         shop = self.other.add_http_flow(
             "Shop", {"Order": define.build_http_action(self.get_trigger_url(orders))}
@@ -73,7 +76,7 @@ class TwoEnvironments(Scenario):
         return home.get_trigger_url(flow)
 
     def let_call(self, flow: FakeFlow, called: FakeFlow) -> None:
-        """Add an action to a flow that calls another."""
+        """Add an action to a flow that calls another by its URL."""
         document = json.loads(flow.client_data)
         actions = document["properties"]["definition"]["actions"]
         actions[f"Call_{len(actions)}"] = define.build_http_action(self.get_trigger_url(called)) | {

@@ -1,4 +1,4 @@
-"""The report of flows on Microsoft's key, with a record of the pages that the app reads."""
+"""Record the pages that the app reads of the report of flows on Microsoft's key."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,14 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class WatchedReport:
-    """Records the cursors with which the app reads each of the report's two lists."""
+    """A record of the cursors with which the app reads the report's two lists."""
 
     answered: dict[bool, list[str]] = field(default_factory=lambda: defaultdict(list))
-    #: After so many pages of both lists one call is throttled; None: none is.
+    #: After this number of pages, one read is throttled. None: no read is.
     throttled_after: int | None = None
 
     def put_before(self, scenario: Scenario) -> None:
-        """Wrap the port in every process of the scenario."""
+        """Wrap the port for reports in each process of the scenario."""
         around = scenario.around
 
         def watch_reports(ports: Ports) -> Ports:
@@ -32,7 +32,7 @@ class WatchedReport:
         scenario.renew()
 
     def list_readings(self, *, cannot_migrate_only: bool) -> list[list[str]]:
-        """Return the cursors of each complete read of the list."""
+        """Return the cursors of each complete read of one of the lists."""
         found: list[list[str]] = []
         for cursor in self.answered[cannot_migrate_only]:
             if not cursor:

@@ -1,11 +1,11 @@
-"""A remediation in which no call to an original may be lost."""
+"""A remediation during which no call to an original or copy may be lost."""
 
 from tests.fakes.invariants import watch
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def plan_remediation(scenario: Scenario, **settings: object) -> None:
-    """Link the environment, opt in, watch the tenant and start a remediation."""
+    """Apply a key, opt in, check all invariants from now on, and start a remediation."""
     scenario.build.apply_key()
     scenario.build.share_connections()
     scenario.world.traffic.beat(scenario.world)
