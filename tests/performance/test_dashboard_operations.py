@@ -30,7 +30,7 @@ from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import PlanView, RemediationView, show_remediation
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
 from tests.fakes.services import build_fake_settings
-from tests.functional.deleting.deletion_scenario import build_retired_scenario, order_deletions
+from tests.functional.deleting.deletion_scenario import build_retired_scenario, request_deletions
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.performance.growth import Grown
@@ -256,7 +256,7 @@ async def test_deletions_page_needs_as_many_requests_for_2000_as_for_three() -> 
     """The page reads the deletions with one query, and shows one page of them."""
     scenario = await build_retired_scenario()
     await compare_job_index(scenario.services)
-    (one,) = await order_deletions(scenario)
+    (one,) = await request_deletions(scenario)
     found = []
     for number in (3, FLOWS):
         await scenario.services.tables.deletions.upsert(

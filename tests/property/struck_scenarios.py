@@ -28,7 +28,7 @@ from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Plan, was_killed
 from tests.fakes.test_world import World
-from tests.functional.deleting.deletion_scenario import order_deletions
+from tests.functional.deleting.deletion_scenario import request_deletions
 from tests.functional.planning.test_hidden_definitions import build_hidden_scenario
 from tests.functional.preparing.prepare_scenario import PREPARE
 from tests.functional.scenarios.guarded_scenario import build_guarded_scenario
@@ -193,7 +193,7 @@ async def _leave_co_ownership(scenario: Scenario) -> None:
 async def _delete_originals(striker: Striker) -> None:
     """Schedule the deletion of the retired originals, and run the deletions after their date."""
     scenario = striker.scenario
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     await scenario.run(DAYS)
     for _ in range(30):
         with suppress(ServiceUnavailable):

@@ -14,7 +14,7 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     build_retired_scenario,
     find_original,
-    order_deletions,
+    request_deletions,
     run_timers,
 )
 from tests.functional.planning.test_hidden_definitions import build_hidden_scenario
@@ -109,7 +109,7 @@ async def test_deletion_ends_with_few_requests(calls: int, *, in_solution: bool)
     meter = Meter()
     put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
     services = scenario.driver.make(scenario.fakes.ports)
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     await scenario.run(DAY + MINUTE)
 
     await run_timers(scenario, services)

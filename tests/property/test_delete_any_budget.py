@@ -19,7 +19,7 @@ from tests.functional.deleting.deletion_scenario import (
     build_retired_scenario,
     find_original,
     list_deleted_flows,
-    order_deletions,
+    request_deletions,
     read_deletions,
 )
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
@@ -51,7 +51,7 @@ def test_deletion_waits_for_the_oldest_run_and_completes(
         orders = find_original(scenario, "Orders")
         scenario.world.run_page = page
         add_runs(scenario, orders, runs)
-        await order_deletions(scenario)
+        await request_deletions(scenario)
         await scenario.run(DAY)
         if goes_on_for is not None:
             lasts = 12 * DAY + timedelta(hours=goes_on_for)

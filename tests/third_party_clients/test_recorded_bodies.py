@@ -42,7 +42,7 @@ from tests.unit.adapter_wire import (
     Scripted,
     ScriptedResponse,
     ScriptedTransport,
-    ToldEndpoint,
+    FixedEndpoint,
 )
 
 pytestmark = [
@@ -84,7 +84,7 @@ class Adapters:
         self.service = HttpService(
             name="x", scope="https://x/.default", credential=NumberedCredential()
         )
-        self.flow_service = FlowService(self.http, self.service, ToldEndpoint(), PUBLIC)
+        self.flow_service = FlowService(self.http, self.service, FixedEndpoint(), PUBLIC)
         self.environments = PowerPlatformAdmin(self.http, self.service, SystemClock(), PUBLIC)
         self.dataverse = Dataverse(self.http, NumberedCredential())
 

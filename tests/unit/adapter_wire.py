@@ -1,4 +1,6 @@
-"""A transport for azure-core that answers from a script, so that tests use the real pipeline."""
+"""A transport for azure-core with scripted responses, so that tests of adapters use the real
+pipeline.
+"""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +15,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scripted:
-    """One answer."""
+    """One scripted response of a service."""
 
     status: int = 200
     body: object = None
@@ -21,14 +23,14 @@ class Scripted:
 
     @property
     def content(self) -> bytes:
-        """Return the body as sent over the wire."""
+        """Return the body as bytes."""
         if isinstance(self.body, bytes):
             return self.body
         return b"" if self.body is None else json.dumps(self.body).encode()
 
 
 class ScriptedResponse:
-    """The part of an azure-core response that a pipeline uses."""
+    """The members of an azure-core response that its pipeline uses."""
 
     def __init__(self, request: HttpRequest, answer: Scripted) -> None:
         self.request = request
@@ -37,15 +39,16 @@ class ScriptedResponse:
         self.content = answer.content
 
     async def iter_raw(self) -> AsyncIterator[bytes]:
-        """Yield the body."""
+        """Yield the body as one part."""
         yield self.content
 
     async def close(self) -> None:
-        """Close nothing."""
+        """Do nothing."""
 
 
 class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """A transport that returns the answers in order, or raises an exception in their place."""
+    """A transport that returns scripted responses in order, and raises those that are exceptions.
+    """
 
     def __init__(self, *answers: Scripted | Exception) -> None:
         self.answers = list(answers)
@@ -55,7 +58,7 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         self.slept: list[float] = []
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Record the request and return the next answer."""
+        """Record the request, and return the next response or raise the next exception."""
         self.requests.append(request)
         self.hosts.append(urlsplit(request.url).hostname or "")
         answer = self.answers.pop(0)
@@ -68,10 +71,10 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         self.slept.append(duration)
 
     async def open(self) -> None:
-        """Open nothing."""
+        """Do nothing."""
 
     async def close(self) -> None:
-        """Close nothing."""
+        """Do nothing."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,14 +83,14 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         await self.close()
 
 
-class ToldEndpoint:
-    """An endpoint finder that returns one address for the flow service of every environment."""
+class FixedEndpoint:
+    """A finder of flow service addresses that returns the same address for each environment."""
 
     def __init__(self, url: str = "https://emea.api.flow.microsoft.com") -> None:
         self.url = url
 
     async def read_flow_endpoint(self, environment_id: str) -> str:
-        """Return the address."""
+        """Return the address that the test has given."""
         return self.url
 
 
@@ -103,7 +106,7 @@ class NumberedCredential:
         return AccessToken(f"token-{len(self.asked)}", 4_000_000_000)
 
     async def close(self) -> None:
-        """Close nothing."""
+        """Do nothing."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,7 +1,6 @@
-"""What the template of infra/ deploys, as its compiler evaluated it for a set of parameters.
-
-`make snapshots` writes infra/snapshots/*.snapshot.json. A value that only Azure knows, such as the
-id of an identity, stays an expression of Azure Resource Manager, in brackets.
+"""The resources that the template of `infra/` deploys, as its compiler evaluates it for a set of
+parameters. `make snapshots` writes them to `infra/snapshots/*.snapshot.json`. A value that only
+Azure knows, such as the id of an identity, stays an expression in brackets.
 """
 
 import json
@@ -20,30 +19,30 @@ type Resource = dict[str, Any]
 
 
 def read_predicted_resources(given: str = EVERYTHING) -> list[Resource]:
-    """Return every resource that a set of parameters deploys."""
+    """Return all resources that are deployed with this set of parameters."""
     found: list[Resource] = _read_snapshot(given)["predictedResources"]
     return found
 
 
 def find_resources(resource_type: str, given: str = EVERYTHING) -> list[Resource]:
-    """Return the resources of a type that a set of parameters deploys."""
+    """Return the resources of a type that are deployed with this set of parameters."""
     return [one for one in read_predicted_resources(given) if one["type"] == resource_type]
 
 
 def find_resource(resource_type: str, name: str, given: str = EVERYTHING) -> Resource:
-    """Return the one resource of a type whose name begins with a text."""
+    """Return the only resource of a type whose name begins with this text."""
     [found] = [one for one in find_resources(resource_type, given) if one["name"].startswith(name)]
     return found
 
 
 def read_outputs(given: str = EVERYTHING) -> dict[str, Any]:
-    """Return the outputs of the template."""
+    """Return the outputs of the template for this set of parameters."""
     values: dict[str, Any] = _read_snapshot(given)["outputs"]
     return values
 
 
 def split_arguments(call: str) -> list[str]:
-    """Return the arguments of a call in an expression, each as it is written."""
+    """Return the arguments of a call in a template expression, unevaluated."""
     found, depth = [""], 0
     for token in re.findall(r"'(?:[^']|'')*'|.", call):
         depth -= token in ")]"
@@ -56,7 +55,9 @@ def split_arguments(call: str) -> list[str]:
 
 
 def parse_members(call: str) -> dict[str, str]:
-    """Return the members of `createObject(…)`: literals without quotes, expressions as written."""
+    """Return the members of a `createObject(…)` call. Literals lose their quotes, and expressions
+    stay unevaluated.
+    """
     words = [one.strip("'") for one in split_arguments(call)]
     return dict(zip(words[::2], words[1::2], strict=True))
 

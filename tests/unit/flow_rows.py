@@ -1,4 +1,4 @@
-"""A row of a flow job with default values, of which a test changes what it needs."""
+"""A flow job with default values. Tests replace what they need."""
 
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_pair import Copy, Original

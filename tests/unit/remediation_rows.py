@@ -1,4 +1,4 @@
-"""Rows of a remediation for tests of its page."""
+"""Remediations and their rows, for tests of the remediation's page."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 
 
 def build_environment_job(identity: str = "env-1", **more: Any) -> EnvironmentJob:
-    """Return an environment's job whose flow jobs are started, and which waits for none of them."""
+    """Return a complete environment job that has started its flow jobs."""
     facts: dict[str, Any] = {
         "environment_id": identity,
         "environment_name": identity.title(),
@@ -44,7 +44,8 @@ def build_environment_job(identity: str = "env-1", **more: Any) -> EnvironmentJo
 def build_flow(
     title: str, state: FlowJobState, *, where: EnvironmentJob | None = None, **more: Any
 ) -> FlowView:
-    """Return a flow with a job; `stopped_at` is the step of a blocked or waiting job."""
+    """Return a flow with a job in this state. `stopped_at` is the step of a blocked or waiting job.
+    """
     where = where or build_environment_job()
     identity = f"id-{title}-{where.environment_id}"
     original: dict[str, Any] = {
@@ -129,7 +130,7 @@ def build_blocked_flow(title: str, code: str = "owner_unavailable", **more: Any)
 
 
 def build_denied_flow(title: str, *firewalls: str, **more: Any) -> FlowView:
-    """Return a flow that these firewalls block."""
+    """Return a flow that is blocked because these firewalls deny its calls."""
     names = ", ".join(firewalls)
     message = f"These firewalls deny the copy of {title}: {names}."
     return build_blocked_flow(
@@ -138,7 +139,7 @@ def build_denied_flow(title: str, *firewalls: str, **more: Any) -> FlowView:
 
 
 def build_issue(name: str, prefixes: int, **more: Any) -> FirewallIssueSummary:
-    """Return the issue of a firewall that lacks this number of address ranges."""
+    """Return the issue of a firewall that does not allow this number of address ranges."""
     facts: dict[str, Any] = {
         "name": f"nsg:{name}",
         "kind": "network_security_group",
@@ -173,7 +174,7 @@ def build_page(
     roles: frozenset[Role] = frozenset(Role),
     **choice: Any,
 ) -> str:
-    """Return the page of the remediation of these flows."""
+    """Return the HTML of the page of a remediation with these flows."""
     principal = Principal(name="a", roles=roles, kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=NOW)
     return build_remediation_page(

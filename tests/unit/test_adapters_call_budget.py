@@ -1,4 +1,4 @@
-"""Test the request budget that all instances share."""
+"""The request budget that all instances of the app share through the store."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -21,13 +21,12 @@ class CountingStore(MemoryStore):
     writes = 0
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Count the write, and do it."""
         self.writes += 1
         return await super().write(*operations)
 
 
 def build_budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[StoredRequestBudget]:
-    """Return the budgets of several instances on one store."""
+    """Return the request budgets of several instances, which share a store."""
     store = MemoryStore()
     limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE)
     return [StoredRequestBudget(store, clock, limit) for _ in range(instances)]
@@ -36,7 +35,9 @@ def build_budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[St
 async def take_all_requests(
     clock: ManualClock, instances: list[StoredRequestBudget], length: timedelta
 ) -> list[datetime]:
-    """Take every free request for a while, and return when each was sent."""
+    """For this length of time, take a request whenever the budget allows one. Return when each was
+    taken.
+    """
     random = Random(7)  # noqa: S311  # an order of instances, no secret
     made: list[datetime] = []
     end = clock.now() + length
@@ -53,7 +54,7 @@ async def take_all_requests(
 
 
 def compute_most_in_any_window(made: list[datetime]) -> int:
-    """Return the highest number of requests in any period of one minute."""
+    """Return the highest number of requests within a minute."""
     most = first = 0
     for last, moment in enumerate(made):
         while made[first] <= moment - MINUTE:
@@ -76,7 +77,9 @@ async def test_requests_stay_within_the_budget_and_use_90_percent_of_it(
 
 
 async def test_a_large_budget_costs_few_writes() -> None:
-    """Instances lease requests in slices."""
+    """Instances write to the store only when they lease another slice of requests, not for each
+    request.
+    """
     clock = ManualClock()
     store = CountingStore()
     budget = StoredRequestBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
@@ -88,7 +91,9 @@ async def test_a_large_budget_costs_few_writes() -> None:
 
 
 async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
-    """Invocations seconds apart share the slice, and no minute exceeds the budget."""
+    """While most requests of the budget are free, one leased slice serves invocations that are
+    seconds apart.
+    """
     clock = ManualClock()
     store = CountingStore()
     budget = StoredRequestBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
@@ -103,7 +108,8 @@ async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
 
 
 async def test_unused_requests_of_a_slice_are_free_when_the_next_slice_is_taken() -> None:
-    """The slice then counts only the requests that were sent."""
+    """When an instance takes its next slice, the requests that it did not send are free for others.
+    """
     clock = ManualClock()
     one, other = build_budgets(clock, 80, 2)
     for _ in range(60):
@@ -115,7 +121,7 @@ async def test_unused_requests_of_a_slice_are_free_when_the_next_slice_is_taken(
 
 
 async def test_throttled_error_contains_the_wait_until_the_next_request() -> None:
-    """After exactly this wait a request is allowed."""
+    """Exactly after the wait that the error contains, a request is allowed."""
     clock = ManualClock()
     [budget] = build_budgets(clock, 1)
     await budget.take()
@@ -145,7 +151,9 @@ async def test_pause_applies_to_every_instance() -> None:
 
 
 async def test_an_unused_slice_is_not_used_later() -> None:
-    """A slice counts as used after its time, so no minute exceeds the budget."""
+    """A slice expires, because requests that were saved up would exceed the budget of a later
+    minute.
+    """
     clock = ManualClock()
     [budget] = build_budgets(clock, 1000)
     await budget.take()

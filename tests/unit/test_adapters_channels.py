@@ -1,4 +1,5 @@
-"""Test the notifications of each channel with clients that know nothing of the app."""
+"""Notifications in the format of each channel, checked with libraries that know nothing of the app.
+"""
 
 import base64
 import json
@@ -46,13 +47,13 @@ NOTIFICATION = Notification(
 
 
 def build_sender(*answers: Scripted | Exception) -> tuple[HttpClient, ScriptedTransport]:
-    """Return a client and its replacement for the network."""
+    """Return an HTTP client and the scripted transport behind it."""
     transport = ScriptedTransport(*answers)
     return HttpClient(transport), transport
 
 
 def build_open_service(name: str) -> HttpService:
-    """Return a service that needs only an address."""
+    """Return a service that needs no credential."""
     return HttpService(name=name, scope="", credential=None)
 
 
@@ -77,7 +78,7 @@ async def test_webhook_signature_is_accepted_by_the_standard_webhooks_library() 
 
 
 async def test_a_topic_gets_a_cloud_event() -> None:
-    """The event has the attributes of CloudEvents 1.0 and the topic's media type."""
+    """The event that Event Grid gets has the attributes of CloudEvents 1.0 and their media type."""
     credential = NumberedCredential()
     http, network = build_sender(Scripted())
     service = HttpService(name="Event Grid", scope=event_grid.SCOPE, credential=credential)
@@ -100,7 +101,7 @@ async def test_a_topic_gets_a_cloud_event() -> None:
 
 @pytest.mark.parametrize("link", ["", "http://127.0.0.1:7071/x", NOTIFICATION.link])
 async def test_teams_gets_a_card(link: str) -> None:
-    """The card has cause, reason and fix, and a link if the app has an https address."""
+    """The card names cause, reason and fix. It has a link if the app has an https address."""
     http, network = build_sender(Scripted(status=202))
     channel = TeamsWorkflow(http, build_open_service("Teams webhook"), SIGNED)
 
@@ -121,7 +122,9 @@ async def test_teams_gets_a_card(link: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_named_flows_are_links_to_their_pages_in_a_card(scheme: str) -> None:
-    """Only if Teams accepts the links. The words are the same."""
+    """Names of flows are links only if they are https, which Teams requires. The text is the same
+    without them.
+    """
     links = tuple(f"{scheme}://app.example/{one}" for one in "ab")
     action = replace(NOTIFICATION.pending_action, count=4)
 
@@ -135,7 +138,7 @@ def test_named_flows_are_links_to_their_pages_in_a_card(scheme: str) -> None:
 
 
 def test_no_name_is_a_link_in_a_card() -> None:
-    """Cards read Markdown, and a flow may have any name."""
+    """A flow's name may be Markdown, but the card shows it as plain text."""
     name = "[Approve now](https://evil.example) **at once**"
     waiting = replace(
         NOTIFICATION.pending_action, environment_name=name, flows=(name,), message=name
@@ -161,7 +164,7 @@ def test_no_name_is_a_link_in_a_card() -> None:
 async def test_error_for_a_rejected_post_does_not_contain_the_webhook_address(
     answer: Scripted,
 ) -> None:
-    """The address of a Workflows webhook is a trigger URL, with which anybody can post."""
+    """The address of a Teams webhook is a trigger URL, with which anybody can post."""
     http, _ = build_sender(answer, answer)
     channel = TeamsWorkflow(http, build_open_service("Teams webhook"), SIGNED)
 

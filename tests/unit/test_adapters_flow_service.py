@@ -1,4 +1,6 @@
-"""Test which host of the flow service a request uses, also after an error about the region."""
+"""The host of the flow service to which a request is sent, and a second try at the region that an
+error names.
+"""
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.unit.adapter_wire import (
     NumberedCredential,
     Scripted,
     ScriptedTransport,
-    ToldEndpoint,
+    FixedEndpoint,
 )
 
 GLOBAL = "api.flow.microsoft.com"
@@ -19,35 +21,35 @@ REFUSAL = "Cannot determine macro region for location 'asia'"
 
 
 def build_refusal(code: str, message: str) -> Scripted:
-    """Return an error in the platform's envelope."""
+    """Return an error response of the platform."""
     return Scripted(status=400, body={"error": {"code": code, "message": message}})
 
 
 def build_flow_service(
-    transport: ScriptedTransport, told: str = "", credential: NumberedCredential | None = None
+    transport: ScriptedTransport, address: str = "", credential: NumberedCredential | None = None
 ) -> FlowService:
-    """Return the flow service of environments with this address."""
+    """Return the flow service, with this address for each environment."""
     service = HttpService(
         name="x", scope=PUBLIC.flow_service_scope, credential=credential or NumberedCredential()
     )
-    return FlowService(HttpClient(transport), service, ToldEndpoint(told), PUBLIC)
+    return FlowService(HttpClient(transport), service, FixedEndpoint(address), PUBLIC)
 
 
-@pytest.mark.parametrize("told", ["https://asia.api.flow.microsoft.com", f"https://{GLOBAL}/"])
-async def test_request_is_sent_to_the_flow_service_address_of_its_environment(told: str) -> None:
-    """The access token has the flow service's scope, whatever the host."""
+@pytest.mark.parametrize("address", ["https://asia.api.flow.microsoft.com", f"https://{GLOBAL}/"])
+async def test_request_is_sent_to_the_flow_service_address_of_its_environment(address: str) -> None:
+    """The request goes to the environment's host, with an access token for the flow service."""
     transport, credential = ScriptedTransport(Scripted()), NumberedCredential()
 
-    await build_flow_service(transport, told, credential).send("e", START)
+    await build_flow_service(transport, address, credential).send("e", START)
 
     (request,) = transport.requests
     path = "/providers/Microsoft.ProcessSimple/scopes/admin/environments/e/flows/f/start"
-    assert request.url == f"{told.rstrip('/')}{path}?api-version=2016-11-01"
+    assert request.url == f"{address.rstrip('/')}{path}?api-version=2016-11-01"
     assert credential.asked == [PUBLIC.flow_service_scope]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "address",
     [
         "",
         "http://asia.api.flow.microsoft.com",
@@ -59,11 +61,13 @@ async def test_request_is_sent_to_the_flow_service_address_of_its_environment(to
         "https://[",
     ],
 )
-async def test_token_is_sent_only_to_hosts_of_the_flow_service(told: str) -> None:
-    """An invalid address is ignored, and the global host is used."""
+async def test_token_is_sent_only_to_hosts_of_the_flow_service(address: str) -> None:
+    """If the address that the platform names is not one of the flow service, the app uses the
+    global host.
+    """
     transport = ScriptedTransport(Scripted())
 
-    await build_flow_service(transport, told).send("e", START)
+    await build_flow_service(transport, address).send("e", START)
 
     assert transport.hosts == [GLOBAL]
 
@@ -86,7 +90,7 @@ async def test_token_is_sent_only_to_hosts_of_the_flow_service(told: str) -> Non
 async def test_request_is_repeated_at_the_regional_host_that_the_error_names(
     refusal: Scripted,
 ) -> None:
-    """A write is sent again, too, because this error comes before any change."""
+    """The app also repeats a write, because the platform returns this error before any change."""
     transport = ScriptedTransport(refusal, Scripted())
 
     await build_flow_service(transport).send("e", START)
@@ -99,10 +103,10 @@ async def test_request_is_repeated_at_the_regional_host_that_the_error_names(
 @pytest.mark.parametrize(
     ("location", "host"), [("uk", "unitedkingdom"), ("unitedkingdom",) * 2, ("europe", "emea")]
 )
-async def test_a_regional_host_may_be_called_otherwise_than_the_location(
+async def test_regional_host_may_differ_from_the_location(
     location: str, host: str
 ) -> None:
-    """The United Kingdom has two names and one host."""
+    """Both names of the United Kingdom in an error lead to the same regional host."""
     message = REFUSAL.replace("asia", location)
     transport = ScriptedTransport(build_refusal("MacroRegionDerivationFailed", message), Scripted())
 
@@ -112,7 +116,7 @@ async def test_a_regional_host_may_be_called_otherwise_than_the_location(
 
 
 async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
-    """The link of the first page leads to the other pages."""
+    """The app reads all pages of a list at the host that returned the first one."""
     link = f"https://asia.{GLOBAL}/flows?$skiptoken=2"
     transport = ScriptedTransport(
         build_refusal("MacroRegionDerivationFailed", REFUSAL),
@@ -128,7 +132,7 @@ async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "message", "code"),
+    ("address", "message", "code"),
     [
         # The regional host itself: nowhere else to go.
         (f"https://asia.{GLOBAL}", REFUSAL, "MacroRegionDerivationFailed"),
@@ -137,13 +141,13 @@ async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
     ],
 )
 async def test_any_other_error_is_raised_without_a_second_request(
-    told: str, message: str, code: str
+    address: str, message: str, code: str
 ) -> None:
-    """Only one request is sent, and its code is kept."""
+    """Other errors are raised with their code after one request."""
     transport = ScriptedTransport(build_refusal(code, message))
 
     with pytest.raises(PlatformError) as caught:
-        await build_flow_service(transport, told).send("e", START)
+        await build_flow_service(transport, address).send("e", START)
 
     assert caught.value.code == code
     assert len(transport.requests) == 1

@@ -1,4 +1,4 @@
-"""Test the check of function keys with the route that the Functions host protects."""
+"""The app checks a function key with a request to a route that the Functions host protects."""
 
 import asyncio
 from datetime import timedelta
@@ -16,19 +16,21 @@ YES, NO = Scripted(status=204), Scripted(status=401)
 
 
 class Keys:
-    """The adapter and its requests."""
+    """The adapter under test, with its scripted transport and clock."""
 
     def __init__(self, *answers: Scripted | Exception, address: str = APP) -> None:
         self.transport, self.clock = ScriptedTransport(*answers), ManualClock()
         self.adapter = HostFunctionKeys(HttpClient(self.transport), self.clock, address)
 
     async def accepts(self, key: str) -> bool:
-        """Ask the adapter."""
+        """Return whether the adapter accepts the key."""
         return await self.adapter.accepts(key)
 
 
 async def test_answer_of_the_host_about_a_function_key_is_cached_for_a_minute() -> None:
-    """A revoked key is rejected after a minute, and a wrong key may have become valid."""
+    """For a minute the app checks no key twice. After that, a revoked key is rejected and a new one
+    accepted.
+    """
     keys = Keys(YES, NO, NO, YES)
 
     assert [await keys.accepts(one) for one in ("a", "b", "a", "b")] == [True, False, True, False]
@@ -42,7 +44,7 @@ async def test_answer_of_the_host_about_a_function_key_is_cached_for_a_minute() 
 
 
 async def test_concurrent_requests_with_one_key_send_one_check() -> None:
-    """A script may begin with many requests."""
+    """If many requests arrive with the same key, the app asks the host once."""
     keys = Keys(YES)
 
     assert await asyncio.gather(*(keys.accepts("a") for _ in range(20))) == [True] * 20
@@ -53,7 +55,7 @@ async def test_concurrent_requests_with_one_key_send_one_check() -> None:
 async def test_key_with_characters_that_no_header_allows_is_rejected_without_a_check(
     key: str,
 ) -> None:
-    """A key in the query may contain any character."""
+    """The app cannot send such a key in a header, so it rejects it without a request."""
     keys = Keys()
 
     assert not await keys.accepts(key)
@@ -73,7 +75,9 @@ async def test_key_with_characters_that_no_header_allows_is_rejected_without_a_c
 async def test_failed_check_of_a_key_raises_transient_error_and_is_not_cached(
     answer: Scripted, address: str
 ) -> None:
-    """The caller may try again, and nothing is cached."""
+    """If the host does not answer, the caller gets an error to retry, and the next request asks
+    again.
+    """
     keys = Keys(answer, YES, address=address)
 
     with pytest.raises(TransientError):
@@ -84,7 +88,7 @@ async def test_failed_check_of_a_key_raises_transient_error_and_is_not_cached(
 
 
 async def test_many_wrong_keys_do_not_fill_the_memory() -> None:
-    """The cache of the valid keys is not affected."""
+    """The app caches at most 1,000 checked keys, however many wrong ones it gets."""
     keys = Keys(*[NO] * 2500)
     for number in range(2500):
         assert not await keys.accepts(str(number))

@@ -1,4 +1,4 @@
-"""Test how requests are sent and answered: tokens, retries, pages, budgets."""
+"""The HTTP client of all adapters: tokens, retries, pages and request budgets."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,7 +37,9 @@ SIG = "s" * 43
 
 
 class TightBudget:
-    """A budget that allows a fixed number of requests."""
+    """A request budget with this number of requests left. After that, it raises once and allows
+    five more.
+    """
 
     def __init__(self, calls: int) -> None:
         self.left = calls
@@ -46,7 +48,7 @@ class TightBudget:
     is_in_invocation = False
 
     async def wait_for(self, calls: int = 1) -> None:
-        """Do nothing, so that the caller finds out."""
+        """Do nothing, so that `take` raises."""
 
     async def take(self, *, is_write: bool = False) -> None:
         """Take a request, or raise an error."""
@@ -56,14 +58,13 @@ class TightBudget:
         self.left -= 1
 
     async def slow_down(self, wait: timedelta) -> None:
-        """Record the pause."""
         self.pauses.append(wait)
 
 
 def build_service(
     budget: TightBudget | None = None, credential: NumberedCredential | None = None
 ) -> HttpService:
-    """Return a service with its own credential."""
+    """Return a service with this budget and credential."""
     return HttpService(
         name="Flow service",
         scope="https://service.flow.microsoft.com//.default",
@@ -74,7 +75,8 @@ def build_service(
 
 
 async def test_request_contains_a_token_for_the_scope_of_its_service() -> None:
-    """Each service gets tokens for its own scope, and a token is used for many requests."""
+    """Each service gets tokens for its own scope, and the client uses one token for many requests.
+    """
     transport = ScriptedTransport(Scripted(), Scripted())
     http = HttpClient(transport)
     credential = NumberedCredential()
@@ -91,7 +93,9 @@ async def test_request_contains_a_token_for_the_scope_of_its_service() -> None:
 
 @pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
 async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
-    """A short fault does not reach the caller."""
+    """The client repeats a failed read after half a second, so that a short fault does not reach
+    the caller.
+    """
     transport = ScriptedTransport(first, Scripted(body={"n": 1}))
 
     answer = await HttpClient(transport).send(build_service(), READ)
@@ -102,7 +106,9 @@ async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
 
 @pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
 async def test_failed_write_is_not_retried(first: Scripted | Exception) -> None:
-    """The next invocation for the message retries the write."""
+    """The client cannot know whether a failed write took effect, so only the next invocation, which
+    reads first, repeats it.
+    """
     transport = ScriptedTransport(first)
 
     with pytest.raises(ServiceUnavailable):
@@ -112,7 +118,7 @@ async def test_failed_write_is_not_retried(first: Scripted | Exception) -> None:
 
 
 async def test_write_is_repeated_with_a_new_token_after_401() -> None:
-    """After a 401 nothing was done."""
+    """The client repeats a write after a 401, because the service has not executed it."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=204))
 
     answer = await HttpClient(transport).send(build_service(), WRITE)
@@ -122,7 +128,9 @@ async def test_write_is_repeated_with_a_new_token_after_401() -> None:
 
 
 async def test_token_after_401_does_not_come_from_the_cache_of_the_credential() -> None:
-    """Credentials return their cached token until it expires, even if it was revoked."""
+    """A credential returns a cached token even if it was revoked, so the client requests a new one
+    explicitly.
+    """
 
     class Keeping(NumberedCredential):
         async def get_token(self, *scopes: str, claims: str | None = None, **_: Any) -> AccessToken:
@@ -141,7 +149,7 @@ async def test_token_after_401_does_not_come_from_the_cache_of_the_credential() 
 
 
 async def test_second_401_raises_token_rejected() -> None:
-    """A wrong audience does not loop, and a later try may get another token."""
+    """If a new token is rejected, too, the client raises `TokenRejected` and does not try again."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=401))
 
     with pytest.raises(TokenRejected) as caught:
@@ -154,7 +162,9 @@ async def test_second_401_raises_token_rejected() -> None:
 async def test_failed_sign_in_raises_an_error_that_names_the_service(
     status: int, kind: type[Exception]
 ) -> None:
-    """The sign-in service may reject the request or be unavailable."""
+    """If the sign-in service rejects the request or is unavailable, the error names the service for
+    which the token was.
+    """
     answer: Any = ScriptedResponse(HttpRequest("GET", URL), Scripted(status=status))
     answer.reason = "of the script"
 
@@ -169,7 +179,9 @@ async def test_failed_sign_in_raises_an_error_that_names_the_service(
 
 
 async def test_outage_in_one_environment_stops_requests_to_this_environment_only() -> None:
-    """Five requests without an answer are enough; another environment is still called."""
+    """After five requests without an answer, the client sends no more to this environment. Requests
+    to another one continue.
+    """
 
     def write(environment: str) -> ServiceRequest:
         url = f"https://api.flow.microsoft.com/providers/x/environments/{environment}/flows/1"
@@ -191,7 +203,8 @@ async def test_outage_in_one_environment_stops_requests_to_this_environment_only
 
 
 async def test_repeated_500_answers_open_no_circuit_breaker() -> None:
-    """A 500 is about one thing, so no number of them opens a circuit breaker."""
+    """A 500 concerns one flow or row, so any number of them about it does not stop other requests.
+    """
     transport = ScriptedTransport(*[Scripted(status=500)] * 20)
     circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
     http, flow_service = HttpClient(transport, circuits), build_service()
@@ -203,7 +216,9 @@ async def test_repeated_500_answers_open_no_circuit_breaker() -> None:
 
 
 async def test_too_many_calls_are_not_tried_again() -> None:
-    """A 429 is raised at once with its wait, and every instance waits."""
+    """After a 429 the client raises the error with its wait, and tells the budget of all instances
+    to pause.
+    """
     transport = ScriptedTransport(Scripted(status=429, headers={"Retry-After": "17"}))
     budget = TightBudget(5)
 
@@ -216,7 +231,7 @@ async def test_too_many_calls_are_not_tried_again() -> None:
 
 
 async def test_exhausted_budget_stops_the_request_before_it_is_sent() -> None:
-    """The app's own budget is checked first."""
+    """If the app's own budget is used up, the client raises an error and sends nothing."""
     transport = ScriptedTransport()
 
     with pytest.raises(ThrottledError):
@@ -226,7 +241,7 @@ async def test_exhausted_budget_stops_the_request_before_it_is_sent() -> None:
 
 
 async def test_list_is_read_to_its_last_page() -> None:
-    """The next page's URL is used unchanged, without the first page's query."""
+    """The client requests each next page by its URL, without the query of the first request."""
     transport = ScriptedTransport(
         Scripted(body={"value": [1, 2], "nextLink": NEXT}), Scripted(body={"value": [3]})
     )
@@ -242,7 +257,9 @@ async def test_list_is_read_to_its_last_page() -> None:
 
 
 async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
-    """A list longer than the budget would otherwise never end."""
+    """The first page raises if the budget is used up, but later ones wait. Otherwise a list longer
+    than the budget could never be read.
+    """
     transport = ScriptedTransport(
         Scripted(body={"value": [1], "nextLink": NEXT}), Scripted(body={"value": [2]})
     )
@@ -259,7 +276,9 @@ async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
 
 
 async def test_throttled_list_raises_after_two_waits() -> None:
-    """After four minutes of waiting, the message is scheduled again."""
+    """If a page is throttled a third time, the client raises, so that the message is tried again
+    later.
+    """
     refusal = Scripted(status=429, headers={"Retry-After": "100"})
     transport = ScriptedTransport(
         Scripted(body={"value": [1], "nextLink": NEXT}), refusal, refusal, refusal
@@ -313,7 +332,7 @@ async def test_relative_next_link_is_followed_on_the_same_host() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>", [1], {"items": []}])
 async def test_answer_that_is_not_a_list_raises_service_unavailable(body: object) -> None:
-    """A gateway's page, or a changed shape, is tried again later."""
+    """The response may be a gateway's error page, so the app tries again later."""
     transport = ScriptedTransport(Scripted(body=body))
 
     with pytest.raises(ServiceUnavailable):
@@ -321,7 +340,7 @@ async def test_answer_that_is_not_a_list_raises_service_unavailable(body: object
 
 
 async def test_no_error_shows_an_address_or_a_signature() -> None:
-    """The error and its causes contain neither the URL nor a quoted signature."""
+    """Neither the error nor its causes contain the URL or the signature in it."""
     url = f"https://prod-1.westeurope.logic.azure.com/workflows/{'a' * 32}/x?sig={SIG}"
     failures: list[Scripted | Exception] = [
         Scripted(status=400, body={"error": {"code": "Bad", "message": f"cannot call {url}"}}),

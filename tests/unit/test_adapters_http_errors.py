@@ -1,4 +1,4 @@
-"""Test which answer of the platform becomes which error."""
+"""How responses of the platform become errors of the app."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from shared.errors import (
 def build_http_error(
     status: int, code: str = "Some", message: str = "text", *, method: str = "PATCH", **more: object
 ) -> CmkflowError:
-    """Return the error for an answer in the platform's envelope."""
+    """Return the error for a response with this status, code and message."""
     body = json.dumps({"error": {"code": code, "message": message}}).encode()
     fields: dict[str, object] = {"is_create": False, "headers": {}, "body": body} | more
     return build_error(
@@ -35,14 +35,16 @@ def build_http_error(
 
 
 def format_wrapped_error(name: str, code: str, message: str = "inner") -> str:
-    """Return a Dataverse message that contains an error of the flow service."""
+    """Return a message of Dataverse that contains an error of the flow service."""
     inner = json.dumps({"error": {"code": code, "message": message}})
     return f'Flow client error returned with status code "{name}" and details "{inner}".'
 
 
 @pytest.mark.parametrize("status", [403, 409])
 def test_lock_on_a_write_is_no_conflict(status: int) -> None:
-    """A retry would not help. A name in the message is no migration of the platform."""
+    """A lock on a resource is an error that a person must fix, not a conflict to retry. The word
+    "migration" in its scope does not mean a platform migration.
+    """
     text = "The following scope(s) are locked: '/subscriptions/s/resourceGroups/migration'."
 
     error = build_http_error(status, "ScopeLocked", text)
@@ -52,7 +54,9 @@ def test_lock_on_a_write_is_no_conflict(status: int) -> None:
 
 
 def test_policy_assignments_are_in_the_message_in_either_form() -> None:
-    """Older messages name them, and newer ones refer to the details."""
+    """The ids of the Azure policies that denied a write are found in older messages and in newer
+    details.
+    """
     identity = "/providers/Microsoft.Management/managementGroups/g/providers/"
     identity += "Microsoft.Authorization/policyAssignments/no.writes"
     older = f'Policy identifiers: \'[{{"policyAssignment":{{"name":"n","id":"{identity}"}}}}]\'.'
@@ -84,7 +88,9 @@ def test_policy_assignments_are_in_the_message_in_either_form() -> None:
 def test_disabled_organization_is_recognized_by_its_code(
     status: int, code: str, message: str
 ) -> None:
-    """Dataverse and the flow service answer it; no source names the status."""
+    """Dataverse and the flow service return this code. No source documents its status, so any
+    status counts.
+    """
     assert type(build_http_error(status, code, message)) is EnvironmentDisabled
 
 
@@ -106,12 +112,12 @@ def test_disabled_organization_is_recognized_by_its_code(
     ],
 )
 def test_a_status_decides_the_kind_of_error(status: int, kind: type[CmkflowError]) -> None:
-    """The status alone decides for most answers."""
+    """Most errors are classified by their status alone."""
     assert type(build_http_error(status)) is kind
 
 
-def test_a_refusal_keeps_the_platforms_code() -> None:
-    """Steps decide by the code, and people read the message."""
+def test_rejection_keeps_the_platforms_code() -> None:
+    """The error has the platform's code, by which steps decide, and its message for people."""
     error = build_http_error(403, "EnvironmentAccessDenied", "Access is denied.")
 
     assert isinstance(error, PlatformError)
@@ -123,12 +129,14 @@ def test_a_refusal_keeps_the_platforms_code() -> None:
     ("status", "code"), [(412, ""), (412, "0x80040237"), (409, "0x80040237"), (400, "0x80040237")]
 )
 def test_create_of_an_existing_row_raises_already_exists(status: int, code: str) -> None:
-    """Dataverse has several codes for this (platform.md#duplicate-keys)."""
+    """Dataverse has several codes for a row that exists (platform.md#duplicate-keys)."""
     assert type(build_http_error(status, code, is_create=True)) is AlreadyExists
 
 
 def test_unregistered_resource_provider_is_not_reported_as_a_conflict() -> None:
-    """Azure answers 409 for a list of resources that a subscription cannot have."""
+    """Azure returns 409 for resources of a provider that the subscription has not registered. That
+    is no conflict to retry.
+    """
     assert (
         type(build_http_error(409, "MissingSubscriptionRegistration", method="GET"))
         is ProviderNotRegistered
@@ -139,9 +147,8 @@ def test_unregistered_resource_provider_is_not_reported_as_a_conflict() -> None:
 def test_write_during_a_platform_migration_raises_platform_migration_in_progress(
     status: int,
 ) -> None:
-    """The code is not published, so a word in the code or the message is enough.
-
-    See platform.md#blocked-writes.
+    """Microsoft does not document the code, so the app looks for words in code and message. See
+    platform.md#blocked-writes.
     """
     assert (
         type(build_http_error(status, "EnvironmentMigrationInProgress"))
@@ -158,7 +165,9 @@ def test_write_during_a_platform_migration_raises_platform_migration_in_progress
 
 
 def test_dataverse_wraps_the_flow_services_error() -> None:
-    """Code and status are those of the inner error (platform.md#wrapped-errors)."""
+    """If Dataverse returns an error of the flow service, the app uses the inner code and status
+    (platform.md#wrapped-errors).
+    """
     error = build_http_error(
         400, "0x80060467", format_wrapped_error("Forbidden", "MissingAdequateQuotaPolicy")
     )
@@ -183,12 +192,16 @@ def test_dataverse_wraps_the_flow_services_error() -> None:
 def test_wrapped_error_is_classified_by_its_inner_code(
     name: str, code: str, kind: type[CmkflowError]
 ) -> None:
-    """A 400 may contain a throttling error, and a wrapped 404 is not about the row."""
+    """A 400 of Dataverse may contain a throttling error. A 404 in it does not mean that the row is
+    missing.
+    """
     assert type(build_http_error(400, "0x80060467", format_wrapped_error(name, code))) is kind
 
 
 def test_several_errors_get_the_code_of_the_first_error() -> None:
-    """The code `MultipleErrorsOccurred` names no cause; every message is kept."""
+    """The outer code `MultipleErrorsOccurred` names no cause, so the first inner one is used. All
+    messages are kept.
+    """
     several = [{"code": "ChildFlowNeverPublished", "message": text} for text in ("one", "two")]
     body = {"error": {"code": "MultipleErrorsOccurred", "message": "see", "details": several}}
 
@@ -199,13 +212,13 @@ def test_several_errors_get_the_code_of_the_first_error() -> None:
 
 
 def test_conflict_with_another_operation_on_the_resource_is_transient() -> None:
-    """Azure's 409 for a resource during another change is transient."""
+    """Azure returns 409 while another operation changes the resource, so a retry helps."""
     assert type(build_http_error(409, "AnotherOperationInProgress")) is ServiceUnavailable
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"[]", b'"x"', b'{"error": "x"}'])
 def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
-    """The body of an error may have any form."""
+    """Whatever form the body has, the error contains a reason for people."""
     error = build_http_error(400, body=body)
 
     assert isinstance(error, PlatformError)
@@ -224,7 +237,9 @@ def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
 def test_rate_limit_of_github_is_waited_for(
     status: int, headers: dict[str, str], message: str, wait: int
 ) -> None:
-    """GitHub answers 403 or 429, and a missing right is another 403."""
+    """GitHub signals its rate limit with 403 or 429. The app does not take a missing right, also
+    403, for it.
+    """
     error = build_http_error(status, "", message, method="GET", headers=headers)
 
     assert isinstance(error, ThrottledError)
@@ -236,7 +251,9 @@ def test_rate_limit_of_github_is_waited_for(
 
 
 def test_wait_ends_at_the_reset_of_a_rate_limit() -> None:
-    """The time is in seconds since 1970; without requests left, it counts."""
+    """If no requests are left, the wait ends at `X-RateLimit-Reset`, in seconds since 1970. Invalid
+    values are ignored.
+    """
     reset = str(int((datetime.now(UTC) + timedelta(hours=1)).timestamp()))
 
     wait = parse_retry_after({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})
@@ -249,7 +266,7 @@ def test_wait_ends_at_the_reset_of_a_rate_limit() -> None:
 
 
 def test_retry_after_is_parsed_from_seconds_or_a_date() -> None:
-    """`Retry-After` may be seconds or a date; any other value is ignored."""
+    """`Retry-After` contains seconds or a date. Other values are ignored."""
     later = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
 
     assert parse_retry_after({"Retry-After": "12"}) == timedelta(seconds=12)
@@ -263,7 +280,7 @@ def test_retry_after_is_parsed_from_seconds_or_a_date() -> None:
 
 @pytest.mark.parametrize("asked", ["1000000000", "9" * 12, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_wrong_retry_after_stops_no_work_for_years(asked: str) -> None:
-    """One wrong header must not leave a job waiting, nor name a time that no date can hold."""
+    """The app waits at most a day, whatever `Retry-After` says."""
     assert parse_retry_after({"Retry-After": asked}) == timedelta(days=1)
 
 
@@ -278,7 +295,9 @@ def test_wrong_retry_after_stops_no_work_for_years(asked: str) -> None:
 def test_rate_limit_is_waited_for_at_most_an_hour_by_the_clock_of_its_service(
     reset: str, date: str, minutes: int
 ) -> None:
-    """The app's clock may be wrong by days."""
+    """The wait ends at the reset time by the response's `Date`, because the app's clock may be
+    wrong. It is at most an hour.
+    """
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset, "Date": date}
 
     assert parse_retry_after(headers) == timedelta(minutes=minutes)

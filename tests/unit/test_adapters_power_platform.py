@@ -1,4 +1,4 @@
-"""Test how long a cached reading of an environment is used."""
+"""How long the app uses a cached read of an environment."""
 
 from datetime import timedelta
 
@@ -12,12 +12,14 @@ MINUTE = timedelta(minutes=1)
 
 
 def build_environment_answer(sku: str) -> Scripted:
-    """Return an environment as the answer."""
+    """Return a response with an environment of this SKU."""
     return Scripted(body={"name": "e", "properties": {"environmentSku": sku}})
 
 
 async def test_environment_is_read_once_a_minute_for_cached_reads() -> None:
-    """A reading is valid from the time of its request, and `get` always reads again."""
+    """`get_cached` uses a read for a minute. `get` always sends a request, and renews the cached
+    read.
+    """
     clock = ManualClock()
     answers = [build_environment_answer(sku) for sku in ("first", "other", "second", "third")]
     service = HttpService(name="x", scope=PUBLIC.power_apps_scope, credential=NumberedCredential())

@@ -1,4 +1,4 @@
-"""Test the particularities of the SQLite store: one file and several processes."""
+"""What is special to the SQLite store: one file for several processes."""
 
 import asyncio
 import sqlite3
@@ -36,7 +36,9 @@ asyncio.run(main())
 
 
 async def test_processes_share_the_file_without_losing_a_write(tmp_path: Path) -> None:
-    """Two processes increment one row; a lost race is a conflict and loses no increment."""
+    """Two processes increment the same row. If both write at once, one gets a conflict, and no
+    increment is lost.
+    """
     file = tmp_path / "state.db"
     store = SqliteStore(file)
     await store.write(
@@ -58,7 +60,7 @@ async def test_processes_share_the_file_without_losing_a_write(tmp_path: Path) -
 
 
 async def test_state_outlives_the_process(tmp_path: Path) -> None:
-    """A store that is opened again has all rows."""
+    """After the store is opened again, all rows are there."""
     first = SqliteStore(tmp_path / "state.db")
     await first.write(InsertRow(StoreRow(table="Jobs", partition="p", key="k", columns={"n": 1})))
     await first.close()
@@ -71,7 +73,7 @@ async def test_state_outlives_the_process(tmp_path: Path) -> None:
 
 
 async def test_broken_database_raises_service_unavailable(tmp_path: Path) -> None:
-    """A fault of the database is a transient error of the app."""
+    """Errors of SQLite become a transient error of the app, which retries."""
     store = SqliteStore(tmp_path / "state.db")
     with sqlite3.connect(tmp_path / "state.db") as other:
         other.execute("DROP TABLE entity")
@@ -84,12 +86,13 @@ async def test_broken_database_raises_service_unavailable(tmp_path: Path) -> Non
 
 
 def build_row(key: str) -> StoreRow:
-    """Return a row that is not stored."""
+    """Return a row with this key."""
     return StoreRow(table="Jobs", partition="p", key=key, columns={"n": 1})
 
 
 async def test_concurrent_writes_share_a_commit(tmp_path: Path) -> None:
-    """One write is rejected and does not affect the others."""
+    """Concurrent writes are committed together. If one of them is rejected, the others are stored.
+    """
     store = SqliteStore(tmp_path / "state.db")
     await store.write(InsertRow(build_row("there")))
     statements: list[str] = []
@@ -112,7 +115,9 @@ async def test_concurrent_writes_share_a_commit(tmp_path: Path) -> None:
 
 
 async def test_cancelled_write_does_not_cancel_other_writes(tmp_path: Path) -> None:
-    """The cancelled caller was about to write for the others, too."""
+    """One caller writes for all that wait. If it is cancelled, the writes of the others are still
+    stored.
+    """
     store = SqliteStore(tmp_path / "state.db")
     with store._lock:  # the disk is slow
         tasks = [asyncio.ensure_future(store.write(InsertRow(build_row(f"{n}")))) for n in range(4)]

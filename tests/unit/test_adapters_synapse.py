@@ -1,4 +1,4 @@
-"""Saves of Synapse workspaces: an accepted one may end late, fail, or never be shown."""
+"""Saves of Synapse artifacts, which the service accepts first and completes, or fails, later."""
 
 import base64
 import json
@@ -18,13 +18,13 @@ STATE = "https://contoso.dev.azuresynapse.net/operationResults/1?api-version=202
 
 
 def build_accepted(location: str = STATE, wait: str = "0") -> Scripted:
-    """Return the response to a save in progress."""
+    """Return the response to a save that the service has accepted. Its state is at `location`."""
     headers = {"Location": location, "Retry-After": wait}
     return Scripted(status=202, headers=headers, body=b'{"status": "InProgress"}')
 
 
 def build_failed(code: str) -> Scripted:
-    """Return the state of a failed save."""
+    """Return the response about a save that failed."""
     body = {"status": "Failed", "error": {"code": code, "message": "invalid reference 'crm'"}}
     return Scripted(body=json.dumps(body).encode())
 
@@ -37,7 +37,6 @@ class Token(NumberedCredential):
         self._token = token
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        """Return the token."""
         return AccessToken(self._token, 4_000_000_000)
 
 
@@ -50,13 +49,15 @@ def build_artifacts(
 
 
 async def write_pipeline(transport: ScriptedTransport) -> None:
-    """Write a pipeline."""
+    """Save a pipeline through the adapter."""
     artifacts = build_artifacts(transport)
     await artifacts.write("contoso", "pipelines", "Send mail", {"activities": []}, etag="1")
 
 
 async def test_save_is_read_until_it_is_complete() -> None:
-    """The service says when to ask again; without a time, the pauses grow."""
+    """The adapter reads the state again after the time that the service names, else after growing
+    pauses.
+    """
     done = Scripted(body=b'{"name": "Send mail", "etag": "2"}')
     transport = ScriptedTransport(build_accepted(), build_accepted(wait="3"), done)
 
@@ -70,7 +71,9 @@ async def test_save_is_read_until_it_is_complete() -> None:
 
 
 async def test_state_without_an_address_keeps_the_one_before() -> None:
-    """Services need not repeat it."""
+    """If a response does not repeat the address of the state, the adapter reads the last known one
+    again.
+    """
     running = Scripted(status=202, body=b'{"status": "InProgress"}')
     transport = ScriptedTransport(build_accepted(), running, Scripted(body=b'{"etag": "2"}'))
 
@@ -80,7 +83,9 @@ async def test_state_without_an_address_keeps_the_one_before() -> None:
 
 
 async def test_long_wait_is_left_to_a_later_invocation() -> None:
-    """Otherwise the lease of the job would end during the wait."""
+    """If the service asks for a long wait, the adapter raises an error with it, because the job's
+    lease would expire.
+    """
     transport = ScriptedTransport(build_accepted(wait="3600"))
 
     with pytest.raises(ServiceUnavailable, match="still saving") as raised:
@@ -103,7 +108,9 @@ async def test_long_wait_is_left_to_a_later_invocation() -> None:
 async def test_save_that_failed_or_takes_too_long_is_an_error(
     answers: list[Scripted], expected: type[CmkflowError], message: str
 ) -> None:
-    """A failed save has the status 200. A later invocation completes one that takes longer."""
+    """The response about a failed save has the status 200. If a save takes too long, a later
+    invocation completes it.
+    """
     transport = ScriptedTransport(build_accepted(), *answers)
 
     with pytest.raises(expected, match=message) as raised:
@@ -116,7 +123,9 @@ async def test_save_that_failed_or_takes_too_long_is_an_error(
 
 
 async def test_permissions_are_checked_for_the_identity_of_the_token() -> None:
-    """What the service does not allow is denied."""
+    """The check names the object id in the token. Each action that the service does not allow is
+    denied.
+    """
     decisions = [
         {"actionId": "read", "accessDecision": "Allowed"},
         {"actionId": "write", "accessDecision": "NotAllowed"},
@@ -145,7 +154,9 @@ async def test_token_without_an_object_id_is_an_error(token: str) -> None:
     "location", ["", "https://evil.example/x", "http://contoso.dev.azuresynapse.net/x"]
 )
 async def test_another_host_gets_no_token(location: str) -> None:
-    """The state of a save is read from its workspace alone."""
+    """The adapter reads the state of a save only at the workspace's host, whatever address the
+    response names.
+    """
     transport = ScriptedTransport(build_accepted(location))
 
     with pytest.raises(ServiceUnavailable, match="no state of the save"):

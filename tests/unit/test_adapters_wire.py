@@ -1,4 +1,4 @@
-"""Test how the adapters read each shape of the platform's answers."""
+"""How adapters read the different forms of the platform's responses."""
 
 import json
 
@@ -27,31 +27,33 @@ from tests.unit.adapter_wire import (
     NumberedCredential,
     Scripted,
     ScriptedTransport,
-    ToldEndpoint,
+    FixedEndpoint,
 )
 
 HEX = "0123456789abcdef0123456789abcdef"
 
 
 def build_scripted_service(*bodies: object) -> tuple[HttpClient, HttpService]:
-    """Return a client that receives these bodies, and a service."""
+    """Return a client with these response bodies, and a service."""
     http = HttpClient(ScriptedTransport(*(Scripted(body=body) for body in bodies)))
     return http, HttpService(name="x", scope="https://x/.default", credential=NumberedCredential())
 
 
 def build_flow_service(*bodies: object) -> FlowService:
-    """Return a flow service that answers with these bodies."""
-    return FlowService(*build_scripted_service(*bodies), ToldEndpoint(), PUBLIC)
+    """Return a flow service with these response bodies."""
+    return FlowService(*build_scripted_service(*bodies), FixedEndpoint(), PUBLIC)
 
 
 def build_environment(policies: object, **properties: object) -> object:
-    """Return an environment's entity."""
+    """Return an environment as the platform returns it, with these policies."""
     return {"name": "e", "properties": {"enterprisePolicies": policies, **properties}}
 
 
 @pytest.mark.parametrize("name", ["customerManagedKeys", "CustomerManagedKeys"])
 def test_policy_is_read_from_a_property_name_in_any_case(name: str) -> None:
-    """Microsoft's own scripts ignore the case, too (platform.md#property-case)."""
+    """The app ignores the case of the property's name, as Microsoft's scripts do
+    (platform.md#property-case).
+    """
     policy = {"id": "/Subscriptions/S/x", "systemId": "/regions/e", "linkStatus": "LinkingOnline"}
 
     read = parse_wire(EnvironmentEntity, build_environment({name: policy, "vNets": {}})).to_domain()
@@ -64,7 +66,7 @@ def test_policy_is_read_from_a_property_name_in_any_case(name: str) -> None:
 
 @pytest.mark.parametrize("policies", [None, {}, {"vnets": {"id": "x"}}])
 def test_environment_without_an_encryption_policy_has_no_policy(policies: object) -> None:
-    """Policies of other kinds do not count."""
+    """Enterprise policies of other kinds, such as for networks, do not count."""
     assert parse_wire(EnvironmentEntity, build_environment(policies)).to_domain().policy is None
 
 
@@ -72,14 +74,14 @@ def test_environment_without_an_encryption_policy_has_no_policy(policies: object
 def test_protection_level_decides_if_an_environment_is_managed(
     level: str, managed: bool | None
 ) -> None:
-    """`Basic` is the level of all others; without a level the app does not know."""
+    """`Standard` means managed and `Basic` not. Without a level, the app does not know."""
     entity = build_environment({}, governanceConfiguration={"protectionLevel": level})
 
     assert parse_wire(EnvironmentEntity, entity).to_domain().is_managed is managed
 
 
 def test_error_for_an_invalid_answer_names_the_member_and_not_its_value() -> None:
-    """The answer may contain a secret."""
+    """The value in the response may be a secret, so the error does not contain it."""
 
     class Model(Wire):
         number: int
@@ -90,8 +92,10 @@ def test_error_for_an_invalid_answer_names_the_member_and_not_its_value() -> Non
     assert "secret" not in f"{caught.value} {caught.value.__cause__}"
 
 
-async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
-    """A flow on two pages is returned once (platform.md#shadow-flows, #flow-lists)."""
+async def test_reports_omit_shadow_flows_and_deleted_flows() -> None:
+    """The list of flows also has each flow only once, even if two pages contain it
+    (platform.md#shadow-flows, #flow-lists).
+    """
 
     def build_flow(name: str, state: str = "Started") -> object:
         return {"name": name, "properties": {"displayName": name, "state": state}}
@@ -107,10 +111,9 @@ async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
     assert [(each.flow_name, each.state) for each in flows] == [("a", FlowState.ON), ("d", None)]
 
 
-def test_a_connection_reference_turns_into_dataverses() -> None:
-    """`clientdata` then has name, logical name and connector in Dataverse's places.
-
-    See platform.md#flow-read, #client-data.
+def test_connection_reference_is_converted_to_the_format_of_dataverse() -> None:
+    """The flow service returns connection references in another format, which the app converts to
+    that of Dataverse. See platform.md#flow-read, #client-data.
     """
     references = {
         "shared_office365": {
@@ -146,12 +149,15 @@ def test_a_connection_reference_turns_into_dataverses() -> None:
 
 
 def test_flow_without_a_definition_in_the_answer_has_no_client_data() -> None:
-    """An empty definition would look like a flow without a trigger."""
+    """The app does not invent an empty definition, which would look like a flow without a trigger.
+    """
     assert parse_wire(FlowEntity, {"name": "f", "properties": {}}).to_detail().client_data is None
 
 
 def test_run_in_progress_has_no_end_time() -> None:
-    """The app reads the id from either link."""
+    """A run without `endTime` is in progress. The trigger URL id is read from the link to the
+    trigger's outputs.
+    """
     running = {"name": "r", "properties": {"startTime": "2026-01-02T03:04:05.1234567Z"}}
     link = {"uri": f"https://host:443/workflows/{HEX.upper()}/runs/1/contents/x?sig=s"}
     ended = {
@@ -174,7 +180,9 @@ def test_run_in_progress_has_no_end_time() -> None:
 
 @pytest.mark.parametrize("body", [{"response": {"value": "https://u"}}, {"value": "https://u"}])
 async def test_trigger_url_is_read_from_the_old_and_the_new_format(body: object) -> None:
-    """Older answers have no `response` around the URL (platform.md#trigger-url-read)."""
+    """Newer responses have the URL in `response`, older ones beside it
+    (platform.md#trigger-url-read).
+    """
     service = build_flow_service(body)
 
     access = FlowServiceAccountFlows(service, service, NoServiceAccount())
@@ -183,7 +191,7 @@ async def test_trigger_url_is_read_from_the_old_and_the_new_format(body: object)
 
 
 async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
-    """The error does not quote the answer."""
+    """The app raises an error that does not quote the response, which may contain a signature."""
     service = build_flow_service({"response": {"basePath": "https://u?sig=secret"}})
 
     with pytest.raises(ServiceUnavailable) as caught:
@@ -195,7 +203,7 @@ async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
 
 
 def test_error_of_a_failed_action_is_read_without_secrets() -> None:
-    """The code is in the error or beside it; a skipped action has not failed."""
+    """The code may be in the error or beside it. A skipped action has not failed."""
     url = f"https://p.logic.azure.com/workflows/{HEX}/triggers/m/paths/invoke?sig={'s' * 43}"
     actions = {
         "Call": {"status": "Failed", "code": "BadRequest", "error": {"message": f"No: {url}"}},
@@ -216,7 +224,9 @@ def test_error_of_a_failed_action_is_read_without_secrets() -> None:
 
 
 def test_dataverse_row_is_read_with_its_annotations() -> None:
-    """The ETag and the owner come from members whose names are not Python identifiers."""
+    """Members such as `@odata.etag` and `_ownerid_value` are read although they are no Python
+    identifiers.
+    """
     row = {
         "@odata.etag": 'W/"7"',
         "workflowid": "ABC",
@@ -232,7 +242,7 @@ def test_dataverse_row_is_read_with_its_annotations() -> None:
 
 
 async def test_disabled_secrets_and_secrets_of_certificates_are_not_listed() -> None:
-    """The app must not write certificates, and cannot read disabled secrets."""
+    """The app cannot read a disabled secret and must not write the secret of a certificate."""
     base = "https://v.vault.azure.net/secrets/"
     items = [
         {"id": base + "a", "attributes": {"enabled": True}},
@@ -253,14 +263,16 @@ async def test_disabled_secrets_and_secrets_of_certificates_are_not_listed() -> 
 
 
 def test_identity_of_a_policy_is_read_in_both_spellings() -> None:
-    """The specification and the live service differ (platform.md#enterprise-policies)."""
+    """The specification and the live service spell the member differently
+    (platform.md#enterprise-policies).
+    """
     for name in ("principalId", "systemAssignedIdentityPrincipalId"):
         entity = {"id": "/X", "name": "p", "kind": "Encryption", "identity": {name: "i"}}
         assert parse_wire(PolicyEntity, entity).to_domain().principal_id == "i"
 
 
 def test_vault_without_a_purge_protection_value_has_no_purge_protection() -> None:
-    """Without a value, soft delete is on and purge protection is off."""
+    """If Azure returns neither value, soft delete is on and purge protection is off."""
     entity = {
         "id": "/V",
         "properties": {
@@ -276,7 +288,7 @@ def test_vault_without_a_purge_protection_value_has_no_purge_protection() -> Non
 
 
 def test_site_lists_each_of_its_hosts_once() -> None:
-    """Hosts are in lower case, the default host first."""
+    """The hosts are in lower case, and the default host is the first."""
     properties = {"defaultHostName": "A.example", "hostNames": ["a.example", "b.example"]}
 
     site = parse_wire(SiteEntity, {"id": "/s", "name": "s", "properties": properties}).to_domain()
@@ -285,9 +297,8 @@ def test_site_lists_each_of_its_hosts_once() -> None:
 
 
 def test_signature_in_a_name_is_redacted_when_the_name_is_read() -> None:
-    """Names are redacted where they are read, so that later comparisons agree.
-
-    A name that was redacted later would look changed at each comparison.
+    """A flow's name may contain a trigger URL. It is redacted when it is read, because a comparison
+    with an unredacted name would report a change each time.
     """
     name = f"Call https://p.logic.azure.com/workflows/{HEX}/triggers/m/paths/invoke?sig={'s' * 43}"
     row = {"workflowid": "W", "name": name, "statecode": 1, "@odata.etag": "1"}
@@ -307,7 +318,7 @@ def test_signature_in_a_name_is_redacted_when_the_name_is_read() -> None:
 
 @pytest.mark.parametrize("key", [{"kty": "EC", "x": "AA"}, {"kty": "RSA", "n": "AQAB", "e": "AA"}])
 async def test_key_that_is_not_an_rsa_key_is_rejected_for_signing(key: dict[str, str]) -> None:
-    """A key of an elliptic curve has no modulus, and other numbers are no key."""
+    """An elliptic curve key, or numbers that are no RSA key, raise an error."""
     vaults = VaultClient(*build_scripted_service({"key": {"kid": "https://v/keys/k/1", **key}}))
 
     with pytest.raises(PlatformError, match="not an RSA key"):

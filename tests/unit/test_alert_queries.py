@@ -1,5 +1,4 @@
-"""The alerts of infra/, run by a KQL engine on lines as the Functions host writes them.
-
+"""The alerts of `infra/`, run by a KQL engine on log lines as the Functions host writes them.
 `tests/e2e/test_alerts.py` runs them on what a whole local cloud writes.
 """
 
@@ -31,31 +30,30 @@ SILENT = {"no-daily-check"}
 
 
 def compute_past_time(**age: float) -> datetime:
-    """Return a past time by the clock that a query's `ago()` reads."""
+    """Return the time this long ago, by the clock that `ago()` of a query uses."""
     return datetime.now(UTC) - timedelta(**age)
 
 
 class Host:
-    """A Functions host that runs one timer, and the lines that it writes."""
+    """A Functions host that runs one timer and records its log lines."""
 
     def __init__(self, stream: io.StringIO) -> None:
-        """Read lines from the stream."""
         self._stream = stream
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Return all lines so far."""
+        """Return all log lines so far."""
         return [json.loads(line) for line in self._stream.getvalue().splitlines()]
 
     @property
     def fired(self) -> set[str]:
-        """Return the alerts that the lines raise, without the alert on missing lines."""
+        """Return the alerts that the log lines raise, except those about missing log lines."""
         return Telemetry(self.lines).list_raised_alerts() - SILENT
 
 
 @contextmanager
 def run_host(function: str) -> Iterator[Host]:
-    """Log to a host during a run of this function."""
+    """Log as the Functions host does during a run of this function."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines({"i-1": function}))
@@ -77,7 +75,7 @@ def run_host(function: str) -> Iterator[Host]:
 
 
 def format_run_line(function: str, *, minutes: int, succeeded: bool, trigger: str = "timer") -> Any:
-    """Return the host's line of a run this many minutes ago."""
+    """Return the host's log line about a run this many minutes ago."""
     return {
         "time": compute_past_time(minutes=minutes).isoformat(),
         "level": "INFO" if succeeded else "ERROR",
@@ -91,7 +89,7 @@ def format_run_line(function: str, *, minutes: int, succeeded: bool, trigger: st
 
 
 def build_notification(cause: PendingActionKind, **more: Any) -> Notification:
-    """Return a notification whose name imitates fields."""
+    """Return a notification about this cause, with a name that looks like fields of a log line."""
     waiting = PendingAction(
         kind=cause,
         count=1,
@@ -115,7 +113,7 @@ def build_notification(cause: PendingActionKind, **more: Any) -> Notification:
 async def test_notification_fires_only_the_alert_of_its_cause(
     cause: PendingActionKind,
 ) -> None:
-    """The environment's name and the length of the reason do not matter."""
+    """A long reason and a name that looks like log fields do not raise another alert."""
     wanted = {
         PendingActionKind.PLAN_AWAITING_APPROVAL: {"plan-waits"},
         PendingActionKind.PLAN_EXPIRES_SOON: {"plan-waits"},
@@ -132,7 +130,8 @@ async def test_notification_fires_only_the_alert_of_its_cause(
 
 
 async def test_both_off_log_line_fires_its_alert() -> None:
-    """The line also has level ERROR; any other alert has only level ERROR."""
+    """Only this line raises the alert "both off". Other errors raise only the alert on level ERROR.
+    """
     for code, wanted in (
         (Reason.BOTH_OFF, {"both-off", "errors"}),
         (Reason.INTERNAL_ERROR, {"errors"}),
@@ -149,7 +148,7 @@ async def test_both_off_log_line_fires_its_alert() -> None:
 
 
 def test_text_in_a_log_line_of_a_library_fires_no_alert() -> None:
-    """A flow's name may imitate fields in the text or in a stack."""
+    """A flow's name in a message or stack trace may look like log fields, but raises no alert."""
     with run_host("run_flow_job") as host:
         try:
             raise LookupError(FORGED)
@@ -160,7 +159,7 @@ def test_text_in_a_log_line_of_a_library_fires_no_alert() -> None:
 
 
 def test_completed_daily_check_suppresses_its_alert_for_26_hours() -> None:
-    """The alert searches for the words that the timer writes."""
+    """The alert searches for the words of the timer's log line, so this test compares both."""
     (words,) = {"daily check completed"} & set(read_log_alerts()["no-daily-check"].asks.split("'"))
     with run_host("run_daily_check") as host:
         get_product_log("functions.timers").info(words, extra={"result": "3 environments"})
@@ -187,7 +186,7 @@ def test_completed_daily_check_suppresses_its_alert_for_26_hours() -> None:
 def test_two_consecutive_failures_fire_an_alert_and_one_failure_does_not(
     runs: list[bool], fires: bool
 ) -> None:
-    """The host's own lines about a failed run and other functions do not count."""
+    """Failures of other functions, and further log lines about the same failure, do not count."""
     lines = [
         format_run_line("poll", minutes=50 - number, succeeded=succeeded)
         for number, succeeded in enumerate(runs)
@@ -201,7 +200,7 @@ def test_two_consecutive_failures_fire_an_alert_and_one_failure_does_not(
 
 
 def test_a_line_of_level_error_raises_an_alert() -> None:
-    """A line with or without a stack counts; a warning does not."""
+    """A line of level ERROR counts with or without a stack trace. A warning does not count."""
     with run_host("show") as host:
         get_product_log("functions.endpoints").warning("a message is tried again")
         assert host.fired == set()

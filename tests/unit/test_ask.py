@@ -1,4 +1,6 @@
-"""Test questions that may remain without an answer."""
+"""Optional reads: if the platform does not answer, the caller gets a `NoAnswer` instead of an
+error.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,8 +17,8 @@ async def _raise(err: Exception) -> str:
     raise err
 
 
-async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
-    """The reason is kept for people, without the signature of a trigger URL."""
+async def test_rejected_read_is_no_answer_and_shows_no_signature() -> None:
+    """`NoAnswer` contains the platform's reason, without the signature of a trigger URL."""
     url = f"https://x.example/workflows/{'0' * 32}/triggers/manual/paths/invoke?sig={'a' * 43}"
 
     answer = await read_or_no_answer(
@@ -28,21 +30,22 @@ async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
     assert "a" * 43 not in answer.message
 
 
-async def test_silence_is_no_answer() -> None:
-    """A question has a time limit in seconds."""
+async def test_read_beyond_its_time_limit_is_no_answer() -> None:
+    """A read that takes longer than its time limit becomes `NoAnswer`."""
     answer = await read_or_no_answer(asyncio.Event().wait(), seconds=0.01)
 
     assert isinstance(answer, NoAnswer)
 
 
-async def test_a_defect_is_raised() -> None:
-    """An error of the app itself is raised."""
+async def test_error_of_the_app_itself_is_raised() -> None:
+    """An error that is not the platform's is raised, because it is a bug of the app."""
     with pytest.raises(ZeroDivisionError):
         await read_or_no_answer(_raise(ZeroDivisionError()))
 
 
 async def test_throttled_read_is_retried_once_after_the_given_wait() -> None:
-    """The second try comes once, after the given wait; without a wait there is none."""
+    """A throttled read is repeated once if the platform names a wait, and not at all without one.
+    """
     answers: Iterator[str | Exception] = iter(
         [ThrottledError(retry_after=timedelta(0)), "flows", ThrottledError(), "never"]
     )

@@ -1,4 +1,4 @@
-"""Test the rules of an assessment with given facts."""
+"""The rules of an assessment, applied to facts that the tests define."""
 
 import math
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ SILENT = NoAnswer(message="no answer")
 
 
 def build_flow(name: str, category: TriggerCategory, *children: str, **more: Any) -> FlowFacts:
-    """Return a flow in a solution whose id is its title in lower case."""
+    """Return the facts of a flow in a solution. Its id is its title in lower case."""
     summary = DefinitionSummary(
         format=DefinitionFormat.CLIENT_DATA,
         trigger_name="manual",
@@ -71,7 +71,7 @@ def build_flow(name: str, category: TriggerCategory, *children: str, **more: Any
 
 
 def build_lists(*staying: str, movable: int = 0, is_joined: bool = True) -> MicrosoftKeyLists:
-    """Return lists on which these flows stay."""
+    """Return Microsoft-key lists that name these flows."""
     ids = frozenset(staying)
     return MicrosoftKeyLists(
         on_microsoft_key=ids, not_movable=ids, movable=movable, is_matched=is_joined
@@ -81,7 +81,7 @@ def build_lists(*staying: str, movable: int = 0, is_joined: bool = True) -> Micr
 def build_facts(
     *flows: FlowFacts, status: PolicyLinkStatus | None = None, **more: Any
 ) -> EnvironmentSnapshot:
-    """Return an environment with these flows; with `status` None it has no policy."""
+    """Return the facts of an environment with these flows. Without a `status`, it has no policy."""
     link = PolicyLink(policy_id="p", system_id="s", status=status) if status else None
     environment = Environment(
         id="e",
@@ -114,7 +114,7 @@ def build_facts(
 
 
 def get_by_code(findings: Iterable[Finding], code: str) -> Finding:
-    """Return the only finding of a check."""
+    """Return the only finding with this code."""
     (found,) = (one for one in findings if one.code == code)
     return found
 
@@ -132,12 +132,16 @@ def get_by_code(findings: Iterable[Finding], code: str) -> Finding:
 def test_the_phase_comes_from_the_link_and_the_lists(
     status: PolicyLinkStatus | None, lists: MicrosoftKeyLists | NoAnswer, phase: AssessmentPhase
 ) -> None:
-    """A link is not the end of a migration, and neither is a missing list."""
+    """A linked policy alone does not mean that the platform migration has ended, nor does a missing
+    list.
+    """
     assert find_phase(build_facts(status=status, microsoft_key_lists=lists)) is phase
 
 
 def test_listed_flow_without_a_known_reason_is_reported() -> None:
-    """The list decides, and the assessment names the difference."""
+    """A flow on the Microsoft-key list stays, even if no rule says why. A finding names the
+    difference.
+    """
     there = build_facts(
         build_flow("Daily", TriggerCategory.RECURRENCE), microsoft_key_lists=build_lists("daily")
     )
@@ -150,7 +154,9 @@ def test_listed_flow_without_a_known_reason_is_reported() -> None:
 
 
 def test_unlisted_flow_with_a_reason_is_reported_before_the_key_is_applied() -> None:
-    """The assessment shows the doubt; with a policy the flow would be left out."""
+    """Before a key is applied, a finding names a flow that stays by the rules but is not on the
+    list. Afterwards the list decides.
+    """
     orders = build_flow("Orders", TriggerCategory.HTTP)
 
     (found,) = assess_flows(build_facts(orders))
@@ -162,7 +168,9 @@ def test_unlisted_flow_with_a_reason_is_reported_before_the_key_is_applied() -> 
 
 
 def test_blocked_by_flows_ends_at_a_flow_with_its_own_reason() -> None:
-    """The way passes a parent that also has its own reason."""
+    """A parent lists the flows between it and the last one with a reason of its own, even past
+    another flow with a reason.
+    """
     there = build_facts(
         build_flow("Child", TriggerCategory.HTTP),
         build_flow("Middle", TriggerCategory.HTTP, "child"),
@@ -186,7 +194,7 @@ def test_blocked_by_flows_ends_at_a_flow_with_its_own_reason() -> None:
 def test_geography_finding_is_unknown_with_its_cause_if_it_cannot_be_compared(
     policy: NoAnswer | None, status: PolicyLinkStatus | None, text: str
 ) -> None:
-    """An unreadable policy is not the same as no policy."""
+    """The finding distinguishes a policy that cannot be read from a missing policy."""
     there = build_facts(policy=policy, status=status)
 
     found = get_by_code(list_eligibility_findings(there), "environment_geography")
@@ -196,8 +204,7 @@ def test_geography_finding_is_unknown_with_its_cause_if_it_cannot_be_compared(
 
 
 def test_parent_chains_contain_one_chain_for_each_called_flow_that_stays() -> None:
-    """Each called flow with its own reason keeps the parent, so each is shown with the way
-    to it.
+    """Each flow that keeps the parent on Microsoft's key is shown with the flows between the two.
     """
     there = build_facts(
         build_flow("Near", TriggerCategory.HTTP),
@@ -226,7 +233,7 @@ RATES = ProcessingRates(
 
 
 def test_effort_beyond_the_daily_request_limit_takes_more_than_a_day() -> None:
-    """Work may use nine tenths of the daily limit, and a slow minute still counts."""
+    """Work may use nine tenths of the daily request limit. What exceeds it takes another day."""
     there = build_facts(
         build_flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=build_lists("orders")
     )
@@ -239,7 +246,9 @@ def test_effort_beyond_the_daily_request_limit_takes_more_than_a_day() -> None:
 
 
 def test_effort_names_the_reason_for_which_it_may_be_higher() -> None:
-    """Callers of a flow may be unknown, or flows may be unreadable."""
+    """If callers are unknown or flows unreadable, the estimate says that it may be too low, and
+    why.
+    """
     rates = RATES
     there = build_facts(
         build_flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=build_lists("orders")
@@ -252,8 +261,10 @@ def test_effort_names_the_reason_for_which_it_may_be_higher() -> None:
     assert "could be read" in estimate_effort([], rates, has_read_all=False).unknown_reason
 
 
-def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
-    """Two called flows that run each other keep each other on Microsoft's key."""
+def test_call_loop_is_a_finding_and_blocks_both_flows() -> None:
+    """Two flows that run each other are a call loop. Each of them lists the other as what keeps it
+    on Microsoft's key.
+    """
     there = build_facts(
         build_flow("One", TriggerCategory.HTTP, "two"),
         build_flow("Two", TriggerCategory.HTTP, "one"),
@@ -270,7 +281,7 @@ def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
 
 
 def test_call_loop_of_retired_originals_is_no_finding() -> None:
-    """No remediation copies them again, so nobody has to remove a call."""
+    """Retired originals are not copied again, so nobody needs to break their call loop."""
     there = build_facts(
         build_flow("One", TriggerCategory.HTTP, "two"),
         build_flow("Two", TriggerCategory.HTTP, "one"),
@@ -293,14 +304,16 @@ def test_call_loop_of_retired_originals_is_no_finding() -> None:
 def test_environment_limit_is_a_problem_only_before_the_key(
     status: PolicyLinkStatus | None, level: FindingLevel
 ) -> None:
-    """A key that is applied is within the limit that Microsoft's support has set."""
+    """If the key is already applied, Microsoft's support has raised the limit, so the finding is
+    only a warning.
+    """
     found = list_eligibility_findings(build_facts(status=status, keyed_environments=40))
 
     assert get_by_code(found, "environment_limit").level is level
 
 
 def test_parent_of_a_child_in_another_environment_is_undetermined() -> None:
-    """The child may be in another environment."""
+    """A child that is not found may be in another environment, where its key is unknown."""
     (found,) = assess_flows(build_facts(build_flow("Parent", TriggerCategory.BUTTON, "elsewhere")))
 
     assert found.stays_on_microsoft_key is None
@@ -308,7 +321,7 @@ def test_parent_of_a_child_in_another_environment_is_undetermined() -> None:
 
 
 def test_flow_with_an_unreadable_definition_is_undetermined_unless_it_is_listed() -> None:
-    """The list names the flow without its definition."""
+    """The rules need the definition. The Microsoft-key list decides without it."""
     broken = build_flow("Broken", TriggerCategory.HTTP, summary=None, problem="no JSON")
 
     (open_,) = assess_flows(build_facts(broken))
@@ -319,7 +332,7 @@ def test_flow_with_an_unreadable_definition_is_undetermined_unless_it_is_listed(
 
 
 def test_findings_about_unread_flows_are_unknown() -> None:
-    """Skills and HTTP calls are unknown if a listed flow was not read."""
+    """If a flow of the list could not be read, findings about skills and HTTP calls are unknown."""
     there = build_facts(microsoft_key_lists=build_lists("strange", is_joined=False))
 
     levels = {one.level for one in [*list_copilot_findings(there), *list_network_findings(there)]}
@@ -341,7 +354,9 @@ def test_findings_about_unread_flows_are_unknown() -> None:
 def test_severity_of_a_firewall_issue_depends_on_its_certainty_and_requirement(
     is_required: bool, is_certain: bool, level: FindingLevel
 ) -> None:
-    """Denied calls weigh most, then possible denials, then Microsoft's recommendations."""
+    """A firewall that denies required addresses is a problem. If that is uncertain, the finding is
+    unknown. For an optional tag it is a warning.
+    """
     gap = FirewallIssue(
         name="app_service:/erp",
         kind="app_service",
@@ -369,8 +384,8 @@ def test_severity_of_a_firewall_issue_depends_on_its_certainty_and_requirement(
 def test_movable_flows_long_after_the_link_are_a_case_for_support(
     days: int | None, level: FindingLevel
 ) -> None:
-    """A migration takes four days at most; without a known day the assessment says to wait
-    first.
+    """The platform migration takes at most four days. After that, or if the day of the link is
+    unknown, the fix names Microsoft's support.
     """
     since = None if days is None else NOW - timedelta(days=days)
     there = build_facts(
@@ -394,8 +409,8 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
 def test_the_ticket_for_run_history_has_a_last_day(
     days: int | None, level: FindingLevel, text: str
 ) -> None:
-    """The last day is thirty days after the key, and unknown if the app did not see the key
-    applied.
+    """Support accepts the ticket until thirty days after the key was applied. If the app did not
+    see that, the day is unknown.
     """
     since = None if days is None else NOW - timedelta(days=days)
 
@@ -410,7 +425,7 @@ def test_the_ticket_for_run_history_has_a_last_day(
 @pytest.mark.parametrize("is_before", [True, False])
 @pytest.mark.parametrize("reason", list(MicrosoftKeyReason))
 def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_before: bool) -> None:
-    """The advice for a managed flow begins with its source environment."""
+    """For a managed flow, the first advice is to change it where its solution is developed."""
     advice = list_recommendations([reason], is_before=is_before, is_managed=False)
 
     managed = list_recommendations([reason], is_before=is_before, is_managed=True)
@@ -434,7 +449,9 @@ def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_befo
 def test_sign_in_of_a_connection_is_parsed_from_its_connector(
     connector: Any, chosen: str, answer: bool | None
 ) -> None:
-    """The parameters, or the set that the connection chose, decide."""
+    """Whether a connection uses OAuth follows from the connector's parameters, or from the
+    parameter set that the connection chose.
+    """
     sets = {
         "connectionParameterSets": {
             "values": [
@@ -448,7 +465,9 @@ def test_sign_in_of_a_connection_is_parsed_from_its_connector(
 
 
 def test_effort_counts_each_caller_once_and_excludes_managed_flows() -> None:
-    """The minutes follow the flow service's budget."""
+    """A caller of several flows counts once. The minutes follow from the flow service's request
+    budget.
+    """
     there = build_facts(
         build_flow("Orders", TriggerCategory.HTTP),
         build_flow("Bills", TriggerCategory.HTTP),

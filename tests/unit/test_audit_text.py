@@ -1,4 +1,4 @@
-"""The words of the audit log, which its page, the exports and the command line show."""
+"""The words in which the dashboard, exports and the command line show the audit log."""
 
 import json
 
@@ -19,7 +19,7 @@ from shared.domain.audit_text import (
 
 
 def test_every_recorded_route_has_an_operation_text() -> None:
-    """A new route needs its words; there are none for a route that does not exist."""
+    """Each route that the audit log records has words, and no words exist for a missing route."""
     recorded = {one.name for one in list_endpoints().values() if one.is_recorded}
 
     # Nobody signs in to confirm by a link, so the endpoint records the caller's owner itself.
@@ -27,7 +27,8 @@ def test_every_recorded_route_has_an_operation_text() -> None:
 
 
 def test_each_choice_of_the_audit_filter_has_other_words() -> None:
-    """Two choices with the same words would each show only a part of the entries."""
+    """If two choices of the filter had the same words, each would show only a part of the entries.
+    """
     words = list_operations().values()
 
     assert len(set(words)) == len(words)
@@ -45,19 +46,21 @@ def test_each_choice_of_the_audit_filter_has_other_words() -> None:
 def test_words_do_not_claim_more_than_the_result(
     status: int | None, result: AuditResult, words: str
 ) -> None:
-    """Only an accepted request says that something was done."""
+    """The words say that something was done only if the request was accepted."""
     assert find_result(status) is result
     assert describe_operation("approve_remediation", status) == words
 
 
 def test_operation_of_a_read_only_route_is_described_by_its_name() -> None:
-    """A read-only route is in the log only if a person lacks the role for it."""
+    """A read-only route is recorded only if the person lacks its role, so it has no words of its
+    own.
+    """
     assert describe_operation("show_health", 403) == "Tried to show health"
     assert describe_operation("former_route", 200) == "Requested former route"
 
 
 def test_principal_name_from_a_function_key_is_marked() -> None:
-    """The holder of a function key can send any name."""
+    """Whoever has a function key can send any name, so the log marks the name as unverified."""
     assert describe_principal("user", "anna") == "anna"
     assert describe_principal("function_key", "anna") == "function key (anna)"
     assert describe_principal("function_key", "") == "function key"
@@ -77,7 +80,7 @@ def test_principal_name_from_a_function_key_is_marked() -> None:
 def test_target_is_found_in_the_path_or_the_new_state(
     path: str, after: dict[str, str], kind: TargetKind, identity: str
 ) -> None:
-    """A request that makes an object does not have its id in the path."""
+    """A request that creates an object has its id only in the new state."""
     target = find_target(path, json.dumps(after))
 
     assert (target.kind, target.id) == (kind, identity)
@@ -102,16 +105,16 @@ def test_target_is_found_in_the_path_or_the_new_state(
 def test_changes_are_formatted_with_their_values(
     before: dict[str, object], after: dict[str, object], words: str
 ) -> None:
-    """Counts, lists and Booleans are words too."""
+    """Counts, lists and Booleans are shown as words."""
     assert format_changes(json.dumps(before), json.dumps(after)) == words
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"max_flows": [1, 2… (70000 characters'])
 def test_incomplete_state_yields_no_changes(text: str) -> None:
-    """A long state was shortened, so its members are not known."""
+    """A long state is stored shortened, so a comparison of its members would be wrong."""
     assert format_changes(text, text) == ""
 
 
 def test_names_replace_ids() -> None:
-    """An id without a name stays."""
+    """Known ids are replaced by names, and other ids stay."""
     assert with_names("e-1 and e-2", {"e-1": "Contoso"}) == "Contoso and e-2"

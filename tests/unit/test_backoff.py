@@ -1,4 +1,4 @@
-"""Test the delay after a failure, and how jobs that wait together are spread."""
+"""The delay after a failure, and how jobs with the same delay are spread over time."""
 
 from datetime import timedelta
 
@@ -8,7 +8,8 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_jitter_spreads_jobs_with_the_same_delay() -> None:
-    """A hundred jobs are spread over a tenth of the delay, each always at the same place."""
+    """A hundred jobs are spread over a tenth of the delay. The same job always gets the same delay.
+    """
     waits = [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
 
     assert waits == [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
@@ -18,12 +19,12 @@ def test_jitter_spreads_jobs_with_the_same_delay() -> None:
 
 
 def test_jitter_returns_at_least_two_seconds() -> None:
-    """A message may arrive a second early, so the delay is never shorter."""
+    """A message may arrive a second early, so a shorter delay would be no delay."""
     assert add_jitter(timedelta(0), "job") >= timedelta(seconds=2)
 
 
 def test_a_long_wait_is_spread_by_minutes() -> None:
-    """A job that is due tomorrow runs tomorrow, and not hours later."""
+    """Jobs that wait for a day are spread over at most ten minutes, not over hours."""
     day = timedelta(days=1)
 
     assert day < max(add_jitter(day, f"job-{number}") for number in range(100)) <= day + 10 * MINUTE

@@ -1,4 +1,6 @@
-"""Test blocks of requests: which job gets one, in which order, and what a crash leaves."""
+"""Reservations in the request budget: which job gets one, in which order, and what happens if it
+dies.
+"""
 
 import contextlib
 from collections import defaultdict
@@ -19,7 +21,7 @@ CALLS = 5
 
 
 class Instances:
-    """The budgets of several instances on one store."""
+    """The request budgets of several instances, which share a store."""
 
     def __init__(self, number: int = 2) -> None:
         self.clock = ManualClock()
@@ -28,10 +30,10 @@ class Instances:
         self.budgets = [StoredRequestBudget(self.store, self.clock, limit) for _ in range(number)]
         self.made: list[datetime] = []
 
-    async def use(
+    async def send_requests(
         self, budget: StoredRequestBudget, calls: int, *, apart: timedelta = SECOND / 10
     ) -> None:
-        """Send this number of requests, one after the other."""
+        """Send this number of requests one after the other, each when the budget allows it."""
         for _ in range(calls):
             await budget.wait_for()
             await budget.take()
@@ -39,18 +41,18 @@ class Instances:
             self.clock.advance(apart)
 
     async def find_due_time(self, budget: StoredRequestBudget, need: RequestDemand) -> datetime:
-        """Return when a rejected job is due again."""
+        """Require that the reservation is rejected, and return when the job may try again."""
         with pytest.raises(MustWait) as caught:
             async with budget.reserve(need):
                 pass
         return caught.value.until
 
-    async def come(self, budget: StoredRequestBudget, need: RequestDemand) -> None:
-        """Come again at each due time, and use the reserved requests."""
+    async def reserve_and_send(self, budget: StoredRequestBudget, need: RequestDemand) -> None:
+        """Try to reserve at each time that the budget names, and then use the requests."""
         while True:
             try:
                 async with budget.reserve(need):
-                    return await self.use(budget, need.requests)
+                    return await self.send_requests(budget, need.requests)
             except MustWait as err:
                 self.clock.advance_to(err.until)
 
@@ -59,40 +61,40 @@ class Instances:
         rows = [row.key async for row in self.store.query("requestbudgets", "flow-service")]
         return [key for key in rows if key != "leases"]
 
-    def find_most_in_any_minute(self) -> int:
-        """Return the highest number of requests in any period of one minute."""
+    def find_most_in_a_minute(self) -> int:
+        """Return the highest number of requests within a minute."""
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
 
 
 def build_demand(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
-    """Return what a job needs."""
+    """Return a job's demand for this number of requests."""
     return RequestDemand(job_id=whose, requests=calls, priority=rank)
 
 
 async def test_rejected_job_is_accepted_at_the_time_that_it_was_given() -> None:
-    """The job has not begun before, and it is accepted at the given time."""
+    """A rejected job gets a time. If it tries again then, it is accepted."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):
-        await here.use(one, CALLS)
+        await here.send_requests(one, CALLS)
 
     comes = await here.find_due_time(other, build_demand("b"))
     here.clock.advance_to(comes)
 
     async with other.reserve(build_demand("b")):
-        await here.use(other, 3)
+        await here.send_requests(other, 3)
     assert comes - here.made[0] < 1.1 * MINUTE
-    assert here.find_most_in_any_minute() == CALLS
+    assert here.find_most_in_a_minute() == CALLS
 
 
 async def test_job_with_the_furthest_step_is_accepted_first() -> None:
-    """A job that came later may be first; the earlier one gets another time, and no request is
-    lost.
+    """A job with higher priority is accepted before one that came earlier, which gets another time.
+    No request is lost.
     """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):
-        await here.use(one, CALLS)
+        await here.send_requests(one, CALLS)
     new, begun = build_demand("b", rank="3"), build_demand("c", rank="1")
     await here.find_due_time(one, new)
     comes = await here.find_due_time(other, begun)
@@ -100,16 +102,18 @@ async def test_job_with_the_furthest_step_is_accepted_first() -> None:
     here.clock.advance_to(comes)
     later = await here.find_due_time(one, new)
     async with other.reserve(begun):
-        await here.use(other, 3)
+        await here.send_requests(other, 3)
 
     here.clock.advance_to(later)
     async with one.reserve(new):
-        await here.use(one, 2)
+        await here.send_requests(one, 2)
     assert later - comes < SECOND * 10
 
 
 async def test_unused_requests_of_a_step_stay_reserved_for_the_next_step_of_its_job() -> None:
-    """No other job begins in between, and no job waits long for it."""
+    """No other job can take them in between. If the job does not use them, they are free within
+    seconds.
+    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):
@@ -117,57 +121,65 @@ async def test_unused_requests_of_a_step_stay_reserved_for_the_next_step_of_its_
 
     await here.find_due_time(other, build_demand("b", rank="0"))
     async with one.reserve(build_demand("a", 2)):
-        await here.use(one, 2)
+        await here.send_requests(one, 2)
     here.clock.advance(SECOND * 4)
     async with other.reserve(build_demand("b", rank="0")):
-        await here.use(other, 3)
+        await here.send_requests(other, 3)
 
 
 async def test_reservation_begins_with_fewer_requests_than_needed_and_its_reads_wait() -> None:
-    """With five requests a minute and three sent, two are free, and the third comes later."""
+    """A job is accepted if some of its requests are free. Its later requests wait for the next
+    minute.
+    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a")):
-        await here.use(one, 3)
+        await here.send_requests(one, 3)
     begun = here.clock.now()
 
     async with other.reserve(build_demand("b")):
-        await here.use(other, 3)
+        await here.send_requests(other, 3)
         assert here.clock.now() - begun > MINUTE * 0.9
 
-    assert here.find_most_in_any_minute() == CALLS
+    assert here.find_most_in_a_minute() == CALLS
 
 
 async def test_incomplete_reservation_is_filled_before_another_job_is_accepted() -> None:
-    """This holds whatever becomes free."""
+    """Requests that become free first go to the accepted job, even if another has a higher
+    priority.
+    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", 4)):
-        await here.use(one, 4)
+        await here.send_requests(one, 4)
         here.clock.advance(MINUTE / 2)
         async with other.reserve(build_demand("b", 3)):
             await here.find_due_time(one, build_demand("c", 1, rank="0"))
 
 
-async def test_a_wait_of_minutes_is_a_refusal() -> None:
-    """An invocation has limited time, so its job continues from its last saved state."""
+async def test_wait_of_minutes_raises_throttled_error() -> None:
+    """An invocation has limited time, so it does not wait for minutes. The error lets its job
+    continue later.
+    """
     here = Instances()
     [one] = Instances(1).budgets
     async with one.reserve(build_demand("a", CALLS)):
         await one.slow_down(MINUTE * 10)
         with pytest.raises(ThrottledError):
-            await here.use(one, 1)
+            await here.send_requests(one, 1)
 
 
 @pytest.mark.parametrize("asked", [None, build_demand("b", 0)])
 async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_requests(
     asked: RequestDemand | None,
 ) -> None:
-    """The job begins while others wait, and gets two requests for a read and a write."""
+    """Work without a place in the queue is accepted while others wait, and its requests wait for
+    the budget.
+    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS - 1)):
-        await here.use(one, CALLS - 1)
+        await here.send_requests(one, CALLS - 1)
     begun = here.clock.now()
 
     async with one.reserve(build_demand("c", 3)), other.reserve(asked):
@@ -178,15 +190,15 @@ async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_reques
             here.made.append(here.clock.now())
 
     assert MINUTE * 0.9 < here.clock.now() - begun < 1.1 * MINUTE
-    assert here.find_most_in_any_minute() <= CALLS
+    assert here.find_most_in_a_minute() <= CALLS
 
 
 async def test_queue_place_of_a_dead_job_expires() -> None:
-    """The place of a dead job expires a minute after the job was due."""
+    """If a job does not come a minute after its time, its place is removed."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):
-        await here.use(one, CALLS)
+        await here.send_requests(one, CALLS)
     comes = await here.find_due_time(one, build_demand("dead", CALLS, rank="0"))
 
     here.clock.advance_to(comes)
@@ -194,27 +206,28 @@ async def test_queue_place_of_a_dead_job_expires() -> None:
     here.clock.advance(MINUTE * 1.1)
 
     async with other.reserve(build_demand("b")):
-        await here.use(other, 3)
+        await here.send_requests(other, 3)
 
 
 async def test_requests_reserved_by_a_dead_job_count_as_sent() -> None:
-    """The reserved requests count until a minute after the last of them could have been sent."""
+    """The dead job may have sent them, so they count until a minute after it could have sent the
+    last.
+    """
     here = Instances()
     one, other = here.budgets
     died = here.clock.now()
     with contextlib.suppress(GeneratorExit):
         await one.reserve(build_demand("dead", CALLS)).__aenter__()
 
-    await here.come(other, build_demand("b"))
+    await here.reserve_and_send(other, build_demand("b"))
 
     assert MINUTE * 3 < here.made[0] - died < MINUTE * 5
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_many_jobs_use_the_budget_and_never_exceed_it(seed: int) -> None:
-    """Forty jobs of four steps run on three instances; some die, and some need more.
-
-    While any waits, 95 % of the calls are made; what was begun is ended before more is begun.
+    """Forty jobs of four steps run on three instances, and some need more or fewer requests than
+    reserved. While jobs wait, at least 95 % of the budget is used, and few jobs are open at once.
     """
     random = Random(seed)  # noqa: S311  # a scenario, no secret
     here = Instances(3)
@@ -229,7 +242,7 @@ async def test_many_jobs_use_the_budget_and_never_exceed_it(seed: int) -> None:
         asked += 1
         try:
             async with budget.reserve(build_demand(whose, 3, rank)):
-                await here.use(budget, random.choice((0, 1, 3, 3, 4)))
+                await here.send_requests(budget, random.choice((0, 1, 3, 3, 4)))
         except MustWait as err:
             due[whose] = err.until
             continue
@@ -240,14 +253,16 @@ async def test_many_jobs_use_the_budget_and_never_exceed_it(seed: int) -> None:
         most_begun = max(most_begun, sum(0 < step[one] < 4 for one in step))
 
     waited = here.made[-5] - here.made[0]
-    assert here.find_most_in_any_minute() <= CALLS
+    assert here.find_most_in_a_minute() <= CALLS
     assert len(here.made) >= 0.95 * CALLS * (waited / MINUTE)
     assert most_begun <= 2 * CALLS
     assert asked <= 20 * 40
 
 
-async def count_requests_of_each_job(jobs: int) -> float:
-    """Return how often each of this number of new jobs asked before it was accepted."""
+async def compute_mean_tries_of_a_job(jobs: int) -> float:
+    """Let this number of new jobs compete. Return how often each asked on average before it was
+    accepted.
+    """
     here, asked = Instances(), 0
     due = {f"{number:04}": here.clock.now() for number in range(jobs)}
     while due:
@@ -257,27 +272,29 @@ async def count_requests_of_each_job(jobs: int) -> float:
         new = RequestDemand(job_id=whose, requests=1, later_requests=8, priority="3")
         try:
             async with here.budgets[0].reserve(new):
-                await here.use(here.budgets[0], 1)
+                await here.send_requests(here.budgets[0], 1)
         except MustWait as err:
             due[whose] = err.until
             continue
         del due[whose]
-        await here.come(here.budgets[1], build_demand(whose, 8))
+        await here.reserve_and_send(here.budgets[1], build_demand(whose, 8))
     return asked / jobs
 
 
-async def test_a_long_line_is_not_called_again_and_again() -> None:
-    """A job far back waits until its probable turn, whatever the number before it."""
-    few, many = await count_requests_of_each_job(40), await count_requests_of_each_job(160)
+async def test_job_far_back_in_the_queue_asks_rarely() -> None:
+    """A job far back in the queue gets the time of its probable turn, so it asks rarely, however
+    long the queue is.
+    """
+    few, many = await compute_mean_tries_of_a_job(40), await compute_mean_tries_of_a_job(160)
 
     assert few <= 3
     assert many <= few + 1
 
 
 async def fill_queue(here: Instances) -> None:
-    """Use all requests of a minute, and let 270 jobs wait."""
+    """Use up the requests of a minute, and let 270 jobs wait in the queue."""
     one, other = here.budgets
-    await here.come(one, build_demand("first", CALLS))
+    await here.reserve_and_send(one, build_demand("first", CALLS))
     for number in range(270):
         new = RequestDemand(
             job_id=f"{number:04}",
@@ -290,18 +307,19 @@ async def fill_queue(here: Instances) -> None:
 
 
 async def test_jobs_whose_turn_comes_within_two_minutes_are_promoted_once() -> None:
-    """Each is called once in order, unless it was given this time already."""
+    """The timer sends messages to these jobs in the order of the queue, and does not repeat them.
+    """
     here, called = Instances(), list[QueuedJob]()
     await fill_queue(here)
 
-    async def come(turn: QueuedJob) -> bool:
+    async def record_promotion(turn: QueuedJob) -> bool:
         called.append(turn)
         return True
 
     here.clock.advance(MINUTE * 5)
-    await here.budgets[0].promote_waiters(come)
+    await here.budgets[0].promote_waiters(record_promotion)
     first = [*called]
-    await here.budgets[1].promote_waiters(come)
+    await here.budgets[1].promote_waiters(record_promotion)
 
     assert called == first
     assert [turn.queue_position for turn in first] == [f"3-{number:04}" for number in range(5, 20)]
@@ -310,18 +328,20 @@ async def test_jobs_whose_turn_comes_within_two_minutes_are_promoted_once() -> N
 
 
 async def test_last_job_of_a_long_queue_is_promoted_when_earlier_jobs_give_up() -> None:
-    """Without the others it would wait seven hours; their places are removed."""
+    """The last job would wait seven hours. When no earlier job needs its place, the places are
+    removed and the job gets its turn.
+    """
     here, called = Instances(), list[str]()
     await fill_queue(here)
     last = RequestDemand(job_id="last", requests=1, later_requests=8, priority="3")
     comes = await here.find_due_time(here.budgets[0], last)
 
-    async def come(turn: QueuedJob) -> bool:
+    async def record_promotion(turn: QueuedJob) -> bool:
         called.append(turn.queue_position)
         return turn.queue_position == last.queue_position
 
     here.clock.advance(MINUTE * 4)
-    await here.budgets[0].promote_waiters(come)
+    await here.budgets[0].promote_waiters(record_promotion)
 
     assert comes - here.made[0] > timedelta(hours=7)
     assert called[-1] == last.queue_position
@@ -331,35 +351,37 @@ async def test_last_job_of_a_long_queue_is_promoted_when_earlier_jobs_give_up() 
 
 
 async def test_job_that_starts_during_its_promotion_leaves_no_queue_place() -> None:
-    """A remaining place would keep requests from other jobs."""
+    """A place that remained in the queue would keep requests from other jobs."""
     here = Instances()
     await fill_queue(here)
     one, other = here.budgets
 
-    async def come(turn: QueuedJob) -> bool:
+    async def record_promotion(turn: QueuedJob) -> bool:
         if turn.queue_position == "3-0005":
             async with other.reserve(RequestDemand(job_id="0005", requests=1, priority="3")):
-                await here.use(other, 1)
+                await here.send_requests(other, 1)
         return True
 
     here.clock.advance(MINUTE * 5)
-    await one.promote_waiters(come)
+    await one.promote_waiters(record_promotion)
 
     assert (await here.list_queued_jobs())[0] == "3-0006"
 
 
 async def test_job_whose_requests_are_due_within_seconds_waits_without_a_queue_place() -> None:
-    """The others store their place and get a message, except the first."""
+    """The first job in line waits for seconds instead of storing a place and ending its invocation.
+    Others must store a place.
+    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):
-        await here.use(one, CALLS)
+        await here.send_requests(one, CALLS)
     here.clock.advance(MINUTE - 4 * SECOND)
     began = here.clock.now()
 
     async with other.reserve(build_demand("b", CALLS)):
         await here.find_due_time(one, build_demand("c"))
-        await here.use(other, CALLS)
+        await here.send_requests(other, CALLS)
 
     assert SECOND < here.clock.now() - began < 10 * SECOND
-    assert here.find_most_in_any_minute() == CALLS
+    assert here.find_most_in_a_minute() == CALLS

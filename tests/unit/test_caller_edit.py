@@ -1,4 +1,4 @@
-"""Test the rewrite of a caller: what changes, what stays, and what a person must do."""
+"""How the app replaces URLs and ids in a caller's text, and how it reverts that."""
 
 import json
 import os
@@ -29,7 +29,7 @@ OLD_SIGNATURE, NEW_SIGNATURE = "o" * 43, "n" * 43
 
 
 def build_old_url(path: str = "", signature: str = OLD_SIGNATURE) -> str:
-    """Return an original's URL as a caller may hold it."""
+    """Return the original's trigger URL with this path and signature."""
     return (
         f"https://prod-7.westus.logic.azure.com:443/workflows/{OLD_ID}/triggers/manual/paths/invoke"
         f"{path}?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={signature}"
@@ -45,7 +45,7 @@ URLS = {OLD_ID: NEW_URL}
 
 
 def test_edit_keeps_the_path_and_the_text_around_the_url() -> None:
-    """Only the platform's part of the URL changes."""
+    """The app replaces only the part of the URL that the platform generates."""
     text = f"url = {build_old_url('/orders')} ; retries = 3"
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
@@ -55,7 +55,7 @@ def test_edit_keeps_the_path_and_the_text_around_the_url() -> None:
 
 
 def test_a_text_without_the_original_is_not_edited() -> None:
-    """A URL of another flow stays."""
+    """URLs of other flows stay as they are."""
     text = build_old_url().replace(OLD_ID, "f" * 32)
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
@@ -64,7 +64,7 @@ def test_a_text_without_the_original_is_not_edited() -> None:
 
 
 def test_child_flow_id_is_replaced_only_in_a_call_of_the_child() -> None:
-    """The same GUID in another member has another meaning."""
+    """In any other member, the same GUID means something else."""
     text = json.dumps({"host": {"workflowReferenceName": CHILD.upper()}, "note": CHILD})
 
     done = replace_references(text, is_json=True, urls={}, flow_ids={CHILD: CHILD_COPY})
@@ -74,7 +74,7 @@ def test_child_flow_id_is_replaced_only_in_a_call_of_the_child() -> None:
 
 
 def test_url_with_a_signature_from_a_parameter_is_not_replaced_and_is_reported() -> None:
-    """The app cannot insert a signature there, so a person must act."""
+    """The app cannot insert the new signature into a parameter, so a person must act."""
     text = build_old_url(signature="@{parameters('sig')}")
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
@@ -85,7 +85,7 @@ def test_url_with_a_signature_from_a_parameter_is_not_replaced_and_is_reported()
 
 
 def test_revert_keeps_later_changes_at_other_places() -> None:
-    """Only the edited places are reverted."""
+    """A revert changes only the edited places, so later changes of the text elsewhere stay."""
     text = json.dumps({"uri": build_old_url(), "retries": 3})
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={})
     meanwhile = done.text.replace('"retries": 3', '"retries": 5, "owner": "ops"')
@@ -96,7 +96,7 @@ def test_revert_keeps_later_changes_at_other_places() -> None:
 
 
 def test_revert_changes_only_the_edited_one_of_two_equal_urls() -> None:
-    """A caller that held the copy's URL before the edit keeps it."""
+    """A copy's URL that was in the text before the edit is not reverted."""
     text = f"first={NEW_URL} second={build_old_url()} third={NEW_URL}"
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
@@ -104,7 +104,7 @@ def test_revert_changes_only_the_edited_one_of_two_equal_urls() -> None:
 
 
 def test_revert_raises_edit_conflict_if_the_place_was_changed() -> None:
-    """A URL that a person edited is not overwritten."""
+    """The app does not overwrite a URL that a person has edited."""
     text = build_old_url("/orders")
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     meanwhile = done.text.replace("/orders", "/invoices")
@@ -116,7 +116,8 @@ def test_revert_raises_edit_conflict_if_the_place_was_changed() -> None:
 
 
 def test_revert_raises_edit_conflict_for_two_equal_places() -> None:
-    """A person must decide about a second URL of the copy that is equal."""
+    """If a person has added the same URL at another place, the app cannot know which one it edited.
+    """
     done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(EditConflict):
@@ -124,7 +125,7 @@ def test_revert_raises_edit_conflict_for_two_equal_places() -> None:
 
 
 def test_revert_accepts_places_that_were_restored_manually() -> None:
-    """One of two changed places is restored already, and the other is reverted."""
+    """If a person has restored one of two edited places, the app reverts the other."""
     text = f"first={build_old_url()} second={build_old_url()}"
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     first, _, second = done.text.partition(" second=")
@@ -136,7 +137,7 @@ def test_revert_accepts_places_that_were_restored_manually() -> None:
 
 @pytest.mark.parametrize("pattern", ["{old} {new}", "{new} {old}", "{new} {old} {old}"])
 def test_revert_restores_a_text_that_was_edited_twice(pattern: str) -> None:
-    """A person added or restored places between two rewrites, and all are reverted."""
+    """A person changed the text between two edits. The merged edits revert all places of both."""
     first = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
     between = pattern.format(old=build_old_url(), new=first.text)
     second = replace_references(between, is_json=False, urls=URLS, flow_ids={})
@@ -148,7 +149,9 @@ def test_revert_restores_a_text_that_was_edited_twice(pattern: str) -> None:
 
 
 def test_revert_raises_signature_changed_for_a_regenerated_signature() -> None:
-    """The platform's present signature must equal the earlier one."""
+    """The edit stores a hash of the old signature. If the platform now returns another signature,
+    the app does not revert.
+    """
     done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(SignatureChanged):
@@ -156,7 +159,7 @@ def test_revert_raises_signature_changed_for_a_regenerated_signature() -> None:
 
 
 def test_edits_survive_a_state_row() -> None:
-    """Edits that are read back from JSON equal the stored edits."""
+    """Edits that were stored as JSON and read back are equal to the first ones."""
     text = json.dumps({"uri": build_old_url(), "host": {"workflowReferenceName": CHILD}})
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={CHILD: CHILD_COPY})
 
@@ -165,7 +168,7 @@ def test_edits_survive_a_state_row() -> None:
 
 
 def test_repr_of_an_edit_contains_no_signature() -> None:
-    """The repr of a rewrite contains no signature, so a log line cannot leak one."""
+    """A log line with the repr of an edit cannot leak a signature."""
     done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     assert OLD_SIGNATURE not in repr(done)
@@ -181,8 +184,10 @@ def _read_text(path: Path) -> str:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 @pytest.mark.parametrize("folder", ["flows", "callers"])
-def test_every_real_file_is_rewritten_and_put_back(folder: str) -> None:
-    """URLs and child calls of real definitions, apps and variables are restored byte for byte."""
+def test_every_real_file_is_edited_and_reverted(folder: str) -> None:
+    """In real definitions, apps and variables, all URLs and child calls are replaced, and a revert
+    restores each byte.
+    """
     edited = 0
     for path in sorted(Path(os.environ["FLOW_CORPUS"], folder).rglob("*.*")):
         if path.suffix not in {".json", ".xml"}:
@@ -207,7 +212,9 @@ REFERENCE = "@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/tr
 
 
 def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
-    """The edit stores no signature; a reference that somebody has changed is a conflict."""
+    """An edit may replace a URL by a reference to a secret. A reference that somebody changed later
+    is a conflict.
+    """
     old = build_old_url()
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
     referring = refer_to_secret(written, REFERENCE, "text/plain")
@@ -224,7 +231,8 @@ def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
 
 
 def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
-    """Before and after the URL has replaced the reference, a revert restores the first text."""
+    """If the reference was replaced by a URL again, the merged edits still restore the first text.
+    """
     old = build_old_url()
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
     referring = refer_to_secret(written, REFERENCE, None)
@@ -238,7 +246,9 @@ def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
 
 
 def test_reference_to_a_secret_has_nothing_around_it() -> None:
-    """The reference counts as the URL that it replaces, so that its digest is the same."""
+    """The text around a reference equals that around the URL which it replaced, so comparisons see
+    no change.
+    """
     around = split_at_references(build_old_url(), is_json=False)
 
     assert split_at_references(REFERENCE, is_json=False) == around

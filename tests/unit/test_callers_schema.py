@@ -1,4 +1,4 @@
-"""docs/callers.schema.json is what the API accepts."""
+"""docs/callers.schema.json equals the schema that the API accepts."""
 
 import json
 
@@ -6,5 +6,5 @@ from tests.callers_schema import FILE, build_schema
 
 
 def test_the_published_schema_is_the_one_of_the_api() -> None:
-    """`python -m tests.callers_schema` writes it."""
+    """If this fails, run `python -m tests.callers_schema`, which writes the file."""
     assert json.loads(FILE.read_text()) == build_schema()

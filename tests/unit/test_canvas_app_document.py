@@ -1,4 +1,4 @@
-"""Test a canvas app's document, a ZIP file from outside that may have any fault."""
+"""The document of a canvas app is a ZIP file from outside, which may be damaged in any way."""
 
 from contextlib import suppress
 from io import BytesIO
@@ -23,7 +23,8 @@ def build_document(compression: int) -> bytes:
 
 @pytest.mark.parametrize("compression", [ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA])
 def test_damaged_document_raises_at_most_invalid_input(compression: int) -> None:
-    """For any wrong byte, the search returns the remaining ids or raises `InvalidInput`."""
+    """Whichever byte is wrong, the search returns the ids that are left or raises `InvalidInput`.
+    """
     whole = build_document(compression)
     assert find_flow_ids(whole) == {FLOW}
 
@@ -35,7 +36,7 @@ def test_damaged_document_raises_at_most_invalid_input(compression: int) -> None
 
 
 def test_truncated_document_raises_invalid_input() -> None:
-    """An interrupted download differs from an app without flows."""
+    """An interrupted download must not look like an app without flows."""
     whole = build_document(ZIP_DEFLATED)
     for end in range(len(whole)):
         with pytest.raises(InvalidInput):

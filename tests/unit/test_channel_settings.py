@@ -1,4 +1,5 @@
-"""Test that an invalid setting of a notification channel is named with its fix."""
+"""An invalid setting of a notification channel causes an error that names the setting and its fix.
+"""
 
 import base64
 
@@ -16,7 +17,7 @@ REFERENCE = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/can
 
 
 def build_signing_key(length: int) -> str:
-    """Return a signing key of this number of bytes in the form that a person enters."""
+    """Return a signing key of this number of bytes, encoded as a person enters it."""
     return "whsec_" + base64.b64encode(b"\x07" * length).decode()
 
 
@@ -43,7 +44,7 @@ def build_signing_key(length: int) -> str:
     ],
 )
 def test_unusable_address_raises_an_error_that_names_its_setting(value: str) -> None:
-    """The text names the setting and the fix, and not the value, which may be a secret."""
+    """The error names the setting and the fix, but not the value, which may be a secret."""
     with pytest.raises(UnusableSetting) as caught:
         check_address("CMK_TEAMS_WEBHOOK", value)
 
@@ -56,7 +57,7 @@ def test_unusable_address_raises_an_error_that_names_its_setting(value: str) -> 
     "value", ["https://h.example", "https://h.example:8443/in?a=b", "HTTPS://H.example/x"]
 )
 def test_https_address_is_used_unchanged(value: str) -> None:
-    """Path, port and query belong to the receiver."""
+    """Path, port and query of the address belong to the receiver and stay."""
     assert check_address("CMK_WEBHOOK", value) == value
 
 
@@ -69,7 +70,7 @@ def test_https_address_is_used_unchanged(value: str) -> None:
     ],
 )
 def test_topic_outside_the_event_grid_domain_is_rejected(value: str) -> None:
-    """Each request contains the app's access token."""
+    """Requests to the topic contain the app's access token, so it must be one of Event Grid."""
     topic = "https://t.westeurope-1.eventgrid.azure.net/api/events"
     assert check_address("CMK_EVENT_GRID_TOPIC", topic, domain="eventgrid.azure.net") == topic
 
@@ -90,8 +91,8 @@ def test_topic_outside_the_event_grid_domain_is_rejected(value: str) -> None:
         build_signing_key(SHORTEST_KEY - 1),
     ],
 )
-def test_a_weak_signing_key_is_refused(value: str) -> None:
-    """A short key can be guessed; the text gives the minimum length."""
+def test_weak_signing_key_is_rejected(value: str) -> None:
+    """A short key can be guessed. The error names the minimum length."""
     with pytest.raises(UnusableSetting) as caught:
         check_signing_key("CMK_WEBHOOK_SECRET", value)
 
@@ -101,7 +102,7 @@ def test_a_weak_signing_key_is_refused(value: str) -> None:
 
 
 def test_a_signing_key_of_24_bytes_is_used() -> None:
-    """The key may have its prefix or not."""
+    """The key is accepted with and without its prefix `whsec_`."""
     assert (
         len(check_signing_key("CMK_WEBHOOK_SECRET", build_signing_key(SHORTEST_KEY)))
         == SHORTEST_KEY
@@ -113,6 +114,6 @@ def test_a_signing_key_of_24_bytes_is_used() -> None:
 
 
 def test_the_settings_of_a_channel_are_named() -> None:
-    """The channel log has no setting."""
+    """Each channel names its settings. The channel that writes to the log has none."""
     assert format_channel_setting_names("webhook") == "CMK_WEBHOOK and CMK_WEBHOOK_SECRET"
     assert format_channel_setting_names("log") == ""

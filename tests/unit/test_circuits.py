@@ -1,4 +1,6 @@
-"""Test when a circuit breaker opens, which instance tries the service, and when it closes."""
+"""When a circuit breaker opens for a failing service, which instance tries it again, and when it
+closes.
+"""
 
 import asyncio
 from dataclasses import replace
@@ -27,7 +29,7 @@ SECOND = timedelta(seconds=1)
 
 
 class World:
-    """A service, and two instances that call it."""
+    """A service, two instances of the app that call it, and their circuit breakers."""
 
     def __init__(self) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
@@ -37,7 +39,7 @@ class World:
         self.calls = 0
 
     def build_circuits(self) -> CircuitBreakers:
-        """Return the circuit breakers of a process that has met no failure yet."""
+        """Return the circuit breakers of another process, which has seen no failure yet."""
         return CircuitBreakers(
             self.tables, self.clock, Settings(tenant_id="tests", circuit_breaker_threshold=5)
         )
@@ -49,14 +51,14 @@ class World:
         *,
         target: str = "a flow",
     ) -> None:
-        """Send a request; raises its error."""
+        """Send a request, which fails with this error if there is one."""
         async with circuits.guard_request("Flow service", "environment", target):
             self.calls += 1
             if error:
                 raise error
 
     async def fail(self, circuits: CircuitBreakers, times: int, *, of_object: bool = False) -> None:
-        """Send failing requests about one thing, one each second."""
+        """Send this number of failing requests, one each second."""
         for _ in range(times):
             self.clock.advance(SECOND)
             with pytest.raises(ServiceUnavailable):
@@ -70,7 +72,9 @@ def world() -> World:
 
 
 async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -> None:
-    """The fifth failure opens it; then no request is sent, and jobs wait until a given time."""
+    """The fifth failure in a row opens the circuit breaker. From then on no request is sent, and
+    jobs wait until a given time.
+    """
     await world.fail(world.one, 4)
     assert await read_open_circuit_breakers(world.tables) == []
 
@@ -86,7 +90,9 @@ async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -
 
 
 async def test_disabled_environment_opens_the_circuit_breaker_at_once(world: World) -> None:
-    """The platform has said so, for whichever request; an outage before that gets this reason."""
+    """The platform says that the environment is disabled, so one such error is enough. Its reason
+    replaces that of an outage.
+    """
     await world.fail(world.one, 2)
 
     with pytest.raises(ServiceOutage) as caught:
@@ -101,8 +107,9 @@ async def test_disabled_environment_opens_the_circuit_breaker_at_once(world: Wor
     assert breaker.reason_code is Reason.ENVIRONMENT_DISABLED
 
 
-async def test_an_answer_in_between_ends_the_row(world: World) -> None:
-    """An error answer counts, too, because it shows that the service works."""
+async def test_answer_in_between_restarts_the_count_of_failures(world: World) -> None:
+    """Even an error response shows that the service works, so the count of failures starts again.
+    """
     await world.fail(world.one, 4)
     with pytest.raises(NotFound):
         await world.call(world.one, NotFound("no such flow"))
@@ -114,7 +121,7 @@ async def test_an_answer_in_between_ends_the_row(world: World) -> None:
 
 
 async def test_failures_hours_apart_open_no_circuit_breaker(world: World) -> None:
-    """A failure of some hours ago says nothing about the present."""
+    """Only failures shortly after one another count."""
     for _ in range(10):
         await world.fail(world.one, 1)
         world.clock.advance(timedelta(hours=1))
@@ -123,7 +130,9 @@ async def test_failures_hours_apart_open_no_circuit_breaker(world: World) -> Non
 
 
 async def test_failures_with_one_object_open_no_circuit_breaker(world: World) -> None:
-    """Any number of failures belongs to that thing; three things show that the service fails."""
+    """Failures of requests about one flow say nothing about the service. Failures about three flows
+    do.
+    """
     await world.fail(world.one, 20, of_object=True)
     assert await read_open_circuit_breakers(world.tables) == []
 
@@ -135,7 +144,7 @@ async def test_failures_with_one_object_open_no_circuit_breaker(world: World) ->
 
 
 async def test_429_does_not_count_as_a_failure_or_as_a_success(world: World) -> None:
-    """A 429 is neither a failure nor an answer of the service."""
+    """A throttled request shows neither that the service works nor that it fails."""
     await world.fail(world.one, 4)
     with pytest.raises(ThrottledError):
         await world.call(world.one, ThrottledError())
@@ -145,7 +154,9 @@ async def test_429_does_not_count_as_a_failure_or_as_a_success(world: World) -> 
 
 
 async def test_another_instance_reads_an_open_circuit_after_its_first_failure(world: World) -> None:
-    """A process reads the row only after its first failure, and then knows it."""
+    """An instance reads the shared row only after a failure of its own, and then stops its
+    requests, too.
+    """
     await world.fail(world.one, 5)
 
     with pytest.raises(ServiceOutage):
@@ -157,7 +168,9 @@ async def test_another_instance_reads_an_open_circuit_after_its_first_failure(wo
 
 
 async def test_one_request_tries_a_failing_service_and_each_next_try_is_later(world: World) -> None:
-    """The first try comes after 30 seconds, then each delay doubles, up to ten minutes."""
+    """One instance tries the service after 30 seconds. Each further delay is twice as long, up to
+    ten minutes.
+    """
     await world.fail(world.one, 5)
     with pytest.raises(ServiceOutage):
         await world.call(world.other, ServiceUnavailable("nothing heard"))
@@ -179,7 +192,7 @@ async def test_one_request_tries_a_failing_service_and_each_next_try_is_later(wo
 
 
 async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None:
-    """The other instance continues at its next check."""
+    """When one instance gets an answer, the others continue at their next check."""
     await world.fail(world.one, 5)
     with pytest.raises(ServiceOutage):
         await world.call(world.other, ServiceUnavailable("nothing heard"))
@@ -192,10 +205,12 @@ async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None
     assert await world.tables.circuit_breakers.read_all() == []
 
 
-async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
+async def test_concurrent_calls_are_sent_after_the_circuit_has_closed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each instance reads the row while the other does."""
+    """After the breaker has closed, all concurrent requests are sent, even if they read its row at
+    the same time.
+    """
     await world.fail(world.one, 5)
     world.clock.advance(30 * SECOND)
     await world.tables.circuit_breakers.clear("circuit_breaker")
@@ -213,7 +228,7 @@ async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
 
 
 async def test_each_environment_of_a_service_has_its_own_circuit_breaker(world: World) -> None:
-    """A service may fail in one environment and work in the others."""
+    """A service may fail in one environment and work in others."""
     await world.fail(world.one, 5)
 
     async with world.one.guard_request("Flow service", "another environment", "a flow"):
@@ -221,7 +236,7 @@ async def test_each_environment_of_a_service_has_its_own_circuit_breaker(world: 
 
 
 async def test_unreadable_circuit_breaker_row_is_replaced(world: World) -> None:
-    """A circuit breaker is not essential, so an unreadable row is replaced."""
+    """An unreadable row stops no request. The next failure writes it again."""
     await world.fail(world.one, 5)
     (name,) = world.store.rows
     row = world.store.rows[name]

@@ -1,4 +1,4 @@
-"""Test the values of each cloud, and that no other module names a cloud's host."""
+"""The hosts of each Microsoft cloud, and that only one module names them."""
 
 import ast
 import re
@@ -33,7 +33,7 @@ def _list_texts(file: Path) -> Iterator[str]:
 
 
 def test_only_one_module_names_the_hosts_of_clouds() -> None:
-    """A host that is written elsewhere would be wrong in four of five clouds."""
+    """A host that another module names would be wrong in four of the five clouds."""
     found = [
         (str(file.relative_to(ROOT)), text)
         for folder in ("shared", "functions")
@@ -48,7 +48,7 @@ def test_only_one_module_names_the_hosts_of_clouds() -> None:
 
 @pytest.mark.parametrize("name", CloudName)
 def test_each_host_of_a_cloud_is_microsofts(name: CloudName) -> None:
-    """No firewall of the customer protects it."""
+    """The app recognises Microsoft's own hosts, which no firewall of the customer protects."""
     cloud = CLOUDS[name]
 
     assert is_of_microsoft(cloud.environment_host("6f1c0000-0000-4000-8000-000000000077"))
@@ -57,7 +57,8 @@ def test_each_host_of_a_cloud_is_microsofts(name: CloudName) -> None:
 
 
 def test_environment_host_outside_the_public_cloud_ends_in_one_digit() -> None:
-    """Microsoft's clients derive it so."""
+    """The environment's id in the host is split before its last digit, as Microsoft's clients do.
+    """
     host = CLOUDS[CloudName.GCC].environment_host("6F1C0000-0000-4000-8000-000000000077")
 
     assert (
@@ -66,7 +67,7 @@ def test_environment_host_outside_the_public_cloud_ends_in_one_digit() -> None:
 
 
 def test_cloud_of_a_vault_is_that_of_its_domain() -> None:
-    """Unknown domains count as public, as private names of vaults are."""
+    """A vault with an unknown domain, such as a private name, counts as one of the public cloud."""
     found = find_cloud_of_vault("https://kv.vault.usgovcloudapi.net/keys/evidence")
 
     assert found.key_vault_scope == "https://vault.usgovcloudapi.net/.default"

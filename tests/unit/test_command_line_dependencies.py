@@ -1,4 +1,4 @@
-"""Test that `pip install .` installs what the command line imports, and nothing else."""
+"""`pip install .` installs what the command line imports, and nothing else."""
 
 import ast
 import re
@@ -19,7 +19,9 @@ print("\\n".join(one.__file__ for one in ours))
 
 
 def list_imports() -> set[str]:
-    """Return the imports of the modules that the command line reaches, also inside functions."""
+    """Return the packages that the command line imports, directly or indirectly, also inside
+    functions.
+    """
     reached = subprocess.run(
         [sys.executable, "-c", _CODE], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
@@ -34,7 +36,9 @@ def list_imports() -> set[str]:
 
 
 def test_requirements_of_the_command_line_equal_its_imports() -> None:
-    """An administrator gets no Functions library and no SDK that the command line never uses."""
+    """An administrator who installs the command line gets no library that only the Functions app
+    uses.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = {
         name.replace("-", ".") if name.startswith("azure-") else name.replace("-", "_")

@@ -1,4 +1,4 @@
-"""Test that docs/command-reference.md contains every command's `--help`."""
+"""docs/command-reference.md equals the `--help` of all commands."""
 
 import shlex
 
@@ -12,12 +12,12 @@ from tests.command_tree import build_command_tree, is_group
 
 
 def test_command_reference_page_is_generated_from_the_commands() -> None:
-    """`python -m tests.command_reference` generates the page."""
+    """If this fails, run `python -m tests.command_reference`, which writes the page."""
     assert PAGE.read_text() == build_reference()
 
 
 def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
-    """The help also explains every option, and fits 80 columns without cuts."""
+    """Each `--help` also explains all options, and fits into 80 columns."""
     text = PAGE.read_text()
     for words, command in build_command_tree().items():
         if is_group(command):
@@ -34,13 +34,13 @@ def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
 
 
 def test_no_command_is_missing_in_the_help_of_its_group() -> None:
-    """A person who reads a command in the runbook finds it in `--help`."""
+    """The `--help` of a group lists all its commands."""
     assert [words for words, command in build_command_tree().items() if command.hidden] == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_of_a_command_are_in_its_help_and_are_valid(name: str) -> None:
-    """Each example is one line of `--help`, with valid options and values."""
+    """Each example is one line of `--help`, and its options and values are valid."""
     command = build_command_tree()[tuple(name.split())]
     shown = CliRunner().invoke(app, [*name.split(), "--help"]).stdout.splitlines()
 

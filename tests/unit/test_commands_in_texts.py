@@ -1,4 +1,4 @@
-"""A command that a text of the product names exists."""
+"""Each command that a text of the product names exists."""
 
 import ast
 import re
@@ -24,7 +24,9 @@ def _find_named_commands() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "name"), sorted(set(_find_named_commands())))
 def test_every_command_named_in_a_text_exists(path: str, name: str) -> None:
-    """The text may be a literal over several lines; a sentence may name a group alone."""
+    """This also checks texts that are split over several lines. A text may name a group without a
+    command.
+    """
     tree = build_command_tree()
     words = tuple(name.split(" "))
 

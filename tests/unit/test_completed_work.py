@@ -1,4 +1,4 @@
-"""The message about the end of an environment job says what has become of its flows."""
+"""The notification about a completed environment job says what happened to its flows."""
 
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 def test_title_of_a_completed_job_matches_its_mode_and_state(
     mode: RemediationMode, state: EnvironmentJobState, left: int, ending: str
 ) -> None:
-    """A prepared flow is migrated by the platform later; a cancelled job is not complete."""
+    """The title depends on the mode, on a cancel, and on flows that are not migrated."""
     job = EnvironmentJob(
         id="job",
         environment_id="env",

@@ -1,4 +1,4 @@
-"""Test that a search reads several places at once, and returns their results in order."""
+"""A caller search reads several places at the same time, and returns the results in their order."""
 
 import asyncio
 from contextlib import aclosing
@@ -14,7 +14,7 @@ PLACES = [f"app-{number:02}" for number in range(40)]
 
 
 class Reader:
-    """Reads places; each takes as long as the others that are under way let it."""
+    """A reader of places that counts concurrent reads, and raises an error for some places."""
 
     def __init__(self, *refuses: str) -> None:
         self.refuses = refuses
@@ -38,7 +38,7 @@ class Reader:
 async def run_search(
     search: CallerSearchPosition, reader: Reader, *, stop_at: str = ""
 ) -> list[str]:
-    """Search, and stop as a search does whose budget is used up."""
+    """Search the places, and stop before `stop_at` as if the request budget were used up."""
     answers: list[str] = []
     readings = read_remaining_ahead(search, PLACES[::-1], str, reader.read)
     async with aclosing(readings):
@@ -53,7 +53,7 @@ async def run_search(
 
 
 async def test_every_place_is_read_once_in_order_with_limited_concurrency() -> None:
-    """An error of one place is reported for this place only."""
+    """An error about one place does not affect the others."""
     reader = Reader("app-03")
 
     answers = await run_search(CallerSearchPosition(), reader)
@@ -66,7 +66,9 @@ async def test_every_place_is_read_once_in_order_with_limited_concurrency() -> N
 
 
 async def test_stopped_search_continues_with_the_next_unread_place() -> None:
-    """Places that were read ahead are discarded and read again."""
+    """When a search stops, it discards what it has read ahead. The next search reads these places
+    again.
+    """
     search, reader = CallerSearchPosition(), Reader()
 
     first = await run_search(search, reader, stop_at="app-05")
@@ -85,10 +87,10 @@ async def test_stopped_search_continues_with_the_next_unread_place() -> None:
         (PlatformError("no", code="Forbidden", status=403), ["app app-03 (Forbidden)"]),
     ],
 )
-async def test_place_that_cannot_be_read_costs_itself_only(
+async def test_unreadable_place_does_not_affect_others(
     error: Exception, recorded: list[str]
 ) -> None:
-    """The search omits a deleted place, and names one that it could not read."""
+    """The search omits a deleted place, names an unreadable one, and reads all others."""
     unreadable = UnreadableCallers(CallerSearchPosition(), "Grant the app access.")
 
     async def read(place: str) -> str:

@@ -13,14 +13,16 @@ from shared.domain.definitions.connection_reference import (
 
 
 def build_client_data(**references: Any) -> str:
-    """Return a `clientdata` with these connection references."""
+    """Return a `clientdata` text with these entries of `connectionReferences`."""
     definition = {"triggers": {"manual": {"type": "Request"}}, "actions": {}}
     properties = {"connectionReferences": references, "definition": definition}
     return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"}, indent=2)
 
 
 def build_entry(source: str = "embedded", **connection: str) -> dict[str, Any]:
-    """Return an entry of `connectionReferences` as Dataverse holds it (platform.md#client-data)."""
+    """Return an entry of `connectionReferences` in the format of Dataverse
+    (platform.md#client-data).
+    """
     return {
         "runtimeSource": source,
         "connection": connection,
@@ -30,7 +32,9 @@ def build_entry(source: str = "embedded", **connection: str) -> dict[str, Any]:
 
 
 def test_entry_with_a_connection_reference_is_not_embedded() -> None:
-    """The entry may also name a connection, or belong to an invoker's connection."""
+    """An entry that names a connection reference needs no new one, even if it also names a
+    connection.
+    """
     text = build_client_data(
         mail=build_entry(connectionReferenceLogicalName="cr1_mail"),
         both=build_entry(connectionReferenceLogicalName="cr1_mail", name="mail-1"),
@@ -41,7 +45,7 @@ def test_entry_with_a_connection_reference_is_not_embedded() -> None:
 
 
 def test_entry_with_only_a_connection_is_embedded() -> None:
-    """The result has its key, connector and connection."""
+    """An entry that names only a connection is returned with its key, connector and connection."""
     (found,) = parse_embedded_connections(build_client_data(mail=build_entry(name="mail-1")))
 
     assert (found.key, found.connector, found.connection_id) == (
@@ -54,7 +58,9 @@ def test_entry_with_only_a_connection_is_embedded() -> None:
 
 
 def test_embedded_entry_in_the_flow_service_format_is_parsed() -> None:
-    """`connectionName`, `source` and `id` are at its top level (platform.md#flow-read)."""
+    """The flow service has `connectionName`, `source` and `id` directly in the entry
+    (platform.md#flow-read).
+    """
     api = "/providers/Microsoft.PowerApps/apis/shared_office365"
     (found,) = parse_embedded_connections(
         build_client_data(mail={"connectionName": "mail-1", "source": "Embedded", "id": api})
@@ -64,7 +70,8 @@ def test_embedded_entry_in_the_flow_service_format_is_parsed() -> None:
 
 
 def test_connection_of_an_invoker_entry_is_not_copied() -> None:
-    """The reference of an invoker's entry has no connection."""
+    """If each user of the flow has a connection of their own, the new reference has no connection.
+    """
     (found,) = parse_embedded_connections(
         build_client_data(mail=build_entry("invoker", name="mail-1"))
     )
@@ -74,7 +81,7 @@ def test_connection_of_an_invoker_entry_is_not_copied() -> None:
 
 
 def test_entry_without_a_connection_is_not_embedded() -> None:
-    """Old solutions contain 180 such entries."""
+    """Entries without connection and reference, which old solutions have, need no reference."""
     assert parse_embedded_connections(build_client_data(mail=build_entry())) == ()
 
 
@@ -87,7 +94,7 @@ def test_entry_without_a_connection_is_not_embedded() -> None:
     ],
 )
 def test_custom_connector_is_recognised_by_its_logical_name_or_id(api: dict[str, str]) -> None:
-    """Public solutions contain both shapes."""
+    """Entries of custom connectors have one or the other; public solutions contain both forms."""
     (found,) = parse_embedded_connections(
         build_client_data(orders=build_entry(name="orders-1") | {"api": api})
     )
@@ -96,7 +103,7 @@ def test_custom_connector_is_recognised_by_its_logical_name_or_id(api: dict[str,
 
 
 def test_only_the_connection_of_an_entry_changes() -> None:
-    """Source, connector and all other parts of the flow stay."""
+    """The copy's entry names the reference. Source, connector and the rest of the flow stay."""
     text = build_client_data(mail=build_entry(name="mail-1"), other=build_entry(name="other-1"))
 
     changed = json.loads(with_references(text, {"mail": "cmk_mail"}))
@@ -109,14 +116,16 @@ def test_only_the_connection_of_an_entry_changes() -> None:
 
 
 def test_without_embedded_connections_not_a_byte_changes() -> None:
-    """A definition that uses references is copied unchanged."""
+    """A definition that already uses references is copied byte for byte."""
     text = build_client_data(mail=build_entry(connectionReferenceLogicalName="cr1_mail"))
 
     assert with_references(text, {}) is text
 
 
 def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
-    """A definition that was imported from a file may begin with such a mark."""
+    """A definition that was imported from a file may begin with a byte order mark, which is
+    ignored.
+    """
     text = "\ufeff" + build_client_data(mail=build_entry(name="mail-1"))
 
     assert len(parse_embedded_connections(text)) == 1
@@ -124,7 +133,9 @@ def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
 
 
 def test_logical_name_has_only_characters_that_dataverse_accepts() -> None:
-    """The logical name has a prefix, lower-case letters and digits, and 100 characters at most."""
+    """The name of a new reference has a prefix, lower-case letters and digits, and at most 100
+    characters.
+    """
     (found,) = parse_embedded_connections(
         build_client_data(
             x=build_entry(name="x-1") | {"api": {"name": "shared_Déjà-5f" + "9" * 300}}

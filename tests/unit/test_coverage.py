@@ -1,4 +1,4 @@
-"""Test docs/coverage.md: each demand of Microsoft's document has tests that exist."""
+"""docs/coverage.md: each demand of Microsoft's document is met, and existing tests show it."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Demand(NamedTuple):
-    """One row: the demand, what the app does, and the tests that show it."""
+    """A row of the page: what Microsoft demands, what the app does, and the tests that show it."""
 
     says: str
     does: str
@@ -20,7 +20,7 @@ class Demand(NamedTuple):
 
 
 def read_demands() -> list[Demand]:
-    """Return the rows of every table of the page."""
+    """Return the rows of all tables of the page."""
     found = []
     for line in (ROOT / "docs" / "coverage.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -33,7 +33,7 @@ def read_demands() -> list[Demand]:
 
 @cache
 def read_test_names(path: str) -> frozenset[str]:
-    """Return the names of a file's tests."""
+    """Return the names of the tests in a file."""
     tree = ast.parse((ROOT / "tests" / path).read_text())
     return frozenset(
         node.name
@@ -44,8 +44,8 @@ def read_test_names(path: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("demand", read_demands(), ids=lambda demand: demand.says[:40])
-def test_each_demand_is_met_and_proven(demand: Demand) -> None:
-    """A row says what the app does and names at least one existing test."""
+def test_each_demand_is_met_and_has_tests(demand: Demand) -> None:
+    """Each row says what the app does, and names at least one test that exists."""
     assert demand.does
     assert demand.tests, f"no test for: {demand.says}"
 
@@ -56,7 +56,7 @@ def test_each_demand_is_met_and_proven(demand: Demand) -> None:
 
 
 def test_no_requirement_is_listed_twice() -> None:
-    """The page has at least one row."""
+    """The page has rows, and no two with the same demand."""
     quotes = [demand.says for demand in read_demands()]
 
     assert len(quotes) > 20

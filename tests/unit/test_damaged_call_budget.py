@@ -1,4 +1,6 @@
-"""Test that an unreadable row of a request budget costs minutes and never exceeds the rate."""
+"""An unreadable row of a request budget delays work for minutes, and never lets requests exceed the
+budget.
+"""
 
 import json
 from collections.abc import Callable
@@ -45,15 +47,15 @@ MEMBERS: dict[str, object] = {
 
 
 class Work:
-    """Two instances that make as many calls as they are given."""
+    """Two instances that take as many requests from one budget as it allows."""
 
     def __init__(self) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
         self.budgets = [StoredRequestBudget(self.store, self.clock, LIMIT) for _ in range(2)]
         self.made: list[datetime] = []
 
-    async def go_on(self, length: timedelta) -> None:
-        """Run one invocation after the other on both instances."""
+    async def send_requests_for(self, length: timedelta) -> None:
+        """Let both instances take requests in turn, for this length of time."""
         end = self.clock.now() + length
         while self.clock.now() < end:
             for budget in self.budgets:
@@ -64,27 +66,27 @@ class Work:
             self.clock.advance(SECOND * 5)
 
     def damage(self, name: tuple[str, str, str], column: str, damage: Damage) -> None:
-        """Damage one column of a row."""
+        """Damage this column of a row, as the function `damage` does."""
         columns = dict(self.store.rows[name].columns)
         value = damage(columns.pop(column))
         after = columns if value is None else {**columns, column: value}
         self.store.rows[name] = replace(self.store.rows[name], columns=after, etag="damaged")
 
     def damage_member(self, member: str, value: object) -> None:
-        """Damage one member of the ledger."""
+        """Replace one member of the ledger, the JSON text in the budget's row."""
         self.damage(ROW, "ledger", lambda text: json.dumps(json.loads(str(text)) | {member: value}))
 
-    def find_most_in_any_minute(self) -> int:
-        """Return the highest number of requests in any period of one minute."""
+    def find_most_in_a_minute(self) -> int:
+        """Return the highest number of requests within a minute."""
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
 
-    async def assert_goes_on(self) -> None:
-        """Check that the rate holds, work continues within minutes, and the reset is reported for a
-        day.
+    async def assert_continues_within_budget(self) -> None:
+        """Require that no minute exceeds the budget, that work continues within minutes, and that
+        the reset is reported for a day.
         """
         before = len(self.made)
-        await self.go_on(MINUTE * 15)
-        assert self.find_most_in_any_minute() <= 5
+        await self.send_requests_for(MINUTE * 15)
+        assert self.find_most_in_a_minute() <= 5
         assert len(self.made) - before >= 5 * 9
         assert (await self.budgets[1].promote_waiters(report_waiting)).reset == (ROW,)
         self.clock.advance(DAY)
@@ -92,51 +94,57 @@ class Work:
 
 
 async def report_waiting(_: QueuedJob) -> bool:
-    """Report that the called job still waits."""
+    """Return that the promoted job still waits."""
     return True
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 async def test_damaged_budget_row_is_reset_after_a_pause(garbage: str) -> None:
-    """No error is raised; all requests of the lost row are over before the first new one."""
+    """The app does not know how many requests the lost row counted, so it pauses until they are
+    over, and raises no error.
+    """
     work = Work()
-    await work.go_on(MINUTE * 3)
+    await work.send_requests_for(MINUTE * 3)
     for name in list(work.store.rows[ROW].columns):
         work.damage(ROW, name, GARBAGE[garbage])
 
-    await work.assert_goes_on()
+    await work.assert_continues_within_budget()
 
 
 @pytest.mark.parametrize("member", MEMBERS)
 async def test_damaged_member_of_the_ledger_resets_the_row(member: str) -> None:
-    """The value may also be valid but impossible, such as a pause of seventy years."""
+    """The row is also reset if a member has a valid but impossible value, such as a pause of
+    seventy years.
+    """
     work = Work()
-    await work.go_on(MINUTE * 3)
+    await work.send_requests_for(MINUTE * 3)
     work.damage_member(member, MEMBERS[member])
 
-    await work.assert_goes_on()
+    await work.assert_continues_within_budget()
 
 
 async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() -> None:
-    """The requests of the block are sent until three windows after its start."""
+    """An instance sends the requests of its reservation although the row is lost. The pause is long
+    enough for them.
+    """
     work = Work()
     one, _ = work.budgets
     async with one.reserve(replace(NEED, requests=5)):
         work.damage(ROW, "ledger", GARBAGE["not JSON"])
         work.budgets.remove(one)
-        await work.go_on(MINUTE * 2 + SECOND * 30)
+        await work.send_requests_for(MINUTE * 2 + SECOND * 30)
         for _ in range(5):
             await one.take()
             work.made.append(work.clock.now())
-        await work.go_on(MINUTE * 5)
+        await work.send_requests_for(MINUTE * 5)
 
-    assert work.find_most_in_any_minute() <= 5
+    assert work.find_most_in_a_minute() <= 5
     assert len(work.made) > 5
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -> None:
-    """Until then the place delays no job, and its removal is reported."""
+    """A job's damaged place in the queue delays no other job. The timer removes and reports it."""
     work = Work()
     columns = {"waiter": "{}"}
     table, partition, key = PLACE
@@ -144,7 +152,7 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
     work.store.rows[PLACE] = row
     work.damage(PLACE, "waiter", GARBAGE[garbage])
 
-    await work.go_on(MINUTE * 3)
+    await work.send_requests_for(MINUTE * 3)
     assert len(work.made) >= 5
     assert (await work.budgets[0].read_queue_status()).waiting <= 1
     line = await work.budgets[0].promote_waiters(report_waiting)
@@ -154,11 +162,11 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
 
 
 async def test_pause_requested_by_a_service_ends_within_a_day() -> None:
-    """A service that names a far future date does not stop the app permanently."""
+    """If a service names a date far in the future, the app still tries again after a day."""
     work = Work()
     await work.budgets[0].slow_down(DAY * 1000)
     work.clock.advance(DAY + SECOND)
-    await work.go_on(MINUTE * 3)
+    await work.send_requests_for(MINUTE * 3)
 
     assert work.made
     assert (await work.budgets[0].promote_waiters(report_waiting)).reset == ()

@@ -1,4 +1,4 @@
-"""Test how the answers of a Dataverse batch are read from the wire."""
+"""The app splits the response to a Dataverse batch into the responses of its requests."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ BODIES = st.lists(st.binary().filter(lambda body: b"\r\n--batch" not in body), m
 
 
 def format_batch_answer(*bodies: bytes, encoding: str = "binary") -> bytes:
-    """Return a batch's answer as Dataverse writes it."""
+    """Return the response to a batch, with these bodies, as Dataverse writes it."""
     parts = (
         f"--{BOUNDARY}\r\nContent-Type: application/http\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n\r\nHTTP/1.1 200 OK\r\n"
@@ -25,8 +25,8 @@ def format_batch_answer(*bodies: bytes, encoding: str = "binary") -> bytes:
 
 
 @given(BODIES)
-def test_each_part_comes_byte_for_byte(bodies: list[bytes]) -> None:
-    """Bodies may have any line ends and bytes."""
+def test_each_part_is_returned_byte_for_byte(bodies: list[bytes]) -> None:
+    """Bodies are returned byte for byte, whatever line ends and bytes they contain."""
     parts = parse_batch_response(TYPE, format_batch_answer(*bodies))
 
     assert [part.body for part in parts] == bodies
@@ -34,7 +34,7 @@ def test_each_part_comes_byte_for_byte(bodies: list[bytes]) -> None:
 
 
 def test_quoted_boundary_is_parsed() -> None:
-    """RFC 2046 allows quotes."""
+    """The boundary of the parts may be in quotes, which RFC 2046 allows."""
     quoted = f'multipart/mixed;charset="utf-8"; Boundary="{BOUNDARY}"'
 
     assert [part.body for part in parse_batch_response(quoted, format_batch_answer(b"{}"))] == [
@@ -56,6 +56,6 @@ def test_quoted_boundary_is_parsed() -> None:
     ],
 )
 def test_incomplete_batch_raises_value_error(content_type: str, body: bytes) -> None:
-    """An incomplete batch could give answers to the wrong reads."""
+    """If a part were missing, the others could be taken for responses to the wrong requests."""
     with pytest.raises(ValueError):  # noqa: PT011 -- any: the caller tells it as one
         parse_batch_response(content_type, body)

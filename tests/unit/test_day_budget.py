@@ -1,4 +1,4 @@
-"""Test the requests of a day: the limit, the part kept for rollbacks, and what is returned."""
+"""The daily limit of a request budget, and the tenth of it that is reserved for urgent requests."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ WORK = RequestDemand(job_id="a", requests=2, priority="1")
 
 
 class Instance:
-    """One instance that works as long as requests are left."""
+    """An instance of the app that sends requests as long as its budget allows them."""
 
     def __init__(self, calls: int, before: "Instance | None" = None) -> None:
         self.clock: ManualClock = before.clock if before else ManualClock()
@@ -29,8 +29,8 @@ class Instance:
         self.budget = StoredRequestBudget(self.store, self.clock, limit)
         self.made = 0
 
-    async def work(self, length: timedelta) -> None:
-        """Run one invocation after the other."""
+    async def send_requests_for(self, length: timedelta) -> None:
+        """Take a request every half minute if the budget allows one, for this length of time."""
         end = self.clock.now() + length
         while self.clock.now() < end:
             with suppress(ThrottledError, MustWait):
@@ -40,7 +40,7 @@ class Instance:
             self.clock.advance(MINUTE / 2)
 
     async def request_until_rejected(self) -> tuple[datetime, str]:
-        """Return when the job is due again, and why."""
+        """Request once, require a rejection, and return its end and its message."""
         try:
             async with self.budget.reserve(WORK):
                 await self.budget.take()
@@ -51,16 +51,18 @@ class Instance:
         raise AssertionError("there was a call")
 
     async def read_remaining(self) -> int | None:
-        """Return the requests that are left today."""
+        """Return the number of requests that are left today."""
         return (await self.budget.read_queue_status()).remaining_today
 
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_requests_of_a_day_are_used_except_the_reserved_tenth(calls: int) -> None:
-    """A tenth is kept, and some requests become free an hour late."""
+    """In four days, nine tenths of the limit are used. A little less is possible, because requests
+    become free up to an hour late.
+    """
     here = Instance(calls)
 
-    await here.work(4 * DAY)
+    await here.send_requests_for(4 * DAY)
 
     assert 0.95 * 4 * 90 * 24 / 25 <= here.made <= 4 * 90
 
@@ -75,10 +77,10 @@ async def test_requests_of_a_day_are_used_except_the_reserved_tenth(calls: int) 
 async def test_error_of_an_exhausted_day_contains_the_time_of_the_next_requests(
     calls: int, message: str
 ) -> None:
-    """The time is a day after the first requests, within the hour."""
+    """The error names a time that is a day after the first requests, rounded up to the hour."""
     here = Instance(calls)
     began = here.clock.now()
-    await here.work(HOUR)
+    await here.send_requests_for(HOUR)
 
     comes, why = await here.request_until_rejected()
 
@@ -91,11 +93,9 @@ async def test_error_of_an_exhausted_day_contains_the_time_of_the_next_requests(
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_right_can_be_revoked_after_the_day_is_exhausted(calls: int) -> None:
-    """An exhausted invocation may still revoke a right. It uses the reserved tenth for nothing
-    else.
-    """
+    """An invocation may use reserved requests to revoke a right, and for nothing else."""
     here = Instance(calls)
-    await here.work(2 * HOUR)
+    await here.send_requests_for(2 * HOUR)
     assert await here.read_remaining() == 0
 
     async with here.budget.reserve(None):
@@ -110,9 +110,9 @@ async def test_right_can_be_revoked_after_the_day_is_exhausted(calls: int) -> No
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_reads_outside_jobs_do_not_use_the_reserved_requests(calls: int) -> None:
-    """Outside invocations a timer may still turn off what must not be on."""
+    """The reserved requests are for writes, by which a timer turns off what must not be on."""
     here = Instance(calls)
-    await here.work(2 * HOUR)
+    await here.send_requests_for(2 * HOUR)
 
     with pytest.raises(ThrottledError):
         await here.budget.take()
@@ -120,7 +120,9 @@ async def test_reads_outside_jobs_do_not_use_the_reserved_requests(calls: int) -
 
 
 async def test_unused_requests_of_a_slice_are_returned() -> None:
-    """Otherwise one request a minute would use up the day as fast as two."""
+    """An instance leases several requests and may send only one. The others do not count for the
+    day.
+    """
     here = Instance(PLENTY)
 
     for _ in range(40):
@@ -131,8 +133,8 @@ async def test_unused_requests_of_a_slice_are_returned() -> None:
 
 
 async def test_another_instance_continues_the_count_of_the_day() -> None:
-    """The row contains the day and outlives a process."""
+    """The day's count is in the store, so another instance continues it."""
     here = Instance(SCARCE)
-    await here.work(MINUTE * 10)
+    await here.send_requests_for(MINUTE * 10)
 
     assert await Instance(SCARCE, here).read_remaining() == 90 - here.made

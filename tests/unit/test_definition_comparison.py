@@ -1,4 +1,6 @@
-"""What counts as a difference between two definitions, and that digests agree with it."""
+"""Which differences between two definitions count as a change, and that equal definitions have
+equal digests.
+"""
 
 import json
 
@@ -30,7 +32,9 @@ def _with(**inputs: object) -> str:
     ],
 )
 def test_additions_and_spellings_of_the_platform_are_not_a_difference(text: str) -> None:
-    """Examples are whitespace, empty members, the version beside the properties, and 1.0 for 1."""
+    """What the platform adds or writes differently on a save, such as whitespace, empty members or
+    1.0 for 1, is no change.
+    """
     assert is_same_definition(json.dumps(FLOW), text)
     assert hash_definition(json.dumps(FLOW)) == hash_definition(text)
 
@@ -41,7 +45,9 @@ def _build_bound_definition(**connection: str) -> str:
 
 
 def test_connection_beside_its_reference_is_not_a_difference() -> None:
-    """The platform may also name the connection; without a reference the connection counts."""
+    """The platform may add the connection to an entry that has a connection reference. Without a
+    reference, another connection is a change.
+    """
     bare = _build_bound_definition(connectionReferenceLogicalName="cr1_mail")
 
     assert is_same_definition(
@@ -68,6 +74,6 @@ def test_connection_beside_its_reference_is_not_a_difference() -> None:
     ],
 )
 def test_change_of_a_maker_is_a_difference(text: str) -> None:
-    """The member may have the name of one that the platform adds elsewhere."""
+    """What a maker changes counts, even in a member whose name the platform uses elsewhere."""
     assert not is_same_definition(json.dumps(FLOW), text)
     assert hash_definition(json.dumps(FLOW)) != hash_definition(text)

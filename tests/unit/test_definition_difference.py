@@ -1,4 +1,4 @@
-"""Test the description of an edit that an administrator reads."""
+"""The paths of changed members, from which an administrator sees what somebody has edited."""
 
 import json
 
@@ -6,7 +6,9 @@ from shared.domain.definitions.changed_paths import MOST_PLACES, find_changed_pa
 
 
 def test_places_are_named_and_values_are_not() -> None:
-    """Changed, added and removed members are named by their paths."""
+    """Changed, added and removed members are listed by their paths. Their values may be secrets and
+    are not shown.
+    """
     old = json.dumps({"a": {"uri": "https://x?sig=secret", "gone": 1}, "same": [1]})
     new = json.dumps({"a": {"uri": "https://y?sig=other"}, "same": [1], "new": 2})
 
@@ -16,7 +18,7 @@ def test_places_are_named_and_values_are_not() -> None:
 
 
 def test_a_long_list_is_cut() -> None:
-    """A list contains twelve places at most."""
+    """At most twelve paths are listed."""
     old, new = json.dumps({}), json.dumps({str(number): 1 for number in range(40)})
 
     places = find_changed_paths(old, new)
@@ -25,7 +27,7 @@ def test_a_long_list_is_cut() -> None:
 
 
 def test_text_that_is_not_json_has_no_changed_paths() -> None:
-    """The digests of such texts differ, but no path of a change is known."""
+    """A change of a text that is not JSON is known by its digest, but has no paths."""
     places = find_changed_paths("{", "{}")
 
     assert places == ()

@@ -1,4 +1,4 @@
-"""Test the rules of a scheduled deletion: when it may happen, what is approved, its messages."""
+"""Rules of a scheduled deletion: its earliest date, what its approval covers, and its messages."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,17 +35,19 @@ APPROVAL = DeletionApproval(
 
 
 def build_job(state: FlowJobState = FlowJobState.RETIRED) -> FlowJob:
-    """Return a job that just came into this state."""
+    """Return a job that entered this state at `NOW`."""
     return with_history(replace(FLOW_JOB, state=state), state, "So it is.", now=NOW)
 
 
 def build_deletion(job: FlowJob | None = None) -> Deletion:
-    """Return a deletion that was just scheduled."""
+    """Return a deletion that was scheduled at `NOW`."""
     return build_new_deletion(job or build_job(), APPROVAL, None)
 
 
 def test_retired_at_returns_the_time_of_the_last_retirement() -> None:
-    """Later history entries and earlier retirements do not count."""
+    """A note after the retirement does not change its time, and neither does a retirement before a
+    rollback.
+    """
     job = build_job()
     lines = (
         HistoryEntry(
@@ -63,7 +65,7 @@ def test_retired_at_returns_the_time_of_the_last_retirement() -> None:
 
 @pytest.mark.parametrize("state", sorted(set(FlowJobState) - {FlowJobState.RETIRED}))
 def test_job_that_is_not_retired_has_no_delete_date(state: FlowJobState) -> None:
-    """The history of a job in another state does not matter."""
+    """Only a job that is retired now has a delete date, even if it was retired earlier."""
     assert find_retired_at(build_job(state)) is None
     assert find_earliest_delete_at(build_job(state), delay=DAY, quiet=DAY) is None
 
@@ -74,8 +76,8 @@ def test_job_that_is_not_retired_has_no_delete_date(state: FlowJobState) -> None
 def test_earliest_deletion_date_uses_the_longest_period(
     delay: int, quiet: int, own: int, days: int
 ) -> None:
-    """The periods are the delay of the setting, the no-call period, and the job's own no-call
-    period.
+    """The date follows from the longest of three periods: the setting's delay, the no-call period
+    of the settings, and that of the job.
     """
     job = replace(build_job(), no_call_period=own * DAY or None)
 
@@ -83,7 +85,7 @@ def test_earliest_deletion_date_uses_the_longest_period(
 
 
 def test_scheduled_deletion_records_its_retirement_and_approver() -> None:
-    """The approval names the retirement, its person and date, and is due at its date."""
+    """The row names the retirement that was approved, the approver and the date."""
     deletion = build_deletion()
 
     assert (deletion.state, deletion.next_check_at) == (DeletionState.SCHEDULED, APPROVAL.delete_at)
@@ -97,7 +99,9 @@ def test_scheduled_deletion_records_its_retirement_and_approver() -> None:
 def test_rescheduled_deletion_accepts_edits_only_if_an_edit_had_blocked_it(
     code: str, *, accepts: bool
 ) -> None:
-    """After another reason, the person has not seen an edit. The history continues."""
+    """A person who schedules a deletion again has seen an edit only if it was the reason of the
+    block.
+    """
     earlier = stop_with_reason(
         build_deletion(), DeletionState.BLOCKED, "why", "what to do", code=code, now=NOW
     )
@@ -108,8 +112,10 @@ def test_rescheduled_deletion_accepts_edits_only_if_an_edit_had_blocked_it(
     assert again.history[: len(earlier.history)] == earlier.history
 
 
-def test_the_bin_is_counted_from_the_first_intent() -> None:
-    """After a crash, the retry does not promise days that the first request may have used."""
+def test_restore_period_begins_at_the_first_delete_request() -> None:
+    """If a delete is repeated after a crash, the first request may have succeeded. So the last day
+    for a restore is counted from it.
+    """
     first = record_delete_intent(start_archiving(build_deletion(), now=NOW), now=NOW)
     second = record_delete_intent(first, now=NOW + DAY)
 
@@ -118,7 +124,7 @@ def test_the_bin_is_counted_from_the_first_intent() -> None:
 
 
 def test_blocked_deletion_has_no_restore_date_and_no_next_check() -> None:
-    """A failed intent promises no restore, and has no next check."""
+    """A deletion that was blocked before its delete promises no restore and waits for a person."""
     made = record_delete_intent(start_archiving(build_deletion(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = mark_blocked(
@@ -132,15 +138,16 @@ def test_blocked_deletion_has_no_restore_date_and_no_next_check() -> None:
 
 
 def test_missing_original_is_reported_as_deleted_by_another_person() -> None:
-    """Without an intent, another person has deleted the original."""
+    """If the original is gone before the app has stored its intent, somebody else has deleted it.
+    """
     row = mark_deleted(start_archiving(build_deletion(), now=NOW), now=NOW)
 
     assert "somebody else" in row.message
     assert row.restorable_until is None
 
 
-def test_waiting_for_the_same_again_adds_no_line() -> None:
-    """Waiting with the same message changes only the next check and the reason code."""
+def test_waiting_for_the_same_again_adds_no_history_entry() -> None:
+    """If the message is the same, the history gets no further entry."""
     row = wait_until(
         build_deletion(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.FLOW_RUN_IN_PROGRESS
     )
@@ -154,8 +161,7 @@ def test_waiting_for_the_same_again_adds_no_line() -> None:
 
 
 def test_consequences_of_a_deletion_depend_on_the_flow() -> None:
-    """Only a flow with a trigger URL loses one, and the app restores only flows outside
-    solutions.
+    """Only a flow with a trigger URL loses one. The app can restore only flows outside solutions.
     """
     job = build_job()
     called = describe_consequences(job)
@@ -168,7 +174,9 @@ def test_consequences_of_a_deletion_depend_on_the_flow() -> None:
 
 
 def test_reopened_archive_begins_where_the_first_archive_ended() -> None:
-    """The continued archive has its own count for the limit, and covers later runs."""
+    """A second archive continues after the runs of the first one, keeps its files, and counts its
+    own runs towards the limit.
+    """
     first = RunArchive(
         environment_id="e",
         job_id="j",

@@ -1,10 +1,10 @@
-"""Test dependency groups of flows in the shapes that makers build."""
+"""The order in which dependent flows are copied, and the call loops among them."""
 
 from shared.domain.plans.dependency_graph import DependencyGraph
 
 
 def test_children_are_copied_before_their_parents() -> None:
-    """Children come first, in a chain and with a shared child."""
+    """Children come before their parents, also in a chain or if parents share a child."""
     graph = DependencyGraph({"top": ["mid", "leaf"], "mid": ["leaf"], "leaf": [], "alone": []})
 
     order = graph.leaves_first
@@ -16,9 +16,7 @@ def test_children_are_copied_before_their_parents() -> None:
 
 
 def test_call_loop_lists_its_flows() -> None:
-    """The finding names flows that call one another; a flow that calls itself waits for no
-    other.
-    """
+    """The flows of a call loop are listed. A flow that only calls itself is no loop."""
     graph = DependencyGraph({"a": ["b"], "b": ["c"], "c": ["a"], "self": ["self"], "d": ["a"]})
 
     assert graph.call_loops == (("a", "b", "c"),)
@@ -27,7 +25,7 @@ def test_call_loop_lists_its_flows() -> None:
 
 
 def test_a_missing_child_is_named_with_its_caller() -> None:
-    """A deleted or unreadable child does not stop the other flows."""
+    """A deleted or unreadable child is reported, and the other flows keep their order."""
     graph = DependencyGraph({"parent": ["gone", "leaf"], "leaf": []})
 
     assert graph.missing == {"parent": {"gone"}}
@@ -36,7 +34,7 @@ def test_a_missing_child_is_named_with_its_caller() -> None:
 
 
 def test_a_chain_of_thousands_needs_no_recursion() -> None:
-    """A deep chain takes time, but no stack."""
+    """A chain of thousands of flows does not exceed Python's recursion limit."""
     size = 20_000
     children = {f"{i:05}": [f"{i + 1:05}"] for i in range(size)} | {f"{size:05}": []}
 

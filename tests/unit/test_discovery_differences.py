@@ -1,4 +1,4 @@
-"""Test that differences between the sources of a discovery are named, grouped and limited."""
+"""Findings about differences between the sources of a discovery: named, grouped and limited."""
 
 from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
 from shared.domain.plans.discovery_differences import (
@@ -11,7 +11,7 @@ ON, OFF = FlowState.ON, FlowState.OFF
 
 
 def build_row(workflow_id: str, name: str = "", state: FlowState = ON) -> WorkflowSummary:
-    """Return a row of Dataverse."""
+    """Return a flow as Dataverse lists it."""
     return WorkflowSummary(workflow_id=workflow_id, name=name or workflow_id, state=state)
 
 
@@ -22,7 +22,7 @@ def build_entry(
     title: str = "",
     state: FlowState | None = ON,
 ) -> FlowListEntry:
-    """Return a line of the flow service."""
+    """Return a flow as the flow service lists it."""
     return FlowListEntry(
         flow_name=flow_name or workflow_id or "",
         display_name=title or workflow_id or flow_name,
@@ -32,7 +32,7 @@ def build_entry(
 
 
 def index_by_id[T: (WorkflowSummary, FlowListEntry)](*flows: T) -> dict[str, T]:
-    """Return flows by their id in Dataverse."""
+    """Return these flows by their id in Dataverse."""
     return {
         flow.workflow_id or (flow.flow_name if isinstance(flow, FlowListEntry) else ""): flow
         for flow in flows
@@ -40,7 +40,7 @@ def index_by_id[T: (WorkflowSummary, FlowListEntry)](*flows: T) -> dict[str, T]:
 
 
 def test_equal_sources_yield_no_differences() -> None:
-    """The full list does not matter."""
+    """There are no findings if the sources agree, with and without the list of all flows."""
     known, lines = index_by_id(build_row("a"), build_row("b")), index_by_id(build_entry("a"))
 
     assert find_differences(known, FlowServiceListing(reported=lines)) == ()
@@ -49,7 +49,7 @@ def test_equal_sources_yield_no_differences() -> None:
 
 
 def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
-    """Missing flows, unknown ids, other states and other titles are found."""
+    """Findings name flows that are missing, have an unknown id, another state or another title."""
     known = index_by_id(build_row("off", state=OFF), build_row("renamed", "New"))
     reported = index_by_id(
         build_entry("gone"),
@@ -72,7 +72,9 @@ def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
 
 
 def test_full_list_reports_flows_that_one_source_lacks() -> None:
-    """The list finds flows in one source only, other states, other titles, and second ids."""
+    """With the list of all flows, findings also name flows that only one source has, and flows with
+    two ids.
+    """
     known = index_by_id(
         build_row("a"),
         build_row("dataverse-only"),
@@ -100,7 +102,7 @@ def test_full_list_reports_flows_that_one_source_lacks() -> None:
 
 
 def test_flow_outside_solutions_is_matched_by_its_flow_name() -> None:
-    """The flow service does not name the row, whose id is the flow's name."""
+    """For such a flow, the flow service returns no Dataverse id. Its flow name equals that id."""
     known = index_by_id(build_row("mine"))
     lines = {"mine": build_entry(None, flow_name="mine")}
 
@@ -108,7 +110,7 @@ def test_flow_outside_solutions_is_matched_by_its_flow_name() -> None:
 
 
 def test_thousands_of_differences_become_one_sentence() -> None:
-    """A few are named and the others counted, because the job's row has a limit."""
+    """A finding names a few flows and counts the others, because the job's row has a size limit."""
     known = index_by_id(*(build_row(f"flow-{number}") for number in range(10_000)))
 
     (text,) = find_differences(known, FlowServiceListing(reported={}, everything={}))

@@ -1,4 +1,4 @@
-"""Test that names with a suffix fit Dataverse's limit, and are readable where they are cut."""
+"""Names with a suffix fit into Dataverse's limit and stay readable."""
 
 import pytest
 
@@ -16,12 +16,12 @@ ACCENT = "e\u0301"
 
 
 def count_utf16_units(text: str) -> int:
-    """Return the length of a text in UTF-16 code units, which is at least Dataverse's length."""
+    """Return the length of a text in UTF-16 code units. Dataverse counts at most as many."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def test_name_within_the_limit_is_not_cut() -> None:
-    """Most names fit."""
+    """A name that fits with its suffix stays whole."""
     assert build_copy_name("Orders") == "Orders (CMK)"
     assert build_retired_name("Orders") == "Orders (retired, MMK)"
     assert shorten_with_suffix("x" * LIMIT) == "x" * LIMIT
@@ -29,7 +29,7 @@ def test_name_within_the_limit_is_not_cut() -> None:
 
 @pytest.mark.parametrize("length", [86, 95, 100, 101, 174, 255])
 def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
-    """The suffix identifies the flow, so the name is cut before it."""
+    """The suffix identifies the flow, so the name before it is cut."""
     title = "".join(chr(ord("a") + place % 26) for place in range(length))
 
     for name, suffix in (
@@ -43,8 +43,10 @@ def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
         ] or (name == title + suffix)
 
 
-def test_the_name_of_a_retired_original_can_be_given_back() -> None:
-    """A name that is longer than Dataverse now allows is never removed."""
+def test_name_of_a_retired_original_can_be_restored() -> None:
+    """If the original's name exceeds Dataverse's limit, the app does not rename it, because a
+    rollback could not restore the name.
+    """
     fits, does_not_fit = "x" * LIMIT, "x" * (LIMIT + 1)
 
     assert count_utf16_units(build_retired_name(fits)) == LIMIT
@@ -55,7 +57,7 @@ def test_the_name_of_a_retired_original_can_be_given_back() -> None:
 @pytest.mark.parametrize("character", [FAMILY, FLAG, THUMB, ACCENT, "😀", "ש\u200f", "ع\u0650"])
 @pytest.mark.parametrize("before", range(12))
 def test_no_character_is_cut_in_two(character: str, before: int) -> None:
-    """Surrogate pairs, flags, combined emoji, and letters with accents stay whole."""
+    """Flags, combined emoji and letters with accents are cut as a whole."""
     title = "x" * before + character * LIMIT
 
     kept = build_copy_name(title).removesuffix("… (CMK)").removeprefix("x" * before)
@@ -65,12 +67,12 @@ def test_no_character_is_cut_in_two(character: str, before: int) -> None:
 
 
 def test_name_is_cut_exactly_at_the_limit() -> None:
-    """A name is not cut shorter than necessary."""
+    """The name keeps as many characters as fit."""
     assert count_utf16_units(build_copy_name("x" * 255)) == LIMIT
     assert count_utf16_units(build_copy_name("😀" * 255)) in {LIMIT - 1, LIMIT}
 
 
 def test_name_of_lone_surrogates_or_accents_is_cut_to_the_limit() -> None:
-    """Examples are a lone surrogate, which JSON may contain, and a name of accents only."""
+    """Names of only accents, or with half of a surrogate pair, fit into the limit, too."""
     assert count_utf16_units(build_copy_name("\ud83d" * 255)) <= LIMIT
     assert build_copy_name("\u200f" * 255) == "… (CMK)"

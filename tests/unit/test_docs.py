@@ -1,4 +1,4 @@
-"""Test that the documents name everything that exists, and nothing that does not exist."""
+"""The documents name everything that exists in the code, and nothing that does not."""
 
 import ast
 import inspect
@@ -31,7 +31,7 @@ PAGES = [*documented_commands.PAGES, ROOT / "CHANGELOG.md"]
 
 
 def read_page(name: str) -> str:
-    """Return the text of a document."""
+    """Return the text of this page of `docs/`."""
     return (DOCS / name).read_text()
 
 
@@ -41,7 +41,7 @@ def find_first_cells(text: str) -> list[str]:
 
 
 def find_code(cells: list[str]) -> set[str]:
-    """Return all code in the cells."""
+    """Return all texts between backticks in these cells."""
     return {word for cell in cells for word in re.findall(r"`([^`]+)`", cell)}
 
 
@@ -49,7 +49,7 @@ def find_code(cells: list[str]) -> set[str]:
 
 
 def test_documented_settings_equal_the_settings_of_the_code() -> None:
-    """The document names each setting as an administrator sets it."""
+    """docs/settings.md lists each setting by the name of its environment variable."""
     text = read_page("settings.md")
     ours, _, _ = text.partition("## Read by the Functions host")
     names = {
@@ -61,9 +61,7 @@ def test_documented_settings_equal_the_settings_of_the_code() -> None:
 
 
 def test_settings_table_is_generated_from_the_code() -> None:
-    """`python -m tests.settings_tables` generates the table; each setting has a comment on one
-    line.
-    """
+    """If this fails, run `python -m tests.settings_tables`, which writes the table."""
     text = read_page("settings.md")
 
     assert text == settings_tables.with_table(text)
@@ -72,7 +70,7 @@ def test_settings_table_is_generated_from_the_code() -> None:
 
 
 def test_every_schedule_is_documented() -> None:
-    """The settings of the timers are those that the host reads."""
+    """docs/settings.md lists the settings with which the timers are scheduled."""
     source = (ROOT / "functions" / "timers.py").read_text()
 
     schedules = set(re.findall(r"%(CMK_\w+)%", source))
@@ -83,7 +81,8 @@ def test_every_schedule_is_documented() -> None:
     ("package", "name"), [("shared.callers", "callers.md"), ("shared.firewalls", "network.md")]
 )
 def test_every_kind_is_documented(package: str, name: str) -> None:
-    """Each caller kind and firewall kind has its own row."""
+    """docs/callers.md has a row for each caller kind, and docs/network.md for each firewall kind.
+    """
     kinds = {kind.kind for kind in find_kinds(package)}
 
     assert kinds
@@ -91,7 +90,7 @@ def test_every_kind_is_documented(package: str, name: str) -> None:
 
 
 def test_every_microsoft_key_reason_is_documented() -> None:
-    """docs/assess.md says what to do before the key and after it."""
+    """docs/assess.md says for each reason what to do before and after a key is applied."""
     _, _, section = read_page("assess.md").partition("| `microsoft_key_reasons` |")
 
     assert {str(reason) for reason in MicrosoftKeyReason} <= find_code(find_first_cells(section))
@@ -101,7 +100,7 @@ def test_every_microsoft_key_reason_is_documented() -> None:
 
 
 def test_error_tree_in_the_docstring_contains_every_error() -> None:
-    """The docstring of `shared/errors.py` says what happens after each, and names no other."""
+    """The docstring of `shared/errors.py` lists exactly the errors of the module."""
     tree = {
         name
         for name, one in inspect.getmembers(errors, inspect.isclass)
@@ -113,7 +112,7 @@ def test_error_tree_in_the_docstring_contains_every_error() -> None:
 
 
 def test_runbook_tables_are_generated_and_contain_every_reason_and_platform_code() -> None:
-    """`python -m tests.runbook_tables` generates the lists."""
+    """If this fails, run `python -m tests.runbook_tables`, which writes the tables."""
     text = read_page("runbook.md")
     listed = find_code(re.findall(r"^\* (`[^:\n]+`): ", text, re.MULTILINE))
 
@@ -124,7 +123,9 @@ def test_runbook_tables_are_generated_and_contain_every_reason_and_platform_code
 
 @pytest.mark.parametrize("anchor", runbook_tables.ENTRIES)
 def test_runbook_entry_names_its_reasons(anchor: str) -> None:
-    """No table contains the texts of these reasons."""
+    """Some reasons have a section of the runbook instead of a row in its tables. The section names
+    them.
+    """
     sections = re.split(r"^## (.+)$", read_page("runbook.md"), flags=re.MULTILINE)
     by_anchor = {
         title.lower().replace(" ", "-"): text
@@ -135,14 +136,14 @@ def test_runbook_entry_names_its_reasons(anchor: str) -> None:
     assert [one for one in reasons if f"`{one}`" not in by_anchor[anchor]] == []
 
 
-def test_a_page_without_a_place_for_a_table_is_rejected() -> None:
-    """Without this error, a table could be missing without a failing test."""
+def test_runbook_without_a_place_for_a_table_is_rejected() -> None:
+    """Otherwise the generator could leave out a table, and no test would fail."""
     with pytest.raises(ValueError, match="no place for the reasons"):
         runbook_tables.with_tables("# Operations")
 
 
-def test_no_reason_breaks_the_list_of_the_runbook() -> None:
-    """Each reason is one line, and its fix is a sentence."""
+def test_texts_of_reasons_fit_the_table_of_the_runbook() -> None:
+    """Each reason is one line of text, and its fix is a sentence."""
     for reason in Reason:
         assert not re.search(r"\n", reason.meaning + reason.fix), reason
         assert reason.meaning.endswith("."), reason
@@ -150,7 +151,9 @@ def test_no_reason_breaks_the_list_of_the_runbook() -> None:
 
 
 def test_every_undocumented_platform_error_is_listed_for_verification() -> None:
-    """The code or the words of such an error are a guess."""
+    """If Microsoft does not document an error's code, the page lists it as a guess that must be
+    verified on a real tenant.
+    """
     text = read_page("verify-on-a-real-tenant.md")
     guesses = {one.code for one in platform_errors.REFUSALS if not one.is_documented}
 
@@ -158,7 +161,7 @@ def test_every_undocumented_platform_error_is_listed_for_verification() -> None:
 
 
 def test_every_pattern_stage_and_table_is_described() -> None:
-    """The documents describe patterns, stages of a rollback, and tables."""
+    """docs/architecture.md names all migration methods, rollback stages and tables."""
     text = read_page("architecture.md")
     words = [*MigrationMethod, *RollbackStage]
     tables = [name.replace("_", "") for name in Tables.list_item_types()]
@@ -167,7 +170,7 @@ def test_every_pattern_stage_and_table_is_described() -> None:
 
 
 def test_every_error_line_of_the_log_has_a_runbook() -> None:
-    """A line of level ERROR means that a person must act; the table has its first words."""
+    """A log line of level ERROR needs a person, so the runbook contains its words."""
     section = read_page("runbook.md").partition("## Log messages")[2].partition("\n## ")[0]
     plain = re.sub(r"[`…]|NAME", "", section)
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
@@ -178,7 +181,7 @@ def test_every_error_line_of_the_log_has_a_runbook() -> None:
 
 
 def test_every_assumption_is_listed_for_verification() -> None:
-    """The assumptions of the local tenant are checked on a real one."""
+    """Each assumption of the local tenant is listed, so that somebody verifies it on a real one."""
     text = read_page("verify-on-a-real-tenant.md")
 
     assert [one.name for one in fields(Assumptions) if f"`{one.name}`" not in text] == []
@@ -211,14 +214,14 @@ _NAME = re.compile(r"\b(?:[a-z]+(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:
 
 
 def find_code_names(text: str) -> set[str]:
-    """Return the names of code, with an underscore or a capital inside, that a document shows."""
+    """Return the names with an underscore or an inner capital between backticks in a text."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     return {name for code in re.findall(r"`([^`\n]+)`", text) for name in _NAME.findall(code)}
 
 
 @pytest.fixture(scope="module")
 def names_of_the_repository() -> set[str]:
-    """Return every word of every file except documents, and the names of the files."""
+    """Return each word of all files except documents, and the names of all files."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -242,14 +245,14 @@ def names_of_the_repository() -> set[str]:
 def test_every_code_name_in_a_document_exists(
     path: Path, names_of_the_repository: set[str]
 ) -> None:
-    """A name that is changed in code is changed in the documents."""
+    """If a name changes in the code, this test fails until the documents follow."""
     missing = find_code_names(path.read_text()) - names_of_the_repository - NAMES_ELSEWHERE
 
     assert missing == set()
 
 
 def test_code_names_are_found_in_a_document() -> None:
-    """Words without an underscore or a capital inside are not checked."""
+    """Only names with an underscore or an inner capital count. Ordinary words do not."""
     text = "`moving_parts`, `MovingParts.state`, `CMK_MOVING`, `word`\n```\n`in_a_block`\n```\n"
 
     assert find_code_names(text) == {"moving_parts", "MovingParts", "CMK_MOVING"}
@@ -259,12 +262,12 @@ def test_code_names_are_found_in_a_document() -> None:
 
 
 def read_required_packages(requirements: str) -> set[str]:
-    """Return the packages that a requirements file names itself."""
+    """Return the packages that a requirements file names directly."""
     return {pin.name for pin in read_requirements(ROOT / requirements).direct}
 
 
 def test_documented_dependencies_equal_the_required_packages() -> None:
-    """The document says why each package is needed."""
+    """The document gives a reason for each package that the app requires."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {
         name
@@ -279,7 +282,7 @@ def test_documented_dependencies_equal_the_required_packages() -> None:
 
 
 def test_requirements_of_the_app_equal_its_imports() -> None:
-    """The app imports each package of requirements.txt, and no other package."""
+    """requirements.txt lists exactly the packages that the app imports."""
     imported = set()
     for path in [
         ROOT / "function_app.py",
@@ -313,7 +316,7 @@ def test_requirements_of_the_app_equal_its_imports() -> None:
 
 
 def find_anchors(path: Path) -> set[str]:
-    """Return the anchors of a document's headings in the form of Markdown viewers."""
+    """Return the anchors that Markdown viewers derive from a document's headings."""
     titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
     return {
         re.sub(r"[^\w\- ]", "", normalize("NFKC", title).lower()).strip().replace(" ", "-")
@@ -322,8 +325,8 @@ def find_anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_somewhere(path: Path) -> None:
-    """This covers files and headings of this repository."""
+def test_every_link_has_a_target(path: Path) -> None:
+    """Links to files and headings of the repository have a target."""
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
         if "://" in target:
             continue
@@ -333,8 +336,8 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         assert not anchor or anchor in find_anchors(there), target
 
 
-def test_every_page_is_reached_from_the_first() -> None:
-    """The links begin at README.md."""
+def test_every_page_is_linked_from_the_readme() -> None:
+    """A reader who follows links from README.md reaches each page."""
     reached, waiting = set[Path](), [ROOT / "README.md"]
     while waiting:
         here = waiting.pop()
@@ -354,7 +357,9 @@ def test_every_page_is_reached_from_the_first() -> None:
 
 
 def test_contributing_names_every_folder_and_its_tests() -> None:
-    """CONTRIBUTING.md names all folders, tests and subjects."""
+    """CONTRIBUTING.md names each folder of the product and of the functional tests, and none that
+    is missing.
+    """
     table = (ROOT / "CONTRIBUTING.md").read_text()
     named = {name.rstrip("/") for name in re.findall(r"`([\w./]+)`", table) if "/" in name}
     subjects = {

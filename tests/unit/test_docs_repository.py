@@ -1,4 +1,4 @@
-"""Test that no file contains machine names, local modes or real signatures."""
+"""No file of the repository contains machine names, local modes or real signatures."""
 
 import re
 import subprocess
@@ -18,7 +18,8 @@ SIGNATURE = r"sig=[A-Za-z0-9_-]{40,}"
 
 
 def find_hits(pattern: str, *where: str) -> list[str]:
-    """Return the lines of committed and new files that match, as `git grep` prints them."""
+    """Return the lines of committed and new files that match a pattern, as `git grep` prints them.
+    """
     found = subprocess.run(
         ["git", "grep", "--untracked", "-nIE", pattern, "--", *(where or (".",))],
         cwd=ROOT,
@@ -32,22 +33,22 @@ def find_hits(pattern: str, *where: str) -> list[str]:
 
 @pytest.mark.parametrize("pattern", [MACHINE, REGISTRY])
 def test_no_file_contains_a_machine_path_or_a_registry_host(pattern: str) -> None:
-    """The project must be the same on every machine."""
+    """Such a path or host would work only on one machine."""
     assert find_hits(pattern) == []
 
 
 def test_no_file_outside_tests_contains_a_signature() -> None:
-    """No document and no code contains a text like a signed URL."""
+    """A text that looks like a signed URL may be a real secret."""
     assert find_hits(SIGNATURE, ".", ":!tests") == []
 
 
-def test_the_product_does_not_import_the_local_cloud() -> None:
-    """The app knows only the world that its environment names."""
+def test_product_does_not_import_the_local_cloud() -> None:
+    """The deployed app must not depend on the local cloud, which is never deployed."""
     assert find_hits(r"(import|from) +local_cloud", *PRODUCT) == []
 
 
 def test_no_setting_or_switch_selects_a_local_mode() -> None:
-    """The environment decides where the app runs; the app has no mode for it."""
+    """The app runs the same code everywhere. Only its settings say where it is."""
     word = re.compile("local|fake|simulat|emulat", re.IGNORECASE)
 
     assert [name for name in Settings.model_fields if word.search(name)] == []
@@ -56,7 +57,7 @@ def test_no_setting_or_switch_selects_a_local_mode() -> None:
 
 
 def test_files_of_a_run_are_not_committed() -> None:
-    """Files of a run are state, logs, settings with secrets, and caches."""
+    """State, logs, settings with secrets, and caches must not be in the repository."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()

@@ -1,7 +1,6 @@
-"""A command of a document is run by a test, or the document says that it needs Azure.
-
-`cmkflow` and calls of the API are run by `functional/cli/test_documented_calls.py`, the others
-here.
+"""Each command in a document is run by a test, or the document says that it needs Azure.
+`functional/cli/test_documented_calls.py` runs those of `cmkflow` and the API; this file runs the
+others.
 """
 
 import subprocess
@@ -33,13 +32,13 @@ RUN_BY = {
 
 
 def select_commands(program: str) -> list[Command]:
-    """Return the commands of one program."""
+    """Return the documented commands of this program."""
     return [one for one in COMMANDS if one.words[0] == program]
 
 
 @cache
 def run(*command: str) -> tuple[int, str]:
-    """Run a program once in the checkout; return its exit code and output."""
+    """Run a program once in the checkout, and return its exit code and output."""
     done = subprocess.run(
         command, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -47,7 +46,7 @@ def run(*command: str) -> tuple[int, str]:
 
 
 def test_command_that_needs_azure_is_marked_in_its_document() -> None:
-    """A reader knows this before typing the command."""
+    """The reader sees before typing the command that it needs Azure."""
     needing = [one for one in COMMANDS if one.needs_azure and one.page != "README.md"]
 
     assert needing
@@ -55,7 +54,7 @@ def test_command_that_needs_azure_is_marked_in_its_document() -> None:
 
 
 def test_every_other_command_is_run_by_a_test() -> None:
-    """A new program in the documents needs a test that runs it."""
+    """Each command of another program is listed in `RUN_BY` with the test that runs it."""
     here = {"cmkflow", "make", "python", "export"}  # the last only names what the next ones read
     others = [one for one in COMMANDS if not one.needs_azure and one.words[0] not in here]
     others = [one for one in others if "$APP/api/" not in one.text]
@@ -68,8 +67,8 @@ def test_every_other_command_is_run_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("command", select_commands("cmkflow"), ids=str)
-def test_a_named_command_exists(command: Command) -> None:
-    """A sentence may also name a group, or an option of all commands."""
+def test_command_named_in_a_sentence_exists(command: Command) -> None:
+    """A command within a sentence exists. It may also be a group or an option of all commands."""
     if command.words[1].startswith("--"):
         assert f"{command.words[1]} " in run(sys.executable, "-m", "cmkflow", "--help")[1]
         return
@@ -83,7 +82,7 @@ def test_a_named_command_exists(command: Command) -> None:
 
 @pytest.mark.parametrize("command", select_commands("make"), ids=str)
 def test_documented_make_command_has_a_target(command: Command) -> None:
-    """The target exists, and the Makefile reads the variables."""
+    """The Makefile has the target and uses each variable that the command sets."""
     variables = {word.partition("=")[0] for word in command.words if "=" in word}
     source = (ROOT / "Makefile").read_text()
 
@@ -95,7 +94,7 @@ def test_documented_make_command_has_a_target(command: Command) -> None:
 
 @pytest.mark.parametrize("command", select_commands("python"), ids=str)
 def test_documented_python_command_accepts_its_options(command: Command) -> None:
-    """A module's help names its options, and a script exists."""
+    """A module's help lists the documented options, and a documented script exists."""
     if command.words[1] != "-m":
         assert (ROOT / command.words[1]).is_file()
         return

@@ -1,4 +1,4 @@
-"""Test the words for durations."""
+"""How durations are written for people."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ from shared.html_pages import format_span
     ],
 )
 def test_duration_is_formatted_in_its_two_largest_units(duration: timedelta, words: str) -> None:
-    """A duration is not shown as `7 days, 0:00:00`."""
+    """For example, "7 days" instead of `7 days, 0:00:00`."""
     assert format_duration(duration) == words
 
 
@@ -35,5 +35,5 @@ def test_duration_is_formatted_in_its_two_largest_units(duration: timedelta, wor
     ],
 )
 def test_span_just_below_two_units_is_rounded_to_two(time: timedelta, words: str) -> None:
-    """A page shows 2 days, not 48 h beside other durations in days."""
+    """A span just below two days is shown as 2 days and not as 48 h, like other spans of days."""
     assert format_span(time) == words

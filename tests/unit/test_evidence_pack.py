@@ -1,4 +1,4 @@
-"""Test that an evidence file can be checked, and that the check finds every change."""
+"""An evidence file can be verified, and the verification finds each change."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ SIGNED = format_signature("a test")
 
 
 def build_pack(folder: Path, *, order: int = 1) -> bytes:
-    """Return an evidence file of three files, begun in either order."""
+    """Return an evidence file that contains three files, written in either order."""
     folder.mkdir()
     pack = EvidenceFile(folder)
     for name, content in [("b.jsonl", b"1\n"), ("a.json", b"{}"), (APPROVED, PLAN)][::order]:
@@ -38,12 +38,12 @@ def build_pack(folder: Path, *, order: int = 1) -> bytes:
 
 
 def find_differences(content: bytes) -> list[str]:
-    """Return the differences."""
+    """Return what the verification of this evidence file finds."""
     return list(find_manifest_differences(io.BytesIO(content)))
 
 
 def rewrite_pack(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
-    """Return an evidence file with other contents, zipped with an ordinary tool."""
+    """Return the evidence file after `change`, zipped by Python's own library."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     change(files)
@@ -55,17 +55,17 @@ def rewrite_pack(content: bytes, change: Callable[[dict[str, bytes]], None]) -> 
 
 
 def remove_signature(files: dict[str, bytes]) -> None:
-    """Turn the file into one of an earlier version, without signature and time stamp."""
+    """Remove signature and time stamp, as in evidence files of earlier versions."""
     del files[SIGNATURE], files[NO_TIME_STAMP]
 
 
 def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
-    """The order and time of writing do not matter."""
+    """The order and the time in which files are written do not matter."""
     assert build_pack(tmp_path / "a") == build_pack(tmp_path / "b", order=-1)
 
 
 def test_a_manifest_has_each_file_and_the_zip_opens_anywhere(tmp_path: Path) -> None:
-    """The manifest has names, SHA-256, sizes, and facts about the whole."""
+    """The manifest lists each file with its SHA-256 and size, and facts about the remediation."""
     with zipfile.ZipFile(io.BytesIO(build_pack(tmp_path / "a"))) as archive:
         manifest = json.loads(archive.read(MANIFEST))
         assert archive.testzip() is None
@@ -80,7 +80,7 @@ def test_a_manifest_has_each_file_and_the_zip_opens_anywhere(tmp_path: Path) -> 
 
 
 def test_complete_evidence_file_has_no_differences_after_another_zip(tmp_path: Path) -> None:
-    """A person may unpack and zip the files again, because only the files count."""
+    """A person may unpack the evidence file and zip it again, because only the files count."""
     content = build_pack(tmp_path / "a")
 
     assert find_differences(content) == []
@@ -88,7 +88,7 @@ def test_complete_evidence_file_has_no_differences_after_another_zip(tmp_path: P
 
 
 def test_folders_of_its_files_are_no_difference(tmp_path: Path) -> None:
-    """A person may unpack the files, and zip them with a tool that adds folders."""
+    """A zip tool may add entries for the folders of the files."""
 
     def add_folders(files: dict[str, bytes]) -> None:
         files |= {"approved-plans/": b"", "approved-plans/e/": b""}
@@ -107,7 +107,7 @@ def test_folders_of_its_files_are_no_difference(tmp_path: Path) -> None:
     ],
 )
 def test_other_folders_are_a_difference(tmp_path: Path, name: str, content: bytes) -> None:
-    """A folder with content, or whose name the manifest does not contain, was added."""
+    """Somebody has added a folder that has content, or in which the manifest has no file."""
     with_folder = rewrite_pack(
         build_pack(tmp_path / "a"), lambda files: files.update({name: content})
     )
@@ -126,14 +126,16 @@ def test_other_folders_are_a_difference(tmp_path: Path, name: str, content: byte
 def test_each_changed_file_is_reported(
     tmp_path: Path, change: Callable[[dict[str, bytes]], None], said: str
 ) -> None:
-    """The check names what was changed, removed or added."""
+    """The verification names each file that was changed, removed or added."""
     (difference,) = find_differences(rewrite_pack(build_pack(tmp_path / "a"), change))
 
     assert difference.startswith(said)
 
 
 def test_plan_that_was_replaced_with_its_manifest_is_reported(tmp_path: Path) -> None:
-    """The approved version is a hash of the plan, so a new manifest does not hide the change."""
+    """Even if the manifest was adapted, the file's name contains the approved version, which is a
+    hash of the plan.
+    """
 
     def exchange(files: dict[str, bytes]) -> None:
         files[APPROVED] = b'{"environment": "another"}'
@@ -150,7 +152,7 @@ def test_plan_that_was_replaced_with_its_manifest_is_reported(tmp_path: Path) ->
 
 
 def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
-    """For a version of few digits, a person could find another plan with it."""
+    """A version of few digits is rejected, because somebody could construct another plan for it."""
 
     def rename_files(files: dict[str, bytes]) -> None:
         manifest = json.loads(files[MANIFEST])
@@ -165,7 +167,7 @@ def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("name", [MANIFEST, SIGNATURE, "a.json"])
 def test_duplicate_entry_of_the_zip_is_reported(tmp_path: Path, name: str) -> None:
-    """Some tools show the first of two files, and others the last."""
+    """Of two files with the same name, some tools show the first and others the last."""
     target = io.BytesIO(build_pack(tmp_path / "a"))
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr(name, archive.read(name))
@@ -174,7 +176,7 @@ def test_duplicate_entry_of_the_zip_is_reported(tmp_path: Path, name: str) -> No
 
 
 def build_other_zip() -> bytes:
-    """Return a zip with another file of the same name."""
+    """Return a zip file that contains another file of the same name."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         archive.writestr("a.json", b"[]")
@@ -182,7 +184,7 @@ def build_other_zip() -> bytes:
 
 
 def with_comment(content: bytes) -> bytes:
-    """Return a zip with a comment."""
+    """Return the zip file with a comment."""
     target = io.BytesIO(content)
     with zipfile.ZipFile(target, "a") as archive:
         archive.comment = b"a comment"
@@ -190,7 +192,7 @@ def with_comment(content: bytes) -> bytes:
 
 
 def with_unlisted_file(content: bytes) -> bytes:
-    """Return a zip with a file that its directory does not list."""
+    """Return the zip file with a file that its directory does not list."""
     target = io.BytesIO(content)
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr("other.json", b"[]")
@@ -210,14 +212,16 @@ def with_unlisted_file(content: bytes) -> bytes:
 def test_bytes_outside_the_files_of_the_zip_are_reported(
     tmp_path: Path, add: Callable[[bytes], bytes]
 ) -> None:
-    """Some tools read a zip from its beginning, others from the directory at its end."""
+    """Such bytes can hide another zip, as some tools read it from the beginning and others from its
+    directory at the end.
+    """
     assert find_differences(add(build_pack(tmp_path / "a"))) == [
         "the zip has bytes that belong to none of its files"
     ]
 
 
 def test_zip_that_was_streamed_has_no_differences(tmp_path: Path) -> None:
-    """A tool that streams a zip writes lengths after each file."""
+    """A tool that streams a zip writes the length of a file behind it, which is allowed."""
     with zipfile.ZipFile(io.BytesIO(build_pack(tmp_path / "a"))) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     reader, writer = socket.socketpair()
@@ -233,7 +237,7 @@ def test_zip_that_was_streamed_has_no_differences(tmp_path: Path) -> None:
 
 
 def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
-    """A disk may damage bytes."""
+    """A damaged file is reported like a changed one."""
     content = rewrite_pack(build_pack(tmp_path / "a"), lambda _: None)  # stored as it is
 
     (difference,) = find_differences(content.replace(PLAN, PLAN.upper(), 1))
@@ -243,7 +247,7 @@ def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no zip", None])
 def test_file_that_is_not_an_evidence_file_raises_value_error(content: bytes | None) -> None:
-    """Examples are another file and another zip."""
+    """Another file, or a zip without a manifest, is rejected."""
     if content is None:
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
@@ -255,7 +259,7 @@ def test_file_that_is_not_an_evidence_file_raises_value_error(content: bytes | N
 
 
 def test_invalid_manifest_raises_value_error() -> None:
-    """The manifest may have any content."""
+    """The manifest may have been replaced by anything, and must not cause another error."""
     for text in ("[]", "{", '{"files": {"a": 1}}', '{"files": []}', "{}"):
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
@@ -265,7 +269,7 @@ def test_invalid_manifest_raises_value_error() -> None:
 
 
 def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
-    """Names come from the tenant, and a person may open the table in a spreadsheet."""
+    """Names come from the tenant. A spreadsheet must not execute one that looks like a formula."""
     pack = EvidenceFile(tmp_path)
     pack.write_row("a.csv", ["=1+1", "@x", "-1", "a,b", None, 7])
     with zipfile.ZipFile(
@@ -275,7 +279,7 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
 
 
 def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: Path) -> None:
-    """The signature covers the bytes of the manifest in the zip."""
+    """The signature is for the manifest's bytes in the zip file."""
     signature = Signature(key_id="k", public_key="p", value="v")
     pack = EvidenceFile(tmp_path)
     manifest = pack.build_manifest({})
@@ -287,7 +291,9 @@ def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: 
 
 
 def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> None:
-    """An older evidence file has no signature file."""
+    """If there is no signature, the reason is in its file. Evidence files of earlier versions have
+    no such file.
+    """
     content = build_pack(tmp_path / "a")
 
     older = rewrite_pack(content, remove_signature)
@@ -301,7 +307,7 @@ def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", [b"[]", b"{", b'{"value": 1}', b'{"value": "v"}', b'{"x": "y"}'])
 def test_read_signature_of_damaged_signature_raises(tmp_path: Path, text: bytes) -> None:
-    """The signature file may have any content."""
+    """Whatever the signature's file contains, the error says that this is no evidence file."""
     content = rewrite_pack(
         build_pack(tmp_path / "a"), lambda files: files.update({SIGNATURE: text})
     )

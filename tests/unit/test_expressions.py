@@ -1,4 +1,4 @@
-"""Test which references an expression contains."""
+"""The references that an expression of a definition contains, such as `triggerBody()?['name']`."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def _read(text: str) -> list[tuple[str, str | None, list[str | None]]]:
     ],
 )
 def test_path_is_parsed_in_every_notation(text: str) -> None:
-    """Brackets, dots, question marks and interpolation have the same meaning."""
+    """Brackets, dots, question marks and interpolation all name the same path."""
     found = _read(text)
 
     assert found == [("triggerbody", "", ["Name_Value"])]
@@ -43,14 +43,14 @@ def test_path_is_parsed_in_every_notation(text: str) -> None:
     ],
 )
 def test_literal_text_is_no_expression(text: str) -> None:
-    """Prose, escaped characters and texts inside an expression contain no reference."""
+    """Prose, escaped characters and quoted text in an expression contain no reference."""
     found = [function for function, _, _ in _read(text) if function != "concat"]
 
     assert found == []
 
 
 def test_path_behind_first_or_last_is_parsed() -> None:
-    """`first(…)?['name']` reads the name of an item."""
+    """`first(…)?['name']` reads the member `name` of an item of the list."""
     (_, found) = list(find_references("@first(body('List')?['value'])?['name']"))
 
     assert (found.function, found.argument) == ("body", "List")
@@ -62,14 +62,16 @@ def test_path_behind_first_or_last_is_parsed() -> None:
 
 
 def test_key_that_is_an_expression_is_unknown() -> None:
-    """A key or argument that is itself an expression has no name."""
+    """If the key in brackets is computed, the name of the member is unknown."""
     found = _read("@triggerBody()?[variables('key')]")
 
     assert found == [("triggerbody", "", [None]), ("variables", "key", [])]
 
 
 def test_enclosing_function_of_a_reference_is_parsed() -> None:
-    """`length(…)` of a list reads nothing inside the list."""
+    """The reference names the function around it. For example, `length(…)` reads only the length of
+    a list.
+    """
     found = {one.function: one.inside for one in find_references("@length(body('List'))")}
 
     assert found["body"] == "length"
@@ -86,7 +88,9 @@ def test_enclosing_function_of_a_reference_is_parsed() -> None:
     ],
 )
 def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> None:
-    """Interpolation makes a text of the value."""
+    """A text that contains more than the reference, such as an interpolation, is no whole
+    reference.
+    """
     found: ExpressionReference | None = find_whole_reference(text)
 
     assert (found is not None) is is_whole
@@ -95,8 +99,8 @@ def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> N
 @pytest.mark.parametrize(
     "text", ["@body('List'", "@{body('List)", "@", "@{", "@body(", "@a[", "@a."]
 )
-def test_a_broken_expression_does_no_harm(text: str) -> None:
-    """The platform does not save such an expression, and the app raises no error."""
+def test_invalid_expression_raises_no_error(text: str) -> None:
+    """The app raises no error for an invalid expression, which the platform would not save."""
     found = list(find_references(text))
 
     assert len(found) <= 1

@@ -1,4 +1,4 @@
-"""Test how the fakes' tenant answers calls, and what its flows do."""
+"""How the fakes answer calls of trigger URLs, and what their flows do."""
 
 from dataclasses import replace
 
@@ -17,12 +17,12 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def builder() -> Builder:
-    """Return an empty environment."""
+    """Return the builder of an empty environment."""
     return Builder(World())
 
 
 def test_call_of_a_flow_that_is_on_starts_a_run(builder: Builder) -> None:
-    """The caller gets a 202, the run carries the id of the URL."""
+    """The caller gets a 202, and the run has the id of the trigger URL."""
     flow = builder.add_http_flow("Orders")
 
     outcome = call_url(builder.world, builder.get_trigger_url(flow))
@@ -44,7 +44,7 @@ def test_call_of_a_flow_that_is_off_is_rejected_without_a_run(builder: Builder) 
 
 
 def test_a_signature_is_checked(builder: Builder) -> None:
-    """A wrong signature and a missing one get different errors."""
+    """A wrong signature and a missing one cause different errors."""
     url = builder.get_trigger_url(builder.add_http_flow("Orders"))
     unsigned, _, _ = url.partition("&sp=")
 
@@ -53,7 +53,7 @@ def test_a_signature_is_checked(builder: Builder) -> None:
 
 
 def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
-    """With tenant authentication the URL is no secret."""
+    """A trigger with tenant authentication has a URL without `sig`, which is no secret."""
     flow = builder.add_flow("Orders", define.build_http_trigger(authentication="Tenant"))
 
     url = builder.get_trigger_url(flow)
@@ -62,8 +62,8 @@ def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
     assert call_url(builder.world, url).is_accepted
 
 
-async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
-    """The old URL stays invalid if a flow with this id is created again."""
+async def test_deleted_flow_rejects_the_call(builder: Builder) -> None:
+    """The old URL does not work even if a flow with the same id is created again."""
     workflows = build_fakes(builder.world).ports.workflows
     flow, environment = builder.add_http_flow("Orders"), builder.environment.build_environment()
     url = builder.get_trigger_url(flow)
@@ -74,8 +74,8 @@ async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
 
 
 @pytest.mark.parametrize("form", ["environment", "capacity_unit", "logic_apps"])
-def test_the_product_reads_every_shape_of_url(builder: Builder, form: str) -> None:
-    """The app reads the id from every format of a trigger URL, with a relative path too."""
+def test_app_parses_every_format_of_url(builder: Builder, form: str) -> None:
+    """The app finds the id in each format of the fakes' URLs, also with a relative path."""
     flow = builder.add_flow("Orders", define.build_http_trigger(relative_path="orders/{id}"))
     flow.url_form = form
 
@@ -89,7 +89,7 @@ def test_the_product_reads_every_shape_of_url(builder: Builder, form: str) -> No
 
 
 def test_a_parent_runs_its_children(builder: Builder) -> None:
-    """One call of the parent starts one run of each child, without a URL."""
+    """A call of the parent starts one run of each child, by its id and without a URL."""
     child, parent, _ = builder.add_family("Billing")
 
     call_url(builder.world, builder.get_trigger_url(parent))
@@ -99,7 +99,7 @@ def test_a_parent_runs_its_children(builder: Builder) -> None:
 
 
 def test_a_parent_fails_when_its_child_is_off(builder: Builder) -> None:
-    """The parent's caller still gets a 202, and only the run shows the failure."""
+    """The caller of the parent still gets a 202. Only the parent's run shows the failure."""
     child, parent, _ = builder.add_family("Billing")
     turn_off(builder.world, child)
 
@@ -109,8 +109,8 @@ def test_a_parent_fails_when_its_child_is_off(builder: Builder) -> None:
     assert outcome.has_failed
 
 
-def test_a_calling_flow_fails_when_the_call_is_refused(builder: Builder) -> None:
-    """A flow whose HTTP action posts to a stopped flow fails."""
+def test_run_of_a_flow_fails_if_its_call_is_rejected(builder: Builder) -> None:
+    """A flow whose HTTP action calls a flow that is off has a failed run."""
     flow = builder.add_http_flow("Orders")
     caller = builder.add_flow_caller(flow)
     assert not run_flow(builder.world, caller).failed
@@ -121,7 +121,7 @@ def test_a_calling_flow_fails_when_the_call_is_refused(builder: Builder) -> None
 
 
 async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(builder: Builder) -> None:
-    """A flow keeps the old value of an environment variable until somebody saves the flow."""
+    """A flow keeps the old value of an environment variable until somebody saves it."""
     old, new = builder.add_http_flow("Old"), builder.add_http_flow("New")
     variable, reader = builder.add_variable_caller(old)
     ports, environment = build_fakes(builder.world).ports, builder.environment.build_environment()
@@ -140,7 +140,7 @@ async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(builder: Bu
 
 
 def test_flow_on_your_key_calls_from_other_addresses(builder: Builder) -> None:
-    """A firewall that knows only the old addresses denies a flow under your key."""
+    """A firewall that allows only the old addresses denies a flow that is on your key."""
     world = builder.world
     world.service_tags = {
         "logicapps.westeurope": ["13.69.64.0/24"],
@@ -169,8 +169,8 @@ def test_flow_on_your_key_calls_from_other_addresses(builder: Builder) -> None:
     assert not run_flow(world, flow).failed
 
 
-async def test_going_runs_have_no_end(builder: Builder) -> None:
-    """A run shows its end only after the clock has passed it."""
+async def test_run_in_progress_has_no_end_time(builder: Builder) -> None:
+    """A run has no end time until the clock has passed it."""
     flow = builder.add_http_flow("Orders")
     reports = build_fakes(builder.world).ports.flow_reports
     began = builder.world.clock.now()

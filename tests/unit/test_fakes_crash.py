@@ -1,4 +1,4 @@
-"""Test how a plan counts calls and kills the process before or after one of them."""
+"""How a fault plan counts the calls of ports and kills the process before or after one of them."""
 
 import asyncio
 
@@ -14,19 +14,19 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def fakes() -> Fakes:
-    """Return the fakes of a world with one flow."""
+    """Return the fakes of a tenant with one flow."""
     world = World()
     Builder(world).add_http_flow("Orders")
     return build_fakes(world)
 
 
 def build_row(key: str) -> StoreRow:
-    """Return a row to be stored."""
+    """Return a row with this key."""
     return StoreRow(table="Jobs", partition="p", key=key, columns={})
 
 
 async def run_work(ports: Ports) -> list[str]:
-    """Send four external calls: list, iterate, write, write."""
+    """Make four calls of ports: a list, an iteration, and two writes."""
     [environment] = await ports.environments.list()
     names = [flow.name async for flow in ports.workflows.list(environment)]
     await ports.store.write(UpsertRow(build_row("a")))
@@ -36,7 +36,7 @@ async def run_work(ports: Ports) -> list[str]:
 
 
 async def test_crash_plan_without_a_position_only_counts_calls(fakes: Fakes) -> None:
-    """Calls of all ports count together, with iterators and without the clock."""
+    """Calls of all ports are counted, also those of iterators. Calls of the clock are not."""
     plan = Plan(trace=[])
 
     assert await run_work(fakes.ports.wrap_with_plan(plan)) == ["Orders"]
@@ -64,7 +64,7 @@ async def test_crash_plan_without_a_position_only_counts_calls(fakes: Fakes) -> 
 async def test_the_process_dies_before_or_after_a_call(
     fakes: Fakes, at: int, moment: Moment, written: list[str]
 ) -> None:
-    """Earlier writes stay, and no later write happens."""
+    """Writes before the kill stay, and none happens after it."""
     with pytest.raises(Killed):
         await run_work(fakes.ports.wrap_with_plan(Plan(at=at, moment=moment)))
 
@@ -72,7 +72,7 @@ async def test_the_process_dies_before_or_after_a_call(
 
 
 async def test_killed_process_cannot_write(fakes: Fakes) -> None:
-    """A `finally` block cannot write after the kill, and a new process can."""
+    """Code in a `finally` block cannot write after the kill. A new process can."""
     ports = fakes.ports.wrap_with_plan(Plan(at=1))
 
     async def tidy_up_at_the_end() -> None:
@@ -88,8 +88,8 @@ async def test_killed_process_cannot_write(fakes: Fakes) -> None:
     assert await run_work(fakes.ports.wrap_with_plan(Plan())) == ["Orders"]
 
 
-async def test_a_plan_may_lose_an_answer_instead(fakes: Fakes) -> None:
-    """The call is done, its caller gets an error, and the process continues."""
+async def test_fault_plan_may_lose_a_response(fakes: Fakes) -> None:
+    """The call takes effect but its caller gets an error, and the process continues."""
     ports = fakes.ports.wrap_with_plan(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
 
     with pytest.raises(ServiceUnavailable):
@@ -100,7 +100,7 @@ async def test_a_plan_may_lose_an_answer_instead(fakes: Fakes) -> None:
 
 
 async def test_a_kill_inside_a_group_of_tasks_is_still_a_kill(fakes: Fakes) -> None:
-    """A task group wraps the error, and the broker's fake unwraps it."""
+    """A task group wraps the kill in another exception, in which the fake broker finds it."""
     ports = fakes.ports.wrap_with_plan(Plan(at=2))
 
     async def list_together() -> None:

@@ -1,4 +1,6 @@
-"""Test how the driver simulates the platform: messages, time, and a new process after a kill."""
+"""How the driver runs the app on fakes: it delivers messages, advances the clock, and replaces
+killed processes.
+"""
 
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -23,12 +25,12 @@ def fakes() -> Fakes:
 
 
 def build_message(number: int, due: datetime | None = None) -> QueueMessage:
-    """Return the message that asks for a number."""
+    """Return a message with this number."""
     return QueueMessage(queue=QUEUE, message_id=str(number), body={"number": number}, due=due)
 
 
 async def count_down(services: Services, message: Delivered) -> None:
-    """Send the next message, due in a day; then write a row."""
+    """Send a message with the next lower number, due in a day, and then write a row."""
     number = int(str(message.body["number"]))
     if number > 1:
         await services.messages.send(build_message(number - 1, services.now + timedelta(days=1)))
@@ -37,11 +39,11 @@ async def count_down(services: Services, message: Delivered) -> None:
 
 
 async def skip_timer(_services: Services) -> None:
-    """Do nothing, so that only calls of messages count."""
+    """Do nothing, so that only calls for messages are counted."""
 
 
 async def test_driver_delivers_due_messages_and_advances_the_clock(fakes: Fakes) -> None:
-    """Waiting messages arrive at their time, and traffic continues in between."""
+    """Messages are delivered at their time, and the tenant's traffic continues in between."""
     seen: list[datetime] = []
     began = fakes.world.clock.now()
     driver = Driver(
@@ -61,10 +63,12 @@ async def test_driver_delivers_due_messages_and_advances_the_clock(fakes: Fakes)
 
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("at", range(1, 6))
-async def test_after_a_kill_a_new_process_ends_the_work(
+async def test_new_process_completes_the_work_after_a_kill(
     fakes: Fakes, at: int, moment: Moment
 ) -> None:
-    """Wherever the process dies, the message is delivered again and every row is written."""
+    """Wherever the process dies, the message is delivered again, and all rows are written in the
+    end.
+    """
     plan = Plan(at=at, moment=moment)
     driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, plan=plan, timer=skip_timer)
     await fakes.messages.send(build_message(3))
@@ -77,7 +81,9 @@ async def test_after_a_kill_a_new_process_ends_the_work(
 
 
 async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
-    """If every other settlement is lost, more messages lead to the same rows."""
+    """If the broker loses every other settlement, it delivers messages again, and the rows are the
+    same.
+    """
     driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, unsettled=0.5)
     await fakes.messages.send(build_message(9))
 
@@ -88,7 +94,7 @@ async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
 
 
 async def test_endless_messages_raise_never_ends_error(fakes: Fakes) -> None:
-    """Messages that send messages without end are an error of the app."""
+    """If a message always sends another one that is due at once, the driver raises an error."""
 
     async def run_forever(services: Services, message: Delivered) -> None:
         await services.messages.send(build_message(int(str(message.body["number"])) + 1))

@@ -1,4 +1,4 @@
-"""Test the rights of a co-owner in the fakes, and the reports of flows on Microsoft's key."""
+"""What the fake flow service lists as flows on Microsoft's key."""
 
 import pytest
 
@@ -23,7 +23,9 @@ def ports(builder: Builder) -> Ports:
 async def test_both_lists_are_equal_after_the_platform_migration(
     builder: Builder, ports: Ports
 ) -> None:
-    """During the migration the full list is longer; at its end only flows that stay are left."""
+    """During the platform migration, the list of all flows is longer. Afterwards both lists contain
+    only flows that stay.
+    """
     child, parent, grandparent = builder.add_family("Billing")
     stuck = [
         builder.add_teams_flow("Cards"),
@@ -57,7 +59,9 @@ async def test_both_lists_are_equal_after_the_platform_migration(
 
 
 async def test_list_entries_may_lack_dataverse_id_and_state(builder: Builder, ports: Ports) -> None:
-    """A report may lack Dataverse id and state; it always does for flows outside solutions."""
+    """An entry of a flow outside solutions has no Dataverse id. With `reports_are_bare`, no entry
+    has one, nor a state.
+    """
     builder.add_http_flow("Orders")
     builder.add_power_apps_v1_flow("Approve")
     environment_id = builder.environment.id

@@ -1,4 +1,4 @@
-"""Test that the invariants find faults: each test breaks one on purpose."""
+"""The checks of invariants find faults: each test breaks one invariant on purpose."""
 
 from datetime import timedelta
 
@@ -26,10 +26,10 @@ OFF = WorkflowUpdate(state=FlowState.OFF)
 
 
 class Watched:
-    """A linked environment with an HTTP flow, a caller of it and a keyword flow."""
+    """An environment on your key with two flows and a caller, in which all invariants are checked.
+    """
 
     def __init__(self) -> None:
-        """Build the environment and begin to watch."""
         self.world = World()
         self.builder = Builder(self.world)
         self.builder.apply_key()
@@ -43,11 +43,11 @@ class Watched:
 
     @property
     def environment(self) -> Environment:
-        """Return the environment as the port shows it."""
+        """Return the environment as ports show it."""
         return self.builder.environment.build_environment()
 
     async def copy(self, original: FakeFlow) -> FakeFlow:
-        """Create a copy that is off."""
+        """Create a copy of a flow, which is off."""
         draft = WorkflowDraft(
             workflow_id=self.world.create_guid(),
             name="copy",
@@ -59,7 +59,7 @@ class Watched:
         return self.world.get_workflow(original.environment_id, draft.workflow_id)
 
     async def update(self, flow: FakeFlow, change: WorkflowUpdate) -> None:
-        """Change a flow."""
+        """Write a change of a flow."""
         await self.fakes.ports.workflows.update(
             self.environment, flow.workflow_id, change, etag="*"
         )
@@ -72,7 +72,9 @@ def watched() -> Watched:
 
 
 async def test_world_records_no_violation_for_a_correct_remediation(watched: Watched) -> None:
-    """The order is copy, on, callers updated, original off; for a cutover off, then on."""
+    """The correct order is to create the copy, turn it on, update callers and turn the original
+    off. For a cutover, the original is turned off before the copy is turned on.
+    """
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
     url = watched.builder.get_trigger_url(copy)
@@ -86,7 +88,7 @@ async def test_world_records_no_violation_for_a_correct_remediation(watched: Wat
 
 
 async def test_world_records_violation_for_a_second_copy(watched: Watched) -> None:
-    """Two copies of one original under one policy are one too many, even if both are off."""
+    """An original may have only one copy under a policy, even if both copies are off."""
     await watched.copy(watched.orders)
     await watched.copy(watched.orders)
 
@@ -97,7 +99,7 @@ async def test_world_records_violation_for_a_second_copy(watched: Watched) -> No
 async def test_world_records_violation_if_a_caller_still_holds_the_url_of_a_stopped_original(
     watched: Watched,
 ) -> None:
-    """A stop of the original breaks the caller, because a setting still holds its URL."""
+    """If the original is turned off while a setting contains its URL, the caller is broken."""
     await watched.update(watched.orders, OFF)
 
     [seen] = watched.world.violations
@@ -106,7 +108,7 @@ async def test_world_records_violation_if_a_caller_still_holds_the_url_of_a_stop
 
 
 async def test_world_records_violation_if_original_and_copy_are_both_on(watched: Watched) -> None:
-    """The world records the violation even if the two flows are both on only between two writes."""
+    """A self-starting original and its copy must not both be on, even between two writes."""
     copy = await watched.copy(watched.keyword)
     await watched.update(copy, ON)
     await watched.update(watched.keyword, OFF)
@@ -116,7 +118,7 @@ async def test_world_records_violation_if_original_and_copy_are_both_on(watched:
 
 
 async def test_stopped_too_early_finds_a_stop_within_the_no_call_period(watched: Watched) -> None:
-    """The check reads the time of the last run when the flow is stopped."""
+    """The time of the last run when the flow was turned off decides."""
     quiet = timedelta(days=7)
     call_url(watched.world, watched.builder.get_trigger_url(watched.orders))
 
@@ -127,7 +129,7 @@ async def test_stopped_too_early_finds_a_stop_within_the_no_call_period(watched:
 
 
 async def test_writes_outside_finds_writes_in_other_environments(watched: Watched) -> None:
-    """Every write has the id of its environment."""
+    """Each write records the id of its environment."""
     await watched.update(watched.orders, WorkflowUpdate(name="Orders 2"))
 
     assert find_writes_outside(watched.world, {watched.environment.id}) == []
@@ -135,7 +137,7 @@ async def test_writes_outside_finds_writes_in_other_environments(watched: Watche
 
 
 async def test_differences_finds_changes_that_a_rollback_did_not_revert(watched: Watched) -> None:
-    """Examples are a caller's text, an original's name, and a copy that is still on."""
+    """For example, a caller's text that differs, or a copy that is still on."""
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
     settings = await watched.fakes.ports.app_settings.read(watched.site.id)
@@ -153,7 +155,7 @@ async def test_differences_finds_changes_that_a_rollback_did_not_revert(watched:
 
 
 async def test_signature_in_stored_state_is_found(watched: Watched) -> None:
-    """Any text can be searched for the signatures of the world."""
+    """The check finds the signature of any trigger URL of the tenant in a text."""
     url = watched.builder.get_trigger_url(watched.orders)
     row = StoreRow(table="Jobs", partition="p", key="k", columns={"url": url})
     await watched.fakes.store.write(InsertRow(row))

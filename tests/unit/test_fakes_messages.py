@@ -1,4 +1,4 @@
-"""Test how the broker's fake delivers, repeats and dead-letters messages."""
+"""How the fake broker delivers, repeats and dead-letters messages."""
 
 from datetime import timedelta
 
@@ -16,13 +16,13 @@ QUEUE = "flow-jobs"
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Return a clock that does not move."""
+    """Return a clock that only the test advances."""
     return ManualClock()
 
 
 @pytest.fixture
 def messages(clock: ManualClock) -> FakeMessages:
-    """Return a broker that delivers in the order of sending."""
+    """Return a broker that delivers messages in the order of their sending."""
     return FakeMessages(clock)
 
 
@@ -32,10 +32,9 @@ def build_message(name: str, **body: object) -> QueueMessage:
 
 
 class Reader:
-    """A handler that records its messages and may fail."""
+    """A handler that records its messages, and may raise an error for each."""
 
     def __init__(self, failure: BaseException | None = None) -> None:
-        """Raise `failure` for every message."""
         self.read: list[Delivered] = []
         self._failure = failure
 
@@ -47,7 +46,7 @@ class Reader:
 
 
 async def test_completed_message_is_delivered_once(messages: FakeMessages) -> None:
-    """A message is completed when the handler returns."""
+    """The message is completed when its handler returns."""
     reader = Reader()
     await messages.send(build_message("a", job="1"))
 
@@ -60,7 +59,7 @@ async def test_completed_message_is_delivered_once(messages: FakeMessages) -> No
 async def test_scheduled_message_is_not_delivered_before_its_time(
     messages: FakeMessages, clock: ManualClock
 ) -> None:
-    """The message is counted and has a due time, but is not delivered before."""
+    """The message counts as one in the queue before its time."""
     due = clock.now() + timedelta(hours=1)
     await messages.send(QueueMessage(queue=QUEUE, message_id="a", body={}, due=due))
 
@@ -75,7 +74,7 @@ async def test_scheduled_message_is_not_delivered_before_its_time(
 async def test_an_equal_id_is_dropped_for_ten_minutes(
     messages: FakeMessages, clock: ManualClock
 ) -> None:
-    """The window begins at the first sending, whether the message was completed or not."""
+    """Ten minutes after the first message, another with the same id is accepted again."""
     await messages.send(build_message("a"), build_message("a"))
     await messages.deliver_next(QUEUE, Reader())
     await messages.send(build_message("a"))
@@ -91,7 +90,7 @@ async def test_an_equal_id_is_dropped_for_ten_minutes(
 async def test_unsettled_message_is_delivered_again(
     messages: FakeMessages, loses: bool, failure: BaseException | None
 ) -> None:
-    """This applies to a lost settlement and to a killed process."""
+    """A message is repeated if its settlement was lost or its process was killed."""
     reader = Reader(failure)
     await messages.send(build_message("a"))
 
@@ -104,7 +103,7 @@ async def test_unsettled_message_is_delivered_again(
 
 
 async def test_message_is_dead_lettered_after_ten_failures(messages: FakeMessages) -> None:
-    """An error of the handler abandons the message and is raised; after ten it is dead-lettered."""
+    """An error of the handler is raised, and the message is delivered again, up to ten times."""
     await messages.send(build_message("a"))
 
     for _ in range(10):
@@ -116,8 +115,8 @@ async def test_message_is_dead_lettered_after_ten_failures(messages: FakeMessage
     assert [one.message_id for one in messages.list_dead_letters(QUEUE)] == ["a"]
 
 
-async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) -> None:
-    """Equal seeds give the same order, and some seeds give another order than sending."""
+async def test_random_order_depends_on_the_seed(clock: ManualClock) -> None:
+    """A random order is the same for the same seed, and differs between some seeds."""
 
     async def order(seed: int) -> list[str]:
         broker, reader = FakeMessages(clock, order=World(seed=seed).random), Reader()
@@ -137,7 +136,7 @@ async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) 
 async def test_message_that_the_sdk_rejects_raises_value_error(
     messages: FakeMessages, refused: QueueMessage
 ) -> None:
-    """The SDK takes no ids over 128 characters."""
+    """Like the SDK, the fake rejects an id of more than 128 characters."""
     with pytest.raises(ValueError, match="message"):
         await messages.send(refused)
     assert messages.list_waiting_messages(QUEUE) == []

@@ -1,4 +1,4 @@
-"""Test which calls and events the fakes count as lost, handled twice or not handled."""
+"""Which calls and events of the fakes' traffic count as lost, or as handled twice."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def builder() -> Builder:
-    """Return an empty environment."""
+    """Return the builder of an empty environment."""
     return Builder(World())
 
 
@@ -23,7 +23,7 @@ def turn_on_again(builder: Builder, flow: FakeFlow) -> None:
 
 
 def test_rejected_call_is_recorded_as_lost(builder: Builder) -> None:
-    """Each call that worked before and does not now is lost."""
+    """A call that is rejected is lost if the same system's calls worked before."""
     traffic, flow = builder.world.traffic, builder.add_http_flow("Orders")
     builder.add_external_system("till", builder.get_trigger_url(flow))
     traffic.beat(builder.world)
@@ -38,7 +38,7 @@ def test_rejected_call_is_recorded_as_lost(builder: Builder) -> None:
 
 
 def test_call_with_a_failed_run_is_recorded_as_lost(builder: Builder) -> None:
-    """An accepted call is also lost if its run fails."""
+    """An accepted call is lost, too, if its run fails."""
     child, parent, _ = builder.add_family("Billing")
     builder.add_external_system("till", builder.get_trigger_url(parent))
     builder.world.traffic.beat(builder.world)
@@ -51,7 +51,7 @@ def test_call_with_a_failed_run_is_recorded_as_lost(builder: Builder) -> None:
 
 
 def test_system_whose_calls_never_worked_loses_no_call(builder: Builder) -> None:
-    """A remediation has not broken what was broken before."""
+    """What did not work before the remediation was not broken by it."""
     child, parent, _ = builder.add_family("Billing")
     turn_off(builder.world, child)
     builder.add_external_system("till", builder.get_trigger_url(parent))
@@ -63,7 +63,7 @@ def test_system_whose_calls_never_worked_loses_no_call(builder: Builder) -> None
 
 
 async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Builder) -> None:
-    """A new value in a setting, a secret or a flow changes which flow the next call reaches."""
+    """After a new URL is written to a setting, secret or flow, the next call goes to it."""
     old, new = builder.add_http_flow("Old"), builder.add_http_flow("New")
     site = builder.add_app_setting_caller(old)
     builder.add_secret_caller(old)
@@ -88,7 +88,9 @@ async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Buil
 
 
 def test_recurrence_runs_at_activation_and_then_at_its_interval(builder: Builder) -> None:
-    """Without a start time the first run comes at activation, and missed runs are not repeated."""
+    """Without a start time, the first run is at activation. Runs that were missed while the flow
+    was off are not repeated.
+    """
     flow, clock = builder.add_parent("Hourly"), builder.world.clock
     interval = define.build_recurrence_trigger()["recurrence"]["interval"]
     step = flow.run_duration
@@ -105,7 +107,9 @@ def test_recurrence_runs_at_activation_and_then_at_its_interval(builder: Builder
 
 
 def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(builder: Builder) -> None:
-    """If it is turned on again, it processes the backlog; a new flow begins with the present."""
+    """A flow that is turned on again processes the events since it was turned off. A new flow does
+    not.
+    """
     world, flow = builder.world, builder.add_polling_flow("Notes")
     turn_off(world, flow)
     world.traffic.emit(world, flow)
@@ -121,7 +125,9 @@ def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(builder: Bu
 
 
 def test_webhook_trigger_loses_events_while_it_is_off(builder: Builder) -> None:
-    """Events are not repeated, and two flows that are on handle one event twice."""
+    """Events while the flow is off are lost. If original and copy are both on, each event is
+    handled twice.
+    """
     world, first = builder.world, builder.add_keyword_flow("Keyword")
     turn_off(world, first)
     missed = world.traffic.emit(world, first)
@@ -136,7 +142,7 @@ def test_webhook_trigger_loses_events_while_it_is_off(builder: Builder) -> None:
 
 
 def test_equal_seeds_make_equal_worlds() -> None:
-    """Everything random comes from the seed, so a failure can be repeated."""
+    """All random values come from the seed, so that a failure can be repeated."""
 
     def build_url(seed: int) -> str:
         builder = Builder(World(seed=seed))
@@ -147,7 +153,7 @@ def test_equal_seeds_make_equal_worlds() -> None:
 
 
 async def test_second_turn_off_is_not_recorded(builder: Builder) -> None:
-    """A repeated write changes nothing and is not counted as another stop."""
+    """To turn off a flow that is off changes nothing, so it does not count as another stop."""
     flow, workflows = builder.add_http_flow("Orders"), build_fakes(builder.world).ports.workflows
     off = WorkflowUpdate(state=FlowState.OFF)
     before = len(builder.world.switches)

@@ -1,4 +1,4 @@
-"""Test which flow the fakes create for a draft, and when they do not turn a flow on."""
+"""Which flow the fake Dataverse creates for a draft, and when it rejects turning a flow on."""
 
 import pytest
 
@@ -14,10 +14,9 @@ TURN_ON = WorkflowUpdate(state=FlowState.ON)
 
 
 class Tenant:
-    """An environment under a policy, and the ports onto it."""
+    """An environment on your key, and the ports with which the tests change it."""
 
     def __init__(self) -> None:
-        """Apply the policy to an environment without flows."""
         self.world = World()
         self.builder = Builder(self.world)
         self.builder.apply_key()
@@ -25,17 +24,17 @@ class Tenant:
 
     @property
     def environment(self) -> Environment:
-        """Return the environment as the port shows it."""
+        """Return the environment as ports show it."""
         return self.builder.environment.build_environment()
 
     async def create_copy(self, original: FakeFlow) -> FakeFlow:
-        """Create an unchanged copy of a flow, off."""
+        """Create an unchanged copy of a flow, which is off."""
         draft = self.build_draft(original)
         await self.ports.workflows.create(self.environment, draft)
         return self.world.get_workflow(original.environment_id, draft.workflow_id)
 
     def build_draft(self, original: FakeFlow) -> WorkflowDraft:
-        """Return the draft of a copy of a flow."""
+        """Return the draft of a flow's copy."""
         return WorkflowDraft(
             workflow_id=self.world.create_guid(),
             name=f"{original.name} (CMK)",
@@ -47,12 +46,14 @@ class Tenant:
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return an environment with a policy."""
+    """Return an environment on your key without flows."""
     return Tenant()
 
 
 async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant: Tenant) -> None:
-    """A copy that is created after the policy is applied is under your key, and has another URL."""
+    """A copy that is created after the key is applied is off, on your key, and has a URL of its
+    own.
+    """
     original = tenant.builder.add_http_flow("Orders")
 
     copy = await tenant.create_copy(original)
@@ -63,7 +64,9 @@ async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant
 
 
 async def test_activation_for_the_owner_fails_if_the_header_is_lost(tenant: Tenant) -> None:
-    """If the header is lost, the app's own rights count; otherwise Dataverse may reject it."""
+    """If the flow service does not get the header that names the owner, the app's own rights
+    decide. Dataverse may also reject the header.
+    """
     original = tenant.builder.add_polling_flow("Notes")
     copy = await tenant.create_copy(original)
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=original.owner_id)
@@ -78,7 +81,7 @@ async def test_activation_for_the_owner_fails_if_the_header_is_lost(tenant: Tena
 
 
 async def test_copy_of_a_flow_without_a_row_has_the_owner_of_the_original(tenant: Tenant) -> None:
-    """The draft says that the owner is named by the Entra object id."""
+    """The flow service names the owner by their Entra id, with which Dataverse finds the user."""
     tenant.world.assumptions.my_flows_have_rows = False
     flow = tenant.builder.add_power_apps_v1_flow("Approve")
     with pytest.raises(NotFound):

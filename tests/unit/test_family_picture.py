@@ -1,4 +1,4 @@
-"""Test the drawing of a dependency group: order, red lines, and no overlaps."""
+"""The diagram of a dependency group: its order, red lines, and no overlaps."""
 
 import re
 from dataclasses import replace
@@ -17,19 +17,19 @@ from functions.dashboard.dependency_diagram import (
 
 
 def build_node(name: str, **facts: bool) -> DiagramNode:
-    """Return a flow of the plan."""
+    """Return the box of a flow in the plan."""
     return replace(DiagramNode(id=name, title=name, note="", link=f"/{name}"), **facts)  # type: ignore[arg-type]  # by name
 
 
 def draw_group(nodes: list[DiagramNode], calls: list[tuple[str, str]]) -> DependencyDiagram:
-    """Draw the only dependency group."""
+    """Return the diagram of the only dependency group of these flows."""
     known = {node.id: node for node in nodes}
     (family,) = build_dependency_groups(known, calls, ())
     return lay_out_diagram(family, known)
 
 
 def test_callers_are_drawn_above_the_flows_that_they_call() -> None:
-    """A caller may also call a flow that its child calls."""
+    """This also holds if a caller and its child call the same flow."""
     drawn = draw_group(
         [build_node("month"), build_node("day"), build_node("orders"), build_node("stock")],
         [("month", "day"), ("day", "orders"), ("month", "orders"), ("day", "stock")],
@@ -40,8 +40,8 @@ def test_callers_are_drawn_above_the_flows_that_they_call() -> None:
 
 
 @pytest.mark.parametrize("broad", [2, 7, 40])
-def test_no_two_overlap_and_all_are_within_the_picture(broad: int) -> None:
-    """A flow may have any number of calls."""
+def test_boxes_do_not_overlap_and_are_within_the_diagram(broad: int) -> None:
+    """Boxes neither overlap nor leave the diagram, however many flows a parent calls."""
     names = [f"child {number}" for number in range(broad)]
     drawn = draw_group(
         [build_node("day"), *map(build_node, names)], [("day", name) for name in names]
@@ -55,8 +55,8 @@ def test_no_two_overlap_and_all_are_within_the_picture(broad: int) -> None:
         assert 0 <= one.y <= drawn.height - NODE_HEIGHT
 
 
-def test_a_circle_of_calls_is_drawn() -> None:
-    """The drawing has every call of the loop, and every flow once."""
+def test_call_loop_is_drawn() -> None:
+    """A call loop is drawn with all its calls, and with each flow once."""
     drawn = draw_group(list(map(build_node, "abc")), [("a", "b"), ("b", "c"), ("c", "a")])
 
     assert len(drawn.lines) == 3
@@ -80,7 +80,7 @@ def test_a_circle_of_calls_is_drawn() -> None:
 def test_line_is_red_if_one_flow_waits_for_the_other(
     caller: dict[str, bool], called: dict[str, bool], holds: bool
 ) -> None:
-    """Copies are made children first, and originals retire parents first."""
+    """A copy waits for the copies of its children, and a retirement for those of its parents."""
     drawn = draw_group(
         [build_node("day", **caller), build_node("orders", **called)], [("day", "orders")]
     )
@@ -88,8 +88,10 @@ def test_line_is_red_if_one_flow_waits_for_the_other(
     assert [line.holds for line in drawn.lines] == [holds]
 
 
-def test_groups_that_need_a_person_are_first_and_single_flows_are_omitted() -> None:
-    """Larger groups come first among the others."""
+def test_groups_that_require_an_action_are_first_and_single_flows_are_omitted() -> None:
+    """Groups that require an action come first, then larger ones. A flow without calls has no
+    diagram.
+    """
     calls = [("a", "b"), ("b", "c"), ("d", "e"), ("x", "y"), ("lone", "lone"), ("a", "gone")]
 
     found = build_dependency_groups({"lone", *"abcdexy"}, calls, {"y", "lone"})
@@ -99,7 +101,7 @@ def test_groups_that_need_a_person_are_first_and_single_flows_are_omitted() -> N
 
 
 def test_callers_that_are_not_flows_are_drawn_directly_above_the_called_flow() -> None:
-    """These callers are not at the top of a tall group."""
+    """Such callers are in the row above their flow, not at the top of the diagram."""
     site = DiagramNode(id="site", title="orders-api", note="app setting")
     drawn = draw_group(
         [build_node("month"), build_node("day"), build_node("orders"), site],
@@ -111,7 +113,7 @@ def test_callers_that_are_not_flows_are_drawn_directly_above_the_called_flow() -
 
 
 def test_line_across_a_row_passes_beside_its_flows() -> None:
-    """The line passes beside the flows between its ends."""
+    """A line that crosses a row of boxes passes between them."""
     names = [f"child {number}" for number in range(3)]
     drawn = draw_group(
         list(map(build_node, ["month", "day", *names, "orders"])),

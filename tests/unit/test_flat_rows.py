@@ -1,4 +1,4 @@
-"""Value objects are stored as fields of the item's own JSON."""
+"""Value objects of an item are stored as separate fields in the JSON of its row."""
 
 import json
 from dataclasses import fields
@@ -16,7 +16,7 @@ from tests.unit.flow_rows import FLOW_JOB
 
 @pytest.mark.parametrize("kind", STORED_NAMES)
 def test_each_field_has_a_stored_name_of_its_own(kind: type) -> None:
-    """A missing name fails, and so does one that another field has."""
+    """This fails if a field of a value object has no stored name, or the name of another field."""
     hints, objects = get_type_hints(kind), STORED_NAMES[kind]
     own = [one.name for one in fields(kind) if one.name not in objects]
     stored = [name for names in objects.values() for name in names.values()]
@@ -28,7 +28,7 @@ def test_each_field_has_a_stored_name_of_its_own(kind: type) -> None:
 
 
 def test_a_value_object_is_stored_flat_and_read_again() -> None:
-    """The row has the stored names, and gives the same job."""
+    """The row has the stored names, and the job that is read from it equals the first one."""
     job = replace(FLOW_JOB, grants=Grants(active=("a",), past=("a", "b")))
     rows = get_row_adapter(FlowJob)
 
@@ -45,7 +45,7 @@ def test_a_value_object_is_stored_flat_and_read_again() -> None:
 
 
 def test_missing_fields_of_a_value_object_get_their_defaults() -> None:
-    """A row of a release without a field is readable."""
+    """A row that an earlier version stored without a new field is readable."""
     rows = get_row_adapter(FlowJob)
     row = json.loads(rows.dump_json(FLOW_JOB))
     del row["returned"], row["returned_at"]

@@ -1,4 +1,4 @@
-"""Test that a definition is read from every format, at any depth and with missing parts."""
+"""A definition is read from each format, at any depth and if parts are missing."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ CHILD = "4ada345e-9007-eb11-a813-000d3aa3e751"
 
 
 def build_definition(**parts: Any) -> dict[str, Any]:
-    """Return a workflow definition, by default with a button."""
+    """Return a workflow definition with these members, by default with a button trigger."""
     return {"triggers": BUTTON, "actions": {}, **parts}
 
 
@@ -63,7 +63,7 @@ def build_client_data(**parts: Any) -> dict[str, Any]:
 def test_every_format_gives_the_same_flow(
     document: dict[str, Any], format_: DefinitionFormat
 ) -> None:
-    """Six formats give the same flow, also with a byte order mark."""
+    """Six formats, with and without a byte order mark, are read as the same flow."""
     flow = parse_client_data("\ufeff" + json.dumps(document))
 
     assert flow.format is format_
@@ -76,7 +76,9 @@ def test_every_format_gives_the_same_flow(
     ["", "null", "[]", "{}", '{"properties": {}}', '{"triggers": {}}', "{sig=abc", "[" * 9**5],
 )
 def test_anything_else_is_unreadable_and_not_quoted(text: str) -> None:
-    """The error gives the reason and no part of a text that may contain signatures."""
+    """The error says why the text is unreadable, and quotes nothing of it, because it may contain a
+    signature.
+    """
     with pytest.raises(UnreadableDefinition) as error:
         parse_client_data(text)
 
@@ -84,7 +86,7 @@ def test_anything_else_is_unreadable_and_not_quoted(text: str) -> None:
 
 
 def test_the_trigger_is_read() -> None:
-    """The definition has name, kind, authentication, method and relative path of the trigger."""
+    """Name, category, authentication, method and relative path of the trigger are read."""
     inputs = {"triggerAuthenticationType": "All", "method": "POST", "relativePath": "/orders/{id}"}
     flow = parse_client_data(
         build_definition(triggers={"When": {"type": "Request", "kind": "Http", "inputs": inputs}})
@@ -114,7 +116,9 @@ def test_the_trigger_is_read() -> None:
     ],
 )
 def test_the_connector_is_resolved(inputs: dict[str, Any], references: dict[str, Any]) -> None:
-    """Connection names lead through the references to the connector, in each way of writing it."""
+    """A trigger names a connection reference. The connector is found through it, in each of the
+    formats.
+    """
     trigger = {
         "type": "ApiConnectionWebhook",
         "inputs": inputs,
@@ -132,7 +136,9 @@ def test_the_connector_is_resolved(inputs: dict[str, Any], references: dict[str,
 
 
 def test_actions_are_found_in_every_container_at_any_depth() -> None:
-    """Containers are If, Switch, Scope and loops, deeper than a recursion could read."""
+    """Actions in conditions, switches, scopes and loops are found, deeper than Python's recursion
+    limit.
+    """
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": CHILD.upper()}}}
     actions: dict[str, Any] = {"deep": call}
     for _ in range(2000):
@@ -170,7 +176,7 @@ def test_actions_are_found_in_every_container_at_any_depth() -> None:
     ],
 )
 def test_literal_host_of_an_http_action_is_parsed(uri: str, host: str | None) -> None:
-    """If an expression decides the host, and not only the path, the host is unknown."""
+    """The host is known if it is literal, and unknown if an expression computes it."""
     action = {"type": "Http", "inputs": {"method": "post", "uri": uri}}
 
     (found,) = parse_client_data(build_definition(actions={"a": action})).http_actions
@@ -194,8 +200,8 @@ _V1_PATH = "/scopes/admin/environments/@{encodeURIComponent(items('x')?['a/b'])}
     ],
 )
 def test_list_flows_as_admin_v1_is_recognised(inputs: dict[str, Any], expected: bool) -> None:
-    """The operation id decides, or the path of an old action without an id; V2 is another
-    action.
+    """The operation id identifies the action. In an old action without one, the path does. V2 is
+    another action.
     """
     host = {"connectionName": "shared_flowmanagement_1", **inputs["host"]}
     action = {"type": "ApiConnection", "inputs": {**inputs, "host": host}}
@@ -206,7 +212,7 @@ def test_list_flows_as_admin_v1_is_recognised(inputs: dict[str, Any], expected: 
 
 
 def test_environment_variables_are_named() -> None:
-    """Parameters with a schema name are environment variables, others are not."""
+    """A parameter that has a schema name is an environment variable."""
     parameters = {
         "$connections": {"type": "Object", "defaultValue": {}},
         "Url (cr_url)": {"type": "String", "metadata": {"schemaName": "cr_url"}},
@@ -248,7 +254,7 @@ def test_additions_of_the_platform_on_save_are_not_a_difference() -> None:
     ],
 )
 def test_a_change_of_meaning_is_a_difference(change: dict[str, Any]) -> None:
-    """A change that a maker sees in the designer counts."""
+    """Changes that a maker sees in the designer count as differences."""
     written = build_client_data(actions={"a": {"type": "Compose", "inputs": 1}})
     read = build_client_data(**{"actions": {"a": {"type": "Compose", "inputs": 1}}, **change})
 
@@ -256,6 +262,6 @@ def test_a_change_of_meaning_is_a_difference(change: dict[str, Any]) -> None:
 
 
 def test_text_that_is_not_json_equals_only_itself() -> None:
-    """A comparison of invalid texts raises no error."""
+    """Texts that are not JSON can be compared without an error."""
     assert is_same_definition("{", "{")
     assert not is_same_definition("{", "[")

@@ -1,4 +1,4 @@
-"""The time of each step of a flow job, from its history."""
+"""How long each step of a flow job took, computed from the job's history."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def with_history(work: FlowJob, *entries: tuple[int, str, int]) -> FlowJob:
-    """Return the job with a history of minutes, states and numbers of requests."""
+    """Return the job with a history. Each entry has a minute, a state and a number of requests."""
     history = tuple(
         HistoryEntry(
             changed_at=START + timedelta(minutes=at), state=state, message="", requests=requests
@@ -28,12 +28,14 @@ def with_history(work: FlowJob, *entries: tuple[int, str, int]) -> FlowJob:
 
 
 def compute_steps(work: FlowJob, now: int) -> dict[str, StepDuration]:
-    """Return the steps by title, `now` minutes after the start."""
+    """Return the durations by the title of the step, `now` minutes after the start."""
     return {one.title: one for one in list_step_durations(work, START + timedelta(minutes=now))}
 
 
 def test_pause_counts_for_the_interrupted_step() -> None:
-    """A step's duration includes its blocked time; visits and requests are added up."""
+    """The time in which a step is blocked belongs to the step. Repeated visits and their requests
+    are added up.
+    """
     work = with_history(
         build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED),
         (0, "planned", 0), (10, "copying", 7), (20, "copied", 2), (25, "waiting", 1),
@@ -54,7 +56,9 @@ def test_pause_counts_for_the_interrupted_step() -> None:
 
 
 def test_path_shows_when_a_step_was_reached_and_not_when_it_continued() -> None:
-    """A retry after a pause enters the same state again; an accepted edit is copied again."""
+    """A retry does not change the time at which a step was reached. A second copy after an edit
+    does.
+    """
     entries = (
         (0, "copying", 0), (10, "copied", 0), (20, "blocked", 0), (90, "copied", 0),
         (95, "verified", 0),
@@ -71,7 +75,7 @@ def test_path_shows_when_a_step_was_reached_and_not_when_it_continued() -> None:
 
 
 def test_completed_job_takes_no_more_time() -> None:
-    """The last step ends with the entry that completes the job."""
+    """The last step ends when the job is complete."""
     work = with_history(
         build_job(FlowJobState.RETIRED), (0, "copying", 0), (60, "checking_for_calls", 0),
         (120, "retired", 0),
@@ -84,7 +88,9 @@ def test_completed_job_takes_no_more_time() -> None:
 
 
 def test_pause_at_the_start_of_the_history_counts_for_the_next_step() -> None:
-    """The earlier entries were removed."""
+    """Old entries are removed from a long history. A pause at its start belongs to the step that
+    follows.
+    """
     work = with_history(
         build_job(FlowJobState.MONITORING), (0, "waiting", 0), (30, "monitoring", 0)
     )
@@ -93,7 +99,7 @@ def test_pause_at_the_start_of_the_history_counts_for_the_next_step() -> None:
 
 
 def test_path_shows_durations_of_completed_steps_and_the_stopped_step() -> None:
-    """A step that the history no longer contains is done, without a duration."""
+    """A completed step whose entry was removed from the history is shown without a duration."""
     work = with_history(
         build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS),
         (5, "verified", 0), (6, "updating_callers", 0), (7, "blocked", 0),
@@ -111,7 +117,9 @@ def test_path_shows_durations_of_completed_steps_and_the_stopped_step() -> None:
 
 
 def test_path_of_a_rollback_shows_its_stages() -> None:
-    """The path replaces that of the migration, and is done at the end."""
+    """A rollback shows its own stages instead of the steps of the migration, and all of them are
+    done at its end.
+    """
     rolling = build_job(
         FlowJobState.ROLLING_BACK, rollback_stage=RollbackStage.CHECK_COPY_FOR_CALLS
     )
@@ -124,7 +132,7 @@ def test_path_of_a_rollback_shows_its_stages() -> None:
 
 
 def test_flow_without_a_copy_has_no_path() -> None:
-    """Cancelled flows have none, either."""
+    """A flow that gets no copy, or whose job is cancelled, shows no steps."""
     edited = build_job(FlowJobState.PREPARING, migration_method=MigrationMethod.EDIT_DEFINITION)
 
     assert build_path(edited, is_stopped=False) == []
@@ -132,7 +140,7 @@ def test_flow_without_a_copy_has_no_path() -> None:
 
 
 def test_original_is_reported_as_on_only_if_the_rows_prove_it() -> None:
-    """The original may have been off before, be turned off, or have an unknown state."""
+    """The page says that the original is on only if it was on and the job has not turned it off."""
     blocked = build_job(
         FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original=WAS_ON
     )

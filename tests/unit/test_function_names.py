@@ -1,4 +1,5 @@
-"""Functions begin with a verb (docs/glossary.md); the number of the others only falls."""
+"""Names of functions begin with a verb (docs/glossary.md). The number of exceptions may only fall.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ NOUNS = ("property", "fixture", "setter", "overload")
 
 
 def find_other_names(source: str) -> Iterator[str]:
-    """Yield the functions that begin with another word; names of tests are sentences."""
+    """Yield the names of functions that do not begin with a verb, except tests, properties and
+    fixtures.
+    """
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -28,7 +31,7 @@ def find_other_names(source: str) -> Iterator[str]:
 
 
 def test_functions_begin_with_a_verb() -> None:
-    """A new verb has to be added to `tests/verbs.txt`."""
+    """If a name begins with a new verb, add the verb to `tests/verbs.txt`."""
     for folder, ceiling in CEILINGS.items():
         names = [
             f"{path.relative_to(ROOT)}: {name}"
@@ -39,7 +42,8 @@ def test_functions_begin_with_a_verb() -> None:
 
 
 def test_function_without_a_verb_is_found() -> None:
-    """A noun is found in a class and in a function; properties and fixtures may be nouns."""
+    """Functions and methods that begin with a noun are found. Properties and fixtures may be nouns.
+    """
     source = """
 def job(): ...
 def read_job():

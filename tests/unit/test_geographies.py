@@ -1,4 +1,4 @@
-"""Geographies and their regions: by the names of Microsoft's list, and a small table."""
+"""The Azure regions of each Power Platform geography, found by their names and a small table."""
 
 import json
 import os
@@ -47,7 +47,7 @@ LISTED = [region for regions in REGIONS.values() for region in regions.split()]
 
 @pytest.mark.parametrize("geography", REGIONS)
 def test_regions_of_returns_regions_named_after_the_geography(geography: str) -> None:
-    """The result contains all regions of the geography and no other, in any case of the letters."""
+    """A geography has exactly its regions of Microsoft's list, whatever the case of the names."""
     regions = tuple(REGIONS[geography].split())
 
     assert list_regions(geography, LISTED) == regions
@@ -57,7 +57,7 @@ def test_regions_of_returns_regions_named_after_the_geography(geography: str) ->
 
 
 def test_a_new_region_needs_no_line_of_code() -> None:
-    """The region may belong to a known geography or to a new one."""
+    """The app knows regions that Microsoft adds to its list, also those of a new geography."""
     more = [*LISTED, "SwedenSouth", "EastUS3", "BelgiumCentral"]
 
     assert list_regions("sweden", more) == ("SwedenCentral", "SwedenSouth")
@@ -67,24 +67,24 @@ def test_a_new_region_needs_no_line_of_code() -> None:
 
 
 def test_geography_inside_another_geography_has_its_own_region() -> None:
-    """Singapore is Southeast Asia; that region is Asia's as well."""
+    """Singapore's region SoutheastAsia also belongs to the geography Asia."""
     assert list_regions("singapore", LISTED) == ("SoutheastAsia",)
 
 
 def test_long_and_short_names_of_a_geography_are_equal() -> None:
-    """The admin API and the enterprise policy spell two of them differently."""
+    """The admin API and the enterprise policy spell two geographies differently."""
     assert list_regions("United Kingdom", LISTED) == list_regions("uk", LISTED)
     assert normalize_geography("unitedarabemirates") == "uae"
 
 
 def test_an_unknown_geography_has_no_region() -> None:
-    """No geography is found by a part of its name."""
+    """An unknown name and an empty one find nothing."""
     assert list_regions("atlantis", LISTED) == ()
     assert list_regions("", LISTED) == ()
 
 
 def test_every_location_of_a_policy_has_regions() -> None:
-    """All eighteen of platform.md#policy-regions."""
+    """This covers all eighteen locations of platform.md#policy-regions."""
     assert len(GEOGRAPHIES) == 18
     assert [one for one in GEOGRAPHIES if not list_regions(one, LISTED)] == []
 
@@ -92,7 +92,7 @@ def test_every_location_of_a_policy_has_regions() -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_listed_regions_equal_microsofts_list() -> None:
-    """Microsoft's list has 43 regions."""
+    """The regions of the tests are the 43 regions of Microsoft's service tag list."""
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
     tags = read_service_tags(json.loads(path.read_bytes()))
 

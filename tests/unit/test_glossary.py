@@ -1,4 +1,4 @@
-"""The glossary defines each term once, and names only what exists."""
+"""The glossary defines each term once and names only code that exists."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ PRODUCT = ("shared", "functions", "cmkflow")
 
 
 class Term(NamedTuple):
-    """An entry of the glossary: the term, the names in brackets after it, and what it means."""
+    """An entry of the glossary: a term, its names in code, and its meaning."""
 
     name: str
     code: str
@@ -25,7 +25,7 @@ class Term(NamedTuple):
 
 
 def read_terms() -> list[Term]:
-    """Return every entry of the section *Terms*; each is one line."""
+    """Return all entries of the section *Terms*, each of which is one line."""
     text = (ROOT / "docs" / "glossary.md").read_text()
     section = text.partition("\n## Terms\n")[2].partition("\n## ")[0]
     lines = re.findall(r"^\* .+$", section, re.MULTILINE)
@@ -39,9 +39,8 @@ NAMES = [name for _, code, _ in TERMS for name in re.findall(r"`([^`]+)`", code)
 
 
 def find_declared_names(node: ast.AST, owner: str = "") -> Iterator[str]:
-    """Yield what a syntax tree declares: classes, functions, and members as `Class.member`.
-
-    Parameters and local variables are not among them.
+    """Yield the names that code declares: classes, functions, and members as `Class.member`.
+    Parameters and local variables are left out.
     """
     for child in ast.iter_child_nodes(node):
         match child:
@@ -60,32 +59,32 @@ def find_declared_names(node: ast.AST, owner: str = "") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def declared() -> set[str]:
-    """Return every name that the product declares."""
+    """Return all names that the product declares."""
     paths = [path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py")]
     return {name for path in paths for name in find_declared_names(ast.parse(path.read_text()))}
 
 
 def test_every_meaning_is_a_sentence() -> None:
-    """There are entries, and each ends with a full stop."""
+    """Each meaning ends with a full stop."""
     assert TERMS
     assert [one for one in TERMS if not one.meaning.endswith(".")] == []
 
 
 def test_no_term_is_defined_twice() -> None:
-    """Capitals make no difference."""
+    """Terms that differ only in capitals count as the same."""
     counts = Counter(term.lower() for term, _, _ in TERMS)
 
     assert [term for term, count in counts.items() if count > 1] == []
 
 
 def test_brackets_after_a_term_contain_only_code_names() -> None:
-    """A name outside backticks would be checked by no test."""
+    """No test would check a name that is not in backticks."""
     assert NAMES
     assert [code for _, code, _ in TERMS if re.sub(r"`[^`]+`|, ", "", code)] == []
 
 
 def test_every_name_in_code_exists(declared: set[str]) -> None:
-    """The name exists in the product; a name with a slash is a path of the repository."""
+    """Each name is declared in the product. A name with a slash is a path of the repository."""
     missing = [
         name for name in NAMES if not ((ROOT / name).exists() if "/" in name else name in declared)
     ]
@@ -107,12 +106,12 @@ QUOTING_PAGES = {
 
 
 def find_words_to_avoid(text: str) -> list[str]:
-    """Return what the patterns of the glossary find in a text."""
+    """Return the words to avoid that a text contains."""
     return [found[0] for word in read_avoided_words() for found in word.compiled.finditer(text)]
 
 
 def extract_prose(page: str) -> str:
-    """Return a document without code, without the targets of links, and without quotations."""
+    """Return a document without code, targets of links and quotations."""
     page = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"`[^`]*`|(?<=\])\([^)\n]*\)|\"[^\"\n]*\"", "", page)
 
@@ -127,12 +126,12 @@ def extract_prose(page: str) -> str:
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_no_document_uses_a_word_to_avoid(path: Path) -> None:
-    """A term that was replaced does not come back."""
+    """A term that was replaced once must not be used again."""
     assert find_words_to_avoid(extract_prose(path.read_text())) == []
 
 
 def test_prose_of_omits_code_links_and_quotations() -> None:
-    """The test above reads only the sentences of a page."""
+    """Only sentences are searched for words to avoid."""
     page = (
         'A twin. `twin` "the twin" [a](twin.md)\n```\ntwin\n```\n'  # avoid-ok: the test needs a hit
     )
@@ -140,8 +139,8 @@ def test_prose_of_omits_code_links_and_quotations() -> None:
     assert find_words_to_avoid(extract_prose(page)) == ["twin"]  # avoid-ok: the test needs a hit
 
 
-def test_terms_and_meanings_hold_no_word_to_avoid() -> None:
-    """The words of the same page are replaced in it, too."""
+def test_terms_and_meanings_contain_no_word_to_avoid() -> None:
+    """The glossary itself uses no word to avoid."""
     texts = [f"{term}. {meaning}" for term, _, meaning in TERMS]
 
     assert [

@@ -1,4 +1,4 @@
-"""Whether roles give what a capability needs."""
+"""Whether the app's roles grant the permissions that a capability needs."""
 
 import pytest
 
@@ -41,12 +41,14 @@ VALUES = RolePermissions(data_actions=("*",))
 def test_permissions_of_several_roles_are_combined(
     permissions: list[RolePermissions], found: PermissionLevel
 ) -> None:
-    """A right to read a resource is no sign that a person opted the resource in."""
+    """Roles are combined. Read permissions alone do not mean that a person has opted the resource
+    in.
+    """
     assert check_permissions(NEEDS, permissions) is found
 
 
 def test_only_stars_of_an_action_pattern_are_wildcards() -> None:
-    """A dot in a pattern matches only a dot."""
+    """In a pattern of actions, `*` matches any text and a dot only a dot."""
     needs = RequiredPermissions(fix="", actions=("MicrosoftXWeb/sites/write",))
 
     assert (
@@ -56,7 +58,7 @@ def test_only_stars_of_an_action_pattern_are_wildcards() -> None:
 
 
 def test_resource_group_is_parsed_from_a_resource_id() -> None:
-    """The resource may be at any depth below its group."""
+    """The resource group is found in the id of a resource at any depth."""
     group = "/subscriptions/s/resourceGroups/rg"
 
     assert get_resource_group_id(f"{group}/providers/Microsoft.Web/sites/shop") == group

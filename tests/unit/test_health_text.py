@@ -1,4 +1,4 @@
-"""`cmkflow health` as a person on call reads it."""
+"""The text of `cmkflow health`, as a person on call reads it."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ ANSWER = {
 
 
 def render_health(answer: dict[str, object]) -> str:
-    """Return the text."""
+    """Return the text for this response of the API."""
     console = Console(width=200, file=None)
     with console.capture() as shown:
         console.print(_format_health(answer))
@@ -37,7 +37,7 @@ def render_health(answer: dict[str, object]) -> str:
 
 
 def test_runbook_names_lines_as_the_command_shows_them() -> None:
-    """A person on call compares the runbook with the output, not with the API's members."""
+    """The runbook quotes lines of the command's output, so that a person on call finds them."""
     runbook = Path("docs/runbook.md").read_text()
 
     names = re.findall(r"\*([A-Z][^*]+)\* in `cmkflow health`", runbook)
@@ -51,5 +51,7 @@ def test_runbook_names_lines_as_the_command_shows_them() -> None:
     [(1200, "1,200 left today;"), (0, "the daily limit is used up;"), (None, "per minute;")],
 )
 def test_waiting_jobs_are_shown_with_the_requests_of_the_day(left: int | None, text: str) -> None:
-    """An administrator decides by these numbers whether to buy requests."""
+    """An administrator sees how many jobs wait and how many requests are left, to decide whether to
+    buy more.
+    """
     assert text in render_health({**ANSWER, "request_queues": {**QUEUES, "remaining_today": left}})

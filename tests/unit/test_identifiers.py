@@ -1,4 +1,4 @@
-"""Ids from outside: what counts as one, and how the platform writes an environment's."""
+"""Which ids from outside are valid, and how the platform writes the id of an environment."""
 
 import pytest
 
@@ -9,7 +9,7 @@ GUID = "8C2E3F7A-0000-4000-8000-00000000000F"
 
 @pytest.mark.parametrize("value", [GUID, f"Default-{GUID}", "a", "0" * 80])
 def test_guids_and_default_environment_names_are_identifiers(value: str) -> None:
-    """The id of the default environment has a prefix."""
+    """The default environment's id is a GUID with a prefix."""
     assert is_identifier(value)
 
 
@@ -17,16 +17,18 @@ def test_guids_and_default_environment_names_are_identifiers(value: str) -> None
     "value", ["", "-a", "a/b", "a\\b", "a#b", "a?b", "a b", "a\n", "ä", "..", "0" * 81, None, 7]
 )
 def test_value_with_forbidden_characters_is_not_an_identifier(value: object) -> None:
-    """A value with forbidden characters never reaches Table storage or a URL."""
+    """Such a value must not become a key in Table storage or a part of a URL."""
     assert not is_identifier(value)
 
 
 @pytest.mark.parametrize("text", [f"Default-{GUID}", f"default-{GUID}", f"DEFAULT-{GUID.lower()}"])
 def test_default_environment_id_keeps_its_prefix(text: str) -> None:
-    """The row is found in whichever case an administrator types the id."""
+    """The prefix is always written `Default-`, so that the row is found however an administrator
+    types the id.
+    """
     assert normalize_environment_id(text) == f"Default-{GUID.lower()}"
 
 
 def test_environment_id_is_converted_to_lower_case() -> None:
-    """The platform lists environment ids in lower case."""
+    """The platform lists environment ids in lower case, so the app stores them so."""
     assert normalize_environment_id(GUID) == GUID.lower()

@@ -1,4 +1,4 @@
-"""What the app takes to start: each cold start of an instance pays for its imports."""
+"""How long the app's imports take, because each cold start of an instance waits for them."""
 
 import json
 import os
@@ -64,7 +64,9 @@ os._exit(0)  # without sending anything
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Return variables of a process that finds all modules compiled, as in the package."""
+    """Return environment variables for processes that find all modules compiled, as in the deployed
+    package.
+    """
     folder = tmp_path_factory.mktemp("bytecode")
     variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
     for code in (LIBRARIES, FLOW_JOBS):
@@ -98,7 +100,7 @@ def _find_loaded_modules(
 
 
 def test_the_app_starts_within_its_budget(compiled: Mapping[str, str]) -> None:
-    """The test compares the shortest of several import times, because other processes slow both."""
+    """The shortest of several measurements counts, because other processes slow each of them."""
     runs = [
         (_measure_seconds(LIBRARIES, compiled), _measure_seconds(APP, compiled))
         for _ in range(RUNS)
@@ -109,7 +111,9 @@ def test_the_app_starts_within_its_budget(compiled: Mapping[str, str]) -> None:
 
 
 def test_app_start_imports_no_sdk_and_no_handler(compiled: Mapping[str, str]) -> None:
-    """SDKs and handlers are imported with the first call, and undeployed modules never."""
+    """SDKs and handlers are imported when the first call needs them. Modules that are not deployed
+    are never imported.
+    """
     for settings in ({}, TELEMETRY):
         assert _find_loaded_modules(APP, {**compiled, **settings}, SDKS + OURS) == set()
 
@@ -118,7 +122,8 @@ def test_app_start_imports_no_sdk_and_no_handler(compiled: Mapping[str, str]) ->
 def test_telemetry_is_imported_only_with_a_destination(
     settings: Mapping[str, str], compiled: Mapping[str, str]
 ) -> None:
-    """The imports count, not what is sent: nothing is."""
+    """Without a destination in the settings, OpenTelemetry is not imported. The test sends nothing.
+    """
     code = f"{SERVICES}; build_telemetry(settings, AsyncExitStack())"
 
     found = _find_loaded_modules(code, {**compiled, **settings}, ("opentelemetry",))
@@ -128,9 +133,8 @@ def test_telemetry_is_imported_only_with_a_destination(
 
 @pytest.mark.parametrize("name", TELEMETRY)
 def test_telemetry_is_imported_within_its_budget(name: str, compiled: Mapping[str, str]) -> None:
-    """The app's first call imports it, beside what that call imports anyway.
-
-    Where Functions and the Service Bus SDK take 210 ms, the bound is 190 ms.
+    """OpenTelemetry is imported by the first call. Its budget is relative to the import time of
+    Functions and the Service Bus SDK: 190 ms where these take 210 ms.
     """
     variables = {**compiled, name: TELEMETRY[name]}
     code = "build_telemetry(settings, AsyncExitStack())"
@@ -145,7 +149,7 @@ def test_telemetry_is_imported_within_its_budget(name: str, compiled: Mapping[st
 
 
 def test_flow_job_imports_no_pages_and_no_assessment(compiled: Mapping[str, str]) -> None:
-    """Most instances of the app only work for the queues."""
+    """Most instances only process queue messages, so they need no pages."""
     others = ("functions.endpoints", "functions.dashboard", "shared.steps.assessing", *SDKS)
 
     assert _find_loaded_modules(FLOW_JOBS, compiled, others) == set()

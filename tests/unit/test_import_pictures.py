@@ -1,4 +1,4 @@
-"""docs/architecture.md shows which folder imports which, where a picture is readable."""
+"""docs/architecture.md shows which folder imports which, in diagrams that must be current."""
 
 from functools import cache
 from pathlib import Path
@@ -13,17 +13,17 @@ type Arrows = set[tuple[str, str]]
 
 @cache
 def import_graph() -> grimp.ImportGraph:
-    """Return every import of the product and of the local cloud."""
+    """Return all imports of the product and of the local cloud."""
     return grimp.build_graph("shared", "local_cloud", cache_dir=None)
 
 
 def get_part(module: str, package: str) -> str:
-    """Return the folder or file right below a package that a module of it belongs to."""
+    """Return which folder or file directly in the package contains the module."""
     return module.removeprefix(f"{package}.").partition(".")[0]
 
 
 def find_arrows(package: str) -> Arrows:
-    """Return who imports whom among the folders and files right below a package."""
+    """Return which folders and files directly in the package import one another."""
     graph = import_graph()
     return {
         (get_part(module, package), get_part(imported, package))
@@ -35,7 +35,7 @@ def find_arrows(package: str) -> Arrows:
 
 
 def find_reached_parts(part: str, arrows: Arrows) -> set[str]:
-    """Return all that a part imports, and all that these do."""
+    """Return all parts that a part imports, directly or indirectly."""
     found: set[str] = set()
     waiting = [part]
     while waiting:
@@ -47,7 +47,7 @@ def find_reached_parts(part: str, arrows: Arrows) -> set[str]:
 
 
 def find_needed_arrows(package: str) -> list[tuple[str, str]]:
-    """Return the imports that do not follow from others, in order."""
+    """Return the imports that do not follow from others, sorted."""
     arrows = find_arrows(package)
     return sorted(
         (source, target)
@@ -57,13 +57,13 @@ def find_needed_arrows(package: str) -> list[tuple[str, str]]:
 
 
 def find_separate_parts(package: str) -> list[str]:
-    """Return the parts of a package that neither import another nor are imported, in order."""
+    """Return the parts of a package that import no other part and are not imported, sorted."""
     parts = {get_part(one, package) for one in import_graph().find_children(package)}
     return sorted(parts - {part for arrow in find_arrows(package) for part in arrow})
 
 
 def draw_picture(package: str) -> str:
-    """Return the imports of a package, as Mermaid draws them."""
+    """Return the Mermaid diagram of the imports of a package."""
     arrows = (f"{source} --> {target}" for source, target in find_needed_arrows(package))
     lines = "\n  ".join(["flowchart TD", *arrows, *find_separate_parts(package)])
     return f"```mermaid\n{lines}\n```"
@@ -74,7 +74,7 @@ SHOWN = ("shared.steps", "local_cloud")
 
 @pytest.mark.parametrize("package", [*SHOWN, "shared", "shared.domain", "local_cloud.tenant"])
 def test_no_two_folders_import_each_other(package: str) -> None:
-    """Imports through other folders count, too."""
+    """Indirect imports count, too."""
     arrows = find_arrows(package)
 
     assert arrows
@@ -83,5 +83,5 @@ def test_no_two_folders_import_each_other(package: str) -> None:
 
 @pytest.mark.parametrize("package", SHOWN)
 def test_page_shows_the_current_imports(package: str) -> None:
-    """If the new import is meant, copy the text from the failure into the page."""
+    """If the change is intended, copy the diagram from the failure into the page."""
     assert draw_picture(package) in PAGE.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The firewalls of the tenant that do not allow all addresses of copies, each once."""
+"""The list of firewalls that do not allow all new addresses, with each firewall once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -38,7 +38,7 @@ ERP = "network_security_group:/subscriptions/1/nsg-erp"
 
 
 def build_issue(name: str = ERP, *prefixes: str, **more: Any) -> FirewallIssueSummary:
-    """Return the issue of a firewall that lacks prefixes, with seven flows behind it."""
+    """Return the issue of a firewall that lacks prefixes and has seven flows behind it."""
     facts: dict[str, Any] = {
         "name": name,
         "kind": name.partition(":")[0],
@@ -52,7 +52,7 @@ def build_issue(name: str = ERP, *prefixes: str, **more: Any) -> FirewallIssueSu
 
 
 def build_planned_job(identity: str, *issues: FirewallIssueSummary, **more: Any) -> EnvironmentJob:
-    """Return the job of an environment with an approved plan."""
+    """Return the environment job of an approved plan with these firewall issues."""
     facts: dict[str, Any] = {
         "state": EnvironmentJobState.RUNNING_FLOW_JOBS,
         "has_started_flow_jobs": False,
@@ -63,7 +63,7 @@ def build_planned_job(identity: str, *issues: FirewallIssueSummary, **more: Any)
 
 
 def build_blocked_flow(job: EnvironmentJob, *names: str) -> Any:
-    """Return a flow of an environment that these firewalls block."""
+    """Return a flow job that is blocked because these firewalls deny its calls."""
     return replace(
         FLOW_JOB,
         environment_id=job.environment_id,
@@ -77,7 +77,7 @@ def build_blocked_flow(job: EnvironmentJob, *names: str) -> Any:
 def build_list_version(
     *affected: str, number: int = 2, reason_code: str = "changed"
 ) -> ServiceTagListVersion:
-    """Return a list whose added range these firewalls deny."""
+    """Return a version of the service tag list whose added range these firewalls deny."""
     return ServiceTagListVersion(
         change_number=number,
         first_seen_at=NOW,
@@ -93,16 +93,14 @@ def build_list_version(
 
 
 def find_firewalls(*jobs: EnvironmentJob, **more: Any) -> list[IncompleteFirewall]:
-    """Return the firewalls that follow from these rows."""
+    """Return the incomplete firewalls according to these rows."""
     return find_incomplete_firewalls(
         FirewallFacts(environment_jobs=jobs, **{"flow_jobs": (), **more})
     )
 
 
 def test_firewall_of_two_environments_is_listed_once() -> None:
-    """The missing ranges of both environments are united, and the blocked flows of each are
-    counted.
-    """
+    """The missing ranges of both environments are united, and their blocked flows are added up."""
     first = build_planned_job("env-1", build_issue(ERP, "20.1.0.0/24", "20.2.0.0/24"))
     second = build_planned_job("env-2", build_issue(ERP, "20.2.0.0/24", "20.3.0.0/24"))
     flows = [
@@ -125,7 +123,7 @@ def test_firewall_of_two_environments_is_listed_once() -> None:
 def test_flow_that_an_earlier_plan_started_is_blocked_by_the_firewall_of_the_newest_plan(
     state: EnvironmentJobState,
 ) -> None:
-    """The firewall is listed once, whatever the newest plan waits for."""
+    """The firewall of both plans is listed once, in whatever state the newest plan is."""
     earlier = build_planned_job("env-1", build_issue(ERP))
     newest = replace(earlier, id="second", remediation_id="second", state=state, planned_at=NOW)
 
@@ -136,7 +134,7 @@ def test_flow_that_an_earlier_plan_started_is_blocked_by_the_firewall_of_the_new
 
 
 def test_flow_behind_two_firewalls_is_counted_once_in_the_total() -> None:
-    """Each firewall counts the flow, the total does not count it twice."""
+    """Each firewall counts the flow, but the total counts it once."""
     job = build_planned_job("env-1", build_issue(ERP), build_issue("app_service:/sites/shop"))
     flows = [build_blocked_flow(job, "nsg-erp", "shop"), build_blocked_flow(job, "shop")]
     facts = FirewallFacts(environment_jobs=[job], flow_jobs=flows)
@@ -148,7 +146,7 @@ def test_flow_behind_two_firewalls_is_counted_once_in_the_total() -> None:
 
 
 def test_firewall_of_a_blocked_flow_is_listed_without_an_issue() -> None:
-    """A plan stores the firewalls with the most flows; a blocked flow may name another."""
+    """A plan stores only its most important firewalls, so a blocked flow may name another one."""
     job = build_planned_job("env-1")
 
     [one] = find_firewalls(job, flow_jobs=[build_blocked_flow(job, "nsg-other")])
@@ -171,7 +169,7 @@ def test_firewall_of_a_blocked_flow_is_listed_without_an_issue() -> None:
 def test_firewalls_of_a_plan_are_listed_until_its_copies_are_verified(
     state: FlowJobState, is_listed: bool
 ) -> None:
-    """A verified copy has found its firewalls open; a flow that is rolled back needs none."""
+    """A verified copy has found its firewalls open, and a flow that is rolled back needs none."""
     job = build_planned_job("e", build_issue(), has_started_flow_jobs=True)
     flow = replace(FLOW_JOB, environment_id="e", environment_job_id=job.id, state=state)
 
@@ -179,7 +177,7 @@ def test_firewalls_of_a_plan_are_listed_until_its_copies_are_verified(
 
 
 def test_firewalls_of_a_plan_are_listed_before_its_flow_jobs_start() -> None:
-    """A plan that awaits approval and a dry run have found their firewalls closed."""
+    """Firewalls are also listed for a plan that awaits approval and for a dry run."""
     awaiting = build_planned_job("e", build_issue(), state=EnvironmentJobState.AWAITING_APPROVAL)
     dry_run = build_planned_job(
         "e", build_issue(), state=EnvironmentJobState.COMPLETED, mode=RemediationMode.DRY_RUN
@@ -190,7 +188,7 @@ def test_firewalls_of_a_plan_are_listed_before_its_flow_jobs_start() -> None:
 
 
 def test_firewalls_of_a_replaced_plan_are_not_listed() -> None:
-    """The later plan has read the firewalls again."""
+    """The later plan of the environment has read the firewalls again."""
     old = build_planned_job("e", build_issue(), id="old", planned_at=NOW - timedelta(days=9))
     new = build_planned_job("e", build_issue("app_service:/sites/shop"), id="new")
 
@@ -198,7 +196,9 @@ def test_firewalls_of_a_replaced_plan_are_not_listed() -> None:
 
 
 def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None:
-    """The later plan has read its other firewalls again."""
+    """Of an earlier plan, only the firewall that still blocks a flow is listed. The later plan has
+    read the others again.
+    """
     issues = (build_issue(), build_issue("app_service:/sites/shop"))
     old = build_planned_job("e", *issues, id="old", planned_at=NOW - timedelta(days=9))
     new = build_planned_job("e", id="new")
@@ -209,8 +209,7 @@ def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None
 
 
 def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
-    """The line links to the environments of the affected remediations, whose flows are not
-    counted.
+    """The line links to the environments of the affected remediations. It counts no blocked flows.
     """
     job = build_planned_job("env-1", state=EnvironmentJobState.COMPLETED)
 
@@ -226,7 +225,9 @@ def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
 
 
 def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
-    """One environment that does not ignore it needs it; a changed list counts again."""
+    """It is listed again if one environment does not ignore it, or if a new service tag list adds
+    ranges.
+    """
     jobs = [build_planned_job("env-1", build_issue()), build_planned_job("env-2", build_issue())]
     one_of_two, both = {"env-1": {ERP: "own proxy"}}, {"env-2": {ERP: "the same"}}
 
@@ -241,7 +242,7 @@ def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
 
 
 def test_firewall_with_an_applied_fix_has_status_changed() -> None:
-    """Until it is read again, the app does not know whether it misses ranges."""
+    """After a fix, the app does not know what the firewall allows until it reads it again."""
     fix = FirewallFixRecord(
         issue=ERP,
         kind="network_security_group",
@@ -264,7 +265,7 @@ def test_firewall_with_an_applied_fix_has_status_changed() -> None:
 
 
 def test_more_ranges_may_be_missing_than_a_plan_stores() -> None:
-    """A plan stores the first 50."""
+    """A plan stores the first 50 missing ranges, and the line says that there are more."""
     prefixes = [f"20.1.{number}.0/24" for number in range(MOST_PREFIXES_OF_ISSUE)]
 
     [cut] = find_firewalls(build_planned_job("e", build_issue(ERP, *prefixes)))
@@ -274,7 +275,7 @@ def test_more_ranges_may_be_missing_than_a_plan_stores() -> None:
 
 
 def test_unknown_geography_or_tag_is_not_a_firewall() -> None:
-    """An unknown geography or tag is not counted as a firewall."""
+    """An issue about an unknown geography or service tag is listed, but marked as no firewall."""
     job = build_planned_job("e", build_issue("geography:atlantis", firewall_name=""), build_issue())
 
     assert {one.name: one.is_firewall for one in find_firewalls(job)} == {
@@ -284,7 +285,7 @@ def test_unknown_geography_or_tag_is_not_a_firewall() -> None:
 
 
 def test_most_urgent_firewall_is_first() -> None:
-    """First by status, then by the number of blocked flows."""
+    """Firewalls are sorted by status, then by the number of blocked flows."""
     job = build_planned_job(
         "e", *(build_issue(f"app_service:/{name}") for name in ("a", "b", "c", "d"))
     )
@@ -312,7 +313,7 @@ def test_most_urgent_firewall_is_first() -> None:
     ],
 )
 def test_firewalls_are_chosen_by_status_and_text(status: str, text: str, names: set[str]) -> None:
-    """A text is found in the names of the firewall, its kind and its environments."""
+    """A text is searched in the names of the firewall, of its kind and of its environments."""
     job = build_planned_job("env-1", build_issue(), build_issue("app_service:/sites/shop"))
     every = find_firewalls(job, flow_jobs=[build_blocked_flow(job, "shop")])
 

@@ -1,7 +1,6 @@
-"""What `azd up` deploys has the queues and alerts that the app needs.
-
-These tests read snapshots (`tests/unit/deployed.py`). Microsoft's compiler judges the source:
-`tests/unit/test_infra_compiled.py`.
+"""What `azd up` deploys has the queues and alerts that the app needs. These tests read snapshots
+(`tests/unit/deployed.py`); `tests/unit/test_infra_compiled.py` checks the source with Microsoft's
+compiler.
 """
 
 import json
@@ -33,7 +32,7 @@ HOST = json.loads((ROOT / "host.json").read_text())
 
 
 def test_every_module_is_a_file_of_the_repository() -> None:
-    """No module comes from a registry, and no file is unused."""
+    """The template takes no module from a registry, and uses each of its files."""
     named = {
         (path.parent / name).resolve()
         for path in FILES
@@ -44,7 +43,7 @@ def test_every_module_is_a_file_of_the_repository() -> None:
 
 
 def test_every_parameter_is_set_by_azd_and_by_the_snapshot_of_everything() -> None:
-    """A reviewer would not see a parameter that no snapshot sets."""
+    """A reviewer sees the effect of a parameter only in a snapshot that sets it."""
     declared = set(re.findall(r"^param (\w+)", (INFRA / "main.bicep").read_text(), re.M))
     by_azd = set(json.loads((INFRA / "main.parameters.json").read_text())["parameters"])
     everything = (INFRA / "snapshots" / "everything.bicepparam").read_text()
@@ -57,7 +56,7 @@ def test_every_parameter_is_set_by_azd_and_by_the_snapshot_of_everything() -> No
 
 
 def test_only_the_app_has_the_azd_service_tag() -> None:
-    """azd stops if two resources have the name of the service in azure.yaml."""
+    """azd stops if two resources are tagged with the name of the service in azure.yaml."""
     services_section = (ROOT / "azure.yaml").read_text().partition("services:\n")[2]
     name = services_section.strip().partition(":")[0]
     tagged = {
@@ -70,7 +69,7 @@ def test_only_the_app_has_the_azd_service_tag() -> None:
 
 
 def test_template_sets_no_setting_that_flex_consumption_rejects() -> None:
-    """The compiler accepts these settings, and the platform rejects them at deployment."""
+    """The compiler accepts these settings, but Azure rejects them at deployment."""
     site = find_resource("Microsoft.Web/sites", "func-")
     refused = {"ftpsState", "linuxFxVersion", "alwaysOn", "FUNCTIONS_WORKER_RUNTIME"}
     refused |= {"WEBSITE_RUN_FROM_PACKAGE", "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD"}
@@ -85,7 +84,7 @@ def test_template_sets_no_setting_that_flex_consumption_rejects() -> None:
 
 
 def test_deployed_queues_equal_those_of_the_app_and_of_the_local_service_bus() -> None:
-    """Names and all properties of the queues are equal."""
+    """The queues have the same names and properties everywhere."""
     deployed = {
         one["name"].partition("/")[2]: one["properties"]
         for one in find_resources("Microsoft.ServiceBus/namespaces/queues")
@@ -103,7 +102,9 @@ def test_deployed_queues_equal_those_of_the_app_and_of_the_local_service_bus() -
 
 
 def test_message_lock_lasts_as_long_as_the_function_timeout() -> None:
-    """With a shorter lock, a second instance would get the message during the first invocation."""
+    """With a shorter lock, a second instance would receive the message while the first still
+    processes it.
+    """
     renewed = HOST["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]
 
     assert re.fullmatch(r"\d\d:\d\d:\d\d", renewed)
@@ -114,13 +115,13 @@ def test_message_lock_lasts_as_long_as_the_function_timeout() -> None:
 
 
 def list_alert_rules() -> list[Resource]:
-    """Return every alert rule."""
+    """Return all alert rules of the template."""
     kinds = ("scheduledQueryRules", "metricAlerts")
     return [one for kind in kinds for one in find_resources(f"Microsoft.Insights/{kind}")]
 
 
 def test_alert_contains_its_cause_and_a_runbook_link() -> None:
-    """The name is the subject of an e-mail, and the description is the text of the e-mail."""
+    """The rule's name becomes the subject of an e-mail, and its description the text."""
     runbook = (ROOT / "docs/runbook.md").read_text()
 
     for rule in list_alert_rules():
@@ -137,7 +138,7 @@ def test_alert_contains_its_cause_and_a_runbook_link() -> None:
 
 
 def test_telemetry_of_alert_queries_is_never_sampled() -> None:
-    """Each table of the queries has a telemetry type that sampling excludes."""
+    """Sampling excludes each type of telemetry that an alert reads, so that none is missed."""
     kinds = {"traces": "Trace", "exceptions": "Exception", "requests": "Request"}
     sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
     kept = set(sampling["excludedTypes"].split(";"))

@@ -1,6 +1,5 @@
-"""Microsoft's compiler judges the template: no warning, its layout, and snapshots that are current.
-
-`make infra` runs these tests and fails where there is no compiler.
+"""Microsoft's compiler checks the template: no warning, its layout, and snapshots that are current.
+`make infra` runs these tests and fails if there is no compiler.
 """
 
 import json
@@ -24,17 +23,18 @@ pytestmark = needs_compiler
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """The folder infra/, to write into."""
+    """A copy of the folder infra/, in which a test may write."""
     return shutil.copytree(INFRA, tmp_path / "infra")
 
 
 def test_compiler_reports_no_diagnostics() -> None:
-    """The template and the sets of parameters have no error and no warning."""
+    """The compiler reports no error and no warning about the template and the sets of parameters.
+    """
     assert list_diagnostics(INFRA, "**/*.bicep*") == []
 
 
 def test_compiler_warning_is_reported(copied: Path) -> None:
-    """The test above fails for a parameter that nobody uses."""
+    """For example, a parameter that nobody uses makes the previous test fail."""
     main = copied / "main.bicep"
     main.write_text(main.read_text() + "\nparam unused string = ''\n")
 
@@ -44,7 +44,7 @@ def test_compiler_warning_is_reported(copied: Path) -> None:
 
 
 def test_every_file_is_formatted(copied: Path) -> None:
-    """`bicep format FILE` formats a file."""
+    """If this fails, `bicep format FILE` formats the file."""
     for pattern in ("**/*.bicep", "**/*.bicepparam"):
         run_bicep("format", "--pattern", pattern, of=copied)
 
@@ -54,7 +54,7 @@ def test_every_file_is_formatted(copied: Path) -> None:
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_each_snapshot_is_current(path: Path, copied: Path) -> None:
-    """A review shows each resource that a change of the template touches."""
+    """The snapshots show a reviewer which resources a change of the template affects."""
     made = write_snapshot(copied / path.relative_to(INFRA))
 
     if made.read_text() != path.with_suffix(".snapshot.json").read_text():
@@ -62,7 +62,7 @@ def test_each_snapshot_is_current(path: Path, copied: Path) -> None:
 
 
 def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
-    """The compiler does not resolve a secure parameter, so the snapshot contains no value."""
+    """Settings are a secure parameter, whose value the compiler does not write to a snapshot."""
     given = copied / "snapshots" / "open.bicepparam"
     tunables = "{ CMK_WEBHOOK: 'https://example.org/hook' }"
     given.write_text(f"{given.read_text()}\nparam tunables = {tunables}\n")
@@ -107,7 +107,7 @@ def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
 def test_private_zones_have_the_names_of_each_cloud(
     cloud: CloudName, azure: str, names: str, copied: Path
 ) -> None:
-    """The compiler evaluates the template's function with the suffixes of the cloud."""
+    """In each cloud, the private DNS zones have the cloud's suffixes."""
     domains = CLOUDS[cloud]
     (copied / "probe.bicep").write_text("param names object\noutput names object = names\n")
     given = copied / "probe.bicepparam"
@@ -125,7 +125,7 @@ def test_private_zones_have_the_names_of_each_cloud(
 
 
 def test_existing_network_without_subnets_is_rejected(copied: Path) -> None:
-    """The app would otherwise be deployed without a network."""
+    """Otherwise the app would be deployed without access to its network."""
     given = copied / "snapshots" / "existing-network.bicepparam"
     lines = [one for one in given.read_text().splitlines() if "endpointSubnetId" not in one]
     given.write_text("\n".join(lines) + "\n")

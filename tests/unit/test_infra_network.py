@@ -1,6 +1,5 @@
-"""What the template deploys for a customer who allows no service with a public address.
-
-These tests read snapshots (`tests/unit/deployed.py`).
+"""What the template deploys for a customer who allows no service with a public address. These tests
+read snapshots (`tests/unit/deployed.py`).
 """
 
 import json
@@ -32,7 +31,9 @@ EXISTING = "/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/vnet
 
 
 def get_zones(given: str) -> dict[str, str]:
-    """Return the zones that get addresses of private endpoints, by their names there."""
+    """Return the DNS zones in which private endpoints get their names, as the id of each zone by
+    its name.
+    """
     return {
         zone["name"]: zone["properties"]["privateDnsZoneId"]
         for group in find_resources(f"{NETWORK}/privateEndpoints/privateDnsZoneGroups", given)
@@ -41,7 +42,7 @@ def get_zones(given: str) -> dict[str, str]:
 
 
 def list_connections(given: str) -> list[tuple[str, str]]:
-    """Return for each private endpoint the part and the id of its target."""
+    """Return the kind of service and the resource id that each private endpoint connects to."""
     connections = [
         one["properties"]["privateLinkServiceConnections"][0]["properties"]
         for one in find_resources(f"{NETWORK}/privateEndpoints", given)
@@ -50,13 +51,15 @@ def list_connections(given: str) -> list[tuple[str, str]]:
 
 
 def get_storage(given: str) -> Resource:
-    """Return the storage account that a set deploys."""
+    """Return the storage account that is deployed with this set of parameters."""
     return find_resource("Microsoft.Storage/storageAccounts", "st", given)
 
 
 @pytest.mark.parametrize("given", PRIVATE)
 def test_no_service_of_a_private_set_has_a_public_address(given: str) -> None:
-    """A property that is absent would mean that public access is enabled."""
+    """Each service turns public access off explicitly, because an absent property would mean that
+    it is on.
+    """
     for resource_type in SERVICES:
         for one in find_resources(resource_type, given):
             assert one["properties"]["publicNetworkAccess"] == "Disabled", one["name"]
@@ -66,7 +69,7 @@ def test_no_service_of_a_private_set_has_a_public_address(given: str) -> None:
 
 @pytest.mark.parametrize("given", PRIVATE)
 def test_each_service_has_a_private_endpoint_with_a_name_in_private_dns(given: str) -> None:
-    """An endpoint without a zone would have no name that the app finds."""
+    """Without a DNS zone, the app would not find the endpoint's address."""
     expected = [part for parts in SERVICES.values() for part in parts]
     expected += ["vault"] * VAULTS.get(given, 0)
     expected += [] if given == "everything" else ["azuremonitor"]
@@ -77,7 +80,7 @@ def test_each_service_has_a_private_endpoint_with_a_name_in_private_dns(given: s
 
 @pytest.mark.parametrize("given", PRIVATE)
 def test_app_sends_its_requests_through_the_network(given: str) -> None:
-    """Without a subnet, the app would not reach its own storage account."""
+    """Otherwise the app could not reach its own storage account."""
     site = find_resource("Microsoft.Web/sites", "func-", given)
 
     assert site["properties"]["virtualNetworkSubnetId"]
@@ -87,7 +90,9 @@ def test_app_sends_its_requests_through_the_network(given: str) -> None:
 def test_new_network_has_a_subnet_for_the_app_and_one_address_for_outgoing_requests(
     given: str,
 ) -> None:
-    """The subnet is delegated as Flex Consumption requires; the other one is for endpoints."""
+    """One subnet is delegated to the app, as Flex Consumption requires, and the other is for
+    private endpoints.
+    """
     [network] = find_resources(f"{NETWORK}/virtualNetworks", given)
     subnets = {one["name"]: one["properties"] for one in network["properties"]["subnets"]}
     [delegation] = subnets["app"]["delegations"]
@@ -102,7 +107,9 @@ def test_new_network_has_a_subnet_for_the_app_and_one_address_for_outgoing_reque
 
 
 def test_existing_network_is_used_and_not_changed() -> None:
-    """The template creates neither a network nor an address in it; zones link to that network."""
+    """The template creates no network and no public address, and links its DNS zones to the
+    existing network.
+    """
     given = "existing-network"
     site = find_resource("Microsoft.Web/sites", "func-", given)
     kinds = ("virtualNetworks", "natGateways", "publicIPAddresses")
@@ -119,7 +126,7 @@ def test_existing_network_is_used_and_not_changed() -> None:
 
 
 def test_zones_of_an_existing_network_are_used_if_they_are_named() -> None:
-    """A network accepts one zone of a name only."""
+    """A network can be linked to only one DNS zone of the same name."""
     assert find_resources(f"{NETWORK}/privateDnsZones", "everything") == []
     for zone in get_zones("everything").values():
         assert "/privateDnsZones/" in zone
@@ -128,7 +135,9 @@ def test_zones_of_an_existing_network_are_used_if_they_are_named() -> None:
 
 @pytest.mark.parametrize("given", PRIVATE)
 def test_event_grid_passes_the_firewall_of_the_namespace(given: str) -> None:
-    """A trusted service does so with its own identity, but not with a user-assigned one."""
+    """The namespace denies public access but lets trusted services in. Event Grid is one if it uses
+    a system-assigned identity.
+    """
     namespace = find_resource("Microsoft.ServiceBus/namespaces", "sb-", given)
     [rules] = find_resources("Microsoft.ServiceBus/namespaces/networkRuleSets", given)
 
@@ -139,7 +148,7 @@ def test_event_grid_passes_the_firewall_of_the_namespace(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_event_grid_delivers_with_the_identity_of_its_topic(given: str) -> None:
-    """Open and private sets have one path for events."""
+    """Events take the same way with and without a private network."""
     topics = find_resources("Microsoft.EventGrid/systemTopics", given)
     subscriptions = find_resources("Microsoft.EventGrid/systemTopics/eventSubscriptions", given)
     senders = [
@@ -154,7 +163,9 @@ def test_event_grid_delivers_with_the_identity_of_its_topic(given: str) -> None:
 
 
 def test_open_set_has_no_network_and_a_namespace_without_rules() -> None:
-    """Networks, endpoints and the Premium tier cost money."""
+    """Without a private network, nothing is deployed that is only needed for one, because it costs
+    money.
+    """
     resources = read_predicted_resources("open")
 
     assert [one for one in resources if one["type"].startswith(f"{NETWORK}/")] == []
@@ -166,7 +177,7 @@ def test_open_set_has_no_network_and_a_namespace_without_rules() -> None:
 
 
 def test_vaults_of_the_customer_get_endpoints_in_the_network() -> None:
-    """The ids of the vaults are a parameter; a set without a private network has no endpoint."""
+    """Each vault whose id is a parameter gets an endpoint, unless there is no private network."""
     targets = [target for part, target in list_connections("everything") if part == "vault"]
 
     assert sorted(one.rpartition("/")[2] for one in targets if one.startswith("/sub")) == [
@@ -180,7 +191,7 @@ def test_vaults_of_the_customer_get_endpoints_in_the_network() -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_logs_of_a_private_set_are_sent_and_read_by_its_scope_only(given: str) -> None:
-    """Without a scope, the app could not send logs to a workspace without public access."""
+    """A workspace without public access accepts logs only through a private link scope."""
     access = "Enabled" if given == "open" else "Disabled"
     members = find_resources(MEMBERS, given)
 
@@ -195,7 +206,9 @@ def test_logs_of_a_private_set_are_sent_and_read_by_its_scope_only(given: str) -
     ("given", "mode"), [("private", "PrivateOnly"), ("existing-network", "Open")]
 )
 def test_scope_of_a_new_network_reaches_only_its_members(given: str, mode: str) -> None:
-    """Other apps of an existing network may send logs to workspaces outside of the scope."""
+    """In an existing network, the scope stays open, because other apps may send logs to other
+    workspaces.
+    """
     [scope] = find_resources(SCOPE, given)
 
     assert scope["properties"]["accessModeSettings"] == {
@@ -205,7 +218,7 @@ def test_scope_of_a_new_network_reaches_only_its_members(given: str, mode: str) 
 
 
 def test_scope_of_an_existing_network_is_used_if_it_is_named() -> None:
-    """A network can use one scope only."""
+    """A network can have only one private link scope."""
     members = find_resources(MEMBERS, "everything")
 
     assert find_resources(SCOPE, "everything") == []
@@ -217,7 +230,9 @@ def test_scope_of_an_existing_network_is_used_if_it_is_named() -> None:
 
 @pytest.mark.parametrize("given", ["private-keys", "everything"])
 def test_service_bus_is_under_the_named_key(given: str) -> None:
-    """Only the Premium tier accepts a key, and only in a namespace without queues."""
+    """The namespace is encrypted with the customer's key in its newest version. It is a separate
+    one, because only an empty Premium namespace accepts a key.
+    """
     namespace = find_resource("Microsoft.ServiceBus/namespaces", "sb-key-", given)
     encryption = namespace["properties"]["encryption"]
     [key] = encryption["keyVaultProperties"]
@@ -234,7 +249,7 @@ def test_service_bus_is_under_the_named_key(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["private-keys", "everything"])
 def test_storage_account_is_under_the_named_key(given: str) -> None:
-    """The account uses the key with an identity that may wrap and unwrap, and follows rotations."""
+    """The account uses the key's newest version, with an identity that may wrap and unwrap."""
     account = get_storage(given)
     encryption = account["properties"]["encryption"]
     assigned = [
@@ -254,7 +269,7 @@ def test_storage_account_is_under_the_named_key(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_key_of_the_account_can_encrypt_its_tables_later(given: str) -> None:
-    """Azure decides this when it creates the account."""
+    """Azure allows this only if the account was created so."""
     services = get_storage(given)["properties"]["encryption"]["services"]
 
     assert {services[name]["keyType"] for name in ("table", "queue")} == {"Account"}
@@ -262,7 +277,9 @@ def test_key_of_the_account_can_encrypt_its_tables_later(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_deleted_and_changed_blobs_are_kept(given: str) -> None:
-    """Old versions go after 30 days, because the host writes its blobs all the time."""
+    """Deleted blobs and old versions are kept for 30 days and then deleted, because the host writes
+    its blobs all the time.
+    """
     [blobs] = find_resources("Microsoft.Storage/storageAccounts/blobServices", given)
     [policy] = find_resources("Microsoft.Storage/storageAccounts/managementPolicies", given)
     [rule] = policy["properties"]["policy"]["rules"]
@@ -275,7 +292,8 @@ def test_deleted_and_changed_blobs_are_kept(given: str) -> None:
 
 
 def test_archive_is_immutable_only_if_days_are_set() -> None:
-    """The rule is at the container `archive`, whose files the app never changes."""
+    """The retention policy applies to the container `archive`, whose files the app never changes.
+    """
     policies = "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies"
     [policy] = find_resources(policies, "private-keys")
 
@@ -287,8 +305,8 @@ def test_archive_is_immutable_only_if_days_are_set() -> None:
     assert find_resources(policies, "open") == []
 
 
-def test_locks_are_optional_and_hold_what_keeps_data() -> None:
-    """The storage account and the vault are locked."""
+def test_locks_are_optional_and_protect_stored_data() -> None:
+    """If locks are requested, the storage account and the vault cannot be deleted."""
     locks = find_resources("Microsoft.Authorization/locks", "private-keys")
 
     assert {one["properties"]["level"] for one in locks} == {"CanNotDelete"}

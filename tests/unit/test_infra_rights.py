@@ -1,4 +1,5 @@
-"""Who may do what on what is deployed, and in what is watched."""
+"""Which rights the template grants to the app and to others, on deployed and on watched resources.
+"""
 
 import json
 from collections.abc import Iterable
@@ -62,18 +63,18 @@ GROUPS = {
 
 
 def get_role_id(assignment: Resource) -> str:
-    """Return the id of the role that an assignment gives."""
+    """Return the id of the role that is assigned."""
     role_id: str = assignment["properties"]["roleDefinitionId"]
     return role_id.rpartition("/")[2]
 
 
 def find_assignments(scope: str) -> list[Resource]:
-    """Return the assignments whose id says that they lie at a scope."""
+    """Return the role assignments at this scope."""
     return [one for one in find_resources(ROLE) if scope in one["id"].partition("guid(")[0]]
 
 
 def find_custom_roles(group: str) -> list[Resource]:
-    """Return the roles of the template's own that can be assigned in a resource group."""
+    """Return the template's custom roles that can be assigned in this resource group."""
     return [
         one
         for one in find_resources(CUSTOM_ROLE)
@@ -82,7 +83,7 @@ def find_custom_roles(group: str) -> list[Resource]:
 
 
 def find_granted_permissions(group: str) -> list[RolePermissions]:
-    """Return what the app may do in a resource group of a watched subscription."""
+    """Return what the app may do in this resource group of a watched subscription."""
     roles = find_custom_roles(group)
     given = {get_role_id(one) for one in find_assignments(f"'{group.rpartition('/')[2]}'")}
     assert given == {one["name"] for one in roles}
@@ -102,7 +103,7 @@ def find_granted_permissions(group: str) -> list[RolePermissions]:
 def find_kinds_without_permissions(
     kinds: Iterable[Any], permissions: list[RolePermissions]
 ) -> list[str]:
-    """Return the names of kinds that need more than they are granted."""
+    """Return the names of the kinds that need more permissions than these."""
     return [
         one.kind
         for one in kinds
@@ -113,7 +114,9 @@ def find_kinds_without_permissions(
 
 @pytest.mark.parametrize("package", GROUPS)
 def test_template_grants_the_permissions_of_each_kind(package: str) -> None:
-    """A kind that calls Azure lists its actions in `required_permissions`."""
+    """Each caller or firewall kind that calls Azure lists its actions in `required_permissions`,
+    and the template grants them.
+    """
     assert (
         find_kinds_without_permissions(
             find_kinds(package), find_granted_permissions(GROUPS[package])
@@ -124,7 +127,7 @@ def test_template_grants_the_permissions_of_each_kind(package: str) -> None:
 
 @pytest.mark.parametrize("package", GROUPS)
 def test_kind_with_missing_permissions_is_reported(package: str) -> None:
-    """The test above fails for a new kind whose permissions the template lacks."""
+    """The previous test fails for a new kind whose permissions the template lacks."""
 
     class FrontDoorRule:
         kind = "front_door_rule"
@@ -141,7 +144,7 @@ def test_kind_with_missing_permissions_is_reported(package: str) -> None:
 
 @pytest.mark.parametrize("package", GROUPS)
 def test_template_grants_no_unneeded_permission(package: str) -> None:
-    """If a kind is removed, its permissions must be removed from the template."""
+    """When a kind is removed, this test fails until its permissions are removed, too."""
     needs = [
         one.required_permissions
         for one in find_kinds(package)
@@ -162,7 +165,8 @@ def test_template_grants_no_unneeded_permission(package: str) -> None:
 
 
 def test_roles_of_callers_and_their_table_are_up_to_date() -> None:
-    """The kinds declare them: python -m tests.caller_roles."""
+    """If this fails, run `python -m tests.caller_roles`, which writes both from the caller kinds.
+    """
     page = caller_roles.PAGE.read_text()
 
     assert caller_roles.ROLES.read_text() == caller_roles.build_text()
@@ -170,7 +174,7 @@ def test_roles_of_callers_and_their_table_are_up_to_date() -> None:
 
 
 def test_app_may_only_read_in_a_watched_subscription() -> None:
-    """The app has the roles Reader and Key Vault Reader, and no other."""
+    """In a watched subscription, the app has only the roles Reader and Key Vault Reader."""
     watched = [
         one for one in find_resources(ROLE) if one["id"].startswith("[subscriptionResourceId(")
     ]
@@ -181,7 +185,7 @@ def test_app_may_only_read_in_a_watched_subscription() -> None:
 
 
 def test_every_assigned_role_is_a_custom_role_or_documented() -> None:
-    """The deployment document contains the name that the portal shows."""
+    """The deployment document names each built-in role as the portal does."""
     page = (ROOT / "docs/deployment.md").read_text()
     own = {one["name"] for one in find_resources(CUSTOM_ROLE)}
     given = {get_role_id(one) for one in find_resources(ROLE)} - own
@@ -193,7 +197,7 @@ def test_every_assigned_role_is_a_custom_role_or_documented() -> None:
 
 
 def test_account_keys_and_connection_strings_are_disabled() -> None:
-    """Every service is called with an identity."""
+    """All services accept only identities, so there is no key that could leak."""
     storage = find_resource("Microsoft.Storage/storageAccounts", "st")["properties"]
     bus = find_resource("Microsoft.ServiceBus/namespaces", "sb-")["properties"]
 
@@ -203,7 +207,7 @@ def test_account_keys_and_connection_strings_are_disabled() -> None:
 
 
 def test_publishing_with_a_password_is_disabled() -> None:
-    """Basic authentication is off for both SCM and FTP."""
+    """Basic authentication is off for SCM and FTP."""
     policies = find_resources("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
 
     assert {one["name"].partition("/")[2] for one in policies} == {"scm", "ftp"}
@@ -211,7 +215,7 @@ def test_publishing_with_a_password_is_disabled() -> None:
 
 
 def test_event_grid_may_send_only_to_the_event_queues() -> None:
-    """Event Grid has no role at the namespace, so it cannot send to other queues."""
+    """Event Grid has its role at these queues and not at the namespace."""
     senders = [
         one
         for one in find_resources(ROLE)
@@ -227,7 +231,7 @@ def test_event_grid_may_send_only_to_the_event_queues() -> None:
 
 
 def test_app_may_read_secrets_of_the_vaults_in_its_settings() -> None:
-    """The role is assigned at each vault's id. Without the parameter, it is not assigned."""
+    """The app has the role at each vault in the parameter, and none without it."""
     [role] = [
         one
         for one in find_resources(ROLE)
@@ -241,7 +245,7 @@ def test_app_may_read_secrets_of_the_vaults_in_its_settings() -> None:
 
 
 def test_named_apps_may_read_the_secrets_with_trigger_urls() -> None:
-    """The role is assigned at the vault to each of the identities."""
+    """Each of the identities in the parameter has a role at the vault with URL secrets."""
     readers = {
         one["properties"]["principalId"][0]: BUILT_IN[get_role_id(one)]
         for one in find_resources(ROLE)
@@ -252,7 +256,9 @@ def test_named_apps_may_read_the_secrets_with_trigger_urls() -> None:
 
 
 def test_app_may_only_read_and_sign_with_the_evidence_key() -> None:
-    """The role is assigned at the key and not at its vault. The key allows no other operation."""
+    """The app has its role at the key, not at the vault, and the key allows only signing and
+    verifying.
+    """
     [key] = find_resources("Microsoft.KeyVault/vaults/keys")
     [role] = [
         one
@@ -273,7 +279,9 @@ def test_app_may_only_read_and_sign_with_the_evidence_key() -> None:
 
 
 def test_vault_name_changes_with_the_identity() -> None:
-    """A deleted vault keeps its name for 90 days, so the name is derived from a new identity."""
+    """Azure reserves the name of a deleted vault for 90 days, so a new deployment, which has a new
+    identity, gets another name.
+    """
     [vault] = find_resources("Microsoft.KeyVault/vaults")
 
     assert vault["properties"]["enablePurgeProtection"] is True
@@ -282,7 +290,7 @@ def test_vault_name_changes_with_the_identity() -> None:
 
 
 def test_system_topic_of_the_subscription_is_optional() -> None:
-    """A subscription can have one such topic only, and may already have it."""
+    """A subscription can have only one such topic, and may already have it."""
     topic = "Microsoft.EventGrid/systemTopics"
     document = json.loads((INFRA / "main.parameters.json").read_text())
 
@@ -294,7 +302,7 @@ def test_system_topic_of_the_subscription_is_optional() -> None:
 
 
 def test_system_topic_of_a_vault_has_the_region_of_the_vault() -> None:
-    """Event Grid rejects another region."""
+    """Event Grid rejects a topic in another region than its vault."""
     topic = find_resource("Microsoft.EventGrid/systemTopics", "evgt-keys-", "another-region")
 
     assert topic["location"] == "francecentral"
@@ -306,7 +314,7 @@ def test_system_topic_of_a_vault_has_the_region_of_the_vault() -> None:
 
 
 def test_storage_is_locally_redundant_by_default() -> None:
-    """Zone redundancy is optional, because some regions have no zones."""
+    """Zone redundancy is an option, because some regions have no zones."""
     account = "Microsoft.Storage/storageAccounts"
 
     assert find_resource(account, "st", "open")["sku"] == {"name": "Standard_LRS"}
@@ -314,7 +322,7 @@ def test_storage_is_locally_redundant_by_default() -> None:
 
 
 def test_every_parameter_file_has_a_snapshot() -> None:
-    """No snapshot exists without a parameter file."""
+    """Each set of parameters has a snapshot, and no snapshot is left of a removed one."""
     snapshots = {path.name for path in (INFRA / "snapshots").glob("*.json")}
 
     assert snapshots == {f"{path.stem}.snapshot.json" for path in SETS}

@@ -1,4 +1,4 @@
-"""The app's settings: code, documents, azd environment and template agree on them."""
+"""Code, documents, azd environment and template agree on the app's settings."""
 
 import json
 import re
@@ -29,26 +29,27 @@ NOT_IN_AZURE = {"service_bus_connection", "state_folder", "archive_key"} | BY_AZ
 
 
 def sample_settings() -> dict[str, str]:
-    """Return the settings that a local host starts with."""
+    """Return the settings of `local.settings.sample.json`, with which a local host starts."""
     document = json.loads((ROOT / "local.settings.sample.json").read_text())
     values: dict[str, str] = document["Values"]
     return values
 
 
 def find_schedules() -> set[str]:
-    """Return the settings that the timers name."""
+    """Return the settings that hold the schedules of timers."""
     return set(re.findall(r'schedule="%(\w+)%"', (ROOT / "functions/timers.py").read_text()))
 
 
 def read_tunables() -> dict[str, str]:
-    """Return what the azd environment may set, with where each value comes from."""
+    """Return the settings that the azd environment may set, and the expression for each value."""
     document = json.loads((INFRA / "main.parameters.json").read_text())
     values: dict[str, str] = document["parameters"]["tunables"]["value"]
     return values
 
 
 def read_app_settings() -> list[str]:
-    """Return the arguments of the union of settings: the last one wins."""
+    """Return the sets of settings that the template unites. A later set overrides an earlier one.
+    """
     [settings] = [
         one
         for one in find_resources("Microsoft.Web/sites/config")
@@ -60,26 +61,30 @@ def read_app_settings() -> list[str]:
 
 
 def read_template_settings() -> dict[str, str]:
-    """Return the settings that the template makes itself."""
+    """Return the settings whose values the template itself defines."""
     return parse_members(read_app_settings()[0])
 
 
 def test_every_tunable_survives_the_next_deployment() -> None:
-    """A deployment replaces all settings, so azd must set each tunable of the code."""
+    """A deployment replaces all settings, so each tunable of the code must be in the azd
+    environment.
+    """
     fields = set(Settings.model_fields) - PLACES - NOT_IN_AZURE
 
     assert set(read_tunables()) == {name_setting(field) for field in fields} | find_schedules()
 
 
 def test_tunable_has_its_documented_name_in_azd() -> None:
-    """azd has no default value for a tunable; if it is empty, the code's default applies."""
+    """The azd environment has the setting's name and no default, so that the code's default
+    applies.
+    """
     assert read_tunables() == {name: f"${{{name}=}}" for name in read_tunables()}
     documented = re.findall(r"`([A-Z]\w+)`", (ROOT / "docs/settings.md").read_text())
     assert set(read_tunables()) <= set(documented)
 
 
 def test_value_of_the_azd_environment_overrides_the_schedule_of_the_template() -> None:
-    """An empty value is omitted, so the code's default applies."""
+    """Empty values are removed, so that the template's or the code's default applies."""
     chosen = read_app_settings()[-1]
 
     assert chosen.startswith("toObject(filter(items(parameters('tunables')), ")
@@ -87,7 +92,9 @@ def test_value_of_the_azd_environment_overrides_the_schedule_of_the_template() -
 
 
 def test_no_snapshot_and_no_deployment_keeps_the_value_of_a_setting() -> None:
-    """A webhook address is a secret, and only a secure parameter stays unresolved in a snapshot."""
+    """A setting may be a secret, such as a webhook's address. As a secure parameter it is not
+    stored.
+    """
     for path in ("main.bicep", "modules/function-app.bicep"):
         source = (INFRA / path).read_text()
         [decorators] = re.findall(r"((?:^@.*\n)*)^param tunables ", source, re.MULTILINE)
@@ -99,7 +106,7 @@ def test_no_snapshot_and_no_deployment_keeps_the_value_of_a_setting() -> None:
 
 
 def test_app_knows_each_name_that_a_deployment_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Settings page calls other names misspelled."""
+    """The app's Settings page reports unknown names as misspelled."""
     for name in {
         *read_tunables(),
         *read_template_settings(),
@@ -115,7 +122,7 @@ def test_app_knows_each_name_that_a_deployment_sets(monkeypatch: pytest.MonkeyPa
 
 
 def test_template_sets_every_required_setting() -> None:
-    """An administrator has to set no setting that the app requires."""
+    """An administrator need not set anything by themselves for the app to start."""
     ours = {name for name in read_template_settings() if name.startswith("CMK_")}
     ours |= {
         "ServiceBusConnection__fullyQualifiedNamespace",
@@ -126,7 +133,7 @@ def test_template_sets_every_required_setting() -> None:
 
 
 def test_deployed_schedules_equal_those_of_the_timers_and_of_the_sample() -> None:
-    """A timer whose setting is missing keeps the whole app from starting."""
+    """If a timer's setting is missing, the whole app does not start."""
     deployed = parse_members(read_app_settings()[1])
     sample = {name: value for name, value in sample_settings().items() if name in deployed}
 
@@ -135,7 +142,8 @@ def test_deployed_schedules_equal_those_of_the_timers_and_of_the_sample() -> Non
 
 
 def test_settings_of_the_host_are_documented() -> None:
-    """The template makes settings of the host, which the code does not read."""
+    """Settings that only the host reads are in the document, although the code does not know them.
+    """
     page = (ROOT / "docs/settings.md").read_text().partition("## Read by the Functions host")[2]
     hosts = set(read_template_settings()) - {name_setting(field) for field in PLACES}
 
@@ -143,10 +151,8 @@ def test_settings_of_the_host_are_documented() -> None:
 
 
 def test_only_the_host_sends_logs() -> None:
-    """The template sets no option that lets the worker send logs itself.
-
-    With such an option the worker declares `WorkerOpenTelemetryEnabled`. The host then drops the
-    log lines and runs that the alerts read.
+    """The template must not let the worker send logs. Otherwise the worker declares
+    `WorkerOpenTelemetryEnabled`, and the host drops the log lines and runs that the alerts read.
     """
     host = json.loads((ROOT / "host.json").read_text())
 

@@ -1,4 +1,5 @@
-"""Test how people sign in to a deployed app: App Service authentication without a secret."""
+"""The hooks that register a deployed app in Entra, so that people sign in without a stored secret.
+"""
 
 import importlib.util
 import json
@@ -25,7 +26,7 @@ NAME = "applications(uniqueName='cmkflow-prod')"
 
 
 def load_hooks() -> ModuleType:
-    """Return the module of hooks, a script beside the template."""
+    """Return the hooks as a module. They are a script beside the template."""
     spec = importlib.util.spec_from_file_location("sign_in", INFRA / "register_sign_in.py")
     assert spec is not None
     assert spec.loader is not None
@@ -35,14 +36,12 @@ def load_hooks() -> ModuleType:
 
 
 class Graph:
-    """Microsoft Graph, as far as the hooks call it: a PATCH makes what is missing, and merges.
-
-    A create is answered with the object, an update with nothing, and a read does not find a new
-    object before it was asked for `lag` times.
+    """A fake of Microsoft Graph for the hooks. A PATCH creates the object or updates it. Only a
+    create returns it, and a read finds nothing `lag` times.
     """
 
     def __init__(self, *, lag: int = 0, **applications: str) -> None:
-        """`applications`: client ids by name."""
+        """Begin with these registrations, given as client ids by name."""
         self.kept: dict[str, dict[str, Any]] = {
             f"applications(uniqueName='{name.replace('_', '-')}')": {"appId": client_id}
             for name, client_id in applications.items()
@@ -50,7 +49,7 @@ class Graph:
         self.lag, self.calls = lag, list[str]()
 
     def __call__(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        """Answer a call."""
+        """Answer a request as Graph does."""
         self.calls.append(method)
         if method == "GET":
             self.lag -= 1
@@ -62,7 +61,9 @@ class Graph:
 
 
 def test_registration_has_the_roles_of_the_app() -> None:
-    """The roles are for people and programs; a token needs a role, and there is no secret."""
+    """People and programs can have each role. Entra issues a token only to those who have one, and
+    there is no secret.
+    """
     graph = Graph()
 
     client_id = load_hooks().register(graph, ENVIRON)
@@ -79,8 +80,8 @@ def test_registration_has_the_roles_of_the_app() -> None:
     assert not {"passwordCredentials", "keyCredentials"} & set(found)
 
 
-def test_the_hooks_may_be_repeated() -> None:
-    """The ids stay the same, so role assignments survive a deployment."""
+def test_hooks_can_be_repeated() -> None:
+    """Ids stay the same, so role assignments of people survive the next deployment."""
     graph, script = Graph(), load_hooks()
     for _ in range(2):
         client_id = script.register(graph, ENVIRON)
@@ -99,7 +100,8 @@ def test_the_hooks_may_be_repeated() -> None:
 
 @pytest.mark.parametrize("cloud", CloudName)
 def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
-    """The app's managed identity gets its tokens there."""
+    """The registration trusts tokens of the app's managed identity, which the cloud's Entra issues.
+    """
     graph, environ = Graph(), ENVIRON | {"CMK_CLOUD": cloud}
     load_hooks().register(graph, environ)
 
@@ -110,13 +112,13 @@ def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
 
 
 def test_unknown_cloud_is_rejected_with_the_known_ones() -> None:
-    """No request is sent."""
+    """The error lists the known clouds, and no request is sent."""
     with pytest.raises(SystemExit, match="public, gcc, gcc_high, dod, china"):
         load_hooks().connect(Graph(), ENVIRON | {"CMK_CLOUD": "mars"})
 
 
 def test_manually_created_registration_is_not_changed() -> None:
-    """A person who deploys need not have the right to register applications or call Graph."""
+    """Whoever deploys then needs no right to register applications."""
     environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "made-by-hand", "CMK_SIGN_IN_REGISTERED_ID": "x"}
     graph = Graph()
 
@@ -129,7 +131,7 @@ def test_manually_created_registration_is_not_changed() -> None:
 def test_no_token_is_requested_for_a_manually_created_registration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str
 ) -> None:
-    """The identity of a pipeline gets no token for Graph."""
+    """A pipeline's identity may have no access to Graph, so the hooks do not ask for a token."""
     monkeypatch.setenv("CMK_SIGN_IN_CLIENT_ID", "made-by-hand")
     monkeypatch.delenv("CMK_SIGN_IN_REGISTERED_ID", raising=False)
     monkeypatch.setenv("PATH", "")  # where azd is not
@@ -140,7 +142,7 @@ def test_no_token_is_requested_for_a_manually_created_registration(
 
 
 def test_next_deployment_updates_its_own_registration() -> None:
-    """The first deployment has stored the id and its origin in the azd environment."""
+    """The first deployment stores in the azd environment that it created the registration."""
     graph = Graph(cmkflow_prod="ours")
     environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "ours", "CMK_SIGN_IN_REGISTERED_ID": "ours"}
 
@@ -148,8 +150,8 @@ def test_next_deployment_updates_its_own_registration() -> None:
     assert load_hooks().connect(graph, environ)
 
 
-def test_a_create_needs_no_read() -> None:
-    """The answer has the client id; a read might not find it yet."""
+def test_created_registration_is_not_read_again() -> None:
+    """The client id is in the response, because a read may not find the new registration yet."""
     graph = Graph(lag=1000)
 
     assert load_hooks().register(graph, ENVIRON) == graph.kept[NAME]["appId"]
@@ -157,7 +159,9 @@ def test_a_create_needs_no_read() -> None:
 
 
 def test_read_is_repeated_until_a_created_registration_is_visible() -> None:
-    """The answer to the create was lost, and the update returns nothing."""
+    """If the response to the create was lost, the update returns nothing, so the hooks read until
+    they find the registration.
+    """
     slept: list[float] = []
     graph = Graph(cmkflow_prod="ours", lag=3)
 
@@ -169,7 +173,8 @@ def test_read_is_repeated_until_a_created_registration_is_visible() -> None:
 
 
 class _Answering(ThreadingHTTPServer):
-    """A Graph on a port that returns these answers in order, and repeats the last one."""
+    """A server in place of Graph that returns these responses in order, and then repeats the last.
+    """
 
     def __init__(self, *answers: tuple[int, str]) -> None:
         super().__init__(("127.0.0.1", 0), _Server)
@@ -186,14 +191,14 @@ class _Answering(ThreadingHTTPServer):
         self.server_close()
 
     def patch(self) -> Any:
-        """Call Graph as the hooks do."""
+        """Send a PATCH to the server as the hooks do."""
         address = f"http://127.0.0.1:{self.server_port}"
         call = load_hooks().graph("token", address, self.slept.append)
         return call("PATCH", NAME, {"displayName": "x"})
 
 
 class _Server(BaseHTTPRequestHandler):
-    """Answers a request; with status 0 the connection ends without an answer."""
+    """Returns the next response, or closes the connection if its status is 0."""
 
     server: _Answering
 
@@ -241,7 +246,9 @@ _NO_REFERENCE = (
     ],
 )
 def test_transient_error_is_retried(answer: tuple[int, str], wait: int) -> None:
-    """Examples are a missing new object, throttling, and no answer."""
+    """The hooks retry if an object is not found yet, if requests are throttled, or without a
+    response.
+    """
     with _Answering(answer, (201, '{"appId": "new"}')) as server:
         assert server.patch() == {"appId": "new"}
 
@@ -249,8 +256,8 @@ def test_transient_error_is_retried(answer: tuple[int, str], wait: int) -> None:
     assert server.seen == [("PATCH", f"/v1.0/{NAME}", "create-if-missing")] * 2
 
 
-def test_tries_come_to_an_end() -> None:
-    """After about two minutes of tries, the script stops and names the last status."""
+def test_retries_end_after_two_minutes() -> None:
+    """After about two minutes, the script stops and names the last status."""
     with _Answering((404, "{}")) as server, pytest.raises(SystemExit, match="404"):
         server.patch()
 
@@ -259,7 +266,7 @@ def test_tries_come_to_an_end() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_rejected_request_is_not_retried_and_names_the_fix(status: int) -> None:
-    """The error names the role that has the missing right."""
+    """If a right is missing, the error names the role that has it."""
     with (
         _Answering((status, "{}")) as server,
         pytest.raises(SystemExit, match="CMK_SIGN_IN_CLIENT_ID"),
@@ -270,7 +277,7 @@ def test_rejected_request_is_not_retried_and_names_the_fix(status: int) -> None:
 
 
 def test_read_of_a_missing_object_returns_none() -> None:
-    """A missing object is None; the caller decides whether to read again."""
+    """The caller decides whether a missing object is an error."""
     with _Answering((404, "{}")) as server:
         call = load_hooks().graph(
             "token", f"http://127.0.0.1:{server.server_port}", server.slept.append
@@ -281,7 +288,7 @@ def test_read_of_a_missing_object_returns_none() -> None:
 
 
 def test_azd_runs_both_hooks() -> None:
-    """The hooks run before and after provisioning, on both kinds of machines."""
+    """azd runs one hook before and one after provisioning, on Windows and elsewhere."""
     source = (ROOT / "azure.yaml").read_text()
 
     for step, hook in (("register", "preprovision"), ("connect", "postprovision")):
@@ -294,12 +301,14 @@ def test_azd_runs_both_hooks() -> None:
 
 
 def test_template_has_the_outputs_that_the_hooks_need() -> None:
-    """azd gives outputs to the hooks by these names."""
+    """azd passes the template's outputs to the hooks by these names."""
     assert {"CMKFLOW_API", "CMKFLOW_TENANT_ID", "CMK_PRINCIPAL_ID"} <= set(read_outputs())
 
 
 def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> None:
-    """The app rejects a caller without sign-in; the identity replaces a secret."""
+    """App Service passes on requests without sign-in, which the app rejects. An identity replaces
+    the client secret.
+    """
     [settings] = [
         one["properties"]
         for one in find_resources("Microsoft.Web/sites/config")
@@ -321,7 +330,8 @@ def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> No
 
 
 def test_without_a_registration_no_sign_in_is_set_up() -> None:
-    """Azure rejects settings without a client id, and the app then rejects every caller."""
+    """Azure rejects authentication settings without a client id. The app then rejects each caller.
+    """
     names = [one["name"] for one in find_resources("Microsoft.Web/sites/config", "open")]
 
     assert [name for name in names if name.endswith("/authsettingsV2")] == []

@@ -1,4 +1,5 @@
-"""Answers of services that hold callers as JSON documents."""
+"""Unusual responses of services whose callers are JSON documents, such as Azure DevOps and GitHub.
+"""
 
 from datetime import timedelta
 
@@ -14,8 +15,10 @@ from tests.fakes.services import build_fake_settings
 from tests.unit.adapter_wire import Scripted, ScriptedTransport
 
 
-async def test_sign_in_page_costs_only_its_organization() -> None:
-    """A temporary error would be repeated, and then stop the search of all organizations."""
+async def test_sign_in_page_affects_only_its_organization() -> None:
+    """Azure DevOps may return a sign-in page. The error is not transient, because a retry would
+    stop the search of all organizations.
+    """
     page = Scripted(status=203, body=b"<html>Sign in</html>")
     http = HttpClient(ScriptedTransport(page))
     api = HttpJsonApi(http, None, build_fake_settings())
@@ -27,7 +30,7 @@ async def test_sign_in_page_costs_only_its_organization() -> None:
 
 
 async def test_rate_limit_stops_a_search_until_it_is_over() -> None:
-    """The lists before it are not read again, and the list that met it was not searched."""
+    """After the wait, the search continues with the list that was throttled."""
     limit = Scripted(status=403, headers={"Retry-After": "90"}, body={"message": "rate limit"})
     secrets, variables = (Scripted(body={name: []}) for name in ("secrets", "variables"))
     hooks = Scripted(body=[])  # reads are sent concurrently

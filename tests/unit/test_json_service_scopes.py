@@ -1,4 +1,6 @@
-"""A malformed name of a scope affects no other, and its host gets no request."""
+"""A malformed name of an organization or repository in a setting does not affect the others, and is
+never sent.
+"""
 
 import builtins
 from collections.abc import Mapping, Sequence
@@ -27,16 +29,15 @@ CASES: list[tuple[Kind, str, Sequence[str]]] = [
 
 
 class Api(FakeJsonApi):
-    """A service without items, whose setting names these scopes."""
+    """A service without callers, whose setting has these names."""
 
     def __init__(self, scopes: Sequence[str]) -> None:
-        """Name the scopes."""
         super().__init__(World())
         self.scopes = scopes
         self.paths: list[str] = []
 
     async def read_scopes(self, service: JsonService) -> Sequence[str]:
-        """Return the scopes."""
+        """Return the names in the setting."""
         return self.scopes
 
     async def list(
@@ -48,7 +49,7 @@ class Api(FakeJsonApi):
         member: str = "",
         arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
-        """Return nothing."""
+        """Record the path, and return nothing."""
         self.paths.append(path)
         return []
 
@@ -57,7 +58,7 @@ class Api(FakeJsonApi):
 async def test_malformed_scope_is_named_and_the_others_are_searched(
     kind: Kind, right: str, wrong: Sequence[str]
 ) -> None:
-    """The plan names the scopes that were not searched."""
+    """The error names each malformed name. All others are searched."""
     alone, both = Api([right]), Api([*wrong, right])
 
     assert [one async for one in kind(alone).find([])] == []
@@ -72,7 +73,7 @@ async def test_malformed_scope_is_named_and_the_others_are_searched(
 async def test_check_of_a_malformed_scope_fails_without_a_request(
     kind: Kind, right: str, wrong: Sequence[str]
 ) -> None:
-    """The doctor names each malformed scope."""
+    """`cmkflow doctor` names each malformed name, and sends no request for it."""
     api = Api([right, *wrong])
     checked = kind(api)
 

@@ -1,4 +1,4 @@
-"""Test JSON from other programs: half characters, and nesting that is too deep to read."""
+"""JSON of other programs may contain half characters, or nest too deeply to be read."""
 
 import json
 
@@ -23,19 +23,21 @@ SERVICE = HttpService(name="flow service", credential=NumberedCredential(), scop
     ],
 )
 def test_lone_surrogate_is_replaced(text: str, value: object) -> None:
-    """A text with half a character can be stored, sent and shown."""
+    """A text with half of a surrogate pair could not be stored, sent or shown."""
     assert parse_json_value(text) == value
     assert json.dumps(parse_json_value(text), ensure_ascii=False).encode()
 
 
 def test_deeply_nested_json_raises_json_too_deep() -> None:
-    """This error is not transient, because another read gives the same text."""
+    """The error is not transient, because a retry would get the same text."""
     with pytest.raises(JsonTooDeep):
         parse_json_value("[" * 9**6)
 
 
-def test_an_answer_has_whole_characters_and_a_bottom() -> None:
-    """Names have whole characters, and an answer that nests too deep is no outage."""
+def test_response_has_whole_characters_and_limited_depth() -> None:
+    """In a response of a service, half characters are replaced. One that nests too deeply is
+    invalid and no outage.
+    """
 
     def answer(body: bytes) -> ServiceResponse:
         return ServiceResponse(status=200, headers={}, body=body)

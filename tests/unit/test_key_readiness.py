@@ -1,4 +1,4 @@
-"""Test each check of a key: good, warning and unknown."""
+"""The checks of a key: each has a good finding, a warning and an unknown one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -72,7 +72,7 @@ ENVIRONMENT = Environment(
 
 
 def check_key_with(**changes: object) -> KeyCheckResult:
-    """Check a key that is good except for the given facts."""
+    """Return the result for a key that is good except for these facts."""
     facts = KeySnapshot(
         read_at=NOW,
         vault_id=POLICY.vault_id,
@@ -86,17 +86,17 @@ def check_key_with(**changes: object) -> KeyCheckResult:
 
 
 def assess(**changes: object) -> tuple[Finding, ...]:
-    """Return the findings of a key that is good except for the given facts."""
+    """Return the findings about a key that is good except for these facts."""
     return check_key_with(**changes).findings
 
 
 def find_other_findings(findings: Sequence[Finding]) -> dict[str, FindingLevel]:
-    """Return by code the findings that are not good."""
+    """Return the level of each finding that is not good, by its code."""
     return {one.code: one.level for one in findings if one.level is not FindingLevel.OK}
 
 
-def test_a_sound_key_passes_every_check() -> None:
-    """Each check has a finding, and all findings are good."""
+def test_good_key_passes_every_check() -> None:
+    """A good key has a good finding of each check."""
     findings = assess()
 
     assert find_highest_level(findings) is FindingLevel.OK
@@ -212,7 +212,7 @@ def _with_environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
 def test_one_fault_yields_one_finding_with_a_fix(
     case: Callable[[], tuple[Finding, ...]], code: str, level: FindingLevel
 ) -> None:
-    """No other finding changes."""
+    """One fault changes one finding, which has a fix, and no other."""
     findings = case()
 
     assert find_other_findings(findings) == {code: level}
@@ -237,12 +237,12 @@ def test_one_fault_yields_one_finding_with_a_fix(
     ],
 )
 def test_allowed_value_yields_no_finding(case: Callable[[], tuple[Finding, ...]]) -> None:
-    """Limits are inclusive if the documents say so, and other environments do not count."""
+    """Values at an inclusive limit are good. Environments on other keys do not count."""
     assert find_other_findings(case()) == {}
 
 
 def test_unreadable_vault_and_key_yield_unknown_findings() -> None:
-    """Without a vault or key, no finding about them is good."""
+    """If vault or key cannot be read, all findings about them are unknown."""
     levels = find_other_findings(assess(vault=None, versions=None))
 
     assert set(levels.values()) == {FindingLevel.UNKNOWN}
@@ -260,7 +260,7 @@ def test_unreadable_vault_and_key_yield_unknown_findings() -> None:
 
 
 def test_a_key_without_versions_is_a_problem() -> None:
-    """The key was deleted, so its environments will be locked."""
+    """A key without versions was deleted, so its environments will be locked."""
     assert find_other_findings(assess(versions=[])) == {"key_enabled": FindingLevel.PROBLEM}
 
 
@@ -281,7 +281,9 @@ def test_a_key_without_versions_is_a_problem() -> None:
 def test_finding_for_unusable_key_names_affected_environments_and_fix(
     changes: dict[str, object], command: str
 ) -> None:
-    """All environments on the policy count, linked or not, and the fix has a command to copy."""
+    """It names all environments of the policy, also those that are not linked yet. Its fix has a
+    command to copy.
+    """
     other = replace(ENVIRONMENT, id="e2", display_name="Fabrikam", policy=None)
 
     [found] = [
@@ -295,7 +297,7 @@ def test_finding_for_unusable_key_names_affected_environments_and_fix(
 
 
 def test_key_without_a_policy_is_checked_without_environments() -> None:
-    """Without a policy no environment counts, and no role assignment can be checked."""
+    """Without a policy, no environment and no role assignment can be checked."""
     found = check_key_with(policy=None)
 
     assert (found.policy_id, found.environments, found.policy_replacement_steps) == ("", (), ())
@@ -304,8 +306,8 @@ def test_key_without_a_policy_is_checked_without_environments() -> None:
 
 
 def test_pinned_policy_has_policy_replacement_steps() -> None:
-    """The steps are another policy for the same key, a role, a check, and each environment's change
-    of policy.
+    """If a policy names a key version, rotation has no effect. The steps create a policy without a
+    version, and move each environment to it.
     """
     pinned = replace(POLICY, key_version="v1", id="/subscriptions/s/policies/cmk-eu")
     link = PolicyLink(policy_id=pinned.id, system_id="", status=PolicyLinkStatus.LINKED)
@@ -323,7 +325,7 @@ def test_pinned_policy_has_policy_replacement_steps() -> None:
 
 
 def test_fix_for_an_expired_pinned_version_is_not_a_rotation() -> None:
-    """The fix names only a later expiry date."""
+    """A new version would not be used, so the fix is a later expiry date of the old one."""
     pinned = replace(POLICY, key_version="v1")
 
     [found] = [
@@ -337,7 +339,7 @@ def test_fix_for_an_expired_pinned_version_is_not_a_rotation() -> None:
 
 
 def test_pinned_version_is_checked_instead_of_the_newest() -> None:
-    """A good newest version does not help a policy that names an old version."""
+    """A good newest version does not help if the policy names an old one."""
     old = replace(KEY, version="v0", expires_at=NOW - DAY)
 
     levels = find_other_findings(
@@ -354,7 +356,7 @@ def test_pinned_version_is_checked_instead_of_the_newest() -> None:
 def test_previous_version_is_required_for_28_days(
     replaced: datetime | None, level: FindingLevel | None
 ) -> None:
-    """The days count from the start of the next version."""
+    """The days begin when the next version is created."""
     newest = replace(KEY, version="v2", created_at=replaced)
     previous = replace(KEY, version="v1", is_enabled=False)
 
@@ -367,7 +369,7 @@ def test_previous_version_is_required_for_28_days(
     ("count", "level"), [(19, None), (20, FindingLevel.WARNING), (25, FindingLevel.WARNING)]
 )
 def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel | None) -> None:
-    """Environments with any key count, and the warning comes five before the limit."""
+    """All environments on any key count. The warning begins five before the limit."""
     elsewhere = PolicyLink(
         policy_id="/policies/other", system_id="", status=PolicyLinkStatus.LINKING
     )
@@ -377,7 +379,7 @@ def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel 
 
 
 def test_one_environment_on_a_key_is_counted_in_the_singular() -> None:
-    """The usual tenant in which somebody tries a key."""
+    """This is the message of somebody who first tries a key."""
     (limit,) = (
         one for one in assess(environments=[ENVIRONMENT]) if one.code == "environment_limit"
     )
@@ -386,14 +388,14 @@ def test_one_environment_on_a_key_is_counted_in_the_singular() -> None:
 
 
 def test_no_finding_at_all_is_unknown() -> None:
-    """A report without findings is not good."""
+    """Without findings, the result is unknown and not good."""
     assert find_highest_level([]) is FindingLevel.UNKNOWN
     assert find_highest_level(assess(vault=None)) is FindingLevel.UNKNOWN
     assert find_highest_level(assess(vault=None, versions=[])) is FindingLevel.PROBLEM
 
 
 def test_every_check_is_documented() -> None:
-    """docs/key-check.md contains the code of each finding."""
+    """docs/key-check.md names the code of each finding."""
     text = Path(__file__).parents[2].joinpath("docs/key-check.md").read_text(encoding="utf-8")
     findings = assess(vault=replace(VAULT, id="/vaults/other"))
 

@@ -1,4 +1,4 @@
-"""Test that caller kinds and firewall kinds are found by their files and get their ports."""
+"""Caller kinds and firewall kinds are found by their files and get the ports that they need."""
 
 import ast
 import pkgutil
@@ -24,7 +24,7 @@ KINDS = [(package, kind) for package in PACKAGES for kind in find_kinds(package)
 
 
 def test_every_kind_of_a_package_is_built_by_its_name() -> None:
-    """The ports are fakes, and the settings have default values."""
+    """With fake ports and default settings, all kinds can be built."""
     ports = build_fakes(World()).ports
 
     callers, firewalls = (
@@ -39,13 +39,13 @@ def test_every_kind_of_a_package_is_built_by_its_name() -> None:
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
 def test_kind_is_defined_in_the_file_of_its_name(package: str, kind: type[Any]) -> None:
-    """A reader of a row or report finds a kind by its name."""
+    """Whoever reads a kind's name in a row or report finds its code by this name."""
     assert kind.__module__ == f"{package}.{kind.kind}"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> None:
-    """A class without a kind name would never be found."""
+    """The app would not find a kind whose class has no kind name."""
     files = {one.name for one in pkgutil.iter_modules(import_module(package).__path__)}
 
     assert files - {kind.kind for kind in find_kinds(package)} <= {
@@ -67,7 +67,7 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
 def test_constructor_parameters_of_a_kind_match_the_ports(package: str, kind: type[Any]) -> None:
-    """Each constructor parameter has the name and type of a field of `PlatformPorts`."""
+    """Each parameter of a kind's constructor is named and typed like a field of `PlatformPorts`."""
     offered = {**get_type_hints(PlatformPorts), "settings": Settings}
     needs = get_type_hints(kind.__init__)
     del needs["return"]
@@ -78,7 +78,9 @@ def test_constructor_parameters_of_a_kind_match_the_ports(package: str, kind: ty
 
 
 def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:
-    """Steps and use cases read attributes of a kind, and not its name."""
+    """Steps and use cases must ask a kind for its properties, so that a new kind needs no change of
+    them.
+    """
     names = {kind.kind for _, kind in KINDS}
     root = Path(shared.__path__[0])
     canonical_region = [

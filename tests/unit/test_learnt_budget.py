@@ -1,4 +1,4 @@
-"""Test a request budget that learns its rate, and the limit for writes in an hour."""
+"""A request budget that learns its rate from 429 responses, and the hourly limit of writes."""
 
 from datetime import datetime, timedelta
 
@@ -16,7 +16,9 @@ WAIT = timedelta(seconds=40)
 
 
 class Service:
-    """A service with its own limit, and jobs that call it as often as they may."""
+    """A service that accepts `takes` requests a minute, and jobs that send as many as their budget
+    allows.
+    """
 
     def __init__(self, takes: int | None, **limits: int) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
@@ -26,13 +28,13 @@ class Service:
         self.budget = self.start_process(5)
 
     def start_process(self, calls: int) -> StoredRequestBudget:
-        """Return the budget of a process that begins with this number of requests a minute."""
+        """Return the budget of a new process that is set to this number of requests a minute."""
         limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE, **self.limits)
         return StoredRequestBudget(self.store, self.clock, limit)
 
-    async def work(self, length: timedelta, *, is_write: bool = False) -> float:
-        """Send ten requests in each invocation for a while; return the last rate for each
-        minute.
+    async def send_requests_for(self, length: timedelta, *, is_write: bool = False) -> float:
+        """Send requests, ten in each invocation, for this time. Return the mean rate of the last
+        eight minutes.
         """
         end = self.clock.now() + length
         while self.clock.now() < end:
@@ -58,83 +60,82 @@ class Service:
             self.made.append(self.clock.now())
 
     def count_in_last(self, length: timedelta) -> int:
-        """Return the number of requests."""
+        """Return how many requests the service accepted in this last period."""
         return sum(one > self.clock.now() - length for one in self.made[-60:])
 
 
 async def test_budget_rises_slowly_to_its_maximum_without_429() -> None:
-    """The budget rises by one request a minute every ten minutes."""
+    """Without a 429, the budget rises by one request a minute every ten minutes."""
     service = Service(takes=None, most=20)
 
-    assert 4.5 <= await service.work(HOUR / 7) <= 5
-    assert 9 <= await service.work(HOUR) <= 12
-    assert 19 <= await service.work(4 * HOUR) <= 20
+    assert 4.5 <= await service.send_requests_for(HOUR / 7) <= 5
+    assert 9 <= await service.send_requests_for(HOUR) <= 12
+    assert 19 <= await service.send_requests_for(4 * HOUR) <= 20
 
 
 async def test_fixed_budget_does_not_rise() -> None:
-    """The highest rate of the budget equals its first rate."""
-    assert 4.5 <= await Service(takes=None, most=5).work(3 * HOUR) <= 5
+    """If the maximum equals the setting, the rate stays."""
+    assert 4.5 <= await Service(takes=None, most=5).send_requests_for(3 * HOUR) <= 5
 
 
 async def test_service_at_its_limit_rejects_one_request_a_day() -> None:
-    """After the first 429 the app does not try this rate before tomorrow, even after a restart."""
+    """After a 429, the app does not try this rate again before the next day, even after a restart.
+    """
     service = Service(takes=5, most=20)
 
-    await service.work(10 * HOUR)
+    await service.send_requests_for(10 * HOUR)
     service.budget = service.start_process(5)
-    await service.work(10 * HOUR)
+    await service.send_requests_for(10 * HOUR)
 
     assert len(service.refused) == 1
     assert len(service.made) >= 0.95 * 5 * 60 * 20
-    await service.work(8 * HOUR)
+    await service.send_requests_for(8 * HOUR)
     assert len(service.refused) == 2
 
 
 async def test_429_halves_the_learned_rate_and_its_wait_is_obeyed() -> None:
-    """No request is sent before the service's wait ends; then the rate rises to the
-    accepted one.
-    """
+    """No request is sent during the wait. Afterwards the rate rises to what the service accepts."""
     service = Service(takes=12, most=20)
 
-    await service.work(8 * HOUR)
+    await service.send_requests_for(8 * HOUR)
 
     [refused] = service.refused
     after = [one for one in service.made if one > refused]
     assert after[0] - refused >= WAIT
     assert sum(one <= after[0] + 5 * MINUTE for one in after) <= 6 * 6
-    assert 11 <= await service.work(HOUR) <= 12
+    assert 11 <= await service.send_requests_for(HOUR) <= 12
 
 
 async def test_budget_falls_below_the_setting_if_the_service_accepts_less() -> None:
-    """Each 429 takes one request off, until the service sends none."""
+    """Each 429 lowers the rate by one request a minute, until no more come."""
     service = Service(takes=3, most=20)
 
-    assert 2.5 <= await service.work(HOUR) <= 3
+    assert 2.5 <= await service.send_requests_for(HOUR) <= 3
     assert len(service.refused) <= 3
 
 
 async def test_changed_setting_resets_the_learned_rate() -> None:
-    """A person who changes the setting knows more than the app has learned."""
+    """If a person changes the setting, the budget begins with it."""
     service = Service(takes=None, most=20)
-    await service.work(2 * HOUR)
+    await service.send_requests_for(2 * HOUR)
 
     service.budget = service.start_process(7)
 
-    assert 6.5 <= await service.work(HOUR / 7) <= 7
+    assert 6.5 <= await service.send_requests_for(HOUR / 7) <= 7
 
 
 async def test_writes_have_an_hourly_limit() -> None:
-    """No hour has more writes, and a tenth is kept for urgent ones."""
+    """No hour has more writes than the limit, and a tenth of them is reserved for urgent ones."""
     service = Service(takes=None, most=20, writes_an_hour=100)
 
-    await service.work(3 * HOUR, is_write=True)
+    await service.send_requests_for(3 * HOUR, is_write=True)
 
     in_an_hour = [sum(one - HOUR < other <= one for other in service.made) for one in service.made]
     assert 80 <= max(in_an_hour) <= 90
 
 
 async def test_urgent_write_uses_the_reserved_tenth() -> None:
-    """Urgent writes use the kept tenth, and other jobs wait much longer."""
+    """An urgent write uses the reserve, while other jobs wait."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
@@ -155,7 +156,7 @@ async def test_urgent_write_uses_the_reserved_tenth() -> None:
 
 
 async def test_exhausted_invocation_may_only_revoke_rights() -> None:
-    """An invocation that has used up the hour may only revoke."""
+    """After an invocation has used up the writes of the hour, it may still revoke rights."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
@@ -170,9 +171,9 @@ async def test_exhausted_invocation_may_only_revoke_rights() -> None:
 
 
 async def test_reads_continue_after_the_hourly_writes_are_used_up() -> None:
-    """Reads continue after the hour's writes are used up."""
+    """The hourly limit is for writes only."""
     service = Service(takes=None, most=5, writes_an_hour=20)
 
-    await service.work(HOUR)
+    await service.send_requests_for(HOUR)
 
     assert len(service.made) >= 0.95 * 5 * 60

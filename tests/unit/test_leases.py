@@ -1,4 +1,4 @@
-"""Test how long an invocation that did not complete may still change something."""
+"""How long a write of an invocation may still take effect after the invocation lost its lease."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 
 
 def build_job(lease_until: datetime | None) -> EnvironmentJob:
-    """Return a row that an invocation leases, or leased, until then."""
+    """Return a job whose lease ends, or ended, at this time."""
     return EnvironmentJob(
         id="job",
         remediation_id="remediation",
@@ -26,9 +26,7 @@ def build_job(lease_until: datetime | None) -> EnvironmentJob:
 
 
 def test_function_timeout_is_within_the_settling_period() -> None:
-    """The host ends a function at its timeout, and a write of the function may then still be in
-    flight.
-    """
+    """The host stops a function at its timeout, when its last write may still be in flight."""
     hours, minutes, seconds = map(int, json.loads(HOST.read_text())["functionTimeout"].split(":"))
 
     longest = timedelta(hours=hours, minutes=minutes, seconds=seconds)
@@ -36,7 +34,9 @@ def test_function_timeout_is_within_the_settling_period() -> None:
 
 
 def test_unreleased_lease_leaves_a_write_in_flight() -> None:
-    """The period begins at the end of the lease, because the invocation ran until then."""
+    """An invocation that did not release its lease may have died during a write. The write may take
+    effect until the settling period after the lease's end is over.
+    """
     row = bump_fencing_token(build_job(NOW), settles_after=SETTLES_AFTER)
 
     assert (row.fencing_token, row.leased_until) == (5, None)
@@ -46,12 +46,12 @@ def test_unreleased_lease_leaves_a_write_in_flight() -> None:
 
 
 def test_released_lease_leaves_no_write_in_flight() -> None:
-    """The invocation that released its lease is complete."""
+    """An invocation that released its lease has no open write."""
     assert bump_fencing_token(build_job(None), settles_after=SETTLES_AFTER).in_flight_until is None
 
 
 def test_later_end_of_a_write_in_flight_is_kept() -> None:
-    """A new write does not shorten the time in which a paused invocation may still write."""
+    """The end of the first write in flight stays if it is later than that of the second."""
     row = mark_write_in_flight(mark_write_in_flight(build_job(None), NOW + UNDER_WAY), NOW)
 
     assert row.in_flight_until == NOW + UNDER_WAY

@@ -1,4 +1,4 @@
-"""Unit tests of converting *List flows as Admin (V1)* to V2."""
+"""The conversion of the action *List flows as Admin (V1)* to V2."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ def _query(where: str, source: str = _FLOWS) -> dict[str, object]:
     ],
 )
 def test_action_is_converted_if_v2_returns_every_member_that_is_read(actions: Any) -> None:
-    """V2 also returns names, titles, states and times."""
+    """Names, titles, states and times are also in the response of V2."""
     before = _build_flow(**actions)
 
     after = convert_list_flows(before)
@@ -111,7 +111,7 @@ def test_action_is_converted_if_v2_returns_every_member_that_is_read(actions: An
     ],
 )
 def test_action_is_not_converted_if_v2_lacks_a_member_that_is_read(actions: Any) -> None:
-    """The flow may read the missing member in any way, or pass on the whole answer."""
+    """This holds for each way to read the member, and if the flow passes on the whole response."""
     before = _build_flow(**actions)
 
     after = convert_list_flows(before)
@@ -121,7 +121,7 @@ def test_action_is_not_converted_if_v2_lacks_a_member_that_is_read(actions: Any)
 
 
 def test_obstacle_names_the_action_and_the_expression() -> None:
-    """A maker finds the place without a search."""
+    """The maker sees which place in the flow prevents the conversion."""
     before = _build_flow(Loop=_build_loop("Owner: @{items('Loop')?['properties']?['creator']}"))
 
     after = convert_list_flows(before)
@@ -132,7 +132,7 @@ def test_obstacle_names_the_action_and_the_expression() -> None:
 
 
 def test_results_of_a_scope_around_the_list_are_an_obstacle() -> None:
-    """`result('Scope')` contains the outputs of all actions inside."""
+    """`result('Scope')` contains the responses of all actions in the scope, in the format of V1."""
     scope = {"type": "Scope", "actions": {"List": json.loads(json.dumps(_LIST))}}
     before = _build_flow(List=scope, Read={"type": "Compose", "inputs": "@result('List')"})
 
@@ -171,7 +171,9 @@ def _build_older_action(path: str, **inputs: Any) -> dict[str, Any]:
 def test_older_connector_format_is_converted_to_the_newer_one(
     environment: str, parameter: str
 ) -> None:
-    """The path has no known V2; the newer shape names operation and parameter, which are known."""
+    """An older action names a path, for which no V2 is known. It is converted to the format that
+    names operation and parameters.
+    """
     retries = {"type": "exponential", "count": 10, "interval": "PT10S"}
     older = _build_older_action(
         f"/scopes/admin/environments/{environment}/flows", retryPolicy=retries
@@ -210,7 +212,7 @@ def test_older_connector_format_is_converted_to_the_newer_one(
     ],
 )
 def test_older_connector_format_with_more_members_is_an_obstacle(older: Any) -> None:
-    """Only a maker can convert a member that the newer format lacks."""
+    """If the older action has a member that the newer format lacks, only a maker can decide."""
     before = _build_flow(List=older)
 
     after = convert_list_flows(before)
@@ -220,7 +222,7 @@ def test_older_connector_format_with_more_members_is_an_obstacle(older: Any) -> 
 
 
 def test_unknown_parameter_is_an_obstacle() -> None:
-    """V2 may interpret an unknown parameter differently."""
+    """V2 may treat an unknown parameter differently."""
     strange = json.loads(json.dumps(_LIST))
     strange["inputs"]["parameters"]["$filter"] = "x"
     before = _build_flow(List=strange)

@@ -1,4 +1,4 @@
-"""The sections of a page that a browser gets again."""
+"""The sections of a page that have changed and that a browser therefore gets again."""
 
 import re
 from html.parser import HTMLParser
@@ -13,7 +13,7 @@ TEMPLATES = sorted((Path(__file__).parents[2] / "functions/dashboard").glob("*.j
 
 
 def build_page(*rows: str, answer: str = "One", title: str = "Flows") -> str:
-    """Return a page with two sections, of which one has a row for each text."""
+    """Return a page with two sections. One of them has a row for each of these texts."""
     items = "".join(f"<li data-part><b>{row}</b></li><!--/part-->" for row in rows)
     return add_hashes(
         f'<title>{title}</title><p>Never sent</p><div class="head" id="answer" data-live>'
@@ -23,12 +23,12 @@ def build_page(*rows: str, answer: str = "One", title: str = "Flows") -> str:
 
 
 def list_hashes(page: str) -> str:
-    """Return what a browser with this page sends."""
+    """Return the hashes that a browser with this page sends."""
     return " ".join(re.findall(r'data-(?:live|part)="(\w+)"', page))
 
 
 class _Texts(HTMLParser):
-    """Collects the texts of a page."""
+    """A parser that collects the texts of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -41,14 +41,16 @@ class _Texts(HTMLParser):
 
 
 def test_unchanged_page_sends_no_section() -> None:
-    """The browser has every section."""
+    """If all hashes match, the browser already has every section."""
     page = build_page("Orders", "Bills")
 
     assert find_changes(page, list_hashes(page)) == ""
 
 
 def test_only_changed_sections_are_sent_with_the_title() -> None:
-    """Other sections, and what is in no section, are not sent."""
+    """A changed section is sent with the page's title. Unchanged ones, and what is in no section,
+    are not.
+    """
     known = list_hashes(build_page("Orders"))
 
     sent = find_changes(build_page("Orders", answer="Two", title="Flows!"), known)
@@ -59,7 +61,7 @@ def test_only_changed_sections_are_sent_with_the_title() -> None:
 
 
 def test_unchanged_row_is_sent_as_its_hash() -> None:
-    """The place of a row does not matter."""
+    """Of a changed section, a row that the browser has is sent as its hash, wherever it is now."""
     before = build_page("Orders", "Bills")
     after = build_page("New", "Bills", "Orders")
     orders, bills = re.findall(r'<li data-part="(\w+)"', before)
@@ -75,7 +77,9 @@ def test_unchanged_row_is_sent_as_its_hash() -> None:
 
 
 def test_sections_with_equal_content_have_different_hashes() -> None:
-    """A browser that has one of the sections gets the other."""
+    """The hash depends on the section's id, too, so a browser with one of them still gets the
+    other.
+    """
     page = add_hashes('<div id="a" data-live></div><!--/a--><div id="b" data-live></div><!--/b-->')
     first, second = list_hashes(page).split()
 
@@ -85,7 +89,7 @@ def test_sections_with_equal_content_have_different_hashes() -> None:
 
 
 def test_a_browser_without_hashes_gets_every_section() -> None:
-    """A browser with hashes of another page also gets every section."""
+    """A browser that has another page gets every section, too."""
     page = build_page("Orders")
 
     assert find_changes(page, "") == find_changes(page, "0123456789 x")
@@ -94,7 +98,7 @@ def test_a_browser_without_hashes_gets_every_section() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)
 def test_every_section_of_a_template_has_an_end_marker(template: Path) -> None:
-    """Without an end, it would be replaced at every update."""
+    """Without the marker, the section's end is unknown, and it would be sent at every update."""
     text = template.read_text()
 
     begun = re.findall(r'<(?:div|section) [^>]*id="([^"]+)" data-live', text)

@@ -1,4 +1,4 @@
-"""Test that a log message contains its fields, and that no other text can imitate them."""
+"""A log message ends with its fields as JSON, which no other text can imitate."""
 
 import ast
 import json
@@ -28,20 +28,19 @@ LONGEST_MESSAGE = 32_768
 
 
 class _Messages(logging.Handler):
-    """A handler that keeps what Microsoft's worker would send of each record."""
+    """A handler that keeps each message as Microsoft's worker would send it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the formatted message."""
         self.sent.append(self.format(record))
 
 
 @pytest.fixture(scope="module")
 def messages() -> Iterator[_Messages]:
-    """Return the messages of the root logger, with the app's redaction installed."""
+    """Return the handler of all log messages, with the app's redaction installed."""
     root, factory, level = logging.getLogger(), logging.getLogRecordFactory(), logging.root.level
     handler = _Messages()
     root.addHandler(handler)
@@ -57,13 +56,15 @@ def messages() -> Iterator[_Messages]:
 
 
 def parse_fields(message: str) -> dict[str, object]:
-    """Return the fields that a query finds in the first match."""
+    """Return the fields that a query finds in the message."""
     found = FIELDS.search(message)
     return json.loads(found[1]) if found else {}
 
 
 def test_fields_are_at_the_end_of_the_message(messages: _Messages) -> None:
-    """A person reads the text and a query reads the fields; empty fields are left out."""
+    """People read the text before the fields, and queries read the fields. Empty fields are
+    omitted.
+    """
     get_product_log("app").warning(
         "told %s", "x", extra={"reason_code": "plan", "count": 2, "environment": ""}
     )
@@ -72,7 +73,7 @@ def test_fields_are_at_the_end_of_the_message(messages: _Messages) -> None:
 
 
 def test_a_stack_follows_the_fields(messages: _Messages) -> None:
-    """A long stack that is cut therefore loses no field."""
+    """The host cuts long messages. As the stack trace is behind the fields, these stay complete."""
     try:
         raise LookupError(FORGED * 2_000)
     except LookupError:
@@ -84,7 +85,7 @@ def test_a_stack_follows_the_fields(messages: _Messages) -> None:
 
 @pytest.mark.parametrize("log", [get_product_log("app"), logging.getLogger("library")])
 def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
-    """No name and no exception can imitate a field."""
+    """A name or an exception that looks like fields is not read as fields."""
     try:
         raise LookupError(FORGED)
     except LookupError:
@@ -95,7 +96,7 @@ def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
 
 
 def test_signature_in_a_field_is_redacted(messages: _Messages) -> None:
-    """A trigger URL in a text or a field loses its signature."""
+    """A trigger URL in the text or in a field is logged without its signature."""
     get_product_log("app").info("calling %s", URL, extra={"url": URL})
 
     assert SIGNATURE not in messages.sent[-1]
@@ -105,7 +106,7 @@ def test_signature_in_a_field_is_redacted(messages: _Messages) -> None:
 
 
 def test_arguments_that_do_not_match_the_format_are_logged(messages: _Messages) -> None:
-    """An error in a log call loses no line."""
+    """A wrong log call still writes a line with its arguments."""
     get_product_log("app").info("count %d", "many", extra={"reason_code": "plan"})
 
     assert messages.sent[-1] == 'count %d (\'many\',) | {"reason_code": "plan"}'
@@ -123,7 +124,8 @@ def test_arguments_that_do_not_match_the_format_are_logged(messages: _Messages) 
 def test_any_text_and_any_values_can_be_read_again(
     text: str, values: dict[str, str | int], messages: _Messages
 ) -> None:
-    """Quotes, newlines, imitated fields and long texts change no field, also after a cut."""
+    """Whatever text and values contain, a query reads the same fields, even if the message is cut.
+    """
     get_product_log("app").info("%s%s", text, FORGED, extra=values)
 
     sent = messages.sent[-1]
@@ -136,7 +138,7 @@ def test_any_text_and_any_values_can_be_read_again(
 
 
 def test_documented_log_fields_equal_the_fields_of_the_code() -> None:
-    """A person who writes a query finds each field in the documents."""
+    """Whoever writes a query finds all fields in the documents."""
     used: set[str] = set()
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -162,7 +164,7 @@ def test_documented_log_fields_equal_the_fields_of_the_code() -> None:
 
 
 def test_every_log_line_with_fields_uses_product_log() -> None:
-    """A plain logger would lose `extra`."""
+    """A logger of the standard library would drop the fields in `extra`."""
     wrong = []
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         source = path.read_text()
@@ -177,7 +179,9 @@ def test_every_log_line_with_fields_uses_product_log() -> None:
 
 
 def test_context_follows_the_fields_of_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """A field of the line wins; an inner context adds to an outer one, and ends with its block."""
+    """`log_with` adds fields to all lines in its block. A field of the line itself takes
+    precedence.
+    """
     log = get_product_log("tests")
     with caplog.at_level(logging.INFO), log_with(trace="t-1", job="j-1"):
         with log_with(flow="f-1", trace=""):

@@ -1,4 +1,4 @@
-"""No trigger URL gets into a log, whichever way it is logged."""
+"""No log line contains the signature of a trigger URL, in whichever way it is logged."""
 
 import logging
 from collections.abc import Iterator
@@ -16,21 +16,20 @@ URL = (
 
 
 class _Lines(logging.Handler):
-    """Keeps what a handler would write, and what it would send."""
+    """A handler that keeps each line and everything in its record."""
 
     def __init__(self) -> None:
         super().__init__()
         self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the line and everything in the record."""
         self.text += logging.Formatter().format(record) + repr(vars(record))
         self.text += repr(record.exc_info and record.exc_info[1])
 
 
 @pytest.fixture
 def lines() -> Iterator[_Lines]:
-    """Root handlers as a worker has them, with redaction installed for one test."""
+    """Root handlers like those of a worker, with the redaction installed for one test."""
     root, factory = logging.getLogger(), logging.getLogRecordFactory()
     handler = _Lines()
     root.addHandler(handler)
@@ -44,7 +43,7 @@ def lines() -> Iterator[_Lines]:
 
 
 def test_signatures_in_messages_arguments_and_extras_are_redacted(lines: _Lines) -> None:
-    """The redacted record still shows what was called."""
+    """Only the signature is removed, so the line still shows which flow was called."""
     log = logging.getLogger("some.library")
 
     log.warning("calling " + URL)  # noqa: G003  # what a library might do
@@ -59,7 +58,7 @@ def test_signatures_in_messages_arguments_and_extras_are_redacted(lines: _Lines)
 
 
 def test_signatures_in_stacks_are_redacted(lines: _Lines) -> None:
-    """The exception and its cause do not contain the URL, as text or as an object."""
+    """The signature is removed from the exception and its cause, as text and as objects."""
     try:
         try:
             raise ValueError(URL)
@@ -73,7 +72,7 @@ def test_signatures_in_stacks_are_redacted(lines: _Lines) -> None:
 
 
 def test_record_without_a_signature_is_not_changed(lines: _Lines) -> None:
-    """Handlers still get the format, the arguments and the exception separately."""
+    """Other handlers get format, arguments and exception of such a record separately, as usual."""
     kept: list[logging.LogRecord] = []
 
     def keep(record: logging.LogRecord) -> bool:
@@ -94,14 +93,14 @@ def test_record_without_a_signature_is_not_changed(lines: _Lines) -> None:
 
 
 def test_record_that_cannot_be_formatted_is_redacted(lines: _Lines) -> None:
-    """Arguments that do not match the format cannot bypass the redaction."""
+    """Arguments that do not match the format are redacted, too."""
     logging.getLogger("some.library").warning("calling %d", URL)
 
     assert SIGNATURE not in lines.text
 
 
 def test_installing_twice_changes_nothing(lines: _Lines) -> None:
-    """The app may be loaded again in one process."""
+    """A process may load the app twice."""
     factory = logging.getLogRecordFactory()
 
     install_redaction()

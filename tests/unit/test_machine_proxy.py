@@ -1,4 +1,5 @@
-"""Which proxy calls go by: the machine's own, as its environment names it."""
+"""The app sends its requests through the proxy that the environment variables of its machine name.
+"""
 
 import pytest
 
@@ -10,7 +11,7 @@ PROXY = "http://proxy.contoso.example:3128"
 def test_requests_use_the_https_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All requests use HTTPS, so `HTTP_PROXY` alone does not apply."""
+    """`HTTPS_PROXY` applies. `HTTP_PROXY` does not, because all requests use HTTPS."""
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
     monkeypatch.setenv("HTTP_PROXY", PROXY)
@@ -21,7 +22,7 @@ def test_requests_use_the_https_proxy_of_the_environment(
 
 
 def test_hosts_in_no_proxy_are_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An example is a vault with a private endpoint."""
+    """For example, a vault with a private endpoint is not called through the proxy."""
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", "localhost,.vault.azure.net")
 

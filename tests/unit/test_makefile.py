@@ -1,4 +1,4 @@
-"""The first thing that a new user sees: what is missing, before anything is installed."""
+"""`make` says what is missing on a new machine before it installs anything."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_make_without_python_prints_the_install_command(tmp_path: Path) -> None:
-    """Without Python, no other command runs. The packages are those that README names."""
+    """Without Python, `make` prints the command of the README that installs it."""
     for name in ("Makefile", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     for path in ROOT.glob("requirements*.txt"):

@@ -1,4 +1,6 @@
-"""Test the documented rule, with *unknown* for definitions that do not show the reason."""
+"""Microsoft's documented rule about which flows stay on Microsoft's key, and when the answer is
+unknown.
+"""
 
 from typing import Any
 
@@ -16,7 +18,7 @@ from shared.domain.plans.microsoft_key_rule import (
 def build_flow(
     kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any
 ) -> FlowDefinition:
-    """Return a flow with this trigger and these child flows."""
+    """Return a flow with a trigger of this kind that runs these child flows."""
     actions = {
         f"run_{child}": {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
         for child in calls
@@ -26,7 +28,7 @@ def build_flow(
 
 
 def build_teams_flow(operation: str) -> FlowDefinition:
-    """Return a flow that an operation of the Teams connector starts."""
+    """Return a flow that this operation of the Teams connector starts."""
     host = {"apiId": "/apis/shared_teams", "operationId": operation}
     return build_flow("", type="OpenApiConnectionWebhook", inputs={"host": host})
 
@@ -48,13 +50,15 @@ def build_teams_flow(operation: str) -> FlowDefinition:
         (build_flow("NobodyKnows"), True, None, [MicrosoftKeyReason.UNKNOWN]),
     ],
 )
-def test_the_trigger_decides(
+def test_trigger_decides_if_a_flow_stays(
     definition: FlowDefinition,
     in_solution: bool | None,
     stays: bool | None,
     reasons: list[MicrosoftKeyReason],
 ) -> None:
-    """HTTP, Teams and Power Apps V1 outside a solution stay; the documents are vague on events."""
+    """HTTP triggers, Teams webhooks and Power Apps (V1) outside a solution stay. For Teams events
+    the answer is unknown, because Microsoft's documents are vague.
+    """
     assessment = evaluate_flow(definition, in_solution=in_solution)
 
     assert assessment.stays_on_microsoft_key is stays
@@ -63,7 +67,7 @@ def test_the_trigger_decides(
 
 
 def test_parent_of_a_flow_on_microsofts_key_stays() -> None:
-    """Held-back children that it does not call do not count."""
+    """A parent stays if one of its children does. Other flows that stay do not matter."""
     parent = build_flow(calls=("c",))
 
     assert evaluate_flow(
@@ -75,15 +79,15 @@ def test_parent_of_a_flow_on_microsofts_key_stays() -> None:
 
 
 def test_logic_app_does_not_stay_on_microsofts_key() -> None:
-    """An HTTP-triggered Logic App is not part of Power Platform."""
+    """A Logic App with an HTTP trigger is not part of Power Platform."""
     definition = {"triggers": {"t": {"type": "Request", "kind": "Http"}}, "actions": {}}
     logic_app = parse_client_data({"definition": definition, "kind": "Stateful"})
 
     assert evaluate_flow(logic_app, in_solution=None).stays_on_microsoft_key is False
 
 
-def test_the_platforms_list_settles_every_doubt() -> None:
-    """A listed flow stays: for the reason that was in doubt, or for one that nobody can see."""
+def test_flow_on_the_platforms_list_stays() -> None:
+    """A flow on the platform's list stays. The reason is the one that was in doubt, or unknown."""
     event, v1, plain = (
         build_teams_flow("WebhookKeywordTrigger"),
         build_flow("PowerApp"),
@@ -103,7 +107,9 @@ def test_the_platforms_list_settles_every_doubt() -> None:
 
 
 def test_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
-    """Every ancestor of a flow that stays does, in a call loop, too; a missing child is a doubt."""
+    """All ancestors of a flow that stays do so, also in a call loop. If a child is missing, the
+    answer is unknown.
+    """
     definitions = {
         "top": build_flow(calls=("mid",)),
         "mid": build_flow(calls=("http", "top")),
@@ -135,7 +141,9 @@ def test_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
 
 @pytest.mark.parametrize("reason", MicrosoftKeyReason)
 def test_every_microsoft_key_reason_has_all_texts(reason: MicrosoftKeyReason) -> None:
-    """The texts are the reason, the fixes before and after the key, and the remaining effects."""
+    """Each reason has texts for its meaning, the fixes before and after a key is applied, and what
+    remains.
+    """
     category = reason.category
 
     assert all((category.title, category.text, category.before, category.after))

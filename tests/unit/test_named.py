@@ -1,4 +1,4 @@
-"""What somebody means who types a name, an id, or the beginning of one."""
+"""Which flow or environment a person means by a name, an id or the beginning of an id."""
 
 import pytest
 
@@ -35,19 +35,19 @@ FLOWS = (ORDERS, RETURNS, FAKE)
 def test_find_by_id_or_name_prefers_id_then_name_then_id_prefix(
     wanted: str, found: list[NamedItem]
 ) -> None:
-    """Part of a name never matches, because another flow may get this name later."""
+    """A part of a name never matches, because another item with that name may be added later."""
     assert find_by_id_or_name(wanted, FLOWS) == found
 
 
 def test_name_that_looks_like_a_short_id_matches_the_name() -> None:
-    """A flow with such a name has it on purpose."""
+    """If a flow's name equals the beginning of another flow's id, the name counts."""
     odd = NamedItem(id="1111", name="8c2e3f7a")
 
     assert find_by_id_or_name("8c2e3f7a", [*FLOWS, odd]) == [odd]
 
 
 def test_find_similar_returns_the_closest_item_first() -> None:
-    """The search compares names and ids and returns each item once."""
+    """Suggestions are compared with names and ids, and each item is suggested once."""
     assert find_similar("Retruns", FLOWS)[0] == RETURNS
     assert find_similar(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
     assert find_similar("nothing like these", FLOWS) == []
@@ -56,7 +56,7 @@ def test_find_similar_returns_the_closest_item_first() -> None:
 
 
 def test_short_ids_are_as_long_as_needed() -> None:
-    """Each short id matches its own item only."""
+    """A short id is long enough to match only its item."""
     shown = shorten_ids(one.id for one in FLOWS)
     alike = shorten_ids(f"e0000000-0000-4000-8000-00000000000{number}" for number in range(3))
 

@@ -1,4 +1,4 @@
-"""Test which job gets requests to the flow service first, and which waits for none."""
+"""How many requests to the flow service a job needs, and its priority in the request queue."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def format_rank(job: FlowJob) -> str:
-    """Return the sort key of a job in the request queue."""
+    """Return the key by which the request queue sorts a job."""
     need = estimate_flow_job_demand(job)
     assert need is not None
     return f"{need.priority}-{need.job_id}"
@@ -27,7 +27,7 @@ def build_job(state: FlowJobState, **changes: object) -> FlowJob:
 
 
 def test_rollbacks_are_first_and_planned_jobs_last_in_the_queue() -> None:
-    """Between them, the jobs with the furthest step are first."""
+    """In between, jobs with a later step come before those with an earlier one."""
     back = build_job(FlowJobState.ROLLING_BACK)
     ordered = build_job(FlowJobState.CHECKING_FOR_CALLS, requested_command=JobCommand.ROLL_BACK)
     line = [
@@ -44,7 +44,7 @@ def test_rollbacks_are_first_and_planned_jobs_last_in_the_queue() -> None:
 
 
 def test_waiting_job_has_the_demand_of_its_resume_state() -> None:
-    """The state of a waiting job does not show its step."""
+    """A waiting job needs as many requests as the step that it continues with."""
     waits = build_job(FlowJobState.WAITING, resume_state=FlowJobState.COPIED)
 
     assert estimate_flow_job_demand(waits) == estimate_flow_job_demand(
@@ -53,7 +53,7 @@ def test_waiting_job_has_the_demand_of_its_resume_state() -> None:
 
 
 def test_dependent_flows_are_adjacent_in_the_queue() -> None:
-    """A child is next to its parent, whatever the ids of other jobs."""
+    """A child comes next to its parent, even if the ids of other jobs are between theirs."""
     parent, other = (
         replace(build_job(FlowJobState.PLANNED), id="c"),
         replace(build_job(FlowJobState.PLANNED), id="b"),
@@ -73,7 +73,7 @@ def test_dependent_flows_are_adjacent_in_the_queue() -> None:
     ],
 )
 def test_job_with_both_flows_possibly_off_is_urgent_and_needs_no_reservation(job: FlowJob) -> None:
-    """The job may also use the reserved part of the hourly writes."""
+    """Such a job need not wait in the queue, and may use the reserved writes."""
     need = estimate_flow_job_demand(job)
 
     assert need is not None
@@ -81,7 +81,7 @@ def test_job_with_both_flows_possibly_off_is_urgent_and_needs_no_reservation(job
 
 
 def test_planned_job_is_cancelled_without_a_request() -> None:
-    """A planned job has nothing to revert."""
+    """A job that has not begun has nothing to revert, so its cancel needs no request."""
     assert (
         estimate_flow_job_demand(
             build_job(FlowJobState.PLANNED, requested_command=JobCommand.CANCEL)
@@ -91,7 +91,7 @@ def test_planned_job_is_cancelled_without_a_request() -> None:
 
 
 def test_verification_needs_the_most_requests() -> None:
-    """The app reads both trigger URLs; a self-starting flow has none."""
+    """A verification reads the trigger URLs of original and copy. Self-starting flows have none."""
     called = {
         state: estimate_flow_job_demand(build_job(state))
         for state in (FlowJobState.PLANNED, FlowJobState.COPIED)
@@ -110,7 +110,7 @@ def test_verification_needs_the_most_requests() -> None:
 
 
 def test_job_with_an_active_grant_is_first() -> None:
-    """The service account's co-ownership is revoked before any other request."""
+    """A job that must revoke the service account's co-ownership comes before all others."""
     with_grant = estimate_flow_job_demand(
         build_job(FlowJobState.COPIED, grants=Grants(active=("flow",)))
     )

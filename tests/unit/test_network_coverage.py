@@ -1,4 +1,4 @@
-"""Which firewalls concern a flow, and what they keep out."""
+"""Which firewalls concern a flow, and which of its addresses they deny."""
 
 import json
 import os
@@ -30,14 +30,14 @@ HOST = "api.contoso.example"
 def build_rule(
     *sources: str, access: RuleAction = RuleAction.ALLOW, certain: bool = True
 ) -> FirewallRule:
-    """Return a rule about these sources, named after the first."""
+    """Return a rule about these sources, with the first of them as its name."""
     return FirewallRule(name=sources[0], action=access, sources=sources, is_certain=certain)
 
 
 def build_group(
     *rules: FirewallRule, hosts: str = "", default: RuleAction = RuleAction.DENY
 ) -> Firewall:
-    """Return a network security group."""
+    """Return a network security group with these rules."""
     return Firewall(
         kind="network_security_group",
         id="/subscriptions/S/NSG",
@@ -49,7 +49,9 @@ def build_group(
 
 
 def find_missing_tags(firewall: Firewall, host: str | None = HOST) -> tuple[str, ...]:
-    """Return the tags that a European flow which calls a host lacks at a firewall."""
+    """Return the service tags that the firewall does not allow, for a European flow that calls this
+    host.
+    """
     return tuple(
         tag
         for gap in find_required_issues([firewall], "europe", [host], TAGS)
@@ -61,12 +63,14 @@ def find_missing_tags(firewall: Firewall, host: str | None = HOST) -> tuple[str,
     "source", ["PowerPlatformPlex", "powerplatformplex", "AzureCloud", "Internet", "*", "0.0.0.0/0"]
 )
 def test_a_rule_for_a_wider_source_covers_every_region(source: str) -> None:
-    """The global tag, the AzureCloud tag and the Internet tag contain all regional ranges."""
+    """The tags without a region, AzureCloud and Internet contain the addresses of all regions."""
     assert find_missing_tags(build_group(build_rule(source), hosts=HOST)) == ()
 
 
 def test_rule_for_one_region_does_not_cover_the_other_regions() -> None:
-    """The firewall must allow all regions of the geography, in any spelling of a tag."""
+    """Flows of a geography use all its regions, so a firewall must allow all of them. Case and
+    spelling of a tag do not matter.
+    """
     assert find_missing_tags(
         build_group(build_rule("powerplatformplex.WESTEUROPE"), hosts=HOST)
     ) == (NORTH,)
@@ -79,7 +83,9 @@ def test_rule_for_one_region_does_not_cover_the_other_regions() -> None:
 
 
 def test_azurecloud_tag_of_a_region_covers_the_region_without_its_addresses() -> None:
-    """A list may omit the AzureCloud tag. The tag covers its own region and no other."""
+    """A rule for AzureCloud in a region allows flows of that region, even if the list lacks the
+    tag's addresses.
+    """
     east, north = (
         build_group(build_rule("AzureCloud.eastus"), hosts=HOST),
         build_group(build_rule("AzureCloud.northeurope")),
@@ -92,7 +98,7 @@ def test_azurecloud_tag_of_a_region_covers_the_region_without_its_addresses() ->
 
 
 def test_denied_part_of_a_tag_is_reported_as_prefixes() -> None:
-    """A denying rule before the allowing rule removes its part of the tag."""
+    """If an earlier rule denies a part of a tag, the issue names the prefixes of this part."""
     firewall = build_group(
         build_rule("20.61.88.128/27", access=RuleAction.DENY),
         build_rule("PowerPlatformPlex"),
@@ -108,7 +114,9 @@ def test_denied_part_of_a_tag_is_reported_as_prefixes() -> None:
 
 
 def test_ipv4_rules_do_not_cover_ipv6() -> None:
-    """IPv4 and IPv6 are checked separately, and an issue of IPv6 alone says when it matters."""
+    """IPv4 and IPv6 addresses are checked separately. If only IPv6 is missing, the fix says when
+    that matters.
+    """
     firewall = build_group(build_rule("20.61.88.128/26", "4.207.189.192/26"), hosts=HOST)
 
     [gap] = find_required_issues([firewall], "europe", [HOST], TAGS)
@@ -118,7 +126,7 @@ def test_ipv4_rules_do_not_cover_ipv6() -> None:
 
 
 def test_adjacent_prefixes_cover_a_tag() -> None:
-    """Two halves of a prefix cover the whole prefix."""
+    """Two halves of a prefix allow as much as the whole."""
     halves = build_group(build_rule("20.61.88.128/27"), build_rule("20.61.88.160/27"))
 
     assert find_uncovered_prefixes(halves, {WEST: ["20.61.88.128/26"]}, PREFIXES) == ()
@@ -126,7 +134,7 @@ def test_adjacent_prefixes_cover_a_tag() -> None:
 
 @pytest.mark.parametrize("source", ["[parameters('allowed')]", "SomeNewTag"])
 def test_unreadable_source_makes_the_issue_uncertain(source: str) -> None:
-    """The issue is not certain, and its message contains the unreadable source."""
+    """The source may contain the missing addresses, so the issue is uncertain and names it."""
     [gap] = find_required_issues(
         [build_group(build_rule(source), hosts=HOST)], "europe", [HOST], TAGS
     )
@@ -136,7 +144,7 @@ def test_unreadable_source_makes_the_issue_uncertain(source: str) -> None:
 
 
 def test_unreadable_denying_rule_before_an_allowing_rule_makes_the_issue_uncertain() -> None:
-    """An unreadable denying rule may deny what the next rule allows."""
+    """The denying rule may contain addresses that the later rule allows."""
     unread = build_rule("[variables('blocked')]", access=RuleAction.DENY)
 
     assert not find_required_issues(
@@ -145,7 +153,8 @@ def test_unreadable_denying_rule_before_an_allowing_rule_makes_the_issue_uncerta
 
 
 def test_rule_for_part_of_the_traffic_makes_the_issue_uncertain() -> None:
-    """The firewall may still deny traffic that a narrower rule allows."""
+    """A rule may allow only some of the traffic, so the firewall may still deny the flow's calls.
+    """
     firewall = build_group(build_rule("PowerPlatformPlex", certain=False), hosts=HOST)
 
     [gap] = find_required_issues([firewall], "europe", [HOST], TAGS)
@@ -154,7 +163,7 @@ def test_rule_for_part_of_the_traffic_makes_the_issue_uncertain() -> None:
 
 
 def test_firewall_applies_to_flows_that_call_its_hosts() -> None:
-    """Flows that call only other hosts have no issue with the firewall."""
+    """A flow that calls only other hosts is not checked against this firewall."""
     firewall = build_group(hosts=f"{HOST} *.shop.example")
 
     assert find_missing_tags(firewall) == (NORTH, WEST)
@@ -164,7 +173,9 @@ def test_firewall_applies_to_flows_that_call_its_hosts() -> None:
 
 @pytest.mark.parametrize("source", ["LogicApps", "AzureConnectors.WestEurope", "13.69.71.0/28"])
 def test_group_that_allows_flows_applies_to_hosts_without_a_firewall(source: str) -> None:
-    """The group was configured for flow traffic, so it also needs the new ranges."""
+    """A group without hosts that allows the old addresses was made for flows, so it also needs the
+    new ones.
+    """
     firewall = build_group(build_rule(source))
 
     assert find_missing_tags(firewall) == (NORTH, WEST)
@@ -172,19 +183,19 @@ def test_group_that_allows_flows_applies_to_hosts_without_a_firewall(source: str
 
 
 def test_group_that_allows_flows_of_another_geography_has_no_issue() -> None:
-    """The group never allowed a European flow."""
+    """The group never allowed flows of this geography, so it was not made for them."""
     assert find_missing_tags(build_group(build_rule("LogicApps.EastUS"))) == ()
 
 
 def test_group_that_never_allowed_flows_has_no_issue() -> None:
-    """Flows do not pass through the network security group of a database."""
+    """For example, flows do not pass the group of a virtual network's database."""
     assert (
         find_missing_tags(build_group(build_rule("VirtualNetwork"), build_rule("10.0.0.0/8"))) == ()
     )
 
 
 def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> None:
-    """A host of another firewall is not behind this group."""
+    """The other firewall is known to be in front of the host, so the group is not."""
     claiming = build_group(build_rule("*"), hosts=HOST)
 
     assert (
@@ -199,8 +210,8 @@ def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> N
     "host", ["graph.microsoft.com", "prod-1.westeurope.logic.azure.com", "org.crm4.dynamics.com"]
 )
 def test_hosts_of_microsoft_need_no_check(host: str) -> None:
-    """The customer does not manage the firewalls of Microsoft's hosts, so even an unknown geography
-    needs no check.
+    """Customers cannot configure firewalls of Microsoft's hosts, so there is no issue even for an
+    unknown geography.
     """
     assert (
         find_required_issues([build_group(build_rule("LogicApps"))], "atlantis", [host], TAGS) == []
@@ -209,7 +220,7 @@ def test_hosts_of_microsoft_need_no_check(host: str) -> None:
 
 
 def test_host_without_a_known_firewall_is_unchecked() -> None:
-    """Reports can list the hosts that the app could not check."""
+    """Such hosts are listed, so that a person can check them."""
     known = build_group(build_rule("*"), hosts=HOST)
 
     assert ClaimedHosts([known]).list_unchecked_hosts([HOST, "elsewhere.example", None]) == (
@@ -218,7 +229,9 @@ def test_host_without_a_known_firewall_is_unchecked() -> None:
 
 
 def test_unknown_geography_is_an_issue() -> None:
-    """The regions of the geography are unknown, so a person has to ignore the issue."""
+    """Without a known region, the app cannot check anything, so a person must fix or ignore the
+    issue.
+    """
     [gap] = find_required_issues(
         [build_group(build_rule("*"), hosts=HOST)], "atlantis", [HOST], TAGS
     )
@@ -227,14 +240,18 @@ def test_unknown_geography_is_an_issue() -> None:
 
 
 def test_a_geography_without_a_region_in_the_list_is_never_covered() -> None:
-    """The list has the tag, but nobody knows which of its addresses count."""
+    """Even a firewall that is open to all addresses has an uncertain issue, because the list does
+    not show the geography's addresses.
+    """
     [gap] = find_required_issues([build_group(build_rule("*"), hosts=HOST)], "uk", [HOST], TAGS)
 
     assert (gap.name, gap.is_certain) == ("geography:uk", False)
 
 
 def test_list_without_the_tag_is_an_issue() -> None:
-    """A list that is older than the tag, or a tag that cannot be read, covers nothing."""
+    """If the list lacks the tag or its prefixes are invalid, there is an uncertain issue, even with
+    an open firewall.
+    """
     old = build_tag_list({"LogicApps.WestEurope": ["13.69.71.0/25"]})
     broken = build_tag_list(
         {WEST: ["20.61.88.128/26", "[variables('more')]"], NORTH: ["4.0.0.0/8"]}
@@ -253,7 +270,9 @@ def test_list_without_the_tag_is_an_issue() -> None:
 
 
 def test_missing_optional_tag_is_reported_as_not_required() -> None:
-    """Microsoft's page on IP addresses also lists these tags; a setting makes them required."""
+    """Microsoft lists further tags for flows. Missing ones are reported, and required only by a
+    setting.
+    """
     firewall = build_group(build_rule("PowerPlatformPlex", "13.69.71.0/26"), hosts=HOST)
 
     [told] = NetworkCheck([firewall], "europe", TAGS).find_issues([HOST])
@@ -268,14 +287,14 @@ def test_missing_optional_tag_is_reported_as_not_required() -> None:
 
 
 def test_required_tag_that_is_not_in_the_list_is_an_issue() -> None:
-    """The issue shows that the app cannot check the tag."""
+    """The issue says that the app cannot check the tag."""
     found = NetworkCheck([], "europe", TAGS, ["PowerPlatformInfra"]).find_issues([HOST])
 
     assert [gap.name for gap in found] == ["service_tag:powerplatforminfra"]
 
 
 def test_name_of_an_issue_does_not_depend_on_the_rules() -> None:
-    """An ignored issue has to match the next check, whatever the rules and the case of the id."""
+    """A person ignores an issue by its name, which must be the same at the next check."""
     before, after = build_group(hosts=HOST), build_group(build_rule("LogicApps"), hosts=HOST)
 
     names = {
@@ -295,7 +314,9 @@ def _read_published_tags() -> ServiceTagList:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_geography_has_its_regions_in_microsofts_list() -> None:
-    """The global tag covers every geography, and so do the tags of its regions together."""
+    """A firewall is sufficient for a geography with the whole tag, and with the tags of all its
+    regions.
+    """
     tags = _read_published_tags()
     regions = tags.list_regions(PROTECTED_TAG)
 
@@ -315,7 +336,7 @@ def test_every_geography_has_its_regions_in_microsofts_list() -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_published_prefixes_cover_their_tag() -> None:
-    """A rule with all prefixes of a tag covers the tag; without one prefix it does not."""
+    """A rule with all prefixes of a tag is sufficient, and with one fewer it is not."""
     tags = {tag.name: tag.prefixes for tag in _read_published_tags()}
     listed = tags["PowerPlatformPlex.WestEurope"]
     whole, partial = build_group(build_rule(*listed)), build_group(build_rule(*listed[1:]))
@@ -331,8 +352,7 @@ def test_published_prefixes_cover_their_tag() -> None:
 
 
 def test_external_host_is_reported_with_the_flows_that_call_it() -> None:
-    """At most five flows are named. Hosts with a known firewall and Microsoft's hosts are not
-    external.
+    """A host without a known firewall is reported with up to five flows. Microsoft's hosts are not.
     """
     check = NetworkCheck([build_group(hosts=HOST)], "europe", TAGS)
     flows = {
@@ -366,7 +386,9 @@ def test_external_host_is_reported_with_the_flows_that_call_it() -> None:
 def test_region_without_ipv4_addresses_is_an_issue_of_an_ipv4_firewall(
     default: RuleAction, sources: tuple[str, ...], is_certain: bool | None
 ) -> None:
-    """The addresses are unknown, so only a rule about all addresses makes the result certain."""
+    """The region's IPv4 addresses are unknown. Only a rule about all addresses makes the result
+    certain.
+    """
     firewall = replace(
         build_group(*map(build_rule, sources), hosts=HOST, default=default),
         kind="key_vault",

@@ -1,4 +1,4 @@
-"""What is kept of a network decides as the network itself does."""
+"""A stored network snapshot gives the same results as the network from which it was made."""
 
 import json
 from dataclasses import asdict, replace
@@ -24,7 +24,8 @@ LISTED = ServiceTagList(ServiceTag(name=name, prefixes=(one,)) for name, one in 
 
 
 def build_firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
-    """Return a firewall that lets some sources in."""
+    """Return a firewall that allows these sources, with another one behind it if `beyond` is given.
+    """
     return Firewall(
         kind="app_service",
         id="/firewalls/erp",
@@ -39,16 +40,14 @@ def build_firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
 
 
 def store_and_read(snapshot: NetworkSnapshot) -> NetworkSnapshot:
-    """Return a snapshot as it comes out of the archive."""
+    """Return the snapshot after it was written to the archive's format and read again."""
     text = json.dumps(asdict(snapshot), default=sorted)
     back: NetworkSnapshot = get_type_adapter(NetworkSnapshot).validate_json(text)
     return back
 
 
 def test_stored_snapshot_yields_the_same_issues() -> None:
-    """The test has tags by region, tags that only a rule names, and rules beyond other
-    firewalls.
-    """
+    """This includes tags by region, tags that only a rule names, and firewalls behind others."""
     walls = [
         build_firewall("LogicApps"),
         build_firewall("AzureCloud.WestEurope"),
@@ -69,14 +68,16 @@ def test_stored_snapshot_yields_the_same_issues() -> None:
 
 
 def test_snapshot_is_read_back_unchanged() -> None:
-    """An archived snapshot is read back with every field, also with a firewall beyond another."""
+    """All fields survive, also those of a firewall behind another one."""
     snapshot = build_snapshot([build_firewall("Sql", beyond=build_firewall("*"))], LISTED)
 
     assert store_and_read(snapshot) == snapshot
 
 
 def test_snapshot_contains_only_relevant_tags() -> None:
-    """The whole list has three thousand tags and four megabytes."""
+    """Microsoft's whole list has 3,000 tags in 4 MB, so a snapshot contains only those that rules
+    or flows use.
+    """
     names = {tag.name for tag in build_snapshot([build_firewall("Sql")], LISTED).tags}
 
     assert names == {

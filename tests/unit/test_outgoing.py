@@ -1,5 +1,4 @@
-"""Test the hosts that callers of copies must reach: expected from the environment's id,
-then seen.
+"""The hosts that callers of copies must be able to reach: first expected, then confirmed by a copy.
 """
 
 from dataclasses import replace
@@ -38,12 +37,14 @@ JOB = replace(
 
 
 def test_trigger_host_is_derived_from_the_environment_id() -> None:
-    """The host has no dashes, and the last two characters are separate."""
+    """The expected host is the environment's id without dashes and with its last two characters
+    separate.
+    """
     assert PUBLIC.environment_host(ENVIRONMENT) == EXPECTED
 
 
 def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
-    """The host in the trigger URL counts, even if it differs."""
+    """When a copy exists, the host of its trigger URL is shown, even if it is another one."""
     other = replace(JOB, copy=replace(JOB.copy, host="prod-7.westeurope.logic.azure.com"))
 
     [expected] = list_trigger_hosts(EXPECTED, [ITEM], {"orders": JOB})
@@ -70,7 +71,5 @@ def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
     ],
 )
 def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:
-    """A flow needs no host if no caller uses its URL, if it gets no copy, or if it
-    keeps its URL.
-    """
+    """This is a flow whose URL no caller uses, that gets no copy, or that keeps its URL."""
     assert list_trigger_hosts(EXPECTED, [item], {}) == ()

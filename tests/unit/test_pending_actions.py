@@ -1,4 +1,4 @@
-"""Test actions required: their short titles, who must act, and since when."""
+"""Required actions as people see them: their titles, who must act, and since when."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,14 +28,14 @@ NAMES = {"environment": "Operations"}
 def build_blocked_job(
     now: datetime, code: str = Reason.FIREWALL_DENIES, fix: str = "Open it."
 ) -> FlowJob:
-    """Return a flow job that was blocked at this time."""
+    """Return a flow job that was blocked at this time for this reason."""
     return stop_with_reason(
         FLOW_JOB, FlowJobState.BLOCKED, "A firewall denies calls.", fix, code=code, now=now
     )
 
 
 def test_title_contains_cause_and_environment_without_a_code() -> None:
-    """The short title has the same words without the environment."""
+    """The short title is for places that already show the environment."""
     (one,) = list_pending_flow_actions([build_blocked_job(NOW), build_blocked_job(NOW)], NAMES)
 
     assert one.title == "2 flows blocked in Operations: a firewall denies calls"
@@ -43,7 +43,7 @@ def test_title_contains_cause_and_environment_without_a_code() -> None:
 
 
 def test_unknown_cause_is_shown_as_the_words_of_its_code() -> None:
-    """Reasons of the platform and of later versions have only a code."""
+    """Codes of the platform or of a later version have no text of their own."""
     (one,) = list_pending_flow_actions([build_blocked_job(NOW, "sharing_rejected")], NAMES)
     (alert,) = list_pending_alerts(
         [Alert(reason_code="a_newer_code", row=("t", "p", "k"), message="m", raised_at=NOW)]
@@ -54,7 +54,7 @@ def test_unknown_cause_is_shown_as_the_words_of_its_code() -> None:
 
 
 def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
-    """A flow that was retried and blocked again counts from its last block."""
+    """For a flow that was retried, the time of its last block counts."""
     retried = stop_with_reason(
         resume(build_blocked_job(NOW - 5 * DAY), "Retried.", now=NOW - 2 * DAY),
         FlowJobState.BLOCKED, "A firewall denies calls.", "Open it.",
@@ -67,7 +67,7 @@ def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
 
 
 def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
-    """The message names the last call, so it changes with every call."""
+    """The time does not change with each further call, although the message does."""
     observed = replace(FLOW_JOB, observation_started_at=NOW - 3 * DAY)
     waiting = wait_until(observed, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
 
@@ -77,7 +77,8 @@ def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
 
 
 def test_late_callers_are_notified_once_a_day_at_most() -> None:
-    """This limit holds even if more flows are called; new blocked flows are reported earlier."""
+    """Further calls of originals wait for the next day. Further blocked flows are reported earlier.
+    """
     called = wait_until(FLOW_JOB, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
     (late,) = list_pending_flow_actions([called], NAMES)
     (blocked,) = list_pending_flow_actions([build_blocked_job(NOW)], NAMES)
@@ -96,7 +97,7 @@ def test_late_callers_are_notified_once_a_day_at_most() -> None:
 
 
 def test_alerts_are_pending_since_the_first_was_raised() -> None:
-    """All rows with one reason code are one action."""
+    """All alerts with the same reason are one action."""
     alerts = [
         Alert(reason_code=Reason.KEY_WARNING, row=("t", "p", key), message=key, raised_at=at)
         for key, at in (("a", NOW), ("b", NOW - DAY))
@@ -109,7 +110,7 @@ def test_alerts_are_pending_since_the_first_was_raised() -> None:
 
 
 def test_message_names_each_firewall_once_without_address_ranges() -> None:
-    """The page of the remediation has the fix of each firewall with its ranges."""
+    """The address ranges are on the remediation's page, with the fix of each firewall."""
     jobs = [
         replace(
             build_blocked_job(NOW, fix="Allow 10.0.0.0/8, 10.1.0.0/16."),
@@ -125,7 +126,7 @@ def test_message_names_each_firewall_once_without_address_ranges() -> None:
 
 
 def test_message_for_different_flows_is_the_meaning_of_the_reason() -> None:
-    """The message of the first flow would name only that flow."""
+    """The message of one flow would be wrong for the others."""
     jobs = [
         replace(
             build_blocked_job(NOW, Reason.OWNER_UNAVAILABLE),
@@ -142,7 +143,7 @@ def test_message_for_different_flows_is_the_meaning_of_the_reason() -> None:
 
 
 def test_fix_for_different_flows_names_one_flow_without_an_id() -> None:
-    """Only the next command contains ids."""
+    """The fix gives one flow as an example by its name. Ids are only in the command."""
     code = Reason.OWNER_UNAVAILABLE
     jobs = [build_blocked_job(NOW, code), build_blocked_job(NOW, code, fix="Open another.")]
 
@@ -162,7 +163,7 @@ def test_fix_for_different_flows_names_one_flow_without_an_id() -> None:
     ],
 )
 def test_each_action_has_an_actor(kind: PendingActionKind, code: str, actor: str) -> None:
-    """The kind of the action decides, or else its reason code."""
+    """Who must act follows from the kind of the action, or from its reason."""
     one = PendingAction(
         kind=kind, reason_code=code, count=1, message="", fix="", next_command="cmkflow status"
     )
@@ -171,7 +172,9 @@ def test_each_action_has_an_actor(kind: PendingActionKind, code: str, actor: str
 
 
 def test_key_that_does_not_work_comes_before_what_it_blocks() -> None:
-    """Only flows that are off come first."""
+    """An action about an unusable key comes second. Only one about flows that are both off is more
+    urgent.
+    """
 
     def build(kind: PendingActionKind, code: str) -> PendingAction:
         return PendingAction(

@@ -1,4 +1,4 @@
-"""Test versions of plans, and which changes make an approval incomplete."""
+"""The version of a plan that is approved, and which later changes need another approval."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields, replace
@@ -34,7 +34,7 @@ GAP = FirewallIssueSummary(
 
 
 def build_item(workflow_id: str = "a", **more: Any) -> PlanItem:
-    """Return an item of a plan: an HTTP flow that is to be copied."""
+    """Return the plan item of an HTTP flow that is to be copied."""
     base = PlanItem(
         environment_job_id="job",
         workflow_id=workflow_id,
@@ -56,7 +56,7 @@ def build_item(workflow_id: str = "a", **more: Any) -> PlanItem:
 
 
 def find_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
-    """Return the version of a plan."""
+    """Return the version of a plan with these items."""
     return compute_plan_version(format_plan_text(job, items))
 
 
@@ -64,7 +64,7 @@ def find_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
 
 
 def test_a_version_is_the_same_in_any_order() -> None:
-    """Rows come in the order of keys, and findings in that of the search."""
+    """Rows and findings are read in another order than they were found in."""
     first, second = build_item("a"), build_item("b")
     job = replace(JOB, findings=("x", "y"), firewall_issues=(GAP, replace(GAP, name="crm")))
     turned = replace(job, findings=("y", "x"), firewall_issues=tuple(reversed(job.firewall_issues)))
@@ -73,7 +73,7 @@ def test_a_version_is_the_same_in_any_order() -> None:
 
 
 def change_value(value: object) -> object:
-    """Return another value of the same kind."""
+    """Return a different value of the same type."""
     match value:
         case bool():
             return not value
@@ -106,7 +106,7 @@ def change_value(value: object) -> object:
     ],
 )
 def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
-    """This applies to later fields, too; the code must name each field that is left out."""
+    """A field that is added later counts, too, unless the code excludes it by name."""
     one = build_item()
 
     changed_value = FlowOwner(id="other") if name == "owner" else change_value(getattr(one, name))
@@ -127,19 +127,19 @@ def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
 def test_plan_version_changes_with_facts_of_the_environment(
     change: Callable[[EnvironmentJob], EnvironmentJob],
 ) -> None:
-    """Examples are the environment, a finding and a firewall."""
+    """For example, another environment, finding or firewall gives another version."""
     assert find_version(JOB, [build_item()]) != find_version(change(JOB), [build_item()])
 
 
 def test_plan_version_does_not_depend_on_the_progress_of_the_job() -> None:
-    """An approver does not approve the state, the lease or the next check."""
+    """State, lease and next check of the job are not what an approver decides about."""
     leased = replace(JOB, fencing_token=3, message_number=7, message="Tried again.")
 
     assert find_version(JOB, [build_item()]) == find_version(leased, [build_item()])
 
 
 def test_every_planned_action_has_a_text() -> None:
-    """Every page and command that shows plans needs these words."""
+    """Pages and commands show each planned action in words."""
     assert set(ACTION_WORDS) == set(PlannedAction)
 
 
@@ -174,14 +174,18 @@ def test_every_planned_action_has_a_text() -> None:
 def test_only_a_difference_that_needs_approval_is_a_change(
     changes: dict[str, Any], said: tuple[str, ...]
 ) -> None:
-    """Each change of action, definition, state, name, callers or writes is named in words."""
+    """Another action, definition, state, name, caller or write needs approval. Each is named in
+    words.
+    """
     approved = build_item(callers=(SETTING,))
 
     assert list_changes_since(approved, replace(approved, **changes)) == said
 
 
 def test_all_ancestors_of_a_changed_child_wait() -> None:
-    """Siblings and other children of the changed flow continue."""
+    """If a child has changed, all flows that run it wait for another approval, and the child's
+    siblings continue.
+    """
     child, sibling = build_item("child"), build_item("sibling")
     parent = build_item("parent", children=("child", "sibling"))
     top = build_item("top", children=("parent",))
@@ -202,7 +206,7 @@ def test_all_ancestors_of_a_changed_child_wait() -> None:
 
 
 def test_interrupted_approval_has_the_same_result() -> None:
-    """Whichever rows were written, the other rows get the same decision."""
+    """If an approval stored only some rows, the next one decides the same about the others."""
     items = [
         build_item("child"),
         build_item("parent", children=("child",)),
@@ -226,7 +230,7 @@ def test_interrupted_approval_has_the_same_result() -> None:
 
 
 def test_second_approval_decides_only_on_waiting_flows() -> None:
-    """Flows in progress are not compared, although they have changed since."""
+    """Flows that an earlier approval started are not compared again."""
     under_way, held = (
         build_item("a", approval_number=1),
         build_item("b", approval_number=1, changed_since_approval=("edited",)),
@@ -241,7 +245,7 @@ def test_second_approval_decides_only_on_waiting_flows() -> None:
 
 
 def test_rows_of_earlier_versions_are_readable() -> None:
-    """Fields about approvals have default values."""
+    """A plan item without fields about approvals gets their default values."""
     names = {"approval_number", "changed_since_approval"}
 
     assert all(field.default is not MISSING for field in fields(PlanItem) if field.name in names)

@@ -1,4 +1,4 @@
-"""The details of a plan on the command line."""
+"""The details of a plan that the command line prints."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from cmkflow.plan_details import format_plan_details
 
 
 def build_issue(name: str, *flows: str, count: int) -> dict[str, Any]:
-    """Return a firewall that blocks this number of flows, of which it names some."""
+    """Return a firewall issue that blocks this number of flows and names some of them."""
     return {
         "name": f"nsg:{name}",
         "firewall_name": name,
@@ -19,7 +19,8 @@ def build_issue(name: str, *flows: str, count: int) -> dict[str, Any]:
 
 
 def test_only_firewalls_that_may_block_a_shown_flow_are_listed() -> None:
-    """A plan names the first flows of a firewall: the others may be among those that are shown."""
+    """An issue names only its first flows. If it blocks more, a shown flow may be among the others.
+    """
     item = {
         "workflow_id": "a",
         "display_name": "Orders",

@@ -1,4 +1,6 @@
-"""Test which flows of a plan pause, and why: each flow has one outlook, and the counts agree."""
+"""Which flows of a plan will pause and why. Each flow has one outlook, and counts follow from
+these.
+"""
 
 from dataclasses import replace
 
@@ -17,7 +19,7 @@ MANUAL = PlannedCaller(kind="canvas_app", label="app Expenses", manual_reason="B
 
 
 def find_outlook(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutlook:
-    """Return the outlook of flow `a` behind a firewall whose issue names these flows."""
+    """Return the outlook of flow `a`, behind a firewall whose issue names these flows."""
     issue = replace(GAP, workflow_ids=flows, flow_count=number, fix_by_app=fix_by_app)
     job = replace(AWAITING, firewall_issues=(issue,))
     return build_outlooks(
@@ -26,7 +28,7 @@ def find_outlook(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutl
 
 
 def test_flow_behind_a_firewall_pauses_unless_the_app_fixes_it() -> None:
-    """The app makes a planned fix before the first copy is verified."""
+    """If the plan includes the firewall fix, the app makes it before the first copy needs it."""
     assert find_outlook("a").outlook is Outlook.FIREWALL
     assert find_outlook("a", fix_by_app="allow the tag").outlook is Outlook.NO_PAUSE
     assert find_outlook("a", fix_by_app="allow the tag").firewall_issues
@@ -34,13 +36,17 @@ def test_flow_behind_a_firewall_pauses_unless_the_app_fixes_it() -> None:
 
 
 def test_unnamed_flow_behind_the_same_firewall_pauses() -> None:
-    """An issue names only its first flows; if it names all, no other flow is behind it."""
+    """An issue names only its first flows, so a flow that it does not name may be behind the
+    firewall.
+    """
     assert find_outlook("b", number=2).outlook is Outlook.FIREWALL
     assert find_outlook("b", number=1).outlook is Outlook.NO_PAUSE
 
 
 def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
-    """The parent is copied after the flow, and the parent's child is retired after the parent."""
+    """The parent waits for its child's copy, and the parent's other children wait for its
+    retirement.
+    """
     job = replace(AWAITING, firewall_issues=(replace(GAP, workflow_ids=("child",)),))
     flows = [
         build_item("child", http_hosts=("erp",)),
@@ -61,7 +67,7 @@ def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
 
 @pytest.mark.parametrize("status", OwnerStatus)
 def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: OwnerStatus) -> None:
-    """The app cannot create the copy of such a flow; a flow that needs no copy does not pause."""
+    """The app cannot create the copy. A flow that is changed without a copy does not pause."""
     owner = FlowOwner(id="a", status=status)
     flows = [
         build_item("child", owner=owner),
@@ -77,7 +83,9 @@ def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: Own
 
 
 def test_manual_caller_pauses_its_flow_and_the_children_of_the_flow() -> None:
-    """A parent does not wait for the callers of its child."""
+    """The children are retired after their parent. The parent's own parents do not wait for its
+    callers.
+    """
     flows = [
         build_item("child"),
         build_item("parent", children=("child",), callers=(SETTING, MANUAL)),
@@ -95,14 +103,14 @@ def test_manual_caller_pauses_its_flow_and_the_children_of_the_flow() -> None:
 
 
 def test_manual_caller_of_a_copy_that_stays_off_causes_no_pause() -> None:
-    """The plan lists callers of such a flow, and does not change them."""
+    """Callers of a flow that is off are listed, not changed."""
     off = build_item("a", callers=(MANUAL,), migration_method=MigrationMethod.COPY_OFF)
 
     assert build_outlooks(AWAITING, [off])["a"].outlook is Outlook.NO_PAUSE
 
 
 def test_each_flow_of_a_plan_has_one_outlook() -> None:
-    """This includes flows without a change, and those that an earlier approval started."""
+    """This includes flows without a change and flows that an earlier approval started."""
     flows = [
         build_item("a"),
         build_item("b", action=PlannedAction.NEEDS_CHANGES, planned_changes=()),
@@ -125,7 +133,7 @@ def test_each_flow_of_a_plan_has_one_outlook() -> None:
 
 
 def test_unknown_of_another_app_version_is_shown_as_its_text() -> None:
-    """Plans survive an update of the app."""
+    """A plan that another version of the app stored stays readable."""
     assert find_unknown(OF_EVERY_COPY[0].text) is OF_EVERY_COPY[0]
     assert find_unknown("Whether it rains.").title == "Whether it rains."
     assert find_unknown("Whether it rains.").consequence == ""

@@ -1,4 +1,4 @@
-"""Test rows of the plan page: their order, groups, pages and words."""
+"""The rows of the plan page: their order, groups, pages and words."""
 
 from dataclasses import replace
 
@@ -16,7 +16,9 @@ from tests.unit.test_plan_outlook import AWAITING, MANUAL
 
 
 def build_rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
-    """Return the rows by group, of flows that all await approval."""
+    """Return the rows of these items by group. `firewall` is the id of a flow that a firewall
+    blocks.
+    """
     issues = (replace(GAP, firewall_name="afw-hub", workflow_ids=(firewall,)),) if firewall else ()
     job = replace(AWAITING, firewall_issues=issues)
     awaiting = frozenset(one.workflow_id for one in items if one.awaits_approval)
@@ -26,12 +28,12 @@ def build_rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
 
 
 def list_flow_ids(groups: list[list[PlanRow]]) -> list[list[str]]:
-    """Return the flows by group."""
+    """Return the flow ids of each group."""
     return [[row.item.workflow_id for row in group] for group in groups]
 
 
 def test_groups_with_a_pause_are_first_and_flows_not_included_are_last() -> None:
-    """Groups with the same outlook are in natural order."""
+    """Groups with the same outlook are sorted by name, `flow 2` before `flow 10`."""
     found = build_rows(
         build_item("flow 10"),
         build_item("flow 2"),
@@ -45,7 +47,7 @@ def test_groups_with_a_pause_are_first_and_flows_not_included_are_last() -> None
 
 
 def test_dependent_flows_are_adjacent_with_parents_before_children() -> None:
-    """A child that needs changes first keeps its place in the group."""
+    """A child stays below its parent, even if it needs changes first."""
     found = build_rows(
         build_item("a", children=("c",)),
         build_item("b"),
@@ -58,7 +60,7 @@ def test_dependent_flows_are_adjacent_with_parents_before_children() -> None:
 
 
 def test_row_names_all_flows_that_are_excluded_with_it() -> None:
-    """The named flows cannot be copied without this flow."""
+    """These flows run the excluded flow and cannot be copied without it."""
     [[grandparent, parent, child]] = build_rows(
         build_item("c"), build_item("b", children=("c",)), build_item("a", children=("b",))
     )
@@ -70,12 +72,12 @@ def test_row_names_all_flows_that_are_excluded_with_it() -> None:
 
 @pytest.mark.parametrize(("text", "later"), [("Flow 2", "flow 10"), ("a", "B"), ("1", "a")])
 def test_names_are_in_natural_order(text: str, later: str) -> None:
-    """Numbers are compared by value, and letters without their case."""
+    """Numbers in names are sorted by value, and the case of letters is ignored."""
     assert compute_natural_key(text) < compute_natural_key(later)
 
 
 def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page() -> None:
-    """Each row is on exactly one page, in the same order."""
+    """Each row is on exactly one page, and the order of rows stays."""
     alone = [build_item(f"alone {number}") for number in range(ROWS_ON_PAGE - 2)]
     dependent = [
         build_item("parent", children=("b 1", "b 2")),
@@ -111,21 +113,23 @@ def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page()
     ],
 )
 def test_row_shows_its_most_important_risk(one: PlanItem, words: str) -> None:
-    """The risk has a few words, a style and an icon."""
+    """A risk is shown with a few words, a style and an icon."""
     [[row]] = build_rows(one)
 
     assert row.risk[2] == words
 
 
 def test_row_of_a_waiting_flow_names_the_flow_that_pauses() -> None:
-    """The flow that pauses names its firewall."""
+    """The row of the blocked flow names its firewall, and that of its parent names the blocked
+    flow.
+    """
     [[parent, child]] = build_rows(build_item("a", children=("b",)), build_item("b"), firewall="b")
 
     assert (child.risk[2], parent.risk[2]) == ("Pauses: firewall afw-hub", "Pauses with Flow b")
 
 
 def test_row_counts_its_callers() -> None:
-    """A plan that cannot name all callers adds a plus."""
+    """If the plan does not list all callers, the count has a plus."""
     more = PlannedCaller(kind="more", label="12 more callers")
     counted = [
         build_rows(build_item("a", callers=callers))[0][0].callers

@@ -1,10 +1,10 @@
-"""Test how plans are shown on a page and in a terminal."""
+"""The order in which pages and commands show the flows of a plan."""
 
 from shared.domain.plans.display_text import build_plan_sort_key
 
 
-def test_changed_flows_are_first_then_flows_that_need_a_person_then_by_title() -> None:
-    """An action that only a newer app knows comes after those that need a person."""
+def test_changed_flows_are_first_then_flows_that_need_changes_then_by_title() -> None:
+    """An unknown action of a newer version of the app comes after these."""
     shown = [
         ("Zebra", "no_change", ("it was edited",)),
         ("beta", "needs_changes", ()),

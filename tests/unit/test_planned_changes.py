@@ -1,4 +1,4 @@
-"""Planned changes, and which of them the rows of a job show as made."""
+"""The changes that a plan announces, and which of them the rows of a job show as made."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ ORIGINAL = Original(
 
 
 def build_item(method: MigrationMethod = MigrationMethod.UPDATE_CALLERS, **more: Any) -> PlanItem:
-    """Return the item of a flow with two callers, with its planned changes."""
+    """Return the plan item of a flow with two callers and its planned changes."""
     base = PlanItem(
         environment_job_id="e",
         workflow_id="w",
@@ -62,7 +62,7 @@ def build_item(method: MigrationMethod = MigrationMethod.UPDATE_CALLERS, **more:
 
 
 def build_job(step: FlowJobState, **more: Any) -> FlowJob:
-    """Return the job of that flow."""
+    """Return the flow job of that item, after this step."""
     base = FlowJob(
         id="j",
         environment_id="e",
@@ -79,7 +79,7 @@ def build_job(step: FlowJobState, **more: Any) -> FlowJob:
 
 
 def build_caller_record(label: str, state: CallerState) -> CallerRecord:
-    """Return the record of a caller."""
+    """Return the stored record of this caller's update."""
     where = Caller(kind="k", address=label, label=label, resource_id=label)
     return CallerRecord(job_id="j", id=label, caller=where, state=state)
 
@@ -87,7 +87,7 @@ def build_caller_record(label: str, state: CallerState) -> CallerRecord:
 def find_completed_changes(
     plan: PlanItem, work: FlowJob | None, *callers: CallerRecord
 ) -> set[str]:
-    """Return the changes that were made."""
+    """Return the planned changes that the rows show as made."""
     done = list_completed_changes(plan, work, callers)
     return {text for text, is_made in zip(plan.planned_changes, done, strict=True) if is_made}
 
@@ -100,7 +100,9 @@ COPIED = {
 
 
 def test_completed_changes_of_a_copied_flow_are_those_of_the_copy() -> None:
-    """Blocked jobs count by the step that they have reached."""
+    """After the copy, only its changes are made. For a blocked job, the step that it has reached
+    counts.
+    """
     blocked = build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED)
 
     assert find_completed_changes(build_item(), blocked) == COPIED
@@ -109,7 +111,8 @@ def test_completed_changes_of_a_copied_flow_are_those_of_the_copy() -> None:
 
 
 def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> None:
-    """A second place with the same label is pending, and nothing is known of the other caller."""
+    """If one of a caller's places is not updated, or nothing is recorded, the update is not made.
+    """
     updating = build_job(FlowJobState.UPDATING_CALLERS)
     updated = build_caller_record(SETTING, CallerState.UPDATED)
     manual = replace(build_caller_record(SETTING, CallerState.MANUAL), id="2")
@@ -122,8 +125,8 @@ def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> N
 
 
 def test_caller_that_is_copied_too_need_not_be_updated() -> None:
-    """The copy of the caller calls the copy. Without a record, the change is complete with the
-    flow.
+    """The caller's own copy already calls the copy. So the change counts as made when the flow is
+    retired.
     """
     parent = PlannedCaller(kind="flow", label="flow Close of day", is_copied=True)
     plan = build_item(callers=(parent,))
@@ -135,7 +138,7 @@ def test_caller_that_is_copied_too_need_not_be_updated() -> None:
 
 
 def test_grant_and_revocation_are_completed_by_the_recorded_grants() -> None:
-    """The grants in the job's row decide whether both changes are completed."""
+    """The job's row records granted and revoked co-ownership."""
     active = build_job(FlowJobState.COPIED, grants=Grants(past=("w",), active=("w",)))
     revoked = build_job(FlowJobState.COPIED, grants=Grants(past=("w",)))
 
@@ -148,7 +151,7 @@ def test_grant_and_revocation_are_completed_by_the_recorded_grants() -> None:
 
 
 def test_cutover_is_made_when_writes_are_read_back() -> None:
-    """A write that was only sent may not have taken effect."""
+    """A write whose effect was not read back does not count as made."""
     plan = build_item(MigrationMethod.CUT_OVER, action=PlannedAction.CUT_OVER)
     sent = replace(CONFIRMED, is_confirmed=False)
 
@@ -165,7 +168,7 @@ def test_cutover_is_made_when_writes_are_read_back() -> None:
 
 
 def test_every_change_of_retired_flow_is_made() -> None:
-    """The callers of a retired flow are updated, and its grants are revoked."""
+    """At retirement, callers are updated and grants are revoked."""
     plan = build_item()
     callers = [build_caller_record(label, CallerState.UPDATED) for label in (SETTING, SECRET)]
 
@@ -183,7 +186,7 @@ def test_every_change_of_retired_flow_is_made() -> None:
     ],
 )
 def test_no_change_is_completed_after_a_rollback_is_requested(work: FlowJob) -> None:
-    """A rollback reverts all changes."""
+    """A rollback reverts the changes, so none is shown as made."""
     assert (
         find_completed_changes(
             build_item(), work, build_caller_record(SETTING, CallerState.UPDATED)
@@ -193,7 +196,9 @@ def test_no_change_is_completed_after_a_rollback_is_requested(work: FlowJob) -> 
 
 
 def test_unknown_planned_change_is_not_shown_as_completed() -> None:
-    """The app cannot match the text of an unknown change to the job's row."""
+    """If another version of the app announced a change, this version does not know whether it is
+    made.
+    """
     plan = replace(build_item(), planned_changes=("paint the flow blue",))
 
     assert list_completed_changes(plan, build_job(FlowJobState.RETIRED), ()) == (False,)

@@ -1,4 +1,6 @@
-"""Code and documents cite docs/platform.md, and it holds nothing that they do not cite."""
+"""Code and documents cite facts of docs/platform.md, and this page contains no fact that nothing
+cites.
+"""
 
 import re
 import subprocess
@@ -18,7 +20,7 @@ OUTSIDE = re.compile(r"[p]latform-contract|[f]unctions-host(?:\.md| document)|[C
 
 @cache
 def read_texts() -> dict[str, str]:
-    """Return the text of each file of the repository, by its path."""
+    """Return the text of each file of the repository by its path."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -35,7 +37,7 @@ def read_texts() -> dict[str, str]:
 
 
 def read_facts() -> dict[str, str]:
-    """Return the text of each fact by its anchor, as GitHub makes anchors of headings."""
+    """Return the text of each fact by its heading's anchor, as GitHub forms it."""
     _, *parts = re.split(r"^### (.+)\n", read_texts()[PAGE], flags=re.MULTILINE)
     headings, bodies = parts[::2], parts[1::2]
     anchors = [re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings]
@@ -44,7 +46,7 @@ def read_facts() -> dict[str, str]:
 
 
 def find_references() -> dict[str, str]:
-    """Return a file that cites it for each anchor that is cited."""
+    """Return, for each cited anchor, a file that cites it."""
     this = str(Path(__file__).relative_to(ROOT))
     return {
         anchor: name
@@ -56,14 +58,14 @@ def find_references() -> dict[str, str]:
 
 
 def test_reference_over_two_lines_is_found() -> None:
-    """In a comment, the next line begins with a comment mark."""
+    """A reference in a comment may continue on the next line, behind its comment mark."""
     text = "#: A fact (platform.md#reads-lag,\n#: #long-names)."
 
     assert REFERENCE.findall(text) == ["#reads-lag,\n#: #long-names"]
 
 
 def test_every_fact_names_its_evidence() -> None:
-    """Each fact has one of the five levels that the page explains."""
+    """Each fact has one of the five levels of evidence that the page explains."""
     explained = set(re.findall(r"^\| \*\*(.+?)\*\* \|", read_texts()[PAGE], re.MULTILINE))
     levels = {
         anchor: set(re.findall(r"\*\*(.+?)\*\*", text)) for anchor, text in read_facts().items()
@@ -75,18 +77,18 @@ def test_every_fact_names_its_evidence() -> None:
 
 
 def test_every_reference_leads_to_a_fact() -> None:
-    """After a fact is renamed or removed, its references must change."""
+    """If a fact is renamed or removed, its references must follow."""
     known = read_facts()
 
     assert {anchor: name for anchor, name in find_references().items() if anchor not in known} == {}
 
 
 def test_every_fact_is_cited() -> None:
-    """The page contains only facts on which the code relies."""
+    """A fact on which nothing relies is removed from the page."""
     assert set(read_facts()) - set(find_references()) == set()
 
 
 @pytest.mark.parametrize("pattern", [re.compile("\N{SECTION SIGN}"), OUTSIDE])
 def test_no_reference_leads_out_of_the_repository(pattern: re.Pattern[str]) -> None:
-    """A section number of an external document means nothing to a reader without the document."""
+    """A reader does not have the external document that a section number would refer to."""
     assert [name for name, text in read_texts().items() if pattern.search(text)] == []

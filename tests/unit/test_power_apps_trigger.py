@@ -1,4 +1,4 @@
-"""Unit tests of converting Power Apps (V1) to Power Apps (V2)."""
+"""The conversion of a Power Apps (V1) trigger to Power Apps (V2)."""
 
 import json
 from typing import Any
@@ -38,7 +38,9 @@ def _parse_definition(client_data: str) -> Any:
 
 
 def test_inputs_get_names_by_their_type_and_order() -> None:
-    """Texts, numbers and switches each count for themselves; the old name is the title."""
+    """Inputs are renamed to `text`, `text_1`, `number` and so on, and the old name becomes the
+    title.
+    """
     before = _build_flow(
         {
             "Name_Value": _build_text_input(),
@@ -81,7 +83,7 @@ def test_inputs_get_names_by_their_type_and_order() -> None:
     ],
 )
 def test_every_expression_reads_the_new_name(reads: str, expected: str) -> None:
-    """Each notation of an input is renamed; headers, times and literal text stay."""
+    """Each notation of an input is renamed. Headers, times and literal text stay."""
     before = _build_flow({"Name_Value": _build_text_input()}, {"deep": [reads]})
 
     after = convert_power_apps_trigger(before)
@@ -105,7 +107,7 @@ def test_every_expression_reads_the_new_name(reads: str, expected: str) -> None:
     ],
 )
 def test_ambiguous_input_is_not_converted(reads: str, says: str) -> None:
-    """The definition does not change, and the obstacle names the ambiguous expression."""
+    """The definition stays as it is, and the obstacle names the expression."""
     before = _build_flow({"Name_Value": _build_text_input()}, reads)
 
     after = convert_power_apps_trigger(before)
@@ -119,7 +121,7 @@ def test_ambiguous_input_is_not_converted(reads: str, says: str) -> None:
     "value", [{"type": "any"}, {"type": "object"}, {}, {"type": "string", "format": "byte"}]
 )
 def test_an_input_without_a_counterpart_is_not_converted(value: dict[str, object]) -> None:
-    """Files, objects and inputs of any type would mean something else."""
+    """In V2, inputs that are files, objects or of any type would mean something else."""
     before = _build_flow({"Name_Value": value}, "")
 
     after = convert_power_apps_trigger(before)
@@ -129,7 +131,7 @@ def test_an_input_without_a_counterpart_is_not_converted(value: dict[str, object
 
 
 def test_member_name_with_an_expression_is_an_obstacle() -> None:
-    """The app cannot rename such a member safely."""
+    """If an expression computes the input's name, the app cannot rename it safely."""
     before = _build_flow({"Name_Value": _build_text_input()}, {"@{triggerBody()['Name_Value']}": 1})
 
     after = convert_power_apps_trigger(before)
@@ -138,7 +140,7 @@ def test_member_name_with_an_expression_is_an_obstacle() -> None:
 
 
 def test_two_inputs_with_the_same_title_keep_their_names() -> None:
-    """A user has to distinguish the two inputs."""
+    """Otherwise a user could not tell the two inputs apart."""
     before = _build_flow({"Name": _build_text_input(), "Name_Value": _build_text_input()}, "")
 
     after = convert_power_apps_trigger(before)
@@ -150,7 +152,7 @@ def test_two_inputs_with_the_same_title_keep_their_names() -> None:
 
 
 def test_second_conversion_changes_nothing() -> None:
-    """A converted flow has no V1 trigger."""
+    """After the conversion there is no V1 trigger to convert."""
     once = convert_power_apps_trigger(
         _build_flow({"Name_Value": _build_text_input()}, "@triggerBody()?['Name_Value']")
     )

@@ -1,4 +1,4 @@
-"""How far a remediation is, from its jobs."""
+"""The state and progress of a remediation, which follow from its jobs."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ ENVIRONMENT_JOB = EnvironmentJob(
 def test_remediation_state_is_derived_from_its_jobs(
     environments: str, flows: str, state: str
 ) -> None:
-    """A required action comes first, then work in progress, then failures."""
+    """A required action takes precedence over work in progress, and that over failures."""
     environment_jobs = [
         replace(ENVIRONMENT_JOB, state=EnvironmentJobState(one)) for one in environments.split()
     ]
@@ -47,8 +47,10 @@ def test_remediation_state_is_derived_from_its_jobs(
     assert compute_progress(environment_jobs, jobs).state == state
 
 
-def test_jobs_are_counted_and_the_next_moment_named() -> None:
-    """An environment job that only watches its flow jobs does not say when something happens."""
+def test_progress_has_counts_of_jobs_and_the_next_check() -> None:
+    """The next check is that of a flow job. That of an environment job which only watches flow jobs
+    does not count.
+    """
     watching = replace(
         ENVIRONMENT_JOB, state=EnvironmentJobState.RUNNING_FLOW_JOBS, next_check_at=NOW
     )
@@ -73,7 +75,7 @@ def test_jobs_are_counted_and_the_next_moment_named() -> None:
 
 
 def test_expiry_of_a_plan_is_not_the_next_check() -> None:
-    """The app takes no step while a plan awaits approval."""
+    """While a plan awaits approval, the app does nothing at its next check."""
     state = EnvironmentJobState.AWAITING_APPROVAL
     later = NOW + timedelta(days=7)
     asked = replace(ENVIRONMENT_JOB, state=state, next_check_at=later, approval_expires_at=later)
@@ -85,9 +87,7 @@ def test_expiry_of_a_plan_is_not_the_next_check() -> None:
 
 
 def test_every_flow_on_microsofts_key_is_counted_once_by_its_reason() -> None:
-    """The counts include flows in progress, flows that are to begin, and flows that
-    need changes.
-    """
+    """Flows in progress, planned flows and flows that need changes are counted, too."""
     counts = {
         "copy": 3,
         "cut_over": 1,
@@ -141,7 +141,9 @@ def test_every_flow_on_microsofts_key_is_counted_once_by_its_reason() -> None:
 def test_flows_of_a_plan_cancelled_before_its_jobs_start_are_counted(
     awaiting: int, hours: int, reason: str
 ) -> None:
-    """An approved plan counts too, and no later time turns a request into an expiry."""
+    """They count as cancelled or expired. A plan that was cancelled on request does not become
+    expired later.
+    """
     ended = HistoryEntry(changed_at=NOW + timedelta(hours=hours), state="cancelled", message="")
     job = replace(
         ENVIRONMENT_JOB,

@@ -1,4 +1,4 @@
-"""Unit tests of what a plan shows of a conversion, also over flows nobody here wrote."""
+"""The preview of a conversion in a plan, also for flows of a corpus of public files."""
 
 import json
 import os
@@ -29,8 +29,8 @@ from tests.fakes.definition_builder import (
 _SIGNATURE = "q7Zk3Xw9Lm2Rt5Vb8Nc1Pd4Fg6Hj0Ks-Ty_Ue2Wi4Oz0"
 
 
-def test_a_proposal_shows_old_and_new_without_signatures() -> None:
-    """The lines around a change may contain a trigger URL."""
+def test_preview_shows_old_and_new_lines_without_signatures() -> None:
+    """Trigger URLs in lines around a change are shown without their signature."""
     action = build_http_action(f"https://x/workflows/{'0' * 32}?sp=%2F&sig={_SIGNATURE}")
     text = build_client_data("a", build_request_trigger("PowerApp"), {"Post": action})
 
@@ -42,7 +42,7 @@ def test_a_proposal_shows_old_and_new_without_signatures() -> None:
 
 
 def test_impossible_conversion_returns_its_obstacle() -> None:
-    """A preview never shows a partial conversion."""
+    """If a part cannot be converted, the plan shows the obstacle and no preview."""
     action = build_connector_action("shared_teams", "PostMessage")
     action["inputs"]["parameters"] = {"body": "@triggerBody()"}
     text = build_client_data("a", build_request_trigger("PowerApp"), {"Post": action})
@@ -53,7 +53,7 @@ def test_impossible_conversion_returns_its_obstacle() -> None:
 
 
 def test_deeply_nested_definition_is_an_obstacle() -> None:
-    """The app can read such a definition but cannot write one."""
+    """The app could read such a definition, but not write it."""
     text = build_client_data(
         "a", build_request_trigger("PowerApp"), {"Scope": {"type": "Scope", "actions": {}}}
     )
@@ -67,7 +67,7 @@ def test_deeply_nested_definition_is_an_obstacle() -> None:
 
 
 def test_both_edits_of_a_flow_are_proposed_together() -> None:
-    """With one edit alone, the flow would stay on Microsoft's key."""
+    """A flow with both reasons would stay on Microsoft's key after only one edit."""
     actions = {"List": build_connector_action("shared_flowmanagement", "ListFlowsInEnvironment")}
     text = build_client_data("a", build_request_trigger("PowerApp"), actions)
 
@@ -88,7 +88,8 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
 def test_flow_that_needs_no_edit_gets_no_proposal(
     trigger: dict[str, object], in_solution: bool
 ) -> None:
-    """An HTTP flow is copied. The platform migrates a Power Apps flow in a solution."""
+    """For example, an HTTP flow is copied, and the platform moves a Power Apps flow in a solution.
+    """
     text = build_client_data("a", trigger, {})
 
     edits = list_possible_edits(parse_client_data(text), in_solution=in_solution)
@@ -97,7 +98,7 @@ def test_flow_that_needs_no_edit_gets_no_proposal(
 
 
 def test_long_difference_is_cut_with_a_note() -> None:
-    """The size of a stored row is limited."""
+    """A stored row has a size limit, so the preview is cut and says so."""
     old = {f"A{n}": build_http_action(f"https://old/{n}") for n in range(400)}
     new = {f"A{n}": build_http_action(f"https://new/{n}") for n in range(400)}
 
@@ -113,7 +114,7 @@ def test_long_difference_is_cut_with_a_note() -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_real_flows_are_converted_completely_or_not_at_all() -> None:
-    """Each flow is converted to V2 once with the named edits only, or has an obstacle."""
+    """Each public flow has V2 after the conversion, with no other change, or an obstacle."""
     files = read_flow_files([Path(os.environ["FLOW_CORPUS"]) / "flows"])
     texts = [json.dumps(file.flow.resource) for file in files if file.flow]
 
@@ -139,7 +140,7 @@ def test_real_flows_are_converted_completely_or_not_at_all() -> None:
 
 
 def _remove_edits(text: str) -> object:
-    """Return the flow without its trigger's inputs, the action's, and what may be renamed."""
+    """Return the flow without what a conversion may change, for a comparison."""
     document = json.loads(text.replace("ListFlowsInEnvironment_V2", "ListFlowsInEnvironment"))
     definition = document["properties"]["definition"]
     del definition["triggers"]

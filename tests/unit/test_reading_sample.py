@@ -1,4 +1,4 @@
-"""The reading sample draws from every kind of text, and draws the same again."""
+"""The reading sample draws from each kind of text, and the same texts for the same seed."""
 
 import re
 from pathlib import Path
@@ -13,17 +13,17 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def population() -> dict[str, list[Text]]:
-    """Return every text that can be drawn."""
+    """Return all texts that can be drawn."""
     return reading_sample.collect_texts()
 
 
 def list_files(texts: list[Text]) -> set[str]:
-    """Return the files that texts are in."""
+    """Return the files of these texts."""
     return {one.where.partition(":")[0] for one in texts}
 
 
 def test_sample_has_the_promised_number_of_each_group() -> None:
-    """No text appears twice."""
+    """The sample has the documented number of each kind of text, and no text twice."""
     sample = reading_sample.draw(7)
 
     assert {group: len(texts) for group, texts in sample.items()} == COUNTS
@@ -31,7 +31,7 @@ def test_sample_has_the_promised_number_of_each_group() -> None:
 
 
 def test_sample_of_a_seed_is_reproducible() -> None:
-    """Another seed draws other texts."""
+    """The same seed draws the same texts, and another seed others."""
     first = reading_sample.format_sample(reading_sample.draw(7), 7)
     reading_sample.collect_texts.cache_clear()
 
@@ -40,7 +40,7 @@ def test_sample_of_a_seed_is_reproducible() -> None:
 
 
 def test_docstrings_and_names_come_from_every_folder(population: dict[str, list[Text]]) -> None:
-    """The sample covers each folder of code and each package of the product."""
+    """Each folder of code and each package of the product can be drawn from."""
     folders = {place.partition("/")[0] for place in list_files(population["Docstrings"])}
     packages = {path.parent for path in (ROOT / "shared").rglob("*.py")}
     names = {(ROOT / place).parent for place in list_files(population["Names of functions"])}
@@ -50,7 +50,7 @@ def test_docstrings_and_names_come_from_every_folder(population: dict[str, list[
 
 
 def test_sentences_come_from_every_document(population: dict[str, list[Text]]) -> None:
-    """The sample covers each page that a reader can open."""
+    """Sentences can be drawn from each page of the documents."""
     pages = {
         str(path.relative_to(ROOT))
         for path in reading_sample.list_files(reading_sample.DOCUMENTS, r"\.md$")
@@ -62,7 +62,7 @@ def test_sentences_come_from_every_document(population: dict[str, list[Text]]) -
 def test_screen_texts_come_from_pages_commands_and_reasons(
     population: dict[str, list[Text]],
 ) -> None:
-    """The texts come from Python files and from templates."""
+    """Screen texts are found in Python files and in templates."""
     found = list_files(population["Texts on screen"])
 
     assert "shared/reason.py" in found
@@ -72,14 +72,14 @@ def test_screen_texts_come_from_pages_commands_and_reasons(
 
 
 def test_types_and_paths_are_no_screen_texts(population: dict[str, list[Text]]) -> None:
-    """A person sees neither the annotation of a parameter nor the name of a file."""
+    """Annotations of parameters and names of files are not shown to people."""
     texts = {one.text for one in population["Texts on screen"]}
 
     assert not {text for text in texts if text.startswith("Callable[") or " " not in text}
 
 
 def test_every_text_is_at_its_stated_place(population: dict[str, list[Text]]) -> None:
-    """A reader opens the file to decide whether the text is right."""
+    """The sample names file and line, so that a reader can check the text beside the code."""
     for one in population["Names of functions"]:
         path, _, line = one.where.partition(":")
         name = one.text.strip("`")
@@ -87,7 +87,7 @@ def test_every_text_is_at_its_stated_place(population: dict[str, list[Text]]) ->
 
 
 def test_text_with_a_bar_or_a_newline_stays_in_its_cell() -> None:
-    """Bars are escaped and newlines are removed."""
+    """In the printed table, bars are escaped and line breaks removed."""
     table = reading_sample.format_sample({"Docstrings": [Text("a.py:1", "one | two\nthree")]}, 1)
 
     assert "| one \\| two three |" in table

@@ -1,6 +1,4 @@
-"""Test that the children of each listed resource are read concurrently, within the budget of
-requests.
-"""
+"""The app reads details of listed resources concurrently, within the request budget."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -33,7 +31,7 @@ GONE = "app-7"
 
 
 class AzureTransport(ScriptedTransport):
-    """Answers for apps with restrictions; each read lets others begin."""
+    """A transport that answers for apps with IP restrictions, and counts concurrent requests."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
@@ -43,7 +41,7 @@ class AzureTransport(ScriptedTransport):
         self.most_at_once = 0
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Note when a call was made, and answer it."""
+        """Record the time of the request, let other requests begin, and return the response."""
         self.made.append(self._clock.now())
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
@@ -66,9 +64,8 @@ def _build_config(name: str) -> Mapping[str, object]:
 
 
 async def test_apps_are_read_concurrently_within_the_budget() -> None:
-    """Each with its own restrictions, in their order; one that was deleted meanwhile is left out.
-
-    No minute has more calls than the budget, and who finds none left waits instead of failing.
+    """The apps are returned in their order, each with its own restrictions and without one that was
+    deleted meanwhile. If the budget is used up, reads wait instead of failing.
     """
     clock = ManualClock()
     limit = BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
@@ -92,7 +89,8 @@ async def test_apps_are_read_concurrently_within_the_budget() -> None:
 
 
 async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
-    """An invocation waits three minutes at most, however many of its reads wait together."""
+    """An invocation may wait three minutes in total. Reads that wait at the same time count once.
+    """
     clock = _SharedClock()
     budget = StoredRequestBudget(
         MemoryStore(), clock, BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
@@ -106,7 +104,8 @@ async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
 
 
 class _SlowCircuits(NoCircuitBreakerGate):
-    """Lets others work before each request, as a read of the store does."""
+    """Circuit breakers that let other tasks run before each request, as a read of their row does.
+    """
 
     @asynccontextmanager
     async def guard_request(self, service: str, place: str, target: str) -> AsyncIterator[None]:
@@ -115,7 +114,7 @@ class _SlowCircuits(NoCircuitBreakerGate):
 
 
 class _SharedClock(ManualClock):
-    """A clock on which concurrent sleepers wake at the same time."""
+    """A clock on which tasks that sleep at the same time wake at the same time."""
 
     async def sleep(self, time: timedelta) -> None:
         moment = self.now() + time

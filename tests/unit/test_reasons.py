@@ -1,4 +1,4 @@
-"""Reason codes: one enumeration, which nobody goes around, and which says what wakes whom."""
+"""Each reason code is a member of one enumeration, which also says when a job continues."""
 
 import ast
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ OF_THE_PLATFORM = {"PlatformError", "PlatformErrorCode", "TokenRejected"}
 
 
 def iterate_nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Yield every syntax node of the product's source, with its file."""
+    """Yield each syntax node of the product's source, with its file."""
     for folder in ("shared", "functions"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -21,14 +21,14 @@ def iterate_nodes() -> Iterator[tuple[str, ast.AST]]:
 
 
 def iterate_calls() -> Iterator[tuple[str, str, ast.Call]]:
-    """Yield file, function and the rest of every call."""
+    """Yield file, function name and node of each call in the product."""
     for name, node in iterate_nodes():
         if isinstance(node, ast.Call):
             yield name, ast.unparse(node.func), node
 
 
 def find_keyword(call: ast.Call, name: str) -> ast.expr | None:
-    """Return what a call gives by this name."""
+    """Return the value of a call's keyword argument, if it is given."""
     return next((one.value for one in call.keywords if one.arg == name), None)
 
 
@@ -38,7 +38,7 @@ def is_text(node: ast.expr | None) -> bool:
 
 
 def test_no_reason_is_a_bare_string() -> None:
-    """The code uses members of `Reason`, both to stop a job and to compare."""
+    """Code uses members of `Reason` to stop a job and to compare its reason."""
     given = [
         f"{name}: {function}"
         for name, function, call in iterate_calls()
@@ -56,16 +56,14 @@ def test_no_reason_is_a_bare_string() -> None:
 
 
 def test_every_reason_is_used() -> None:
-    """The code uses every member of `Reason`."""
+    """No member of `Reason` is left that the code does not use."""
     named = {ast.unparse(node) for _, node in iterate_nodes() if isinstance(node, ast.Attribute)}
 
     assert [reason for reason in Reason if f"Reason.{reason.name}" not in named] == []
 
 
 def test_every_reason_used_for_a_wake_up_declares_cleared_by() -> None:
-    """A job is woken directly, by a search for its reason, or by the condition that clears the
-    reason.
-    """
+    """If code wakes jobs by a reason, the reason's member says by what it is cleared."""
     woken = {
         ast.unparse(node)
         for _, function, call in iterate_calls()
@@ -82,7 +80,7 @@ def test_every_reason_used_for_a_wake_up_declares_cleared_by() -> None:
 
 
 def test_job_blocked_uses_the_fix_of_its_reason_unless_it_has_its_own() -> None:
-    """A step may give a more precise fix."""
+    """`JobBlocked` has the general fix of its reason. A step may give a more precise one."""
     standing = JobBlocked("why", code=Reason.TRIGGER_CHANGED)
     better = JobBlocked("why", code=Reason.TRIGGER_CHANGED, fix="Do this.")
 

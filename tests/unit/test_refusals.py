@@ -1,4 +1,4 @@
-"""Test the texts about errors of the platform."""
+"""How errors of the platform are recognised and explained to people."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from shared.domain.platform_errors import (
 
 
 def test_no_code_has_two_meanings() -> None:
-    """Each code and each alias appears once."""
+    """Each error code and each alias is listed once."""
     codes = [code for refusal in REFUSALS for code in refusal.codes]
 
     assert len(codes) == len(set(codes))
@@ -22,7 +22,7 @@ def test_no_code_has_two_meanings() -> None:
 
 @pytest.mark.parametrize("code", [code for refusal in REFUSALS for code in refusal.codes])
 def test_error_code_is_recognised_without_a_message(code: str) -> None:
-    """A service may omit the message, or write it in another language."""
+    """A service may omit the message or return it in another language."""
     assert code in find_error_code(code).codes
     assert find_most_specific_code(code) == code
 
@@ -57,14 +57,13 @@ def test_error_code_is_recognised_without_a_message(code: str) -> None:
     ],
 )
 def test_message_decides_for_a_generic_code(code: str, message: str, kind: str) -> None:
-    """A code that the message quotes is recognised in every language; otherwise its
-    words decide.
+    """A generic code is explained by the code that the message quotes, else by the message's words.
     """
     assert find_error_code(code, message).code == kind
 
 
 def test_specific_code_overrides_the_message() -> None:
-    """Words that a message contains by chance change nothing."""
+    """If the code is specific, words in the message do not matter."""
     message = "Not the limit of 600 flows."
 
     assert (
@@ -73,7 +72,7 @@ def test_specific_code_overrides_the_message() -> None:
 
 
 def test_unknown_error_keeps_its_code_and_has_a_fix() -> None:
-    """No error is shown as a code alone."""
+    """An unknown code is shown with a general fix."""
     assert find_error_code("SomethingNew", "text") is OTHER
     assert find_most_specific_code("SomethingNew", "text") == "SomethingNew"
     assert "retry" in find_fix("SomethingNew")
@@ -83,7 +82,7 @@ def test_unknown_error_keeps_its_code_and_has_a_fix() -> None:
     "prefix", ["", "/providers/Microsoft.PowerApps/apis/shared_x/connections/"]
 )
 def test_rejected_connection_is_parsed_from_the_message(prefix: str) -> None:
-    """The message contains the name or the resource id; older messages contain neither."""
+    """The message names the connection or its resource id. Older messages name neither."""
     message = f"The caller object id is 'a'. Connection '{prefix}x-1' to 'shared_x' cannot be used."
 
     assert parse_connection(message) == ("x-1", "shared_x")
@@ -91,7 +90,7 @@ def test_rejected_connection_is_parsed_from_the_message(prefix: str) -> None:
 
 
 def test_child_flow_id_is_parsed_from_the_quotes() -> None:
-    """The id may be in any case."""
+    """The id of the child flow is found in the message, in any case of letters."""
     identity = "0F8C5C1E-3A55-4F0E-9A1D-6A1F0C1B2D3E"
 
     assert (

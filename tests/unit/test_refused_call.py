@@ -1,4 +1,4 @@
-"""Which failed actions show that a firewall keeps a call out."""
+"""Which errors of failed actions show that a firewall has denied the call."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,12 +21,12 @@ SENTENCE = (
 
 
 def build_action(message: str, *, code: str = "BadRequest", name: str = "Call") -> FailedAction:
-    """Return an action that failed."""
+    """Return a failed action with this error."""
     return FailedAction(name=name, code=code, message=message)
 
 
 def build_run(minutes: int, status: str) -> FlowRun:
-    """Return a run that began this number of minutes from now."""
+    """Return a run that began this number of minutes after `NOW`."""
     began = NOW + timedelta(minutes=minutes)
     return FlowRun(run_id="r", started_at=began, ended_at=began, status=status, trigger_url_id=None)
 
@@ -53,12 +53,13 @@ def build_run(minutes: int, status: str) -> FlowRun:
 def test_symptom_is_derived_from_the_text_of_the_error(
     failed: FailedAction, symptom: BlockedCallSymptom | None
 ) -> None:
-    """An answer of the called system, even a rejection, came through the firewall."""
+    """If the called system answered, even with a rejection, no firewall denied the call."""
     assert find_symptom(failed) is symptom
 
 
 def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> None:
-    """A connector uses other addresses, and a firewall that drops packets drops later ones, too."""
+    """Connectors use other addresses. A time-out is no sign of a firewall if a later run succeeds.
+    """
     failed, earlier, later = (
         build_run(0, "Failed"),
         build_run(-1, "Succeeded"),

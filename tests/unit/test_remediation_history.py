@@ -1,4 +1,4 @@
-"""The history of a remediation: no entry is missing, and each says how long it lasted."""
+"""The history on a remediation's page: no entry is missing, and each shows how long it lasted."""
 
 import re
 from dataclasses import replace
@@ -26,12 +26,12 @@ NAMES = {"env-1": "Env-1"}
 
 
 def build_entry(second: int, state: str = "copying", message: str = "") -> HistoryEntry:
-    """Return an entry at this second."""
+    """Return a history entry at this second."""
     return HistoryEntry(changed_at=NOW + timedelta(seconds=second), state=state, message=message)
 
 
 def build_flows(number: int) -> list[FlowView]:
-    """Return flows with three entries each, which alternate with the entries of the others."""
+    """Return flows with three history entries each, at times that alternate between the flows."""
     return [
         build_flow(
             f"Flow {one}",
@@ -45,14 +45,14 @@ def build_flows(number: int) -> list[FlowView]:
 
 
 def build_history_page(flows: list[FlowView], kind: str = "all", start: int = 0) -> HistoryPage:
-    """Return a page of the history."""
+    """Return a page of the history of these flows."""
     return select_history_page(
         build_remediation(flows), NAMES, HistoryFilter(kind=kind, start=start)
     )
 
 
 def test_every_entry_is_on_one_page_newest_first() -> None:
-    """The pages contain every entry for any number of flows."""
+    """All pages together contain each entry once, however many flows there are."""
     flows, found = build_flows(50), []
     for start in range(0, 150, ENTRIES_ON_PAGE):
         page = build_history_page(flows, start=start)
@@ -63,7 +63,7 @@ def test_every_entry_is_on_one_page_newest_first() -> None:
 
 
 def test_an_entry_has_the_duration_until_the_next_one_of_its_job() -> None:
-    """The last entry has no duration, and an entry of less than a second has none."""
+    """A job's last entry has no duration, nor has one of less than a second."""
     history = (
         build_entry(0),
         build_entry(36),
@@ -81,7 +81,7 @@ def test_an_entry_has_the_duration_until_the_next_one_of_its_job() -> None:
 
 
 def test_filters_select_entries_of_all_jobs() -> None:
-    """The filters are required actions, completed work, and entries of whole environments."""
+    """Readers can choose required actions, completed work, or entries about environments."""
     where = build_environment_job(
         history=(build_entry(0, "discovering"), build_entry(9, "completed"))
     )
@@ -111,7 +111,9 @@ def test_filters_select_entries_of_all_jobs() -> None:
 
 
 def test_an_environment_is_not_shown_as_done_while_flows_are_blocked() -> None:
-    """The environment job is completed as soon as no flow job continues."""
+    """An environment job is complete as soon as no flow job continues, so it may have blocked
+    flows.
+    """
     where = build_environment_job(history=(build_entry(9, "completed"),))
     [line, _] = build_history_page([build_blocked_flow("a", where=where)]).lines
 
@@ -120,7 +122,7 @@ def test_an_environment_is_not_shown_as_done_while_flows_are_blocked() -> None:
 
 
 def test_the_page_shows_seconds_and_leads_to_older_entries() -> None:
-    """The page also says if the first entries are no longer stored."""
+    """The page also says whether the first entries are no longer stored."""
     flows = build_flows(50)
     full = build_flow(
         "a", FlowJobState.COPIED, history=tuple(map(build_entry, range(HISTORY_LENGTH)))
@@ -138,7 +140,9 @@ def test_the_page_shows_seconds_and_leads_to_older_entries() -> None:
 
 
 def test_equal_entries_of_flows_in_one_minute_are_one_line() -> None:
-    """A second entry of the same flow, another message and another minute have their own lines."""
+    """Entries of several flows with the same message and minute share a line. A second entry of the
+    same flow does not.
+    """
     retired = "The original is off."
     flows = [
         build_flow(
@@ -167,7 +171,7 @@ def test_equal_entries_of_flows_in_one_minute_are_one_line() -> None:
 
 
 def test_a_duration_that_the_message_says_is_shown_once() -> None:
-    """Other durations are shown."""
+    """If the message already contains the duration, the page does not repeat it."""
     history = (
         build_entry(0, "waiting", "The original must receive no calls for 7 days."),
         build_entry(7 * 86400, "waiting", "The list is not read yet."),
@@ -179,7 +183,7 @@ def test_a_duration_that_the_message_says_is_shown_once() -> None:
 
 
 def test_an_entry_of_an_unknown_state_is_shown() -> None:
-    """A newer version of the app may have written it."""
+    """A newer version of the app may have stored the entry."""
     job = build_flow("a", FlowJobState.COPIED, history=(build_entry(1, "levitating"),))
     other = replace(job, item=None)
 

@@ -1,4 +1,4 @@
-"""The page of a remediation: how far it is, why flows are blocked, and what to do."""
+"""The page of a remediation: its progress, why flows are blocked, and what to do."""
 
 import re
 from dataclasses import replace
@@ -30,21 +30,21 @@ LEAVES_ONE = build_environment_job(not_migrated={"needs_changes": 1})
 
 
 def find_lead(page: str) -> str:
-    """Return the sentences below the title."""
+    """Return the sentences below the page's title."""
     found = re.search(r'<p class="lead">(.*?)</p>', page)
     assert found is not None
     return unescape(found[1])
 
 
-def find_chip(page: str) -> str:
-    """Return the state beside the title."""
+def find_state_and_style(page: str) -> str:
+    """Return style and text of the state beside the title."""
     found = re.search(r'<h1.*?<span class="chip is-(\w+)">.*?</svg>([^<]+)', page)
     assert found is not None
     return f"{found[1]}: {unescape(found[2])}"
 
 
 def find_counts(page: str) -> list[tuple[str, int, str]]:
-    """Return the filter, the number and the words of each count."""
+    """Return filter, number and words of each count on the page."""
     part = r'href="[^"]*\?state=(\w+)#flows"><b class="num">.*?</svg>([\d,]+)</b><span>([^<]+)'
     return [
         (key, int(number.replace(",", "")), unescape(words))
@@ -53,12 +53,12 @@ def find_counts(page: str) -> list[tuple[str, int, str]]:
 
 
 def find_titles(page: str) -> list[str]:
-    """Return the titles of the lines."""
+    """Return the titles of the lines that the page lists."""
     return [unescape(one) for one in re.findall(r"<li[^>]*><b><a [^>]*>([^<]+)</a>", page)]
 
 
 def build_every_kind() -> list[FlowView]:
-    """Return one or two flows of each state."""
+    """Return flows in each state, one or two of each."""
     return [
         build_blocked_flow(
             "off",
@@ -94,7 +94,7 @@ def build_every_kind() -> list[FlowView]:
 
 
 def test_each_count_equals_the_number_of_flows_that_its_link_lists() -> None:
-    """Every flow is in exactly one count."""
+    """Each flow is in exactly one count."""
     flows = build_every_kind()
     found = find_counts(build_page(flows))
 
@@ -105,14 +105,14 @@ def test_each_count_equals_the_number_of_flows_that_its_link_lists() -> None:
 
 
 def test_page_lists_each_flow_once() -> None:
-    """A flow is listed with the cause that blocks it, or with the flows of its state."""
+    """A flow is listed under the cause that blocks it, else under its state."""
     flows = build_every_kind()
 
     assert sorted(find_titles(build_page(flows))) == sorted(one.title for one in flows)
 
 
 def test_lead_shows_blocked_flows_the_fix_and_working_originals() -> None:
-    """The numbers of the lead equal the counts of the page."""
+    """The numbers in the sentences equal the counts below them."""
     page = build_page(
         [
             build_blocked_flow("a"),
@@ -127,11 +127,11 @@ def test_lead_shows_blocked_flows_the_fix_and_working_originals() -> None:
         "1 needs changes and a new remediation. The originals of all 3 work as before. "
         "1 of 4 flows is migrated."
     )
-    assert find_chip(page) == "bad: Blocked since 2026-03-09 09:00 UTC"
+    assert find_state_and_style(page) == "bad: Blocked since 2026-03-09 09:00 UTC"
 
 
 def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
-    """The cutover of the flow has stopped before its end."""
+    """If a cutover has stopped, the page does not say that the flow's original works."""
     page = build_page(
         [build_blocked_flow("a", stopped_at=STATES.CUTTING_OVER), build_needs_changes_flow("b")]
     )
@@ -141,7 +141,7 @@ def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
 
 
 def test_both_off_is_shown_first_in_red() -> None:
-    """The state, the counts and the causes show *both off* first."""
+    """If both flows of a job are off, state, counts and causes show this first."""
     page = build_page(
         [
             build_flow("d", STATES.RETIRED),
@@ -150,7 +150,7 @@ def test_both_off_is_shown_first_in_red() -> None:
         ]
     )
 
-    assert find_chip(page) == "bad: Both off: 1 flow"
+    assert find_state_and_style(page) == "bad: Both off: 1 flow"
     assert find_counts(page)[0] == ("both_off", 1, "does not run: both off")
     assert find_titles(page)[0] == "z"
     assert "Originals that were on do not run now." in page
@@ -192,28 +192,28 @@ def test_both_off_is_shown_first_in_red() -> None:
 def test_headline_of_each_outcome(
     flows: list[FlowView], mode: RemediationMode, state: str, sentence: str
 ) -> None:
-    """The flows that are not migrated come first in the headline."""
+    """The headline of a completed remediation begins with the flows that are not migrated."""
     page = build_page(flows, mode=mode)
 
-    assert find_chip(page) == state
+    assert find_state_and_style(page) == state
     assert find_lead(page).startswith(sentence)
 
 
 def test_page_of_a_dry_run_shows_that_nothing_was_changed() -> None:
-    """Nothing is required of a person."""
+    """A dry run requires no action and changes nothing, and its page says so."""
     where = build_environment_job(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
     page = build_page(
         [build_planned_flow("a", where=where), build_needs_changes_flow("b", where=where)],
         mode=RemediationMode.DRY_RUN,
     )
 
-    assert find_chip(page) == "idle: Completed · nothing was changed"
+    assert find_state_and_style(page) == "idle: Completed · nothing was changed"
     assert find_lead(page).startswith("Nothing was changed. Of 2 flows, 1 need")
     assert "Actions that would be required" in page
 
 
 def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:
-    """The link to the plan is the first button."""
+    """The first button opens the plan."""
     where = build_environment_job(
         state=EnvironmentJobState.AWAITING_APPROVAL,
         has_started_flow_jobs=False,
@@ -221,13 +221,13 @@ def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:
     )
     page = build_page([build_planned_flow("a", where=where), build_planned_flow("b", where=where)])
 
-    assert find_chip(page) == "warn: Awaiting approval"
+    assert find_state_and_style(page) == "warn: Awaiting approval"
     assert find_lead(page).startswith("2 flows await approval.")
     assert re.search(r'<a class="button primary" href="[^"]+/plan">Review the plan</a>', page)
 
 
 def test_firewall_cause_is_shown_once_for_all_environments() -> None:
-    """The cause shows the number of firewalls and of address ranges, and each firewall's name."""
+    """The cause names all firewalls, with the number of firewalls and of address ranges."""
     first = build_environment_job(firewall_issues=(build_issue("erp", 20), build_issue("edge", 23)))
     second = build_environment_job("env-2", firewall_issues=(build_issue("erp", 20),))
     page = build_page(
@@ -248,7 +248,7 @@ def test_firewall_cause_is_shown_once_for_all_environments() -> None:
 
 
 def test_flows_with_the_same_cause_are_grouped_with_their_own_fixes() -> None:
-    """A fix that is the same for all is shown once."""
+    """A fix that all flows of the group share is shown once."""
     same = build_page([build_blocked_flow("a"), build_blocked_flow("b")])
     other = build_page(
         [
@@ -264,7 +264,7 @@ def test_flows_with_the_same_cause_are_grouped_with_their_own_fixes() -> None:
 
 
 def test_cause_with_many_flows_links_to_the_full_list() -> None:
-    """The list of a cause is paged; every flow is on one page."""
+    """The full list is split into pages, and each flow is on exactly one."""
     flows = [build_blocked_flow(f"Flow {number}") for number in range(1, 131)]
     page = build_page(flows)
     pages = [
@@ -279,8 +279,8 @@ def test_cause_with_many_flows_links_to_the_full_list() -> None:
 
 
 def test_page_offers_a_new_remediation_for_flows_not_migrated() -> None:
-    """The form has the flows of a state or a cause, unless it is too long or
-    nothing was to change.
+    """The form names the flows of a state or cause. It is absent for too many flows, and after a
+    dry run.
     """
     where = build_environment_job(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
     cancelled = [build_flow(f"Flow {number}", STATES.CANCELLED) for number in range(101)]
@@ -297,7 +297,7 @@ def test_page_offers_a_new_remediation_for_flows_not_migrated() -> None:
 
 
 def test_new_remediation_names_no_flow_with_an_unknown_trigger() -> None:
-    """Naming such a flow would permit its cutover, which a person has to decide."""
+    """To name such a flow permits its cutover, so a person must do it."""
     known, unknown = build_needs_changes_flow("a"), build_needs_changes_flow("b")
     assert unknown.item
     unknown = replace(unknown, item=replace(unknown.item, category="unknown"))
@@ -307,7 +307,7 @@ def test_new_remediation_names_no_flow_with_an_unknown_trigger() -> None:
 
 
 def test_a_search_finds_flows_by_name_and_by_id() -> None:
-    """The page lists only the flows that match the search."""
+    """The page then lists only flows whose name or id matches."""
     flows = [build_flow("Orders", STATES.COPYING), build_flow("Bills", STATES.RETIRED)]
 
     assert find_titles(build_page(flows, flows=FlowFilter(search="order"))) == ["Orders"]
@@ -316,7 +316,7 @@ def test_a_search_finds_flows_by_name_and_by_id() -> None:
 
 
 def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
-    """Each first shows what it does; only roll back is red."""
+    """Each of them explains its effect before it is confirmed. Only rollback is red."""
     page = build_page([build_blocked_flow("a"), build_flow("b", STATES.RETIRED)])
     visible, _, menu = page.partition('<summary class="button">More</summary>')
     menu = menu.partition('<div id="counts"')[0]
@@ -332,7 +332,9 @@ def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
 
 
 def test_reader_gets_an_explanation_in_place_of_each_button() -> None:
-    """Several buttons share one explanation, which is a text and not only a tooltip."""
+    """A person without the role sees which role is needed. Buttons with the same explanation share
+    its text.
+    """
     page = build_page(
         [build_blocked_flow("a"), build_blocked_flow("b", "manual_caller")],
         roles=frozenset({Role.READER}),
@@ -348,7 +350,7 @@ def test_reader_gets_an_explanation_in_place_of_each_button() -> None:
 
 
 def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
-    """Steps are shown only where they apply, under their own names."""
+    """Only flows that get a copy, and are not rolled back, show the steps of a migration."""
     cut = build_flow("cut", STATES.MONITORING, migration_method=MigrationMethod.CUT_OVER)
     page = build_page(
         [
@@ -366,7 +368,9 @@ def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
 
 
 def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
-    """The Network page has the same rule: the firewalls of a verified copy allow its calls."""
+    """A verified copy can reach its hosts, so its firewalls are no longer listed, as on the Network
+    page.
+    """
     where = build_environment_job(
         state=EnvironmentJobState.RUNNING_FLOW_JOBS, firewall_issues=(build_issue("erp", 3),)
     )
@@ -381,7 +385,7 @@ def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
 
 
 def test_firewall_lists_a_few_flows_and_counts_the_others() -> None:
-    """A firewall may have any number of flows."""
+    """A firewall may block any number of flows, so the page names a few."""
     names = [build_denied_flow(f"f{number}", "erp") for number in range(8)]
     ids = tuple(one.workflow_id for one in names)
     where = build_environment_job(

@@ -1,4 +1,4 @@
-"""Requirements files install all that is imported, and nothing without a version and a hash."""
+"""The requirements files install all imported packages, each with a version and a hash."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ OURS = {"shared", "functions", "cmkflow", "local_cloud", "tests", "function_app"
 
 
 def list_installed_packages(file: str) -> set[str]:
-    """Return the distributions that a requirements file's direct packages bring, and themselves."""
+    """Return all packages that pip installs for the packages which a requirements file names."""
     found: set[str] = set()
     layers = read_requirements(ROOT / file).layers
     waiting = [pin.name for layer in layers for pin in layer.direct]
@@ -32,7 +32,9 @@ def list_installed_packages(file: str) -> set[str]:
 
 
 def find_imported_packages(folder: str) -> dict[str, Path]:
-    """Return the packages of others that the modules of a folder import, each with one of them."""
+    """Return the third-party packages that a folder's modules import, each with one of these
+    modules.
+    """
     found: dict[str, Path] = {}
     for path in (ROOT / folder).rglob("*.py"):
         if APART & set(path.parents):
@@ -50,7 +52,7 @@ def find_imported_packages(folder: str) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def distributions() -> Mapping[str, list[str]]:
-    """The distributions of this environment by the packages that they hold."""
+    """The distributions of this environment by the packages that they contain."""
     return metadata.packages_distributions()
 
 
@@ -66,7 +68,7 @@ def distributions() -> Mapping[str, list[str]]:
 def test_every_imported_package_is_in_the_requirements(
     folder: str, file: str, distributions: Mapping[str, list[str]]
 ) -> None:
-    """The package must not come from the requirements of lint or types alone."""
+    """It is not sufficient that a package comes with the tools for lint or types."""
     installed = list_installed_packages(file)
     missing = {
         f"{path.relative_to(ROOT)} imports {name}"
@@ -80,7 +82,7 @@ def test_every_imported_package_is_in_the_requirements(
 
 @pytest.mark.parametrize("path", list_files(), ids=lambda path: path.name)
 def test_every_pin_has_a_hash(path: Path) -> None:
-    """pip rejects a file in which one hash is missing, and a wheel with another hash."""
+    """pip rejects a file in which a hash is missing, and a package whose hash differs."""
     pins = read_requirements(path).pins.values()
 
     assert pins
@@ -89,7 +91,9 @@ def test_every_pin_has_a_hash(path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["requirements-demo.txt", "requirements-dev.txt"])
 def test_pins_are_complete_and_are_the_versions_of_these_tests(file: str) -> None:
-    """pip rejects a file that does not pin a dependency of one of its packages."""
+    """A file must also pin the dependencies of its packages, in the versions that the tests run
+    with.
+    """
     pins = read_requirements(ROOT / file).pins
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     own = {normalize_name(re.split("[<>=]", one)[0]) for one in project["dependencies"]}
@@ -101,7 +105,7 @@ def test_pins_are_complete_and_are_the_versions_of_these_tests(file: str) -> Non
 
 
 def test_a_line_without_a_version_is_rejected(tmp_path: Path) -> None:
-    """Otherwise the pins of the file would be written without that package."""
+    """Otherwise the package would be lost when the pins are written again."""
     path = tmp_path / "requirements.txt"
     path.write_text("# Two.\naiohttp==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\nrequests>=2\n")
 
@@ -110,7 +114,8 @@ def test_a_line_without_a_version_is_rejected(tmp_path: Path) -> None:
 
 
 def test_pins_of_a_file_are_written_as_they_are_read() -> None:
-    """A package of an included file is not repeated."""
+    """Each file equals what `tests/pins.py` writes. Packages of an included file are not repeated.
+    """
     for path in list_files():
         here = read_requirements(path)
         below = here.nested.pins if here.nested else {}

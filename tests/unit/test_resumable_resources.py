@@ -1,4 +1,4 @@
-"""Test lists of Azure resources whose pages are stored."""
+"""Lists of Azure resources whose pages are stored, so that an interrupted read can continue."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -11,38 +11,36 @@ from shared.resumable_resources import ResumableResources, resume_reading
 
 
 class Stored:
-    """Stored pages, by request."""
+    """A store of pages in memory, by their requests."""
 
     def __init__(self) -> None:
         self.pages: dict[str, Mapping[str, object]] = {}
 
     def find(self, request: str) -> Mapping[str, object] | None:
-        """Return a stored page."""
         return self.pages.get(request)
 
     async def keep(self, request: str, answer: Mapping[str, object]) -> None:
-        """Store a page."""
         self.pages[request] = answer
 
     async def forget(self, start: str) -> None:
-        """Delete the pages of a list."""
+        """Delete all pages of a list."""
         self.pages = {one: page for one, page in self.pages.items() if not one.startswith(start)}
 
 
 class RepeatedPages:
-    """A list whose third page names the second."""
+    """A list of resources whose third page links to the second."""
 
     def __init__(self) -> None:
         self.requests: list[str] = []
 
     async def list_page(self, _: str, __: str, cursor: str = "") -> ResultPage[Any]:
-        """Return a page."""
+        """Record the cursor, and return a page."""
         self.requests.append(cursor)
         return ResultPage(items=({"id": cursor},), cursor={"": "a", "a": "b", "b": "a"}[cursor])
 
 
 async def test_stored_list_with_repeated_pages_is_deleted() -> None:
-    """The stored pages would make every later read endless; other lists are kept."""
+    """If the pages stayed, each later read would be endless. Pages of other lists stay."""
     repeated, stored = RepeatedPages(), Stored()
     stored.pages["another list "] = {"items": []}
     resources = ResumableResources(cast("PagedResourceReader", repeated))

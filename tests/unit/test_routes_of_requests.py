@@ -1,4 +1,4 @@
-"""Names of spans show no id, no name that a person chose, and no signature."""
+"""The names of tracing spans contain no id, no name that a person chose, and no signature."""
 
 import pytest
 
@@ -40,5 +40,5 @@ FLOW = "6f1c1a52-0d4b-4b0e-9f0e-6a0f0e3d7a01"
     ],
 )
 def test_route_hides_what_a_tenant_chose(path: str, route: str) -> None:
-    """Words of the platform's own routes stay."""
+    """Only the fixed words of the platform's routes are kept."""
     assert build_route(path) == route

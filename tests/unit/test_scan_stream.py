@@ -1,4 +1,4 @@
-"""A file is scanned in parts: no reference is lost or doubled where they meet."""
+"""A file is scanned in chunks, and a reference across the boundary of two chunks is found once."""
 
 import io
 import tracemalloc
@@ -24,7 +24,7 @@ _LINES = ("ö" * 31 + "\n") * (1024 * 32)
 def test_url_at_the_boundary_of_a_chunk_is_found_once(
     encoding: str, boundary: int, ids: set[bytes] | None
 ) -> None:
-    """The URL has the same offset, line and shape as elsewhere."""
+    """Offset, line and shape of the URL are the same as within a chunk."""
     mark = "\ufeff" if encoding != "utf-8" else ""
     for place in range(boundary - 400, boundary + 40, 16):
         ahead = (mark + _LINES)[: place // len("ö".encode(encoding))]
@@ -38,7 +38,7 @@ def test_url_at_the_boundary_of_a_chunk_is_found_once(
 
 
 def test_url_id_inside_a_long_hex_number_is_found() -> None:
-    """A file may consist of nothing else."""
+    """An id is found even in a file that consists of one hexadecimal number."""
     data = b"0" * (_LONG + 5) + URL_ID.encode() + b"0" * (2 * BYTES_BEFORE)
 
     [found] = scan_stream(io.BytesIO(data), {URL_ID.encode()})
@@ -47,20 +47,20 @@ def test_url_id_inside_a_long_hex_number_is_found() -> None:
 
 
 class _Endless(io.RawIOBase):
-    """A file that is made as it is read."""
+    """A file of a given size whose content is generated while it is read."""
 
     def __init__(self, size: int) -> None:
         self._left = size
 
     def read(self, size: int = -1) -> bytes:
-        """Return as many bytes as a file would."""
+        """Return the next bytes, as a file would."""
         taken = min(size, self._left)
         self._left -= taken
         return (b"one line of text\n" * (taken // 17 + 1))[:taken]
 
 
 def test_memory_use_does_not_depend_on_the_file_size() -> None:
-    """Log files do not fit into memory."""
+    """Log files may be larger than the memory."""
 
     def measure(size: int) -> int:
         tracemalloc.start()

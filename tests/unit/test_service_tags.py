@@ -1,4 +1,4 @@
-"""Test how Microsoft's list of service tags is read, and the difference of two versions."""
+"""How Microsoft's list of service tags is read, and how two versions of it are compared."""
 
 import pytest
 
@@ -14,7 +14,9 @@ PLEX = "PowerPlatformPlex"
 
 
 def build_list(**prefixes: str) -> ServiceTagList:
-    """Return a list of the tag as a whole (`whole`) and its regions; spaces part prefixes."""
+    """Return a list of one tag. `whole` has the prefixes of the tag itself, the others those of its
+    regions.
+    """
     return ServiceTagList(
         ServiceTag(
             name=PLEX if region == "whole" else f"{PLEX}.{region}", prefixes=tuple(listed.split())
@@ -24,7 +26,7 @@ def build_list(**prefixes: str) -> ServiceTagList:
 
 
 def build_change(region: str, added: str = "", removed: str = "") -> AddressRangeChange:
-    """Return what changed in a region."""
+    """Return a change of a region's prefixes."""
     return AddressRangeChange(
         tag=PLEX, region=region, added=tuple(added.split()), removed=tuple(removed.split())
     )
@@ -32,7 +34,8 @@ def build_change(region: str, added: str = "", removed: str = "") -> AddressRang
 
 @pytest.mark.parametrize("number", [371, "371"], ids=["file", "API"])
 def test_list_file_and_api_answer_are_parsed_alike(number: object) -> None:
-    """The file has numbers where the API answer has texts, and features may be null."""
+    """The file has numbers where the API has texts, and the member `networkFeatures` may be null.
+    """
     properties = {"addressPrefixes": ["20.61.88.128/26"], "networkFeatures": None}
     entry = {"name": "PowerPlatformPlex.WestEurope", "properties": properties}
 
@@ -46,13 +49,13 @@ def test_list_file_and_api_answer_are_parsed_alike(number: object) -> None:
 
 @pytest.mark.parametrize("document", [None, [], {"values": []}, {"values": [{"name": "x"}]}, "x"])
 def test_invalid_service_tag_list_raises_value_error(document: object) -> None:
-    """Otherwise each tag would seem to have no addresses."""
+    """Otherwise all tags would seem to have no addresses."""
     with pytest.raises(ValueError, match="no service tag list"):
         read_service_tags(document)
 
 
 def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:
-    """An unreadable tag is not treated as an empty one."""
+    """An unreadable tag does not count as one without addresses."""
     broken = build_list(WestEurope="20.61.88.128/26 [parameters('more')]")
 
     assert broken.find_addresses(f"{PLEX}.WestEurope") is None
@@ -61,7 +64,9 @@ def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:
 
 
 def test_changes_list_published_prefixes_by_region() -> None:
-    """Adjacent prefixes are not joined, and only the new part of a prefix is added."""
+    """Added and removed prefixes are listed as Microsoft writes them, but only the new part of a
+    larger prefix.
+    """
     before = build_list(WestEurope="10.0.0.0/25 10.9.0.0/24", EastUS="10.3.0.0/24")
     after = build_list(WestEurope="10.0.0.0/24 10.1.0.0/24 10.1.1.0/24", ItalyNorth="fd00::/57")
 
@@ -75,15 +80,15 @@ def test_changes_list_published_prefixes_by_region() -> None:
 
 
 def test_equal_addresses_in_other_prefixes_are_not_a_change() -> None:
-    """The second list has halves of a prefix, and another order."""
+    """A prefix that is split into halves, or another order, is no change."""
     before = build_list(WestEurope="10.0.0.0/24 10.1.0.0/24")
     after = build_list(WestEurope="10.1.0.0/24 10.0.0.0/25 10.0.0.128/25")
 
     assert list_changes(before, after, PLEX) == []
 
 
-def test_prefixes_in_no_region_are_listed_separately() -> None:
-    """A change that a region contains is listed for the region only."""
+def test_changed_prefixes_in_no_region_are_listed_separately() -> None:
+    """A change of the whole tag is listed only if it is in none of the regions."""
     before = build_list(whole="10.0.0.0/24 10.7.0.0/24", WestEurope="10.0.0.0/24")
     after = build_list(whole="10.0.0.0/23 10.8.0.0/16", WestEurope="10.0.0.0/23")
 

@@ -1,4 +1,4 @@
-"""Settings accept what a person can write in the portal, and name what they reject."""
+"""Settings accept what a person may write in the portal, and errors name the rejected setting."""
 
 from datetime import timedelta
 
@@ -17,14 +17,14 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", [one for one in Settings.model_fields if one != "tenant_id"])
 @pytest.mark.parametrize("empty", ["", " "])
 def test_empty_text_is_the_default(monkeypatch: pytest.MonkeyPatch, name: str, empty: str) -> None:
-    """An emptied setting must not stop the app."""
+    """A setting that a person has emptied must not stop the app."""
     monkeypatch.setenv(name_setting(name), empty)
 
     assert getattr(Settings(), name) == Settings.model_fields[name].get_default()
 
 
 def test_empty_tenant_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty required setting is rejected by its name."""
+    """If the required setting is empty, the error names it."""
     monkeypatch.setenv("CMK_TENANT_ID", "")
 
     with pytest.raises(ValidationError) as raised:
@@ -34,7 +34,7 @@ def test_empty_tenant_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pasted value can have a line end."""
+    """A pasted value may end with a line break."""
     monkeypatch.setenv("CMK_NO_CALL_PERIOD", " P14D\n")
     monkeypatch.setenv("CMK_STORAGE_ACCOUNT", "account\n")
 
@@ -61,14 +61,14 @@ def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> 
 def test_list_names_each_place_once(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, values: tuple[str, ...] | None
 ) -> None:
-    """A place that is named twice would be searched and counted twice."""
+    """A place that is written twice in a list would be searched twice."""
     monkeypatch.setenv(name_setting(name), text)
 
     assert getattr(Settings(), name) == (values or ("a.sharepoint.com/s",))
 
 
 def test_fault_names_the_value_of_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person must find the one wrong value of many, although values are not shown."""
+    """Values are not shown, so the error gives the position of a wrong value in the list."""
     monkeypatch.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, wrong, LogicApps, bad")
 
     with pytest.raises(ValidationError) as raised:
@@ -86,7 +86,7 @@ def test_fault_names_the_value_of_a_list(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_fault_names_the_limit_of_a_duration(
     monkeypatch: pytest.MonkeyPatch, value: str, limit: str
 ) -> None:
-    """Unlike the limit of a number, it is a text."""
+    """The error says which durations are allowed."""
     monkeypatch.setenv("CMK_NO_CALL_PERIOD", value)
 
     with pytest.raises(ValidationError) as raised:
@@ -96,7 +96,7 @@ def test_fault_names_the_limit_of_a_duration(
 
 
 def test_sign_in_is_known_despite_another_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only who is signed in may read which setting is wrong."""
+    """The app must know how people sign in, because only they may read which setting is wrong."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "everybody")
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
 

@@ -1,4 +1,4 @@
-"""Unit tests of what of an original's sharing its copy lacks, and of solutions that it joins."""
+"""Which shares of an original its copy lacks, and which solutions the copy joins."""
 
 import pytest
 
@@ -22,12 +22,12 @@ TEAM = DataversePrincipal(table=TEAMS, id="a")
 
 
 def build_share(principal: DataversePrincipal, *rights: str) -> Share:
-    """Return a share with these rights."""
+    """Return a share of this person or team with these rights."""
     return Share(principal=principal, rights=frozenset(rights))
 
 
 def test_missing_shares_contains_missing_and_different_shares() -> None:
-    """A share with equal rights is not missing, and additional shares of the copy do not count."""
+    """A share with other rights is missing, too. Additional shares of the copy stay."""
     wanted = [
         build_share(ANN, "ReadAccess"),
         build_share(BEN, "ReadAccess"),
@@ -42,7 +42,7 @@ def test_missing_shares_contains_missing_and_different_shares() -> None:
 
 
 def test_shares_to_copy_contains_each_principal_once() -> None:
-    """Rights of the same principal are joined, and a share without rights is omitted."""
+    """Rights that a person has by several shares are united. A share without rights is omitted."""
     shares = [
         build_share(ANN, "ReadAccess"),
         build_share(ANN, "WriteAccess"),
@@ -67,7 +67,7 @@ def test_shares_to_copy_contains_each_principal_once() -> None:
 def test_rights_of_grants_only_the_rights_of_the_role(
     role: str, can_write: bool, can_share: bool
 ) -> None:
-    """An unknown role may only read."""
+    """A role that the app does not know gets only the right to read."""
     rights = list_rights(role)
 
     assert "ReadAccess" in rights
@@ -75,7 +75,7 @@ def test_rights_of_grants_only_the_rights_of_the_role(
 
 
 def test_owner_and_service_account_are_not_co_owners() -> None:
-    """The ids are compared without their case."""
+    """They are recognised by their ids, whatever the case of letters."""
     permissions = [
         FlowPermission(permission_id=who, principal_id=who, role="CanEdit")
         for who in ("AA", "bb", "cc")
@@ -85,7 +85,7 @@ def test_owner_and_service_account_are_not_co_owners() -> None:
 
 
 def test_built_in_and_managed_solutions_are_not_joined() -> None:
-    """Names of solutions are compared without their case."""
+    """They are recognised by their names, whatever the case of letters."""
     named = [("Default", False), ("active", False), ("Basic", False), ("Zoo", False), ("B", True)]
     solutions = [
         Solution(id=name, unique_name=name, title=name, is_managed=managed)
@@ -96,7 +96,7 @@ def test_built_in_and_managed_solutions_are_not_joined() -> None:
 
 
 def test_only_flows_that_people_start_have_run_only_users() -> None:
-    """A system that posts to a trigger URL is not a run-only user."""
+    """A system that calls a trigger URL is no run-only user."""
     assert TriggerCategory.BUTTON.can_have_run_only_users
     assert not TriggerCategory.HTTP.can_have_run_only_users
     assert not TriggerCategory.RECURRENCE.can_have_run_only_users

@@ -1,4 +1,4 @@
-"""The tables of states: every state has its row, and every row says what can be."""
+"""The tables of states have a row for each state, and allow only the transitions that they list."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -47,7 +47,9 @@ def test_every_state_has_a_row(states: type[StrEnum]) -> None:
 def test_every_open_state_has_exactly_one_step(
     states: type[StrEnum], find_step: Callable[[Any], object]
 ) -> None:
-    """A state without a step raises in each invocation, and a step without a state is dead code."""
+    """An open state without a step would raise an error, and a step without a state would never
+    run.
+    """
     for state, facts in TABLES[states].items():
         if facts.is_inactive or facts.resumes_later:
             with pytest.raises(LookupError):
@@ -58,7 +60,7 @@ def test_every_open_state_has_exactly_one_step(
 
 @pytest.mark.parametrize("state", FlowJobState)
 def test_properties_of_a_state_are_consistent(state: FlowJobState) -> None:
-    """An inactive state has no next state, and an accepted edit continues in an allowed state."""
+    """For example, a state that is inactive has no next state."""
     facts = FLOW_STATES[state]
 
     assert not (facts.next and facts.is_inactive)
@@ -81,7 +83,7 @@ def test_properties_of_a_state_are_consistent(state: FlowJobState) -> None:
 def test_a_transition_that_is_not_in_the_table_raises(
     before: FlowJobState, after: FlowJobState
 ) -> None:
-    """The error is an internal error of the app and names both states."""
+    """The error names both states and is an internal error of the app."""
     with pytest.raises(InvalidTransition, match=f"{before} -> {after}"):
         check_transition(FLOW_STATES, before, after)
 
@@ -96,7 +98,7 @@ def test_a_transition_that_is_not_in_the_table_raises(
     ],
 )
 def test_transition_in_the_table_is_accepted(before: FlowJobState, after: FlowJobState) -> None:
-    """Examples are steps, pauses of open jobs, and rollbacks."""
+    """Allowed are, for example, the next step, a pause of an open job, and a rollback."""
     check_transition(FLOW_STATES, before, after)
 
 
@@ -104,8 +106,8 @@ RETIRED = replace(FLOW_JOB, state=FlowJobState.RETIRED)
 
 
 def test_inactive_job_that_waits_stays_inactive() -> None:
-    """A requested action that met a busy service is retried later without a new
-    start of the job.
+    """If a request about a retired job meets a busy service, it is repeated later, and the job
+    stays retired.
     """
     soon = NOW + timedelta(minutes=1)
     later = wait_until(RETIRED, "busy", until=soon, now=NOW, code=Reason.RETRIES_EXHAUSTED)
@@ -119,24 +121,25 @@ def test_inactive_job_that_waits_stays_inactive() -> None:
 
 @pytest.mark.parametrize("state", [FlowJobState.PREPARING, FlowJobState.PREPARED])
 def test_flow_that_was_changed_in_place_has_no_calling_copy(state: FlowJobState) -> None:
-    """A flow that was changed in place does not stop the rollback of a child."""
+    """Such a flow has no copy that could call a child, so the child can be rolled back."""
     assert replace(RETIRED, state=state).state_properties.is_copy_off
 
 
 def with_lines(job: FlowJob, *texts: str) -> FlowJob:
-    """Return the job with lines of history that came at one moment."""
+    """Return the job with these history entries, all at the same time."""
     for text in texts:
         job = with_history(job, "copying", text, now=NOW)
     return job
 
 
 def list_request_counts(job: FlowJob) -> list[tuple[str, int]]:
-    """Return the text of each line, and the calls that it took."""
+    """Return text and number of requests of each history entry."""
     return [(line.message, line.requests) for line in job.history]
 
 
 def test_requests_count_for_the_latest_entry_at_their_time() -> None:
-    """This holds if a step continues with an older row, or repeats the same message."""
+    """The requests of an invocation are added to the entry that was the last when they were sent.
+    """
     first = with_lines(replace(FLOW_JOB, history=()), "a", "b")
     kept = with_request_count(first, first, 2)
 
@@ -155,7 +158,7 @@ def test_requests_count_for_the_latest_entry_at_their_time() -> None:
 
 @pytest.mark.parametrize("more", [1, HISTORY_LENGTH])
 def test_requests_of_a_full_history_stay_with_their_entries(more: int) -> None:
-    """The oldest entries are removed with their requests."""
+    """When the oldest entries are removed, their requests go with them."""
     full = with_lines(FLOW_JOB, *map(str, range(HISTORY_LENGTH)))
     after = with_request_count(with_lines(full, *["new"] * more), full, 7)
 
@@ -166,7 +169,7 @@ def test_requests_of_a_full_history_stay_with_their_entries(more: int) -> None:
 
 
 def test_history_without_request_counts_is_readable() -> None:
-    """Entries of such a row have no requests."""
+    """Entries that an earlier version stored have no requests."""
     rows = get_row_adapter(FlowJob)
     row = json.loads(rows.dump_json(with_lines(FLOW_JOB, "a")))
     for line in row["history"]:

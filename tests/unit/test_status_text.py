@@ -1,4 +1,4 @@
-"""`cmkflow status` for people: what a person has to do first, in 80 columns and in a pipe."""
+"""The output of `cmkflow status`: what a person has to do first, in 80 columns and in a pipe."""
 
 import io
 import re
@@ -74,7 +74,7 @@ EMPTY: dict[str, Any] = {
 
 
 def render_status(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
-    """Return what a terminal of this width shows at `NOW`."""
+    """Return what a terminal of this width shows at the time `NOW`."""
     monkeypatch.setattr(timestamps, "now", lambda: NOW)
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", str(width))
@@ -89,7 +89,7 @@ def render_status(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80)
 def test_status_shows_required_actions_and_automatic_steps(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No line is longer than the terminal, and no command is broken over two lines."""
+    """Lines fit into the terminal, and no command is split over two lines."""
     text = render_status(ANSWER, monkeypatch, width)
 
     assert all(len(line) <= width for line in text.splitlines())
@@ -109,14 +109,16 @@ def test_status_shows_required_actions_and_automatic_steps(
 def test_status_of_an_empty_tenant_shows_no_required_action(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The screen of an empty tenant is not empty."""
+    """Without any remediation, the output still says that nothing is required."""
     text = render_status(EMPTY, monkeypatch)
 
     assert text.startswith("No action required")
 
 
 def test_first_line_counts_flows_not_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flows in progress and excluded flows need no decision."""
+    """The first line counts flows about which a person must decide, not those in progress or
+    excluded.
+    """
     left = {"over_flow_limit": 2, "in_progress": 3, "excluded": 1}
     text = render_status(EMPTY | {"not_migrated": left}, monkeypatch)
 

@@ -1,4 +1,4 @@
-"""Time by the store's answers: a clock that is minutes wrong costs neither calls nor order."""
+"""All instances use the time of the store, so that a machine's wrong clock has no effect."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ LIMIT = BudgetLimit(name="flow-service", calls=5)
 
 
 def build_answer(date: str | None, *, is_store: bool = True) -> SimpleNamespace:
-    """Return an answer as azure-core hands it to a hook."""
+    """Return a response as azure-core passes it to a hook."""
     headers = {} if date is None else {"Date": date}
     if is_store:
         headers["x-ms-request-id"] = "1"
@@ -32,7 +32,9 @@ def build_answer(date: str | None, *, is_store: bool = True) -> SimpleNamespace:
 
 
 class Machine(ObservedStore):
-    """A machine whose own clock is wrong, over a store whose answers take up to a second."""
+    """A machine with a wrong clock, which estimates the store's time from the dates of its
+    responses.
+    """
 
     def __init__(self, world: ManualClock, store: MemoryStore, skew: timedelta, seed: int) -> None:
         super().__init__(store)
@@ -45,20 +47,20 @@ class Machine(ObservedStore):
     def _compute_steady_seconds(self) -> float:
         return (self.world.now() - self.begun).total_seconds()
 
-    def hear(self) -> None:
-        """Hear the date of an answer: whole seconds, and late."""
+    def record_store_time(self) -> None:
+        """Record the date of a response, which is in whole seconds and up to a second old."""
         sent = self.world.now() - self.random.random() * SECOND
         date = format_datetime(sent.replace(microsecond=0), usegmt=True)
         self.clock.record_time(build_answer(date))
 
     def observe(self, *_request: object) -> None:
-        """Hear the time with each request."""
-        self.hear()
+        """Record a date at each request."""
+        self.record_store_time()
 
 
 @dataclass(slots=True)
 class _Job:
-    """A job of many steps, each of three calls."""
+    """A job of many steps, each of which needs three requests."""
 
     whose: str
     #: The machine that works on it.
@@ -69,13 +71,15 @@ class _Job:
 
     @property
     def need(self) -> RequestDemand:
-        """Return what its next step needs; the job that has done least goes first."""
+        """Return the demand of the next step. A job that has done fewer steps comes first."""
         return RequestDemand(priority=f"1-{self.round:04}", job_id=self.whose, requests=3)
 
 
 @pytest.mark.parametrize("skews", [(0, 0), (0, 10), (0, -10), (10, -10), (0, 60)])
 async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int]) -> None:
-    """No minute has more requests than allowed, 96 % are used, and no job waits forever."""
+    """No minute has more requests than the budget, at least 96 % of it is used, and each machine
+    gets a fair part.
+    """
     world, store = ManualClock(), MemoryStore()
     machines = [Machine(world, store, n * MINUTE, n) for n in skews]
     budgets = [StoredRequestBudget(one, one.clock, LIMIT) for one in machines]
@@ -109,19 +113,19 @@ async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int])
 
 
 async def test_clocks_of_two_machines_differ_by_less_than_two_seconds() -> None:
-    """This holds after a few answers of the store, and neither clock is ahead of the store."""
+    """This holds after a few responses of the store. No clock is ahead of the store."""
     world, store = ManualClock(), MemoryStore()
     machines = [Machine(world, store, n * MINUTE, n) for n in (10, -10)]
     for _ in range(2_000):
         for one in machines:
-            one.hear()
+            one.record_store_time()
         world.advance(SECOND * 0.7)
         times = [one.clock.now() for one in machines]
         assert all(world.now() - 2 * SECOND < time <= world.now() for time in times)
 
 
 async def test_clock_uses_the_machine_time_until_the_store_answers() -> None:
-    """An answer without a time, or of another server, changes nothing."""
+    """A response without a date, or of another server, does not count."""
     local = ManualClock()
     clock = StoreClock(local, lambda: 0.0)
     date = format_datetime(START + 60 * MINUTE, usegmt=True)
@@ -136,24 +140,24 @@ async def test_clock_uses_the_machine_time_until_the_store_answers() -> None:
 
 
 async def test_one_wrong_date_is_discarded() -> None:
-    """A date in the far future applies for two periods of ten minutes at most."""
+    """A date far in the future is forgotten within twenty minutes."""
     world = ManualClock()
     one = Machine(world, MemoryStore(), timedelta(0), 1)
     one.clock.record_time(build_answer(format_datetime(START + timedelta(days=1), usegmt=True)))
     for _ in range(21):
         world.advance(MINUTE)
-        one.hear()
+        one.record_store_time()
 
     assert one.clock.now() <= world.now()
 
 
 async def test_time_does_not_go_back_by_more_than_a_second() -> None:
-    """A new estimate may be slightly worse than the last one."""
+    """A new estimate may be slightly earlier than the last one."""
     world = ManualClock()
     one = Machine(world, MemoryStore(), timedelta(0), 3)
     times = []
     for _ in range(3_000):
-        one.hear()
+        one.record_store_time()
         times.append(one.clock.now())
         world.advance(SECOND)
 

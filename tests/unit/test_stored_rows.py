@@ -1,4 +1,4 @@
-"""This version reads the rows that it and earlier versions of the schema have stored."""
+"""This version of the app reads the rows that earlier versions have stored."""
 
 import json
 
@@ -15,13 +15,13 @@ VERSIONS = range(1, SCHEMA_VERSION + 1)
 
 
 def read_stored_rows(version: int) -> list[StoreRow]:
-    """Return the rows that a version stored."""
+    """Return recorded rows that this version of the schema stored."""
     return [StoreRow(**one) for one in json.loads((FOLDER / f"version-{version}.json").read_text())]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_rows_of_a_version_are_read(version: int) -> None:
-    """Each row of each table is read, in each form in which a release has stored it."""
+    """The recorded rows include each table, in each form in which a release has stored it."""
     store, rows = MemoryStore(), read_stored_rows(version)
 
     for table in Tables(VersionedStore(store, [], "")):
@@ -34,5 +34,5 @@ async def test_rows_of_a_version_are_read(version: int) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_row_has_its_version(version: int) -> None:
-    """Every version of the schema writes its version into each row."""
+    """Each recorded row contains the version of its schema."""
     assert {row.columns[COLUMN] for row in read_stored_rows(version)} == {version}

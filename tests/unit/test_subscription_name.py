@@ -1,4 +1,4 @@
-"""The one name in a trigger that is the flow's own, and what is left as it is."""
+"""The copy's Event Grid trigger gets its own subscription name, and nothing else in it changes."""
 
 import json
 
@@ -8,7 +8,7 @@ OLD, NEW = "5a5d4547-81dd-ee11-904c-002248ec1439", "6a5d4547-81dd-ee11-904c-0022
 
 
 def test_only_the_value_of_the_name_changes() -> None:
-    """All other bytes stay: the id may occur elsewhere, and another object may have the name."""
+    """The same text may occur elsewhere in the definition, where it stays."""
     text = json.dumps(
         {
             "a": {"subscriptionRequest/name": OLD.upper(), "x": f"{OLD} é"},

@@ -1,4 +1,4 @@
-"""Which plans are superseded: what somebody may still need is none of them."""
+"""Which plans are superseded by a later one, so that the app may delete their details."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 def build_plan_job(
     day: int, state: EnvironmentJobState = EnvironmentJobState.COMPLETED
 ) -> EnvironmentJob:
-    """Return the job of a plan of the whole environment that was made, and ended, on a day."""
+    """Return the environment job of a plan that was created and completed on this day."""
     at = FIRST + day * DAY
     return EnvironmentJob(
         id=f"job-{day}",
@@ -37,7 +37,7 @@ OLD, NEW = build_plan_job(1), build_plan_job(2)
 
 
 def test_an_older_plan_of_the_environment_is_superseded() -> None:
-    """The oldest plan comes first, and the last plan is kept."""
+    """All plans but the newest are superseded, and the oldest is returned first."""
     assert find_superseded_jobs([NEW, build_plan_job(0), OLD], ()) == [build_plan_job(0), OLD]
 
 
@@ -55,12 +55,12 @@ def test_an_older_plan_of_the_environment_is_superseded() -> None:
     ids=["approved", "made jobs", "waits", "blocked", "failed", "lent", "elsewhere"],
 )
 def test_plan_that_may_still_be_needed_is_not_superseded(old: EnvironmentJob) -> None:
-    """The plan may be needed for evidence, a rollback, an approval or a retry."""
+    """Evidence, a rollback, an approval or a retry may still need the plan."""
     assert find_superseded_jobs([old, NEW], ()) == []
 
 
 def test_plan_with_flow_jobs_is_not_superseded() -> None:
-    """This also holds if the plan only continues existing flow jobs."""
+    """A plan is kept if it started flow jobs, or only continued those of another plan."""
     adopted = replace(
         OLD, has_started_flow_jobs=True, planned_action_counts={"continue_existing_job": 1}
     )
@@ -70,7 +70,7 @@ def test_plan_with_flow_jobs_is_not_superseded() -> None:
 
 
 def test_a_later_plan_of_named_flows_supersedes_nothing() -> None:
-    """A plan of named flows is part of the current plan, beside the last plan of all flows."""
+    """A plan of some flows does not replace the last plan of all flows."""
     named = replace(NEW, flow_ids=("flow",))
 
     assert find_superseded_jobs([OLD, named], ()) == []
@@ -78,14 +78,14 @@ def test_a_later_plan_of_named_flows_supersedes_nothing() -> None:
 
 
 def test_assessment_is_superseded_only_by_a_later_assessment() -> None:
-    """If the current plan is older and applies changes, the newest assessment is kept, too."""
+    """The newest assessment is kept, beside the newest plan that applies changes."""
     looks = [replace(build_plan_job(day), mode=RemediationMode.ASSESS) for day in (2, 3)]
 
     assert find_superseded_jobs([OLD, *looks], ()) == [looks[0]]
 
 
 def test_removal_of_a_plan_is_recorded_once() -> None:
-    """A removal that continues on the next day changes nothing more."""
+    """A removal that continues on another day does not change the summary again."""
     begun = mark_removal_started(OLD, FIRST + 9 * DAY)
 
     assert begun.plan_kept is PlanKept.BEING_REMOVED

@@ -1,4 +1,4 @@
-"""Test the rules for licences, for new secrets, and the example of a workflow."""
+"""The checks of licences and of new secrets in the repository, and the example of a workflow."""
 
 import json
 import re
@@ -15,7 +15,7 @@ WORKFLOW = ROOT / "docs" / "github-actions.yml"
 
 
 def build_sbom(*licences: dict[str, Any], name: str = "parcel") -> dict[str, Any]:
-    """Return an SBOM of one package."""
+    """Return a software bill of materials with one package and these licences."""
     return {"components": [{"name": name, "version": "1.2", "licenses": list(licences)}]}
 
 
@@ -41,7 +41,9 @@ def test_allowed_licence_is_no_problem(licence: dict[str, Any]) -> None:
     ],
 )
 def test_other_licence_is_a_problem(licence: dict[str, Any], wrong: str) -> None:
-    """A choice counts as all that it offers: the rule is simple, and a person may decide."""
+    """If a package offers a choice of licences, all of them must be allowed, unless a person has
+    decided otherwise.
+    """
     problems = find_problems(build_sbom({"license": {"id": "MIT"}}, licence))
 
     assert f"parcel 1.2: {wrong} is not allowed" in problems
@@ -61,7 +63,9 @@ def test_table_of_licences_has_one_row_for_each_package() -> None:
 
 
 def test_new_text_is_reported_without_the_text() -> None:
-    """A known text may move within its file, but not to another one."""
+    """A text that may be a secret is reported by file and line. A known one may move within its
+    file, but not to another.
+    """
     text = {"type": "Secret Keyword", "hashed_secret": "a1", "line_number": 3}
     found = {"a.py": [{**text, "line_number": 9}], "b.py": [text]}
 
@@ -69,7 +73,7 @@ def test_new_text_is_reported_without_the_text() -> None:
 
 
 def test_baseline_names_files_of_the_repository_only() -> None:
-    """The baseline contains no secret and no folder of a machine."""
+    """The list of known texts contains hashes, and no path of a machine."""
     baseline = json.loads(BASELINE.read_text())
 
     assert [name for name in baseline if not (ROOT / name).is_file()] == []
@@ -78,7 +82,7 @@ def test_baseline_names_files_of_the_repository_only() -> None:
 
 
 def test_example_workflow_signs_in_without_a_secret() -> None:
-    """Only the job that deploys may request a token, and only after the checks."""
+    """Only the job that deploys may request a token of Entra, and only after the checks."""
     text = WORKFLOW.read_text()
     jobs = yaml.safe_load(text)["jobs"]
 
@@ -94,7 +98,7 @@ def test_example_workflow_signs_in_without_a_secret() -> None:
 
 
 def test_example_workflow_sets_only_parameters_of_the_template() -> None:
-    """azd replaces the variables of `infra/main.parameters.json` by those of the job."""
+    """A variable that `infra/main.parameters.json` does not use would have no effect."""
     names = yaml.safe_load(WORKFLOW.read_text())["jobs"]["deploy"]["env"]
     parameters = (ROOT / "infra" / "main.parameters.json").read_text()
 

@@ -1,4 +1,6 @@
-"""Test how the app finds values that a paused invocation has overwritten, by stored digests."""
+"""How the app finds values that a frozen invocation has overwritten, from digests that each
+invocation stores of what it read.
+"""
 
 from collections.abc import Mapping
 
@@ -17,7 +19,9 @@ URL = (
 
 
 def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerEditIntent:
-    """Return the intent to change caller number `sequence`, stored under the lease `lease`."""
+    """Return an intent to change a caller, stored under this lease, with digests of the values
+    around it.
+    """
     return CallerEditIntent(
         job_id="job",
         caller_id=f"caller-{sequence}",
@@ -30,8 +34,8 @@ def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> Caller
 
 
 def test_value_from_before_the_later_delivery_is_reverted() -> None:
-    """The value may have been changed, added or removed; a value that was changed again does not
-    count.
+    """A value is overwritten if it is again as the first invocation read it, although the later one
+    had read another.
     """
     first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
@@ -46,7 +50,9 @@ def test_value_from_before_the_later_delivery_is_reverted() -> None:
 
 
 def test_unrecorded_value_equals_the_last_recorded_value() -> None:
-    """Intents contain changes only, in the order of the job and not of its callers."""
+    """An intent stores only digests that changed since the one before it. Intents are in the order
+    of the job, not of callers.
+    """
     first = {"one": "1", "two": "1"}
     then = {"one": "2"}
     news = find_changed_digests(first, then)
@@ -60,7 +66,9 @@ def test_unrecorded_value_equals_the_last_recorded_value() -> None:
 
 
 def test_value_that_was_read_after_its_revert_is_still_reverted() -> None:
-    """A rollback after the paused invocation continued reads what this invocation wrote."""
+    """A rollback may read the overwritten value and store its digest. The app still finds that it
+    was overwritten.
+    """
     read = [
         build_intent(1, 0, {"one": "1"}),
         build_intent(2, 1, {"one": "2"}),
@@ -73,8 +81,8 @@ def test_value_that_was_read_after_its_revert_is_still_reverted() -> None:
 
 
 def test_unread_version_counts_as_reverted() -> None:
-    """This does not hold if the present value is another person's, who may have
-    read the version.
+    """A version that no invocation has read, between two equal ones, was overwritten. If a person's
+    version is the newest, nothing was.
     """
     noted = UnchangedContentDigests.combine(
         [build_intent(1, 0, {"one": "1"}), build_intent(2, 1, {"one": "1"})]
@@ -86,7 +94,9 @@ def test_unread_version_counts_as_reverted() -> None:
 
 
 def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
-    """An address that the invocation did not read is missing."""
+    """A later invocation need not read callers that it does not write, but it reads all other
+    values.
+    """
     noted = UnchangedContentDigests.combine(
         [build_intent(1, 0, {"caller-0": "1", "one": "1"}), build_intent(2, 1, {"x": "1"})]
     )
@@ -95,7 +105,9 @@ def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
 
 
 def test_single_delivery_yields_no_reverted_addresses() -> None:
-    """Rows without recorded digests yield none, either."""
+    """One invocation cannot overwrite what it did not know. Rows of earlier versions have no
+    digests.
+    """
     alone = UnchangedContentDigests.combine([build_intent(1, 0, {"one": "1"})])
     before = UnchangedContentDigests.combine([build_intent(1, 0, {}), build_intent(2, 1, {})])
 
@@ -104,7 +116,9 @@ def test_single_delivery_yields_no_reverted_addresses() -> None:
 
 
 def test_digest_of_a_text_does_not_depend_on_its_trigger_urls() -> None:
-    """The text beside the URLs changes the digest, and no two places have the same digest."""
+    """The digest covers the text around trigger URLs and the place, so that replacing a URL does
+    not change it.
+    """
     original, copy = URL.format("a" * 32, "abc"), URL.format("b" * 32, "def")
 
     def hash_text(text: str) -> str:

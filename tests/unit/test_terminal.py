@@ -1,4 +1,4 @@
-"""Test that texts for a terminal are printed visibly and control nothing."""
+"""Texts are printed so that they cannot control the terminal, and with all characters visible."""
 
 import ast
 import io
@@ -19,7 +19,7 @@ STEERING = ("\x1b[2J", "\x9b2J", "\x1b]0;pwned\x07", "\u202e", "\u2066", "\r", "
 
 @pytest.mark.parametrize("text", STEERING)
 def test_control_characters_are_replaced(text: str) -> None:
-    """Each character is replaced by one sign, so nothing is hidden and styles stay in place."""
+    """Each control character is replaced by a visible one, so the positions of styles stay."""
     shown = remove_unprintable(f"Orders{text}Invoices")
 
     assert shown.startswith("Orders�")
@@ -31,7 +31,7 @@ def test_control_characters_are_replaced(text: str) -> None:
     "text", ["Bestellung löschen", "خبر", "👩‍🚀 ❤️", "नमस्‍ते", "a\tb\nc", "a\xa0b"]
 )
 def test_text_of_any_script_is_not_changed(text: str) -> None:
-    """Joiners of emoji and letters stay, and so do newlines."""
+    """Line breaks, and the joiners within emoji and letters, stay."""
     assert remove_unprintable(text) == text
 
 
@@ -45,7 +45,7 @@ def _print_to_text(*renderables: object) -> str:
 
 @pytest.mark.parametrize("text", STEERING)
 def test_control_characters_are_replaced_in_every_rich_element(text: str) -> None:
-    """The elements are cells, titles, groups, panels, styled texts and printed strings."""
+    """This holds for cells, titles, groups, panels, styled texts and printed strings."""
     table = Table(text, title=text)
     table.add_row(Text(text, style="bold"))
     table.add_row(text)
@@ -57,7 +57,7 @@ def test_control_characters_are_replaced_in_every_rich_element(text: str) -> Non
 
 
 def test_name_is_not_interpreted_as_markup() -> None:
-    """A name yields no style, no link and no emoji."""
+    """A name that contains Rich markup is printed as it is, without style, link or emoji."""
     assert _print_to_text("[link=https://evil.example]Orders[/] :smile:").strip() == (
         "[link=https://evil.example]Orders[/] :smile:"
     )
@@ -66,14 +66,15 @@ def test_name_is_not_interpreted_as_markup() -> None:
 def test_control_characters_in_an_error_line_are_replaced(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Error messages contain names from the tenant."""
+    """Error messages contain names from the tenant, which may contain such characters."""
     echo("No flow \x1b[31m", err=True)
 
     assert capsys.readouterr().err == "No flow �[31m\n"
 
 
 def test_only_one_module_writes_to_the_terminal() -> None:
-    """The command line and the demo print through one module."""
+    """The command line and the demo print only through the module that replaces control characters.
+    """
     folders = (
         ROOT / "cmkflow",
         ROOT / "local_cloud" / "demo",
@@ -97,7 +98,8 @@ def test_only_one_module_writes_to_the_terminal() -> None:
 
 
 def test_no_signature_reaches_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """The content of an exported file is redacted in every way in which it is shown."""
+    """Whatever way a command shows the content of a file, signatures of trigger URLs are removed.
+    """
     url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
     table = Table()
     table.add_row(Text.assemble(("Flow ", "bold"), (url, "red")))

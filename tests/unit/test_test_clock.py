@@ -1,4 +1,4 @@
-"""Tests do not depend on when they are collected."""
+"""No test depends on the time at which the test run began."""
 
 import ast
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ _CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter"}
 
 
 def test_no_test_module_reads_the_clock_at_import() -> None:
-    """A suite may reach a test long after its collection, when such a time is no longer near."""
+    """A long test run may reach a test hours after its module read the clock."""
     found = [
         f"{path.relative_to(TESTS)}:{call.lineno}"
         for path in sorted(TESTS.rglob("*.py"))
@@ -21,7 +21,9 @@ def test_no_test_module_reads_the_clock_at_import() -> None:
 
 
 def test_clock_read_is_found_in_a_constant_and_not_in_a_function() -> None:
-    """The check reads constants, class bodies and default values, and no function body."""
+    """The check covers constants, class bodies and default values, which run at import. A
+    function's body runs later.
+    """
     module = ast.parse(
         "SOON = datetime.now(UTC)\n"
         "class Row:\n    at = datetime.now(UTC)\n"

@@ -1,4 +1,4 @@
-"""What works for third-party clients, where nobody has them: the recorded answers and the page."""
+"""The document about third-party clients agrees with their recorded calls."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.third_party_clients.documented import PAGE, read_answers, replace_tab
 
 
 def test_no_recorded_call_of_a_client_fails() -> None:
-    """A failed run may have written the recorded calls."""
+    """A recording of a failed run must not be committed."""
     answers = read_answers()
 
     assert len(answers) == 10
@@ -16,13 +16,13 @@ def test_no_recorded_call_of_a_client_fails() -> None:
 
 
 def test_the_page_counts_the_recorded_calls() -> None:
-    """`make third-party-clients WRITE=1` writes both."""
+    """If this fails, run `make third-party-clients WRITE=1`, which writes recordings and page."""
     page = PAGE.read_text()
 
     assert page == replace_table(page, read_answers())
 
 
 def test_a_page_without_the_table_is_rejected() -> None:
-    """Otherwise the table could be missing without a failing test."""
+    """Otherwise the table could be missing, and no test would fail."""
     with pytest.raises(ValueError, match="0 tables"):
         replace_table("# Third-party clients\n", read_answers())

@@ -1,4 +1,4 @@
-"""Time stamps are read and verified; `openssl ts` judges the same ones."""
+"""Time stamps (RFC 3161) are read and verified with the same results as by `openssl ts`."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ ANSWER = AUTHORITY.answer(build_query(CONTENT).as_bytes(), NOW)
 
 
 def test_granted_answer_matches_its_query() -> None:
-    """The time is that of the authority, to the second."""
+    """The verified time is that of the authority, to the second."""
     query = build_query(CONTENT)
     answer = AUTHORITY.answer(query.as_bytes(), NOW + timedelta(microseconds=5))
 
@@ -32,7 +32,7 @@ def test_granted_answer_matches_its_query() -> None:
 
 
 def test_answer_to_another_query_is_rejected() -> None:
-    """A recorded answer has another nonce; one of another content has another hash."""
+    """The response must have the nonce and the hash of the query, else it may be an old one."""
     query = build_query(CONTENT)
     other = build_query(b"another")
     imprint = other.as_bytes().replace(other.message_imprint.message, query.message_imprint.message)
@@ -44,7 +44,7 @@ def test_answer_to_another_query_is_rejected() -> None:
 
 
 def test_answer_without_certificate_is_rejected() -> None:
-    """Without the certificate, nobody could verify the time stamp later."""
+    """Without its certificate, nobody could verify the time stamp later."""
     query = build_query(CONTENT)
     # The last member of the query is `certReq`, TRUE; without it, it is FALSE.
     short = bytearray(query.as_bytes()[:-3])
@@ -55,7 +55,7 @@ def test_answer_without_certificate_is_rejected() -> None:
 
 
 def test_rejection_has_the_reason_of_the_authority() -> None:
-    """The evidence file shows this reason."""
+    """The evidence file shows why the authority rejected the query."""
     query = build_query(CONTENT)
 
     with pytest.raises(ValueError, match="rejected: The query is malformed"):
@@ -68,13 +68,13 @@ def test_rejection_has_the_reason_of_the_authority() -> None:
     ids=["empty", "a page", "cut off", "too long"],
 )
 def test_malformed_answer_is_rejected(answer: bytes) -> None:
-    """A proxy may answer in place of the authority."""
+    """A proxy may respond instead of the authority."""
     with pytest.raises(ValueError, match="malformed"):
         check_answer(answer, build_query(CONTENT))
 
 
 def test_time_stamp_of_another_authority_or_content_is_not_valid() -> None:
-    """Anyone can make a time stamp; only the reader's certificates decide."""
+    """Anybody can create a time stamp, so only the reader's root certificates decide."""
     with pytest.raises(ValueError, match="unable to get local issuer certificate"):
         verify_time_stamp(ANSWER, CONTENT, [OTHER.root])
     for trusted in ([], [AUTHORITY.root]):
@@ -84,7 +84,9 @@ def test_time_stamp_of_another_authority_or_content_is_not_valid() -> None:
 
 
 def test_time_stamp_outside_the_validity_of_its_certificate_is_rejected() -> None:
-    """A certificate that has expired since does not matter."""
+    """The certificate must have been valid at the time of the stamp. Whether it has expired since
+    does not matter.
+    """
     late = NOW + timedelta(days=4000)
     answer = AUTHORITY.answer(build_query(CONTENT).as_bytes(), late)
 
@@ -94,7 +96,7 @@ def test_time_stamp_outside_the_validity_of_its_certificate_is_rejected() -> Non
 
 @given(position=st.integers(0, len(ANSWER) - 1), bit=st.integers(0, 7))
 def test_changed_bit_makes_the_answer_invalid_or_keeps_its_time(position: int, bit: int) -> None:
-    """Any answer is either not valid, or shows the same time."""
+    """Whichever bit of a response changes, it is invalid or still shows the same time."""
     changed = bytearray(ANSWER)
     changed[position] ^= 1 << bit
     try:
@@ -105,7 +107,7 @@ def test_changed_bit_makes_the_answer_invalid_or_keeps_its_time(position: int, b
 
 
 def test_certificates_are_read_from_pem() -> None:
-    """A file may have several."""
+    """A PEM file may contain several certificates."""
     assert load_certificates(AUTHORITY.pem + OTHER.pem) == [AUTHORITY.root, OTHER.root]
     with pytest.raises(ValueError, match="PEM"):
         load_certificates(b"no certificate")
@@ -113,7 +115,7 @@ def test_certificates_are_read_from_pem() -> None:
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs the program openssl")
 def test_openssl_accepts_and_rejects_the_same_answers(tmp_path: Path) -> None:
-    """OpenSSL reads the answer, the content and the root from files."""
+    """OpenSSL verifies the same responses, from files, with the same results."""
     (tmp_path / "timestamp.tsr").write_bytes(ANSWER)
     (tmp_path / "signature.json").write_bytes(CONTENT)
     (tmp_path / "another.json").write_bytes(b"another")

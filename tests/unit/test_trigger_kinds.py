@@ -1,4 +1,4 @@
-"""Each trigger of the platform's contract falls in its category, and the document says which."""
+"""Each trigger has a category, and docs/trigger-categories.md describes each of them."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ _DOCUMENT = Path(__file__).parents[2] / "docs" / "trigger-categories.md"
 def test_kind_and_type_decide_without_a_connector(
     type_: str, kind: str | None, category: TriggerCategory
 ) -> None:
-    """`kind` distinguishes request triggers, and `type` distinguishes the others."""
+    """Request triggers are distinguished by `kind`, and others by `type`."""
     assert classify_trigger(type=type_, kind=kind) is category
 
 
@@ -66,7 +66,9 @@ def test_kind_and_type_decide_without_a_connector(
 def test_the_operation_decides_for_teams(
     type_: str, kind: str | None, operation: str | None, category: TriggerCategory
 ) -> None:
-    """A known operation in any version decides; for a new operation, the type decides."""
+    """A known operation of Teams decides, in any version. For an unknown one, the trigger's type
+    does.
+    """
     found = classify_trigger(
         type=type_, kind=kind, connector="shared_teams", operation_id=operation
     )
@@ -75,7 +77,7 @@ def test_the_operation_decides_for_teams(
 
 
 def test_equal_operation_of_another_connector_is_not_a_teams_trigger() -> None:
-    """The connector decides, and not the operation id alone."""
+    """The operation id alone does not make a trigger one of Teams."""
     found = classify_trigger(
         type="OpenApiConnection", connector="shared_other", operation_id="OnNewChannelMessage"
     )
@@ -85,14 +87,14 @@ def test_equal_operation_of_another_connector_is_not_a_teams_trigger() -> None:
 
 @pytest.mark.parametrize("category", TriggerCategory)
 def test_every_category_is_either_called_or_self_starting(category: TriggerCategory) -> None:
-    """Only the category of flows without a trigger is neither."""
+    """Only a flow without a trigger is neither."""
     assert not (category.is_called and category.is_self_starting)
     is_either = category.is_called or category.is_self_starting
     assert is_either == (category is not TriggerCategory.NONE)
 
 
 def test_the_document_describes_every_category() -> None:
-    """docs/trigger-categories.md says of each category who starts it and whether it has a URL."""
+    """The document says who starts a flow of each category, and whether it has a trigger URL."""
     rows = re.findall(
         r"^\| `(\w+)` \|.*\| (called|self|–) \| (yes|no) \| [^|]+ \|$",
         _DOCUMENT.read_text(encoding="utf-8"),

@@ -1,6 +1,4 @@
-"""Test that trigger URLs are recognized, replaced in texts, and never shown with their
-signature.
-"""
+"""Trigger URLs are recognised, replaced in texts, and never shown with their signature."""
 
 import json
 from urllib.parse import quote
@@ -49,7 +47,9 @@ TO_NEW = {OLD_ID: NEW}
     ],
 )
 def test_retired_host_is_recognised(host: str, is_retired: bool) -> None:
-    """Sovereign clouds keep their hosts (platform.md#retired-hosts)."""
+    """Microsoft has retired the old hosts of the public cloud, but not those of sovereign clouds
+    (platform.md#retired-hosts).
+    """
     url = parse_trigger_url(f"https://{host}/workflows/{'a' * 32}/triggers/manual/paths/invoke?a=1")
 
     assert url is not None
@@ -57,7 +57,7 @@ def test_retired_host_is_recognised(host: str, is_retired: bool) -> None:
 
 
 def test_trigger_url_is_parsed() -> None:
-    """Host, workflow id, trigger, form and the hash of the signature are read."""
+    """Host, workflow id, trigger, form and a hash of the signature are found in the URL."""
     url = parse_trigger_url(OLD)
 
     assert url is not None
@@ -80,7 +80,7 @@ def test_trigger_url_is_parsed() -> None:
     ],
 )
 def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlFormat) -> None:
-    """Known shapes have names, and an unknown host can still have a trigger URL."""
+    """Each known form has a name. A URL on an unknown host may still be a trigger URL."""
     found = parse_trigger_url(url)
 
     assert found is not None
@@ -99,15 +99,15 @@ def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlFormat) -
         "",
     ],
 )
-def test_lookalikes_are_no_trigger_urls(text: str) -> None:
-    """Links to runs, other ids, the connector endpoint and the portal are not found as trigger
+def test_similar_urls_are_no_trigger_urls(text: str) -> None:
+    """Links to runs or the portal, other ids and connector endpoints are not taken for trigger
     URLs.
     """
     assert find_trigger_urls(text) == []
 
 
 def test_no_representation_shows_the_signature() -> None:
-    """A match in a log or an exception does not show the signature."""
+    """A trigger URL that is logged as an object does not show its signature."""
     match = find_trigger_urls(OLD)[0]
 
     assert OLD_SIG not in repr(match)
@@ -147,12 +147,14 @@ def test_no_representation_shows_the_signature() -> None:
     ],
 )
 def test_trigger_url_is_replaced_in_place(old: str, new: str) -> None:
-    """Only the platform's part changes; the caller's path, parameters, order and escapes stay."""
+    """Only the part that the platform generates changes. Path, parameters, their order and escapes
+    of the caller stay.
+    """
     assert replace_trigger_urls(old, TO_NEW) == new
 
 
 def test_url_of_a_copy_without_a_signature_removes_the_old_signature() -> None:
-    """No `sp`, `sv` or `sig` stays, wherever it was."""
+    """The parameters `sp`, `sv` and `sig` are removed wherever they are in the old URL."""
     old = f"{OLD_HEAD}?sv=1.0&sig={OLD_SIG}&a=1&api-version=2016-06-01&sp=%2Ft&b=2"
 
     assert replace_trigger_urls(old, {OLD_ID: f"{NEW_HEAD}?api-version=1"}) == (
@@ -161,9 +163,8 @@ def test_url_of_a_copy_without_a_signature_removes_the_old_signature() -> None:
 
 
 def test_double_slash_of_environment_hosts_is_kept() -> None:
-    """A relative path that begins with a slash is doubled by the newer hosts.
-
-    See platform.md#double-slash.
+    """Newer hosts repeat the slash at the beginning of a relative path. See
+    platform.md#double-slash.
     """
     old = OLD.replace("/invoke?", "/invoke/orders/7?")
     new = NEW.replace("/invoke?", "/invoke//orders/{id}?")
@@ -184,14 +185,14 @@ def test_double_slash_of_environment_hosts_is_kept() -> None:
     ],
 )
 def test_partly_replaceable_url_is_reported_and_not_changed(text: str) -> None:
-    """Half a replacement would give the caller a URL that does not work."""
+    """A URL of which only a part could be replaced would not work."""
     assert [match.is_replaceable for match in find_trigger_urls(text)] == [False]
     assert replace_trigger_urls(text, TO_NEW) == text
 
 
 @pytest.mark.parametrize("bad", ["https://example.org/", f"see {NEW}", NEW_HEAD, ""])
 def test_a_replacement_must_be_a_trigger_url(bad: str) -> None:
-    """Any other text is rejected and not quoted."""
+    """Another text is rejected, and the error does not quote it."""
     with pytest.raises(ValueError, match="not a trigger URL") as error:
         replace_trigger_urls(OLD, {OLD_ID: bad})
 
@@ -199,7 +200,7 @@ def test_a_replacement_must_be_a_trigger_url(bad: str) -> None:
 
 
 def test_replacement_in_json_keeps_the_original_spelling() -> None:
-    """Whitespace, key order, escapes and numbers of the source stay as they were written."""
+    """Whitespace, the order of members, escapes and numbers stay as they are in the source."""
     source = '{ "n" : 1.0e2,\t"u":"\\u0068i %s" , "é":"\\u00e9\\/", "a": [ ] }\r\n'
     old = OLD.replace("&", "\\u0026")
     new = NEW.replace("&", "\\u0026")
@@ -208,7 +209,7 @@ def test_replacement_in_json_keeps_the_original_spelling() -> None:
 
 
 def test_child_references_change_and_equal_text_elsewhere_does_not() -> None:
-    """Only the member `workflowReferenceName` names a child; the same id in a body is data."""
+    """A child's id is replaced only in the member `workflowReferenceName`. Elsewhere it is data."""
     child, copy = "4ada345e-9007-eb11-a813-000d3aa3e751", "05dc414d-78eb-ea11-a817-000d3a56b702"
     source = (
         '{"workflowReferenceName": "%s", "body": "' + child + '", "x": "workflowReferenceName"}'
@@ -219,8 +220,8 @@ def test_child_references_change_and_equal_text_elsewhere_does_not() -> None:
     assert changed == source % copy
 
 
-def test_keys_are_not_values() -> None:
-    """A URL that is a member's name is left alone: callers read members by name."""
+def test_url_as_a_member_name_is_not_replaced() -> None:
+    """A URL that is the name of a member stays, because callers read members by their names."""
     source = json.dumps({OLD: OLD})
 
     assert json.loads(replace_in_json(source, urls=TO_NEW, flow_ids={})) == {OLD: NEW}
@@ -239,7 +240,8 @@ def test_keys_are_not_values() -> None:
     ],
 )
 def test_every_signature_is_masked_and_restored(text: str) -> None:
-    """Signatures of whatever URL are hidden, in members of JSON too, and come back exactly."""
+    """Signatures of all URLs in a text are masked, also in members of JSON, and restored exactly.
+    """
     masked = mask_signatures(text)
 
     assert OLD_SIG not in masked
@@ -248,12 +250,12 @@ def test_every_signature_is_masked_and_restored(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["design=loud", "sig", "sig=", "sig={{x}}", '"sigma": "x"'])
 def test_parameter_that_is_not_a_signature_is_not_masked(text: str) -> None:
-    """Names that end in the same letters, and values that are inserted later, stay."""
+    """A parameter whose name only ends in `sig`, or whose value an expression inserts, stays."""
     assert mask_signatures(text) == text
 
 
-def test_the_mask_and_the_match_agree_on_the_hash() -> None:
-    """A revert finds the signature by the hash of the search, in any encoding."""
+def test_masked_signature_is_found_by_its_hash() -> None:
+    """A masked signature is found again by its hash, however the URL is encoded."""
     signature = "a%2Bb%2Fc%3D"
     text = quote(OLD.replace(OLD_SIG, signature), safe="")
 
@@ -264,7 +266,9 @@ def test_the_mask_and_the_match_agree_on_the_hash() -> None:
 
 @pytest.mark.parametrize("signatures", [{}, {hash_signature(OLD_SIG): NEW_SIG}])
 def test_changed_signature_raises_signature_changed(signatures: dict[str, str]) -> None:
-    """A new key must not replace a URL that a person may have changed."""
+    """If the platform returns another signature than the masked one, a revert raises an error
+    instead of writing it.
+    """
     with pytest.raises(SignatureChanged) as error:
         unmask_signatures(mask_signatures(OLD), signatures)
 
@@ -272,7 +276,7 @@ def test_changed_signature_raises_signature_changed(signatures: dict[str, str]) 
 
 
 def test_reports_show_host_and_workflow_id_only() -> None:
-    """The text still shows which flow each URL starts."""
+    """A report still shows which flow each URL starts."""
     redacted = redact(f"POST {OLD}&code=secret failed")
 
     assert redacted == f"POST https://prod-65.westus.logic.azure.com/…/workflows/{OLD_ID}/… failed"

@@ -1,4 +1,4 @@
-"""What a caller lacks for the copy's URL is known before the copy exists."""
+"""Whether a caller can hold the copy's URL is known before the copy exists."""
 
 import pytest
 
@@ -12,7 +12,7 @@ HOST = "6f0a1d6e8f3b4a549d0a2f6b7c1e9d.11.environment.api.powerplatform.com"
 
 
 def build_limited_caller(*, length: int | None = None, hosts: tuple[str, ...] = ()) -> Caller:
-    """Return a caller with these limits."""
+    """Return a caller with a maximum length of URLs and allowed hosts."""
     return Caller(
         kind="any",
         address="a",
@@ -25,7 +25,7 @@ def build_limited_caller(*, length: int | None = None, hosts: tuple[str, ...] = 
 
 @pytest.mark.parametrize("form", ["capacity_unit", "environment", "logic_apps"])
 def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
-    """The longest shape has exactly the expected length."""
+    """The estimate equals the length of the longest known form."""
     build = Builder(World())
     flow = build.add_http_flow("Original")
     flow.url_form = form
@@ -37,7 +37,7 @@ def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
 
 
 def test_a_field_that_is_too_short_is_named_with_both_lengths() -> None:
-    """A field of exactly the expected length is long enough."""
+    """A field that is exactly as long as the expected URL is sufficient."""
     length = estimate_url_length(HOST, "manual")
 
     text = describe_url_limits(HOST, "manual", build_limited_caller(length=length - 1))
@@ -48,7 +48,9 @@ def test_a_field_that_is_too_short_is_named_with_both_lengths() -> None:
 
 
 def test_a_long_trigger_name_counts_in_its_encoded_form() -> None:
-    """A blank takes three characters in the path, and five in the query."""
+    """The name is in the URL twice. A space takes three characters in the path and five in the
+    query.
+    """
     assert estimate_url_length(HOST, "a b") - estimate_url_length(HOST, "ab") == 8
 
 
@@ -65,7 +67,7 @@ def test_a_long_trigger_name_counts_in_its_encoded_form() -> None:
     ],
 )
 def test_a_host_that_is_not_allowed_is_named(hosts: tuple[str, ...], is_allowed: bool) -> None:
-    """A pattern covers the subdomains of its domain only."""
+    """A pattern such as `*.example` allows only subdomains."""
     text = describe_url_limits(HOST, "manual", build_limited_caller(hosts=hosts))
 
     assert (text == "") is is_allowed

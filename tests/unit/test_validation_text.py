@@ -1,4 +1,4 @@
-"""Errors of values from outside are plain words: no expressions, no names of the code."""
+"""Errors about invalid input are in plain words, without regular expressions and names of code."""
 
 import json
 import re
@@ -54,7 +54,7 @@ KNOWN = re.compile(r"KeyVault|resourceGroups|LogicApps|PowerPlatformInfra")
 
 
 def list_texts(read: Callable[[], object]) -> list[str]:
-    """Return the texts of the errors."""
+    """Return the texts of the errors that a read raises."""
     try:
         read()
     except ValidationError as err:
@@ -64,7 +64,7 @@ def list_texts(read: Callable[[], object]) -> list[str]:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda one: one.__name__)
 def test_errors_of_requests_are_plain_words(model: type[RequestModel]) -> None:
-    """Each member is sent with many values of other types and forms."""
+    """Each member of each request is tried with many values of wrong types and forms."""
     texts = set(list_texts(lambda: model.model_validate_json('{"?! ^": 1}', strict=True)))
     texts |= set(list_texts(lambda: model.model_validate_json("[]", strict=True)))
     texts |= set(list_texts(lambda: model.model_validate_json("{", strict=True)))
@@ -79,7 +79,7 @@ def test_errors_of_requests_are_plain_words(model: type[RequestModel]) -> None:
 
 
 def test_wrong_firewall_is_named_with_an_example() -> None:
-    """The path names the entry, and the text has a correct id."""
+    """The error names the wrong entry and shows a valid id."""
     body = {"writable_firewalls": ["/subscriptions/a/resourceGroups/b/c", "kv-shop"]}
     with pytest.raises(ValidationError) as raised:
         EnvironmentSettingsRequest.model_validate_json(json.dumps(body), strict=True)
@@ -91,7 +91,7 @@ def test_wrong_firewall_is_named_with_an_example() -> None:
 
 
 def test_errors_of_settings_are_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every setting that is no text gets one that has another form."""
+    """Each setting that is not free text is tried with an invalid value."""
     for name, field in Settings.model_fields.items():
         if field.annotation is not str or field.metadata:
             setting = field.validation_alias or f"CMK_{name.upper()}"
@@ -110,7 +110,7 @@ def test_errors_of_settings_are_plain_words(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_pattern_is_in_the_schema_and_holds_for_the_whole_text() -> None:
-    """Clients read the expression in the schema; a line break at the end is rejected."""
+    """Clients find the regular expression in the schema. A line break at the end is rejected."""
 
     class Model(BaseModel):
         name: Annotated[str, TextPattern(r"^[a-z]+$", "Use letters, such as abc.")]

@@ -1,4 +1,4 @@
-"""A store of an earlier version is rejected before anything is read of it or written to it."""
+"""The app rejects a store of another schema version before it reads or writes a row."""
 
 import asyncio
 from dataclasses import replace
@@ -17,12 +17,12 @@ NEW = StoreRow(table="remediations", partition="remediation", key="r", columns={
 
 
 def build_versioned_store(store: MemoryStore) -> VersionedStore:
-    """Return the store with its check."""
+    """Return the store with the check of its version."""
     return VersionedStore(store, [table.name for table in Tables(store)], "Use a new one.")
 
 
 async def find_rejections(store: MemoryStore) -> JobBlocked:
-    """Return how each use of a store is rejected."""
+    """Require that each use of the store is rejected and changes nothing. Return the last error."""
     before = dict(store.rows)
     for _ in range(2):  # it stays rejected
         checked = build_versioned_store(store)
@@ -37,7 +37,7 @@ async def find_rejections(store: MemoryStore) -> JobBlocked:
 
 
 async def test_row_is_stored_with_the_version_and_read_without_it() -> None:
-    """Users of the store get their own columns only."""
+    """The version is a column of each row, which users of the store do not see."""
     store = MemoryStore()
 
     (written,) = await build_versioned_store(store).write(InsertRow(NEW))
@@ -50,7 +50,7 @@ async def test_row_is_stored_with_the_version_and_read_without_it() -> None:
 
 @pytest.mark.parametrize("table", EARLIER_TABLES)
 async def test_store_with_an_earlier_table_is_rejected(table: str) -> None:
-    """The error names the table, and what to do."""
+    """The error names a table of an earlier version, and says what to do."""
     store = MemoryStore()
     await store.write(InsertRow(replace(NEW, table=table)))
 
@@ -64,7 +64,7 @@ async def test_store_with_an_earlier_table_is_rejected(table: str) -> None:
 
 @pytest.mark.parametrize("table", [one.name for one in Tables(MemoryStore())])
 async def test_store_with_a_row_without_version_is_rejected(table: str) -> None:
-    """The table has the name that it has now."""
+    """A row without a version is of an earlier version, even in a table that still exists."""
     store = MemoryStore()
     await store.write(InsertRow(replace(NEW, table=table)))
 
@@ -72,7 +72,7 @@ async def test_store_with_a_row_without_version_is_rejected(table: str) -> None:
 
 
 async def test_store_of_a_later_version_is_rejected() -> None:
-    """After an older version of the app was deployed again."""
+    """This protects rows after an older version of the app was deployed again."""
     store = MemoryStore()
     await build_versioned_store(store).write(InsertRow(NEW))
     mark = store.rows["schema", "schema", "version"]
@@ -82,7 +82,7 @@ async def test_store_of_a_later_version_is_rejected() -> None:
 
 
 async def test_row_of_a_later_version_is_rejected_by_an_instance_that_still_runs() -> None:
-    """A newer version was deployed beside it, and has changed a row."""
+    """During a deployment, an instance of the old version may read rows of the new one."""
     store = MemoryStore()
     running = build_versioned_store(store)
     await running.write(InsertRow(NEW))
@@ -96,7 +96,9 @@ async def test_row_of_a_later_version_is_rejected_by_an_instance_that_still_runs
 
 
 async def test_instances_that_start_together_accept_an_empty_store() -> None:
-    """One instance writes the mark, and rows of another do not look like an earlier version."""
+    """One instance stores the version. Rows that it then writes do not look like an earlier version
+    to the other.
+    """
     store = MemoryStore()
 
     await asyncio.gather(
@@ -110,7 +112,7 @@ async def test_instances_that_start_together_accept_an_empty_store() -> None:
 
 
 async def test_instance_accepts_rows_that_another_wrote_during_its_check() -> None:
-    """The instance read the mark just before the other wrote it."""
+    """An instance may have read that no version is stored just before another stored it."""
 
     class Late(MemoryStore):
         looks = 0
@@ -129,7 +131,7 @@ async def test_instance_accepts_rows_that_another_wrote_during_its_check() -> No
 
 
 async def test_checked_store_is_not_checked_again() -> None:
-    """One read at the start of an instance."""
+    """An instance reads the version once, at its start."""
     store, reads = MemoryStore(), list[str]()
     checked = build_versioned_store(store)
     await checked.write(InsertRow(NEW))
@@ -141,7 +143,7 @@ async def test_checked_store_is_not_checked_again() -> None:
 
 
 def test_remedy_names_every_queue() -> None:
-    """Messages in the queues refer to rows that no longer exist."""
+    """If the store must be emptied, so must the queues, whose messages refer to its rows."""
     names = {queues.KEY_EVENTS, queues.POLICY_EVENTS, queues.ENVIRONMENT_JOBS, queues.FLOW_JOBS}
     texts = " ".join(map(str, _build_store.__code__.co_consts))
 

@@ -1,4 +1,4 @@
-"""Plans of large tenants fit the rows that hold them: what is left out is counted."""
+"""The plan of a large tenant fits into its rows. What does not fit is counted."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def build_issue(number: int, flows: int) -> FirewallIssueSummary:
 
 
 def build_callers(count: int) -> tuple[PlannedCaller, ...]:
-    """Return callers with long names."""
+    """Return this number of callers with long names."""
     return tuple(
         PlannedCaller(kind="app_setting", label=f"setting {'S' * 80} of the app {number:05}")
         for number in range(count)
@@ -43,7 +43,7 @@ def build_callers(count: int) -> tuple[PlannedCaller, ...]:
 
 
 async def store_and_read_job(job: EnvironmentJob) -> EnvironmentJob:
-    """Return the job as it reads back from a store with the limits of Tables."""
+    """Store the job with the limits of Table storage, and return it as it is read back."""
     table = Tables(MemoryStore()).environment_jobs
     await table.insert(job)
     (stored,) = await table.read_all()
@@ -51,14 +51,15 @@ async def store_and_read_job(job: EnvironmentJob) -> EnvironmentJob:
 
 
 async def store_and_read_items(items: list[PlanItem]) -> list[PlanItem]:
-    """Return items as they read back from a store with the limits of Tables."""
+    """Store the items with the limits of Table storage, and return them as they are read back."""
     table = Tables(MemoryStore()).plan_items
     await table.upsert(*items)
     return await table.read_all()
 
 
 async def test_environment_job_with_many_issues_and_findings_fits_one_row() -> None:
-    """A thousand firewalls before a thousand flows each, and 10,000 findings, fit one row."""
+    """A thousand firewalls that each block a thousand flows, and 10,000 findings, fit into one row.
+    """
     findings = select_fitting_findings(f"finding {number} {'x' * 200}" for number in range(10_000))
     job = replace(
         with_firewall_issues(
@@ -80,7 +81,7 @@ async def test_environment_job_with_many_issues_and_findings_fits_one_row() -> N
 
 
 def test_short_lists_are_not_cut() -> None:
-    """No count is added if no item is omitted."""
+    """If everything fits, there is no count of omitted items."""
     few = build_callers(3)
 
     assert select_fitting_findings(["a", "b"]) == ("a", "b")
@@ -92,7 +93,7 @@ def test_short_lists_are_not_cut() -> None:
 
 
 def test_issues_with_the_most_flows_are_kept() -> None:
-    """The firewall issues with the most flows are the most important."""
+    """If issues are omitted, those that block the fewest flows are."""
     gaps = [build_issue(number, number % 7) for number in range(MOST_GAPS + 20)]
 
     shown = with_firewall_issues(JOB, gaps).firewall_issues
@@ -102,7 +103,9 @@ def test_issues_with_the_most_flows_are_kept() -> None:
 
 
 async def test_500_large_plan_items_are_stored_in_small_requests() -> None:
-    """A batch of Tables accepts 4 MiB, whatever its rows contain."""
+    """A request to Table storage may have at most 4 MiB, so large items are sent in several
+    requests.
+    """
     many = select_fitting_callers(build_callers(5000))
     items = [
         build_item(
@@ -123,7 +126,7 @@ async def test_500_large_plan_items_are_stored_in_small_requests() -> None:
 
 @pytest.mark.parametrize("text", [LONG, "\N{GRINNING FACE}" * 16_000])
 async def test_characters_of_two_utf16_units_fit(text: str) -> None:
-    """Table storage counts UTF-16 code units, of which an emoji takes two."""
+    """Table storage counts UTF-16 code units, of which an emoji has two."""
     one = build_item("a", display_name=text, conversion_preview=text)
 
     assert await store_and_read_items([one]) == [one]

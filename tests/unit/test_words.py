@@ -1,4 +1,4 @@
-"""No word of `tests/words_to_avoid.txt` is added, and their number only falls."""
+"""The number of words to avoid (`tests/words_to_avoid.txt`) may only fall."""
 
 from collections import Counter
 
@@ -21,18 +21,21 @@ CEILINGS = {
 
 
 def compute_allowed_reduction(ceiling: int) -> int:
-    """Return how far a number may fall before the ceiling has to be lowered."""
+    """Return by how much a number may be below its ceiling before somebody must lower the ceiling.
+    """
     return max(20, ceiling // 20)
 
 
 @pytest.fixture(scope="module")
 def hits() -> list[Hit]:
-    """Return the hits of the whole repository."""
+    """Return all words to avoid in the repository."""
     return list(find_all_hits())
 
 
 def test_words_to_avoid_of_each_folder_only_become_fewer(hits: list[Hit]) -> None:
-    """A higher number is a word that was added; a much lower one is a ceiling to be lowered."""
+    """If a number rises, somebody has used such a word. If it falls far, run `python -m tests.words
+    --lower`.
+    """
     counts = Counter(hit.folder for hit in hits)
 
     for folder, ceiling in {**dict.fromkeys(counts, 0), **CEILINGS}.items():
@@ -48,18 +51,18 @@ def test_words_to_avoid_of_each_folder_only_become_fewer(hits: list[Hit]) -> Non
 
 
 def test_exceptions_have_a_reason_and_a_use(hits: list[Hit]) -> None:
-    """This holds without a ceiling."""
+    """An exception without a reason, or that nothing needs any longer, fails this test."""
     assert [str(hit) for hit in hits if hit.pattern == "avoid-ok"] == []
 
 
 def test_table_of_words_is_read_whole() -> None:
-    """Each row has a pattern and a replacement."""
+    """Each row of the table has a pattern and a replacement."""
     assert len(read_avoided_words()) == 58
     assert all(word.instead for word in read_avoided_words())
 
 
 def find_words(path: str, text: str) -> list[str]:
-    """Return the words that are found, with their lines."""
+    """Return the words to avoid in this text, each with its line."""
     return [f"{hit.line}: {hit.found}" for hit in find_hits(path, text)]
 
 
@@ -74,7 +77,7 @@ def find_words(path: str, text: str) -> list[str]:
     ],
 )
 def test_word_in_a_document_is_found(text: str) -> None:
-    """The word is also found in a table, in code, and as a phrase over the end of a line."""
+    """Words are found in tables and in code, and phrases across the end of a line."""
     assert len(find_words("docs/a.md", text)) == 1
 
 
@@ -97,17 +100,17 @@ def test_word_in_a_document_is_found(text: str) -> None:
     ],
 )
 def test_word_in_python_is_found(code: str) -> None:
-    """In comments, strings and names that the code declares."""
+    """Words are found in comments, strings, and names that the code declares."""
     assert len(find_words("shared/a.py", code)) == 1
 
 
 def test_name_of_a_library_is_not_found() -> None:
-    """What the code only uses was named by others."""
+    """Names that the code only uses were chosen by others."""
     assert find_words("shared/a.py", "from a import lends\n\nlends.loan(x)\n") == []
 
 
 def test_word_in_a_path_is_found() -> None:
-    """A file's name is a name, too."""
+    """Words are also found in the names of files."""
     assert find_words("shared/lends_shares.py", "") == ["1: lends"]
 
 
@@ -121,7 +124,7 @@ def test_word_in_a_path_is_found() -> None:
     ],
 )
 def test_exception_with_a_reason_allows_the_words_of_its_line(path: str, text: str) -> None:
-    """Each language has its own form of the exception."""
+    """Each language has its own form of an exception."""
     assert find_words(path, text) == []
 
 
@@ -130,18 +133,18 @@ def test_exception_with_a_reason_allows_the_words_of_its_line(path: str, text: s
     ["lends = 1  # avoid-ok\n", "lends = 1  # avoid-ok:\n", "x = 1  # avoid-ok: needed once\n"],
 )
 def test_exception_without_reason_or_use_is_found(text: str) -> None:
-    """An exception needs a reason, and a use of the word that it allows."""
+    """An exception must have a reason, and a word that it allows."""
     assert find_words("shared/a.py", text) == ["1: avoid-ok"]
 
 
 def test_exception_applies_to_its_own_line_only() -> None:
-    """The line below the exception has no exception."""
+    """The next line needs an exception of its own."""
     text = "lends = 1  # avoid-ok: Microsoft's name\nloan = 1\n"
 
     assert find_words("shared/a.py", text) == ["2: loan"]
 
 
 def test_pattern_does_not_apply_to_the_files_named_in_its_row() -> None:
-    """AMQP calls a transfer a delivery."""
+    """For example, *delivery* is a term of AMQP, so the files about AMQP may use it."""
     assert find_words("local_cloud/service_bus/amqp.py", "delivery = 1\n") == []
     assert find_words("local_cloud/demo/amqp.py", "delivery = 1\n") == ["1: delivery"]

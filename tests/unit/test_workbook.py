@@ -1,4 +1,4 @@
-"""The workbook of infra/ reads the metrics and spans that the app records."""
+"""The workbook of `infra/` queries the metrics and spans that the app records."""
 
 import json
 import re
@@ -17,7 +17,7 @@ QUERIES = read_workbook_queries()
 
 @pytest.fixture
 def tables() -> duckdb.DuckDBPyConnection:
-    """The two tables of Application Insights, with one row of each kind."""
+    """The two tables of Application Insights, with one row for each metric and kind of span."""
     connection: duckdb.DuckDBPyConnection = duckdb_kql.connect()
     connection.execute(
         "CREATE TABLE customMetrics (timestamp TIMESTAMPTZ, name VARCHAR, value DOUBLE,"
@@ -44,13 +44,15 @@ def tables() -> duckdb.DuckDBPyConnection:
 
 
 def find_recorded_metrics() -> set[str]:
-    """Return the names of the metrics that the code of the app records."""
+    """Return the names of the metrics that the app's code records."""
     code = "\n".join(path.read_text() for path in (ROOT / "shared").rglob("*.py"))
     return set(re.findall(r"(?:\.count|\.measure|\breport)\(\s*\"(cmk\.[\w.]+)\"", code))
 
 
 def test_every_metric_is_shown_and_documented() -> None:
-    """The duration of requests is for queries of a person."""
+    """The workbook shows each metric, except the duration of requests, which is for a person's own
+    queries.
+    """
     read = set(re.findall(r"name == '([\w.]+)'", " ".join(QUERIES.values())))
     documented = set(
         re.findall(r"^\| `(cmk\.[\w.]+)`", (ROOT / "docs/telemetry.md").read_text(), re.M)
@@ -61,15 +63,13 @@ def test_every_metric_is_shown_and_documented() -> None:
 
 @pytest.mark.parametrize("title", QUERIES)
 def test_query_finds_what_the_app_records(title: str, tables: duckdb.DuckDBPyConnection) -> None:
-    """Each query returns one row."""
+    """Each query of the workbook finds the rows of the tables."""
     assert len(duckdb_kql.kql(tables, QUERIES[title]).fetchall()) == 1
 
 
 @pytest.mark.parametrize("given", ["everything", "open"])
 def test_workbook_belongs_to_application_insights(given: str) -> None:
-    """The workbook is on the page of the app's resource, for everyone who may read that
-    resource.
-    """
+    """The workbook is found on the page of Application Insights, by everyone who may read it."""
     [workbook] = find_resources("Microsoft.Insights/workbooks", given)
 
     assert workbook["kind"] == "shared"

@@ -1,4 +1,4 @@
-"""Steps and use cases change nothing outside the app except through a `Write`."""
+"""Steps and use cases change the platform only through a `Write`, which stores its intent first."""
 
 import ast
 import inspect
@@ -37,22 +37,22 @@ EFFECTS = {"Write", "build_write_for_owner", "FlowToSave"}
 
 
 def test_no_write_is_made_outside_an_effect() -> None:
-    """A write that is named here goes into the `call` of a `Write`: ADR 22."""
+    """If this fails, put the named write into the `call` of a `Write` (ADR 22)."""
     paths = [path for room in ("steps", "use_cases") for path in Path("shared", room).rglob("*.py")]
-    found = {stray for path in paths for stray in find_strays(path.read_text("utf-8"), str(path))}
+    found = {stray for path in paths for stray in find_writes_outside_effects(path.read_text("utf-8"), str(path))}
 
     assert found == set()
 
 
 def test_every_write_method_of_a_port_is_listed() -> None:
-    """A new write method belongs in `WRITES`."""
+    """A new write method must be added to `WRITES`."""
     known = frozenset[str]().union(*WRITES.values())
-    others = {"Store", "Archive", "Messages", "Notices", "Channel", "Clock", "CallBlocks"}
+    own = {"Store", "Archive"}  # ports of the app's own data
     methods = {
         name
         for port in vars(ports).values()
         if inspect.isclass(port) and getattr(port, "_is_protocol", False)
-        if port.__name__ not in others
+        if port.__name__ not in own
         for name, _ in inspect.getmembers(port, inspect.isfunction)
         if VERBS.match(name)
     }
@@ -75,12 +75,12 @@ def test_every_write_method_of_a_port_is_listed() -> None:
     ],
 )
 def test_write_outside_an_effect_is_found(source: str, found: list[str]) -> None:
-    """A write that is stored under a name counts where the name is used."""
-    assert list(find_strays(f"async def f():\n {source}", "")) == [f":{one}" for one in found]
+    """A write that is assigned to a name counts where the name is used."""
+    assert list(find_writes_outside_effects(f"async def f():\n {source}", "")) == [f":{one}" for one in found]
 
 
-def find_strays(source: str, path: str) -> Iterator[str]:
-    """Yield each write of a port that is not the `call` of an effect, as `path:function:method`."""
+def find_writes_outside_effects(source: str, path: str) -> Iterator[str]:
+    """Yield each write of a port outside the `call` of an effect, as `path:function:method`."""
     module = _Module(ast.parse(source))
     for node in ast.walk(module.tree):
         method = module.write_named(node)
@@ -105,7 +105,7 @@ class _Module:
         self._called = self._find_functions_called_from_effects()
 
     def write_named(self, node: ast.AST) -> str:
-        """Return `port.method` if the node names a write method of a port, else nothing."""
+        """Return `port.method` if the node names a write method of a port, else an empty text."""
         if not isinstance(node, ast.Attribute):
             return ""
         owner = _name_of(node.value).lstrip("_")
@@ -113,7 +113,9 @@ class _Module:
         return f"{port}.{node.attr}" if node.attr in WRITES.get(port, ()) else ""
 
     def find_uses(self, node: ast.AST) -> list[ast.AST]:
-        """Return where a method is called: at the node, or where the name is that it is given."""
+        """Return where the method is used: the node itself, or the uses of the name that it is
+        assigned to.
+        """
         statement = next(one for one in self._walk_upwards(node) if isinstance(one, ast.stmt))
         if not isinstance(statement, ast.Assign) or self.is_in_call(node):
             return [node]
@@ -123,18 +125,18 @@ class _Module:
         return [one for one in used if isinstance(one.ctx, ast.Load)] or [node]
 
     def is_in_call(self, node: ast.AST) -> bool:
-        """Return whether the node is part of what an effect calls."""
+        """Return whether the node belongs to what an effect calls."""
         return any(
             one in self._calls or (isinstance(one, _FUNCTIONS) and one.name in self._called)
             for one in (node, *self._walk_upwards(node))
         )
 
     def list_functions_around(self, node: ast.AST) -> list[str]:
-        """Return the names of the functions around a node, the outermost first."""
+        """Return the names of the functions that contain a node, the outermost first."""
         return [one.name for one in self._walk_upwards(node) if isinstance(one, _FUNCTIONS)][::-1]
 
     def _find_functions_called_from_effects(self) -> set[str]:
-        """Return the module's functions that the `call` of an effect leads to."""
+        """Return the functions of the module that effects call."""
         functions = {one.name: one for one in ast.walk(self.tree) if isinstance(one, _FUNCTIONS)}
         found: set[str] = set()
         waiting: list[ast.AST] = list(self._calls)
@@ -146,7 +148,9 @@ class _Module:
         return found
 
     def _find_port_names(self) -> Iterator[tuple[str, str]]:
-        """Yield local names of ports, as in `flows, job = work.services.workflows, work.job`."""
+        """Yield the local names of ports and the ports, as in `flows, job =
+        work.services.workflows, work.job`.
+        """
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Assign):
                 (target, *_), value = node.targets, node.value

@@ -1,4 +1,4 @@
-"""What firewalls leave out, as the tests ask it: with the list of service tags as a mapping."""
+"""Checks of firewalls for tests, with service tags given as a mapping."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -14,7 +14,7 @@ type Prefixes = Mapping[str, Sequence[str]]
 
 
 def build_tag_list(prefixes: Prefixes) -> ServiceTagList:
-    """Return a list of these tags."""
+    """Return a service tag list with these prefixes by tag."""
     return ServiceTagList(
         ServiceTag(name=name, prefixes=tuple(listed)) for name, listed in prefixes.items()
     )
@@ -27,13 +27,13 @@ def find_required_issues(
     tags: ServiceTagList,
     also_required: Collection[str] = (),
 ) -> list[FirewallIssue]:
-    """Return the required firewall issues of a flow of a geography that calls these hosts."""
+    """Return the required firewall issues for flows of a geography that call these hosts."""
     found = NetworkCheck(firewalls, geography, tags, also_required).find_issues(hosts)
     return [gap for gap in found if gap.is_required]
 
 
 def judge_tag(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
-    """Return the verdict on a firewall and a tag of the list."""
+    """Return the verdict whether the firewall allows the addresses of a tag."""
     asked = tags.find_addresses(tag)
     assert asked is not None
     return check_firewall(
@@ -44,9 +44,8 @@ def judge_tag(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
 def find_uncovered_prefixes(
     firewall: Firewall, required: Prefixes, tags: Prefixes
 ) -> tuple[str, ...]:
-    """Return the prefixes that a firewall does not let in for certain.
-
-    `required` are prefixes by the name of their tag, `tags` the prefixes of every known tag.
+    """Return the prefixes that a firewall does not allow for certain. `required` has the needed
+    prefixes by tag, and `tags` those of all known tags.
     """
     bases = sorted({name.partition(".")[0] for name in required})
     admission = evaluate_rules(firewall, RuleSources(build_tag_list({**required, **tags}), bases))

@@ -28,7 +28,7 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
     build_retired_scenario,
-    order_deletions,
+    request_deletions,
     read_deletions,
 )
 from tests.functional.scenarios.disturbance import Disturbed
@@ -182,7 +182,7 @@ async def test_repeated_approval_is_counted_once() -> None:
         build.add_http_flow("Orders")
     scenario.prepare()
     await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
-    await scenario.order_of(*scenario.builders)
+    await scenario.start_remediation_of(*scenario.builders)
     plans = await show_plan(scenario.services, scenario.remediation.id)
     versions = tuple(plan.version for plan in plans)
     one = ApprovalInput(versions=versions[:1], approved_by="tests")
@@ -208,7 +208,7 @@ async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_th
             scenario.build.add_http_flow(title)
 
     scenario = await build_retired_scenario(build)
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     rows = await read_deletions(scenario)
     ids = sorted(row.job_id for row in rows.values())
     table = scenario.services.tables.deletions
@@ -235,7 +235,7 @@ async def test_internal_error_in_one_deletion_does_not_block_the_others() -> Non
         scenario.build.add_http_flow("Orders")
 
     scenario = await build_retired_scenario(build)
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     ids = sorted(row.job_id for row in (await read_deletions(scenario)).values())
     await scenario.run(DAY + MINUTE)
     services = scenario.services

@@ -203,7 +203,7 @@ async def test_approval_is_rejected_for_all_environments_if_one_is_read_only() -
         build.add_http_flow("Orders")
     scenario.prepare()
     await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
-    await scenario.order_of(*scenario.builders)
+    await scenario.start_remediation_of(*scenario.builders)
     tables = scenario.services.tables
     for build in scenario.builders:
         row = EnvironmentSettings(

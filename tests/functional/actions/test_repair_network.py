@@ -238,7 +238,7 @@ async def test_error_for_ambiguous_firewall_names_its_parts() -> None:
     """If no flow is known to call any part of the firewall, the error names the parts."""
     scenario = Guarded(has_azure_firewalls=True)
     scenario.world.service_tags = {name: [*listed] for name, listed in SERVICE_TAGS.items()}
-    scenario.guard(
+    scenario.add_resources(
         build_security_group(
             build_security_rule("a", 100, access="Deny", destinationAddressPrefix="10.0.1.4"),
             build_security_rule("b", 101, access="Deny", destinationAddressPrefix="10.0.1.5"),

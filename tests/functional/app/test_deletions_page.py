@@ -22,9 +22,9 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     build_retired_scenario,
     find_original,
-    order_deletions,
+    request_deletions,
     read_deletions,
-    run_at_the_date,
+    run_on_default_date,
 )
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -104,13 +104,13 @@ async def send_form(handler: object, scenario: Scenario, sent: dict[str, str]) -
 
 async def test_deletions_are_grouped_by_approver_and_date(scenario: Scenario) -> None:
     """The title has the first date. Each group names its approver and what remains to do."""
-    await order_deletions(
+    await request_deletions(
         scenario,
         find_workflow_id(scenario, "Orders"),
         find_workflow_id(scenario, "<b>"),
         within=DAY,
     )
-    await order_deletions(
+    await request_deletions(
         scenario, find_workflow_id(scenario, "Bills"), within=3 * DAY, by="bert@contoso.example"
     )
 
@@ -130,10 +130,10 @@ async def test_deletions_are_grouped_by_approver_and_date(scenario: Scenario) ->
 
 async def test_a_blocked_deletion_comes_first_with_its_fix(scenario: Scenario) -> None:
     """The group with it is open, although another one has an earlier date."""
-    await order_deletions(scenario, find_workflow_id(scenario, "Orders"), within=DAY / 2)
-    await order_deletions(scenario, find_workflow_id(scenario, "Bills"), within=DAY)
+    await request_deletions(scenario, find_workflow_id(scenario, "Orders"), within=DAY / 2)
+    await request_deletions(scenario, find_workflow_id(scenario, "Bills"), within=DAY)
     find_original(scenario, "Bills").state = FlowState.ON
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
     provide(scenario.services)
 
     page = await show_page()
@@ -149,7 +149,7 @@ async def test_a_blocked_deletion_comes_first_with_its_fix(scenario: Scenario) -
 
 async def test_filters_apply_to_page_list_and_exports(scenario: Scenario) -> None:
     """The filters are state, environment, remediation and name."""
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     kept = find_workflow_id(scenario, "Orders")
     await call(
         deletions_api.cancel_deletions,
@@ -188,7 +188,7 @@ async def test_filters_apply_to_page_list_and_exports(scenario: Scenario) -> Non
 
 async def test_export_has_the_next_step_of_each_deletion(scenario: Scenario) -> None:
     """Each row has the names, the dates, the approver and the next step."""
-    await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
+    await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
 
     reply = await call(deletions_api.export_deletions, headers=EVE, query={"format": "csv"})
     (row,) = csv.DictReader(io.StringIO(reply.text[1:]))
@@ -200,8 +200,8 @@ async def test_export_has_the_next_step_of_each_deletion(scenario: Scenario) -> 
 
 async def test_cancel_keeps_the_originals_of_its_group_only(scenario: Scenario) -> None:
     """The form names the originals, and the page shows the result."""
-    await order_deletions(scenario, find_workflow_id(scenario, "Orders"), within=DAY)
-    await order_deletions(scenario, find_workflow_id(scenario, "Bills"), within=3 * DAY)
+    await request_deletions(scenario, find_workflow_id(scenario, "Orders"), within=DAY)
+    await request_deletions(scenario, find_workflow_id(scenario, "Bills"), within=3 * DAY)
     page = await show_page(ANNA)
     assert "Kept: Orders." in read_text(page)
 
@@ -221,7 +221,7 @@ async def test_an_original_without_a_deletion_is_counted_and_can_be_scheduled(
 
     The app reads their list only when a person opens it.
     """
-    await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
+    await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     environment = scenario.build.environment.id
 
     counted = await show_page()
@@ -256,7 +256,7 @@ async def test_person_without_permission_sees_the_reason(scenario: Scenario) -> 
 
     The person who started the remediation may not schedule its deletions.
     """
-    await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
+    await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     environment = scenario.build.environment.id
     started = replace(
         scenario.remediation, started_by="anna", started_by_id="id-anna@contoso.example"
@@ -274,7 +274,7 @@ async def test_person_without_permission_sees_the_reason(scenario: Scenario) -> 
 
 async def test_unreadable_row_does_not_hide_other_deletions(scenario: Scenario) -> None:
     """Page, list and export show the other deletions, and name the unreadable row."""
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     rows = scenario.fakes.store.rows
     damaged = min(name for name in rows if name[0] == "deletions")
     rows[damaged] = replace(rows[damaged], columns={**rows[damaged].columns, "data0": "{"})
@@ -294,7 +294,7 @@ async def test_unreadable_row_does_not_hide_other_deletions(scenario: Scenario) 
 
 async def test_a_large_group_is_shown_page_by_page(scenario: Scenario) -> None:
     """Each original is on one page, and each page shows the count of the whole group."""
-    (one,) = await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
+    (one,) = await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     await scenario.services.tables.deletions.upsert(
         *(replace(one, job_id=f"j-{n:03}", display_name=f"Flow {n}") for n in range(249))
     )
@@ -313,7 +313,7 @@ async def test_what_all_originals_of_a_group_have_in_common_is_shown_once(
     scenario: Scenario, number: int
 ) -> None:
     """A group shows equal values once, and folds more than ten originals."""
-    (one,) = await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
+    (one,) = await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     await scenario.services.tables.deletions.upsert(
         *(replace(one, job_id=f"j-{n}", display_name=f"Flow {n}") for n in range(number - 1))
     )
@@ -328,7 +328,7 @@ async def test_what_all_originals_of_a_group_have_in_common_is_shown_once(
 
 async def test_list_has_each_deletion_on_one_page(scenario: Scenario) -> None:
     """`next` is the start of the next page. A value that names no deletion is rejected."""
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     pages = []
     after = ""
     while True:
@@ -355,12 +355,12 @@ async def test_page_without_deletions_explains_the_first_step() -> None:
 
 async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> None:
     """A browser that sends the hashes of its sections gets only the changed ones, or 204."""
-    await order_deletions(scenario, find_workflow_id(scenario, "Orders"))
+    await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     page = await show_page()
     known = {"Live-Sections": " ".join(re.findall(r'data-live="(\w+)"', page.text))}
 
     same = await call(deletions_page_api.show_deletions_page, headers=EVE | known)
-    await order_deletions(scenario, find_workflow_id(scenario, "Bills"))
+    await request_deletions(scenario, find_workflow_id(scenario, "Bills"))
     changed = await call(deletions_page_api.show_deletions_page, headers=EVE | known)
 
     assert not re.search(r"data-live[ >]", page.text)

@@ -65,7 +65,7 @@ async def test_flow_page_names_the_environment_of_a_caller() -> None:
     scenario.other.add_flow_caller(called, name="Close of day")
     scenario.prepare()
     await scenario.opt_in_both()
-    await scenario.order_of(scenario.build, scenario.other, run=timedelta(hours=6))
+    await scenario.start_remediation_of(scenario.build, scenario.other, run=timedelta(hours=6))
 
     page = await read_flow_page(scenario, "Orders")
 

@@ -42,9 +42,9 @@ from tests.fakes.tenant import FakeRun
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.deleting.deletion_scenario import (
     find_original,
-    order_deletions,
+    request_deletions,
     retire_all,
-    run_at_the_date,
+    run_on_default_date,
 )
 from tests.functional.planning.test_support_requests import open_support_request
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -230,9 +230,9 @@ async def complete_remediation(scenario: Scenario) -> None:
 async def block_deletion(scenario: Scenario) -> None:
     """Turn a retired original on, which blocks its scheduled deletion."""
     await retire_all(scenario)
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     find_original(scenario, "Stock").state = FlowState.ON
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
 
 async def add_poison_message(scenario: Scenario) -> None:

@@ -407,7 +407,7 @@ async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
         build.add_http_flow("Orders")
     scenario.prepare()
     await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
-    await scenario.order_of(*scenario.builders)
+    await scenario.start_remediation_of(*scenario.builders)
     provide(scenario.services)
     first, second = (build.environment for build in scenario.builders)
 

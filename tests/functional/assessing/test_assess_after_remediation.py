@@ -18,7 +18,7 @@ from shared.use_cases.assess import assess_environment
 from tests.functional.deleting.deletion_scenario import (
     build_retired_scenario,
     find_original,
-    order_deletions,
+    request_deletions,
 )
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
@@ -77,7 +77,7 @@ async def test_scheduled_deletion_is_shown_with_its_original() -> None:
     """If a retired original is scheduled for deletion, the assessment recommends no other deletion.
     """
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
 
     (flow,) = (await run_assessment(scenario)).flows
 

@@ -54,7 +54,7 @@ async def test_only_the_copy_of_a_caller_is_changed() -> None:
     before = shop.client_data
     await scenario.opt_in_both()
 
-    await scenario.order_of(scenario.build, scenario.other)
+    await scenario.start_remediation_of(scenario.build, scenario.other)
     await scenario.run(LONG)
 
     await assert_retired(scenario)
@@ -81,8 +81,8 @@ async def test_separate_remediations_of_two_environments_retire_both_flows(is_fi
     await scenario.opt_in_both()
     first, then = (scenario.other, scenario.build) if is_first else (scenario.build, scenario.other)
 
-    await scenario.order_of(first, cause="first")
-    await scenario.order_of(then, cause="then")
+    await scenario.start_remediation_of(first, cause="first")
+    await scenario.start_remediation_of(then, cause="then")
     await scenario.run(LONG)
 
     await assert_retired(scenario)
@@ -103,7 +103,7 @@ async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
     )
     await scenario.services.tables.environment_settings.upsert(row)
 
-    await scenario.order_of(scenario.build, scenario.other)
+    await scenario.start_remediation_of(scenario.build, scenario.other)
     await scenario.run(timedelta(days=3))
     waiting = (await scenario.read_all_jobs())["Orders"]
     await scenario.approve(run=LONG)
@@ -121,10 +121,10 @@ async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
 async def test_call_loop_across_environments_is_retired_and_rolled_back() -> None:
     """Two flows in a call loop across environments both retire, and a rollback restores them."""
     scenario, orders, shop = build_two_environments()
-    scenario.let_call(orders, shop)
+    scenario.add_call(orders, shop)
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
-    await scenario.order_of(scenario.build, scenario.other)
+    await scenario.start_remediation_of(scenario.build, scenario.other)
     await scenario.run(LONG)
     await assert_retired(scenario)
 
@@ -147,7 +147,7 @@ async def test_rollback_on_any_day_restores_both_environments(days: int) -> None
     scenario, _, _ = build_two_environments()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
-    await scenario.order_of(scenario.build, scenario.other)
+    await scenario.start_remediation_of(scenario.build, scenario.other)
     await scenario.run(timedelta(days=days))
 
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
@@ -166,9 +166,9 @@ async def test_called_flow_is_not_rolled_back_before_its_caller() -> None:
     """Rolled back alone, the called flow's job names the caller whose copy still calls its copy."""
     scenario, _, _ = build_two_environments()
     await scenario.opt_in_both()
-    await scenario.order_of(scenario.build, cause="here")
+    await scenario.start_remediation_of(scenario.build, cause="here")
     here = scenario.remediation.id
-    await scenario.order_of(scenario.other, cause="there")
+    await scenario.start_remediation_of(scenario.other, cause="there")
     there = scenario.remediation.id
     await scenario.run(LONG)
     await assert_retired(scenario)
@@ -205,9 +205,9 @@ async def test_rollback_continues_after_the_other_environment_is_rolled_back(
     await scenario.opt_in_both()
     builders = {"Orders": scenario.build, "Shop": scenario.other}
     [last] = builders.keys() - {first}
-    await scenario.order_of(builders[first], cause="first")
+    await scenario.start_remediation_of(builders[first], cause="first")
     earlier = scenario.remediation.id
-    await scenario.order_of(builders[last], cause="last")
+    await scenario.start_remediation_of(builders[last], cause="last")
     await scenario.run(LONG)
     await assert_retired(scenario)
 
@@ -235,9 +235,9 @@ async def test_copy_stays_on_while_a_run_of_its_callers_copy_continues() -> None
     scenario, orders, shop = build_two_environments()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
-    await scenario.order_of(scenario.build, cause="here")
+    await scenario.start_remediation_of(scenario.build, cause="here")
     here = scenario.remediation.id
-    await scenario.order_of(scenario.other, cause="there")
+    await scenario.start_remediation_of(scenario.other, cause="there")
     jobs = await scenario.read_all_jobs()
     new = scenario.world.get_workflow(orders.environment_id, jobs["Orders"].copy.id)
     running = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy.id)
@@ -265,11 +265,11 @@ async def test_recorded_grant_is_not_made_in_a_read_only_environment() -> None:
     await settings.upsert(
         EnvironmentSettings(environment_id=here, approval_policy=ApprovalPolicy.AUTOMATIC)
     )
-    await scenario.order_of(scenario.build, cause="first", run=DAY)
+    await scenario.start_remediation_of(scenario.build, cause="first", run=DAY)
     await scenario.opt_in_both()
     plan = kill_after(scenario, "FakeFlowAccess.grant")
     plan.moment = Moment.BEFORE
-    await scenario.order_of(scenario.other, cause="then", run=timedelta(0))
+    await scenario.start_remediation_of(scenario.other, cause="then", run=timedelta(0))
     while not plan.has_struck:
         await scenario.run(timedelta(seconds=30))
     await settings.upsert(

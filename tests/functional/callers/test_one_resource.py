@@ -269,7 +269,7 @@ async def test_batched_write_omits_a_flow_of_a_read_only_environment(
     await scenario.opt_in_both()
     scenario.world.traffic.beat(scenario.world)
     late = LateCopies(scenario, NOT_YET, here, there)
-    await scenario.order_of(*scenario.builders, run=MINUTE)
+    await scenario.start_remediation_of(*scenario.builders, run=MINUTE)
     late.allow_copies(there)
     await scenario.run(MINUTE)
     assert (await scenario.read_all_jobs())["There"].reason_code == Reason.BATCHING_CALLER_WRITES

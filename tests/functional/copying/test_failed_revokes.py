@@ -137,9 +137,9 @@ async def retry_job(scenario: Scenario, job: FlowJob) -> None:
     await change_remediation.retry(scenario.services, job.remediation_id, (job.original.id,))
 
 
-@pytest.mark.parametrize("go_on", [retry_job, wake_by_reason_code])
+@pytest.mark.parametrize("continue_job", [retry_job, wake_by_reason_code])
 async def test_retry_during_the_revoke_of_grants_is_kept(
-    go_on: Callable[[Scenario, FlowJob], Awaitable[None]],
+    continue_job: Callable[[Scenario, FlowJob], Awaitable[None]],
 ) -> None:
     """A retry takes effect although the timer holds the job's lease to revoke its grants."""
     scenario = Scenario()
@@ -163,7 +163,7 @@ async def test_retry_during_the_revoke_of_grants_is_kept(
         grants=Grants(active=granted, past=granted),
     )
     kept = await table.replace(kept, blocked)
-    access: Any = ActionBeforeRevoke(scenario.fakes.ports.flow_access, lambda: go_on(scenario, blocked))
+    access: Any = ActionBeforeRevoke(scenario.fakes.ports.flow_access, lambda: continue_job(scenario, blocked))
     scenario.around = lambda ports: replace(ports, flow_access=access)
     scenario.renew()
 

@@ -37,7 +37,7 @@ async def build_retired_scenario(
     return scenario
 
 
-async def order_deletions(
+async def request_deletions(
     scenario: Scenario, *flow_ids: str, within: timedelta = DAY, by: str = BY
 ) -> list[Deletion]:
     """Schedule the deletion of these retired originals, or of all if none is named."""
@@ -69,8 +69,8 @@ async def run_timers(
     await delete_originals(services or scenario.services)
 
 
-async def run_at_the_date(scenario: Scenario) -> None:
-    """Advance to the default date of `order_deletions`, and run the timer."""
+async def run_on_default_date(scenario: Scenario) -> None:
+    """Advance to the default date of `request_deletions`, and run the timer."""
     await scenario.run(DAY + MINUTE)
     await run_timers(scenario)
 

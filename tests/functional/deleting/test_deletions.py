@@ -26,9 +26,9 @@ from tests.functional.deleting.deletion_scenario import (
     find_original,
     list_archived_runs,
     list_deleted_flows,
-    order_deletions,
+    request_deletions,
     read_deletions,
-    run_at_the_date,
+    run_on_default_date,
     run_timers,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -40,12 +40,12 @@ async def test_original_is_deleted_on_its_date() -> None:
     """The original is deleted on its date, and not a day earlier. Its job stays retired."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await order_deletions(scenario, within=2 * DAY)
+    await request_deletions(scenario, within=2 * DAY)
 
     await scenario.run(DAY)
     await run_timers(scenario)
     stood = not orders.is_deleted
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     row, job = (await read_deletions(scenario))["Orders"], await scenario.read_job("Orders")
     assert stood
@@ -69,9 +69,9 @@ async def test_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
         )
     )
     button = find_original(scenario, "Button")
-    await order_deletions(scenario)
+    await request_deletions(scenario)
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     assert button.is_deleted
     assert [w.what for w in scenario.world.writes][-1] == "delete flow"
@@ -87,11 +87,11 @@ async def test_only_a_retired_original_can_be_scheduled_for_deletion() -> None:
     await scenario.approve(run=DAY)
 
     with pytest.raises(JobBlocked) as none:
-        await order_deletions(scenario)
+        await request_deletions(scenario)
     with pytest.raises(JobBlocked) as named:
-        await order_deletions(scenario, find_original(scenario, "Orders").workflow_id)
+        await request_deletions(scenario, find_original(scenario, "Orders").workflow_id)
     with pytest.raises(NotFound):
-        await order_deletions(scenario, "nobody")
+        await request_deletions(scenario, "nobody")
 
     assert (none.value.code, named.value.code) == ("original_not_retired", "original_not_retired")
 
@@ -110,12 +110,12 @@ async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None
     ).deletable_originals
 
     with pytest.raises(JobBlocked) as early:
-        await order_deletions(scenario, within=6 * DAY)
-    await order_deletions(
+        await request_deletions(scenario, within=6 * DAY)
+    await request_deletions(
         scenario, within=candidate.earliest_delete_at - scenario.world.clock.now()
     )
     with pytest.raises(JobBlocked) as past:
-        await order_deletions(scenario, within=-DAY)
+        await request_deletions(scenario, within=-DAY)
 
     assert candidate.earliest_delete_at == job.history[-1].changed_at + 7 * DAY
     assert f"{candidate.earliest_delete_at:%Y-%m-%d}" in early.value.fix
@@ -134,7 +134,7 @@ async def test_no_deletion_is_scheduled_if_one_of_the_flows_is_excluded() -> Non
     await scenario.opt_in(excluded_flows=frozenset({excluded}))
 
     with pytest.raises(JobBlocked) as refusal:
-        await order_deletions(scenario)
+        await request_deletions(scenario)
 
     assert refusal.value.code == "flow_excluded"
     assert await read_deletions(scenario) == {}
@@ -145,15 +145,15 @@ async def test_read_only_environment_rejects_and_blocks_deletions() -> None:
     ones on their date.
     """
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     settings = EnvironmentSettings(
         environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
     )
     await scenario.services.tables.environment_settings.upsert(settings)
 
     with pytest.raises(JobBlocked) as refusal:
-        await order_deletions(scenario)
-    await run_at_the_date(scenario)
+        await request_deletions(scenario)
+    await run_on_default_date(scenario)
 
     assert refusal.value.code == "environment_read_only"
     assert (await read_deletions(scenario))["Orders"].reason_code == "environment_read_only"
@@ -163,13 +163,13 @@ async def test_read_only_environment_rejects_and_blocks_deletions() -> None:
 async def test_deleted_original_cannot_be_scheduled_again() -> None:
     """A request that names a deleted original is rejected. A request for all others finds none."""
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario)
+    await run_on_default_date(scenario)
 
     with pytest.raises(JobBlocked) as named:
-        await order_deletions(scenario, find_original(scenario, "Orders").workflow_id)
+        await request_deletions(scenario, find_original(scenario, "Orders").workflow_id)
     with pytest.raises(JobBlocked) as rest:
-        await order_deletions(scenario)
+        await request_deletions(scenario)
 
     assert (named.value.code, rest.value.code) == (
         "original_already_deleted",
@@ -186,7 +186,7 @@ async def test_list_of_possible_deletions_names_their_consequences() -> None:
     (candidate,) = (
         await show_deletions(scenario.services, scenario.remediation.id)
     ).deletable_originals
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     after = await show_deletions(scenario.services, scenario.remediation.id)
 
     assert candidate.display_name == "Orders"
@@ -203,7 +203,7 @@ async def test_original_is_deleted_after_all_run_summaries_are_archived() -> Non
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     add_runs(scenario, orders, 1_500, Runs(apart=timedelta(minutes=20)))
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     await scenario.run(DAY + MINUTE)
 
     await delete_originals(scenario.services)
@@ -224,9 +224,9 @@ async def test_existing_archive_is_continued_before_a_deletion() -> None:
     await archive_runs(scenario.services, scenario.remediation.id)
     await scenario.run(DAY)
     add_runs(scenario, orders, 2, Runs(name="late"))
-    await order_deletions(scenario)
+    await request_deletions(scenario)
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     (archive,) = await scenario.services.tables.run_archives.read_all(orders.environment_id)
     assert (archive.state, archive.runs, len(archive.parts)) == (RunArchiveState.COMPLETED, 5, 2)
@@ -241,10 +241,10 @@ async def test_existing_archive_is_continued_before_a_deletion() -> None:
 async def test_deletion_waits_while_the_kill_switch_is_on() -> None:
     """The deletion names the kill switch, and is made after the switch is off."""
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
     held, written = (await read_deletions(scenario))["Orders"], list_deleted_flows(scenario)
     await set_kill_switch(scenario.services, is_on=False, by="tests", reason="over")
     await run_timers(scenario)
@@ -259,9 +259,9 @@ async def test_deletion_waits_for_the_maintenance_window() -> None:
     scenario = await build_retired_scenario()
     opens = scenario.world.clock.now() + timedelta(hours=30)
     await scenario.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
-    await order_deletions(scenario)
+    await request_deletions(scenario)
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
     waiting = list_deleted_flows(scenario)
     await scenario.run(opens - scenario.world.clock.now() + MINUTE)
     await run_timers(scenario)
@@ -275,9 +275,9 @@ async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     add_runs(scenario, orders, 1, Runs(ago=MINUTE, lasts=3 * DAY))
-    await order_deletions(scenario)
+    await request_deletions(scenario)
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
     held = (await read_deletions(scenario))["Orders"]
     await scenario.run(2 * DAY)
     await run_timers(scenario)
@@ -291,10 +291,10 @@ async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
 async def test_deletion_waits_while_no_policy_is_applied() -> None:
     """While no policy is applied, the app deletes nothing, and the deletion names the reason."""
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     scenario.build.unlink()
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     row = (await read_deletions(scenario))["Orders"]
     assert (row.state, row.message) == (
@@ -310,10 +310,10 @@ async def test_deletion_waits_while_no_policy_is_applied() -> None:
 async def test_cancelled_deletion_is_not_made() -> None:
     """The deletion names who cancelled it, and the original can be scheduled again."""
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
 
     count = await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     row = (await read_deletions(scenario))["Orders"]
     assert (count, row.state, list_deleted_flows(scenario)) == (1, DeletionState.CANCELLED, [])
@@ -330,7 +330,7 @@ async def test_rollback_cancels_the_deletion_of_its_original() -> None:
     """
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await order_deletions(scenario, within=300 * DAY)
+    await request_deletions(scenario, within=300 * DAY)
 
     await scenario.roll_back()
     cancelled = (await read_deletions(scenario))["Orders"]
@@ -349,7 +349,7 @@ async def test_microsoft_key_list_is_read_again_while_it_names_a_deleted_origina
     """After a deletion the app reads the list once a day, until it no longer names the original."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     await scenario.run(DAY + MINUTE)
     await delete_originals(scenario.services)
     orders.is_deleted = False  # the list lags behind
@@ -369,8 +369,8 @@ async def test_microsoft_key_list_is_read_again_while_it_names_a_deleted_origina
 async def test_daily_check_ignores_a_deleted_original() -> None:
     """The daily check neither reports a deleted original nor plans it again."""
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario)
+    await run_on_default_date(scenario)
 
     result = await run_daily_check(scenario.services, "2030-01-01")
     await scenario.run(DAY)

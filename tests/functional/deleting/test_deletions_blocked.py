@@ -20,9 +20,9 @@ from tests.functional.deleting.deletion_scenario import (
     build_retired_scenario,
     find_original,
     list_deleted_flows,
-    order_deletions,
+    request_deletions,
     read_deletions,
-    run_at_the_date,
+    run_on_default_date,
     run_timers,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -30,7 +30,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 async def reach_blocked_date(scenario: Scenario, code: str) -> Deletion:
     """Run to the date, require that the deletion is blocked with this code, and return it."""
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
     (row,) = [one for one in (await read_deletions(scenario)).values() if one.fix]
     assert (row.state, row.reason_code) == (DeletionState.BLOCKED, code), row.message
     assert list_deleted_flows(scenario) == []
@@ -40,8 +40,8 @@ async def reach_blocked_date(scenario: Scenario, code: str) -> Deletion:
 
 async def schedule_again(scenario: Scenario) -> None:
     """Schedule all deletions again and advance to their date."""
-    await order_deletions(scenario)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario)
+    await run_on_default_date(scenario)
 
 
 async def test_original_that_is_on_again_is_not_deleted() -> None:
@@ -50,7 +50,7 @@ async def test_original_that_is_on_again_is_not_deleted() -> None:
     """
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     orders.state = FlowState.ON
 
     await reach_blocked_date(scenario, "retired_original_on")
@@ -63,15 +63,15 @@ async def test_original_that_is_on_again_is_not_deleted() -> None:
 async def test_blocked_deletion_is_a_required_action_until_it_is_scheduled_again() -> None:
     """Two deletions with the same reason are one action, which names both flows."""
     scenario = await build_retired_scenario(_build_orders_and_returns)
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     for name in ("Orders", "Returns"):
         find_original(scenario, name).state = FlowState.ON
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     (action,) = (await read_pending_actions(scenario.services)).items
     for name in ("Orders", "Returns"):
         find_original(scenario, name).state = FlowState.OFF
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     after = await read_pending_actions(scenario.services)
 
     assert action.kind is PendingActionKind.DELETION_BLOCKED
@@ -91,7 +91,7 @@ async def test_edited_original_is_deleted_after_it_is_scheduled_again() -> None:
     """The edit blocks the first deletion. The second one archives the edited definition."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     _edit(orders)
 
     await reach_blocked_date(scenario, "original_edited")
@@ -115,7 +115,7 @@ async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None
     scenario = await build_retired_scenario()
     job = await scenario.read_job("Orders")
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     copy.state, copy.is_deleted = FlowState.OFF, what == "gone"
 
     row = await reach_blocked_date(scenario, "copy_changed")
@@ -126,9 +126,9 @@ async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None
 async def test_original_that_was_off_is_deleted_although_its_copy_is_off() -> None:
     """An original that was off before the remediation is deleted although its copy is off."""
     scenario = await build_retired_scenario(lambda s: s.build.add_off_flow("Idle"))
-    await order_deletions(scenario)
+    await request_deletions(scenario)
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     assert find_original(scenario, "Idle").is_deleted
 
@@ -141,7 +141,7 @@ async def test_deletion_is_blocked_by_a_caller_with_the_old_url() -> None:
     old = scenario.build.get_trigger_url(orders)
     scenario = await build_retired_scenario(scenario=scenario)
     new = site.settings["FLOW_URL"]
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     site.settings["FLOW_URL"] = old
 
     row = await reach_blocked_date(scenario, "manual_caller")
@@ -157,7 +157,7 @@ async def test_deletion_is_blocked_by_a_new_caller() -> None:
     """The search before the deletion finds an app that no remediation has found."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     scenario.build.add_app_setting_caller(orders, site="new-app")
 
     row = await reach_blocked_date(scenario, "manual_caller")
@@ -168,7 +168,7 @@ async def test_deletion_is_blocked_by_a_new_caller() -> None:
 async def test_deletions_on_one_day_share_a_caller_search() -> None:
     """Three deletions on one day share one search for callers."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     plan = Plan(trace=[])
     await scenario.run(DAY + MINUTE)
     await run_timers(scenario, scenario.make(scenario.fakes.ports.wrap_with_plan(plan)))
@@ -182,7 +182,7 @@ async def test_deletions_on_one_day_share_a_caller_search() -> None:
 async def test_original_of_a_managed_solution_is_not_deleted() -> None:
     """The deletion is blocked if the original has become part of a managed solution."""
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     find_original(scenario, "Orders").is_managed = True
 
     await reach_blocked_date(scenario, "managed_solution")
@@ -191,7 +191,7 @@ async def test_original_of_a_managed_solution_is_not_deleted() -> None:
 async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
     """The deletion is blocked if the original was excluded after it was scheduled."""
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     await scenario.opt_in(excluded_flows=frozenset({find_original(scenario, "Orders").workflow_id}))
 
     await reach_blocked_date(scenario, "flow_excluded")
@@ -200,7 +200,7 @@ async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
 async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -> None:
     """The deletion is blocked if the archive returns another definition."""
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     job = await scenario.read_job("Orders")
     scenario.fakes.archive.contents[job.archive_name.removeprefix("memory:")] = b"{}"
 
@@ -212,10 +212,10 @@ async def test_deletion_by_another_person_is_recorded() -> None:
     restore.
     """
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     find_original(scenario, "Orders").is_deleted = True
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     row = (await read_deletions(scenario))["Orders"]
     assert (row.state, row.restorable_until) == (DeletionState.DELETED, None)
@@ -230,9 +230,9 @@ async def test_parents_are_deleted_before_their_children() -> None:
     """Parents are deleted before their children, whatever the order of the rows."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent", "Billing child")
-    await order_deletions(scenario)
+    await request_deletions(scenario)
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     rows = await read_deletions(scenario)
     assert {row.state for row in rows.values()} == {DeletionState.DELETED}, rows
@@ -245,7 +245,7 @@ async def test_deletion_of_a_child_is_blocked_by_its_parent() -> None:
     """The fix names the parent, whose original also has to be deleted."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     child = find_original(scenario, "Billing child")
-    await order_deletions(scenario, child.workflow_id)
+    await request_deletions(scenario, child.workflow_id)
 
     row = await reach_blocked_date(scenario, "parent_flow_not_ready")
 
@@ -260,9 +260,9 @@ async def test_edited_parent_does_not_block_the_deletion_of_a_former_child() -> 
         find_original(scenario, "Billing parent"),
     )
     parent.client_data = scenario.build.add_http_flow("Other").client_data
-    await order_deletions(scenario, child.workflow_id)
+    await request_deletions(scenario, child.workflow_id)
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     assert child.is_deleted
 
@@ -280,9 +280,9 @@ async def test_flows_that_call_one_another_are_deleted_together_by_url() -> None
     draft = next(f for f in scenario.build.environment.flows.values() if f.name == "Draft")
     del scenario.build.environment.flows[draft.workflow_id]
     scenario = await build_retired_scenario(scenario=scenario)
-    await order_deletions(scenario)
+    await request_deletions(scenario)
 
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
     await scenario.run(DAY)
     await run_timers(scenario)
 
@@ -298,8 +298,8 @@ async def test_one_read_of_the_list_confirms_several_deletions() -> None:
             scenario.build.add_http_flow(title)
 
     scenario = await build_retired_scenario(build)
-    await order_deletions(scenario)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario)
+    await run_on_default_date(scenario)
     table = scenario.services.tables.deletions
     async for kept in table.query(scenario.build.environment.id):
         await table.replace(

@@ -26,9 +26,9 @@ from tests.functional.deleting.deletion_scenario import (
     find_original,
     list_archived_runs,
     list_deleted_flows,
-    order_deletions,
+    request_deletions,
     read_deletions,
-    run_at_the_date,
+    run_on_default_date,
     run_timers,
 )
 from tests.functional.scenarios.disturbance import disturb
@@ -73,7 +73,7 @@ async def build_due_scenario() -> Scenario:
     """Return a scenario with a deletion that is due, of an original with many flow runs."""
     scenario = watch_deletions(await build_retired_scenario())
     add_runs(scenario, find_original(scenario, "Orders"), RUNS)
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     await scenario.run(DAY + MINUTE)
     scenario.renew()
     return scenario
@@ -211,7 +211,7 @@ async def test_flow_outside_solutions_edited_during_its_archive_is_not_deleted()
             "Button", define.build_request_trigger("PowerApp"), in_solution=False
         )
     )
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     await scenario.run(DAY + MINUTE)
     button = find_original(scenario, "Button")
 
@@ -268,8 +268,8 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    await order_deletions(scenario)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario)
+    await run_on_default_date(scenario)
     was_deleted = button.is_deleted
 
     await scenario.roll_back()
@@ -285,8 +285,8 @@ async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
     """The fix names the last day for a restore. A retry succeeds after a person's restore."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
-    await order_deletions(scenario)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario)
+    await run_on_default_date(scenario)
     until = (await read_deletions(scenario))["Orders"].restorable_until
     assert until is not None
 
@@ -307,8 +307,8 @@ async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
 async def test_rollback_after_the_last_day_for_a_restore_changes_nothing() -> None:
     """A rollback after the last day for a restore changes nothing."""
     scenario = await build_retired_scenario()
-    await order_deletions(scenario)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario)
+    await run_on_default_date(scenario)
     await scenario.run(22 * DAY)
     writes = len(scenario.world.writes)
 
@@ -330,8 +330,8 @@ async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) 
     await deleted.opt_in()
     await deleted.order()
     await deleted.approve()
-    await order_deletions(deleted)
-    await run_at_the_date(deleted)
+    await request_deletions(deleted)
+    await run_on_default_date(deleted)
     deleted.renew()
     for number in range(1, 20):
         scenario = deepcopy(deleted)
@@ -358,7 +358,7 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve()
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     was_on = []
 
     async def roll_back_meanwhile() -> None:
@@ -385,10 +385,10 @@ async def test_rollback_of_partly_deleted_dependent_flows_waits_for_their_restor
     """
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent")
-    await order_deletions(
+    await request_deletions(
         scenario, *(find_original(scenario, title).workflow_id for title in titles)
     )
-    await run_at_the_date(scenario)
+    await run_on_default_date(scenario)
 
     await scenario.roll_back(run=30 * DAY)
     child = await scenario.read_job("Billing child")

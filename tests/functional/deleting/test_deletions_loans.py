@@ -11,7 +11,7 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
     find_original,
-    order_deletions,
+    request_deletions,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
@@ -32,7 +32,7 @@ async def build_hidden_scenario() -> Scenario:
     await scenario.order()
     await scenario.approve(run=25 * DAY)
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
-    await order_deletions(scenario)
+    await request_deletions(scenario)
     await scenario.run(DAY + MINUTE)
     return scenario
 

@@ -22,8 +22,8 @@ from tests.fakes.services import build_fake_services, build_fake_settings
 from tests.functional.deleting.deletion_scenario import (
     DAY,
     build_retired_scenario,
-    order_deletions,
-    run_at_the_date,
+    request_deletions,
+    run_on_default_date,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -53,8 +53,8 @@ def build_flows(scenario: Scenario) -> None:
 async def build_deleted_scenario(kept: timedelta | None = KEPT) -> Scenario:
     """Return a remediation whose originals were deleted longer ago than `KEPT`."""
     scenario = await build_retired_scenario(build_flows)
-    await order_deletions(scenario)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario)
+    await run_on_default_date(scenario)
     scenario.settings = build_fake_settings(remediations_kept=kept)
     scenario.world.clock.advance(KEPT + 2 * DAY)
     return scenario
@@ -209,8 +209,8 @@ async def test_remediation_is_kept_by_default() -> None:
 async def test_remediation_with_an_original_that_exists_is_kept() -> None:
     """While one original is not deleted, a rollback of its flow is possible, so the rows stay."""
     scenario = await build_retired_scenario(build_flows)
-    await order_deletions(scenario, (await scenario.read_job("Orders")).original.id)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario, (await scenario.read_job("Orders")).original.id)
+    await run_on_default_date(scenario)
     scenario.settings = build_fake_settings(remediations_kept=KEPT)
     scenario.world.clock.advance(KEPT + 2 * DAY)
     before = list_rows(scenario)
@@ -224,8 +224,8 @@ async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
     shorter.
     """
     scenario = await build_retired_scenario(build_flows)
-    await order_deletions(scenario)
-    await run_at_the_date(scenario)
+    await request_deletions(scenario)
+    await run_on_default_date(scenario)
     scenario.settings = build_fake_settings(remediations_kept=DAY)
     scenario.world.clock.advance(RECYCLE_BIN - DAY)
 

@@ -175,7 +175,7 @@ class Answering:
     "error",
     [PlatformError("no", code="Forbidden", status=403), ServiceUnavailable("no answer")],
 )
-async def test_flow_without_an_answer_costs_only_itself(
+async def test_report_omits_only_the_flow_that_could_not_be_read(
     scenario: Scenario, error: Exception
 ) -> None:
     """If the runs of a flow cannot be read, the report names the flow and contains the others."""

@@ -105,7 +105,7 @@ async def test_plans_of_environments_are_approved_separately() -> None:
         build.add_http_flow("Orders")
     scenario.prepare()
     await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
-    await scenario.order_of(*scenario.builders)
+    await scenario.start_remediation_of(*scenario.builders)
     ids = [build.environment.id for build in scenario.builders]
     plans = {
         plan.environment_job.environment_id: plan

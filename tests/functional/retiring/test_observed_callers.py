@@ -166,7 +166,7 @@ async def test_check_reads_only_the_newest_calls() -> None:
     assert next(one for one in row.callers if one.is_identified).traits.user_agent == "curl/8.5"
 
 
-async def test_used_up_budget_costs_no_call_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_used_up_budget_counts_no_call_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the request budget is used up during a check, the calls read so far are stored, and the
     next check continues after them.
     """

@@ -70,7 +70,7 @@ def delete_child(scenario: Scenario, _: FakeFlow) -> str:
     return f"child:{child.workflow_id}"
 
 
-def let_licence_lapse(scenario: Scenario, flow: FakeFlow) -> str:
+def expire_licence(scenario: Scenario, flow: FakeFlow) -> str:
     """Remove the owner's licence. The flow stays on until somebody turns it off."""
     scenario.build.owner.has_premium = False
     return f"licence:{flow.workflow_id}"
@@ -85,7 +85,7 @@ ALL: list[Cause] = [
     turn_child_off,
     turn_shared_child_off,
     delete_child,
-    let_licence_lapse,
+    expire_licence,
 ]
 
 
@@ -94,7 +94,7 @@ def add_self_starting_flow(scenario: Scenario, cause: Cause) -> FakeFlow:
     if cause in {turn_child_off, turn_shared_child_off, delete_child}:
         other = scenario.build.add_flow("Other child", define.build_request_trigger("Button"))
         return scenario.build.add_parent("Flow", scenario.build.add_http_flow("Child"), other)
-    if cause is let_licence_lapse:
+    if cause is expire_licence:
         return scenario.build.add_flow(
             "Flow",
             define.build_connector_trigger(
@@ -144,9 +144,9 @@ async def test_expired_licence_can_be_ignored_by_name() -> None:
     the owner has a licence.
     """
     scenario = Scenario()
-    flow = add_self_starting_flow(scenario, let_licence_lapse)
+    flow = add_self_starting_flow(scenario, expire_licence)
     await run_until_state(scenario, FlowJobState.VERIFIED)
-    name = let_licence_lapse(scenario, flow)
+    name = expire_licence(scenario, flow)
     await scenario.run(DAY)
 
     await ignore_issue(scenario.services, flow.environment_id, name, "a licence is on its way")
@@ -180,7 +180,7 @@ async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
 async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None:
     """A rollback checks whether the original can be turned on before it turns the copy off."""
     scenario = Scenario()
-    flow = add_self_starting_flow(scenario, let_licence_lapse)
+    flow = add_self_starting_flow(scenario, expire_licence)
     await run_until_state(scenario, FlowJobState.MONITORING)
     scenario.build.owner.has_premium = False
 
@@ -223,7 +223,7 @@ async def test_flows_share_one_list_of_connections(
 async def test_cutover_starts_if_connections_and_licence_cannot_be_read() -> None:
     """The cutover starts if the app cannot read whether connections and licence are valid."""
     scenario = Scenario()
-    add_self_starting_flow(scenario, let_licence_lapse)
+    add_self_starting_flow(scenario, expire_licence)
     await run_until_state(scenario, FlowJobState.VERIFIED)
     scenario.build.environment.connections.clear()
     scenario.world.tells_licences = False

@@ -163,7 +163,7 @@ async def test_unreachable_environment_does_not_stop_the_daily_check(
     ]
     scenario.prepare()
     await scenario.opt_in_both()
-    await scenario.order_of(*scenario.builders)
+    await scenario.start_remediation_of(*scenario.builders)
     await scenario.run(timedelta(days=30))
     for flow in flows:
         flow.state = FlowState.ON

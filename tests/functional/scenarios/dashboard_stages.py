@@ -69,7 +69,7 @@ async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
 async def _await_approval(visitor: Visitor) -> None:
     """Start a remediation, and run it until its plan awaits approval."""
     scenario = visitor.scenario
-    await visitor.ask(
+    await visitor.send_api_request(
         "PUT",
         "environments/{id}",
         {"approval_policy": "required", "max_flows": 10_000},
@@ -90,14 +90,14 @@ async def _await_approval(visitor: Visitor) -> None:
     expired = {**BROWSER, "Content-Type": FORM, "Referer": "https://app.example/api/dashboard"}
     params = {"id": visitor.identity}
     reply = await visitor.send(route, b"accept_replay=true", headers=expired, params=params)
-    visitor.keep("session", f"/api/remediations/{visitor.identity}/cancel", reply)
+    visitor.record_page("session", f"/api/remediations/{visitor.identity}/cancel", reply)
 
 
 async def _block_flows(visitor: Visitor) -> None:
     """Approve the plan. Firewalls and an app then block some flows."""
     scenario = visitor.scenario
     plans = await show_plan(scenario.services, visitor.identity)
-    await visitor.ask(
+    await visitor.send_api_request(
         "POST",
         "remediations/{id}/approve",
         {"versions": [plan.version for plan in plans]},
@@ -149,24 +149,24 @@ async def _declare_callers(visitor: Visitor) -> None:
     till = {"name": "Till", "owner": "Alex", "contact": "+49 30 1234", "max_url_length": 255}
     known = {"trigger_url_id": "0123456789abcdef" * 2}
     body = {"callers": [{**erp, "flows": flows}, {**till, "flows": [known]}]}
-    await visitor.ask("POST", "declared-callers", body)
+    await visitor.send_api_request("POST", "declared-callers", body)
     confirmed = {"name": erp["name"], "flow": jobs[0].original.id}
-    await visitor.ask("POST", "declared-callers/confirm", confirmed)
+    await visitor.send_api_request("POST", "declared-callers/confirm", confirmed)
     [caller, _] = await list_declared_callers(scenario.services)
     path = await build_link_path(scenario.services, caller, visitor.identity)
     route = ROUTES["GET", "declared-callers/confirmation"]
     query = {"token": path.partition("token=")[2]}
-    visitor.keep("confirmation", path, await visitor.send(route, headers={}, query=query))
-    visitor.keep("confirmation-rejected", path, await visitor.send(route, headers=BROWSER))
+    visitor.record_page("confirmation", path, await visitor.send(route, headers={}, query=query))
+    visitor.record_page("confirmation-rejected", path, await visitor.send(route, headers=BROWSER))
 
 
 async def _stop_changes(visitor: Visitor) -> None:
     """Turn the kill switch on, visit the pages, and turn it off."""
-    await visitor.ask("POST", "kill-switch/on", {"justification": "Change freeze, INC-4411"})
+    await visitor.send_api_request("POST", "kill-switch/on", {"justification": "Change freeze, INC-4411"})
     visitor.scenario.world.clock.advance(timedelta(minutes=25))
     for page, route in STOPPED.items():
         await visitor.show(f"{page}-stopped", route)
-    await visitor.ask("POST", "kill-switch/off", {"justification": "The freeze is over."})
+    await visitor.send_api_request("POST", "kill-switch/off", {"justification": "The freeze is over."})
 
 
 async def _complete(visitor: Visitor) -> None:
@@ -174,11 +174,11 @@ async def _complete(visitor: Visitor) -> None:
     scenario = visitor.scenario
     allow_new_ranges(scenario)
     await point_apps_at_copies(scenario)
-    await visitor.ask("POST", "remediations/{id}/retry", {}, id=visitor.identity)
+    await visitor.send_api_request("POST", "remediations/{id}/retry", {}, id=visitor.identity)
     await scenario.run(timedelta(days=40))
     await _record_daily_check(scenario)
     body = {"delete_at": (scenario.services.now + timedelta(days=30)).isoformat()}
-    await visitor.ask(
+    await visitor.send_api_request(
         "POST", "remediations/{id}/deletions", body, headers=APPROVER, id=visitor.identity
     )
     await _declare_callers(visitor)
@@ -201,16 +201,16 @@ async def _report(visitor: Visitor) -> None:
     """Add the assessment and the evidence, which are files and not pages."""
     assessments: list[Any] = []
     for environment in visitor.scenario.world.environments.values():
-        reply = await visitor.ask("GET", "environments/{id}/assessment", id=environment.id)
+        reply = await visitor.send_api_request("GET", "environments/{id}/assessment", id=environment.id)
         assessments.append(json.loads(reply.get_body()))
     for assessment in assessments[:2]:
-        visitor.keep_report(f"assessment-{assessment['phase']}", build_page([assessment]))
-    visitor.keep_report("assessment-all", build_page(assessments))
-    visitor.keep_report("demo", await _build_demo_report(visitor.scenario))
-    reply = await visitor.ask("GET", "remediations/{id}/evidence", id=visitor.identity)
+        visitor.record_report(f"assessment-{assessment['phase']}", build_page([assessment]))
+    visitor.record_report("assessment-all", build_page(assessments))
+    visitor.record_report("demo", await _build_demo_report(visitor.scenario))
+    reply = await visitor.send_api_request("GET", "remediations/{id}/evidence", id=visitor.identity)
     with zipfile.ZipFile(io.BytesIO(reply.get_body())) as pack:
         [report] = [name for name in pack.namelist() if name.endswith(".html")]
-        visitor.keep_report("evidence", pack.read(report).decode())
+        visitor.record_report("evidence", pack.read(report).decode())
 
 
 async def _build_demo_report(scenario: Scenario) -> str:
@@ -247,7 +247,7 @@ async def _read_only(visitor: Visitor) -> None:
     environment = scenario.build.environment.id
     scenario.build.add_http_flow("Read meters")
     await visitor.start_again()
-    await visitor.ask("PUT", "environments/{id}", body, headers=APPROVER, id=environment)
+    await visitor.send_api_request("PUT", "environments/{id}", body, headers=APPROVER, id=environment)
     await visitor.show("plan-read-only", "/remediations/{id}/plan")
     await visitor.show("environments-read-only", "/environments")
 

@@ -14,11 +14,11 @@ type Deed = Callable[[], Awaitable[object]]
 class Disturbed:
     """A wrapper of a port that runs a function once, before or after a call of one method."""
 
-    def __init__(self, port: object, method: str, deed: Deed, *, after: bool) -> None:
-        """Run `deed` at the next call of `method`, after it if `after` is set."""
+    def __init__(self, port: object, method: str, action: Deed, *, after: bool) -> None:
+        """Run `action` at the next call of `method`, after it if `after` is set."""
         self._port = port
         self._method = method
-        self._deed: Deed | None = deed
+        self._deed: Deed | None = action
         self._after = after
 
     def __getattr__(self, name: str) -> Any:
@@ -29,20 +29,20 @@ class Disturbed:
 
     def _disturb(self, attribute: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         async def call_disturbed(*arguments: Any, **named: Any) -> Any:
-            deed, self._deed = self._deed, None
-            if deed and not self._after:
-                await deed()
+            action, self._deed = self._deed, None
+            if action and not self._after:
+                await action()
             result = attribute(*arguments, **named)
             result = result if isasyncgen(result) else await result
-            if deed and self._after:
-                await deed()
+            if action and self._after:
+                await action()
             return result
 
         return call_disturbed
 
 
-def disturb(scenario: Scenario, port: str, method: str, deed: Deed, *, after: bool = False) -> None:
-    """Run `deed` once, at the next call of `method` of the port with this name."""
+def disturb(scenario: Scenario, port: str, method: str, action: Deed, *, after: bool = False) -> None:
+    """Run `action` once, at the next call of `method` of the port with this name."""
     earlier = scenario.around
 
     def wrap_ports(ports: Ports) -> Ports:
@@ -52,7 +52,7 @@ def disturb(scenario: Scenario, port: str, method: str, deed: Deed, *, after: bo
 
     disturbed = cast(
         "Any",
-        Disturbed(getattr(earlier(scenario.fakes.ports), port), method, deed, after=after),
+        Disturbed(getattr(earlier(scenario.fakes.ports), port), method, action, after=after),
     )
     scenario.around = wrap_ports
     scenario.renew()

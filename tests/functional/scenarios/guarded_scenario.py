@@ -43,7 +43,7 @@ class Guarded(Scenario):
     """A scenario with a flow that calls a host behind a firewall, which denies the new addresses.
     """
 
-    def guard(self, *resources: Json) -> None:
+    def add_resources(self, *resources: Json) -> None:
         """Add these resources to Azure."""
         for one in resources:
             self.world.resources[one["id"].lower()] = deepcopy(one)

@@ -76,7 +76,7 @@ class Visitor:
         )
         return await answer_request(route, request)
 
-    async def ask(
+    async def send_api_request(
         self,
         method: Method,
         path: str,
@@ -99,7 +99,7 @@ class Visitor:
         scenario = self.scenario
         body = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
         headers = OPERATOR | {"Idempotency-Key": "second"}
-        reply = await self.ask("POST", "remediations", body, headers=headers)
+        reply = await self.send_api_request("POST", "remediations", body, headers=headers)
         started = json.loads(reply.get_body())["id"]
         scenario.remediation = await get_remediation(scenario.services, started)
         await scenario.run(timedelta(minutes=30))
@@ -120,9 +120,9 @@ class Visitor:
         named = {one: value for one, value in params.items() if f"{{{one}}}" in route.path}
         reply = await self.send(route, headers=headers, query=query, params=named)
         path = f"{route.path.format_map({**named, '*path': 'nowhere'})}?{urlencode(query)}"
-        self.keep(name, f"/api/{path}", reply)
+        self.record_page(name, f"/api/{path}", reply)
 
-    def keep(self, name: str, path: str, reply: func.HttpResponse) -> None:
+    def record_page(self, name: str, path: str, reply: func.HttpResponse) -> None:
         """Record a response as a page of the current stage."""
         text = reply.get_body().decode()
         status, headers = reply.status_code, dict(reply.headers)
@@ -130,7 +130,7 @@ class Visitor:
             ShownPage(name=name, path=path, status=status, headers=headers, text=text)
         )
 
-    def keep_report(self, name: str, text: str) -> None:
+    def record_report(self, name: str, text: str) -> None:
         """Record a report, which is a file and not a page of the app."""
         path = f"/reports/{name}"
         self.pages.append(ShownPage(name=name, path=path, status=200, headers={}, text=text))

@@ -43,7 +43,7 @@ class TwoEnvironments(Scenario):
             row = EnvironmentSettings(environment_id=build.environment.id, approval_policy=mode)
             await self.services.tables.environment_settings.upsert(row)
 
-    async def order_of(
+    async def start_remediation_of(
         self, *builds: Builder, cause: str = "both", run: timedelta = timedelta(minutes=30)
     ) -> None:
         """Start one remediation of these environments, and let time pass."""
@@ -75,7 +75,7 @@ class TwoEnvironments(Scenario):
         home = next(one for one in self.builders if one.environment.id == flow.environment_id)
         return home.get_trigger_url(flow)
 
-    def let_call(self, flow: FakeFlow, called: FakeFlow) -> None:
+    def add_call(self, flow: FakeFlow, called: FakeFlow) -> None:
         """Add an action to a flow that calls another by its URL."""
         document = json.loads(flow.client_data)
         actions = document["properties"]["definition"]["actions"]
