@@ -19,8 +19,8 @@ from tests.functional.deleting.deletion_scenario import (
     build_retired_scenario,
     find_original,
     list_deleted_flows,
-    request_deletions,
     read_deletions,
+    request_deletions,
 )
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.property.examples import count_examples

@@ -49,7 +49,9 @@ def test_killed_process_or_rollback_loses_no_call_across_environments(
         scenario = build_two_environments(seed, plan)
         before = take_snapshot(scenario.world)
         await scenario.opt_in_both()
-        await repeat_until_done(scenario, lambda: scenario.start_remediation_of(scenario.build, scenario.other))
+        await repeat_until_done(
+            scenario, lambda: scenario.start_remediation_of(scenario.build, scenario.other)
+        )
         ended = {FlowJobState.RETIRED}
         if undo:
             await scenario.run(timedelta(hours=hours))

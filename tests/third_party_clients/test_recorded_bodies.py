@@ -38,11 +38,11 @@ from shared.domain.clouds import PUBLIC
 from shared.domain.environment import Environment
 from shared.errors import CmkflowError
 from tests.unit.adapter_wire import (
+    FixedEndpoint,
     NumberedCredential,
     Scripted,
     ScriptedResponse,
     ScriptedTransport,
-    FixedEndpoint,
 )
 
 pytestmark = [

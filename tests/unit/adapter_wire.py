@@ -47,13 +47,14 @@ class ScriptedResponse:
 
 
 class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """A transport that returns scripted responses in order, and raises those that are exceptions.
+    """A transport that returns scripted responses in order, and raises those that are
+    exceptions.
     """
 
     def __init__(self, *answers: Scripted | Exception) -> None:
         self.answers = list(answers)
         self.requests: list[HttpRequest] = []
-        #: Where each went, as it was then: a policy may lead the same request elsewhere.
+        #: The URL of each request when it was sent, because a pipeline policy may change it later.
         self.hosts: list[str] = []
         self.slept: list[float] = []
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 FILES = sorted([*INFRA.glob("*.bicep"), *INFRA.glob("modules/*.bicep")])
 SETS = sorted((INFRA / "snapshots").glob("*.bicepparam"))
-#: The set that sets every parameter.
+#: The set of parameters that sets all of them.
 EVERYTHING = "everything"
 
 type Resource = dict[str, Any]

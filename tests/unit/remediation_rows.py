@@ -44,7 +44,8 @@ def build_environment_job(identity: str = "env-1", **more: Any) -> EnvironmentJo
 def build_flow(
     title: str, state: FlowJobState, *, where: EnvironmentJob | None = None, **more: Any
 ) -> FlowView:
-    """Return a flow with a job in this state. `stopped_at` is the step of a blocked or waiting job.
+    """Return a flow with a job in this state. `stopped_at` is the step of a blocked or waiting
+    job.
     """
     where = where or build_environment_job()
     identity = f"id-{title}-{where.environment_id}"

@@ -108,13 +108,14 @@ async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
 
 
 async def test_unused_requests_of_a_slice_are_free_when_the_next_slice_is_taken() -> None:
-    """When an instance takes its next slice, the requests that it did not send are free for others.
+    """When an instance takes its next slice, the requests that it did not send are free for
+    others.
     """
     clock = ManualClock()
     one, other = build_budgets(clock, 80, 2)
     for _ in range(60):
         await one.take()
-    await other.take()  # of a slice of two
+    await other.take()  # from a slice of two requests
     clock.advance(timedelta(seconds=5))
 
     assert len(await take_all_requests(clock, [other], timedelta(seconds=1))) == 19

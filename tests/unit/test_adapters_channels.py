@@ -1,4 +1,5 @@
-"""Notifications in the format of each channel, checked with libraries that know nothing of the app.
+"""Notifications in the format of each channel, checked with libraries that know nothing of the
+app.
 """
 
 import base64
@@ -64,7 +65,7 @@ async def test_webhook_signature_is_accepted_by_the_standard_webhooks_library() 
 
     await channel.send(
         replace(NOTIFICATION, created_at=datetime.now(UTC))
-    )  # the library wants it fresh
+    )  # the library rejects old time stamps
 
     (request,) = network.requests
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -149,7 +150,7 @@ def test_no_name_is_a_link_in_a_card() -> None:
     kinds = {(one["type"], run["type"]) for one in content["body"] for run in one["inlines"]}
     assert kinds == {("RichTextBlock", "TextRun")}
     shown = json.dumps(content, ensure_ascii=False).replace("\N{ZERO WIDTH SPACE}", "")
-    assert shown.count(name) == 3  # as it is
+    assert shown.count(name) == 3  # unchanged
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.domain.clouds import PUBLIC
 from shared.errors import PlatformError
 from tests.unit.adapter_wire import (
+    FixedEndpoint,
     NumberedCredential,
     Scripted,
     ScriptedTransport,
-    FixedEndpoint,
 )
 
 GLOBAL = "api.flow.microsoft.com"
@@ -103,9 +103,7 @@ async def test_request_is_repeated_at_the_regional_host_that_the_error_names(
 @pytest.mark.parametrize(
     ("location", "host"), [("uk", "unitedkingdom"), ("unitedkingdom",) * 2, ("europe", "emea")]
 )
-async def test_regional_host_may_differ_from_the_location(
-    location: str, host: str
-) -> None:
+async def test_regional_host_may_differ_from_the_location(location: str, host: str) -> None:
     """Both names of the United Kingdom in an error lead to the same regional host."""
     message = REFUSAL.replace("asia", location)
     transport = ScriptedTransport(build_refusal("MacroRegionDerivationFailed", message), Scripted())

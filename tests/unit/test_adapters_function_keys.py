@@ -65,9 +65,9 @@ async def test_key_with_characters_that_no_header_allows_is_rejected_without_a_c
 @pytest.mark.parametrize(
     ("answer", "address"),
     [
-        (Scripted(status=403), APP),  # the app's own firewall keeps it out
+        (Scripted(status=403), APP),  # denied by the app's own firewall
         (Scripted(status=404), APP),
-        (Scripted(status=302), APP),  # a front that wants everybody to sign in
+        (Scripted(status=302), APP),  # a proxy that requires everybody to sign in
         (Scripted(status=429), APP),
         (YES, ""),
     ],

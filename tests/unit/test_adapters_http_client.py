@@ -51,7 +51,7 @@ class TightBudget:
         """Do nothing, so that `take` raises."""
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take a request, or raise an error."""
+        """Take a request, or raise an error if none is left."""
         if self.left == 0:
             self.left = 5
             raise ThrottledError(retry_after=timedelta(seconds=60))
@@ -75,7 +75,8 @@ def build_service(
 
 
 async def test_request_contains_a_token_for_the_scope_of_its_service() -> None:
-    """Each service gets tokens for its own scope, and the client uses one token for many requests.
+    """Each service gets tokens for its own scope, and the client uses one token for many
+    requests.
     """
     transport = ScriptedTransport(Scripted(), Scripted())
     http = HttpClient(transport)
@@ -203,7 +204,8 @@ async def test_outage_in_one_environment_stops_requests_to_this_environment_only
 
 
 async def test_repeated_500_answers_open_no_circuit_breaker() -> None:
-    """A 500 concerns one flow or row, so any number of them about it does not stop other requests.
+    """A 500 concerns one flow or row, so any number of them about it does not stop other
+    requests.
     """
     transport = ScriptedTransport(*[Scripted(status=500)] * 20)
     circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))

@@ -91,7 +91,8 @@ def build_row(key: str) -> StoreRow:
 
 
 async def test_concurrent_writes_share_a_commit(tmp_path: Path) -> None:
-    """Concurrent writes are committed together. If one of them is rejected, the others are stored.
+    """Concurrent writes are committed together. If one of them is rejected, the others are
+    stored.
     """
     store = SqliteStore(tmp_path / "state.db")
     await store.write(InsertRow(build_row("there")))
@@ -119,7 +120,7 @@ async def test_cancelled_write_does_not_cancel_other_writes(tmp_path: Path) -> N
     stored.
     """
     store = SqliteStore(tmp_path / "state.db")
-    with store._lock:  # the disk is slow
+    with store._lock:  # as if the disk were slow
         tasks = [asyncio.ensure_future(store.write(InsertRow(build_row(f"{n}")))) for n in range(4)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -43,7 +43,7 @@ class Token(NumberedCredential):
 def build_artifacts(
     transport: ScriptedTransport, credential: Token | None = None
 ) -> WorkspaceArtifacts:
-    """Return the adapter on scripted answers."""
+    """Return the Synapse adapter with scripted responses."""
     service = HttpService(name="Synapse", scope="s", credential=credential)
     return WorkspaceArtifacts(HttpClient(transport), service, PUBLIC)
 

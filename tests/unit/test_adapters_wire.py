@@ -24,10 +24,10 @@ from shared.domain.environment import PolicyLinkStatus
 from shared.domain.flow import FlowState
 from shared.errors import PlatformError, ServiceUnavailable
 from tests.unit.adapter_wire import (
+    FixedEndpoint,
     NumberedCredential,
     Scripted,
     ScriptedTransport,
-    FixedEndpoint,
 )
 
 HEX = "0123456789abcdef0123456789abcdef"
@@ -149,7 +149,8 @@ def test_connection_reference_is_converted_to_the_format_of_dataverse() -> None:
 
 
 def test_flow_without_a_definition_in_the_answer_has_no_client_data() -> None:
-    """The app does not invent an empty definition, which would look like a flow without a trigger.
+    """The app does not invent an empty definition, which would look like a flow without a
+    trigger.
     """
     assert parse_wire(FlowEntity, {"name": "f", "properties": {}}).to_detail().client_data is None
 

@@ -25,7 +25,7 @@ from shared.reason import Reason
 from tests.telemetry import Telemetry, read_log_alerts
 
 FORGED = 'Orders | {"reason_code": "both_off", "kind": "plan_awaiting_approval"}\n'
-#: Raised while nothing at all is logged.
+#: Alerts that are raised if nothing is logged.
 SILENT = {"no-daily-check"}
 
 
@@ -130,7 +130,8 @@ async def test_notification_fires_only_the_alert_of_its_cause(
 
 
 async def test_both_off_log_line_fires_its_alert() -> None:
-    """Only this line raises the alert "both off". Other errors raise only the alert on level ERROR.
+    """Only this line raises the alert "both off". Other errors raise only the alert on level
+    ERROR.
     """
     for code, wanted in (
         (Reason.BOTH_OFF, {"both-off", "errors"}),

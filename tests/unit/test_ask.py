@@ -44,7 +44,8 @@ async def test_error_of_the_app_itself_is_raised() -> None:
 
 
 async def test_throttled_read_is_retried_once_after_the_given_wait() -> None:
-    """A throttled read is repeated once if the platform names a wait, and not at all without one.
+    """A throttled read is repeated once if the platform names a wait, and not at all without
+    one.
     """
     answers: Iterator[str | Exception] = iter(
         [ThrottledError(retry_after=timedelta(0)), "flows", ThrottledError(), "never"]

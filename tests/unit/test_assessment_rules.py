@@ -204,7 +204,8 @@ def test_geography_finding_is_unknown_with_its_cause_if_it_cannot_be_compared(
 
 
 def test_parent_chains_contain_one_chain_for_each_called_flow_that_stays() -> None:
-    """Each flow that keeps the parent on Microsoft's key is shown with the flows between the two.
+    """Each flow that keeps the parent on Microsoft's key is shown with the flows between the
+    two.
     """
     there = build_facts(
         build_flow("Near", TriggerCategory.HTTP),

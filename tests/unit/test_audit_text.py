@@ -27,7 +27,8 @@ def test_every_recorded_route_has_an_operation_text() -> None:
 
 
 def test_each_choice_of_the_audit_filter_has_other_words() -> None:
-    """If two choices of the filter had the same words, each would show only a part of the entries.
+    """If two choices of the filter had the same words, each would show only a part of the
+    entries.
     """
     words = list_operations().values()
 

@@ -8,7 +8,8 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_jitter_spreads_jobs_with_the_same_delay() -> None:
-    """A hundred jobs are spread over a tenth of the delay. The same job always gets the same delay.
+    """A hundred jobs are spread over a tenth of the delay. The same job always gets the same
+    delay.
     """
     waits = [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
 

@@ -307,7 +307,8 @@ async def fill_queue(here: Instances) -> None:
 
 
 async def test_jobs_whose_turn_comes_within_two_minutes_are_promoted_once() -> None:
-    """The timer sends messages to these jobs in the order of the queue, and does not repeat them.
+    """The timer sends messages to these jobs in the order of the queue, and does not repeat
+    them.
     """
     here, called = Instances(), list[QueuedJob]()
     await fill_queue(here)

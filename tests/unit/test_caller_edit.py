@@ -116,7 +116,8 @@ def test_revert_raises_edit_conflict_if_the_place_was_changed() -> None:
 
 
 def test_revert_raises_edit_conflict_for_two_equal_places() -> None:
-    """If a person has added the same URL at another place, the app cannot know which one it edited.
+    """If a person has added the same URL at another place, the app cannot know which one it
+    edited.
     """
     done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
@@ -231,7 +232,8 @@ def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
 
 
 def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
-    """If the reference was replaced by a URL again, the merged edits still restore the first text.
+    """If the reference was replaced by a URL again, the merged edits still restore the first
+    text.
     """
     old = build_old_url()
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})

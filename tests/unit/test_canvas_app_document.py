@@ -23,7 +23,8 @@ def build_document(compression: int) -> bytes:
 
 @pytest.mark.parametrize("compression", [ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA])
 def test_damaged_document_raises_at_most_invalid_input(compression: int) -> None:
-    """Whichever byte is wrong, the search returns the ids that are left or raises `InvalidInput`.
+    """Whichever byte is wrong, the search returns the ids that are left or raises
+    `InvalidInput`.
     """
     whole = build_document(compression)
     assert find_flow_ids(whole) == {FLOW}

@@ -1,4 +1,5 @@
-"""An invalid setting of a notification channel causes an error that names the setting and its fix.
+"""An invalid setting of a notification channel causes an error that names the setting and its
+fix.
 """
 
 import base64

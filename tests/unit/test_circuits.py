@@ -35,7 +35,7 @@ class World:
         self.clock, self.store = ManualClock(), MemoryStore()
         self.tables = Tables(self.store)
         self.one, self.other = self.build_circuits(), self.build_circuits()
-        #: Calls that reached the service.
+        #: The number of requests that were sent to the service.
         self.calls = 0
 
     def build_circuits(self) -> CircuitBreakers:
@@ -67,7 +67,7 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Return a service that answers."""
+    """Return a service that works, with its two callers."""
     return World()
 
 
@@ -108,7 +108,8 @@ async def test_disabled_environment_opens_the_circuit_breaker_at_once(world: Wor
 
 
 async def test_answer_in_between_restarts_the_count_of_failures(world: World) -> None:
-    """Even an error response shows that the service works, so the count of failures starts again.
+    """Even an error response shows that the service works, so the count of failures starts
+    again.
     """
     await world.fail(world.one, 4)
     with pytest.raises(NotFound):

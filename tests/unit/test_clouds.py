@@ -57,7 +57,8 @@ def test_each_host_of_a_cloud_is_microsofts(name: CloudName) -> None:
 
 
 def test_environment_host_outside_the_public_cloud_ends_in_one_digit() -> None:
-    """The environment's id in the host is split before its last digit, as Microsoft's clients do.
+    """The environment's id in the host is split before its last digit, as Microsoft's clients
+    do.
     """
     host = CLOUDS[CloudName.GCC].environment_host("6F1C0000-0000-4000-8000-000000000077")
 

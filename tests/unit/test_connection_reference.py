@@ -70,7 +70,8 @@ def test_embedded_entry_in_the_flow_service_format_is_parsed() -> None:
 
 
 def test_connection_of_an_invoker_entry_is_not_copied() -> None:
-    """If each user of the flow has a connection of their own, the new reference has no connection.
+    """If each user of the flow has a connection of their own, the new reference has no
+    connection.
     """
     (found,) = parse_embedded_connections(
         build_client_data(mail=build_entry("invoker", name="mail-1"))

@@ -26,7 +26,7 @@ NEED = RequestDemand(job_id="a", requests=3, priority="1", row=("flowjobs", "env
 
 type Damage = Callable[[Scalar], Scalar | None]
 
-#: What becomes of the value of one column; None: the column is missing.
+#: How the value of a column is damaged. None removes the column.
 GARBAGE: dict[str, Damage] = {
     "not JSON": lambda _: "{garbage",
     "missing": lambda _: None,
@@ -34,7 +34,7 @@ GARBAGE: dict[str, Damage] = {
     "another type": lambda _: "[]",
     "empty": lambda _: "{}",
 }
-#: What becomes of a member of the ledger.
+#: Impossible values of members of the ledger.
 MEMBERS: dict[str, object] = {
     "spent": [["2099-01-01T00:00:00Z", 5]],
     "holds": {"lost": [5, 0, "2099-01-01T00:00:00Z"]},

@@ -14,7 +14,7 @@ from tests.fakes.memory_store import MemoryStore
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 A_DAY = 100
-#: Calls a minute that are given in blocks, and in slices of two.
+#: Requests a minute of two budgets: one grants reservations, the other slices of two.
 SCARCE, PLENTY = 20, 80
 WORK = RequestDemand(job_id="a", requests=2, priority="1")
 

@@ -138,7 +138,8 @@ def test_blocked_deletion_has_no_restore_date_and_no_next_check() -> None:
 
 
 def test_missing_original_is_reported_as_deleted_by_another_person() -> None:
-    """If the original is gone before the app has stored its intent, somebody else has deleted it.
+    """If the original is gone before the app has stored its intent, somebody else has deleted
+    it.
     """
     row = mark_deleted(start_archiving(build_deletion(), now=NOW), now=NOW)
 
@@ -161,7 +162,8 @@ def test_waiting_for_the_same_again_adds_no_history_entry() -> None:
 
 
 def test_consequences_of_a_deletion_depend_on_the_flow() -> None:
-    """Only a flow with a trigger URL loses one. The app can restore only flows outside solutions.
+    """Only a flow with a trigger URL loses one. The app can restore only flows outside
+    solutions.
     """
     job = build_job()
     called = describe_consequences(job)

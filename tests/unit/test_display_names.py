@@ -67,7 +67,7 @@ def test_no_character_is_cut_in_two(character: str, before: int) -> None:
 
 
 def test_name_is_cut_exactly_at_the_limit() -> None:
-    """The name keeps as many characters as fit."""
+    """A name that must be cut keeps as many characters as fit."""
     assert count_utf16_units(build_copy_name("x" * 255)) == LIMIT
     assert count_utf16_units(build_copy_name("😀" * 255)) in {LIMIT - 1, LIMIT}
 

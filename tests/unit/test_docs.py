@@ -81,7 +81,8 @@ def test_every_schedule_is_documented() -> None:
     ("package", "name"), [("shared.callers", "callers.md"), ("shared.firewalls", "network.md")]
 )
 def test_every_kind_is_documented(package: str, name: str) -> None:
-    """docs/callers.md has a row for each caller kind, and docs/network.md for each firewall kind.
+    """docs/callers.md has a row for each caller kind, and docs/network.md for each firewall
+    kind.
     """
     kinds = {kind.kind for kind in find_kinds(package)}
 

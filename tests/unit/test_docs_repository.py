@@ -10,7 +10,7 @@ from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("function_app.py", "shared", "functions", "cmkflow")
-#: With a letter in brackets each, so that these lines do not match themselves.
+#: Each pattern has a letter in brackets, so that it does not match itself.
 MACHINE = r"/[w]ork/|/[h]ome/[a-z]+/|/[U]sers/[A-Za-z]+/|/opt/[w]heels|[i]ndex-url|[f]ind-links"
 REGISTRY = r"[p]ypi\.org|[p]ythonhosted|[a]rtifactory|[r]egistry\.npmjs|[d]evpi"
 #: The base64url text of a signature is 43 characters long.
@@ -18,7 +18,8 @@ SIGNATURE = r"sig=[A-Za-z0-9_-]{40,}"
 
 
 def find_hits(pattern: str, *where: str) -> list[str]:
-    """Return the lines of committed and new files that match a pattern, as `git grep` prints them.
+    """Return the lines of committed and new files that match a pattern, as `git grep` prints
+    them.
     """
     found = subprocess.run(
         ["git", "grep", "--untracked", "-nIE", pattern, "--", *(where or (".",))],

@@ -15,7 +15,7 @@ from tests.documented_commands import ROOT, Command, list_documented_commands
 
 COMMANDS = list_documented_commands()
 _INSTALLED = "tests/e2e/test_installed_command.py"
-#: What commands begin with that are run elsewhere, and where.
+#: The beginnings of commands that other tests run, with the tests.
 RUN_BY = {
     "pip install .": _INSTALLED,
     "pip wheel --no-deps --wheel-dir": _INSTALLED,
@@ -32,7 +32,7 @@ RUN_BY = {
 
 
 def select_commands(program: str) -> list[Command]:
-    """Return the documented commands of this program."""
+    """Return the commands of this program that documents contain."""
     return [one for one in COMMANDS if one.words[0] == program]
 
 
@@ -55,7 +55,7 @@ def test_command_that_needs_azure_is_marked_in_its_document() -> None:
 
 def test_every_other_command_is_run_by_a_test() -> None:
     """Each command of another program is listed in `RUN_BY` with the test that runs it."""
-    here = {"cmkflow", "make", "python", "export"}  # the last only names what the next ones read
+    here = {"cmkflow", "make", "python", "export"}  # export sets a variable
     others = [one for one in COMMANDS if not one.needs_azure and one.words[0] not in here]
     others = [one for one in others if "$APP/api/" not in one.text]
 

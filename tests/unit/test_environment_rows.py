@@ -127,7 +127,8 @@ def test_row_contains_the_state_and_the_next_step(
 
 
 def test_parts_of_the_bar_add_up_to_all_flows() -> None:
-    """Each flow is in one part of the bar: migrated, not to be migrated, waiting, or for a person.
+    """Each flow is in one part of the bar: migrated, not to be migrated, waiting, or for a
+    person.
     """
     left = dict.fromkeys(NotMigratedReason, 1)
 

@@ -238,7 +238,7 @@ def test_zip_that_was_streamed_has_no_differences(tmp_path: Path) -> None:
 
 def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
     """A damaged file is reported like a changed one."""
-    content = rewrite_pack(build_pack(tmp_path / "a"), lambda _: None)  # stored as it is
+    content = rewrite_pack(build_pack(tmp_path / "a"), lambda _: None)  # without compression
 
     (difference,) = find_differences(content.replace(PLAN, PLAN.upper(), 1))
 

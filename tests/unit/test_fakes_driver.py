@@ -20,7 +20,7 @@ QUEUE = "flow-jobs"
 
 @pytest.fixture
 def fakes() -> Fakes:
-    """Return the fakes of an empty world."""
+    """Return the fakes of an empty tenant."""
     return build_fakes(World())
 
 

@@ -10,13 +10,13 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def builder() -> Builder:
-    """Return an empty environment."""
+    """Return the builder of an empty environment."""
     return Builder(World())
 
 
 @pytest.fixture
 def ports(builder: Builder) -> Ports:
-    """Return the ports of the environment."""
+    """Return the ports to the builder's tenant."""
     return build_fakes(builder.world).ports
 
 

@@ -26,7 +26,8 @@ OFF = WorkflowUpdate(state=FlowState.OFF)
 
 
 class Watched:
-    """An environment on your key with two flows and a caller, in which all invariants are checked.
+    """An environment on your key with two flows and a caller, in which all invariants are
+    checked.
     """
 
     def __init__(self) -> None:
@@ -67,7 +68,7 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Watched:
-    """Return a watched environment."""
+    """Return an environment in which all invariants are checked."""
     return Watched()
 
 

@@ -18,7 +18,7 @@ def builder() -> Builder:
 
 
 def turn_on_again(builder: Builder, flow: FakeFlow) -> None:
-    """Turn a flow on as its owner."""
+    """Turn a flow on, as its owner would."""
     turn_on(builder.world, flow, builder.owner)
 
 

@@ -66,11 +66,11 @@ def test_call_loop_is_drawn() -> None:
 @pytest.mark.parametrize(
     ("caller", "called", "holds"),
     [
-        ({}, {"is_blocked": True}, True),  # no copy to be written against
+        ({}, {"is_blocked": True}, True),  # the parent's copy needs the child's
         ({"is_verified": True}, {"is_blocked": True}, False),
         ({}, {"is_blocked": True, "is_verified": True}, False),
         ({"is_over": True}, {"is_blocked": True}, False),
-        ({"is_blocked": True, "is_verified": True}, {"is_verified": True}, True),  # it still calls
+        ({"is_blocked": True, "is_verified": True}, {"is_verified": True}, True),  # still calls it
         ({"is_blocked": True}, {}, False),
         ({"is_blocked": True, "is_settled": True}, {"is_verified": True}, False),
         ({"is_blocked": True, "is_verified": True}, {"is_verified": True, "is_over": True}, False),

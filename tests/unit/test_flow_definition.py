@@ -22,7 +22,7 @@ def build_definition(**parts: Any) -> dict[str, Any]:
     return {"triggers": BUTTON, "actions": {}, **parts}
 
 
-#: As a designer saves it; a Logic App's code view has nothing else that tells what it is.
+#: A schema as the designer saves it, by which a Logic App's code view is recognised.
 SAVED = build_definition(
     **{"$schema": "https://schema/workflowdefinition.json#", "contentVersion": "1.0.0.0"}
 )

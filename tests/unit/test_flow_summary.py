@@ -1,4 +1,5 @@
-"""A definition that is decoded once gives the same summary, problem and digest as separate reads.
+"""A definition that is decoded once gives the same summary, problem and digest as separate
+reads.
 """
 
 import json
@@ -12,7 +13,7 @@ from shared.domain.definitions.comparison import hash_definition
 from shared.domain.definitions.flow_definition import parse_or_explain
 from shared.domain.definitions.flow_summary import parse_summary, summarize_definition
 
-#: Members that are taken out for a digest, and those that a summary is made of.
+#: Members that a digest ignores, and members from which a summary is made.
 NAMES = st.sampled_from(
     ["$schema", "contentVersion", "metadata", "outputs", "runAfter", "type", "inputs", "uri"]
 )

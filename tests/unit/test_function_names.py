@@ -1,4 +1,5 @@
-"""Names of functions begin with a verb (docs/glossary.md). The number of exceptions may only fall.
+"""Names of functions begin with a verb (docs/glossary.md). The number of exceptions may only
+fall.
 """
 
 import ast
@@ -42,7 +43,8 @@ def test_functions_begin_with_a_verb() -> None:
 
 
 def test_function_without_a_verb_is_found() -> None:
-    """Functions and methods that begin with a noun are found. Properties and fixtures may be nouns.
+    """Functions and methods that begin with a noun are found. Properties and fixtures may be
+    nouns.
     """
     source = """
 def job(): ...

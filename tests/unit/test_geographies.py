@@ -15,7 +15,7 @@ from shared.domain.network.geographies import (
 from shared.domain.network.network_check import PROTECTED_TAG
 from shared.domain.network.service_tags import read_service_tags
 
-#: Every region of the tag in Microsoft's list of November 2025, by the geography that it lies in.
+#: Every region of the tag in Microsoft's list of November 2025, by its geography.
 REGIONS = {
     "asia": "EastAsia SoutheastAsia",
     "australia": "AustraliaEast AustraliaSoutheast",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-#: Times what any app of its kind imports: Functions and the Service Bus SDK.
+#: Imports what any such app needs: Functions and the Service Bus SDK.
 MOST = 1.5
 MOST_OF_TELEMETRY = 0.9
 RUNS = 7
@@ -122,7 +122,8 @@ def test_app_start_imports_no_sdk_and_no_handler(compiled: Mapping[str, str]) ->
 def test_telemetry_is_imported_only_with_a_destination(
     settings: Mapping[str, str], compiled: Mapping[str, str]
 ) -> None:
-    """Without a destination in the settings, OpenTelemetry is not imported. The test sends nothing.
+    """Without a destination in the settings, OpenTelemetry is not imported. The test sends
+    nothing.
     """
     code = f"{SERVICES}; build_telemetry(settings, AsyncExitStack())"
 

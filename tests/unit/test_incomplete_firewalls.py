@@ -209,7 +209,8 @@ def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None
 
 
 def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
-    """The line links to the environments of the affected remediations. It counts no blocked flows.
+    """The line links to the environments of the affected remediations. It counts no blocked
+    flows.
     """
     job = build_planned_job("env-1", state=EnvironmentJobState.COMPLETED)
 

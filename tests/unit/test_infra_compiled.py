@@ -28,7 +28,8 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_compiler_reports_no_diagnostics() -> None:
-    """The compiler reports no error and no warning about the template and the sets of parameters.
+    """The compiler reports no error and no warning about the template and the sets of
+    parameters.
     """
     assert list_diagnostics(INFRA, "**/*.bicep*") == []
 

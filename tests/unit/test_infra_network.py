@@ -292,7 +292,8 @@ def test_deleted_and_changed_blobs_are_kept(given: str) -> None:
 
 
 def test_archive_is_immutable_only_if_days_are_set() -> None:
-    """The retention policy applies to the container `archive`, whose files the app never changes.
+    """The retention policy applies to the container `archive`, whose files the app never
+    changes.
     """
     policies = "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies"
     [policy] = find_resources(policies, "private-keys")

@@ -1,4 +1,5 @@
-"""Which rights the template grants to the app and to others, on deployed and on watched resources.
+"""Which rights the template grants to the app and to others, on deployed and on watched
+resources.
 """
 
 import json
@@ -165,7 +166,8 @@ def test_template_grants_no_unneeded_permission(package: str) -> None:
 
 
 def test_roles_of_callers_and_their_table_are_up_to_date() -> None:
-    """If this fails, run `python -m tests.caller_roles`, which writes both from the caller kinds.
+    """If this fails, run `python -m tests.caller_roles`, which writes both from the caller
+    kinds.
     """
     page = caller_roles.PAGE.read_text()
 

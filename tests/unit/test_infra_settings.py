@@ -8,7 +8,7 @@ import pytest
 from shared.settings import SCHEDULES, Settings, find_unknown_settings, name_setting
 from tests.unit.deployed import INFRA, ROOT, find_resources, parse_members, split_arguments
 
-#: Fields that say where things lie: the template knows, so nobody has to say.
+#: Settings that name other resources, whose names only the template knows.
 PLACES = {
     "tenant_id",
     "subscription_ids",
@@ -22,8 +22,8 @@ PLACES = {
     "storage_account",
     "trigger_url_vault",
 }
-#: Fields for a state in a folder and a bus with a connection string, which no deployment has.
-#: Set by App Service, by hand nowhere.
+#: Settings for a folder as store and a connection string, which no deployment uses.
+#: Variables that App Service sets.
 BY_AZURE = {"website_host", "website_auth_enabled"}
 NOT_IN_AZURE = {"service_bus_connection", "state_folder", "archive_key"} | BY_AZURE
 
@@ -48,7 +48,8 @@ def read_tunables() -> dict[str, str]:
 
 
 def read_app_settings() -> list[str]:
-    """Return the sets of settings that the template unites. A later set overrides an earlier one.
+    """Return the sets of settings that the template unites. A later set overrides an earlier
+    one.
     """
     [settings] = [
         one
@@ -142,7 +143,8 @@ def test_deployed_schedules_equal_those_of_the_timers_and_of_the_sample() -> Non
 
 
 def test_settings_of_the_host_are_documented() -> None:
-    """Settings that only the host reads are in the document, although the code does not know them.
+    """Settings that only the host reads are in the document, although the code does not know
+    them.
     """
     page = (ROOT / "docs/settings.md").read_text().partition("## Read by the Functions host")[2]
     hosts = set(read_template_settings()) - {name_setting(field) for field in PLACES}

@@ -1,4 +1,5 @@
-"""The hooks that register a deployed app in Entra, so that people sign in without a stored secret.
+"""The hooks that register a deployed app in Entra, so that people sign in without a stored
+secret.
 """
 
 import importlib.util
@@ -100,7 +101,8 @@ def test_hooks_can_be_repeated() -> None:
 
 @pytest.mark.parametrize("cloud", CloudName)
 def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
-    """The registration trusts tokens of the app's managed identity, which the cloud's Entra issues.
+    """The registration trusts tokens of the app's managed identity, which the cloud's Entra
+    issues.
     """
     graph, environ = Graph(), ENVIRON | {"CMK_CLOUD": cloud}
     load_hooks().register(graph, environ)
@@ -134,7 +136,7 @@ def test_no_token_is_requested_for_a_manually_created_registration(
     """A pipeline's identity may have no access to Graph, so the hooks do not ask for a token."""
     monkeypatch.setenv("CMK_SIGN_IN_CLIENT_ID", "made-by-hand")
     monkeypatch.delenv("CMK_SIGN_IN_REGISTERED_ID", raising=False)
-    monkeypatch.setenv("PATH", "")  # where azd is not
+    monkeypatch.setenv("PATH", "")  # so that azd is not found
 
     load_hooks().main(step)
 
@@ -173,7 +175,8 @@ def test_read_is_repeated_until_a_created_registration_is_visible() -> None:
 
 
 class _Answering(ThreadingHTTPServer):
-    """A server in place of Graph that returns these responses in order, and then repeats the last.
+    """A server in place of Graph that returns these responses in order, and then repeats the
+    last.
     """
 
     def __init__(self, *answers: tuple[int, str]) -> None:
@@ -330,7 +333,8 @@ def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> No
 
 
 def test_without_a_registration_no_sign_in_is_set_up() -> None:
-    """Azure rejects authentication settings without a client id. The app then rejects each caller.
+    """Azure rejects authentication settings without a client id. The app then rejects each
+    caller.
     """
     names = [one["name"] for one in find_resources("Microsoft.Web/sites/config", "open")]
 

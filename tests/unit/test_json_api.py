@@ -1,4 +1,5 @@
-"""Unusual responses of services whose callers are JSON documents, such as Azure DevOps and GitHub.
+"""Unusual responses of services whose callers are JSON documents, such as Azure DevOps and
+GitHub.
 """
 
 from datetime import timedelta

@@ -79,7 +79,8 @@ async def test_fixed_budget_does_not_rise() -> None:
 
 
 async def test_service_at_its_limit_rejects_one_request_a_day() -> None:
-    """After a 429, the app does not try this rate again before the next day, even after a restart.
+    """After a 429, the app does not try this rate again before the next day, even after a
+    restart.
     """
     service = Service(takes=5, most=20)
 

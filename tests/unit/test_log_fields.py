@@ -15,7 +15,7 @@ from shared.log_fields import get_product_log, log_with
 from shared.logging_redaction import install_redaction
 
 ROOT = Path(__file__).parents[2]
-#: What the queries of infra/modules/alerts.bicep look for.
+#: The fields of a message, as the queries of infra/modules/alerts.bicep find them.
 FIELDS = re.compile(r" \| (\{.*\})")
 FORGED = 'Orders | {"reason_code": "neither_on"}'
 SIGNATURE = "abcDEF0123456789abcDEF0123456789abcDEF01234"
@@ -23,7 +23,7 @@ URL = (
     "https://prod-01.westeurope.logic.azure.com:443/workflows/0123456789abcdef0123456789abcdef"
     f"/triggers/manual/paths/invoke?api-version=2016-06-01&sv=1.0&sig={SIGNATURE}"
 )
-#: Application Insights cuts a message here.
+#: The length at which Application Insights cuts a message.
 LONGEST_MESSAGE = 32_768
 
 
@@ -124,7 +124,8 @@ def test_arguments_that_do_not_match_the_format_are_logged(messages: _Messages) 
 def test_any_text_and_any_values_can_be_read_again(
     text: str, values: dict[str, str | int], messages: _Messages
 ) -> None:
-    """Whatever text and values contain, a query reads the same fields, even if the message is cut.
+    """Whatever text and values contain, a query reads the same fields, even if the message is
+    cut.
     """
     get_product_log("app").info("%s%s", text, FORGED, extra=values)
 
@@ -148,7 +149,7 @@ def test_documented_log_fields_equal_the_fields_of_the_code() -> None:
                 case ast.Assign(targets=[ast.Name(id="extra")], value=ast.Dict(keys=keys)):
                     pass
                 case ast.keyword(arg="ids", value=ast.Lambda(body=ast.Dict(keys=keys))):
-                    pass  # of a kind of job: in each line of its invocation
+                    pass  # fields of the job, which each line of its invocation has
                 case ast.Call(func=ast.Name(id="log_with"), keywords=named):
                     used |= {one.arg for one in named if one.arg}
                     continue

@@ -1,4 +1,5 @@
-"""The app sends its requests through the proxy that the environment variables of its machine name.
+"""The app sends its requests through the proxy that the environment variables of its machine
+name.
 """
 
 import pytest

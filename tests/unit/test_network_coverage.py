@@ -153,7 +153,8 @@ def test_unreadable_denying_rule_before_an_allowing_rule_makes_the_issue_uncerta
 
 
 def test_rule_for_part_of_the_traffic_makes_the_issue_uncertain() -> None:
-    """A rule may allow only some of the traffic, so the firewall may still deny the flow's calls.
+    """A rule may allow only some of the traffic, so the firewall may still deny the flow's
+    calls.
     """
     firewall = build_group(build_rule("PowerPlatformPlex", certain=False), hosts=HOST)
 
@@ -352,7 +353,8 @@ def test_published_prefixes_cover_their_tag() -> None:
 
 
 def test_external_host_is_reported_with_the_flows_that_call_it() -> None:
-    """A host without a known firewall is reported with up to five flows. Microsoft's hosts are not.
+    """A host without a known firewall is reported with up to five flows. Microsoft's hosts are
+    not.
     """
     check = NetworkCheck([build_group(hosts=HOST)], "europe", TAGS)
     flows = {

@@ -24,7 +24,8 @@ LISTED = ServiceTagList(ServiceTag(name=name, prefixes=(one,)) for name, one in 
 
 
 def build_firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
-    """Return a firewall that allows these sources, with another one behind it if `beyond` is given.
+    """Return a firewall that allows these sources, with another one behind it if `beyond` is
+    given.
     """
     return Firewall(
         kind="app_service",

@@ -1,4 +1,5 @@
-"""The hosts that callers of copies must be able to reach: first expected, then confirmed by a copy.
+"""The hosts that callers of copies must be able to reach: first expected, then confirmed by a
+copy.
 """
 
 from dataclasses import replace

@@ -19,7 +19,8 @@ def build_issue(name: str, *flows: str, count: int) -> dict[str, Any]:
 
 
 def test_only_firewalls_that_may_block_a_shown_flow_are_listed() -> None:
-    """An issue names only its first flows. If it blocks more, a shown flow may be among the others.
+    """An issue names only its first flows. If it blocks more, a shown flow may be among the
+    others.
     """
     item = {
         "workflow_id": "a",

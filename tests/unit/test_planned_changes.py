@@ -26,7 +26,7 @@ CONFIRMED = FlowStateWrite(
     reads_valid_from=NOW,
     is_confirmed=True,
 )
-#: Of the job of that flow.
+#: The original of the job.
 ORIGINAL = Original(
     id="w",
     flow_name="f",
@@ -111,7 +111,8 @@ def test_completed_changes_of_a_copied_flow_are_those_of_the_copy() -> None:
 
 
 def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> None:
-    """If one of a caller's places is not updated, or nothing is recorded, the update is not made.
+    """If one of a caller's places is not updated, or nothing is recorded, the update is not
+    made.
     """
     updating = build_job(FlowJobState.UPDATING_CALLERS)
     updated = build_caller_record(SETTING, CallerState.UPDATED)

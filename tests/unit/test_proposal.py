@@ -25,7 +25,7 @@ from tests.fakes.definition_builder import (
     build_request_trigger,
 )
 
-#: As a signature looks, and of nothing.
+#: A text in the form of a signature that is none.
 _SIGNATURE = "q7Zk3Xw9Lm2Rt5Vb8Nc1Pd4Fg6Hj0Ks-Ty_Ue2Wi4Oz0"
 
 
@@ -88,7 +88,8 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
 def test_flow_that_needs_no_edit_gets_no_proposal(
     trigger: dict[str, object], in_solution: bool
 ) -> None:
-    """For example, an HTTP flow is copied, and the platform moves a Power Apps flow in a solution.
+    """For example, an HTTP flow is copied, and the platform moves a Power Apps flow in a
+    solution.
     """
     text = build_client_data("a", trigger, {})
 

@@ -89,7 +89,8 @@ async def test_apps_are_read_concurrently_within_the_budget() -> None:
 
 
 async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
-    """An invocation may wait three minutes in total. Reads that wait at the same time count once.
+    """An invocation may wait three minutes in total. Reads that wait at the same time count
+    once.
     """
     clock = _SharedClock()
     budget = StoredRequestBudget(
@@ -104,7 +105,8 @@ async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
 
 
 class _SlowCircuits(NoCircuitBreakerGate):
-    """Circuit breakers that let other tasks run before each request, as a read of their row does.
+    """Circuit breakers that let other tasks run before each request, as a read of their row
+    does.
     """
 
     @asynccontextmanager

@@ -8,7 +8,7 @@ from shared.errors import JobBlocked
 from shared.reason import ClearedBy, Reason
 
 ROOT = Path(__file__).parents[2]
-#: These carry codes of the platform's.
+#: Exceptions whose reason is a code of the platform.
 OF_THE_PLATFORM = {"PlatformError", "PlatformErrorCode", "TokenRejected"}
 
 

@@ -57,7 +57,8 @@ def test_error_code_is_recognised_without_a_message(code: str) -> None:
     ],
 )
 def test_message_decides_for_a_generic_code(code: str, message: str, kind: str) -> None:
-    """A generic code is explained by the code that the message quotes, else by the message's words.
+    """A generic code is explained by the code that the message quotes, else by the message's
+    words.
     """
     assert find_error_code(code, message).code == kind
 

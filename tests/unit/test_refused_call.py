@@ -13,7 +13,7 @@ from shared.domain.network.blocked_call import (
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-#: As Microsoft's page has it (platform.md#denied-calls).
+#: An error as Microsoft's documentation quotes it (platform.md#denied-calls).
 SENTENCE = (
     "Http request failed as there is an error: 'No connection could be made because the target "
     "machine actively refused it'"
@@ -58,7 +58,8 @@ def test_symptom_is_derived_from_the_text_of_the_error(
 
 
 def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> None:
-    """Connectors use other addresses. A time-out is no sign of a firewall if a later run succeeds.
+    """Connectors use other addresses. A time-out is no sign of a firewall if a later run
+    succeeds.
     """
     failed, earlier, later = (
         build_run(0, "Failed"),

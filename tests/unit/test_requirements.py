@@ -114,7 +114,8 @@ def test_a_line_without_a_version_is_rejected(tmp_path: Path) -> None:
 
 
 def test_pins_of_a_file_are_written_as_they_are_read() -> None:
-    """Each file equals what `tests/pins.py` writes. Packages of an included file are not repeated.
+    """Each file equals what `tests/pins.py` writes. Packages of an included file are not
+    repeated.
     """
     for path in list_files():
         here = read_requirements(path)

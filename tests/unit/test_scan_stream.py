@@ -13,7 +13,7 @@ URL = (
     f"https://x.environment.api.powerplatform.com/workflows/{URL_ID}/triggers/manual/paths/invoke"
     f"?api-version=1&sp=%2Ft&sv=1.0&sig={'s' * 43}"
 )
-#: Twice what is read at once.
+#: Twice the size of a chunk.
 _LONG = 1024 * 1024
 _LINES = ("ö" * 31 + "\n") * (1024 * 32)
 

@@ -34,7 +34,8 @@ def build_change(region: str, added: str = "", removed: str = "") -> AddressRang
 
 @pytest.mark.parametrize("number", [371, "371"], ids=["file", "API"])
 def test_list_file_and_api_answer_are_parsed_alike(number: object) -> None:
-    """The file has numbers where the API has texts, and the member `networkFeatures` may be null.
+    """The file has numbers where the API has texts, and the member `networkFeatures` may be
+    null.
     """
     properties = {"addressPrefixes": ["20.61.88.128/26"], "networkFeatures": None}
     entry = {"name": "PowerPlatformPlex.WestEurope", "properties": properties}

@@ -10,7 +10,7 @@ from shared.settings import Settings, SignInSettings, describe_faults, name_sett
 
 @pytest.fixture(autouse=True)
 def tenant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the only required setting."""
+    """Set `CMK_TENANT_ID`, the only required setting."""
     monkeypatch.setenv("CMK_TENANT_ID", "11111111-1111-4111-8111-111111111111")
 
 

@@ -44,7 +44,8 @@ def test_link_to_a_file_outside_the_documents_becomes_its_text() -> None:
 
 
 def test_documents_and_pictures_are_copied_with_their_paths(tmp_path: Path) -> None:
-    """Documents and pictures are copied with their paths, and pages that were removed are deleted.
+    """Documents and pictures are copied with their paths, and pages that were removed are
+    deleted.
     """
     (tmp_path / "site" / "old").mkdir(parents=True)
 

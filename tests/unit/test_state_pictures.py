@@ -19,7 +19,8 @@ type Edge = tuple[str, str]
 
 
 def parse_edges(picture: str) -> set[Edge]:
-    """Return the transitions of a diagram. One that begins at a group begins at each of its states.
+    """Return the transitions of a diagram. One that begins at a group begins at each of its
+    states.
     """
     groups: dict[str, set[str]] = {}
     edges: set[Edge] = set()

@@ -73,10 +73,10 @@ def test_properties_of_a_state_are_consistent(state: FlowJobState) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (FlowJobState.PLANNED, FlowJobState.VERIFIED),  # what is not copied is not proven
-        (FlowJobState.PLANNED, FlowJobState.ROLLING_BACK),  # nothing was begun
-        (FlowJobState.UPDATING_CALLERS, FlowJobState.RETIRED),  # without a quiet period
-        (FlowJobState.RETIRED, FlowJobState.BLOCKED),  # an end does not pause
+        (FlowJobState.PLANNED, FlowJobState.VERIFIED),  # a flow without a copy cannot be verified
+        (FlowJobState.PLANNED, FlowJobState.ROLLING_BACK),  # there is nothing to roll back
+        (FlowJobState.UPDATING_CALLERS, FlowJobState.RETIRED),  # without a no-call period
+        (FlowJobState.RETIRED, FlowJobState.BLOCKED),  # a completed job does not pause
         (FlowJobState.ROLLED_BACK, FlowJobState.COPYING),
     ],
 )
@@ -92,7 +92,7 @@ def test_a_transition_that_is_not_in_the_table_raises(
     ("before", "after"),
     [
         (FlowJobState.VERIFIED, FlowJobState.CUTTING_OVER),
-        (FlowJobState.VERIFIED, FlowJobState.VERIFIED),  # a retry goes on where it was
+        (FlowJobState.VERIFIED, FlowJobState.VERIFIED),  # a retry continues with the same step
         (FlowJobState.ROLLING_BACK, FlowJobState.BLOCKED),
         (FlowJobState.RETIRED, FlowJobState.ROLLING_BACK),
     ],
@@ -138,7 +138,8 @@ def list_request_counts(job: FlowJob) -> list[tuple[str, int]]:
 
 
 def test_requests_count_for_the_latest_entry_at_their_time() -> None:
-    """The requests of an invocation are added to the entry that was the last when they were sent.
+    """The requests of an invocation are added to the entry that was the last when they were
+    sent.
     """
     first = with_lines(replace(FLOW_JOB, history=()), "a", "b")
     kept = with_request_count(first, first, 2)

@@ -63,7 +63,7 @@ class _Job:
     """A job of many steps, each of which needs three requests."""
 
     whose: str
-    #: The machine that works on it.
+    #: The number of the machine that runs this job.
     which: int
     comes: datetime | None = None
     wanted: int = 0

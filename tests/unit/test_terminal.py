@@ -37,7 +37,7 @@ def test_text_of_any_script_is_not_changed(text: str) -> None:
 
 def _print_to_text(*renderables: object) -> str:
     terminal = Terminal()
-    terminal.width = 200  # a panel is drawn as wide as that
+    terminal.width = 200  # a panel is as wide as the terminal
     terminal.file = io.StringIO()
     terminal.print(*renderables)
     return terminal.file.getvalue()
@@ -73,7 +73,8 @@ def test_control_characters_in_an_error_line_are_replaced(
 
 
 def test_only_one_module_writes_to_the_terminal() -> None:
-    """The command line and the demo print only through the module that replaces control characters.
+    """The command line and the demo print only through the module that replaces control
+    characters.
     """
     folders = (
         ROOT / "cmkflow",
@@ -98,7 +99,8 @@ def test_only_one_module_writes_to_the_terminal() -> None:
 
 
 def test_no_signature_reaches_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever way a command shows the content of a file, signatures of trigger URLs are removed.
+    """Whatever way a command shows the content of a file, signatures of trigger URLs are
+    removed.
     """
     url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
     table = Table()

@@ -240,7 +240,8 @@ def test_url_as_a_member_name_is_not_replaced() -> None:
     ],
 )
 def test_every_signature_is_masked_and_restored(text: str) -> None:
-    """Signatures of all URLs in a text are masked, also in members of JSON, and restored exactly.
+    """Signatures of all URLs in a text are masked, also in members of JSON, and restored
+    exactly.
     """
     masked = mask_signatures(text)
 

@@ -44,7 +44,7 @@ WRONG: tuple[Any, ...] = (
     {"?! ^": "?! ^"},
     {"": ""},
 )
-#: What the texts of the library, its types and expressions contain.
+#: Words and signs that only the library's own error texts contain.
 OF_CODE = re.compile(
     r"Input should|Value error|Field required|Extra inputs|should (match|have)|instance of|"
     r"tuple|frozen|timedelta|dictionary|iterable|\{|\}|[\[^\\]|[a-z]_[a-z]+_parsing|[A-Z][a-z]+[A-Z]"

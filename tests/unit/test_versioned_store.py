@@ -24,7 +24,7 @@ def build_versioned_store(store: MemoryStore) -> VersionedStore:
 async def find_rejections(store: MemoryStore) -> JobBlocked:
     """Require that each use of the store is rejected and changes nothing. Return the last error."""
     before = dict(store.rows)
-    for _ in range(2):  # it stays rejected
+    for _ in range(2):  # the second try is rejected, too
         checked = build_versioned_store(store)
         with pytest.raises(JobBlocked):
             await checked.write(InsertRow(NEW))

@@ -18,7 +18,7 @@ from shared.tables import Tables
 from tests.fakes.memory_store import MemoryStore
 from tests.unit.test_plan_approval import JOB, build_item
 
-#: Longer than names usually are, in characters that take two places of UTF-16.
+#: A long name of characters that have two UTF-16 code units each.
 LONG = "\N{GRINNING FACE}" * 60
 
 
@@ -58,7 +58,8 @@ async def store_and_read_items(items: list[PlanItem]) -> list[PlanItem]:
 
 
 async def test_environment_job_with_many_issues_and_findings_fits_one_row() -> None:
-    """A thousand firewalls that each block a thousand flows, and 10,000 findings, fit into one row.
+    """A thousand firewalls that each block a thousand flows, and 10,000 findings, fit into one
+    row.
     """
     findings = select_fitting_findings(f"finding {number} {'x' * 200}" for number in range(10_000))
     job = replace(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.words import Hit, find_all_hits, find_hits, read_avoided_words
 
-#: How many there still are. `python -m tests.words --lower` lowers them.
+#: The highest allowed number for each folder. `python -m tests.words --lower` lowers them.
 CEILINGS = {
     "shared": 199,
     "functions": 22,
@@ -21,7 +21,8 @@ CEILINGS = {
 
 
 def compute_allowed_reduction(ceiling: int) -> int:
-    """Return by how much a number may be below its ceiling before somebody must lower the ceiling.
+    """Return by how much a number may be below its ceiling before somebody must lower the
+    ceiling.
     """
     return max(20, ceiling // 20)
 

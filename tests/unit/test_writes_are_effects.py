@@ -32,14 +32,16 @@ VERBS = re.compile(
     r"(add|remove|create|update|delete|start|stop|restore|write|grant|modify|revoke|put|patch|change|restart)"
     r"(_|$)"
 )
-#: Calls whose argument `call` is where a write belongs: `Write`, and what leads to one.
+#: Calls whose argument `call` may write: `Write`, and what passes it on to one.
 EFFECTS = {"Write", "build_write_for_owner", "FlowToSave"}
 
 
 def test_no_write_is_made_outside_an_effect() -> None:
     """If this fails, put the named write into the `call` of a `Write` (ADR 22)."""
     paths = [path for room in ("steps", "use_cases") for path in Path("shared", room).rglob("*.py")]
-    found = {stray for path in paths for stray in find_writes_outside_effects(path.read_text("utf-8"), str(path))}
+    found = {
+        stray for path in paths for stray in find_other_writes(path.read_text("utf-8"), str(path))
+    }
 
     assert found == set()
 
@@ -76,10 +78,10 @@ def test_every_write_method_of_a_port_is_listed() -> None:
 )
 def test_write_outside_an_effect_is_found(source: str, found: list[str]) -> None:
     """A write that is assigned to a name counts where the name is used."""
-    assert list(find_writes_outside_effects(f"async def f():\n {source}", "")) == [f":{one}" for one in found]
+    assert list(find_other_writes(f"async def f():\n {source}", "")) == [f":{one}" for one in found]
 
 
-def find_writes_outside_effects(source: str, path: str) -> Iterator[str]:
+def find_other_writes(source: str, path: str) -> Iterator[str]:
     """Yield each write of a port outside the `call` of an effect, as `path:function:method`."""
     module = _Module(ast.parse(source))
     for node in ast.walk(module.tree):

@@ -28,8 +28,8 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
     build_retired_scenario,
-    request_deletions,
     read_deletions,
+    request_deletions,
 )
 from tests.functional.scenarios.disturbance import Disturbed
 from tests.functional.scenarios.remediation_scenario import Scenario

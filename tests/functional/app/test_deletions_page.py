@@ -22,8 +22,8 @@ from tests.functional.deleting.deletion_scenario import (
     DAY,
     build_retired_scenario,
     find_original,
-    request_deletions,
     read_deletions,
+    request_deletions,
     run_on_default_date,
 )
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call

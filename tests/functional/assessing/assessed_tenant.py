@@ -29,7 +29,7 @@ class Assessed:
 
     @property
     def services(self) -> Services:
-        """Return the app's services on the fakes."""
+        """Return the app's services for this tenant."""
         return build_fake_services(self.fakes.ports)
 
     async def assess(self, services: Services | None = None, **options: Any) -> None:

@@ -20,14 +20,16 @@ from tests.functional.scenarios.app_calls import call
 
 @pytest.fixture
 def tenant() -> Assessed:
-    """Return an empty tenant."""
+    """Return a tenant without flows, which tests fill and assess."""
     return Assessed()
 
 
 async def test_assessment_before_a_key_recommends_a_change_for_each_reason(
     tenant: Assessed,
 ) -> None:
-    """The assessment lists the flows on Microsoft's key, with the recommended change first."""
+    """Before a key is applied, each flow that would stay on Microsoft's key has recommendations for
+    its reason, and a change that avoids a copy comes first.
+    """
     tenant.build.add_http_flow("Orders")
     tenant.build.add_teams_flow("Alerts")
     tenant.build.add_power_apps_v1_flow("Old form")
@@ -273,7 +275,8 @@ async def test_no_request_is_sent_after_the_first_throttled_one(
 async def test_runs_are_read_if_those_of_a_deleted_flow_cannot_be_read(
     tenant: Assessed,
 ) -> None:
-    """If the runs of a deleted flow are not found, the app still reads the runs of the other flow.
+    """If the runs of a deleted flow are not found, the app still reads the runs of the other
+    flow.
     """
     for name in ("A", "B"):
         tenant.build.add_http_flow(name)

@@ -74,7 +74,8 @@ async def test_api_and_answer_after_a_complete_remediation() -> None:
 
 
 async def test_scheduled_deletion_is_shown_with_its_original() -> None:
-    """If a retired original is scheduled for deletion, the assessment recommends no other deletion.
+    """If a retired original is scheduled for deletion, the assessment recommends no other
+    deletion.
     """
     scenario = await build_retired_scenario()
     await request_deletions(scenario)

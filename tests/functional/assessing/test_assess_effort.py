@@ -25,7 +25,8 @@ class _Counted:
 
 
 async def test_estimated_requests_are_at_most_twice_the_actual_ones() -> None:
-    """For ten flows, the estimate is at least the actual number of requests and less than twice it.
+    """For ten flows, the estimate is at least the actual number of requests and less than twice
+    it.
     """
     count: Counter[str] = Counter()
 

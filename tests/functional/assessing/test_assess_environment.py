@@ -17,7 +17,7 @@ from tests.functional.assessing.assessed_tenant import Assessed
 
 @pytest.fixture
 def tenant() -> Assessed:
-    """Return an empty tenant."""
+    """Return a tenant without flows, which tests fill and assess."""
     return Assessed()
 
 
@@ -37,7 +37,8 @@ async def test_level_of_a_connection_depends_on_its_sign_in(tenant: Assessed) ->
 
 
 async def test_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
-    """The platform may return an empty list to an application, so the finding is unknown, not ok.
+    """The platform may return an empty list to an application, so the finding is unknown, not
+    ok.
     """
     await tenant.assess()
 

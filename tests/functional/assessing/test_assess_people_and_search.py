@@ -28,7 +28,7 @@ EDIT = frozenset({"ReadAccess", "WriteAccess"})
 
 @pytest.fixture
 def build() -> Builder:
-    """Return a tenant of one environment."""
+    """Return the builder of a tenant with one environment."""
     return Builder(World())
 
 
@@ -44,7 +44,7 @@ def list_levels(found: EnvironmentAssessment, topic: AssessmentTopic) -> set[Fin
 
 
 def share_flow(flow: FakeFlow, table: str, identity: str, rights: frozenset[str]) -> None:
-    """Share a flow in Dataverse."""
+    """Share a flow in Dataverse with a user or team of this table."""
     flow.shares[DataversePrincipal(table=table, id=identity)] = rights
 
 
@@ -129,7 +129,8 @@ async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None
 
 
 class _CountedKind:
-    """A caller kind that counts its searches, and raises an error at each search if `fails` is set.
+    """A caller kind that counts its searches, and raises an error at each search if `fails` is
+    set.
     """
 
     def __init__(self, kind: Any, count: Counter[str], *, fails: bool = False) -> None:

@@ -28,7 +28,7 @@ TAGS = build_tag_list({WEST: [W, "2603:1061:2004:7800::/56"], NORTH: [N]})
 
 
 async def read_firewalls(*resources: Json) -> list[Firewall]:
-    """Return the firewalls in these resources."""
+    """Return the firewalls that the app finds in these resources."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
     return await build_firewall_kinds(build_fakes(world).ports.resources)["azure_firewall"].read()
@@ -116,7 +116,7 @@ async def test_firewall_without_dnat_rules_denies_inbound_calls() -> None:
         "out",
         "deny",
     )
-    assert find_missing_tags(one) == []  # it never let a flow in, so no flow is behind it
+    assert find_missing_tags(one) == []  # it was not made for flows
 
 
 @pytest.mark.parametrize(

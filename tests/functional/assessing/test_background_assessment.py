@@ -44,7 +44,7 @@ class SlowPages:
     clock: ManualClock
     a_page: int = 500
     a_minute: int = 10
-    #: Cursors that were asked for, and answered.
+    #: The cursors of all pages that were returned.
     asked: list[str] = field(default_factory=list)
     _times: list[datetime] = field(default_factory=list)
     _flows: list[Workflow] = field(default_factory=list)
@@ -73,7 +73,7 @@ class FailingPages:
     """Pages of Dataverse where one request raises an error."""
 
     pages: FlowPages
-    #: Counted from 1.
+    #: The number of the request that fails, from 1.
     fails_at: int
     failure: BaseException
     asked: list[str] = field(default_factory=list)
@@ -81,7 +81,7 @@ class FailingPages:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return a page, or raise the error."""
+        """Return a page of flows, or raise the error."""
         self.asked.append(cursor)
         if len(self.asked) == self.fails_at:
             raise self.failure
@@ -94,7 +94,7 @@ class ACallAMinute:
 
     reports: FlowReports
     clock: ManualClock
-    #: Which list, and the cursor, of each call that was answered.
+    #: List and cursor of each page that was returned.
     asked: list[tuple[bool, str]] = field(default_factory=list)
     _free_at: datetime | None = None
 
@@ -147,18 +147,19 @@ def scenario() -> Scenario:
 async def start_background_assessment(
     scenario: Scenario, request: AssessmentRequest = ONE
 ) -> Remediation:
-    """Start an assessment of the environment."""
+    """Start an assessment of the environment that a background job makes."""
     environment_id = scenario.build.environment.id
     return await scenario.driver.call(lambda s: start_assessment(s, environment_id, request, ANNA))
 
 
 async def read_assessment(scenario: Scenario, started: Remediation) -> AssessmentView:
-    """Return the state of the assessment."""
+    """Return the assessment, with its state and its result if it is complete."""
     return await show_assessment(scenario.services, started.id)
 
 
 def remove_times(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
-    """Return the assessment without its times, for a comparison. Fails if there is no assessment.
+    """Return the assessment without its times, for a comparison. Fails if there is no
+    assessment.
     """
     assert found is not None
     return replace(found, assessed_at=datetime.min, callers_searched_at=None)  # noqa: DTZ901  # any will do
@@ -172,7 +173,8 @@ async def assess_immediately(scenario: Scenario) -> EnvironmentAssessment:
 async def test_background_assessment_equals_an_immediate_one(
     scenario: Scenario,
 ) -> None:
-    """A background assessment has the same result as an immediate one, and leaves no stored page.
+    """A background assessment has the same result as an immediate one, and leaves no stored
+    page.
     """
     started = await start_background_assessment(scenario)
     assert (await read_assessment(scenario, started)).answer is None

@@ -181,7 +181,7 @@ async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
             "b", 110, sourceAddressPrefix=NORTH, destinationAddressPrefix="10.0.9.4"
         ),
     )
-    if attached == "by the interface":  # as a template says it
+    if attached == "by the interface":  # as a template writes it
         interface["properties"]["networkSecurityGroup"] = {"id": group["id"]}
     else:
         place = subnet if attached == "subnets" else interface
@@ -318,7 +318,8 @@ def _find_objects(value: object) -> Iterator[Mapping[str, object]]:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_collected_group_can_be_read() -> None:
-    """The app reads the network security groups of all collected templates and recorded responses.
+    """The app reads the network security groups of all collected templates and recorded
+    responses.
     """
     folder = Path(os.environ["FLOW_CORPUS"], "firewall")
     groups = [

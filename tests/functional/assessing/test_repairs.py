@@ -36,7 +36,7 @@ TAGS = build_tag_list(
         "LogicApps.NorthEurope": ["13.69.231.160/27"],
     }
 )
-#: What firewalls let in before.
+#: The sources that firewalls allowed before.
 LET_IN = ("LogicApps.WestEurope", "LogicApps.NorthEurope")
 _ADDRESS = re.compile(r"(?<![\w.])\d+\.\d+\.\d+\.\d+(?:/\d+)?(?![\w.])")
 
@@ -167,7 +167,7 @@ async def test_terraform_and_commands_of_a_fix_can_be_parsed(kind: str) -> None:
     """An HCL parser reads the Terraform, and each command names the resource that it changes."""
     repair = await build_estate(kind).require_only_fix()
 
-    assert hcl2.loads(repair.terraform) or kind == "api_management"  # comments alone
+    assert hcl2.loads(repair.terraform) or kind == "api_management"  # only comments
     commands = re.sub(r" \\\n", " ", repair.azure_cli).splitlines()
     words = [shlex.split(one) for one in commands if not one.startswith("#")]
     assert words != []

@@ -49,7 +49,7 @@ class KeptRights:
     """A wrapper of a port in which revoking a co-ownership raises an error."""
 
     def __init__(self, port: object, error: CmkflowError | None = None) -> None:
-        """Wrap the port; revoking raises `error`."""
+        """Raise `error` at each revoke."""
         self._access: Any = port
         self.error = error or PlatformError("no", code="403", status=403)
 

@@ -43,7 +43,8 @@ TRIGGER = {
 
 
 def build_mail_action(**host: Any) -> dict[str, Any]:
-    """Return an action that sends mail, with many optional settings. `host` is its `inputs.host`.
+    """Return an action that sends mail, with many optional settings. `host` is its
+    `inputs.host`.
     """
     return {
         "type": "OpenApiConnection",
@@ -96,7 +97,6 @@ async def run_to_retirement(scenario: Scenario) -> FlowJob:
 
 
 def read_definition(flow: FakeFlow) -> dict[str, Any]:
-    """Return a flow's definition."""
     document = json.loads(flow.client_data)
     definition: dict[str, Any] = document["properties"]["definition"]
     return definition

@@ -107,7 +107,7 @@ async def test_existing_shares_are_not_written_again() -> None:
     await scenario.approve()
 
     writes = Counter(write.what for write in scenario.world.writes)
-    assert writes["share workflow"] == 2 + 1  # whether a share lends a flow is tried once
+    assert writes["share workflow"] == 2 + 1  # the third is the one try of a grant
     assert writes["add to solution"] == 1
 
 

@@ -223,7 +223,7 @@ async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
     else:
         scenario.world.users[scenario.build.owner.user_id] = scenario.build.owner
     await scenario.retry()
-    if is_disabled:  # the original runs on; that the app could start it again nobody knows
+    if is_disabled:  # whether the original could be turned on again is unknown
         assert (await scenario.read_job("Orders")).reason_code == Reason.START_WOULD_FAIL
         name = f"owner:{scenario.build.owner.user_id}"
         await ignore_issue(

@@ -120,7 +120,8 @@ async def test_edit_with_a_new_connection_is_written_on_behalf_of_the_owner() ->
 
 @pytest.mark.parametrize("choice", list(OnOriginalEdited))
 async def test_edit_of_the_copy_is_kept_until_a_retry(choice: OnOriginalEdited) -> None:
-    """The job is blocked and keeps a person's edit of the copy. A retry copies the original again.
+    """The job is blocked and keeps a person's edit of the copy. A retry copies the original
+    again.
     """
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"on_original_edited": choice})

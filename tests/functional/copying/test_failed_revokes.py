@@ -111,12 +111,11 @@ class ActionBeforeRevoke:
     """A flow service that runs an action before it revokes a co-ownership."""
 
     def __init__(self, access: object, order: Callable[[], Awaitable[object]]) -> None:
-        """Run the action once."""
+        """Run this action once, before the first revoke."""
         self._access: Any = access
         self._orders = [order]
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port."""
         return getattr(self._access, name)
 
     async def revoke(self, *flow: str) -> None:
@@ -127,7 +126,7 @@ class ActionBeforeRevoke:
 
 
 async def wake_by_reason_code(scenario: Scenario, job: FlowJob) -> None:
-    """Wake the blocked job up by its reason code."""
+    """Wake the blocked job as if the reason of its block had ended."""
     place = (job.environment_id, job.id)
     await FLOW.wake_up(scenario.services, place, code=job.reason_code, even_blocked=True)
 
@@ -163,7 +162,9 @@ async def test_retry_during_the_revoke_of_grants_is_kept(
         grants=Grants(active=granted, past=granted),
     )
     kept = await table.replace(kept, blocked)
-    access: Any = ActionBeforeRevoke(scenario.fakes.ports.flow_access, lambda: continue_job(scenario, blocked))
+    access: Any = ActionBeforeRevoke(
+        scenario.fakes.ports.flow_access, lambda: continue_job(scenario, blocked)
+    )
     scenario.around = lambda ports: replace(ports, flow_access=access)
     scenario.renew()
 

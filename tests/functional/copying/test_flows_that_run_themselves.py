@@ -30,9 +30,7 @@ def add_call_of_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str
 
 @pytest.mark.parametrize("by", ["id", "url"])
 @pytest.mark.parametrize("has_row", [True, False])
-async def test_copy_of_a_flow_that_runs_itself_runs_the_copy(
-    by: str, *, has_row: bool
-) -> None:
+async def test_copy_of_a_flow_that_runs_itself_runs_the_copy(by: str, *, has_row: bool) -> None:
     """The copy's action names the copy, and a rollback changes nothing else. This also works if
     Dataverse has no row of the flow, so that no caller search finds the action.
     """

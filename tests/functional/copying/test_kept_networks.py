@@ -1,4 +1,5 @@
-"""Verifications share one snapshot of the network. An outdated firewall issue never blocks a flow.
+"""Verifications share one snapshot of the network. An outdated firewall issue never blocks a
+flow.
 """
 
 import asyncio
@@ -248,7 +249,7 @@ async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch
     network.memory = Memory()
     assert await count_reads_and_checks() == (1, 1)
     network.advance(2 * AGE)
-    assert await count_reads_and_checks() == (0, 1)  # for the proof that read it: nothing has changed
+    assert await count_reads_and_checks() == (0, 1)  # not from the archive
 
 
 async def test_verification_waits_at_most_half_a_minute_for_another_reader() -> None:
@@ -308,7 +309,8 @@ async def test_invalid_snapshot_row_is_written_again() -> None:
     "error", [ServiceUnavailable("the archive takes nothing now"), OSError("full")]
 )
 async def test_full_archive_does_not_stop_verifications(error: Exception) -> None:
-    """If the archive cannot store a snapshot, each verification reads the network without a wait.
+    """If the archive cannot store a snapshot, each verification reads the network without a
+    wait.
     """
     network = Network(archive=FullArchive(error))
     began = network.services.now

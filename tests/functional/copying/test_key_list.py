@@ -75,7 +75,8 @@ def add_parents_with_children(scenario: Scenario, count: int) -> None:
 
 
 async def approve_and_copy(scenario: Scenario) -> Lists:
-    """Run the scenario until its flows are copied. Return the flow service, with its count reset.
+    """Run the scenario until its flows are copied. Return the flow service, with its count
+    reset.
     """
     scenario.build.apply_key()
     await scenario.opt_in()

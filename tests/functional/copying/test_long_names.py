@@ -9,7 +9,7 @@ from tests.fakes.definition_builder import build_http_trigger
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
-#: As long as Dataverse takes (platform.md#long-names), and as the flow service was seen to have.
+#: The longest names of Dataverse (platform.md#long-names) and of flows in the flow service.
 IN_DATAVERSE = ("Aanvraag naar boekhouding " * 4)[:LIMIT]
 IN_FLOW_SERVICE = [("Bestelling 📦\u200f " * 20)[:255], "x" * 174, "👩‍👩‍👧" * 31]
 
@@ -24,7 +24,6 @@ async def run_to_retirement(scenario: Scenario) -> FlowJob:
 
 
 def find_copy(scenario: Scenario, job: FlowJob) -> FakeFlow:
-    """Return the job's copy."""
     return scenario.world.get_workflow(job.environment_id, job.copy.id)
 
 

@@ -26,8 +26,8 @@ from tests.functional.deleting.deletion_scenario import (
     find_original,
     list_archived_runs,
     list_deleted_flows,
-    request_deletions,
     read_deletions,
+    request_deletions,
     run_on_default_date,
     run_timers,
 )
@@ -352,7 +352,7 @@ async def test_microsoft_key_list_is_read_again_while_it_names_a_deleted_origina
     await request_deletions(scenario)
     await scenario.run(DAY + MINUTE)
     await delete_originals(scenario.services)
-    orders.is_deleted = False  # the list lags behind
+    orders.is_deleted = False  # as if the list still named it
 
     await delete_originals(scenario.services)
     listed = (await read_deletions(scenario))["Orders"]

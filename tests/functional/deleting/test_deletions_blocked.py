@@ -20,8 +20,8 @@ from tests.functional.deleting.deletion_scenario import (
     build_retired_scenario,
     find_original,
     list_deleted_flows,
-    request_deletions,
     read_deletions,
+    request_deletions,
     run_on_default_date,
     run_timers,
 )

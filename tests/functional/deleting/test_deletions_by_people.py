@@ -1,4 +1,5 @@
-"""People schedule, list and cancel deletions over HTTP and on the command line; a timer makes them.
+"""People schedule, list and cancel deletions over HTTP and on the command line; a timer makes
+them.
 """
 
 import json
@@ -233,6 +234,6 @@ async def test_new_schedule_replaces_the_date(scenario: Scenario, cli: CommandLi
     dates = {one["display_name"]: one["delete_at"] for one in json.loads(every.stdout)["items"]}
     assert set(dates) == {"Orders", "Bills"}
     assert len(set(dates.values())) == 1
-    assert flow in listed.stdout  # what --flow takes
+    assert flow in listed.stdout  # the value that --flow accepts
     assert len(list_deleted_flows(scenario)) == 2
     assert (rest.exit_code, "no retired original that can be deleted" in rest.stderr) == (1, True)

@@ -26,8 +26,8 @@ from tests.functional.deleting.deletion_scenario import (
     find_original,
     list_archived_runs,
     list_deleted_flows,
-    request_deletions,
     read_deletions,
+    request_deletions,
     run_on_default_date,
     run_timers,
 )
@@ -35,7 +35,7 @@ from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 RUNS = 130
-#: More calls than a delete of one original makes.
+#: More requests than the deletion of an original makes.
 CALLS = 160
 
 
@@ -80,7 +80,8 @@ async def build_due_scenario() -> Scenario:
 
 
 async def test_deletion_makes_fewer_requests_than_are_interrupted() -> None:
-    """A deletion makes fewer requests than `CALLS`, so that the next test interrupts each of them.
+    """A deletion makes fewer requests than `CALLS`, so that the next test interrupts each of
+    them.
     """
     scenario = await build_due_scenario()
     plan = Plan()
@@ -101,7 +102,7 @@ async def test_deletion_completes_after_a_failure_at_any_request(
     due, struck = await build_due_scenario(), 0
     for number in range(1, CALLS, 1 if failure is Killed else 3):
         scenario = deepcopy(due)
-        scenario.world.watchers.clear()  # those of `due`
+        scenario.world.watchers.clear()  # without the checks of `build_due_scenario`
         watch_deletions(scenario)
         plan = Plan(at=number, moment=moment, failure=failure)
         with suppress(Killed, ServiceUnavailable):

@@ -1,4 +1,5 @@
-"""Temporary co-ownership for the checks of a deletion is revoked even if the deletion is cancelled.
+"""Temporary co-ownership for the checks of a deletion is revoked even if the deletion is
+cancelled.
 """
 
 from datetime import timedelta

@@ -28,7 +28,7 @@ from tests.functional.deleting.deletion_scenario import (
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 KEPT = 30 * DAY
-#: Folders of answers that many jobs share.
+#: Folders of the archive with snapshots that many jobs share.
 CACHED = (f"{NETWORK_SNAPSHOTS}/", f"{MICROSOFT_KEY_LISTS}/")
 #: Rows that name a remediation, its jobs or its flows.
 TABLES = {
@@ -73,7 +73,8 @@ async def list_files(scenario: Scenario) -> list[str]:
 
 @pytest.mark.parametrize("wrong_by", [timedelta(days=400), timedelta(days=-400)])
 async def test_age_is_counted_by_the_clock_of_the_store(wrong_by: timedelta) -> None:
-    """The app deletes by the clock of the store, even if the machine's clock is wrong by 400 days.
+    """The app deletes by the clock of the store, even if the machine's clock is wrong by 400
+    days.
     """
     scenario = await build_deleted_scenario()
     rows = await scenario.services.tables.deletions.read_all()
@@ -153,7 +154,8 @@ async def test_cached_answers_that_no_row_names_are_deleted() -> None:
 async def test_answer_that_is_stored_during_the_deletion_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An invocation stores a snapshot before the row that names it. Such a new file is not deleted.
+    """An invocation stores a snapshot before the row that names it. Such a new file is not
+    deleted.
     """
     scenario = await build_deleted_scenario()
     archive, rows = scenario.fakes.archive, scenario.services.tables.shared_snapshots
@@ -172,7 +174,8 @@ async def test_answer_that_is_stored_during_the_deletion_stays(
 
 
 async def test_old_remediation_is_deleted() -> None:
-    """The app deletes all rows and files of the remediation, and does not migrate its flows again.
+    """The app deletes all rows and files of the remediation, and does not migrate its flows
+    again.
     """
     scenario = await build_deleted_scenario()
     flows = {flow.workflow_id for flow in scenario.world.list_flows()}

@@ -1,4 +1,5 @@
-"""After internal errors a job fails, names the line of code, notifies people, and can be retried.
+"""After internal errors a job fails, names the line of code, notifies people, and can be
+retried.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from tests.fakes.flow_pages import SIZE
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-#: What `CMK_INTERNAL_ERROR_MAX_ATTEMPTS` is by default.
+#: The default of `CMK_INTERNAL_ERROR_MAX_ATTEMPTS`.
 TRIES = 5
 
 
@@ -68,7 +69,7 @@ async def start_and_run(scenario: Scenario, time: timedelta) -> None:
     while scenario.world.clock.now() < until:
         try:
             await scenario.driver.run(until)
-        except (ZeroDivisionError, RuntimeError):  # as it is, or without its secrets
+        except (ZeroDivisionError, RuntimeError):  # RuntimeError: with its secrets redacted
             continue
 
 

@@ -58,7 +58,9 @@ def add_runs(scenario: Scenario, flow: FakeFlow, *hours: int, failed: bool = Tru
 
 
 def add_flow(scenario: Scenario, name: str, *hours: int, failed: bool = True) -> FakeFlow:
-    """Add a flow with runs."""
+    """Add an HTTP flow with runs at these hours of the current day, failed unless `failed` is
+    false.
+    """
     flow = scenario.build.add_http_flow(name)
     scenario.build.migrate()
     flow.protected_since = None
@@ -325,7 +327,7 @@ class Listing:
     async def read_flows(
         self, _environment_id: str, _cursor: str = ""
     ) -> ResultPage[FlowListEntry]:
-        """Return the next page."""
+        """Let a minute pass, and return the next page."""
         self.count += 1
         assert self.count < 100, "the list is read without a limit"
         self.scenario.world.clock.advance(timedelta(minutes=1))

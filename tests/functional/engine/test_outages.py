@@ -31,7 +31,7 @@ from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 DAY = timedelta(days=1)
-#: What the app stands on itself: without it nothing can even be written down.
+#: Fakes of the app's own services, without which it cannot even store that it waits.
 GROUND = ("MemoryStore", "FakeMessages")
 OURS = {"clock", "store", "messages", "notices"}
 
@@ -70,7 +70,8 @@ def list_platform_fakes() -> list[str]:
 async def build_requested_scenario(
     called: int = 2, self_starting: int = 2
 ) -> tuple[Scenario, Outage]:
-    """Return a scenario with automatic approval, whose remediation is requested but has not begun.
+    """Return a scenario with automatic approval, whose remediation is requested but has not
+    begun.
     """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(called):
@@ -156,7 +157,8 @@ async def test_outage_of_one_service_for_a_day_needs_no_person(after: timedelta)
 
 
 async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None:
-    """Both flows may be off while all services are unavailable. Afterwards the cutover completes.
+    """Both flows may be off while all services are unavailable. Afterwards the cutover
+    completes.
     """
     scenario, outage = await build_requested_scenario(called=0, self_starting=3)
 
@@ -295,7 +297,7 @@ class _BrokenFor:
         return getattr(self._port, name)
 
     async def get(self, environment: Environment, workflow_id: str) -> object:
-        """Return a flow, or raise the error."""
+        """Return a flow, or raise the error 500 for the broken one."""
         if workflow_id == self.workflow_id:
             raise ServiceUnavailable("500", of_object=True)
         return await cast("Any", self._port).get(environment, workflow_id)

@@ -29,7 +29,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 MINUTE = timedelta(minutes=1)
-#: Twice the crashes of a process take: a lease, and a look of the timer.
+#: Twice the time after a crash until the lease ends and the timer runs.
 SOON_AFTER = timedelta(minutes=8)
 
 
@@ -87,7 +87,7 @@ async def test_timer_reads_no_row_that_is_not_due() -> None:
         await send_due_messages(scenario.services)
 
     assert "flowjobs" not in read
-    assert "environmentjobs" in read  # its own reminder is for a day later
+    assert "environmentjobs" in read  # the environment job is due within this day
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -197,7 +197,8 @@ async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
 
 
 async def test_job_continues_in_time_after_a_long_stop() -> None:
-    """If the app was stopped for a day, the job still continues when the maintenance window opens.
+    """If the app was stopped for a day, the job still continues when the maintenance window
+    opens.
     """
     scenario = await build_no_call_scenario()
     due = (await scenario.read_job("Flow 0")).next_check_at
@@ -258,7 +259,7 @@ async def test_concurrent_timers_lose_no_wake_up() -> None:
     table = scenario.services.tables.wake_ups
     frozen = await table.read_all("wake_up")
     await send_due_messages(scenario.services)
-    for reminder in frozen:  # as the other instance has read them
+    for reminder in frozen:  # as the second instance writes them
         await table.upsert(reminder)
 
     await send_due_messages(scenario.services)
@@ -280,7 +281,7 @@ async def test_health_counts_overdue_rows() -> None:
     assert healthy.overdue_rows == 0
     late = (await check_health(scenario.services)).overdue_rows
     assert late >= 2
-    for name, row in scenario.fakes.store.rows.items():  # by another version of the app
+    for name, row in scenario.fakes.store.rows.items():  # as if another version had stored them
         if name[0] == "wakeups":
             scenario.fakes.store.rows[name] = replace(row, columns={"chunks": 1, "data0": "{}"})
     assert (await check_health(scenario.services)).overdue_rows == late

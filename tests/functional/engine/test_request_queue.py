@@ -58,7 +58,8 @@ class OneTurn(PlentyOfCalls):
 
 
 async def test_job_in_the_request_queue_sends_no_request() -> None:
-    """A waiting job's row shows the reason and the time of its turn. The job completes afterwards.
+    """A waiting job's row shows the reason and the time of its turn. The job completes
+    afterwards.
     """
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")

@@ -27,7 +27,8 @@ class Reads:
 
 
 async def build_planned_scenario(monkeypatch: pytest.MonkeyPatch) -> tuple[Scenario, Reads]:
-    """Return a scenario with a plan, and a recorder of the tables that the app reads from then on.
+    """Return a scenario with a plan, and a recorder of the tables that the app reads from then
+    on.
     """
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")

@@ -102,7 +102,8 @@ async def test_each_message_after_a_day_begins_a_trace(scenario: TracedScenario)
 async def test_large_plan_begins_a_trace_for_each_flow(
     monkeypatch: pytest.MonkeyPatch, scenario: TracedScenario
 ) -> None:
-    """If a plan has many flows, each gets a new trace with a link to the environment job's trace.
+    """If a plan has many flows, each gets a new trace with a link to the environment job's
+    trace.
     """
     monkeypatch.setattr(start_flow_jobs, "_MOST_IN_TRACE", 1)
     scenario.build.add_http_flow("Invoices")

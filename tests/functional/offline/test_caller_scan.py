@@ -272,7 +272,8 @@ def test_scan_reads_ids_from_the_output_of_other_commands(
     "text", ["", "id,name\n1,Orders\n", f"job,run\nx,{FLOW_ID}", "{", "[]", "\0"]
 )
 def test_ids_file_without_ids_is_a_usage_error(tmp_path: Path, text: str) -> None:
-    """Without an id the search would find nothing, and a reader could take that for a good result.
+    """Without an id the search would find nothing, and a reader could take that for a good
+    result.
     """
     (tmp_path / "ids").write_text(text)
 

@@ -41,7 +41,8 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def inspected() -> dict[tuple[str, str], dict[str, Any]]:
-    """The rows that the command prints for the corpus, by path and JSON pointer of the definition.
+    """The rows that the command prints for the corpus, by path and JSON pointer of the
+    definition.
     """
     result = CliRunner().invoke(app, ["inspect", "-o", "json", str(_locate_corpus() / "flows")])
     assert result.exit_code == 0, result.stderr
@@ -93,7 +94,8 @@ def test_children_and_http_actions_match_the_labels(
     inspected: dict[tuple[str, str], dict[str, Any]],
     labels: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    """The command finds child flows and HTTP actions in scopes that are up to twelve levels deep.
+    """The command finds child flows and HTTP actions in scopes that are up to twelve levels
+    deep.
     """
     for key, label in labels.items():
         found = inspected[key]

@@ -15,7 +15,7 @@ from cmkflow.__main__ import app
 
 FLOW_ID = "0405e906-dae1-ea11-a813-000d3a56b702"
 BOT_ID = "1405e906-dae1-ea11-a813-000d3a56b702"
-#: Nothing in it says what it is (platform.md#desktop-flows).
+#: The file of a desktop flow, which does not name its kind (platform.md#desktop-flows).
 BOT = '{"schemaVersion": "ROBIN_20220819", "properties": {"definition": {"package": "UEsD"}}}'
 XML = (
     f'<Workflow WorkflowId="{{{FLOW_ID}}}" Name="Book"><Category>5</Category></Workflow>'
@@ -47,7 +47,7 @@ def test_desktop_flows_of_a_solution_are_reported_and_skipped(tmp_path: Path) ->
         packed.writestr(f"Workflows/Bot-{BOT_ID.upper()}.json", BOT)
     folder = tmp_path / "Workflows"
     folder.mkdir()
-    (folder / f"Bot-{BOT_ID}.json").write_text(build_cloud_flow())  # whatever stands in it
+    (folder / f"Bot-{BOT_ID}.json").write_text(build_cloud_flow())  # the XML counts
     (folder / f"Bot-{BOT_ID}.json.data.xml").write_text(XML[XML.index("</Workflow>") + 11 :])
     (folder / "Riddle.json").write_text(BOT)
 
@@ -83,7 +83,8 @@ def test_inspect_opens_regular_files_only(tmp_path: Path, *, is_named: bool) -> 
 
 
 def test_file_name_that_is_not_utf8_is_shown_with_replacement_characters(tmp_path: Path) -> None:
-    """A file name may contain any byte. Such a name breaks neither the table nor an error message.
+    """A file name may contain any byte. Such a name breaks neither the table nor an error
+    message.
     """
     base = os.fsencode(tmp_path)
     for name, text in ((b"Gr\xfc\xdfe.json", build_cloud_flow()), (b"\xff.json", "{")):
@@ -193,7 +194,7 @@ def test_json_with_a_line_break_in_a_string_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_folder_without_cloud_flows_is_reported(tmp_path: Path, option: tuple[str, ...]) -> None:
-    """"0 flows stay" would look like a good result, so the command says that it found no cloud
+    """ "0 flows stay" would look like a good result, so the command says that it found no cloud
     flow.
     """
     (tmp_path / "package.json").write_text('{"name": "x"}')

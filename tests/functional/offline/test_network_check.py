@@ -26,7 +26,7 @@ from tests.kinds.bicep_values import PARSER
 from tests.kinds.firewalls import key_vault
 from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
 
-#: Kind, verdict and reason of the resources in the real files, for the whole `PowerPlatformPlex`.
+#: Kind, verdict and reason of the resources in the corpus, for the whole `PowerPlatformPlex`.
 _COUNTS = {
     ("app_service", "allowed", ""): 4,
     ("azure_firewall", "unknown", "depends_on"): 4,

@@ -71,7 +71,8 @@ def check_fix(repair: Mapping[str, Any], folder: Path) -> None:
 
 
 def compile_fixes(texts: Iterable[str], folder: Path) -> list[str]:
-    """Compile the texts. Return the diagnostics, except those about omitted members of a resource.
+    """Compile the texts. Return the diagnostics, except those about omitted members of a
+    resource.
     """
     folder.mkdir()
     for number, text in enumerate(texts):

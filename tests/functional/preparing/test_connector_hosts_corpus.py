@@ -1,4 +1,5 @@
-"""Older connector actions of real exports are converted to the format with connection references.
+"""Older connector actions of real exports are converted to the format with connection
+references.
 """
 
 import json
@@ -65,7 +66,8 @@ def test_every_public_flow_can_be_converted_for_a_strict_platform() -> None:
 
 
 def test_exports_of_solutions_have_the_older_connector_format() -> None:
-    """docs/copies.md says that exports use the older format; this test checks it with the corpus.
+    """docs/copies.md says that exports use the older format; this test checks it with the
+    corpus.
     """
     hosts: Counter[str] = Counter()
     for text in read_flows():

@@ -121,7 +121,8 @@ async def test_rollback_is_blocked_by_an_edit_after_the_conversion() -> None:
 
 
 async def test_cancel_does_not_revert_a_prepared_flow() -> None:
-    """A cancel stops work that has not begun. It does not revert a flow that is already prepared.
+    """A cancel stops work that has not begun. It does not revert a flow that is already
+    prepared.
     """
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")

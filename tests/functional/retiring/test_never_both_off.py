@@ -62,7 +62,8 @@ async def test_job_waits_until_the_write_is_visible() -> None:
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_original_is_turned_on_if_its_copy_cannot_be_turned_on(lag: float) -> None:
-    """If the copy cannot be turned on, the app turns the original on, whatever reads show about it.
+    """If the copy cannot be turned on, the app turns the original on, whatever reads show about
+    it.
     """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     pair.reject_starts(pair.copy)

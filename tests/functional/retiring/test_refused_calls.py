@@ -67,7 +67,7 @@ async def scenario(request: pytest.FixtureRequest) -> Scenario:
 
 
 async def find_copy(scenario: Scenario, name: str) -> FakeFlow:
-    """Return the copy of a flow."""
+    """Return the copy of the flow with this name."""
     job = await scenario.read_job(name)
     return scenario.world.get_workflow(job.environment_id, job.copy.id)
 
@@ -273,7 +273,8 @@ async def test_fix_for_a_blocked_external_host_names_the_service_tag(
 
 
 async def test_rolled_back_copy_does_not_stop_other_retirements(scenario: Scenario) -> None:
-    """The blocked call of a rolled-back copy no longer matters, so the other original is retired.
+    """The blocked call of a rolled-back copy no longer matters, so the other original is
+    retired.
     """
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")

@@ -56,7 +56,8 @@ def turn_child_off(scenario: Scenario, _: FakeFlow) -> str:
 
 
 def turn_shared_child_off(scenario: Scenario, _: FakeFlow) -> str:
-    """Turn off a child that both original and copy run, so that neither of them can be turned on.
+    """Turn off a child that both original and copy run, so that neither of them can be turned
+    on.
     """
     child = next(flow for flow in scenario.world.list_flows() if flow.name == "Other child")
     turn_off(scenario.world, child)

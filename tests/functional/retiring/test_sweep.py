@@ -88,7 +88,8 @@ class SilentVault:
 
 
 class Lists:
-    """A flow service whose list of flows lacks their states, or is throttled if `is_busy` is set.
+    """A flow service whose list of flows lacks their states, or is throttled if `is_busy` is
+    set.
     """
 
     def __init__(self, services: Services, *, is_busy: bool = False) -> None:
@@ -135,7 +136,8 @@ async def test_original_without_a_row_that_is_on_again_is_reported(is_bare: bool
 async def test_throttled_flow_service_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The daily check logs how many originals it could not check, and still starts its remediation.
+    """The daily check logs how many originals it could not check, and still starts its
+    remediation.
     """
     scenario, services = await build_retired_scenario()
     services = replace(services, flow_pages=Lists(services, is_busy=True))

@@ -144,7 +144,7 @@ async def test_dependent_flows_roll_back_after_a_kill_between_write_and_row() ->
         return []
 
     scenario.world.watchers.append(kill_after_stop)
-    scenario.driver.meanwhile = kill_after_stop  # nobody goes on
+    scenario.driver.meanwhile = kill_after_stop  # no other invocation continues
     with suppress(Killed):
         await scenario.run(timedelta(days=20))
     scenario.world.watchers.clear()

@@ -119,7 +119,7 @@ async def test_unchanged_settings_are_not_reported() -> None:
         await freeze(scenario, call, number)
 
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
-        await scenario.run(12 * MINUTE)  # it has woken
+        await scenario.run(12 * MINUTE)  # the frozen invocation has continued
         assert find_differences(before, scenario.world) != []
         site.settings = {**site.settings, "TIMEOUT": "30"}
         await scenario.run(timedelta(days=30))
@@ -156,11 +156,11 @@ async def test_overwritten_secret_version_is_reported(*, is_rolled_back: bool) -
     scenario, secret = build_secret_scenario()
     await freeze(scenario, "FakeSecrets.write")
     await scenario.run(5 * MINUTE)
-    assert len(secret.versions) == 2  # the later delivery's
+    assert len(secret.versions) == 2  # the second is of the later invocation
 
     change_password(scenario, secret)
     if is_rolled_back:
-        await scenario.run(5 * MINUTE)  # it has woken: the rollback reads what it has written
+        await scenario.run(5 * MINUTE)  # the frozen invocation has written
         await roll_back(scenario)
     await scenario.run(timedelta(days=30))
 
@@ -183,7 +183,7 @@ async def test_secret_versions_that_a_person_replaces_are_not_reported(
     await scenario.run(timedelta(hours=1))
     change_password(scenario, secret, "old")
     await freeze(scenario, "FakeSecrets.write")
-    await scenario.run(10 * MINUTE)  # it has woken
+    await scenario.run(10 * MINUTE)  # the frozen invocation has continued
     for password in afterwards:
         change_password(scenario, secret, password)
     await scenario.run(timedelta(days=30))
@@ -212,7 +212,7 @@ async def test_setting_of_another_job_is_written_again_by_that_job() -> None:
     assert site.settings != moved
     for job in (await scenario.read_jobs()).values():
         await FLOW.wake_up(scenario.services, (job.environment_id, job.id))
-    await scenario.run(timedelta(0))  # each looks, and one of them at what is the other's
+    await scenario.run(timedelta(0))  # each job reads the settings of both
     assert site.settings != moved
     await scenario.run(timedelta(days=30))
 

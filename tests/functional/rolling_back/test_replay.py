@@ -22,7 +22,8 @@ HOUR = timedelta(hours=1)
 
 
 def add_polling_parent(scenario: Scenario) -> FakeFlow:
-    """Add a polling flow that runs a child on Microsoft's key, so that the app has to cut it over.
+    """Add a polling flow that runs a child on Microsoft's key, so that the app has to cut it
+    over.
     """
     child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     trigger = define.build_connector_trigger("shared_teams", "OnNewChannelMessage")

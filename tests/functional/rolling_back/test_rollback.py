@@ -9,7 +9,7 @@ from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.scenarios.remediation_scenario import Scenario, on_both_platforms
 
-#: Longer than a copy has to be quiet.
+#: Longer than the no-call period of a copy.
 LONG = timedelta(days=9)
 
 

@@ -21,7 +21,7 @@ from tests.fakes.driver import UseCase
 from tests.fakes.function_keys import OneFunctionKey
 from tests.fakes.messages import Delivered
 
-#: The name that App Service gives to `oid`.
+#: The claim type with which App Service replaces `oid`.
 OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 
 type Trigger = Callable[..., Awaitable[None]]
@@ -120,7 +120,7 @@ def _deliver_through(trigger: Trigger) -> UseCase:
     return deliver
 
 
-#: What a `Driver` needs to deliver every queue through the app's own triggers.
+#: The app's own trigger for each queue, through which a `Driver` delivers messages.
 TRIGGERS: Mapping[str, UseCase] = {
     KEY_EVENTS: _deliver_through(queue_triggers.on_key_event),
     POLICY_EVENTS: _deliver_through(queue_triggers.on_policy_event),

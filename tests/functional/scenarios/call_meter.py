@@ -46,7 +46,8 @@ class Meter:
 
 
 class Metered:
-    """A wrapper of a port that records each method call as a request, and takes it from the budget.
+    """A wrapper of a port that records each method call as a request, and takes it from the
+    budget.
     """
 
     def __init__(

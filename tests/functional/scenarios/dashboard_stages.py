@@ -162,11 +162,15 @@ async def _declare_callers(visitor: Visitor) -> None:
 
 async def _stop_changes(visitor: Visitor) -> None:
     """Turn the kill switch on, visit the pages, and turn it off."""
-    await visitor.send_api_request("POST", "kill-switch/on", {"justification": "Change freeze, INC-4411"})
+    await visitor.send_api_request(
+        "POST", "kill-switch/on", {"justification": "Change freeze, INC-4411"}
+    )
     visitor.scenario.world.clock.advance(timedelta(minutes=25))
     for page, route in STOPPED.items():
         await visitor.show(f"{page}-stopped", route)
-    await visitor.send_api_request("POST", "kill-switch/off", {"justification": "The freeze is over."})
+    await visitor.send_api_request(
+        "POST", "kill-switch/off", {"justification": "The freeze is over."}
+    )
 
 
 async def _complete(visitor: Visitor) -> None:
@@ -201,7 +205,9 @@ async def _report(visitor: Visitor) -> None:
     """Add the assessment and the evidence, which are files and not pages."""
     assessments: list[Any] = []
     for environment in visitor.scenario.world.environments.values():
-        reply = await visitor.send_api_request("GET", "environments/{id}/assessment", id=environment.id)
+        reply = await visitor.send_api_request(
+            "GET", "environments/{id}/assessment", id=environment.id
+        )
         assessments.append(json.loads(reply.get_body()))
     for assessment in assessments[:2]:
         visitor.record_report(f"assessment-{assessment['phase']}", build_page([assessment]))
@@ -247,7 +253,9 @@ async def _read_only(visitor: Visitor) -> None:
     environment = scenario.build.environment.id
     scenario.build.add_http_flow("Read meters")
     await visitor.start_again()
-    await visitor.send_api_request("PUT", "environments/{id}", body, headers=APPROVER, id=environment)
+    await visitor.send_api_request(
+        "PUT", "environments/{id}", body, headers=APPROVER, id=environment
+    )
     await visitor.show("plan-read-only", "/remediations/{id}/plan")
     await visitor.show("environments-read-only", "/environments")
 

@@ -41,7 +41,9 @@ class Disturbed:
         return call_disturbed
 
 
-def disturb(scenario: Scenario, port: str, method: str, action: Deed, *, after: bool = False) -> None:
+def disturb(
+    scenario: Scenario, port: str, method: str, action: Deed, *, after: bool = False
+) -> None:
     """Run `action` once, at the next call of `method` of the port with this name."""
     earlier = scenario.around
 

@@ -18,7 +18,7 @@ from tests.kinds.case import HOST, Json
 from tests.kinds.cases import load_firewall_case
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
-#: Kinds whose fixes the app applies.
+#: Firewall kinds whose fixes the app can apply.
 APPLIED = ("app_service", "azure_firewall", "network_security_group")
 GROUP = "network_security_group"
 SERVICE_TAGS = {
@@ -40,7 +40,8 @@ def find_resource_name(kind: str) -> str:
 
 
 class Guarded(Scenario):
-    """A scenario with a flow that calls a host behind a firewall, which denies the new addresses.
+    """A scenario with a flow that calls a host behind a firewall, which denies the new
+    addresses.
     """
 
     def add_resources(self, *resources: Json) -> None:

@@ -1,4 +1,5 @@
-"""Build a tenant with the flows of a company, from three to thousands, for pictures and page tests.
+"""Build a tenant with the flows of a company, from three to thousands, for pictures and page
+tests.
 """
 
 import json
@@ -39,7 +40,7 @@ _TASKS = (
     "Notify the night shift",
 )
 _SITES = ("Antwerp", "Berlin", "Dublin", "Gothenburg", "Lyon", "Milan", "Porto", "Zürich")
-#: Flows of one site.
+#: The number of flows of one site.
 SITE_SIZE = 30
 
 

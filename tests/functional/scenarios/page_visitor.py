@@ -22,7 +22,7 @@ APPROVER = build_sign_in_header("lee@contoso.example") | BROWSER
 READER = build_sign_in_header("isaiah@contoso.example", [Role.READER]) | BROWSER
 NOBODY = build_sign_in_header("nora@contoso.example", []) | BROWSER
 _NOTHING: Mapping[str, str] = {}
-#: Routes of pages, with the one of unknown pages.
+#: The routes of pages, also of unknown ones.
 PAGE_ROUTES = [
     route
     for route in (*LISTED, UNKNOWN_PAGE)
@@ -36,9 +36,9 @@ PAGE_ROUTES = [
 class ShownPage:
     """A recorded page with its name, address, status, headers and content."""
 
-    #: The page and its state, as the name of a picture.
+    #: The page and its state, which is also the name of its picture.
     name: str
-    #: Path and query.
+    #: The path and query of the page.
     path: str
     status: int
     headers: Mapping[str, str]
@@ -50,7 +50,7 @@ class Visitor:
     """A browser that requests pages of a scenario's app and records those of the current stage."""
 
     scenario: Scenario
-    #: A flow that is blocked later.
+    #: The id of a flow that will be blocked.
     flow_id: str = ""
     pages: list[ShownPage] = field(default_factory=list)
 
@@ -112,7 +112,8 @@ class Visitor:
         *,
         headers: Mapping[str, str] = APPROVER,
     ) -> None:
-        """Request a page and record it. `route` is a route, or a path below that of the dashboard.
+        """Request a page and record it. `route` is a route, or a path below that of the
+        dashboard.
         """
         if isinstance(route, str):
             route = ROUTES["GET", f"dashboard{route}"]
@@ -144,7 +145,7 @@ class Visitor:
 
     @property
     def identity(self) -> str:
-        """The id of the remediation."""
+        """Return the id of the remediation."""
         return self.scenario.remediation.id
 
     def take_pages(self) -> Sequence[ShownPage]:

@@ -73,7 +73,7 @@ class Pair:
         return [one.state for one in switches if one.workflow_id == flow.workflow_id]
 
 
-#: By the arguments of `build_pair`: pairs of which each test gets a copy.
+#: The pairs that were built, by the arguments of `build_pair`. Each test gets a copy.
 _BUILT: dict[tuple[object, ...], Pair] = {}
 
 
@@ -104,5 +104,4 @@ async def _build_pair(is_outside: bool, assumptions: Mapping[str, object]) -> Pa
 
 
 async def turn_kill_switch_on(pair: Pair) -> None:
-    """Turn the kill switch on."""
     await set_kill_switch(pair.scenario.services, is_on=True, by="tests", reason="")

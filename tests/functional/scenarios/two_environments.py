@@ -62,7 +62,8 @@ class TwoEnvironments(Scenario):
         return {job.display_name: job for job in await self.services.tables.flow_jobs.read_all()}
 
     def add_call_across(self) -> tuple[FakeFlow, FakeFlow]:
-        """Add Orders in this environment and Shop in the other, which calls it by URL. Return both.
+        """Add Orders in this environment and Shop in the other, which calls it by URL. Return
+        both.
         """
         orders = self.build.add_http_flow("Orders")
         shop = self.other.add_http_flow(
