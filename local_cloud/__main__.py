@@ -24,7 +24,11 @@ from local_cloud.tenant.core.profiles import Profile
 
 
 def main() -> int:
-    """Run a command; return 0 for success, 1 if the demo failed, 2 if the command did nothing."""
+    """Run a command.
+
+    Return 0 for success, 1 if the demo failed, 2 if the command had no effect, and 130 after
+    Ctrl-C.
+    """
     arguments = _build_parser().parse_args()
     try:
         if arguments.command == "link":
@@ -89,7 +93,10 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 async def _run_until_signal(work: Coroutine[Any, Any, int]) -> int:
-    """Let a signal end the work as Ctrl-C does, so that all started processes are stopped."""
+    """Run the work.
+
+    SIGTERM and SIGHUP end it like Ctrl-C, so that all started processes are stopped.
+    """
     task = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -1,6 +1,6 @@
-"""Act as a person in the tenant that `up` has started: apply a key, read messages, sign in.
+"""Act as a person in the tenant that `python -m local_cloud up` has started.
 
-The key is applied as an administrator does in the admin center.
+A person can apply a key, revoke it, read notifications, and sign in to `cmkflow`.
 """
 
 import json
@@ -16,13 +16,13 @@ _SECONDS = 20
 
 
 class PolicyLinkError(Exception):
-    """The tenant rejected the request; the text has the reason and the fix."""
+    """The tenant rejected the request or does not answer. The text has the reason and the fix."""
 
 
 def link(environment: str, policy: str) -> None:
-    """Begin to link an environment to a policy, both by id.
+    """Start to link an environment to a policy, as an administrator does in the admin center.
 
-    Raises `PolicyLinkError` if the tenant rejects the request.
+    Takes both ids. Raises `PolicyLinkError` if the tenant rejects the request.
     """
     _send_control_request(f"/environments/{quote(environment)}/link", {"systemId": policy})
 
@@ -38,15 +38,15 @@ def set_key_enabled(vault: str, key: str, *, is_enabled: bool) -> None:
 
 
 def read_notifications() -> list[dict[str, Any]]:
-    """Return the notifications that people received, oldest first.
+    """Return the notifications that the receivers of the tenant accepted, oldest first.
 
     Raises `PolicyLinkError` if no tenant answers.
     """
-    return [one for one in _send_control_request("/told") if not one["refusal"]]
+    return [one for one in _send_control_request("/received-messages") if not one["refusal"]]
 
 
 def choose_person(upn: str) -> None:
-    """Let a user enter the device codes of `cmkflow login` from now on.
+    """Choose the user who signs in when `cmkflow login` shows a device code.
 
     Raises `PolicyLinkError` if the user does not exist.
     """
@@ -64,7 +64,7 @@ def _send_control_request(
     request = Request(  # noqa: S310  # the address is the one that `up` printed
         control + path, json.dumps(body).encode() if body else None, method=method
     )
-    # It is on this machine, whichever proxy the shell names.
+    # The tenant is on this machine, so the shell's proxy is not used.
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(request, timeout=_SECONDS) as answer:

@@ -11,7 +11,7 @@ import threading
 
 
 def main() -> None:
-    """Run the module with the arguments that follow its name."""
+    """Run the module that the first argument names; the other arguments are passed to it."""
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

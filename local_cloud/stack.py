@@ -16,35 +16,35 @@ from pathlib import Path
 from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
-#: What the app may be given of the starter's environment; the rest could carry another proxy.
+#: The environment variables that the app inherits; others could name another proxy.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 10.0
 
 
 class StackError(Exception):
-    """A process did not start, or ended; the text names the process and its log."""
+    """A process did not start, or ended unexpectedly. The text names the process and its log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """The options of a stack: its folder, seed, settings and processes."""
+    """The options of a stack: its folder, the tenant's seed, and the app's settings."""
 
-    #: For state, logs and the description of the tenant.
+    #: The folder for state, logs and the tenant's seed.
     folder: Path
-    #: The tenant, as local_cloud/tenant/README.md describes it.
+    #: The tenant's seed (local_cloud/tenant/README.md).
     seed: Mapping[str, Any]
-    #: Settings of the app beside those that say where everything is.
+    #: Settings of the app, without the addresses of the other processes.
     settings: Mapping[str, str] = field(default_factory=dict)
     app_dir: Path = ROOT
-    #: Registration in the seed's directory by which people sign in, as in a deployment; empty: the
-    #: function key may do all.
+    #: The registration in the seed with which people sign in. If empty, the function key gives
+    #: all rights.
     sign_in_client_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantAddress:
-    """The addresses of the tenant."""
+    """The addresses at which a started tenant can be reached."""
 
     proxy: str
     ca_file: str
@@ -55,26 +55,25 @@ class TenantAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppAddress:
-    """The address of the app."""
+    """The address at which the started app can be reached."""
 
     url: str
     key: str
 
 
 class Stack:
-    """Collector, Service Bus, tenant and app.
+    """The processes of a local cloud: collector, Service Bus, tenant and app.
 
     Entering the block starts all but the app, which `start_app` starts.
     """
 
-    #: Of the collector of traces and metrics.
+    #: The address of the collector of traces and metrics.
     collector: str
     tenant: TenantAddress
     service_bus: str
     app: AppAddress
 
     def __init__(self, options: StackOptions) -> None:
-        """Create the stack; entering the block starts its processes."""
         self.options = options
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._function_key = secrets.token_urlsafe(24)
@@ -105,9 +104,10 @@ class Stack:
         await self.stop()
 
     async def start_app(self, name: str = "app") -> AppAddress:
-        """Start the app, for the first time or after `kill_app`; raise `StackError` if it fails.
+        """Start the app, for the first time or after `kill_app`.
 
-        Another name starts another instance beside the running ones.
+        Raises `StackError` if it does not start. A different `name` starts another instance of the
+        app beside the running ones.
         """
         ready = await self._start_module(
             name, "local_cloud.functions_host", str(self.options.app_dir),
@@ -118,19 +118,19 @@ class Stack:
         return self.app
 
     async def kill_app(self) -> None:
-        """Kill the app at once, as if its machine failed."""
+        """Kill the app's process, as if its machine had failed."""
         process = self._running.pop("app")
         process.kill()
         await process.wait()
 
     async def stop(self) -> None:
-        """Stop all started processes, in reverse order."""
+        """Stop all started processes, in reverse order of their start."""
         while self._running:
             _, process = self._running.popitem()
             await _stop_process(process)
 
     def check(self) -> None:
-        """Raise `StackError` if a process has ended unexpectedly."""
+        """Raise `StackError` if a process ended unexpectedly."""
         for name, process in self._running.items():
             if process.returncode is not None:
                 raise StackError(
@@ -147,13 +147,13 @@ class Stack:
 
     @property
     def spans_file(self) -> Path:
-        """Return the file with the spans that the collector received."""
+        """The file to which the collector writes the received spans."""
         return self.options.folder / "spans.jsonl"
 
     def build_app_environment(self, name: str = "app") -> dict[str, str]:
         """Return the environment variables with which the app finds the tenant and Service Bus.
 
-        Its spans have the name as their instance.
+        The app's spans have `name` as their service instance.
         """
         tenant = self.tenant
         nearby = "localhost,127.0.0.1"
@@ -174,7 +174,7 @@ class Stack:
         }
 
     def _build_access_settings(self) -> dict[str, str]:
-        """Return the settings for access to the app: App Service sign-in or the function key."""
+        """Return the settings for App Service sign-in, or else the function key."""
         client_id = self.options.sign_in_client_id
         if not client_id:
             return {"CMK_FUNCTION_KEY_ROLES": "reader,operator,approver"}
@@ -215,7 +215,10 @@ class Stack:
     async def _start_module(
         self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Start a module of this package; return the JSON line that it prints when it is ready."""
+        """Start a module of local_cloud as a process.
+
+        Returns the JSON line that it prints when it is ready.
+        """
         log = self.locate_log(name)
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(

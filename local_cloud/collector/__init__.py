@@ -1,4 +1,4 @@
-"""A collector for OpenTelemetry on one machine: it receives OTLP over HTTP and keeps it."""
+"""A local OpenTelemetry collector, which receives spans and metrics over HTTP (OTLP)."""
 
 from local_cloud.collector.received import ReceivedMetric, ReceivedSpan, read_spans_file
 from local_cloud.collector.server import Collector

@@ -10,7 +10,7 @@ from local_cloud.collector.server import Collector
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; print the address as one line of JSON."""
+    """Serve until SIGTERM or SIGINT. Prints the collector's address as one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m local_cloud.collector", description=__doc__)
     parser.add_argument("--file", type=Path, help="for the spans, one line of JSON each")
     parser.add_argument("--port", type=int, default=4318, help="0 takes a free port")

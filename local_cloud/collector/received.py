@@ -1,4 +1,4 @@
-"""Read spans and metrics from OTLP messages."""
+"""Parse spans and metrics in OTLP messages."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,13 +19,13 @@ _INSTANCE = "service.instance.id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedSpan:
-    """A span as a collector shows it. Ids are hexadecimal, times seconds since 1970."""
+    """A span from an OTLP message. Ids are hexadecimal, times are seconds since 1970."""
 
     name: str
     kind: str
     trace_id: str
     span_id: str
-    #: Empty: it begins its trace.
+    #: Empty if the span begins its trace.
     parent_id: str
     #: Ids of the traces that it links to.
     links: tuple[str, ...]
@@ -34,49 +34,58 @@ class ReceivedSpan:
     has_failed: bool
     message: str
     attributes: Attributes
-    #: Of the service; empty: not stated.
+    #: The instance of the service; empty if it is not stated.
     instance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedMetric:
-    """A value of a metric; of a distribution, its sum."""
+    """A value of a metric from an OTLP message. For a histogram, it is the sum."""
 
     name: str
     value: float
     attributes: Attributes
 
 
-def read_spans(content: bytes) -> list[ReceivedSpan]:
-    """Return the spans of a request; raise `DecodeError`."""
+def parse_spans(content: bytes) -> list[ReceivedSpan]:
+    """Parse the spans in the body of an OTLP trace request.
+
+    Raises `DecodeError` if it is malformed.
+    """
     request = ExportTraceServiceRequest.FromString(content)
     return [
-        _read_span(span, str(_read_attributes(resource.resource.attributes).get(_INSTANCE, "")))
+        _parse_span(span, str(_parse_attributes(resource.resource.attributes).get(_INSTANCE, "")))
         for resource in request.resource_spans
         for scope in resource.scope_spans
         for span in scope.spans
     ]
 
 
-def read_metrics(content: bytes) -> list[ReceivedMetric]:
-    """Return the values of a request; raise `DecodeError`."""
+def parse_metrics(content: bytes) -> list[ReceivedMetric]:
+    """Parse the values in the body of an OTLP metrics request.
+
+    Raises `DecodeError` if it is malformed.
+    """
     request = ExportMetricsServiceRequest.FromString(content)
     return [
         value
         for resource in request.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
-        for value in _read_values(metric)
+        for value in _parse_values(metric)
     ]
 
 
 def read_spans_file(path: Path) -> list[ReceivedSpan]:
-    """Return the spans of a file that a collector has written; none if there is no file."""
+    """Read the spans from a file that a collector has written.
+
+    Returns an empty list if the file is missing.
+    """
     lines = path.read_text().splitlines() if path.exists() else []
     return [ReceivedSpan(**{**one, "links": tuple(one["links"])}) for one in map(json.loads, lines)]
 
 
-def _read_span(span: Span, instance: str) -> ReceivedSpan:
+def _parse_span(span: Span, instance: str) -> ReceivedSpan:
     return ReceivedSpan(
         name=span.name,
         kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
@@ -88,20 +97,20 @@ def _read_span(span: Span, instance: str) -> ReceivedSpan:
         ended=span.end_time_unix_nano / 1e9,
         has_failed=span.status.code == Status.STATUS_CODE_ERROR,
         message=span.status.message,
-        attributes=_read_attributes(span.attributes),
+        attributes=_parse_attributes(span.attributes),
         instance=instance,
     )
 
 
-def _read_values(metric: Any) -> Iterator[ReceivedMetric]:
+def _parse_values(metric: Any) -> Iterator[ReceivedMetric]:
     kind = metric.WhichOneof("data")
     for point in getattr(metric, kind).data_points:
         value = point.sum if kind == "histogram" else getattr(point, point.WhichOneof("value"))
         yield ReceivedMetric(
-            name=metric.name, value=value, attributes=_read_attributes(point.attributes)
+            name=metric.name, value=value, attributes=_parse_attributes(point.attributes)
         )
 
 
-def _read_attributes(pairs: Iterable[Any]) -> Attributes:
+def _parse_attributes(pairs: Iterable[Any]) -> Attributes:
     found: Mapping[str, Any] = {one.key: one.value for one in pairs}
     return {name: getattr(value, value.WhichOneof("value")) for name, value in found.items()}

@@ -1,7 +1,7 @@
 """Serve OTLP over HTTP on the loopback address.
 
-As a real collector does, it takes protobuf, compressed or not, and rejects everything else. It
-serves what it received as JSON: `GET /spans` and `GET /metrics`.
+Like a real collector, the server accepts protobuf, compressed or not, and rejects everything else.
+`GET /spans` and `GET /metrics` return the received data as JSON.
 """
 
 import gzip
@@ -20,8 +20,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from local_cloud.collector.received import (
     ReceivedMetric,
     ReceivedSpan,
-    read_metrics,
-    read_spans,
+    parse_metrics,
+    parse_spans,
 )
 
 HOST = "127.0.0.1"
@@ -30,10 +30,13 @@ _LARGEST = 16 * 1024 * 1024
 
 
 class Collector:
-    """A collector in this process; entering the block starts it."""
+    """An OpenTelemetry collector that runs in this process while its `with` block runs."""
 
     def __init__(self, port: int = 0, file: Path | None = None) -> None:
-        """Listen on `port`, 0 for a free one; append each span to `file` as a line of JSON."""
+        """Listen on `port`; 0 selects a free one.
+
+        Each span is appended to `file` as a line of JSON.
+        """
         self.spans: list[ReceivedSpan] = []
         self.metrics: list[ReceivedMetric] = []
         self._file = file
@@ -55,19 +58,25 @@ class Collector:
         self._server.server_close()
         self._thread.join()
 
-    def wait_for(self, is_there: Callable[[], bool], seconds: float) -> bool:
-        """Wait until what was received makes `is_there` true; return whether it does."""
+    def wait_until(self, is_there: Callable[[], bool], seconds: float) -> bool:
+        """Wait up to `seconds` until `is_there()` is true of the received data.
+
+        Returns whether it is.
+        """
         with self._changed:
             return self._changed.wait_for(is_there, seconds)
 
-    def take(self, path: str, content: bytes) -> None:
-        """Keep a request's content; raise `DecodeError`, and `KeyError` for another path."""
+    def store_request(self, path: str, content: bytes) -> None:
+        """Store the spans or metrics of a request.
+
+        Raises `DecodeError` if the body is malformed, and `KeyError` for an unknown path.
+        """
         spans, metrics = list[ReceivedSpan](), list[ReceivedMetric]()
         match path:
             case "/v1/traces":
-                spans = read_spans(content)
+                spans = parse_spans(content)
             case "/v1/metrics":
-                metrics = read_metrics(content)
+                metrics = parse_metrics(content)
             case _:
                 raise KeyError(path)
         with self._changed:
@@ -99,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if self.headers.get("Content-Encoding") == "gzip":
                 content = gzip.decompress(content)
-            self._collector.take(self.path, content)
+            self._collector.store_request(self.path, content)
         except KeyError:
             self._send_answer(404)
         except (DecodeError, OSError, EOFError, zlib.error):
@@ -127,4 +136,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
-        """Write no line for each request."""
+        """Suppress the log line that the base class writes for each request."""

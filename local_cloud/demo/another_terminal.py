@@ -1,4 +1,4 @@
-"""Format the commands with which a person continues in another terminal."""
+"""Format the commands with which a person uses the local cloud from another terminal."""
 
 import sys
 from pathlib import Path
@@ -43,7 +43,7 @@ Stop with Ctrl-C."""
 
 
 def format_directions(stack: Stack) -> str:
-    """Return commands to paste, which sign a person in, and the addresses of the stack."""
+    """Return the commands to paste, which sign a person in, and the stack's addresses."""
     return _TEXT.format(
         root=quote(str(ROOT)),
         bin=quote(str(Path(sys.executable).parent)),

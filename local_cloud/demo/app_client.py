@@ -18,38 +18,41 @@ _LATER = frozenset({429, 502, 503, 504})
 
 
 class AppRefusal(Exception):
-    """The app answered with a problem document."""
+    """The app rejected a request, with a status and a problem document."""
 
     def __init__(self, status: int, problem: Json) -> None:
-        """Create the error from the status and the problem document."""
         super().__init__(f"{status}: {problem.get('detail') or problem.get('title')}")
         self.status = status
         self.problem = problem
 
 
 class App:
-    """Calls the app at its current address; `address` is called before each try."""
+    """A client of the app's HTTP API.
+
+    It asks `address` for the app's current URL before each attempt.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, address: Callable[[], AppAddress]) -> None:
-        """Send the requests with `session`."""
+        """Create a client that sends its requests with `session`."""
         self._session = session
         self._address = address
 
     async def get(self, path: str, **query: str) -> Json:
         """Send GET and return the document.
 
-        Raises `AppRefusal`, or `TimeoutError` if the app does not answer for too long.
+        Raises `AppRefusal` if the app rejects the request, and `TimeoutError` if it does not answer
+        for too long.
         """
         return await self._call_api("GET", path, query=query)
 
     async def put(self, path: str, body: Json) -> Json:
-        """Send PUT and return the document; errors as for `get`."""
+        """Send PUT and return the document. Raises the same errors as `get`."""
         return await self._call_api("PUT", path, body=body)
 
     async def post(self, path: str, body: Json, *, key: str = "") -> Json:
-        """Send POST and return the document; errors as for `get`.
+        """Send POST and return the document. Raises the same errors as `get`.
 
-        With the same `key`, a repeated request has no further effect.
+        A repeated request with the same `key` has no further effect.
         """
         headers = {"Idempotency-Key": key} if key else {}
         return await self._call_api("POST", path, body=body, headers=headers)

@@ -26,12 +26,12 @@ _ADDRESS = "203.0.113.10"
 REGIONS = ("WestEurope", "NorthEurope")
 #: Signs evidence files.
 EVIDENCE_KEY = "evidence"
-#: Where the operator's token cache rests.
+#: The secret with the service account's token cache.
 OPERATOR_SECRET = "cmkflow-operator"
 
 
 def build_azure() -> Json:
-    """Return the `azure` section of the seed."""
+    """Return the `azure` section of the demo tenant's seed."""
     azure: Json = {
         "subscriptions": [
             {"subscriptionId": SUBSCRIPTION, "displayName": "Integration"},
@@ -45,7 +45,7 @@ def build_azure() -> Json:
         "resources": _build_edge_firewall(),
         "networkSecurityGroups": [
             _build_security_group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
-            # Nothing stands before this host: flows reach it another way, and a person knows.
+            # Flows reach this host by a private link, so its firewall does not matter.
             _build_security_group("nsg-labels", LABELS_HOST, guards={}),
             _build_security_group(
                 RECEIPTS_GROUP, RECEIPTS_HOST, guards={RECEIPTS_HOST: "10.0.1.5"}
@@ -88,7 +88,7 @@ def _build_policy() -> Json:
 
 
 def _build_role_assignment() -> Json:
-    """Grant the policy's identity the role Key Vault Crypto Service Encryption User."""
+    """Return the seed of a role assignment by which the policy's identity may use the key."""
     role = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
     return {
         "scope": f"{GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}",
@@ -151,7 +151,7 @@ def _build_network_id(path: str) -> str:
 
 
 def _list_current_addresses() -> list[str]:
-    """Return the addresses from which flows on Microsoft's key call."""
+    """Return the address ranges from which flows on Microsoft's key call."""
     return [
         prefix
         for region in REGIONS
@@ -161,7 +161,10 @@ def _list_current_addresses() -> list[str]:
 
 
 def build_courier_firewall(*tags: str) -> Json:
-    """Return the courier's firewall, which allows these tags and which the app cannot read."""
+    """Return the seed of the courier's firewall, which allows these service tags.
+
+    The app cannot read it.
+    """
     return {
         "id": f"/subscriptions/{FABRIKAM}/resourceGroups/rg/providers/"
         "Microsoft.Network/networkSecurityGroups/edge",

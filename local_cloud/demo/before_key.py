@@ -12,18 +12,18 @@ from shared.domain.jobs.flow_states import FlowJobState
 
 #: Flows whose makers agreed to a conversion: an administrator names them.
 _NAMED = tuple(build_flow_id(OPERATIONS.name, slug) for slug in ("damage", "night-list"))
-#: Its app's maker is away: the approver leaves it out, and it is copied after the key.
+#: The approval excludes it, because the maker of its app is away. It is copied after the key.
 _LEFT_OUT = build_flow_id(OPERATIONS.name, "old-app")
 
 
 async def assess(stage: ScenarioContext) -> None:
-    """Assess what the key changes; the assessment writes nothing."""
+    """Request the assessment of *Operations* and show it. An assessment changes nothing."""
     found = await stage.app.get(f"environments/{OPERATIONS.id}/assessment")
     stage.note(f"Before the key, Operations is assessed: {format_assessment(found)}")
 
 
 async def prepare(stage: ScenarioContext) -> None:
-    """Convert the named flows, then add the other flows to a solution."""
+    """Prepare *Operations*: convert two flows to V2, then add the other flows to a solution."""
     await stage.app.put(f"environments/{OPERATIONS.id}", {"approval_policy": "required"})
     stage.note(
         "The approval policy of Operations is now required: the app writes only what a person "

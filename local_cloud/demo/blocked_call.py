@@ -1,4 +1,4 @@
-"""Play a copy's call that the firewall of another company denies.
+"""Play the scene in which another company's firewall denies a copy's call.
 
 The app cannot read this firewall, so it verifies the copy. Then a run of the copy fails with the
 documented error. The app notifies people, and retires the original only after a later run has
@@ -23,23 +23,30 @@ _RUNNING = "flow_run_in_progress"
 
 
 class BlockedCallScene:
-    """The actions of people and of the other company while the app migrates *Order a courier*."""
+    """Plays the people and the other company while the app migrates *Order a courier*."""
 
     def __init__(self, stage: ScenarioContext) -> None:
-        """Prepare the scene, which starts with `begin`."""
         self._stage = stage
         self._original_run = ""
         self._is_shown = False
         self._is_opened = False
 
     async def begin(self) -> None:
-        """Keep a run of the original in progress until a run of the copy has failed."""
+        """Start an hour-long run of the original.
+
+        The app cannot retire the original before the run ends.
+        """
         where = f"/environments/{CUSTOMER_CARE.id}/flows/{_COURIER}"
         await self._stage.platform.call_control("PATCH", where, {"runSeconds": _LONG})
         self._original_run = (await self._run_flow(_COURIER))["name"]
 
-    async def settle(self, identity: str) -> None:
-        """Take the next step, depending on the state of the flow's job."""
+    async def take_next_action(self, identity: str) -> None:
+        """Take the next action, if the flow's job has reached the state for it.
+
+        When only the run of the original delays the job, the copy is called and the run is
+        cancelled. When the app reports the denied call, the firewall is opened and the job is
+        retried.
+        """
         job = self._stage.find_job(CUSTOMER_CARE, _COURIER)
         if job.get("reason_code") == _RUNNING and not self._is_shown:
             self._is_shown = True

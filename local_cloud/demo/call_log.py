@@ -1,4 +1,4 @@
-"""Record the result of every call of the demo's traffic, as the caller and the platform saw it.
+"""Record each call of the demo's traffic, and how it ended for the caller and on the platform.
 
 A call is *lost* if it is rejected, if it is accepted but does not start exactly one run, or if its
 run fails. (No original of the demo fails.) A rejected call between flows is lost, too.
@@ -12,39 +12,42 @@ from typing import Any
 
 type Json = dict[str, Any]
 
-#: Starts runs that are to fail: they show what the app makes of it (blocked_call.py).
+#: The cause of runs that fail on purpose (blocked_call.py).
 FORESEEN = "demo-refused-call"
 
 
 @dataclass(slots=True, kw_only=True)
 class LoggedCall:
-    """One call of an external system."""
+    """A call of an external system of the demo, with the platform's record of it."""
 
     tracking_id: str
     caller: str
     status: int = 0
-    #: Kind of the error, where no answer came.
+    #: The kind of the error if no answer came.
     problem: str = ""
     is_over: bool = False
-    #: The ledger was read after it was over.
+    #: Whether the call history was read after the call had ended.
     is_noted: bool = False
-    #: What the platform noted under this tracking id.
+    #: The platform's entries with this tracking id.
     entries: list[Json] = field(default_factory=list)
 
     def explain_loss(self, user_agent: str) -> str:
-        """Return why the call is lost, or an empty text."""
+        """Return why the call is lost, or an empty text if it is not.
+
+        `user_agent` is that of the external systems.
+        """
         if self.problem or not 200 <= self.status < 300:
             return f"{self.caller}: answered {self.status or self.problem}"
         own = [entry for entry in self.entries if entry["by"] == user_agent]
         if len(own) != 1:
             return f"{self.caller}: {len(own)} runs instead of one"
-        failed = [entry for entry in self.entries if is_bad(entry)]
+        failed = [entry for entry in self.entries if is_failed_call(entry)]
         return f"{self.caller}: {_explain_loss(failed[0])}" if failed else ""
 
 
 @dataclass(slots=True, kw_only=True)
 class EventTotals:
-    """The events of one operation, by how many flows each event started."""
+    """Counts events of one connector operation by the number of flows that an event started."""
 
     once: int = 0
     in_the_gap: int = 0
@@ -53,16 +56,16 @@ class EventTotals:
 
 @dataclass(slots=True)
 class TrafficCallLog:
-    """All calls of the traffic."""
+    """Records the calls, manual runs and events of the demo's traffic."""
 
     calls: dict[str, LoggedCall] = field(default_factory=dict)
-    #: Runs that somebody started by hand, and how they ended.
+    #: Runs that a person started, by their status.
     by_hand: Counter[str] = field(default_factory=Counter)
     events: dict[str, EventTotals] = field(default_factory=dict)
     ledger_next: int = 0
-    #: Calls between flows, or runs that nobody of the traffic asked for, that went wrong.
+    #: Failed calls between flows, and other failed runs that no external system caused.
     others_lost: list[str] = field(default_factory=list)
-    #: What each outside system held first, as a digest, and which hold something else now.
+    #: A digest of the first URL of each external system, and the systems with another one now.
     held_first: dict[str, str] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     #: Runs by what started them.
@@ -73,7 +76,7 @@ class TrafficCallLog:
         self.calls[call.tracking_id] = call
 
     def record_held_url(self, caller: str, text: str) -> None:
-        """Record whether the URL that a system is about to call differs from its first URL."""
+        """Record whether the URL that a system stores has changed since its first call."""
         digest = hashlib.sha256(text.encode()).hexdigest()
         if self.held_first.setdefault(caller, digest) == digest:
             self.moved.discard(caller)
@@ -81,11 +84,11 @@ class TrafficCallLog:
             self.moved.add(caller)
 
     def record_manual_run(self, run: Json) -> None:
-        """Record a run that a person started."""
+        """Count a run that a person started, by its status."""
         self.by_hand[run["status"]] += 1
 
     def record_event(self, operation: str, started: int) -> None:
-        """Record an event, and how many flows it started."""
+        """Count an event of a connector operation that started this number of flows."""
         count = self.events.setdefault(operation, EventTotals())
         match started:
             case 0:
@@ -96,13 +99,16 @@ class TrafficCallLog:
                 count.twice += 1
 
     def list_ended_calls(self) -> list[LoggedCall]:
-        """Return the calls that have ended and whose entries are not recorded yet."""
+        """Return the ended calls for which the platform's call history has not been read yet."""
         return [call for call in self.calls.values() if call.is_over and not call.is_noted]
 
     def record_entries(
         self, entries: Sequence[Json], following: int, over: Sequence[LoggedCall]
     ) -> None:
-        """Record entries of the platform's call history, read after the calls `over` ended."""
+        """Assign entries of the platform's call history to the calls that caused them.
+
+        The history was read after the calls `over` had ended. The next read begins at `following`.
+        """
         self.ledger_next = following
         for call in over:
             call.is_noted = True
@@ -110,7 +116,7 @@ class TrafficCallLog:
             self.runs[entry["cause"]] += 1
             if known := self.calls.get(entry["trackingId"]):
                 known.entries.append(entry)
-            elif is_bad(entry) and entry["by"] != FORESEEN:
+            elif is_failed_call(entry) and entry["by"] != FORESEEN:
                 self.others_lost.append(f"{entry['by']}: {_explain_loss(entry)}")
 
     def count_answered(self) -> int:
@@ -118,17 +124,17 @@ class TrafficCallLog:
         return sum(200 <= call.status < 300 for call in self.calls.values())
 
     def list_losses(self, user_agent: str) -> list[str]:
-        """Return why each lost call is lost; calls in progress are not included."""
+        """Return the reason of each lost call. Calls in progress are not judged yet."""
         over = [call for call in self.calls.values() if call.is_noted]
         return [loss for call in over if (loss := call.explain_loss(user_agent))] + self.others_lost
 
     def count_processed_twice(self) -> int:
-        """Return the number of events that original and copy both processed."""
+        """Return the number of events that started more than one flow: an original and its copy."""
         return sum(count.twice for count in self.events.values())
 
 
-def is_bad(entry: Json) -> bool:
-    """Return whether a call was rejected or its run failed."""
+def is_failed_call(entry: Json) -> bool:
+    """Return whether the platform rejected a call, or its run failed."""
     return not entry["accepted"] or entry["runStatus"] == "Failed"
 
 

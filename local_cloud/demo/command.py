@@ -1,4 +1,4 @@
-"""Run the two commands: play the demo, or start everything and wait."""
+"""Run the commands `demo` and `up` of the local cloud."""
 
 import asyncio
 from dataclasses import replace
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from cmkflow.terminal import Terminal
 from local_cloud.demo.another_terminal import format_directions
 from local_cloud.demo.progress import DemoProgress
-from local_cloud.demo.report import Report, print_summary, read_documented, write_reports
+from local_cloud.demo.report import Report, print_summary, read_documented_report, write_reports
 from local_cloud.demo.run import DemoOptions, DemoRun
 from local_cloud.demo.view import run_with_view
 from local_cloud.stack import ROOT
@@ -24,7 +24,10 @@ FOLDERS = {
 
 
 async def play_demo(options: DemoOptions) -> int:
-    """Play the demo; return 0 if no call was lost and each flow ended as expected."""
+    """Play the demo and write its reports.
+
+    Return 0 if no call was lost and each flow ended as expected.
+    """
     console = Terminal()
     console.print("Starting the local cloud and the app …")
     async with DemoRun(options) as demo:
@@ -39,7 +42,7 @@ async def play_demo(options: DemoOptions) -> int:
             ended_at=datetime.now(UTC),
             profile=options.profile,
             documented=await asyncio.to_thread(
-                read_documented, FOLDERS["demo", Profile.DOCUMENTED]
+                read_documented_report, FOLDERS["demo", Profile.DOCUMENTED]
             ),
         )
     await asyncio.to_thread(write_reports, report, options.folder)
@@ -49,7 +52,7 @@ async def play_demo(options: DemoOptions) -> int:
 
 
 async def stay_up(options: DemoOptions) -> int:
-    """Start everything with its traffic, print the next commands, and wait for Ctrl-C."""
+    """Start the local cloud, the app and the traffic, print what to do next, and wait."""
     console = Terminal()
     console.print(
         "Starting the local cloud and the app from the beginning. "

@@ -1,4 +1,4 @@
-"""The flows of the demo's environment *Customer care*, which has had the key for long.
+"""Define the flows of the demo's environment *Customer care*, to which a key was applied long ago.
 
 It represents environments that were linked before Power Automate supported keys: the platform has
 migrated some flows, and the others are still on Microsoft's key.
@@ -16,7 +16,7 @@ from local_cloud.demo.definitions import (
 )
 
 NAME = "customer_care"
-#: A host of another company: its firewall lies where the app does not read (azure.py).
+#: A host of another company, whose firewall the app cannot read (azure.py).
 COURIER_HOST = "api.fabrikam.example"
 
 _WORK = {"Work": build_compose_action("done")}

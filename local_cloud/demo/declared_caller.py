@@ -1,5 +1,7 @@
-"""An outside system that its owner declared: the app writes its new URL into a secret, and keeps
-the original on until the owner confirms, which is late.
+"""Play the scene of a declared caller: an outside system that the app cannot find.
+
+The app writes the new URL into a secret that the system reads. It keeps the original on until the
+system's owner confirms the change, which is late.
 """
 
 from typing import Any
@@ -21,15 +23,14 @@ MANUAL = "manual_caller"
 
 
 class DeclaredCallerScene:
-    """What the owner of the complaint form does while the app remediates *Take complaints*."""
+    """Plays the owner of the complaint form while the app remediates *Take complaints*."""
 
     def __init__(self, stage: ScenarioContext) -> None:
-        """Nothing happens before `begin`."""
         self._stage = stage
         self._is_confirmed = False
 
     async def begin(self) -> None:
-        """Declare the system, with the secret that gets its new URL."""
+        """Declare the complaint form as a caller, with the secret from which it reads its URL."""
         flow = {
             "environment_id": CUSTOMER_CARE.id,
             "flow": _COMPLAINT,
@@ -45,8 +46,11 @@ class DeclaredCallerScene:
         await self._stage.app.post("declared-callers", {"callers": [caller]})
         self._stage.note(f"The owner of the {CALLER} declares it as a caller of Take complaints.")
 
-    async def settle(self) -> None:
-        """Confirm once the app waits for nothing else; ScenarioError if the original is off."""
+    async def confirm_if_notified(self) -> None:
+        """Confirm the new URL after the app has asked for it.
+
+        Raises `ScenarioError` if the app has turned the original off before.
+        """
         job = self._stage.find_job(CUSTOMER_CARE, _COMPLAINT)
         if self._is_confirmed or job.get("reason_code") != MANUAL:
             return
@@ -66,8 +70,8 @@ class DeclaredCallerScene:
         self._stage.note(f"Its owner confirms that the {CALLER} calls the copy.")
 
     async def _is_notified(self) -> bool:
-        """Return whether each channel has the notification to the owner."""
-        received: list[Json] = await self._stage.platform.call_control("GET", "/told")
+        """Return whether each channel has the notification that the caller is not confirmed."""
+        received: list[Json] = await self._stage.platform.call_control("GET", "/received-messages")
         title = f"{CALLER} is not confirmed"
         return PEOPLE.keys() <= {
             one["receiver"] for one in received if one["title"].startswith(title)

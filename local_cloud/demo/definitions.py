@@ -1,4 +1,4 @@
-"""Build flow definitions as Power Automate's designer saves them.
+"""Build flow definitions in the format in which Power Automate's designer saves them.
 
 A flow of the demo names its connectors. The connection references that a flow in a solution needs
 are built from these names. See platform.md#client-data, #trigger-kinds.
@@ -26,7 +26,7 @@ def derive_id(*parts: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoFlow:
-    """A flow of the demo, described by its trigger, its actions and its settings."""
+    """A flow of the demo: its trigger and actions, and how it is set up in the tenant."""
 
     #: Short name; its id is derived from it.
     slug: str
@@ -39,7 +39,7 @@ class DemoFlow:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def to_seed(self, environment: str, owner: str) -> Json:
-        """Return the flow in the format of local_cloud/tenant/README.md."""
+        """Return the flow as an entry of the tenant's seed (local_cloud/tenant/README.md)."""
         return {
             "workflowEntityId": build_flow_id(environment, self.slug),
             "displayName": self.title,
@@ -89,7 +89,7 @@ class DemoFlow:
 
 
 def build_flow_id(environment: str, slug: str) -> str:
-    """Return the Dataverse id of a flow of the demo."""
+    """Return the Dataverse id of a demo flow. It is the same in each run of the demo."""
     return derive_id(environment, slug)
 
 
@@ -99,12 +99,12 @@ def build_reference_name(connector: str) -> str:
 
 
 def build_url_placeholder(environment: str, slug: str) -> str:
-    """Return the placeholder for a flow's trigger URL in a seed; the tenant replaces it."""
+    """Return the text that the tenant replaces in its seed by the flow's trigger URL."""
     return f"{{{{trigger_url:{build_flow_id(environment, slug)}}}}}"
 
 
 def build_http_trigger(**inputs: object) -> Json:
-    """Return *When an HTTP request is received*, by default for anyone with the URL."""
+    """Return *When an HTTP request is received*. By default, anyone with the URL can call it."""
     schema = {"type": "object", "properties": {"number": {"type": "integer"}}}
     return build_request_trigger(
         "Http", schema=schema, **({"triggerAuthenticationType": "All"} | inputs)
@@ -112,7 +112,7 @@ def build_http_trigger(**inputs: object) -> Json:
 
 
 def build_request_trigger(kind: str, **inputs: object) -> Json:
-    """Return a `Request` trigger of a kind."""
+    """Return a `Request` trigger with this kind, such as `Button`."""
     return {"type": "Request", "kind": kind, "inputs": {"schema": {}, **inputs}}
 
 
@@ -129,7 +129,7 @@ def build_recurrence(seconds: int) -> Json:
 
 
 def build_polling_trigger(connector: str, operation: str) -> Json:
-    """Return a trigger with which the flow service polls a connector."""
+    """Return a trigger for whose events the flow service regularly asks a connector."""
     inputs = {"host": _build_host(connector, operation), "parameters": {}}
     interval = {"frequency": "Minute", "interval": 3}
     return {"type": "OpenApiConnection", "inputs": inputs, "recurrence": interval}
@@ -148,7 +148,7 @@ def build_post_action(uri: str) -> Json:
 
 
 def build_child_flow_action(environment: str, slug: str) -> Json:
-    """Return the action *Run a child flow*."""
+    """Return the action *Run a child flow*, which runs another flow of the demo."""
     host = {"workflowReferenceName": build_flow_id(environment, slug)}
     return {"type": "Workflow", "inputs": {"host": host, "body": {}}}
 
@@ -159,12 +159,12 @@ def build_connector_action(connector: str, name: str) -> Json:
 
 
 def build_compose_action(text: str) -> Json:
-    """Return the action *Compose*, which represents the work of a flow."""
+    """Return the action *Compose*, which represents a flow's real work in the demo."""
     return {"type": "Compose", "inputs": text}
 
 
 def build_response_action() -> Json:
-    """Return the action *Response*, for whose result the caller waits."""
+    """Return the action *Response*, which makes the caller wait for the flow's result."""
     return {"type": "Response", "kind": "Http", "inputs": {"statusCode": 200, "body": {"ok": True}}}
 
 

@@ -1,7 +1,6 @@
-"""Delete retired originals on the first permitted day, and check that no list contains them.
+"""Delete retired originals as early as the app permits it, while the scenario continues.
 
-The deletions are scheduled as soon as the originals are retired, and take place while the scenario
-continues.
+Afterwards, the list of flows on Microsoft's key no longer contains them.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,21 +11,21 @@ from local_cloud.demo.tenant import OPERATIONS
 
 _DELETED = tuple(build_flow_id(OPERATIONS.name, slug) for slug in ("stock", "invoices"))
 _KEPT = build_flow_id(OPERATIONS.name, "partners")
-#: What the order and its answer may take, where the first day allowed has come already.
+#: Time for the request, if the first permitted time has passed already.
 _SOON = timedelta(seconds=2)
 
 
 class DeletionScene:
-    """Schedules the deletions, and shows each one when it has taken place."""
+    """Schedules deletions of retired originals, and shows each deletion that the app has made."""
 
     def __init__(self, stage: ScenarioContext) -> None:
-        """Create the scene; `order` schedules the deletions."""
+        """Create the scene; `schedule` starts it."""
         self._stage = stage
         self._remediation = ""
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
 
-    async def order(self, remediation: str) -> None:
-        """Schedule the deletion of three originals, and cancel one of the deletions."""
+    async def schedule(self, remediation: str) -> None:
+        """Schedule the deletion of three retired originals, then cancel one of these deletions."""
         stage, where = self._stage, f"remediations/{remediation}/deletions"
         candidates = (await stage.app.get(where))["deletable_originals"]
         chosen = [one for one in candidates if one["original_id"] in (*_DELETED, _KEPT)]
@@ -51,13 +50,13 @@ class DeletionScene:
         stage.observers.append(self._show_deletions)
 
     async def wait_for_deletions(self) -> None:
-        """Wait until both originals are deleted and no longer on the Microsoft-key list."""
+        """Wait until two originals are deleted and Microsoft's list no longer contains them."""
         what = "two originals deleted and off the list of flows on Microsoft's key"
-        await self._stage.wait_until(lambda: len(self._told) == len(_DELETED), what)
+        await self._stage.wait_until(lambda: len(self._shown) == len(_DELETED), what)
         self._stage.note("Both originals are no longer on the list of flows on Microsoft's key.")
 
     def _show_deletions(self) -> None:
-        """Show each deletion once; raise `ScenarioError` if one is blocked."""
+        """Show each new deletion. Raises `ScenarioError` if the app reports one as blocked."""
         detail = self._stage.watcher.get_remediation(self._remediation)
         runs = {archive["job_id"]: archive["runs"] for archive in detail["run_archives"]}
         for one in detail["deletions"]:
@@ -65,8 +64,8 @@ class DeletionScene:
             if one["state"] == "blocked":
                 raise ScenarioError(f"deletion of {title} blocked: {one['message']}")
             is_gone = one["state"] == "deleted" and one["is_on_microsoft_key_list"] is False
-            if is_gone and one["original_id"] not in self._told:
-                self._told.add(one["original_id"])
+            if is_gone and one["original_id"] not in self._shown:
+                self._shown.add(one["original_id"])
                 number = runs.get(one["job_id"], 0)
                 self._stage.note(
                     f"{number} run summaries of {title} are archived, and its original is deleted."

@@ -1,4 +1,4 @@
-"""Formats codes of the app as words, for people who see the app for the first time."""
+"""Format codes of the app, such as states, as words for people who do not know the app."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ _STATES: Mapping[str, str] = {
     FlowJobState.CANCELLED: "cancelled",
     FlowJobState.ROLLED_BACK: "rolled back",
 }
-#: Why a flow stays, the reason of its own before that of its children.
+#: Reasons why a flow stays. A flow's own reason is before that of its children.
 _REASONS = {str(reason): f"({reason.category.title})" for reason in MicrosoftKeyReason}
 _PREPARABLE = {
     MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION,
@@ -39,17 +39,17 @@ _PREPARABLE = {
 
 
 def format_plan(counts: Mapping[str, int]) -> str:
-    """Return what a plan does, from the number of flows by action."""
+    """Format a plan, given the number of flows for each planned action."""
     return _format_counts(counts, _ACTIONS)
 
 
 def format_ends(states: Iterable[str]) -> str:
-    """Return how flow jobs ended, from the state of each."""
+    """Format how many flow jobs are in each of these states."""
     return _format_counts(Counter(states), _STATES)
 
 
 def format_assessment(assessment: Json) -> str:
-    """Return how many flows would stay, why, and how many of them can be prepared."""
+    """Format how many flows would stay on Microsoft's key, why, and how many can be prepared."""
     staying = [flow for flow in assessment["flows"] if flow["stays_on_microsoft_key"]]
     why = Counter(
         next((name for name in _REASONS if name in flow["microsoft_key_reasons"]), "")
@@ -69,7 +69,7 @@ def format_flow_count(number: int) -> str:
 
 
 def _format_counts(counts: Mapping[str, int], words: Mapping[str, str]) -> str:
-    """Return each number that is not 0 with its words; a code without words is shown as it is."""
+    """Format all counts that are not 0. A code that `words` does not contain is shown as it is."""
     known = {name: words.get(name, name) for name in (*words, *counts) if counts.get(name)}
     parts = [f"{counts[name]} {text}" for name, text in known.items()]
     if not parts:

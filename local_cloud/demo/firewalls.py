@@ -1,4 +1,4 @@
-"""Act on the firewalls of *Operations*, before and after Microsoft's address ranges change.
+"""Play the network administrator of *Operations* while Microsoft's address ranges change.
 
 *Update prices* calls through an Azure Firewall and a network security group, which allow only the
 current addresses. The app shows the smallest fix of each, and applies it on request. A third
@@ -18,7 +18,7 @@ type Json = dict[str, Any]
 #: The flow whose two firewalls are opened while the demo runs.
 _PRICING = build_flow_id(OPERATIONS.name, "pricing")
 _LABELS_GROUP = "nsg-labels"
-#: Of the region beside that of *Operations*: no flow calls from there while the demo runs.
+#: The tag of another region than that of *Operations*, from which no flow calls.
 _TAG = "PowerPlatformPlex.NorthEurope"
 _NEW_RANGE = "20.105.64.0/26"
 _NOT_YET = "write_not_visible"
@@ -26,24 +26,26 @@ _NO_ISSUE = "issue_not_found"
 
 
 class Firewalls:
-    """The administrator of the network."""
+    """Plays the administrator, who lets the app fix firewalls and ignores an issue."""
 
     def __init__(self, stage: ScenarioContext) -> None:
-        """Create the administrator; nothing is done yet."""
         self._stage = stage
         self._is_opened = False
         self._waived: set[str] = set()
 
     @property
-    def must_open(self) -> bool:
-        """Return whether the firewalls of *Update prices* still block their flow."""
+    def needs_fixes(self) -> bool:
+        """Return whether firewalls still block *Update prices* and no fix was requested."""
         pricing = self._stage.find_job(OPERATIONS, _PRICING)
         return pricing.get("reason_code") == "firewall_denies" and not self._is_opened
 
-    async def settle(self, identity: str) -> None:
-        """Let the app fix two firewalls, and ignore the issue of a third one."""
+    async def fix_or_ignore_issues(self, identity: str) -> None:
+        """Let the app fix the firewalls that block *Update prices*.
+
+        The issue of the printers' firewall is ignored.
+        """
         stage = self._stage
-        if self.must_open:
+        if self.needs_fixes:
             self._is_opened = True
             for resource in (EDGE_FIREWALL, RECEIPTS_GROUP):
                 await self._apply_fix(resource)
@@ -62,12 +64,15 @@ class Firewalls:
                     "flows reach the printers another way."
                 )
 
-    async def read_ranges(self) -> None:
-        """Let the app read the service tag list before Microsoft changes it."""
+    async def refresh_service_tags(self) -> None:
+        """Make the app read Microsoft's service tag list, with which it compares the next one."""
         await self._stage.app.post("network/service-tag-lists/refresh", {})
 
-    async def change_ranges(self) -> None:
-        """Publish another service tag list; the app reports the change and fixes a firewall."""
+    async def change_service_tags(self) -> None:
+        """Add a range to the service tag list, and let the app fix a firewall that denies it.
+
+        Raises `ScenarioError` if the app does not report the new range and this firewall.
+        """
         stage = self._stage
         before = await stage.platform.read_service_tags()
         prefixes = next(
@@ -88,13 +93,16 @@ class Firewalls:
         await self._apply_fix(EDGE_FIREWALL)
 
     async def _apply_fix(self, resource: str) -> None:
-        """Show the smallest fix of a firewall, and let the app apply it."""
+        """Show the app's smallest fix of a firewall, then request it.
+
+        Does nothing if nothing is denied.
+        """
         stage = self._stage
         where = {"resource": resource, "environment": OPERATIONS.id}
         try:
             shown = await stage.app.get("network/firewall-fixes", **where)
         except AppRefusal as refusal:
-            # A slow machine reads the blocked flow after the change of the ranges opened it.
+            # On a slow machine, the fix after the change of ranges has allowed the flow already.
             if refusal.problem.get("reason_code") != _NO_ISSUE:
                 raise
             return
@@ -113,8 +121,8 @@ class Firewalls:
 
 
 def _require_reported(edition: Json, prefix: str, firewall: str) -> None:
-    """Raise `ScenarioError` unless the change and the firewall that denies it are reported."""
+    """Raise `ScenarioError` unless the app reports the new range and who denies it."""
     added = {one for change in edition["changes"] for one in change["added"]}
     closed = [one["issue"] for one in edition["affected_firewalls"]]
     if prefix not in added or not any(firewall in gap for gap in closed):
-        raise ScenarioError(f"the change of Microsoft's ranges is not told: {edition}")
+        raise ScenarioError(f"the change of Microsoft's ranges is not reported: {edition}")

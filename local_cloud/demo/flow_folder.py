@@ -1,8 +1,8 @@
 """Build environments of the demo's tenant from a folder of exported flows.
 
 Exports contain no connections and no URLs. Each connection that a flow names is created and belongs
-to the maker. A repeated workflow id is added to another environment, as an export of another
-environment would be. Logic Apps become Logic Apps of the tenant.
+to the maker. A flow whose workflow id already exists is added to another environment, because one
+environment cannot contain an id twice. Logic Apps become Logic Apps of the tenant.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ _APIS = "/providers/Microsoft.PowerApps/apis/"
 
 @dataclass(slots=True, kw_only=True)
 class ImportedEnvironment:
-    """An environment with exported flows."""
+    """An environment of the tenant with exported flows and their connections."""
 
     number: int
     #: By workflow id, as local_cloud/tenant/README.md describes flows.
@@ -82,20 +82,20 @@ class ImportedEnvironment:
 
 @dataclass(slots=True, kw_only=True)
 class ImportedFlows:
-    """The environments and Logic Apps of a folder."""
+    """The contents of a folder of exports: environments with flows, and Logic Apps."""
 
     environments: list[ImportedEnvironment] = field(default_factory=list)
     logic_apps: list[Json] = field(default_factory=list)
-    #: Files that are no flow the platform would keep: path and reason.
+    #: Files that the platform would not accept as a flow: path and reason.
     refused: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def flows(self) -> int:
-        """The number of cloud flows."""
+        """The number of cloud flows in all environments."""
         return sum(len(environment.flows) for environment in self.environments)
 
     def add_to(self, tenant: Json) -> Json:
-        """Return the tenant's seed with these flows."""
+        """Return a tenant's seed with these environments and Logic Apps added."""
         environments = [each.to_seed() for each in self.environments]
         azure = tenant["azure"] | {
             "resources": [*tenant["azure"].get("resources", ()), *self.logic_apps]
@@ -107,7 +107,10 @@ class ImportedFlows:
 
 
 def read_folders(paths: Iterable[Path], *, hold_all: bool) -> ImportedFlows:
-    """Read every flow; with `hold_all`, the platform keeps each one on Microsoft's key."""
+    """Read all exported flows in these files and folders.
+
+    With `hold_all`, the platform keeps each flow on Microsoft's key, whatever the flow contains.
+    """
     found = ImportedFlows()
     for file in read_flow_files(paths):
         if file.skipped:
@@ -148,7 +151,7 @@ def _add_flow(
 
 
 def _read_properties(resource: Mapping[str, object]) -> Json:
-    """Return the `properties` of a `clientdata` from any format of an export."""
+    """Return the `properties` of a flow's `clientdata`, from any export format."""
     place = find_definition_place(resource) or ()
     around = mapping_at(resource, *place[:-1])
     references = around.get("connectionReferences")

@@ -1,7 +1,6 @@
-"""Determine the result of every flow from the app's answers, and check it on the platform.
+"""Determine how each flow ended, from the app's answers and from the tenant.
 
-Whether an original is off and its copy on, and to which flow a caller's URL leads, is read from the
-tenant.
+The tenant shows whether an original is off and its copy on, and to which flow a caller's URL leads.
 """
 
 import re
@@ -20,28 +19,28 @@ type Json = dict[str, Any]
 
 _WORKFLOW_ID = re.compile(r"/workflows/([0-9a-f]{32})/")
 _COPIED = {action for action in PlannedAction if action.is_copy}
-#: A flow that ended so asks nobody for anything.
+#: End states that require no action.
 _DONE = {"moved", *(state for state, facts in FLOW_STATES.items() if facts.is_success)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowResult:
-    """The result of one flow.
+    """How one flow ended.
 
-    `expected_ends.json` has the first seven members of each.
+    `expected_ends.json` has the first seven members for each flow of the demo.
     """
 
-    #: What the plan did with it; `none`: it was in no plan.
+    #: The planned action; `none` if no plan has the flow.
     action: str
     #: Why it stayed on Microsoft's key.
     reasons: tuple[str, ...]
-    #: The job's state; `needs_changes`: the plan stopped before it; `moved`: the platform moved it.
+    #: The job's state; without a job `needs_changes`, or `moved` by the platform.
     state: str
     #: The job's reason code.
     code: str
-    #: `on`, `off` or `deleted`, as the platform has it.
+    #: `on`, `off` or `deleted`, as the tenant shows it.
     original: str
-    #: `on`, `off`, or `none` where there is no copy.
+    #: `on`, `off`, or `none` without a copy.
     copy: str
     #: Whether the flow that works now is under the customer's key.
     is_protected: bool
@@ -60,30 +59,30 @@ class FlowResult:
 
 @dataclass(slots=True, kw_only=True)
 class DemoResult:
-    """The results that the summary and the reports show."""
+    """All results of a demo, which the summary and the reports show."""
 
     flows: list[FlowResult] = field(default_factory=list)
     callers: Counter[str] = field(default_factory=Counter)
-    #: Firewall gaps: name, what is missing, what to do, and whether it still stands.
+    #: Firewall issues: name, missing addresses, action required, is it still blocking flows.
     gaps: list[Json] = field(default_factory=list)
-    #: Deletes that were ordered: flow, state, whether Microsoft's list names it, runs archived.
+    #: Scheduled deletions: flow, state, is it on Microsoft's list, number of archived runs.
     deletions: list[Json] = field(default_factory=list)
     #: Unknown callers that the app named: flow, label, claims, number of calls.
     unknown_callers: list[Json] = field(default_factory=list)
-    #: What people were told, and what was tried.
+    #: All attempts to send a notification.
     messages: list[ReceivedNotification] = field(default_factory=list)
     recheck_at: str = ""
     #: The trace of one migrated flow (`FlowTrace`); empty: none was received.
     trace: Json = field(default_factory=dict)
-    #: How often a job was put off to a later time.
+    #: How often a job was delayed.
     waits: int = 0
     remediations: list[Json] = field(default_factory=list)
-    #: What is not as it has to be; empty: the demo succeeded.
+    #: What went wrong; empty if the demo succeeded.
     failures: list[str] = field(default_factory=list)
 
     @property
     def copied(self) -> int:
-        """The number of flows to copy."""
+        """The number of flows for which a copy was planned."""
         return sum(flow.action in _COPIED for flow in self.flows)
 
     @property
@@ -93,24 +92,27 @@ class DemoResult:
 
 
 class ResultCollector:
-    """Reads results; it is created before the scenario begins, to know the first state."""
+    """Reads how flows ended.
+
+    It is created before the scenario begins, to know how the flows began.
+    """
 
     def __init__(self, platform: Platform, app: App, environments: dict[str, str]) -> None:
-        """Create the collector; `environments` maps ids to names."""
+        """Create the collector; `environments` maps ids of environments to names."""
         self._platform = platform
         self._app = app
         self._environments = environments
         self._flows: dict[tuple[str, str], Json] = {}
 
     async def remember_flows(self) -> None:
-        """Read and keep every flow before the scenario begins."""
+        """Read and keep the state of each flow before the scenario begins."""
         for environment in self._environments:
             for flow in await self._read_flows(environment):
                 key = (environment, flow["workflowEntityId"])
                 self._flows[key] = await self._read_flow(*key)
 
-    async def read_ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowResult]:
-        """Return the result of every flow that was read at the beginning."""
+    async def read_results(self, jobs: dict[tuple[str, str], Json]) -> list[FlowResult]:
+        """Return how each flow ended, given all flow jobs by environment and original."""
         planned = await self._read_planned_items()
         now: dict[tuple[str, str], Json] = {}
         for environment in self._environments:
@@ -131,7 +133,7 @@ class ResultCollector:
         ]
 
     async def find_lost_ownership(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
-        """Return the copies that lack people, a description or solutions of their originals."""
+        """Return a text for each copy without the people or solutions of its original."""
         lost = []
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))
@@ -142,7 +144,7 @@ class ResultCollector:
         return lost
 
     async def count_changed_callers(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
-        """Return the numbers of changed callers in Power Platform: flows, environment variables."""
+        """Return how many flows and environment variables now have other trigger URLs."""
         changed: Counter[str] = Counter()
         variables: set[tuple[str, str]] = set()
         for key, before in self._flows.items():
@@ -161,7 +163,7 @@ class ResultCollector:
         return changed
 
     async def _read_planned_items(self) -> dict[tuple[str, str], Json]:
-        """Return for each flow the first plan item with work, or else one that blocks the flow."""
+        """Return a plan item for each flow, if possible one with work or required changes."""
         found: dict[tuple[str, str], Json] = {}
         listed = (await self._app.get("remediations"))["items"]
         for line in reversed(listed):
@@ -189,8 +191,8 @@ class ResultCollector:
 
 
 def compare_ownership(original: Json, copy: Json) -> list[str]:
-    """Return what an original has and its copy lacks."""
-    # Dataverse keeps the solution Default by itself: nobody adds to it.
+    """Return a text for each difference in owner, co-owners, description and solutions."""
+    # Dataverse adds flows to the solution Default automatically.
     kept = original | {"solutions": [one for one in original["solutions"] if one != "Default"]}
     return [
         f"{original['displayName']}: {name} of its copy is {copy[name]!r}, not {kept[name]!r}"
@@ -200,13 +202,13 @@ def compare_ownership(original: Json, copy: Json) -> list[str]:
 
 
 def _find_trigger_ids(client_data: str) -> dict[str, None]:
-    """Return the ids of the trigger URLs in a definition."""
+    """Return the ids of the trigger URLs in a definition, as the keys of a dictionary."""
     return dict.fromkeys(_WORKFLOW_ID.findall(client_data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sighting:
-    """A flow as the platform shows it."""
+    """What the tenant showed of a flow: before the scenario, and afterwards with its copy."""
 
     environment: str
     before: Json
@@ -236,7 +238,7 @@ def _build_result(seen: _Sighting, *, item: Json | None, job: Json | None) -> Fl
 
 
 def _compute_weight(item: Json) -> int:
-    """Return the priority of a plan item: work, then `needs_changes`, then all others."""
+    """Return the priority of a plan item: 2 for work, 1 for `needs_changes`, 0 for all others."""
     return 2 if PlannedAction(item["action"]).is_work else int(item["action"] == "needs_changes")
 
 
@@ -261,7 +263,7 @@ def _format_state(flow: Json) -> str:
 
 
 def find_flows_left_off(ends: Sequence[FlowResult]) -> list[str]:
-    """Return the flows that were on and whose original and copy are both off now."""
+    """Return a text for each flow that was on and is off now, with its copy."""
     return [
         f"{end.environment} / {end.title}: Original and copy are both off. {end.explanation}"
         for end in ends
@@ -270,7 +272,7 @@ def find_flows_left_off(ends: Sequence[FlowResult]) -> list[str]:
 
 
 def find_unexplained_ends(ends: Sequence[FlowResult]) -> list[str]:
-    """Return the imported flows that ended neither successfully nor with an instruction."""
+    """Return a text for each flow that has neither succeeded nor an instruction."""
     found = []
     for end in ends:
         if end.state in _DONE:
@@ -285,7 +287,10 @@ def find_unexplained_ends(ends: Sequence[FlowResult]) -> list[str]:
 
 
 def find_differences(ends: Sequence[FlowResult], expected: dict[str, dict[str, Json]]) -> list[str]:
-    """Return where flows ended otherwise than the table (environment → title → end) says."""
+    """Return a text for each flow that did not end as expected.
+
+    `expected` has the expected end by environment and title.
+    """
     found = []
     seen: dict[str, set[str]] = {name: set() for name in expected}
     for end in ends:

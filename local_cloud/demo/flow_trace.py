@@ -1,4 +1,4 @@
-"""Choose one migrated flow, and lay its trace out for the report."""
+"""Choose one migrated flow, and arrange its trace as rows of a picture for the report."""
 
 import itertools
 import re
@@ -8,19 +8,19 @@ from dataclasses import asdict, dataclass, replace
 
 from local_cloud.collector import ReceivedSpan
 
-#: A pause without any operation is drawn as short as this, in seconds.
+#: The longest pause between operations that the picture shows, in seconds.
 _LONGEST_PAUSE = 0.2
 _STEP = "step "
-#: The same for all requests to a service, so the picture leaves it out.
+#: The part of a request's name that the picture omits.
 _NAMESPACE = re.compile(r" /providers/Microsoft\.\w+/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceRow:
-    """A line of the picture: an operation, or several equal ones in a row."""
+    """A row of the picture: one operation, or several equal operations in sequence."""
 
     name: str
-    #: Number of operations that it is part of.
+    #: The number of operations above it in the tree.
     depth: int
     count: int
     is_request: bool
@@ -36,7 +36,7 @@ class TraceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowTrace:
-    """The trace of one flow."""
+    """The picture of one flow's trace."""
 
     title: str
     trace_id: str
@@ -46,9 +46,10 @@ class FlowTrace:
 
 
 def build_flow_trace(spans: Sequence[ReceivedSpan], titles: Mapping[str, str]) -> dict[str, object]:
-    """Return the trace of the flow with the most steps, as JSON; empty if no flow has any.
+    """Return the picture of the flow with the most steps, as JSON.
 
-    `titles` has the names of the flows to choose from, by the original's id.
+    It is empty if no flow has a span. `titles` maps the originals from which to choose to their
+    names.
     """
     by_flow: dict[str, list[ReceivedSpan]] = defaultdict(list)
     for span in spans:
@@ -68,13 +69,13 @@ def build_flow_trace(spans: Sequence[ReceivedSpan], titles: Mapping[str, str]) -
         title=titles[chosen],
         trace_id=by_flow[chosen][0].trace_id,
         seconds=round(max(one.ended for one in shown) - min(one.began for one in shown), 1),
-        rows=tuple(_lay_out(_Tree(shown))),
+        rows=tuple(_build_rows(_Tree(shown))),
     )
     return asdict(trace)
 
 
 class _Tree:
-    """Spans by their parents."""
+    """Spans with their parents and children."""
 
     def __init__(self, spans: Sequence[ReceivedSpan]) -> None:
         self.spans = spans
@@ -84,7 +85,7 @@ class _Tree:
             self.children[span.parent_id if span.parent_id in self._by_id else ""].append(span)
 
     def find_all(self, spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
-        """Return these spans with their ancestors and descendants."""
+        """Return these spans with all their ancestors and descendants."""
         found = {one.span_id: one for span in spans for one in self._walk_spans(span)}
         for span in spans:
             parent = self._by_id.get(span.parent_id)
@@ -99,10 +100,10 @@ class _Tree:
             yield from self._walk_spans(child)
 
 
-def _lay_out(tree: _Tree) -> Iterator[TraceRow]:
+def _build_rows(tree: _Tree) -> Iterator[TraceRow]:
     scale = _Scale(tree.spans)
 
-    def lay_out_level(parent: str, depth: int) -> Iterator[TraceRow]:
+    def build_level(parent: str, depth: int) -> Iterator[TraceRow]:
         before: TraceRow | None = None
         for span in tree.children[parent]:
             row = _build_row(span, depth, scale)
@@ -115,17 +116,17 @@ def _lay_out(tree: _Tree) -> Iterator[TraceRow]:
                 before = None
             if has_children:
                 yield row
-                yield from lay_out_level(span.span_id, depth + 1)
+                yield from build_level(span.span_id, depth + 1)
             else:
                 before = row
         if before:
             yield before
 
-    yield from lay_out_level("", 0)
+    yield from build_level("", 0)
 
 
 class _Scale:
-    """Positions of times, with pauses cut to a maximum."""
+    """Maps times to positions in the picture. Long pauses are shortened."""
 
     def __init__(self, spans: Sequence[ReceivedSpan]) -> None:
         times = sorted({time for span in spans for time in (span.began, span.ended)})
@@ -136,13 +137,13 @@ class _Scale:
             self._at[time] = self._at[before] + length
         self._whole = self._at[times[-1]] or 1.0
 
-    def place(self, time: float) -> float:
-        """Return the position of the begin or end of a span, in percent."""
+    def compute_position(self, time: float) -> float:
+        """Return the position of a time, in percent of the picture's width."""
         return round(100 * self._at[time] / self._whole, 2)
 
 
 def _build_row(span: ReceivedSpan, depth: int, scale: _Scale) -> TraceRow:
-    start = scale.place(span.began)
+    start = scale.compute_position(span.began)
     attributes = span.attributes
     return TraceRow(
         name=_NAMESPACE.sub(" …/", span.name),
@@ -153,7 +154,7 @@ def _build_row(span: ReceivedSpan, depth: int, scale: _Scale) -> TraceRow:
         result=str(attributes.get("http.response.status_code") or attributes.get("cmk.state", "")),
         milliseconds=round(1000 * (span.ended - span.began)),
         start=start,
-        width=round(max(scale.place(span.ended) - start, 0.2), 2),
+        width=round(max(scale.compute_position(span.ended) - start, 0.2), 2),
     )
 
 

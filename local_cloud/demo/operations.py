@@ -1,6 +1,7 @@
-"""The flows of the demo's environment *Operations*: every trigger kind, dependent flows, callers.
+"""Define the flows of the demo's environment *Operations*, with every kind of trigger.
 
-A comment at each group names the work of the remediation; `expected_ends.json` has the end states.
+The comment of each group says what the remediation does with it; `expected_ends.json` has the
+results.
 """
 
 from typing import Any
@@ -23,7 +24,7 @@ from local_cloud.demo.definitions import (
 )
 from local_cloud.demo.operations_migrating import APP_SCHEMA, MOVING, PREPARED
 
-#: Beside the maker: a co-owner of a flow, and the Entra group that may read it.
+#: A co-owner of a flow, and the Entra group that may read the flow.
 COLLEAGUE = derive_id("colleague")
 SALES = derive_id("sales")
 #: What Operations has for them in Dataverse.
@@ -37,7 +38,7 @@ SHARING: dict[str, Any] = {
 #: Short name of the environment in ids and in the table of expected ends.
 NAME = "operations"
 
-#: Hosts that flows call, and what stands before them (azure.py).
+#: Hosts that flows call through firewalls (azure.py).
 ERP_HOST = "erp.contoso.example"
 PRICING_HOST = "pricing.contoso.example"
 RECEIPTS_HOST = "receipts.contoso.example"
@@ -47,7 +48,7 @@ _WORK = {"Work": build_compose_action("done")}
 _TEAMS = "shared_teams"
 _MANAGEMENT = "shared_flowmanagement"
 
-#: HTTP flows with outside callers: copied, proven, callers moved, quiet, retired.
+#: HTTP flows with outside callers: copied, verified, callers updated, retired.
 CALLED = (
     DemoFlow(
         slug="orders",
@@ -127,7 +128,7 @@ CALLING = (
     ),
 )
 
-#: Flows that call hosts behind firewalls: one stays shut, one is opened, one is waived by name.
+#: Flows that call hosts behind firewalls: one stays closed, one is opened, one is ignored.
 GUARDED = (
     DemoFlow(
         slug="erp",
@@ -152,7 +153,7 @@ GUARDED = (
     ),
 )
 
-#: A family of three levels with a child that two parents share, one of them self-starting.
+#: Dependent flows of three levels. Two parents run the same child; one parent is self-starting.
 FAMILY = (
     DemoFlow(
         slug="month-end",
@@ -186,7 +187,7 @@ FAMILY = (
     ),
 )
 
-#: Teams: called by a user, told by a subscription, asked at intervals (of a parent).
+#: Teams triggers: for a selected message, by a subscription, and by polling (with a child).
 TEAMS = (
     DemoFlow(
         slug="ticket",
@@ -226,7 +227,7 @@ TEAMS = (
     ),
 )
 
-#: What a person has to settle first, and what is off.
+#: Flows that need changes first, and flows that are off.
 SPECIAL = (
     DemoFlow(
         slug="archive",

@@ -1,4 +1,7 @@
-"""Flows of *Operations* that the platform migrates to the customer's key, some once prepared."""
+"""Define the flows of *Operations* that the platform migrates to the customer's key.
+
+Some of them migrate only because they were prepared before.
+"""
 
 from typing import Any
 
@@ -16,14 +19,14 @@ from local_cloud.demo.definitions import (
 _WORK = {"Work": build_compose_action("done")}
 _OFFICE = "shared_office365"
 _MANAGEMENT = "shared_flowmanagement"
-#: What a trigger of Power Apps (V1) asks an app for.
+#: The input of a trigger of Power Apps (V1).
 APP_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"Number_Value": {"type": "string", "x-ms-powerflows-param-ispartial": False}},
     "required": ["Number_Value"],
 }
 
-#: What is prepared before the key: added to a solution, or converted to V2 because it is named.
+#: Flows that are prepared before the key: added to a solution, or converted to V2.
 PREPARED = (
     DemoFlow(
         slug="visitors",
@@ -47,7 +50,7 @@ PREPARED = (
     ),
 )
 
-#: Flows that move under the customer's key by themselves: nothing is to be done.
+#: Flows that the platform migrates without any preparation.
 MOVING = (
     DemoFlow(
         slug="app-v1",

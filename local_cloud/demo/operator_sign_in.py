@@ -1,4 +1,4 @@
-"""Sign the service account in by device code, and store the token cache where the app reads it."""
+"""Sign the service account in by device code, and store its token cache for the app."""
 
 import asyncio
 
@@ -15,7 +15,10 @@ _SCOPE = "https://service.flow.microsoft.com//.default"
 
 
 async def sign_in_operator(platform: Platform, address: TenantAddress) -> None:
-    """Sign the service account in; raise `RuntimeError` if the tenant rejects the sign-in."""
+    """Sign the service account in, and store its tokens.
+
+    Raises `RuntimeError` if the tenant rejects it.
+    """
     cache = await asyncio.to_thread(_sign_in, address)
     await platform.write_secret(APPLICATION_VAULT, OPERATOR_SECRET, cache)
 

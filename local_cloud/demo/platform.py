@@ -1,7 +1,7 @@
-"""Act as the demo's people on the platform: link, rotate, change a firewall, read its state.
+"""Act on the tenant as the demo's people do: link an environment, rotate a key, write a secret.
 
-Actions of people are requests to the platform's own operations over TLS. Only what no person could
-see or cause uses the tenant's control API.
+These actions are requests to the platform's own operations over TLS. Only what no person could see
+or cause uses the tenant's control API.
 """
 
 import ssl
@@ -21,15 +21,15 @@ _VAULT_API = "7.4"
 
 
 class Platform:
-    """The tenant as its people and external systems reach it."""
+    """A client of the tenant for the demo's people and external systems."""
 
     def __init__(self, address: TenantAddress) -> None:
-        """Create the client; entering the block opens its connections."""
+        """Create the client; its `async with` block opens and closes its connections."""
         self._address = address
         self._session: aiohttp.ClientSession | None = None
         self._tls = ssl.create_default_context(cafile=address.ca_file)
         self._tokens: dict[str, str] = {}
-        #: Calls made by this object to counted routes of the tenant, by route.
+        #: Requests of this client, by the tenant's name of the operation.
         self.own_calls: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
@@ -48,7 +48,7 @@ class Platform:
         return self._session
 
     async def request_token(self, resource: str) -> str:
-        """Return a token of the application's identity for an audience."""
+        """Request a token for a resource with the identity of the app."""
         if resource not in self._tokens:
             async with self.session.get(
                 self._address.identity_endpoint,
@@ -62,7 +62,7 @@ class Platform:
     async def call_outside(
         self, method: str, url: str, *, headers: dict[str, str], body: Json | None = None
     ) -> tuple[int, str]:
-        """Call a host of the platform through the proxy; return the status and the text."""
+        """Send a request to a host of the platform. Return status and text of the response."""
         async with self.session.request(
             method, url, headers=headers, json=body, proxy=self._address.proxy, ssl=self._tls
         ) as answer:
@@ -71,7 +71,7 @@ class Platform:
     async def call_control(
         self, method: str, path: str, body: Json | None = None, **query: str
     ) -> Any:
-        """Call the tenant's control API; return the JSON answer, or None if it is empty."""
+        """Call the tenant's control API. Returns None if the response is empty."""
         url = self._address.control + path
         async with self.session.request(method, url, json=body, params=query) as answer:
             answer.raise_for_status()
@@ -84,7 +84,7 @@ class Platform:
         )
 
     async def rotate_key(self, vault: str, key: str) -> None:
-        """Create a new version of a key."""
+        """Create a new version of a key in a vault."""
         await self._call_vault("POST", f"https://{vault}.vault.azure.net/keys/{key}/rotate")
         self._count_call("key_vault.rotate_key")
 
@@ -108,14 +108,17 @@ class Platform:
         return str(found["value"])
 
     async def call_azure(self, method: str, path: str, api_version: str, route: str) -> Json:
-        """Read from Azure Resource Manager; `route` is the name in the tenant's counts."""
+        """Send a request to Azure Resource Manager.
+
+        `route` is the tenant's name of the operation, under which the request is counted.
+        """
         url = f"https://management.azure.com{path}?api-version={api_version}"
         found = await self._call_service(method, url, "https://management.azure.com", None)
         self._count_call(f"resource_manager.{route}")
         return found
 
     async def read_running_settings(self, site_id: str) -> dict[str, str]:
-        """Return the settings that the code of a running site currently reads."""
+        """Return the settings that a site's code sees. Key Vault references are resolved."""
         found: Json = await self.call_control("GET", "/azure/site", id=site_id)
         settings: dict[str, str] = found["settings"]
         return settings

@@ -1,7 +1,7 @@
 """Count the app's requests to the platform in each part of the scenario, for docs/performance.md.
 
-A part contains the requests since the previous mark. The poll of the environments is in every part:
-every two seconds here, every five minutes in production.
+`mark` ends a part. The app's poll of the environments is in every part: every two seconds here,
+every five minutes in production.
 """
 
 from collections import Counter
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from local_cloud.demo.platform import Platform
 from local_cloud.demo.received_notifications import PEOPLE
 
-#: No calls of the app to the platform: outside systems calling flows, signing in, telling people.
+#: Services that are not counted: calls of flows, sign-ins, and notifications.
 _NOT_THE_PLATFORM = ("triggers", "entra", *PEOPLE)
-#: Services in the order of docs/performance.md, by the tenant's names of them.
+#: Services in the order of docs/performance.md, by their names in the tenant.
 _SERVICES = {
     "flow_service": "flow service",
     "dataverse": "Dataverse",
@@ -21,13 +21,13 @@ _SERVICES = {
     "bap": "admin API",
     "power_apps": "Power Apps",
 }
-#: The part that is measured for each flow: from the approved plan to the last job's end.
+#: The part for which the requests per flow are computed.
 REMEDIATING = "Operations, from the approved plan to the last flow's end"
 
 
 @dataclass(slots=True)
 class RequestMeter:
-    """The app's requests, by part and service."""
+    """Counts the app's requests by part of the scenario and by service."""
 
     platform: Platform
     parts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -36,13 +36,16 @@ class RequestMeter:
     _before: Counter[str] = field(default_factory=Counter)
 
     async def mark(self, part: str) -> None:
-        """Count the requests since the last mark as requests of this part."""
+        """End a part of the scenario: assign to it all requests since the previous mark."""
         now = await self._read_calls_until_now()
         self.parts[part] = self.parts.get(part, Counter()) + (now - self._before)
         self._before = now
 
     def compute_requests_per_flow(self) -> dict[str, float]:
-        """Return the requests to each service per flow job of `REMEDIATING`, or an empty result."""
+        """Return the average number of requests to each service for one flow job of `REMEDIATING`.
+
+        The result is empty if that part has no flow jobs.
+        """
         calls = self.parts.get(REMEDIATING, Counter())
         if not self.flows:
             return {}
@@ -50,7 +53,10 @@ class RequestMeter:
         return {name: round(calls[name] / self.flows, 1) for name in names if calls[name]}
 
     async def _read_calls_until_now(self) -> Counter[str]:
-        """Return the requests since the tenant was started, without those of the demo's people."""
+        """Return the app's requests to each service since the tenant started.
+
+        Requests of the demo's people and traffic are not included.
+        """
         routes: dict[str, int] = (await self.platform.call_control("GET", "/calls"))["routes"]
         calls: Counter[str] = Counter()
         for route, number in routes.items():

@@ -1,4 +1,4 @@
-"""Keep the state of tenant, app and traffic that the demo shows while it runs."""
+"""Store what the demo shows while it runs: the state of tenant, app and traffic."""
 
 import time
 from collections import Counter
@@ -13,7 +13,7 @@ type Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentLine:
-    """The current state of one environment."""
+    """The shown state of one environment."""
 
     name: str
     link_status: str
@@ -42,17 +42,20 @@ class DemoProgress:
 
     @property
     def seconds(self) -> float:
-        """The seconds since the start."""
+        """The seconds since the demo started."""
         return time.monotonic() - self.began
 
     def note(self, text: str) -> None:
-        """Add a line about the current step."""
+        """Add a line about what happens now, and pass it to the listeners."""
         self.notes.append((self.seconds, text))
         for listener in self.listeners:
             listener(text)
 
     def count_states(self) -> Counter[str]:
-        """Flow jobs by state; a waiting job counts where it waits."""
+        """Return the number of flow jobs in each state.
+
+        A waiting job counts in the state in which it waits.
+        """
         return Counter(
             job["step"] if job["state"] == "waiting" else job["state"] for job in self.jobs.values()
         )

@@ -1,4 +1,4 @@
-"""Configure the demo's receivers of notifications and their faults, and check the messages."""
+"""Configure the demo's receivers of notifications, their faults, and what they must receive."""
 
 import json
 import re
@@ -12,14 +12,14 @@ type Json = dict[str, Any]
 
 _WEBHOOK_SECRET = "whsec_YSBzZWNyZXQgb2YgMzIgYnl0ZXMsIGFzIGl0IHNheXM="
 _CHANNEL_SIGNATURE = "dGhlIGNoYW5uZWwgb2YgdGhlIG9wZXJhdG9ycywgbG9jYWw"
-#: The receivers, and who reads there.
+#: The receivers, with the people who read them.
 PEOPLE = {
     "event_grid": "Event Grid topic: the ticket system",
     "webhook": "webhook: the on-call phone",
     "teams": "Teams: the operators' channel",
 }
-#: A notification was accepted, but the answer was lost: the app sends it again with the same id.
-#: The app repeats it only while its reason lasts, so the plan stays open until then.
+#: The webhook accepts a notification, but its answer is lost, so the app sends it again with the
+#: same id. It does so only while its reason lasts, so the plan is approved after that.
 LOST_ANSWER: Json = {"route": "webhook.receive_webhook", "kind": "drop_after"}
 #: Beginnings of the titles that each receiver must get in the scenario.
 _EXPECTED = (
@@ -31,12 +31,12 @@ _REJECTED = "notification rejected | "
 
 
 def build_receivers() -> Json:
-    """Return the receivers' section of the tenant's seed."""
+    """Return the `receivers` section of the tenant's seed."""
     return {"webhookSecret": _WEBHOOK_SECRET, "channelSignature": _CHANNEL_SIGNATURE}
 
 
 def build_faults() -> list[Json]:
-    """Return the faults of the first requests; each notification must still arrive."""
+    """Return faults that fail the first notifications, so that the app has to send them again."""
     return [
         {"route": "event_grid.publish_events", "status": 503},
         {"route": "teams.post_card", "status": 429, "headers": {"Retry-After": "3"}},
@@ -45,11 +45,11 @@ def build_faults() -> list[Json]:
 
 
 def build_channel_settings() -> dict[str, str]:
-    """Return the app's settings that name the receivers."""
-    host = "teams-told.environment.api.powerplatform.com"
+    """Return the app's settings with the addresses and secrets of the receivers."""
+    host = "teams-channel.environment.api.powerplatform.com"
     workflow = derive_id("channel", "webhook").replace("-", "")
     return {
-        "CMK_EVENT_GRID_TOPIC": "https://contoso-told.westeurope-1.eventgrid.azure.net/api/events",
+        "CMK_EVENT_GRID_TOPIC": "https://contoso-events.westeurope-1.eventgrid.azure.net/api/events",
         "CMK_WEBHOOK": "https://hooks.contoso.example/cmk-flow",
         "CMK_WEBHOOK_SECRET": _WEBHOOK_SECRET,
         "CMK_TEAMS_WEBHOOK": (
@@ -63,25 +63,28 @@ def build_channel_settings() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedNotification:
-    """One notification to one receiver."""
+    """One attempt of the app to send a notification to a receiver."""
 
     at: str
     receiver: str
-    #: Empty: it was not taken, and nobody but the app knows what it was.
+    #: Empty if the receiver rejected the notification without reading it.
     title: str = ""
-    #: It had arrived before: the receiver knew it by its id.
+    #: Whether a notification with the same id had arrived before.
     is_repeated: bool = False
-    #: Why it was not taken, by the app's log: it is tried again.
+    #: Why it was rejected, from the app's log. The app sends it again.
     why: str = ""
 
     @property
     def to(self) -> str:
-        """The name of the receiver."""
+        """The receiver's name, for people."""
         return PEOPLE.get(self.receiver, self.receiver)
 
 
-def list_notifications(told: Sequence[Json], log: str) -> list[ReceivedNotification]:
-    """Return received notifications and those that the app's log reports as rejected, in order."""
+def list_notifications(received: Sequence[Json], log: str) -> list[ReceivedNotification]:
+    """Return all attempts to send a notification, oldest first.
+
+    The tenant knows the received ones; the app's log has those that a receiver rejected.
+    """
     found = [
         ReceivedNotification(
             at=one["at"][11:19],
@@ -89,7 +92,7 @@ def list_notifications(told: Sequence[Json], log: str) -> list[ReceivedNotificat
             title=one["title"],
             is_repeated=one["is_repeated"],
         )
-        for one in told
+        for one in received
         if not one["refusal"]
     ]
     for line in log.splitlines():
@@ -104,18 +107,20 @@ def list_notifications(told: Sequence[Json], log: str) -> list[ReceivedNotificat
     return sorted(found, key=lambda one: one.at)
 
 
-def has_plan_notification(told: Sequence[Json]) -> bool:
-    """Return whether each receiver has the plan's notification, and one has it twice."""
-    heard = {one["receiver"] for one in told if one["title"].startswith(_EXPECTED[0])}
-    return PEOPLE.keys() <= heard and any(one["is_repeated"] for one in told)
+def has_plan_notification(received: Sequence[Json]) -> bool:
+    """Return whether each receiver has the plan's notification, and one got a repeated one."""
+    heard = {one["receiver"] for one in received if one["title"].startswith(_EXPECTED[0])}
+    return PEOPLE.keys() <= heard and any(one["is_repeated"] for one in received)
 
 
 def find_missing_notifications(
-    told: Sequence[Json], tries: Sequence[ReceivedNotification]
+    received: Sequence[Json], tries: Sequence[ReceivedNotification]
 ) -> list[str]:
-    """Return which notifications are missing."""
+    """Return a text for each expected notification, repetition or rejection that did not occur."""
     found = [
-        f"{one['receiver']} refused a message: {one['refusal']}" for one in told if one["refusal"]
+        f"{one['receiver']} refused a message: {one['refusal']}"
+        for one in received
+        if one["refusal"]
     ]
     for receiver, people in PEOPLE.items():
         titles = [one.title for one in tries if one.receiver == receiver]

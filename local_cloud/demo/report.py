@@ -25,7 +25,7 @@ type Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The results of a run."""
+    """The results of one run of the demo."""
 
     outcome: DemoResult
     account: TrafficCallLog
@@ -35,7 +35,7 @@ class Report:
     #: When it ended, in UTC.
     ended_at: datetime
     profile: Profile = Profile.DOCUMENTED
-    #: The report of the same scenario on the documented platform; empty: there is none.
+    #: The report of the same scenario on the documented platform; empty if there is none.
     documented: Json = field(default_factory=dict)
 
     @property
@@ -44,7 +44,7 @@ class Report:
         return not self.outcome.failures
 
     def document(self) -> Json:
-        """Return the report as JSON."""
+        """Return the report as JSON, without trigger URLs."""
         outcome, account = self.outcome, self.account
         document = {
             "succeeded": self.has_succeeded,
@@ -78,13 +78,13 @@ class Report:
             "trace": outcome.trace,
             "notes": [{"seconds": round(at, 1), "text": text} for at, text in self.notes],
         }
-        # Nothing above holds a trigger URL; should that change, it ends here.
+        # Nothing above contains a trigger URL. If that changes, it is redacted here.
         cleaned: Json = json.loads(redact(json.dumps(document, ensure_ascii=False)))
         return cleaned
 
 
-def read_documented(folder: Path) -> Json:
-    """Return the report of the documented platform's demo in a folder, or an empty document."""
+def read_documented_report(folder: Path) -> Json:
+    """Read the report of an earlier demo from its folder. Returns an empty document without one."""
     try:
         found: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -93,7 +93,7 @@ def read_documented(folder: Path) -> Json:
 
 
 def write_reports(report: Report, folder: Path) -> None:
-    """Write `report.json` and `report.html`."""
+    """Write `report.json` and `report.html` into a folder."""
     document = report.document()
     text = json.dumps(document, ensure_ascii=False, indent=2)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
@@ -101,7 +101,7 @@ def write_reports(report: Report, folder: Path) -> None:
 
 
 def print_summary(console: Console, report: Report) -> None:
-    """Print the results of the demo."""
+    """Print the results of the demo on the console."""
     document = report.document()
     ends = Table("Category", "Result", "Flows", title="Results of the flows")
     for line in document["ends"]:
@@ -147,7 +147,7 @@ def _format_end(flow: FlowResult) -> str:
 
 
 def _format_deletions(deletions: Sequence[Json]) -> str:
-    """Format the numbers of deleted and kept originals."""
+    """Format how many originals were deleted and how many were kept."""
     deleted = [one for one in deletions if one["state"] == "deleted"]
     runs = sum(one["runs"] for one in deleted)
     text = f"{len(deleted)}, run summaries archived ({runs})"
@@ -156,18 +156,18 @@ def _format_deletions(deletions: Sequence[Json]) -> str:
 
 
 def _format_notifications(tries: Sequence[ReceivedNotification]) -> str:
-    """Format the numbers of notifications that arrived, were rejected and were repeated."""
+    """Format how many notifications arrived, were rejected, and arrived twice."""
     arrived = sum(not one.why and not one.is_repeated for one in tries)
     twice, refused = sum(one.is_repeated for one in tries), sum(bool(one.why) for one in tries)
     return f"{arrived} received; {refused} rejected and sent again, {twice} received twice"
 
 
-#: What a platform costs the app, as the report has it, and in words.
+#: The costs of a platform for the app: member of the report, and unit.
 _COSTS = (("waits", "waits"), ("platform_calls_in_all", "platform calls"), ("seconds", "s"))
 
 
 def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
-    """Format the cost of this profile, and that of the same scenario on the documented platform."""
+    """Format what this platform costs the app, in comparison with the documented one."""
     text = ", ".join(f"{document[name]} {unit}" for name, unit in _COSTS)
     title = f"Platform as {document['profile']}"
     if document["profile"] == Profile.DOCUMENTED:
@@ -179,7 +179,7 @@ def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
 
 
 def _format_calls_per_flow(meter: RequestMeter) -> str:
-    """Format the requests for each flow, as docs/performance.md counts them."""
+    """Format the average number of requests for one flow, as docs/performance.md counts them."""
     per_flow = meter.compute_requests_per_flow()
     return (
         f"{sum(per_flow.values()):.0f} for each flow, from the approved plan to its end "

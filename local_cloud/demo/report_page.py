@@ -14,7 +14,7 @@ type Json = dict[str, Any]
 
 #: Number of steps of the demo that are not folded.
 _FIRST_NOTES = 8
-#: How a flow ended: the look, and the words for one and for many flows; in the order of the page.
+#: For each end state: style, and words for one flow and for several, in the order of the page.
 ENDS: dict[str, tuple[str, str, str]] = {
     "failed": ("person", "failed", "failed"),
     "blocked": ("person", "is blocked", "are blocked"),
@@ -33,7 +33,7 @@ _START = re.compile(r"(cmkflow remediation start) [0-9a-f-]{36} (--mode \w+ --fl
 
 @dataclass(slots=True, kw_only=True)
 class FlowGroup:
-    """Flows with the same result and reason."""
+    """Flows that ended in the same state and for which the same action is required."""
 
     state: str
     reason: str
@@ -42,8 +42,8 @@ class FlowGroup:
 
 
 def render_report_page(document: Json) -> str:
-    """Return the page for a JSON report."""
-    flows = [flow | {"fix": _name_in_command(flow)} for flow in document["flows"]]
+    """Return the HTML page of a JSON report."""
+    flows = [flow | {"fix": _replace_ids_with_names(flow)} for flow in document["flows"]]
     ends = Counter(flow["state"] for flow in flows)
     order = [*ENDS, *(state for state in ends if state not in ENDS)]
     values = {
@@ -63,7 +63,7 @@ def render_report_page(document: Json) -> str:
 
 
 def _list_numbers(document: Json) -> Iterator[tuple[str, str | int]]:
-    """Yield the names and values of the numbers that are neither 0 nor empty."""
+    """Yield the name and value of each number that the page may show."""
     traffic = document["traffic"]
     yield "Calls answered", f"{traffic['answered']:,} of {traffic['sent']:,}"
     yield "Calls lost", str(traffic["lost"])
@@ -76,24 +76,27 @@ def _list_numbers(document: Json) -> Iterator[tuple[str, str | int]]:
     yield "Next key check", document["recheck_at"]
 
 
-def _name_in_command(flow: Json) -> str:
-    """Return the fix of a flow with names in its command, which the command line accepts."""
+def _replace_ids_with_names(flow: Json) -> str:
+    """Return the fix of a flow, with names in place of ids in its command.
+
+    The command line accepts both.
+    """
     names = [shlex.quote(flow[one]) for one in ("environment", "title")]
     return _START.sub(lambda found: f"{found[1]} {names[0]} {found[2]} {names[1]}", flow["fix"])
 
 
 def _describe_end(state: str, number: int) -> tuple[str, int, str, str, str]:
-    """Return style, number, words, link and icon for the flows with an end state."""
+    """Return style, number, words, link and icon with which the page shows an end state."""
     look, one, many = ENDS.get(state, ("wait", state, state))
     link = "#people" if state in _PEOPLE else "#flows"
     return look, number, one if number == 1 else many, link, "undo" if look == "over" else ""
 
 
 def group_flows(flows: Iterable[Json]) -> list[FlowGroup]:
-    """Return the flows grouped by the action required, so that no text is repeated."""
+    """Group flows that require the same action, so that the page does not repeat its text."""
     found: dict[tuple[str, str, str], FlowGroup] = {}
     for flow in flows:
-        # Messages of blocked flows name the flow; their code is what they share.
+        # Messages of blocked flows contain the flow's name, so flows are grouped by their code.
         key = (flow["state"], flow["code"] or flow["explanation"], flow["fix"])
         group = found.setdefault(
             key, FlowGroup(state=flow["state"], reason=flow["explanation"], fix=flow["fix"])

@@ -53,28 +53,28 @@ EXPECTED_ENDS = Path(__file__).with_name("expected_ends.json")
 _BY_HAND = ("send-parcel", "resend-order", "visitors")
 _EVENTS = ("WebhookKeywordTrigger", "WebhookAtMentionTrigger", "OnNewChannelMessage")
 _KEY_EVENTS = "key-events"
-#: How the log ends the line of a delivery that put its job off.
+#: Part of the log line of a delivery that delayed its job.
 _WAITS = f"-> {FlowJobState.WAITING} | "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """The options of a demo: its profile, folder and imported flows."""
+    """The options of a demo: profile, folder, and exported flows to add."""
 
-    #: Emptied first; state, logs and reports go there.
+    #: The folder for state, logs and reports. It is emptied first.
     folder: Path
-    #: How hard the tenant's platform makes it.
+    #: The profile of the tenant: documented or adversarial.
     profile: Profile = Profile.DOCUMENTED
     #: Files or folders of exported flows to remediate beside the demo's own.
     flows: tuple[Path, ...] = ()
-    #: The platform holds each of those back, whatever it is.
+    #: Whether the platform keeps each of these flows on Microsoft's key, whatever it contains.
     hold_all: bool = False
-    #: People sign in, as in a deployment; else the function key may do all.
+    #: Whether people sign in, as in a deployment. Otherwise, the function key gives all rights.
     signs_in: bool = False
 
 
 class DemoRun:
-    """Starts everything on entry; `play` plays the scenario and returns its results."""
+    """One run of the demo. Entering its block starts all processes; `play` plays the scenario."""
 
     stack: Stack
     platform: Platform
@@ -85,7 +85,6 @@ class DemoRun:
     _lock_folder: IO[bytes]
 
     def __init__(self, options: DemoOptions) -> None:
-        """Create the run; entering the block starts the processes."""
         self._options = options
         self._closing = AsyncExitStack()
 
@@ -139,11 +138,11 @@ class DemoRun:
 
     @property
     def meter(self) -> RequestMeter:
-        """Return the counts of the app's requests to the platform."""
+        """The counts of the app's requests to the platform."""
         return self._stage.meter
 
     def start_traffic(self) -> None:
-        """Let external systems call, people start flows, and connectors send events."""
+        """Start the traffic: calls of external systems, runs that people start, and events."""
         self.traffic.start(
             SYSTEMS,
             [
@@ -154,7 +153,7 @@ class DemoRun:
         )
 
     async def play(self) -> DemoResult:
-        """Play the scenario to its end; failures are part of the result."""
+        """Play the scenario to its end. The result contains all failures."""
         await self._collector.remember_flows()
         held = {system.name: await self.traffic.read_held_url(system) for system in SYSTEMS}
         self.start_traffic()
@@ -171,7 +170,7 @@ class DemoRun:
     async def _collect_results(self, outcome: DemoResult, held: dict[str, str]) -> None:
         progress = self.watcher.progress
         await self.watcher.read_state()
-        outcome.flows = await self._collector.read_ends(progress.jobs)
+        outcome.flows = await self._collector.read_results(progress.jobs)
         outcome.remediations = self.watcher.remediations
         outcome.callers = await self._collector.count_changed_callers(progress.jobs)
         for system in SYSTEMS:
@@ -185,11 +184,11 @@ class DemoRun:
             await asyncio.to_thread(read_spans_file, self.stack.spans_file),
             _list_retired_originals(progress.jobs),
         )
-        told = await self.platform.call_control("GET", "/told")
+        received = await self.platform.call_control("GET", "/received-messages")
         log = await self._read_log()
         outcome.waits = log.count(_WAITS)
-        outcome.messages = list_notifications(told, log)
-        outcome.failures += find_missing_notifications(told, outcome.messages)
+        outcome.messages = list_notifications(received, log)
+        outcome.failures += find_missing_notifications(received, outcome.messages)
         outcome.failures += await self._read_failures(outcome, held)
 
     async def _read_failures(self, outcome: DemoResult, held: dict[str, str]) -> list[str]:
@@ -227,7 +226,7 @@ class DemoRun:
         return found
 
     async def read_crashes(self) -> list[str]:
-        """Return the internal errors of the app: poison messages and unexpected exceptions."""
+        """Return a text for each poison message and each unexpected exception of the app."""
         health = await self.app.get("health")
         found = [
             f"{number} dead-letter messages: {queue}"
@@ -243,7 +242,7 @@ class DemoRun:
         return await asyncio.to_thread(self.stack.locate_log("app").read_text)
 
     async def _read_recheck_time(self) -> str:
-        """Read the time of the next key check from the scheduled message."""
+        """Return the time of the next scheduled key check, or an empty text."""
         client = ServiceBusClient.from_connection_string(self.stack.service_bus)
         async with client, client.get_queue_receiver(_KEY_EVENTS) as receiver:
             waiting = await receiver.peek_messages(max_message_count=10)
@@ -252,7 +251,10 @@ class DemoRun:
 
 
 def _lock_folder(folder: Path) -> IO[bytes]:
-    """Lock the folder against a second run; `StackError` names the process of the first."""
+    """Lock the folder against other demos.
+
+    Raises `StackError` with the process that has locked it.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.with_name(f"{folder.name}.lock").open("a+b")
     try:
@@ -297,7 +299,7 @@ def _list_deletions(remediations: list[Json]) -> list[Json]:
 
 
 def _list_retired_originals(jobs: dict[tuple[str, str], Json]) -> dict[str, str]:
-    """Return the names of the retired originals by their ids."""
+    """Return the names of retired originals by their Dataverse ids."""
     return {
         original: job["display_name"]
         for (_, original), job in jobs.items()
@@ -308,7 +310,7 @@ def _list_retired_originals(jobs: dict[tuple[str, str], Json]) -> dict[str, str]
 def _list_firewall_issues(
     remediations: list[Json], jobs: dict[tuple[str, str], Json]
 ) -> list[Json]:
-    """Return each firewall issue of a plan, and whether it still blocks flows."""
+    """Return each firewall issue of a plan, and whether it still blocks a flow job."""
     open_texts = [
         job["message"] for job in jobs.values() if job["reason_code"] == "firewall_denies"
     ]
@@ -322,7 +324,7 @@ def _list_firewall_issues(
 
 
 def find_log_error(line: str) -> str:
-    """Return the log line if it reports an unexpected exception; else an empty text."""
+    """Return the error in a log line of the app or its host, or an empty text."""
     try:
         record: Json = json.loads(line)
     except ValueError:

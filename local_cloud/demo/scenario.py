@@ -1,7 +1,7 @@
-"""Play the demo's scenario: actions of administrators and of the platform, and their effects.
+"""Play the demo's scenario: people and the platform act, and the app reacts.
 
-Each act waits for an observation, not for a time. An act that takes too long ends the scenario with
-an error that names the observation.
+Each act waits for an observation, not for a time. If nothing changes for too long, the scenario
+ends with an error that names the missing observation.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,8 +23,8 @@ from local_cloud.demo.unknown_caller import UnknownCallerScene
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
 
-#: Flows that the administrator keeps out of the first remediation; the sweep after the key's
-#: rotation finds them.
+#: Flows that the administrator excludes from the first remediation. The search for flows after
+#: the rotation of the key finds them.
 _LATER = sorted(build_flow_id(OPERATIONS.name, slug) for slug in ("old-host", "alerts", "keyword"))
 _OLD_APP_FLOW = build_flow_id(OPERATIONS.name, "old-app")
 _FEEDBACK = build_flow_id(CUSTOMER_CARE.name, "feedback")
@@ -34,34 +34,34 @@ class DemoScenario:
     """The acts of the demo, in order."""
 
     def __init__(self, stage: ScenarioContext, imported: Sequence[NamedEnvironment] = ()) -> None:
-        """Create the scenario; `imported` environments are remediated after all others."""
+        """Create the scenario; the environments in `imported` are remediated after all others."""
         self._stage = stage
         self._imported = imported
-        self._finish_line = DeletionScene(stage)
+        self._deletions = DeletionScene(stage)
         self._firewalls = Firewalls(stage)
-        self._refused_call = BlockedCallScene(stage)
+        self._blocked_call = BlockedCallScene(stage)
         self._unknown_caller = UnknownCallerScene(stage)
         self._declared_caller = DeclaredCallerScene(stage)
         self._is_app_published = False
 
     @property
     def acts(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """Return the acts by title."""
+        """The acts in their order, by title."""
         acts: dict[str, Callable[[], Awaitable[None]]] = {
             "Before the key: assess Operations, prepare flows that then need no copy": self.prepare,
             "An administrator links Operations to the policy: the key is applied": self.link,
             "Operations: plan, approve, copy, verify, update callers, retire": self.remediate,
             "The key is rotated: check the key, search for flows, remediate the rest": self.rotate,
-            "Customer care: a dry run, then a remediation, started manually": self.order,
+            "Customer care: a dry run, then a remediation, started manually": self.start_manually,
             "One flow of Customer care is rolled back": self.roll_back,
-            "After retirement: two originals are deleted": self.finish,
+            "After retirement: two originals are deleted": self.wait_for_deletions,
         }
         if self._imported:
             acts["Exported flows: link their environments and remediate them"] = self.import_flows
         return acts
 
     async def play(self) -> None:
-        """Play all acts; raise `ScenarioError` if an act does not complete."""
+        """Play all acts. Raises `ScenarioError` if an act does not complete."""
         progress = self._stage.progress
         progress.steps = tuple(self.acts)
         for act in self.acts.values():
@@ -69,12 +69,15 @@ class DemoScenario:
             progress.done += 1
 
     async def prepare(self) -> None:
-        """Prepare flows before the key, which needs no copy, no new URL and no no-call period."""
+        """Assess and prepare *Operations* before the key is applied.
+
+        Prepared flows need no copy.
+        """
         await before_key.assess(self._stage)
         await before_key.prepare(self._stage)
 
     async def link(self) -> None:
-        """Link the environment; the app has to notice the link."""
+        """Link *Operations* to the policy, and wait until the app has noticed this."""
         stage = self._stage
         await stage.app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": _LATER})
         stage.note("Three flows of Operations are excluded: the app does not change them.")
@@ -87,15 +90,18 @@ class DemoScenario:
         stage.note("The app has detected the link. It waits while the platform moves flows.")
 
     async def remediate(self) -> None:
-        """Follow the remediation that the link started, and schedule the deletion of originals."""
-        await self._firewalls.read_ranges()
-        await self._unknown_caller.permit()
+        """Follow the remediation that the link has started, and schedule deletions of originals."""
+        await self._firewalls.refresh_service_tags()
+        await self._unknown_caller.begin()
         await self._stage.platform.call_control("POST", "/faults", LOST_ANSWER)
-        await self._finish_line.order(await self._follow_remediation("policy_event", OPERATIONS))
-        await self._firewalls.change_ranges()
+        await self._deletions.schedule(await self._follow_remediation("policy_event", OPERATIONS))
+        await self._firewalls.change_service_tags()
 
     async def rotate(self) -> None:
-        """Rotate the key; its event arrives over Service Bus."""
+        """Rotate the key.
+
+        The app gets the event over Service Bus and remediates the remaining flows.
+        """
         stage = self._stage
         await stage.app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": []})
         stage.note("The three flows are no longer excluded: the app can remediate them.")
@@ -103,8 +109,8 @@ class DemoScenario:
         stage.note(f"The key {KEY} is rotated. The app checks it and searches for flows.")
         await self._follow_remediation("key_event", OPERATIONS)
 
-    async def order(self) -> None:
-        """Start a remediation with a request, as a dry run first."""
+    async def start_manually(self) -> None:
+        """Request a dry run for *Customer care*, then a remediation."""
         stage = self._stage
         stage.note("The key was applied to Customer care long ago. A dry run is started.")
         await stage.wait_for_plan(
@@ -112,14 +118,14 @@ class DemoScenario:
         )
         stage.note("The dry run shows every write that the real run would make. It made none.")
         await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"approval_policy": "automatic"})
-        await self._refused_call.begin()
+        await self._blocked_call.begin()
         await self._declared_caller.begin()
         await stage.start_remediation("apply", CUSTOMER_CARE)
         stage.note("The remediation starts with approval policy automatic: it needs no approval.")
         await self._follow_remediation("api_request", CUSTOMER_CARE)
 
     async def roll_back(self) -> None:
-        """Roll one flow back: original on, callers reverted, copy off."""
+        """Roll a flow of *Customer care* back: original on, callers reverted, copy off."""
         stage = self._stage
         detail = await stage.wait_until(
             lambda: stage.watcher.find_remediation("api_request", CUSTOMER_CARE.id),
@@ -136,12 +142,12 @@ class DemoScenario:
             "Take feedback: the original is on, its caller has the old URL, the copy is off."
         )
 
-    async def finish(self) -> None:
-        """Complete the deletions that were scheduled after Operations was completed."""
-        await self._finish_line.wait_for_deletions()
+    async def wait_for_deletions(self) -> None:
+        """Wait until the app has made the deletions that `remediate` has scheduled."""
+        await self._deletions.wait_for_deletions()
 
     async def import_flows(self) -> None:
-        """Remediate the environments of exported flows together, without an approval."""
+        """Link the environments of exported flows, and follow their remediations."""
         stage = self._stage
         for environment in self._imported:
             settings = {"approval_policy": "automatic", "max_flows": 10_000}
@@ -152,9 +158,10 @@ class DemoScenario:
             await self._follow_remediation("policy_event", environment)
 
     async def _follow_remediation(self, origin: str, environment: NamedEnvironment) -> str:
-        """Follow a remediation until every job has ended, and return its id.
+        """Wait until the remediation of an environment is complete, and return its id.
 
-        Approve its plan, and take the actions that only people can take.
+        `origin` is what started it. Meanwhile its plan is approved, and people take the required
+        actions.
         """
         stage = self._stage
         detail = await stage.wait_until(
@@ -183,31 +190,31 @@ class DemoScenario:
         return identity
 
     async def _wait_for_plan_notification(self) -> None:
-        """Wait until each channel has the notification that a plan awaits approval."""
-        told: list[Any] = []
+        """Wait until each channel has been notified that a plan awaits approval."""
+        received: list[Any] = []
 
-        async def read() -> None:
-            told[:] = await self._stage.platform.call_control("GET", "/told")
+        async def read_messages() -> None:
+            received[:] = await self._stage.platform.call_control("GET", "/received-messages")
 
         await self._stage.wait_until(
-            lambda: has_plan_notification(told),
+            lambda: has_plan_notification(received),
             "the notification of the plan in all channels, and the repeated one",
-            meanwhile=read,
+            meanwhile=read_messages,
         )
         self._stage.note("All three channels have the notification that a plan awaits approval.")
 
     async def _take_actions(self, identity: str, environment: NamedEnvironment) -> None:
-        """Take the actions that only people can take while the app works in an environment."""
+        """Take the actions that the app requires of people in an environment."""
         if environment is CUSTOMER_CARE:
-            await self._refused_call.settle(identity)
-            await self._declared_caller.settle()
+            await self._blocked_call.take_next_action(identity)
+            await self._declared_caller.confirm_if_notified()
         if environment is OPERATIONS:
-            await self._unknown_caller.settle()
-            await self._firewalls.settle(identity)
-            await self._settle_app(identity)
+            await self._unknown_caller.stop_script_if_named()
+            await self._firewalls.fix_or_ignore_issues(identity)
+            await self._publish_app_if_required(identity)
 
-    async def _settle_app(self, identity: str) -> None:
-        """Let the maker change the canvas app to the copy when the app requires it."""
+    async def _publish_app_if_required(self, identity: str) -> None:
+        """Let the maker change the canvas app to the copy, if the app requires this."""
         stage = self._stage
         job = stage.find_job(OPERATIONS, _OLD_APP_FLOW)
         if job.get("reason_code") != MANUAL or self._is_app_published:
@@ -222,7 +229,7 @@ class DemoScenario:
         state = self._stage.watcher.get_environment_job(identity, environment.id)["state"]
         if not ENVIRONMENT_STATES[state].is_inactive:
             return False
-        if environment is OPERATIONS and self._firewalls.must_open:
+        if environment is OPERATIONS and self._firewalls.needs_fixes:
             return False
         jobs = self._stage.list_jobs(environment)
         return all(

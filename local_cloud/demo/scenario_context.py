@@ -1,4 +1,4 @@
-"""Provide what every act needs: wait for observations, start, approve, show a line."""
+"""Provide what every act of the scenario needs, such as waiting for an observation."""
 
 import asyncio
 import time
@@ -17,18 +17,18 @@ from shared.domain.jobs.remediation_states import RemediationState
 type Json = dict[str, Any]
 
 APPROVER = "change board"
-#: How long nothing may change while something is waited for.
+#: The longest time without a change while the scenario waits, in seconds.
 _PATIENCE = 120.0
-#: The least time between two looks, and how much longer than a look it is.
+#: The shortest pause between two reads in seconds, and the pause as a multiple of a read.
 _PAUSE, _PAUSES = 0.5, 3
 
 
 class ScenarioError(Exception):
-    """An expected observation was not made; the text names the observation."""
+    """Something that the scenario waited for did not happen. The text names it."""
 
 
 class NamedEnvironment(Protocol):
-    """An environment with its name."""
+    """An environment of the demo with its id and name."""
 
     @property
     def id(self) -> str:
@@ -40,32 +40,31 @@ class NamedEnvironment(Protocol):
 
 
 class ScenarioContext:
-    """The tenant, the app, and the watcher of both."""
+    """The tenant and the app in which an act is played, with the watcher that observes them."""
 
     def __init__(self, platform: Platform, app: App, watcher: Watcher) -> None:
-        """Act with `platform` and `app`, and observe with `watcher`."""
         self.platform = platform
         self.app = app
         self.watcher = watcher
         self.meter = RequestMeter(platform)
-        #: What is told as soon as it is seen, whichever act is being played.
+        #: Called after each read of the state, in every act, to show what is new.
         self.observers: list[Callable[[], None]] = []
 
     @property
     def progress(self) -> DemoProgress:
-        """The state that the view shows."""
+        """The state that the demo shows."""
         return self.watcher.progress
 
     def note(self, text: str) -> None:
-        """Show a line about the current step."""
+        """Show a line about what happens now."""
         self.progress.note(text)
 
     def find_job(self, environment: NamedEnvironment, flow: str) -> Json:
-        """Return the last observed flow job of an original, or an empty document."""
+        """Return the flow job of an original as last observed, or an empty document."""
         return self.progress.jobs.get((environment.id, flow), {})
 
     def list_jobs(self, environment: NamedEnvironment) -> list[Json]:
-        """Return the last observed flow jobs of an environment."""
+        """Return the flow jobs of an environment as last observed."""
         return [job for (where, _), job in self.progress.jobs.items() if where == environment.id]
 
     async def start_remediation(
@@ -73,7 +72,7 @@ class ScenarioContext:
     ) -> str:
         """Start a remediation and return its id.
 
-        A repeated request starts no second remediation.
+        A repeated request returns the id of the first one.
         """
         body = {"mode": mode, "environment_ids": [environment.id], "flow_ids": list(flows)}
         key = f"demo-{mode}-{environment.title}-{len(flows)}".replace(" ", "-")
@@ -81,7 +80,7 @@ class ScenarioContext:
         return str(started["id"])
 
     async def wait_for_plan(self, identity: str, environment: NamedEnvironment) -> Json:
-        """Wait for the plan of an environment, and show its actions."""
+        """Wait until an environment has a plan, show the plan, and return the environment's job."""
 
         def find_planned_job() -> Json | None:
             job = self.watcher.get_environment_job(identity, environment.id)
@@ -95,7 +94,10 @@ class ScenarioContext:
         return job
 
     async def approve(self, identity: str, except_flows: Sequence[str] = ()) -> None:
-        """Approve the plan that awaits approval, by the version that was shown."""
+        """Approve the plans that await approval, except for some flows.
+
+        The approval names the versions of the plans that were shown.
+        """
         plans = await self.app.get(f"remediations/{identity}/plan")
         versions = [plan["version"] for plan in plans["items"] if plan["awaiting_flow_ids"]]
         if not versions:
@@ -119,17 +121,18 @@ class ScenarioContext:
         *,
         meanwhile: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
-        """Observe until the condition is true.
+        """Call `observe` until its result is true, and return the result.
 
-        Raises `ScenarioError` if nothing changes for too long.
+        `meanwhile` runs between calls. Raises `ScenarioError`, which names `what`, if nothing
+        changes for too long.
         """
         picture: object = None
         changed = time.monotonic()
         while True:
             began = time.monotonic()
             await self.watcher.read_state()
-            for tell in self.observers:
-                tell()
+            for observer in self.observers:
+                observer()
             if found := observe():
                 return found
             if meanwhile:

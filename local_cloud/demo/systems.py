@@ -1,4 +1,4 @@
-"""The external systems of the demo, and where each one stores the trigger URL that it calls."""
+"""Define the demo's external systems, and where each one stores the trigger URL that it calls."""
 
 from dataclasses import dataclass
 
@@ -23,15 +23,18 @@ class ExternalSystem:
     environment: str
     flow: str
     holder: UrlHolder
-    #: The URL stands in JSON text, under `url`.
+    #: Whether the stored text is JSON with the URL in `url`.
     is_json: bool = False
-    #: It sends a token beside (trigger open to the tenant's users only).
+    #: Whether it sends a token, for a trigger that only users of the tenant may call.
     has_token: bool = False
     #: Seconds between two calls.
     every: float = 1.0
 
     def format_held_text(self) -> str:
-        """Return the text that the system stores, with a placeholder for the URL."""
+        """Return the text that the system stores.
+
+        It contains the placeholder for the flow's URL.
+        """
         url = build_url_placeholder(self.environment, self.flow)
         return f'{{"timeout": 30, "url": "{url}"}}' if self.is_json else url
 

@@ -1,4 +1,4 @@
-"""Build the seed of the demo's tenant: people, environments, connections, variables, budgets."""
+"""Build the seed of the demo's tenant: people, environments, connections and request budgets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ type Json = dict[str, Any]
 TENANT_ID = derive_id("tenant")
 APPLICATION_CLIENT_ID = derive_id("application", "client")
 OPERATOR_CLIENT_ID = derive_id("operator", "client")
-#: Of the registration by which people sign in to the app.
+#: The client id of the registration with which people sign in to the app.
 SIGN_IN_CLIENT_ID = derive_id("sign-in", "client")
 _APPLICATION = derive_id("application")
 _ADMIN = derive_id("admin")
@@ -40,7 +40,7 @@ _APPROVER = derive_id("approver")
 _READER = derive_id("reader")
 _OPERATOR = derive_id("operator")
 MAKER = derive_id("maker")
-#: A canvas app that runs a flow: its maker has to point it at the copy.
+#: A canvas app that runs a flow. Only its maker can change it to the copy.
 OLD_APP = derive_id("app", "requests")
 
 #: Calls a minute that the demo's tenant answers, so that it ends in two or three minutes. The real
@@ -75,7 +75,7 @@ CUSTOMER_CARE = DemoEnvironment(
 ENVIRONMENTS = (OPERATIONS, CUSTOMER_CARE)
 
 
-#: The adversarial platform's times in seconds of the demo: they really pass here.
+#: Shorter times of the adversarial platform, because they really pass in the demo.
 _ADVERSARIAL_TIMES = {
     "read_lag_seconds": (0.2, 1),
     "list_lag_seconds": (0.5, 2),
@@ -133,7 +133,7 @@ def build_demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
 
 
 def build_app_settings() -> dict[str, str]:
-    """Return the app's settings for the demo, with periods of seconds instead of days."""
+    """Return the app's settings for the demo. They have seconds where a deployment has days."""
     return {
         "CMK_TENANT_ID": TENANT_ID,
         "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
@@ -173,7 +173,7 @@ def build_app_settings() -> dict[str, str]:
 
 
 def build_environment_seed(identity: str, title: str, host: str) -> Json:
-    """Return an environment without contents, in which the app may work."""
+    """Return the seed of an environment without flows, in which the app has its rights."""
     return {
         "id": identity,
         "displayName": title,
@@ -243,6 +243,9 @@ def _build_environment(environment: DemoEnvironment) -> Json:
 
 
 def _build_connection(connector: str) -> Json:
-    """Return a connection of the maker; the mail connection is a colleague's and not shared."""
+    """Return a connection that the maker owns.
+
+    The mail connection is a colleague's and not shared.
+    """
     owner = operations.COLLEAGUE if connector == "shared_sendmail" else MAKER
     return {"name": f"{connector}-{derive_id(connector)[:8]}", "api": connector, "owner": owner}

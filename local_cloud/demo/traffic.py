@@ -1,4 +1,4 @@
-"""Run the demo's traffic: external systems that call, people who start flows, and events.
+"""Run the demo's traffic: systems call flows, people start flows, and connectors send events.
 
 Like a real system, each one reads its URL from its store before each call. It calls once and never
 retries, so that no loss is hidden. Losses are counted in call_log.py.
@@ -24,7 +24,7 @@ _LEDGER_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedByHand:
-    """A flow that a person starts repeatedly, with a button or in an app."""
+    """A flow that a person starts again and again, with a button or in an app."""
 
     environment: str
     flow: str
@@ -33,7 +33,7 @@ class StartedByHand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatedEvent:
-    """An event that a connector sends repeatedly."""
+    """An event of a connector operation that occurs again and again."""
 
     environment: str
     operation: str
@@ -41,10 +41,10 @@ class RepeatedEvent:
 
 
 class Traffic:
-    """The traffic, which runs until it is stopped."""
+    """Calls flows, starts flows and sends events until it is stopped."""
 
     def __init__(self, platform: Platform) -> None:
-        """Create the traffic, which calls through `platform`."""
+        """Create traffic that reaches the tenant through `platform`."""
         self._platform = platform
         self._tasks: list[asyncio.Task[None]] = []
         self._is_over = asyncio.Event()
@@ -56,7 +56,7 @@ class Traffic:
         by_hand: Sequence[StartedByHand],
         events: Sequence[RepeatedEvent],
     ) -> None:
-        """Start all calls and events."""
+        """Start the calls of these systems, the runs that people start, and the events."""
         work: list[Coroutine[Any, Any, None]] = [
             *(self._repeat_until_over(each.every, self._call_repeatedly, each) for each in systems),
             *(self._repeat_until_over(each.every, self._start_by_hand, each) for each in by_hand),
@@ -66,19 +66,19 @@ class Traffic:
         self._tasks = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
-        """Wait for the calls in progress, then read the platform's call history."""
+        """Stop the traffic after the calls in progress, then read the platform's call history."""
         self._is_over.set()
         await asyncio.gather(*self._tasks)
         await self._read_ledger(None)
 
     async def abandon(self) -> None:
-        """Stop at once, without waiting for calls in progress."""
+        """Stop the traffic at once, without waiting for calls in progress."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def read_held_url(self, system: ExternalSystem) -> str:
-        """Return the text that a system currently stores as its URL."""
+        """Return the text with a URL that a system currently stores."""
         return await system.holder.read(self._platform)
 
     async def _repeat_until_over(self, seconds: float, act: Any, argument: Any) -> None:

@@ -1,4 +1,4 @@
-"""A system that nobody knows holds the URL of a flow: a script on a machine of another company.
+"""Play the scene of an unknown caller: a script of another company has the URL of a flow.
 
 It continues to call the original after all known callers have the copy's URL. The app is permitted
 to read who calls, and names it; then its owner stops the script.
@@ -23,23 +23,22 @@ _SECONDS_BETWEEN_CALLS = 1
 
 
 class UnknownCallerScene:
-    """What the unknown system and its owner do while the app remediates the flow."""
+    """Plays the unknown script and its owner while the app remediates the called flow."""
 
     def __init__(self, stage: ScenarioContext) -> None:
-        """Nothing happens before `permit`."""
         self._stage = stage
         self._is_stopped = asyncio.Event()
         self._calls: asyncio.Task[None] | None = None
 
-    async def permit(self) -> None:
-        """An approver permits the app to read who calls originals; the script begins to call."""
+    async def begin(self) -> None:
+        """Permit the app to read who calls originals, and start the script."""
         await self._stage.app.put(f"environments/{OPERATIONS.id}", {"observe_callers": True})
         where = f"/environments/{OPERATIONS.id}/flows/{_FLOW}"
         url = (await self._stage.platform.call_control("GET", where))["triggerUrl"]
         self._calls = asyncio.create_task(self._call_repeatedly(url))
 
-    async def settle(self) -> None:
-        """The owner stops the script once the app has named it."""
+    async def stop_script_if_named(self) -> None:
+        """Stop the script after the app has named it."""
         job = self._stage.find_job(OPERATIONS, _FLOW)
         message = str(job.get("message", ""))
         if self._calls is None or _NAMED not in message:
@@ -51,7 +50,7 @@ class UnknownCallerScene:
         self._stage.note(f"{job['display_name']} is still called. {who}. Its owner stops it.")
 
     async def _call_repeatedly(self, url: str) -> None:
-        """Call until the script is stopped or a call is rejected."""
+        """Call the URL every second until the script is stopped or a call is rejected."""
         while not self._is_stopped.is_set():
             status, _ = await self._stage.platform.call_outside(
                 "POST", url, headers=_HEADERS, body={"number": 0}
@@ -63,7 +62,7 @@ class UnknownCallerScene:
 
 
 def list_unknown_callers(remediations: list[Json]) -> list[Json]:
-    """Return each unknown caller that the app has named, with the flow that it called."""
+    """Return the unknown callers that the app has named, each with the flow that it called."""
     return [
         {"flow": original["display_name"]}
         | {name: caller[name] for name in ("label", "claims", "call_count")}

@@ -1,4 +1,4 @@
-"""The places where the demo's external systems store the URL that they call, one class per kind."""
+"""Define the places where external systems of the demo store the URL that they call."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,40 +12,40 @@ _STORE = "contoso"
 
 
 class UrlHolder(Protocol):
-    """A place that stores a URL."""
+    """A place in which an external system stores a URL."""
 
     #: What kind of place it is, for people.
     kind: str
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the place with this text to the `azure` section of the seed."""
+        """Add the place with this text to the `azure` section of a seed."""
 
     async def read(self, platform: Platform) -> str:
-        """Return the text that a system currently reads there."""
+        """Return the text that a system currently gets from this place."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppSetting:
-    """A setting of an app."""
+    """An app setting of a site that contains a URL."""
 
     site: str
     name: str
     kind = "app setting"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the setting to its app."""
+        """Add the setting to its site in the seed."""
         site = _find_or_add(azure["sites"], f"{GROUP}/Microsoft.Web/sites/{self.site}")
         site.setdefault("appSettings", {"WEBSITE_TIME_ZONE": "UTC"})[self.name] = text
 
     async def read(self, platform: Platform) -> str:
-        """Return the value that the running app has read."""
+        """Return the value that the site's running code sees."""
         settings = await platform.read_running_settings(f"{GROUP}/Microsoft.Web/sites/{self.site}")
         return settings[self.name]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionString:
-    """A connection string in a slot of an app."""
+    """A connection string of a site's slot that contains a URL."""
 
     site: str
     slot: str
@@ -53,7 +53,7 @@ class ConnectionString:
     kind = "connection string"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the connection string to its slot."""
+        """Add the connection string to its slot in the seed."""
         site = _find_or_add(azure["sites"], f"{GROUP}/Microsoft.Web/sites/{self.site}")
         slots = site.setdefault("slots", [])
         slots.append(
@@ -64,7 +64,7 @@ class ConnectionString:
         )
 
     async def read(self, platform: Platform) -> str:
-        """Return the value."""
+        """Return the value of the connection string."""
         path = f"{GROUP}/Microsoft.Web/sites/{self.site}/slots/{self.slot}"
         found = await platform.call_azure(
             "POST", f"{path}/config/connectionstrings/list", "2024-11-01", "list_connection_strings"
@@ -74,50 +74,50 @@ class ConnectionString:
 
 @dataclass(frozen=True, slots=True)
 class VaultSecret:
-    """A secret of the applications' vault."""
+    """A secret that contains a URL, in the vault of the demo's applications."""
 
     name: str
     kind = "secret"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the secret to the vault."""
+        """Add the secret to its vault in the seed."""
         path = f"{GROUP}/Microsoft.KeyVault/vaults/{APPLICATION_VAULT}"
         vault = _find_or_add(azure["vaults"], path)
         secret = {"name": self.name, "value": text, "contentType": "url"}
         vault.setdefault("secrets", []).append(secret)
 
     async def read(self, platform: Platform) -> str:
-        """Return the current version."""
+        """Return the value of the secret's current version."""
         return await platform.read_secret(APPLICATION_VAULT, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationKey:
-    """A key of App Configuration."""
+    """A key of App Configuration that contains a URL."""
 
     key: str
     kind = "App Configuration key"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the key to the store."""
+        """Add the key to its store in the seed."""
         path = f"{GROUP}/Microsoft.AppConfiguration/configurationStores/{_STORE}"
         store = _find_or_add(azure["configurationStores"], path)
         store.setdefault("keyValues", []).append({"key": self.key, "value": text})
 
     async def read(self, platform: Platform) -> str:
-        """Return the value."""
+        """Return the value of the key."""
         return await platform.read_configuration(_STORE, self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class LogicApp:
-    """The parameter `url` of a logic app."""
+    """A logic app that gets a URL in its parameter `url`."""
 
     name: str
     kind = "logic app"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the logic app."""
+        """Add the logic app to the seed."""
         call = {"type": "Http", "inputs": {"method": "POST", "uri": "@parameters('url')"}}
         azure["resources"].append(
             {
@@ -139,7 +139,7 @@ class LogicApp:
         )
 
     async def read(self, platform: Platform) -> str:
-        """Return the value that a new run uses."""
+        """Return the parameter's value, which the next run uses."""
         path = f"{GROUP}/Microsoft.Logic/workflows/{self.name}"
         found = await platform.call_azure("GET", path, "2019-05-01", "get_logic_app")
         return str(found["properties"]["parameters"]["url"]["value"])
@@ -147,13 +147,13 @@ class LogicApp:
 
 @dataclass(frozen=True, slots=True)
 class ActionGroup:
-    """The webhook of an action group."""
+    """An action group whose webhook has a URL."""
 
     name: str
     kind = "action group"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the action group."""
+        """Add the action group to the seed."""
         azure["resources"].append(
             {
                 "id": f"{GROUP}/Microsoft.Insights/actionGroups/{self.name}",
@@ -168,7 +168,7 @@ class ActionGroup:
         )
 
     async def read(self, platform: Platform) -> str:
-        """Return the address of the webhook."""
+        """Return the URL of the webhook."""
         path = f"{GROUP}/Microsoft.Insights/actionGroups/{self.name}"
         found = await platform.call_azure("GET", path, "2023-01-01", "get_action_group")
         return str(found["properties"]["webhookReceivers"][0]["serviceUri"])

@@ -1,4 +1,4 @@
-"""Show the demo while it runs: a live picture in a terminal, plain lines elsewhere."""
+"""Show the demo while it runs: as a live picture in a terminal, as plain lines elsewhere."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -27,7 +27,7 @@ _STYLES = {
 async def run_with_view[T](
     console: Console, progress: DemoProgress, work: Coroutine[Any, Any, T]
 ) -> T:
-    """Run the work and show its progress; return its result."""
+    """Run the work while its progress is shown, and return its result."""
     if not console.is_terminal:
         progress.listeners.append(
             lambda text: console.print(f"{progress.seconds:6.1f} s  {text}", soft_wrap=True)
@@ -44,12 +44,12 @@ async def run_with_view[T](
 
 
 def build_picture(progress: DemoProgress) -> Group:
-    """Return the whole picture."""
+    """Return the picture of the demo's progress: steps, environments, flow jobs, traffic, notes."""
     return Group(
         _build_steps(progress),
         Table.grid(padding=(0, 2), expand=False)
         if not progress.environments
-        else _build_middle(progress),
+        else _build_tables(progress),
         Panel(_build_notes(progress), title="What happens", border_style="dim"),
     )
 
@@ -66,7 +66,7 @@ def _build_steps(progress: DemoProgress) -> Panel:
     return Panel(lines, title=f"The scenario · {progress.seconds:.0f} s", border_style="cyan")
 
 
-def _build_middle(progress: DemoProgress) -> Table:
+def _build_tables(progress: DemoProgress) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_row(_build_environments(progress), _build_jobs(progress), _build_traffic(progress))
     return grid

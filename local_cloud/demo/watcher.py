@@ -1,4 +1,4 @@
-"""Read the state of the tenant and the app, and update the picture (progress.py)."""
+"""Read the state of the tenant and the app, for the demo's picture and for the scenario."""
 
 from typing import Any
 
@@ -11,28 +11,31 @@ type Json = dict[str, Any]
 
 
 class Watcher:
-    """Reads the state and updates the picture."""
+    """Reads the state of the tenant and the app, and stores it as the demo's progress."""
 
     def __init__(
         self, app: App, platform: Platform, traffic: Traffic, environments: dict[str, str]
     ) -> None:
-        """Create the watcher; `environments` maps the ids of the shown environments to names."""
+        """Create a watcher; `environments` maps ids of the environments to show to their names."""
         self._app = app
         self._platform = platform
         self._traffic = traffic
         self._environments = environments
         self.progress = DemoProgress(account=traffic.account)
-        #: Remediations with their jobs, newest first, as the app showed them last.
+        #: The last read remediations with their jobs, newest first.
         self.remediations: list[Json] = []
 
     def summarize_state(self) -> object:
-        """Return the observed state; two equal values mean that nothing has changed."""
+        """Return the last observed state.
+
+        If two results are equal, nothing has changed between them.
+        """
         jobs = {key: (job["state"], job["step"]) for key, job in self.progress.jobs.items()}
         states = [job["state"] for each in self.remediations for job in each["environment_jobs"]]
         return jobs, states, list(self.progress.environments)
 
     async def read_state(self) -> None:
-        """Read everything once."""
+        """Read environments, remediations and lost calls once."""
         await self._read_environments()
         listed = (await self._app.get("remediations"))["items"]
         ids = [line["remediation"]["id"] for line in listed]
@@ -60,7 +63,7 @@ class Watcher:
     def find_remediation(
         self, start_source: str, environment: str, *, mode: str = "apply"
     ) -> Json | None:
-        """Return the newest remediation with a start source in an environment, or None."""
+        """Return an environment's newest remediation with this start source and mode, or None."""
         for detail in self.remediations:
             remediation = detail["remediation"]
             if (
@@ -72,14 +75,17 @@ class Watcher:
         return None
 
     def get_remediation(self, remediation_id: str) -> Json:
-        """Return a remediation with its jobs and deletions; raise `KeyError` if it is unknown."""
+        """Return a remediation with its jobs and deletions.
+
+        Raises `KeyError` if it was not observed.
+        """
         for detail in self.remediations:
             if detail["remediation"]["id"] == remediation_id:
                 return detail
         raise KeyError(remediation_id)
 
     def get_environment_job(self, remediation_id: str, environment: str) -> Json:
-        """Return the job of one environment in a remediation; raise `KeyError` if there is none."""
+        """Return the job of an environment in a remediation. Raises `KeyError` if there is none."""
         for job in self.get_remediation(remediation_id)["environment_jobs"]:
             if job["environment_id"] == environment:
                 found: Json = job

@@ -14,7 +14,11 @@ from local_cloud.functions_host.host import HostOptions, Ready, run_host
 
 
 def main() -> int:
-    """Run the host; return 0 after a clean stop, or 1 if the app cannot run or was interrupted."""
+    """Run the host until a signal stops it.
+
+    Returns 0 after a clean stop. Returns 1 if the app cannot run, or if the stop interrupted an
+    invocation.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m local_cloud.functions_host", description=__doc__
     )
@@ -28,7 +32,7 @@ def main() -> int:
         function_key=arguments.function_key or secrets.token_urlsafe(24),
     )
 
-    def tell_ready(ready: Ready) -> None:
+    def report_ready(ready: Ready) -> None:
         line = {
             "listening": ready.url,
             "functions": ready.functions,
@@ -37,7 +41,7 @@ def main() -> int:
         print(json.dumps(line), flush=True)
 
     try:
-        is_clean = asyncio.run(run_host(options, tell_ready))
+        is_clean = asyncio.run(run_host(options, report_ready))
     except HostStartError as err:
         print(f"functions host: {err}", file=sys.stderr, flush=True)
         return 1

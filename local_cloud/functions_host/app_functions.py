@@ -28,7 +28,7 @@ class AuthLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTrigger:
-    """The trigger of a function behind a route."""
+    """The trigger that runs a function for each HTTP request to its route."""
 
     #: ASP.NET route template without the prefix, like `jobs/{id}`.
     route: str
@@ -39,7 +39,7 @@ class HttpTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerTrigger:
-    """The trigger of a function on a schedule."""
+    """The trigger that runs a function on a schedule."""
 
     expression: str
     schedule: Schedule
@@ -49,7 +49,7 @@ class TimerTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueTrigger:
-    """The trigger of a function on a Service Bus queue, with one message per invocation."""
+    """The trigger that runs a function for each message of a Service Bus queue."""
 
     queue_name: str
     #: A secret: never log it.
@@ -63,7 +63,7 @@ type Trigger = HttpTrigger | TimerTrigger | QueueTrigger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """One function of the app."""
+    """A function of the app with its trigger."""
 
     id: str
     name: str
@@ -72,8 +72,8 @@ class Function:
     trigger: Trigger
 
 
-def read_function(metadata: Any, environ: Mapping[str, str]) -> Function:
-    """Parse the worker's RpcFunctionMetadata of a function.
+def parse_function(metadata: Any, environ: Mapping[str, str]) -> Function:
+    """Parse a function from the RpcFunctionMetadata that the worker returns.
 
     Raises `HostStartError` with the function's name for everything that the host does not emulate.
     """
@@ -90,7 +90,7 @@ def read_function(metadata: Any, environ: Mapping[str, str]) -> Function:
             id=metadata.function_id,
             name=metadata.name,
             parameter=trigger["name"],
-            trigger=_read_trigger(trigger, metadata.name, environ),
+            trigger=_parse_trigger(trigger, metadata.name, environ),
         )
     except HostStartError as err:
         raise HostStartError(
@@ -98,8 +98,7 @@ def read_function(metadata: Any, environ: Mapping[str, str]) -> Function:
         ) from err
 
 
-def _read_trigger(binding: dict[str, Any], name: str, environ: Mapping[str, str]) -> Trigger:
-    """Parse the trigger's settings."""
+def _parse_trigger(binding: dict[str, Any], name: str, environ: Mapping[str, str]) -> Trigger:
     match binding["type"].lower():
         case "httptrigger":
             return HttpTrigger(
@@ -108,15 +107,14 @@ def _read_trigger(binding: dict[str, Any], name: str, environ: Mapping[str, str]
                 auth_level=AuthLevel(str(binding.get("authLevel") or "FUNCTION").upper()),
             )
         case "timertrigger":
-            return _read_timer(binding, environ)
+            return _parse_timer(binding, environ)
         case "servicebustrigger":
-            return _read_queue(binding, environ)
+            return _parse_queue(binding, environ)
         case other:
             raise HostStartError(f"the trigger type {other}")
 
 
-def _read_timer(binding: dict[str, Any], environ: Mapping[str, str]) -> TimerTrigger:
-    """Parse a timer trigger."""
+def _parse_timer(binding: dict[str, Any], environ: Mapping[str, str]) -> TimerTrigger:
     expression = resolve_settings(binding["schedule"], environ)
     try:
         schedule = parse_schedule(expression)
@@ -131,8 +129,8 @@ def _read_timer(binding: dict[str, Any], environ: Mapping[str, str]) -> TimerTri
     )
 
 
-def _read_queue(binding: dict[str, Any], environ: Mapping[str, str]) -> QueueTrigger:
-    """Parse a Service Bus trigger; topics, sessions and batches are rejected."""
+def _parse_queue(binding: dict[str, Any], environ: Mapping[str, str]) -> QueueTrigger:
+    """Parse a Service Bus trigger. Raises `HostStartError` for topics, sessions and batches."""
     if binding.get("topicName") or not binding.get("queueName"):
         raise HostStartError("a Service Bus topic (queues only)")
     if binding.get("isSessionsEnabled"):

@@ -1,9 +1,9 @@
-"""Plays App Service authentication with the action *Allow unauthenticated requests*.
+"""Emulate App Service authentication with the action *Allow unauthenticated requests*.
 
 Sources: learn.microsoft.com/azure/app-service/overview-authentication-authorization,
 configure-authentication-user-identities and configure-authentication-customize-sign-in-out; the
-settings are those of `authsettingsV2`. A request whose session or token is not valid is
-unauthenticated: it reaches the app without a principal, as one without any.
+settings are those of `authsettingsV2`. A request with an invalid session or token reaches the app
+without the headers that identify a caller.
 """
 
 import base64
@@ -51,7 +51,7 @@ type Claims = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationSettings:
-    """The members of `authsettingsV2` that the host obeys."""
+    """The members of `authsettingsV2` that this host implements."""
 
     issuer: str
     client_id: str
@@ -59,7 +59,10 @@ class AuthenticationSettings:
 
 
 def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
-    """Return the settings, or None if authentication is off; raise `HostStartError`."""
+    """Parse the settings of authentication; return None if it is off.
+
+    Raises `HostStartError` if they are invalid, or if this host does not emulate them.
+    """
     if not (text := environ.get(CONFIGURATION)):
         return None
     try:
@@ -85,10 +88,10 @@ def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
 
 
 class Authentication:
-    """Signs browsers in, verifies tokens, and adds the caller's identity to requests."""
+    """Signs people in, verifies their tokens, and adds their identity to requests."""
 
     def __init__(self, settings: AuthenticationSettings) -> None:
-        """Create the middleware; the issuer is called with the first request."""
+        """Create the middleware. The issuer of tokens is contacted only when a request needs it."""
         self._settings = settings
         self._endpoints: dict[str, str] = {}
         self._keys: dict[str, Any] = {}
@@ -98,7 +101,10 @@ class Authentication:
 
     @web.middleware
     async def authenticate_request(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Answer `/.auth/…`, and pass other requests on with the headers of their principal."""
+        """Answer requests to `/.auth/…`, and pass all others to the app.
+
+        Headers identify the caller of a passed request.
+        """
         match request.path.lower():
             case "/.auth/login/aad":
                 return await self._begin_sign_in(request)
@@ -127,7 +133,10 @@ class Authentication:
         return answered
 
     async def _read_claims(self, request: web.Request) -> Claims | None:
-        """Return the caller's claims, or None without a sign-in; raise `PyJWTError`."""
+        """Return the claims of the caller's session or token, or None without one.
+
+        Raises `PyJWTError` if the token is invalid.
+        """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return await self._verify_token(token)
@@ -137,7 +146,7 @@ class Authentication:
     async def _verify_token(self, token: str) -> Claims:
         key_id = jwt.get_unverified_header(token).get("kid", "")
         if key_id not in self._keys:
-            found = await self._send_request("GET", (await self._read_endpoint("jwks_uri")))
+            found = await self._send_request("GET", (await self._fetch_endpoint("jwks_uri")))
             self._keys = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(found).keys}
         if key_id not in self._keys:
             raise jwt.InvalidKeyError("it is signed with a key that the issuer has not")
@@ -156,7 +165,7 @@ class Authentication:
         target = _require_own_path(request.query.get("post_login_redirect_uri", "/"))
         state = secrets.token_urlsafe(16)
         self._begun[state] = target
-        page = _build_browser_address(await self._read_endpoint("authorization_endpoint"))
+        page = _build_browser_address(await self._fetch_endpoint("authorization_endpoint"))
         query = {
             "client_id": self._settings.client_id,
             "response_type": "code",
@@ -170,14 +179,14 @@ class Authentication:
         return answer
 
     async def _complete_sign_in(self, request: web.Request) -> web.Response:
-        """Redeem the code that a browser returns with, and begin its session."""
+        """Exchange the code from the sign-in page for a token, and start the browser's session."""
         state = request.query.get("state", "")
         target = self._begun.pop(state, None)
         if target is None or request.cookies.get("Nonce") != state:
             return web.Response(status=401, text="This browser did not begin to sign in here.")
         answer = await self._send_request(
             "POST",
-            await self._read_endpoint("token_endpoint"),
+            await self._fetch_endpoint("token_endpoint"),
             {
                 "grant_type": "authorization_code",
                 "code": request.query.get("code", ""),
@@ -198,11 +207,11 @@ class Authentication:
         return found
 
     async def _sign_out(self, request: web.Request) -> web.Response:
-        """End the session here, then redirect to Entra, which redirects the browser back."""
+        """End the browser's session here, then redirect the browser to Entra's sign-out page."""
         self._sessions.pop(request.cookies.get(_COOKIE, ""), None)
         target = _require_own_path(request.query.get("post_logout_redirect_uri", _SIGNED_OUT))
         query = {"post_logout_redirect_uri": f"{request.scheme}://{request.host}{target}"}
-        page = _build_browser_address(await self._read_endpoint("end_session_endpoint"))
+        page = _build_browser_address(await self._fetch_endpoint("end_session_endpoint"))
         answer = _build_redirect(f"{page}?{urlencode(query)}")
         answer.del_cookie(_COOKIE)
         return answer
@@ -216,7 +225,7 @@ class Authentication:
         )
         return str(answer["access_token"])
 
-    async def _read_endpoint(self, name: str) -> str:
+    async def _fetch_endpoint(self, name: str) -> str:
         if not self._endpoints:
             address = f"{self._settings.issuer}/.well-known/openid-configuration"
             self._endpoints = await self._send_request("GET", address)
@@ -239,9 +248,9 @@ class Authentication:
 
 
 def _build_principal_headers(claims: Claims) -> dict[str, str]:
-    """Return the headers that identify the caller.
+    """Return the headers in which App Service names the caller to the app.
 
-    Their format is that of configure-authentication-user-identities.
+    The format is described in configure-authentication-user-identities.
     """
     listed = [
         {"typ": _NAMES.get(typ, typ), "val": str(value)}
@@ -263,16 +272,17 @@ def _build_principal_headers(claims: Claims) -> dict[str, str]:
 
 
 def _require_own_path(target: str) -> str:
-    """Return a path of this app; a path to another host would be an open redirect.
+    """Return `target` if it is a path of this app, else `/`.
 
-    Browsers ignore tabs in a URL.
+    A redirect to another host would be an open redirect. Unprintable characters are rejected, too,
+    because browsers ignore tabs in a URL.
     """
     is_own = target[:1] == "/" and target[1:2] not in ("/", "\\") and target.isprintable()
     return target if is_own else "/"
 
 
 def _build_browser_address(address: str) -> str:
-    """Return the address at which a browser on this machine reaches a page of Entra."""
+    """Return the address of an Entra page that a browser on this machine can reach."""
     local = os.environ.get(SIGN_IN_PAGE)
     return address.replace("https://login.microsoftonline.com", local) if local else address
 

@@ -2,4 +2,4 @@
 
 
 class HostStartError(Exception):
-    """This host cannot run the app or its settings; the text names the reason."""
+    """This host cannot run the app, or cannot obey its settings. The text names the reason."""

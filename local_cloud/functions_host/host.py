@@ -1,4 +1,4 @@
-"""Run the host: read settings, start worker and triggers, report readiness, stop."""
+"""Run the host from its start to its stop: settings, worker, triggers, readiness."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from local_cloud.functions_host.app_functions import (
     Function,
     QueueTrigger,
     TimerTrigger,
-    read_function,
+    parse_function,
 )
 from local_cloud.functions_host.authentication import ENABLED, Authentication, read_settings
 from local_cloud.functions_host.errors import HostStartError
@@ -34,7 +34,7 @@ from local_cloud.functions_host.worker import Worker
 
 _LOGGER = logging.getLogger("host")
 HOST_NAME = "WEBSITE_HOSTNAME"
-#: How long running invocations get to finish when the host is told to stop.
+#: How long running invocations get to finish when the host stops.
 _GRACE = 5.0
 
 
@@ -51,21 +51,21 @@ class HostOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The line that the host prints when it accepts requests."""
+    """What the host prints as one line of JSON when it accepts requests."""
 
     url: str
     functions: list[str]
 
 
-async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) -> bool:
-    """Run one app until SIGTERM or SIGINT; return False if invocations were still running then.
+async def run_host(options: HostOptions, report_ready: Callable[[Ready], None]) -> bool:
+    """Run an app until SIGTERM or SIGINT. Return False if an invocation had to be interrupted then.
 
     Raises `HostStartError` if the app or its settings cannot be run, or the port cannot be bound.
     """
     port, home = options.port, Path.cwd()
 
     def restart() -> None:
-        """Become a new process: threads, tasks and connections end here, as with the worker's."""
+        """Replace this process by a new one, which ends all threads, tasks and connections."""
         logging.shutdown()
         os.chdir(home)
         command = [sys.executable, "-m", __package__, str(options.app_dir), "--port", str(port)]
@@ -83,7 +83,7 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     worker = Worker(options.app_dir, settings.function_timeout, restart)
     start_logging(settings.log_level, worker.running)
     functions = _list_enabled_functions(
-        [read_function(entry, os.environ) for entry in await worker.start()]
+        [parse_function(entry, os.environ) for entry in await worker.start()]
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -107,13 +107,13 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     ]
     for trigger in triggers:
         trigger.add_done_callback(_log_ended_trigger)
-    tell_ready(Ready(url=url, functions=sorted(function.name for function in functions)))
+    report_ready(Ready(url=url, functions=sorted(function.name for function in functions)))
     await stop.wait()
     return await _stop_host(worker, runner, triggers)
 
 
 def _list_enabled_functions(functions: list[Function]) -> list[Function]:
-    """Return the functions that no app setting disables."""
+    """Return the functions that are not disabled by an app setting."""
     for function in functions:
         if is_disabled(function.name, os.environ):
             _LOGGER.warning("function disabled", extra={"function": function.name})
@@ -121,7 +121,7 @@ def _list_enabled_functions(functions: list[Function]) -> list[Function]:
 
 
 async def _start_listening(runner: web.AppRunner, port: int) -> str:
-    """Bind the loopback address and return the URL."""
+    """Listen on the loopback address, and return the URL."""
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
     except OSError as err:
@@ -132,7 +132,7 @@ async def _start_listening(runner: web.AppRunner, port: int) -> str:
 def _build_triggers(
     functions: list[Function], worker: Worker, settings: HostSettings, stop: asyncio.Event
 ) -> list[Coroutine[Any, Any, None]]:
-    """Return one coroutine for each timer and queue function, which runs until the host stops."""
+    """Return a coroutine for each timer and queue function. Each one runs until the host stops."""
     limits = ListenerLimits(
         concurrent_calls=settings.max_concurrent_calls, lock_renewal=settings.max_lock_renewal
     )
@@ -151,7 +151,10 @@ def _build_triggers(
 async def _stop_host(
     worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Task[None]]
 ) -> bool:
-    """Wait a limited time for running invocations, then abandon their messages."""
+    """Wait a limited time for running invocations; return False if some had to be interrupted.
+
+    The messages of interrupted invocations are abandoned, so that they are delivered again.
+    """
     _LOGGER.info("stopping", extra={"running": len(worker.running)})
     ending = asyncio.gather(runner.cleanup(), *triggers, return_exceptions=True)
     try:
@@ -168,6 +171,6 @@ async def _stop_host(
 
 
 def _log_ended_trigger(trigger: asyncio.Task[None]) -> None:
-    """Log the exception that ended a trigger; otherwise the trigger would stop silently."""
+    """Log the exception that ended a trigger. Without this, nobody would see it."""
     if not trigger.cancelled() and (error := trigger.exception()):
         _LOGGER.error("trigger failed", exc_info=error)

@@ -28,7 +28,7 @@ _SETTING = re.compile(r"%([^%]+)%")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSettings:
-    """The settings of host.json that this host obeys."""
+    """The settings of host.json that this host implements."""
 
     #: The first segments of every HTTP route; empty for none.
     route_prefix: str
@@ -43,7 +43,7 @@ class HostSettings:
 
 
 def load_app_settings(app_dir: Path, environ: MutableMapping[str, str]) -> None:
-    """Add the `Values` of local.settings.json to the environment; existing variables win."""
+    """Add the `Values` of local.settings.json to the environment variables that are not set yet."""
     path = app_dir / "local.settings.json"
     if not path.exists():
         return
@@ -55,7 +55,7 @@ def load_app_settings(app_dir: Path, environ: MutableMapping[str, str]) -> None:
 
 
 def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSettings:
-    """Read host.json with its `AzureFunctionsJobHost__` overrides.
+    """Read host.json, with the app settings `AzureFunctionsJobHost__…` that override it.
 
     Raises `HostStartError` for a missing or unreadable file, and for values that this host cannot
     obey.
@@ -90,7 +90,10 @@ def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSetting
 
 
 def resolve_settings(text: str, environ: Mapping[str, str]) -> str:
-    """Replace each `%NAME%` by that app setting; raise `HostStartError` if it is not set."""
+    """Replace each `%NAME%` in a text by that app setting.
+
+    Raises `HostStartError` if it is not set.
+    """
 
     def read_value(match: re.Match[str]) -> str:
         value = environ.get(match[1])
@@ -108,7 +111,7 @@ def is_disabled(function_name: str, environ: Mapping[str, str]) -> bool:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object from a file; raise `HostStartError` with the file's name."""
+    """Read a JSON object from a file. Raises `HostStartError` with the file's name."""
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as err:
@@ -121,7 +124,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _flatten_settings(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield path (`a:b:c`) and value of each leaf; names are case-insensitive as in .NET."""
+    """Yield the path, such as `a:b:c`, and the value of each leaf.
+
+    Paths are in lower case, because .NET ignores the case of names.
+    """
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _flatten_settings(inner, f"{path}:{name.lower()}" if path else name.lower())

@@ -38,7 +38,7 @@ _CONNECTION_HEADERS = frozenset({"content-length", "transfer-encoding", "connect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Endpoint:
-    """One HTTP function with its parsed route."""
+    """An HTTP function with its parsed route."""
 
     route: Route
     function: Function
@@ -46,10 +46,13 @@ class _Endpoint:
 
 
 class HttpFront:
-    """Answers every request with an HTTP function, the admin address of a timer, or 404."""
+    """Passes each HTTP request to the function of its route. An administrator can run a timer."""
 
     def __init__(self, functions: Iterable[Function], worker: Worker, prefix: str) -> None:
-        """Sort the routes by precedence; raise `HostStartError` for an invalid route."""
+        """Parse and order the routes of the functions.
+
+        Raises `HostStartError` for an invalid route.
+        """
         self._worker = worker
         self._running = set[asyncio.Task[InvocationOutcome]]()
         self._timers: dict[str, Function] = {}
@@ -67,9 +70,9 @@ class HttpFront:
     def build_application(
         self, function_key: str, authentication: Authentication | None = None
     ) -> web.Application:
-        """Return the web application; functions that are not anonymous require the key.
+        """Return the web application. Functions that are not anonymous require the key.
 
-        With `authentication`, a request reaches a function only after its caller is identified.
+        With `authentication`, the caller is identified before a request reaches a function.
         """
 
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -81,7 +84,7 @@ class HttpFront:
         return application
 
     async def _answer_request(self, request: web.Request, function_key: str) -> web.StreamResponse:
-        """Find the function for a request, check the key, and invoke the function."""
+        """Find the function of a request, check the key, and return the function's response."""
         path = request.rel_url.raw_path
         if path.lower().startswith(_ADMIN):
             return await self._run_timer(request, path[len(_ADMIN) :], function_key)
@@ -169,7 +172,7 @@ def _build_response(value: Any) -> web.Response:
     """Return the response from the function's result."""
     kind = value.WhichOneof("data") if value is not None else None
     if kind != "http":
-        body = _read_typed_body(value) if value is not None else b""
+        body = _get_typed_body(value) if value is not None else b""
         return web.Response(body=body, content_type="text/plain", charset="utf-8")
     http = value.http
     headers: CIMultiDict[str] = CIMultiDict()
@@ -184,12 +187,12 @@ def _build_response(value: Any) -> web.Response:
     for cookie in http.cookies:
         headers.add("Set-Cookie", _format_cookie(cookie))
     return web.Response(
-        status=int(http.status_code), headers=headers, body=_read_typed_body(http.body)
+        status=int(http.status_code), headers=headers, body=_get_typed_body(http.body)
     )
 
 
-def _read_typed_body(value: Any) -> bytes:
-    """Return the bytes of a TypedData."""
+def _get_typed_body(value: Any) -> bytes:
+    """Return the bytes that a TypedData contains."""
     match value.WhichOneof("data"):
         case None:
             return b""

@@ -1,4 +1,4 @@
-"""Write each log record as one JSON object per line on stderr, with the members that Azure gets."""
+"""Write log records to stderr as lines of JSON, with the members that a log has in Azure."""
 
 import json
 import logging
@@ -21,14 +21,14 @@ _LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, loggi
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one JSON object.
+    """Formats a log record as one JSON object.
 
-    For records of the app, the line has what Microsoft's worker sends to the host, and no `extra`.
-    The `extra` of this host's own records becomes members.
+    The line of an app's record has what Microsoft's worker sends to the host, so it has no `extra`.
+    In the host's own records, each `extra` is a member.
     """
 
     def __init__(self, running: Mapping[str, str]) -> None:
-        """Keep the host's dictionary of running functions by invocation id."""
+        """Create the formatter. `running` has the running functions by invocation id."""
         super().__init__()
         self._running = running
 
@@ -51,7 +51,7 @@ class JsonLines(logging.Formatter):
         return line
 
     def _build_forwarded_fields(self, record: logging.LogRecord) -> dict[str, object]:
-        """Return the worker's RpcLog (`on_logging` in its dispatcher.py) with its function.
+        """Return the fields that the worker sends for a record, and the running function.
 
         The real host drops a line of the app outside a running invocation (`Log` in
         GrpcWorkerChannel.cs) and shows the customer no line of the worker. Such a line has the
@@ -77,7 +77,7 @@ class JsonLines(logging.Formatter):
 
 
 def start_logging(level: int, running: Mapping[str, str], stream: TextIO = sys.stderr) -> None:
-    """Send every record of the root logger to the stream, one line each."""
+    """Write every record of the root logger to the stream as a JSON line."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines(running))
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -22,18 +22,21 @@ _NEVER = "9999-12-31T23:59:59.9999999"
 
 
 def build_message_data(message: ServiceBusReceivedMessage, *, is_binary: bool) -> Any:
-    """Return the body as TypedData: bytes for dataType BINARY, otherwise text.
+    """Return the body of a message as TypedData: bytes for a binary function, otherwise text.
 
     Bytes that are not UTF-8 become replacement characters, as in .NET.
     """
-    body = _read_body(message)
+    body = _get_body(message)
     if is_binary:
         return rpc.TypedData(bytes=body)
     return rpc.TypedData(string=body.decode("utf-8", errors="replace"))
 
 
 def build_message_metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]:
-    """Return the trigger metadata as TypedData by name; missing properties are omitted."""
+    """Return the trigger metadata of a message by name.
+
+    Properties that it does not have are omitted.
+    """
     texts = {
         "MessageId": message.message_id,
         "ContentType": message.content_type,
@@ -75,7 +78,7 @@ def build_message_metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]
 
 
 def convert_application_properties(message: ServiceBusReceivedMessage) -> dict[str, object]:
-    """Return the application properties as JSON values."""
+    """Return the application properties of a message as values for JSON."""
     properties: Mapping[Any, Any] = message.application_properties or {}
     return {
         str(_convert_property(name)): _convert_property(value) for name, value in properties.items()
@@ -83,7 +86,10 @@ def convert_application_properties(message: ServiceBusReceivedMessage) -> dict[s
 
 
 def _convert_property(value: object) -> object:
-    """Return a property's value as a JSON value; the SDK returns AMQP strings as bytes."""
+    """Return a property's value for JSON.
+
+    The SDK returns AMQP strings as bytes, which become text.
+    """
     match value:
         case bytes():
             try:
@@ -98,8 +104,8 @@ def _convert_property(value: object) -> object:
             return value
 
 
-def _read_body(message: ServiceBusReceivedMessage) -> bytes:
-    """Return the bytes of the body; a value body becomes text or JSON."""
+def _get_body(message: ServiceBusReceivedMessage) -> bytes:
+    """Return the bytes of a message's body. An AMQP value becomes its text, or JSON."""
     if message.body_type == AmqpMessageBodyType.DATA:
         return b"".join(message.body)
     value = _convert_property(message.body)

@@ -1,10 +1,9 @@
-"""Run Service Bus queue functions: receive, invoke and settle, as the extension's listener does.
+"""Run functions for messages of Service Bus: receive, run the function, settle.
 
-A listener works in lanes. A lane is one receiver, which takes one message, runs the function, and
-settles the message before it takes the next one. The SDK reads and writes with one lock, so a
-settlement on the same connection would wait for a receive. If every lane is busy, three more open
-per lane, up to the limit. The extension's processor starts with the limit at once, because it
-requests many messages over one connection.
+A listener works in lanes. A lane is one receiver, which handles one message after another. Messages
+cannot share a connection: the SDK reads and writes with one lock, so a settlement would wait for a
+receive. If all lanes are busy, three more open for each open lane, up to the limit. The real
+extension starts with the limit at once, because it requests many messages over one connection.
 """
 
 import asyncio
@@ -36,7 +35,7 @@ _RELEASE = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerLimits:
-    """The limits of host.json for a listener."""
+    """The limits that host.json sets for a listener."""
 
     #: Messages in work at a time.
     concurrent_calls: int
@@ -47,7 +46,7 @@ class ListenerLimits:
 
 
 class QueueListener:
-    """Passes the messages of one queue to one function."""
+    """Runs a function for each message of a queue."""
 
     def __init__(
         self, function: Function, trigger: QueueTrigger, worker: Worker, limits: ListenerLimits
@@ -64,14 +63,14 @@ class QueueListener:
         self._is_stopping = False
 
     @property
-    def open_lanes(self) -> int:
+    def lane_count(self) -> int:
         """Return the number of the listener's receivers."""
         return len(self._lanes)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Listen until stopped, then wait for the invocations in progress.
+        """Listen until `stop` is set, then wait for the invocations in progress.
 
-        If this wait is cancelled, their messages are abandoned.
+        If this wait is cancelled, their messages are abandoned, so that they are delivered again.
         """
         self._open_lanes()
         try:
@@ -87,7 +86,10 @@ class QueueListener:
             raise
 
     def _open_lanes(self) -> None:
-        """Open three lanes per open one, within the limit, if none of them waits for a message."""
+        """Open three more lanes for each open one, up to the limit.
+
+        Does nothing if a lane is waiting.
+        """
         if self._waiting or self._is_stopping:
             return
         room = self._limits.concurrent_calls - len(self._lanes)
@@ -99,7 +101,7 @@ class QueueListener:
             lane.add_done_callback(self._close_lane)
 
     def _close_lane(self, lane: asyncio.Task[None]) -> None:
-        """Remove a lane, and report the exception that ended it."""
+        """Remove an ended lane, and log the exception that ended it."""
         self._lanes.discard(lane)
         self._waiting.discard(lane)
         if not lane.cancelled() and (error := lane.exception()):
@@ -109,7 +111,7 @@ class QueueListener:
             self._open_lanes()
 
     async def _run_lane(self) -> None:
-        """Keep a receiver open, despite failures of the broker, until the lane is not needed."""
+        """Receive messages until the lane is not needed. If the broker fails, connect again."""
         while not self._is_stopping:
             try:
                 async with (
@@ -130,7 +132,7 @@ class QueueListener:
             await asyncio.sleep(_RETRY)
 
     async def _serve_lane(self, receiver: ServiceBusReceiver) -> None:
-        """Handle messages one by one; return when the lane was idle and is not the last."""
+        """Handle messages one by one, until none comes and another lane waits for one."""
         lane = asyncio.current_task()
         assert lane is not None
         while not self._is_stopping:
@@ -151,7 +153,7 @@ class QueueListener:
     async def _handle_message(
         self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage
     ) -> None:
-        """Run the function with one message; complete it after a success, else abandon it."""
+        """Run the function with a message. Complete the message if it succeeds, else abandon it."""
         finished = asyncio.Event()
         renewal = asyncio.create_task(self._renew_lock(receiver, message, finished))
         diagnostic_id = convert_application_properties(message).get("Diagnostic-Id")
@@ -179,7 +181,10 @@ class QueueListener:
     async def _settle_message(
         self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage, *, succeeded: bool
     ) -> None:
-        """Complete or abandon a message; log a lost lock, after which the broker redelivers."""
+        """Complete or abandon a message.
+
+        If its lock is lost, log this; the broker delivers it again.
+        """
         try:
             if succeeded:
                 await receiver.complete_message(message)
@@ -198,7 +203,7 @@ class QueueListener:
         message: ServiceBusReceivedMessage,
         finished: asyncio.Event,
     ) -> None:
-        """Renew the lock after half of its remaining time while the function runs."""
+        """Renew a message's lock each time half of its period is over, while the function runs."""
         started = datetime.now(UTC)
         limit = self._limits.lock_renewal
         while (locked_until := message.locked_until_utc) is not None:

@@ -1,4 +1,4 @@
-"""Match ASP.NET route templates, which are the addresses of HTTP functions.
+"""Match paths with ASP.NET route templates, such as `flows/{id:guid}`.
 
 Supported are literals, `{name}`, `{name?}`, `{name:int}` and other simple constraints, and
 `{*rest}`.
@@ -30,7 +30,7 @@ class _Segment:
 
     @property
     def rank(self) -> int:
-        """The precedence: lower ranks first; literal, constrained, plain, catch-all parameter."""
+        """The precedence: 0 for a literal, then constrained, plain and catch-all parameters."""
         if self.literal:
             return 0
         return 3 if self.is_rest else (1 if self.constraint else 2)
@@ -44,19 +44,22 @@ class _Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A parsed template."""
+    """A route template that paths can be matched with."""
 
     segments: tuple[_Segment, ...]
 
     @property
     def rank(self) -> tuple[int, ...]:
-        """The sort key of a route: more specific routes are tried first."""
+        """The precedence of the route.
+
+        Routes with lower ranks are more specific and are tried first.
+        """
         return tuple(segment.rank for segment in self.segments)
 
     def match(self, raw_path: str) -> dict[str, str] | None:
-        """Return the parameters of a percent-encoded path, or None if the route does not match.
+        """Return the parameters in a percent-encoded path, or None if the path does not match.
 
-        An optional parameter that the path omits has no value.
+        The result does not contain an optional parameter that the path omits.
         """
         parts = [unquote(part) for part in raw_path.strip("/").split("/")] if raw_path else []
         values: dict[str, str] = {}

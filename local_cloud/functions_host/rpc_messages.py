@@ -1,7 +1,7 @@
-"""Build the messages of Microsoft's Python worker from one schema text, at import.
+"""Build the protobuf messages of Microsoft's Python worker when this module is imported.
 
-The worker library gets the module of compiled protobuf messages from its host and has none. Names,
-types, oneofs and enums are those of FunctionRpc.proto. The field numbers are assigned here, because
+The worker library gets the module of compiled messages from its host and has none. Names, types,
+oneofs and enums are those of FunctionRpc.proto. The field numbers are assigned here, because
 nothing is serialised. The messages are real protobuf classes, so that the worker meets the same
 type errors as in Azure.
 """
@@ -102,7 +102,7 @@ def _add_map_entry(message: Any, field: Any, value_type: str, enums: set[str]) -
 
 
 def _add_field(message: Any, token: str, enums: set[str]) -> None:
-    """Add the field that one token of the schema describes."""
+    """Add the field that a token of the schema text describes."""
     path, _, type_name = token.partition(":")
     oneof, _, name = path.rpartition("/")
     field = message.field.add(name=name, number=len(message.field) + 1, label=_Field.LABEL_OPTIONAL)
@@ -119,7 +119,7 @@ def _add_field(message: Any, token: str, enums: set[str]) -> None:
 
 
 def _build_messages() -> SimpleNamespace:
-    """Compile the schema; return its messages in the namespace that the worker expects."""
+    """Build all messages of the schema text, in the namespace that the worker expects."""
     file = pb.FileDescriptorProto(name="local_cloud/function_rpc.proto", package=_PACKAGE)
     file.syntax = "proto3"
     file.dependency.extend([duration_pb2.DESCRIPTOR.name, timestamp_pb2.DESCRIPTOR.name])

@@ -24,7 +24,7 @@ _HORIZON = timedelta(days=40 * 366)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A parsed NCRONTAB expression, in UTC."""
+    """A schedule of a timer function, in UTC."""
 
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
@@ -34,7 +34,7 @@ class Schedule:
     weekdays: frozenset[int]
 
     def find_next(self, moment: datetime) -> datetime:
-        """Return the first occurrence after the moment (aware, UTC).
+        """Return the first occurrence after this time (aware, UTC).
 
         Raises `ValueError` for a schedule without occurrences, such as 30 February.
         """
@@ -112,7 +112,7 @@ def _parse_part(part: str, bounds: tuple[str, int, int]) -> range:
 
 
 def _parse_number(text: str, field: str) -> int:
-    """Parse a number or, if the field has names, a name of three letters or more."""
+    """Parse a number, or a name such as `Mon` if the field has names."""
     names = {"month": _MONTHS, "day of week": _DAYS}.get(field, ())
     short = text.lower()[:3]
     if short in names:

@@ -1,4 +1,4 @@
-"""Run timer functions: wait for each occurrence, and invoke one at a time."""
+"""Run timer functions: wait for each occurrence, and run the function without overlaps."""
 
 import asyncio
 import json
@@ -18,19 +18,22 @@ _MONITORED = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleStatus:
-    """The status of the schedule monitor, in memory, so that no run is past due after a restart."""
+    """The last and the next occurrence of a timer, which its function gets.
+
+    The status is only in memory, so no occurrence is past due after a restart.
+    """
 
     last: datetime
     due: datetime
 
     def to_json(self) -> dict[str, str]:
-        """Return the members that the worker passes to the function."""
+        """Return the status in the format that the worker passes to the function."""
         last = self.last.isoformat()
         return {"Last": last, "Next": self.due.isoformat(), "LastUpdated": last}
 
 
 def build_timer_invocation(function: Function, status: ScheduleStatus | None) -> Invocation:
-    """Return the invocation of a timer function, as the Azure Functions host builds it."""
+    """Return an invocation of a timer function, as the Azure Functions host builds it."""
     info: dict[str, Any] = {
         "Schedule": {"AdjustForDST": True},
         "ScheduleStatus": status.to_json() if status else None,
@@ -40,7 +43,7 @@ def build_timer_invocation(function: Function, status: ScheduleStatus | None) ->
 
 
 class TimerRunner:
-    """Runs one timer function until it is stopped."""
+    """Runs a timer function on its schedule until it is stopped."""
 
     def __init__(self, function: Function, trigger: TimerTrigger, worker: Worker) -> None:
         """Create a runner for the function, which the worker runs."""
@@ -49,7 +52,7 @@ class TimerRunner:
         self._worker = worker
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Invoke the function at every occurrence; skip those while it still runs."""
+        """Run the function at each occurrence. An occurrence during a run is skipped."""
         last = datetime.now(UTC)
         if self._trigger.run_on_startup:
             await self._worker.invoke(build_timer_invocation(self._function, None))
@@ -63,7 +66,7 @@ class TimerRunner:
             await self._worker.invoke(build_timer_invocation(self._function, status))
 
     async def _wait_for_stop_until(self, due: datetime, stop: asyncio.Event) -> bool:
-        """Wait until the time or the stop; return True for the stop."""
+        """Wait until `due` or until `stop` is set. Return whether `stop` is set."""
         while (wait := (due - datetime.now(UTC)).total_seconds()) > 0:
             try:
                 async with asyncio.timeout(wait):
@@ -74,6 +77,6 @@ class TimerRunner:
         return stop.is_set()
 
     def _is_monitored(self, due: datetime) -> bool:
-        """Return whether the function gets the status of its schedule."""
+        """Return whether the function gets the status: if its runs are a minute or more apart."""
         following = self._trigger.schedule.find_next(due)
         return self._trigger.use_monitor and following - due >= _MONITORED

@@ -33,7 +33,7 @@ _LAST_WORDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """The data that a trigger passes to the worker."""
+    """One call of a function, with the data that its trigger passes to the worker."""
 
     function: Function
     #: The trigger's data as a TypedData message.
@@ -46,7 +46,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvocationOutcome:
-    """The result of an invocation."""
+    """How an invocation ended: its success and its return value."""
 
     succeeded: bool
     #: It ran into the time-out: the process ends now, and with it all that the worker does.
@@ -56,7 +56,7 @@ class InvocationOutcome:
 
 
 class Worker:
-    """Starts the library, indexes one app and invokes its functions, from the host's loop."""
+    """Runs one app in Microsoft's worker library, for callers on the host's event loop."""
 
     def __init__(
         self, app_dir: Path, timeout: timedelta | None, restart: Callable[[], object]
@@ -75,7 +75,7 @@ class Worker:
         self.running: dict[str, str] = {}
 
     async def start(self) -> list[Any]:
-        """Import and index the app; return the RpcFunctionMetadata of its functions.
+        """Import the app and return the RpcFunctionMetadata of its functions.
 
         Raises `HostStartError` with the worker's message if the app cannot be indexed.
         """
@@ -87,7 +87,7 @@ class Worker:
         return await self._run_on_worker_loop(self._load_functions())
 
     async def invoke(self, invocation: Invocation) -> InvocationOutcome:
-        """Run one function; every failure is logged and returned as an outcome, never raised."""
+        """Run a function. A failure is logged and returned as an outcome, never raised."""
         invocation_id = str(uuid.uuid4())
         name = invocation.function.name
         self.running[invocation_id] = name
@@ -120,7 +120,10 @@ class Worker:
         return InvocationOutcome(succeeded=True, value=value)
 
     def _restart_after_timeout(self, function: Function, invocation_id: str) -> InvocationOutcome:
-        """Restart the worker like the real host, which also ends its other invocations."""
+        """Log a timeout, and restart the worker.
+
+        Like in the real host, this ends all invocations.
+        """
         name = function.name
         fields = {
             "function": name,
@@ -143,7 +146,7 @@ class Worker:
         self._loop.close()
 
     async def _close_loop(self) -> None:
-        """End the loop as `asyncio.run` does in the real worker: the app closes what it opened."""
+        """End the worker's loop as `asyncio.run` does, so that the app can close what it opened."""
         tasks = asyncio.all_tasks(self._loop) - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -151,11 +154,11 @@ class Worker:
         await self._loop.shutdown_asyncgens()
 
     async def _run_on_worker_loop[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the worker's loop; wait on this loop for its result."""
+        """Run a coroutine on the worker's loop while the host's loop waits for the result."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def _load_functions(self) -> list[Any]:
-        """Start the library: init, metadata, load."""
+        """Start the library, and load all functions of the app."""
         runtime.start_threadpool_executor()
         directory = str(self._app_dir)
         init = rpc.WorkerInitRequest(host_version="4.0.0.0", function_app_directory=directory)
@@ -172,7 +175,7 @@ class Worker:
         return functions
 
     async def _send_invocation(self, invocation_id: str, invocation: Invocation) -> Any:
-        """Send one InvocationRequest in a separate task, so that it has its own context."""
+        """Send an InvocationRequest to the library."""
         # The library sets this for sync functions only.
         runtime.invocation_id_cv.set(invocation_id)
         binding = rpc.ParameterBinding(name=invocation.function.parameter, data=invocation.data)
@@ -189,25 +192,25 @@ class Worker:
 
 
 def _find_trigger_kind(function: Function) -> str:
-    """Return `http`, `timer` or `queue`; Application Insights treats HTTP requests differently."""
+    """Return `http`, `timer` or `queue`, by which Application Insights distinguishes requests."""
     return type(function.trigger).__name__.removesuffix("Trigger").lower()
 
 
 def _build_request(**message: Any) -> SimpleNamespace:
-    """Return a message in a StreamingMessage-like object with its properties, as the proxy does."""
+    """Wrap a message in the object that the worker library expects from its host."""
     properties = {"host": "127.0.0.1", "protos": rpc}
     return SimpleNamespace(request=SimpleNamespace(**message), properties=properties)
 
 
 def _raise_on_failure(result: Any) -> None:
-    """Raise `HostStartError` if the worker reports a failure."""
+    """Raise `HostStartError` if a result of the worker is a failure."""
     if result.status != rpc.StatusResult.Success:
         stack = result.exception.stack_trace.rstrip()
         raise HostStartError(f"{result.exception.message}\n{stack}")
 
 
 def _build_trace_parent(caused_by: str | None) -> str:
-    """Return a new span in the trace of the cause, or in a new trace."""
+    """Return a `traceparent` with a new span, in the trace of `caused_by` or in a new trace."""
     parts = (caused_by or "").split("-")
     trace_id = parts[1] if len(parts) == 4 and len(parts[1]) == 32 else secrets.token_hex(16)
     return f"00-{trace_id}-{secrets.token_hex(8)}-01"

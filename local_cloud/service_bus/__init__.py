@@ -1,4 +1,4 @@
-"""Service Bus queues on one machine, for clients of the real SDK."""
+"""A local Service Bus with queues, for clients that use Microsoft's SDKs."""
 
 from local_cloud.service_bus.configuration import PRODUCT_QUEUES
 from local_cloud.service_bus.local_service_bus import LocalServiceBus

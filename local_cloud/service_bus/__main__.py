@@ -17,7 +17,7 @@ from local_cloud.service_bus.server import HOST, open_server
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; print the address as one line of JSON."""
+    """Serve until SIGTERM or SIGINT. Prints the address as one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m local_cloud.service_bus", description=__doc__)
     parser.add_argument("--config", type=Path, default=PRODUCT_QUEUES, help="a Config.json")
     parser.add_argument("--database", type=Path, help="a SQLite file; without: in memory")

@@ -1,4 +1,4 @@
-"""Handle one client's connection: protocol headers, sign-in, sessions, and the targets of links."""
+"""Handle the connection of one client: protocol headers, sign-in, sessions, links."""
 
 import asyncio
 import math
@@ -62,20 +62,20 @@ BrokerLink = SendLink | ReceiveLink | RequestLink | ReplyLink
 
 
 class Turns(Protocol):
-    """Ends each turn of the event loop with deliveries, a commit, and then the writing."""
+    """Ends each turn of the event loop: deliver messages, commit, then write to the sockets."""
 
     def add_connection(self, connection: "AmqpConnection") -> None:
-        """Add an open connection."""
+        """Add an open connection, which takes part in each turn."""
 
     def remove_connection(self, connection: "AmqpConnection") -> None:
         """Remove a closed connection."""
 
     def request_turn_end(self) -> None:
-        """Request the end of the turn; repeated requests have no further effect."""
+        """Schedule the end of this turn. A repeated request has no further effect."""
 
 
 class AmqpConnection(asyncio.Protocol):
-    """The broker's side of an AMQP connection."""
+    """The broker's end of an AMQP connection."""
 
     def __init__(self, namespace: Namespace, turns: Turns) -> None:
         self._namespace = namespace
@@ -94,7 +94,7 @@ class AmqpConnection(asyncio.Protocol):
     # --- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport of the new connection."""
+        """Store the transport of the new connection."""
         assert isinstance(transport, asyncio.Transport)
         self._socket = transport
         self._turns.add_connection(self)
@@ -111,7 +111,7 @@ class AmqpConnection(asyncio.Protocol):
         self._turns.request_turn_end()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
-        """Remove the links; the locks of their messages stay until they expire."""
+        """Remove the connection's links. Its messages stay locked until their locks expire."""
         self._turns.remove_connection(self)
         self._is_over = True
         self._sessions.clear()
@@ -120,11 +120,11 @@ class AmqpConnection(asyncio.Protocol):
     # --- what the server calls
 
     def list_delivering_links(self) -> list[ReceiveLink | ReplyLink]:
-        """Return the links on which messages or replies are sent."""
+        """Return the links on which the broker sends messages or replies."""
         return [link for link in self._links.values() if isinstance(link, ReceiveLink | ReplyLink)]
 
     def compute_seconds_to_heartbeat(self, now: float) -> float:
-        """Return the seconds from *now* until a heartbeat is due; infinity if none is wanted."""
+        """Return the seconds until a heartbeat is due; infinity if the client wants none."""
         return self._written_at + self._heartbeat_seconds - now
 
     def write(self, now: float) -> None:
@@ -223,7 +223,7 @@ class AmqpConnection(asyncio.Protocol):
         session = self._sessions.get(frame.channel)
         if session is None:
             raise MalformedFrame(f"{frame.performative.name} on channel {frame.channel}, not begun")
-        session.take(frame)
+        session.handle_frame(frame)
         if frame.performative is Performative.DETACH:
             self._remove_detached()
 
@@ -240,16 +240,16 @@ class AmqpConnection(asyncio.Protocol):
         try:
             self._attach_by_address(end)
         except EntityNotFound as error:
-            end.session.refuse(end, "amqp:not-found", str(error))
+            end.session.reject_link(end, "amqp:not-found", str(error))
         except ClaimMissing as error:
-            end.session.refuse(end, "amqp:unauthorized-access", str(error))
+            end.session.reject_link(end, "amqp:unauthorized-access", str(error))
 
     def _attach_by_address(self, end: LinkEnd) -> None:
         terminus = end.attach.get_encoded("source" if isinstance(end, SendingEnd) else "target")
         descriptor, fields = (0, NULL) if terminus == NULL else split_described(terminus)
         if descriptor == _COORDINATOR:
             text = "Transactions are not offered here."
-            end.session.refuse(end, "amqp:not-implemented", text)
+            end.session.reject_link(end, "amqp:not-implemented", text)
             return
         node = _parse_node(split_elements(fields))
         if node == _CBS_NODE:
@@ -263,7 +263,7 @@ class AmqpConnection(asyncio.Protocol):
             self._attach_sender(end, node)
 
     def _attach_node(self, end: LinkEnd, node: str, answer: Answer) -> None:
-        end.session.accept(end, MAX_MESSAGE_SIZE)
+        end.session.accept_link(end, MAX_MESSAGE_SIZE)
         if isinstance(end, SendingEnd):
             self._links[end] = ReplyLink(end, node)
         else:
@@ -271,10 +271,10 @@ class AmqpConnection(asyncio.Protocol):
         self._pair_links(end.session, node)
 
     def _pair_links(self, session: Session, node: str) -> None:
-        """Assign a reply link to each request link of a node.
+        """Assign a reply link to each request link of a node, in the order of their attachment.
 
-        The reply-to of a request is the node, and the SDK's threads may attach several pairs in one
-        session. The order in which the links are attached determines the pairs.
+        A request's reply-to only names the node, and the SDK's threads may attach several pairs in
+        one session.
         """
         peers = [link for end, link in self._links.items() if end.session is session]
         requests = [each for each in peers if isinstance(each, RequestLink) and each.node == node]
@@ -286,23 +286,23 @@ class AmqpConnection(asyncio.Protocol):
         queue = self._namespace.get_queue(node, "Listen")
         filters = source[7] if len(source) > 7 else NULL
         if _SESSION_FILTER in split_entries(filters):
-            end.session.refuse(end, "amqp:not-allowed", "Sessions are not offered here.")
+            end.session.reject_link(end, "amqp:not-allowed", "Sessions are not offered here.")
             return
-        end.session.accept(end, MAX_MESSAGE_SIZE)
+        end.session.accept_link(end, MAX_MESSAGE_SIZE)
         self._links[end] = ReceiveLink(end, queue)
 
     def _attach_sender(self, end: ReceivingEnd, node: str) -> None:
         queue = self._namespace.get_queue(node, "Send")
         if queue.dead_letters is None:
             text = "Nothing can be sent to a dead-letter queue."
-            end.session.refuse(end, "amqp:not-allowed", text)
+            end.session.reject_link(end, "amqp:not-allowed", text)
             return
-        end.session.accept(end, MAX_MESSAGE_SIZE)
+        end.session.accept_link(end, MAX_MESSAGE_SIZE)
         self._links[end] = SendLink(end, queue)
 
 
 def _parse_node(terminus: list[bytes]) -> str:
-    """Return the node of a link's address; clients send whole URLs, in any case."""
+    """Return the node to which a link leads, in lower case. Clients also send whole URLs."""
     address = decode(terminus[0]) if terminus else None
     if address is None:
         return ""

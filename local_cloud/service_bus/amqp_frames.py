@@ -1,4 +1,4 @@
-"""Read and write the frames of AMQP 1.0.
+"""Parse and build the frames of AMQP 1.0.
 
 Names, codes and the order of fields are those of the standard (part 2, "Transport", and part 5,
 "Security"). Trailing fields that this service does not use are not listed.
@@ -31,7 +31,7 @@ _FRAME_HEADER_SIZE = 8
 
 
 class MalformedFrame(ValueError):
-    """The bytes are no valid frame; the bytes after them cannot be read either."""
+    """The bytes are not a valid frame. The bytes after them cannot be parsed either."""
 
 
 class Performative(IntEnum):
@@ -84,7 +84,7 @@ FIELDS: dict[Performative, Sequence[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """A frame that was received."""
+    """A received frame."""
 
     performative: Performative
     channel: int
@@ -124,7 +124,7 @@ class FrameReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Add bytes that have arrived."""
+        """Add received bytes."""
         self._buffer += data
 
     def take_protocol_header(self) -> bytes | None:
@@ -132,7 +132,7 @@ class FrameReader:
         return self._take_bytes(8) if len(self._buffer) >= 8 else None
 
     def read_frames(self) -> Iterator[Frame]:
-        """Yield the complete frames; the caller may stop in between.
+        """Yield the complete frames. The caller may stop and continue later.
 
         Heartbeats, which have no content, are skipped. Raises `MalformedFrame`.
         """
@@ -156,9 +156,10 @@ class FrameReader:
 def build_frame(
     performative: Performative, *, channel: int = 0, payload: bytes = b"", **fields: bytes
 ) -> bytes:
-    """Return a frame with these encoded *fields*; other fields are null, which means their default.
+    """Return a frame with these encoded *fields*.
 
-    Raises `ValueError` if the performative has no such field.
+    Omitted fields are null, which means their default. Raises `ValueError` if the performative has
+    no such field.
     """
     names = FIELDS[performative]
     values = [NULL] * (1 + max((names.index(name) for name in fields), default=-1))

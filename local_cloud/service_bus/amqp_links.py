@@ -1,4 +1,4 @@
-"""The links that a client may attach: for requests and replies, for sending, and for receiving."""
+"""The links that a client may attach: to send, to receive, and for requests with replies."""
 
 from collections import deque
 from collections.abc import Callable
@@ -43,7 +43,7 @@ Answer = Callable[[AmqpRequest], bytes]
 
 
 class RequestLink:
-    """Receives requests for a node, and answers each one on the reply link of its pair."""
+    """Receives requests to a node such as `$management`. Another link sends the replies."""
 
     def __init__(self, end: ReceivingEnd, node: str, answer: Answer) -> None:
         self.node = node
@@ -51,14 +51,14 @@ class RequestLink:
         self.replies: ReplyLink | None = None
         self._end = end
         self._answer = answer
-        end.on_delivery = self._take
-        end.keep_credit(_SEND_CREDIT)
+        end.on_delivery = self._handle_delivery
+        end.renew_credit(_SEND_CREDIT)
 
-    def _take(self, delivery: Delivery) -> None:
-        self._end.settle(delivery, self._reply(delivery.payload))
-        self._end.keep_credit(_SEND_CREDIT)
+    def _handle_delivery(self, delivery: Delivery) -> None:
+        self._end.settle(delivery, self._answer_request(delivery.payload))
+        self._end.renew_credit(_SEND_CREDIT)
 
-    def _reply(self, payload: bytes) -> AmqpOutcome:
+    def _answer_request(self, payload: bytes) -> AmqpOutcome:
         if self.replies is None:
             return build_rejected_outcome(
                 "amqp:precondition-failed", "no link is attached for the reply"
@@ -72,7 +72,7 @@ class RequestLink:
 
 
 class ReplyLink:
-    """Sends the replies of a node, which need no settlement."""
+    """Sends the replies of a node. The client need not settle them."""
 
     def __init__(self, end: SendingEnd, node: str) -> None:
         self.node = node
@@ -81,29 +81,32 @@ class ReplyLink:
         self._end = end
 
     def deliver_one(self) -> bool:
-        """Send the next reply if the client has credit; return whether one was sent."""
+        """Send the next reply if there is one and the client has credit.
+
+        Return whether it was sent.
+        """
         if not (self.waiting and self._end.can_deliver):
             return False
         self._end.deliver(uuid4().bytes, self.waiting.popleft(), is_settled=True)
         return True
 
     def finish_drain(self) -> None:
-        """Return unused credit if the client has requested this."""
+        """Return the unused credit if the client has asked for it."""
         self._end.finish_drain()
 
 
 class SendLink:
-    """Receives messages for a queue."""
+    """Receives the messages that a client sends to a queue."""
 
     def __init__(self, end: ReceivingEnd, queue: Queue) -> None:
         self._end = end
         self._queue = queue
-        end.on_delivery = self._take
-        end.keep_credit(_SEND_CREDIT)
+        end.on_delivery = self._handle_delivery
+        end.renew_credit(_SEND_CREDIT)
 
-    def _take(self, delivery: Delivery) -> None:
+    def _handle_delivery(self, delivery: Delivery) -> None:
         self._end.settle(delivery, self._enqueue(delivery))
-        self._end.keep_credit(_SEND_CREDIT)
+        self._end.renew_credit(_SEND_CREDIT)
 
     def _enqueue(self, delivery: Delivery) -> AmqpOutcome:
         """Enqueue a message, or all messages of a batch."""
@@ -121,7 +124,7 @@ class SendLink:
 
 
 class ReceiveLink:
-    """Sends a queue's messages and handles their settlement.
+    """Sends the messages of a queue to a client, and settles them as the client requests.
 
     The locks belong to the queue, not to the link, so they remain until they expire.
     """
@@ -133,7 +136,10 @@ class ReceiveLink:
         end.on_outcome = self._settle
 
     def deliver_one(self) -> bool:
-        """Send the next message if the client has credit; return whether one was sent."""
+        """Send the next message if there is one and the client has credit.
+
+        Return whether it was sent.
+        """
         if not self._end.can_deliver:
             return False
         if self._deletes_on_delivery:
@@ -151,24 +157,24 @@ class ReceiveLink:
         return True
 
     def finish_drain(self) -> None:
-        """Return unused credit if the client has requested this."""
+        """Return the unused credit if the client has asked for it."""
         self._end.finish_drain()
 
     def _settle(self, tag: bytes, outcome: AmqpOutcome) -> AmqpOutcome:
-        """Settle a message as the client requests, and confirm with the same outcome.
+        """Settle a message with the client's outcome, and return the outcome that confirms this.
 
-        Since version 7.15, the SDK waits for the confirmation. A failure is `rejected` with an
-        error.
+        Since version 7.15, the SDK waits for the confirmation. After a failure, it is `rejected`
+        with an error.
         """
         try:
-            self._apply(UUID(bytes_le=tag), outcome)
+            self._apply_outcome(UUID(bytes_le=tag), outcome)
         except MessageLockLost as error:
             return build_rejected_outcome(
                 "com.microsoft:message-lock-lost", f"The lock is lost: {error}."
             )
         return AmqpOutcome(code=outcome.code)
 
-    def _apply(self, token: UUID, outcome: AmqpOutcome) -> None:
+    def _apply_outcome(self, token: UUID, outcome: AmqpOutcome) -> None:
         match outcome.code:
             case AmqpOutcomeCode.ACCEPTED:
                 self._queue.complete(token)
@@ -184,14 +190,14 @@ class ReceiveLink:
 
 
 def parse_amendment(properties: dict[str, bytes]) -> Amendment | None:
-    """Return the receiver's changes to the application properties, or None."""
+    """Return the change of the application properties that a receiver requests, or None."""
     if not properties:
         return None
     return lambda payload: with_properties(payload, properties)
 
 
 def accept_any_token(request: AmqpRequest) -> bytes:
-    """Accept every token in a request to `$cbs`; only this machine can connect."""
+    """Accept the token in a request to `$cbs`, whatever it is. Only this machine can connect."""
     return build_reply(
         correlation_id=request.message_id,
         properties={"status-code": encode_int32(200), "status-description": encode_string("OK")},
@@ -200,7 +206,7 @@ def accept_any_token(request: AmqpRequest) -> bytes:
 
 
 def _parse_dead_lettering(error: bytes) -> tuple[DeadLettering, Amendment | None]:
-    """Return the reason and the property changes from the error of a rejection."""
+    """Return the reason and the property changes with which a receiver rejects a message."""
     if error == NULL:
         return DeadLettering(reason=None, description=None), None
     _, fields = split_described(error)

@@ -1,9 +1,8 @@
-"""Read and write the parts of an encoded AMQP 1.0 message that a broker may change.
+"""Parse and change the parts of an encoded AMQP 1.0 message that a broker may change.
 
-An encoded message is a sequence of sections (AMQP 1.0, part 3, 3.2). The broker reads some of them,
-renews the header and the annotations on delivery, adds changes of a receiver to the application
-properties, and passes the rest on byte for byte. Existing entries stay encoded, so that no type is
-lost.
+An encoded message is a sequence of sections (AMQP 1.0, part 3, 3.2). On delivery, the broker renews
+the header and the annotations, and adds a receiver's changes to the application properties. All
+other sections are passed on byte for byte. Existing entries stay encoded, so that no type is lost.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,7 +53,7 @@ class MalformedMessage(ValueError):
 
 
 class _Code(IntEnum):
-    """The descriptors of the sections, in the order of the standard."""
+    """The descriptors of a message's sections, in the order of the standard."""
 
     HEADER = 0x70
     DELIVERY_ANNOTATIONS = 0x71
@@ -87,7 +86,7 @@ class AmqpRequest:
 
 
 def parse_sent_message(payload: bytes) -> SentMessage:
-    """Return *payload* with the members that the broker needs. Raises `MalformedMessage`."""
+    """Return a message with the members that the broker needs. Raises `MalformedMessage`."""
     message_id = time_to_live = scheduled_for = None
     for section in _split_sections(payload):
         try:
@@ -119,8 +118,8 @@ def parse_sent_message(payload: bytes) -> SentMessage:
 def split_batch(payload: bytes, message_format: int = 0) -> list[SentMessage]:
     """Return the messages of a transfer: those of a batch, or the single message.
 
-    The format of a transfer identifies a batch, which is a message whose Data sections are
-    messages. Raises `MalformedMessage`.
+    The transfer's format identifies a batch, which is a message whose Data sections are messages.
+    Raises `MalformedMessage`.
     """
     if message_format != _BATCH_FORMAT:
         return [parse_sent_message(payload)]
@@ -135,7 +134,7 @@ def split_batch(payload: bytes, message_format: int = 0) -> list[SentMessage]:
 
 
 def parse_request(payload: bytes) -> AmqpRequest:
-    """Return the request in *payload*. Raises `MalformedMessage`."""
+    """Parse a request to a node. Raises `MalformedMessage`."""
     sections = {section.code: section.value for section in _split_sections(payload)}
     try:
         return AmqpRequest(
@@ -148,7 +147,7 @@ def parse_request(payload: bytes) -> AmqpRequest:
 
 
 def build_reply(*, correlation_id: bytes, properties: Mapping[str, bytes], body: bytes) -> bytes:
-    """Return the reply to a request; identifier, property values and body are already encoded."""
+    """Return the encoded reply to a request. All arguments are already encoded."""
     return b"".join(
         (
             encode_described(_Code.PROPERTIES, encode_list([*[NULL] * 5, correlation_id])),
@@ -159,9 +158,9 @@ def build_reply(*, correlation_id: bytes, properties: Mapping[str, bytes], body:
 
 
 def with_properties(payload: bytes, properties: Mapping[str, bytes]) -> bytes:
-    """Return the message with these application properties added or replaced.
+    """Return a message in which these application properties are added or replaced.
 
-    The values are already encoded. All other bytes stay.
+    Their values are already encoded. All other bytes stay.
     """
     parts = _group_sections(payload)
     known = parts.get(_Code.APPLICATION_PROPERTIES, [])
@@ -174,7 +173,7 @@ def with_properties(payload: bytes, properties: Mapping[str, bytes]) -> bytes:
 
 
 def build_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
-    """Return *message* for a receiver, with the broker's header and annotations."""
+    """Return the bytes of *message* for a receiver, with the broker's header and annotations."""
     payload = message.sent.payload
     if message.dead_lettering is not None:
         payload = with_properties(payload, _build_reasons(message.dead_lettering))
@@ -200,7 +199,7 @@ def encode_time(at: datetime) -> bytes:
 
 
 def _group_sections(payload: bytes) -> dict[_Code, list[bytes]]:
-    """Return the values of the sections by their code; a body may have several."""
+    """Return the values of a message's sections by their code. A body may have several sections."""
     parts: dict[_Code, list[bytes]] = {}
     for section in _split_sections(payload):
         parts.setdefault(section.code, []).append(section.value)

@@ -28,13 +28,13 @@ class AmqpOutcomeCode(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmqpOutcome:
-    """An outcome with its encoded fields."""
+    """The outcome of a delivery, such as `accepted`. Its fields are encoded."""
 
     code: AmqpOutcomeCode
     fields: tuple[bytes, ...] = ()
 
     def get_field(self, index: int) -> bytes:
-        """Return an encoded field, or an encoded null if it was omitted."""
+        """Return the encoded field at *index*, or an encoded null if it was omitted."""
         return self.fields[index] if index < len(self.fields) else NULL
 
     def encode(self) -> bytes:
@@ -46,7 +46,7 @@ ACCEPTED = AmqpOutcome(code=AmqpOutcomeCode.ACCEPTED)
 
 
 def build_rejected_outcome(condition: str, description: str) -> AmqpOutcome:
-    """Return the outcome of a rejected message, with the error."""
+    """Return the outcome `rejected` with an error."""
     return AmqpOutcome(
         code=AmqpOutcomeCode.REJECTED, fields=(encode_error(condition, description),)
     )

@@ -1,8 +1,8 @@
-"""A session of an AMQP connection with its links: windows, credit, deliveries.
+"""A session of an AMQP connection and its links: windows, credit, deliveries.
 
-The module has the rules of the standard (part 2, "Transport"), and nothing of a broker, which sets
-callbacks for its links. `send` only collects frames; they are written after the commit at the end
-of the turn.
+The module implements the standard (part 2, "Transport"), and knows no queue: callbacks connect its
+links with the broker. `send` only collects frames; they are written after the commit at the end of
+the turn.
 """
 
 from collections import deque
@@ -31,7 +31,7 @@ _TRANSFER_OVERHEAD = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A complete message that has arrived."""
+    """A completely received message."""
 
     delivery_id: int
     message_format: int
@@ -40,7 +40,7 @@ class Delivery:
 
 
 class ReceivingEnd:
-    """This side's end of a link on which the client sends."""
+    """The broker's end of a link on which the client sends messages."""
 
     def __init__(self, session: "Session", attach: Frame) -> None:
         self.session = session
@@ -53,8 +53,8 @@ class ReceivingEnd:
         self._first: Frame | None = None
         self._parts: list[bytes] = []
 
-    def keep_credit(self, credit: int) -> None:
-        """Grant the client *credit* messages again after half of them are used."""
+    def renew_credit(self, credit: int) -> None:
+        """Let the client send *credit* more messages, if it has used half of its credit."""
         if self._credit <= credit // 2:
             self._credit = credit
             self.session.send_flow(
@@ -64,7 +64,10 @@ class ReceivingEnd:
             )
 
     def settle(self, delivery: Delivery, outcome: AmqpOutcome) -> None:
-        """Report the outcome of a message to the client, unless the message was sent settled."""
+        """Send the outcome of a message to the client.
+
+        Does nothing if the client sent it settled.
+        """
         if not delivery.is_settled:
             self.session.send(
                 Performative.DISPOSITION,
@@ -75,8 +78,8 @@ class ReceivingEnd:
                 state=outcome.encode(),
             )
 
-    def take_transfer(self, frame: Frame) -> None:
-        """Handle a message or a part of one."""
+    def handle_transfer(self, frame: Frame) -> None:
+        """Handle a frame with a message or a part of one."""
         first = self._first = self._first or frame
         self._parts.append(frame.payload)
         if frame.get_flag("aborted") or not frame.get_flag("more"):
@@ -96,7 +99,7 @@ class ReceivingEnd:
 
 
 class SendingEnd:
-    """This side's end of a link on which the client receives."""
+    """The broker's end of a link on which the client receives messages."""
 
     def __init__(self, session: "Session", attach: Frame) -> None:
         self.session = session
@@ -114,13 +117,16 @@ class SendingEnd:
         return self.credit > 0 and self.session.has_room
 
     def deliver(self, tag: bytes, payload: bytes, *, is_settled: bool) -> None:
-        """Send a message in as many frames as needed; its outcome comes with the same *tag*."""
+        """Send a message in as many frames as needed.
+
+        The client's outcome for it is passed to `on_outcome` with the same *tag*.
+        """
         self.credit -= 1
         self._delivery_count = (self._delivery_count + 1) & _SERIAL
         self.session.transfer(self, self._handle, tag, payload, is_settled=is_settled)
 
-    def take_flow(self, frame: Frame) -> None:
-        """Handle the credit that the client grants."""
+    def handle_flow(self, frame: Frame) -> None:
+        """Handle a frame in which the client grants credit."""
         granted_at = frame.get_number("delivery_count")
         used = (self._delivery_count - granted_at) & _SERIAL
         self.credit = max(0, frame.get_number("link_credit") - used)
@@ -129,7 +135,7 @@ class SendingEnd:
             self._send_flow()
 
     def finish_drain(self) -> None:
-        """Return unused credit if the client has requested this."""
+        """Return the unused credit if the client has asked for it."""
         if self._must_drain:
             self._must_drain = False
             self._delivery_count = (self._delivery_count + self.credit) & _SERIAL
@@ -150,7 +156,7 @@ LinkEnd = ReceivingEnd | SendingEnd
 
 
 class Session:
-    """The server's side of a session, with the client's numbers for channel and handles."""
+    """The broker's end of a session. Channel and handles have the client's numbers."""
 
     def __init__(
         self,
@@ -185,7 +191,7 @@ class Session:
 
     @property
     def has_room(self) -> bool:
-        """Return whether a transfer could be sent at once."""
+        """Return whether the client's window allows a transfer now."""
         return self._client_window > 0 and not self._waiting
 
     def send(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
@@ -193,7 +199,7 @@ class Session:
         self._write(build_frame(performative, channel=self._channel, payload=payload, **fields))
 
     def send_flow(self, **fields: bytes) -> None:
-        """Send the state of the session and of a link."""
+        """Send the state of the session, and of the link that the *fields* describe."""
         self.send(
             Performative.FLOW,
             next_incoming_id=encode_uint(self._next_incoming_id),
@@ -206,7 +212,10 @@ class Session:
     def transfer(
         self, end: SendingEnd, handle: bytes, tag: bytes, payload: bytes, *, is_settled: bool
     ) -> None:
-        """Send the part of a message that fits the client's window; the rest follows later."""
+        """Send a message as far as the client's window allows.
+
+        The rest follows when the window opens.
+        """
         delivery_id = self._next_delivery_id
         self._next_delivery_id = (delivery_id + 1) & _SERIAL
         if not is_settled:
@@ -228,8 +237,8 @@ class Session:
             )
         self._send_waiting()
 
-    def accept(self, end: LinkEnd, max_message_size: int) -> None:
-        """Attach a link with the termini of the client's request, which clients check.
+    def accept_link(self, end: LinkEnd, max_message_size: int) -> None:
+        """Accept the link that a client attaches, with the client's source and target.
 
         *max_message_size* is the limit in bytes for messages of the client.
         """
@@ -241,10 +250,10 @@ class Session:
             max_message_size=encode_number(Constructor.ULONG, max_message_size),
         )
 
-    def refuse(self, end: LinkEnd, condition: str, description: str) -> None:
-        """Attach a link without termini and detach it with an error, as the standard requires.
+    def reject_link(self, end: LinkEnd, condition: str, description: str) -> None:
+        """Reject the link that a client attaches: attach it without source and target, then detach.
 
-        Frames that the client has already sent on the link are ignored.
+        The standard requires this. Frames that the client has already sent on the link are ignored.
         """
         self.links.pop(end.attach.get_number("handle"), None)
         self._send_attach(end, source=NULL, target=NULL)
@@ -257,10 +266,10 @@ class Session:
 
     # --- what the connection has read
 
-    def take(self, frame: Frame) -> None:
+    def handle_frame(self, frame: Frame) -> None:
         """Handle a frame of this session. Raises `MalformedValue`.
 
-        A frame for an unknown link belongs to a link that was rejected or detached a moment ago.
+        A frame for an unknown link is ignored: the link was rejected or detached a moment ago.
         """
         match frame.performative:
             case Performative.ATTACH:
@@ -271,7 +280,7 @@ class Session:
                 self._next_incoming_id = (self._next_incoming_id + 1) & _SERIAL
                 end = self.links.get(frame.get_number("handle"))
                 if isinstance(end, ReceivingEnd):
-                    end.take_transfer(frame)
+                    end.handle_transfer(frame)
             case Performative.DISPOSITION:
                 self._handle_disposition(frame)
             case Performative.DETACH:
@@ -304,7 +313,7 @@ class Session:
         self._send_waiting()
         end = self.links.get(frame.get_number("handle", -1))
         if isinstance(end, SendingEnd):
-            end.take_flow(frame)
+            end.handle_flow(frame)
 
     def _send_waiting(self) -> None:
         while self._waiting and self._client_window > 0:

@@ -1,8 +1,7 @@
-"""Encode and decode the types of AMQP 1.0.
+"""Encode and decode the types of AMQP 1.0 that a broker needs (part 1, "Types").
 
-The module has the types of part 1 ("Types") that a broker needs. A value that the broker only
-passes on stays encoded, so that its type and width are kept. Encoders return bytes, because an
-encoded value is a part of the next one.
+A value that the broker only passes on stays encoded, so that its type and width are kept. Encoders
+return bytes, because an encoded value is a part of the next one.
 """
 
 import struct
@@ -13,11 +12,11 @@ from uuid import UUID
 
 
 class MalformedValue(ValueError):
-    """The bytes are no encoded value, or not one of the expected type."""
+    """The bytes are not an encoded value, or its type is not the expected one."""
 
 
 class Symbol(str):
-    """A name from a fixed set, which AMQP encodes with another type than a string."""
+    """A text of the AMQP type *symbol*, which is encoded differently from a string."""
 
     __slots__ = ()
 
@@ -313,7 +312,7 @@ def encode_array(values: Sequence[bytes], constructor: int) -> bytes:
 
 
 def encode_described(descriptor: int, encoded: bytes) -> bytes:
-    """Return an encoded value after a numeric descriptor below 256."""
+    """Return an encoded value behind a numeric descriptor below 256."""
     return bytes([Constructor.DESCRIBED, Constructor.ULONG_SMALL, descriptor]) + encoded
 
 

@@ -81,9 +81,9 @@ class _Configuration(_Section):
 
 
 def read_configuration(path: Path) -> Sequence[QueueSettings]:
-    """Return the queues of the configuration file at *path*.
+    """Read the queues of the configuration file at *path*.
 
-    Raises `InvalidConfiguration` if the file is no such configuration, uses topics, sessions or
+    Raises `InvalidConfiguration` if the file has another format, uses topics, sessions or
     forwarding, or names one queue twice. Raises `OSError` if it cannot be read.
     """
     try:

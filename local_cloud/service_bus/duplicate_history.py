@@ -1,4 +1,4 @@
-"""Keep the MessageIds of a queue during its duplicate detection window."""
+"""Keep the MessageIds of a queue, to detect a message that is sent twice."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -9,18 +9,18 @@ from typing import Protocol
 class HistoryJournal(Protocol):
     """Stores the MessageIds, so that they outlive the process."""
 
-    def remember(self, queue: str, message_id: str, seen_at: datetime) -> None:
+    def save_message_id(self, queue: str, message_id: str, seen_at: datetime) -> None:
         """Store a MessageId."""
 
-    def forget(self, queue: str, message_id: str) -> None:
-        """Remove a MessageId whose window has ended."""
+    def remove_message_id(self, queue: str, message_id: str) -> None:
+        """Remove a MessageId whose window is over."""
 
 
 class DuplicateHistory:
-    """The MessageIds of one queue, oldest first.
+    """The MessageIds that a queue has seen within its duplicate detection window, oldest first.
 
-    The window begins with the first message of an id. Duplicates do not extend it, and the result
-    of the message does not matter.
+    The window begins with the first message of an id. Duplicates do not extend it, even if the
+    message was received or dead-lettered meanwhile.
     """
 
     def __init__(self, queue: str, window: timedelta | None, journal: HistoryJournal) -> None:
@@ -37,7 +37,7 @@ class DuplicateHistory:
         if message_id in self._seen:
             return True
         self._seen[message_id] = now
-        self._journal.remember(self._queue, message_id, now)
+        self._journal.save_message_id(self._queue, message_id, now)
         return False
 
     def restore(self, seen: Iterable[tuple[str, datetime]]) -> None:
@@ -50,4 +50,4 @@ class DuplicateHistory:
             if seen_at > limit:
                 return
             del self._seen[message_id]
-            self._journal.forget(self._queue, message_id)
+            self._journal.remove_message_id(self._queue, message_id)

@@ -30,7 +30,7 @@ def build_connection_string(port: int) -> str:
 
 
 class LocalServiceBus:
-    """Queues on 127.0.0.1 while its `with` block runs, which can be entered once.
+    """Serves queues on 127.0.0.1 while its `with` block runs. The block can be entered once.
 
     *queues* is a configuration file or the settings. Without a *database*, the messages are in
     memory. A *port* of 0 selects a free one.
@@ -71,16 +71,19 @@ class LocalServiceBus:
 
     @property
     def port(self) -> int:
-        """The port of the server."""
+        """The port on which the server listens."""
         return self._server.result().port
 
     @property
     def connection_string(self) -> str:
-        """The connection string for the SDK."""
+        """The connection string with which the SDK reaches the queues."""
         return build_connection_string(self.port)
 
     def count_messages(self, queue: str) -> QueueCounts:
-        """Return the numbers of messages in *queue*. Raises `EntityNotFound`."""
+        """Return the numbers of messages in *queue*.
+
+        Raises `EntityNotFound` if there is no such queue.
+        """
 
         async def count() -> QueueCounts:
             return self._server.result().namespace.get_queue(queue).count_messages()
@@ -88,7 +91,7 @@ class LocalServiceBus:
         return asyncio.run_coroutine_threadsafe(count(), self._loop).result()
 
     def apply_clock_change(self) -> None:
-        """Read the clock again at once, after a test has changed it."""
+        """Apply the effects of time at once, after a test has moved the clock."""
         self._loop.call_soon_threadsafe(self._server.result().request_turn_end)
 
     def _run_loop(self) -> None:

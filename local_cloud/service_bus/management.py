@@ -1,4 +1,4 @@
-"""Answer the requests of clients to a queue's `$management` node.
+"""Answer clients' requests to the `$management` node of a queue, such as to peek or to renew locks.
 
 Operations, request maps and reply maps are those of Service Bus ("AMQP request-response
 operations"). An operation that this service does not support is answered with 501.
@@ -49,7 +49,7 @@ class _NotOffered(ValueError):
 
 
 def answer_request(queue: Queue, request: AmqpRequest) -> bytes:
-    """Return the reply to *request*; errors are replies, too."""
+    """Perform a management operation on *queue*. Return the encoded reply or error."""
     operation = str(request.properties.get("operation"))
     try:
         perform = _OPERATIONS.get(operation.removeprefix(_OPERATION_PREFIX))

@@ -1,4 +1,4 @@
-"""Find the queues of the one namespace by the addresses of AMQP links."""
+"""Store all queues, and find them by the addresses that clients attach links to."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -13,11 +13,11 @@ class EntityNotFound(LookupError):
 
 
 class ClaimMissing(PermissionError):
-    """The client's roles do not allow this."""
+    """The settings of the queue do not grant clients this claim, such as `Send`."""
 
 
 class Namespace:
-    """All queues and their dead-letter queues, with the messages that the store has kept."""
+    """All queues and their dead-letter queues."""
 
     def __init__(
         self, queues: Iterable[QueueSettings], clock: Clock, store: SqliteQueueStore
@@ -38,9 +38,10 @@ class Namespace:
         return iter(self._queues.values())
 
     def get_queue(self, path: str, claim: str = "") -> Queue:
-        """Return the queue at *path*, such as `Name` or `name/$DeadLetterQueue`, in any case.
+        """Return the queue at *path*, such as `name` or `name/$DeadLetterQueue`. Ignores case.
 
-        Raises `EntityNotFound`, and `ClaimMissing` if the client does not have *claim*.
+        Raises `EntityNotFound` if there is none, and `ClaimMissing` if its settings do not grant
+        *claim*.
         """
         queue = self._queues.get(path.lower())
         if queue is None:

@@ -1,4 +1,4 @@
-"""The values of the queue model; the payload is always the bytes of the sender."""
+"""The messages of a queue, their states and their locks. A payload has the sender's bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMessage:
-    """A received message with the members that the broker needs."""
+    """A message as a client sent it, with the members that the broker has to know."""
 
     #: The encoded AMQP message, untouched.
     payload: bytes
@@ -47,7 +47,7 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedMessage:
-    """A message with all data that a queue keeps about it."""
+    """A message with everything that a queue stores about it."""
 
     #: Unique in its queue and the dead-letter queue of that; gives the order of delivery.
     sequence_number: int
@@ -70,7 +70,7 @@ class QueuedMessage:
 
     @property
     def state(self) -> MessageState:
-        """The state that a peek reports; a locked message is active."""
+        """The state that a peek reports. A locked message is active."""
         if self.scheduled_for is not None:
             return MessageState.SCHEDULED
         return MessageState.DEFERRED if self.is_deferred else MessageState.ACTIVE
@@ -105,7 +105,7 @@ class QueueCounts:
 
 
 class MessageLockLost(LookupError):
-    """The lock on the message has expired, or the message was already settled."""
+    """No message is locked with this token: the lock expired, or the message was settled."""
 
 
 class MessageNotFound(LookupError):

@@ -1,8 +1,8 @@
 """Model a Service Bus queue without a network: locks, delivery counts, schedules, expiry.
 
 The model is synchronous. It gets the time from a clock, and reports every lasting change to a
-journal. Locks are not lasting: after a restart, every locked message can be received again, with
-its earlier delivery count.
+journal. Locks are not stored: after a restart, every locked message can be received again, with its
+earlier delivery count.
 """
 
 import heapq
@@ -31,7 +31,7 @@ Clock = Callable[[], datetime]
 
 
 class Journal(HistoryJournal, Protocol):
-    """Stores the changes of a queue with the next commit."""
+    """Stores the changes of queues. A later commit makes them permanent."""
 
     def save(self, queue: str, message: QueuedMessage) -> None:
         """Store *message* in place of the one with the same sequence number."""
@@ -39,12 +39,12 @@ class Journal(HistoryJournal, Protocol):
     def remove(self, queue: str, sequence_number: int) -> None:
         """Remove the message with this sequence number."""
 
-    def count_up(self, queue: str, last_sequence_number: int) -> None:
+    def save_last_number(self, queue: str, last_sequence_number: int) -> None:
         """Store the last assigned sequence number, so that no number is assigned twice."""
 
 
 class Queue:
-    """A queue or a dead-letter queue; the latter has no dead-letter queue."""
+    """A queue, or the dead-letter queue of one."""
 
     def __init__(
         self,
@@ -78,7 +78,8 @@ class Queue:
     def enqueue(self, sent: SentMessage) -> int:
         """Add a message and return its sequence number.
 
-        A duplicate is dropped silently, as in Service Bus; its number belongs to no message.
+        As in Service Bus, a duplicate is dropped without an error, and the returned number belongs
+        to no message.
         """
         now = self._now()
         number = self._assign_next_number()
@@ -95,7 +96,7 @@ class Queue:
         if message.scheduled_for is None:
             message = replace(message, expires_at=self._compute_expiry(sent, now))
         self._journal.save(self.name, message)
-        self._admit_message(message)
+        self._add_message(message)
         return number
 
     def cancel_scheduled(self, sequence_number: int) -> None:
@@ -109,19 +110,19 @@ class Queue:
     # --- receiving and settling
 
     def receive(self) -> tuple[QueuedMessage, Lock] | None:
-        """Lock and return the oldest available message, or return None."""
+        """Lock the oldest available message and return it, or return None."""
         message = self._take_message()
         return None if message is None else (message, self.lock(message))
 
     def receive_and_delete(self) -> QueuedMessage | None:
-        """Remove and return the oldest available message, or return None."""
+        """Remove the oldest available message and return it, or return None."""
         message = self._take_message()
         if message is not None:
             self._drop_message(message.sequence_number)
         return message
 
     def receive_deferred(self, sequence_numbers: Sequence[int]) -> list[QueuedMessage]:
-        """Return the deferred messages with these numbers, for `lock` or `delete`.
+        """Return the deferred messages with these numbers. The caller then locks or deletes them.
 
         A deferred message expires only when it is requested. Raises `MessageNotFound` if a message
         is missing, not deferred, or locked.
@@ -143,7 +144,7 @@ class Queue:
             token=uuid4(),
             locked_until=self._now() + self.settings.lock_duration,
         )
-        self._hold_lock(lock)
+        self._add_lock(lock)
         return lock
 
     def delete(self, message: QueuedMessage) -> None:
@@ -151,30 +152,30 @@ class Queue:
         self._drop_message(message.sequence_number)
 
     def renew_lock(self, token: UUID) -> datetime:
-        """Renew the lock and return its new end. Raises `MessageLockLost`."""
+        """Renew the lock with this token and return its new end. Raises `MessageLockLost`."""
         self.advance()
         lock = self._locks.get(token)
         if lock is None:
             raise MessageLockLost(f"no message is locked with {token}")
         renewed = replace(lock, locked_until=self._now() + self.settings.lock_duration)
-        self._hold_lock(renewed)
+        self._add_lock(renewed)
         return renewed.locked_until
 
     def complete(self, token: UUID) -> None:
-        """Remove the locked message. Raises `MessageLockLost`."""
+        """Remove the message that is locked with this token. Raises `MessageLockLost`."""
         self._drop_message(self._unlock_message(token))
 
     def abandon(self, token: UUID, amend: Amendment | None = None) -> None:
-        """Make the locked message available after a failed delivery. Raises `MessageLockLost`.
+        """End the lock with this token, and count a failed delivery. Raises `MessageLockLost`.
 
-        A message that was deferred is deferred again.
+        The message can be received again. A message that was deferred stays deferred.
         """
         number = self._unlock_message(token)
         self._amend_message(number, amend)
         self._fail_delivery(number)
 
     def defer(self, token: UUID, amend: Amendment | None = None) -> None:
-        """Defer the locked message, so that only its number can receive it.
+        """Set a locked message aside: only its sequence number can receive it.
 
         Raises `MessageLockLost`.
         """
@@ -183,8 +184,11 @@ class Queue:
         self._save_message(replace(self._messages[number], is_deferred=True))
 
     def release(self, token: UUID) -> None:
-        """Make the locked message available as if never delivered. Raises `MessageLockLost`."""
-        self._give_back(self._unlock_message(token))
+        """End the lock with this token without counting a failed delivery.
+
+        Raises `MessageLockLost`.
+        """
+        self._make_available(self._unlock_message(token))
 
     def move_to_dead_letters(
         self, token: UUID, dead_lettering: DeadLettering, amend: Amendment | None = None
@@ -224,14 +228,14 @@ class Queue:
     # --- time
 
     def advance(self) -> None:
-        """Apply the effects of time: scheduled messages, expired locks, expired messages."""
+        """Apply the effects of time: activate scheduled messages, end locks, expire messages."""
         now = self._now()
         for number in _list_due(self._schedule, now):
             self._activate_scheduled(number, now)
         for token in _list_due(self._lock_ends, now):
             lock = self._locks.get(token)
             if lock is not None and lock.locked_until <= now:
-                self._forget_lock(lock)
+                self._remove_lock(lock)
                 self._fail_delivery(lock.sequence_number)
         for number in _list_due(self._expiries, now):
             message = self._messages.get(number)
@@ -255,16 +259,16 @@ class Queue:
         self._last_sequence_number = last_sequence_number
         self._history.restore(seen)
         for message in messages:
-            self._admit_message(message)
+            self._add_message(message)
 
     # --- inside
 
     def _assign_next_number(self) -> int:
         self._last_sequence_number += 1
-        self._journal.count_up(self.name, self._last_sequence_number)
+        self._journal.save_last_number(self.name, self._last_sequence_number)
         return self._last_sequence_number
 
-    def _admit_message(self, message: QueuedMessage) -> None:
+    def _add_message(self, message: QueuedMessage) -> None:
         number = message.sequence_number
         self._messages[number] = message
         if message.scheduled_for is not None:
@@ -290,7 +294,7 @@ class Queue:
             expires_at=self._compute_expiry(message.sent, now),
         )
         self._journal.save(self.name, active)
-        self._admit_message(active)
+        self._add_message(active)
 
     def _compute_expiry(self, sent: SentMessage, enqueued_at: datetime) -> datetime | None:
         limits = [sent.time_to_live, self.settings.default_time_to_live]
@@ -305,7 +309,7 @@ class Queue:
                 return message
         return None
 
-    def _hold_lock(self, lock: Lock) -> None:
+    def _add_lock(self, lock: Lock) -> None:
         self._locks[lock.token] = lock
         self._locked.add(lock.sequence_number)
         heapq.heappush(self._lock_ends, (lock.locked_until, lock.token))
@@ -315,10 +319,10 @@ class Queue:
         lock = self._locks.get(token)
         if lock is None:
             raise MessageLockLost(f"no message is locked with {token}")
-        self._forget_lock(lock)
+        self._remove_lock(lock)
         return lock.sequence_number
 
-    def _forget_lock(self, lock: Lock) -> None:
+    def _remove_lock(self, lock: Lock) -> None:
         del self._locks[lock.token]
         self._locked.discard(lock.sequence_number)
 
@@ -334,9 +338,9 @@ class Queue:
             )
             self._move_to_dead_letters(number, reason)
         else:
-            self._give_back(number)
+            self._make_available(number)
 
-    def _give_back(self, number: int) -> None:
+    def _make_available(self, number: int) -> None:
         message = self._messages[number]
         if message.is_deferred:
             return
@@ -374,7 +378,7 @@ class Queue:
         grave = self.dead_letters or self
         dead = replace(message, expires_at=None, is_deferred=False, dead_lettering=dead_lettering)
         self._journal.save(grave.name, dead)
-        grave._admit_message(dead)
+        grave._add_message(dead)
 
     def _drop_message(self, number: int) -> None:
         del self._messages[number]

@@ -1,4 +1,4 @@
-"""The settings of a queue, from the configuration file for the queue model."""
+"""The settings of a queue."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
-    """The properties of one queue, with the names of Azure's queue description."""
+    """The properties of a queue, as Azure names them."""
 
     #: As clients spell it; looked up without regard to case.
     name: str

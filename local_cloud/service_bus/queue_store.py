@@ -54,7 +54,7 @@ class QueueStoreUnavailable(OSError):
 
 
 class SqliteQueueStore:
-    """The journal of all queues; only the thread that created it may use it."""
+    """Stores all queues in an SQLite database. Only the thread that created it may use it."""
 
     def __init__(self, path: Path | None) -> None:
         """Open or create the database at *path* exclusively; None creates it in memory.
@@ -77,15 +77,15 @@ class SqliteQueueStore:
         """Remove the message with this sequence number."""
         self._messages[queue, sequence_number] = None
 
-    def remember(self, queue: str, message_id: str, seen_at: datetime) -> None:
+    def save_message_id(self, queue: str, message_id: str, seen_at: datetime) -> None:
         """Store a MessageId for duplicate detection."""
         self._seen[queue, message_id] = seen_at
 
-    def forget(self, queue: str, message_id: str) -> None:
-        """Remove a MessageId whose window has ended."""
+    def remove_message_id(self, queue: str, message_id: str) -> None:
+        """Remove a MessageId whose window is over."""
         self._seen[queue, message_id] = None
 
-    def count_up(self, queue: str, last_sequence_number: int) -> None:
+    def save_last_number(self, queue: str, last_sequence_number: int) -> None:
         """Store the last assigned sequence number, so that no number is assigned twice."""
         self._last_numbers[queue] = last_sequence_number
 

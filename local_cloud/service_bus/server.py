@@ -20,7 +20,7 @@ _LONGEST_SLEEP_SECONDS = 5.0
 
 
 class ServiceBusServer:
-    """The listening server; all its work is done on the loop that opened it."""
+    """The server of a namespace. All its work is done on the event loop that opened it."""
 
     def __init__(self, namespace: Namespace, store: SqliteQueueStore, clock: Clock) -> None:
         self.namespace = namespace
@@ -42,7 +42,7 @@ class ServiceBusServer:
         return listener
 
     def add_connection(self, connection: AmqpConnection) -> None:
-        """Add an open connection."""
+        """Add an open connection, which takes part in each turn."""
         self._connections.append(connection)
 
     def remove_connection(self, connection: AmqpConnection) -> None:
@@ -50,7 +50,7 @@ class ServiceBusServer:
         self._connections.remove(connection)
 
     def request_turn_end(self) -> None:
-        """Request the end of the turn, after all ready sockets have been read."""
+        """Schedule the end of the turn, which comes after all ready sockets have been read."""
         if self._turn is None:
             self._turn = self._loop.call_soon(self._complete_turn)
 
@@ -66,14 +66,14 @@ class ServiceBusServer:
         self._turn = None
         self.namespace.advance()
         self._deliver_messages()
-        self._store.commit()  # before a byte goes out: what a client is told is kept
+        self._store.commit()  # before a byte goes out: a confirmed change is not lost
         now = self._loop.time()
         for connection in self._connections:
             connection.write(now)
         self._set_alarm()
 
     def _deliver_messages(self) -> None:
-        """Send each receiver one message after another; each turn begins with another receiver."""
+        """Send each receiver one message at a time. Each turn begins with another receiver."""
         self._connections.rotate(-1)
         links = [link for each in self._connections for link in each.list_delivering_links()]
         hungry = links
@@ -98,7 +98,7 @@ class ServiceBusServer:
 async def open_server(
     queues: Sequence[QueueSettings], *, database: Path | None, port: int, clock: Clock
 ) -> AsyncIterator[ServiceBusServer]:
-    """Open the store and serve *queues* until the block ends, then commit and close.
+    """Serve *queues* until the block ends, then commit and close the database.
 
     Without a *database*, the messages are in memory. A *port* of 0 selects a free one.
     """

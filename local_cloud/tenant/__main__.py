@@ -15,7 +15,7 @@ from local_cloud.tenant.serving.service_bus import ServiceBusPublisher
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; print the tenant's addresses as one line of JSON."""
+    """Serve until SIGTERM or SIGINT. Prints the tenant's addresses as one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m local_cloud.tenant", description=__doc__)
     parser.add_argument("--seed", type=Path, help="a JSON file that describes the tenant")
     parser.add_argument("--service-bus", help="connection string of the bus that events go to")

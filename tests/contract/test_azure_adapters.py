@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from local_cloud.tenant.azure.state import SITES, VAULTS, Azure
-from local_cloud.tenant.azure.vault_contents import rotate
+from local_cloud.tenant.azure.vault_contents import add_next_version
 from local_cloud.tenant.core.faults import Fault
 from shared.errors import NotFound, PlatformError, ThrottledError
 from tests.contract.adapter_world import SUBSCRIPTION, VAULT_URL, Adapters, run_adapters
@@ -62,7 +62,7 @@ async def test_keys_of_a_vault_behind_a_firewall_are_read(
     assert contents is not None
     assert document is not None
     key = contents.keys["pp-cmk"]
-    rotate(key, app.world.tenant.clock.now())
+    add_next_version(key, app.world.tenant.clock.now())
     key.versions[0].attributes.expires = app.world.tenant.clock.now() + timedelta(days=9)
     vault = await app.keys.read_vault(VAULT_ID)
     seen = await app.keys.read_key_versions(vault, "pp-cmk")

@@ -1,4 +1,4 @@
-"""Compute with IPv4 ranges, to find which addresses a rule is about.
+"""Calculate with ranges of IPv4 addresses, to find out which callers a firewall rule matches.
 
 IPv6 is omitted, because the hosts that flows call in the tenant have no IPv6 address.
 """
@@ -16,7 +16,7 @@ EVERY_ADDRESS: Ranges = ((0, 2**32 - 1),)
 
 
 def parse_ranges(prefixes: Iterable[str]) -> Ranges:
-    """Parse prefixes or single addresses, with or without host bits; raise `ValueError`."""
+    """Parse prefixes or single addresses. Host bits are ignored. Raises `ValueError`."""
     networks = (ip_network(prefix.strip(), strict=False) for prefix in prefixes)
     return merge_ranges(
         (int(network.network_address), int(network.broadcast_address))
@@ -36,8 +36,8 @@ def merge_ranges(ranges: Iterable[Range]) -> Ranges:
     return tuple(joined)
 
 
-def subtract(ranges: Ranges, others: Ranges) -> Ranges:
-    """Return the part of `ranges` that is not in `others`."""
+def subtract_ranges(ranges: Ranges, others: Ranges) -> Ranges:
+    """Return the addresses of `ranges` that are not in `others`."""
     remaining: list[Range] = []
     position = 0
     for first, last in ranges:

@@ -1,8 +1,8 @@
-"""Serve the children of an API Management service, each with an ETag in a header.
+"""Serve the APIs, policies and named values of an API Management service.
 
-A write names the ETag that it replaces; the PUT of a named value may omit it. Policies are stored
-as a person writes them (`rawxml`); the other format escapes their expressions. Only `listValue`
-shows the value of a secret.
+Each has an ETag in a header. A write names the ETag that it replaces; the PUT of a named value may
+omit it. Policies are stored as a person writes them (`rawxml`); the other format escapes their
+expressions. Only `listValue` returns the value of a secret.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ _LONGEST_BACKEND_URL = 2000
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of all children of a service."""
+    """Return the routes that read and write what a service contains."""
     found: list[Route] = []
     for (plural, singular), (below, methods) in _TYPES.items():
         resource_type, kinds = f"{SERVICE}/{below}", below.split("/")
@@ -82,7 +82,7 @@ async def list_named_value(call: ArmCall) -> Response:
 
 
 async def list_references(call: ArmCall) -> JsonObject:
-    """Return the policies and fragments that include a fragment."""
+    """Return the policies and policy fragments that include a fragment."""
     document = call.get_existing(_FRAGMENTS, *_list_path_names(call))
     included = re.compile(rf'fragment-id="{re.escape(document["name"])}"')
     service = document["id"].lower().partition("/policyfragments/")[0]
@@ -97,7 +97,7 @@ async def list_references(call: ArmCall) -> JsonObject:
 
 
 def escape_expressions(policy: str) -> str:
-    """Return a policy as XML that a parser accepts."""
+    """Return a policy whose expressions are escaped, so that an XML parser accepts it."""
     return _EXPRESSION.sub(lambda found: html.escape(found[0], quote=False), policy)
 
 
@@ -178,7 +178,7 @@ def _compute_etag(document: JsonObject) -> str:
 
 
 def _require_etag(call: ArmCall, there: JsonObject | None, *, is_required: bool) -> None:
-    """Reject (412) an update with another ETag than the current one, or without a required one."""
+    """Reject (412) a write with another ETag than the current one, or without a required one."""
     wanted = call.request.headers.get("If-Match")
     if there is None or (wanted is None and not is_required):
         return
@@ -189,7 +189,7 @@ def _require_etag(call: ArmCall, there: JsonObject | None, *, is_required: bool)
 
 
 def _check_properties(below: str, properties: JsonObject) -> JsonObject:
-    """Return the properties to store; raise PlatformError 400 if the service rejects them."""
+    """Return the properties to store. Rejects (400) those that the service does not accept."""
     url, value = str(properties.get("url") or ""), str(properties.get("value") or "")
     if below == "backends" and not 0 < len(url) <= _LONGEST_BACKEND_URL:
         raise SimulatedPlatformError(400, "ValidationError", "The length of the URL is invalid.")
@@ -207,7 +207,7 @@ def _check_properties(below: str, properties: JsonObject) -> JsonObject:
 
 
 def _show_resource(document: JsonObject, wanted: str) -> JsonObject:
-    """Return a resource for a read: policies in one format, secrets without their value."""
+    """Return a resource for a read: a policy in the `wanted` format, a secret without value."""
     properties = document.get("properties", {})
     if document["type"].lower().endswith(("/policies", "/policyfragments")):
         value = properties.get("value", "")

@@ -1,4 +1,4 @@
-"""Evaluate the `ip-filter` policies of API Management; a call must pass all of them.
+"""Evaluate the policies `ip-filter` of API Management. A call must pass all filters.
 
 The filters of every API apply to the host of its service, because a host does not identify the API
 of a call.
@@ -12,14 +12,14 @@ from local_cloud.tenant.azure.addresses import (
     Ranges,
     merge_ranges,
     parse_ranges,
-    subtract,
+    subtract_ranges,
 )
 from local_cloud.tenant.azure.api_management import SERVICE, escape_expressions
 from local_cloud.tenant.azure.state import Azure
 
 
 def find_filters(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
-    """Yield the services of a host, each with the callers that one of its filters allows."""
+    """Yield the service of each filter of a host, and the addresses that the filter allows."""
     for service in azure.resources.list_of_type(SERVICE):
         configured = service["properties"].get("hostnameConfigurations", ())
         if host in (str(one.get("hostName")).lower() for one in configured):
@@ -34,7 +34,7 @@ def _list_filters(xml: str) -> Iterator[Ranges]:
     policy = ET.fromstring(escape_expressions(xml))  # noqa: S314 – from the seed
     for element in policy.iterfind("inbound//ip-filter"):
         listed = merge_ranges(_parse_range(child) for child in element)
-        yield listed if element.get("action") == "allow" else subtract(EVERY_ADDRESS, listed)
+        yield listed if element.get("action") == "allow" else subtract_ranges(EVERY_ADDRESS, listed)
 
 
 def _parse_range(element: ET.Element) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Serve `{store}.azconfig.io`: the key-values of App Configuration, with ETags and locks.
+"""Serve `{store}.azconfig.io`: the key-values of an App Configuration store, with ETags and locks.
 
 See platform.md#app-configuration.
 """
@@ -65,7 +65,7 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_key_values(call: _StoreCall) -> Response:
-    """Return a page of the key-values; `key` and `label` may end in `*`."""
+    """Return a page of key-values. The filters `key` and `label` may end in `*`."""
     query = call.request.query_params
     found = [
         one
@@ -76,7 +76,7 @@ async def list_key_values(call: _StoreCall) -> Response:
         and _is_match(query.get("label", "*"), one.label or "\0")
     ]
     start = int(query.get("after") or 0)
-    page: JsonObject = {"items": [one.as_wire() for one in found[start : start + _PAGE_SIZE]]}
+    page: JsonObject = {"items": [one.to_json() for one in found[start : start + _PAGE_SIZE]]}
     if start + _PAGE_SIZE < len(found):
         following = dict(query) | {"after": str(start + _PAGE_SIZE)}
         page["@nextLink"] = f"/kv?{urlencode(following)}"
@@ -90,7 +90,7 @@ async def get_key_value(call: _StoreCall) -> Response:
 
 
 async def put_key_value(call: _StoreCall) -> Response:
-    """Replace a key-value; content type and tags that the body omits are removed."""
+    """Create or replace a key-value. Content type and tags that the body omits are removed."""
     before = call.key_values.get(call.address)
     if not _is_precondition_met(call.request, before):
         return Response(status_code=412)
@@ -153,7 +153,7 @@ def _is_precondition_met(request: Request, found: SimulatedKeyValue | None) -> b
 
 def _build_response(found: SimulatedKeyValue) -> Response:
     headers = {"ETag": f'"{found.etag}"'}
-    return JSONResponse(found.as_wire(), headers=headers, media_type=_ITEM)
+    return JSONResponse(found.to_json(), headers=headers, media_type=_ITEM)
 
 
 def _build_locked_response(found: SimulatedKeyValue) -> Response:

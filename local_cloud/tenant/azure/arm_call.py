@@ -1,4 +1,4 @@
-"""Check the common parts of calls to Resource Manager: token, api-version, scope, paging, errors.
+"""Check what all requests to Resource Manager have in common: token, api-version, scope, paging.
 
 A handler gets an ArmCall and returns a document or a Response; `build_arm_route` does the rest.
 """
@@ -35,7 +35,7 @@ _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmCall:
-    """An accepted call."""
+    """A request to Resource Manager whose token, api-version and subscription are valid."""
 
     request: Request
     tenant: Tenant
@@ -48,26 +48,26 @@ class ArmCall:
 
     @property
     def tenant_id(self) -> str:
-        """The Entra tenant of the subscriptions."""
+        """The id of the Entra tenant of the subscriptions."""
         return self.tenant.get_part(Directory).tenant_id
 
     @property
     def scope(self) -> ResourceScope:
-        """The subscription of the path, with its resource group if the path has one."""
+        """The subscription in the path, with the resource group if the path has one."""
         parameters = self.request.path_params
         return ResourceScope(subscription=parameters["subscription"], group=parameters.get("group"))
 
     def get_path_part(self, name: str) -> str:
-        """Return a named part of the path."""
+        """Return a named part of the path, such as `vault`."""
         value: str = self.request.path_params[name]
         return value
 
     def build_resource_id(self, resource_type: str, *names: str) -> str:
-        """Return the id of a resource in the scope of the path."""
+        """Return the id of the resource with this type in the path."""
         return build_resource_id(self.scope, resource_type, *names)
 
     def get_existing(self, resource_type: str, *names: str) -> JsonObject:
-        """Return a resource in the scope of the path; raise PlatformError 404 if it is missing."""
+        """Return the resource with this type in the path. Rejects (404) a missing one."""
         wanted = self.build_resource_id(resource_type, *names)
         document = self.azure.resources.find(resource_type, wanted)
         if document is None:
@@ -82,7 +82,7 @@ class ArmCall:
         return document
 
     async def read_json(self) -> JsonObject:
-        """Return the body; raise PlatformError 400 unless it is a JSON object."""
+        """Return the body. Rejects (400) a body that is not a JSON object."""
         try:
             document = await self.request.json()
         except json.JSONDecodeError as error:
@@ -119,7 +119,7 @@ type ArmHandler = Callable[[ArmCall], Awaitable[JsonObject | Response]]
 
 
 def build_arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute:
-    """Return a route of Resource Manager whose name is that of its handler."""
+    """Return a route of Resource Manager. It is named after its handler."""
 
     async def answer_request(request: Request) -> Response:
         caller = require_token(request, *AUDIENCES)

@@ -1,4 +1,4 @@
-"""Evaluate an Azure Firewall for calls to one of its public addresses.
+"""Evaluate an Azure Firewall for a call to one of its public addresses.
 
 DNAT rules allow the callers that they match, whatever their priorities; no other rule allows a
 caller. A network rule that denies the translated traffic wins: older versions of Microsoft's page
@@ -9,7 +9,7 @@ is an address, a range or an IP group, but not a service tag. See platform.md#fi
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from local_cloud.tenant.azure.addresses import Ranges, merge_ranges, parse_ranges, subtract
+from local_cloud.tenant.azure.addresses import Ranges, merge_ranges, parse_ranges, subtract_ranges
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import Azure
 
@@ -26,7 +26,7 @@ class PublishedHost:
 
 
 def find_published_hosts(azure: Azure, host: str, port: int) -> Iterator[PublishedHost]:
-    """Yield each firewall through which a call to a host passes."""
+    """Yield each Azure Firewall that calls to a host pass, and the callers that it allows."""
     for address in azure.resources.list_of_type(f"{_NETWORK}/publicIPAddresses"):
         properties = address["properties"]
         name = str(properties.get("dnsSettings", {}).get("fqdn", "")).lower()
@@ -59,7 +59,10 @@ def _build_published_host(
 
 
 def _list_rules(azure: Azure, firewall: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    """Yield rules with their actions: of the firewall, of its policy, of the parent policies."""
+    """Yield the action and the document of each rule.
+
+    Policies of the firewall and their parents have rules, too.
+    """
     properties = firewall["properties"]
     for member in ("natRuleCollections", "networkRuleCollections"):
         for collection in properties.get(member, ()):
@@ -91,7 +94,9 @@ def _is_traffic_matched(azure: Azure, rule: JsonObject, address: str, port: int)
         and any(
             first == "*" or int(first) <= port <= int(last or first) for first, _, last in ports
         )
-        and not subtract(parse_ranges([address]), _read_addresses(azure, rule, "destination"))
+        and not subtract_ranges(
+            parse_ranges([address]), _read_addresses(azure, rule, "destination")
+        )
     )
 
 

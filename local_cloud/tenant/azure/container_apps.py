@@ -1,6 +1,6 @@
-"""Serve Container Apps.
+"""Serve Container Apps, with their secrets and revisions.
 
-An action returns the values of secrets, and a changed template creates a revision. Containers read
+Only an action returns the values of secrets. A changed template creates a revision. Containers read
 secrets when they start. See platform.md#container-apps.
 """
 
@@ -29,7 +29,7 @@ _OPERATION = "Microsoft.App/locations/westeurope/containerappOperationStatuses"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that change apps and revisions."""
+    """Return the routes of apps and revisions, except those of readable_resources.py."""
     revision = f"{_PATH}/revisions/{{revision}}"
     return [
         build_arm_route("PUT", _PATH, put_container_app),
@@ -56,7 +56,10 @@ async def put_container_app(call: ArmCall) -> Response:
 
 
 async def update_container_app(call: ArmCall) -> Response:
-    """Change an app by a JSON merge patch; the response names the operation to poll."""
+    """Change an app by a JSON merge patch.
+
+    The response names the operation that the client polls.
+    """
     there = call.get_existing(CONTAINER_APPS, call.get_path_part("name"))
     merged = _merge_patch(there, await call.read_json())
     write_container_app(call.azure, merged, there, call.tenant.clock.now())
@@ -68,22 +71,25 @@ async def update_container_app(call: ArmCall) -> Response:
 
 
 async def get_change(call: ArmCall) -> JsonObject:
-    """Return that a change has succeeded."""
+    """Return the state of an earlier change, which is always that it has succeeded."""
     return {"name": call.get_path_part("operation"), "status": "Succeeded"}
 
 
 async def list_container_app_secrets(call: ArmCall) -> JsonObject:
-    """Return the secrets with their values, or with the address of a Key Vault secret."""
+    """Return the secrets of an app.
+
+    A secret has its value, or the address of a Key Vault secret.
+    """
     return {"value": _list_secrets(call.get_existing(CONTAINER_APPS, call.get_path_part("name")))}
 
 
 async def activate_revision(call: ArmCall) -> Response:
-    """Activate a revision."""
+    """Activate a revision, so that its containers run."""
     return _set_active(call, is_active=True)
 
 
 async def deactivate_revision(call: ArmCall) -> Response:
-    """Deactivate a revision."""
+    """Deactivate a revision, so that its containers stop."""
     return _set_active(call, is_active=False)
 
 
@@ -100,8 +106,9 @@ async def restart_revision(call: ArmCall) -> Response:
 def write_container_app(
     azure: Azure, document: JsonObject, there: JsonObject | None, now: datetime
 ) -> None:
-    """Store an app, and start a revision if its template is new. Raises PlatformError 400, also
-    for a new reference to a secret that the app may not read.
+    """Store an app. If its template is new, create a revision and start its containers.
+
+    Rejects (400) invalid apps, and new references to secrets that the app may not read.
     """
     known = {one.get("keyVaultUrl") for one in _list_secrets(there)} if there else set()
     for secret in _list_secrets(document):
@@ -159,7 +166,7 @@ def list_revisions(azure: Azure, app_id: str) -> list[JsonObject]:
 
 
 def show_container_app(document: JsonObject) -> JsonObject:
-    """Return an app for a read, with secrets without values."""
+    """Return an app for a read, without the values of its secrets."""
     shown = deepcopy(document)
     for secret in _list_secrets(shown):
         secret.pop("value", None)
@@ -167,7 +174,7 @@ def show_container_app(document: JsonObject) -> JsonObject:
 
 
 def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -> dict[str, str]:
-    """Return the variables as the containers of a revision read them.
+    """Return the environment variables that the containers of a revision have.
 
     Azure reads changed secrets in Key Vault within 30 minutes, and starts the containers again.
     """
@@ -180,7 +187,7 @@ def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -
 
 
 def _fetch_secret(azure: Azure, app: JsonObject, secret: JsonObject) -> str | None:
-    """Return the value of a secret in Key Vault; None: the app may not read it."""
+    """Return the value of a secret in Key Vault, or None if the app may not read it."""
     identity = str(secret.get("identity") or "")
     is_system = identity.lower() == "system"
     principal = find_assigned_principal(app, "" if is_system else identity or "none")
@@ -189,7 +196,7 @@ def _fetch_secret(azure: Azure, app: JsonObject, secret: JsonObject) -> str | No
 
 
 def _start_containers(azure: Azure, app: JsonObject, revision: JsonObject, now: datetime) -> None:
-    """Let the containers of a revision read their variables, and count the start."""
+    """Start the containers of a revision, which read their variables. Counts the start."""
     values = {
         secret["name"]: _fetch_secret(azure, app, secret)
         if secret.get("keyVaultUrl")
@@ -226,7 +233,7 @@ def _list_secrets(document: Mapping[str, JsonObject]) -> list[JsonObject]:
 
 
 def _merge_patch(document: JsonObject, change: JsonObject) -> JsonObject:
-    """Return a document after a JSON merge patch (RFC 7396)."""
+    """Return a document changed by a JSON merge patch (RFC 7396)."""
     merged = dict(document)
     for name, value in change.items():
         if value is None:

@@ -1,5 +1,7 @@
-"""Serve the parts of a data factory: a PUT replaces the whole part, if it has the ETag that
-`If-Match` names. See platform.md#data-factory.
+"""Serve the writes of a data factory's parts, such as pipelines.
+
+A PUT replaces the whole part, if the part has the ETag that `If-Match` names. See
+platform.md#data-factory.
 """
 
 from starlette.responses import JSONResponse, Response
@@ -27,7 +29,7 @@ _GLOBAL_PARAMETERS = f"{FACTORIES}/globalParameters"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write; readable_resources.py has those that read."""
+    """Return the routes that write. The routes that read are in readable_resources.py."""
     found: list[Route] = []
     for (_, singular), resource_type in PARTS.items():
         path = (
@@ -70,7 +72,7 @@ def _put_handler(singular: str, resource_type: str) -> ArmHandler:
 
 
 def _check_global_parameters(name: str, properties: object) -> None:
-    """Raise PlatformError 400 if the service rejects global parameters."""
+    """Reject (400) global parameters that the service does not accept."""
     if name != "default":
         problem = "The name of global parameters must be 'default'."
     elif not isinstance(properties, dict) or not all(

@@ -1,4 +1,7 @@
-"""Serve `Microsoft.PowerPlatform/enterprisePolicies` (platform.md#enterprise-policies)."""
+"""Serve `Microsoft.PowerPlatform/enterprisePolicies`, which apply keys to environments.
+
+See platform.md#enterprise-policies.
+"""
 
 import uuid
 
@@ -55,7 +58,7 @@ async def get_policy(call: ArmCall) -> JsonObject:
 
 
 async def put_policy(call: ArmCall) -> Response:
-    """Create or replace a policy; 409 if an environment is linked to it."""
+    """Create or replace a policy. Rejected (409) while an environment is linked to it."""
     body = await call.read_json()
     policy_id = call.build_resource_id(POLICIES, call.get_path_part("name"))
     existing = call.azure.resources.find(POLICIES, policy_id)
@@ -63,7 +66,7 @@ async def put_policy(call: ArmCall) -> Response:
         _require_unused(call, existing)
     policy = build_policy(policy_id, body, call.tenant_id)
     if existing is not None:
-        _keep_what_outlives_a_replacement(policy, existing)
+        _copy_lasting_members(policy, existing)
     _stamp_policy(call, policy)
     call.azure.resources.put(policy)
     await _announce_policy(call, policy, PolicyOperation.WRITE)
@@ -71,7 +74,10 @@ async def put_policy(call: ArmCall) -> Response:
 
 
 async def patch_policy(call: ArmCall) -> JsonObject:
-    """Change tags, identity or properties; 409 if an environment is linked to the policy."""
+    """Change tags, identity or properties.
+
+    Rejected (409) while an environment is linked to the policy.
+    """
     body = await call.read_json()
     policy = call.get_existing(POLICIES, call.get_path_part("name"))
     _require_unused(call, policy)
@@ -85,7 +91,10 @@ async def patch_policy(call: ArmCall) -> JsonObject:
 
 
 async def delete_policy(call: ArmCall) -> Response:
-    """Delete a policy; 204 if it does not exist, 409 if an environment is linked to it."""
+    """Delete a policy, or return 204 if there is none.
+
+    Rejected (409) while an environment is linked to it.
+    """
     policy_id = call.build_resource_id(POLICIES, call.get_path_part("name"))
     policy = call.azure.resources.find(POLICIES, policy_id)
     if policy is None:
@@ -97,7 +106,10 @@ async def delete_policy(call: ArmCall) -> Response:
 
 
 def build_policy(policy_id: str, body: JsonObject, tenant_id: str) -> JsonObject:
-    """Return a policy's document from a request body; raise PlatformError 400 if it is invalid."""
+    """Return the document of a policy, given the body of a request.
+
+    Rejects (400) an invalid body.
+    """
     location, kind = body.get("location", ""), body.get("kind", "")
     if location not in LOCATIONS:
         raise SimulatedPlatformError(
@@ -145,13 +157,13 @@ def _read_properties(body: JsonObject) -> JsonObject:
 
 
 def _build_identity(given: JsonObject, tenant_id: str) -> JsonObject:
-    """Return the identity; a system-assigned one gets a principal."""
+    """Return the identity of a policy. A new system-assigned identity gets a principal id."""
     if given.get("type") != "SystemAssigned" or "principalId" in given:
         return given
     return given | {"principalId": str(uuid.uuid4()), "tenantId": tenant_id}
 
 
-def _keep_what_outlives_a_replacement(policy: JsonObject, existing: JsonObject) -> None:
+def _copy_lasting_members(policy: JsonObject, existing: JsonObject) -> None:
     policy["properties"]["systemId"] = existing["properties"]["systemId"]
     policy["systemData"] = existing["systemData"]
     if policy["identity"].get("type") == existing["identity"].get("type"):
@@ -176,9 +188,9 @@ def _with_health(call: ArmCall, policy: JsonObject) -> JsonObject:
 
 
 def _require_unused(call: ArmCall, policy: JsonObject) -> None:
-    """Reject a change of a policy with linked environments.
+    """Reject (409) a change of a policy with linked environments.
 
-    The code is not published, so this one is assumed. See platform.md#policies-in-use.
+    The error code is not published, so this one is assumed. See platform.md#policies-in-use.
     """
     environments = [
         environment

@@ -1,5 +1,6 @@
-"""Event subscriptions of Event Grid: the URL of a webhook is read by an action, and validated.
+"""Serve event subscriptions of Event Grid.
 
+Only an action returns the whole URL of a webhook. A new URL is validated: its endpoint must answer.
 See platform.md#event-subscriptions.
 """
 
@@ -31,7 +32,7 @@ _FLOW_PATH = re.compile(r"/workflows/(?P<workflow>[0-9a-fA-F]{32})/triggers/")
 
 
 def build_routes() -> list[Route]:
-    """Return the routes beside those that list and read."""
+    """Return the routes that write or return URLs. The others are in readable_resources.py."""
     found: list[Route] = []
     for start, resource_type in EVENT_SUBSCRIPTIONS.items():
         _, *kinds = resource_type.split("/")
@@ -49,7 +50,7 @@ def build_routes() -> list[Route]:
 
 
 def show_event_subscription(document: JsonObject) -> JsonObject:
-    """Return an event subscription as it is read: the URL of a webhook without its query."""
+    """Return an event subscription for a read, without the query of its webhook's URL."""
     properties = document.get("properties", {})
     destination = properties.get("destination") or {}
     if destination.get("endpointType") != "WebHook":
@@ -90,7 +91,10 @@ def _find_subscription(call: ArmCall, resource_type: str) -> JsonObject:
 
 
 def _require_validated(tenant: Tenant, url: str) -> None:
-    """Raise PlatformError unless the flow of a URL is on and answers; other systems answer."""
+    """Reject the URL of a flow that cannot validate it: wrong signature, off, or no answer.
+
+    Systems that are not flows are assumed to answer.
+    """
     parts = urlsplit(url)
     path = _FLOW_PATH.search(parts.path)
     found = tenant.get_part(PowerPlatform).find_called_flow(path["workflow"]) if path else None

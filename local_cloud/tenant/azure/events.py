@@ -1,4 +1,4 @@
-"""Publish the events that Event Grid sends to the app's queues.
+"""Publish the events about keys and policies that Event Grid sends to the app's queues.
 
 See platform.md#key-events, #resource-events.
 """
@@ -25,7 +25,7 @@ from local_cloud.tenant.entra.directory import Directory
 
 
 class KeyEvent(StrEnum):
-    """The kind of an event of Key Vault about a key."""
+    """The kinds of events that Key Vault publishes about a key."""
 
     NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
     NEAR_EXPIRY = "Microsoft.KeyVault.KeyNearExpiry"
@@ -33,7 +33,7 @@ class KeyEvent(StrEnum):
 
 
 class PolicyOperation(StrEnum):
-    """The operation in an event of Resource Manager about a policy: its last part."""
+    """What happened to a policy: the last part of the operation in Resource Manager's event."""
 
     WRITE = "write"
     DELETE = "delete"
@@ -41,7 +41,7 @@ class PolicyOperation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyEventPayload:
-    """An event about a version of a key."""
+    """The content of an event about a version of a key."""
 
     kind: KeyEvent
     vault: VaultContents
@@ -51,7 +51,7 @@ class KeyEventPayload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyEventPayload:
-    """A completed operation on a policy."""
+    """The content of an event about a completed operation on a policy."""
 
     policy: JsonObject
     operation: PolicyOperation
@@ -64,7 +64,7 @@ class PolicyEventPayload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
-    """An event, independent of its schema."""
+    """An event before it is written in one of the two schemas of Event Grid."""
 
     source: str
     subject: str
@@ -75,7 +75,7 @@ class _Event:
 
 
 async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
-    """Publish an event about a version of a key to the queue of key events."""
+    """Publish to the queue of key events that something happened to a version of a key."""
     settings = tenant.get_part(Azure).events
     vault, key_name, version = news.vault, news.key_name, news.version
     blank = " " if settings.has_stray_blanks else ""
@@ -100,7 +100,7 @@ async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
 
 
 async def publish_policy_event(tenant: Tenant, change: PolicyEventPayload) -> None:
-    """Publish `ResourceWriteSuccess` or `ResourceDeleteSuccess` to the queue of policy events."""
+    """Publish to the queue of policy events that a policy was written or deleted."""
     resource_id = change.policy["id"]
     operation = f"Microsoft.PowerPlatform/enterprisePolicies/{change.operation}"
     tenant_id = tenant.get_part(Directory).tenant_id

@@ -1,4 +1,7 @@
-"""Evaluate the address lists of services (platform.md#ip-rules)."""
+"""Evaluate the lists of allowed addresses that services such as storage accounts have.
+
+See platform.md#ip-rules.
+"""
 
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -8,7 +11,7 @@ from local_cloud.tenant.azure.addresses import (
     Ranges,
     merge_ranges,
     parse_ranges,
-    subtract,
+    subtract_ranges,
 )
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS, Azure
@@ -20,7 +23,7 @@ type _LetIn = Callable[[Azure, JsonObject, str], Ranges]
 
 
 def find_ip_lists(azure: Azure, host: str, region: str) -> Iterator[tuple[str, Ranges]]:
-    """Yield each service of a host, with the callers from a region that the service allows."""
+    """Yield each service of a host, and the addresses that it allows to callers of a region."""
     for kind, (member, let_in) in _SERVICES.items():
         for one in azure.resources.list_of_type(kind):
             if host in _list_hosts(one["properties"].get(member)):
@@ -29,7 +32,7 @@ def find_ip_lists(azure: Azure, host: str, region: str) -> Iterator[tuple[str, R
 
 def is_address_allowed(resource: JsonObject, address: str) -> bool:
     """Return whether the network rules of a vault allow an address."""
-    return not subtract(parse_ranges([address]), _list_acl_ranges(resource))
+    return not subtract_ranges(parse_ranges([address]), _list_acl_ranges(resource))
 
 
 def _list_vault_ranges(_: Azure, vault: JsonObject, __: str) -> Ranges:

@@ -1,4 +1,4 @@
-"""Determine whether the platform can use the key of an enterprise policy.
+"""Determine whether Power Platform can use the key of an enterprise policy.
 
 If it cannot, every environment with the policy is locked (platform.md#key-loss). The answer is
 computed from the vault each time, so the environments are unlocked when the key is enabled again.
@@ -15,7 +15,7 @@ RETENTION = timedelta(days=28)
 
 
 def find_lock_reason(azure: Azure, policy_id: str, now: datetime) -> str | None:
-    """Return why the environments with a policy are locked, or None if they are not.
+    """Return why the environments with this policy are locked, or None if they are not.
 
     A missing policy locks them, too.
     """
@@ -26,7 +26,7 @@ def find_lock_reason(azure: Azure, policy_id: str, now: datetime) -> str | None:
 
 
 def find_key_problem(azure: Azure, policy: JsonObject, now: datetime) -> str | None:
-    """Return the problem of the key that a policy document names, or None if it can be used."""
+    """Return why the key that a policy names cannot be used, or None if it can."""
     encryption = policy["properties"].get("encryption")
     if encryption is None:
         return None

@@ -12,7 +12,7 @@ _EXPONENT = 65537
 
 @cache
 def get_private_key(name: str, number: int, size: int) -> RSAPrivateKey:
-    """Return the private key of the version with this number of a key.
+    """Return the private key of the version `number` of the key `name`.
 
     A key is created on first use, once per process, because this takes a tenth of a second. Keys
     with the same name in other tenants of the process are equal.
@@ -22,5 +22,5 @@ def get_private_key(name: str, number: int, size: int) -> RSAPrivateKey:
 
 
 def sign_digest(key: RSAPrivateKey, digest: bytes) -> bytes:
-    """Return the RS256 signature of a SHA-256 digest; raise `ValueError` for another length."""
+    """Return the RS256 signature of a SHA-256 digest. Raises `ValueError` for another length."""
     return key.sign(digest, PKCS1v15(), Prehashed(SHA256()))

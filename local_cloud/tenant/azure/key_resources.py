@@ -1,4 +1,4 @@
-"""Serve the keys of a vault in Azure Resource Manager, which the vault's firewall does not protect.
+"""Serve the keys of a vault in Resource Manager, to which the vault's firewall does not apply.
 
 Lists omit type, size and operations: the reference calls every member optional and shows no list of
 a real vault (assumed). A client reads these members with a request for each version.
@@ -92,7 +92,7 @@ def _build_item(
         "location": document["location"],
         "tags": version.tags,
         "properties": {
-            "attributes": version.attributes.as_wire() | {"recoveryLevel": protection},
+            "attributes": version.attributes.to_json() | {"recoveryLevel": protection},
             "keyUri": address,
             "keyUriWithVersion": f"{address}/{version.version}",
         },

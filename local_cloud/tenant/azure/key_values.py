@@ -1,4 +1,4 @@
-"""The key-values in stores of App Configuration."""
+"""Define the key-values that a store of App Configuration contains."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ STORES = "Microsoft.AppConfiguration/configurationStores"
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedKeyValue:
-    """A key-value."""
+    """A key-value of a store, with its label, ETag and lock."""
 
     key: str
     #: None: no label.
@@ -23,7 +23,7 @@ class SimulatedKeyValue:
     modified_at: datetime
     etag: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def as_wire(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """Return the key-value as the service returns it."""
         return {
             "etag": self.etag,

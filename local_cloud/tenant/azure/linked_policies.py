@@ -1,4 +1,4 @@
-"""Find the enterprise policies by the system id that Power Platform uses."""
+"""Find the enterprise policy of an environment, and whether its key locks the environment."""
 
 from local_cloud.tenant.azure.key_health import find_lock_reason
 from local_cloud.tenant.azure.state import POLICIES, Azure
@@ -11,7 +11,7 @@ from local_cloud.tenant.environments.environment import (
 
 
 def find_policy(tenant: Tenant, system_id: str) -> SimulatedPolicyLink | None:
-    """Return the encryption policy with a system id (or resource id) as a policy link, or None."""
+    """Return the encryption policy with this system id or resource id, or None."""
     for resource in tenant.get_part(Azure).resources.list_of_type(POLICIES):
         known: str = resource["properties"]["systemId"]
         names = {known.lower(), resource["id"].lower()}
@@ -27,7 +27,7 @@ def find_policy(tenant: Tenant, system_id: str) -> SimulatedPolicyLink | None:
 
 
 def is_locked(tenant: Tenant, environment: SimulatedEnvironment) -> bool:
-    """Return whether an environment is locked: by an administrator, or because its key is lost.
+    """Return whether an administrator or the loss of its key has locked an environment.
 
     See platform.md#key-loss.
     """

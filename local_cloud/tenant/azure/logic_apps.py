@@ -1,4 +1,4 @@
-"""Serve Logic Apps (Consumption): a PUT replaces the whole resource, without ETag.
+"""Serve the writes of Logic Apps (Consumption). A PUT replaces the whole resource, without ETag.
 
 Values of secure parameters are stored and never returned. See platform.md#logic-apps.
 """
@@ -18,7 +18,7 @@ _PATH = f"{GROUP}/providers/{LOGIC_APPS}/{{name}}"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write; readable_resources.py has those that read."""
+    """Return the routes that write. The routes that read are in readable_resources.py."""
     return [
         build_arm_route("PUT", _PATH, put_logic_app),
         build_arm_route("POST", f"{_PATH}/enable", enable_logic_app),
@@ -93,7 +93,7 @@ def _read_properties(body: JsonObject) -> JsonObject:
 
 
 def _require_values(properties: JsonObject) -> None:
-    """Reject a value without a declaration, and a declared parameter without a value."""
+    """Reject a parameter without a value, and a value whose parameter is not declared."""
     declared = properties["definition"].get("parameters") or {}
     given = properties.get("parameters") or {}
     if undeclared := sorted(given.keys() - declared.keys()):

@@ -1,4 +1,4 @@
-"""Store named values of API Management that refer to Key Vault, and return what policies use.
+"""Store named values of API Management that refer to Key Vault, and return what policies read.
 
 The service reads the secret with the identity that the named value names when this is written, and
 again within 4 hours. See platform.md#api-management.
@@ -19,10 +19,10 @@ _SERVICE = "Microsoft.ApiManagement/service"
 
 
 def store_named_value(azure: Azure, document: JsonObject, now: datetime) -> None:
-    """Store a named value with the secret that it refers to. Raises PlatformError 400.
+    """Store a named value and read the secret that it refers to.
 
-    The service reads the secret after it has accepted the write. If it cannot, the named value
-    stays as it was.
+    If the secret cannot be read, the named value stays as it was and an error (400) is raised. The
+    service reports it only after it has accepted the write.
     """
     azure.failed_writes.pop(document["id"].lower(), None)
     properties, value = document["properties"], document["properties"].get("value")
@@ -48,7 +48,7 @@ def store_named_value(azure: Azure, document: JsonObject, now: datetime) -> None
 
 
 def read_named_value(azure: Azure, document: JsonObject, now: datetime) -> str:
-    """Return the value that policies use now."""
+    """Return the value of a named value that policies read now."""
     if "keyVault" not in document["properties"]:
         return str(document["properties"].get("value", ""))
     known = azure.references.get(document["id"].lower(), {}).get("")

@@ -1,4 +1,4 @@
-"""Serve the rules of network security groups, which can be changed one by one.
+"""Serve the rules of network security groups one by one.
 
 See platform.md#firewall-resources.
 """
@@ -46,7 +46,7 @@ _EITHER_OR = (
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of security rules; readable_resources.py has those of groups."""
+    """Return the routes of security rules. Those of whole groups are in readable_resources.py."""
     return [
         build_arm_route("GET", _RULE, get_security_rule),
         build_arm_route("PUT", _RULE, put_security_rule),
@@ -97,7 +97,7 @@ async def delete_security_rule(call: ArmCall) -> Response:
 
 
 def build_security_group(group_id: str, description: JsonObject) -> JsonObject:
-    """Return a group's document from a seed with `location`, `tags` and `securityRules`."""
+    """Return the document of a group, given a seed with `location`, `tags` and `securityRules`."""
     rules = [build_security_rule(group_id, rule) for rule in description.get("securityRules", [])]
     defaults = [
         build_security_rule(
@@ -130,7 +130,7 @@ def build_security_group(group_id: str, description: JsonObject) -> JsonObject:
 
 
 def build_security_rule(group_id: str, body: JsonObject) -> JsonObject:
-    """Return a rule's document; raise PlatformError 400 if it lacks a required member."""
+    """Return the document of a rule. Rejects (400) a body without a required member."""
     given = body.get("properties", {})
     missing = [key for key in ("access", "priority", "direction") if key not in given]
     if missing:

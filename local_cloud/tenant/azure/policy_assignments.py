@@ -1,7 +1,7 @@
-"""Apply Azure Policy assignments with the effect `deny`.
+"""Apply assignments of Azure Policy with the effect `deny`.
 
-An assignment denies each PUT and PATCH in its scope after which the resource matches its condition.
-See platform.md#azure-policy.
+An assignment denies a PUT or PATCH in its scope if the resource would then match the assignment's
+condition. See platform.md#azure-policy.
 """
 
 import json
@@ -27,7 +27,7 @@ _OPERATORS: Mapping[str, Callable[[object, object], bool]] = {
 
 
 def build_assignment(scope: str, name: str, condition: JsonObject) -> JsonObject:
-    """Return an assignment of a policy that denies what matches a condition."""
+    """Return an assignment that denies each resource which matches a condition."""
     return {
         "id": f"{scope}/providers/{_ASSIGNMENTS}/{name}",
         "name": name,
@@ -68,7 +68,7 @@ async def require_allowed(azure: Azure, request: Request) -> None:
 
 
 def find_denying_assignments(azure: Azure, path: str, content: JsonObject) -> Iterator[JsonObject]:
-    """Yield the assignments that deny a resource with this content at or below a path."""
+    """Yield the assignments that deny a resource with this content at this path."""
     for one in azure.policy_assignments:
         properties = one["properties"]
         is_below = f"{path}/".lower().startswith(f"{properties['scope']}/".lower())
@@ -89,7 +89,7 @@ def _is_condition_met(condition: JsonObject, content: JsonObject) -> bool:
 
 
 def _read_field(content: JsonObject, field: str) -> object:
-    """Return the value of a field, a tag, or the alias of a property (`<type>/<path>`)."""
+    """Return a member of a resource by the name that a condition uses: `tags.x` or an alias."""
     if tag := _TAG.fullmatch(field):
         return (content.get("tags") or {}).get(tag["name"])
     if field.lower().startswith(f"{content['type']}/".lower()):

@@ -1,4 +1,4 @@
-"""Check which Azure Policy assignments would deny a resource, before it is written."""
+"""Serve the check of Azure Policy: which assignments would deny a resource before it is written."""
 
 from starlette.routing import Route
 
@@ -9,7 +9,7 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of Azure Policy."""
+    """Return the route of the check."""
     path = f"{GROUP}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions"
     return [build_arm_route("POST", path, check_policy_restrictions)]
 

@@ -1,7 +1,7 @@
-"""Share the parts of data factories and Synapse workspaces: pipelines and what they use.
+"""Check and show the parts of data factories and Synapse workspaces, such as pipelines.
 
-Secure values are stored and shown as asterisks; what is sent back is stored. A write sets
-`lastPublishTime` of a pipeline.
+Secure values are stored as they are sent, and shown as asterisks; asterisks that are sent back are
+stored, too. A write sets `lastPublishTime` of a pipeline.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _OF_NOTEBOOK = ("cells", "metadata", "nbformat", "nbformat_minor")
 
 
 def show_part(document: JsonObject) -> JsonObject:
-    """Return a part as it is read: with its ETag, and without secure values."""
+    """Return a part for a read: with its ETag, and with asterisks in place of secure values."""
     return document | {
         "properties": _mask_secure_values(document.get("properties", {})),
         "etag": compute_etag(document),
@@ -49,7 +49,7 @@ def compute_etag(document: JsonObject) -> str:
 
 
 def require_etag(wanted: str | None, there: JsonObject | None) -> None:
-    """Reject (412) a write that names another ETag, with or without quotes."""
+    """Reject (412) a write that names another ETag. Quotes around the ETag do not matter."""
     if wanted in (None, "*"):
         return
     if there is None or wanted.strip('"') != compute_etag(there):
@@ -62,7 +62,7 @@ def check_part(
     there: JsonObject | None,
     has_item: Callable[[str, str], bool],
 ) -> None:
-    """Raise PlatformError 400 if the service rejects new properties of a part.
+    """Reject (400) new properties of a part that the service does not accept.
 
     `has_item` returns whether a collection has an item of this name.
     """
@@ -92,7 +92,7 @@ def check_part(
 
 
 def _find_references(value: object) -> Iterator[tuple[str, str]]:
-    """Yield the collection and the name of each part that properties refer to."""
+    """Yield the collection and the name of each other part that a part refers to."""
     if isinstance(value, list):
         for item in value:
             yield from _find_references(item)

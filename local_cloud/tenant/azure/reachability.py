@@ -17,7 +17,7 @@ from local_cloud.tenant.azure.addresses import (
     Ranges,
     merge_ranges,
     parse_ranges,
-    subtract,
+    subtract_ranges,
 )
 from local_cloud.tenant.azure.api_policies import find_filters
 from local_cloud.tenant.azure.azure_firewall import find_published_hosts
@@ -42,7 +42,7 @@ _ELSEWHERE = frozenset(("virtualnetwork", "azureloadbalancer"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowOrigin:
-    """The region and the key of a flow."""
+    """Where a flow's calls come from: its region, and whether it is on the customer's key."""
 
     #: Azure region, `westeurope`.
     region: str
@@ -50,13 +50,13 @@ class FlowOrigin:
 
     @property
     def service_tag(self) -> str:
-        """The service tag from whose ranges the flow calls."""
+        """The service tag that contains the addresses from which the flow calls."""
         return "PowerPlatformPlex" if self.is_protected else "LogicApps"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeniedCall:
-    """A denied call, with the resource that denies it."""
+    """Why a call is denied: the resource that denies it, and the error of the run."""
 
     #: Id of the network security group or the site that refuses it.
     resource_id: str
@@ -76,7 +76,7 @@ class _Target:
 
 
 def find_denial(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -> DeniedCall | None:
-    """Return why a call of a flow to a host is denied, or None if it is accepted.
+    """Return what denies a flow's call to a host, or None if the call is accepted.
 
     A host without a firewall in the tenant accepts all calls.
     """
@@ -109,9 +109,9 @@ def _list_barriers(azure: Azure, host: str, port: int) -> Iterator[tuple[str, li
 
 
 def _is_allowed(sources: Ranges, rules: Iterable[_Rule]) -> bool:
-    """Return whether all sources are allowed, each by the first rule that matches it."""
+    """Return whether all source ranges are allowed. The first rule that matches a range decides."""
     for rule in rules:
-        remaining = subtract(sources, rule.sources)
+        remaining = subtract_ranges(sources, rule.sources)
         if remaining != sources and not rule.is_allowing:
             return False
         sources = remaining
@@ -151,9 +151,9 @@ def _has_port(rule: JsonObject, port: int) -> bool:
 
 
 def _has_destination(rule: JsonObject, address: str) -> bool:
-    """Return whether the rule's destination contains the address.
+    """Return whether the rule applies to calls to this address.
 
-    Application security groups count as not containing it.
+    A rule for application security groups does not.
     """
     if rule.get("destinationApplicationSecurityGroups"):
         return False
@@ -162,7 +162,7 @@ def _has_destination(rule: JsonObject, address: str) -> bool:
         lowered = prefix.lower()
         if lowered in _EVERYTHING or lowered == "virtualnetwork":
             return True
-        if lowered[:1].isdecimal() and not subtract(inside, parse_ranges([lowered])):
+        if lowered[:1].isdecimal() and not subtract_ranges(inside, parse_ranges([lowered])):
             return True
     return False
 

@@ -1,4 +1,4 @@
-"""Serve resources that can only be listed and read; a table has one line for each type.
+"""Serve types of resources that can be listed and read, from a table with one row for each type.
 
 The documents come from the seed, in the format of Resource Manager (platform.md#vault-api,
 #app-settings, #firewall-resources).
@@ -161,7 +161,10 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
 
 
 def _require_provider(call: ArmCall, namespace: str) -> None:
-    """Reject (409) a list of a provider without resources; a first resource registers it."""
+    """Reject (409) a list of a provider that the subscription has not registered.
+
+    The first resource of a provider registers it.
+    """
     if not call.azure.resources.has_provider(namespace, call.scope):
         raise SimulatedPlatformError(
             409,

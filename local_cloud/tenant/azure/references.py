@@ -14,7 +14,7 @@ _NO_SYNTAX = "not a Key Vault reference"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVaultReference:
-    """The vault, name and version of the secret that a setting refers to."""
+    """A secret that a setting refers to: its vault, its name, and maybe its version."""
 
     vault: str
     secret: str
@@ -24,7 +24,7 @@ class KeyVaultReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedReference:
-    """The value or error that a site got when it last resolved a reference."""
+    """What a site got when it last resolved a Key Vault reference: a value or an error."""
 
     text: str
     #: None when the syntax is not understood.
@@ -39,7 +39,7 @@ class ResolvedReference:
 
 
 def is_reference(value: str) -> bool:
-    """Return whether App Service would resolve this setting."""
+    """Return whether App Service treats this value as a Key Vault reference."""
     return value.lower().startswith("@microsoft.keyvault(")
 
 

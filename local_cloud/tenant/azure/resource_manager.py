@@ -1,4 +1,4 @@
-"""Serve `management.azure.com`: subscriptions, lists of resources, and all resource providers."""
+"""Serve `management.azure.com`: subscriptions, resources, and all resource providers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -133,7 +133,7 @@ def _list_groups(call: ArmCall) -> list[JsonObject]:
 
 
 async def list_resources(call: ArmCall) -> JsonObject:
-    """List resources, filtered by `resourceType`, `name`, `location` or `resourceGroup`."""
+    """List resources. `$filter` may name `resourceType`, `name`, `location` and `resourceGroup`."""
     wanted = _parse_filter(call.request.query_params.get("$filter", ""))
     documents = [
         each
@@ -148,7 +148,7 @@ async def list_resources(call: ArmCall) -> JsonObject:
 
 
 def _parse_filter(text: str) -> list[tuple[str, str]]:
-    """Return field and value of each `field eq 'value'`; raise PlatformError 400 otherwise."""
+    """Return the field and value of each `field eq 'value'`. Rejects (400) any other filter."""
     found: list[tuple[str, str]] = []
     for clause in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE) if text else ():
         match = re.fullmatch(r"(\w+)\s+eq\s+'([^']+)'", clause.strip(), re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Describe the resources of a provider that is one module."""
+"""Describe what a resource provider serves."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from local_cloud.tenant.azure.resources import JsonObject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceProvider:
-    """Types that are listed and read, and other routes."""
+    """A resource provider: the types that can be listed and read, and further routes."""
 
     #: What a list and an item are called in route names → resource type.
     readable: Mapping[tuple[str, str], str]

@@ -1,4 +1,4 @@
-"""Store the resources of Azure Resource Manager as the documents that it returns.
+"""Store the resources of Azure Resource Manager, in the format in which it returns them.
 
 There is one store for all types. A child in a URL (`…/sites/a/config/appsettings`) is a separate
 document. Ids are compared without case and keep their first spelling.
@@ -16,14 +16,14 @@ _TRACKED_CHILDREN = ("microsoft.web/sites/slots",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceScope:
-    """The scope of a list: a subscription, or one of its resource groups."""
+    """A subscription, or one of its resource groups."""
 
     subscription: str
     group: str | None = None
 
     @property
     def prefix(self) -> str:
-        """The lower-case prefix of every id in the scope, with a final slash."""
+        """The lower-case text with which every id in the scope begins."""
         prefix = f"/subscriptions/{self.subscription}/"
         if self.group is not None:
             prefix += f"resourceGroups/{self.group}/"
@@ -32,14 +32,14 @@ class ResourceScope:
 
 @dataclass(slots=True)
 class ResourceStore:
-    """Documents by type and id; each has at least `id`, `name` and `type`."""
+    """Stores documents by type and id. Each has at least `id`, `name` and `type`."""
 
     _by_type: defaultdict[str, dict[str, JsonObject]] = field(
         default_factory=lambda: defaultdict(dict)
     )
 
     def put(self, document: JsonObject) -> None:
-        """Add the document, or replace the one with its id."""
+        """Add a document, or replace the one with the same id."""
         self._by_type[document["type"].lower()][document["id"].lower()] = document
 
     def find(self, resource_type: str, resource_id: str) -> JsonObject | None:
@@ -60,14 +60,14 @@ class ResourceStore:
         return list(self._by_type[resource_type.lower()].values())
 
     def has_provider(self, namespace: str, scope: ResourceScope) -> bool:
-        """Return whether a subscription has resources of a provider."""
+        """Return whether a subscription contains resources of a provider."""
         everywhere = ResourceScope(subscription=scope.subscription)
         start = f"{namespace.lower()}/"
         kinds = [kind for kind in self._by_type if kind.startswith(start)]
         return any(self.list_within(kind, everywhere) for kind in kinds)
 
     def list_top_level(self, scope: ResourceScope) -> list[JsonObject]:
-        """Return the resources of `GET /resources`: slots are included, children are not."""
+        """Return the resources that `GET /resources` lists: slots, but no other children."""
         top_level_types = [
             kind for kind in self._by_type if kind.count("/") == 1 or kind in _TRACKED_CHILDREN
         ]
@@ -75,7 +75,7 @@ class ResourceStore:
 
 
 def build_resource_id(scope: ResourceScope, resource_type: str, *names: str) -> str:
-    """Return an ARM id.
+    """Return the id of a resource.
 
     `("Microsoft.Web/sites/slots", "shop", "staging")` becomes
     `/subscriptions/…/resourceGroups/…/providers/Microsoft.Web/sites/shop/slots/staging`.

@@ -1,4 +1,4 @@
-"""Serve `Microsoft.Authorization/roleAssignments` of vaults and resource groups.
+"""Serve `Microsoft.Authorization/roleAssignments` for vaults and resource groups.
 
 A list for a vault includes assignments at scopes above and below it, as in Azure. See
 platform.md#key-grants.
@@ -45,7 +45,10 @@ def build_routes() -> list[Route]:
 
 
 async def list_role_assignments(call: ArmCall) -> JsonObject:
-    """List the assignments at, above and below a vault, or those of `principalId eq '…'`."""
+    """List the assignments at, above and below a vault.
+
+    The filter `principalId eq '…'` limits them to those of a principal.
+    """
     vault = _get_vault(call)
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True
@@ -58,14 +61,17 @@ async def list_role_assignments(call: ArmCall) -> JsonObject:
 
 
 async def list_permissions(call: ArmCall) -> JsonObject:
-    """List the caller's permissions in a group or a subscription, by default all permissions."""
+    """List the permissions of the app's identity in a scope.
+
+    Unless a test limits them, these are all permissions.
+    """
     scope = call.request.url.path.lower().partition("/providers/")[0]
     everything = {"actions": ["*"], "notActions": [], "dataActions": ["*"], "notDataActions": []}
     return call.build_page(call.azure.permissions.get(scope, [everything]))
 
 
 async def list_role_definitions(call: ArmCall) -> JsonObject:
-    """List built-in roles, or the one of `roleName eq '…'`."""
+    """List the built-in roles, or the one of the filter `roleName eq '…'`."""
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True
     start = f"/subscriptions/{call.get_path_part('subscription')}/providers/{DEFINITIONS}"
@@ -82,7 +88,7 @@ async def list_role_definitions(call: ArmCall) -> JsonObject:
 
 
 async def put_role_assignment(call: ArmCall) -> Response:
-    """Assign a role; 409 if the principal has it at this scope under another name."""
+    """Assign a role. Rejected (409) if an assignment with another name assigns it already."""
     given = (await call.read_json()).get("properties") or {}
     if not given.get("roleDefinitionId") or not given.get("principalId"):
         raise SimulatedPlatformError(
@@ -100,14 +106,14 @@ async def put_role_assignment(call: ArmCall) -> Response:
 
 
 async def delete_role_assignment(call: ArmCall) -> Response:
-    """Delete an assignment; 204 if it does not exist."""
+    """Delete an assignment, or return 204 if there is none."""
     wanted = f"{_parse_scope(call)}/providers/{TYPE}/{call.get_path_part('name')}".lower()
     gone = call.azure.role_assignments.pop(wanted, None)
     return JSONResponse(gone) if gone else Response(status_code=204)
 
 
 def build_role_assignment(scope: str, name: str, given: JsonObject) -> JsonObject:
-    """Return an assignment's document."""
+    """Return the document of an assignment."""
     kept = ("roleDefinitionId", "principalId", "principalType", "condition", "conditionVersion")
     return {
         "id": f"{scope}/providers/{TYPE}/{name}",
@@ -118,7 +124,7 @@ def build_role_assignment(scope: str, name: str, given: JsonObject) -> JsonObjec
 
 
 def _parse_scope(call: ArmCall) -> str:
-    """Return the vault or the resource group of an assignment."""
+    """Return the vault or the resource group in the path of an assignment."""
     if "vault" in call.request.path_params:
         return _get_vault(call)
     return call.scope.prefix.rstrip("/")

@@ -1,7 +1,7 @@
-"""Service tags, which stand for Microsoft's address ranges in firewall rules.
+"""Store Microsoft's list of service tags, which name address ranges in firewall rules.
 
-The tenant answers `Microsoft.Network/locations/{l}/serviceTags` from them, and resolves rules of
-its network security groups and access restrictions with them (platform.md#service-tag-api).
+The tenant serves `Microsoft.Network/locations/{l}/serviceTags` with the list, and resolves rules of
+its network security groups and access restrictions with it (platform.md#service-tag-api).
 """
 
 import json
@@ -20,7 +20,7 @@ PUBLISHED_CHANGE_NUMBER = "376"
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedServiceTag:
-    """One entry of the list: a whole tag (without region), or its ranges in one region."""
+    """An entry of the list: a whole service tag, or its ranges in one region."""
 
     #: `PowerPlatformPlex` or `PowerPlatformPlex.WestEurope`.
     name: str
@@ -32,11 +32,11 @@ class SimulatedServiceTag:
 
     @cached_property
     def ranges(self) -> Ranges:
-        """The IPv4 prefixes, parsed and joined."""
+        """The IPv4 ranges of the entry, merged."""
         return parse_ranges(self.address_prefixes)
 
     def as_resource(self) -> dict[str, Any]:
-        """Return the entry as Resource Manager lists it, with numbers as strings.
+        """Return the entry as Resource Manager lists it, where numbers are strings.
 
         See platform.md#service-tag-api.
         """
@@ -56,13 +56,13 @@ class SimulatedServiceTag:
 
 @dataclass(slots=True)
 class SimulatedServiceTags:
-    """One version of the list; names are compared without case."""
+    """A version of Microsoft's list of service tags. Lookups by name ignore case."""
 
     change_number: str
     _by_name: dict[str, SimulatedServiceTag] = field(default_factory=dict)
 
     def add(self, tag: SimulatedServiceTag) -> None:
-        """Add an entry, or replace the one with its name."""
+        """Add an entry, or replace the one with the same name."""
         self._by_name[tag.name.lower()] = tag
 
     def find(self, name: str) -> SimulatedServiceTag | None:
@@ -78,12 +78,15 @@ class SimulatedServiceTags:
         return len(self._by_name)
 
     def find_regional(self, service: str, region: str) -> SimulatedServiceTag | None:
-        """Return a tag's entry for a region, or the whole tag if the region has none."""
+        """Return the entry of a service tag for a region.
+
+        If the region has none, the entry of the whole tag is returned.
+        """
         return self.find(f"{service}.{region}") or self.find(service)
 
 
 def build_published_service_tags() -> SimulatedServiceTags:
-    """Return the tenant's own list, with four tags and four regions."""
+    """Return the list with which a tenant begins: four tags in four regions."""
     tags = SimulatedServiceTags(PUBLISHED_CHANGE_NUMBER)
     for service, regions in PUBLISHED_RANGES.items():
         entries = [
@@ -103,7 +106,7 @@ def build_published_service_tags() -> SimulatedServiceTags:
 
 
 def read_service_tags(path: Path) -> SimulatedServiceTags:
-    """Read a downloaded `ServiceTags_Public_*.json`, whose numbers are integers.
+    """Read a downloaded `ServiceTags_Public_*.json`, in which numbers are integers.
 
     Raises `OSError` if the file cannot be read, and `ValueError` if it is no such list. See
     platform.md#service-tag-file.

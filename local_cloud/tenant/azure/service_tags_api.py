@@ -1,4 +1,4 @@
-"""Serve `Microsoft.Network/locations/{l}/serviceTags`, the discovery API.
+"""Serve `Microsoft.Network/locations/{l}/serviceTags`, with which clients read the service tags.
 
 See platform.md#service-tag-api.
 """
@@ -13,7 +13,7 @@ _LOCATION = f"{SUBSCRIPTION}/providers/Microsoft.Network/locations/{{location}}"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of the discovery API."""
+    """Return the routes of service tags."""
     return [
         build_arm_route("GET", f"{_LOCATION}/serviceTags", list_service_tags),
         build_arm_route("GET", f"{_LOCATION}/serviceTagDetails", list_service_tag_details),
@@ -21,7 +21,7 @@ def build_routes() -> list[Route]:
 
 
 async def list_service_tags(call: ArmCall) -> JsonObject:
-    """List every tag of the cloud; the location does not limit the list."""
+    """List all service tags. The location in the path does not limit the list."""
     tags = call.azure.service_tags
     head = {
         "name": "Public",
@@ -36,7 +36,10 @@ async def list_service_tags(call: ArmCall) -> JsonObject:
 
 
 async def list_service_tag_details(call: ArmCall) -> JsonObject:
-    """List the tags: one with `tagName`, and without ranges with `noAddressPrefixes`."""
+    """List all service tags, or the one of `tagName`.
+
+    With `noAddressPrefixes`, they have no ranges.
+    """
     tags = list(call.azure.service_tags)
     if name := call.request.query_params.get("tagName"):
         tag = call.azure.service_tags.find(name)

@@ -1,4 +1,4 @@
-"""Workflows of Logic Apps (Standard), and the files of an app behind its runtime.
+"""Serve workflows of Logic Apps (Standard), and the files from which an app loads them.
 
 A write of a file names the ETag that it replaces. See platform.md#logic-apps-standard.
 """
@@ -21,7 +21,7 @@ OPTIONS = {"get_site_file": ("relativePath",), "put_site_file": ("relativePath",
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of apps, and the same for their slots."""
+    """Return the routes of workflows and files, for apps and their slots."""
     return [
         build_arm_route(method, f"{base}/{path}", handler)
         for base in (f"{_SITE}/slots/{{slot}}", _SITE)
@@ -35,7 +35,7 @@ def build_routes() -> list[Route]:
 
 
 async def list_workflows(call: ArmCall) -> JsonObject:
-    """List the workflows of an app: each folder with a workflow.json."""
+    """List the workflows of an app: the folders that contain a workflow.json."""
     files = _get_files(call)
     names = [path.partition("/")[0] for path in files if path.endswith("/workflow.json")]
     return call.build_page([_show_workflow(call, name) for name in sorted(names)])
@@ -61,7 +61,7 @@ async def get_site_file(call: ArmCall) -> Response:
 
 
 async def put_site_file(call: ArmCall) -> Response:
-    """Create or replace a file; its app loads it."""
+    """Create or replace a file. Rejected (409) if the app runs from a package."""
     files, path = _get_files(call), call.get_path_part("path")
     package = get_configuration(call.azure, _get_site_id(call), "appsettings").get(
         "WEBSITE_RUN_FROM_PACKAGE", "0"

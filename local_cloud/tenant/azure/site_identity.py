@@ -1,4 +1,4 @@
-"""The identity with which a resource resolves its Key Vault references, and what it may read.
+"""Find the identity with which a resource reads Key Vault, and check what it may read.
 
 See platform.md#key-vault-references.
 """
@@ -16,7 +16,7 @@ _SYSTEM_ASSIGNED = "SystemAssigned"
 
 
 def find_principal(azure: Azure, site_id: str) -> str:
-    """Return the object id of the identity; empty if the site has none for references."""
+    """Return the object id with which a site resolves references, or an empty text."""
     site = azure.resources.find(SITES, site_id) or azure.resources.find(SLOTS, site_id)
     chosen = (site or {}).get("properties", {}).get("keyVaultReferenceIdentity")
     is_system = not chosen or chosen.lower() == _SYSTEM_ASSIGNED.lower()
@@ -24,10 +24,10 @@ def find_principal(azure: Azure, site_id: str) -> str:
 
 
 def find_assigned_principal(resource: JsonObject | None, wanted: str) -> str:
-    """Return the object id of an identity of a resource; empty if it does not have it.
+    """Return the object id of an identity that a resource has, or an empty text.
 
-    `wanted` is the resource id or the client id of a user-assigned identity; empty: the
-    system-assigned one.
+    `wanted` is the resource id or the client id of a user-assigned identity. If it is empty, the
+    system-assigned one is meant.
     """
     identity = (resource or {}).get("identity") or {}
     if not wanted:
@@ -40,7 +40,7 @@ def find_assigned_principal(resource: JsonObject | None, wanted: str) -> str:
 
 
 def may_read(azure: Azure, principal: str, vault_id: str, secret: str) -> bool:
-    """Return whether an identity may read a secret, past the network rules of its vault."""
+    """Return whether an identity may read a secret, by its role and the vault's network rules."""
     vault = azure.resources.find(VAULTS, vault_id)
     properties = vault["properties"] if vault else {}
     rules = properties.get("networkAcls") or {}

@@ -1,4 +1,4 @@
-"""Return access restrictions of App Service as its configuration shows them.
+"""Build the access restrictions of App Service as its configuration shows them.
 
 After the configured rules, the configuration shows *Allow all* or *Deny all*, which applies to all
 other callers. See platform.md#firewall-resources.

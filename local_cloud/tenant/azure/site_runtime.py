@@ -26,7 +26,10 @@ REFETCH_AFTER = timedelta(hours=24)
 
 
 def get_configuration(azure: Azure, site_id: str, name: str) -> JsonObject:
-    """Return the properties of `appsettings`, `connectionstrings` or `web`; empty if never set."""
+    """Return the properties of a part of a site's configuration; empty if they were never set.
+
+    `name` is `appsettings`, `connectionstrings` or `web`.
+    """
     document = azure.resources.find(CONFIG, f"{site_id}/config/{name}")
     return {} if document is None else document["properties"]
 
@@ -44,22 +47,22 @@ def put_configuration(azure: Azure, site_id: str, name: str, properties: JsonObj
 
 
 def restart(azure: Azure, site_id: str, now: datetime) -> None:
-    """Restart the site, as every change of its settings does."""
+    """Restart a site. Every change of its settings does the same."""
     azure.restarts[site_id.lower()] += 1
     resolve_references(azure, site_id, now)
 
 
 def resolve_references(azure: Azure, site_id: str, now: datetime) -> None:
-    """Resolve every reference of the site's settings again."""
+    """Resolve all Key Vault references of a site's settings again."""
     for part in PARTS:
-        azure.references[_name(site_id, part)] = {
+        azure.references[_build_configuration_id(site_id, part)] = {
             name: _resolve_reference(azure, site_id, value, now)
             for name, value in _get_texts(azure, site_id, part).items()
             if is_reference(value)
         }
 
 
-def _name(site_id: str, part: str) -> str:
+def _build_configuration_id(site_id: str, part: str) -> str:
     return f"{site_id}/config/{part}".lower()
 
 
@@ -70,7 +73,7 @@ def _get_texts(azure: Azure, site_id: str, part: str) -> dict[str, str]:
 
 
 def get_running_settings(azure: Azure, site_id: str, now: datetime) -> dict[str, str]:
-    """Return the current environment variables of the site's code."""
+    """Return the environment variables that a site's code has now."""
     return get_configuration(azure, site_id, "appsettings") | {
         name: reference.value for name, reference in get_references(azure, site_id, now).items()
     }
@@ -79,8 +82,11 @@ def get_running_settings(azure: Azure, site_id: str, now: datetime) -> dict[str,
 def get_references(
     azure: Azure, site_id: str, now: datetime, part: str = "appsettings"
 ) -> dict[str, ResolvedReference]:
-    """Return the site's resolved references; those older than 24 hours are resolved first."""
-    known = azure.references.setdefault(_name(site_id, part), {})
+    """Return the resolved references of a site.
+
+    Those older than 24 hours are resolved again first.
+    """
+    known = azure.references.setdefault(_build_configuration_id(site_id, part), {})
     for name, resolved in known.items():
         reference = resolved.reference
         is_pinned = reference is not None and bool(reference.version)
@@ -110,7 +116,10 @@ def _resolve_reference(azure: Azure, site_id: str, text: str, now: datetime) -> 
 def fetch_secret(
     azure: Azure, principal: str, reference: KeyVaultReference
 ) -> tuple[str, str | None, str | None]:
-    """Return the status, the value and the version of a secret as an identity reads it."""
+    """Read a secret with an identity.
+
+    Return the status of the reference, the value and the version.
+    """
     if not principal:
         return "MSINotEnabled", None, None
     vault = azure.find_vault(reference.vault)

@@ -53,32 +53,32 @@ def build_routes() -> list[Route]:
 
 
 async def list_application_settings(call: ArmCall) -> JsonObject:
-    """Return the whole dictionary of settings."""
-    return _document(call, "appsettings")
+    """Return all app settings of a site."""
+    return _build_configuration(call, "appsettings")
 
 
 async def update_application_settings(call: ArmCall) -> JsonObject:
-    """Replace the whole dictionary of settings, and restart the site."""
+    """Replace all app settings of a site, and restart it."""
     return await _replace_settings(call, "appsettings")
 
 
 async def list_connection_strings(call: ArmCall) -> JsonObject:
-    """Return the whole dictionary of connection strings: name → `{value, type}`."""
-    return _document(call, "connectionstrings")
+    """Return all connection strings of a site: name → `{value, type}`."""
+    return _build_configuration(call, "connectionstrings")
 
 
 async def update_connection_strings(call: ArmCall) -> JsonObject:
-    """Replace the whole dictionary of connection strings, and restart the site."""
+    """Replace all connection strings of a site, and restart it."""
     return await _replace_settings(call, "connectionstrings")
 
 
 async def get_web_configuration(call: ArmCall) -> JsonObject:
     """Return the site's configuration with its access restrictions."""
-    return _with_restrictions(_document(call, "web"))
+    return _with_restrictions(_build_configuration(call, "web"))
 
 
 async def update_web_configuration(call: ArmCall) -> JsonObject:
-    """Change members of the site's configuration; lists are replaced as a whole."""
+    """Change members of a site's configuration. A list is replaced as a whole."""
     site_id = _get_site_id(call)
     changes = (await call.read_json()).get("properties", {})
     current = get_configuration(call.azure, site_id, "web")
@@ -87,12 +87,12 @@ async def update_web_configuration(call: ArmCall) -> JsonObject:
 
 
 async def list_setting_references(call: ArmCall) -> JsonObject:
-    """List the settings' Key Vault references with their status."""
+    """List the Key Vault references of the app settings, with their status."""
     return _list_references(call, "appsettings")
 
 
 async def list_string_references(call: ArmCall) -> JsonObject:
-    """List the Key Vault references of the connection strings with their status."""
+    """List the Key Vault references of the connection strings, with their status."""
     return _list_references(call, "connectionstrings")
 
 
@@ -106,7 +106,7 @@ def _list_references(call: ArmCall, part: str) -> JsonObject:
 
 
 async def refresh_setting_references(call: ArmCall) -> Response:
-    """Resolve all references now."""
+    """Resolve all Key Vault references of a site again."""
     resolve_references(call.azure, _get_site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
 
@@ -118,7 +118,7 @@ async def restart_site(call: ArmCall) -> Response:
 
 
 async def start_site(call: ArmCall) -> Response:
-    """Start a stopped site, which reads its settings."""
+    """Start a stopped site, which then reads its settings."""
     site_id = _get_site_id(call)
     _set_state(call, site_id, "Running")
     restart(call.azure, site_id, call.tenant.clock.now())
@@ -139,7 +139,7 @@ def _set_state(call: ArmCall, site_id: str, state: str) -> None:
 
 
 async def get_slot_setting_names(call: ArmCall) -> JsonObject:
-    """Return the names of settings that stay with a slot in a swap; there are none."""
+    """Return the names of settings that stay in their slot during a swap. There are none."""
     site_id = _get_site_id(call)
     return {
         "id": f"{site_id}/config/slotConfigNames",
@@ -150,7 +150,10 @@ async def get_slot_setting_names(call: ArmCall) -> JsonObject:
 
 
 async def list_publishing_profiles(call: ArmCall) -> Response:
-    """Return how to publish to the site, without a password because basic authentication is off."""
+    """Return how to publish to a site.
+
+    There is no password, because basic authentication is off.
+    """
     name = _get_site_id(call).rpartition("/sites/")[2].replace("/slots/", "-")
     profile = (
         f'<publishData><publishProfile profileName="{name} - Web Deploy" publishMethod="MSDeploy" '
@@ -161,7 +164,7 @@ async def list_publishing_profiles(call: ArmCall) -> Response:
 
 
 async def list_host_keys(call: ArmCall) -> JsonObject:
-    """Return the keys of a function app's host."""
+    """Return the host keys of a function app."""
     site_id = _get_site_id(call)
     key = hashlib.sha256(site_id.lower().encode()).hexdigest()
     return {"masterKey": key[::-1], "functionKeys": {"default": key}, "systemKeys": {}}
@@ -176,7 +179,7 @@ def _get_site_id(call: ArmCall) -> str:
     return site_id
 
 
-def _document(call: ArmCall, name: str) -> JsonObject:
+def _build_configuration(call: ArmCall, name: str) -> JsonObject:
     site_id = _get_site_id(call)
     return {
         "id": f"{site_id}/config/{name}",

@@ -1,4 +1,4 @@
-"""The state of the tenant's Azure side.
+"""Store the state of the tenant's Azure side.
 
 `resources` has the documents of Resource Manager. Data without a document is stored beside them:
 contents of vaults, restarts, and the hosts of network security groups. A service gets the state
@@ -25,7 +25,7 @@ SECURITY_GROUPS = "Microsoft.Network/networkSecurityGroups"
 
 
 class EventSchema(StrEnum):
-    """The `eventDeliverySchema` of the event subscriptions."""
+    """The `eventDeliverySchema` with which Event Grid sends events to the app."""
 
     EVENT_GRID = "EventGridSchema"
     CLOUD_EVENTS = "CloudEventSchemaV1_0"
@@ -43,7 +43,7 @@ class EpochForm(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class EventSettings:
-    """The schema of Event Grid's events, and their variations."""
+    """The schema of the events that the tenant sends, and variations that real events have."""
 
     schema: EventSchema = EventSchema.EVENT_GRID
     epoch_form: EpochForm = EpochForm.NUMBER
@@ -66,7 +66,7 @@ class GuardedHost:
 
 @dataclass(slots=True, kw_only=True)
 class Azure:
-    """The state of `management.azure.com` and `*.vault.azure.net`."""
+    """Everything that `management.azure.com` and `*.vault.azure.net` store."""
 
     #: Id → display name.
     subscriptions: dict[str, str] = field(default_factory=dict)
@@ -113,5 +113,5 @@ class Azure:
     )
 
     def find_vault(self, name: str) -> VaultContents | None:
-        """Return the contents of a vault, or None."""
+        """Return the contents of the vault with this name, or None."""
         return self.vaults.get(name.lower())

@@ -1,4 +1,4 @@
-"""Serve regions and resource providers of a subscription, which clients read first."""
+"""Serve the regions and resource providers of a subscription, which clients read first."""
 
 from starlette.routing import Route
 
@@ -42,7 +42,7 @@ def build_routes() -> list[Route]:
 
 
 async def list_locations(call: ArmCall) -> JsonObject:
-    """List the regions; each has a type, because edge zones are listed too."""
+    """List the regions. Each one has the type `Region`, because Azure also lists edge zones."""
     start = f"/subscriptions/{call.get_path_part('subscription')}/locations"
     return {
         "value": [
@@ -60,7 +60,7 @@ async def list_locations(call: ArmCall) -> JsonObject:
 
 
 async def list_geo_regions(call: ArmCall) -> JsonObject:
-    """List the regions with App Service plans, which are all regions for every plan."""
+    """List the regions in which App Service plans can be created."""
     start = (
         f"/subscriptions/{call.get_path_part('subscription')}/providers/Microsoft.Web/geoRegions"
     )
@@ -74,19 +74,19 @@ async def list_geo_regions(call: ArmCall) -> JsonObject:
 
 
 async def list_providers(call: ArmCall) -> JsonObject:
-    """List the providers of all types in the tenant."""
+    """List the resource providers of all types of resources that the tenant knows."""
     return call.build_page(
         [_build_provider(call, namespace) for namespace in _group_types_by_namespace()]
     )
 
 
 async def get_provider(call: ArmCall) -> JsonObject:
-    """Return one provider with its types."""
+    """Return one provider with its resource types."""
     return _build_provider(call, call.get_path_part("namespace"))
 
 
 async def register_provider(call: ArmCall) -> JsonObject:
-    """Return the provider; its first resource registers it, not this request."""
+    """Return the provider unchanged: only its first resource registers it."""
     return _build_provider(call, call.get_path_part("namespace"))
 
 

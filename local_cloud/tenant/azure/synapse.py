@@ -1,4 +1,4 @@
-"""Serve `{workspace}.dev.azuresynapse.net`: the parts of a workspace, for identities with a role.
+"""Serve `{workspace}.dev.azuresynapse.net`, with the pipelines and other parts of a workspace.
 
 The parts are resources of the seed below their workspace. A PUT answers 202; its save ends later,
 and may fail then. A workspace has `members`, the object ids with the role Synapse Artifact
@@ -45,7 +45,7 @@ _COLLECTIONS = ("datasets", "linkedservices", "notebooks", "pipelines", "trigger
 
 @dataclass(slots=True, kw_only=True)
 class _Save:
-    """A save that was accepted."""
+    """An accepted save of a part that is not complete yet, or has failed."""
 
     workspace_id: str
     document: JsonObject
@@ -58,7 +58,7 @@ class _Save:
 
 @dataclass(slots=True)
 class Synapse:
-    """The saves of all workspaces, by the id of their operation."""
+    """The saves of all workspaces, by the id of the operation that clients poll."""
 
     saves: dict[str, _Save] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_artifacts(request: Request) -> Response:
-    """Return a page of a collection, with the URL of the next page."""
+    """Return a page of a collection, such as the pipelines, with the URL of the next page."""
     found, size = _Workspace(request).list_parts(), _read_azure(request).page_size
     start = int(request.query_params.get("continuationToken") or 0)
     page: JsonObject = {"value": [show_part(one) for one in found[start : start + size]]}
@@ -94,7 +94,7 @@ async def get_artifact(request: Request) -> Response:
 
 
 async def put_artifact(request: Request) -> Response:
-    """Accept a save of an item; the response names the operation to ask for."""
+    """Accept a save of an item. The response names the operation that the client polls."""
     workspace = _Workspace(request, is_write=True)
     tenant, there = workspace.tenant, workspace.find_part()
     body = await _read_body(request)
@@ -129,7 +129,7 @@ async def put_artifact(request: Request) -> Response:
 
 
 async def get_artifact_operation(request: Request) -> Response:
-    """Return the state of a save: 202 while it runs, and 200 also if it failed."""
+    """Return the state of a save: 202 while it runs, and 200 afterwards, even if it failed."""
     workspace = _Workspace(request)
     operation = request.path_params["operation"]
     save = workspace.tenant.get_part(Synapse).saves.get(operation)
@@ -143,7 +143,7 @@ async def get_artifact_operation(request: Request) -> Response:
 
 
 async def check_access(request: Request) -> Response:
-    """Return which actions the roles of a principal permit in the workspace."""
+    """Return which actions a principal may take in the workspace, by its role."""
     workspace, body = _Workspace(request), await _read_body(request)
     if body.get("scope") != f"workspaces/{workspace.name}":
         raise SimulatedPlatformError(400, "BadRequest", "The scope is another workspace.")
@@ -161,13 +161,13 @@ async def check_access(request: Request) -> Response:
 
 
 def show_workspace(document: JsonObject) -> JsonObject:
-    """Return a workspace as Resource Manager shows it, without the identities that have a role."""
+    """Return a workspace as Resource Manager shows it, without its members and readers."""
     hidden = ("members", "readers")
     return {name: value for name, value in document.items() if name not in hidden}
 
 
 class _Workspace:
-    """The workspace of a request's host. Rejects (403) an identity without a role for it."""
+    """The workspace that a request names. Rejects (403) a caller without a role in it."""
 
     def __init__(self, request: Request, *, is_write: bool = False) -> None:
         self.tenant: Tenant = request.app.state.tenant
@@ -192,33 +192,33 @@ class _Workspace:
         _end_saves(self.tenant)
 
     def has_permission(self, principal: object, action: str) -> bool:
-        """Return whether the role of a principal permits an action."""
+        """Return whether a principal's role permits an action."""
         may_read = principal in self._readers and action.endswith(_READ)
         return principal in self._members or may_read
 
     @property
     def collection(self) -> str:
-        """The collection of the request's path."""
+        """The collection in the request's path, such as `pipelines`."""
         collection: str = self._request.path_params["collection"].lower()
         if collection not in _COLLECTIONS:
             raise SimulatedPlatformError(404, "NotFound", "There is no such collection.")
         return collection
 
     def list_parts(self) -> list[JsonObject]:
-        """Return the items of the request's collection."""
+        """Return the items of the collection in the request's path."""
         start = f"{self.id}/{self.collection}/".lower()
         found = self._resources.list_of_type(f"{WORKSPACES}/{self.collection}")
         return [one for one in found if one["id"].lower().startswith(start)]
 
     def find_part(self) -> JsonObject | None:
-        """Return the item of the request's path, or None."""
+        """Return the item in the request's path, or None."""
         name = self._request.path_params["name"]
         kind = f"{WORKSPACES}/{self.collection}"
         return self._resources.find(kind, f"{self.id}/{self.collection}/{name}")
 
 
 def _end_saves(tenant: Tenant) -> None:
-    """End the saves whose time has come: each changes its item, or fails."""
+    """Complete the saves that are due. Each one changes its item, or fails."""
     resources = tenant.get_part(Azure).resources
     for save in tenant.get_part(Synapse).saves.values():
         if save.is_over or save.ends_at > tenant.clock.now():

@@ -1,4 +1,4 @@
-"""Check what all requests to a vault have in common: challenge, api-version, paging, errors."""
+"""Check what all requests to a vault have in common: token, api-version, network rules, paging."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,7 +30,7 @@ _PAGE_SIZE = 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultCall:
-    """An accepted request."""
+    """A request to a vault whose token and api-version are valid."""
 
     request: Request
     tenant: Tenant
@@ -52,7 +52,7 @@ class VaultCall:
         return value
 
     async def read_json(self) -> JsonObject:
-        """Return the body; raise PlatformError 400 unless it is a JSON object."""
+        """Return the body. Rejects (400) a body that is not a JSON object."""
         try:
             document = await self.request.json()
         except json.JSONDecodeError as error:
@@ -62,18 +62,18 @@ class VaultCall:
         return document
 
     def build_attributes(self, attributes: Attributes) -> JsonObject:
-        """Return attributes with the vault's recovery level."""
+        """Return the attributes of an item in JSON, with the vault's recovery level."""
         azure = self.tenant.get_part(Azure)
         document = azure.resources.find(VAULTS, self.vault.resource_id)
         properties = {} if document is None else document["properties"]
-        return attributes.as_wire() | {
+        return attributes.to_json() | {
             "recoveryLevel": "Recoverable" if self.is_purge_protected else "Recoverable+Purgeable",
             "recoverableDays": properties.get("softDeleteRetentionInDays", 90),
         }
 
     @property
     def is_purge_protected(self) -> bool:
-        """Whether deleted items stay in the recycle bin until their time has ended."""
+        """Whether deleted items cannot be purged before their retention period is over."""
         document = self.tenant.get_part(Azure).resources.find(VAULTS, self.vault.resource_id)
         return document is not None and document["properties"].get("enablePurgeProtection") is True
 
@@ -97,7 +97,10 @@ type VaultHandler = Callable[[VaultCall], Awaitable[JsonObject | Response]]
 def build_vault_route(
     method: str, path: str, handler: VaultHandler, name: str | None = None
 ) -> Route:
-    """Return a route of every vault, by default with the name of its handler."""
+    """Return a route that all vaults have.
+
+    It is named after its handler, unless `name` is given.
+    """
 
     async def answer_request(request: Request) -> Response:
         tenant: Tenant = request.app.state.tenant
@@ -117,7 +120,7 @@ def build_vault_route(
 
 
 def build_deleted_error(kind: str, name: str) -> SimulatedPlatformError:
-    """Return the error for a name that a deleted item still has."""
+    """Return the error (409) for the name of an item that is in the recycle bin."""
     return SimulatedPlatformError(
         409,
         "Conflict",
@@ -128,7 +131,7 @@ def build_deleted_error(kind: str, name: str) -> SimulatedPlatformError:
 
 
 def require_existing[T](call: VaultCall, what: str, found: T | None) -> T:
-    """Return the key, secret or version if it was found; raise PlatformError 404 otherwise.
+    """Return the key, secret or version that was found. Rejects (404) a missing one.
 
     `what` is `key` or `secret`.
     """
@@ -174,7 +177,7 @@ def _require_network_access(azure: Azure, vault: VaultContents) -> None:
 
 
 def _require_vault_token(request: Request, tenant_id: str) -> None:
-    """Reject a request without a token for Key Vault, with the address of the token service."""
+    """Reject (401) a request without a token for Key Vault. The error names the token service."""
     try:
         require_token(request, AUDIENCE)
     except SimulatedPlatformError as error:

@@ -1,4 +1,4 @@
-"""The contents of a key vault: keys and secrets with their versions.
+"""Store what a key vault contains: keys and secrets with their versions.
 
 Times are aware UTC datetimes here and epoch seconds in JSON. See platform.md#vault-api,
 #key-vault-secrets.
@@ -32,7 +32,7 @@ def create_version_id() -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Attributes:
-    """The attributes of keys and secrets: whether a version is enabled, and from when to when."""
+    """The attributes of a version: whether it is enabled, and its validity period."""
 
     created: datetime
     updated: datetime
@@ -41,7 +41,7 @@ class Attributes:
     expires: datetime | None = None
 
     def change(self, wire: dict[str, Any], now: datetime) -> None:
-        """Apply the attributes of a request; null leaves an attribute unchanged."""
+        """Set the attributes that a request contains. Null leaves an attribute unchanged."""
         if wire.get("enabled") is not None:
             self.enabled = wire["enabled"]
         if wire.get("nbf") is not None:
@@ -55,7 +55,7 @@ class Attributes:
         has_begun = self.not_before is None or self.not_before <= now
         return self.enabled and has_begun and (self.expires is None or now < self.expires)
 
-    def as_wire(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the attributes in the JSON format of Key Vault."""
         wire: dict[str, Any] = {"enabled": self.enabled}
         if self.not_before is not None:
@@ -83,12 +83,12 @@ class SimulatedKeyVersion:
 
     @property
     def private_key(self) -> RSAPrivateKey:
-        """The private key."""
+        """The private key that belongs to this version."""
         return get_private_key(self.key_name, self.number, self.size)
 
     @property
     def modulus(self) -> str:
-        """The base64url of the public modulus."""
+        """The modulus of the public key, in base64url."""
         modulus = self.private_key.public_key().public_numbers().n
         return encode_base64url(modulus.to_bytes(self.size // 8))
 
@@ -114,11 +114,14 @@ class _Versions[V: (SimulatedKeyVersion, SecretVersion)]:
 
     @property
     def latest(self) -> V:
-        """The current version."""
+        """The current version, which is the newest."""
         return self.versions[-1]
 
     def find(self, version: str) -> V | None:
-        """Return one version, or the current one for an empty text; None if it is missing."""
+        """Return a version by its id, or the current one for an empty id.
+
+        Returns None if it is missing.
+        """
         if not version:
             return self.latest
         return next((each for each in self.versions if each.version == version), None)
@@ -126,7 +129,7 @@ class _Versions[V: (SimulatedKeyVersion, SecretVersion)]:
 
 @dataclass(slots=True, kw_only=True)
 class Key(_Versions[SimulatedKeyVersion]):
-    """A key."""
+    """A key of a vault with its versions and its rotation policy."""
 
     #: `RSA` or `RSA-HSM`.
     key_type: str = "RSA"
@@ -161,12 +164,12 @@ class Key(_Versions[SimulatedKeyVersion]):
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedSecret(_Versions[SecretVersion]):
-    """A secret."""
+    """A secret of a vault with its versions."""
 
 
 @dataclass(slots=True, kw_only=True)
 class VaultContents:
-    """The data plane of one vault; names are compared without case."""
+    """What one vault contains. Lookups by name ignore case."""
 
     name: str
     #: The vault as a resource.
@@ -177,22 +180,25 @@ class VaultContents:
     deleted_secrets: dict[str, SimulatedSecret] = field(default_factory=dict)
 
     def find_key(self, name: str) -> Key | None:
-        """Return a key that is not deleted, or None."""
+        """Return a key, or None if it is missing or in the recycle bin."""
         return self.keys.get(name.lower())
 
     def find_secret(self, name: str) -> SimulatedSecret | None:
-        """Return a secret, or None."""
+        """Return a secret, or None if it is missing or in the recycle bin."""
         return self.secrets.get(name.lower())
 
     def put_secret(self, name: str, version: SecretVersion) -> SimulatedSecret:
-        """Add a version to a secret, which is created with its first version; return the secret."""
+        """Add a version to a secret, and return the secret.
+
+        A secret is created with its first version.
+        """
         secret = self.secrets.setdefault(name.lower(), SimulatedSecret(name=name))
         secret.versions.append(version)
         return secret
 
 
-def rotate(key: Key, now: datetime) -> SimulatedKeyVersion:
-    """Create a new current version; the rotation policy determines its validity."""
+def add_next_version(key: Key, now: datetime) -> SimulatedKeyVersion:
+    """Add a new current version to a key. The rotation policy determines its validity."""
     expiry = key.rotation_policy.get("attributes", {}).get("expiryTime")
     attributes = Attributes(created=now, updated=now)
     if expiry:
@@ -211,7 +217,10 @@ def convert_from_epoch(seconds: int) -> datetime:
 
 
 def _parse_duration(iso: str) -> timedelta:
-    """Parse `P90D`, `P3M` or `P2Y`, as in a rotation policy; raise `ValueError` otherwise."""
+    """Parse a duration of a rotation policy, such as `P90D`, `P3M` or `P2Y`.
+
+    Raises `ValueError`.
+    """
     days_per_unit = {"D": 1, "M": 30, "Y": 365}
     unit = iso[-1:].upper()
     if not iso.upper().startswith("P") or unit not in days_per_unit:

@@ -1,4 +1,4 @@
-"""Serve keys of a vault: read, rotate, sign, enable, disable (platform.md#vault-api)."""
+"""Serve the keys of a vault: read, rotate, sign, enable, disable (platform.md#vault-api)."""
 
 import base64
 import binascii
@@ -19,9 +19,9 @@ from local_cloud.tenant.azure.vault_contents import (
     Attributes,
     Key,
     SimulatedKeyVersion,
+    add_next_version,
     convert_to_epoch,
     encode_base64url,
-    rotate,
 )
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -30,7 +30,10 @@ _KEY_SIZES = (2048, 3072, 4096)
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of keys; fixed last parts precede `{version}`."""
+    """Return the routes of keys.
+
+    A fixed last part, such as `rotate`, has to precede `{version}`.
+    """
     key = "/keys/{name}"
     return [
         build_vault_route("GET", "/keys", list_keys),
@@ -49,12 +52,12 @@ def build_routes() -> list[Route]:
 
 
 async def list_keys(call: VaultCall) -> JsonObject:
-    """List the keys, without their material."""
+    """List the keys of a vault, without key material."""
     return call.build_page([build_key_item(call, key) for key in call.vault.keys.values()])
 
 
 async def list_key_versions(call: VaultCall) -> JsonObject:
-    """List the versions of a key, without their material."""
+    """List the versions of a key, without key material."""
     key = _require_key(call)
     return call.build_page(
         [
@@ -92,16 +95,16 @@ async def create_key(call: VaultCall) -> JsonObject:
 async def rotate_key(call: VaultCall) -> JsonObject:
     """Create a new current version with the key's rotation policy."""
     key = _require_key(call)
-    return await _announce_key_version(call, key, rotate(key, call.now))
+    return await _announce_key_version(call, key, add_next_version(key, call.now))
 
 
 async def get_rotation_policy(call: VaultCall) -> JsonObject:
-    """Return the rotation policy of a key."""
+    """Return how a key is rotated automatically."""
     return _build_rotation_policy(call, _require_key(call))
 
 
 async def update_rotation_policy(call: VaultCall) -> JsonObject:
-    """Replace the rotation policy of a key."""
+    """Replace the policy by which a key is rotated automatically."""
     key, body, now = _require_key(call), await call.read_json(), convert_to_epoch(call.now)
     created = key.rotation_policy.get("attributes", {}).get("created", now)
     key.rotation_policy = {
@@ -112,7 +115,7 @@ async def update_rotation_policy(call: VaultCall) -> JsonObject:
 
 
 async def update_key(call: VaultCall) -> JsonObject:
-    """Change attributes or tags of a version, for example to disable it."""
+    """Change attributes or tags of a key's version, for example to disable it."""
     key, body = _require_key(call), await call.read_json()
     version = _require_version(call, key)
     version.attributes.change(body.get("attributes") or {}, call.now)
@@ -171,7 +174,7 @@ def build_key_bundle(call: VaultCall, key: Key) -> JsonObject:
 
 
 def build_key_item(call: VaultCall, key: Key) -> JsonObject:
-    """Return a key for a list, without its material."""
+    """Return a key as it is listed, without key material."""
     return {
         "kid": f"{call.url}/keys/{key.name}",
         "attributes": call.build_attributes(key.latest.attributes),

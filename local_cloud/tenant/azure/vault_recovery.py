@@ -1,7 +1,7 @@
-"""Serve the recycle bin and backups of a vault for keys and secrets (platform.md#vault-api).
+"""Serve the recycle bin and the backups of a vault (platform.md#vault-api).
 
-A deleted item can be recovered or purged, unless the vault has purge protection. A client cannot
-read a backup, which remains valid after its item is deleted.
+A deleted key or secret can be recovered or purged. With purge protection, it cannot be purged. A
+client cannot read a backup, which remains valid after its item is deleted.
 """
 
 import secrets
@@ -35,14 +35,14 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 @dataclass(slots=True)
 class _Backups:
-    """The backups: the client's text by which each is known, and the item."""
+    """The items that were backed up, each by the text that the client got as its backup."""
 
     taken: dict[str, Key | SimulatedSecret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind[Item: (Key, SimulatedSecret)]:
-    """Keys or secrets: where they are, their JSON, and their operations."""
+    """The kind of a vault's items: keys or secrets. Its methods serve both kinds."""
 
     name: str
     type: type[Item]
@@ -52,7 +52,7 @@ class _Kind[Item: (Key, SimulatedSecret)]:
     item: Callable[[VaultCall, Item], JsonObject]
 
     def build_routes(self) -> list[Route]:
-        """Return the routes, named `delete_key`, `list_deleted_keys` and so on."""
+        """Return the routes of this kind, such as `delete_key` and `list_deleted_keys`."""
         one, deleted = f"/{self.name}s/{{name}}", f"/deleted{self.name}s/{{name}}"
         table: tuple[tuple[str, str, str, VaultHandler], ...] = (
             ("DELETE", one, f"delete_{self.name}", self.delete),
@@ -68,7 +68,7 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         ]
 
     async def delete(self, call: VaultCall) -> JsonObject:
-        """Delete an item with all versions; soft delete keeps it in the recycle bin."""
+        """Move an item with all its versions to the recycle bin."""
         found = self._require_existing(call, self.live(call.vault))
         found.deleted = call.now
         self.binned(call.vault)[found.name.lower()] = self.live(call.vault).pop(found.name.lower())
@@ -87,14 +87,14 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         return self.bundle(call, found) | self._build_bin_entry(call, found)
 
     async def recover(self, call: VaultCall) -> JsonObject:
-        """Recover one item from the recycle bin, with all its versions."""
+        """Move an item with all its versions back from the recycle bin."""
         found = self._require_existing(call, self.binned(call.vault))
         found.deleted = None
         self.live(call.vault)[found.name.lower()] = self.binned(call.vault).pop(found.name.lower())
         return self.bundle(call, found)
 
     async def purge(self, call: VaultCall) -> Response:
-        """Destroy one item in the recycle bin; 403 with purge protection."""
+        """Delete an item in the recycle bin for good. Rejected (403) with purge protection."""
         found = self._require_existing(call, self.binned(call.vault))
         if call.is_purge_protected:
             message = (
@@ -107,14 +107,14 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         return Response(status_code=204)
 
     async def backup(self, call: VaultCall) -> JsonObject:
-        """Return a backup of an item, which only a vault can read."""
+        """Return a backup of an item, whose content only a vault can read."""
         found = self._require_existing(call, self.live(call.vault))
         blob = secrets.token_urlsafe(48)
         call.tenant.get_part(_Backups).taken[blob] = deepcopy(found)
         return {"value": blob}
 
     async def restore(self, call: VaultCall) -> JsonObject:
-        """Restore the item of a backup; 409 while its name is in use."""
+        """Restore an item from its backup. Rejected (409) while its name is in use."""
         taken = call.tenant.get_part(_Backups).taken.get(str((await call.read_json()).get("value")))
         if not isinstance(taken, self.type):
             raise build_parameter_error(f"The backup is not one of a {self.name}.")

@@ -1,6 +1,6 @@
-"""Serve secrets of a vault: ids in lists, single values, a new version per write.
+"""Serve the secrets of a vault. Each write adds a version.
 
-See platform.md#key-vault-secrets.
+Lists have ids, not values. See platform.md#key-vault-secrets.
 """
 
 from starlette.routing import Route
@@ -23,7 +23,7 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of secrets; `versions` precedes `{version}`."""
+    """Return the routes of secrets. The fixed part `versions` has to precede `{version}`."""
     secret = "/secrets/{name}"
     return [
         build_vault_route("GET", "/secrets", list_secrets),
@@ -56,7 +56,7 @@ async def list_secret_versions(call: VaultCall) -> JsonObject:
 
 
 async def get_secret(call: VaultCall) -> JsonObject:
-    """Return a version with its value; a disabled version is rejected."""
+    """Return a version of a secret with its value. Rejects a disabled version."""
     secret = _require_secret(call)
     version = _require_version(call, secret)
     if not version.attributes.enabled:
@@ -70,7 +70,7 @@ async def get_secret(call: VaultCall) -> JsonObject:
 
 
 async def set_secret(call: VaultCall) -> JsonObject:
-    """Write a value, which becomes the current version."""
+    """Write a value to a secret; it becomes the current version."""
     body, name = await call.read_json(), call.get_path_part("name")
     if not isinstance(body.get("value"), str):
         raise build_parameter_error("A secret needs a value.")
@@ -89,7 +89,7 @@ async def set_secret(call: VaultCall) -> JsonObject:
 
 
 async def update_secret(call: VaultCall) -> JsonObject:
-    """Change attributes, content type or tags of a version; the answer has no value."""
+    """Change attributes, content type or tags of a version. The response has no value."""
     secret, body = _require_secret(call), await call.read_json()
     version = _require_version(call, secret)
     version.attributes.change(body.get("attributes") or {}, call.now)
@@ -113,7 +113,7 @@ def build_secret_bundle(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
 
 
 def build_secret_item(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
-    """Return a secret for a list, without its value."""
+    """Return a secret as it is listed, without its value."""
     return _build_item(call, f"{call.url}/secrets/{secret.name}", secret.latest)
 
 

@@ -2,7 +2,7 @@
 
 Each has an ETag. A write may name the ETag that it replaces, or `If-None-Match: *` to create a
 resource (README.md lists what is unknown about this). A firewall gets a private address, and a
-group its default rules.
+security group its default rules.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _PRIVATE_ADDRESS = "10.0.0.4"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write; readable_resources.py has those that read."""
+    """Return the routes that write. The routes that read are in readable_resources.py."""
     found: list[Route] = []
     for name, resource_type in _WRITABLE.items():
         _, kind, *child = resource_type.split("/")
@@ -48,7 +48,7 @@ def build_routes() -> list[Route]:
 
 
 def build_shown_resource(azure: Azure, document: JsonObject) -> JsonObject:
-    """Return a resource for a read: with an ETag, and an IP group with its users."""
+    """Return a resource for a read, with its ETag. An IP group names the firewalls that use it."""
     if not document["type"].lower().startswith(f"{_NETWORK.lower()}/"):
         return document
     if document["type"].lower() == f"{_NETWORK}/ipGroups".lower():
@@ -149,7 +149,7 @@ _BUILDERS: dict[str, Callable[[str, str, JsonObject], JsonObject]] = {
 
 
 def _find_users(azure: Azure, group_id: str) -> JsonObject:
-    """Return the firewalls and policies with a rule that names an IP group."""
+    """Return the firewalls and firewall policies with a rule that names an IP group."""
     firewalls = azure.resources.list_of_type(f"{_NETWORK}/azureFirewalls")
     groups = azure.resources.list_of_type(f"{_NETWORK}/firewallPolicies/ruleCollectionGroups")
     policies = {

@@ -1,4 +1,4 @@
-"""Serve services that a person changes: IP rules, topics, and action groups.
+"""Serve the writes of services with IP rules, of topics, and of action groups.
 
 The app only reads most of them; the Azure CLI and portals write them. Each write has the checks of
 its service, and stores all other members as they are.
@@ -65,7 +65,7 @@ _LONGEST_STORAGE_PREFIX = 30
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write; readable_resources.py has those that read."""
+    """Return the routes that write. The routes that read are in readable_resources.py."""
     found: list[Route] = []
     for name, (resource_type, methods) in _WRITABLE.items():
         namespace, kind, *children = resource_type.split("/")
@@ -85,7 +85,7 @@ def build_routes() -> list[Route]:
 
 
 async def get_operation(call: ArmCall) -> JsonObject:
-    """Return that a write which was answered with 202 has succeeded."""
+    """Return the state of an earlier write that was answered with 202: it has succeeded."""
     return {"name": call.get_path_part("operation"), "status": "Succeeded"}
 
 
@@ -98,7 +98,7 @@ def _build_accepted_response(call: ArmCall, resource_type: str) -> Response:
 
 
 def with_defaults(document: JsonObject) -> JsonObject:
-    """Return a seeded document with the properties that its type always has."""
+    """Return the document of a seed, with the properties that its type always has."""
     properties = _DEFAULTS.get(document["type"], {}) | document.get("properties", {})
     return document | {"properties": properties}
 
@@ -148,7 +148,7 @@ def _build_written_resource(
 
 
 def _add_endpoint(document: JsonObject) -> None:
-    """Add the address of a topic to which events are sent."""
+    """Add the address at which a topic receives events."""
     region = str(document.get("location", "westeurope")).replace(" ", "").lower()
     host = f"{document['name']}.{region}-1.eventgrid.azure.net"
     document["properties"] |= {
@@ -158,11 +158,11 @@ def _add_endpoint(document: JsonObject) -> None:
 
 
 def _check_nothing(document: JsonObject) -> None:
-    """Accept the document."""
+    """Accept any document, for services without checks."""
 
 
 def _check_range(document: JsonObject) -> None:
-    """Reject a rule of a database server whose ends are no addresses or in the wrong order."""
+    """Reject an IP range of a database server that is invalid, or whose end is before its start."""
     properties = document["properties"]
     try:
         first, last = (IPv4Address(properties[f"{end}IpAddress"]) for end in ("start", "end"))
@@ -175,7 +175,7 @@ def _check_range(document: JsonObject) -> None:
 
 
 def _check_storage(document: JsonObject) -> None:
-    """Reject what an account's rules cannot contain: private addresses, /31, /32, too many."""
+    """Reject IP rules that a storage account does not accept: private, /31, /32, too many."""
     rules = _read_ip_rules(document, "networkAcls")
     networks = [_parse_network(rule.get("value")) for rule in rules]
     too_long = [
@@ -193,7 +193,7 @@ def _is_private(network: IPv4Network) -> bool:
 
 
 def _check_vault(document: JsonObject) -> None:
-    """Reject too many rules, and convert each rule to a prefix, as Key Vault does."""
+    """Reject too many IP rules, and store each one as a prefix, as Key Vault does."""
     rules = _read_ip_rules(document, "networkAcls")
     if len(rules) > _MOST_VAULT_RULES:
         raise _build_invalid_error(f"A vault has at most {_MOST_VAULT_RULES} IP rules.")

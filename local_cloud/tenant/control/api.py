@@ -1,4 +1,4 @@
-"""Serve the control API: plain HTTP on a loopback port, for tests and for the demo.
+"""Serve the control API over plain HTTP on a loopback port, for tests and for the demo.
 
 The API is no part of the platform. local_cloud/tenant/README.md describes each operation.
 """
@@ -17,12 +17,12 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.entra.managed_identity import issue_identity_token
 from local_cloud.tenant.entra.sign_in import build_sign_in_routes
-from local_cloud.tenant.flows.self_starting import tick
+from local_cloud.tenant.flows.self_starting import apply_effects_of_time
 from local_cloud.tenant.receivers.received_messages import Receivers
 
 
 def build_control_application(tenant: Tenant, identity_header: str) -> Starlette:
-    """Return the application of the control port."""
+    """Return the web application of the control API."""
     app = Starlette(
         routes=[
             Route("/msi/token", issue_identity_token),
@@ -33,7 +33,7 @@ def build_control_application(tenant: Tenant, identity_header: str) -> Starlette
             Route("/calls", read_calls),
             Route("/calls/reset", reset_calls, methods=["POST"]),
             Route("/budgets", set_budgets, methods=["PUT"]),
-            Route("/told", read_told),
+            Route("/received-messages", list_received_messages),
             Route("/device-code-user", set_device_code_user, methods=["PUT"]),
             Route("/faults", add_fault, methods=["POST"]),
             Route("/faults", clear_faults, methods=["DELETE"]),
@@ -53,7 +53,7 @@ def build_control_application(tenant: Tenant, identity_header: str) -> Starlette
 
 
 def get_tenant(request: Request) -> Tenant:
-    """Return the tenant of a control request."""
+    """Return the tenant that a request to the control API is for."""
     tenant: Tenant = request.app.state.tenant
     return tenant
 
@@ -72,17 +72,17 @@ async def read_clock(request: Request) -> Response:
 async def advance_clock(request: Request) -> Response:
     """Advance the tenant's time by `{"seconds": n}`."""
     get_tenant(request).clock.advance(float((await request.json())["seconds"]))
-    await tick(get_tenant(request))
+    await apply_effects_of_time(get_tenant(request))
     return await read_clock(request)
 
 
 async def read_refused_hosts(request: Request) -> Response:
-    """Return the hosts that clients requested from the proxy and that the tenant does not serve."""
+    """Return the hosts outside the tenant that clients have requested from the proxy."""
     return JSONResponse(request.app.state.refused_hosts)
 
 
 async def read_calls(request: Request) -> Response:
-    """Return how often each route and each capability was called or throttled."""
+    """Return how often each route and capability was called and throttled."""
     calls = get_tenant(request).calls
     return JSONResponse(
         {
@@ -94,18 +94,18 @@ async def read_calls(request: Request) -> Response:
 
 
 async def reset_calls(request: Request) -> Response:
-    """Set all counts to zero."""
+    """Set all counts of calls to zero."""
     get_tenant(request).calls.reset()
     return Response(status_code=204)
 
 
-async def read_told(request: Request) -> Response:
-    """Return the messages that receivers got, accepted or rejected, oldest first."""
+async def list_received_messages(request: Request) -> Response:
+    """Return the messages that the receivers got, accepted or rejected, oldest first."""
     return JSONResponse(get_tenant(request).get_part(Receivers).to_json())
 
 
 async def set_device_code_user(request: Request) -> Response:
-    """Let the user in `{"upn": …}` enter all device codes from now on."""
+    """Choose the user in `{"upn": …}`, who enters all device codes from now on."""
     directory, upn = get_tenant(request).get_part(Directory), (await request.json())["upn"]
     found = [one.object_id for one in directory.principals.values() if upn and one.upn == upn]
     if not found:
@@ -116,7 +116,10 @@ async def set_device_code_user(request: Request) -> Response:
 
 
 async def set_budgets(request: Request) -> Response:
-    """Set request budgets: `{"flow_service": {"calls": 5, "seconds": 60}}`; null removes one."""
+    """Set how many calls are allowed: `{"flow_service": {"calls": 5, "seconds": 60}}`.
+
+    Null removes a budget.
+    """
     budgets = get_tenant(request).calls.budgets
     for name, budget in (await request.json()).items():
         budgets.pop(name, None)
@@ -126,7 +129,7 @@ async def set_budgets(request: Request) -> Response:
 
 
 async def add_fault(request: Request) -> Response:
-    """Add a `Fault` (faults.py) or a list of them, as JSON."""
+    """Add a fault, or a list of faults, with the members of `Fault` (faults.py)."""
     orders = await request.json()
     for order in orders if isinstance(orders, list) else [orders]:
         get_tenant(request).faults.add(Fault.parse(order))

@@ -1,4 +1,4 @@
-"""Serve the Azure part of the control API: what no request from outside can see or cause.
+"""Serve the Azure part of the control API: what no client of Azure can see or cause.
 
 Actions of an administrator, such as rotating a key, are requests to the platform's own operations.
 local_cloud/tenant/azure/README.md describes both.
@@ -20,25 +20,25 @@ from local_cloud.tenant.seed.azure import seed_azure
 
 
 def build_control_routes() -> list[Route]:
-    """Return the routes for the control application."""
+    """Return the routes of this part of the control API."""
     return [
-        Route("/azure/seed", seed, methods=["POST"]),
+        Route("/azure/seed", add_seed, methods=["POST"]),
         Route("/azure/site", read_site),
         Route("/azure/locks", read_locks),
         Route("/azure/reachability", read_reachability),
-        Route("/azure/key-events", publish, methods=["POST"]),
+        Route("/azure/key-events", publish_event, methods=["POST"]),
         Route("/azure/keys", set_key_enabled, methods=["PATCH"]),
     ]
 
 
-async def seed(request: Request) -> Response:
+async def add_seed(request: Request) -> Response:
     """Add a seed in the format of seed/azure.py to the tenant."""
     seed_azure(_get_tenant(request), await request.json())
     return Response(status_code=204)
 
 
 async def read_site(request: Request) -> Response:
-    """Return the settings that a site or slot (`?id=`) reads, and its number of restarts."""
+    """Return the settings that a site's or slot's (`?id=`) code has, and its number of restarts."""
     site_id = request.query_params.get("id", "")
     azure = _get_azure(request)
     if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
@@ -48,7 +48,7 @@ async def read_site(request: Request) -> Response:
 
 
 async def read_locks(request: Request) -> Response:
-    """Return by policy id why its environments are locked, or null."""
+    """Return for each policy why its environments are locked, or null."""
     azure, now = _get_azure(request), _get_tenant(request).clock.now()
     policies = azure.resources.list_of_type(POLICIES)
     return JSONResponse(
@@ -57,14 +57,14 @@ async def read_locks(request: Request) -> Response:
 
 
 async def read_reachability(request: Request) -> Response:
-    """Return why a flow's call (`?host=&region=&isProtected=true`) is denied, or null."""
+    """Return why a flow's call (`?host=&region=&isProtected=true`) would be denied, or null."""
     query = request.query_params
     origin = FlowOrigin(region=query["region"], is_protected=query.get("isProtected") == "true")
     refusal = find_denial(_get_azure(request), query["host"], origin)
     return JSONResponse({"refusedBy": refusal.resource_id if refusal else None})
 
 
-async def publish(request: Request) -> Response:
+async def publish_event(request: Request) -> Response:
     """Publish a key event, such as `{"vault", "key", "kind": "…KeyNearExpiry"}`."""
     order = await request.json()
     vault, key = _find_key(request, order["vault"], order["key"])

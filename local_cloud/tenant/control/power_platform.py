@@ -1,4 +1,4 @@
-"""Serve control operations on environments and flows: actions of people without the app."""
+"""Serve the control API's operations on environments and flows, mostly actions of people."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
-from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.migration import apply_ended_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.call_history import CallHistory, RunStartKind, build_run_json
 from local_cloud.tenant.flows.lifecycle import save, turn_off, turn_on
 from local_cloud.tenant.flows.runtime import Start, start_run
-from local_cloud.tenant.flows.self_starting import emit
+from local_cloud.tenant.flows.self_starting import play_event
 from local_cloud.tenant.flows.trigger_urls import build_callback
 from local_cloud.tenant.power_platform.links import start_link, start_unlink
 from local_cloud.tenant.seed.tenant import seed
@@ -27,7 +27,7 @@ _FLOW = _ENVIRONMENT + "/flows/{flow}"
 
 
 def build_control_routes() -> list[Route]:
-    """Return the routes that local_cloud/tenant/README.md describes."""
+    """Return the routes of this part of the control API."""
     return [
         Route("/seed", add_seed, methods=["POST"]),
         Route("/assumptions", change_assumptions, methods=["PUT"]),
@@ -63,7 +63,7 @@ def _require_environment(request: Request) -> SimulatedEnvironment:
         raise SimulatedPlatformError(
             404, "EnvironmentNotFound", f"There is no environment '{name}'."
         )
-    settle_operation(platform, environment, _get_tenant(request).clock.now())
+    apply_ended_operation(platform, environment, _get_tenant(request).clock.now())
     return environment
 
 
@@ -88,7 +88,7 @@ async def change_assumptions(request: Request) -> Response:
 
 
 async def read_ledger(request: Request) -> Response:
-    """Return all calls of flows from entry `?since=` on, and the next value of `since`."""
+    """Return the calls of flows from the entry `?since=` on, and the next value of `since`."""
     tenant = _get_tenant(request)
     ledger, since = tenant.get_part(CallHistory), int(request.query_params.get("since", "0"))
     entries = ledger.to_json(since, tenant.clock.now())
@@ -102,7 +102,7 @@ async def expire_tokens(request: Request) -> Response:
 
 
 async def read_outbox(request: Request) -> Response:
-    """Return the events that were published without a Service Bus."""
+    """Return the events that the tenant has published while no Service Bus was connected."""
     messages = _get_tenant(request).outbox.messages
     return JSONResponse(
         [
@@ -154,13 +154,16 @@ async def unlink_environment(request: Request) -> Response:
 
 
 async def emit_event(request: Request) -> Response:
-    """Send an event of a connector (`{"operationId": …}`); return the flows that it started."""
-    started = emit(_get_tenant(request), _require_environment(request), await request.json())
+    """Play an event of a connector (`{"operationId": …}`).
+
+    Returns the flows that it has started.
+    """
+    started = play_event(_get_tenant(request), _require_environment(request), await request.json())
     return JSONResponse({"started": started})
 
 
 async def share_connection(request: Request) -> Response:
-    """Share a connection with these people as its owner does: `{"sharedWith": [object id]}`."""
+    """Play the owner who shares a connection with people: `{"sharedWith": [object id]}`."""
     connection = _require_environment(request).connections.get(request.path_params["connection"])
     if connection is None:
         raise SimulatedPlatformError(404, "ConnectionNotFound", "There is no such connection.")
@@ -169,7 +172,7 @@ async def share_connection(request: Request) -> Response:
 
 
 async def publish_app(request: Request) -> Response:
-    """Publish a canvas app with these flows, as its maker does: `{"flows": [id]}`."""
+    """Play the maker who publishes a canvas app with these flows: `{"flows": [id]}`."""
     app = _require_environment(request).canvas_apps.get(request.path_params["app"])
     if app is None:
         raise SimulatedPlatformError(404, "AppNotFound", "There is no such app.")
@@ -178,7 +181,7 @@ async def publish_app(request: Request) -> Response:
 
 
 async def list_flows(request: Request) -> Response:
-    """Return all flows with a few members, including deleted ones."""
+    """Return all flows in brief, including deleted ones."""
     environment, now = _require_environment(request), _get_tenant(request).clock.now()
     return JSONResponse([_build_summary(flow, now) for flow in environment.order])
 
@@ -197,7 +200,7 @@ def _build_summary(flow: Flow, now: Any) -> dict[str, Any]:
 
 
 async def read_flow(request: Request) -> Response:
-    """Return all data of a flow, with its runs, and its trigger URL with the signature."""
+    """Return a flow with all its data, its runs, and its trigger URL with the signature."""
     environment, flow = _require_flow(request)
     now = _get_tenant(request).clock.now()
     has_url = flow.get_facts().has_callback_url
@@ -217,11 +220,11 @@ async def read_flow(request: Request) -> Response:
 
 
 async def edit_flow(request: Request) -> Response:
-    """Edit a flow: `{"by": object id, "clientData"|"displayName"|"state"|"runSeconds": …}`."""
+    """Edit a flow as the person `by`: `clientData`, `displayName`, `state` or `runSeconds`."""
     environment, flow = _require_flow(request)
     tenant, body = _get_tenant(request), await request.json()
     by = body.get("by", flow.owner)
-    tenant.get_part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
+    tenant.get_part(PowerPlatform).keep_flow_for_reads(environment, flow, tenant.clock.now())
     if "clientData" in body:
         save(tenant, environment, flow, body["clientData"])
     flow.display_name = body.get("displayName", flow.display_name)

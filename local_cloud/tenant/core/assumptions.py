@@ -1,7 +1,7 @@
-"""The assumptions about undocumented behaviour of the platform, in one place.
+"""Define what the tenant assumes about undocumented behaviour of the platform.
 
-They are the first behaviour to check on a real tenant. The section `assumptions` of a seed and the
-control API (`PUT /assumptions`) change them for a tenant.
+The assumptions are the first behaviour to check on a real tenant. The section `assumptions` of a
+seed and the control API (`PUT /assumptions`) change them for a tenant.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ WITHOUT_OAUTH = frozenset({"shared_sql", "shared_sftpwithssh", "shared_ftp"})
 
 @dataclass(slots=True, kw_only=True)
 class Assumptions:
-    """The tenant's assumptions about the platform."""
+    """What a tenant assumes about the platform. Each field is one assumption."""
 
     #: Operations refused to application tokens (403).
     delegated_only: set[str] = field(default_factory=lambda: set(DELEGATED_ONLY))
@@ -157,7 +157,7 @@ class Assumptions:
     hold_all_flows: bool = False
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Change assumptions by name; raise `ValueError` for an unknown one."""
+        """Change assumptions by name. Raises `ValueError` for an unknown name."""
         for name, value in changes.items():
             if name not in Assumptions.__slots__:
                 raise ValueError(f"there is no assumption '{name}'")

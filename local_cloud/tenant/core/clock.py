@@ -1,4 +1,4 @@
-"""The tenant's clock, which tests and the demo can advance, so that days pass in a moment."""
+"""The tenant's clock. Tests and the demo can move it forward, so that days pass in a moment."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class SimulatedClock:
-    """The real time plus the time that was skipped.
+    """The machine's time, plus all time that was skipped.
 
     The tenant reads no other clock, except for tokens: their clients cache them by the machine's
     time.
@@ -22,7 +22,7 @@ class SimulatedClock:
         return datetime.now(UTC) + self._skipped
 
     def advance(self, seconds: float) -> None:
-        """Skip some seconds, then call the listeners. The time never goes back."""
+        """Skip this time, then call the listeners. The time never goes back."""
         if seconds < 0:
             raise ValueError(f"time cannot go back by {-seconds} s")
         self._skipped += timedelta(seconds=seconds)
@@ -30,7 +30,7 @@ class SimulatedClock:
             listener()
 
     async def reach(self, moment: datetime) -> None:
-        """Return when the time is `moment`, after a wait or a skip."""
+        """Wait until the tenant's time has reached `moment`, by waiting or by a skip."""
         while (left := (moment - self.now()).total_seconds()) > 0:
             skipped = asyncio.Event()
             self._listeners.append(skipped.set)
@@ -39,7 +39,7 @@ class SimulatedClock:
             self._listeners.remove(skipped.set)
 
     def on_advance(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each `advance`."""
+        """Register a listener that is called after each `advance`."""
         self._listeners.append(listener)
 
 

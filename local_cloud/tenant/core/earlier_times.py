@@ -1,6 +1,7 @@
-"""The earlier states that reads show while they lag behind writes (platform.md#reads-lag).
+"""Store earlier states of items, which reads show while they lag behind writes.
 
-Writes and their responses use the current state; only reads use this module.
+Writes and their responses use the current state; only reads use this module. See
+platform.md#reads-lag.
 """
 
 from collections.abc import Sequence
@@ -13,14 +14,14 @@ from local_cloud.tenant.core.assumptions import Assumptions
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """The times from which reads, and lists, show a write."""
+    """The times at which a write becomes visible to reads of one item, and to lists."""
 
     reads: datetime
     lists: datetime
 
 
 def draw_lag(assumptions: Assumptions, random: Random, now: datetime) -> Lag | None:
-    """Return the lag of a write that is made now, or None if reads show it at once."""
+    """Return a random lag for a write that is made now, or None if the tenant has no lag."""
     if not max(*assumptions.read_lag_seconds, *assumptions.list_lag_seconds):
         return None
     reads = _draw_duration(random, assumptions.read_lag_seconds)
@@ -34,21 +35,24 @@ def _draw_duration(random: Random, seconds: Sequence[float]) -> timedelta:
 
 
 class Past[Item]:
-    """The states of an item before each of its latest writes."""
+    """The earlier states of an item that reads may still show."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[Lag, Item | None]] = []
 
     def keep(self, item: Item | None, lag: Lag) -> None:
-        """Let reads show `item` until the lag ends; None means that the item did not exist."""
+        """Store the state that reads show until the lag is over.
+
+        None means that the item did not exist.
+        """
         self._kept.append((lag, item))
 
     def find_shown_item(
         self, item: Item | None, now: datetime, *, in_list: bool = False
     ) -> Item | None:
-        """Return what reads show of the item whose current state is `item`.
+        """Return the state that a read shows of an item whose current state is `item`.
 
-        Reads show the state before the first write that they do not show yet.
+        This is the state before the first write that is not visible yet.
         """
         self._kept = [kept for kept in self._kept if now < max(kept[0].reads, kept[0].lists)]
         for lag, before in self._kept:

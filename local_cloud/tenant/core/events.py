@@ -1,4 +1,4 @@
-"""The events that the tenant sends to queues, as Event Grid sends them to Service Bus."""
+"""Define the messages that the tenant sends to queues in place of Event Grid."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedQueueMessage:
-    """One message for a Service Bus queue."""
+    """A message that the tenant sends to a queue."""
 
     queue: str
     body: str
@@ -20,7 +20,7 @@ EventPublisher = Callable[[SimulatedQueueMessage], Awaitable[None]]
 
 
 class Outbox:
-    """Stores the published events of a tenant without a Service Bus."""
+    """Stores what the tenant publishes while no Service Bus is connected."""
 
     def __init__(self) -> None:
         self.messages: list[SimulatedQueueMessage] = []

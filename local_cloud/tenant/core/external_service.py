@@ -1,4 +1,7 @@
-"""Describe a service outside Azure and Power Platform, which is one module with its seed."""
+"""Describe a service outside Azure and Power Platform.
+
+It is one module with a section of the seed.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ from local_cloud.tenant.core.tenant import Tenant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalService:
-    """A service with the section of the seed that describes it."""
+    """A service, and the function that reads its section of the seed."""
 
     service: Service
     #: The member of the seed.

@@ -1,4 +1,7 @@
-"""Inject faults: a test or the demo names the route, the number of calls and the kind."""
+"""Inject faults into calls.
+
+A fault has a route, a kind, and the number of calls that it affects.
+"""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,7 +10,7 @@ from typing import Any
 
 
 class FaultKind(StrEnum):
-    """The effect of a fault on a call."""
+    """What a fault does to a call."""
 
     #: Answer with `status` instead of doing anything.
     FAIL = "fail"
@@ -23,7 +26,7 @@ class FaultKind(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """A fault for one route, or for all routes of a pattern such as `flow_service.*`."""
+    """A fault of one route, or of all routes that match a pattern such as `flow_service.*`."""
 
     route: str
     kind: FaultKind = FaultKind.FAIL
@@ -39,12 +42,12 @@ class Fault:
 
     @classmethod
     def parse(cls, fault: dict[str, Any]) -> "Fault":
-        """Return the fault of a control request; raise `TypeError` or `ValueError`."""
+        """Return the fault that a control request describes. Raises `TypeError` or `ValueError`."""
         return cls(**{**fault, "kind": FaultKind(fault.get("kind", "fail"))})
 
 
 class FaultPlan:
-    """The remaining faults, oldest first."""
+    """The faults that are still to be injected, oldest first."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -63,7 +66,7 @@ class FaultPlan:
         return not self._faults
 
     def take(self, route: str) -> Fault | None:
-        """Return the fault for this call of a route, or None, and count the use."""
+        """Return the fault for a call of this route, or None. A returned fault is used once."""
         for fault in self._faults:
             if not fnmatchcase(route, fault.route):
                 continue

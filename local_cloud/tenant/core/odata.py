@@ -1,4 +1,4 @@
-"""The part of OData that callers of Dataverse and of run lists use.
+"""Parse the part of OData that clients of Dataverse and of lists of runs use.
 
 Filters have `eq ne gt ge lt le`, `and or not`, parentheses, `contains startswith endswith`, and
 literals (text, number, true/false, null, GUID, date). Other syntax is rejected.
@@ -36,15 +36,18 @@ _FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
 
 
 def parse_filter(text: str) -> Predicate:
-    """Return the predicate of a filter; raise PlatformError 400 for unsupported syntax."""
+    """Return a function that tells whether a row matches a filter.
+
+    Rejects (400) unsupported syntax.
+    """
     parser = _Parser(text)
     predicate = parser.parse_alternatives()
     parser.require_end()
     return predicate
 
 
-def select(row: Row, names: str | None, *, keeps: Collection[str]) -> dict[str, Any]:
-    """Return a row with the properties of `$select`, and always its key and etags."""
+def select_properties(row: Row, names: str | None, *, keeps: Collection[str]) -> dict[str, Any]:
+    """Return the properties of a row that `$select` names, and always its key and ETag."""
     if not names:
         return dict(row)
     wanted = {name.strip() for name in names.split(",")}
@@ -54,7 +57,7 @@ def select(row: Row, names: str | None, *, keeps: Collection[str]) -> dict[str, 
 
 
 def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
-    """Return a nested document with the paths of `$select`, and always its id and name."""
+    """Return the members of a nested document that `$select` names, and always its id and name."""
     if not paths:
         return dict(body)
     chosen = {name: body[name] for name in ("id", "name", "type", "location") if name in body}
@@ -68,14 +71,17 @@ def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
 
 
 def get_value(row: Row, name: str) -> Any:
-    """Return a property's value; raise PlatformError 400 if the property does not exist."""
+    """Return the value of a row's property. Rejects (400) a property that the row does not have."""
     if name not in row:
         raise build_query_error(f"Could not find a property named '{name}'.")
     return row[name]
 
 
-def sort_key(clause: str) -> tuple[Callable[[Row], Any], bool]:
-    """Return the key function of an `$orderby` with one property, and True for descending order."""
+def parse_order(clause: str) -> tuple[Callable[[Row], Any], bool]:
+    """Parse an `$orderby` with one property.
+
+    Return the sort key of rows, and whether it is descending.
+    """
     match = _ORDER.fullmatch(clause)
     if match is None:
         raise build_query_error(f"Syntax error in '{clause}'.")
@@ -84,7 +90,7 @@ def sort_key(clause: str) -> tuple[Callable[[Row], Any], bool]:
 
 
 def parse_expansions(clause: str) -> dict[str, str | None]:
-    """Return each navigation property of `$expand` with its `$select`; raise PlatformError."""
+    """Return the `$select` of each navigation property in `$expand`, or None for all properties."""
     asked: dict[str, str | None] = {}
     rest = clause
     while rest:
@@ -129,14 +135,14 @@ class _Parser:
             raise build_query_error(f"'{token}' expected in '{self._text}'.")
 
     def require_end(self) -> None:
-        """Reject text after a complete filter."""
+        """Reject any text after a complete filter."""
         if self._at < len(self._tokens):
             raise build_query_error(
                 f"Syntax error at '{self._tokens[self._at]}' in '{self._text}'."
             )
 
     def parse_alternatives(self) -> Predicate:
-        """Return the predicate of terms joined by `or`."""
+        """Parse terms that `or` joins. Return a function that tells whether a row matches."""
         terms = [self._parse_terms()]
         while self._take_token("or"):
             terms.append(self._parse_terms())
@@ -210,5 +216,5 @@ def _compare_equal(left: Any, right: Any) -> bool:
 
 
 def build_query_error(message: str) -> SimulatedPlatformError:
-    """Return the error for a query that OData rejects."""
+    """Return the error for a query option that is invalid."""
     return InvalidQueryError(message)

@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 
 class SimulatedPlatformError(Exception):
-    """A rejection with its status, `error.code` and `error.message`.
+    """The rejection of a request, with its status, `error.code` and `error.message`.
 
-    A rejection may also have headers and further members.
+    It may also have headers and further members.
     """
 
     def __init__(
@@ -33,18 +33,21 @@ class SimulatedPlatformError(Exception):
         self.extra = extra
 
     def build_body(self) -> dict[str, Any]:
-        """Return the JSON body of the platform's answer."""
+        """Return the JSON body of the response."""
         return {"error": {"code": self.code, "message": self.message, **self.extra}}
 
 
 class InvalidQueryError(SimulatedPlatformError):
-    """A query option is not supported; each service answers with a different code."""
+    """A query option is not supported. Each service reports this with its own code."""
 
     def __init__(self, message: str) -> None:
         super().__init__(400, "InvalidQueryParameter", message)
 
 
 async def render_platform_error(_: Request, error: Exception) -> Response:
-    """Return the response for an error; each service's application installs this handler."""
+    """Return the response for an error.
+
+    The application of each service uses this as its handler.
+    """
     assert isinstance(error, SimulatedPlatformError)
     return JSONResponse(error.build_body(), status_code=error.status, headers=error.headers)

@@ -1,4 +1,4 @@
-"""Two profiles of the platform: as its documents describe it, and as its users fear it.
+"""Define two profiles of the platform: as documented, and with the worst behaviour reported.
 
 Each line is an assumption with its source. If sources disagree, `adversarial` has the worse
 behaviour. A seed names its profile; the seed's own `assumptions` override it.
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Profile(StrEnum):
-    """The behaviour of the platform: documented or adversarial."""
+    """How the simulated platform behaves: as documented, or adversarially."""
 
     DOCUMENTED = "documented"
     ADVERSARIAL = "adversarial"

@@ -15,14 +15,14 @@ _READ, _WRITE = ".read", ".write"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The number of calls that a capability answers in a sliding window."""
+    """How many calls of a service or capability are allowed within a sliding window of time."""
 
     calls: int
     seconds: float
 
 
 class CallLog:
-    """The number of calls of each route (`flow_service.get_flow`) and each capability.
+    """Counts the calls of each route (`flow_service.get_flow`) and each capability.
 
     A capability is the reads or the writes of a service, such as `flow_service.read`. A budget is
     set for a capability or for a whole service (`flow_service`).
@@ -39,7 +39,7 @@ class CallLog:
         self._recent: defaultdict[str, deque[datetime]] = defaultdict(deque)
 
     def count(self, route: str, method: str) -> None:
-        """Count a call; raise PlatformError 429 with `Retry-After` if a budget is exceeded."""
+        """Count a call. Rejects it (429 with `Retry-After`) if a budget is exceeded."""
         service, capability = route.partition(".")[0], _name_capability(route, method)
         self.routes[route] += 1
         self.capabilities[capability] += 1
@@ -48,7 +48,10 @@ class CallLog:
                 self._spend_request(name, budget)
 
     def count_batched(self, route: str, method: str) -> None:
-        """Count an operation of a batch. The batch is a read, its writes are writes."""
+        """Count an operation inside a batch. Only a write counts for its capability.
+
+        The batch itself was counted as one read.
+        """
         self.batched[route] += 1
         capability = _name_capability(route, method)
         if capability.endswith(_WRITE):
@@ -66,7 +69,7 @@ class CallLog:
         recent.append(now)
 
     def reset(self) -> None:
-        """Set all counts to zero; budgets stay."""
+        """Set all counts to zero. Budgets stay."""
         for counter in (self.routes, self.capabilities, self.batched, self.throttled):
             counter.clear()
 
@@ -77,7 +80,7 @@ def _name_capability(route: str, method: str) -> str:
 
 
 def build_throttling_error(name: str, budget: Budget, wait: int) -> SimulatedPlatformError:
-    """Return the 429 of the service that has a budget, as Dataverse documents it."""
+    """Return the error (429) for a call above a budget, as Dataverse documents it."""
     headers = {"Retry-After": str(wait)}
     if name.startswith("dataverse"):
         message = (

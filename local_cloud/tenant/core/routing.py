@@ -1,4 +1,4 @@
-"""Find the service of a host, and count, throttle and inject faults for every route.
+"""Find the service of a host, and count, throttle and fail the calls of every route.
 
 A service module has `HOSTS` (exact names, or suffixes that start with a dot) and
 `build_routes(tenant) -> list[Route]`. Counts, budgets and faults use the name of a route
@@ -39,7 +39,7 @@ Abort = Callable[[Scope], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One service of the platform."""
+    """A service that the tenant simulates: its hosts, routes and query options."""
 
     name: str
     #: Exact host names, or suffixes with a leading dot.
@@ -62,7 +62,7 @@ class Service:
 
 
 class AnyCaseRoute(Route):
-    """A route whose path matches in any case and with doubled slashes, as in Azure."""
+    """A route that ignores case and doubled slashes in paths, as Azure does."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -71,7 +71,7 @@ class AnyCaseRoute(Route):
 
 
 class HostTable:
-    """Finds the service of a host name."""
+    """The application that passes each request to the service of its host."""
 
     def __init__(
         self,
@@ -92,14 +92,14 @@ class HostTable:
         self._suffixes.sort(key=lambda entry: len(entry[0]), reverse=True)
 
     def find(self, host: str) -> ASGIApp | None:
-        """Return the application of a host (without port), or None for an unknown host."""
+        """Return the application of a host name (without port), or None if no service has it."""
         host = host.lower()
         if app := self._exact.get(host):
             return app
         return next((app for suffix, app in self._suffixes if host.endswith(suffix)), None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request according to its Host header."""
+        """Pass a request to the service that its Host header names."""
         host = dict(scope["headers"]).get(b"host", b"").decode().rpartition(":")
         name = host[0] if host[2].isdigit() and host[0] else "".join(host)
         app = self.find(name) or JSONResponse(
@@ -162,7 +162,7 @@ async def _answer_unknown_method(request: Request, error: Exception) -> Response
 
 
 class _WithKnownOptions:
-    """Rejects query options that a route does not implement."""
+    """Rejects requests with query options that a route does not implement."""
 
     def __init__(self, service: Service, route: str, app: ASGIApp) -> None:
         self._service = service
@@ -175,7 +175,7 @@ class _WithKnownOptions:
 
 
 class _Instrumented:
-    """Counts and throttles a route's calls, and injects their faults."""
+    """Counts and throttles the calls of a route, and injects faults into them."""
 
     def __init__(
         self, tenant: Tenant, name: str, app: ASGIApp, abort: Abort, assumptions: Assumptions
@@ -241,7 +241,7 @@ class _Instrumented:
 
 
 async def _drop_message(message: Message) -> None:
-    """Drop a message of an answer."""
+    """Discard a part of a response, so that the client gets none."""
 
 
 def _with_request_id(send: Send) -> Send:

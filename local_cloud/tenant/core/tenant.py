@@ -1,4 +1,4 @@
-"""The tenant: the state that its services share, without a network."""
+"""The state of one simulated tenant, which its services share."""
 
 from typing import cast
 
@@ -10,7 +10,7 @@ from local_cloud.tenant.core.tokens import TokenIssuer
 
 
 class Tenant:
-    """One Entra tenant with its Power Platform and its Azure subscriptions."""
+    """A simulated Entra tenant with its Power Platform and its Azure subscriptions."""
 
     def __init__(self) -> None:
         self.clock = SimulatedClock()
@@ -24,9 +24,10 @@ class Tenant:
         self._parts: dict[type, object] = {}
 
     def get_part[State](self, kind: type[State]) -> State:
-        """Return a service's own state, created on first use: `tenant.get_part(AzureState)`.
+        """Return the state of one service, such as `tenant.get_part(Azure)`.
 
-        Each service has its state class beside its routes, so this module knows none of them.
+        It is created on first use. Each service has its state class beside its routes, so this
+        module knows none of them.
         """
         if kind not in self._parts:
             self._parts[kind] = kind()

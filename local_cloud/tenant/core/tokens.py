@@ -1,4 +1,4 @@
-"""Access tokens: the caller, the audience, and whether the caller is an application or a person.
+"""Issue and verify access tokens, which name the caller, the kind of caller, and the audience.
 
 Tokens look like Entra's (three base64url parts, claims `aud iss tid oid appid idtyp|scp`). They are
 signed with a secret of this process, so only the tenant can issue one. They expire by the machine's
@@ -31,7 +31,7 @@ _KEY_ID = "local-tenant"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCaller:
-    """The caller that a token identifies."""
+    """The person or application that a token identifies."""
 
     #: Entra object id of the user, or of the application's service principal.
     object_id: str
@@ -49,12 +49,12 @@ class SimulatedCaller:
 
 @cache
 def _create_signing_key() -> RSAPrivateKey:
-    """Return the key of this process, whose creation takes a tenth of a second."""
+    """Return the key of this process. It is created once, which takes a tenth of a second."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class TokenIssuer:
-    """Issues tokens and reads them."""
+    """Issues the access and refresh tokens of a tenant, and verifies them."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
@@ -62,7 +62,7 @@ class TokenIssuer:
         self._generation = 0
 
     def issue(self, caller: SimulatedCaller) -> str:
-        """Return an access token for a caller."""
+        """Return an access token for a caller of the tenant's own services."""
         now = int(time.time())
         claims: dict[str, Any] = {
             "aud": caller.audience,
@@ -91,7 +91,7 @@ class TokenIssuer:
         return f"{head}.{body}.{self._compute_signature(head, body)}"
 
     def issue_for_others(self, claims: dict[str, Any]) -> str:
-        """Return a token that its audience, an application, verifies with the public key."""
+        """Return a token with these claims that an application verifies with the public key."""
         now = int(time.time())
         times = {"iat": now, "nbf": now, "exp": now + LIFETIME}
         return jwt.encode(
@@ -99,12 +99,15 @@ class TokenIssuer:
         )
 
     def build_public_keys(self) -> dict[str, Any]:
-        """Return the JSON Web Key Set for those tokens."""
+        """Return the public key as a JSON Web Key Set, for applications that verify tokens."""
         key = jwt.algorithms.RSAAlgorithm.to_jwk(_create_signing_key().public_key(), as_dict=True)
         return {"keys": [key | {"kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
 
     def read(self, token: str) -> SimulatedCaller:
-        """Return the caller of a token; raise `ValueError` if it is foreign, invalid or expired."""
+        """Return the caller of a token.
+
+        Raises `ValueError` if it is foreign, invalid or expired.
+        """
         try:
             head, body, signature = token.split(".")
             claims = json.loads(_decode_base64(body))
@@ -125,21 +128,21 @@ class TokenIssuer:
         )
 
     def expire_all(self) -> None:
-        """Reject every access token issued until now, as after a revocation."""
+        """Reject every access token that was issued until now, as after a revocation."""
         self._generation += 1
 
     def remember_refresh_token(self, object_id: str, app_id: str) -> str:
-        """Return a new refresh token for a user who has signed in to an application."""
+        """Create a refresh token for a user who has signed in to an application."""
         token = secrets.token_urlsafe(32)
         self._refresh_tokens[token] = (object_id, app_id)
         return token
 
     def redeem_refresh_token(self, token: str) -> tuple[str, str] | None:
-        """Return the object id and client id of a refresh token, or None for an unknown token."""
+        """Return the object id and client id of a refresh token, or None if it is unknown."""
         return self._refresh_tokens.get(token)
 
     def revoke_refresh_tokens(self) -> None:
-        """Reject all refresh tokens, as after a change of passwords."""
+        """Reject all refresh tokens, as after users have changed their passwords."""
         self._refresh_tokens.clear()
 
     def _compute_signature(self, head: str, body: str) -> str:
@@ -147,10 +150,10 @@ class TokenIssuer:
 
 
 def require_token(request: Request, *audiences: str) -> SimulatedCaller:
-    """Return the caller if the bearer token has one of the audiences; raise PlatformError 401.
+    """Return the caller if the request's token is valid for one of the audiences.
 
-    Audiences are compared without final slashes and without case, as the platform does for its own
-    APIs.
+    Rejects others (401). Audiences are compared without final slashes and without case, as the
+    platform does for its own APIs.
     """
     issuer: TokenIssuer = request.app.state.tenant.tokens
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -174,7 +177,7 @@ def require_token(request: Request, *audiences: str) -> SimulatedCaller:
 
 
 def normalize_audience(audience: str) -> str:
-    """Return an audience in the form in which equal spellings are equal."""
+    """Return an audience without final slashes and in lower case, for comparisons."""
     return audience.lower().rstrip("/")
 
 

@@ -1,4 +1,4 @@
-"""Determine who acts in Dataverse: the caller's user row, impersonation, and rights on flows.
+"""Determine as whom a request to Dataverse acts, and check the rights of that user.
 
 See platform.md#impersonation.
 """
@@ -13,7 +13,7 @@ from local_cloud.tenant.core.tokens import require_token
 from local_cloud.tenant.environments.access import build_organization_disabled, find_tenant
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedRole
-from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.migration import apply_ended_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 #: Column of a user row that is not sent: holds System Administrator.
@@ -25,7 +25,7 @@ _TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """The user as whom a request acts."""
+    """The user as whom a request acts: its caller, or the user whom the caller impersonates."""
 
     #: Object id of the user for whom the change counts.
     object_id: str
@@ -36,7 +36,10 @@ class Actor:
 
 
 def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
-    """Return the environment of the host, and the actor in it."""
+    """Return the environment of the request's host, and the user as whom the request acts.
+
+    Rejects callers who are no users of the environment, and all callers of a locked environment.
+    """
     tenant = find_tenant(request)
     host = request.headers["host"].partition(":")[0]
     environment = tenant.get_part(PowerPlatform).find_environment_of_host(host)
@@ -44,7 +47,7 @@ def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
         raise SimulatedPlatformError(404, "0x80048d02", f"No organization is found at '{host}'.")
     audiences = (f"https://{environment.org_host}", f"https://{environment.api_host}")
     caller = require_token(request, *audiences)
-    settle_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
+    apply_ended_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
     if is_locked(tenant, environment):
         raise build_organization_disabled(tenant.get_part(PowerPlatform).assumptions)
     user = environment.users.get(caller.object_id.lower())
@@ -79,7 +82,7 @@ def _impersonate_user(request: Request, environment: SimulatedEnvironment, user:
 
 
 def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
-    """Reject an actor without a right on a flow's row; with impersonation, both need the right."""
+    """Reject an actor who may not read, or with `to_write` not change, a flow's row."""
     if actor.is_administrator:
         return
     role = flow.find_role(actor.object_id)
@@ -90,25 +93,25 @@ def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
 
 
 def find_privilege_depth(user: Row, privilege: str) -> str:
-    """Return the depth of a user's privilege: global for administrators, own rows for makers."""
+    """Return how far a privilege of a user reaches: `Global`, `Basic` (own rows), or empty."""
     if privilege == _TO_ACT:
         return "Global" if user.get(MAY_IMPERSONATE) else ""
     return "Global" if user.get(IS_ADMINISTRATOR) else "Basic"
 
 
 def build_privilege_error(object_id: str, privilege: str) -> SimulatedPlatformError:
-    """Return Dataverse's error for a missing privilege."""
+    """Return the error for a user who lacks a privilege."""
     message = f"Principal user (Id={object_id}) is missing {privilege} privilege."
     return SimulatedPlatformError(403, "0x80040220", message)
 
 
 def find_user_id(environment: SimulatedEnvironment, object_id: str | None) -> str | None:
-    """Return the `systemuserid` of a person or application, also of one who has left, or None."""
+    """Return the `systemuserid` of a person or application, even of one who has left, or None."""
     return environment.user_ids.get((object_id or "").lower())
 
 
 def find_object_id(environment: SimulatedEnvironment, user_id: str) -> str:
-    """Return the object id of a `systemuserid`; raise PlatformError 404 if it is unknown."""
+    """Return the object id of the user with this `systemuserid`. Rejects (404) an unknown one."""
     user = environment.get_table("systemusers").get(user_id.lower())
     if user is None:
         message = f"systemuser With Id = {user_id} Does Not Exist"

@@ -1,4 +1,4 @@
-"""Build answers of Dataverse's Web API: lists with query options and pages, and rows."""
+"""Build responses of Dataverse's Web API: pages of rows, and single rows."""
 
 import re
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from local_cloud.tenant.core.odata import (
     build_query_error,
     parse_expansions,
     parse_filter,
-    select,
-    sort_key,
+    parse_order,
+    select_properties,
 )
 from local_cloud.tenant.core.paging import build_next_link, parse_start, parse_top
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
@@ -35,14 +35,14 @@ MOST_CONDITIONS = 500
 _CONDITION = re.compile(r" (?:eq|ne|gt|ge|lt|le) |(?:contains|startswith|endswith)\(")
 
 
-def list_answer(
+def build_list_answer(
     request: Request, environment: SimulatedEnvironment, entity_set: str, rows: Sequence[Row]
 ) -> Response:
-    """Return a page of the matching rows; its next link contains the next position."""
+    """Return a page of the rows that match the query options, and the link to the next page."""
     query = request.query_params
     _require_short(request)
     if order := query.get("$orderby"):
-        key, descending = sort_key(order)
+        key, descending = parse_order(order)
         rows = sorted(rows, key=key, reverse=descending)
     matches = parse_filter(query["$filter"]) if "$filter" in query else None
     size, place = _parse_page_size(request), parse_start(request)
@@ -59,7 +59,7 @@ def list_answer(
 
 
 def _require_short(request: Request) -> None:
-    """Reject an address or a filter that is too long; a batch allows twice the address."""
+    """Reject a URL or a filter that is too long. In a batch, a URL may be twice as long."""
     if IN_BATCH not in request.scope and len(str(request.url)) > LONGEST:
         # No source names the status and the code [SIM].
         raise SimulatedPlatformError(414, "0x80060888", "The request URI is too long.")
@@ -71,17 +71,17 @@ def _require_short(request: Request) -> None:
 def select_members(
     request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row
 ) -> Row:
-    """Return a row with the members of `$select` and `$expand`, and always its key."""
+    """Return the members of a row that `$select` and `$expand` name, and always its key."""
     lookups = _LOOKUPS[entity_set]
     query = request.query_params
     columns = [name for name in query.get("$select", "").split(",") if name.strip() not in lookups]
-    chosen = select(row, ",".join(columns), keeps={KEYS[entity_set]})
+    chosen = select_properties(row, ",".join(columns), keeps={KEYS[entity_set]})
     for name, names in parse_expansions(query.get("$expand", "")).items():
         if name not in lookups:
             raise build_query_error(f"Could not find a property named '{name}'.")
         target = environment.get_table(lookups[name]).get(row[f"_{name.lower()}_value"] or "")
         keeps = {KEYS[lookups[name]]}
-        chosen[name] = target and select(target, names, keeps=keeps)
+        chosen[name] = target and select_properties(target, names, keeps=keeps)
     return chosen
 
 
@@ -97,7 +97,7 @@ def _parse_page_size(request: Request) -> int:
 def build_written_answer(
     request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row
 ) -> Response:
-    """Return the answer to a create or update: 204, or the row with `return=representation`."""
+    """Return the response to a create or update: 204, or the row with `return=representation`."""
     row_id = row[KEYS[entity_set]]
     url = f"https://{environment.api_host}{BASE}/{entity_set}({row_id})"
     headers = {"OData-EntityId": url, "OData-Version": "4.0"}
@@ -107,5 +107,5 @@ def build_written_answer(
 
 
 def build_row_answer(body: Row) -> Response:
-    """Return the answer with a row or a page of rows."""
+    """Return the response with a row or a page of rows."""
     return JSONResponse(body, headers={"OData-Version": "4.0"})

@@ -1,4 +1,4 @@
-"""Serve Dataverse's `$batch`: several operations in one request, each with its own answer.
+"""Serve Dataverse's `$batch`: several operations in one request, each with its own response.
 
 Microsoft's page "Execute batch operations using the Web API" documents the format:
 `multipart/mixed` with CRLF, at most 1,000 operations, no nested batch, in order. The first error
@@ -36,7 +36,7 @@ class _Answer:
 
 
 async def run_batch(request: Request) -> Response:
-    """Run the operations in their order."""
+    """Run the operations of a batch in their order, and return their responses."""
     require_actor(request)
     scopes = [_build_scope(request, part) for part in _split_parts(request, await request.body())]
     goes_on = "odata.continue-on-error" in request.headers.get("Prefer", "")
@@ -78,7 +78,7 @@ def _find_operation(part: MIMEPart) -> bytes:
 
 
 def _build_scope(request: Request, operation: bytes) -> tuple[Scope, bytes]:
-    """Return the operation as a separate request, from an absolute or relative address."""
+    """Return an operation as a separate request. Its address may be absolute or relative."""
     head, ends, body = operation.partition(b"\r\n\r\n")
     line, *fields = head.decode().split("\r\n")
     words = line.split(" ")

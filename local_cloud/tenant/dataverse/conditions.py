@@ -1,4 +1,7 @@
-"""`If-Match` and `If-None-Match` on Dataverse rows (platform.md#conditional-writes)."""
+"""Check the conditions `If-Match` and `If-None-Match` of writes to Dataverse rows.
+
+See platform.md#conditional-writes.
+"""
 
 from starlette.requests import Request
 
@@ -6,7 +9,10 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 def check_conditions(request: Request, *, entity: str, row_id: str, version: int | None) -> None:
-    """Reject a write whose condition is not met; `version` is None if there is no row."""
+    """Reject a write whose condition is not met.
+
+    `version` is that of the row, or None without a row.
+    """
     wanted = request.headers.get("If-Match")
     if version is None and wanted is not None:
         raise build_missing_row_error(entity, row_id)
@@ -21,5 +27,5 @@ def check_conditions(request: Request, *, entity: str, row_id: str, version: int
 
 
 def build_missing_row_error(entity: str, row_id: str) -> SimulatedPlatformError:
-    """Return Dataverse's 404."""
+    """Return the error (404) for a row that does not exist."""
     return SimulatedPlatformError(404, "0x80040217", f"{entity} With Id = {row_id} Does Not Exist")

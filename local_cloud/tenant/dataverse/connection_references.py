@@ -1,4 +1,4 @@
-"""Connection references: who may name a connection, and what a save does with them.
+"""Check who may name a connection in a row, and add names of connections to saved definitions.
 
 See platform.md#connection-references.
 """
@@ -13,7 +13,7 @@ from local_cloud.tenant.flows.lifecycle import find_connection_name
 
 
 def require_usable_connection(environment: SimulatedEnvironment, actor: Actor, body: Row) -> None:
-    """Reject a row with a connection that the actor neither owns nor shares."""
+    """Reject a row that names a connection which the actor neither owns nor may use."""
     name = body.get("connectionid")
     if not name:
         return  # a reference may stay unbound

@@ -1,4 +1,4 @@
-"""Serve definitions of tables, in brief: their names, their key, and whether rows have etags."""
+"""Serve the definitions of tables in brief: names, key, and whether rows have ETags."""
 
 import uuid
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from local_cloud.tenant.core.odata import parse_filter, select
+from local_cloud.tenant.core.odata import parse_filter, select_properties
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.dataverse.access import require_actor
 from local_cloud.tenant.dataverse.answers import build_row_answer
@@ -15,12 +15,12 @@ from local_cloud.tenant.environments.environment import Row, SimulatedEnvironmen
 
 
 async def list_tables(request: Request) -> Response:
-    """Return the definitions that match `$filter`, without pages."""
+    """Return all definitions of tables that match `$filter`."""
     environment, _ = require_actor(request)
     query = request.query_params
     matches = parse_filter(query["$filter"]) if "$filter" in query else None
     found = [
-        select(one, query.get("$select"), keeps={"MetadataId"})
+        select_properties(one, query.get("$select"), keeps={"MetadataId"})
         for one in _list_definitions(environment)
         if matches is None or matches(one)
     ]
@@ -31,11 +31,11 @@ async def describe_table(request: Request) -> Response:
     """Return the definition of a table. See platform.md#conditional-writes."""
     definition = _find_definition(request)
     names = request.query_params.get("$select")
-    return build_row_answer(select(definition, names, keeps={"LogicalName"}))
+    return build_row_answer(select_properties(definition, names, keeps={"LogicalName"}))
 
 
 async def list_choices(request: Request) -> Response:
-    """Return no choice column: rows here have the numbers of choices, which have no labels."""
+    """Return an empty list: choice columns have numbers without labels here."""
     _find_definition(request)
     return build_row_answer({"value": []})
 

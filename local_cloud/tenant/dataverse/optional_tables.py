@@ -1,5 +1,4 @@
-"""Dataverse's tables of Power Pages, Copilot Studio and custom connectors, which not every
-environment has.
+"""Define tables of Power Pages, Copilot Studio and custom connectors, which some environments lack.
 
 See platform.md#power-pages, #agents.
 """
@@ -15,7 +14,7 @@ _MEMO = 1_048_576
 def _build_table(
     name: str, texts: tuple[str, ...], lookup: tuple[str, str] | None = None, **columns: Any
 ) -> SimulatedTable:
-    """Return a table with a name column, texts and at most one lookup."""
+    """Return a table with a name column, text columns, and at most one lookup."""
     name_column = "adx_name" if name.startswith("adx_") else "name"
     looked_up = {f"_{lookup[0]}_value": None} if lookup else {}
     return SimulatedTable(

@@ -1,4 +1,4 @@
-"""Dataverse's tables except `workflows`: their columns, and the effects of creates and updates."""
+"""Define Dataverse's tables except `workflows`, and create and change their rows."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -157,7 +157,7 @@ TABLES = {
 def create_row(
     tenant: Tenant, environment: SimulatedEnvironment, table: SimulatedTable, body: Row
 ) -> Row:
-    """Add a row and return it; the body may contain its id."""
+    """Add a row to a table and return it. The body may contain its id."""
     values = read_body(table, body)
     missing = [name for name in table.required if values.get(name) is None]
     if missing:
@@ -182,14 +182,17 @@ def create_row(
 
 
 def update_row(tenant: Tenant, table: SimulatedTable, row: Row, body: Row) -> None:
-    """Change a row's columns."""
+    """Change columns of a row."""
     row |= read_body(table, body)
     row["modifiedon"] = format_whole_seconds(tenant.clock.now())
     row["versionnumber"] += 1
 
 
 def read_body(table: SimulatedTable, body: Row) -> Row:
-    """Return the columns of a body with resolved lookups; raise PlatformError 400."""
+    """Return the columns in a request's body, with resolved lookups.
+
+    Rejects (400) an invalid body.
+    """
     values: Row = {}
     for name, value in body.items():
         if name.endswith("@odata.bind"):
@@ -217,12 +220,12 @@ def _require_short(table: SimulatedTable, name: str, value: Any) -> None:
 
 
 def format_whole_seconds(moment: datetime) -> str:
-    """Return a time in the format of Dataverse."""
+    """Format a time as Dataverse does: without fractions of a second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def build_wire_row(table: SimulatedTable, row: Row) -> Row:
-    """Return a row in JSON format, with its etag if the table has row versions."""
+def build_row_json(table: SimulatedTable, row: Row) -> Row:
+    """Return a row in JSON format. It has an ETag if the table has row versions."""
     sent = {name: value for name, value in row.items() if name not in table.write_only}
     if table.has_row_versions:
         return {"@odata.etag": f'W/"{row["versionnumber"]}"', **sent}

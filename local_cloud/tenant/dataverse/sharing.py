@@ -1,4 +1,4 @@
-"""Serve Dataverse actions on flows: sharing, and membership in solutions.
+"""Serve the actions of Dataverse that share flows, and that add flows to solutions.
 
 See platform.md#solutions, #dataverse-sharing.
 """
@@ -33,16 +33,16 @@ _EDIT = _READ | {
 
 
 async def grant_access(request: Request) -> Response:
-    """Serve GrantAccess: add rights of a user or a team on a flow."""
-    return await _give_access(request, beside=True)
+    """Serve GrantAccess: give a user or a team additional rights on a flow."""
+    return await _share_flow(request, beside=True)
 
 
 async def modify_access(request: Request) -> Response:
     """Serve ModifyAccess: replace the rights of a user or a team on a flow."""
-    return await _give_access(request, beside=False)
+    return await _share_flow(request, beside=False)
 
 
-async def _give_access(request: Request, *, beside: bool) -> Response:
+async def _share_flow(request: Request, *, beside: bool) -> Response:
     environment, actor = require_actor(request)
     body = await request.json()
     flow = _require_target(environment, body)
@@ -56,25 +56,25 @@ async def _give_access(request: Request, *, beside: bool) -> Response:
     if beside:
         rights |= _parse_rights(flow, holder)
     role = SimulatedRole.CAN_EDIT if "WriteAccess" in rights else SimulatedRole.CAN_VIEW
-    _let_lag(request, environment, flow)
+    _keep_for_reads(request, environment, flow)
     flow.share(holder, role, rights)
     return Response(status_code=204)
 
 
 async def revoke_access(request: Request) -> Response:
-    """Serve RevokeAccess: remove the rights of a user or a team."""
+    """Serve RevokeAccess: remove all rights of a user or a team on a flow."""
     environment, actor = require_actor(request)
     body = await request.json()
     flow = _require_target(environment, body)
     require_right(flow, actor, to_write=True)
     holder = _find_holder(environment, body["Revokee"])
-    _let_lag(request, environment, flow)
+    _keep_for_reads(request, environment, flow)
     flow.unshare(holder)
     return Response(status_code=204)
 
 
 async def list_access(request: Request) -> Response:
-    """Serve RetrieveSharedPrincipalsAndAccess: return the principals of a flow's shares."""
+    """Serve RetrieveSharedPrincipalsAndAccess: return the users and teams with rights on a flow."""
     environment, actor = require_actor(request)
     target = request.query_params.get("@t") or request.query_params.get("@target") or ""
     workflow_id = target.rpartition("(")[2].partition(")")[0].strip("'\" ").lower()
@@ -100,7 +100,10 @@ def _parse_rights(flow: Flow, holder: str) -> frozenset[str]:
 
 
 def _find_holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -> str:
-    """Return a flow's key for the principal in a body; raise PlatformError if it is unknown."""
+    """Return the key under which a flow stores the rights of the principal in a body.
+
+    Rejects an unknown principal.
+    """
     table = str(principal["@odata.type"]).rpartition(".")[2]
     row_id = str(principal.get("ownerid") or principal[f"{table}id"]).lower()
     if table != "team":
@@ -114,7 +117,7 @@ def _find_holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -
 
 
 def _build_principal(environment: SimulatedEnvironment, holder: str) -> dict[str, Any]:
-    """Return a principal in the format of Dataverse: its type and its `ownerid` only."""
+    """Return a user or team in the format of this action: only its type and its `ownerid`."""
     for row in environment.get_table("teams").values():
         if holder in (row["azureactivedirectoryobjectid"], row["teamid"]):
             return {"@odata.type": "#Microsoft.Dynamics.CRM.team", "ownerid": row["teamid"]}
@@ -137,21 +140,21 @@ async def add_solution_component(request: Request) -> Response:
     if any(r["uniquename"] == name and r["ismanaged"] for r in _list_solutions(environment)):
         message = f"The solution '{name}' is managed: components cannot be added to it."
         raise SimulatedPlatformError(400, "0x80048033", message)
-    _let_lag(request, environment, flow)
+    _keep_for_reads(request, environment, flow)
     row_id = add_to_named_solution(environment, flow, name)
     return JSONResponse({"id": row_id})
 
 
 def add_to_named_solution(environment: SimulatedEnvironment, flow: Flow, unique_name: str) -> str:
-    """Add a flow to the solution with a name; return the id of the component row."""
+    """Add a flow to the solution with this unique name. Return the id of the component row."""
     for solution in _list_solutions(environment):
         if solution["uniquename"] == unique_name:
             return add_to_solution(environment, flow, solution)
     raise SimulatedPlatformError(404, "0x80040217", f"The solution '{unique_name}' was not found.")
 
 
-def _let_lag(request: Request, environment: SimulatedEnvironment, flow: Flow) -> None:
-    find_platform(request).let_reads_lag(environment, flow, find_tenant(request).clock.now())
+def _keep_for_reads(request: Request, environment: SimulatedEnvironment, flow: Flow) -> None:
+    find_platform(request).keep_flow_for_reads(environment, flow, find_tenant(request).clock.now())
 
 
 def _list_solutions(environment: SimulatedEnvironment) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Describe a simulated table of Dataverse."""
+"""Describe a table of Dataverse that the tenant simulates."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedTable:
-    """The columns and keys of one table."""
+    """The names, columns and keys of one table."""
 
     entity_set: str
     logical_name: str

@@ -1,4 +1,4 @@
-"""Serve all tables except `workflows`; rows.py has their columns."""
+"""Serve all tables of Dataverse except `workflows`. Their columns are in rows.py."""
 
 from datetime import datetime
 from uuid import uuid4
@@ -16,16 +16,16 @@ from local_cloud.tenant.dataverse.access import (
     require_actor,
 )
 from local_cloud.tenant.dataverse.answers import (
+    build_list_answer,
     build_row_answer,
     build_written_answer,
-    list_answer,
     select_members,
 )
 from local_cloud.tenant.dataverse.conditions import build_missing_row_error, check_conditions
 from local_cloud.tenant.dataverse.connection_references import require_usable_connection
 from local_cloud.tenant.dataverse.rows import (
     TABLES,
-    build_wire_row,
+    build_row_json,
     create_row,
     read_body,
     update_row,
@@ -37,14 +37,14 @@ from local_cloud.tenant.environments.environment import Row, SimulatedEnvironmen
 
 
 async def list_rows(request: Request) -> Response:
-    """Return rows of a table."""
+    """Return the rows of a table that match the query."""
     environment, _ = require_actor(request)
     table = _get_table(request)
     rows = [
         _read_sent_row(table, row)
         for row in environment.list_shown_rows(table.entity_set, _get_time(request))
     ]
-    return list_answer(request, environment, table.entity_set, rows)
+    return build_list_answer(request, environment, table.entity_set, rows)
 
 
 async def get_row(request: Request) -> Response:
@@ -60,31 +60,31 @@ async def get_row(request: Request) -> Response:
 
 
 async def post_row(request: Request) -> Response:
-    """Create a row."""
+    """Create a row with a new id, or the one in the body."""
     environment, actor = require_actor(request)
     table = _get_table(request)
     body = _build_new_row(request, environment, actor, await request.json())
     row_id = str(body.setdefault(table.key, str(uuid4()))).lower()
-    _let_lag(request, environment, table, row_id)
+    _keep_for_reads(request, environment, table, row_id)
     row = create_row(find_tenant(request), environment, table, body)
     return build_written_answer(request, environment, table.entity_set, _read_sent_row(table, row))
 
 
 async def patch_row(request: Request) -> Response:
-    """Change a row, or create it with the given id."""
+    """Change a row. Without `If-Match`, a missing row is created with the id in the path."""
     environment, actor = require_actor(request)
     table, body, row_id = _get_table(request), await request.json(), _get_row_id(request)
     row = environment.get_table(table.entity_set).get(row_id)
     _check_conditions(request, table, row_id, row)
     if row is None:
         body = _build_new_row(request, environment, actor, body | {table.key: row_id})
-        _let_lag(request, environment, table, row_id)
+        _keep_for_reads(request, environment, table, row_id)
         row = create_row(find_tenant(request), environment, table, body)
     else:
         _require_write(table, environment, actor, row)
         if "connectionid" in body:
             _require_content(table, environment, actor, row | body)
-        _let_lag(request, environment, table, row_id)
+        _keep_for_reads(request, environment, table, row_id)
         update_row(find_tenant(request), table, row, _find_kept_part(request, table, body))
     return build_written_answer(request, environment, table.entity_set, _read_sent_row(table, row))
 
@@ -96,13 +96,13 @@ async def remove_row(request: Request) -> Response:
     row = _require_row(request, environment, table)
     _require_write(table, environment, actor, row)
     _check_conditions(request, table, row[table.key], row)
-    _let_lag(request, environment, table, row[table.key])
+    _keep_for_reads(request, environment, table, row[table.key])
     del environment.get_table(table.entity_set)[row[table.key]]
     return Response(status_code=204)
 
 
 def _find_kept_part(request: Request, table: SimulatedTable, body: Row) -> Row:
-    """Return what the platform keeps of an accepted change (see assumptions.py)."""
+    """Return the part of an accepted change that the platform stores (see assumptions.py)."""
     assumptions = find_platform(request).assumptions
     if table.entity_set != "organizations":
         return body
@@ -116,7 +116,10 @@ def _find_kept_part(request: Request, table: SimulatedTable, body: Row) -> Row:
 def _build_new_row(
     request: Request, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> Row:
-    """Return the content of a new row if the actor may add one; the actor owns it by default."""
+    """Return the content of a new row. Its owner is the actor, unless the body names another one.
+
+    Rejects actors who may not add rows.
+    """
     table = _get_table(request)
     if not table.is_user_owned:
         _require_write(table, environment, actor)
@@ -125,10 +128,12 @@ def _build_new_row(
     return owner | body if "_ownerid_value" in table.columns else body
 
 
-def _let_lag(
+def _keep_for_reads(
     request: Request, environment: SimulatedEnvironment, table: SimulatedTable, row_id: str
 ) -> None:
-    find_platform(request).let_row_lag(environment, table.entity_set, row_id, _get_time(request))
+    find_platform(request).keep_row_for_reads(
+        environment, table.entity_set, row_id, _get_time(request)
+    )
 
 
 def _get_time(request: Request) -> datetime:
@@ -187,7 +192,7 @@ def _require_row(request: Request, environment: SimulatedEnvironment, table: Sim
 
 
 def _read_sent_row(table: SimulatedTable, row: Row) -> Row:
-    sent = build_wire_row(table, row)
+    sent = build_row_json(table, row)
     for hidden in (IS_ADMINISTRATOR, MAY_IMPERSONATE):
         sent.pop(hidden, None)
     return sent

@@ -1,4 +1,4 @@
-"""Serve Dataverse's Web API: one host per environment, with tables and a few actions.
+"""Serve Dataverse's Web API. Each environment has its own host, with tables and a few actions.
 
 See platform.md#dataverse-api.
 """
@@ -20,9 +20,9 @@ from local_cloud.tenant.dataverse.access import (
     require_right,
 )
 from local_cloud.tenant.dataverse.answers import (
+    build_list_answer,
     build_row_answer,
     build_written_answer,
-    list_answer,
     select_members,
 )
 from local_cloud.tenant.dataverse.batch import run_batch
@@ -62,7 +62,7 @@ _PRIVILEGE = (
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the routes: actions first, then workflows, then all other tables."""
+    """Return the routes: actions first, then `workflows`, then all other tables."""
     workflows, rows = f"{BASE}/workflows", f"{BASE}/{{entity_set}}"
     return [
         Route(f"{BASE}/$batch", run_batch, methods=["POST"]),
@@ -92,7 +92,7 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def answer_who_am_i(request: Request) -> Response:
-    """Return the caller's user row."""
+    """Serve WhoAmI: return the caller's user id and organization id."""
     environment, actor = require_actor(request)
     mine = environment.users[actor.object_id.lower()]
     body = {"UserId": mine["systemuserid"], "OrganizationId": environment.org_id}
@@ -100,7 +100,7 @@ async def answer_who_am_i(request: Request) -> Response:
 
 
 async def get_privilege(request: Request) -> Response:
-    """Return the depth of a user's privilege."""
+    """Return whether a user has a privilege, and how far it reaches."""
     environment, _ = require_actor(request)
     user = environment.get_table("systemusers").get(_parse_row_id(request))
     if user is None:
@@ -111,16 +111,19 @@ async def get_privilege(request: Request) -> Response:
 
 
 async def list_workflows(request: Request) -> Response:
-    """Return flows with `$filter`, `$select`, `$orderby`, in pages of `odata.maxpagesize`."""
+    """Return the flows that match `$filter`, `$select` and `$orderby`, in pages."""
     environment, actor = require_actor(request)
     tenant = find_tenant(request)
     flows = list_visible_flows(tenant, environment, actor)
-    rows = _Lazily(environment, flows)
-    return list_answer(request, environment, "workflows", rows)
+    rows = _LazyRows(environment, flows)
+    return build_list_answer(request, environment, "workflows", rows)
 
 
-class _Lazily(Sequence[Row]):
-    """Flows as rows that are built on access: a page of 500 builds 500 rows, not 10,000."""
+class _LazyRows(Sequence[Row]):
+    """Flows as rows of Dataverse, each of which is built only when it is read.
+
+    A page shows 500 of maybe 10,000 flows.
+    """
 
     def __init__(self, environment: SimulatedEnvironment, flows: list[Flow]) -> None:
         self._environment = environment
@@ -134,7 +137,7 @@ class _Lazily(Sequence[Row]):
 
 
 async def post_workflow(request: Request) -> Response:
-    """Create a flow."""
+    """Create a flow with a new id, or the one in the body."""
     environment, actor = require_actor(request)
     workflow_id = _create_workflow(request, environment, actor, await request.json())
     return _answer_write(request, environment, workflow_id)
@@ -167,7 +170,7 @@ async def get_workflow(request: Request) -> Response:
 
 
 async def patch_workflow(request: Request) -> Response:
-    """Change a flow, or create it with the given id."""
+    """Change a flow. Without `If-Match`, a missing flow is created with the id in the path."""
     environment, actor = require_actor(request)
     workflow_id, body = _parse_row_id(request), await request.json()
     flow = environment.workflows.get(workflow_id)
@@ -187,7 +190,7 @@ async def patch_workflow(request: Request) -> Response:
 def _turn_on_at_once(
     request: Request, environment: SimulatedEnvironment, actor: Actor, workflow_id: str
 ) -> None:
-    """Turn a flow on in the request that created it; an error removes the flow again."""
+    """Turn on a flow in the request that has created it. If this fails, remove the flow again."""
     flow = environment.workflows[workflow_id]
     try:
         update_workflow(find_tenant(request), environment, actor, flow, {"statecode": 1})

@@ -1,4 +1,4 @@
-"""The table `workflows`: flows as Dataverse rows, with the effects of saves and activations.
+"""Show flows as rows of the table `workflows`, and apply the writes of these rows to the flows.
 
 Dataverse wraps the errors of the flow service in its own error (platform.md#wrapped-errors).
 """
@@ -34,10 +34,10 @@ from local_cloud.tenant.flows.lifecycle import (
     turn_on,
 )
 from local_cloud.tenant.flows.saves import (
+    empty_references_if_rejected,
     require_savable,
-    require_savable_again,
-    stop_flow_when_refused,
-    undo_when_refused,
+    require_savable_update,
+    restore_if_rejected,
 )
 
 _STATE = {SimulatedFlowState.STARTED: 1, SimulatedFlowState.SUSPENDED: 2}
@@ -90,14 +90,14 @@ def build_flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
 
 
 def has_row(tenant: Tenant, flow: Flow) -> bool:
-    """Return whether Dataverse has a row of the flow."""
+    """Return whether a flow has a row in Dataverse."""
     return flow.is_in_solution or tenant.get_part(PowerPlatform).assumptions.my_flows_have_rows
 
 
 def list_visible_flows(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor
 ) -> list[Flow]:
-    """Return the flows that have a row and that the actor may read, in the order of creation."""
+    """Return the flows whose rows the actor may read, in the order of creation."""
     return [
         flow
         for flow in environment.list_shown_flows(tenant.clock.now())
@@ -110,7 +110,7 @@ def list_visible_flows(
 def create_workflow(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> str:
-    """Add a flow, off; return its id, which the body may contain.
+    """Create a flow that is off, and return its id, which the body may contain.
 
     The owner is the actor, or the person in the body. `MSCRM.SolutionUniqueName` is the body's
     `solution`.
@@ -151,17 +151,17 @@ def create_workflow(
 def update_workflow(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, flow: Flow, body: Row
 ) -> None:
-    """Change a flow's columns, then its state."""
+    """Change columns of a flow's row, then turn the flow on or off if the body says so."""
     require_right(flow, actor, to_write=True)
     _require_known(body)
     _require_short_name(tenant, body)
     assumptions = tenant.get_part(PowerPlatform).assumptions
-    tenant.get_part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
+    tenant.get_part(PowerPlatform).keep_flow_for_reads(environment, flow, tenant.clock.now())
     is_save = "clientdata" in body
-    harm = stop_flow_when_refused(assumptions, flow) if is_save else nullcontext()
+    harm = empty_references_if_rejected(assumptions, flow) if is_save else nullcontext()
     with wrap_errors():
         require_writable(tenant, environment)
-        with harm, undo_when_refused(flow):
+        with harm, restore_if_rejected(flow):
             _change_flow(tenant, environment, actor, flow, body)
     flow.modern_type = body.get("modernflowtype", flow.modern_type)
     flow.touch(actor.object_id, tenant.clock.now())
@@ -184,7 +184,7 @@ def _save_definition(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str
 ) -> None:
     assumptions = tenant.get_part(PowerPlatform).assumptions
-    require_savable_again(assumptions, flow, client_data, tenant.clock.now())
+    require_savable_update(assumptions, flow, client_data, tenant.clock.now())
     save(tenant, environment, flow, _format_stored_definition(tenant, environment, client_data))
 
 
@@ -199,9 +199,10 @@ def _change_state(
 
 
 def _find_checked_person(tenant: Tenant, actor: Actor) -> str:
-    """Return the person whom the flow service checks: the actor, or the caller.
+    """Return the person whose rights the flow service checks.
 
-    The flow service checks the caller if the impersonation does not reach it.
+    This is the actor, or the impersonating caller if the impersonation does not reach the flow
+    service.
     """
     assumptions = tenant.get_part(PowerPlatform).assumptions
     if actor.on_behalf_by and not assumptions.impersonation_reaches_flow_service:
@@ -212,11 +213,11 @@ def _find_checked_person(tenant: Tenant, actor: Actor) -> str:
 def delete_workflow(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, flow: Flow
 ) -> None:
-    """Delete a flow."""
+    """Delete a flow's row, and with it the flow."""
     require_right(flow, actor, to_write=True)
     if flow.is_managed:
         raise build_privilege_error(actor.object_id, "prvDeleteWorkflow")
-    tenant.get_part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
+    tenant.get_part(PowerPlatform).keep_flow_for_reads(environment, flow, tenant.clock.now())
     with wrap_errors():
         delete(tenant, environment, flow)
 
@@ -224,7 +225,7 @@ def delete_workflow(
 def _format_stored_definition(
     tenant: Tenant, environment: SimulatedEnvironment, client_data: str
 ) -> str:
-    """Return the stored form of a definition."""
+    """Return a definition as the platform stores it."""
     if tenant.get_part(PowerPlatform).assumptions.saves_name_connections:
         return with_connection_names(environment, client_data)
     return client_data
@@ -256,9 +257,9 @@ def _find_owner(environment: SimulatedEnvironment, body: dict[str, Any]) -> str 
 
 @contextmanager
 def wrap_errors() -> Iterator[None]:
-    """Wrap the flow service's errors, except the one during a platform migration.
+    """Wrap errors of the flow service as Dataverse does.
 
-    See platform.md#blocked-writes.
+    The error during a platform migration is not wrapped. See platform.md#blocked-writes.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The people and applications of the tenant, and their rights."""
+"""Store the people, groups and applications of the tenant, and their rights."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,7 +8,7 @@ from local_cloud.tenant.core.tokens import SimulatedCaller
 
 
 class PrincipalType(StrEnum):
-    """The types of principals in the flow service's permissions."""
+    """The types of principals that the flow service's permissions name."""
 
     USER = "User"
     SERVICE_PRINCIPAL = "ServicePrincipal"
@@ -17,7 +17,7 @@ class PrincipalType(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedPrincipal:
-    """A person or an application's service principal."""
+    """A person, a group, or the service principal of an application."""
 
     object_id: str
     name: str
@@ -42,7 +42,7 @@ class SimulatedPrincipal:
 
 @dataclass(slots=True)
 class Directory:
-    """All principals of the tenant."""
+    """All principals of the tenant, by their object ids."""
 
     tenant_id: str = field(default_factory=lambda: str(uuid4()))
     principals: dict[str, SimulatedPrincipal] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Directory:
     _clients: dict[str, SimulatedPrincipal] = field(default_factory=dict)
 
     def add(self, principal: SimulatedPrincipal) -> None:
-        """Add or replace a principal."""
+        """Add a principal, or replace the one with the same id."""
         self.principals[principal.object_id] = principal
         if principal.client_id:
             self._clients[principal.client_id.lower()] = principal
@@ -74,6 +74,6 @@ class Directory:
         return principal is not None and principal.is_admin
 
     def has_premium(self, object_id: str) -> bool:
-        """Return whether premium flows of this owner may run."""
+        """Return whether this owner has the licence that premium flows need."""
         principal = self.principals.get(object_id)
         return principal is None or principal.has_premium

@@ -1,4 +1,4 @@
-"""Serve the parts of Entra ID that msal and azure-identity need, unmodified, to get tokens."""
+"""Serve the parts of Entra ID that unmodified msal and azure-identity need to get tokens."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def discover_instance(_: Request) -> Response:
-    """Return the hosts of one cloud; msal requests them before it trusts an authority."""
+    """Return the host names of Entra's cloud, which msal requests before it trusts an authority."""
     discovery = f"{_AUTHORITY}/common/v2.0/.well-known/openid-configuration"
     return JSONResponse(
         {
@@ -61,7 +61,7 @@ async def discover_instance(_: Request) -> Response:
 
 
 async def get_openid_configuration(request: Request) -> Response:
-    """Return the endpoints of the tenant; there is no other."""
+    """Return the addresses of the tenant's endpoints. Rejects the id of any other tenant."""
     tenant: Tenant = request.app.state.tenant
     asked = request.path_params["tenant_id"]
     if asked.lower() not in {*_ANY_TENANT, tenant.get_part(Directory).tenant_id.lower()}:
@@ -85,13 +85,13 @@ async def get_openid_configuration(request: Request) -> Response:
 
 
 async def get_public_keys(request: Request) -> Response:
-    """Return the keys with which applications verify their tokens."""
+    """Return the keys with which an application verifies tokens that were issued for it."""
     tenant: Tenant = request.app.state.tenant
     return JSONResponse(tenant.tokens.build_public_keys())
 
 
 async def start_device_code(request: Request) -> Response:
-    """Return a device code, which the directory's `device_code_user` enters at once.
+    """Return a device code. The directory's `device_code_user` enters it at once.
 
     Rejects applications that the directory does not have.
     """
@@ -114,9 +114,9 @@ async def start_device_code(request: Request) -> Response:
 
 
 async def issue_token(request: Request) -> Response:
-    """Return tokens for the four grants of `grant_type`.
+    """Return tokens for a grant.
 
-    The grants are client_credentials, refresh_token, device_code and authorization_code.
+    Supported are client_credentials, refresh_token, device_code and authorization_code.
     """
     form = await _read_form(request)
     match form.get("grant_type"):
@@ -156,7 +156,7 @@ def _answer_application(request: Request, form: dict[str, str]) -> Response:
 
 
 def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> str:
-    """Return an app-only token for an application of the directory."""
+    """Issue a token to an application of the directory, without a person."""
     directory = tenant.get_part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
         client_id = directory.principals[object_id].client_id
@@ -172,7 +172,7 @@ def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> st
 
 
 def issue_user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "") -> str:
-    """Return a token on behalf of a person."""
+    """Issue a token to an application that acts for a person."""
     directory = tenant.get_part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
         return tenant.tokens.issue_for_others(claims | {"azp": client_id, "scp": "user"})
@@ -209,7 +209,10 @@ def _answer_device_code(request: Request, form: dict[str, str]) -> Response:
 
 
 def _answer_authorization_code(request: Request, form: dict[str, str]) -> Response:
-    """Return tokens of the person who was redirected with a code, for the same application."""
+    """Return tokens of the person for whom an authorization code was issued.
+
+    Only the application for which it was issued can redeem a code.
+    """
     tenant: Tenant = request.app.state.tenant
     directory = tenant.get_part(Directory)
     granted = tenant.get_part(Codes).redeem(form.get("code", ""))
@@ -225,7 +228,10 @@ def _answer_authorization_code(request: Request, form: dict[str, str]) -> Respon
 
 
 def _is_trusted(tenant: Tenant, client: SimulatedPrincipal, assertion: str) -> bool:
-    """Return whether an exchange token is from a managed identity that the application trusts."""
+    """Return whether a token is from a managed identity that the application trusts.
+
+    The application sends such a token in place of a secret.
+    """
     try:
         caller = tenant.tokens.read(assertion)
     except ValueError:
@@ -262,7 +268,7 @@ def _answer_delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> R
 
 
 def parse_audience(scope: str) -> str:
-    """Return the audience of a scope; `https://host//.default` keeps one of its slashes."""
+    """Return the audience in a scope. `https://host//.default` is the audience `https://host/`."""
     for part in scope.split():
         if "://" in part or part.endswith("/.default"):
             return part.rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""Serve the one request of Microsoft Graph that assigns an app role to a principal."""
+"""Serve the one operation of Microsoft Graph that setup uses: to assign an app role."""
 
 from collections.abc import Mapping
 from uuid import UUID, uuid4
@@ -24,7 +24,7 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def assign_app_role(request: Request) -> Response:
-    """Assign an app role; 400 unless the body has principal, resource and role as GUIDs."""
+    """Assign an app role. Rejects (400) a body without GUIDs for principal, resource and role."""
     require_token(request, f"https://{HOSTS[0]}")
     directory = request.app.state.tenant.get_part(Directory)
     principal = request.path_params["principal"]

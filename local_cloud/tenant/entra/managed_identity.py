@@ -1,4 +1,4 @@
-"""Serve the managed identity endpoint of App Service (2019-08-01) on the loopback control port."""
+"""Serve the managed identity endpoint of App Service (2019-08-01) on the control port."""
 
 import secrets
 import time
@@ -13,7 +13,10 @@ from local_cloud.tenant.entra.endpoints import issue_application_token
 
 
 async def issue_identity_token(request: Request) -> Response:
-    """Return a token for the app's managed identity; a header must contain the app's secret."""
+    """Return a token of the app's managed identity.
+
+    Rejects a request without the app's secret header.
+    """
     tenant: Tenant = request.app.state.tenant
     header = request.headers.get("X-IDENTITY-HEADER", "")
     if not secrets.compare_digest(header, request.app.state.identity_header):

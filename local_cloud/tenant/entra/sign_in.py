@@ -1,7 +1,7 @@
-"""Sign people in to an application of the directory; they choose an account without a password.
+"""Serve the pages with which people sign in to an application.
 
-The page is at Entra's address behind the proxy, and on the control port for a browser without the
-proxy.
+They choose an account without a password. The page is at Entra's address behind the proxy, and on
+the control port for a browser without the proxy.
 """
 
 import secrets
@@ -27,7 +27,7 @@ _PAGE = """<!doctype html>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """The sign-in that an authorization code represents."""
+    """The sign-in behind an authorization code: who signed in, and to which application."""
 
     object_id: str
     client_id: str
@@ -36,24 +36,24 @@ class Grant:
 
 
 class Codes:
-    """The issued authorization codes that are not redeemed."""
+    """The authorization codes that were issued and not redeemed yet."""
 
     def __init__(self) -> None:
         self._granted: dict[str, Grant] = {}
 
-    def grant(self, grant: Grant) -> str:
-        """Return a code that can be redeemed once."""
+    def issue(self, grant: Grant) -> str:
+        """Create a code for a sign-in. The code can be redeemed once."""
         code = secrets.token_urlsafe(24)
         self._granted[code] = grant
         return code
 
     def redeem(self, code: str) -> Grant | None:
-        """Return the sign-in of a code, or None if the code is unknown or already redeemed."""
+        """Return the sign-in of a code, or None if the code is unknown or was redeemed."""
         return self._granted.pop(code, None)
 
 
 def build_sign_in_routes(prefix: str = "") -> list[Route]:
-    """Return the routes to which a browser is redirected to sign in and out."""
+    """Return the routes of the pages to sign in and to sign out."""
     return [
         Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/authorize", authorize),
         Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/logout", sign_out),
@@ -61,7 +61,7 @@ def build_sign_in_routes(prefix: str = "") -> list[Route]:
 
 
 async def sign_out(request: Request) -> Response:
-    """Redirect to an address that an application has registered; the tenant has no session."""
+    """Redirect a browser back to the application. There is no session to end."""
     target = request.query_params.get("post_logout_redirect_uri", "")
     clients = request.app.state.tenant.get_part(Directory).principals.values()
     if any(_is_registered(one, target) for one in clients):
@@ -70,7 +70,7 @@ async def sign_out(request: Request) -> Response:
 
 
 async def authorize(request: Request) -> Response:
-    """Return the page of accounts; with `account`, redirect to the application with a code."""
+    """Return the page with accounts. With `account`, redirect to the application with a code."""
     tenant: Tenant = request.app.state.tenant
     directory, asked = tenant.get_part(Directory), dict(request.query_params)
     client = directory.find_client(asked.get("client_id", ""))
@@ -87,12 +87,15 @@ async def authorize(request: Request) -> Response:
         redirect_uri=redirect_uri,
         scope=asked.get("scope", ""),
     )
-    answer = {"code": tenant.get_part(Codes).grant(grant), "state": asked.get("state", "")}
+    answer = {"code": tenant.get_part(Codes).issue(grant), "state": asked.get("state", "")}
     return RedirectResponse(f"{redirect_uri}?{urlencode(answer)}", 302)
 
 
 def build_application_claims(directory: Directory, object_id: str, audience: str) -> dict[str, Any]:
-    """Return claims (v2.0) for an application of the directory, and none for others."""
+    """Return the claims (v2.0) of a person's token for an application of the directory.
+
+    They are empty for any other audience.
+    """
     client = directory.find_client(audience.removeprefix("api://"))
     if client is None:
         return {}
@@ -116,7 +119,7 @@ def _is_registered(client: SimulatedPrincipal, redirect_uri: str) -> bool:
 
 
 def _without_port(uri: str) -> str:
-    """Return a loopback address without its port, which Entra ignores."""
+    """Return a loopback address without its port, because Entra ignores the port."""
     parts = urlsplit(uri)
     if parts.hostname in ("localhost", "127.0.0.1"):
         return parts._replace(netloc=parts.hostname).geturl()

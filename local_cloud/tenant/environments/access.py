@@ -1,4 +1,4 @@
-"""Check who may use an operation of Power Platform: audiences, administrators, delegated calls."""
+"""Check who may use an operation of Power Platform: audience, kind of caller, and rights."""
 
 import json
 
@@ -11,7 +11,7 @@ from local_cloud.tenant.core.tokens import SimulatedCaller, require_token
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
-from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.migration import apply_ended_operation
 from local_cloud.tenant.environments.power_platform import (
     GLOBAL_FLOW_HOST,
     PowerPlatform,
@@ -29,25 +29,25 @@ FLOW_AUDIENCES = (
 
 
 def find_tenant(request: Request) -> Tenant:
-    """Return the tenant that a request reached."""
+    """Return the tenant that a request is for."""
     tenant: Tenant = request.app.state.tenant
     return tenant
 
 
 def find_platform(request: Request) -> PowerPlatform:
-    """Return the Power Platform that a request reached."""
+    """Return the Power Platform of the tenant that a request is for."""
     return find_tenant(request).get_part(PowerPlatform)
 
 
 def require_bap_caller(request: Request) -> SimulatedCaller:
-    """Return the caller of BAP or of the Power Apps service."""
+    """Return the caller of BAP or the Power Apps service. Rejects invalid tokens."""
     caller = require_token(request, BAP_AUDIENCE)
     _require_api_version(request)
     return caller
 
 
 def require_bap_admin(request: Request) -> SimulatedCaller:
-    """Return the caller of BAP, who must be a Power Platform administrator."""
+    """Return the caller of BAP. Rejects callers who are not Power Platform administrators."""
     caller = require_bap_caller(request)
     if not find_tenant(request).get_part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
@@ -58,7 +58,8 @@ def require_bap_admin(request: Request) -> SimulatedCaller:
 def require_flow_caller(request: Request) -> SimulatedCaller:
     """Return the caller of the flow service.
 
-    The audience, the kind of token, and the rights for the admin scope are checked.
+    Rejects a wrong audience, an application where only a person may call, and everybody but
+    administrators at an administrator's path.
     """
     caller = require_token(request, *FLOW_AUDIENCES)
     _require_api_version(request)
@@ -72,14 +73,14 @@ def require_flow_caller(request: Request) -> SimulatedCaller:
 
 
 def is_admin_scope(request: Request) -> bool:
-    """Return whether a path is that of an administrator's operation."""
+    """Return whether a request is for an administrator's operation, by its path."""
     return "/scopes/admin/" in request.url.path.lower()
 
 
 def find_visible_environments(
     request: Request, caller: SimulatedCaller
 ) -> list[SimulatedEnvironment]:
-    """Return the environments of which a caller is a member, as in makers' lists."""
+    """Return the environments that a maker sees: those in which the caller is a user."""
     everything = find_platform(request).environments.values()
     return [each for each in everything if caller.object_id.lower() in each.users]
 
@@ -87,7 +88,7 @@ def find_visible_environments(
 def find_environment(
     name: str, environments: list[SimulatedEnvironment]
 ) -> SimulatedEnvironment | None:
-    """Return an environment by its name or as `~default`, or None."""
+    """Return the environment with this name, or the default one for `~default`, or None."""
     wanted = name.lower()
     is_wanted = (
         (lambda each: each.is_default)
@@ -98,19 +99,22 @@ def find_environment(
 
 
 def require_environment(request: Request) -> SimulatedEnvironment:
-    """Return the current environment of a path; 403 for an unknown one, as for missing rights."""
+    """Return the environment in a request's path.
+
+    Rejects (403) an unknown one, as for missing rights.
+    """
     platform = find_platform(request)
     name = request.path_params["environment"]
     environment = platform.environments.get(name) or platform.environments.get(name.lower())
     if environment is None:
         raise build_environment_denied(name)
     require_region(request, environment)
-    settle_operation(platform, environment, find_tenant(request).clock.now())
+    apply_ended_operation(platform, environment, find_tenant(request).clock.now())
     return environment
 
 
 def require_region(request: Request, environment: SimulatedEnvironment) -> None:
-    """Reject an environment of another region than the host's, or of an unknown region."""
+    """Reject an environment whose region the request's host does not serve."""
     host = request.headers["host"].partition(":")[0].lower()
     if host == build_flow_host(environment.location) or not host.endswith(GLOBAL_FLOW_HOST):
         return  # BAP's hosts answer for every region
@@ -126,21 +130,24 @@ def require_region(request: Request, environment: SimulatedEnvironment) -> None:
 
 
 def require_flow(request: Request, caller: SimulatedCaller) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the current flow of a path for a write, and let reads lag from now on.
+    """Return the environment and the flow in the path of a write. Reads may lag behind this write.
 
-    Callers who may not edit the flow and are no administrators are rejected.
+    Rejects callers who may not edit the flow, except at an administrator's path.
     """
     environment = require_environment(request)
     name = _read_flow_name(request)
     flow = _require_flow(request, caller, environment.flows.get(name), name)
-    find_platform(request).let_reads_lag(environment, flow, find_tenant(request).clock.now())
+    find_platform(request).keep_flow_for_reads(environment, flow, find_tenant(request).clock.now())
     return environment, flow
 
 
 def require_shown_flow(
     request: Request, caller: SimulatedCaller, name: str | None = None
 ) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the flow as reads show it, by default that of the path, to the same callers."""
+    """Return the environment and the flow in the path of a read, as reads show it now.
+
+    Rejects the same callers as `require_flow`. `name` replaces the name in the path.
+    """
     environment, now = require_environment(request), find_tenant(request).clock.now()
     name = name.lower() if name else _read_flow_name(request)
     return environment, _require_flow(
@@ -164,7 +171,7 @@ def _require_flow(request: Request, caller: SimulatedCaller, flow: Flow | None, 
 def _require_editor(
     request: Request, caller: SimulatedCaller, flow: Flow | None, name: str
 ) -> None:
-    """Check the current roles, because permissions do not lag."""
+    """Reject callers without a role on the flow that permits edits. Roles do not lag."""
     environment = require_environment(request)
     if environment.org_host and caller.object_id.lower() not in environment.users:
         message = f"The user '{caller.object_id}' has no role in the environment's Dataverse."
@@ -181,12 +188,12 @@ def _require_editor(
 
 
 def build_flow_not_found(name: str) -> SimulatedPlatformError:
-    """Return the flow service's error for an unknown flow."""
+    """Return the flow service's error (404) for an unknown flow."""
     return SimulatedPlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
 
 
 def build_organization_disabled(assumptions: Assumptions) -> SimulatedPlatformError:
-    """Return Dataverse's error for every request to a disabled organization.
+    """Return the error for every request to the Dataverse of a locked environment.
 
     See platform.md#key-loss.
     """
@@ -198,7 +205,7 @@ def build_organization_disabled(assumptions: Assumptions) -> SimulatedPlatformEr
 
 
 def build_environment_denied(name: str) -> SimulatedPlatformError:
-    """Return the flow service's error for missing rights, and for an unknown environment."""
+    """Return the flow service's error (403) for an unknown environment and for missing rights."""
     message = f"Access to the environment '{name}' is denied."
     return SimulatedPlatformError(403, "EnvironmentAccessDenied", message)
 

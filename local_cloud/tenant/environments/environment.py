@@ -1,4 +1,4 @@
-"""An environment: its flows, its Dataverse rows, its people, and its policy."""
+"""Store an environment: its flows, its Dataverse rows, its people, and its policy."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,7 @@ type Row = dict[str, Any]
 
 
 class LinkStatus(StrEnum):
-    """The values of an enterprise policy's `linkStatus` (platform.md#link-status)."""
+    """The values of the `linkStatus` of an environment's policy (platform.md#link-status)."""
 
     LINKING = "Linking"
     UNLINKING = "Unlinking"
@@ -23,7 +23,7 @@ class LinkStatus(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedPolicyLink:
-    """An environment's Encryption policy."""
+    """The encryption policy to which an environment is linked."""
 
     policy_id: str
     location: str
@@ -35,7 +35,7 @@ class SimulatedPolicyLink:
 
 @dataclass(slots=True, kw_only=True)
 class Operation:
-    """A lifecycle operation on an environment."""
+    """An operation on an environment that takes some time, such as to link it to a policy."""
 
     id: str
     type: str
@@ -51,7 +51,7 @@ class Operation:
     is_settled: bool = False
 
     def compute_state(self, now: datetime) -> str:
-        """Return `NotStarted`, `Running`, `Succeeded` or `Failed` at a time."""
+        """Return `NotStarted`, `Running`, `Succeeded` or `Failed`, depending on the time."""
         if now < self.starts:
             return "NotStarted"
         if now < self.ends:
@@ -88,7 +88,7 @@ class SimulatedCanvasApp:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SimulatedEnvironment:
-    """One environment with its Dataverse."""
+    """An environment with its flows and its Dataverse rows."""
 
     id: str
     display_name: str
@@ -136,12 +136,12 @@ class SimulatedEnvironment:
         return f"{name}.api.{rest}"
 
     def subscribe(self, flow: Flow) -> None:
-        """Register the webhook of a flow that is on, instead of a flow with the same name."""
+        """Register a flow's webhook in place of any other with the same name."""
         if name := flow.get_facts().subscription:
             self.subscriptions[name] = flow
 
     def unsubscribe(self, flow: Flow) -> None:
-        """Remove the registration with the name of a flow, whichever flow has it."""
+        """Remove the webhook with the name that a flow uses, even if it is another flow's."""
         self.subscriptions.pop(flow.get_facts().subscription, None)
 
     def get_table(self, entity_set: str) -> dict[str, Row]:
@@ -151,7 +151,7 @@ class SimulatedEnvironment:
     def find_shown_flow(
         self, now: datetime, *, workflow_id: str = "", name: str = ""
     ) -> Flow | None:
-        """Return a flow as reads show it, by its Dataverse id or its flow name, or None."""
+        """Return a flow as reads show it now, or None. It is found by Dataverse id or by name."""
         self.unseen_flows = [flow for flow in self.unseen_flows if not flow.past.is_over(now)]
         current = self.workflows.get(workflow_id) or self.flows.get(name)
         for flow in [*self.unseen_flows, *([current] if current else [])]:
@@ -163,16 +163,19 @@ class SimulatedEnvironment:
         return None
 
     def list_shown_flows(self, now: datetime) -> list[Flow]:
-        """Return all flows as lists show them, in the order of creation, with deleted ones."""
+        """Return all flows as lists show them now, in the order of creation.
+
+        Deleted flows are included.
+        """
         shown = (flow.past.find_shown_item(flow, now, in_list=True) for flow in self.order)
         return [flow for flow in shown if flow is not None]
 
     def find_shown_row(self, entity_set: str, row_id: str, now: datetime) -> Row | None:
-        """Return a row as reads show it, or None."""
+        """Return a row as reads show it now, or None."""
         return self._find_shown_row(entity_set, row_id, now, in_list=False)
 
     def list_shown_rows(self, entity_set: str, now: datetime) -> list[Row]:
-        """Return the rows of a table as lists show them."""
+        """Return the rows of a table as lists show them now."""
         gone = {row_id for name, row_id in self.unseen_rows if name == entity_set}
         ids = dict.fromkeys([*self.get_table(entity_set), *sorted(gone)])
         shown = (self._find_shown_row(entity_set, row_id, now, in_list=True) for row_id in ids)
@@ -186,7 +189,7 @@ class SimulatedEnvironment:
         return past.find_shown_item(row, now, in_list=in_list) if past else row
 
     def add_user(self, user: Row) -> None:
-        """Add a row to `systemusers`."""
+        """Add a user to the environment, by a row of `systemusers`."""
         self.get_table("systemusers")[user["systemuserid"]] = user
         object_id = user["azureactivedirectoryobjectid"].lower()
         self.users[object_id], self.user_ids[object_id] = user, user["systemuserid"]
@@ -204,13 +207,13 @@ class SimulatedEnvironment:
         self.flows[name] = flow
 
     def remove_flow(self, flow: Flow) -> None:
-        """Delete a flow: remove its row, and move it to the flow service's recycle bin."""
+        """Move a flow to the flow service's recycle bin, and remove its Dataverse row."""
         flow.state = SimulatedFlowState.DELETED
         self.workflows.pop(flow.workflow_entity_id, None)
         self._leave_solutions(flow)
 
     def forget_flow(self, flow: Flow) -> None:
-        """Revert `add_flow` after a create that was rejected later."""
+        """Remove a flow as if it had never been added, because its creation was rejected."""
         del self.flows[flow.name]
         del self.workflows[flow.workflow_entity_id]
         self.order.remove(flow)
@@ -226,16 +229,16 @@ class SimulatedEnvironment:
             del components[key]
 
     def restore_flow(self, flow: Flow) -> None:
-        """Restore a flow from the recycle bin, off."""
+        """Restore a deleted flow. It is off."""
         flow.state = SimulatedFlowState.STOPPED
         self.workflows[flow.workflow_entity_id] = flow
 
     def is_linked(self) -> bool:
-        """Whether a customer-managed key is applied."""
+        """Return whether the environment is linked to a policy with a customer-managed key."""
         return self.policy is not None and self.policy.status == LinkStatus.LINKED
 
     def is_migrating(self, now: datetime) -> bool:
-        """Whether writes are rejected: from the start of a link until the last flow is migrated."""
+        """Return whether writes are rejected, because a link or a migration is in progress."""
         if self.operation and self.operation.compute_state(now) in ("NotStarted", "Running"):
             return True
         return self.migration_ends is not None and now < self.migration_ends

@@ -1,4 +1,4 @@
-"""A cloud flow of the tenant: one object for the flow service, Dataverse and the trigger URL."""
+"""Store a cloud flow: one object for the flow service, Dataverse and the trigger URL."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ RUN_HISTORY = timedelta(days=28)
 
 
 class SimulatedFlowState(StrEnum):
-    """The states of a flow, as in the flow service."""
+    """The states of a flow, with the names of the flow service."""
 
     STARTED = "Started"
     STOPPED = "Stopped"
@@ -32,7 +32,7 @@ class SimulatedFlowState(StrEnum):
 
 
 class SimulatedRole(StrEnum):
-    """The roles on a flow."""
+    """The roles that a principal may have on a flow."""
 
     OWNER = "Owner"
     CAN_EDIT = "CanEdit"
@@ -41,7 +41,7 @@ class SimulatedRole(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One run. Before `ends`, its status is Running; afterwards, it is `outcome`."""
+    """A run of a flow. Its status is Running until `ends`, and `outcome` afterwards."""
 
     name: str
     started: datetime
@@ -56,13 +56,13 @@ class Run:
     actions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def compute_status(self, now: datetime) -> str:
-        """Return `Running` or the outcome, at a time."""
+        """Return `Running` or the outcome, depending on the time."""
         return "Running" if now < self.ends else self.outcome
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Flow:
-    """A flow with all its data."""
+    """A flow with all its data, for every service that shows it."""
 
     #: Name in the flow service; for most flows equal to the Dataverse id.
     name: str
@@ -128,17 +128,20 @@ class Flow:
     _facts: FlowFacts | None = None
 
     def get_facts(self) -> FlowFacts:
-        """Return what the platform reads from the definition; cached until the next save."""
+        """Return what the platform reads from the definition.
+
+        The result is cached until the next save.
+        """
         if self._facts is None:
             self._facts = read_facts(self.parse_properties())
         return self._facts
 
     def parse_properties(self) -> dict[str, Any]:
-        """Return `definition` and `connectionReferences`, parsed again."""
+        """Parse `definition` and `connectionReferences`. The caller may change the result."""
         return parse_client_data(self.client_data)
 
     def save(self, client_data: str) -> None:
-        """Replace the definition; raise `InvalidDefinitionError` if it is invalid."""
+        """Replace the definition. Raises `InvalidDefinitionError` if it is invalid."""
         try:
             facts = read_facts(parse_client_data(client_data))
         except (KeyError, TypeError, AttributeError) as error:
@@ -146,7 +149,10 @@ class Flow:
         self.client_data, self._facts = client_data, facts
 
     def copy_for_reads(self) -> "Flow":
-        """Return a copy that reads show while they lag; its runs are visible at once."""
+        """Return a copy that reads may show while they lag.
+
+        It shares the runs, which do not lag.
+        """
         return replace(
             self,
             roles=dict(self.roles),
@@ -169,11 +175,11 @@ class Flow:
         return self.find_role(object_id) in (SimulatedRole.OWNER, SimulatedRole.CAN_EDIT)
 
     def is_protected(self, now: datetime) -> bool:
-        """Return whether the flow is on the customer-managed key."""
+        """Return whether the flow is on the customer-managed key at this time."""
         return self.protected_since is not None and self.protected_since <= now
 
     def share(self, holder: str, role: SimulatedRole, rights: frozenset[str] | None = None) -> None:
-        """Give a principal a role; without explicit rights, the role's rights are used."""
+        """Give a principal a role. Without `rights`, the principal gets those of the role."""
         if holder != self.owner:
             self.roles[holder] = role
             self.rights.pop(holder, None)
@@ -181,12 +187,12 @@ class Flow:
                 self.rights[holder] = rights
 
     def unshare(self, holder: str) -> bool:
-        """Remove a principal's role; return whether there was one."""
+        """Remove a principal's role. Return whether there was one."""
         self.rights.pop(holder, None)
         return self.roles.pop(holder, None) is not None
 
     def compute_signature(self) -> str:
-        """Return `sig` of the trigger URL.
+        """Return the signature (`sig`) of the trigger URL.
 
         It depends on the access key, the trigger and its path, so a save keeps it.
         """
@@ -196,12 +202,12 @@ class Flow:
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def list_kept_runs(self, now: datetime) -> list[Run]:
-        """Return the runs that the platform has kept, newest first."""
+        """Return the runs that the platform still lists, newest first."""
         kept = [run for run in self.runs if run.started >= now - RUN_HISTORY]
         return sorted(kept, key=lambda run: run.started, reverse=True)
 
     def add_run(self, run: Run) -> None:
-        """Add a new run, and remove the runs that the platform no longer keeps."""
+        """Add a new run, and remove the runs that the platform would have deleted by now."""
         while self.runs and self.runs[0].started < run.started - RUN_HISTORY:
             self.runs.popleft()
         self.runs.append(run)

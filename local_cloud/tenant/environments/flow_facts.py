@@ -1,6 +1,6 @@
 """Read trigger, calls and connections from a flow's definition, as the platform does.
 
-This reader is independent of the app's, so that one does not repeat the mistakes of the other.
+The app has another reader. This one is independent, so that both do not make the same mistakes.
 """
 
 import json
@@ -32,12 +32,12 @@ _LIST_AS_ADMIN_V1 = "ListFlowsInEnvironment"
 
 
 class InvalidDefinitionError(ValueError):
-    """The flow service would reject this `clientdata`."""
+    """A flow's `clientdata` is invalid, so the flow service rejects it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedConnectionUse:
-    """One entry of a flow's connection references."""
+    """A connection that a flow uses: an entry of its connection references."""
 
     key: str
     #: Connector, e.g. `shared_office365`.
@@ -52,7 +52,7 @@ class SimulatedConnectionUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFacts:
-    """The trigger, calls and connections of a definition."""
+    """What the platform reads from a flow's definition: trigger, calls and connections."""
 
     trigger_name: str
     trigger_type: str
@@ -74,7 +74,7 @@ class FlowFacts:
 
     @property
     def has_callback_url(self) -> bool:
-        """Return whether external systems can call the trigger by URL."""
+        """Return whether external systems can start the flow by a URL."""
         return self.trigger_type == "Request" and self.trigger_kind in URL_KINDS
 
     @property
@@ -84,19 +84,19 @@ class FlowFacts:
 
     @property
     def is_premium(self) -> bool:
-        """Return whether the flow needs a premium licence: HTTP trigger or action."""
+        """Return whether the flow needs a premium licence, for an HTTP trigger or action."""
         return self.is_http or self.has_http_action
 
     @property
     def is_power_apps_v1(self) -> bool:
-        """Return whether the trigger is the first Power Apps trigger."""
+        """Return whether the trigger is *PowerApps (V1)*."""
         return self.trigger_type == "Request" and self.trigger_kind == "PowerApp"
 
     def has_microsoft_key_reason(self, *, in_solution: bool) -> bool:
-        """Return whether the flow stays on Microsoft's key for a reason of its own.
+        """Return whether the flow stays on Microsoft's key because of what it contains.
 
-        Parents of such flows are not included. This is the only list of the reasons here
-        (platform.md#flows-that-stay).
+        A parent also stays if its child does; this is not included. This is the only list of the
+        reasons here (platform.md#flows-that-stay).
         """
         return (
             self.is_http
@@ -107,7 +107,7 @@ class FlowFacts:
 
 
 def parse_client_data(text: str) -> dict[str, Any]:
-    """Return the `properties` of a `clientdata`; raise `InvalidDefinitionError`."""
+    """Return the `properties` of a `clientdata`. Raises `InvalidDefinitionError`."""
     try:
         properties = json.loads(text)["properties"]
         definition = properties["definition"]
@@ -121,7 +121,7 @@ def parse_client_data(text: str) -> dict[str, Any]:
 
 
 def read_facts(properties: dict[str, Any]) -> FlowFacts:
-    """Return the facts of a flow from its `properties` (definition and connection references)."""
+    """Return the facts of a flow, given its `properties` (definition and connection references)."""
     definition = properties["definition"]
     name, trigger = next(iter(definition["triggers"].items()))
     inputs = _get_mapping(trigger.get("inputs"))
@@ -159,7 +159,7 @@ def read_facts(properties: dict[str, Any]) -> FlowFacts:
 
 
 def _get_id_or_nothing(name: object) -> str:
-    """Return the name of a subscription, unless it is that of a custom action."""
+    """Return the name of a subscription if it is a GUID, else an empty text."""
     try:
         return str(UUID(str(name)))
     except ValueError:
@@ -167,7 +167,7 @@ def _get_id_or_nothing(name: object) -> str:
 
 
 def walk_actions(actions: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every action with its name, also inside scopes, branches and loops."""
+    """Yield the name and the document of every action, also inside scopes, branches and loops."""
     stack = [actions]
     while stack:
         for name, action in stack.pop().items():
@@ -178,7 +178,10 @@ def walk_actions(actions: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _get_operation(step: dict[str, Any]) -> str:
-    """Return an action's connector operation; older definitions have it only in their metadata."""
+    """Return the connector operation of an action.
+
+    Older definitions have it only in their metadata.
+    """
     inputs = _get_mapping(step.get("inputs"))
     system = _get_mapping(_get_mapping(step.get("metadata")).get("flowSystemMetadata"))
     found = inputs.get("operationId") or _get_mapping(inputs.get("host")).get("operationId")

@@ -1,4 +1,4 @@
-"""Apply the effects of a customer-managed key on an environment's flows.
+"""Apply the effects of a customer-managed key on the flows of an environment.
 
 Nothing runs in the background: each flow has the time from which it is on the key, which readers
 compare with the clock. See platform.md#flows-that-stay, #migrated-ids, #stopped-originals.
@@ -16,16 +16,16 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 
 def has_own_microsoft_key_reason(flow: Flow) -> bool:
-    """Return whether a flow never migrates for a reason of its own, not because of a child."""
+    """Return whether a flow stays on Microsoft's key for a reason of its own."""
     return flow.is_held_back or flow.get_facts().has_microsoft_key_reason(
         in_solution=flow.is_in_solution
     )
 
 
 def list_held_back_flows(environment: SimulatedEnvironment, assumptions: Assumptions) -> set[str]:
-    """Return the Dataverse ids of flows that cannot migrate, with all their parents.
+    """Return the Dataverse ids of the flows that cannot migrate, and of all their parents.
 
-    A flow on the customer-managed key keeps no parent on Microsoft's key.
+    A child that is already on the customer-managed key does not keep its parents on Microsoft's.
     """
     flows = [
         flow
@@ -48,10 +48,10 @@ def list_held_back_flows(environment: SimulatedEnvironment, assumptions: Assumpt
     return stay
 
 
-def settle_operation(
+def apply_ended_operation(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
 ) -> None:
-    """Apply the effect of an operation that has ended, at the time of its end."""
+    """Apply the effect of an environment's operation if its time has come."""
     operation = environment.operation
     if operation is None or operation.is_settled or now < operation.ends:
         return
@@ -60,7 +60,7 @@ def settle_operation(
         if environment.policy:
             environment.policy.status = LinkStatus.FAILED
     elif operation.link is None:
-        _return_to_microsoft(environment)
+        _return_to_microsofts_key(environment)
     else:
         already = environment.migration_ends is not None
         environment.policy = operation.link
@@ -75,7 +75,7 @@ def settle_operation(
 def start_migration(
     platform: PowerPlatform, environment: SimulatedEnvironment, linked: datetime, seconds: float
 ) -> None:
-    """Set the times at which flows migrate, spread evenly over the duration of the migration."""
+    """Set the times at which flows migrate, evenly distributed over the migration."""
     stay = list_held_back_flows(environment, platform.assumptions)
     moving = [
         flow
@@ -88,15 +88,15 @@ def start_migration(
         flow.protected_since = linked + timedelta(seconds=seconds * number / len(moving))
         if platform.assumptions.migration_changes_workflow_id:
             flow.workflow_id = flow.workflow_id[::-1]
-            platform.register(environment, flow)
+            platform.register_trigger_url(environment, flow)
     environment.migration_ends = linked + timedelta(seconds=seconds if moving else 0)
 
 
 @contextmanager
-def release_after(
+def migrate_released_flows(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
 ) -> Iterator[None]:
-    """Migrate flows whose last reason to stay was removed inside the block, with their parents."""
+    """Migrate flows, with their parents, whose last reason to stay the block removes."""
     has_key = environment.migration_ends is not None and now >= environment.migration_ends
     if not has_key or not platform.assumptions.edited_flows_migrate:
         yield
@@ -108,7 +108,7 @@ def release_after(
         flow.protected_since = flow.protected_since or now
 
 
-def _return_to_microsoft(environment: SimulatedEnvironment) -> None:
+def _return_to_microsofts_key(environment: SimulatedEnvironment) -> None:
     environment.policy = None
     environment.migration_ends = None
     for flow in environment.order:
@@ -120,8 +120,8 @@ def find_flows_on_microsoft_key(
 ) -> list[Flow]:
     """Return flows on Microsoft's key; with `only_stuck`, only those that cannot migrate.
 
-    Before a policy is applied, the latter are those that would stay. Afterwards, only the whole
-    list has an edited flow that has no reason to stay and has not migrated.
+    Before a policy is applied, the latter are those that would stay. Afterwards, an edited flow
+    without a reason to stay is only in the whole list until it migrates.
     """
     assumptions = platform.assumptions
     listed = [

@@ -1,4 +1,4 @@
-"""All environments of the tenant, with the indexes by which hosts find them."""
+"""Store all environments of the tenant, and find them and their flows by hosts and URLs."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,18 +17,18 @@ _REGION_OF_FLOW = {"europe": "emea", "uk": "unitedkingdom", "uae": "unitedarabem
 
 
 def build_environment_host(environment_id: str) -> str:
-    """Return the host of an environment's own Power Platform API (platform.md#environment-host)."""
+    """Return the host of an environment's own API (platform.md#environment-host)."""
     compact = environment_id.lower().replace("-", "")
     return f"{compact[:-2]}.{compact[-2:]}.environment.api.powerplatform.com"
 
 
 def build_flow_host(location: str) -> str:
-    """Return the host of the flow service for the environments of a geography."""
+    """Return the host of the flow service for environments in a geography."""
     return f"{_REGION_OF_FLOW.get(location, location)}.{GLOBAL_FLOW_HOST}"
 
 
 def list_runtime_endpoints(environment: SimulatedEnvironment) -> dict[str, str]:
-    """Return the addresses of services in an environment's region, in each service's format."""
+    """Return the addresses of services for an environment's region, as BAP lists them."""
     region = environment.location
     return {
         "microsoft.BusinessAppPlatform": f"https://{region}.api.bap.microsoft.com",
@@ -39,7 +39,7 @@ def list_runtime_endpoints(environment: SimulatedEnvironment) -> dict[str, str]:
 
 @dataclass(slots=True)
 class PowerPlatform:
-    """The state of BAP, of the flow service and of Dataverse."""
+    """Everything that BAP, the flow service and Dataverse store."""
 
     assumptions: Assumptions = field(default_factory=Assumptions)
     environments: dict[str, SimulatedEnvironment] = field(default_factory=dict)
@@ -56,35 +56,41 @@ class PowerPlatform:
             self._by_org_host[environment.api_host.lower()] = environment
 
     def find_environment_of_host(self, host: str) -> SimulatedEnvironment | None:
-        """Return the environment of a Dataverse host, or None."""
+        """Return the environment of a Dataverse host name, or None."""
         return self._by_org_host.get(host.lower())
 
-    def register(self, environment: SimulatedEnvironment, flow: Flow) -> None:
-        """Register a flow by the id in its trigger URL; repeat this after the id has changed."""
+    def register_trigger_url(self, environment: SimulatedEnvironment, flow: Flow) -> None:
+        """Make a flow known by the id in its trigger URL.
+
+        Call this again after the id has changed.
+        """
         self._by_workflow_id[flow.workflow_id] = (environment, flow)
 
     def add_flow(self, environment: SimulatedEnvironment, flow: Flow) -> None:
         """Add a flow to an environment."""
         environment.add_flow(flow)
-        self.register(environment, flow)
+        self.register_trigger_url(environment, flow)
 
     def find_called_flow(self, workflow_id: str) -> tuple[SimulatedEnvironment, Flow] | None:
-        """Return environment and flow of a trigger URL's id, also of a deleted flow, or None."""
+        """Return the environment and the flow of the id in a trigger URL, or None.
+
+        The flow may be deleted.
+        """
         return self._by_workflow_id.get(workflow_id.lower())
 
-    def let_reads_lag(
+    def keep_flow_for_reads(
         self, environment: SimulatedEnvironment, flow: Flow, now: datetime, *, is_new: bool = False
     ) -> None:
-        """Let reads show the present state of a flow for the time of the lag."""
+        """Store the present state of a flow, which reads may show after the coming write."""
         if lag := draw_lag(self.assumptions, self._lags, now):
             flow.past.keep(None if is_new else flow.copy_for_reads(), lag)
             if flow not in environment.unseen_flows:
                 environment.unseen_flows.append(flow)
 
-    def let_row_lag(
+    def keep_row_for_reads(
         self, environment: SimulatedEnvironment, entity_set: str, row_id: str, now: datetime
     ) -> None:
-        """Let reads show the present state of a row, or its absence, for the time of the lag."""
+        """Store the present state of a row, or its absence, which reads may show after a write."""
         if lag := draw_lag(self.assumptions, self._lags, now):
             row = environment.get_table(entity_set).get(row_id)
             past = environment.unseen_rows.setdefault((entity_set, row_id), Past())

@@ -11,7 +11,7 @@ WORKFLOW_COMPONENT = 29
 
 
 def add_to_solution(environment: SimulatedEnvironment, flow: Flow, solution: Row) -> str:
-    """Add a flow to a solution; return the id of the component row, also if it is already there."""
+    """Add a flow to a solution, if it is not there yet. Return the id of the component row."""
     flow.solutions.add(solution["uniquename"])
     flow.is_in_solution = True
     components = environment.get_table("solutioncomponents")

@@ -1,4 +1,4 @@
-"""Services outside Azure and Power Platform: each is a module with `EXTERNAL`.
+"""Services outside Azure and Power Platform, one module for each, which defines `EXTERNAL`.
 
 The docstring of a module describes its routes and its section of the seed.
 """

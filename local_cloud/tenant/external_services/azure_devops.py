@@ -73,7 +73,7 @@ _AREAS = {
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedOrganization:
-    """An organization; hooks and groups are stored with their secrets."""
+    """An organization of Azure DevOps. Its hooks and variable groups contain their secrets."""
 
     #: Object ids of the identities that are administrators.
     members: Sequence[str]
@@ -85,7 +85,7 @@ class SimulatedOrganization:
 
 @dataclass(slots=True)
 class AzureDevOps:
-    """The organizations by name in lower case."""
+    """All organizations, by their names in lower case."""
 
     organizations: dict[str, SimulatedOrganization] = field(default_factory=dict)
     page_size: int = 100
@@ -99,7 +99,7 @@ class _DevOpsCall:
     caller: SimulatedCaller
 
     def build_page(self, items: Sequence[JsonObject]) -> Response:
-        """Return a page of a list; a header has the position of the next."""
+        """Return a page of a list. A header contains the position of the next page."""
         query = self.request.query_params
         start = int(query.get("continuationToken") or 0)
         end = start + min(self.state.page_size, int(query.get("$top") or self.state.page_size))
@@ -140,7 +140,7 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_locations(call: _DevOpsCall) -> Response:
-    """List where the resources of the organization are."""
+    """List the addresses of the organization's resources."""
     del call
     found = [
         {
@@ -159,7 +159,7 @@ async def list_locations(call: _DevOpsCall) -> Response:
 
 
 async def list_areas(call: _DevOpsCall) -> Response:
-    """List the hosts of the areas: that of the organization has all of them."""
+    """List the hosts of the areas. The organization's own host serves all of them."""
     url = f"https://{HOSTS[0]}/{call.request.path_params['organization']}/"
     found = [{"id": one, "name": name, "locationUrl": url} for one, name in _AREAS.items()]
     return JSONResponse({"count": len(found), "value": found})
@@ -171,7 +171,7 @@ async def list_projects(call: _DevOpsCall) -> Response:
 
 
 async def list_hooks(call: _DevOpsCall) -> Response:
-    """List the service hooks, of one consumer if the query names it."""
+    """List the service hooks. The query may name a consumer."""
     wanted = call.request.query_params.get("consumerId")
     found = [
         _show_hook(one)
@@ -192,7 +192,7 @@ async def create_hook(call: _DevOpsCall) -> Response:
 
 
 async def get_hook(call: _DevOpsCall) -> Response:
-    """Return a service hook."""
+    """Return a service hook, with asterisks in place of its secrets."""
     found = call.organization.hooks.get(call.request.path_params["id"])
     return (
         JSONResponse(_show_hook(found))
@@ -202,7 +202,7 @@ async def get_hook(call: _DevOpsCall) -> Response:
 
 
 async def put_hook(call: _DevOpsCall) -> Response:
-    """Replace a service hook; inputs that the body omits are removed."""
+    """Replace a service hook. Inputs that the body omits are removed."""
     identity, body = call.request.path_params["id"], await call.request.json()
     there = call.organization.hooks.get(identity)
     if there is None:
@@ -229,7 +229,7 @@ async def get_variable_group(call: _DevOpsCall) -> Response:
 
 
 async def create_variable_group(call: _DevOpsCall) -> Response:
-    """Add a variable group to projects. Its name is unique in each."""
+    """Add a variable group to projects. Its name must be new in each of them."""
     body = await call.request.json()
     if not body.get("name") or not _is_group(body):
         return _build_rejection(
@@ -245,7 +245,7 @@ async def create_variable_group(call: _DevOpsCall) -> Response:
 
 
 async def put_variable_group(call: _DevOpsCall) -> Response:
-    """Replace a variable group; variables that the body omits are removed."""
+    """Replace a variable group. Variables that the body omits are removed."""
     identity, body = call.request.path_params["id"], await call.request.json()
     there = call.organization.groups.get(identity)
     if there is None:
@@ -264,7 +264,7 @@ async def put_variable_group(call: _DevOpsCall) -> Response:
 
 
 def _find_problem(hook: JsonObject) -> str:
-    """Return why a service hook is rejected; empty: it is not."""
+    """Return why a service hook is rejected, or an empty text if it is valid."""
     inputs = hook.get("consumerInputs") or {}
     required = ("publisherId", "eventType", "consumerId", "consumerActionId", "publisherInputs")
     if missing := [name for name in required if name not in hook]:

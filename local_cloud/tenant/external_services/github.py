@@ -46,7 +46,7 @@ _LONGEST_VALUE = 48 * 1024
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedRepository:
-    """A repository; webhooks are stored with their secrets."""
+    """A repository of GitHub. Its webhooks contain their secrets."""
 
     hooks: dict[str, JsonObject]
     variables: dict[str, JsonObject]
@@ -55,7 +55,7 @@ class SimulatedRepository:
 
 @dataclass(slots=True)
 class GitHub:
-    """The repositories by `owner/name` in lower case, and the token that has all rights to them."""
+    """All repositories by `owner/name` in lower case, and the token that has all rights on them."""
 
     token: str = ""
     repositories: dict[str, SimulatedRepository] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class _GitHubCall:
     def build_page(
         self, items: Sequence[JsonObject], most: int
     ) -> tuple[list[JsonObject], JsonObject]:
-        """Return a page of a list, and the headers with the URL of the next page."""
+        """Return a page of a list, and headers with the URL of the next page."""
         query = self.request.query_params
         size, number = min(int(query.get("per_page", "30")), most), int(query.get("page", "1"))
         found = list(items[(number - 1) * size : number * size])
@@ -110,7 +110,7 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def get_repository(call: _GitHubCall) -> Response:
-    """Return the repository, in brief."""
+    """Return the repository in brief."""
     owner, name = call.request.path_params["owner"], call.request.path_params["repository"]
     url = f"https://{HOSTS[0]}/repos/{owner}/{name}"
     found = {"name": name, "full_name": f"{owner}/{name}", "private": True, "url": url}
@@ -118,7 +118,7 @@ async def get_repository(call: _GitHubCall) -> Response:
 
 
 async def create_webhook(call: _GitHubCall) -> Response:
-    """Add a webhook. Two with the same URL and events are rejected."""
+    """Add a webhook. Rejects a second one with the same URL and events."""
     body = await call.request.json()
     config, events = body.get("config"), body.get("events", ["push"])
     if not isinstance(config, dict) or not _is_url(config.get("url")):
@@ -164,7 +164,7 @@ async def list_actions_variables(call: _GitHubCall) -> Response:
 
 
 async def create_actions_variable(call: _GitHubCall) -> Response:
-    """Add a variable. Names are in upper case."""
+    """Add a variable. Its name is stored in upper case."""
     body = await call.request.json()
     name = str(body.get("name", "")).upper()
     if not _VARIABLE_NAME.fullmatch(name) or not _is_value(body.get("value")):
@@ -194,7 +194,7 @@ async def update_actions_variable(call: _GitHubCall) -> Response:
 
 
 async def list_actions_secrets(call: _GitHubCall) -> Response:
-    """List the names of the secrets."""
+    """List the secrets by their names. Their values cannot be read."""
     found, headers = call.build_page([{"name": one} for one in call.repository.secrets], 100)
     total = len(call.repository.secrets)
     return JSONResponse({"total_count": total, "secrets": found}, headers=headers)

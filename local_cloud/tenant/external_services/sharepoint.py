@@ -5,8 +5,8 @@ by POST. Section `sharePoint` of the seed: `pageSize`, `siteScripts` with `Id`, 
 `Content`, and `sites` with `url` (`HOST/sites/NAME`), `readers` and `owners` (object ids of
 applications with read or with full control), and `lists` with `Id`, `Title` and `subscriptions`.
 
-A token has its host as audience. A reader sees lists and site scripts, and only an owner sees all
-subscriptions of a list. Without JSON in `Accept`, the answer is Atom.
+The audience of a token is the host. A reader sees lists and site scripts, and only an owner sees
+all subscriptions of a list. Without JSON in `Accept`, the answer is Atom.
 
 Documented: learn.microsoft.com/sharepoint/dev/apis/webhooks/lists/get-subscription (full control),
 learn.microsoft.com/sharepoint/dev/declarative-customization/site-design-rest-api (POST). Reported:
@@ -40,7 +40,7 @@ _SCRIPTS = "_api/Microsoft.Sharepoint.Utilities.WebTemplateExtensions.SiteScript
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedSite:
-    """A site with its lists, and the applications with read and with full control."""
+    """A SharePoint site with its lists, and the applications that may read or control it."""
 
     readers: Sequence[str]
     owners: Sequence[str]
@@ -49,7 +49,7 @@ class SimulatedSite:
 
 @dataclass(slots=True)
 class SharePoint:
-    """The sites by host and path in lower case, and the tenant's site scripts by id."""
+    """All sites by host and path in lower case, and the tenant's site scripts by id."""
 
     sites: dict[str, SimulatedSite] = field(default_factory=dict)
     scripts: dict[str, JsonObject] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def seed_sharepoint(tenant: Tenant, description: JsonObject) -> None:
 
 
 def build_routes(tenant: Tenant) -> list[Route]:
-    """Return the routes of every site; the root site of a host has an empty path."""
+    """Return the routes of every site. The root site of a host has an empty path."""
     del tenant  # Handlers find it in the request.
     return [
         route
@@ -110,7 +110,7 @@ async def list_lists(call: _SharePointCall) -> Response:
 
 
 async def list_subscriptions(call: _SharePointCall) -> Response:
-    """Return all subscriptions of a list, for an application with full control."""
+    """Return all webhooks of a list. Rejects applications without full control."""
     wanted = call.request.path_params["list"].lower()
     found = next((one for one in call.site.lists if one["Id"].lower() == wanted), None)
     if found is None:
@@ -128,7 +128,7 @@ async def list_site_scripts(call: _SharePointCall) -> Response:
 
 
 async def get_site_script(call: _SharePointCall) -> Response:
-    """Return the site script that the body names, with its content."""
+    """Return the site script whose id is in the body, with its content."""
     found = call.state.scripts.get(str((await call.request.json())["id"]).lower())
     if found is None:
         return _build_rejection(

@@ -1,4 +1,4 @@
-"""Build the flow service's JSON of flows, runs and connections.
+"""Build the JSON in which the flow service returns flows, runs and connections.
 
 See platform.md#flow-lists, #flow-runs.
 """
@@ -25,7 +25,7 @@ _APIS = "/providers/Microsoft.PowerApps/apis"
 def build_lean_item(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow
 ) -> dict[str, Any]:
-    """Return a flow for an administrator's list, with an empty summary and no definition."""
+    """Return a flow as an administrator's list shows it: empty summary, no definition."""
     properties: dict[str, Any] = {
         "apiId": f"{_APIS}/shared_logicflows",
         "displayName": flow.display_name,
@@ -61,7 +61,7 @@ def build_lean_item(
 def build_full_body(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow
 ) -> dict[str, Any]:
-    """Return a flow with its definition."""
+    """Return a flow with its definition, as a read of one flow shows it."""
     body = build_lean_item(tenant, environment, flow)
     saved, facts = flow.parse_properties(), flow.get_facts()
     if tenant.get_part(PowerPlatform).assumptions.flow_service_shows_runtime_shape:
@@ -100,7 +100,7 @@ def build_full_body(
 
 
 def build_license_data(tenant: Tenant, flow: Flow) -> dict[str, Any]:
-    """Return the licence with which a flow runs: its owner's, or none.
+    """Return the licence with which a flow runs. This is its owner's, or none.
 
     See platform.md#flow-licence; the names of members are assumed.
     """
@@ -126,7 +126,7 @@ def _build_connection(key: str, reference: dict[str, Any]) -> dict[str, Any]:
 
 
 def build_api_definition(reference: dict[str, Any]) -> dict[str, Any]:
-    """Return a short form of the connector of a connection reference, as `$expand` does."""
+    """Return the connector of a connection reference in brief, as `$expand` adds it."""
     return {
         "name": reference["id"].rpartition("/")[2],
         "id": reference["id"],
@@ -136,7 +136,7 @@ def build_api_definition(reference: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_client_data_member(properties: dict[str, Any]) -> str:
-    """Return the `clientdata` of a request's `properties`; raise PlatformError 400."""
+    """Return the `clientdata` in a request's `properties`. Rejects (400) invalid properties."""
     references = {}
     for key, reference in (properties.get("connectionReferences") or {}).items():
         connection: dict[str, Any] = {"name": reference.get("connectionName", "")}
@@ -159,7 +159,7 @@ def parse_client_data_member(properties: dict[str, Any]) -> str:
 def build_run_body(
     environment: SimulatedEnvironment, flow: Flow, run: Run, tenant: Tenant
 ) -> dict[str, Any]:
-    """Return a run for a list of runs."""
+    """Return a run as lists show it."""
     now = tenant.clock.now()
     status = run.compute_status(now)
     properties: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Serve requests to read, create, change, start, stop and delete one flow.
+"""Serve requests to read, create, change, start, stop, delete and restore a flow.
 
 See platform.md#flow-read, #connector-shapes.
 """
@@ -23,7 +23,7 @@ from local_cloud.tenant.environments.access import (
 )
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
-from local_cloud.tenant.environments.migration import release_after
+from local_cloud.tenant.environments.migration import migrate_released_flows
 from local_cloud.tenant.environments.solutions import add_to_solution
 from local_cloud.tenant.flow_service.bodies import (
     build_api_definition,
@@ -44,11 +44,11 @@ from local_cloud.tenant.flows.lifecycle import (
     turn_on,
 )
 from local_cloud.tenant.flows.saves import (
+    empty_references_if_rejected,
     require_reference_hosts,
-    require_savable_again,
-    stop_flow_when_refused,
-    undo_when_refused,
-    with_stamp,
+    require_savable_update,
+    restore_if_rejected,
+    with_added_references,
 )
 
 #: How long a deleted flow can be restored (platform.md#recycle-bin).
@@ -97,14 +97,14 @@ def _parse_expand(request: Request) -> set[str]:
 
 
 async def create_flow(request: Request) -> Response:
-    """Create a flow that the caller owns; each repeated request creates another one."""
+    """Create a flow that the caller owns. A repeated request creates another flow."""
     caller = require_flow_caller(request)
     tenant, environment = find_tenant(request), require_environment(request)
     properties = (await request.json())["properties"]
     is_in_solution = _has_solution_setting(environment)
     client_data, stamp = parse_client_data_member(properties), ""
     if find_platform(request).assumptions.creates_stamp_references and not is_in_solution:
-        client_data, stamp = with_stamp(client_data, _map_logical_names(environment))
+        client_data, stamp = with_added_references(client_data, _map_logical_names(environment))
     flow = create(
         tenant,
         environment,
@@ -128,7 +128,7 @@ async def create_flow(request: Request) -> Response:
 
 
 def _start_if_licensed(request: Request, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Turn a new flow on, unless its owner lacks the required licence.
+    """Turn a new flow on, if its owner has the required licence.
 
     See platform.md#premium-licences.
     """
@@ -145,7 +145,7 @@ def _has_solution_setting(environment: SimulatedEnvironment) -> bool:
 
 
 def _map_logical_names(environment: SimulatedEnvironment) -> dict[str, str]:
-    """Return the logical name of a connection reference by its connector."""
+    """Return the logical name of one connection reference for each connector."""
     return {
         str(row["connectorid"]).rpartition("/")[2]: row["connectionreferencelogicalname"]
         for row in environment.get_table("connectionreferences").values()
@@ -153,13 +153,13 @@ def _map_logical_names(environment: SimulatedEnvironment) -> dict[str, str]:
 
 
 async def update_flow(request: Request) -> Response:
-    """Change a flow's definition, name or state."""
+    """Change the definition, the name or the state of a flow."""
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
     tenant = find_tenant(request)
     properties: dict[str, Any] = (await request.json()).get("properties") or {}
     if "definition" in properties:
-        with stop_flow_when_refused(find_platform(request).assumptions, flow):
+        with empty_references_if_rejected(find_platform(request).assumptions, flow):
             _save_definition(
                 request, environment, flow, caller.object_id, parse_client_data_member(properties)
             )
@@ -175,16 +175,17 @@ async def update_flow(request: Request) -> Response:
 def _save_definition(
     request: Request, environment: SimulatedEnvironment, flow: Flow, caller: str, client_data: str
 ) -> None:
-    """Replace the definition; a flow in a solution must have the newer connector format.
+    """Replace a flow's definition.
 
-    See platform.md#connector-shapes.
+    In a solution, the definition must have the newer format of connectors. See
+    platform.md#connector-shapes.
     """
     tenant, assumptions = find_tenant(request), find_platform(request).assumptions
     require_writable(tenant, environment)
     if flow.is_in_solution:
         require_reference_hosts(client_data)
-    require_savable_again(assumptions, flow, client_data, tenant.clock.now())
-    with undo_when_refused(flow):
+    require_savable_update(assumptions, flow, client_data, tenant.clock.now())
+    with restore_if_rejected(flow):
         save(tenant, environment, flow, client_data)
         if flow.state == SimulatedFlowState.STARTED:
             require_connections(environment, flow, caller)
@@ -198,21 +199,21 @@ async def delete_flow(request: Request) -> Response:
 
 
 async def restore_flow(request: Request) -> Response:
-    """Restore a flow from the recycle bin, off."""
+    """Restore a deleted flow. It is off."""
     caller, now = require_flow_caller(request), find_tenant(request).clock.now()
     environment = require_environment(request)
     flow = environment.flows.get(request.path_params["flow"].lower())
     is_binned = flow is not None and flow.state == SimulatedFlowState.DELETED
     if flow is None or not is_binned or now >= flow.modified + _RECYCLE_BIN:
         raise SimulatedPlatformError(404, "FlowNotFound", "Could not find the deleted flow.")
-    find_platform(request).let_reads_lag(environment, flow, now)
+    find_platform(request).keep_flow_for_reads(environment, flow, now)
     environment.restore_flow(flow)
     flow.touch(caller.object_id, now)
     return Response(status_code=200)
 
 
 async def start_flow(request: Request) -> Response:
-    """Turn a flow on as the caller."""
+    """Turn a flow on. The caller must be permitted to use its connections."""
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
     require_published(flow)
@@ -230,8 +231,8 @@ async def stop_flow(request: Request) -> Response:
 async def move_into_solution(request: Request) -> Response:
     """Serve `migrateFlows`: add flows to a solution, by default to the default solution.
 
-    An administrator may add up to twenty flows per request, a maker those that the maker may edit
-    (platform.md#move-into-solution).
+    An administrator may add up to twenty flows per request, a maker only flows that the maker may
+    edit (platform.md#move-into-solution).
     """
     caller = require_flow_caller(request)
     environment = require_environment(request)
@@ -243,9 +244,9 @@ async def move_into_solution(request: Request) -> Response:
     flows = [_require_movable_flow(request, environment, caller, str(name)) for name in names]
     tenant = find_tenant(request)
     require_writable(tenant, environment)
-    with release_after(find_platform(request), environment, tenant.clock.now()):
+    with migrate_released_flows(find_platform(request), environment, tenant.clock.now()):
         for flow in flows:
-            find_platform(request).let_reads_lag(environment, flow, tenant.clock.now())
+            find_platform(request).keep_flow_for_reads(environment, flow, tenant.clock.now())
             flow.is_in_solution = True
             if solution is not None:
                 add_to_solution(environment, flow, solution)

@@ -1,4 +1,4 @@
-"""Serve the flow service's lists: all flows, and those on Microsoft's key.
+"""Serve the lists of flows, such as those of all flows and of flows on Microsoft's key.
 
 See platform.md#microsoft-key-list, #flow-lists.
 """
@@ -25,7 +25,10 @@ from local_cloud.tenant.flows.trigger_urls import build_callback
 
 
 async def list_flows(request: Request) -> Response:
-    """Return an environment's flows for an administrator, on request with those in solutions."""
+    """Return the flows of an environment for an administrator.
+
+    Flows in solutions are only included on request.
+    """
     require_flow_caller(request)
     environment = require_environment(request)
     included = _split_words(request, "include", "softDeletedFlows", "includeSolutionCloudFlows")
@@ -43,10 +46,11 @@ async def list_flows(request: Request) -> Response:
 
 
 async def list_own_flows(request: Request) -> Response:
-    """Return the caller's flows in the makers' format, on request with those in solutions.
+    """Return the flows of the caller, or those shared with the caller, for a maker's list.
 
-    Without `$filter`, these are the caller's own flows; with `search('personal')`, those of them
-    that are not shared; with `search('team')`, those that are shared by or with the caller.
+    Flows in solutions are only included on request. Without `$filter`, these are the caller's own
+    flows; with `search('personal')`, those of them that are not shared; with `search('team')`,
+    those that are shared by or with the caller.
     """
     caller = require_flow_caller(request)
     environment, tenant = require_environment(request), find_tenant(request)
@@ -83,7 +87,7 @@ def _build_search(text: str) -> Callable[[Flow, str], bool]:
 
 
 def _split_words(request: Request, option: str, *known: str) -> set[str]:
-    """Return the words of an option such as `include`; an unknown word is rejected."""
+    """Return the words of an option such as `include`. Rejects an unknown word."""
     words = set(filter(None, request.query_params.get(option, "").split(",")))
     if unknown := words - set(known):
         message = f"The query option '{option}' has the invalid value '{min(unknown)}'."
@@ -92,7 +96,10 @@ def _split_words(request: Request, option: str, *known: str) -> set[str]:
 
 
 async def list_flows_on_microsoft_key(request: Request) -> Response:
-    """Serve `nonCmkMigratedFlows`: flows on Microsoft's key; with `exclude`, those that stay."""
+    """Serve `nonCmkMigratedFlows`, the list of flows on Microsoft's key.
+
+    With `exclude`, it only has flows that cannot migrate.
+    """
     require_flow_caller(request)
     environment, platform = require_environment(request), find_platform(request)
     excluded = _split_words(request, "exclude", "cmkMigrationSupportedFlows")
@@ -106,7 +113,7 @@ async def list_flows_on_microsoft_key(request: Request) -> Response:
 
 
 async def list_http_action_flows(request: Request) -> Response:
-    """Return the flows with an HTTP action, whose firewalls may need a change."""
+    """Return the flows with an HTTP action, which a firewall may deny after the migration."""
     require_flow_caller(request)
     environment = require_environment(request)
     flows = [
@@ -120,7 +127,7 @@ async def list_http_action_flows(request: Request) -> Response:
 
 
 async def list_migrating_url_flows(request: Request) -> Response:
-    """Return the flows whose trigger URL has an old host."""
+    """Return the flows whose trigger URL still has an old host."""
     require_flow_caller(request)
     environment = require_environment(request)
     flows = [
@@ -135,7 +142,7 @@ async def list_migrating_url_flows(request: Request) -> Response:
 
 
 async def read_cmk_status(request: Request) -> Response:
-    """Return the state of the environment's migration; the body is not published (assumed)."""
+    """Return the state of the environment's migration. The body is not published (assumed)."""
     require_flow_caller(request)
     environment, now = require_environment(request), find_tenant(request).clock.now()
     if environment.migration_ends is None:

@@ -1,6 +1,7 @@
-"""Export flows as packages, which BAP creates and a blob store serves, and as ARM templates.
+"""Export flows as packages, and as ARM templates.
 
-The address of a package has a signature, and the store rejects a token beside it.
+BAP creates a package and a blob store serves it. The address of a package has a signature, and the
+store rejects a token beside it.
 """
 
 import base64
@@ -36,13 +37,13 @@ _TEMPLATE = "https://schema.management.azure.com/schemas/2015-01-01/deploymentTe
 
 @dataclass(slots=True)
 class Packages:
-    """The created packages: name → signature and content."""
+    """The created packages by name, each with its signature and content."""
 
     made: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
 def build_bap_routes() -> list[Route]:
-    """Return the routes of packages in BAP and its blob store."""
+    """Return the routes of packages, in BAP and in its blob store."""
     return [
         AnyCaseRoute(
             f"{_ENVIRONMENT}/listPackageResources", list_package_resources, methods=["POST"]
@@ -53,7 +54,7 @@ def build_bap_routes() -> list[Route]:
 
 
 async def list_package_resources(request: Request) -> Response:
-    """Return the resources of a flow's package: the flow, its connectors and its connections."""
+    """Return what a flow's package would contain: flow, connectors and connections."""
     _, flow = await _find_named_flow(request, "baseResourceIds")
     root = f"/providers/{_FLOW}/{flow.name}"
     parts = _list_dependencies(flow)
@@ -69,7 +70,7 @@ async def list_package_resources(request: Request) -> Response:
 
 
 async def export_package(request: Request) -> Response:
-    """Create a package, and return its address."""
+    """Create a package of a flow, and return its signed address."""
     environment, flow = await _find_named_flow(request, "includedResourceIds")
     details = (await request.json()).get("details") or {}
     content = BytesIO()
@@ -92,7 +93,7 @@ async def export_package(request: Request) -> Response:
 
 
 async def get_package(request: Request) -> Response:
-    """Return a package to any caller with its signed address."""
+    """Return a package to every caller who has its signed address."""
     made = find_tenant(request).get_part(Packages).made.get(request.path_params["name"])
     if made is None:
         raise SimulatedPlatformError(404, "BlobNotFound", "The specified blob does not exist.")
@@ -104,7 +105,7 @@ async def get_package(request: Request) -> Response:
 
 
 async def export_to_arm_template(request: Request) -> Response:
-    """Return a flow as a template of a Logic App."""
+    """Return a flow as an ARM template of a Logic App."""
     _, flow = require_shown_flow(request, require_flow_caller(request))
     workflow = {
         "type": "Microsoft.Logic/workflows",
@@ -128,14 +129,14 @@ async def export_to_arm_template(request: Request) -> Response:
 
 
 async def _find_named_flow(request: Request, member: str) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the one flow of a request, if the caller may edit it."""
+    """Return the one flow that a request names. Rejects callers who may not edit it."""
     caller = require_bap_caller(request)
     [resource] = (await request.json())[member]
     return require_shown_flow(request, caller, str(resource).rpartition("/")[2])
 
 
 def _list_dependencies(flow: Flow) -> dict[str, str]:
-    """Return the ids of the connectors and connections of a flow, each with its type."""
+    """Return the type of each connector and connection that a flow uses, by its id."""
     parts: dict[str, str] = {}
     for reference in (flow.parse_properties().get("connectionReferences") or {}).values():
         api = f"/providers/Microsoft.PowerApps/apis/{reference['api']['name']}"

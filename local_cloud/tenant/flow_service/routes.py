@@ -124,7 +124,7 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 def _require_enabled(endpoint: Endpoint) -> Endpoint:
-    """Return the endpoint, which rejects requests for a disabled environment as Dataverse does.
+    """Return an endpoint that rejects requests for a locked environment, as Dataverse does.
 
     See platform.md#key-loss.
     """

@@ -23,7 +23,10 @@ from local_cloud.tenant.flows.runtime import Start, start_run
 
 
 async def list_runs(request: Request) -> Response:
-    """Return runs, newest first, without those before the flow's migration to the key."""
+    """Return the runs of a flow, newest first.
+
+    Runs from before the flow's migration to the key are not included.
+    """
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     tenant = find_tenant(request)
     now = tenant.clock.now()
@@ -31,20 +34,20 @@ async def list_runs(request: Request) -> Response:
     runs = [run for run in flow.list_kept_runs(now) if moved is None or run.started >= moved]
     if text := request.query_params.get("$filter"):
         matches = parse_filter(text)
-        runs = [run for run in runs if matches(_list_filterable(run, now))]
+        runs = [run for run in runs if matches(_build_filterable_row(run, now))]
     size = parse_top(request, find_platform(request).assumptions.run_page)
     chosen, next_link = select_page(request, runs, size)
     bodies = [build_run_body(environment, flow, run, tenant) for run in chosen]
     return JSONResponse({"value": bodies} | ({"nextLink": next_link} if next_link else {}))
 
 
-def _list_filterable(run: Run, now: datetime) -> dict[str, str]:
+def _build_filterable_row(run: Run, now: datetime) -> dict[str, str]:
     status, started = run.compute_status(now), format_time(run.started)
     return {"status": status, "startTime": started, "Status": status, "StartTime": started}
 
 
 async def get_run(request: Request) -> Response:
-    """Return one run, on request (`$expand`) with its actions."""
+    """Return one run. With `$expand`, it contains its actions."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     run = _require_run(request, flow)
     body = build_run_body(environment, flow, run, find_tenant(request))
@@ -69,7 +72,7 @@ async def cancel_run(request: Request) -> Response:
 
 
 async def resubmit_run(request: Request) -> Response:
-    """Start a flow again with the trigger data of one of its runs, even while it is off.
+    """Start a flow again with the trigger data of an earlier run, even while the flow is off.
 
     See platform.md#turning-off.
     """

@@ -1,4 +1,4 @@
-"""Serve permissions, callback URLs and access keys of a flow.
+"""Serve the permissions, trigger URLs and access keys of flows.
 
 See platform.md#flow-permissions, #trigger-url-read.
 """
@@ -62,7 +62,7 @@ def _build_permission(
 
 
 async def modify_permissions(request: Request) -> Response:
-    """Add or remove co-owners; this operation cannot assign the role of the owner."""
+    """Add or remove co-owners of a flow. The role of the owner cannot be assigned."""
     _, flow = require_flow(request, require_flow_caller(request))
     body = await request.json()
     for put in body.get("put") or []:
@@ -91,7 +91,7 @@ def _put_permission(directory: Directory, flow: Flow, properties: dict[str, Any]
 
 
 async def list_triggers(request: Request) -> Response:
-    """Return the flow's triggers by name."""
+    """Return the triggers of a flow."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     name = flow.get_facts().trigger_name
     path = f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}/triggers/{name}"
@@ -100,7 +100,7 @@ async def list_triggers(request: Request) -> Response:
 
 
 async def list_callback_url(request: Request) -> Response:
-    """Return the trigger URL with its signature; raise PlatformError if the trigger has none."""
+    """Return the trigger URL with its signature. Rejects a trigger that has none."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     facts = flow.get_facts()
     trigger = request.path_params["trigger"]
@@ -120,7 +120,7 @@ async def list_callback_url(request: Request) -> Response:
 
 
 async def regenerate_access_key(request: Request) -> Response:
-    """Create a new access key, which invalidates every URL with a signature of the old key."""
+    """Replace the access key of a flow. All its earlier trigger URLs become invalid."""
     _, flow = require_flow(request, require_flow_caller(request))
     flow.access_key = secrets.token_bytes(32)
     return Response(status_code=200)

@@ -1,4 +1,4 @@
-"""Record every call and start of a flow, to check the demo's traffic."""
+"""Record every call and every start of a flow, so that the demo can check its traffic."""
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ from local_cloud.tenant.environments.flow import Run
 
 
 class RunStartKind(StrEnum):
-    """The cause of a run."""
+    """What started a run."""
 
     #: A call of the trigger URL.
     URL = "url"
@@ -25,7 +25,7 @@ class RunStartKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHistoryEntry:
-    """One call; it was accepted if it has a run."""
+    """A call or start of a flow. It was accepted if it has a run."""
 
     at: datetime
     cause: RunStartKind
@@ -46,12 +46,12 @@ class CallHistoryEntry:
 
 @dataclass(slots=True)
 class CallHistory:
-    """All calls, oldest first."""
+    """All calls and starts of flows, oldest first."""
 
     entries: list[CallHistoryEntry] = field(default_factory=list)
 
     def to_json(self, since: int, now: datetime) -> list[dict[str, Any]]:
-        """Return the entries from a position on, with each run's name and current status."""
+        """Return the entries from the position `since` on, each with the run's current status."""
         return [_build_entry(entry, now) for entry in self.entries[since:]]
 
 
@@ -75,7 +75,7 @@ def _build_entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
 
 
 def build_run_json(run: Run, now: datetime) -> dict[str, Any]:
-    """Return a run for the control API."""
+    """Return a run as the control API shows it."""
     body = asdict(run) | {"status": run.compute_status(now)}
     del body["trigger_outputs"]  # holds what a caller sent
     return body | {"started": format_time(run.started), "ends": format_time(run.ends)}

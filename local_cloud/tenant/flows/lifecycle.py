@@ -1,6 +1,6 @@
-"""Create, save, turn on, turn off and delete flows, with the same rules for every API.
+"""Create, save, turn on, turn off and delete flows, by the same rules for every API.
 
-The errors are the flow service's own (PlatformError). Dataverse wraps them
+The errors are the flow service's own (SimulatedPlatformError). Dataverse wraps them
 (dataverse/workflows.py).
 """
 
@@ -16,7 +16,7 @@ from local_cloud.tenant.environments.flow_facts import (
     InvalidDefinitionError,
     SimulatedConnectionUse,
 )
-from local_cloud.tenant.environments.migration import release_after
+from local_cloud.tenant.environments.migration import migrate_released_flows
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.recurrence import compute_first_due
 from local_cloud.tenant.flows.saves import require_known_references
@@ -25,7 +25,7 @@ from local_cloud.tenant.flows.self_starting import replay_backlog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFlow:
-    """The data of a create request."""
+    """What a request to create a flow contains."""
 
     display_name: str
     client_data: str
@@ -52,7 +52,7 @@ def require_writable(tenant: Tenant, environment: SimulatedEnvironment) -> None:
 
 
 def create(tenant: Tenant, environment: SimulatedEnvironment, new: NewFlow) -> Flow:
-    """Add a flow, off.
+    """Create a flow that is off.
 
     In a linked environment, it is on the customer-managed key from the start.
     """
@@ -81,19 +81,19 @@ def create(tenant: Tenant, environment: SimulatedEnvironment, new: NewFlow) -> F
     )
     _save_definition(environment, flow, new.client_data)
     platform.add_flow(environment, flow)
-    platform.let_reads_lag(environment, flow, now, is_new=True)
+    platform.keep_flow_for_reads(environment, flow, now, is_new=True)
     return flow
 
 
 def save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
-    """Replace a flow's definition and read environment variables again.
+    """Replace a flow's definition, and store the current values of environment variables.
 
     See platform.md#stale-variables.
     """
     require_writable(tenant, environment)
     if flow.state == SimulatedFlowState.STARTED:
         environment.unsubscribe(flow)
-    with release_after(tenant.get_part(PowerPlatform), environment, tenant.clock.now()):
+    with migrate_released_flows(tenant.get_part(PowerPlatform), environment, tenant.clock.now()):
         _save_definition(environment, flow, client_data)
     if flow.state == SimulatedFlowState.STARTED:
         environment.subscribe(flow)
@@ -105,11 +105,11 @@ def _save_definition(environment: SimulatedEnvironment, flow: Flow, client_data:
         flow.save(client_data)
     except InvalidDefinitionError as error:
         raise SimulatedPlatformError(400, "InvalidTemplate", str(error)) from error
-    read_variables(environment, flow)
+    store_variables(environment, flow)
 
 
-def read_variables(environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Store the current values of the environment variables in the flow."""
+def store_variables(environment: SimulatedEnvironment, flow: Flow) -> None:
+    """Store the current values of environment variables in a flow that uses them."""
     values = read_current_variables(environment)
     flow.saved_variables = {
         parameter: values[schema]
@@ -119,7 +119,7 @@ def read_variables(environment: SimulatedEnvironment, flow: Flow) -> None:
 
 
 def read_current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
-    """Return the value or default of each environment variable by its schema name."""
+    """Return the value or the default of each environment variable by its schema name."""
     definitions = environment.get_table("environmentvariabledefinitions")
     values = {
         row["schemaname"]: row["defaultvalue"]
@@ -134,7 +134,11 @@ def read_current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
 
 
 def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activator: str) -> None:
-    """Turn a flow on as a person or application (object id) who may use its items."""
+    """Turn a flow on for a person or application with the object id `activator`.
+
+    Rejects an activator who may not use the flow's connections, and a flow without the required
+    licence or with a child that is off.
+    """
     require_writable(tenant, environment)
     platform = tenant.get_part(PowerPlatform)
     if flow.state == SimulatedFlowState.STARTED:
@@ -170,7 +174,7 @@ def _start_flow(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -
     platform = tenant.get_part(PowerPlatform)
     is_new = not flow.was_on
     flow.state, flow.suspension_reason, flow.was_on = SimulatedFlowState.STARTED, "None", True
-    read_variables(environment, flow)
+    store_variables(environment, flow)
     flow.next_due = compute_first_due(flow, tenant.clock.now(), is_new=is_new)
     replay_backlog(tenant, environment, flow)
     environment.subscribe(flow)
@@ -179,7 +183,7 @@ def _start_flow(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -
 
 
 def turn_off(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Turn a flow off. Its runs continue; calls of its URL are rejected from now on."""
+    """Turn a flow off. Its runs continue; from now on, calls of its URL are rejected."""
     require_writable(tenant, environment)
     if flow.state == SimulatedFlowState.DELETED:
         return
@@ -189,7 +193,7 @@ def turn_off(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> N
 
 
 def delete(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Delete a flow, which ends its current runs."""
+    """Delete a flow and end its runs in progress."""
     require_writable(tenant, environment)
     now = tenant.clock.now()
     for run in flow.runs:
@@ -210,7 +214,7 @@ def _require_room(platform: PowerPlatform, environment: SimulatedEnvironment, ow
 
 
 def require_published(flow: Flow) -> None:
-    """Reject a start by the flow service if a solution's flow was never on.
+    """Reject a start by the flow service of a flow in a solution that was never on.
 
     See platform.md#unpublished-flows.
     """
@@ -266,7 +270,10 @@ def _list_embedded_connections(flow: Flow) -> list[SimulatedConnectionUse]:
 
 
 def require_connections(environment: SimulatedEnvironment, flow: Flow, activator: str) -> list[str]:
-    """Return the names of the flow's own connections, if the activator may use all of them."""
+    """Return the names of the flow's connections.
+
+    Rejects an activator who may not use all of them.
+    """
     return [
         _require_connection(environment, flow, use, activator)
         for use in _list_embedded_connections(flow)
@@ -276,7 +283,7 @@ def require_connections(environment: SimulatedEnvironment, flow: Flow, activator
 def _require_connection(
     environment: SimulatedEnvironment, flow: Flow, use: SimulatedConnectionUse, activator: str
 ) -> str:
-    """Return the name of the connection of an entry, if the activator may use it.
+    """Return the name of a connection that a flow uses. Rejects an activator who may not use it.
 
     See platform.md#activation-check.
     """
@@ -305,7 +312,7 @@ def _require_connection(
 def find_connection_name(
     environment: SimulatedEnvironment, use: SimulatedConnectionUse
 ) -> str | None:
-    """Return the connection of an entry, by connection reference or by name, or None."""
+    """Return the connection that a flow uses by its name or by a reference, or None."""
     if use.logical_name:
         for row in environment.get_table("connectionreferences").values():
             if row["connectionreferencelogicalname"] == use.logical_name:
@@ -314,6 +321,6 @@ def find_connection_name(
 
 
 def grant_connections(environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Record that the flow may use its connections, as for a flow that is already on."""
+    """Record that a flow may use its connections, as if it had been turned on before."""
     names = (find_connection_name(environment, use) for use in _list_embedded_connections(flow))
     flow.granted_connections.update(name for name in names if name)

@@ -1,4 +1,4 @@
-"""Compute when recurring flows are due (platform.md#recurrence-start)."""
+"""Compute when flows with a recurrence trigger run (platform.md#recurrence-start)."""
 
 from datetime import datetime, timedelta
 
@@ -26,7 +26,7 @@ def parse_interval(flow: Flow) -> timedelta | None:
 
 
 def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | None:
-    """Return when a flow first runs after it is turned on or saved.
+    """Return when a flow first runs after it was turned on or saved.
 
     Without a start time, a new flow runs at once, and a flow that is turned on again at its next
     slot. With a start time in the past, it runs at the next slot.
@@ -45,7 +45,7 @@ def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | 
 
 
 def compute_next_due(last: datetime, now: datetime, step: timedelta) -> datetime:
-    """Return the first slot after now; missed slots are skipped."""
+    """Return the first slot after `now`. Slots that were missed are skipped."""
     if last > now:
         return last
     return last + step * ((now - last) // step + 1)

@@ -1,4 +1,4 @@
-"""Serve trigger outputs: headers and body of the call that started a run, by a signed link.
+"""Serve the trigger outputs of a run: headers and body of the call that started it.
 
 See platform.md#trigger-outputs.
 """
@@ -27,7 +27,7 @@ _KEEP_AUTHORIZATION = "IncludeAuthorizationHeadersInOutputs"
 def build_trigger_outputs(
     trigger: Mapping[str, Any], headers: Mapping[str, str], body: bytes
 ) -> bytes | None:
-    """Return the outputs of a trigger that a call has started, or None if they are secured."""
+    """Return the outputs of a trigger that was called, or None if the trigger secures them."""
     secured = ((trigger.get("runtimeConfiguration") or {}).get("secureData") or {}).get(
         "properties", ()
     )
@@ -43,7 +43,7 @@ def build_trigger_outputs(
 
 
 def _format_name(name: str) -> str:
-    """Return a header's name as the platform writes it; its own headers are in lower case."""
+    """Return the name of a header as the platform writes it. Its own headers are in lower case."""
     if name.startswith(("x-ms-", "aeg-")):
         return name
     return "-".join(part.capitalize() for part in name.split("-"))
@@ -58,7 +58,7 @@ def _parse_body(body: bytes) -> Any:
 
 
 def build_outputs_link(base: str, flow: Flow, run: Run, now: datetime) -> dict[str, Any] | None:
-    """Return the link to a run's trigger outputs, or None.
+    """Return the signed link to the trigger outputs of a run, or None if it has none.
 
     `base` is the part of the URL before `/workflows`.
     """
@@ -88,7 +88,7 @@ def build_outputs_link(base: str, flow: Flow, run: Run, now: datetime) -> dict[s
 def read_trigger_outputs(
     flow: Flow, run: Run, query: Mapping[str, str], authorization: str, now: datetime
 ) -> bytes:
-    """Return the outputs of a link; raise PlatformError if the link is invalid or has expired."""
+    """Return the trigger outputs behind a link. Rejects an invalid or expired link."""
     if authorization:
         message = "The request has both a signature and an Authorization header."
         raise SimulatedPlatformError(401, "DirectApiAuthorizationRequired", message)

@@ -1,4 +1,4 @@
-"""Run flows, with the part of the workflow engine that shows whether a call does its work.
+"""Run flows, with only the actions that show whether a call does its work.
 
 `Http`, child flows (`Workflow`) and `Response` are executed in the order of the definition, inside
 scopes, loops (once) and the first branch of conditions. Other actions succeed without an effect. No
@@ -22,7 +22,7 @@ from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState
 from local_cloud.tenant.flows.call_history import CallHistory, CallHistoryEntry, RunStartKind
 from local_cloud.tenant.flows.run_contents import build_trigger_outputs
-from local_cloud.tenant.flows.trigger_calls import CALL_PATH, TriggerCall, admit
+from local_cloud.tenant.flows.trigger_calls import CALL_PATH, TriggerCall, admit_call
 
 #: How deep flows may call each other.
 _DEPTH = 20
@@ -32,7 +32,7 @@ _NESTING = frozenset({"scope", "foreach", "until", "if"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """The cause of a run."""
+    """What starts a run: its cause, and the call if there was one."""
 
     cause: RunStartKind
     by: str
@@ -45,7 +45,7 @@ class Start:
 
 @dataclass(slots=True, kw_only=True)
 class _Execution:
-    """A run with its definition at the start, which a later save does not change."""
+    """A run in progress, with the definition at its start. A later save does not change it."""
 
     environment: SimulatedEnvironment
     flow: Flow
@@ -58,14 +58,14 @@ class _Execution:
 
 @dataclass(slots=True)
 class Runtime:
-    """The runs whose actions are still to be executed."""
+    """The runs in progress, whose actions are executed when their duration has passed."""
 
     pending: list[_Execution] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The answer of a trigger URL."""
+    """The response to a call of a trigger URL."""
 
     status: int
     run: Run
@@ -74,9 +74,12 @@ class Answer:
 
 
 def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
-    """Call a trigger URL and record the call; raise PlatformError if it is rejected."""
+    """Call a trigger URL, and record the call.
+
+    Raises `SimulatedPlatformError` if it is rejected.
+    """
     try:
-        environment, flow = admit(tenant, call)
+        environment, flow = admit_call(tenant, call)
     except SimulatedPlatformError as error:
         _record_refusal(tenant, call, start, error)
         raise
@@ -98,12 +101,12 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
 
 
 def start_run(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start) -> Run:
-    """Start a flow without its URL; the flow must be on."""
+    """Start a run of a flow, without a call of its URL."""
     return _begin_run(tenant, environment, flow, start).run
 
 
-def settle_runs(tenant: Tenant) -> None:
-    """Execute the actions of runs whose duration has passed."""
+def complete_due_runs(tenant: Tenant) -> None:
+    """Execute the actions of all runs whose duration has passed."""
     runtime, now = tenant.get_part(Runtime), tenant.clock.now()
     due = [execution for execution in runtime.pending if execution.run.ends <= now]
     runtime.pending = [execution for execution in runtime.pending if execution.run.ends > now]
@@ -146,7 +149,7 @@ def _begin_run(
 
 
 def build_run_name(now: datetime) -> str:
-    """Return a run's name in the platform's format, by which later runs sort first."""
+    """Return the name of a new run. The names of later runs sort first, as on the platform."""
     ticks = int(now.timestamp() * 10_000_000) + 621_355_968_000_000_000
     return f"{9_223_372_036_854_775_807 - ticks:020d}{secrets.randbelow(10**9):09d}CU24"
 
@@ -162,7 +165,7 @@ def _execute_actions(tenant: Tenant, execution: _Execution) -> None:
 
 
 def _perform_all(tenant: Tenant, execution: _Execution, actions: dict[str, Any]) -> bool:
-    """Perform actions until one fails; return whether one has failed."""
+    """Perform actions until one fails. Return whether one has failed."""
     for name, action in actions.items():
         kind = str(action.get("type")).lower()
         if kind in _NESTING:
@@ -181,13 +184,13 @@ def _perform_all(tenant: Tenant, execution: _Execution, actions: dict[str, Any])
 def _perform_action(
     tenant: Tenant, execution: _Execution, kind: str, action: dict[str, Any]
 ) -> dict[str, str] | None:
-    """Perform one action; return its error or None."""
+    """Perform an action. Return its error, or None if it succeeds."""
     inputs = action.get("inputs")
     if not isinstance(inputs, dict):
         return None
     match kind:
         case "http":
-            return _call_out(
+            return _perform_call(
                 tenant, execution, _resolve_parameters(execution, str(inputs.get("uri") or ""))
             )
         case "workflow":
@@ -198,7 +201,7 @@ def _perform_action(
 
 
 def _resolve_parameters(execution: _Execution, text: str) -> str:
-    """Replace `parameters('…')` by its value as of the last save."""
+    """Replace each `parameters('…')` in a text by its value at the last save."""
     parameters = execution.definition.get("parameters") or {}
 
     def format_value(match: re.Match[str]) -> str:
@@ -209,7 +212,7 @@ def _resolve_parameters(execution: _Execution, text: str) -> str:
     return _PARAMETER.sub(format_value, text)
 
 
-def _call_out(tenant: Tenant, execution: _Execution, uri: str) -> dict[str, str] | None:
+def _perform_call(tenant: Tenant, execution: _Execution, uri: str) -> dict[str, str] | None:
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https"):
         return None  # an expression that only a real run could resolve
@@ -231,7 +234,7 @@ def _call_out(tenant: Tenant, execution: _Execution, uri: str) -> dict[str, str]
 
 def _call_flow(tenant: Tenant, execution: _Execution, call: TriggerCall) -> dict[str, str] | None:
     try:
-        start = _start_from(execution, RunStartKind.URL)
+        start = _build_start(execution, RunStartKind.URL)
         answer = call_url(tenant, call, start)
     except SimulatedPlatformError as error:
         return {"code": error.code, "message": error.message}
@@ -245,14 +248,14 @@ def _call_child(tenant: Tenant, execution: _Execution, reference: str) -> dict[s
     if child is None or child.state != SimulatedFlowState.STARTED:
         message = f"The child flow '{reference}' is not found or not turned on."
         return {"code": "ChildFlowNotAvailable", "message": message}
-    start = _start_from(execution, RunStartKind.PARENT)
+    start = _build_start(execution, RunStartKind.PARENT)
     if start.depth > _DEPTH:
         return {"code": "NestedTooDeep", "message": "Flows call each other without an end."}
     start_run(tenant, execution.environment, child, start)
     return None
 
 
-def _start_from(execution: _Execution, cause: RunStartKind) -> Start:
+def _build_start(execution: _Execution, cause: RunStartKind) -> Start:
     if execution.depth >= _DEPTH:
         raise SimulatedPlatformError(429, "NestedTooDeep", "Flows call each other without an end.")
     return Start(
@@ -265,7 +268,7 @@ def _start_from(execution: _Execution, cause: RunStartKind) -> Start:
 
 
 def _build_headers(execution: _Execution) -> dict[str, str]:
-    """Return the headers that identify a flow in its calls (platform.md#trigger-outputs)."""
+    """Return the headers with which a flow's calls name the flow (platform.md#trigger-outputs)."""
     flow, run = execution.flow, execution.run
     version = f"(workflow {flow.workflow_id}; version {run.name[:20]})"
     environment_id = execution.environment.id.replace("-", "").upper()

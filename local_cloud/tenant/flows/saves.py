@@ -1,4 +1,4 @@
-"""Reject saves, and apply the damage that a rejected save may cause.
+"""Reject saves of definitions, and apply the damage that a rejected save may cause.
 
 Both APIs that save definitions, Dataverse and the flow service, use this module. Why the platform
 rejects the older connector format is not published, so this is an assumption. See
@@ -34,7 +34,7 @@ _CONNECTOR_TYPES = ("OpenApiConnection", "ApiConnection")
 
 
 def require_savable(assumptions: Assumptions, client_data: str) -> None:
-    """Reject a definition that the platform accepts neither in a create nor in an update."""
+    """Reject a definition that the platform never accepts."""
     try:
         if assumptions.older_host_shapes_refused:
             require_reference_hosts(client_data)
@@ -43,10 +43,10 @@ def require_savable(assumptions: Assumptions, client_data: str) -> None:
         raise SimulatedPlatformError(400, "InvalidTemplate", str(error)) from error
 
 
-def require_savable_again(
+def require_savable_update(
     assumptions: Assumptions, flow: Flow, client_data: str, now: datetime
 ) -> None:
-    """Reject an update that the platform does not accept for this flow, or not yet."""
+    """Reject a save of an existing flow that the platform does not accept, or not yet."""
     require_savable(assumptions, client_data)
     if flow.stamped_reference:
         raise build_reference_not_found(flow.stamped_reference, find_first_operation(client_data))
@@ -59,7 +59,7 @@ def require_savable_again(
 
 
 def require_reference_hosts(client_data: str) -> None:
-    """Reject an operation with `authentication` or without the name of a connection reference."""
+    """Reject operations with `authentication`, or without the name of a connection reference."""
     for name, kind, inputs in _list_operations(client_data):
         what = f"The 'inputs' of workflow run action '{name}' of type '{kind}'"
         if "authentication" in inputs:
@@ -77,7 +77,7 @@ def require_reference_hosts(client_data: str) -> None:
 
 
 def require_known_references(client_data: str) -> None:
-    """Reject an operation whose connection reference is missing from the definition."""
+    """Reject operations whose connection reference the definition does not contain."""
     known = parse_client_data(client_data).get("connectionReferences") or {}
     for name, _, inputs in _list_operations(client_data):
         key = (inputs.get("host") or {}).get("connectionReferenceName")
@@ -86,12 +86,12 @@ def require_known_references(client_data: str) -> None:
 
 
 def find_first_operation(client_data: str) -> str:
-    """Return the operation that an error about the whole definition names."""
+    """Return the operation that the platform names in an error about a whole definition."""
     return next((name for name, _, _ in _list_operations(client_data)), "manual")
 
 
 def build_reference_not_found(reference: str, operation: str) -> SimulatedPlatformError:
-    """Return the error for a connection reference that the service does not find."""
+    """Return the error for an operation whose connection reference does not exist."""
     return SimulatedPlatformError(
         400,
         "WorkflowRunActionInputsInvalidProperty",
@@ -101,7 +101,7 @@ def build_reference_not_found(reference: str, operation: str) -> SimulatedPlatfo
 
 
 def build_unpublished_row() -> SimulatedPlatformError:
-    """Return the error of a rejection that ends after some time.
+    """Return the error with which saves are rejected until some time has passed.
 
     The code is published, the text is assumed.
     """
@@ -111,10 +111,11 @@ def build_unpublished_row() -> SimulatedPlatformError:
 
 
 @contextmanager
-def stop_flow_when_refused(assumptions: Assumptions, flow: Flow) -> Iterator[None]:
-    """Empty the flow's connection references after a rejected save, if the assumptions say so.
+def empty_references_if_rejected(assumptions: Assumptions, flow: Flow) -> Iterator[None]:
+    """Empty a flow's connection references if a save inside the block is rejected.
 
-    The time of the last change and the row's version stay.
+    This applies only if the tenant assumes it. The time of the last change and the row's version
+    stay.
     """
     try:
         yield
@@ -127,8 +128,11 @@ def stop_flow_when_refused(assumptions: Assumptions, flow: Flow) -> Iterator[Non
 
 
 @contextmanager
-def undo_when_refused(flow: Flow) -> Iterator[None]:
-    """Revert the changes of a request that is rejected later: a request is a transaction."""
+def restore_if_rejected(flow: Flow) -> Iterator[None]:
+    """Restore a flow if the request is rejected inside the block.
+
+    A request is a transaction: all its changes are stored, or none.
+    """
     before = {name: getattr(flow, name) for name in _IN_TRANSACTION}
     try:
         yield
@@ -139,7 +143,7 @@ def undo_when_refused(flow: Flow) -> Iterator[None]:
 
 
 def without_references(client_data: str) -> str | None:
-    """Return a definition without its connection references, or None if it has none."""
+    """Return a definition with all connection references removed, or None if it has none."""
     document = json.loads(client_data)
     if not document["properties"].get("connectionReferences"):
         return None
@@ -147,10 +151,11 @@ def without_references(client_data: str) -> str | None:
     return json.dumps(document)
 
 
-def with_stamp(client_data: str, logical_names: dict[str, str]) -> tuple[str, str]:
-    """Return a definition as the platform may store it, and the last logical name that it added.
+def with_added_references(client_data: str, logical_names: dict[str, str]) -> tuple[str, str]:
+    """Return a definition to which the platform has added names of connection references.
 
-    It adds the name of a reference of the connector (`logical_names`) where the request has none.
+    `logical_names` has the reference of each connector, which is added where a name is missing. The
+    second result is the last added name, or an empty text.
     """
     document, stamp = json.loads(client_data), ""
     for key, entry in (document["properties"].get("connectionReferences") or {}).items():
@@ -162,7 +167,7 @@ def with_stamp(client_data: str, logical_names: dict[str, str]) -> tuple[str, st
 
 
 def convert_to_runtime_shape(definition: dict[str, Any]) -> dict[str, Any]:
-    """Convert a definition in place to the format that the flow service shows; return it.
+    """Convert a definition in place to the format in which the flow service returns it.
 
     The platform rejects a save in this format.
     """
@@ -179,7 +184,7 @@ def _list_operations(client_data: str) -> Iterator[tuple[str, str, dict[str, Any
 
 
 def _list_operations_of(definition: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield name, type and inputs of each connector operation, including the trigger's."""
+    """Yield the name, type and inputs of each connector operation, including the trigger."""
     for name, step in [*definition["triggers"].items(), *walk_actions(definition["actions"])]:
         kind, inputs = str(step.get("type")), step.get("inputs")
         if kind.startswith(_CONNECTOR_TYPES) and isinstance(inputs, dict):

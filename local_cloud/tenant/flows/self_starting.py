@@ -1,4 +1,4 @@
-"""Start self-starting flows: recurrences, and events of connectors.
+"""Start flows that recurrences and events of connectors start.
 
 See platform.md#recurrence-start, #missed-events.
 """
@@ -12,12 +12,15 @@ from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.call_history import RunStartKind
 from local_cloud.tenant.flows.recurrence import compute_next_due, parse_interval
-from local_cloud.tenant.flows.runtime import Start, settle_runs, start_run
+from local_cloud.tenant.flows.runtime import Start, complete_due_runs, start_run
 
 
-async def tick(tenant: Tenant) -> None:
-    """Apply the effects of time: long runs end, and recurrences start. Missed slots are skipped."""
-    settle_runs(tenant)
+async def apply_effects_of_time(tenant: Tenant) -> None:
+    """Complete the runs and start the recurrences that are due.
+
+    Slots that were missed are skipped.
+    """
+    complete_due_runs(tenant)
     now = tenant.clock.now()
     for environment in tenant.get_part(PowerPlatform).environments.values():
         if is_locked(tenant, environment):
@@ -36,12 +39,14 @@ async def tick(tenant: Tenant) -> None:
             )
 
 
-def emit(tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any]) -> list[str]:
-    """Send an event of a connector's operation (`{"operationId": …}`); return the started flows.
+def play_event(
+    tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any]
+) -> list[str]:
+    """Play an event of a connector operation (`{"operationId": …}`).
 
-    Every flow that is on starts, also a copy beside its original. A flow with a polling trigger
-    that is off processes the event when it is turned on again; one with a webhook trigger never
-    does.
+    Return the names of the flows that it starts. Every flow that is on starts, also a copy beside
+    its original. A flow with a polling trigger that is off processes the event when it is turned on
+    again; one with a webhook trigger never does.
     """
     started = []
     for flow in environment.order:
@@ -49,7 +54,7 @@ def emit(tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any
         if facts.operation_id != event["operationId"] or flow.state == SimulatedFlowState.DELETED:
             continue
         if flow.state == SimulatedFlowState.STARTED:
-            if not _is_told(tenant, environment, flow):
+            if not _is_subscribed(tenant, environment, flow):
                 continue
             start_run(
                 tenant, environment, flow, Start(cause=RunStartKind.EVENT, by=facts.operation_id)
@@ -60,8 +65,12 @@ def emit(tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any
     return started
 
 
-def _is_told(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> bool:
-    """Return whether Dataverse sends a flow its events: no other has its subscription's name."""
+def _is_subscribed(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> bool:
+    """Return whether a flow gets the events of its webhook.
+
+    If subscriptions have names, a flow that was turned on later with the same name gets them
+    instead.
+    """
     name = flow.get_facts().subscription
     if not name or not tenant.get_part(PowerPlatform).assumptions.subscriptions_have_names:
         return True
@@ -69,12 +78,12 @@ def _is_told(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> b
 
 
 def is_polling(flow: Flow) -> bool:
-    """Return whether a connector trigger polls."""
+    """Return whether the flow has a connector trigger that polls."""
     return flow.get_facts().trigger_type in ("OpenApiConnection", "ApiConnection")
 
 
 def replay_backlog(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Start a polling flow once for each event that occurred while it was off."""
+    """Start a polling flow once for each event that occurred while the flow was off."""
     missed, flow.backlog = flow.backlog, []
     if tenant.get_part(PowerPlatform).assumptions.polling_replays_backlog:
         for event in missed:

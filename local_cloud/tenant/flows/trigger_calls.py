@@ -1,6 +1,6 @@
-"""Decide whether a call of a trigger URL is accepted: signature or token, and state.
+"""Decide whether a call of a trigger URL is accepted.
 
-See platform.md#trigger-answers.
+Signature or token, and the state of the flow, decide. See platform.md#trigger-answers.
 """
 
 import hmac
@@ -38,10 +38,13 @@ class TriggerCall:
     authorization: str = ""
 
 
-def admit(tenant: Tenant, call: TriggerCall) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the environment and the flow of a call; raise PlatformError if it is rejected."""
+def admit_call(tenant: Tenant, call: TriggerCall) -> tuple[SimulatedEnvironment, Flow]:
+    """Return the environment and the flow of a call.
+
+    Raises `SimulatedPlatformError` if it is rejected.
+    """
     found = tenant.get_part(PowerPlatform).find_called_flow(call.workflow_id)
-    if found is None or not _is_at(found[0], found[1], call.host):
+    if found is None or not _is_host_of_flow(found[0], found[1], call.host):
         message = f"The workflow '{call.workflow_id}' could not be found."
         raise SimulatedPlatformError(404, "WorkflowNotFound", message)
     environment, flow = found
@@ -57,7 +60,7 @@ def admit(tenant: Tenant, call: TriggerCall) -> tuple[SimulatedEnvironment, Flow
     return environment, flow
 
 
-def _is_at(environment: SimulatedEnvironment, flow: Flow, host: str) -> bool:
+def _is_host_of_flow(environment: SimulatedEnvironment, flow: Flow, host: str) -> bool:
     if flow.url_form == "classic":
         return host.lower().endswith(f".{environment.azure_region}.logic.azure.com")
     return host.lower() == build_environment_host(environment.id)

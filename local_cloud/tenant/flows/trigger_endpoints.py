@@ -1,4 +1,4 @@
-"""Serve the old and new hosts of trigger URLs (platform.md#url-shapes)."""
+"""Serve the trigger URLs of flows, at their old and new hosts (platform.md#url-shapes)."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,7 +26,7 @@ _METHODS = ["POST", "GET", "PUT", "PATCH", "DELETE"]
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the routes of all formats of a trigger URL, and of the contents of runs."""
+    """Return the routes of trigger URLs in all formats, and of trigger outputs."""
     calls = [
         Route(f"{prefix}{_CALL}{rest}", call_trigger, methods=_METHODS)
         for prefix in _PREFIXES
@@ -38,7 +38,10 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def call_trigger(request: Request) -> Response:
-    """Call a flow; return 202 with a run id, or the result of its Response action."""
+    """Call a flow.
+
+    Return 202 with the id of the run, or the result of the flow's Response action.
+    """
     tenant = find_tenant(request)
     body = await request.body()
     call = TriggerCall(

@@ -1,4 +1,4 @@
-"""Build trigger URLs in the platform's formats; no other code may build one.
+"""Build trigger URLs in the platform's formats. No other module builds one.
 
 See platform.md#url-shapes.
 """
@@ -15,7 +15,7 @@ _STAMP = "24"
 
 
 def build_callback(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
-    """Return the `response` of `listCallbackUrl`: value, method, basePath, queries."""
+    """Return the `response` of `listCallbackUrl`: the trigger URL and its parts."""
     facts = flow.get_facts()
     base = f"https://{_get_host(environment, flow)}:443{_build_path_prefix(flow)}"
     base += f"/workflows/{flow.workflow_id}/triggers/{quote(facts.trigger_name)}/paths/invoke"

@@ -1,4 +1,4 @@
-"""Serve the Business Application Platform: environments and administrators' applications.
+"""Serve environments, and applications with an administrator's rights, as the admin API (BAP) does.
 
 See platform.md#environment-list.
 """
@@ -27,7 +27,7 @@ from local_cloud.tenant.environments.access import (
     require_bap_caller,
 )
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
-from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.migration import apply_ended_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform, list_runtime_endpoints
 from local_cloud.tenant.power_platform.links import build_link_routes, build_operation_body
 
@@ -80,12 +80,15 @@ async def get_environment(request: Request) -> Response:
 
 
 async def list_as_maker(request: Request) -> Response:
-    """Return the environments of which the caller is a member."""
+    """Return the environments in which the caller is a user."""
     return _answer_list(request, find_visible_environments(request, require_bap_caller(request)))
 
 
 async def get_as_maker(request: Request) -> Response:
-    """Return one of the caller's environments; `~default` is the tenant's default environment."""
+    """Return an environment in which the caller is a user.
+
+    `~default` is the default environment.
+    """
     return _answer_environment(
         request, find_visible_environments(request, require_bap_caller(request))
     )
@@ -109,7 +112,7 @@ def _answer_environment(request: Request, environments: list[SimulatedEnvironmen
 
 
 async def get_operation(request: Request) -> Response:
-    """Return an environment's lifecycle operation, for polling."""
+    """Return an operation on an environment. Clients poll it until it has ended."""
     require_bap_admin(request)
     tenant = find_tenant(request)
     operation = tenant.get_part(PowerPlatform).operations.get(request.path_params["operation"])
@@ -118,12 +121,12 @@ async def get_operation(request: Request) -> Response:
             404, "LifecycleOperationNotFound", "The operation was not found."
         )
     environment = tenant.get_part(PowerPlatform).environments[operation.environment]
-    settle_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
+    apply_ended_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
     return JSONResponse(build_operation_body(tenant, operation))
 
 
 async def list_admin_applications(request: Request) -> Response:
-    """Return the applications that act as administrators."""
+    """Return the applications that have an administrator's rights."""
     require_bap_admin(request)
     registered = [
         {"applicationId": each.client_id}
@@ -134,7 +137,7 @@ async def list_admin_applications(request: Request) -> Response:
 
 
 async def register_admin_application(request: Request) -> Response:
-    """Let an application act as an administrator; only a person may request this."""
+    """Give an application an administrator's rights. Only a person may do this."""
     caller = require_bap_admin(request)
     if not caller.is_delegated:
         message = "A service principal cannot register an application."
@@ -143,7 +146,7 @@ async def register_admin_application(request: Request) -> Response:
 
 
 async def remove_admin_application(request: Request) -> Response:
-    """Revoke an application's rights."""
+    """Revoke an application's rights as an administrator."""
     require_bap_admin(request)
     return _set_admin(request, is_admin=False)
 
@@ -161,7 +164,7 @@ def _set_admin(request: Request, *, is_admin: bool) -> Response:
 def _build_environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
     tenant = find_tenant(request)
     now = tenant.clock.now()
-    settle_operation(tenant.get_part(PowerPlatform), environment, now)
+    apply_ended_operation(tenant.get_part(PowerPlatform), environment, now)
     is_busy = (
         environment.operation is not None and environment.operation.compute_state(now) == "Running"
     )

@@ -1,4 +1,4 @@
-"""Link an environment to an encryption policy, and unlink it.
+"""Serve the operations that link an environment to an encryption policy, and unlink it.
 
 See platform.md#link-requests, #link-operation.
 """
@@ -25,7 +25,7 @@ from local_cloud.tenant.environments.environment import (
     SimulatedEnvironment,
     SimulatedPolicyLink,
 )
-from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.migration import apply_ended_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 #: What environments call a geography that policies call otherwise.
@@ -34,7 +34,7 @@ _REFUSED_SKUS = frozenset({"Trial", "Teams"})
 
 
 def build_link_routes(_: Tenant, provider: str) -> list[Route]:
-    """Return the routes of the two operations on an environment's policy."""
+    """Return the routes of the two operations."""
     base = f"{provider}/environments/{{environment}}/enterprisePolicies/Encryption"
     return [
         AnyCaseRoute(f"{base}/link", link_environment, methods=["POST"]),
@@ -43,12 +43,12 @@ def build_link_routes(_: Tenant, provider: str) -> list[Route]:
 
 
 async def link_environment(request: Request) -> Response:
-    """Apply a policy's key to an environment, or replace the key by that of another policy."""
+    """Start to link an environment to a policy, or to another policy than before."""
     return await _change_link(request, is_link=True)
 
 
 async def unlink_environment(request: Request) -> Response:
-    """Return an environment to Microsoft's key."""
+    """Start to return an environment to Microsoft's key."""
     return await _change_link(request, is_link=False)
 
 
@@ -76,13 +76,16 @@ async def _change_link(request: Request, *, is_link: bool) -> Response:
 def start_link(
     tenant: Tenant, environment: SimulatedEnvironment, system_id: str, by: str
 ) -> Operation:
-    """Begin to link; raise PlatformError if the platform rejects the request."""
+    """Start to link an environment.
+
+    Raises `SimulatedPlatformError` if the platform rejects this.
+    """
     _require_idle(tenant, environment)
     policy = find_policy(tenant, system_id)
     if policy is None:
         message = f"The enterprise policy '{system_id}' could not be found."
         raise SimulatedPlatformError(404, "EnterprisePolicyNotFound", message)
-    _require_fit(tenant, environment, policy)
+    _require_linkable(tenant, environment, policy)
     if environment.is_linked() and environment.policy.system_id == policy.system_id:  # type: ignore[union-attr]  # is_linked
         message = "The environment is already linked to this enterprise policy."
         raise SimulatedPlatformError(409, "EnterprisePolicyAlreadyLinked", message)
@@ -93,7 +96,10 @@ def start_link(
 def start_unlink(
     tenant: Tenant, environment: SimulatedEnvironment, system_id: str, by: str
 ) -> Operation:
-    """Begin to unlink; raise PlatformError if the environment has no such policy."""
+    """Start to unlink an environment.
+
+    Raises `SimulatedPlatformError` if it is not linked to the policy.
+    """
     _require_idle(tenant, environment)
     policy = environment.policy
     if policy is None or policy.system_id.lower() != system_id.lower():
@@ -122,12 +128,12 @@ def _begin_operation(
     )
     environment.operation = operation
     platform.operations[operation.id] = operation
-    settle_operation(platform, environment, now)
+    apply_ended_operation(platform, environment, now)
     return operation
 
 
 def _find_failure(assumptions: Assumptions) -> dict[str, str] | None:
-    """Return why a link fails, or None; it can be requested again afterwards.
+    """Return why a link fails if the tenant assumes this, or None. The link can be requested again.
 
     See platform.md#link-operation.
     """
@@ -138,24 +144,24 @@ def _find_failure(assumptions: Assumptions) -> dict[str, str] | None:
 
 
 def _require_idle(tenant: Tenant, environment: SimulatedEnvironment) -> None:
-    settle_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
+    apply_ended_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
     if environment.operation is not None and not environment.operation.is_settled:
         message = "Another lifecycle operation is running on the environment."
         raise SimulatedPlatformError(409, "ConcurrentLifecycleOperation", message)
 
 
 def _normalize_geography(location: str) -> str:
-    """Return a geography's name in a policy, as Microsoft's scripts compare them.
+    """Return the name of a geography as policies have it, such as `uk` for `unitedkingdom`.
 
     See platform.md#policy-regions.
     """
     return _LONG_NAMES.get(location.lower(), location.lower())
 
 
-def _require_fit(
+def _require_linkable(
     tenant: Tenant, environment: SimulatedEnvironment, policy: SimulatedPolicyLink
 ) -> None:
-    """Check region, Managed Environment, type, and the tenant's limit.
+    """Reject an environment that cannot be linked: region, type, not managed, or too many linked.
 
     See platform.md#environment-requirements.
     """
@@ -180,7 +186,7 @@ def _require_fit(
 
 
 def build_operation_body(tenant: Tenant, operation: Operation) -> dict[str, Any]:
-    """Return a lifecycle operation for polling."""
+    """Return an operation on an environment as clients poll it."""
     now = tenant.clock.now()
     provider = "/providers/Microsoft.BusinessAppPlatform"
     state = operation.compute_state(now)

@@ -1,4 +1,4 @@
-"""Serve `api.powerplatform.com`: environments and flows in Microsoft's newer API.
+"""Serve `api.powerplatform.com`, Microsoft's newer API for environments and flows.
 
 The API is read-only here (platform.md#management-api); writes use the older services.
 """
@@ -23,7 +23,7 @@ from local_cloud.tenant.environments.access import find_platform, find_tenant
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState
 from local_cloud.tenant.environments.flow_facts import walk_actions
-from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.migration import apply_ended_operation
 
 HOSTS = ("api.powerplatform.com",)
 AUDIENCE = "https://api.powerplatform.com"
@@ -68,14 +68,14 @@ async def get_environment(request: Request) -> Response:
 
 
 async def list_cloud_flows(request: Request) -> Response:
-    """Return the flows with a row in Dataverse, with the data of the row."""
+    """Return the flows of an environment that have a row in Dataverse, with columns of the row."""
     environment = _require_environment(request)
     rows = [_build_flow_body(environment, flow) for flow in _list_flows(request, environment)]
     return _answer_list(request, rows)
 
 
 async def list_flow_actions(request: Request) -> Response:
-    """Return triggers and actions of flows, with which callers can be found in bulk."""
+    """Return the triggers and actions of all flows, in which clients find callers."""
     environment = _require_environment(request)
     rows = [
         row
@@ -86,7 +86,7 @@ async def list_flow_actions(request: Request) -> Response:
 
 
 async def list_flow_runs(request: Request) -> Response:
-    """Return the runs of one flow, which the request must name."""
+    """Return the runs of the flow that the query names."""
     environment, wanted = _require_environment(request), request.query_params.get("workflowId")
     if not wanted:
         raise InvalidQueryError("The query option 'workflowId' is required.")
@@ -117,7 +117,7 @@ def _require_environment(request: Request) -> SimulatedEnvironment:
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
         raise SimulatedPlatformError(404, "EnvironmentNotFound", message)
-    settle_operation(find_platform(request), environment, find_tenant(request).clock.now())
+    apply_ended_operation(find_platform(request), environment, find_tenant(request).clock.now())
     return environment
 
 
@@ -131,7 +131,7 @@ def _list_flows(request: Request, environment: SimulatedEnvironment) -> list[Flo
 
 
 def _answer_list(request: Request, rows: list[dict[str, Any]]) -> Response:
-    """Return a page of the rows that match the query; each option is compared with its column."""
+    """Return a page of the rows that match the query. Each option names a column and its value."""
     asked = {
         name: value.lower()
         for name, value in request.query_params.items()

@@ -49,7 +49,7 @@ OPTIONS = {
 
 
 def build_routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service module has
-    """Return the routes of administrators' lists and of app documents."""
+    """Return the routes of environments, of administrators' lists, and of app documents."""
     return [
         AnyCaseRoute(f"{_ADMIN}/connections", list_connections),
         AnyCaseRoute(f"{_ADMIN}/apis/{{connector}}", get_connector),
@@ -61,13 +61,16 @@ def build_routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every s
 
 
 async def list_environments(request: Request) -> Response:
-    """Return the environments of which the caller is a member."""
+    """Return the environments in which the caller is a user."""
     mine = find_visible_environments(request, require_bap_caller(request))
     return _build_list_response(request, [_build_environment_body(each) for each in mine])
 
 
 async def get_environment(request: Request) -> Response:
-    """Return one of these environments; `~default` is the tenant's default environment."""
+    """Return an environment in which the caller is a user.
+
+    `~default` is the default environment.
+    """
     mine = find_visible_environments(request, require_bap_caller(request))
     name = request.path_params["environment"]
     found = find_environment(name, mine)
@@ -94,7 +97,10 @@ def _build_environment_body(environment: SimulatedEnvironment) -> dict[str, Any]
 
 
 async def list_connections(request: Request) -> Response:
-    """Return all connections of an environment, or none if applications may not see them."""
+    """Return all connections of an environment.
+
+    If the tenant assumes that applications may not see them, an application gets none.
+    """
     caller = require_bap_admin(request)
     environment = _require_environment(request)
     hidden = _get_platform(request).assumptions.connections_hidden_from_applications
@@ -105,7 +111,7 @@ async def list_connections(request: Request) -> Response:
 
 
 async def get_connector(request: Request) -> Response:
-    """Return the part of a connector's definition that shows how connections sign in."""
+    """Return the part of a connector's definition that shows how its connections sign in."""
     require_bap_admin(request)
     _require_environment(request)
     name = request.path_params["connector"]
@@ -130,7 +136,7 @@ async def list_apps(request: Request) -> Response:
 
 
 async def get_app_document(request: Request) -> Response:
-    """Return the document of an app to any caller with its signed address."""
+    """Return the document of an app to every caller who has its signed address."""
     environment, app = _require_environment(request), request.path_params["app"]
     found = environment.canvas_apps.get(app)
     if found is None or not found.has_document:
@@ -226,7 +232,7 @@ def _sign_app(environment: SimulatedEnvironment, app: SimulatedCanvasApp) -> str
 
 
 def _build_document(app: SimulatedCanvasApp) -> bytes:
-    """Return a `.msapp` file; its names have backslashes, as in files of the designer."""
+    """Return a `.msapp` file. The paths in it have backslashes, as in files of the designer."""
     connections = {
         f"reference-{number}": {
             "connectionRef": {"id": f"{_API}/shared_logicflows"},

@@ -1,1 +1,1 @@
-"""The receivers of notifications: an Event Grid topic, a webhook, and a channel of Teams."""
+"""Receivers of notifications: an Event Grid topic, a webhook, and a channel of Teams."""

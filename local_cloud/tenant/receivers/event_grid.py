@@ -1,4 +1,4 @@
-"""Serve `{topic}.{region}-1.eventgrid.azure.net`, a custom topic for batches of CloudEvents 1.0.
+"""Serve `{topic}.{region}-1.eventgrid.azure.net`, a topic that receives batches of CloudEvents 1.0.
 
 learn.microsoft.com/azure/event-grid/cloud-event-schema and …/post-to-custom-topic: a batch is a
 list with its own media type and at most 1 MB; the answer has no body.
@@ -14,7 +14,11 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
-from local_cloud.tenant.receivers.received_messages import build_refusal, read_content, take
+from local_cloud.tenant.receivers.received_messages import (
+    build_refusal,
+    read_content,
+    store_message,
+)
 
 HOSTS = (".eventgrid.azure.net",)
 AUDIENCE = "https://eventgrid.azure.net"
@@ -30,7 +34,7 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def publish_events(request: Request) -> Response:
-    """Accept a whole batch, or reject it."""
+    """Accept all events of a batch, or reject the batch."""
     require_token(request, AUDIENCE)
     if request.query_params.get("api-version") != "2018-01-01":
         raise build_refusal(request, _NAME, 400, "The api-version has to be 2018-01-01.")
@@ -43,12 +47,14 @@ async def publish_events(request: Request) -> Response:
     for event in events:
         data = event["data"]
         content = {"title": data["title"], "kind": data["kind"], "id": event["id"]}
-        take(request, _NAME, content | {"correlation": data["correlationId"], "link": data["link"]})
+        store_message(
+            request, _NAME, content | {"correlation": data["correlationId"], "link": data["link"]}
+        )
     return Response(status_code=200)
 
 
 def _find_fault(event: dict[str, Any]) -> str:
-    """Return what is wrong with an event, or an empty text (github.com/cloudevents/spec, 1.0.2)."""
+    """Return why an event is invalid, or an empty text (github.com/cloudevents/spec, 1.0.2)."""
     for name in ("specversion", "id", "source", "type"):
         if not isinstance(event.get(name), str) or not event[name]:
             return f"The attribute {name} has to be a text."

@@ -1,4 +1,4 @@
-"""Store the messages to receivers, accepted or rejected, in the order of arrival."""
+"""Store the messages that receivers got, accepted or rejected, in the order of their arrival."""
 
 import re
 from dataclasses import asdict, dataclass, field
@@ -15,7 +15,7 @@ _SIGNATURE = re.compile(rb"[?&;]sig=|%3Fsig%3D|%26sig%3D|u0026sig=", re.IGNORECA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedMessage:
-    """One message to one receiver."""
+    """A message that a receiver got, with its content or the reason of its rejection."""
 
     at: str
     receiver: str
@@ -35,39 +35,39 @@ class ReceivedMessage:
 
 @dataclass(slots=True)
 class Receivers:
-    """The credentials of the senders, and the received messages."""
+    """The received messages, and the secrets with which their senders have to sign."""
 
     #: By which the webhook's messages are signed (`whsec_…`).
     webhook_secret: str = ""
     #: The `sig` of the channel's webhook.
     channel_signature: str = ""
-    told: list[ReceivedMessage] = field(default_factory=list)
+    messages: list[ReceivedMessage] = field(default_factory=list)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return all messages, oldest first."""
-        return [asdict(one) for one in self.told]
+        return [asdict(one) for one in self.messages]
 
 
 def find_receivers(request: Request) -> Receivers:
-    """Return the receivers of the tenant that a request reached."""
+    """Return the receivers of the tenant that a request is for."""
     tenant: Tenant = request.app.state.tenant
     return tenant.get_part(Receivers)
 
 
-def take(request: Request, receiver: str, content: dict[str, Any]) -> None:
+def store_message(request: Request, receiver: str, content: dict[str, Any]) -> None:
     """Store an accepted message: its `title`, `kind`, `id`, `correlation` and `link`."""
     tenant, receivers = request.app.state.tenant, find_receivers(request)
-    known = {(one.receiver, one.id) for one in receivers.told if not one.refusal}
+    known = {(one.receiver, one.id) for one in receivers.messages if not one.refusal}
     is_repeated = bool(content["id"]) and (receiver, content["id"]) in known
     at = format_time(tenant.clock.now())
-    told = ReceivedMessage(at=at, receiver=receiver, is_repeated=is_repeated, **content)
-    receivers.told.append(told)
+    message = ReceivedMessage(at=at, receiver=receiver, is_repeated=is_repeated, **content)
+    receivers.messages.append(message)
 
 
 def build_refusal(request: Request, receiver: str, status: int, why: str) -> SimulatedPlatformError:
-    """Store a rejected message, and return the error."""
+    """Store that a message was rejected, and return the error for its sender."""
     tenant = request.app.state.tenant
-    find_receivers(request).told.append(
+    find_receivers(request).messages.append(
         ReceivedMessage(
             at=format_time(tenant.clock.now()),
             receiver=receiver,
@@ -82,7 +82,10 @@ def build_refusal(request: Request, receiver: str, status: int, why: str) -> Sim
 
 
 async def read_content(request: Request, receiver: str, limit: int) -> bytes:
-    """Return the body; reject more than `limit` bytes, and a trigger URL's signature."""
+    """Return the body of a request.
+
+    Rejects more than `limit` bytes, and a body with the signature of a trigger URL.
+    """
     body = await request.body()
     if len(body) > limit:
         raise build_refusal(request, receiver, 413, f"It has {len(body)} bytes; {limit} are taken.")

@@ -20,10 +20,10 @@ from local_cloud.tenant.receivers.received_messages import (
     build_refusal,
     find_receivers,
     read_content,
-    take,
+    store_message,
 )
 
-HOSTS = ("teams-told.environment.api.powerplatform.com",)
+HOSTS = ("teams-channel.environment.api.powerplatform.com",)
 _NAME = "teams"
 _PATH = "/powerautomate/automations/direct/workflows/{workflow}/triggers/manual/paths/invoke"
 _CARD = "application/vnd.microsoft.card.adaptive"
@@ -34,12 +34,12 @@ _COLOURS = {"Default", "Dark", "Light", "Accent", "Good", "Warning", "Attention"
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the one route, whose address has a signature."""
+    """Return the route of the webhook, whose address has a signature."""
     return [Route(_PATH, post_card, methods=["POST"])]
 
 
 async def post_card(request: Request) -> Response:
-    """Accept a message whose cards Teams can show."""
+    """Accept a message if Teams can show its cards."""
     signature = find_receivers(request).channel_signature
     if not hmac.compare_digest(request.query_params.get("sig", ""), signature):
         raise build_refusal(request, _NAME, 401, "The signature of the address is wrong.")
@@ -59,12 +59,12 @@ async def post_card(request: Request) -> Response:
             "id": "",
             "correlation": "",
         }
-        take(request, _NAME, content | {"link": link})
+        store_message(request, _NAME, content | {"link": link})
     return Response(status_code=202)
 
 
 def _find_fault(card: dict[str, Any]) -> str:
-    """Return what Teams could not show, or an empty text."""
+    """Return what in a card Teams could not show, or an empty text."""
     if card.get("type") != "AdaptiveCard" or card.get("version") not in _VERSIONS:
         return f"It is no Adaptive Card of a version up to 1.5: {card.get('version')}."
     if not card.get("body"):

@@ -1,4 +1,4 @@
-"""Serve `hooks.contoso.example`, a receiver that verifies signatures.
+"""Serve `hooks.contoso.example`, a webhook that verifies the signatures of messages.
 
 The format is that of www.standardwebhooks.com.
 """
@@ -17,7 +17,7 @@ from local_cloud.tenant.receivers.received_messages import (
     build_refusal,
     find_receivers,
     read_content,
-    take,
+    store_message,
 )
 
 HOSTS = ("hooks.contoso.example",)
@@ -28,12 +28,12 @@ _TOLERANCE = 300
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the one route."""
+    """Return the route of the webhook."""
     return [Route("/cmk-flow", receive_webhook, methods=["POST"])]
 
 
 async def receive_webhook(request: Request) -> Response:
-    """Accept a message that is signed and recent.
+    """Accept a message with a valid signature that is not too old.
 
     A repeated message is accepted, too, because its sender did not get the first answer.
     """
@@ -55,5 +55,7 @@ async def receive_webhook(request: Request) -> Response:
         raise build_refusal(request, _NAME, 400, "The event has another id than its message.")
     data = event["data"]
     content = {"title": data["title"], "kind": data["kind"], "id": identity}
-    take(request, _NAME, content | {"correlation": data["correlationId"], "link": data["link"]})
+    store_message(
+        request, _NAME, content | {"correlation": data["correlationId"], "link": data["link"]}
+    )
     return Response(status_code=204)

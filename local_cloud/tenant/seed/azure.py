@@ -1,4 +1,4 @@
-"""Build the Azure side of the tenant from a seed.
+"""Add the Azure resources of a seed to the tenant.
 
 The seed is JSON: resources have Resource Manager's own names and an `id`. Data without a document
 (contents of vaults, settings of sites, guarded hosts) is beside them. Times are days relative to
@@ -47,10 +47,10 @@ from local_cloud.tenant.entra.directory import Directory
 
 
 def seed_azure(tenant: Tenant, description: JsonObject) -> None:
-    """Add the items of a seed to the tenant; other items stay.
+    """Add the Azure resources of a seed to the tenant, beside those that it has.
 
-    Raises KeyError, ValueError or PlatformError for an invalid seed, and OSError if the service tag
-    file cannot be read.
+    Raises `KeyError`, `ValueError` or `SimulatedPlatformError` for an invalid seed, and `OSError`
+    if the service tag file cannot be read.
     """
     azure, now = tenant.get_part(Azure), tenant.clock.now()
     for subscription in description.get("subscriptions", ()):
@@ -158,7 +158,7 @@ def _build_secret_version(description: JsonObject, now: datetime) -> SecretVersi
 
 
 def _build_attributes(description: JsonObject, now: datetime) -> Attributes:
-    """Return attributes from `enabled` and the days of creation, validity and expiry."""
+    """Return the attributes of a version, given days relative to now in the seed."""
     created = now - timedelta(days=description.get("createdDaysAgo", 0))
     return Attributes(
         created=created,
@@ -262,7 +262,7 @@ def _seed_configuration_stores(azure: Azure, description: JsonObject, now: datet
 
 
 def _seed_plan(azure: Azure, site_id: str) -> str:
-    """Add the App Service plan of a resource group's sites, and return its id."""
+    """Add the App Service plan that all sites of a resource group share, and return its id."""
     plan_id = f"{site_id.partition('/providers/')[0]}/providers/{SERVER_FARMS}/plan"
     azure.resources.put(
         {

@@ -1,4 +1,4 @@
-"""Build one environment with people, rows and flows from the `environments` section of a seed."""
+"""Add an environment of a seed to the tenant, with its people, rows and flows."""
 
 import json
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from local_cloud.tenant.environments.environment import (
 )
 from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState, SimulatedRole
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.lifecycle import grant_connections, read_variables
+from local_cloud.tenant.flows.lifecycle import grant_connections, store_variables
 from local_cloud.tenant.flows.recurrence import compute_first_due
 from local_cloud.tenant.flows.run_contents import build_trigger_outputs
 from local_cloud.tenant.flows.runtime import build_run_name
@@ -33,7 +33,7 @@ _DEFAULT_PUBLISHER = {
 
 
 def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvironment:
-    """Add an environment and return it."""
+    """Add an environment of the seed to the tenant, and return it."""
     now = tenant.clock.now()
     environment = SimulatedEnvironment(
         id=description["id"],
@@ -75,7 +75,10 @@ def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvir
 def _seed_members(
     directory: Directory, environment: SimulatedEnvironment, description: Description
 ) -> None:
-    """Add everybody of the directory but groups as members; `members` has additional rights."""
+    """Add all people and applications of the directory to an environment.
+
+    `members` of the seed gives some of them more rights.
+    """
     rights = {member["id"]: member for member in description.get("members") or []}
     for principal in directory.principals.values():
         if principal.type is PrincipalType.GROUP:
@@ -151,7 +154,7 @@ def _seed_variable(
 
 
 def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: Description) -> Flow:
-    """Add a flow as if it had existed for a long time."""
+    """Add a flow to an environment as if it had existed for a long time."""
     now = tenant.clock.now()
     created = now - timedelta(days=description.get("createdDaysAgo", 90))
     workflow_entity_id = str(description.get("workflowEntityId") or uuid4()).lower()
@@ -183,7 +186,7 @@ def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: De
         run_seconds=description.get("runSeconds", 0.0),
     )
     tenant.get_part(PowerPlatform).add_flow(environment, flow)
-    read_variables(environment, flow)
+    store_variables(environment, flow)
     if state == SimulatedFlowState.STARTED:
         grant_connections(environment, flow)
         environment.subscribe(flow)
@@ -196,7 +199,7 @@ def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: De
 
 
 def _build_client_data(description: Description) -> str:
-    """Return the flow's `clientData` (text or object), or one built from a bare `definition`."""
+    """Return the `clientdata` of a flow: from its `clientData`, or built from its `definition`."""
     given = description.get("clientData")
     if isinstance(given, str):
         return given

@@ -1,4 +1,4 @@
-r"""Build a tenant from a seed (JSON); the README describes each member.
+r"""Add a seed (JSON) to a tenant. The README describes each member of a seed.
 
 In any text of the seed, `{{trigger_url:NAME}}` (name or Dataverse id of a flow) is replaced by the
 flow's trigger URL. `{{trigger_url:NAME|json}}` has the form with `\u0026`, and
@@ -33,7 +33,10 @@ _PLACEHOLDER = re.compile(r"\{\{trigger_url:([^}|]+)(?:\|(json|percent))?\}\}")
 
 
 def seed(tenant: Tenant, description: Description) -> None:
-    """Add the items of a seed; raise KeyError, TypeError or ValueError for an invalid seed."""
+    """Add everything that a seed describes to a tenant.
+
+    Raises `KeyError`, `TypeError` or `ValueError` for an invalid seed.
+    """
     _seed_directory(tenant.get_part(Directory), description.get("directory") or {})
     assumptions = tenant.get_part(PowerPlatform).assumptions
     assumptions.change(PROFILES[Profile(description.get("profile", Profile.DOCUMENTED))])
@@ -50,7 +53,7 @@ def seed(tenant: Tenant, description: Description) -> None:
     ]
     urls = _Urls(tenant.get_part(PowerPlatform))
     for environment, _ in added:
-        _fill_in(environment, urls)
+        _replace_placeholders(environment, urls)
     seed_azure(tenant, json.loads(urls.fill(json.dumps(description.get("azure") or {}))))
     for external in list_external_services():
         if section := description.get(external.section):
@@ -105,7 +108,7 @@ def _seed_directory(directory: Directory, description: Description) -> None:
 
 
 class _Urls:
-    """Replaces placeholders in texts by the trigger URLs of flows."""
+    """Replaces the placeholders in texts of a seed by the trigger URLs of flows."""
 
     def __init__(self, platform: PowerPlatform) -> None:
         self._flows: dict[str, tuple[SimulatedEnvironment, Flow]] = {}
@@ -115,7 +118,10 @@ class _Urls:
                 self._flows[flow.workflow_entity_id] = (environment, flow)
 
     def fill(self, text: str) -> str:
-        """Return the text with replaced placeholders; raise KeyError for an unknown flow."""
+        """Return a text with its placeholders replaced.
+
+        Raises `KeyError` if there is no such flow.
+        """
         return _PLACEHOLDER.sub(self._build_url, text) if "{{trigger_url:" in text else text
 
     def _build_url(self, match: re.Match[str]) -> str:
@@ -129,7 +135,7 @@ class _Urls:
                 return url
 
 
-def _fill_in(environment: SimulatedEnvironment, urls: _Urls) -> None:
+def _replace_placeholders(environment: SimulatedEnvironment, urls: _Urls) -> None:
     for entity_set, column in (
         ("environmentvariabledefinitions", "defaultvalue"),
         ("environmentvariablevalues", "value"),
@@ -149,7 +155,7 @@ def _fill_in(environment: SimulatedEnvironment, urls: _Urls) -> None:
 
 
 def _link_environment(tenant: Tenant, environment: SimulatedEnvironment, system_id: str) -> None:
-    """Link an environment as if long ago: all flows that can migrate have migrated."""
+    """Link an environment as if long ago: all flows that can migrate are on the key."""
     policy = find_policy(tenant, system_id)
     if policy is None:
         raise ValueError(f"the policy '{system_id}' of '{environment.id}' is not in 'azure'")

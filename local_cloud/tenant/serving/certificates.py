@@ -1,4 +1,4 @@
-"""Create TLS certificates for every host of the tenant, from a temporary certificate authority.
+"""Create TLS certificates for the hosts of the tenant, signed by a temporary authority.
 
 The hosts are not known in advance (each environment and vault has one), so a certificate is created
 when a client first requests a host (SNI).
@@ -11,7 +11,7 @@ import trustme
 
 
 class Certificates:
-    """A certificate authority, and one server context for all hosts."""
+    """A certificate authority, with the TLS context of a server for all hosts."""
 
     def __init__(self) -> None:
         self._authority = trustme.CA()
@@ -20,7 +20,7 @@ class Certificates:
         self.server_context.sni_callback = self._choose_certificate
 
     def write_ca_file(self, path: Path) -> None:
-        """Write the authority's certificate (PEM), for SSL_CERT_FILE or REQUESTS_CA_BUNDLE."""
+        """Write the authority's certificate (PEM), which clients have to trust."""
         self._authority.cert_pem.write_to_path(path)
 
     def _choose_certificate(

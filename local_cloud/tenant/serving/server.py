@@ -1,4 +1,4 @@
-"""Serve a tenant: a TLS port, the proxy that leads to it, and a control port.
+"""Serve a tenant on three ports: TLS for its hosts, the proxy that leads there, and control.
 
 All three use free ports of 127.0.0.1 only.
 """
@@ -20,7 +20,7 @@ from local_cloud.tenant.control.api import build_control_application
 from local_cloud.tenant.core.routing import HostTable, Service
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.self_starting import tick
+from local_cloud.tenant.flows.self_starting import apply_effects_of_time
 from local_cloud.tenant.serving.certificates import Certificates
 from local_cloud.tenant.serving.services import SERVICES
 from local_cloud.tenant.serving.sovereign_clouds import SovereignCloud
@@ -30,7 +30,7 @@ _TICK_SECONDS = 0.5
 
 
 class TenantServer:
-    """Serves a tenant inside a block: `async with TenantServer(tenant) as server:`."""
+    """Serves a tenant while its block runs: `async with TenantServer(tenant) as server:`."""
 
     def __init__(
         self,
@@ -38,7 +38,10 @@ class TenantServer:
         services: Sequence[Service] = SERVICES,
         cloud: SovereignCloud | None = None,
     ) -> None:
-        """`cloud` gives the hosts other names than those of the public cloud."""
+        """Create a server of the tenant.
+
+        With `cloud`, its hosts have the names of another cloud than the public one.
+        """
         self.tenant = tenant
         self._folder = tempfile.TemporaryDirectory(prefix="local-tenant-", delete=True)
         certificates = Certificates()
@@ -61,7 +64,7 @@ class TenantServer:
 
     @property
     def proxy_url(self) -> str:
-        """The value of HTTPS_PROXY."""
+        """The address of the proxy, for HTTPS_PROXY."""
         return f"http://127.0.0.1:{self._tunnel_port}"
 
     @property
@@ -71,12 +74,12 @@ class TenantServer:
 
     @property
     def identity_endpoint(self) -> str:
-        """The value of IDENTITY_ENDPOINT, as on App Service."""
+        """The address of the managed identity endpoint, for IDENTITY_ENDPOINT."""
         return f"{self.control_url}/msi/token"
 
     @property
     def refused_hosts(self) -> list[str]:
-        """The hosts that clients requested and the proxy rejected."""
+        """The hosts that clients have requested from the proxy and that it has rejected."""
         return self._tunnel.refused
 
     async def __aenter__(self) -> Self:
@@ -95,13 +98,13 @@ class TenantServer:
         self._folder.cleanup()
 
     async def _apply_effects_of_time(self) -> None:
-        """Apply the effects of time: runs end, recurrences start."""
+        """Complete runs and start recurrences that are due, twice a second."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            await tick(self.tenant)
+            await apply_effects_of_time(self.tenant)
 
     def close_host(self, host: str) -> None:
-        """Let a firewall end connections to a host, and reject them from now on."""
+        """Act as a firewall: end the connections to a host, and reject new ones."""
         self._closed.add(host)
         self._tunnel.disconnect()
 
@@ -110,11 +113,11 @@ class TenantServer:
             return False
         if self._cloud is None:
             return self._hosts.find(host) is not None
-        public = self._cloud.name_publicly(host)
+        public = self._cloud.use_public_names(host)
         return self._cloud.has_host(host) and self._hosts.find(public) is not None
 
     def _abort_connection(self, scope: Scope) -> None:
-        """Close the connection of a request, for a fault that drops the request."""
+        """Close the connection of a request, without an answer."""
         for protocol in list(self._tls.server_state.connections):
             assert isinstance(protocol, H11Protocol)
             if protocol.client == scope["client"]:
@@ -122,7 +125,7 @@ class TenantServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn in a running event loop, without signal handlers and with a known port."""
+    """A uvicorn server in the running event loop, whose port is known before it starts."""
 
     def __init__(self, app: ASGIApp, certificates: Certificates | None = None) -> None:
         context = certificates.server_context if certificates else None
@@ -148,21 +151,21 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the process."""
+        """Do nothing: this process handles its signals itself."""
         yield
 
     async def start(self) -> None:
-        """Accept connections."""
+        """Start accepting connections."""
         self._task = asyncio.create_task(self.serve(sockets=[self._socket]))
         await self._ready.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start like uvicorn, and set an event when the server accepts connections."""
+        """Start as uvicorn does, then set the event that `start` waits for."""
         await super().startup(sockets)
         self._ready.set()
 
     async def stop(self) -> None:
-        """Close the port; requests in progress have one second."""
+        """Stop accepting connections. Requests in progress get one second."""
         self.should_exit = True
         if self._task is not None:
             await self._task

@@ -9,7 +9,7 @@ from local_cloud.tenant.core.events import SimulatedQueueMessage
 
 
 class ServiceBusPublisher:
-    """Sends messages to queues; can be used as `tenant.events`."""
+    """Sends the events of a tenant to the queues of a Service Bus. It can be `tenant.events`."""
 
     def __init__(self, connection_string: str) -> None:
         self._client = ServiceBusClient.from_connection_string(connection_string)

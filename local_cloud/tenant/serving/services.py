@@ -1,4 +1,4 @@
-"""List the services of a tenant; a new service is a module, and a line here or in `EXTERNAL`.
+"""List the services of a tenant. A new service is a module with a line here or with `EXTERNAL`.
 
 A service module has `HOSTS`, `build_routes(tenant) -> list[Route]` and `OPTIONS`. Its state is
 `tenant.get_part(ItsState)`. A function that seed/tenant.py calls reads its section of the seed. A

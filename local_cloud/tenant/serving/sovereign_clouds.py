@@ -1,8 +1,8 @@
-"""Serve a tenant under the host names and audiences of another cloud than the public one.
+"""Serve a tenant as another cloud than the public one, with the other host names and audiences.
 
 The tenant knows the public names only. This application replaces the other cloud's names in each
-request, and the public names in each response. It rejects requests that use a public name which
-the other cloud does not have. Sources: `Microsoft.PowerApps.Administration.PowerShell` for Power
+request, and the public names in each response. It rejects requests that use a public name which the
+other cloud does not have. Sources: `Microsoft.PowerApps.Administration.PowerShell` for Power
 Platform, the Azure CLI's list of clouds for Azure.
 """
 
@@ -79,7 +79,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
 
 
 class SovereignCloud:
-    """The names of a cloud, in place of the public ones."""
+    """Replaces names of the public cloud by those of another cloud, and vice versa."""
 
     def __init__(self, cloud: str) -> None:
         self._of = NAMES[cloud]
@@ -94,23 +94,23 @@ class SovereignCloud:
         self._to_own = _build_replacement(self._of)
         self._to_public = _build_replacement({own: public for public, own in self._of.items()})
 
-    def name_publicly(self, text: str) -> str:
-        """Return a text with public names."""
+    def use_public_names(self, text: str) -> str:
+        """Return a text in which this cloud's names are replaced by the public ones."""
         text = self._own_environment.sub(r"\1.\2\3.environment.api.powerplatform.com", text)
         return self._to_public(text)
 
-    def name_as_cloud(self, text: str) -> str:
-        """Return a text with this cloud's names."""
+    def use_own_names(self, text: str) -> str:
+        """Return a text in which public names are replaced by this cloud's."""
         own = self._of["api.powerplatform.com"]
         text = self._public_environment.sub(rf"\1\2.\3.environment.{own}", text)
         return self._to_own(text)
 
     def has_host(self, host: str) -> bool:
-        """Return whether the cloud has a host."""
-        return self.name_as_cloud(self.name_publicly(host)) == host.lower()
+        """Return whether this cloud has a host with this name."""
+        return self.use_own_names(self.use_public_names(host)) == host.lower()
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
-        """Return the application under this cloud's names."""
+        """Return an application that serves the given one under this cloud's names."""
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             host = dict(scope["headers"]).get(b"host", b"").decode().partition(":")[0]
@@ -119,7 +119,7 @@ class SovereignCloud:
                 await JSONResponse({"error": error}, 421)(scope, receive, send)
                 return
             body = await _read_body(receive)
-            content = self._translate_text(self.name_publicly, body)
+            content = self._translate_text(self.use_public_names, body)
 
             async def receive_translated() -> Message:
                 return {"type": "http.request", "body": content, "more_body": False}
@@ -133,26 +133,26 @@ class SovereignCloud:
         return serve
 
     def wrap_identity(self, app: ASGIApp) -> ASGIApp:
-        """Return the control application, which issues tokens for this cloud's audiences."""
+        """Return the control application, whose tokens have this cloud's audiences."""
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            query = self.name_publicly(scope["query_string"].decode())
+            query = self.use_public_names(scope["query_string"].decode())
             await app({**scope, "query_string": query.encode()}, receive, send)
 
         return serve
 
     def _translate_scope(self, scope: Scope, length: int) -> Scope:
         headers = [
-            (name, self.name_publicly(value.decode("latin-1")).encode("latin-1"))
+            (name, self.use_public_names(value.decode("latin-1")).encode("latin-1"))
             for name, value in scope["headers"]
             if name != b"content-length"
         ]
         return {
             **scope,
             "headers": [*headers, (b"content-length", str(length).encode())],
-            "path": self.name_publicly(scope["path"]),
-            "raw_path": self.name_publicly(scope["raw_path"].decode()).encode(),
-            "query_string": self.name_publicly(scope["query_string"].decode()).encode(),
+            "path": self.use_public_names(scope["path"]),
+            "raw_path": self.use_public_names(scope["raw_path"].decode()).encode(),
+            "query_string": self.use_public_names(scope["query_string"].decode()).encode(),
         }
 
     def _wrap_send(self, send: Send) -> Send:
@@ -166,9 +166,9 @@ class SovereignCloud:
             parts.append(message.get("body", b""))
             if message.get("more_body", False):
                 return
-            content = self._translate_text(self.name_as_cloud, b"".join(parts))
+            content = self._translate_text(self.use_own_names, b"".join(parts))
             headers = [
-                (name, self.name_as_cloud(value.decode("latin-1")).encode("latin-1"))
+                (name, self.use_own_names(value.decode("latin-1")).encode("latin-1"))
                 for name, value in start[0]["headers"]
                 if name != b"content-length"
             ]
@@ -180,7 +180,7 @@ class SovereignCloud:
 
     @staticmethod
     def _translate_text(translate: Callable[[str], str], body: bytes) -> bytes:
-        """Return a translated text, or the same bytes if they are no text."""
+        """Return a body with translated names. A body that is not text stays as it is."""
         try:
             return translate(body.decode()).encode()
         except UnicodeDecodeError:
@@ -188,7 +188,7 @@ class SovereignCloud:
 
 
 def _build_replacement(names: Mapping[str, str]) -> Callable[[str], str]:
-    """Return a function that replaces whole names, or the ends of names, by others."""
+    """Return a function that replaces whole host names, or their ends, in a text."""
     any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     # A name may follow an escaped slash or colon; it is not a part of a longer name.
     start, end = r"(?:(?<![a-z0-9-])|(?<=%2F)|(?<=%3A))", r"(?![a-z0-9-])(?!\.[a-z])"

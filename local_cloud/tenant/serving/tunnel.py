@@ -1,4 +1,4 @@
-"""A CONNECT proxy, through which clients that only know real host names reach the tenant.
+"""A proxy through which clients that only know real host names reach the tenant.
 
 `HTTPS_PROXY` has its address. A connection to a host of the tenant is forwarded to the TLS port,
 and any other is rejected, so that no request leaves the machine.
@@ -12,7 +12,7 @@ _CHUNK = 65536
 
 
 class Tunnel:
-    """A proxy that supports only CONNECT, on a free port of 127.0.0.1."""
+    """A proxy on a free port of 127.0.0.1 that supports only CONNECT."""
 
     def __init__(self, *, serves: Callable[[str], bool], tls_port: int) -> None:
         self._serves = serves
@@ -23,7 +23,7 @@ class Tunnel:
         self.refused: list[str] = []
 
     async def start(self) -> int:
-        """Listen, and return the port."""
+        """Start to listen, and return the port."""
         self._server = await asyncio.start_server(self._accept_client, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
@@ -37,7 +37,7 @@ class Tunnel:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def disconnect(self) -> None:
-        """End all connections."""
+        """End all connections, but continue to listen."""
         for task in self._connections:
             task.cancel()
 

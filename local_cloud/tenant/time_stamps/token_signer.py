@@ -1,6 +1,6 @@
-"""Answer time stamp queries (RFC 3161) with tokens that are signed data (CMS, RFC 5652).
+"""Answer time stamp queries (RFC 3161) with signed tokens (CMS, RFC 5652).
 
-The module uses another ASN.1 library than the app.
+The module uses another ASN.1 library than the app, so that both do not make the same mistakes.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _YEAR = timedelta(days=365)
 
 
 class TimeStampAnswer(core.Sequence):  # type: ignore[misc]  # the library has no types
-    """An answer with or without a token; the library's own class requires a token."""
+    """An answer to a query. The library's own class always requires a token; this one does not."""
 
     _fields = [  # noqa: RUF012
         ("status", tsp.PKIStatusInfo),
@@ -34,7 +34,7 @@ class TimeStampAnswer(core.Sequence):  # type: ignore[misc]  # the library has n
 
 
 class RefusedQuery(Exception):
-    """A query that the authority rejects, with the failure and the reason."""
+    """The authority rejects a query, with this failure and reason."""
 
     def __init__(self, failure: str, why: str) -> None:
         super().__init__(why)
@@ -42,7 +42,7 @@ class RefusedQuery(Exception):
 
 
 class TokenSigner:
-    """The authority's certificates and its temporary key."""
+    """A time stamp authority with its certificates and its temporary key."""
 
     def __init__(self, name: str, now: datetime) -> None:
         """Create an authority whose certificates are valid for years before and after `now`."""
@@ -54,11 +54,11 @@ class TokenSigner:
 
     @property
     def pem(self) -> bytes:
-        """The root certificate, which verifies tokens."""
+        """The root certificate, with which tokens are verified."""
         return self.root.public_bytes(Encoding.PEM)
 
     def answer(self, query: bytes, now: datetime) -> bytes:
-        """Return the answer to a query in DER: a token or a rejection."""
+        """Return the answer to a query, in DER: a token or a rejection."""
         try:
             token = self._sign_token(_read_query(query), now)
         except RefusedQuery as err:
@@ -123,7 +123,7 @@ class TokenSigner:
 
 
 def _read_query(query: bytes) -> tsp.TimeStampReq:
-    """Return a query that can be granted; raise `RefusedQuery` otherwise."""
+    """Parse a query. Raises `RefusedQuery` if it cannot be granted."""
     try:
         read = tsp.TimeStampReq.load(query, strict=True)
         read.native  # noqa: B018  # the library parses members when they are first read
@@ -150,7 +150,7 @@ def _build_certificate(
     issuer: tuple[x509.Certificate, RSAPrivateKey] | None,
     now: datetime,
 ) -> x509.Certificate:
-    """Return a certificate for a root or for time stamps (RFC 3161, 2.3)."""
+    """Return a certificate: of the root, or for time stamps (RFC 3161, 2.3)."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.flows.lifecycle import turn_off, turn_on
-from local_cloud.tenant.flows.self_starting import emit
+from local_cloud.tenant.flows.self_starting import play_event
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.wire.wire_scenario import WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import CHILD, ORDERS, build_flow_seed, build_tenant_seed
@@ -36,7 +36,7 @@ def build_row_flow(flow_id: str, title: str, *, name: str, **more: Any) -> dict[
 
 def add_row(scenario: WireScenario) -> list[str]:
     """Add a Dataverse row, and return the titles of the flows that it starts."""
-    started = emit(scenario.tenant, scenario.environment, ADDED)
+    started = play_event(scenario.tenant, scenario.environment, ADDED)
     return sorted(scenario.environment.flows[name].display_name for name in started)
 
 

@@ -139,7 +139,7 @@ def read_key_value(scenario: WireScenario) -> dict[str, Any]:
     """Return the key-value of App Configuration, without the properties that each write changes."""
     [key_values] = scenario.tenant.get_part(Azure).configuration_stores.values()
     [key_value] = key_values.values()
-    shown = key_value.as_wire()
+    shown = key_value.to_json()
     return {name: shown[name] for name in shown if name not in {"etag", "last_modified"}}
 
 

@@ -22,7 +22,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.self_starting import tick
+from local_cloud.tenant.flows.self_starting import apply_effects_of_time
 from local_cloud.tenant.flows.trigger_urls import build_callback
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
@@ -188,7 +188,7 @@ class WireScenario:
         reminded = await find_next_reminder(services.tables.store, services.now) or until
         due = min(self.messages.find_next_due(*self.use_cases) or until, until, reminded)
         self.tenant.clock.advance(max(0.0, (due - self.services.now).total_seconds()))
-        await tick(self.tenant)
+        await apply_effects_of_time(self.tenant)
         await send_due_and_overdue_messages(self.services)
 
     async def deliver(self) -> bool:

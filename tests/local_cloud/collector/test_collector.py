@@ -1,4 +1,4 @@
-"""The local collector takes what a real one takes, and nothing else."""
+"""Test that the local collector accepts the requests that a real collector accepts."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
-    """A collector that keeps its spans in a file, too."""
+    """Run a collector that also appends its spans to a file."""
     with Collector(file=tmp_path / "spans.jsonl") as collector:
         yield collector
 
@@ -40,7 +40,7 @@ def send(
     path: str = "/v1/traces",
     method: str = "POST",
 ) -> tuple[int, bytes]:
-    """Send a request; return its status and body."""
+    """Send a request to a collector. Return the response's status and body."""
     connection = HTTPConnection(collector.url.removeprefix("http://"))
     try:
         connection.request(method, path, body, headers)
@@ -50,8 +50,8 @@ def send(
         connection.close()
 
 
-def test_span_is_kept_and_shown(collector: Collector, tmp_path: Path) -> None:
-    """A compressed request means the same."""
+def test_received_span_is_stored_and_returned(collector: Collector, tmp_path: Path) -> None:
+    """A received span, compressed or not, is returned by `GET /spans` and is in the file."""
     zipped = PROTOBUF | {"Content-Encoding": "gzip"}
 
     assert send(collector, build_request("one"), PROTOBUF) == (200, b"")
@@ -81,6 +81,6 @@ def test_span_is_kept_and_shown(collector: Collector, tmp_path: Path) -> None:
 def test_other_requests_are_rejected(
     collector: Collector, status: int, body: bytes, headers: dict[str, str], path: str, method: str
 ) -> None:
-    """The collector keeps nothing of a rejected request."""
+    """The collector stores nothing of a rejected request."""
     assert send(collector, body, headers, path, method)[0] == status
     assert collector.spans == []

@@ -1,4 +1,4 @@
-"""Test how the demo shows the cost of a platform next to that of the documented platform."""
+"""Test how the demo's summary compares the cost of a platform with that of the documented one."""
 
 import io
 from collections import Counter
@@ -12,14 +12,14 @@ from rich.console import Console
 from local_cloud.demo.call_log import TrafficCallLog
 from local_cloud.demo.flow_results import DemoResult
 from local_cloud.demo.platform_requests import RequestMeter
-from local_cloud.demo.report import Report, print_summary, read_documented, write_reports
+from local_cloud.demo.report import Report, print_summary, read_documented_report, write_reports
 from local_cloud.tenant.core.profiles import Profile
 from tests.local_cloud.demo.test_demo_judgement import RETIRED
 from tests.local_cloud.demo.test_demo_wording import CountingTenant
 
 
 def build_report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Report:
-    """Return a report of a demo with one flow."""
+    """Return the report of a demo with one flow."""
     meter = RequestMeter(CountingTenant(), parts={"all of it": Counter(dataverse=10 * waits)})  # type: ignore[arg-type]
     return Report(
         outcome=DemoResult(flows=[RETIRED], waits=waits),
@@ -34,7 +34,7 @@ def build_report(profile: Profile, *, waits: int, documented: dict[str, Any]) ->
 
 
 def print_platform_line(one: Report) -> str:
-    """Return the line of the summary about the platform."""
+    """Print the summary of a report, and return its line about the platform."""
     text = io.StringIO()
     print_summary(Console(file=text, width=200), one)
     [line] = [line for line in text.getvalue().splitlines() if line.startswith("Platform as")]
@@ -43,15 +43,15 @@ def print_platform_line(one: Report) -> str:
 
 @pytest.fixture
 def documented(tmp_path: Path) -> dict[str, Any]:
-    """Write and read back the report of a demo on the documented platform."""
+    """Write the report of a demo on the documented platform, and read it as a later demo does."""
     write_reports(build_report(Profile.DOCUMENTED, waits=3, documented={}), tmp_path)
-    return read_documented(tmp_path)
+    return read_documented_report(tmp_path)
 
 
 def test_summary_compares_the_adversarial_platform_with_the_documented_one(
     documented: dict[str, Any],
 ) -> None:
-    """The summary compares waits, requests and time of the same scenario on both platforms."""
+    """The summary has waits, requests and duration on both platforms."""
     told = print_platform_line(build_report(Profile.ADVERSARIAL, waits=5, documented=documented))
 
     assert told == (
@@ -63,9 +63,9 @@ def test_summary_compares_the_adversarial_platform_with_the_documented_one(
 def test_summary_is_not_compared_with_another_scenario(
     documented: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The summary is not compared with a documented demo of other flows, or if there is none."""
+    """Without a documented demo of the same flows, the summary has only its own numbers."""
     other = documented | {"flows": documented["flows"] * 2}
-    missing = read_documented(tmp_path / "nowhere")
+    missing = read_documented_report(tmp_path / "nowhere")
 
     for beside in (other, missing):
         told = print_platform_line(build_report(Profile.ADVERSARIAL, waits=5, documented=beside))

@@ -1,4 +1,4 @@
-"""Test how exported flows become environments of the demo's tenant."""
+"""Test how a folder of exported flows becomes environments of the demo's tenant."""
 
 import json
 import os
@@ -14,9 +14,7 @@ WORKFLOW_ID = "0f8c5c1e-3a55-4f0e-9a1d-6a1f0c1b2d3e"
 
 
 def test_second_export_of_a_flow_goes_into_another_environment(tmp_path: Path) -> None:
-    """Two exports of one flow become that flow in two environments, and both stay on Microsoft's
-    key.
-    """
+    """An environment cannot contain the same flow twice, so a second export makes another one."""
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         file = tmp_path / folder / f"Orders-{WORKFLOW_ID.upper()}.json"
@@ -30,7 +28,7 @@ def test_second_export_of_a_flow_goes_into_another_environment(tmp_path: Path) -
 
 
 def test_connections_of_a_flow_are_created(tmp_path: Path) -> None:
-    """Each connection is created by its reference or its name, and belongs to the flow's owner."""
+    """Each connection that a flow names exists and belongs to the flow's owner."""
     (tmp_path / "flow.json").write_text(json.dumps(_build_client_data()))
 
     (environment,) = read_folders([tmp_path], hold_all=False).environments
@@ -44,7 +42,7 @@ def test_connections_of_a_flow_are_created(tmp_path: Path) -> None:
 
 
 def test_logic_app_becomes_an_azure_resource(tmp_path: Path) -> None:
-    """A Logic App becomes an Azure resource, not a flow."""
+    """An exported Logic App is added to the tenant's Azure resources, not to its flows."""
     definition = _build_client_data()["properties"]["definition"]
     (tmp_path / "workflow.json").write_text(
         json.dumps({"definition": definition, "kind": "Stateful"})
@@ -57,7 +55,7 @@ def test_logic_app_becomes_an_azure_resource(tmp_path: Path) -> None:
 
 
 def test_file_without_a_flow_is_reported(tmp_path: Path) -> None:
-    """A named file that cannot be read as a flow is reported."""
+    """A file that the user names is reported if it contains no flow."""
     file = tmp_path / "flow.json"
     file.write_text("{")
 
@@ -70,7 +68,7 @@ def test_file_without_a_flow_is_reported(tmp_path: Path) -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_flow_of_the_corpus_can_be_seeded() -> None:
-    """Each file of the corpus becomes a flow or a Logic App."""
+    """The demo can import each flow and Logic App of a corpus of real exports."""
     found = read_folders([Path(os.environ["FLOW_CORPUS"]) / "flows"], hold_all=True)
 
     assert found.refused == []

@@ -1,4 +1,4 @@
-"""Test the rules by which the demo decides that a run has failed, without a process."""
+"""Test by which rules the demo decides that it has failed."""
 
 import json
 from dataclasses import replace
@@ -42,7 +42,7 @@ BLOCKED = replace(
 
 
 def test_expected_ends_contain_every_flow_of_the_demo() -> None:
-    """The table contains the expected end state of every flow of the demo."""
+    """Without an expected end in the table, a wrong end of a flow would pass."""
     table = json.loads(EXPECTED_ENDS.read_text())
 
     for environment in ENVIRONMENTS:
@@ -51,7 +51,7 @@ def test_expected_ends_contain_every_flow_of_the_demo() -> None:
 
 
 def test_blocked_flow_with_another_expected_end_fails_the_demo() -> None:
-    """A flow that should be retired but is blocked fails the demo, even with a good instruction."""
+    """A blocked flow that should be retired fails the demo, even with a good instruction."""
     table = {"Operations": {"Take orders": json.loads(json.dumps(RETIRED.build_expectation()))}}
 
     assert find_differences([RETIRED], table) == []
@@ -59,8 +59,8 @@ def test_blocked_flow_with_another_expected_end_fails_the_demo() -> None:
     assert find_differences([], table) == ["Operations / Take orders: not there"]
 
 
-def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
-    """A flow that is blocked without an instruction, or is still waiting, fails the demo."""
+def test_imported_flow_without_an_instruction_fails_the_demo() -> None:
+    """An imported flow fails the demo if it waits, or is blocked without an instruction."""
     waiting = replace(RETIRED, state="waiting")
 
     assert find_unexplained_ends([RETIRED, BLOCKED]) == []
@@ -68,7 +68,7 @@ def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
 
 
 def test_flow_with_both_off_at_the_end_fails_the_demo() -> None:
-    """If a flow was on, the demo fails unless its original or its copy is on at the end."""
+    """A flow that was on must have its original or its copy on at the end."""
     off = replace(BLOCKED, was_on=True, original="off", copy="off")
     fine = [replace(off, original="on"), replace(off, copy="on"), replace(off, was_on=False)]
 
@@ -80,7 +80,7 @@ def test_flow_with_both_off_at_the_end_fails_the_demo() -> None:
 
 
 def test_copy_without_its_co_owners_or_solution_fails_the_demo() -> None:
-    """The demo fails if a copy lacks co-owners, the solution or the description of its original."""
+    """A copy must have the co-owners, solution and description of its original."""
     original = {"displayName": "Take orders", "owner": "maker", "description": "Orders"} | {
         "coOwners": {"colleague": "CanEdit"},
         "solutions": ["Default", "Shop"],
@@ -112,7 +112,7 @@ def test_copy_without_its_co_owners_or_solution_fails_the_demo() -> None:
 def test_call_is_lost_by_its_status_and_its_recorded_runs(
     status: int, entries: list[dict[str, Any]], is_lost: bool
 ) -> None:
-    """A call is lost unless it is accepted and starts exactly one run that causes no failure."""
+    """A call is lost unless it is accepted and starts exactly one run, which does not fail."""
     account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
     account.record_call(call)
     call.status, call.is_over = status, True
@@ -125,7 +125,7 @@ def test_call_is_lost_by_its_status_and_its_recorded_runs(
 
 
 def test_call_in_progress_is_not_lost() -> None:
-    """The result after the call's end decides, not what was read while the call was in progress."""
+    """A call is judged only by what the platform recorded after the call had ended."""
     account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
     account.record_call(call)
 
@@ -148,9 +148,7 @@ def _build_entry(**changes: object) -> dict[str, Any]:
 
 
 def test_demo_without_notifications_fails() -> None:
-    """Each receiver must get the plan, a blocked flow and the end, although each was down
-    at first.
-    """
+    """Each receiver must get all notifications, although it rejects the first one."""
     heard: list[dict[str, Any]] = [
         {
             "at": "2026-01-01T10:00:00Z",
@@ -192,7 +190,7 @@ def test_demo_without_notifications_fails() -> None:
 
 
 def test_only_a_caller_that_the_app_does_not_know_counts_as_unknown() -> None:
-    """The app must also show what the caller claims to be; otherwise nobody can find the caller."""
+    """The app must also show how the caller describes itself, so that people can find it."""
     unknown = {"label": "unknown caller", "claims": "curl/8.5", "is_known": False, "call_count": 3}
     known = unknown | {"label": "flow Billing", "is_known": True}
     hidden = unknown | {"label": "caller not shown by the platform", "claims": ""}

@@ -1,4 +1,4 @@
-"""The Functions host: HTTP functions as the sample app sees them."""
+"""Test how the Functions host calls HTTP functions, with the sample app."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,22 +17,22 @@ from tests.local_cloud.functions_host.functions_host_process import (
 
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[HostProcess]:
-    """Run the sample app without a broker."""
+    """Run the sample app without a Service Bus."""
     async with run_host(tmp_path) as host:
         yield host
 
 
 @pytest.fixture
 async def client(host: HostProcess) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open a session whose paths start behind the route prefix."""
+    """Open a session whose paths are relative to the route prefix."""
     async with aiohttp.ClientSession(f"{host.url}/api/") as session:
         yield session
 
 
-async def test_a_request_reaches_the_function_whole(
+async def test_complete_request_reaches_the_function(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """Route values, query, headers and body arrive; status, headers and cookies go back."""
+    """The function gets everything of a request, and the client everything of the response."""
     path = "echo/a%20b/4?x=1&empty=&many=a&many=b"
     headers = {"x-functions-key": KEY, "X-Demo": "hi"}
 
@@ -56,7 +56,7 @@ async def test_a_request_reaches_the_function_whole(
 
 
 async def test_a_string_is_a_plain_text_response(client: aiohttp.ClientSession) -> None:
-    """A synchronous function that returns str answers 200, and runs in the app's own folder."""
+    """A synchronous function may return a text. It runs in the folder of its app."""
     async with client.get("open") as response:
         text = await response.text()
 
@@ -82,10 +82,10 @@ async def test_a_string_is_a_plain_text_response(client: aiohttp.ClientSession) 
         ("GET", "raise", 500),
     ],
 )
-async def test_the_status_is_the_real_hosts(
+async def test_status_of_a_failed_request_is_that_of_azure(
     client: aiohttp.ClientSession, method: str, path: str, status: int
 ) -> None:
-    """Unknown routes, methods, keys and failing functions are answered as Azure answers them."""
+    """Unknown routes, methods and keys, and failing functions, get the status of Azure."""
     async with client.request(method, path) as response:
         body = await response.read()
 
@@ -97,7 +97,7 @@ async def test_the_status_is_the_real_hosts(
 async def test_failed_function_is_logged_with_its_stack(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """The log contains the stack, which the caller does not get."""
+    """The stack of a failed function is in the log and not in the response."""
     async with client.get("raise"):
         pass
 
@@ -107,10 +107,10 @@ async def test_failed_function_is_logged_with_its_stack(
     assert "function_app.py" in line["stack_trace"]
 
 
-async def test_log_lines_carry_the_invocation(
+async def test_log_lines_have_the_invocation_id(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """Records of async and sync functions name their invocation; `extra` is dropped."""
+    """The lines of a function have its invocation id; the app's `extra` is dropped."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
 
@@ -133,7 +133,7 @@ async def test_log_lines_carry_the_invocation(
 async def test_message_of_a_log_line_contains_the_stack(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """The worker sends one text to the host, and the text ends with the stack."""
+    """As in Azure, a logged exception is a part of the message."""
     async with client.get("raise"):
         pass
 
@@ -145,17 +145,17 @@ async def test_message_of_a_log_line_contains_the_stack(
 
 
 def test_a_log_line_outside_an_invocation_is_marked_as_dropped(host: HostProcess) -> None:
-    """The real host shows no line that belongs to no running invocation."""
+    """The mark shows developers that Azure would not show the line."""
     [line] = host.list_log_lines("imported")
 
     assert line["dropped"] is True
     assert "invocation_id" not in line
 
 
-async def test_a_request_under_way_is_finished_on_stop(
+async def test_running_request_is_completed_at_stop(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """SIGTERM lets a running invocation answer, then the host ends with code 0."""
+    """After SIGTERM, a running invocation still answers, and the host ends with code 0."""
     request = asyncio.create_task(client.get("slow/1"))
     await wait_until(lambda: host.list_notes("slow"))
 
@@ -167,7 +167,7 @@ async def test_a_request_under_way_is_finished_on_stop(
 
 
 async def test_concurrent_requests_get_their_own_answers(client: aiohttp.ClientSession) -> None:
-    """Fifty requests at a time each get their own answer."""
+    """Fifty requests at the same time do not get one another's answers."""
 
     async def ask(number: int) -> int:
         path = f"echo/a/{number}?code={KEY}"

@@ -1,4 +1,4 @@
-"""Test how many receivers a queue listener of the Functions host opens, without a process."""
+"""Test how many receivers a queue listener of the Functions host opens and closes."""
 
 import asyncio
 import contextlib
@@ -17,14 +17,14 @@ from tests.local_cloud.functions_host.functions_host_process import wait_until
 
 
 class _GatedWorker(Worker):
-    """Keeps every invocation running until the gate opens."""
+    """A worker whose invocations do not end before the gate is open."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.bodies: list[str] = []
 
     async def invoke(self, invocation: Invocation) -> InvocationOutcome:
-        """Note the body, wait, succeed."""
+        """Record the body of the message, wait for the gate, and succeed."""
         self.bodies.append(invocation.data.string)
         await self.gate.wait()
         return InvocationOutcome(succeeded=True)
@@ -34,7 +34,7 @@ class _GatedWorker(Worker):
 async def _listen(
     bus: LocalServiceBus, worker: Worker, limits: ListenerLimits
 ) -> AsyncIterator[QueueListener]:
-    """Listen to the queue `orders` until the block ends."""
+    """Listen to the queue `orders` with a worker until the block ends."""
     trigger = QueueTrigger(
         queue_name="orders", connection_string=bus.connection_string, is_binary=False
     )
@@ -48,7 +48,7 @@ async def _listen(
 
 
 async def test_receivers_are_added_for_a_burst_and_closed_after_it() -> None:
-    """Busy receivers open more up to the limit, and one receiver remains after the burst."""
+    """Busy receivers open more, up to the limit. After the burst, only one receiver remains."""
     limits = ListenerLimits(concurrent_calls=3, lock_renewal=None, idle=timedelta(milliseconds=500))
     worker = _GatedWorker()
     with LocalServiceBus([QueueSettings(name="orders")]) as bus:
@@ -57,13 +57,13 @@ async def test_receivers_are_added_for_a_burst_and_closed_after_it() -> None:
             ServiceBusClient.from_connection_string(bus.connection_string) as client,
             client.get_queue_sender("orders") as sender,
         ):
-            assert listener.open_lanes == 1
+            assert listener.lane_count == 1
             await sender.send_messages([ServiceBusMessage(str(number)) for number in range(4)])
             await wait_until(lambda: len(worker.bodies) == 3)
-            assert (listener.open_lanes, bus.count_messages("orders").active) == (3, 1)
+            assert (listener.lane_count, bus.count_messages("orders").active) == (3, 1)
 
             worker.gate.set()
-            await wait_until(lambda: listener.open_lanes == 1)
+            await wait_until(lambda: listener.lane_count == 1)
             await sender.send_messages(ServiceBusMessage("after the quiet"))
             await wait_until(
                 lambda: (

@@ -1,4 +1,4 @@
-"""The Functions host: Service Bus functions against the local bus."""
+"""Test how the Functions host runs functions for messages of the local Service Bus."""
 
 import asyncio
 import json
@@ -23,27 +23,27 @@ from tests.local_cloud.functions_host.functions_host_process import (
 
 
 def _build_queues(lock_seconds: float) -> list[QueueSettings]:
-    """Return the settings of the sample app's queues."""
+    """Return the settings of the queues that the sample app listens to."""
     lock_duration = timedelta(seconds=lock_seconds)
     return [QueueSettings(name=name, lock_duration=lock_duration) for name in ("orders", "parcels")]
 
 
 @contextmanager
 def _run_bus(lock_seconds: float = 60, port: int = 0) -> Iterator[LocalServiceBus]:
-    """Run a bus with the queues of the sample app."""
+    """Run a Service Bus with the queues of the sample app."""
     with LocalServiceBus(_build_queues(lock_seconds), port=port) as bus:
         yield bus
 
 
 @pytest.fixture
 def bus() -> Iterator[LocalServiceBus]:
-    """Run a bus whose locks last a minute."""
+    """Run a Service Bus whose locks last a minute."""
     with _run_bus() as bus:
         yield bus
 
 
 async def _send(bus: LocalServiceBus, queue: str, *messages: ServiceBusMessage) -> None:
-    """Send messages in one go."""
+    """Send messages to a queue in one batch."""
     async with (
         ServiceBusClient.from_connection_string(bus.connection_string) as client,
         client.get_queue_sender(queue) as sender,
@@ -64,7 +64,10 @@ async def _wait_until_empty(bus: LocalServiceBus, queue: str) -> None:
 async def test_a_message_arrives_with_the_metadata_of_the_real_host(
     bus: LocalServiceBus, tmp_path: Path
 ) -> None:
-    """Every property arrives under its name, counts start at 1, times are naive UTC."""
+    """The function gets each property under Azure's name.
+
+    Deliveries count from 1, and times are naive UTC.
+    """
     message = ServiceBusMessage(
         json.dumps({"order": 7}),
         message_id="order-7",
@@ -115,7 +118,7 @@ async def test_a_message_arrives_with_the_metadata_of_the_real_host(
 
 
 async def test_a_message_without_properties_arrives(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """The mandatory metadata is there, empty, and the message never expires."""
+    """A message that the sender gave no properties has empty metadata and does not expire."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage(""))
         [seen] = await wait_until(lambda: host.list_notes("on_order"))
@@ -125,7 +128,10 @@ async def test_a_message_without_properties_arrives(bus: LocalServiceBus, tmp_pa
 
 
 async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """With dataType BINARY the function gets the exact bytes, and two queues are served at once."""
+    """With dataType BINARY, the function gets the exact bytes.
+
+    The host serves both queues at once.
+    """
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "parcels", ServiceBusMessage(b"\xff\x00\xfe"))
         await _send(bus, "orders", ServiceBusMessage("text"))
@@ -137,7 +143,7 @@ async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path
 
 
 async def test_a_failure_is_delivered_again(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """A message whose function raises is delivered again with delivery count 2."""
+    """If a function raises an error, its message comes again with delivery count 2."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("fail once"))
         await wait_until(lambda: len(host.list_notes("on_order")) == 2)
@@ -147,7 +153,7 @@ async def test_a_failure_is_delivered_again(bus: LocalServiceBus, tmp_path: Path
 
 
 async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
-    """A function that runs twice as long as the lock keeps its message, and gets it once."""
+    """A function that runs twice as long as a lock gets its message only once."""
     with _run_bus(lock_seconds=2) as bus:
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
             await _send(bus, "orders", ServiceBusMessage("wait 4.5"))
@@ -157,10 +163,8 @@ async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
     assert len(host.list_notes("on_order")) == 1
 
 
-async def test_no_more_messages_are_in_work_than_host_json_allows(
-    bus: LocalServiceBus, tmp_path: Path
-) -> None:
-    """Of seven messages at most three are processed at a time, and all seven are processed."""
+async def test_host_json_limits_concurrent_messages(bus: LocalServiceBus, tmp_path: Path) -> None:
+    """With a limit of three, seven messages are processed, at most three at the same time."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", *[ServiceBusMessage("wait 0.5") for _ in range(7)])
         await wait_until(lambda: bus.count_messages("orders").locked == 3)
@@ -175,8 +179,8 @@ async def test_no_more_messages_are_in_work_than_host_json_allows(
     assert (running, peak, len(host.list_notes("on_order"))) == (0, 3, 7)
 
 
-async def test_a_stop_lets_the_message_in_work_finish(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """SIGTERM waits for a short invocation and completes its message."""
+async def test_stop_completes_the_message_in_progress(bus: LocalServiceBus, tmp_path: Path) -> None:
+    """After SIGTERM, the host waits for a short invocation and completes its message."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("wait 1"), ServiceBusMessage("wait 1"))
         await wait_until(lambda: len(host.list_notes("on_order")) == 2)
@@ -190,8 +194,9 @@ async def test_a_stop_lets_the_message_in_work_finish(bus: LocalServiceBus, tmp_
 async def test_stop_releases_the_message_of_an_unfinished_invocation(
     bus: LocalServiceBus, tmp_path: Path
 ) -> None:
-    """SIGTERM ends a long invocation: its message is free at once, and the exit code
-    reports this.
+    """SIGTERM interrupts a long invocation.
+
+    Its message can be received at once, and the exit code is 1.
     """
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("wait 60"))
@@ -204,7 +209,7 @@ async def test_stop_releases_the_message_of_an_unfinished_invocation(
 
 
 async def test_a_killed_host_leaves_its_message_locked_until_expiry(tmp_path: Path) -> None:
-    """After kill -9 the next host gets the message when the lock has run out, with count 2."""
+    """After kill -9, the message comes again when its lock expires, with delivery count 2."""
     with _run_bus(lock_seconds=3) as bus:
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
             await _send(bus, "orders", ServiceBusMessage("wait 3"))
@@ -220,7 +225,7 @@ async def test_a_killed_host_leaves_its_message_locked_until_expiry(tmp_path: Pa
 
 
 async def test_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) -> None:
-    """Without a broker the host logs this and tries again, at its start and later."""
+    """Without a broker, the host logs this and tries again, at its start and later."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     address = (
@@ -242,7 +247,7 @@ async def test_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) 
 async def test_each_message_of_a_burst_is_processed_once(
     bus: LocalServiceBus, tmp_path: Path
 ) -> None:
-    """A hundred messages, sent while the host works, are each seen once."""
+    """A hundred messages that are sent while the host works are each processed once."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         bodies = [str(number) for number in range(100)]
         half = [ServiceBusMessage(body) for body in bodies[:50]]
@@ -255,12 +260,12 @@ async def test_each_message_of_a_burst_is_processed_once(
 
 
 def _read_bodies(host: HostProcess) -> list[str]:
-    """Return the bodies that the order function saw."""
+    """Return the bodies of the messages that the function `on_order` got."""
     return [note["body"] for note in host.list_notes("on_order")]
 
 
 async def test_function_timeout_ends_all_invocations_of_the_worker(tmp_path: Path) -> None:
-    """The host kills the worker with all its invocations; each message returns after its lock."""
+    """A timeout kills the worker, as in Azure. The messages come again when their locks expire."""
 
     def list_delivery_counts(host: HostProcess, body: str) -> list[int]:
         return [

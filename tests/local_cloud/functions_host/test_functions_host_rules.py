@@ -1,4 +1,4 @@
-"""Test the Functions host's rules for schedules, routes and sign-in, without a process."""
+"""Test the rules of the Functions host for schedules, routes and sign-in settings."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ _START = datetime(2026, 11, 25, 10, 20, 30, 500, tzinfo=UTC)
     ],
 )
 def test_a_schedule_finds_its_next_occurrence(expression: str, due: str) -> None:
-    """The next occurrence is the first moment after the start that matches every field."""
+    """The next occurrence is the first time that matches every field of the schedule."""
     occurrence = parse_schedule(expression).find_next(_START)
 
     assert occurrence.isoformat() == f"{due}+00:00"
@@ -50,13 +50,13 @@ def test_a_schedule_finds_its_next_occurrence(expression: str, due: str) -> None
      "x * * * * *", "00:05:00"],
 )  # fmt: skip
 def test_a_wrong_schedule_is_refused(expression: str) -> None:
-    """A field out of bounds, a missing field and a TimeSpan are errors."""
+    """A value that its field does not allow, a missing field, and a TimeSpan are errors."""
     with pytest.raises(ValueError, match=r"is not a|must have six fields"):
         parse_schedule(expression)
 
 
 def test_schedule_without_a_next_occurrence_is_rejected() -> None:
-    """30 February has no next occurrence."""
+    """A schedule such as 30 February never occurs, so the search for it must end."""
     schedule = parse_schedule("0 0 0 30 2 *")
 
     with pytest.raises(ValueError, match="no next occurrence"):
@@ -84,12 +84,12 @@ def test_schedule_without_a_next_occurrence_is_rejected() -> None:
 def test_route_matches_like_in_asp_net(
     template: str, path: str, values: dict[str, str] | None
 ) -> None:
-    """Literals ignore case, parameters are decoded, optional and rest segments may be missing."""
+    """Literals ignore case, values are decoded, and optional parameters may be missing."""
     assert parse_route(template).match(path) == values
 
 
 def test_the_more_specific_route_wins() -> None:
-    """A literal comes before a constrained parameter, then a plain parameter, then the rest."""
+    """Literals precede constrained parameters, which precede plain and catch-all parameters."""
     templates = ["a/{*rest}", "a/{id}", "a/{id:int}", "a/list"]
 
     ordered = sorted(templates, key=lambda template: parse_route(template).rank)
@@ -103,7 +103,10 @@ def test_the_more_specific_route_wins() -> None:
 def test_unsupported_sign_in_setting_stops_the_start_of_the_host(
     is_required: bool, action: str
 ) -> None:
-    """The host emulates AllowAnonymous only, and starts with no other sign-in setting."""
+    """The host emulates only AllowAnonymous.
+
+    If it started with another setting, the app would be less protected.
+    """
     document = {
         "platform": {"enabled": True},
         "globalValidation": {

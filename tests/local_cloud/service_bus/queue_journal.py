@@ -1,4 +1,4 @@
-"""A journal of queues in three dictionaries."""
+"""A journal for tests of the queue model, which stores everything in dictionaries."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from local_cloud.service_bus.queue_messages import QueuedMessage
 
 
 class MemoryJournal:
-    """The state that a restart would find."""
+    """Stores what a queue would find after a restart."""
 
     def __init__(self) -> None:
         self.messages: dict[tuple[str, int], QueuedMessage] = {}
@@ -19,11 +19,11 @@ class MemoryJournal:
     def remove(self, queue: str, sequence_number: int) -> None:
         self.messages.pop((queue, sequence_number), None)
 
-    def remember(self, queue: str, message_id: str, seen_at: datetime) -> None:
+    def save_message_id(self, queue: str, message_id: str, seen_at: datetime) -> None:
         self.seen[queue, message_id] = seen_at
 
-    def forget(self, queue: str, message_id: str) -> None:
+    def remove_message_id(self, queue: str, message_id: str) -> None:
         del self.seen[queue, message_id]
 
-    def count_up(self, queue: str, last_sequence_number: int) -> None:
+    def save_last_number(self, queue: str, last_sequence_number: int) -> None:
         self.last_numbers[queue] = last_sequence_number

@@ -1,10 +1,11 @@
-"""Runs the live tests of azure-servicebus itself against the local Service Bus.
+"""Run the live tests of Microsoft's azure-servicebus against the local Service Bus.
 
-    python tests/local_cloud/service_bus/service_bus_sdk.py [SDIST] [pytest options]
+python tests/local_cloud/service_bus/service_bus_sdk.py [SDIST] [pytest options]
 
-The tests come with the SDK's source distribution. Without SDIST, pip fetches that of the installed
-version. They sleep through lock periods, so run them in parallel (`-n 8`): some minutes.
-Tests of what this service does not offer are left out by name, each with its reason.
+The tests come with the SDK's source distribution. Without SDIST, pip downloads that of the
+installed version. They wait for locks to expire, so run them in parallel (`-n 8`), which takes some
+minutes. Tests of features that this service does not have are excluded by name, each with its
+reason.
 """
 
 import os
@@ -37,7 +38,7 @@ _MODULES = {
 
 
 def main() -> int:
-    """Returns pytest's exit code."""
+    """Run the tests, and return pytest's exit code."""
     arguments = sys.argv[1:]
     given = Path(arguments.pop(0)) if arguments and arguments[0].endswith(".tar.gz") else None
     with tempfile.TemporaryDirectory() as name:

@@ -1,8 +1,8 @@
-"""Lets the SDK's own live tests run, unmodified, against the local Service Bus.
+"""Let the SDK's own live tests run unmodified against the local Service Bus.
 
-In Microsoft's repository decorators create each test's queue through Azure Resource Manager, and
-base classes come from packages that are not published. This module stands in for both: it notes
-each queue when its test is decorated, and serves all of them when the tests are collected.
+In Microsoft's repository, decorators create each test's queue through Azure Resource Manager, and
+base classes come from packages that are not published. This module replaces both: it records each
+queue when its test is decorated, and serves all of them when the tests are collected.
 """
 
 import functools
@@ -27,23 +27,23 @@ from local_cloud.service_bus.server import HOST
 Test = Callable[..., Any]
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.create_server((HOST, 0)) as server:
         return int(server.getsockname()[1])
 
 
-PORT = _free_port()
+PORT = _find_free_port()
 #: The tests put it behind the name of a namespace.
 SERVICEBUS_ENDPOINT_SUFFIX = f":{PORT}"
 _queues: list[QueueSettings] = []
 
 
 class AzureMgmtRecordedTestCase:
-    """The base class of the tests."""
+    """The base class of the SDK's tests."""
 
     @staticmethod
     def await_prepared_test(test: Test) -> Test:
-        """Leave the test to pytest-asyncio."""
+        """Return the test unchanged, because pytest-asyncio runs it."""
         return test
 
 
@@ -61,18 +61,21 @@ class _AsyncCredential:
 
 
 def get_credential(*, is_async: bool = False, **options: object) -> Any:
-    """Return a credential whose tokens have no meaning."""
+    """Return a credential that issues any token. The local service accepts each one."""
     return _AsyncCredential() if is_async else _Credential()
 
 
 class _Preparer:
-    """Gives a test the resources that it names as arguments."""
+    """A decorator that passes a test the resources which it names as arguments."""
 
     def __init__(self, *args: object, **options: Any) -> None:
         self._options = options
 
     def prepare_resources(self) -> dict[str, object]:
-        """Return the test's resources. Raises `LookupError` for resources that are not offered."""
+        """Return the resources for the test.
+
+        Raises `LookupError` if the local service does not have them.
+        """
         return {}
 
     def __call__(self, test: Test) -> Test:
@@ -96,11 +99,11 @@ class _Preparer:
 
 
 class ServiceBusResourceGroupPreparer(_Preparer):
-    """Does nothing: the local service has no resource groups."""
+    """Prepares nothing, because the local service has no resource groups."""
 
 
 class ServiceBusNamespacePreparer(_Preparer):
-    """The local service's only namespace."""
+    """Prepares the namespace of the local service."""
 
     def prepare_resources(self) -> dict[str, object]:
         """Return the namespace, whose name is the host, and its connection string."""
@@ -111,10 +114,10 @@ class ServiceBusNamespacePreparer(_Preparer):
 
 
 class ServiceBusQueuePreparer(_Preparer):
-    """A queue for one test."""
+    """Prepares a queue for one test."""
 
     def prepare_resources(self) -> dict[str, object]:
-        """Record the queue, which is served when the tests are collected."""
+        """Record the settings of a queue, which is served when the tests are collected."""
         options = self._options
         if options.get("requires_session"):
             raise LookupError("sessions are not offered")
@@ -134,10 +137,10 @@ class ServiceBusQueuePreparer(_Preparer):
 
 
 class NotOfferedPreparer(_Preparer):
-    """Topics, subscriptions and authorization rules."""
+    """Replaces the preparers of topics, subscriptions and authorization rules."""
 
     def prepare_resources(self) -> dict[str, object]:
-        """Return nothing: tests of these resources are skipped."""
+        """Skip the test, because the local service does not have its resources."""
         raise LookupError("topics and authorization rules are not offered")
 
 
@@ -161,6 +164,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def bus() -> Iterator[LocalServiceBus]:
-    """Serves the queues of all tests."""
+    """Serve the queues of all tests."""
     with LocalServiceBus(_queues, port=PORT) as bus:
         yield bus

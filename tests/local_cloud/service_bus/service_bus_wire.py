@@ -1,4 +1,4 @@
-"""Queues for the contract tests, one for each test, and the SDK's clients of one."""
+"""The SDK's clients of a queue, for contract tests, each of which has its own queue."""
 
 import asyncio
 from datetime import timedelta
@@ -25,7 +25,10 @@ WIRED_QUEUES = [
 
 
 class Wire:
-    """The clients of one queue. They stay open: closing one takes the SDK up to a second."""
+    """The SDK's sender and receivers of a queue.
+
+    They stay open, because closing one takes up to a second.
+    """
 
     def __init__(self, client: ServiceBusClient, bus: LocalServiceBus, queue: str) -> None:
         self.client = client
@@ -38,16 +41,16 @@ class Wire:
         )
 
     async def send(self, *bodies: str) -> None:
-        """Send a message for each body, in one batch."""
+        """Send a message for each body, all in one batch."""
         await self.sender.send_messages([ServiceBusMessage(body) for body in bodies])
 
     async def receive_one(self) -> ServiceBusReceivedMessage:
-        """Receive the next message and leave it locked."""
+        """Receive the next message. It stays locked."""
         [message] = await self.receiver.receive_messages(1, max_wait_time=10)
         return message
 
     def count_messages(self) -> QueueCounts:
-        """Return what the broker holds."""
+        """Return the numbers of messages that the broker stores."""
         return self._bus.count_messages(self.queue)
 
     async def close(self) -> None:
@@ -57,5 +60,5 @@ class Wire:
 
 
 def decode_text(message: ServiceBusReceivedMessage) -> str:
-    """Return the body of a message that was sent as text."""
+    """Return the body of a message as text."""
     return str(message)

@@ -1,4 +1,4 @@
-"""Test frames, windows and credit of the local Service Bus at a client's limits."""
+"""Test frames, windows and credit of the local Service Bus at the limits that a client sets."""
 
 from collections.abc import Sequence
 
@@ -37,14 +37,14 @@ LAST_SERIAL = 2**32 - 1
 HANDLE = encode_uint(7)
 
 
-def read(data: bytes) -> list[Frame]:
+def parse_frames(data: bytes) -> list[Frame]:
     reader = FrameReader()
     reader.feed(data)
     return list(reader.read_frames())
 
 
 class Client:
-    """A client of one session, which sends frames and keeps the frames that it receives."""
+    """Plays the client of one session: sends frames, and keeps the frames that it receives."""
 
     def __init__(self, *, window: int = 100, max_frame_size: int = 65_536, first: int = 0) -> None:
         self._heard = bytearray()
@@ -55,14 +55,18 @@ class Client:
             next_outgoing_id=encode_uint(first),
             incoming_window=encode_uint(window),
         )
-        self.session = Session(read(begin)[0], self._heard.extend, max_frame_size, self.ends.append)
+        self.session = Session(
+            parse_frames(begin)[0], self._heard.extend, max_frame_size, self.ends.append
+        )
 
     def send(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
-        for frame in read(build_frame(performative, channel=0, payload=payload, **fields)):
-            self.session.take(frame)
+        for frame in parse_frames(build_frame(performative, channel=0, payload=payload, **fields)):
+            self.session.handle_frame(frame)
 
-    def list_heard(self, performative: Performative) -> Sequence[Frame]:
-        return [each for each in read(bytes(self._heard)) if each.performative is performative]
+    def list_received_frames(self, performative: Performative) -> Sequence[Frame]:
+        return [
+            each for each in parse_frames(bytes(self._heard)) if each.performative is performative
+        ]
 
     def open_receiver(self, *, credit: int) -> SendingEnd:
         self.send(
@@ -89,7 +93,7 @@ class Client:
     def grant_credit(self, credit: int, **fields: bytes) -> None:
         self.send(
             Performative.FLOW,
-            next_incoming_id=encode_uint(len(self.list_heard(Performative.TRANSFER))),
+            next_incoming_id=encode_uint(len(self.list_received_frames(Performative.TRANSFER))),
             incoming_window=encode_uint(100),
             handle=HANDLE,
             link_credit=encode_uint(credit),
@@ -97,10 +101,10 @@ class Client:
         )
 
     def list_payloads(self) -> list[bytes]:
-        """Return the messages that have arrived completely."""
+        """Return the bodies of the completely received messages."""
         parts: dict[int, bytes] = {}
         whole: list[bytes] = []
-        for frame in self.list_heard(Performative.TRANSFER):
+        for frame in self.list_received_frames(Performative.TRANSFER):
             delivery_id = frame.get_value("delivery_id")
             parts[delivery_id] = parts.get(delivery_id, b"") + frame.payload
             if not frame.get_value("more"):
@@ -109,13 +113,13 @@ class Client:
 
 
 def test_message_is_split_into_frames_of_the_maximum_size() -> None:
-    """No frame is larger than the smallest maximum that the standard allows."""
+    """No frame is larger than the client allows, even with the smallest maximum of the standard."""
     client = Client(max_frame_size=512)
     end = client.open_receiver(credit=1)
 
     end.deliver(b"tag", b"x" * 5000, is_settled=False)
 
-    frames = client.list_heard(Performative.TRANSFER)
+    frames = client.list_received_frames(Performative.TRANSFER)
     sizes = [len(build_frame(f.performative, payload=f.payload)) for f in frames]
     assert len(frames) > 5000 // 512
     assert max(sizes) <= 512
@@ -123,7 +127,7 @@ def test_message_is_split_into_frames_of_the_maximum_size() -> None:
 
 
 def test_session_waits_for_the_incoming_window_of_the_client() -> None:
-    """The session sends the rest when the client has room again, and keeps the order."""
+    """When the client's window is full, the session sends the rest later, in order."""
     client = Client(window=2, max_frame_size=512)
     end = client.open_receiver(credit=10)
     client.send(Performative.FLOW, next_incoming_id=encode_uint(0), incoming_window=encode_uint(2))
@@ -132,9 +136,9 @@ def test_session_waits_for_the_incoming_window_of_the_client() -> None:
     assert not end.can_deliver
     end.deliver(b"2", b"y", is_settled=True)
 
-    assert len(client.list_heard(Performative.TRANSFER)) == 2
+    assert len(client.list_received_frames(Performative.TRANSFER)) == 2
     while len(client.list_payloads()) < 2:
-        sent = len(client.list_heard(Performative.TRANSFER))
+        sent = len(client.list_received_frames(Performative.TRANSFER))
         client.send(
             Performative.FLOW, next_incoming_id=encode_uint(sent), incoming_window=encode_uint(2)
         )
@@ -143,7 +147,7 @@ def test_session_waits_for_the_incoming_window_of_the_client() -> None:
 
 
 def test_credit_is_counted_from_the_delivery_count_of_the_client() -> None:
-    """Credit granted before the client has seen a message does not allow one more message."""
+    """Credit from before a client has received a message does not allow an additional one."""
     client = Client()
     end = client.open_receiver(credit=2)
     end.deliver(b"1", b"a", is_settled=True)
@@ -155,7 +159,7 @@ def test_credit_is_counted_from_the_delivery_count_of_the_client() -> None:
 
 
 def test_drained_credit_is_removed_and_reported_to_the_client() -> None:
-    """The client gets one answer to a drain request, even if no credit was left."""
+    """The broker answers a drain request once, even if no credit was left."""
     client = Client()
     end = client.open_receiver(credit=5)
     for credit in (5, 0):
@@ -163,7 +167,7 @@ def test_drained_credit_is_removed_and_reported_to_the_client() -> None:
         end.finish_drain()
         end.finish_drain()
 
-    told = client.list_heard(Performative.FLOW)
+    told = client.list_received_frames(Performative.FLOW)
     assert [(f.get_value("delivery_count"), f.get_value("link_credit")) for f in told] == [
         (5, 0),
         (5, 0),
@@ -173,7 +177,10 @@ def test_drained_credit_is_removed_and_reported_to_the_client() -> None:
 
 
 def test_sequence_numbers_begin_again() -> None:
-    """After the largest delivery id the next one is 0; a client may start at the largest."""
+    """After the largest delivery id, the next one is 0.
+
+    A client may also start with the largest.
+    """
     client = Client(first=LAST_SERIAL)
     end, taken = client.open_sender()
     for delivery_id in (LAST_SERIAL, 0):
@@ -184,15 +191,17 @@ def test_sequence_numbers_begin_again() -> None:
             delivery_id=encode_uint(delivery_id),
         )
         end.settle(taken[-1], ACCEPTED)
-    end.keep_credit(100)
+    end.renew_credit(100)
 
-    settled = [frame.get_value("first") for frame in client.list_heard(Performative.DISPOSITION)]
+    settled = [
+        frame.get_value("first") for frame in client.list_received_frames(Performative.DISPOSITION)
+    ]
     assert settled == [LAST_SERIAL, 0]
-    assert client.list_heard(Performative.FLOW)[-1].get_value("next_incoming_id") == 1
+    assert client.list_received_frames(Performative.FLOW)[-1].get_value("next_incoming_id") == 1
 
 
 def test_message_in_parts_is_joined_and_an_aborted_message_is_dropped() -> None:
-    """Only the first part of a message in parts names the delivery."""
+    """A message may come in several frames, of which only the first names the delivery."""
     client = Client()
     _, taken = client.open_sender()
 
@@ -216,7 +225,7 @@ def test_message_in_parts_is_joined_and_an_aborted_message_is_dropped() -> None:
 def test_disposition_settles_the_deliveries_of_its_range(
     first: int, last: int, settled: int
 ) -> None:
-    """A disposition for one delivery or a range is answered, and unknown deliveries are ignored."""
+    """A disposition may settle one delivery or a range. Unknown deliveries are ignored."""
     client = Client()
     end = client.open_receiver(credit=10)
     asked: list[bytes] = []
@@ -238,25 +247,25 @@ def test_disposition_settles_the_deliveries_of_its_range(
         )
 
     assert len(asked) == settled
-    assert len(client.list_heard(Performative.DISPOSITION)) == settled
+    assert len(client.list_received_frames(Performative.DISPOSITION)) == settled
 
 
 def test_frames_for_a_rejected_link_are_ignored() -> None:
-    """Frames that the client sent before it received the rejection are ignored."""
+    """A client may send frames before it learns that its link was rejected."""
     client = Client()
     end, taken = client.open_sender()
-    client.session.refuse(end, "amqp:not-found", "no such queue")
+    client.session.reject_link(end, "amqp:not-found", "no such queue")
 
     client.send(Performative.TRANSFER, payload=b"x", handle=HANDLE, delivery_id=encode_uint(0))
     client.send(Performative.DETACH, handle=HANDLE, closed=encode_boolean(True))
 
     assert not taken
-    assert len(client.list_heard(Performative.DETACH)) == 1
+    assert len(client.list_received_frames(Performative.DETACH)) == 1
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
 def test_frames_are_found_at_any_break_of_the_stream(payloads: list[bytes], size: int) -> None:
-    """Frames are found wherever the stream is cut, and heartbeats between them are ignored."""
+    """Frames may arrive in pieces of any size, with heartbeats between them."""
     stream = b"".join(
         build_frame(Performative.TRANSFER, payload=payload, handle=HANDLE) + EMPTY_FRAME
         for payload in payloads
@@ -271,11 +280,11 @@ def test_frames_are_found_at_any_break_of_the_stream(payloads: list[bytes], size
 
 
 @given(st.binary(max_size=100))
-def test_no_bytes_do_worse_than_being_a_malformed_frame(content: bytes) -> None:
-    """Any bytes, with or without a plausible size, raise only `MalformedFrame`."""
+def test_arbitrary_bytes_raise_only_malformed_frame(content: bytes) -> None:
+    """Whatever a client sends, the reader raises no other error than `MalformedFrame`."""
     for data in (content, (len(content) + 8).to_bytes(4) + b"\x02\x00\x00\x00" + content):
         try:
-            read(data)
+            parse_frames(data)
         except MalformedFrame:
             continue
 
@@ -294,10 +303,10 @@ values = st.one_of(
     st.sampled_from([p for p in Performative if Performative.ATTACH <= p <= Performative.DETACH]),
     st.data(),
 )
-def test_no_field_does_worse_than_being_malformed(
+def test_wrong_fields_raise_only_malformed_errors(
     performative: Performative, data: st.DataObject
 ) -> None:
-    """A field that is missing or has a wrong type raises only a malformed error."""
+    """A field that is missing or has a wrong type raises no other error than a malformed one."""
     client = Client()
     client.open_receiver(credit=1).deliver(b"tag", b"x", is_settled=False)
     fields = data.draw(st.dictionaries(st.sampled_from(FIELDS[performative]), values))
@@ -308,9 +317,9 @@ def test_no_field_does_worse_than_being_malformed(
 
 
 def test_too_large_frame_is_rejected_by_its_size() -> None:
-    """The frame's size is enough to reject it; a standard HTTP header is such a frame."""
+    """A frame is rejected by its size alone. The first bytes of an HTTP request are such a size."""
     with pytest.raises(MalformedFrame):
-        read(b"GET / HTTP/1.1\r\n")
+        parse_frames(b"GET / HTTP/1.1\r\n")
     reader = FrameReader()
     reader.feed(AMQP_HEADER[:4])
     assert reader.take_protocol_header() is None

@@ -1,4 +1,4 @@
-"""Compare the local Service Bus's AMQP values with the codec of Microsoft's client."""
+"""Test that the local Service Bus encodes and decodes AMQP values like Microsoft's client."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -34,14 +34,14 @@ from local_cloud.service_bus.amqp_types import (
 
 
 def encode_with_microsofts_codec(kind: str | None, value: Any) -> bytes:
-    """Return a value as Microsoft's codec writes it."""
+    """Encode a value with the codec of Microsoft's client."""
     output = bytearray()
     encode_value(output, {TYPE: kind, VALUE: value})
     return bytes(output)
 
 
 def decode_with_microsofts_codec(encoded: bytes) -> Any:
-    """Return what Microsoft's codec reads from a value; it reads texts as bytes."""
+    """Decode a value with the codec of Microsoft's client, which returns texts as bytes."""
     rest, value = _DECODE_BY_CONSTRUCTOR[encoded[0]](memoryview(encoded)[1:])
     assert not rest
     return value
@@ -74,7 +74,7 @@ WRITTEN_BY_THEM = {
 @pytest.mark.parametrize("kind", WRITTEN_BY_THEM)
 @given(data=st.data())
 def test_values_of_microsofts_codec_are_decoded(kind: str, data: st.DataObject) -> None:
-    """The broker reads each type, alone, in a list, a map and an array, and behind a descriptor."""
+    """The broker decodes each type: alone, in lists, maps and arrays, and behind a descriptor."""
     value = data.draw(WRITTEN_BY_THEM[kind])
     typed = {TYPE: kind, VALUE: value}
 
@@ -108,7 +108,7 @@ WRITTEN_BY_US: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
 @pytest.mark.parametrize("kind", WRITTEN_BY_US)
 @given(data=st.data())
 def test_encoded_values_are_read_by_microsofts_codec(kind: str, data: st.DataObject) -> None:
-    """Microsoft's codec reads each value, alone and in lists, maps and arrays of any size."""
+    """Microsoft's codec decodes each value of the broker: alone, and in collections of any size."""
     write, values = WRITTEN_BY_US[kind]
     given = data.draw(st.lists(values, min_size=1, max_size=100))
     meant = [value.encode() if isinstance(value, str) else value for value in given]
@@ -124,14 +124,14 @@ def test_encoded_values_are_read_by_microsofts_codec(kind: str, data: st.DataObj
 
 
 def test_symbols_and_binaries_keep_their_types() -> None:
-    """A symbol stays a symbol and a binary stays a binary, which Python's codec does not keep."""
+    """A decoded symbol or binary is encoded with the same type again."""
     assert isinstance(decode(encode_symbol("x")), Symbol)
     assert not isinstance(decode(encode_string("x")), Symbol)
     assert decode(encode_binary(b"x")) == b"x"
 
 
 def test_elements_keep_their_encoding() -> None:
-    """An element keeps its encoded width when it is passed on."""
+    """An element that the broker passes on keeps its encoded width."""
     small, large = b"\x54\x05", b"\x71\x00\x00\x00\x05"
 
     assert split_elements(encode_list([small, large])) == [small, large]
@@ -142,22 +142,20 @@ def test_elements_keep_their_encoding() -> None:
 
 
 def test_described_value_returns_its_descriptor_and_value() -> None:
-    """Only numeric descriptors are accepted; the error for a symbolic descriptor
-    contains its name.
-    """
+    """Only numeric descriptors are supported. The error for a symbolic one contains its name."""
     assert split_described(encode_described(0x24, encode_list([]))) == (0x24, encode_list([]))
     with pytest.raises(MalformedValue, match="amqp:accepted:list"):
         split_described(b"\x00" + encode_symbol("amqp:accepted:list") + b"\x45")
 
 
 def test_decimals_and_characters_are_read_too() -> None:
-    """.NET's client sends these as properties; decimals stay bytes."""
+    """.NET's client sends decimals and characters as properties. Decimals stay bytes."""
     assert decode(b"\x73\x00\x00\x00\xfc") == "ü"
     assert decode(b"\x94" + bytes(16)) == bytes(16)
 
 
 def test_number_outside_its_type_is_rejected() -> None:
-    """The codec raises an error instead of sending another number."""
+    """The codec raises an error rather than send a different number."""
     with pytest.raises(ValueError, match="256 is no ubyte"):
         amqp_types.encode_ubyte(256)
     with pytest.raises(ValueError, match="0x70"):
@@ -165,8 +163,8 @@ def test_number_outside_its_type_is_rejected() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_do_worse_than_being_malformed(encoded: bytes) -> None:
-    """Every way of reading returns a value or raises `MalformedValue`."""
+def test_arbitrary_bytes_raise_only_malformed_errors(encoded: bytes) -> None:
+    """Whatever a client sends, every decoder returns a value or raises `MalformedValue`."""
     for read in (decode, split_elements, split_entries, split_described, decode_bytes):
         try:
             read(encoded)
@@ -185,14 +183,14 @@ def test_no_bytes_do_worse_than_being_malformed(encoded: bytes) -> None:
     ],
     ids=["descriptors", "described", "nested", "array of nothing", "list of too many"],
 )
-def test_a_value_made_to_exhaust_is_malformed(encoded: bytes) -> None:
-    """A value with extreme sizes or nesting does not use up the broker's stack or memory."""
+def test_value_with_extreme_sizes_is_malformed(encoded: bytes) -> None:
+    """A client cannot use up the broker's stack or memory with extreme sizes or nesting."""
     with pytest.raises(MalformedValue):
         decode(encoded)
 
 
-def test_a_moment_survives() -> None:
-    """A timestamp is kept to the millisecond, as in Microsoft's codec."""
+def test_timestamp_keeps_its_milliseconds() -> None:
+    """A timestamp keeps its milliseconds, as with Microsoft's codec."""
     at = datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert decode(encode_with_microsofts_codec(AMQPTypes.timestamp, at)) == at.timestamp() * 1000
     assert decode(encode_uuid(UUID(int=7))) == UUID(int=7)

@@ -1,4 +1,4 @@
-"""Test deferred messages in the queue model: a receiver gets them only by their number."""
+"""Test that the queue model returns a deferred message only to those who know its number."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ def queue(clock: ManualClock, journal: MemoryJournal) -> Queue:
 
 
 def send_and_defer(queue: Queue, *, time_to_live: timedelta | None = None) -> int:
-    """Send a message and defer it. Return its number."""
+    """Send a message, receive it and defer it. Return its sequence number."""
     queue.enqueue(SentMessage(payload=b"a", time_to_live=time_to_live))
     received = queue.receive()
     assert received is not None
@@ -46,7 +46,7 @@ def send_and_defer(queue: Queue, *, time_to_live: timedelta | None = None) -> in
 
 
 def test_deferred_message_is_received_only_by_its_number(queue: Queue) -> None:
-    """A receiver does not get it; a peek shows it as deferred."""
+    """Normal receivers do not get a deferred message; a peek shows it."""
     number = send_and_defer(queue)
 
     assert queue.receive() is None
@@ -57,8 +57,8 @@ def test_deferred_message_is_received_only_by_its_number(queue: Queue) -> None:
     assert queue.count_messages() == QueueCounts()
 
 
-def test_a_deferred_message_in_somebodys_hands_is_not_handed_out_again(queue: Queue) -> None:
-    """The lock of a deferred message holds like any other lock."""
+def test_locked_deferred_message_is_not_received_again(queue: Queue) -> None:
+    """While a deferred message is locked, nobody else can receive it by its number."""
     number = send_and_defer(queue)
     [message] = queue.receive_deferred([number])
     queue.lock(message)
@@ -70,7 +70,7 @@ def test_a_deferred_message_in_somebodys_hands_is_not_handed_out_again(queue: Qu
 
 @pytest.mark.parametrize("number", [2, 99])
 def test_number_of_a_message_that_is_not_deferred_is_not_found(queue: Queue, number: int) -> None:
-    """An unknown number, or that of an active message, is not found, and no message is received."""
+    """One wrong number in a request is an error, and then no message is received."""
     first = send_and_defer(queue)
     queue.enqueue(SentMessage(payload=b"b"))
 
@@ -83,9 +83,7 @@ def test_number_of_a_message_that_is_not_deferred_is_not_found(queue: Queue, num
 def test_abandoned_deferred_message_is_deferred_again_and_its_failures_count(
     queue: Queue, clock: ManualClock
 ) -> None:
-    """Failures count until the limit; then any receiver of the dead-letter queue gets the
-    message.
-    """
+    """After too many failed deliveries, a deferred message moves to the dead-letter queue."""
     number = send_and_defer(queue)
     [message] = queue.receive_deferred([number])
     queue.abandon(queue.lock(message).token)
@@ -105,7 +103,7 @@ def test_abandoned_deferred_message_is_deferred_again_and_its_failures_count(
 
 
 def test_deferred_message_expires_when_it_is_requested(queue: Queue, clock: ManualClock) -> None:
-    """As in Azure, a deferred message does not expire until a receiver asks for it."""
+    """As in Azure, a deferred message outlives its time to live until somebody requests it."""
     number = send_and_defer(queue, time_to_live=MINUTE)
     clock.advance(2 * MINUTE)
     assert queue.count_messages() == QueueCounts(deferred=1)
@@ -117,7 +115,7 @@ def test_deferred_message_expires_when_it_is_requested(queue: Queue, clock: Manu
 
 
 def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> None:
-    """A deferred message is completed or dead-lettered like any received message."""
+    """A deferred message is settled like any other received message."""
     one, other = send_and_defer(queue), send_and_defer(queue)
     for message in queue.receive_deferred([one]):
         queue.delete(message)
@@ -130,10 +128,10 @@ def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> Non
     assert queue.count_messages() == QueueCounts(dead_letter=1)
 
 
-def test_a_deferred_message_is_still_set_aside_after_a_restart(
+def test_deferred_message_stays_deferred_after_a_restart(
     queue: Queue, clock: ManualClock, journal: MemoryJournal
 ) -> None:
-    """After a restart no receiver gets a deferred message without its number."""
+    """After a restart, a deferred message can still only be received by its number."""
     number = send_and_defer(queue)
 
     again = Queue(SETTINGS, clock.now, MemoryJournal())
@@ -144,7 +142,7 @@ def test_a_deferred_message_is_still_set_aside_after_a_restart(
 
 
 def test_settlement_can_change_the_properties_of_a_message(queue: Queue) -> None:
-    """Abandoning, deferring and dead-lettering store changed properties with the message."""
+    """Abandoning, deferring and dead-lettering store what the receiver has changed."""
     queue.enqueue(SentMessage(payload=b"a"))
     for settle in (queue.abandon, queue.defer):
         received = queue.receive()

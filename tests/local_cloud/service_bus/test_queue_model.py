@@ -61,7 +61,7 @@ def receive(queue: Queue) -> str | None:
 
 class TestLocks:
     def test_messages_are_received_in_the_order_of_sending(self, queue: Queue) -> None:
-        """A queue is first in, first out, and each message has one receiver."""
+        """A queue returns messages in their order, and each message to one receiver."""
         for text in "abc":
             queue.enqueue(build_message(text))
 
@@ -70,7 +70,7 @@ class TestLocks:
         assert received == ["a", "b", "c", None]
 
     def test_completed_message_is_removed(self, queue: Queue, journal: MemoryJournal) -> None:
-        """Completing removes the message from the queue and from the journal."""
+        """A completed message is neither in the queue nor, after a restart, in the journal."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
@@ -80,7 +80,7 @@ class TestLocks:
         assert journal.messages == {}
 
     def test_abandoned_message_is_received_before_later_messages(self, queue: Queue) -> None:
-        """Redelivery keeps the order of sequence numbers and counts the delivery."""
+        """An abandoned message keeps its place in the queue, and its delivery count rises."""
         queue.enqueue(build_message("a"))
         queue.enqueue(build_message("b"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
@@ -91,7 +91,7 @@ class TestLocks:
         assert (message.sent.payload, message.delivery_count) == (b"a", 1)
 
     def test_released_message_keeps_its_delivery_count(self, queue: Queue) -> None:
-        """Releasing gives the message back and counts nothing."""
+        """A released message can be received again as if it had not been delivered."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
@@ -103,7 +103,7 @@ class TestLocks:
     def test_an_expired_lock_counts_as_a_failed_delivery(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """After the lock's end the message is free again, and its old token is invalid."""
+        """When a lock expires, the message can be received again, and the old token is invalid."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
@@ -117,7 +117,7 @@ class TestLocks:
     def test_a_renewed_lock_lasts_a_whole_duration_more(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """Renewing starts the time again, and the old end passes without effect."""
+        """A renewed lock lasts its whole duration from the renewal on."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         clock.advance(MINUTE * 0.9)
@@ -129,7 +129,7 @@ class TestLocks:
         queue.complete(lock.token)
 
     def test_unknown_lock_token_is_rejected(self, queue: Queue) -> None:
-        """The broker neither settles nor renews a message without a lock."""
+        """A token that the broker has not issued can neither settle nor renew a message."""
         for use in (queue.complete, queue.abandon, queue.release, queue.renew_lock):
             with pytest.raises(MessageLockLost):
                 use(uuid4())
@@ -137,7 +137,7 @@ class TestLocks:
 
 class TestDeadLetters:
     def test_too_many_failed_deliveries_end_in_the_dead_letter_queue(self, queue: Queue) -> None:
-        """The third failure of three moves the message, with the reason that Azure gives."""
+        """With a limit of three, the third failure moves the message, with Azure's reason."""
         queue.enqueue(build_message("a"))
 
         for _ in range(3):
@@ -153,7 +153,7 @@ class TestDeadLetters:
     def test_a_dead_letter_keeps_its_number_and_its_reason(
         self, queue: Queue, journal: MemoryJournal
     ) -> None:
-        """A dead letter contains the reason and the description of its receiver."""
+        """A dead letter has the reason and description that its receiver gave."""
         number = queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
@@ -166,7 +166,7 @@ class TestDeadLetters:
         assert dead.dead_lettering == DeadLettering(reason="unreadable", description="no JSON")
 
     def test_dead_letter_queue_has_no_maximum_delivery_count(self, queue: Queue) -> None:
-        """A dead letter that fails five times stays in the dead-letter queue."""
+        """A dead letter stays in the dead-letter queue however often its delivery fails."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.move_to_dead_letters(lock.token, DeadLettering(reason=None, description=None))
@@ -185,7 +185,7 @@ class TestDuplicates:
     def test_second_message_with_an_id_is_dropped_within_the_window(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A second message of one id is dropped, even if the first has been completed."""
+        """A second message with an id is dropped, even if the first one was completed."""
         queue.enqueue(build_message("first", message_id="1"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.complete(lock.token)
@@ -198,7 +198,10 @@ class TestDuplicates:
     def test_after_the_window_the_id_is_new_again(
         self, queue: Queue, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """The window runs from the first message, and the journal forgets with the queue."""
+        """The window begins with the first message.
+
+        After it, the id is stored neither in the queue nor in the journal.
+        """
         queue.enqueue(build_message("first", message_id="1"))
         clock.advance(6 * MINUTE)
         queue.enqueue(build_message("duplicate", message_id="1"))
@@ -212,7 +215,7 @@ class TestDuplicates:
     def test_queue_without_duplicate_detection_keeps_every_message(
         self, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """Without duplicate detection, the queue stores no message ids."""
+        """Without duplicate detection, equal ids are accepted and not stored."""
         queue = Queue(build_settings(duplicate_detection_window=None), clock.now, journal)
 
         queue.enqueue(build_message("a", message_id="1"))
@@ -226,7 +229,7 @@ class TestSchedule:
     def test_scheduled_message_enters_the_queue_at_its_time(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """The client receives the message after those that were sent before its time."""
+        """A scheduled message is received after the messages that were sent before its time."""
         number = queue.enqueue(build_message("later", scheduled_for=clock.now() + MINUTE))
         queue.enqueue(build_message("now"))
         assert queue.count_messages() == QueueCounts(active=1, scheduled=1)
@@ -241,7 +244,7 @@ class TestSchedule:
     def test_message_scheduled_for_the_past_is_received_at_once(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A message scheduled for the past can be received at once, under its own number."""
+        """A message that is scheduled for the past keeps its sequence number."""
         number = queue.enqueue(build_message("a", scheduled_for=clock.now() - MINUTE))
 
         [message] = queue.peek(0, 10)
@@ -250,7 +253,7 @@ class TestSchedule:
         assert receive(queue) == "a"
 
     def test_a_cancelled_message_never_comes(self, queue: Queue, clock: ManualClock) -> None:
-        """A cancelled message is removed, and its number cannot be cancelled twice."""
+        """A cancelled message is removed. A second cancellation is an error."""
         number = queue.enqueue(build_message("a", scheduled_for=clock.now() + MINUTE))
 
         queue.cancel_scheduled(number)
@@ -261,7 +264,7 @@ class TestSchedule:
             queue.cancel_scheduled(number)
 
     def test_a_message_that_is_not_scheduled_cannot_be_cancelled(self, queue: Queue) -> None:
-        """Cancelling is for scheduled messages only; others stay."""
+        """Only scheduled messages can be cancelled. All others stay in the queue."""
         number = queue.enqueue(build_message("a"))
 
         with pytest.raises(MessageNotFound):
@@ -272,7 +275,7 @@ class TestSchedule:
     def test_next_change_returns_the_earliest_change(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A server can sleep until the earliest change."""
+        """A server can sleep until the next change of any kind."""
         assert queue.find_next_change() is None
         queue.enqueue(build_message("later", scheduled_for=clock.now() + 5 * MINUTE))
         queue.enqueue(build_message("now"))
@@ -284,7 +287,7 @@ class TestSchedule:
 
 class TestExpiry:
     def test_an_expired_message_is_dropped(self, queue: Queue, clock: ManualClock) -> None:
-        """The sender's time to live ends a message that nobody has received."""
+        """A message that nobody receives ends with the time to live that its sender gave."""
         queue.enqueue(build_message("a", time_to_live=MINUTE))
 
         clock.advance(MINUTE)
@@ -295,7 +298,7 @@ class TestExpiry:
     def test_expired_message_is_dead_lettered_if_the_queue_requires_it(
         self, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """The queue's own time to live applies if it is shorter than the sender's."""
+        """The shorter time to live applies: the queue's or the sender's."""
         queue = Queue(
             build_settings(default_time_to_live=MINUTE, dead_letters_expired_messages=True),
             clock.now,
@@ -310,7 +313,7 @@ class TestExpiry:
     def test_locked_message_expires_only_after_its_release(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A message does not expire while a receiver has it locked."""
+        """A message does not expire while a receiver has locked it."""
         queue.enqueue(build_message("a", time_to_live=MINUTE / 2))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         clock.advance(MINUTE * 0.7)
@@ -325,7 +328,7 @@ class TestRestart:
     def test_restored_queue_continues_from_its_journal(
         self, queue: Queue, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """Messages, counts, schedule, MessageIds and numbers survive; locks do not."""
+        """Only locks are lost in a restart: messages, counts, MessageIds and numbers stay."""
         queue.enqueue(build_message("failed", message_id="1"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.abandon(lock.token)

@@ -1,4 +1,4 @@
-"""The local Service Bus, as the real azure-servicebus SDK sees it."""
+"""Test the local Service Bus with Microsoft's SDK azure-servicebus."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.fixture(scope="module")
 def clock() -> SimulatedClock:
-    """Return the broker's clock, which a test can move ahead of the SDK's clock."""
+    """Return the broker's clock. A test can move it ahead of the SDK's clock."""
     return SimulatedClock()
 
 
@@ -65,13 +65,13 @@ async def client(bus: LocalServiceBus) -> AsyncIterator[ServiceBusClient]:
 def wire(
     client: ServiceBusClient, bus: LocalServiceBus, wires: list[Wire], queue_names: Iterator[str]
 ) -> Wire:
-    """Return a queue that no other test uses."""
+    """Return the clients of a queue that no other test uses."""
     wires.append(Wire(client, bus, next(queue_names)))
     return wires[-1]
 
 
 async def test_message_arrives_with_all_its_properties(wire: Wire) -> None:
-    """Body, properties and typed application properties come through unchanged."""
+    """The body and all properties are received as they were sent, with their types."""
     order = uuid4()
     message = ServiceBusMessage(
         b'{"flow": "1"}',
@@ -100,7 +100,7 @@ async def test_message_arrives_with_all_its_properties(wire: Wire) -> None:
 
 
 async def test_batch_arrives_as_separate_messages(wire: Wire) -> None:
-    """The SDK packs a batch in one transfer; the queue holds its messages one by one."""
+    """The SDK sends a batch in one transfer; a receiver gets its messages one by one."""
     batch = await wire.sender.create_message_batch()
     for number in range(100):
         batch.add_message(ServiceBusMessage(str(number)))
@@ -116,7 +116,7 @@ async def test_batch_arrives_as_separate_messages(wire: Wire) -> None:
 
 
 async def test_a_message_of_many_frames_arrives_whole(wire: Wire) -> None:
-    """A body near the limit of the Standard tier takes several frames either way."""
+    """A body near the limit of the Standard tier needs several frames in both directions."""
     body = bytes(range(256)) * 1000
 
     await wire.sender.send_messages(ServiceBusMessage(body))
@@ -128,7 +128,10 @@ async def test_a_message_of_many_frames_arrives_whole(wire: Wire) -> None:
 async def test_abandoned_message_is_dead_lettered_at_the_delivery_limit(
     wire: Wire,
 ) -> None:
-    """Each abandon counts; at the queue's limit the message leaves with Azure's reason."""
+    """Each abandon is a failed delivery.
+
+    At the queue's limit, the message moves with Azure's reason.
+    """
     await wire.send("a")
 
     for deliveries in range(2):
@@ -142,7 +145,7 @@ async def test_abandoned_message_is_dead_lettered_at_the_delivery_limit(
 
 
 async def test_dead_letter_contains_its_reason_and_keeps_its_properties(wire: Wire) -> None:
-    """The reason and description of the receiver are beside the sender's own properties."""
+    """The receiver's reason and description are added to the sender's properties."""
     await wire.sender.send_messages(ServiceBusMessage("a", application_properties={"k": "v"}))
     message = await wire.receive_one()
 
@@ -163,7 +166,7 @@ async def test_dead_letter_contains_its_reason_and_keeps_its_properties(wire: Wi
 async def test_a_lost_lock_is_refused_and_the_message_comes_again(
     wire: Wire, clock: SimulatedClock
 ) -> None:
-    """The broker decides, although the lock still holds by the SDK's own clock."""
+    """The broker's clock decides about a lock, even if the SDK considers it valid."""
     await wire.send("a")
     message = await wire.receive_one()
 
@@ -175,7 +178,7 @@ async def test_a_lost_lock_is_refused_and_the_message_comes_again(
 
 
 async def test_renewed_lock_lasts_longer(wire: Wire, clock: SimulatedClock) -> None:
-    """A renewal moves the end of the lock, for the broker and for the SDK."""
+    """The broker and the SDK have the same new end of a renewed lock."""
     await wire.send("a")
     message = await wire.receive_one()
     first_end = message.locked_until_utc
@@ -191,7 +194,7 @@ async def test_renewed_lock_lasts_longer(wire: Wire, clock: SimulatedClock) -> N
 
 
 async def test_a_renewal_after_the_end_is_refused(wire: Wire, clock: SimulatedClock) -> None:
-    """A lost lock cannot be renewed."""
+    """An expired lock cannot be renewed."""
     await wire.send("a")
     message = await wire.receive_one()
     clock.advance(LOCK_SECONDS)
@@ -201,7 +204,10 @@ async def test_a_renewal_after_the_end_is_refused(wire: Wire, clock: SimulatedCl
 
 
 async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: SimulatedClock) -> None:
-    """A MessageId counts once in the window, however it is sent, and then is new again."""
+    """A MessageId counts once within the window, however it is sent.
+
+    After the window, it is new again.
+    """
     for _ in range(2):
         await wire.sender.send_messages(ServiceBusMessage("a", message_id="1"))
     await wire.sender.send_messages([ServiceBusMessage(body, message_id="1") for body in "bc"])
@@ -215,7 +221,7 @@ async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: SimulatedC
 
 
 async def test_scheduled_message_is_received_at_its_time(wire: Wire, clock: SimulatedClock) -> None:
-    """Until then a peek shows it and a receiver does not get it."""
+    """Before its time, a peek shows a scheduled message, but no receiver gets it."""
     due = clock.now() + timedelta(days=7)
 
     [number] = await wire.sender.schedule_messages(ServiceBusMessage("later"), due)
@@ -232,7 +238,7 @@ async def test_scheduled_message_is_received_at_its_time(wire: Wire, clock: Simu
 
 
 async def test_annotation_of_a_message_schedules_it(wire: Wire, clock: SimulatedClock) -> None:
-    """The annotation on a message that is simply sent works as scheduling does."""
+    """A message may also be scheduled by an annotation instead of the schedule operation."""
     due = clock.now() + timedelta(hours=1)
     await wire.sender.send_messages(ServiceBusMessage("later", scheduled_enqueue_time_utc=due))
     assert wire.count_messages().scheduled == 1
@@ -243,7 +249,7 @@ async def test_annotation_of_a_message_schedules_it(wire: Wire, clock: Simulated
 
 
 async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock) -> None:
-    """Cancelling by number removes the message, and a second cancel is an error."""
+    """A scheduled message is cancelled by its number. A second cancellation is an error."""
     due = clock.now() + timedelta(hours=1)
     numbers = await wire.sender.schedule_messages([ServiceBusMessage(b) for b in "ab"], due)
 
@@ -255,7 +261,7 @@ async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock
 
 
 async def test_peek_returns_messages_without_a_lock(wire: Wire) -> None:
-    """Peek continues by sequence number, and returns locked messages too."""
+    """A peek continues after a sequence number, and also returns locked messages."""
     await wire.send(*"abc")
     locked = await wire.receive_one()
 
@@ -268,7 +274,7 @@ async def test_peek_returns_messages_without_a_lock(wire: Wire) -> None:
 
 
 async def test_an_expired_message_is_dead_lettered(wire: Wire, clock: SimulatedClock) -> None:
-    """The queue dead-letters a message when the sender's time to live has passed."""
+    """The queue moves a message to its dead-letter queue when the sender's time to live is over."""
     message = ServiceBusMessage("a", time_to_live=timedelta(minutes=5))
     await wire.sender.send_messages(message)
 
@@ -279,7 +285,7 @@ async def test_an_expired_message_is_dead_lettered(wire: Wire, clock: SimulatedC
 
 
 async def test_receivers_share_a_queue_without_sharing_a_message(wire: Wire) -> None:
-    """Competing receivers with prefetch complete every message once."""
+    """Receivers of the same queue, with prefetch, together complete each message once."""
     await wire.send(*(str(number) for number in range(200)))
     other = wire.client.get_queue_receiver(wire.queue, prefetch_count=20)
     seen: list[str] = []
@@ -298,7 +304,7 @@ async def test_receivers_share_a_queue_without_sharing_a_message(wire: Wire) -> 
 
 
 async def test_closing_receiver_releases_prefetched_messages(wire: Wire) -> None:
-    """Prefetched messages are released, not failed: their delivery count stays 0."""
+    """Prefetched messages that a receiver releases do not count as failed deliveries."""
     await wire.send(*"abc")
     greedy = wire.client.get_queue_receiver(wire.queue, prefetch_count=10)
     [first] = await greedy.receive_messages(1, max_wait_time=10)
@@ -311,7 +317,7 @@ async def test_closing_receiver_releases_prefetched_messages(wire: Wire) -> None
 
 
 async def test_receive_and_delete_removes_on_delivery(wire: Wire) -> None:
-    """In this mode no message is left to settle."""
+    """In the mode *receive and delete*, a received message needs no settlement."""
     await wire.send("a")
     receiver = wire.client.get_queue_receiver(
         wire.queue, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE
@@ -325,7 +331,7 @@ async def test_receive_and_delete_removes_on_delivery(wire: Wire) -> None:
 
 
 async def test_lock_remains_after_its_link_is_closed(wire: Wire) -> None:
-    """A receiver that goes away without settling leaves its message locked, as in Azure."""
+    """As in Azure, a message stays locked when its receiver closes without settling it."""
     await wire.send("a")
     receiver = wire.client.get_queue_receiver(wire.queue)
     await receiver.receive_messages(1, max_wait_time=10)
@@ -344,7 +350,7 @@ async def test_lock_remains_after_its_link_is_closed(wire: Wire) -> None:
     ],
 )
 async def test_management_node_settles_a_message(wire: Wire, settle: str, end: QueueCounts) -> None:
-    """The SDK uses the management node if its link is gone, and for deferred messages."""
+    """The SDK settles through the management node if the receiver's link is gone."""
     await wire.send("a")
     message = await wire.receive_one()
     message._is_deferred_message = True

@@ -1,4 +1,4 @@
-"""Test byte by byte the parts of an AMQP message that the broker reads and writes."""
+"""Test byte by byte which parts of an AMQP message the broker reads and changes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,7 +41,7 @@ DUE = {"x-opt-scheduled-enqueue-time": {"TYPE": "TIMESTAMP", "VALUE": 1_800_000_
 def encode_message(
     body: bytes = b"{}", message_id: str | None = None, ttl: int | None = None, **sections: Any
 ) -> bytes:
-    """Return a message as Microsoft's codec writes it, with its body as data."""
+    """Encode a message with Microsoft's codec."""
     header = Header(None, None, ttl, None, None) if ttl else None
     properties = Properties(message_id, *[None] * 12) if message_id else None
     written = Message(header=header, properties=properties, data=[body], **sections)
@@ -66,7 +66,7 @@ def deliver_and_decode(payload: bytes, **facts: Any) -> tuple[bytes, Message]:
 
 
 def test_broker_reads_message_id_time_to_live_and_schedule() -> None:
-    """The broker reads MessageId, time to live and schedule, and nothing else."""
+    """The broker needs nothing else of a message."""
     payload = encode_message(message_id="m-1", ttl=5000, message_annotations=DUE)
 
     assert parse_sent_message(payload) == SentMessage(
@@ -78,7 +78,7 @@ def test_broker_reads_message_id_time_to_live_and_schedule() -> None:
 
 
 def test_the_bare_message_is_passed_on_byte_for_byte() -> None:
-    """The client receives properties, application properties and body as they were sent."""
+    """Properties, application properties and body are received with the bytes that were sent."""
     properties = {"attempt": 3, "ratio": 0.5, "none": None, "order": uuid4()}
     bare = encode_message(message_id="m-1", application_properties=properties)
 
@@ -88,9 +88,7 @@ def test_the_bare_message_is_passed_on_byte_for_byte() -> None:
 
 
 def test_annotations_of_the_sender_are_kept() -> None:
-    """The broker keeps both kinds of annotations, also if the delivery annotations come last, as
-    the SDK sends them.
-    """
+    """Both kinds of annotations are kept, in whichever order a client sends them."""
     payload = encode_message(
         message_annotations={"x-opt-partition-key": "p"}, delivery_annotations={"mine": "kept"}
     )
@@ -107,7 +105,7 @@ def test_annotations_of_the_sender_are_kept() -> None:
 
 
 def test_application_properties_of_a_dead_letter_contain_its_reason() -> None:
-    """A missing reason or description is not written."""
+    """A reason or description that the receiver did not give is not added."""
     payload = encode_message(application_properties={"k": "v"})
     dead = DeadLettering(reason="unreadable", description=None)
 
@@ -117,7 +115,7 @@ def test_application_properties_of_a_dead_letter_contain_its_reason() -> None:
 
 
 def test_changed_properties_keep_the_encoding_of_the_others() -> None:
-    """The other properties, the body and their encodings keep every byte."""
+    """A receiver's change of one property leaves all other bytes of the message."""
     kept = {encode_string("n"): b"\x54\x05", encode_string("s"): encode_symbol("x")}
     before, after = encode_described(0x73, b"\x45"), encode_described(0x75, encode_binary(b"body"))
     payload = (
@@ -135,8 +133,8 @@ def test_changed_properties_keep_the_encoding_of_the_others() -> None:
     assert len(split_elements(written)) == 8
 
 
-def test_a_message_without_properties_can_be_given_some() -> None:
-    """The properties are written before the body, as the standard requires."""
+def test_properties_can_be_added_to_a_message_without_any() -> None:
+    """Added properties precede the body, as the standard requires."""
     changed = with_properties(encode_batch(b"body"), {"k": encode_string("v")})
 
     assert changed == encode_described(
@@ -145,35 +143,35 @@ def test_a_message_without_properties_can_be_given_some() -> None:
 
 
 def test_transfer_in_batch_format_is_unpacked() -> None:
-    """Each message of a batch is received separately."""
+    """A batch is one transfer; each of its messages is received separately."""
     members = [encode_message(message_id=name) for name in "ab"]
 
     assert [sent.message_id for sent in split_batch(encode_batch(*members), BATCH)] == ["a", "b"]
 
 
 def test_message_whose_body_contains_messages_is_not_a_batch() -> None:
-    """The transfer's format decides, whatever the body looks like."""
+    """Only the transfer's format makes a batch, not the look of its body."""
     payload = encode_batch(encode_message(message_id="inner"))
 
     assert [sent.payload for sent in split_batch(payload)] == [payload]
 
 
 def test_batch_with_other_content_is_malformed() -> None:
-    """The whole batch is rejected."""
+    """If one part of a batch is not a message, the whole batch is rejected."""
     with pytest.raises(MalformedMessage):
         split_batch(encode_batch(encode_message(), b"not a message"), BATCH)
 
 
 def test_a_message_needs_no_body() -> None:
-    """The SDK sends such messages, and Service Bus accepts them."""
+    """The SDK sends messages without a body, and Service Bus accepts them."""
     payload = bytes(encode_payload(bytearray(), Message(properties=Properties("m-1"))))
 
     assert [sent.message_id for sent in split_batch(payload)] == ["m-1"]
 
 
 @given(st.binary(max_size=200), st.sampled_from([0, BATCH]))
-def test_no_bytes_do_worse_than_being_malformed(payload: bytes, message_format: int) -> None:
-    """Any bytes from a client are read, or raise only a malformed error."""
+def test_arbitrary_bytes_raise_only_malformed_errors(payload: bytes, message_format: int) -> None:
+    """Whatever bytes a client sends, they are parsed or raise a malformed error."""
     try:
         messages = split_batch(payload, message_format)
     except MalformedMessage:
@@ -183,7 +181,7 @@ def test_no_bytes_do_worse_than_being_malformed(payload: bytes, message_format: 
 
 @given(st.data())
 def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
-    """A message with a changed byte or a missing end is delivered or rejected."""
+    """A message with a changed byte or a missing end never raises another error."""
     whole = bytearray(
         encode_message(
             message_id="m-1",
@@ -208,13 +206,13 @@ def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("message_format", [0, BATCH])
 def test_an_empty_transfer_is_malformed(message_format: int) -> None:
-    """An empty transfer is rejected."""
+    """An empty transfer contains no message."""
     with pytest.raises(MalformedMessage):
         split_batch(b"", message_format)
 
 
 def test_message_id_has_at_most_128_characters() -> None:
-    """A longer id is rejected."""
+    """As in Service Bus, a longer MessageId is rejected."""
     assert parse_sent_message(encode_message(message_id="m" * 128)).message_id == "m" * 128
     with pytest.raises(MalformedMessage):
         parse_sent_message(encode_message(message_id="m" * 129))

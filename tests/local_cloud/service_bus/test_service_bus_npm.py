@@ -1,4 +1,4 @@
-"""Test the local Service Bus with Azure's client for JavaScript, which has another codec."""
+"""Test the local Service Bus with Azure's client for JavaScript, which has its own codec."""
 
 import os
 import subprocess
@@ -16,8 +16,8 @@ MODULES = os.environ.get("SERVICE_BUS_NPM")
 
 @pytest.mark.npm
 @pytest.mark.skipif(not MODULES, reason="needs SERVICE_BUS_NPM, see .ci/run")
-def test_the_client_for_javascript_agrees() -> None:
-    """The client's program checks everything and prints it."""
+def test_client_for_javascript_passes_its_checks() -> None:
+    """A program with Azure's client makes its own checks, and all of them pass."""
     with LocalServiceBus(WIRED_QUEUES) as bus:
         environment = {
             "NODE_PATH": MODULES or "",

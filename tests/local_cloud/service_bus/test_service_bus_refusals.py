@@ -1,4 +1,4 @@
-"""Test that the local Service Bus rejects at once, with a reason, what it does not offer."""
+"""Test that the local Service Bus rejects at once, with a reason, what it does not support."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -35,12 +35,12 @@ async def client(bus: LocalServiceBus) -> AsyncIterator[ServiceBusClient]:
 Attempt = Callable[[ServiceBusClient], Awaitable[object]]
 
 
-async def send_to_nowhere(client: ServiceBusClient) -> None:
+async def send_to_unknown_queue(client: ServiceBusClient) -> None:
     async with client.get_queue_sender("nowhere") as sender:
         await sender.send_messages(ServiceBusMessage("a"))
 
 
-async def receive_from_nowhere(client: ServiceBusClient) -> None:
+async def receive_from_unknown_queue(client: ServiceBusClient) -> None:
     async with client.get_queue_receiver("nowhere") as receiver:
         await receiver.receive_messages(1, max_wait_time=1)
 
@@ -63,8 +63,8 @@ async def send_to_the_dead_letters(client: ServiceBusClient) -> None:
 @pytest.mark.parametrize(
     ("attempt", "error", "words"),
     [
-        (send_to_nowhere, MessagingEntityNotFoundError, "nowhere"),
-        (receive_from_nowhere, MessagingEntityNotFoundError, "nowhere"),
+        (send_to_unknown_queue, MessagingEntityNotFoundError, "nowhere"),
+        (receive_from_unknown_queue, MessagingEntityNotFoundError, "nowhere"),
         (receive_from_a_subscription, MessagingEntityNotFoundError, "topic"),
         (receive_a_session, ServiceBusError, "Sessions are not offered"),
         (send_to_the_dead_letters, ServiceBusError, "dead-letter queue"),
@@ -73,7 +73,7 @@ async def send_to_the_dead_letters(client: ServiceBusClient) -> None:
 async def test_unsupported_operation_is_rejected(
     client: ServiceBusClient, attempt: Attempt, error: type[Exception], words: str
 ) -> None:
-    """The SDK gets an AMQP error that it maps and shows, at once."""
+    """The SDK gets an AMQP error at once, instead of waiting for a timeout."""
     with pytest.raises(error, match=words):
         await asyncio.wait_for(attempt(client), 20)
 
@@ -81,7 +81,7 @@ async def test_unsupported_operation_is_rejected(
 async def test_too_large_message_is_rejected_by_the_broker(
     client: ServiceBusClient, bus: LocalServiceBus
 ) -> None:
-    """The limit is that of the Standard tier, and the broker does not trust the SDK with it."""
+    """The broker checks the limit of the Standard tier itself, although the SDK checks it, too."""
     async with client.get_queue_sender("key-events") as sender:
         await sender._open()
         handler: Any = sender._handler

@@ -24,12 +24,12 @@ def bus() -> Iterator[LocalServiceBus]:
         yield bus
 
 
-def open_frame(**fields: Any) -> Any:
+def build_open_frame(**fields: Any) -> Any:
     return OpenFrame(**(dict.fromkeys(OpenFrame._fields) | {"container_id": "client"} | fields))
 
 
 class RawClient:
-    """A socket that sends and receives frames."""
+    """A socket that sends and receives AMQP frames."""
 
     def __init__(self, bus: LocalServiceBus) -> None:
         self.socket = socket.create_connection(("127.0.0.1", bus.port), timeout=10)
@@ -50,7 +50,7 @@ class RawClient:
             data += part
         return data
 
-    def frame(self) -> tuple[int, list[Any]]:
+    def read_frame(self) -> tuple[int, list[Any]]:
         size = int.from_bytes(self.read(4))
         return decode_frame(memoryview(self.read(size - 4))[4:])
 
@@ -62,36 +62,36 @@ class RawClient:
 def test_broker_offers_the_sign_in_mechanism_of_each_client(
     bus: LocalServiceBus, mechanism: str
 ) -> None:
-    """.NET's client requires the first mechanism; the broker ignores an answer to the second."""
+    """.NET's client needs the first mechanism, those for Python and JavaScript the second."""
     with RawClient(bus) as client:
         client.socket.sendall(SASL)
         assert client.read(8) == SASL
-        code, fields = client.frame()
+        code, fields = client.read_frame()
         assert (code, mechanism.encode() in fields[0]) == (MECHANISMS, True)
 
         client.send(SASLInit(mechanism, b"whoever", "localhost"), b"\x01")
 
-        assert client.frame() == (OUTCOME, [0, None])
+        assert client.read_frame() == (OUTCOME, [0, None])
         client.socket.sendall(AMQP)
         assert client.read(8) == AMQP
-        client.send(open_frame())
-        assert client.frame()[0] == OPEN
+        client.send(build_open_frame())
+        assert client.read_frame()[0] == OPEN
 
 
 def test_unknown_sign_in_mechanism_is_rejected(bus: LocalServiceBus) -> None:
-    """The sign-in outcome rejects the mechanism, and the connection ends."""
+    """The broker rejects the mechanism and closes the connection."""
     with RawClient(bus) as client:
         client.socket.sendall(SASL)
         client.read(8)
-        client.frame()
+        client.read_frame()
         client.send(SASLInit("PLAIN", b"\0user\0secret", "localhost"), b"\x01")
 
-        assert client.frame() == (OUTCOME, [1, None])
+        assert client.read_frame() == (OUTCOME, [1, None])
         assert client.read(1) == b""
 
 
 def test_client_of_another_protocol_gets_the_amqp_header(bus: LocalServiceBus) -> None:
-    """As the standard says, the broker sends its own protocol header and ends the connection."""
+    """As the standard requires, the broker sends its own protocol header and then closes."""
     with RawClient(bus) as client:
         client.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
 
@@ -104,26 +104,26 @@ def test_client_of_another_protocol_gets_the_amqp_header(bus: LocalServiceBus) -
 def test_malformed_frame_closes_the_connection_with_an_error(
     bus: LocalServiceBus, nonsense: bytes
 ) -> None:
-    """The client gets the reason; the broker and its other connections continue."""
+    """The client gets the reason. Other connections stay open."""
     with RawClient(bus) as client, RawClient(bus) as other:
         for each in (client, other):
             each.socket.sendall(AMQP)
             each.read(8)
         client.socket.sendall(nonsense)
 
-        code, fields = client.frame()
+        code, fields = client.read_frame()
         assert (code, fields[0][0]) == (CLOSE, b"amqp:decode-error")
         assert client.read(1) == b""
-        other.send(open_frame())
-        assert other.frame()[0] == OPEN
+        other.send(build_open_frame())
+        assert other.read_frame()[0] == OPEN
 
 
 def test_client_with_an_idle_timeout_gets_heartbeats(bus: LocalServiceBus) -> None:
-    """The broker sends heartbeats at half of the client's idle timeout."""
+    """The broker sends a heartbeat at half of the timeout that the client has set."""
     with RawClient(bus) as client:
         client.socket.sendall(AMQP)
         client.read(8)
-        client.send(open_frame(idle_timeout=1000))
-        client.frame()
+        client.send(build_open_frame(idle_timeout=1000))
+        client.read_frame()
 
         assert client.read_heartbeat() == b"\x00\x00\x00\x08\x02\x00\x00\x00"

@@ -1,4 +1,4 @@
-"""Test how the local Service Bus is configured, started and reached."""
+"""Test how the local Service Bus is configured and started, and who can reach it."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ from local_cloud.service_bus.server import HOST
 
 
 class AnyToken:
-    """A credential whose tokens have no meaning."""
+    """A credential that issues a token which the broker does not verify."""
 
     async def get_token(self, *scopes: str, **options: object) -> AccessToken:
         assert scopes == ("https://servicebus.azure.net//.default",)
@@ -42,7 +42,7 @@ def bus() -> Iterator[LocalServiceBus]:
 
 
 async def test_broker_accepts_a_token_credential(bus: LocalServiceBus) -> None:
-    """Code for a managed identity needs one more argument and no other code path."""
+    """An app that uses a managed identity can use the local broker without other code."""
     async with (
         ServiceBusClient(f"{HOST}:{bus.port}", AnyToken(), use_tls=False) as client,
         client.get_queue_sender("flow-jobs") as sender,
@@ -53,7 +53,7 @@ async def test_broker_accepts_a_token_credential(bus: LocalServiceBus) -> None:
 
 
 def test_sync_client_works_with_the_connection_string(bus: LocalServiceBus) -> None:
-    """The synchronous client of the SDK speaks the same protocol as the asynchronous client."""
+    """The SDK's synchronous client works like the asynchronous one."""
     with (
         SyncServiceBusClient.from_connection_string(bus.connection_string) as client,
         client.get_queue_sender("environment-jobs") as sender,
@@ -67,13 +67,13 @@ def test_sync_client_works_with_the_connection_string(bus: LocalServiceBus) -> N
 
 
 def test_broker_listens_on_this_machine_only(bus: LocalServiceBus) -> None:
-    """Any token gives access, so the broker never listens on an address of another machine."""
+    """Any token gives access, so other machines must not reach the broker."""
     assert HOST == "127.0.0.1"
     assert f"sb://127.0.0.1:{bus.port}" in bus.connection_string
 
 
 def test_start_on_a_used_port_raises_an_error(bus: LocalServiceBus) -> None:
-    """The start raises the error, instead of a thread that nobody watches."""
+    """The error is raised to the caller, and not lost in the broker's thread."""
     with (
         pytest.raises(OSError, match="address already in use"),
         LocalServiceBus(PRODUCT_QUEUES, port=bus.port),
@@ -85,7 +85,7 @@ def test_start_on_a_used_port_raises_an_error(bus: LocalServiceBus) -> None:
     "greeting", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"AMQP\x03\x01"]
 )
 def test_connection_of_another_protocol_is_closed(bus: LocalServiceBus, greeting: bytes) -> None:
-    """The connection ends with an AMQP header, and the broker serves on."""
+    """The broker answers with its AMQP header, closes the connection, and serves others."""
     with socket.create_connection((HOST, bus.port), timeout=10) as stranger:
         stranger.sendall(greeting)
         stranger.shutdown(socket.SHUT_WR)
@@ -96,7 +96,7 @@ def test_connection_of_another_protocol_is_closed(bus: LocalServiceBus, greeting
 
 
 def test_second_broker_on_a_database_is_rejected(tmp_path: Path) -> None:
-    """The second broker is rejected at its start, because it would deliver the same messages."""
+    """Two brokers on one database would deliver the same messages."""
     database = tmp_path / "queues.db"
     with (
         LocalServiceBus(PRODUCT_QUEUES, database),
@@ -107,7 +107,7 @@ def test_second_broker_on_a_database_is_rejected(tmp_path: Path) -> None:
 
 
 def test_queues_of_the_product_have_the_designed_settings() -> None:
-    """Five queues with duplicate detection over ten minutes and ten deliveries."""
+    """The product needs five queues with ten deliveries and a duplicate window of ten minutes."""
     queues = read_configuration(PRODUCT_QUEUES)
 
     names = [queue.name for queue in queues]
@@ -130,7 +130,7 @@ def test_queues_of_the_product_have_the_designed_settings() -> None:
 def test_unsupported_queue_property_is_rejected(
     tmp_path: Path, queue: dict[str, object], words: str
 ) -> None:
-    """The error names the file and the property, and nothing is ignored."""
+    """The error names the file and the property. No property is ignored."""
     path = tmp_path / "Config.json"
     namespace = {"Name": "sbemulatorns", "Queues": [{"Name": "queue"} | queue]}
     path.write_text(json.dumps({"UserConfig": {"Namespaces": [namespace]}}))
@@ -142,7 +142,7 @@ def test_unsupported_queue_property_is_rejected(
 
 
 def test_a_configuration_with_topics_is_refused(tmp_path: Path) -> None:
-    """The file format has topics, but the broker does not offer them."""
+    """The format of the file allows topics, but the broker has none."""
     path = tmp_path / "Config.json"
     namespace = {"Name": "sbemulatorns", "Topics": [{"Name": "topic"}]}
     path.write_text(json.dumps({"UserConfig": {"Namespaces": [namespace]}}))
@@ -152,7 +152,7 @@ def test_a_configuration_with_topics_is_refused(tmp_path: Path) -> None:
 
 
 def test_duplicate_queue_name_is_rejected(tmp_path: Path) -> None:
-    """Names are compared without regard to case, as Service Bus does."""
+    """As in Service Bus, names that differ only in case are the same."""
     path = tmp_path / "Config.json"
     namespace = {"Name": "sbemulatorns", "Queues": [{"Name": "jobs"}, {"Name": "Jobs"}]}
     path.write_text(json.dumps({"UserConfig": {"Namespaces": [namespace]}}))

@@ -1,4 +1,4 @@
-"""A seeded tenant on the wire, and the clients with which the tests call its Azure side."""
+"""Serve a seeded tenant, and call its Azure side with the clients that the tests need."""
 
 import ssl
 import time
@@ -94,17 +94,17 @@ SEED: dict[str, Any] = {
 
 
 class Credential:
-    """Gets tokens of the tenant for whatever audience a client asks for."""
+    """Gets a token of the tenant for each audience that one of Microsoft's clients asks for."""
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """Issue a token for the first scope."""
+        """Return a token for the first scope."""
         return self.issue_token(scopes[0])
 
     def issue_token(self, scope: str) -> AccessToken:
-        """Issue a token of the app itself."""
+        """Issue a token of the app for a scope."""
         caller = SimulatedCaller(
             object_id=CALLER,
             app_id="0a0a0a0a-0000-4000-8000-000000000002",
@@ -115,7 +115,7 @@ class Credential:
         return AccessToken(self._tenant.tokens.issue(caller), int(time.time()) + 3600)
 
     async def close(self) -> None:
-        """Keep nothing open."""
+        """Do nothing, because nothing is open."""
 
     async def __aenter__(self) -> "Credential":
         return self
@@ -125,14 +125,17 @@ class Credential:
 
 
 def require_present[T](member: T | None) -> T:
-    """Return a member of an answer, which Microsoft's models allow to be absent."""
+    """Return a member of a response that Microsoft's models declare as optional.
+
+    Fails without it.
+    """
     assert member is not None
     return member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The answer to a request that was sent without a client library."""
+    """The response to a request that was sent without a client library."""
 
     status: int
     headers: Mapping[str, str]
@@ -141,7 +144,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzureWorld:
-    """The tenant, its server, and ways to call it."""
+    """A served tenant, with the ways in which tests call its Azure side."""
 
     tenant: Tenant
     server: TenantServer
@@ -150,12 +153,12 @@ class AzureWorld:
 
     @property
     def azure(self) -> Azure:
-        """The state behind the answers."""
+        """The state of the tenant's Azure side."""
         return self.tenant.get_part(Azure)
 
     @property
     def client_options(self) -> dict[str, Any]:
-        """Return the arguments that send one of Microsoft's clients through the tunnel."""
+        """Return arguments with which one of Microsoft's clients calls the tenant."""
         return {
             "proxies": {"https": self.server.proxy_url},
             "connection_verify": self.server.ca_file,
@@ -172,7 +175,7 @@ class AzureWorld:
         etag: str = "",
         **query: str,
     ) -> Answer:
-        """Call a URL with a token for an audience; empty audience: without a token."""
+        """Call a URL with a token for an audience, or without a token if the audience is empty."""
         headers = {"If-Match": etag} if etag else {}
         if audience:
             headers["Authorization"] = f"Bearer {self.credential.issue_token(audience).token}"
@@ -195,13 +198,13 @@ class AzureWorld:
             )
 
     async def call_arm(self, method: str, path: str, body: Any = None) -> Answer:
-        """Call Resource Manager with an api-version that it takes."""
+        """Call Resource Manager with an api-version that it accepts."""
         return await self.call(method, f"{ARM}{path}", body, **{"api-version": "2023-07-01"})
 
 
 @asynccontextmanager
 async def serve_azure_world() -> AsyncIterator[AzureWorld]:
-    """Serve a tenant with the seed above."""
+    """Serve a tenant with the seed of this module."""
     tenant = Tenant()
     seed_azure(tenant, SEED)
     async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:

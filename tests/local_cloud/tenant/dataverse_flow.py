@@ -1,4 +1,4 @@
-"""Create, read and describe the row of a flow in the local tenant's Dataverse."""
+"""Create and read flows in the local tenant's Dataverse."""
 
 import json
 from collections.abc import Mapping
@@ -36,13 +36,13 @@ def build_workflow(data: str | None = None, **more: Any) -> dict[str, Any]:
 async def create(
     world: TenantWorld, body: dict[str, Any], headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Create the copy under its id, once."""
+    """Create the flow `COPY`, unless it exists."""
     sent = {"If-None-Match": "*", **(headers or {})}
     return await world.call("PATCH", f"{WORKFLOWS}({COPY})", body, headers=sent)
 
 
 async def read(world: TenantWorld, workflow_id: str = COPY) -> dict[str, Any]:
-    """Return a flow's row."""
+    """Return the row of a flow."""
     answer = await world.call("GET", f"{WORKFLOWS}({workflow_id})")
     assert answer.status == 200, answer.body
     row: dict[str, Any] = answer.body
@@ -50,7 +50,7 @@ async def read(world: TenantWorld, workflow_id: str = COPY) -> dict[str, Any]:
 
 
 def parse_inner_error(answer: Answer) -> dict[str, Any]:
-    """Return the flow service's error that Dataverse's error contains."""
+    """Return the flow service's error, which Dataverse's error contains as text."""
     assert answer.code == "0x80060467"
     message: str = answer.body["error"]["message"]
     wrapped = json.loads(message[message.index('details "') + 9 : message.rindex('"')])

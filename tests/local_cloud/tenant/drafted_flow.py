@@ -1,4 +1,4 @@
-"""A copy that the adapters create in the tenant, for the original's owner."""
+"""Build drafts of a copy, which the app's adapters create for the original's owner."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,13 +11,13 @@ COPY = "c0000000-0000-4000-8000-000000000001"
 
 
 def find_maker_row(app: Adapters) -> str:
-    """Return the maker's `systemuserid`."""
+    """Return the `systemuserid` of the flow's maker."""
     row: str = app.world.environment.users[MAKER]["systemuserid"]
     return row
 
 
 def build_copy_draft(app: Adapters, **more: Any) -> WorkflowDraft:
-    """Return a copy of the HTTP flow, for its owner."""
+    """Return the draft of a copy of the HTTP flow, for its owner."""
     plain = WorkflowDraft(
         workflow_id=COPY,
         name="Receive order (CMK)",

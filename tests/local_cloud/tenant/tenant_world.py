@@ -1,4 +1,4 @@
-"""A seeded tenant on the wire, and the client with which the tests call its Power Platform side."""
+"""Serve a seeded tenant, and call its Power Platform side."""
 
 import json
 import ssl
@@ -59,7 +59,7 @@ BUTTON_FLOW = "f0000000-0000-4000-8000-000000000006"
 def build_definition(
     trigger: Mapping[str, Any], actions: Mapping[str, Any] | None = None, **parameters: Any
 ) -> dict[str, Any]:
-    """Return a flow definition with one trigger called `manual`."""
+    """Return a flow definition whose trigger is named `manual`."""
     return {
         "$schema": "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/"
         "2016-06-01/workflowdefinition.json#",
@@ -80,24 +80,24 @@ NEW_MAIL = {
 
 
 def build_http_action(uri: str) -> dict[str, Any]:
-    """Return actions that post to a URI."""
+    """Return actions with one HTTP action, which posts to this URI."""
     return {"Call": {"type": "Http", "inputs": {"method": "POST", "uri": uri}, "runAfter": {}}}
 
 
 def build_child_action(workflow_id: str) -> dict[str, Any]:
-    """Return actions that call a child flow."""
+    """Return actions with one that runs a child flow."""
     host = {"workflowReferenceName": workflow_id}
     return {"Child": {"type": "Workflow", "inputs": {"host": host}, "runAfter": {}}}
 
 
 def build_client_data(content: dict[str, Any], references: dict[str, Any] | None = None) -> str:
-    """Return the `clientdata` of a definition."""
+    """Return the `clientdata` of a flow with this definition."""
     properties = {"connectionReferences": references or {}, "definition": content}
     return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"})
 
 
 def build_references(logical_name: str, api: str = "shared_office365") -> dict[str, Any]:
-    """Return connection references with one entry."""
+    """Return connection references with one entry, for a connector."""
     connection = {"connectionReferenceLogicalName": logical_name}
     entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": api}}
     return {api: entry}
@@ -223,7 +223,7 @@ SEED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The answer to a request."""
+    """The response to a request."""
 
     status: int
     headers: Mapping[str, str]
@@ -231,14 +231,14 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """Return the error's code."""
+        """The code of the error in the response."""
         code: str = self.body["error"]["code"]
         return code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantWorld:
-    """The tenant, its server, and a client that trusts it."""
+    """A served tenant, with the ways in which tests call it."""
 
     tenant: Tenant
     server: TenantServer
@@ -246,16 +246,16 @@ class TenantWorld:
 
     @property
     def platform(self) -> PowerPlatform:
-        """The state behind the answers."""
+        """The state of the tenant's Power Platform side."""
         return self.tenant.get_part(PowerPlatform)
 
     @property
     def environment(self) -> SimulatedEnvironment:
-        """Return the environment that most tests use."""
+        """The environment that most tests use."""
         return self.platform.environments[ENVIRONMENT]
 
     def issue_token(self, who: str, audience: str) -> str:
-        """Return a token of a person or an application."""
+        """Issue a token of a person or an application for an audience."""
         principal = self.tenant.get_part(Directory).principals.get(who)
         if principal is not None and principal.client_id:
             return issue_application_token(self.tenant, who, audience)
@@ -272,7 +272,10 @@ class TenantWorld:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Call a URL through the tunnel, by default with the token that the host requires."""
+        """Call a URL through the tunnel.
+
+        By default, the token has the audience that the host requires.
+        """
         sent = dict(headers or {})
         if who is not None:
             sent["Authorization"] = (
@@ -291,7 +294,7 @@ class TenantWorld:
             )
 
     async def post_to_trigger(self, url: str, **headers: str) -> Answer:
-        """Call a trigger URL exactly as it is written."""
+        """Call a trigger URL, which is not encoded again."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.post(
             yarl.URL(url, encoded=True), json={}, headers=sent, proxy=self.server.proxy_url
@@ -304,7 +307,7 @@ class TenantWorld:
             )
 
     async def control(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the control port."""
+        """Call the control API."""
         async with self.session.request(
             method, self.server.control_url + path, json=body
         ) as response:
@@ -313,7 +316,7 @@ class TenantWorld:
             return json.loads(text) if text else None
 
     async def read_all_pages(self, url: str, **options: Any) -> list[Any]:
-        """Return all items of a list, page by page."""
+        """Return the items of all pages of a list."""
         items: list[Any] = []
         next_url: str | None = url
         while next_url:
@@ -325,12 +328,12 @@ class TenantWorld:
         return items
 
     async def link(self) -> None:
-        """Apply the policy to the environment, and wait until the link has succeeded."""
+        """Link the environment to the policy, and wait until the link has succeeded."""
         await self.control("POST", f"/environments/{ENVIRONMENT}/link", {"systemId": POLICY_ID})
         await self.control("POST", "/clock/advance", {"seconds": 11})
 
     async def migrate(self) -> None:
-        """Apply the policy and wait until all flows that move have moved."""
+        """Link the environment, and wait until all flows that can migrate have migrated."""
         await self.link()
         await self.control("POST", "/clock/advance", {"seconds": 101})
 
@@ -342,7 +345,7 @@ class TenantWorld:
 
 
 def find_audience(url: str) -> str:
-    """Return the audience that a host requires."""
+    """Return the audience that the host of a URL requires."""
     if "bap.microsoft.com" in url:
         return BAP_AUDIENCE
     return ORG if ".dynamics.com" in url else FLOW_AUDIENCE
@@ -350,7 +353,7 @@ def find_audience(url: str) -> str:
 
 @asynccontextmanager
 async def serve_tenant_world() -> AsyncIterator[TenantWorld]:
-    """Start a seeded tenant, and stop it afterwards."""
+    """Serve a seeded tenant until the block ends."""
     tenant = Tenant()
     seed(tenant, SEED)
     async with TenantServer(tenant) as server:

@@ -1,4 +1,4 @@
-"""The flow service in several regions, over TLS: its hosts, and the app on each of them.
+"""Test the regional hosts of the flow service, and how the app finds the right one.
 
 See platform.md#regional-hosts.
 """
@@ -22,13 +22,13 @@ KINGDOM = "e0000000-0000-4000-8000-0000000000b1"
 
 
 def build_flows_url(environment: str, host: str) -> str:
-    """Return the address of an environment's flows on a host."""
+    """Return the URL of an environment's flows on a host."""
     path = f"providers/Microsoft.ProcessSimple/scopes/admin/environments/{environment}/v2/flows"
     return f"https://{host}/{path}"
 
 
 def describe_tenant() -> dict[str, Any]:
-    """Return a tenant with another environment in the United Kingdom."""
+    """Return the seed of a tenant with a second environment, in the United Kingdom."""
     full = deepcopy(build_description())
     full["assumptions"]["global_flow_host_refuses"] = ["europe", "unitedkingdom"]
     first, *_ = full["environments"]
@@ -49,7 +49,7 @@ def describe_tenant() -> dict[str, Any]:
 
 
 async def test_regional_host_serves_its_region_only() -> None:
-    """A host that belongs to no region does not exist."""
+    """A host serves no environment of another region, and a host of no region does not exist."""
     async with serve_tenant_world() as world:
         own = await world.call("GET", build_flows_url(ENVIRONMENT, f"emea.{GLOBAL}"))
         others = await world.call("GET", build_flows_url(ENVIRONMENT, f"unitedstates.{GLOBAL}"))
@@ -63,7 +63,10 @@ async def test_regional_host_serves_its_region_only() -> None:
 
 
 async def test_the_global_host_may_refuse_a_region() -> None:
-    """The error has the shape that clients have seen, and other regions are served."""
+    """If the tenant assumes this for a region, the error has the reported format.
+
+    Other regions are served.
+    """
     async with serve_tenant_world() as world:
         before = await world.call("GET", build_flows_url(ENVIRONMENT, GLOBAL))
         await world.control("PUT", "/assumptions", {"global_flow_host_refuses": ["europe"]})
@@ -76,7 +79,7 @@ async def test_the_global_host_may_refuse_a_region() -> None:
 
 
 async def send_requests(app: Adapters) -> list[int]:
-    """Send each kind of request in two regions; return the results."""
+    """Send each kind of request in two regions, and return the statuses."""
     reports = app.flow_reports
     first = await reports.list_flows(ENVIRONMENT)
     kingdom = await reports.list_flows(KINGDOM)
@@ -91,7 +94,7 @@ async def send_requests(app: Adapters) -> list[int]:
 async def test_app_calls_the_host_that_each_environment_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The global host rejects both regions, and the app never sends a request to it."""
+    """The app sends no request to the global host, which rejects both regions here."""
     async with run_adapters(monkeypatch, describe_tenant()) as app:
         app.world.tenant.calls.reset()
         found = await send_requests(app)
@@ -106,7 +109,7 @@ async def test_app_calls_the_host_that_each_environment_names(
 async def test_app_finds_the_regional_host_of_an_environment_without_a_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The global host rejects each request and names the region; the app then uses its host."""
+    """The global host's error names the region; the app then uses the host of that region."""
     monkeypatch.setattr(admin_api, "list_runtime_endpoints", lambda _: {})
     async with run_adapters(monkeypatch, describe_tenant()) as app:
         app.world.tenant.calls.reset()

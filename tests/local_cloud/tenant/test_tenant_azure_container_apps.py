@@ -1,4 +1,4 @@
-"""Test Container Apps: revisions, and secrets that containers read when they start."""
+"""Test the tenant's Container Apps: revisions, and secrets that containers read when they start."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,7 +13,7 @@ APP = f"{GROUP_ID}/providers/Microsoft.App/containerApps/till"
 
 
 def build_app(variable: str = "blue", **template: Any) -> dict[str, Any]:
-    """Return the body of an app with a secret and a variable."""
+    """Return the body of a container app with a secret and a variable that uses it."""
     variables = [{"name": "FLOW", "secretRef": "flow"}, {"name": "COLOUR", "value": variable}]
     return {
         "location": "westeurope",
@@ -26,25 +26,25 @@ def build_app(variable: str = "blue", **template: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant with a container app."""
+    """Serve a tenant with a container app."""
     async with serve_azure_world() as served:
         seed_azure(served.tenant, {"containerApps": [{"id": APP, **build_app()}]})
         yield served
 
 
 async def list_revisions(world: AzureWorld) -> list[tuple[str, bool]]:
-    """Return the name of each revision and whether it is active."""
+    """Return each revision's name, and whether it is active."""
     listed = (await world.call_arm("GET", f"{APP}/revisions")).body["value"]
     return [(one["name"], one["properties"]["active"]) for one in listed]
 
 
 def read_variables(world: AzureWorld, revision: str) -> dict[str, str]:
-    """Return the variables as the containers of a revision read them."""
+    """Return the environment variables that the containers of a revision have."""
     return world.tenant.get_part(Azure).container_variables[f"{APP}/revisions/{revision}".lower()]
 
 
-async def test_secrets_are_read_by_an_action_alone(world: AzureWorld) -> None:
-    """A GET and a list name them."""
+async def test_only_an_action_returns_values_of_secrets(world: AzureWorld) -> None:
+    """A read of an app names its secrets without their values."""
     shown = (await world.call_arm("GET", APP)).body["properties"]["configuration"]["secrets"]
     listed = await world.call_arm("POST", f"{APP}/listSecrets")
 
@@ -53,7 +53,7 @@ async def test_secrets_are_read_by_an_action_alone(world: AzureWorld) -> None:
 
 
 async def test_changed_secret_is_used_after_a_restart(world: AzureWorld) -> None:
-    """A change of secrets makes no revision, and running containers keep the old value."""
+    """Changed secrets create no revision, and running containers keep the old value."""
     [(revision, _)] = await list_revisions(world)
     secrets = [{"name": "flow", "value": "new"}]
     change = {"properties": {"configuration": {"secrets": secrets}}}
@@ -70,7 +70,7 @@ async def test_changed_secret_is_used_after_a_restart(world: AzureWorld) -> None
 
 @pytest.mark.parametrize("mode", ["Single", "Multiple"])
 async def test_changed_template_is_a_new_revision(world: AzureWorld, mode: str) -> None:
-    """The old one stops, unless the app may run several."""
+    """The old revision stops, unless the app may have several active ones."""
     await world.call_arm(
         "PATCH", APP, {"properties": {"configuration": {"activeRevisionsMode": mode}}}
     )
@@ -86,7 +86,7 @@ async def test_changed_template_is_a_new_revision(world: AzureWorld, mode: str) 
 
 
 async def test_deactivated_revision_is_listed_as_inactive(world: AzureWorld) -> None:
-    """A deactivated revision can be activated again."""
+    """A deactivated revision stays in the list and can be activated again."""
     [(revision, _)] = await list_revisions(world)
 
     await world.call_arm("POST", f"{APP}/revisions/{revision}/deactivate")
@@ -113,7 +113,7 @@ async def test_deactivated_revision_is_listed_as_inactive(world: AzureWorld) -> 
 async def test_invalid_change_is_rejected(
     world: AzureWorld, body: dict[str, Any], code: str
 ) -> None:
-    """A secret needs a value, and no two revisions have the same suffix."""
+    """A secret without a value and a repeated revision suffix are rejected."""
     first = build_app(revisionSuffix="a")
     await world.call_arm("PUT", APP, first)
 

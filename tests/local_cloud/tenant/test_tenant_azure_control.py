@@ -1,4 +1,4 @@
-"""The Azure part of the tenant's control API."""
+"""Test the Azure part of the tenant's control API."""
 
 import json
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.local_cloud.tenant.azure_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
@@ -25,14 +25,14 @@ async def world() -> AsyncIterator[AzureWorld]:
 async def call_control_api(
     world: AzureWorld, method: str, path: str, body: Any = None, **query: str
 ) -> tuple[int, Any]:
-    """Call the control port."""
+    """Call the control API. Return the status and the body."""
     url = f"{world.server.control_url}{path}"
     async with world.session.request(method, url, json=body, params=query) as response:
         return response.status, json.loads(await response.text() or "null")
 
 
 async def test_control_api_returns_the_settings_of_a_running_site(world: AzureWorld) -> None:
-    """A Key Vault reference shows the value that the site's code reads."""
+    """A Key Vault reference has the value that the site's code reads."""
     status, site = await call_control_api(world, "GET", "/azure/site", id=SITE_ID.upper())
 
     assert status == 200
@@ -41,21 +41,21 @@ async def test_control_api_returns_the_settings_of_a_running_site(world: AzureWo
 
 
 async def test_an_unknown_site_is_not_found(world: AzureWorld) -> None:
-    """An unknown id is an error, not an empty site."""
+    """An unknown site is an error, and not a site without settings."""
     status, _ = await call_control_api(world, "GET", "/azure/site", id=f"{SITE_ID}-2")
 
     assert status == 404
 
 
 async def test_locks_are_listed_by_policy(world: AzureWorld) -> None:
-    """A policy with a usable key locks nothing."""
+    """A policy whose key can be used locks no environment."""
     _, locks = await call_control_api(world, "GET", "/azure/locks")
 
     assert locks == {POLICY_ID: None}
 
 
-async def test_the_way_to_a_host_can_be_tried(world: AzureWorld) -> None:
-    """The answer names the resource that denies the call."""
+async def test_denied_call_to_a_host_can_be_predicted(world: AzureWorld) -> None:
+    """The answer names the resource that would deny a flow's call to the host."""
     query = {"host": "erp.contoso.example", "region": "westeurope"}
 
     _, protected = await call_control_api(
@@ -68,7 +68,7 @@ async def test_the_way_to_a_host_can_be_tried(world: AzureWorld) -> None:
 
 
 async def test_a_key_event_can_be_published_without_its_cause(world: AzureWorld) -> None:
-    """The event for near expiry comes 30 days before the expiry; a test need not wait."""
+    """A test need not wait for events such as the one 30 days before a key expires."""
     order = {"vault": "kv-cmk", "key": "pp-cmk", "kind": "Microsoft.KeyVault.KeyNearExpiry"}
 
     await call_control_api(world, "POST", "/azure/key-events", order)
@@ -78,7 +78,7 @@ async def test_a_key_event_can_be_published_without_its_cause(world: AzureWorld)
 
 
 async def test_key_is_revoked_and_restored(world: AzureWorld) -> None:
-    """The answer says for each policy why its environments are locked."""
+    """While a key is revoked, each policy with the key says why its environments are locked."""
     order = {"vault": "kv-cmk", "key": "pp-cmk"}
 
     _, revoked = await call_control_api(world, "PATCH", "/azure/keys", order | {"enabled": False})
@@ -92,8 +92,8 @@ async def test_key_is_revoked_and_restored(world: AzureWorld) -> None:
     assert status == 404
 
 
-async def test_more_can_be_seeded_later(world: AzureWorld) -> None:
-    """The existing resources stay."""
+async def test_later_seed_adds_resources(world: AzureWorld) -> None:
+    """A later seed adds resources and keeps the existing ones."""
     more = {"sites": [{"id": f"{SITE_ID}-2", "appSettings": {"A": "1"}}]}
 
     status, _ = await call_control_api(world, "POST", "/azure/seed", more)

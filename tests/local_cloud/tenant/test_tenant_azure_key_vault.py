@@ -1,4 +1,4 @@
-"""Test the tenant's vaults with Microsoft's own clients for keys and secrets."""
+"""Test the tenant's vaults with Microsoft's clients for keys and secrets."""
 
 import hashlib
 import json
@@ -27,27 +27,27 @@ URL = "https://kv-cmk.vault.azure.net"
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
 
 @pytest.fixture
 async def keys(world: AzureWorld) -> AsyncIterator[KeyClient]:
-    """Microsoft's client for keys."""
+    """Create Microsoft's client for keys."""
     async with KeyClient(URL, world.credential, **world.client_options) as client:
         yield client
 
 
 @pytest.fixture
 async def secrets(world: AzureWorld) -> AsyncIterator[SecretClient]:
-    """Microsoft's client for secrets."""
+    """Create Microsoft's client for secrets."""
     async with SecretClient(URL, world.credential, **world.client_options) as client:
         yield client
 
 
 async def test_request_without_a_token_gets_a_challenge(world: AzureWorld) -> None:
-    """The challenge names the authority and the resource."""
+    """Microsoft's clients learn from the challenge where to get a token, and for which resource."""
     answer = await world.call("GET", f"{URL}/keys", audience="", **{"api-version": "7.4"})
 
     assert answer.status == 401
@@ -56,21 +56,21 @@ async def test_request_without_a_token_gets_a_challenge(world: AzureWorld) -> No
 
 
 async def test_token_for_another_service_is_rejected(world: AzureWorld) -> None:
-    """A token for Resource Manager does not open vaults."""
+    """A vault rejects a token for Resource Manager."""
     answer = await world.call("GET", f"{URL}/keys", **{"api-version": "7.4"})
 
     assert answer.status == 401
 
 
 async def test_a_call_without_api_version_is_refused(world: AzureWorld) -> None:
-    """Every request to the data plane must name its version."""
+    """Every request to a vault must name the version of the API."""
     answer = await world.call("GET", f"{URL}/keys", audience="https://vault.azure.net")
 
     assert (answer.status, answer.body["error"]["code"]) == (400, "BadParameter")
 
 
 async def test_a_key_is_read_with_its_protection(keys: KeyClient) -> None:
-    """Purge protection shows in the recovery level."""
+    """The recovery level of a key shows whether its vault has purge protection."""
     key = await keys.get_key("PP-CMK")
 
     assert key.key_type == "RSA"
@@ -80,7 +80,7 @@ async def test_a_key_is_read_with_its_protection(keys: KeyClient) -> None:
 
 
 async def test_an_unknown_key_is_not_found(keys: KeyClient) -> None:
-    """The client raises the same error as against Azure."""
+    """Microsoft's client raises the same error as with Azure."""
     with pytest.raises(ResourceNotFoundError, match="KeyNotFound"):
         await keys.get_key("nothing")
 
@@ -88,7 +88,7 @@ async def test_an_unknown_key_is_not_found(keys: KeyClient) -> None:
 async def test_rotation_adds_a_version_and_publishes_its_event(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """Event Grid delivers a single object with its own properties."""
+    """The event is in the format of Event Grid: one object with its own properties."""
     rotated = await keys.rotate_key("pp-cmk")
 
     [message] = world.tenant.outbox.messages
@@ -110,7 +110,7 @@ async def test_rotation_adds_a_version_and_publishes_its_event(
 
 
 async def test_events_can_have_the_known_variations(world: AzureWorld, keys: KeyClient) -> None:
-    """Events may have extra blanks, epochs as strings, CloudEvents form, or come twice."""
+    """Real events have been seen with blanks, epochs as texts, as CloudEvents, and twice."""
     settings = world.azure.events
     settings.schema = EventSchema.CLOUD_EVENTS
     settings.epoch_form = EpochForm.STRING
@@ -134,7 +134,7 @@ async def test_events_can_have_the_known_variations(world: AzureWorld, keys: Key
 
 
 async def test_versions_are_listed_page_by_page(keys: KeyClient) -> None:
-    """A page of a vault holds at most 25 items."""
+    """A page of a vault has at most 25 items."""
     made = [(await keys.rotate_key("pp-cmk")).properties.version for _ in range(30)]
 
     listed = [each.version async for each in keys.list_properties_of_key_versions("pp-cmk")]
@@ -145,7 +145,7 @@ async def test_versions_are_listed_page_by_page(keys: KeyClient) -> None:
 async def test_disabling_the_previous_version_too_early_locks_the_policy(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """The policy needs the old version for 28 days; then it can be disabled."""
+    """A replaced version is still needed for 28 days; after that, it can be disabled."""
     clock = world.tenant.clock
     old = await keys.get_key("pp-cmk")
     await keys.rotate_key("pp-cmk")
@@ -163,7 +163,7 @@ async def test_disabling_the_previous_version_too_early_locks_the_policy(
 async def test_enabling_the_current_version_again_unlocks_the_policy(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """A lock ends with its cause, and the policy's health shows the lock."""
+    """The lock ends when the key can be used again. Meanwhile, the policy's health shows it."""
     key = await keys.get_key("pp-cmk")
 
     await keys.update_key_properties("pp-cmk", key.properties.version, enabled=False)
@@ -175,10 +175,10 @@ async def test_enabling_the_current_version_again_unlocks_the_policy(
     assert unlocked["properties"]["healthStatus"] == "Healthy"
 
 
-async def test_a_deleted_key_is_in_the_bin_and_locks_the_policy(
+async def test_deleted_key_is_in_the_recycle_bin_and_locks_the_policy(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """Soft delete keeps the key, but the platform cannot use it."""
+    """Soft delete keeps a key, but the platform cannot use it."""
     await keys.delete_key("pp-cmk")
 
     deleted = await keys.get_deleted_key("pp-cmk")
@@ -188,7 +188,7 @@ async def test_a_deleted_key_is_in_the_bin_and_locks_the_policy(
 
 
 async def test_a_deleted_key_keeps_its_name_until_it_is_recovered(keys: KeyClient) -> None:
-    """Recovery brings back all versions; until then the name is taken."""
+    """While a key is in the recycle bin, its name is taken. A recovery restores all versions."""
     key = await keys.get_key("pp-cmk")
     await keys.delete_key("pp-cmk")
     with pytest.raises(HttpResponseError) as refusal:
@@ -201,7 +201,7 @@ async def test_a_deleted_key_keeps_its_name_until_it_is_recovered(keys: KeyClien
 
 
 async def test_secrets_are_listed_without_their_values(secrets: SecretClient) -> None:
-    """A list contains ids and content types; each value needs a request."""
+    """A list has ids and content types. Each value needs a separate request."""
     listed = [each async for each in secrets.list_properties_of_secrets()]
 
     [item] = listed
@@ -227,8 +227,8 @@ async def test_write_of_a_secret_adds_a_version_and_keeps_the_old_version(
     assert versions == [old.properties.version, new.properties.version]
 
 
-async def test_a_disabled_secret_is_not_given_out(secrets: SecretClient) -> None:
-    """The vault does not return the value of a disabled version."""
+async def test_disabled_secret_is_not_returned(secrets: SecretClient) -> None:
+    """The vault rejects a read of a disabled version."""
     secret = await secrets.get_secret("orders-url")
 
     await secrets.update_secret_properties("orders-url", secret.properties.version, enabled=False)
@@ -239,7 +239,7 @@ async def test_a_disabled_secret_is_not_given_out(secrets: SecretClient) -> None
 
 
 async def test_signature_of_a_version_is_checked_by_microsofts_client(keys: KeyClient) -> None:
-    """Signed by the vault, checked with the public key; a digest of another length is rejected."""
+    """Microsoft's client verifies the vault's signature. Digests of another length are rejected."""
     digest = hashlib.sha256(b"content").digest()
     client = keys.get_cryptography_client("pp-cmk")
 
@@ -255,7 +255,7 @@ async def test_signature_of_a_version_is_checked_by_microsofts_client(keys: KeyC
 
 
 async def test_disabled_key_version_does_not_sign(keys: KeyClient) -> None:
-    """The public key of a disabled version can still be read."""
+    """A disabled version does not sign, but its public key can be read."""
     key = await keys.get_key("pp-cmk")
     client = keys.get_cryptography_client("pp-cmk", key_version=key.properties.version)
     await client.sign(SignatureAlgorithm.rs256, bytes(32))
@@ -268,7 +268,7 @@ async def test_disabled_key_version_does_not_sign(keys: KeyClient) -> None:
 async def test_key_without_the_sign_operation_does_not_sign(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """The key's list of operations decides."""
+    """A key can only be used for the operations in its list."""
     made = await keys.create_rsa_key("wrapping", key_operations=["wrapKey", "unwrapKey"])
     answer = await world.call(
         "POST",

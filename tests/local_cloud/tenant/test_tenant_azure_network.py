@@ -1,4 +1,4 @@
-"""Network security groups and service tags of the tenant, through Microsoft's own client."""
+"""Test the tenant's network security groups and service tags with Microsoft's client."""
 
 import json
 import os
@@ -21,14 +21,14 @@ from tests.local_cloud.tenant.azure_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
 
 @pytest.fixture
 async def network(world: AzureWorld) -> AsyncIterator[NetworkManagementClient]:
-    """Microsoft's client for networks."""
+    """Create Microsoft's client for networks."""
     async with NetworkManagementClient(
         world.credential, SUBSCRIPTION, **world.client_options
     ) as client:
@@ -38,7 +38,7 @@ async def network(world: AzureWorld) -> AsyncIterator[NetworkManagementClient]:
 async def test_security_groups_contain_their_rules_and_the_default_rules(
     network: NetworkManagementClient,
 ) -> None:
-    """Every group ends with a default rule that denies everything else."""
+    """Like in Azure, the last default rule of a group denies everything else."""
     [group] = [each async for each in network.network_security_groups.list_all()]
 
     [rule] = group.security_rules
@@ -48,7 +48,7 @@ async def test_security_groups_contain_their_rules_and_the_default_rules(
 
 
 async def test_a_rule_can_be_added(network: NetworkManagementClient) -> None:
-    """An administrator allows the new ranges in a group."""
+    """A rule that an administrator adds makes the group allow the new ranges."""
     properties = SecurityRulePropertiesFormat(
         access="Allow",
         priority=110,
@@ -75,7 +75,7 @@ async def test_a_rule_can_be_added(network: NetworkManagementClient) -> None:
 async def test_service_tags_come_in_pages_with_numbers_as_strings(
     world: AzureWorld, network: NetworkManagementClient
 ) -> None:
-    """The client reads one page; the complete list needs every `nextLink`."""
+    """A client that reads only the first page does not have all service tags."""
     world.azure.page_size = 3
 
     first = await network.service_tags.list("westeurope")
@@ -90,7 +90,7 @@ async def test_service_tags_come_in_pages_with_numbers_as_strings(
 
 
 async def test_single_service_tag_can_be_requested(network: NetworkManagementClient) -> None:
-    """The details of a service tag need not contain its ranges."""
+    """A client can request one tag, and omit its ranges."""
     details = network.service_tag_information.list(
         "westeurope", tag_name="PowerPlatformPlex.UKSouth", no_address_prefixes=True
     )
@@ -102,7 +102,7 @@ async def test_single_service_tag_can_be_requested(network: NetworkManagementCli
 
 
 def test_downloaded_service_tag_list_with_integers_is_read(tmp_path: Path) -> None:
-    """The file contains integers where the API returns strings."""
+    """Microsoft's file has integers where the API returns texts."""
     path = tmp_path / "ServiceTags_Public.json"
     properties = {
         "changeNumber": 5,
@@ -133,8 +133,8 @@ def test_file_that_is_not_a_service_tag_list_is_rejected(tmp_path: Path) -> None
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_the_published_list_is_read_whole() -> None:
-    """Microsoft's published list has 43 regions of the required service tag."""
+def test_published_service_tag_list_is_read_completely() -> None:
+    """Microsoft's published list has the required service tag in 43 regions."""
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
 
     tags = read_service_tags(path)

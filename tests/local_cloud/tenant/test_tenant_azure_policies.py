@@ -1,4 +1,4 @@
-"""Enterprise policies of the tenant, over the wire."""
+"""Test the enterprise policies of the tenant over HTTPS."""
 
 import json
 from collections.abc import AsyncIterator
@@ -37,13 +37,13 @@ BODY: dict[str, Any] = {
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
 
 def apply_policy(world: AzureWorld, policy_id: str) -> None:
-    """Apply a policy, with its id in another case, to an environment."""
+    """Link an environment to a policy, whose id is written in another case."""
     environment = SimulatedEnvironment(
         id="e1", display_name="Sales", created=world.tenant.clock.now(), org_host=None
     )
@@ -58,7 +58,7 @@ def apply_policy(world: AzureWorld, policy_id: str) -> None:
 
 
 async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:
-    """Resource ids compare without regard to case, and keep their spelling."""
+    """A request may write a resource id in any case. The response has the original case."""
     answer = await world.call_arm("GET", POLICY_ID.lower())
 
     assert answer.status == 200
@@ -67,7 +67,7 @@ async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:
 
 
 async def test_policies_of_a_subscription_are_listed(world: AzureWorld) -> None:
-    """The subscription's list spans its resource groups."""
+    """The list of a subscription has the policies of all its resource groups."""
     answer = await world.call_arm(
         "GET",
         f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.PowerPlatform/enterprisePolicies",
@@ -79,7 +79,7 @@ async def test_policies_of_a_subscription_are_listed(world: AzureWorld) -> None:
 async def test_creating_a_policy_gives_it_identities_and_publishes_an_event(
     world: AzureWorld,
 ) -> None:
-    """The service chooses the system id and the principal."""
+    """The service, not the client, chooses the system id and the principal."""
     answer = await world.call_arm("PUT", NEW_ID, BODY)
 
     [message] = world.tenant.outbox.messages
@@ -95,7 +95,7 @@ async def test_creating_a_policy_gives_it_identities_and_publishes_an_event(
 
 
 async def test_replacing_a_policy_keeps_its_system_id_and_its_principal(world: AzureWorld) -> None:
-    """Links and role assignments refer to these ids."""
+    """Links and role assignments refer to these ids, so they must not change."""
     before = (await world.call_arm("GET", POLICY_ID)).body
 
     answer = await world.call_arm("PUT", POLICY_ID, BODY)
@@ -106,7 +106,7 @@ async def test_replacing_a_policy_keeps_its_system_id_and_its_principal(world: A
 
 
 async def test_delete_of_a_missing_policy_returns_204(world: AzureWorld) -> None:
-    """A second delete is no error, and only the first one publishes an event."""
+    """A second delete is not an error. Only the first one publishes an event."""
     first = await world.call_arm("DELETE", POLICY_ID)
     second = await world.call_arm("DELETE", POLICY_ID)
 
@@ -119,7 +119,7 @@ async def test_delete_of_a_missing_policy_returns_204(world: AzureWorld) -> None
 async def test_a_policy_with_an_environment_cannot_be_changed(
     world: AzureWorld, method: str
 ) -> None:
-    """Update and delete fail while an environment uses the policy, and no event is published."""
+    """While an environment uses a policy, updates and deletes fail and publish no event."""
     apply_policy(world, POLICY_ID)
 
     answer = await world.call_arm(method, POLICY_ID, BODY)
@@ -129,7 +129,7 @@ async def test_a_policy_with_an_environment_cannot_be_changed(
 
 
 async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
-    """A PATCH keeps the tags that it does not name."""
+    """A PATCH keeps the tags that its body omits."""
     answer = await world.call_arm("PATCH", POLICY_ID, {"tags": {"team": "platform"}})
 
     assert answer.body["tags"] == {"team": "platform"}
@@ -141,7 +141,7 @@ async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
     [{"location": "westeurope"}, {"kind": "Cipher"}, {"properties": {"encryption": {"a": 1}}}],
 )
 async def test_a_wrong_policy_is_refused(world: AzureWorld, wrong: dict[str, Any]) -> None:
-    """A location must be a geography, a kind one of five, and an Encryption policy needs a key."""
+    """The location must be a geography, the kind one of five. An Encryption policy needs a key."""
     answer = await world.call_arm("PUT", NEW_ID, BODY | wrong)
 
     assert answer.status == 400

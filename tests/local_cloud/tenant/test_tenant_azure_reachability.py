@@ -1,4 +1,4 @@
-"""Test which outbound calls of flows the tenant's firewalls allow."""
+"""Test which calls of flows the tenant's firewalls allow, for originals and for copies."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ COPY = FlowOrigin(region="westeurope", is_protected=True)
 
 @pytest.fixture
 def azure() -> Azure:
-    """The Azure side of a seeded tenant."""
+    """Return the Azure side of a seeded tenant."""
     tenant = Tenant()
     seed_azure(tenant, SEED)
     return tenant.get_part(Azure)
 
 
 def add_rule(azure: Azure, priority: int, access: str, *sources: str, port: str = "443") -> None:
-    """Put an inbound rule into the network security group."""
+    """Add an inbound rule to the network security group."""
     properties = {
         "access": access,
         "priority": priority,
@@ -50,12 +50,12 @@ def set_restrictions(azure: Azure, *restrictions: dict[str, Any], **web: Any) ->
 
 
 def test_host_without_a_firewall_is_reachable(azure: Azure) -> None:
-    """The tenant denies only calls to hosts behind a firewall."""
+    """A call is only denied by a firewall of the tenant."""
     assert find_denial(azure, "api.example.org", COPY) is None
 
 
 def test_group_with_only_the_old_ranges_denies_the_copy(azure: Azure) -> None:
-    """The copy calls from other ranges than the original."""
+    """A copy calls from other addresses than its original."""
     refusal = find_denial(azure, ERP.upper(), COPY)
 
     assert find_denial(azure, ERP, ORIGINAL) is None
@@ -77,14 +77,14 @@ def test_group_with_only_the_old_ranges_denies_the_copy(azure: Azure) -> None:
     ],
 )
 def test_rule_for_the_new_ranges_allows_the_copy(azure: Azure, source: str) -> None:
-    """A rule for the whole service tag, a region of it or wider covers the ranges."""
+    """The rule may name the service tag, a region of it, or something wider."""
     add_rule(azure, 110, "Allow", source)
 
     assert find_denial(azure, ERP, COPY) is None
 
 
 def test_rule_with_all_prefixes_of_the_tag_allows_the_copy(azure: Azure) -> None:
-    """An administrator may copy the ranges instead of naming the tag."""
+    """A rule with the tag's ranges is as good as one with its name."""
     tag = azure.service_tags.find("PowerPlatformPlex.WestEurope")
     assert tag is not None
 
@@ -94,7 +94,7 @@ def test_rule_with_all_prefixes_of_the_tag_allows_the_copy(azure: Azure) -> None
 
 
 def test_rule_without_one_prefix_denies_the_copy(azure: Azure) -> None:
-    """A flow may call from any of its ranges, so each must be allowed."""
+    """A flow may call from any of its ranges, so a rule must allow all of them."""
     tag = azure.service_tags.find("PowerPlatformPlex.WestEurope")
     assert tag is not None
 
@@ -104,14 +104,14 @@ def test_rule_without_one_prefix_denies_the_copy(azure: Azure) -> None:
 
 
 def test_rule_for_another_region_denies_the_copy(azure: Azure) -> None:
-    """A regional service tag contains the ranges of its region only."""
+    """A regional service tag has only the ranges of its region."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex.NorthEurope")
 
     assert find_denial(azure, ERP, COPY) is not None
 
 
 def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
-    """The first matching rule by priority decides."""
+    """The first rule that matches decides, by priority."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 105, "Deny", "20.61.88.130")
 
@@ -119,7 +119,7 @@ def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
 
 
 def test_a_later_refusing_rule_does_not_matter(azure: Azure) -> None:
-    """An earlier rule that allows the call decides."""
+    """If an earlier rule allows a call, a later one cannot deny it."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 120, "Deny", "*")
 
@@ -127,7 +127,7 @@ def test_a_later_refusing_rule_does_not_matter(azure: Azure) -> None:
 
 
 def test_rule_for_another_port_does_not_allow_the_copy(azure: Azure) -> None:
-    """Flows call on 443 unless their URL says otherwise."""
+    """Flows call on port 443, unless their URL names another one."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex", port="8000-8100")
 
     assert find_denial(azure, ERP, COPY) is not None
@@ -135,13 +135,13 @@ def test_rule_for_another_port_does_not_allow_the_copy(azure: Azure) -> None:
 
 
 def test_a_site_without_restrictions_is_open(azure: Azure) -> None:
-    """App Service allows everybody until there is a rule."""
+    """App Service allows everybody until a site has a rule."""
     assert find_denial(azure, SHOP, COPY) is None
     assert find_denial(azure, "shop.azurewebsites.net", COPY) is None
 
 
 def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
-    """The first rule that allows addresses denies all others."""
+    """A site's first rule that allows addresses denies all others."""
     set_restrictions(azure, {"ipAddress": "LogicApps", "tag": "ServiceTag", "action": "Allow"})
 
     refusal = find_denial(azure, SHOP, COPY)
@@ -152,7 +152,7 @@ def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
 
 
 def test_access_restriction_may_have_a_tag_or_several_prefixes(azure: Azure) -> None:
-    """One rule may contain several prefixes, separated by commas."""
+    """A rule may name a service tag, or several prefixes separated by commas."""
     set_restrictions(
         azure,
         {"ipAddress": "203.0.113.1/32,198.51.100.0/24", "action": "Allow", "priority": 100},
@@ -163,7 +163,7 @@ def test_access_restriction_may_have_a_tag_or_several_prefixes(azure: Azure) -> 
 
 
 def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
-    """With this default action, rules can only deny."""
+    """With the default action *Allow*, rules can only deny."""
     set_restrictions(
         azure,
         {"ipAddress": "203.0.113.0/24", "action": "Deny", "priority": 100},
@@ -174,7 +174,7 @@ def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
 
 
 def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
-    """If public access is off, no rule counts."""
+    """If public access is off, a rule that allows a call has no effect."""
     set_restrictions(azure, {"ipAddress": "Any"}, publicNetworkAccess="Disabled")
 
     assert find_denial(azure, SHOP, COPY) is not None
@@ -187,7 +187,7 @@ def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
 def test_rule_applies_only_to_its_destination(
     azure: Azure, destination: str, is_let_in: bool
 ) -> None:
-    """A rule that allows access to another address does not allow access to this host."""
+    """A rule for another destination address does not allow calls to this host."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     group = azure.resources.find(SECURITY_GROUPS, GROUP_OF_RULES_ID)
     assert group is not None
@@ -197,7 +197,7 @@ def test_rule_applies_only_to_its_destination(
 
 
 def test_region_missing_in_the_list_needs_the_whole_tag(azure: Azure) -> None:
-    """The ranges of such a flow are unknown, so the whole service tag must be allowed."""
+    """Without ranges for a flow's region, the whole service tag must be allowed."""
     origin = FlowOrigin(region="francecentral", is_protected=True)
     add_rule(azure, 110, "Allow", "PowerPlatformPlex.WestEurope")
     refused = find_denial(azure, ERP, origin)

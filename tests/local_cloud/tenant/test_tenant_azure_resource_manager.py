@@ -1,4 +1,4 @@
-"""Test what all of the tenant's Resource Manager has in common."""
+"""Test what all operations of the tenant's Resource Manager have in common."""
 
 from collections.abc import AsyncIterator
 
@@ -19,27 +19,27 @@ VAULTS = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults"
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
 
 async def test_a_call_without_api_version_is_refused(world: AzureWorld) -> None:
-    """Every request needs the parameter."""
+    """Every request must name the version of the API."""
     answer = await world.call("GET", f"{ARM}{VAULTS}")
 
     assert (answer.status, answer.body["error"]["code"]) == (400, "MissingApiVersionParameter")
 
 
 async def test_api_version_that_is_not_a_date_is_rejected(world: AzureWorld) -> None:
-    """A version is a date, possibly with `-preview`."""
+    """The version of the API is a date, possibly with `-preview`."""
     answer = await world.call("GET", f"{ARM}{VAULTS}", **{"api-version": "7.4"})
 
     assert answer.body["error"]["code"] == "InvalidApiVersionParameter"
 
 
 async def test_token_for_another_audience_is_rejected(world: AzureWorld) -> None:
-    """A token for a vault does not open Resource Manager."""
+    """Resource Manager rejects a token for a vault."""
     answer = await world.call(
         "GET",
         f"{ARM}{VAULTS}",
@@ -51,7 +51,7 @@ async def test_token_for_another_audience_is_rejected(world: AzureWorld) -> None
 
 
 async def test_a_used_up_budget_is_answered_with_a_time_to_wait(world: AzureWorld) -> None:
-    """The answer is a 429 with a Retry-After."""
+    """Above the budget, the response is a 429 with Retry-After."""
     world.tenant.calls.budgets["resource_manager.read"] = Budget(calls=2, seconds=60)
 
     answers = [await world.call_arm("GET", VAULTS) for _ in range(3)]
@@ -61,7 +61,7 @@ async def test_a_used_up_budget_is_answered_with_a_time_to_wait(world: AzureWorl
 
 
 async def test_subscriptions_are_listed(world: AzureWorld) -> None:
-    """The list shows a client which subscriptions it can read."""
+    """A client learns from the list which subscriptions it can read."""
     answer = await world.call_arm("GET", "/subscriptions")
 
     [subscription] = answer.body["value"]
@@ -70,7 +70,7 @@ async def test_subscriptions_are_listed(world: AzureWorld) -> None:
 
 
 async def test_an_unknown_subscription_is_not_found(world: AzureWorld) -> None:
-    """An unknown subscription is an error, not an empty one."""
+    """An unknown subscription is an error, and not a subscription without resources."""
     answer = await world.call_arm("GET", "/subscriptions/nothing/resources")
 
     assert (answer.status, answer.body["error"]["code"]) == (404, "SubscriptionNotFound")
@@ -79,7 +79,7 @@ async def test_an_unknown_subscription_is_not_found(world: AzureWorld) -> None:
 async def test_resources_are_listed_page_by_page_without_their_properties(
     world: AzureWorld,
 ) -> None:
-    """A client gets the whole list by following `nextLink`."""
+    """A client gets the whole list only by following `nextLink`."""
     world.azure.page_size = 3
 
     first = await world.call_arm("GET", f"/subscriptions/{SUBSCRIPTION}/resources")
@@ -93,7 +93,7 @@ async def test_resources_are_listed_page_by_page_without_their_properties(
 
 
 async def test_resources_can_be_listed_by_type(world: AzureWorld) -> None:
-    """The filter ignores the case of types."""
+    """The filter ignores the case of the type."""
     answer = await world.call(
         "GET",
         f"{ARM}/subscriptions/{SUBSCRIPTION}/resources",
@@ -104,7 +104,7 @@ async def test_resources_can_be_listed_by_type(world: AzureWorld) -> None:
 
 
 async def test_vault_contains_its_protection_settings(world: AzureWorld) -> None:
-    """Key readiness needs these properties."""
+    """The app needs these properties to check whether a key may be applied."""
     vault = (await world.call_arm("GET", VAULT_ID)).body["properties"]
 
     assert vault["enableSoftDelete"] is True
@@ -113,7 +113,7 @@ async def test_vault_contains_its_protection_settings(world: AzureWorld) -> None
 
 
 async def test_missing_resource_is_not_found(world: AzureWorld) -> None:
-    """The error has the envelope of Resource Manager."""
+    """The error has the format of Resource Manager's errors."""
     answer = await world.call_arm("GET", f"{POLICY_ID}-2")
 
     assert (answer.status, answer.body["error"]["code"]) == (404, "ResourceNotFound")

@@ -1,4 +1,4 @@
-"""Test writes to services with IP rules: the tenant checks them as each service does."""
+"""Test that the tenant checks writes of IP rules as each Azure service does."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,7 +19,7 @@ TOPIC = f"{GROUP_ID}/providers/Microsoft.EventGrid/topics/told"
 
 
 def build_resource(resource_id: str, **properties: Any) -> dict[str, Any]:
-    """Return a seeded resource; its type is that of its id."""
+    """Return a resource for the seed. Its type is part of its id."""
     namespace, *path = resource_id.rpartition("/providers/")[2].split("/")
     resource_type = "/".join((namespace, *path[::2]))
     return {"id": resource_id, "type": resource_type, "properties": properties}
@@ -27,7 +27,7 @@ def build_resource(resource_id: str, **properties: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant with one of each service."""
+    """Serve a tenant with a resource of each service."""
     rules = {"ipRules": [{"value": "198.51.100.0/24", "action": "Allow"}]}
     policy = "<policies><inbound /></policies>"
     listed = [
@@ -45,7 +45,7 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 def build_rule(first: str, last: str) -> dict[str, Any]:
-    """Return a body of a rule of a database server."""
+    """Return the body of a database server's rule for a range of addresses."""
     return {"properties": {"startIpAddress": first, "endIpAddress": last}}
 
 
@@ -98,7 +98,7 @@ def build_acls(*values: str) -> dict[str, Any]:
 async def test_invalid_rule_is_rejected_and_not_stored(
     world: AzureWorld, method: str, path: str, body: dict[str, Any], code: str
 ) -> None:
-    """The rule is not stored."""
+    """A rejected write leaves the rules as they were."""
     before = await world.call_arm("GET", path)
 
     answer = await world.call_arm(method, path, body)
@@ -108,7 +108,7 @@ async def test_invalid_rule_is_rejected_and_not_stored(
 
 
 async def test_patch_keeps_the_members_that_it_omits(world: AzureWorld) -> None:
-    """The service sets its own endpoints, even if a body leaves them out."""
+    """The service sets members such as endpoints itself, even if a body omits them."""
     await world.call_arm("PATCH", STORAGE, build_acls("20.61.88.0/24"))
 
     properties = (await world.call_arm("GET", STORAGE)).body["properties"]
@@ -117,14 +117,14 @@ async def test_patch_keeps_the_members_that_it_omits(world: AzureWorld) -> None:
 
 
 async def test_vault_stores_a_single_address_as_a_prefix(world: AzureWorld) -> None:
-    """Key Vault stores a single address as a prefix."""
+    """Key Vault adds `/32` to a single address."""
     answer = await world.call_arm("PATCH", VAULT_ID, build_acls("20.61.88.1"))
 
     assert answer.body["properties"]["networkAcls"]["ipRules"][0]["value"] == "20.61.88.1/32"
 
 
 async def test_rule_of_a_missing_server_is_rejected(world: AzureWorld) -> None:
-    """A write of rules does not create the server or account."""
+    """A write of a rule does not create the server or account."""
     rules = await world.call_arm(
         "PUT", f"{SQL}-2/firewallRules/r", build_rule("20.0.0.1", "20.0.0.9")
     )
@@ -134,7 +134,7 @@ async def test_rule_of_a_missing_server_is_rejected(world: AzureWorld) -> None:
 
 
 async def test_a_flexible_server_answers_later(world: AzureWorld) -> None:
-    """The answer is a 202 with an operation; the rule exists when the operation has succeeded."""
+    """The response is a 202. The rule exists when its operation has succeeded."""
     path = f"{POSTGRESQL}/firewallRules/r"
     accepted = await world.call_arm("PUT", path, build_rule("20.0.0.1", "20.0.0.9"))
     operation = await world.call("GET", accepted.headers["Azure-AsyncOperation"])
@@ -145,7 +145,7 @@ async def test_a_flexible_server_answers_later(world: AzureWorld) -> None:
 
 
 async def test_a_policy_is_updated_only_with_if_match(world: AzureWorld) -> None:
-    """The update also needs a policy in XML."""
+    """API Management rejects an update without an ETag, and a policy that is not XML."""
     body = {"properties": {"format": "rawxml", "value": "<policies><inbound><base />"}}
     refused = await world.call_arm("PUT", POLICY, body)
     created = await world.call_arm("PUT", f"{APIS}/policies/other", body)
@@ -155,7 +155,7 @@ async def test_a_policy_is_updated_only_with_if_match(world: AzureWorld) -> None
 
 
 async def test_a_topic_is_created_with_its_endpoint(world: AzureWorld) -> None:
-    """The region is part of the endpoint's name."""
+    """The name of a topic's endpoint contains its region."""
     answer = await world.call_arm("PUT", TOPIC, {"location": "West Europe", "properties": {}})
 
     endpoint = "https://told.westeurope-1.eventgrid.azure.net/api/events"
@@ -164,7 +164,7 @@ async def test_a_topic_is_created_with_its_endpoint(world: AzureWorld) -> None:
 
 @pytest.mark.parametrize("text", ["name eq", "kind eq 'app'", "name eq 'a' or name eq 'b'"])
 async def test_unsupported_filter_is_rejected(world: AzureWorld, text: str) -> None:
-    """The tenant returns an error instead of every resource."""
+    """A filter that the tenant does not support must not return every resource."""
     url = f"https://management.azure.com{GROUP_ID}/resources"
     answer = await world.call("GET", url, **{"api-version": "2023-07-01", "$filter": text})
 
@@ -172,7 +172,7 @@ async def test_unsupported_filter_is_rejected(world: AzureWorld, text: str) -> N
 
 
 async def test_a_filter_compares_type_and_name(world: AzureWorld) -> None:
-    """The filter compares both, and ignores case."""
+    """A filter may combine type and name, and ignores their case."""
     url = f"https://management.azure.com{GROUP_ID}/resources"
     text = "resourceType eq 'microsoft.sql/SERVERS' and name eq 'Orders-DB'"
     answer = await world.call("GET", url, **{"api-version": "2023-07-01", "$filter": text})

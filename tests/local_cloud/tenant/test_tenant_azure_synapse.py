@@ -1,4 +1,4 @@
-"""Test Synapse workspaces: a PUT is accepted first, and its save ends or fails later."""
+"""Test the tenant's Synapse workspaces, which accept a PUT first, and save or reject it later."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -25,7 +25,7 @@ LONG = 30.0
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant with a workspace, a pipeline and a started trigger."""
+    """Serve a tenant with a workspace, a pipeline and a started trigger."""
     async with serve_azure_world() as served:
         listed = [
             build_resource(WORKSPACE) | {"members": [CALLER]},
@@ -42,18 +42,18 @@ async def world() -> AsyncIterator[AzureWorld]:
 async def call_synapse(
     world: AzureWorld, method: str, url: str, body: Any = None, *, etag: str = ""
 ) -> Answer:
-    """Call the development endpoint."""
+    """Call the development endpoint of the workspace."""
     query = {} if "?" in url else {"api-version": "2020-12-01"}
     return await world.call(method, url, body, audience=AUDIENCE, etag=etag, **query)
 
 
 def build_body(**properties: Any) -> dict[str, Any]:
-    """Return the body of a save."""
+    """Return the body of a save of a pipeline."""
     return {"name": "nightly", "properties": properties}
 
 
 async def test_save_is_shown_when_it_is_complete(world: AzureWorld) -> None:
-    """Until then, reads show the item as before."""
+    """Until a save is complete, reads show the item as it was."""
     before = (await call_synapse(world, "GET", PIPELINE)).body
     accepted = await call_synapse(
         world, "PUT", PIPELINE, build_body(activities=[], description="x")
@@ -92,9 +92,7 @@ async def test_save_is_shown_when_it_is_complete(world: AzureWorld) -> None:
 async def test_rejected_save_fails_after_it_was_accepted(
     world: AzureWorld, path: str, properties: object, code: str
 ) -> None:
-    """The request for the state of the save answers 200 with the error, and the item is
-    unchanged.
-    """
+    """The state of the save is a 200 with the error, and the item is unchanged."""
     url = f"{HOST}/{path}"
     before = await call_synapse(world, "GET", url)
     accepted = await call_synapse(world, "PUT", url, {"properties": properties})
@@ -107,7 +105,7 @@ async def test_rejected_save_fails_after_it_was_accepted(
 
 
 async def test_save_with_another_etag_changes_nothing(world: AzureWorld) -> None:
-    """Of two saves with one ETag, the second fails."""
+    """If two saves name the same ETag, the second one fails."""
     etag = (await call_synapse(world, "GET", PIPELINE)).body["etag"]
     first = await call_synapse(world, "PUT", PIPELINE, build_body(description="1"), etag=etag)
     second = await call_synapse(world, "PUT", PIPELINE, build_body(description="2"), etag=etag)
@@ -121,8 +119,8 @@ async def test_save_with_another_etag_changes_nothing(world: AzureWorld) -> None
     assert (await call_synapse(world, "GET", PIPELINE)).body["properties"]["description"] == "1"
 
 
-async def find_allowed(world: AzureWorld, workspace: str) -> list[str]:
-    """Return the actions that the caller's role permits."""
+async def list_allowed_actions(world: AzureWorld, workspace: str) -> list[str]:
+    """Return the actions that the caller's role permits in a workspace."""
     start = "Microsoft.Synapse/workspaces/"
     actions = [{"id": f"{start}{one}"} for one in ("artifacts/read", "pipelines/write")]
     body = {
@@ -137,10 +135,10 @@ async def find_allowed(world: AzureWorld, workspace: str) -> list[str]:
 
 
 async def test_role_artifact_user_only_reads(world: AzureWorld) -> None:
-    """A write needs Synapse Artifact Publisher."""
+    """A write needs the role Synapse Artifact Publisher."""
     pipeline = PIPELINE.replace("contoso", "contoso2")
 
     assert (await call_synapse(world, "GET", pipeline)).status == 200
-    assert await find_allowed(world, "contoso2") == ["artifacts/read"]
-    assert await find_allowed(world, "contoso") == ["artifacts/read", "pipelines/write"]
+    assert await list_allowed_actions(world, "contoso2") == ["artifacts/read"]
+    assert await list_allowed_actions(world, "contoso") == ["artifacts/read", "pipelines/write"]
     assert (await call_synapse(world, "PUT", pipeline, build_body())).status == 403

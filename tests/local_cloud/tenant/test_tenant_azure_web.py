@@ -1,4 +1,4 @@
-"""Sites of the tenant, through Microsoft's own management client."""
+"""Test the tenant's App Service sites with Microsoft's management client."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -23,14 +23,14 @@ from tests.local_cloud.tenant.azure_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
 
 @pytest.fixture
 async def web(world: AzureWorld) -> AsyncIterator[WebSiteManagementClient]:
-    """Microsoft's client for App Service."""
+    """Create Microsoft's client for App Service."""
     async with WebSiteManagementClient(
         world.credential, SUBSCRIPTION, **world.client_options
     ) as client:
@@ -40,7 +40,7 @@ async def web(world: AzureWorld) -> AsyncIterator[WebSiteManagementClient]:
 async def test_sites_of_a_subscription_are_listed_without_their_slots(
     web: WebSiteManagementClient,
 ) -> None:
-    """A slot is listed under its site only."""
+    """Slots are only in the list of their site."""
     sites = [site.name async for site in web.web_apps.list()]
     slots = [slot.name async for slot in web.web_apps.list_slots(GROUP, "shop")]
 
@@ -51,7 +51,7 @@ async def test_sites_of_a_subscription_are_listed_without_their_slots(
 async def test_write_replaces_all_settings_and_restarts_the_site(
     world: AzureWorld, web: WebSiteManagementClient
 ) -> None:
-    """A PUT removes the settings that it leaves out."""
+    """A PUT removes the settings that its body omits."""
     settings = await web.web_apps.list_application_settings(GROUP, "SHOP")
     assert require_present(settings.properties)["COLOUR"] == "blue"
 
@@ -65,14 +65,14 @@ async def test_write_replaces_all_settings_and_restarts_the_site(
 
 
 async def test_slot_has_its_own_settings(web: WebSiteManagementClient) -> None:
-    """A slot and its site have separate settings."""
+    """A change of a slot's settings does not change those of its site."""
     settings = await web.web_apps.list_application_settings_slot(GROUP, "shop", "staging")
 
     assert settings.properties == {"COLOUR": "green"}
 
 
 async def test_connection_strings_carry_value_and_type(web: WebSiteManagementClient) -> None:
-    """Connection strings are pairs, settings are plain strings."""
+    """A connection string has a value and a type, while an app setting is only a text."""
     strings = await web.web_apps.list_connection_strings(GROUP, "shop")
 
     database = require_present(strings.properties)["db"]
@@ -82,7 +82,7 @@ async def test_connection_strings_carry_value_and_type(web: WebSiteManagementCli
 async def test_access_restrictions_are_part_of_the_web_configuration(
     web: WebSiteManagementClient,
 ) -> None:
-    """A PATCH replaces the list that it names and keeps the rest."""
+    """A PATCH replaces the list that it names, and keeps all other members."""
     rule = {"ipAddress": "PowerPlatformPlex", "tag": "ServiceTag", "action": "Allow"}
     patch = SiteConfigResource({"properties": {"ipSecurityRestrictions": [rule]}})
 
@@ -99,7 +99,7 @@ async def test_access_restrictions_are_part_of_the_web_configuration(
 async def test_site_without_restrictions_has_the_allow_all_rule(
     web: WebSiteManagementClient,
 ) -> None:
-    """The rule that allows everybody is always shown."""
+    """The configuration shows *Allow all* if no rule is configured."""
     configuration = await web.web_apps.get_configuration(GROUP, "shop")
 
     [last] = require_present(require_present(configuration.properties).ip_security_restrictions)
@@ -109,7 +109,7 @@ async def test_site_without_restrictions_has_the_allow_all_rule(
 async def test_a_reference_to_a_secret_is_reported_as_resolved(
     web: WebSiteManagementClient,
 ) -> None:
-    """The list of references shows the result of each."""
+    """The list of references has the status of each one."""
     references = [
         each async for each in web.web_apps.get_app_settings_key_vault_references(GROUP, "shop")
     ]
@@ -121,7 +121,7 @@ async def test_a_reference_to_a_secret_is_reported_as_resolved(
 
 
 async def test_a_new_secret_reaches_a_running_site_after_a_day(world: AzureWorld) -> None:
-    """The site reads a reference without a version again every 24 hours."""
+    """A site reads references without a version again every 24 hours."""
     vault = "https://kv-cmk.vault.azure.net"
     clock = world.tenant.clock
 
@@ -141,7 +141,7 @@ async def test_a_new_secret_reaches_a_running_site_after_a_day(world: AzureWorld
 
 
 async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWorld) -> None:
-    """The refresh operation does not wait for the 24 hours."""
+    """After the refresh operation, the site need not wait for the 24 hours."""
     await world.call(
         "PUT",
         "https://kv-cmk.vault.azure.net/secrets/orders-url",
@@ -168,7 +168,7 @@ async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWo
 async def test_site_reads_a_reference_that_it_may_not_resolve_as_text(
     web: WebSiteManagementClient, world: AzureWorld, lacks: str, status: str
 ) -> None:
-    """The list of references says why, and the code reads the text of the reference."""
+    """Its code gets the text of the reference, and the list of references says why."""
     azure = world.azure
     site, vault = (azure.resources.find(*one) for one in ((SITES, SITE_ID), (VAULTS, VAULT_ID)))
     assert site
@@ -194,7 +194,7 @@ async def test_site_reads_a_reference_that_it_may_not_resolve_as_text(
 async def test_user_assigned_identity_resolves_references_if_it_is_chosen(
     web: WebSiteManagementClient, world: AzureWorld
 ) -> None:
-    """`keyVaultReferenceIdentity` names one of the site's identities."""
+    """`keyVaultReferenceIdentity` chooses which of the site's identities reads the vault."""
     site = world.azure.resources.find(SITES, SITE_ID)
     assert site
     identity = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/x/shop"

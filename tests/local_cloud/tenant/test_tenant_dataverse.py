@@ -1,4 +1,4 @@
-"""The local tenant's Dataverse, over the wire: lists of rows, and tables beside the flows."""
+"""Test the local tenant's Dataverse: lists of rows, and tables other than flows."""
 
 from collections.abc import AsyncIterator
 
@@ -20,13 +20,13 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld) -> None:
-    """`odata.maxpagesize` sets the page, and next links cover the list whatever the filter."""
+    """`odata.maxpagesize` sets the size of a page. The next links reach all matching rows."""
     query = {
         "$filter": "category eq 5 and type eq 1",
         "$select": "workflowid,name,statecode,clientdata,_ownerid_value",
@@ -59,21 +59,21 @@ async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld
     ],
 )
 async def test_rows_are_filtered(world: TenantWorld, expression: str, names: set[str]) -> None:
-    """The tenant supports the filters that clients use."""
+    """The tenant supports the filters that clients of Dataverse use."""
     rows = await world.read_all_pages(WORKFLOWS, query={"$filter": expression, "$select": "name"})
 
     assert {row["name"] for row in rows} == names
 
 
 async def test_unsupported_filter_is_rejected(world: TenantWorld) -> None:
-    """The request is rejected, and nothing is ignored."""
+    """A filter must not be ignored, because the client would get wrong rows."""
     answer = await world.call("GET", WORKFLOWS, query={"$filter": "name like 'x'"})
 
     assert answer.status == 400
 
 
 async def test_environment_variables_are_read_with_their_definitions(world: TenantWorld) -> None:
-    """`$expand` brings the definition; a change is a PATCH of the value."""
+    """`$expand` adds the definition to a value, and a PATCH changes the value."""
     url = f"{ORG_API}/environmentvariablevalues"
     expand = "EnvironmentVariableDefinitionId($select=schemaname,defaultvalue,type)"
     query = {"$select": "environmentvariablevalueid,value,schemaname", "$expand": expand}
@@ -95,7 +95,7 @@ async def test_environment_variables_are_read_with_their_definitions(world: Tena
 
 
 async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(world: TenantWorld) -> None:
-    """After a change of the value the flow still calls the old URL; a save reads the new one."""
+    """A changed variable does not change the URL that a flow calls until the flow is saved."""
     url = f"{ORG_API}/environmentvariablevalues"
     [row] = await world.read_all_pages(url)
     await world.call(
@@ -114,7 +114,7 @@ async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(world: Tena
 
 
 async def test_webhooks_are_read_and_changed(world: TenantWorld) -> None:
-    """A service endpoint of contract 8 holds a URL."""
+    """Dataverse stores the URL of a webhook in a service endpoint of contract 8."""
     url = f"{ORG_API}/serviceendpoints"
 
     [row] = await world.read_all_pages(url, query={"$filter": "contract eq 8"})
@@ -135,7 +135,7 @@ async def test_webhooks_are_read_and_changed(world: TenantWorld) -> None:
 async def test_webhook_rejects_a_long_url_and_a_version(
     world: TenantWorld, change: dict[str, str], condition: str, status: int, code: str
 ) -> None:
-    """The table has no row versions, so its rows have no ETag either."""
+    """A URL has a maximum length, and a row without versions rejects a condition."""
     [row] = await world.read_all_pages(f"{ORG_API}/serviceendpoints")
 
     url = f"{ORG_API}/serviceendpoints({row['serviceendpointid']})"
@@ -146,7 +146,7 @@ async def test_webhook_rejects_a_long_url_and_a_version(
 
 
 async def test_authentication_value_of_a_webhook_is_never_returned(world: TenantWorld) -> None:
-    """A read shows only that it is set."""
+    """A read shows only whether the value is set."""
     [row] = await world.read_all_pages(f"{ORG_API}/serviceendpoints")
     url = f"{ORG_API}/serviceendpoints({row['serviceendpointid']})"
 
@@ -158,7 +158,7 @@ async def test_authentication_value_of_a_webhook_is_never_returned(world: Tenant
 
 
 async def test_maker_reads_own_flows_only_and_a_stranger_none(world: TenantWorld) -> None:
-    """Rights on rows hold for lists, reads and writes."""
+    """Rights on a row apply to lists, reads and writes."""
     mine = await world.read_all_pages(WORKFLOWS, who=MAKER)
     none = await world.read_all_pages(WORKFLOWS, who="b0000000-0000-4000-8000-000000000003")
     refused = await world.call(
@@ -174,7 +174,7 @@ async def test_maker_reads_own_flows_only_and_a_stranger_none(world: TenantWorld
 
 
 async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) -> None:
-    """An assumption decides whether such flows have rows."""
+    """An assumption determines whether flows outside solutions have rows."""
     with_rows = {row["workflowid"] for row in await world.read_all_pages(WORKFLOWS)}
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
     without = {row["workflowid"] for row in await world.read_all_pages(WORKFLOWS)}
@@ -183,7 +183,7 @@ async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) 
 
 
 async def test_table_definition_shows_if_rows_have_etags(world: TenantWorld) -> None:
-    """The table's definition contains the fields that clients ask for."""
+    """Clients learn from the definition of a table whether they can send conditions."""
     url = f"{ORG_API}/EntityDefinitions(LogicalName='workflow')"
 
     answer = await world.call("GET", url)
@@ -198,7 +198,7 @@ async def test_table_definition_shows_if_rows_have_etags(world: TenantWorld) -> 
 async def test_tables_of_an_environment_are_found_by_name(
     world: TenantWorld, name: str, entity_sets: list[str]
 ) -> None:
-    """A table that the environment does not have has no definition, and no choices."""
+    """A table that an environment lacks has no definition and no choices."""
     url, query = f"{ORG_API}/EntityDefinitions", {"$filter": f"LogicalName eq '{name}'"}
 
     listed = await world.call("GET", url, query={**query, "$select": "EntitySetName"})
@@ -212,7 +212,7 @@ async def test_tables_of_an_environment_are_found_by_name(
 
 
 async def test_throttled_request_gets_the_code_of_dataverse(world: TenantWorld) -> None:
-    """The answer is a 429 with Dataverse's own code and a Retry-After."""
+    """The response is a 429 with Retry-After and Dataverse's own code."""
     await world.control("PUT", "/budgets", {"dataverse": {"calls": 1, "seconds": 300}})
 
     await world.call("GET", WORKFLOWS)
@@ -225,7 +225,7 @@ async def test_throttled_request_gets_the_code_of_dataverse(world: TenantWorld) 
 async def test_a_member_may_add_connection_references_and_change_their_own(
     world: TenantWorld,
 ) -> None:
-    """Rows of others do not change, and only a user of a connection can name it."""
+    """A user cannot change rows of others, or name a connection that only others may use."""
     table = f"{ORG_API}/connectionreferences"
     row = f"{table}(d0000000-0000-4000-8000-000000000001)"
     body = {

@@ -1,4 +1,4 @@
-"""Flows that are turned on in the local tenant's Dataverse, over the wire."""
+"""Test what the local tenant checks when a flow is turned on in Dataverse."""
 
 from collections.abc import AsyncIterator
 
@@ -33,15 +33,13 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def test_activation_checks_the_connections_of_the_activating_user(world: TenantWorld) -> None:
-    """The app cannot activate with the owner's connection; the owner, or the app for the owner,
-    can.
-    """
+    """The app cannot turn on a flow with the owner's connection, except on behalf of the owner."""
     data = build_client_data(build_definition(BUTTON), build_references("cr1_office"))
     await create(world, build_workflow(data), AS_MAKER)
 
@@ -57,8 +55,8 @@ async def test_activation_checks_the_connections_of_the_activating_user(world: T
     assert (for_owner.status, again_by_app.status) == (204, 204)
 
 
-async def test_a_connection_shared_with_the_app_will_do(world: TenantWorld) -> None:
-    """After the owner shares the connection, the app can activate the flow."""
+async def test_app_activates_with_a_shared_connection(world: TenantWorld) -> None:
+    """After the owner has shared the connection, the app can turn on the flow."""
     data = build_client_data(build_definition(BUTTON), build_references("cr1_officeshared"))
     await create(world, build_workflow(data))
 
@@ -69,7 +67,7 @@ async def test_a_connection_shared_with_the_app_will_do(world: TenantWorld) -> N
 
 
 async def test_impersonation_may_not_reach_the_flow_service(world: TenantWorld) -> None:
-    """If the flow service does not see the impersonation, the app itself activates the flow."""
+    """If the flow service ignores impersonation, it checks the app's own connections."""
     await world.control("PUT", "/assumptions", {"impersonation_reaches_flow_service": False})
     data = build_client_data(build_definition(BUTTON), build_references("cr1_office"))
     await create(world, build_workflow(data), AS_MAKER)
@@ -80,7 +78,7 @@ async def test_impersonation_may_not_reach_the_flow_service(world: TenantWorld) 
 
 
 async def test_a_reference_without_a_connection_cannot_be_activated(world: TenantWorld) -> None:
-    """A missing or unbound connection reference is an error."""
+    """A connection reference must exist and name a connection."""
     await create(
         world,
         build_workflow(
@@ -94,7 +92,7 @@ async def test_a_reference_without_a_connection_cannot_be_activated(world: Tenan
 
 
 async def test_premium_flow_needs_the_licence_of_its_owner(world: TenantWorld) -> None:
-    """Dataverse wraps the error of the flow service."""
+    """Dataverse contains the flow service's error about the licence in its own error."""
     world.tenant.get_part(Directory).principals[MAKER].has_premium = False
     await create(world, build_workflow(), AS_MAKER)
 
@@ -104,7 +102,7 @@ async def test_premium_flow_needs_the_licence_of_its_owner(world: TenantWorld) -
 
 
 async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None:
-    """A parent cannot be activated while its child is off."""
+    """A parent cannot be turned on while its child is off."""
     await create(
         world,
         build_workflow(build_client_data(build_definition(BUTTON, build_child_action(HTTP_FLOW)))),
@@ -122,7 +120,7 @@ async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None
 async def test_parent_can_be_activated_if_its_child_was_published_and_is_off(
     world: TenantWorld,
 ) -> None:
-    """The child must have been on once; if it never was, the parent cannot be activated.
+    """If an assumption allows it, a child that was on once may be off.
 
     See platform.md#child-flows-first.
     """
@@ -142,8 +140,8 @@ async def test_parent_can_be_activated_if_its_child_was_published_and_is_off(
     assert parse_inner_error(never)["code"] == "ChildFlowNeverPublished"
 
 
-async def test_an_application_may_be_no_activator(world: TenantWorld) -> None:
-    """The licence check accepts only a person, so the app activates the flow for its owner.
+async def test_application_may_not_be_permitted_to_activate(world: TenantWorld) -> None:
+    """If only persons may turn on flows, the app has to do it on behalf of the owner.
 
     See platform.md#application-activators.
     """
@@ -158,7 +156,7 @@ async def test_an_application_may_be_no_activator(world: TenantWorld) -> None:
 
 
 async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: TenantWorld) -> None:
-    """The flow service does not start a flow that was never on; later it does.
+    """The flow service starts a flow in a solution only after Dataverse has turned it on once.
 
     See platform.md#unpublished-flows.
     """
@@ -175,7 +173,7 @@ async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: Tenan
 
 
 async def test_activation_may_rename_the_flow(world: TenantWorld) -> None:
-    """The flow service finds the flow by its Dataverse id."""
+    """A flow is still found by its Dataverse id if turning it on has changed its name."""
     await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
     await create(world, build_workflow())
     await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)

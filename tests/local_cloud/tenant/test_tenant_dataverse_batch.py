@@ -1,6 +1,6 @@
-"""The local tenant's `$batch`, over the wire, written and read by azure-core.
+"""Test the local tenant's `$batch` with azure-core, which writes and parses the multipart messages.
 
-It knows nothing of us: it has the multipart messages of OData batches for Azure's own tables.
+azure-core is independent of this project; Azure's tables use the same format of batches.
 """
 
 import json
@@ -39,14 +39,14 @@ SHARED = "RetrieveSharedPrincipalsAndAccess(Target=@t)?@t={'@odata.id':'workflow
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """A tenant on the wire, and a transport that reaches it."""
+    """Serve a tenant, with an HTTP transport of the app that reaches it."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """The result of a batch: its own status, and the answers as azure-core reads them."""
+class BatchResult:
+    """The result of a batch: its own status, and the responses to its operations."""
 
     status: int
     kind: str
@@ -54,22 +54,22 @@ class Done:
 
     @property
     def statuses(self) -> list[int]:
-        """Return the status of each operation."""
+        """The status of each operation."""
         return [part.status_code for part in self.parts]
 
 
 async def run(
     app: Adapters, *operations: HttpRequest, headers: dict[str, str] | None = None, who: str = APP
-) -> Done:
-    """Send a batch as azure-core writes it."""
+) -> BatchResult:
+    """Send a batch of these operations, and return its result."""
     request = HttpRequest("POST", BATCH)
     request.set_multipart_mixed(*operations, boundary=f"batch_{uuid4()}")
     request.prepare_multipart_body()
     return await send(app, request, headers or {}, who)
 
 
-async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = APP) -> Done:
-    """Send a request to the batch's address."""
+async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = APP) -> BatchResult:
+    """Send a request to the URL of batches."""
     request.headers["Authorization"] = f"Bearer {app.world.issue_token(who, ORG)}"
     request.headers.update(headers)
     response: Any = await app.http._transport.send(request, proxies=find_proxies(HOST))
@@ -77,26 +77,26 @@ async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = 
     kind = response.content_type or ""
     is_read = request.multipart_mixed_info and kind.startswith("multipart")
     parts = [part async for part in response.parts()] if is_read else []
-    return Done(response.status_code, kind, parts)
+    return BatchResult(response.status_code, kind, parts)
 
 
 def build_reads(*urls: str) -> list[HttpRequest]:
-    """Return operations that read."""
+    """Return operations that read these URLs."""
     return [HttpRequest("GET", url) for url in urls]
 
 
 def parse_document(part: Any) -> Any:
-    """Return the JSON of an answer."""
+    """Return the JSON of a response."""
     return json.loads(part.text())
 
 
 def list_names(parts: Sequence[Any]) -> list[str]:
-    """Return the names of the rows in an answer."""
+    """Return the names of the rows in the responses."""
     return [parse_document(part)["name"] for part in parts]
 
 
 async def test_answers_of_a_batch_have_the_order_of_its_operations(app: Adapters) -> None:
-    """Operations may name the address in three ways, and the batch counts as one request."""
+    """An operation may write its URL in three ways. The batch counts as one request."""
     host = ONE.removeprefix(ORG_API.partition("/api")[0])
     app.world.tenant.calls.reset()
 
@@ -109,7 +109,7 @@ async def test_answers_of_a_batch_have_the_order_of_its_operations(app: Adapters
 
 
 async def test_error_ends_a_batch_without_continue_on_error(app: Adapters) -> None:
-    """The batch then has the error's status; otherwise each operation has its own."""
+    """The first error becomes the batch's status, unless the client asks to continue."""
     stopped = await run(app, *build_reads(ONE, GONE, OTHER))
     went_on = await run(app, *build_reads(ONE, GONE, OTHER), headers=GOES_ON)
 
@@ -119,7 +119,7 @@ async def test_error_ends_a_batch_without_continue_on_error(app: Adapters) -> No
 
 
 async def test_batch_may_contain_functions_and_writes(app: Adapters) -> None:
-    """A write counts as one operation, and the batch's headers apply to each operation."""
+    """Each write is counted. Headers of the batch apply to all operations."""
     write = HttpRequest("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": "*"})
     write.set_json_body({"name": "Renamed"})
     app.world.tenant.calls.reset()
@@ -132,8 +132,8 @@ async def test_batch_may_contain_functions_and_writes(app: Adapters) -> None:
     assert app.world.tenant.calls.capabilities == {"dataverse.read": 1, "dataverse.write": 1}
 
 
-async def test_a_fault_of_a_route_hits_an_operation(app: Adapters) -> None:
-    """The operation's error has the Retry-After, and the other operations succeed."""
+async def test_fault_of_a_route_applies_to_an_operation(app: Adapters) -> None:
+    """Only the operation with the fault fails, with its own Retry-After."""
     app.world.tenant.faults.add(
         Fault(route="dataverse.list_access", status=429, headers={"Retry-After": "7"})
     )
@@ -145,7 +145,7 @@ async def test_a_fault_of_a_route_hits_an_operation(app: Adapters) -> None:
 
 
 async def test_each_operation_of_a_batch_checks_the_permissions(app: Adapters) -> None:
-    """The operations use the token of the batch."""
+    """Each operation has the rights of the batch's token, and not more."""
     owned = await run(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=MAKER)
     others = await run(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=UNLICENSED)
 
@@ -167,7 +167,7 @@ async def test_each_operation_of_a_batch_checks_the_permissions(app: Adapters) -
 async def test_invalid_batch_is_rejected_as_a_whole(
     app: Adapters, operations: list[HttpRequest]
 ) -> None:
-    """The error is a document, not an answer in parts."""
+    """The response is one error document without parts."""
     done = await run(app, *operations)
 
     assert (done.status, done.kind) == (400, "application/json")
@@ -194,7 +194,7 @@ MIXED = "multipart/mixed; boundary=b"
 async def test_unsupported_batch_format_is_rejected(
     app: Adapters, kind: str, content: bytes, status: int
 ) -> None:
-    """Microsoft's page names the line ends and headers; the tenant has no change sets."""
+    """Line ends and headers must be as Microsoft's page says. Change sets are not supported."""
     request = HttpRequest("POST", BATCH, {"Content-Type": kind})
     request.set_bytes_body(content)
 

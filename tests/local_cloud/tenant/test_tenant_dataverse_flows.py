@@ -1,4 +1,4 @@
-"""Flows in the local tenant's Dataverse, over the wire: created, changed, owned and shared."""
+"""Test how flows are created, changed, owned and shared in the local tenant's Dataverse."""
 
 from collections.abc import AsyncIterator
 
@@ -31,13 +31,13 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> None:
-    """`If-None-Match: *` makes the create repeatable: the second create is a 412."""
+    """With `If-None-Match: *`, a repeated create is rejected (412), so it makes no second flow."""
     first = await create(world, build_workflow())
     second = await create(world, build_workflow())
 
@@ -47,8 +47,8 @@ async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> N
     assert (row["statecode"], row["statuscode"]) == (0, 1)
 
 
-async def test_a_late_update_does_not_bring_a_deleted_row_back(world: TenantWorld) -> None:
-    """`If-Match: *` for a missing row is a 404."""
+async def test_late_update_does_not_recreate_a_deleted_row(world: TenantWorld) -> None:
+    """With `If-Match: *`, an update of a missing row is rejected (404), so it creates nothing."""
     await create(world, build_workflow())
     await world.call("DELETE", f"{WORKFLOWS}({COPY})")
 
@@ -61,7 +61,7 @@ async def test_a_late_update_does_not_bring_a_deleted_row_back(world: TenantWorl
 
 
 async def test_an_update_with_an_old_etag_is_refused(world: TenantWorld) -> None:
-    """An update must name the version that was read."""
+    """An update must name the version that the client has read."""
     etag = (await read(world, HTTP_FLOW))["@odata.etag"]
     url, headers = f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": etag}
 
@@ -73,7 +73,7 @@ async def test_an_update_with_an_old_etag_is_refused(world: TenantWorld) -> None
 
 
 async def test_a_copy_made_for_the_owner_belongs_to_the_owner(world: TenantWorld) -> None:
-    """Impersonation creates the row for the owner, who then owns it."""
+    """A flow that is created on behalf of a user belongs to that user."""
     await create(world, build_workflow(), AS_MAKER)
 
     row = await read(world)
@@ -84,14 +84,14 @@ async def test_a_copy_made_for_the_owner_belongs_to_the_owner(world: TenantWorld
 
 
 async def test_impersonation_needs_its_privilege(world: TenantWorld) -> None:
-    """The request is rejected without prvActOnBehalfOfAnotherUser."""
+    """Without prvActOnBehalfOfAnotherUser, the request is rejected."""
     answer = await world.call("GET", WORKFLOWS, who=MAKER, headers={"CallerObjectId": ADMIN})
 
     assert (answer.status, answer.code) == (403, "0x80040220")
 
 
 async def test_request_on_behalf_of_a_disabled_user_is_rejected(world: TenantWorld) -> None:
-    """A copy cannot be created for a disabled user."""
+    """No copy can be created for a user who has left."""
     world.environment.users[MAKER]["isdisabled"] = True
     headers = {"CallerObjectId": MAKER}
 
@@ -101,7 +101,7 @@ async def test_request_on_behalf_of_a_disabled_user_is_rejected(world: TenantWor
 
 
 async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
-    """`ownerid@odata.bind` names a user row."""
+    """`ownerid@odata.bind` makes another user the owner."""
     owner = (await read(world, HTTP_FLOW))["_ownerid_value"]
     await create(world, build_workflow())
 
@@ -113,7 +113,7 @@ async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
 
 
 async def test_invalid_definition_is_not_saved(world: TenantWorld) -> None:
-    """The old definition stays."""
+    """A rejected save keeps the old definition."""
     before = (await read(world, HTTP_FLOW))["clientdata"]
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"clientdata": "{}"})
@@ -123,7 +123,7 @@ async def test_invalid_definition_is_not_saved(world: TenantWorld) -> None:
 
 
 async def test_rejected_request_changes_nothing(world: TenantWorld) -> None:
-    """A request is a transaction: the new name is not stored if the activation is rejected."""
+    """A request is a transaction: if it cannot turn on a flow, it does not rename it either."""
     data = build_client_data(build_definition(BUTTON), build_references("cr1_missing"))
     await create(world, build_workflow())
     before = await read(world)
@@ -141,14 +141,14 @@ async def test_rejected_request_changes_nothing(world: TenantWorld) -> None:
 
 
 async def test_an_unknown_column_is_refused(world: TenantWorld) -> None:
-    """A wrong column name is an error."""
+    """A misspelled column must not be ignored."""
     answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"nmae": "x"})
 
     assert answer.status == 400
 
 
 async def test_copy_is_added_to_the_solution_of_its_header(world: TenantWorld) -> None:
-    """`MSCRM.SolutionUniqueName` on create, AddSolutionComponent afterwards; both repeatable."""
+    """`MSCRM.SolutionUniqueName` applies to a create. Later, AddSolutionComponent does the same."""
     await create(world, build_workflow(), {"MSCRM.SolutionUniqueName": "Orders"})
     body = {
         "ComponentId": COPY,
@@ -167,7 +167,7 @@ async def test_copy_is_added_to_the_solution_of_its_header(world: TenantWorld) -
 
 
 async def test_rights_on_a_flow_are_granted_listed_and_revoked(world: TenantWorld) -> None:
-    """A share in Dataverse appears as co-ownership in the flow service."""
+    """The flow service shows a share in Dataverse as co-ownership."""
     users = await world.read_all_pages(
         f"{ORG_API}/systemusers", query={"$filter": f"azureactivedirectoryobjectid eq {ADMIN}"}
     )

@@ -1,4 +1,4 @@
-"""Test that the tenant's README names everything that the tenant offers."""
+"""Test that the tenant's README names everything that the tenant can do."""
 
 import ast
 import re
@@ -30,7 +30,10 @@ TEXT = "".join((FOLDER / page).read_text() for page in PAGES) + "".join(
 
 @pytest.mark.parametrize("assumption", [each.name for each in fields(Assumptions)])
 def test_every_assumption_is_documented(assumption: str) -> None:
-    """The README refers to the comments of the fields; a comment may cover several fields."""
+    """The README refers to the comments of the assumptions, so each needs one.
+
+    A comment may cover several.
+    """
     source = (FOLDER / "core/assumptions.py").read_text()
 
     assert re.search(rf"^    #: .+\n(?:    (?:#:|\w+:) .+\n)*?    {assumption}: ", source, re.M)
@@ -42,14 +45,14 @@ def test_every_assumption_is_documented(assumption: str) -> None:
     ids=lambda each: each.name,
 )
 def test_every_route_is_documented(service: Service) -> None:
-    """Faults and budgets name these routes."""
+    """Faults and budgets name routes, so a person must be able to find their names."""
     missing = [route.name for route in service.routes(Tenant()) if f"{route.name}`" not in TEXT]
 
     assert missing == []
 
 
 def test_every_control_operation_is_documented() -> None:
-    """People can use the control API, too."""
+    """People use the control API, too, and read the README for it."""
     routes = build_control_application(Tenant(), "header").routes
     paths = {getattr(route, "path", "") for route in routes}
 

@@ -1,4 +1,4 @@
-"""Test environments of the local tenant: lists, policy links, and the migration after a link."""
+"""Test environments of the local tenant: lists, links to a policy, and migrations."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -31,13 +31,13 @@ MOVING = {DAILY_FLOW, CALLING_FLOW, BUTTON_FLOW}
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def read_system_id(world: TenantWorld) -> str:
-    """Return the policy's system id from Resource Manager."""
+    """Return the system id of the policy from Resource Manager."""
     url = f"https://management.azure.com{POLICY_ID}"
     answer = await world.call(
         "GET", url, audience="https://management.azure.com/", query={"api-version": "2020-10-30"}
@@ -47,17 +47,17 @@ async def read_system_id(world: TenantWorld) -> str:
 
 
 def build_link_url(environment: str, verb: str = "link") -> str:
-    """Return the URL that starts a link."""
+    """Return the URL that links an environment, or unlinks it."""
     return f"{BAP}/environments/{environment}/enterprisePolicies/Encryption/{verb}"
 
 
 async def read_report(world: TenantWorld, query: dict[str, str] | None = None) -> set[str]:
-    """Return the names in a report of flows on Microsoft's key."""
+    """Return the names of the flows in a report of flows on Microsoft's key."""
     return {item["name"] for item in await world.read_all_pages(REPORT, query=query)}
 
 
 async def test_environments_come_in_pages(world: TenantWorld) -> None:
-    """The next link is an absolute URL."""
+    """The link to the next page is an absolute URL."""
     world.platform.assumptions.environment_page = 1
 
     environments = await world.read_all_pages(f"{BAP}/scopes/admin/environments")
@@ -66,7 +66,7 @@ async def test_environments_come_in_pages(world: TenantWorld) -> None:
 
 
 async def test_environment_contains_its_dataverse_host(world: TenantWorld) -> None:
-    """An environment names its Dataverse API host, region and protection level."""
+    """An environment has the host of its Dataverse API, its region and its protection level."""
     answer = await world.call("GET", f"{BAP}/scopes/admin/environments/{ENVIRONMENT}")
 
     properties = answer.body["properties"]
@@ -77,7 +77,7 @@ async def test_environment_contains_its_dataverse_host(world: TenantWorld) -> No
 
 
 async def test_an_unknown_environment_is_not_found(world: TenantWorld) -> None:
-    """BAP reports an unknown environment; the flow service denies access, as without rights."""
+    """BAP says that the environment is unknown; the flow service denies access."""
     missing = await world.call("GET", f"{BAP}/scopes/admin/environments/nowhere")
     denied = await world.call("GET", REPORT.replace(ENVIRONMENT, "nowhere"))
 
@@ -86,7 +86,10 @@ async def test_an_unknown_environment_is_not_found(world: TenantWorld) -> None:
 
 
 async def test_a_link_is_an_operation_to_be_polled(world: TenantWorld) -> None:
-    """202 with operation-location; Running, then Succeeded; the runtime is disabled meanwhile."""
+    """A link answers 202 with the operation to poll.
+
+    Until it succeeds, the environment is disabled.
+    """
     body = {"SystemId": await read_system_id(world)}
 
     started = await world.call("POST", build_link_url(ENVIRONMENT), body)
@@ -107,8 +110,8 @@ async def test_a_link_is_an_operation_to_be_polled(world: TenantWorld) -> None:
     assert properties["states"]["runtime"]["id"] == "Enabled"
 
 
-async def test_a_failed_link_can_be_ordered_again(world: TenantWorld) -> None:
-    """The operation and the policy say Failed; no flow has moved."""
+async def test_failed_link_can_be_requested_again(world: TenantWorld) -> None:
+    """After a failed link, no flow has migrated, and a new link can be requested."""
     await world.control("PUT", "/assumptions", {"links_that_fail": 1})
     body = {"SystemId": await read_system_id(world)}
 
@@ -125,8 +128,8 @@ async def test_a_failed_link_can_be_ordered_again(world: TenantWorld) -> None:
     assert again.status == 202
 
 
-async def test_a_second_link_meanwhile_is_a_conflict(world: TenantWorld) -> None:
-    """An environment has one lifecycle operation at a time."""
+async def test_link_during_another_operation_is_rejected(world: TenantWorld) -> None:
+    """An environment can only have one operation at a time."""
     body = {"systemId": await read_system_id(world)}
     await world.call("POST", build_link_url(ENVIRONMENT), body)
 
@@ -142,10 +145,10 @@ async def test_a_second_link_meanwhile_is_a_conflict(world: TenantWorld) -> None
         ({"sku": "Trial"}, "EnvironmentSkuNotSupported"),
     ],
 )
-async def test_unfit_environments_are_not_linked(
+async def test_unmanaged_and_trial_environments_are_not_linked(
     world: TenantWorld, change: dict[str, object], code: str
 ) -> None:
-    """Only Managed Environments that are not trials can be linked."""
+    """An environment must be a Managed Environment and not a trial."""
     await world.control("PATCH", f"/environments/{ENVIRONMENT}", change)
 
     answer = await world.call(
@@ -156,7 +159,7 @@ async def test_unfit_environments_are_not_linked(
 
 
 async def test_an_environment_of_another_region_is_not_linked(world: TenantWorld) -> None:
-    """The policy and the environment must have the same geography."""
+    """Policy and environment must be in the same geography."""
     answer = await world.call(
         "POST", build_link_url(OTHER_REGION), {"SystemId": await read_system_id(world)}
     )
@@ -167,7 +170,10 @@ async def test_an_environment_of_another_region_is_not_linked(world: TenantWorld
 async def test_policy_region_uk_matches_environment_region_unitedkingdom(
     world: TenantWorld,
 ) -> None:
-    """Environments call it `unitedkingdom`, policies `uk` (platform.md#policy-regions)."""
+    """Policies and environments name this geography differently.
+
+    See platform.md#policy-regions.
+    """
     world.environment.location = "unitedkingdom"
     url = f"https://management.azure.com{POLICY_ID}"
     call = partial(
@@ -184,7 +190,7 @@ async def test_policy_region_uk_matches_environment_region_unitedkingdom(
 
 
 async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -> None:
-    """An environment above the limit is rejected."""
+    """A link above the limit of the tenant is rejected."""
     world.platform.assumptions.linked_environments_limit = 0
 
     answer = await world.call(
@@ -195,7 +201,7 @@ async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -
 
 
 async def test_reports_without_a_policy_list_the_flows_that_would_stay(world: TenantWorld) -> None:
-    """All flows are on Microsoft's key; the second report contains those that will not migrate."""
+    """Without a policy, one report has all flows, and the other those that would stay."""
     everything = await read_report(world)
     staying = await read_report(world, query={"exclude": "cmkMigrationSupportedFlows"})
 
@@ -204,7 +210,7 @@ async def test_reports_without_a_policy_list_the_flows_that_would_stay(world: Te
 
 
 async def test_flows_migrate_one_by_one_until_both_reports_are_equal(world: TenantWorld) -> None:
-    """The migration ends when the full report equals the report of flows that stay."""
+    """Clients recognize the end of the migration by the equal reports."""
     await world.link()
     sizes = []
     for _ in range(4):
@@ -218,7 +224,7 @@ async def test_flows_migrate_one_by_one_until_both_reports_are_equal(world: Tena
 
 
 async def test_writes_are_refused_while_flows_migrate(world: TenantWorld) -> None:
-    """Dataverse and the flow service reject writes, and accept them after the migration."""
+    """Dataverse and the flow service accept writes again after the migration."""
     await world.link()
     change = {"description": "changed"}
 
@@ -233,7 +239,7 @@ async def test_writes_are_refused_while_flows_migrate(world: TenantWorld) -> Non
 
 
 async def test_assumption_holds_all_flows_on_microsofts_key(world: TenantWorld) -> None:
-    """With this assumption no flow migrates."""
+    """If the tenant assumes this, no flow migrates."""
     await world.control("PUT", "/assumptions", {"hold_all_flows": True})
 
     await world.migrate()
@@ -242,7 +248,7 @@ async def test_assumption_holds_all_flows_on_microsofts_key(world: TenantWorld) 
 
 
 async def test_the_cmk_status_follows_the_migration(world: TenantWorld) -> None:
-    """A person reads the status; the fields that Microsoft does not publish are opaque."""
+    """The status shows whether the migration is in progress or complete."""
     url = f"{MAKER_FLOWS}/cmkstatus"
 
     before = await world.call("GET", url, who=MAKER)
@@ -258,7 +264,7 @@ async def test_the_cmk_status_follows_the_migration(world: TenantWorld) -> None:
 
 
 async def test_an_unlink_returns_all_flows_to_microsofts_key(world: TenantWorld) -> None:
-    """The unlink removes the policy and the protection by the key."""
+    """After an unlink, the environment has no policy, and its flows are no longer protected."""
     await world.migrate()
 
     answer = await world.call(
@@ -271,7 +277,7 @@ async def test_an_unlink_returns_all_flows_to_microsofts_key(world: TenantWorld)
 
 
 async def test_an_environment_without_a_usable_key_is_locked(world: TenantWorld) -> None:
-    """A disabled key disables the environment, and its flows reject every call."""
+    """While the key is disabled, the environment rejects requests, and its flows reject calls."""
     await world.migrate()
     url = await world.get_trigger_url(HTTP_FLOW)
     vault = "https://kv-cmk.vault.azure.net"

@@ -1,4 +1,4 @@
-"""Test what people and clients add to Azure DevOps and GitHub, and which of it is rejected."""
+"""Test what clients can add to the tenant's Azure DevOps and GitHub."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ GROUP = {
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant with an organization and a repository."""
+    """Serve a tenant with an organization of Azure DevOps and a repository of GitHub."""
     async with serve_azure_world() as served:
         organization = {"name": "contoso", "members": [CALLER], "projects": [{"id": "p1"}]}
         seed_azure_devops(served.tenant, [organization])
@@ -51,14 +51,14 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 async def call_devops(world: AzureWorld, method: str, url: str, body: Any = None) -> Answer:
-    """Call Azure DevOps as an administrator."""
+    """Call Azure DevOps as a member of the organization."""
     return await world.call(method, url, body, audience=AUDIENCE, **{"api-version": "7.1"})
 
 
 async def call_github(
     world: AzureWorld, method: str, path: str, body: Any = None, *, scheme: str = "Bearer"
 ) -> tuple[int, Any]:
-    """Call GitHub with the token; return the status and the body."""
+    """Call GitHub with its token. Return the status and the body."""
     async with world.session.request(
         method,
         REPOSITORY + path,
@@ -71,7 +71,7 @@ async def call_github(
 
 
 async def test_clients_find_the_resources_of_an_organization(world: AzureWorld) -> None:
-    """Clients send no version of the API before they know the resources."""
+    """Before clients know the resources, they send requests without a version of the API."""
     locations = await world.call("OPTIONS", ORGANIZATION, audience=AUDIENCE)
     areas = await call_devops(world, "GET", f"{ORGANIZATION}/ResourceAreas")
 
@@ -91,7 +91,7 @@ async def test_added_hook_is_listed(world: AzureWorld) -> None:
 
 
 async def test_added_variable_group_has_a_new_name_in_its_project(world: AzureWorld) -> None:
-    """The secret of the group is stored and not shown."""
+    """A second group with the same name is rejected. The group's secret is not shown."""
     added = await call_devops(world, "POST", GROUPS, GROUP)
     again = await call_devops(world, "POST", GROUPS, GROUP)
     empty = await call_devops(world, "POST", GROUPS, GROUP | {"name": "none", "variables": {}})
@@ -104,7 +104,10 @@ async def test_added_variable_group_has_a_new_name_in_its_project(world: AzureWo
 
 @pytest.mark.parametrize("scheme", ["Bearer", "token"])
 async def test_added_webhook_is_unique(world: AzureWorld, scheme: str) -> None:
-    """GitHub takes both schemes. A webhook without a URL is rejected."""
+    """GitHub rejects a webhook without a URL, and a second one with the same URL.
+
+    It accepts both schemes of the token.
+    """
     body = {"name": "web", "config": {"url": "https://flow.example", "secret": "x"}}
     status, added = await call_github(world, "POST", "/hooks", body, scheme=scheme)
     again, _ = await call_github(world, "POST", "/hooks", body)
@@ -128,7 +131,7 @@ async def test_added_webhook_is_unique(world: AzureWorld, scheme: str) -> None:
 async def test_added_variable_has_a_new_valid_name(
     world: AzureWorld, name: str, value: object, status: int
 ) -> None:
-    """Names are in upper case."""
+    """A variable's name is stored in upper case, and must be new."""
     await call_github(world, "POST", "/actions/variables", {"name": "THERE", "value": "x"})
     body = {"name": name, "value": value}
     answered, _ = await call_github(world, "POST", "/actions/variables", body)

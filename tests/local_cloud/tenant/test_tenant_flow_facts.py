@@ -1,4 +1,4 @@
-"""Test what the local tenant reads from a definition."""
+"""Test which facts the local tenant reads from a flow's definition."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from local_cloud.tenant.environments.flow_facts import (
 def build_properties(
     trigger: dict[str, Any], actions: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return a flow's `properties` with one trigger."""
+    """Return the `properties` of a flow with one trigger."""
     return {"definition": {"triggers": {"start": trigger}, "actions": actions or {}}}
 
 
@@ -34,7 +34,7 @@ CHILD = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": "{ABC}
     ],
 )
 def test_nested_actions_are_found(nest: Any) -> None:
-    """Actions in scopes, branches, cases and defaults are found."""
+    """The tenant finds actions inside scopes, branches, cases and defaults."""
     facts = read_facts(
         build_properties({"type": "Request", "kind": "Button"}, nest({"Run": CHILD}))
     )
@@ -42,8 +42,8 @@ def test_nested_actions_are_found(nest: Any) -> None:
     assert facts.children == ("abc",)
 
 
-def test_the_kind_decides_and_not_the_type() -> None:
-    """Only some Request triggers have a trigger URL."""
+def test_trigger_url_depends_on_the_kind_of_the_trigger() -> None:
+    """Triggers of type Request have a trigger URL only if they are of certain kinds."""
     http = read_facts(build_properties({"type": "Request", "kind": "Http"}))
     button = read_facts(build_properties({"type": "Request", "kind": "Button"}))
 
@@ -52,7 +52,7 @@ def test_the_kind_decides_and_not_the_type() -> None:
 
 
 def test_teams_trigger_is_recognised_by_its_operation() -> None:
-    """The operation may be in the metadata only."""
+    """Some definitions have the operation of a trigger only in its metadata."""
     new = {"type": "OpenApiConnectionWebhook", "inputs": {"host": {"operationId": "x"}}}
     new["inputs"]["host"]["operationId"] = "WebhookKeywordTrigger"  # type: ignore[index]  # nested
     old = {
@@ -66,7 +66,7 @@ def test_teams_trigger_is_recognised_by_its_operation() -> None:
 
 
 def test_list_flows_as_admin_v1_and_v2_are_distinguished() -> None:
-    """The ids of the two operations differ by their ending."""
+    """Only V1 keeps a flow on Microsoft's key. The ids of both differ only at their ends."""
 
     def has_list_action(operation: str) -> bool:
         action = {"type": "OpenApiConnection", "inputs": {"host": {"operationId": operation}}}
@@ -88,7 +88,7 @@ def test_list_flows_as_admin_v1_and_v2_are_distinguished() -> None:
     ],
 )
 def test_invalid_definition_is_rejected(text: str) -> None:
-    """The flow service would not save it either."""
+    """The tenant rejects a definition that the flow service would not save."""
     with pytest.raises(InvalidDefinitionError):
         parse_client_data(text)
 
@@ -96,7 +96,7 @@ def test_invalid_definition_is_rejected(text: str) -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_clientdata_of_the_corpus_can_be_read() -> None:
-    """No real definition of the corpus makes the tenant fail."""
+    """The tenant can read every real definition of the corpus."""
     read = 0
     for path in Path(os.environ["FLOW_CORPUS"], "flows").rglob("*.json"):
         text = path.read_bytes().decode("utf-8-sig", errors="replace")

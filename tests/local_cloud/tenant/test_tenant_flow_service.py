@@ -1,4 +1,4 @@
-"""The local tenant's flow service, over the wire."""
+"""Test the local tenant's flow service."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -27,13 +27,13 @@ WITH_SOLUTIONS = {"include": "includeSolutionCloudFlows"}
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 def build_callback_path(flow: str, trigger: str = "manual") -> str:
-    """Return the path at which a client asks for a flow's trigger URL."""
+    """Return the path at which clients read the trigger URL of a flow."""
     return f"{MAKER_FLOWS}/flows/{flow}/triggers/{trigger}/listCallbackUrl"
 
 
@@ -52,7 +52,7 @@ def build_new_flow(**properties: Any) -> dict[str, Any]:
 
 
 async def make_co_owner(world: TenantWorld, flow: str, who: str) -> int:
-    """Let an administrator add a co-owner."""
+    """Make somebody a co-owner of a flow, as an administrator. Return the status."""
     principal = {"id": who, "type": "User"}
     body = {"put": [{"properties": {"principal": principal, "roleName": "CanEdit"}}]}
     answer = await world.call("POST", f"{ADMIN_FLOWS}/flows/{flow}/modifyPermissions", body)
@@ -60,7 +60,10 @@ async def make_co_owner(world: TenantWorld, flow: str, who: str) -> int:
 
 
 async def test_the_administrators_list_is_lean_and_paged(world: TenantWorld) -> None:
-    """The list has no definitions, empty summaries, and a next link."""
+    """Flows in the list have no definition and an empty summary.
+
+    A page has a link to the next one.
+    """
     world.platform.assumptions.flow_page = 4
 
     flows = await world.read_all_pages(f"{ADMIN_FLOWS}/v2/flows", query=WITH_SOLUTIONS)
@@ -73,7 +76,7 @@ async def test_the_administrators_list_is_lean_and_paged(world: TenantWorld) -> 
 
 
 async def test_single_flow_is_read_with_its_definition(world: TenantWorld) -> None:
-    """The path may have any case."""
+    """A read of one flow has its definition. The path may have any case."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}".replace("Microsoft.Process", "microsoft.process")
 
     answer = await world.call("GET", url)
@@ -83,7 +86,7 @@ async def test_single_flow_is_read_with_its_definition(world: TenantWorld) -> No
 
 
 async def test_an_unknown_flow_is_not_found_by_an_administrator(world: TenantWorld) -> None:
-    """A maker gets a 403 instead, as for a flow of another person."""
+    """An administrator gets a 404; a maker gets a 403, as for a flow of somebody else."""
     missing = await world.call("GET", f"{ADMIN_FLOWS}/flows/{ENVIRONMENT}")
     refused = await world.call("GET", f"{MAKER_FLOWS}/flows/{HTTP_FLOW}", who=ADMIN)
 
@@ -91,8 +94,8 @@ async def test_an_unknown_flow_is_not_found_by_an_administrator(world: TenantWor
     assert (refused.status, refused.code) == (403, "ConnectionAuthorizationFailed")
 
 
-async def test_the_callback_url_is_wrapped_and_works(world: TenantWorld) -> None:
-    """`response.value` is the trigger URL."""
+async def test_trigger_url_in_the_response_starts_the_flow(world: TenantWorld) -> None:
+    """The trigger URL in `response.value` starts the flow."""
     answer = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=MAKER)
 
     url = answer.body["response"]["value"]
@@ -103,7 +106,7 @@ async def test_the_callback_url_is_wrapped_and_works(world: TenantWorld) -> None
 
 
 async def test_only_a_co_owner_can_read_the_trigger_url(world: TenantWorld) -> None:
-    """An application or a stranger gets none; a co-owner gets it until the role is revoked."""
+    """Applications and strangers cannot read the URL, nor can a former co-owner."""
     by_application = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=APP)
     by_stranger = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=ADMIN)
 
@@ -126,7 +129,7 @@ async def test_only_a_co_owner_can_read_the_trigger_url(world: TenantWorld) -> N
 
 
 async def test_lower_role_for_an_owner_or_co_owner_is_rejected(world: TenantWorld) -> None:
-    """A co-owner or owner cannot be given a lower role (platform.md#permission-downgrades)."""
+    """The role of an owner or co-owner cannot be lowered (platform.md#permission-downgrades)."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/modifyPermissions"
     to_owner = {"principal": {"id": MAKER, "type": "User"}, "roleName": "CanEdit"}
     to_co_owner = {"principal": {"id": ADMIN, "type": "User"}, "roleName": "CanView"}
@@ -142,7 +145,7 @@ async def test_lower_role_for_an_owner_or_co_owner_is_rejected(world: TenantWorl
 
 
 async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
-    """If the environment has Dataverse, only its users can read the maker's view."""
+    """Only users of the environment's Dataverse can read flows as makers."""
     await make_co_owner(world, HTTP_FLOW, ADMIN)
     row = world.environment.users.pop(ADMIN)
 
@@ -155,7 +158,7 @@ async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
 
 
 async def test_some_triggers_have_no_callback_url(world: TenantWorld) -> None:
-    """A button has no trigger URL, and an unknown trigger name is not found."""
+    """A flow with a button has no trigger URL. An unknown trigger is not found."""
     blocked = await world.call("POST", build_callback_path(BUTTON_FLOW), {}, who=MAKER)
     missing = await world.call("POST", build_callback_path(HTTP_FLOW, "other"), {}, who=MAKER)
 
@@ -164,14 +167,14 @@ async def test_some_triggers_have_no_callback_url(world: TenantWorld) -> None:
 
 
 async def test_a_url_with_tenant_authentication_has_no_signature(world: TenantWorld) -> None:
-    """The query contains `api-version` only."""
+    """Such a URL only has `api-version` in its query, because callers send a token."""
     answer = await world.call("POST", build_callback_path(TENANT_AUTH_FLOW), {}, who=MAKER)
 
     assert answer.body["response"]["value"].endswith("/paths/invoke?api-version=1")
 
 
-async def test_a_new_access_key_kills_the_old_url(world: TenantWorld) -> None:
-    """Only the signature changes."""
+async def test_new_access_key_invalidates_the_old_url(world: TenantWorld) -> None:
+    """A new access key changes only the signature of the URL. The old URL is rejected."""
     old = await world.get_trigger_url(HTTP_FLOW)
 
     await world.call("POST", f"{MAKER_FLOWS}/flows/{HTTP_FLOW}/regenerateAccessKey", {}, who=MAKER)
@@ -183,7 +186,7 @@ async def test_a_new_access_key_kills_the_old_url(world: TenantWorld) -> None:
 
 
 async def test_created_flow_belongs_to_its_creator_and_is_on_your_key(world: TenantWorld) -> None:
-    """A flow created after the migration is in no report and has its own trigger URL."""
+    """A flow that is created after the migration is on the key, and has its own trigger URL."""
     await world.migrate()
     before = await world.get_trigger_url(HTTP_FLOW)
 
@@ -202,7 +205,7 @@ async def test_created_flow_belongs_to_its_creator_and_is_on_your_key(world: Ten
 
 
 async def test_creating_twice_makes_two_flows(world: TenantWorld) -> None:
-    """The flow service's create is not idempotent."""
+    """A repeated create request makes a second flow, so clients must not repeat it blindly."""
     first = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
     second = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
 
@@ -210,7 +213,7 @@ async def test_creating_twice_makes_two_flows(world: TenantWorld) -> None:
 
 
 async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(world: TenantWorld) -> None:
-    """The flow is saved, but cannot be started."""
+    """Without a licence, a premium flow is created, but not turned on."""
     created = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=UNLICENSED)
     url = f"{MAKER_FLOWS}/flows/{created.body['name']}/start"
     started = await world.call("POST", url, {}, who=UNLICENSED)
@@ -220,7 +223,7 @@ async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(world: TenantWorl
 
 
 async def test_connection_of_another_person_cannot_be_bound(world: TenantWorld) -> None:
-    """The create is rejected and leaves nothing behind."""
+    """A flow with somebody else's connection is rejected and not created."""
     reference = {
         "connectionName": "office-maker",
         "source": "Embedded",
@@ -237,7 +240,7 @@ async def test_connection_of_another_person_cannot_be_bound(world: TenantWorld) 
 
 
 async def test_an_owner_has_a_limit_of_flows(world: TenantWorld) -> None:
-    """Outside solutions, an owner can have 600 flows."""
+    """An owner can have at most 600 flows outside solutions."""
     world.platform.assumptions.flows_per_owner = 1
 
     answer = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
@@ -246,7 +249,7 @@ async def test_an_owner_has_a_limit_of_flows(world: TenantWorld) -> None:
 
 
 async def test_a_stopped_flow_starts_again_at_the_same_url(world: TenantWorld) -> None:
-    """Stop and start keep the URL."""
+    """Turning a flow off and on does not change its trigger URL."""
     before = await world.get_trigger_url(HTTP_FLOW)
 
     await world.call("POST", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/stop", {})
@@ -259,8 +262,8 @@ async def test_a_stopped_flow_starts_again_at_the_same_url(world: TenantWorld) -
     assert started.status == 202
 
 
-async def test_an_activation_may_not_stick(world: TenantWorld) -> None:
-    """The answer is 200 although the flow is off; only a read back shows this."""
+async def test_activation_may_be_lost(world: TenantWorld) -> None:
+    """If activations are assumed to be lost, the response is 200, but the flow stays off."""
     await world.call("POST", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/stop", {})
     await world.control("PUT", "/assumptions", {"activations_that_do_not_stick": 1})
 
@@ -274,7 +277,7 @@ async def test_an_activation_may_not_stick(world: TenantWorld) -> None:
 
 
 async def test_reads_may_lag_behind_a_change_of_state(world: TenantWorld) -> None:
-    """A flow that is off and rejects calls may still read as Started for a while."""
+    """A read may show *Started* although the flow is off and rejects calls."""
     await world.control("PUT", "/assumptions", {"read_lag_seconds": [30, 30]})
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
 
@@ -290,7 +293,7 @@ async def test_reads_may_lag_behind_a_change_of_state(world: TenantWorld) -> Non
 
 
 async def test_definitions_may_be_hidden_from_administrators(world: TenantWorld) -> None:
-    """Only a co-owner or Dataverse then shows the definition."""
+    """If the tenant assumes this, only a co-owner or Dataverse can read the definition."""
     assumption = {"definitions_hidden_from_administrators": True}
     await world.control("PUT", "/assumptions", assumption)
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
@@ -326,7 +329,7 @@ async def test_a_deleted_flow_can_be_restored(world: TenantWorld) -> None:
 
 
 async def test_runs_are_filtered_and_paged(world: TenantWorld) -> None:
-    """Newest first; `$filter` by status; `$top` with a next link."""
+    """Runs are listed newest first. `$filter` selects by status, `$top` sets the size of a page."""
     url = await world.get_trigger_url(HTTP_FLOW)
     for _ in range(3):
         await world.post_to_trigger(url)
@@ -345,7 +348,7 @@ async def test_runs_are_filtered_and_paged(world: TenantWorld) -> None:
 
 
 async def test_flows_move_into_a_solution_in_batches(world: TenantWorld) -> None:
-    """A request moves up to twenty flows, which then have a Dataverse id."""
+    """A request moves at most twenty flows. Each then has a row in Dataverse."""
     url = f"{ADMIN_FLOWS}/migrateFlows"
 
     too_many = await world.call("POST", url, {"flowsToMigrate": [BUTTON_FLOW] * 21})
@@ -357,7 +360,7 @@ async def test_flows_move_into_a_solution_in_batches(world: TenantWorld) -> None
 
 
 async def test_api_version_is_required(world: TenantWorld) -> None:
-    """A request without it is rejected."""
+    """A request without a version of the API is rejected."""
     answer = await world.call("GET", f"{ADMIN_FLOWS}/v2/flows", query={"api-version": ""})
 
     assert (answer.status, answer.code) == (400, "MissingApiVersionParameter")

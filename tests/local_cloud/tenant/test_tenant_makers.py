@@ -1,4 +1,4 @@
-"""Test the environments that makers see in the local tenant, in the form of each service."""
+"""Test which environments the local tenant shows to makers, and what makers can export."""
 
 import json
 from collections.abc import AsyncIterator
@@ -35,20 +35,20 @@ NOBODY = "c0000000-0000-4000-8000-000000000009"
 
 
 def find_audience(url: str) -> str | None:
-    """Return the audience of a URL. Power Apps accepts tokens for BAP."""
+    """Return the audience that a URL requires. Power Apps accepts tokens for BAP."""
     return BAP_AUDIENCE if "powerapps.com" in url else None
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 @pytest.mark.parametrize(("url", "kind"), FORMS.items())
 async def test_makers_list_their_own_environments(world: TenantWorld, url: str, kind: str) -> None:
-    """A person without a user row in any environment gets an empty list."""
+    """A person who is a user of no environment gets an empty list."""
     del world.platform.environments[OTHER_REGION].users[MAKER]
 
     mine = await world.read_all_pages(url, who=MAKER, audience=find_audience(url))
@@ -61,7 +61,7 @@ async def test_makers_list_their_own_environments(world: TenantWorld, url: str, 
 
 @pytest.mark.parametrize("url", FORMS)
 async def test_default_environment_is_found_by_its_alias(world: TenantWorld, url: str) -> None:
-    """`~default` is found only if the tenant has a default environment."""
+    """If the tenant has no default environment, `~default` is not found."""
     before = await world.call("GET", f"{url}/~default", who=MAKER, audience=find_audience(url))
     world.environment.is_default = True
 
@@ -72,7 +72,7 @@ async def test_default_environment_is_found_by_its_alias(world: TenantWorld, url
 
 
 async def test_slash_before_the_query_is_ignored(world: TenantWorld) -> None:
-    """Microsoft's scripts for enterprise policies begin with such a request."""
+    """Microsoft's scripts for enterprise policies send such requests."""
     url = f"{BAP}/environments/{ENVIRONMENT}/?&api-version=2016-11-01"
 
     answer = await world.call("GET", url)
@@ -82,7 +82,7 @@ async def test_slash_before_the_query_is_ignored(world: TenantWorld) -> None:
 
 
 async def request_package(world: TenantWorld, who: str) -> Answer:
-    """Ask for a package of a flow with the portal's two requests."""
+    """Create a package of a flow with the two requests of the portal."""
     environment = f"{BAP}/environments/{ENVIRONMENT}"
     flow = f"/providers/Microsoft.Flow/flows/{HTTP_FLOW}"
     listed = await world.call(
@@ -95,7 +95,7 @@ async def request_package(world: TenantWorld, who: str) -> Answer:
 
 
 async def test_package_of_a_flow_is_exported_for_its_editors(world: TenantWorld) -> None:
-    """The package's address is a secret; without its signature, or with a token, it is rejected."""
+    """A package is only returned for its signed URL, without a token."""
     made = await request_package(world, MAKER)
     refused = await request_package(world, UNLICENSED)
     link = made.body["packageLink"]["value"]
@@ -116,7 +116,7 @@ async def test_package_of_a_flow_is_exported_for_its_editors(world: TenantWorld)
 
 
 async def test_a_flow_is_exported_as_a_template(world: TenantWorld) -> None:
-    """The template is of a Logic App with the same definition."""
+    """The template is a Logic App with the flow's definition."""
     url = f"{FLOW_HOST}/environments/{ENVIRONMENT}/flows/{HTTP_FLOW}/exportToARMTemplate"
 
     answer = await world.call("POST", url, who=MAKER)

@@ -1,4 +1,4 @@
-"""Test which flows the local tenant keeps on Microsoft's key, and when the others migrate."""
+"""Test which flows the local tenant keeps on Microsoft's key, and when recurrences run."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ BUTTON = {"type": "Request", "kind": "Button"}
 
 
 def build_flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flow:
-    """Return a flow that calls some child flows."""
+    """Return a flow with this trigger, which runs some child flows."""
     actions = {
         child: {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
         for child in children
@@ -55,17 +55,17 @@ def find_staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[st
         (BUTTON, False, False),
     ],
 )
-def test_the_documents_categories_stay(
+def test_documented_categories_stay_on_microsofts_key(
     trigger: dict[str, Any], in_solution: bool, stays: bool
 ) -> None:
-    """HTTP flows, Teams flows and Power Apps V1 flows outside a solution stay."""
+    """HTTP, Teams, and Power Apps V1 flows outside a solution stay on Microsoft's key."""
     one = build_flow("one", trigger, is_in_solution=in_solution)
 
     assert find_staying(one) == ({"one"} if stays else set())
 
 
 def test_all_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
-    """Ancestors at all levels stay, also in a call loop."""
+    """Parents stay because of their children, at all levels and also in a call loop."""
     flows = (
         build_flow("child", {"type": "Request", "kind": "Http"}),
         build_flow("parent", BUTTON, "child"),
@@ -78,21 +78,21 @@ def test_all_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
 
 
 def test_flow_can_stay_on_microsofts_key_without_a_reason() -> None:
-    """The seed can hold a flow back, as the platform does without a reason."""
+    """A seed can keep a flow on Microsoft's key, as the platform sometimes does."""
     assert find_staying(
         build_flow("odd", BUTTON, is_held_back=True), build_flow("plain", BUTTON)
     ) == {"odd"}
 
 
 def test_assumption_holds_all_flows_on_microsofts_key() -> None:
-    """One assumption holds all flows back."""
+    """If the tenant assumes this, no flow migrates."""
     assumptions = Assumptions(hold_all_flows=True)
 
     assert find_staying(build_flow("a", BUTTON), assumptions=assumptions) == {"a"}
 
 
 def test_a_new_recurrence_without_a_start_time_runs_at_once() -> None:
-    """If it is turned off and on again, it waits for its next slot."""
+    """A recurrence that is turned off and on again waits for its next slot instead."""
     daily = build_flow("daily", {"type": "Recurrence", "recurrence": {"frequency": "Day"}})
 
     assert compute_first_due(daily, NOW, is_new=True) == NOW
@@ -100,7 +100,7 @@ def test_a_new_recurrence_without_a_start_time_runs_at_once() -> None:
 
 
 def test_a_start_time_in_the_past_means_the_next_slot() -> None:
-    """Missed slots are not run later."""
+    """Slots before the flow was turned on are not made up for."""
     recurrence = {"frequency": "Hour", "interval": 6, "startTime": "2026-06-30T03:00:00Z"}
     six_hourly = build_flow("six", {"type": "Recurrence", "recurrence": recurrence})
 
@@ -108,7 +108,7 @@ def test_a_start_time_in_the_past_means_the_next_slot() -> None:
 
 
 def test_next_slot_of_a_recurrence_is_in_the_future() -> None:
-    """After three and a half days it runs once, and then at the fourth slot."""
+    """A daily recurrence that missed three slots runs once, and then at the fourth slot."""
     last = NOW - timedelta(days=3, hours=12)
 
     assert compute_next_due(last, NOW, timedelta(days=1)) == NOW + timedelta(hours=12)

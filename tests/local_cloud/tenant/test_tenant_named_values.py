@@ -1,4 +1,4 @@
-"""Named values of the local tenant that refer to Key Vault secrets."""
+"""Test named values of the tenant's API Management that refer to Key Vault secrets."""
 
 import json
 import ssl
@@ -26,7 +26,7 @@ READER, OTHER = "client of reader", "client of other"
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """A tenant with a service whose user-assigned identity may read the secret."""
+    """Serve a tenant with a service whose user-assigned identity may read the secret."""
     assigned = {
         "/identities/reader": {"principalId": SITE_IDENTITY, "clientId": READER},
         "/identities/other": {"principalId": "other", "clientId": OTHER},
@@ -41,7 +41,7 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 async def put_named_value(world: AzureWorld, **properties: Any) -> Answer:
-    """Replace the named value by a reference."""
+    """Replace the named value by a reference to a secret."""
     etag = (await world.call_arm("GET", NAMED_VALUE)).headers["ETag"]
     body = {"properties": {"displayName": "flow", "secret": True, **properties}}
     token = world.credential.issue_token(ARM).token
@@ -58,13 +58,13 @@ async def put_named_value(world: AzureWorld, **properties: Any) -> Answer:
 
 
 async def read_named_value(world: AzureWorld) -> tuple[Any, Any]:
-    """Return the properties of the named value, and the value that policies use."""
+    """Return the properties of the named value, and the value that policies read."""
     shown = (await world.call_arm("GET", NAMED_VALUE)).body["properties"]
     return shown, (await world.call_arm("POST", f"{NAMED_VALUE}/listValue")).body["value"]
 
 
 async def test_identity_that_the_reference_names_reads_the_secret(world: AzureWorld) -> None:
-    """The write is accepted, and the operation succeeds."""
+    """The service accepts the reference, and reads the secret with the named identity."""
     accepted = await put_named_value(
         world, keyVault={"secretIdentifier": URI, "identityClientId": READER}
     )
@@ -81,7 +81,7 @@ async def test_identity_that_the_reference_names_reads_the_secret(world: AzureWo
 async def test_reference_that_cannot_be_read_fails_after_it_is_accepted(
     world: AzureWorld, client: str | None
 ) -> None:
-    """The named value stays as it was, and the operation has the error."""
+    """The operation ends with the error, and the named value stays as it was."""
     accepted = await put_named_value(
         world, keyVault={"secretIdentifier": URI, "identityClientId": client}
     )
@@ -93,7 +93,7 @@ async def test_reference_that_cannot_be_read_fails_after_it_is_accepted(
 
 
 async def test_reference_that_is_no_secret_is_rejected(world: AzureWorld) -> None:
-    """Only a secret can be in Key Vault."""
+    """A named value in Key Vault must be marked as secret."""
     rejected = await put_named_value(world, secret=False, keyVault={"secretIdentifier": URI})
 
     assert (rejected.status, rejected.body["error"]["code"]) == (400, "ValidationError")
@@ -101,7 +101,7 @@ async def test_reference_that_is_no_secret_is_rejected(world: AzureWorld) -> Non
 
 
 async def test_only_a_patch_needs_an_etag(world: AzureWorld) -> None:
-    """`az apim nv update` sends a PUT without one."""
+    """`az apim nv update` sends a PUT without an ETag, so the tenant must accept it."""
     body = {"properties": BEFORE | {"value": "https://flow.example/2"}}
     patched = await world.call_arm("PATCH", NAMED_VALUE, body)
     put_anyway = await world.call_arm("PUT", NAMED_VALUE, body)

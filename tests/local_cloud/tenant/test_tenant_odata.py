@@ -1,13 +1,13 @@
-"""Test how the local tenant reads OData query options."""
+"""Test how the local tenant evaluates OData query options."""
 
 import pytest
 
 from local_cloud.tenant.core.odata import (
     parse_expansions,
     parse_filter,
-    select,
+    parse_order,
     select_paths,
-    sort_key,
+    select_properties,
 )
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
@@ -43,7 +43,7 @@ ROW = {
     ],
 )
 def test_filters_match_as_in_odata(text: str, holds: bool) -> None:
-    """`and` binds closer than `or`; text compares without regard to case."""
+    """`and` binds more tightly than `or`, and texts are compared without case."""
     assert parse_filter(text)(ROW) is holds
 
 
@@ -61,7 +61,7 @@ def test_filters_match_as_in_odata(text: str, holds: bool) -> None:
     ],
 )
 def test_unsupported_filter_is_rejected(text: str) -> None:
-    """A filter is never applied in part."""
+    """A filter must not be applied only in part."""
     with pytest.raises(SimulatedPlatformError) as refusal:
         parse_filter(text)
 
@@ -69,15 +69,15 @@ def test_unsupported_filter_is_rejected(text: str) -> None:
 
 
 def test_select_keeps_annotations_and_the_key() -> None:
-    """Every row contains both."""
+    """`$select` never removes the key and the annotations of a row."""
     row = {"@odata.etag": 'W/"1"', "rowid": "7", "name": "a", "size": 1}
 
     kept = {"@odata.etag": 'W/"1"', "rowid": "7", "name": "a"}
-    assert select(row, "name", keeps={"rowid"}) == kept
+    assert select_properties(row, "name", keeps={"rowid"}) == kept
 
 
 def test_select_of_a_path_keeps_id_and_name() -> None:
-    """A path selects the last member of nested objects only."""
+    """A path such as `properties.state` selects the last member only, beside id and name."""
     body = {"id": "/a", "name": "a", "properties": {"size": 1, "links": {"api": "x", "web": "y"}}}
 
     chosen = select_paths(body, "properties.links.api")
@@ -88,7 +88,7 @@ def test_select_of_a_path_keeps_id_and_name() -> None:
 
 
 def test_expand_is_parsed_with_the_select_of_each_property() -> None:
-    """Other options of navigation properties are rejected."""
+    """Any other option of a navigation property is rejected."""
     assert parse_expansions("a,b($select=c,d)") == {"a": None, "b": "c,d"}
     for text in ("a($top=1)", "a;b", "a($select=b"):
         with pytest.raises(SimulatedPlatformError):
@@ -96,28 +96,28 @@ def test_expand_is_parsed_with_the_select_of_each_property() -> None:
 
 
 def test_select_refuses_an_unknown_column() -> None:
-    """A wrong column name is an error."""
+    """A misspelled column must not be ignored."""
     with pytest.raises(SimulatedPlatformError):
-        select({"name": "a"}, "nmae", keeps=())
+        select_properties({"name": "a"}, "nmae", keeps=())
 
 
 @pytest.mark.parametrize("text", ["nmae eq 'a'", "nmae gt 1", "contains(nmae,'a')"])
 def test_a_filter_of_an_unknown_column_is_refused(text: str) -> None:
-    """A filter of an unknown column would match no row, or all rows."""
+    """Otherwise, a misspelled column would match no row, or all rows."""
     with pytest.raises(SimulatedPlatformError):
         parse_filter(text)(ROW)
 
 
 @pytest.mark.parametrize("text", ["n up", "n,m", "n desc, m"])
 def test_unsupported_order_is_rejected(text: str) -> None:
-    """Only an order by one column is implemented."""
+    """Rows can be sorted by one column only."""
     with pytest.raises(SimulatedPlatformError):
-        sort_key(text)
+        parse_order(text)
 
 
 def test_rows_without_a_value_sort_first() -> None:
-    """An ascending order begins with null."""
+    """In ascending order, null precedes all values."""
     rows: list[dict[str, int | None]] = [{"n": 2}, {"n": None}, {"n": 1}]
-    key, descending = sort_key("n desc")
+    key, descending = parse_order("n desc")
 
     assert [row["n"] for row in sorted(rows, key=key, reverse=descending)] == [2, 1, None]

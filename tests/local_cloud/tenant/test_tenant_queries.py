@@ -1,4 +1,4 @@
-"""Test that the local tenant obeys the query options that it implements and rejects all others."""
+"""Test that the local tenant implements a query option fully, or rejects it."""
 
 from collections.abc import AsyncIterator
 
@@ -36,20 +36,20 @@ NOBODY = "c0000000-0000-4000-8000-000000000009"
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 def find_audience(url: str) -> str | None:
-    """Return the audience of hosts that the world does not know."""
+    """Return the audience that a URL requires, for hosts that `tenant_world` does not know."""
     if url.startswith(ARM):
         return f"{ARM}/"
     return "https://vault.azure.net" if url.startswith(VAULT) else None
 
 
 def test_query_options_belong_to_existing_routes() -> None:
-    """A wrong route name in this table would reject options that the route implements."""
+    """Options that are listed under a misspelled route would always be rejected."""
     for service in SERVICES:
         names = {route.name for route in service.routes(Tenant())}
         assert set(service.options or ()) <= names, service.name
@@ -82,7 +82,7 @@ def test_query_options_belong_to_existing_routes() -> None:
 async def test_unsupported_query_option_is_rejected(
     world: TenantWorld, url: str, option: str, value: str, code: str
 ) -> None:
-    """The error has the shape of the service; the answer to another query would be wrong."""
+    """The error has the service's own format. An ignored option would make the result wrong."""
     await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
     plain = await world.call("GET", url, audience=find_audience(url))
 
@@ -93,7 +93,7 @@ async def test_unsupported_query_option_is_rejected(
 
 
 async def test_list_contains_solution_flows_only_on_request(world: TenantWorld) -> None:
-    """This applies to lists for administrators and for makers."""
+    """Lists for administrators and for makers have flows in solutions only on request."""
     include = {"include": "includeSolutionCloudFlows"}
     both = include | {"exclude": "excludeSolutionCloudFlows"}
 
@@ -128,7 +128,7 @@ async def test_makers_search_own_and_shared_flows(world: TenantWorld) -> None:
 
 
 async def test_select_keeps_keys(world: TenantWorld) -> None:
-    """A client needs the key of a row or environment for its next request."""
+    """A client needs the key of a row for its next request, whatever it selects."""
     query = {"$select": "name"}
     select = {"$select": "properties.linkedEnvironmentMetadata.instanceApiUrl"}
 
@@ -145,8 +145,8 @@ async def test_select_keeps_keys(world: TenantWorld) -> None:
     }
 
 
-async def test_expand_brings_the_connectors_of_a_flow(world: TenantWorld) -> None:
-    """Without `$expand`, each reference still names its connector."""
+async def test_expand_adds_the_connectors_of_a_flow(world: TenantWorld) -> None:
+    """Without `$expand`, a connection reference has only the name of its connector."""
     reference = {
         "connectionName": "office-maker",
         "source": "Embedded",
@@ -174,7 +174,7 @@ async def test_expand_brings_the_connectors_of_a_flow(world: TenantWorld) -> Non
 
 
 async def test_expand_returns_a_lookup_with_its_own_select(world: TenantWorld) -> None:
-    """The lookup of a solution shows its publisher; any minor version of the Web API answers."""
+    """`$expand` adds the publisher of a solution, in every minor version of the Web API."""
     query = {
         "$filter": "isvisible eq true",
         "$select": "uniquename,publisherid",
@@ -192,7 +192,7 @@ async def test_expand_returns_a_lookup_with_its_own_select(world: TenantWorld) -
 
 
 async def test_makers_move_flows_into_a_solution_by_its_id(world: TenantWorld) -> None:
-    """A path, an unknown name or another person's flow is not found."""
+    """A maker can only move flows that the maker may edit, into a solution that exists."""
     [solution] = world.environment.get_table("solutions")
     url = f"{MIGRATE}/{ENVIRONMENT}/solutions/{solution}/migrateFlows"
 
@@ -213,7 +213,7 @@ async def test_makers_move_flows_into_a_solution_by_its_id(world: TenantWorld) -
 async def test_administrator_moves_flows_into_a_named_or_the_default_solution(
     world: TenantWorld,
 ) -> None:
-    """Without a name, the default solution is used. A missing flow fails the request."""
+    """Without a name, the default solution is used. One missing flow fails the request."""
     [solution] = world.environment.get_table("solutions")
     url, body = f"{ADMIN_FLOWS}/migrateFlows", {"flowsToMigrate": [BUTTON_FLOW]}
 
@@ -228,7 +228,7 @@ async def test_administrator_moves_flows_into_a_named_or_the_default_solution(
 
 
 async def test_a_run_is_started_again_even_while_the_flow_is_off(world: TenantWorld) -> None:
-    """The new run has the tracking id of the run that it repeats."""
+    """The new run has the tracking id of the repeated run."""
     flow = world.environment.flows[HTTP_FLOW]
     await world.post_to_trigger(
         await world.get_trigger_url(HTTP_FLOW), x_ms_client_tracking_id="order-7"
@@ -246,7 +246,7 @@ async def test_a_run_is_started_again_even_while_the_flow_is_off(world: TenantWo
 async def test_unsupported_method_is_rejected_with_a_json_error(
     world: TenantWorld, url: str
 ) -> None:
-    """Clients read the error document of every rejection."""
+    """Clients parse the error document of every rejection."""
     answer = await world.call("DELETE", url, audience=find_audience(url))
 
     assert (answer.status, answer.code) == (405, "MethodNotAllowed")
@@ -264,7 +264,7 @@ async def test_unsupported_method_is_rejected_with_a_json_error(
 async def test_dataverse_limits_conditions_and_length_of_a_url(
     world: TenantWorld, ids: int, column: str, status: int
 ) -> None:
-    """An address has at most 500 conditions, and 32,768 characters outside a batch."""
+    """A URL may have 500 conditions and, outside a batch, 32,768 characters."""
     terms = " or ".join(f"{column} eq {HTTP_FLOW}" for _ in range(ids))
 
     answer = await world.call("GET", f"{ORG_API}/workflows?$filter={terms}&$select=name")

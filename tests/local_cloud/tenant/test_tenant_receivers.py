@@ -1,4 +1,4 @@
-"""Test that the receivers accept the app's notifications and reject what a person could not see."""
+"""Test that the receivers accept the app's notifications, and reject what people could not read."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ SIGNATURE = "c2lnbmF0dXJlIG9mIGEgY2hhbm5lbA"
 TOPIC = "https://told.westeurope-1.eventgrid.azure.net/api/events"
 HOOK = "https://hooks.contoso.example/cmk-flow"
 CHANNEL = (
-    "https://teams-told.environment.api.powerplatform.com/powerautomate/automations/direct"
+    "https://teams-channel.environment.api.powerplatform.com/powerautomate/automations/direct"
     f"/workflows/0123456789abcdef/triggers/manual/paths/invoke?api-version=1&sig={SIGNATURE}"
 )
 NOTIFICATION = Notification(
@@ -58,20 +58,20 @@ EVENT = build_cloud_event(NOTIFICATION)
 
 @pytest.fixture
 async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return a tenant whose receivers know their secrets."""
+    """Serve a tenant whose receivers have the secrets of the app's channels."""
     receivers = {"webhookSecret": SECRET, "channelSignature": SIGNATURE}
     async with run_adapters(monkeypatch, build_description() | {"receivers": receivers}) as built:
         yield built
 
 
 async def read_notifications(platform: Adapters) -> list[dict[str, Any]]:
-    """Return the notifications that arrived."""
-    found: list[dict[str, Any]] = await platform.world.control("GET", "/told")
+    """Return the messages that the receivers got."""
+    found: list[dict[str, Any]] = await platform.world.control("GET", "/received-messages")
     return found
 
 
 async def post(platform: Adapters, url: str, content: bytes, **headers: str) -> int:
-    """Send a body unchanged through the tunnel; return the status of the answer."""
+    """Send a body unchanged through the tunnel, and return the status."""
     world = platform.world
     session, sent = platform.http._transport._transport.session, headers  # type: ignore[attr-defined]
     async with session.post(
@@ -81,7 +81,10 @@ async def post(platform: Adapters, url: str, content: bytes, **headers: str) -> 
 
 
 async def test_every_channel_sends_to_its_receiver(platform: Adapters) -> None:
-    """Each channel sends with the settings of a deployment; a message sent twice has one id."""
+    """The app's channels need only the settings of a deployment.
+
+    A repeated message keeps its id.
+    """
     settings = Settings(
         tenant_id="t", event_grid_topic=TOPIC, webhook=HOOK, webhook_secret=SECRET,
         teams_webhook=CHANNEL,
@@ -113,7 +116,7 @@ async def test_every_channel_sends_to_its_receiver(platform: Adapters) -> None:
 
 
 def build_signed_headers(body: bytes, identity: str = EVENT["id"], **age: int) -> dict[str, str]:
-    """Return the headers that the standard's own library would send."""
+    """Return the headers that the library of Standard Webhooks would send."""
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(**age)
     return {
         "webhook-id": identity,
@@ -123,7 +126,7 @@ def build_signed_headers(body: bytes, identity: str = EVENT["id"], **age: int) -
 
 
 async def test_webhook_without_a_valid_recent_signature_is_rejected(platform: Adapters) -> None:
-    """A changed body or id, an old message and a missing signature are rejected."""
+    """A changed body or id, an old message, and a missing signature are rejected."""
     body = json.dumps(EVENT).encode()
 
     assert await post(platform, HOOK, body, **build_signed_headers(body)) == 204
@@ -154,7 +157,7 @@ async def test_webhook_without_a_valid_recent_signature_is_rejected(platform: Ad
     ],
 )
 async def test_topic_accepts_cloud_events_only(platform: Adapters, change: dict[str, Any]) -> None:
-    """If one event of a batch is wrong, none is accepted."""
+    """One invalid event rejects the whole batch."""
     token = platform.world.issue_token(APP, "https://eventgrid.azure.net")
     headers = {
         "Authorization": f"Bearer {token}",
@@ -169,7 +172,7 @@ async def test_topic_accepts_cloud_events_only(platform: Adapters, change: dict[
 
 
 def build_broken_cards() -> list[dict[str, Any]]:
-    """Return cards that Teams would not show, although the Workflows webhook accepts them."""
+    """Return cards that the Workflows webhook accepts and Teams cannot show."""
     good = build_card(NOTIFICATION)
     newer = good | {"version": "1.6"}
     untold, coloured, empty, unsafe = (deepcopy(good) for _ in range(4))
@@ -184,7 +187,7 @@ def build_broken_cards() -> list[dict[str, Any]]:
 async def test_card_that_teams_cannot_show_is_rejected(
     platform: Adapters, content: dict[str, Any]
 ) -> None:
-    """The receiver rejects the card at once; the real webhook answers 202 and nobody sees it."""
+    """The real webhook accepts such a card, and then nobody sees it."""
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": content}
     message = {"type": "message", "attachments": [attachment]}
 
@@ -196,7 +199,7 @@ async def test_card_that_teams_cannot_show_is_rejected(
 
 
 async def test_title_in_teams_has_no_invisible_characters(platform: Adapters) -> None:
-    """The card lets a long word break; a terminal would show a replacement character there."""
+    """Long words may break in a card, but a terminal would show the invisible characters for it."""
     blocked = replace(NOTIFICATION.pending_action, reason_code="ConnectionAuthorizationFailed")
     card = build_card(replace(NOTIFICATION, pending_action=blocked))
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
@@ -209,7 +212,7 @@ async def test_title_in_teams_has_no_invisible_characters(platform: Adapters) ->
 
 
 async def test_unknown_person_is_answered_with_the_users(platform: Adapters) -> None:
-    """A person who mistypes a name needs the names, not the name of a Python class."""
+    """A person who mistypes a name needs the list of names in the error."""
     world = platform.world
     async with world.session.put(
         f"{world.server.control_url}/device-code-user", json={"upn": "nobody@x"}

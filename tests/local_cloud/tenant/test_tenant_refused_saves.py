@@ -1,4 +1,4 @@
-"""Test over the wire which saves the local tenant rejects, by both APIs.
+"""Test which saves of definitions the local tenant rejects, and what a rejected save damages.
 
 See platform.md#connector-shapes, #rejected-saves.
 """
@@ -34,13 +34,13 @@ ENTRY = {"connectionName": "office-maker", "source": "Embedded", "id": f"/apis/{
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 def build_mail_definition(**host: str) -> dict[str, Any]:
-    """Return a definition that sends mail, with a `host` in this shape."""
+    """Return a definition that sends mail, with this `host` of the operation."""
     inputs = {"host": {"operationId": "SendEmailV2", **host}}
     nested = {"Send": {"type": "OpenApiConnection", "inputs": inputs, "runAfter": {}}}
     return build_definition(BUTTON, {"Each": {"type": "Scope", "actions": nested, "runAfter": {}}})
@@ -51,12 +51,12 @@ OLDER = build_mail_definition(connectionName=OFFICE)
 
 
 def build_save_body(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of an update that saves a definition."""
+    """Return the body of an update that saves this definition."""
     return {"properties": {"definition": content, "connectionReferences": {OFFICE: ENTRY}}}
 
 
 async def create_flow_outside_solutions(world: TenantWorld) -> Any:
-    """Create a flow as its maker in the flow service; return the answer."""
+    """Create a flow in the flow service, as its maker, and return it."""
     properties = {"displayName": "Mine", "state": "Started", "environment": {"name": ENVIRONMENT}}
     body = {"properties": properties | build_save_body(NEWER)["properties"]}
     answer = await world.call("POST", f"{MAKER_FLOWS}/flows", body, who=MAKER)
@@ -67,7 +67,7 @@ async def create_flow_outside_solutions(world: TenantWorld) -> Any:
 async def test_the_flow_service_refuses_older_shapes_of_a_solutions_flow(
     world: TenantWorld,
 ) -> None:
-    """This applies at any depth, because the flow service saves such a flow in Dataverse."""
+    """A flow in a solution must have the newer format, because it is saved in Dataverse."""
     await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
     world.environment.workflows[COPY].owner = MAKER
 
@@ -79,7 +79,7 @@ async def test_the_flow_service_refuses_older_shapes_of_a_solutions_flow(
 
 
 async def test_the_flow_service_may_demand_the_newer_shape_of_any_flow(world: TenantWorld) -> None:
-    """An assumption decides whether this applies to flows outside solutions."""
+    """An assumption extends the rule to flows outside solutions."""
     name = (await create_flow_outside_solutions(world))["name"]
     url = f"{MAKER_FLOWS}/flows/{name}"
 
@@ -94,7 +94,7 @@ async def test_the_flow_service_may_demand_the_newer_shape_of_any_flow(world: Te
 async def test_save_rejected_by_the_flow_service_may_empty_the_references(
     world: TenantWorld,
 ) -> None:
-    """The references are emptied, the time of the last change stays, and the control API counts."""
+    """If assumed, a rejected save removes the connection references of the flow."""
     changes = {"older_host_shapes_refused": True, "refused_saves_wipe_references": True}
     await world.control("PUT", "/assumptions", changes)
     url = f"{MAKER_FLOWS}/flows/{(await create_flow_outside_solutions(world))['name']}"
@@ -112,7 +112,7 @@ async def test_save_rejected_by_the_flow_service_may_empty_the_references(
 
 
 async def test_emptied_references_change_neither_time_nor_etag(world: TenantWorld) -> None:
-    """A condition on the ETag therefore does not detect the damage."""
+    """Therefore a condition on the ETag does not detect the damage."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
     await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
     before = await read(world)
@@ -124,8 +124,8 @@ async def test_emptied_references_change_neither_time_nor_etag(world: TenantWorl
     assert {name for name in before if before[name] != after[name]} == {"clientdata"}
 
 
-async def test_a_migrating_environment_does_no_harm(world: TenantWorld) -> None:
-    """The write is rejected before the save."""
+async def test_rejected_write_during_migration_damages_nothing(world: TenantWorld) -> None:
+    """During a migration, a write is rejected before it can damage the flow."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
     await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
     await world.link()
@@ -140,7 +140,7 @@ async def test_a_migrating_environment_does_no_harm(world: TenantWorld) -> None:
 
 
 async def test_created_flow_may_contain_an_added_reference(world: TenantWorld) -> None:
-    """Each later save of this flow is rejected, whatever it contains."""
+    """If the platform has added an unknown reference, it rejects each later save of the flow."""
     await world.control("PUT", "/assumptions", {"creates_stamp_references": True})
     made = await create_flow_outside_solutions(world)
     url = f"{MAKER_FLOWS}/flows/{made['name']}"

@@ -1,4 +1,4 @@
-"""Test calls of trigger URLs, and what the flows do."""
+"""Test calls of trigger URLs, and the runs that they start."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,30 +33,30 @@ TENANT = HTTP | {"inputs": {"triggerAuthenticationType": "Tenant"}}
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def read_ledger(world: TenantWorld) -> list[dict[str, Any]]:
-    """Return all calls so far."""
+    """Return all calls of flows that the tenant has recorded."""
     entries: list[dict[str, Any]] = (await world.control("GET", "/ledger"))["entries"]
     return entries
 
 
 async def start_flow(world: TenantWorld, flow: str) -> dict[str, Any]:
-    """Start a flow manually."""
+    """Start a flow manually, and return its run."""
     done: dict[str, Any] = await world.control("POST", f"{FLOWS}/{flow}/run")
     return done
 
 
 async def edit_flow(world: TenantWorld, flow: str, **change: Any) -> None:
-    """Change a flow as its owner does in the designer."""
+    """Edit a flow as its owner does in the designer."""
     await world.control("PATCH", f"{FLOWS}/{flow}", change)
 
 
 async def test_accepted_call_is_recorded_once(world: TenantWorld) -> None:
-    """The ledger has the caller, the URL id, the run and its result."""
+    """The record has the caller, the id in the URL, the run and its result."""
     url = await world.get_trigger_url(HTTP_FLOW)
 
     answer = await world.post_to_trigger(url, user_agent="shop", x_ms_client_tracking_id="order-1")
@@ -69,8 +69,8 @@ async def test_accepted_call_is_recorded_once(world: TenantWorld) -> None:
     assert entry["workflowId"] in url
 
 
-async def test_a_relative_path_and_further_parameters_are_the_callers(world: TenantWorld) -> None:
-    """A path and parameters of the caller do not change which flow is called."""
+async def test_caller_may_add_a_path_and_parameters(world: TenantWorld) -> None:
+    """Callers may add a path and parameters to a trigger URL."""
     url = await world.get_trigger_url(HTTP_FLOW)
     longer = url.replace("/invoke?", "/invoke/orders/7?") + "&source=shop"
 
@@ -90,7 +90,7 @@ async def test_a_relative_path_and_further_parameters_are_the_callers(world: Ten
 async def test_a_changed_url_is_refused(
     world: TenantWorld, before: str, after: str, status: int, code: str | None
 ) -> None:
-    """The signature, the trigger and the id must be those of the platform."""
+    """A URL with another signature, trigger or id is rejected."""
     url = (await world.get_trigger_url(HTTP_FLOW)).replace(before, after, 1)
 
     answer = await world.post_to_trigger(url)
@@ -100,7 +100,7 @@ async def test_a_changed_url_is_refused(
 
 
 async def test_an_unknown_workflow_is_not_found_and_in_the_ledger(world: TenantWorld) -> None:
-    """A lost call appears in the ledger but in no flow's runs."""
+    """A lost call is recorded, although no flow has a run of it."""
     url = await world.get_trigger_url(HTTP_FLOW)
     workflow_id = url.partition("/workflows/")[2][:32]
 
@@ -112,10 +112,10 @@ async def test_an_unknown_workflow_is_not_found_and_in_the_ledger(world: TenantW
     assert entry["code"] == "WorkflowNotFound"
 
 
-async def test_tenant_authentication_wants_a_token_for_the_exact_audience(
+async def test_tenant_authentication_requires_the_exact_audience(
     world: TenantWorld,
 ) -> None:
-    """The audience has a final slash, as Microsoft's documents say."""
+    """As Microsoft documents it, the audience must end in a slash."""
     url = await world.get_trigger_url(TENANT_AUTH_FLOW)
 
     def build_headers(audience: str) -> dict[str, str]:
@@ -135,7 +135,7 @@ async def test_tenant_authentication_wants_a_token_for_the_exact_audience(
 
 
 async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
-    """The child has its own run, which names its cause."""
+    """The child has its own run, which names the parent as its cause."""
     parent = await start_flow(world, PARENT_FLOW)
 
     entries = await read_ledger(world)
@@ -148,7 +148,7 @@ async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
 
 
 async def test_a_parent_fails_when_its_child_is_off(world: TenantWorld) -> None:
-    """The run gives the reason."""
+    """The error of the parent's run gives the reason."""
     await edit_flow(world, HTTP_FLOW, state="Stopped")
 
     parent = await start_flow(world, PARENT_FLOW)
@@ -158,7 +158,7 @@ async def test_a_parent_fails_when_its_child_is_off(world: TenantWorld) -> None:
 
 
 async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld) -> None:
-    """The flow uses the environment variable's value of its last save."""
+    """A flow uses the value that an environment variable had when the flow was saved."""
     caller = await start_flow(world, CALLING_FLOW)
 
     entries = await read_ledger(world)
@@ -167,7 +167,7 @@ async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld)
 
 
 async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
-    """A flow that calls a stopped flow fails with that flow's error."""
+    """A flow that calls a flow which is off fails with the error of that flow."""
     await edit_flow(world, HTTP_FLOW, state="Stopped")
 
     caller = await start_flow(world, CALLING_FLOW)
@@ -177,7 +177,7 @@ async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
 
 
 async def test_endless_call_loop_is_stopped(world: TenantWorld) -> None:
-    """A loop ends with a failed run, and the tenant does not hang."""
+    """Flows that call one another end with a failed run, and the tenant does not hang."""
     content = build_definition(HTTP, build_http_action(await world.get_trigger_url(HTTP_FLOW)))
     await edit_flow(world, HTTP_FLOW, clientData=build_client_data(content))
 
@@ -190,7 +190,7 @@ async def test_endless_call_loop_is_stopped(world: TenantWorld) -> None:
 
 
 async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
-    """The action's status and body replace the 202."""
+    """The caller gets the status and body of the action instead of a 202."""
     inputs = {"statusCode": 201, "body": {"order": 7}}
     actions = {"Response": {"type": "Response", "inputs": inputs, "runAfter": {}}}
     await edit_flow(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP, actions)))
@@ -202,7 +202,7 @@ async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
 
 
 async def test_save_of_a_flow_keeps_its_trigger_url(world: TenantWorld) -> None:
-    """Turning the flow off and on keeps its trigger URL; another relative path changes it."""
+    """Only a change of the relative path gives a flow another URL."""
     before = await world.get_trigger_url(HTTP_FLOW)
     moved = HTTP | {"inputs": {"relativePath": "orders", "triggerAuthenticationType": "All"}}
 
@@ -216,7 +216,7 @@ async def test_save_of_a_flow_keeps_its_trigger_url(world: TenantWorld) -> None:
 
 
 async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantWorld) -> None:
-    """A firewall that allows only the old ranges denies the calls of the copy."""
+    """A firewall that allows only the old ranges denies the calls of a copy."""
     group = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/networkSecurityGroups/n"
     rule = {
         "access": "Allow",
@@ -245,7 +245,7 @@ async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantW
 
 
 async def test_long_run_is_in_progress_until_its_end(world: TenantWorld) -> None:
-    """The run makes its calls at its end, with the definition with which it began."""
+    """A run executes its actions at its end, with the definition from its start."""
     await edit_flow(world, PARENT_FLOW, runSeconds=600)
 
     begun = await start_flow(world, PARENT_FLOW)
@@ -260,7 +260,7 @@ async def test_long_run_is_in_progress_until_its_end(world: TenantWorld) -> None
 
 
 async def test_recurrence_runs_when_due_and_skips_missed_slots(world: TenantWorld) -> None:
-    """The flow runs once for each slot; if three days pass at once, it runs once."""
+    """A flow runs once in each slot. If three days pass at once, it still runs only once."""
     await world.control("POST", "/clock/advance", {"seconds": 86401})
     one = len(await read_ledger(world))
     await world.control("POST", "/clock/advance", {"seconds": 3 * 86400})
@@ -275,7 +275,7 @@ async def test_recurrence_runs_when_due_and_skips_missed_slots(world: TenantWorl
 async def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(
     world: TenantWorld,
 ) -> None:
-    """An event while the flow is off starts a run when the flow is on again."""
+    """Events that occur while a polling flow is off start runs when it is turned on."""
     await edit_flow(world, BUTTON_FLOW, clientData=build_client_data(build_definition(NEW_MAIL)))
     event = {"operationId": "OnNewEmailV3"}
 
@@ -292,21 +292,21 @@ async def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(
 
 
 async def read_outputs_link(world: TenantWorld, flow: str) -> str | None:
-    """Return the link to the trigger outputs of a flow's newest run."""
+    """Return the signed link to the trigger outputs of a flow's newest run, or None."""
     newest, *_ = await world.read_all_pages(f"{ADMIN_FLOWS}/flows/{flow}/runs")
     link = newest["properties"]["trigger"].get("outputsLink")
     return link and str(link["uri"])
 
 
 async def fetch_link(world: TenantWorld, link: str | None, **headers: str) -> tuple[int, Any]:
-    """Return the status and the body behind a link, which is called exactly as it is written."""
+    """Call a link, which is not encoded again. Return the status and the body."""
     url = yarl.URL(link or "", encoded=True)
     async with world.session.get(url, headers=headers, proxy=world.server.proxy_url) as response:
         return response.status, await response.json()
 
 
 async def test_a_signed_link_shows_what_called_a_flow(world: TenantWorld) -> None:
-    """The headers are the caller's, without its token; the link needs none."""
+    """The link shows the caller's headers without the token, and needs no token itself."""
     await world.post_to_trigger(
         await world.get_trigger_url(HTTP_FLOW),
         user_agent="curl/8.5.0",
@@ -331,7 +331,7 @@ async def test_a_signed_link_shows_what_called_a_flow(world: TenantWorld) -> Non
 async def test_token_of_a_call_is_in_the_outputs_if_the_trigger_keeps_it(
     world: TenantWorld, option: str, *, is_shown: bool
 ) -> None:
-    """By default the platform removes the token."""
+    """By default, the platform removes the token from the outputs."""
     await edit_flow(
         world,
         HTTP_FLOW,
@@ -348,7 +348,7 @@ async def test_token_of_a_call_is_in_the_outputs_if_the_trigger_keeps_it(
 
 
 async def test_a_calling_flow_names_itself_in_the_headers(world: TenantWorld) -> None:
-    """A run that nobody called has no outputs, and nor has a trigger that secures them."""
+    """The outputs of the called flow name its caller. Without a call, a run has no outputs."""
     await start_flow(world, CALLING_FLOW)
     _, outputs = await fetch_link(world, await read_outputs_link(world, HTTP_FLOW))
     await start_flow(world, HTTP_FLOW)

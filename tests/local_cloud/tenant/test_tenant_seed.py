@@ -1,4 +1,4 @@
-"""Test which tenant the local tenant builds from a seed."""
+"""Test what the local tenant contains after it was seeded."""
 
 import copy
 import json
@@ -37,12 +37,12 @@ EASED = {"my_flows_have_rows": True, "report_page": 2}
 
 
 def copy_description() -> dict[str, Any]:
-    """Return a description that a test can change."""
+    """Return a copy of the seed that a test can change."""
     return copy.deepcopy(SEED)
 
 
 def build_tenant(described: dict[str, Any]) -> tuple[Tenant, SimulatedEnvironment]:
-    """Build a tenant from a description; return it and its main environment."""
+    """Build a tenant from a seed. Return it and its main environment."""
     tenant = Tenant()
     seed(tenant, described)
     return tenant, tenant.get_part(PowerPlatform).environments[ENVIRONMENT]
@@ -54,7 +54,7 @@ def get_assumptions(tenant: Tenant) -> Assumptions:
 
 
 def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
-    """URLs are filled in plain, JSON-escaped and percent-encoded, in flows, variables and Azure."""
+    """Flows, variables and Azure resources get the URL plain, JSON-escaped or percent-encoded."""
     described = copy_description()
     name = f"{{{{trigger_url:{HTTP_FLOW}}}}}"
     percent = name.replace("}}", "|percent}}")
@@ -84,7 +84,7 @@ def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
 
 
 def test_trigger_url_of_a_missing_flow_raises_an_error() -> None:
-    """A wrong name in the seed is an error, not a caller without a URL."""
+    """A misspelled flow in a placeholder must not make a caller without a URL."""
     described = copy_description()
     described["environments"][0]["serviceEndpoints"][0]["url"] = "{{trigger_url:nothing}}"
 
@@ -92,8 +92,8 @@ def test_trigger_url_of_a_missing_flow_raises_an_error() -> None:
         build_tenant(described)
 
 
-def test_an_environment_may_be_linked_for_long() -> None:
-    """Flows that can migrate have migrated, and the others stay."""
+def test_environment_of_the_seed_may_be_linked_long_ago() -> None:
+    """In an environment that was linked long ago, all flows that can migrate have migrated."""
     described = copy_description()
     described["environments"][0]["policy"] = POLICY_ID
 
@@ -117,7 +117,7 @@ def test_an_environment_may_be_linked_for_long() -> None:
     ],
 )
 def test_trigger_url_has_the_format_of_its_flow(form: str, start: str) -> None:
-    """There are three forms: old hosts, the environment's host, and its newer path."""
+    """A seed can give a flow an old host, the environment's host, or its newer path."""
     described = copy_description()
     described["environments"][0]["flows"][0]["urlForm"] = form
 
@@ -129,7 +129,7 @@ def test_trigger_url_has_the_format_of_its_flow(form: str, start: str) -> None:
 
 
 def test_past_runs_of_the_seed_have_their_outcome() -> None:
-    """The checks of a no-call period read these runs."""
+    """The app reads past runs to check that an original has no calls."""
     described = copy_description()
     described["environments"][0]["flows"][0]["runs"] = [
         {"secondsAgo": 7200, "seconds": 10, "status": "Failed"},
@@ -144,7 +144,7 @@ def test_past_runs_of_the_seed_have_their_outcome() -> None:
 
 
 def test_client_data_in_text_form_is_kept_byte_for_byte() -> None:
-    """A rollback is compared byte for byte with these texts."""
+    """After a rollback, a definition is compared with this text byte by byte."""
     text = build_client_data(build_definition({"type": "Recurrence"})).replace(", ", " ,\t ")
     described = copy_description()
     flow = {"workflowEntityId": CALLER, "displayName": "Odd", "owner": MAKER, "clientData": text}
@@ -166,13 +166,13 @@ def test_client_data_in_text_form_is_kept_byte_for_byte() -> None:
     ],
 )
 def test_invalid_seed_is_rejected(change: dict[str, Any]) -> None:
-    """The process stops with the reason."""
+    """The tenant does not start, and the error gives the reason."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         seed(Tenant(), change)
 
 
 def test_assumptions_of_a_seed_override_its_profile() -> None:
-    """The adversarial profile is harder in each assumption; unnamed assumptions keep its values."""
+    """The adversarial profile applies to all assumptions that the seed does not name."""
     documented, _ = build_tenant(copy_description() | {"assumptions": {}})
     adversarial, _ = build_tenant(
         copy_description() | {"assumptions": {}, "profile": "adversarial"}
@@ -191,6 +191,6 @@ def test_assumptions_of_a_seed_override_its_profile() -> None:
 
 
 def test_unknown_profile_is_rejected() -> None:
-    """A misspelled profile is an error, and not the documented profile."""
+    """A misspelled profile must not mean the documented one."""
     with pytest.raises(ValueError, match="feered"):
         build_tenant(copy_description() | {"profile": "feered"})

@@ -1,4 +1,4 @@
-"""Events of the local tenant arrive on the local Service Bus."""
+"""Test that events of the local tenant arrive on the local Service Bus."""
 
 import json
 
@@ -11,7 +11,7 @@ from tests.local_cloud.tenant.tenant_world import TenantWorld, serve_tenant_worl
 
 
 async def receive_messages(connection_string: str, queue: str) -> list[tuple[str, dict[str, str]]]:
-    """Return bodies and properties of the messages in a queue."""
+    """Return the body and the properties of each message in a queue."""
     async with (
         ServiceBusClient.from_connection_string(connection_string) as client,
         client.get_queue_receiver(queue) as receiver,
@@ -30,7 +30,7 @@ def _decode_text(value: object) -> str:
 
 
 async def rotate_key(world: TenantWorld) -> None:
-    """Rotate the key in the vault as an administrator does."""
+    """Rotate the key in the vault, as an administrator does."""
     answer = await world.call(
         "POST",
         "https://kv-cmk.vault.azure.net/keys/pp-cmk/rotate",
@@ -42,7 +42,7 @@ async def rotate_key(world: TenantWorld) -> None:
 
 
 async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
-    """The SDK's plain receiver gets the message with Event Grid's application properties."""
+    """Microsoft's SDK receives the event with Event Grid's application properties."""
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         async with (
             serve_tenant_world() as world,
@@ -58,7 +58,7 @@ async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
 
 
 async def test_event_with_a_repeated_id_arrives_once() -> None:
-    """The event's id is the message id, so duplicate detection drops the second message."""
+    """An event's id is its message id, so duplicate detection drops a repeated event."""
     message = SimulatedQueueMessage(queue="policy-events", body="{}", message_id="event-1")
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         async with ServiceBusPublisher(bus.connection_string) as publisher:

@@ -1,4 +1,4 @@
-"""Test tokens of the local tenant with Microsoft's own unmodified libraries."""
+"""Test that Microsoft's unmodified libraries get tokens from the local tenant."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,13 +32,13 @@ AUTHORITY = f"https://login.microsoftonline.com/{TENANT_ID}"
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 def build_http_client(world: TenantWorld) -> requests.Session:
-    """Return an HTTP client that uses the tunnel, as HTTPS_PROXY requires."""
+    """Return an HTTP client that reaches the tenant as HTTPS_PROXY would."""
     session = requests.Session()
     session.trust_env = False
     session.proxies = {"https": world.server.proxy_url}
@@ -47,7 +47,7 @@ def build_http_client(world: TenantWorld) -> requests.Session:
 
 
 async def test_msal_gets_an_application_token(world: TenantWorld) -> None:
-    """Discovery, authority and token endpoint are as msal expects."""
+    """msal finds the authority and the token endpoint that it expects."""
 
     def acquire() -> dict[str, str]:
         with build_http_client(world) as client:
@@ -64,7 +64,7 @@ async def test_msal_gets_an_application_token(world: TenantWorld) -> None:
 
 
 async def test_msal_refuses_a_wrong_secret(world: TenantWorld) -> None:
-    """msal returns its own error with the reason."""
+    """msal returns its usual error with the reason."""
 
     def acquire() -> dict[str, str]:
         with build_http_client(world) as client:
@@ -80,7 +80,7 @@ async def test_msal_refuses_a_wrong_secret(world: TenantWorld) -> None:
 
 
 async def test_msal_signs_a_person_in_by_device_code_and_refreshes(world: TenantWorld) -> None:
-    """The person signs in once; afterwards msal uses the refresh token."""
+    """After the first sign-in, msal gets new tokens by the refresh token."""
 
     def acquire() -> tuple[dict[str, str], dict[str, str]]:
         with build_http_client(world) as client:
@@ -119,7 +119,7 @@ async def test_msal_gets_no_device_code_for_an_unknown_application(world: Tenant
 async def test_azure_identity_gets_a_managed_identity_token(
     world: TenantWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library needs only IDENTITY_ENDPOINT and IDENTITY_HEADER."""
+    """azure-identity needs only IDENTITY_ENDPOINT and IDENTITY_HEADER."""
     monkeypatch.setenv("IDENTITY_ENDPOINT", world.server.identity_endpoint)
     monkeypatch.setenv("IDENTITY_HEADER", world.server.identity_header)
 
@@ -135,7 +135,7 @@ async def test_azure_identity_gets_a_managed_identity_token(
 async def test_identity_endpoint_requires_its_header(
     world: TenantWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process of the machine gets no token without the header."""
+    """Without the header, another process of the machine could get a token."""
     async with world.session.get(
         world.server.identity_endpoint,
         params={"resource": "https://vault.azure.net", "api-version": "2019-08-01"},
@@ -147,12 +147,12 @@ async def test_identity_endpoint_requires_its_header(
 def build_bap_client(
     policy: AsyncBearerTokenCredentialPolicy[Any, Any],
 ) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
-    """Return azure-core's client with only a bearer policy."""
+    """Return a client of azure-core that only adds a bearer token."""
     return AsyncPipelineClient(BAP, policies=[policy])
 
 
 async def test_azure_core_calls_bap_by_its_real_host_name(world: TenantWorld) -> None:
-    """The request uses a client-secret credential and a bearer policy, through tunnel and TLS."""
+    """A client secret and a bearer policy work through tunnel and TLS."""
     options: dict[str, Any] = {
         "proxies": {"https": world.server.proxy_url},
         "connection_verify": world.server.ca_file,
@@ -185,7 +185,7 @@ async def test_token_for_another_service_is_rejected(world: TenantWorld) -> None
 
 
 async def test_tokens_can_be_expired(world: TenantWorld) -> None:
-    """After a revocation the old token gets a 401."""
+    """After a revocation, a service rejects an earlier token (401)."""
     token = world.issue_token(APP, FLOW_AUDIENCE)
     await world.control("POST", "/tokens/expire")
 
@@ -201,7 +201,7 @@ async def test_tokens_can_be_expired(world: TenantWorld) -> None:
 
 
 async def test_only_a_person_registers_an_application(world: TenantWorld) -> None:
-    """A service principal cannot register itself."""
+    """A service principal cannot make itself an administrator."""
     url = f"{BAP}/adminApplications/{APP_CLIENT}"
 
     by_itself = await world.call("PUT", url, {})

@@ -1,4 +1,4 @@
-"""Test who issues the local tenant's tokens, and how long they are valid."""
+"""Test which tokens the local tenant accepts, and how long they are valid."""
 
 import base64
 import json
@@ -14,15 +14,15 @@ CALLER = SimulatedCaller(
 )  # fmt: skip
 
 
-def test_a_token_is_read_back() -> None:
-    """The token contains everything about the caller."""
+def test_issued_token_is_read() -> None:
+    """A token contains everything about its caller."""
     issuer = TokenIssuer()
 
     assert issuer.read(issuer.issue(CALLER)) == CALLER
 
 
 def test_token_contains_the_signed_in_person() -> None:
-    """The claims have Entra's names, and an application has none of them."""
+    """A person's token has Entra's claims about the person; an application's has none of them."""
     claims = decode_claims(TokenIssuer().issue(CALLER))
     of_an_application = decode_claims(TokenIssuer().issue(replace(CALLER, is_delegated=False)))
 
@@ -34,19 +34,19 @@ def test_token_contains_the_signed_in_person() -> None:
 
 
 def decode_claims(token: str) -> dict[str, str]:
-    """Return the unverified claims of a token, as clients read them."""
+    """Return the claims of a token without verifying it, as clients do."""
     claims: dict[str, str] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     return claims
 
 
 def test_token_of_another_tenant_is_rejected() -> None:
-    """A token is valid only if this tenant has signed it."""
+    """A token is only valid in the tenant that has signed it."""
     with pytest.raises(ValueError, match="signature"):
         TokenIssuer().read(TokenIssuer().issue(CALLER))
 
 
 def test_a_changed_token_is_refused() -> None:
-    """Another audience in the same token makes the signature invalid."""
+    """If the audience in a token is changed, its signature is invalid."""
     issuer = TokenIssuer()
     head, body, signature = issuer.issue(CALLER).split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
@@ -59,13 +59,13 @@ def test_a_changed_token_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["", "abc", "a.b", "a.b.c", "....", "a.!!!.c"])
 def test_invalid_token_is_rejected(text: str) -> None:
-    """The answer is a 401."""
+    """A service answers an invalid token with a 401."""
     with pytest.raises(ValueError, match="token"):
         TokenIssuer().read(text)
 
 
 def test_revoked_tokens_are_distinguished_from_new_ones() -> None:
-    """A token that was issued right after the revocation is valid."""
+    """A token that is issued right after a revocation is valid."""
     issuer = TokenIssuer()
     old = issuer.issue(CALLER)
 
@@ -77,7 +77,7 @@ def test_revoked_tokens_are_distinguished_from_new_ones() -> None:
 
 
 def test_audiences_compare_without_case_and_final_slash() -> None:
-    """The platform compares audiences in this way for its own APIs."""
+    """The platform compares the audiences of its own APIs in this way."""
     assert normalize_audience("https://Service.example/") == normalize_audience(
         "https://service.example"
     )

@@ -1,4 +1,4 @@
-"""Test the local tenant with any client: tunnel, TLS, faults, budgets and the process itself."""
+"""Test that any program can call the local tenant: tunnel, TLS, faults, budgets, process."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ ENVIRONMENTS = f"{BAP}/scopes/admin/environments"
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """A tenant on the wire."""
+    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
@@ -36,7 +36,7 @@ sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1]).read())
 
 
 async def run_other_program(world: TenantWorld, url: str) -> tuple[int, str]:
-    """Read a URL with a program that knows HTTPS_PROXY and the CA file; return code and output."""
+    """Run a program that reads a URL through HTTPS_PROXY. Return its exit code and output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _STRANGER, url,
         env={"HTTPS_PROXY": world.server.proxy_url, "SSL_CERT_FILE": world.server.ca_file},
@@ -47,7 +47,7 @@ async def run_other_program(world: TenantWorld, url: str) -> tuple[int, str]:
 
 
 async def test_any_client_can_call_a_service_by_its_real_host_name(world: TenantWorld) -> None:
-    """The certificate fits the name in the request."""
+    """The tenant's certificate is valid for the host name of the request."""
     code, output = await run_other_program(
         world, "https://login.microsoftonline.com/common/discovery/instance?api-version=1.1"
     )
@@ -58,7 +58,7 @@ async def test_any_client_can_call_a_service_by_its_real_host_name(world: Tenant
 
 @pytest.mark.parametrize("url", ["https://example.com/", "https://graph.microsoft.com:8443/"])
 async def test_tunnel_rejects_hosts_outside_the_tenant(world: TenantWorld, url: str) -> None:
-    """A local run sends no request outside the machine."""
+    """No request of a local run leaves the machine."""
     code, output = await run_other_program(world, url)
 
     assert await world.control("GET", "/refused-hosts") == world.server.refused_hosts
@@ -70,7 +70,7 @@ async def test_tunnel_rejects_hosts_outside_the_tenant(world: TenantWorld, url: 
 
 
 async def test_fault_fails_the_given_number_of_requests(world: TenantWorld) -> None:
-    """After two errors with a Retry-After, the service answers."""
+    """Two requests fail with Retry-After, and the third succeeds."""
     order = {
         "route": "bap.list_environments",
         "times": 2,
@@ -85,8 +85,8 @@ async def test_fault_fails_the_given_number_of_requests(world: TenantWorld) -> N
     assert answers[0].headers["Retry-After"] == "7"
 
 
-async def test_a_dropped_answer_is_a_broken_connection_after_the_deed(world: TenantWorld) -> None:
-    """The client cannot know whether its write was done."""
+async def test_dropped_answer_breaks_the_connection_after_the_write(world: TenantWorld) -> None:
+    """If only the response is lost, the client cannot know that its write was made."""
     await world.control("POST", "/faults", {"route": "*.stop_flow", "kind": "drop_after"})
     flow = world.environment.order[0]
     await world.control("POST", "/faults", {"route": "*admin_stop_flow", "kind": "drop_after"})
@@ -97,8 +97,8 @@ async def test_a_dropped_answer_is_a_broken_connection_after_the_deed(world: Ten
     assert flow.state == "Stopped"
 
 
-async def test_a_late_write_is_done_after_the_gateway_has_given_up(world: TenantWorld) -> None:
-    """The client cannot know that its write will still be done."""
+async def test_late_write_is_made_after_the_gateway_timeout(world: TenantWorld) -> None:
+    """After a 504, the client cannot know that its write will still be made."""
     flow = world.environment.order[0]
     await world.control("PUT", "/assumptions", {"late_write_seconds": 90})
     await world.control("POST", "/faults", {"route": "*admin_stop_flow", "kind": "late"})
@@ -114,8 +114,8 @@ async def test_a_late_write_is_done_after_the_gateway_has_given_up(world: Tenant
     assert (answer.status, states) == (504, ["Started", "Stopped"])
 
 
-async def test_a_budget_throttles_and_the_clock_frees_it(world: TenantWorld) -> None:
-    """Above the budget the answer is a 429 with a Retry-After; later requests are answered."""
+async def test_budget_throttles_until_time_has_passed(world: TenantWorld) -> None:
+    """A request above the budget gets a 429 with Retry-After. Later requests are answered."""
     await world.control("PUT", "/budgets", {"flow_service": {"calls": 5, "seconds": 60}})
     url = f"{ADMIN_FLOWS}/v2/flows"
 
@@ -129,7 +129,7 @@ async def test_a_budget_throttles_and_the_clock_frees_it(world: TenantWorld) -> 
 
 
 async def test_calls_are_counted_per_route_and_capability(world: TenantWorld) -> None:
-    """Tests read how many requests a job sends."""
+    """With these counts, tests check how many requests a job sends."""
     await world.control("POST", "/calls/reset")
     await world.call("GET", ENVIRONMENTS)
     await world.call("GET", f"{ADMIN_FLOWS}/v2/flows")
@@ -150,7 +150,7 @@ async def test_calls_are_counted_per_route_and_capability(world: TenantWorld) ->
 
 
 async def test_invalid_control_request_is_rejected(world: TenantWorld) -> None:
-    """A wrong order of a test is an error."""
+    """A mistake in a test's control request must be an error."""
     url = f"{world.server.control_url}/assumptions"
 
     async with world.session.put(url, json={"no_such_assumption": 1}) as response:
@@ -158,7 +158,7 @@ async def test_invalid_control_request_is_rejected(world: TenantWorld) -> None:
 
 
 async def test_the_tenant_runs_as_a_process(tmp_path: Path) -> None:
-    """One line of JSON says how to reach it; SIGTERM ends it cleanly."""
+    """The process prints its addresses as one line of JSON. SIGTERM ends it with code 0."""
     seed_file = tmp_path / "seed.json"
     seed_file.write_text(json.dumps(SEED))
     process = await asyncio.create_subprocess_exec(

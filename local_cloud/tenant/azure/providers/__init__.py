@@ -1,4 +1,7 @@
-"""Resource providers: each is a module with `PROVIDER`, whose docstring says what is served."""
+"""Resource providers of Azure, one module for each, which defines `PROVIDER`.
+
+The docstring of a module describes what is served.
+"""
 
 import pkgutil
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""Automation accounts, their variables and runbooks: list, get; variables: patch.
+"""Serve Automation accounts with their variables and runbooks.
 
-The published text of a runbook is `content` of its seed (`get_runbook_content`). Lists have no
-values of encrypted variables and no contents of runbooks.
+Variables can be changed, all else is read. The published text of a runbook is `content` of its seed
+(`get_runbook_content`). Lists have no values of encrypted variables and no contents of runbooks.
 """
 
 import json
@@ -21,7 +21,7 @@ _ACCOUNT = f"{GROUP}/providers/{ACCOUNTS}/{{parent}}"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes beside those that list and read accounts, variables and runbooks."""
+    """Return the routes that write, and the one that returns a runbook's text."""
     return [
         build_arm_route("PATCH", f"{_ACCOUNT}/variables/{{name}}", update_variable),
         build_arm_route("GET", f"{_ACCOUNT}/runbooks/{{name}}/content", get_runbook_content),
@@ -29,7 +29,7 @@ def build_routes() -> list[Route]:
 
 
 async def update_variable(call: ArmCall) -> JsonObject:
-    """Change a variable; its value is JSON text."""
+    """Change a variable. Its value is a JSON document as text."""
     there = call.get_existing(VARIABLES, call.get_path_part("parent"), call.get_path_part("name"))
     given = (await call.read_json()).get("properties") or {}
     properties = there["properties"] | {
@@ -54,7 +54,7 @@ async def get_runbook_content(call: ArmCall) -> Response:
 
 
 def show_part(document: JsonObject) -> JsonObject:
-    """Return a variable or runbook as it is read."""
+    """Return a variable or runbook for a read: without encrypted value, without text."""
     properties = document["properties"]
     hidden = "value" if properties.get("isEncrypted") else "content"
     shown = {name: value for name, value in properties.items() if name != hidden}

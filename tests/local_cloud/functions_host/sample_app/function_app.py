@@ -1,6 +1,6 @@
-"""The app that the tests of the Functions host run: one function for each thing a trigger does.
+"""An app for the tests of the Functions host. Its functions record how their triggers call them.
 
-What a function saw is appended as a JSON line to the file that the setting SEEN names.
+What a function gets is appended as a JSON line to the file that the setting SEEN names.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ logging.getLogger("sample").info("imported")
 
 
 def _note(function: str, **facts: Any) -> None:
-    """Append what a function saw."""
+    """Record what a function got."""
     line = json.dumps({"function": function, **facts}, default=str)
     with _LOCK, Path(os.environ["SEEN"]).open("a") as seen:
         seen.write(line + "\n")
@@ -28,7 +28,7 @@ def _note(function: str, **facts: Any) -> None:
 
 @app.route(route="echo/{kind}/{number:int?}", methods=["GET", "POST"])
 async def echo(req: func.HttpRequest) -> func.HttpResponse:
-    """Return everything the request said."""
+    """Return everything that the request contains."""
     body = {
         "method": req.method,
         "url": req.url,
@@ -59,19 +59,19 @@ async def log_async(req: func.HttpRequest, context: func.Context) -> str:
 
 @app.route(route="header", auth_level=func.AuthLevel.ANONYMOUS)
 async def return_header(req: func.HttpRequest) -> func.HttpResponse:
-    """Return a header that is no ASCII."""
+    """Return a header with a character that is not ASCII."""
     return func.HttpResponse("", headers={"Content-Disposition": 'filename="körper"'})
 
 
 @app.route(route="none", auth_level=func.AuthLevel.ANONYMOUS)
 async def return_none(req: func.HttpRequest) -> func.HttpResponse:
-    """Return nothing, which no HTTP function may."""
+    """Return None, which an HTTP function must not do."""
     return None  # type: ignore[return-value]  # the mistake under test
 
 
 @app.route(route="raise", auth_level=func.AuthLevel.ANONYMOUS)
 async def raise_error(req: func.HttpRequest) -> func.HttpResponse:
-    """Log a stack, then fail."""
+    """Log an exception with its stack, then raise it."""
     try:
         raise LookupError("nothing here")
     except LookupError:
@@ -81,7 +81,7 @@ async def raise_error(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="slow/{seconds}", auth_level=func.AuthLevel.ANONYMOUS)
 async def slow(req: func.HttpRequest) -> func.HttpResponse:
-    """Note the start, then take a while."""
+    """Record the call, then answer after the seconds in the path."""
     _note("slow")
     await asyncio.sleep(float(req.route_params["seconds"]))
     return func.HttpResponse("done")
@@ -89,14 +89,14 @@ async def slow(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.timer_trigger(schedule="%TICK%", arg_name="timer", run_on_startup=False)
 async def tick(timer: func.TimerRequest) -> None:
-    """Note each occurrence."""
+    """Record each occurrence of the timer."""
     status = timer.schedule_status  # type: ignore[attr-defined]  # the worker's timer has it
     _note("tick", past_due=timer.past_due, status=status)
 
 
 @app.timer_trigger(schedule="0 0 0 1 1 *", arg_name="timer", run_on_startup=True)
 def at_start(timer: func.TimerRequest) -> None:
-    """Note that the host started."""
+    """Record that the timer ran at the start of the host."""
     _note("at_start", past_due=timer.past_due)
 
 
@@ -104,7 +104,7 @@ def at_start(timer: func.TimerRequest) -> None:
     arg_name="message", queue_name="%ORDERS%", connection="ServiceBusConnection"
 )
 async def on_order(message: func.ServiceBusMessage) -> None:
-    """Note the message; fail, wait or hang as its body asks."""
+    """Record the message, then fail, wait or hang as its body demands."""
     body = message.get_body().decode()
     _note(
         "on_order",
@@ -134,6 +134,6 @@ async def on_order(message: func.ServiceBusMessage) -> None:
     data_type=func.DataType.BINARY,
 )
 def on_parcel(message: func.ServiceBusMessage) -> None:
-    """Note a binary message, synchronously."""
+    """Record a binary message in a synchronous function."""
     _note("on_parcel", hex=message.get_body().hex(), thread=threading.current_thread().name)
     time.sleep(0.05)
