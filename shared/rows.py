@@ -431,4 +431,6 @@ def format_sortable_time(moment: datetime | None) -> str:
     """Return a time as text that sorts by time. None sorts last."""
     if moment is None:
         return "~"
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    with suppress(OverflowError):  # at an end of the calendar, the time itself sorts well enough
+        moment = moment.astimezone(UTC)
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

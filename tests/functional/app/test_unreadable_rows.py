@@ -1,5 +1,6 @@
 """An unreadable row or event is reported and does not stop the others."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -402,3 +403,21 @@ async def test_daily_check_corrects_search_columns(scenario: Scenario) -> None:
     await run_daily_check(scenario.services, "today")
 
     assert scenario.fakes.store.rows[name].columns == before
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_daily_check_skips_no_row_with_a_time_at_an_end_of_the_calendar(
+    scenario: Scenario, time: str
+) -> None:
+    """A person may write such a time, which has no equivalent in UTC."""
+    name = scenario.services.tables.flow_jobs.name_of(await scenario.read_job("Orders"))
+    data = str(scenario.fakes.store.rows[name].columns["data0"])
+    changed = re.sub(r'("next_check_at":)"[^"]*"', rf'\1"{time}"', data)
+    assert changed != data
+    await damage_row(scenario, name, data0=changed)
+
+    await run_daily_check(scenario.services, "today")
+
+    column = scenario.fakes.store.rows[name].columns["next_check_at"]
+    assert str(column).startswith(time[:10])
+    assert scenario.fakes.notices.told == []
