@@ -38,7 +38,9 @@ class Reader:
 async def run_search(
     search: CallerSearchPosition, reader: Reader, *, stop_at: str = ""
 ) -> list[str]:
-    """Search the places, and stop before `stop_at` as if the request budget were used up."""
+    """Search the places, and stop before `stop_at`, as a search does when its request budget is
+    used up.
+    """
     answers: list[str] = []
     readings = read_remaining_ahead(search, PLACES[::-1], str, reader.read)
     async with aclosing(readings):

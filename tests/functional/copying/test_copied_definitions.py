@@ -171,8 +171,8 @@ async def test_next_invocation_uses_the_converted_copy() -> None:
 
 
 async def test_definition_rejected_in_both_formats_blocks_the_job() -> None:
-    """The platform uses the same error code for other causes. The job is then blocked with the
-    platform's message.
+    """The platform rejects definitions for several reasons with the same code. If the converted one
+    is rejected, too, the job is blocked with the platform's message.
     """
     scenario = Scenario()
     original = add_complete_flow(scenario)

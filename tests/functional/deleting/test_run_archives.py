@@ -102,7 +102,7 @@ async def test_archive_completes_after_a_kill(
 
 
 async def test_existing_part_of_an_archive_is_not_written_again(scenario: Scenario) -> None:
-    """After a kill, the app continues behind the existing part, even if pages are longer now."""
+    """After a kill, the app continues after the last archived run, even if pages are longer now."""
     plan, ports = Plan(at=1, moment=Moment.AFTER), scenario.fakes.ports
     dying = build_fake_services(replace(ports, archive=wrap_with_plan(ports.archive, plan)))
     with suppress(Killed):

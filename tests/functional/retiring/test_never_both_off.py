@@ -286,8 +286,8 @@ async def unlink(pair: Pair) -> None:
 async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutover(
     stop: Any,
 ) -> None:
-    """If writes are stopped between the two writes of a cutover, the app still turns the original
-    on, because no flow may stay off. The job names what stops the writes.
+    """If a kill switch or setting stops writes while both flows are off, the app still turns the
+    original on. The job names what stops the writes.
     """
     pair = await build_pair(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
