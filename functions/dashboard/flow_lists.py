@@ -18,8 +18,10 @@ from shared.use_cases.show_remediation import RemediationView
 
 #: Maximum number of flows on one page of a list.
 FLOWS_ON_PAGE = 100
-#: Maximum number of flows of one part or cause where all parts are shown.
+#: Maximum number of flows of one part, or of the only cause, where all parts are shown.
 FLOWS_OF_PART = 20
+#: The same for each of several causes, so that the first screen shows more than one cause.
+_FLOWS_OF_CAUSE = 5
 #: Parts of which more flows than this are folded; they require nothing.
 _FOLDED = {
     "migrated": 10,
@@ -105,7 +107,8 @@ class FlowLists:
 
     def build_lists_by_part(self, causes: Sequence[Cause]) -> dict[str, Any]:
         """Return the template's values for a list for each cause and each other part."""
-        most = max(min(FLOWS_ON_PAGE // max(len(causes), 1), FLOWS_OF_PART), 3)
+        of_cause = _FLOWS_OF_CAUSE if len(causes) > 1 else FLOWS_OF_PART
+        most = max(min(FLOWS_ON_PAGE // max(len(causes), 1), of_cause), 3)
         by_part: dict[str, list[FlowView]] = {}
         for flow, part in self.known_flows:
             by_part.setdefault(part, []).append(flow)
