@@ -21,10 +21,6 @@ _AUTHORITY = "https://login.microsoftonline.com"
 #: For the tenant of the account that signs in.
 _ANY_TENANT = frozenset({"common", "organizations"})
 _DEVICE_CODE_LIFETIME = 900
-#: Client ids of applications that every directory has: Azure CLI, Azure PowerShell.
-_OF_MICROSOFT = frozenset(
-    {"04b07795-8ddb-461a-bbee-02f9e1bf7b46", "1950a258-227b-4e31-a9cf-717495945fc2"}
-)
 #: What a managed identity's token is for that stands for an application.
 EXCHANGE = "api://AzureADTokenExchange"
 
@@ -91,15 +87,10 @@ async def get_public_keys(request: Request) -> Response:
 
 
 async def start_device_code(request: Request) -> Response:
-    """Return a device code. The directory's `device_code_user` enters it at once.
-
-    Rejects applications that the directory does not have.
-    """
-    form, tenant = await _read_form(request), request.app.state.tenant
-    client_id, code = form.get("client_id", ""), secrets.token_urlsafe(16)
-    if not tenant.get_part(Directory).find_client(client_id) and client_id not in _OF_MICROSOFT:
-        return _build_unknown_client_error()
-    _get_device_codes(request)[code] = (client_id, form.get("scope", ""))
+    """Return a device code. The directory's `device_code_user` enters it at once."""
+    form = await _read_form(request)
+    code = secrets.token_urlsafe(16)
+    _get_device_codes(request)[code] = (form.get("client_id", ""), form.get("scope", ""))
     user_code = secrets.token_hex(4).upper()
     return JSONResponse(
         {
@@ -142,7 +133,9 @@ def _answer_application(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
     client = tenant.get_part(Directory).find_client(form.get("client_id", ""))
     if client is None:
-        return _build_unknown_client_error()
+        return _build_error(
+            "unauthorized_client", "AADSTS700016: the application is not in the directory."
+        )
     if client.secret is None or not secrets.compare_digest(
         client.secret, form.get("client_secret", "")
     ):
@@ -290,12 +283,6 @@ class _DeviceCodes:
 
     def __init__(self) -> None:
         self.pending: dict[str, tuple[str, str]] = {}
-
-
-def _build_unknown_client_error() -> Response:
-    return _build_error(
-        "unauthorized_client", "AADSTS700016: the application is not in the directory."
-    )
 
 
 def _build_error(error: str, description: str, status: int = 400) -> Response:

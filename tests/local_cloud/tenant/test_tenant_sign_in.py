@@ -99,23 +99,6 @@ async def test_msal_signs_a_person_in_by_device_code_and_refreshes(world: Tenant
     assert world.tenant.tokens.read(second["access_token"]).audience == BAP_AUDIENCE
 
 
-async def test_msal_gets_no_device_code_for_an_unknown_application(world: TenantWorld) -> None:
-    """As Entra, the tenant knows only its own applications and Microsoft's."""
-
-    def start(client_id: str) -> dict[str, str]:
-        with build_http_client(world) as client:
-            app = msal.PublicClientApplication(client_id, authority=AUTHORITY, http_client=client)
-            flow: dict[str, str] = app.initiate_device_flow([f"{FLOW_AUDIENCE}/.default"])
-            return flow
-
-    azure_cli = await asyncio.to_thread(start, "04b07795-8ddb-461a-bbee-02f9e1bf7b46")
-    unknown = await asyncio.to_thread(start, "00000000-0000-4000-8000-000000000000")
-
-    assert azure_cli["user_code"]
-    assert unknown["error"] == "unauthorized_client"
-    assert "AADSTS700016" in unknown["error_description"]
-
-
 async def test_azure_identity_gets_a_managed_identity_token(
     world: TenantWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
