@@ -206,6 +206,11 @@ def _build_directory() -> Json:
                 "redirectUris": ["http://127.0.0.1/.auth/login/aad/callback"],
                 "federatedIdentities": [_APPLICATION],
             },
+            {
+                "id": derive_id("operator", "application"),
+                "clientId": OPERATOR_CLIENT_ID,
+                "name": "cmkflow-service-account",
+            },
         ],
         "groups": [{"id": operations.SALES, "name": "Sales"}],
         "users": [

@@ -21,8 +21,9 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack, StackOptions
-from tests.functional.wire.wire_scenario import OPERATOR_CLIENT, WIDE, build_cache_secret_url
+from tests.functional.wire.wire_scenario import WIDE, build_cache_secret_url
 from tests.functional.wire.wire_seed import (
+    OPERATOR_CLIENT,
     SUBSCRIPTION,
     build_flow_seed,
     build_orders_seed,

@@ -23,8 +23,8 @@ import aiohttp
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import ROOT, Stack, StackOptions
-from tests.functional.wire.wire_scenario import OPERATOR_CLIENT, WIDE, build_cache_secret_url
-from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
+from tests.functional.wire.wire_scenario import WIDE, build_cache_secret_url
+from tests.functional.wire.wire_seed import OPERATOR, OPERATOR_CLIENT, SUBSCRIPTION
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT, TENANT_ID
 from tests.performance.many_flows import build_flow_ids, build_many_public_flows
 from tests.performance.remediation_figures import count_by_service

@@ -50,14 +50,13 @@ from shared.use_cases.start_remediation import start_manual_remediation
 from tests.contract.adapter_world import build_trusting_transport
 from tests.fakes.driver import USE_CASES, NeverEndsError, UseCase, find_next_reminder
 from tests.fakes.messages import Delivered, Delivery, FakeMessages
-from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
+from tests.functional.wire.wire_seed import OPERATOR_CLIENT, ORDERS, SUBSCRIPTION
 from tests.local_cloud.tenant.tenant_world import (
     APP_CLIENT,
     ENVIRONMENT,
     TENANT_ID,
 )
 
-OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
 #: Long enough for all that does not wait for days.
 SHORT = timedelta(hours=1)
 #: More deliveries than any scenario needs without time passing.

@@ -22,6 +22,9 @@ from tests.local_cloud.tenant.tenant_world import (
 COLLEAGUE = "b0000000-0000-4000-8000-0000000000c0"
 TRAINEE = "b0000000-0000-4000-8000-000000000003"
 OPERATOR = "b0000000-0000-4000-8000-0000000000e0"
+#: The application with which the service account signs in.
+OPERATOR_APP = "a0000000-0000-4000-8000-0000000000e0"
+OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
 SUBSCRIPTION = GROUP.split("/")[2]
 ORDERS = "f0000000-0000-4000-8000-0000000000a1"
 CHILD = "f0000000-0000-4000-8000-0000000000c1"
@@ -94,7 +97,8 @@ def _build_directory() -> dict[str, Any]:
             {"id": OPERATOR, "name": "Operator", "upn": "operator@contoso.example"},
         ],
         "applications": [
-            {"id": APP, "clientId": APP_CLIENT, "name": "Remediation", "isAdmin": True}
+            {"id": APP, "clientId": APP_CLIENT, "name": "Remediation", "isAdmin": True},
+            {"id": OPERATOR_APP, "clientId": OPERATOR_CLIENT, "name": "Service account"},
         ],
         "managedIdentity": APP_CLIENT,
         "deviceCodeUser": OPERATOR,
