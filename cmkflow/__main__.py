@@ -28,7 +28,7 @@ from cmkflow import (
     support_request_commands,
     watch_command,
 )
-from cmkflow.examples import add_examples
+from cmkflow.examples import move_examples
 from cmkflow.inspect_command import inspect_flow_files
 from cmkflow.terminal import echo
 
@@ -65,7 +65,7 @@ status_command.register(app)
 doctor_command.register(app)
 settings_command.register(app)
 login_commands.register(app)
-add_examples(app)
+move_examples(app)
 
 
 def _print_version(is_asked: bool) -> None:

@@ -81,6 +81,10 @@ def show_assessments(
 
     Writes nothing. The app assesses in the background: Ctrl-C ends the command, not the
     assessment. Exits with 1 if an environment could not be assessed; the others are shown.
+
+    Examples:
+        cmkflow assess show --environment Operations
+        cmkflow assess show --all --policy cmk-europe --html page.html
     """
     if sum((bool(environments), every, bool(resume))) != 1:
         raise typer.BadParameter("Use one of --environment, --all and --resume.")

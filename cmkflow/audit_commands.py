@@ -103,7 +103,13 @@ def list_audit(
     limit: Annotated[int, typer.Option(min=1, max=500, help="Maximum number of entries.")] = 50,
     after: After = None,
 ) -> object:
-    """Show who requested which change, and its result, newest first."""
+    """Show who requested which change, and its result, newest first.
+
+    Examples:
+        cmkflow audit list
+        cmkflow audit list --result rejected --since 2026-11-01
+        cmkflow audit list --limit 500 -o csv
+    """
     query = {
         "limit": limit,
         "after": after,

@@ -107,6 +107,10 @@ def scan_files(
 
     Reads texts in any format and encoding, and archives. Binary files are listed and skipped. Exits
     with 1 if a file could not be read; the others are searched.
+
+    Examples:
+        cmkflow caller scan repository solution.zip
+        cmkflow caller scan repository --ids flows.csv -o csv
     """
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     scan = _Scan(None if ids is None else read_flow_ids(ids))

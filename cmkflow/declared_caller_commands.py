@@ -62,6 +62,9 @@ def declare_callers(
 
     Each replaces the declared caller with its name. A flow is given by id or name. Where
     trigger_url_id is a trigger URL, only its id is sent.
+
+    Examples:
+        cmkflow caller declare callers.yaml
     """
     try:
         callers = read_callers(file)
@@ -76,7 +79,11 @@ def declare_callers(
 
 
 def list_callers(api: ApiClient) -> object:
-    """List the declared callers."""
+    """List the declared callers.
+
+    Examples:
+        cmkflow caller list
+    """
     return api.send(ApiCall(method="GET", path=(_PATH,)))
 
 
@@ -86,7 +93,11 @@ def confirm_caller(
     flow: Annotated[str, typer.Option("--flow", help="The original, by name or id.")],
     by: Name,
 ) -> object:
-    """Confirm that a declared caller calls the copy of a flow, or in a rollback the original."""
+    """Confirm that a declared caller calls the copy of a flow, or in a rollback the original.
+
+    Examples:
+        cmkflow caller confirm "SAP order portal" --flow "Orders"
+    """
     body = {"name": name, "flow": flow, "confirmed_by": by}
     return api.send(ApiCall(method="POST", path=(_PATH, "confirm"), body=body))
 
@@ -101,6 +112,9 @@ def remove_caller(api: ApiClient, name: CallerName) -> object:
     """Remove a declared caller, so that no remediation waits for it, and list the others.
 
     Rejected while a flow that it calls still receives calls.
+
+    Examples:
+        cmkflow caller remove "SAP order portal"
     """
     return api.send(ApiCall(method="POST", path=(_PATH, "remove"), body={"name": name}))
 

@@ -70,6 +70,10 @@ def list_deletions(
 
     Of one remediation, also show originals and run archives. The options apply to the list of all
     remediations.
+
+    Examples:
+        cmkflow deletion list --state scheduled
+        cmkflow deletion list 2dad424e
     """
     query = {
         "state": state,
@@ -102,6 +106,9 @@ def schedule_deletions(
     """Schedule the deletion of retired originals, after listing them and asking.
 
     If a deletion of an original is scheduled already, the new date replaces its date.
+
+    Examples:
+        cmkflow deletion schedule 2dad424e --date 2030-01-31
     """
     moment = _parse_date(day)
     call = ApiCall(method="GET", path=("remediations", remediation, "deletions"))
@@ -133,7 +140,11 @@ def schedule_deletions(
 def cancel_deletions(
     api: ApiClient, remediation: RemediationId, by: Name, flows: Flows = None
 ) -> object:
-    """Cancel scheduled deletions, so that the originals are kept."""
+    """Cancel scheduled deletions, so that the originals are kept.
+
+    Examples:
+        cmkflow deletion cancel 2dad424e --flow "Print labels"
+    """
     body: dict[str, object] = {"cancelled_by": by}
     if flows:
         body["flow_ids"] = flows

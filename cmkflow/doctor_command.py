@@ -37,6 +37,10 @@ def register(group: typer.Typer) -> None:
 
         Writes nothing. Exits with 4 if an action is required, and with 5 if a service does not
         answer.
+
+        Examples:
+            cmkflow doctor
+            cmkflow doctor --full
         """
         answer = api.send(ApiCall(method="GET", path=("doctor",), seconds=_SECONDS))
         return Shown(answer=answer, show=lambda found: format_doctor(found, is_full=full))

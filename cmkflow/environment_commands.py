@@ -69,13 +69,22 @@ def _format_environment(answer: Any) -> Facts:
 
 @api_command(app, "list", show=_build_listing)
 def list_environments(api: ApiClient) -> object:
-    """List the environments of the tenant with their settings."""
+    """List the environments of the tenant with their settings.
+
+    Examples:
+        cmkflow environment list
+        cmkflow environment list -o csv
+    """
     return {"items": api.list_items("environments")}
 
 
 @api_command(app, "show", show=_format_environment)
 def show_environment(api: ApiClient, environment: EnvironmentId) -> object:
-    """Show an environment and its settings."""
+    """Show an environment and its settings.
+
+    Examples:
+        cmkflow environment show Operations
+    """
     return api.send(ApiCall(method="GET", path=("environments", environment)))
 
 
@@ -172,7 +181,13 @@ def set_environment(
         ),
     ] = None,
 ) -> object:
-    """Change settings of an environment. Options that are omitted keep their value."""
+    """Change settings of an environment. Options that are omitted keep their value.
+
+    Examples:
+        cmkflow environment set Operations --approval-policy required --max-flows 5
+        cmkflow environment set Operations --pilot "Print labels"
+        cmkflow environment set Operations --maintenance-window 20:00-06:00
+    """
     said = {
         "approval_policy": approval_policy,
         "max_flows": max_flows,
@@ -205,7 +220,11 @@ def ignore_issue(
     ],
     justification: Annotated[str, typer.Option(help="Why the issue does not block calls.")],
 ) -> object:
-    """Ignore a firewall issue, and retry the jobs that it blocks."""
+    """Ignore a firewall issue, and retry the jobs that it blocks.
+
+    Examples:
+        cmkflow environment ignore Operations ISSUE --justification "own proxy"
+    """
     body = {"issue": issue, "justification": justification}
     return api.send(
         ApiCall(method="POST", path=("environments", environment, "ignored-issues"), body=body)

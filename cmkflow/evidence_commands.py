@@ -46,7 +46,11 @@ def export_evidence(
         ),
     ] = None,
 ) -> dict[str, str]:
-    """Write the evidence for a remediation to a zip file, and print its SHA-256 hash."""
+    """Write the evidence for a remediation to a zip file, and print its SHA-256 hash.
+
+    Examples:
+        cmkflow evidence export 2dad424e --file evidence.zip
+    """
     path = ("remediations", remediation, "evidence")
     content = api.download_file(
         ApiCall(method="GET", path=path, seconds=_SECONDS), "application/zip"
@@ -98,6 +102,9 @@ def check_evidence_file(
     """Check the files, the signature, the time stamp and the audit entries of an evidence file.
 
     Offline, unless you use --key-id. Exits with 1 if something is wrong.
+
+    Examples:
+        cmkflow evidence check evidence.zip
     """
     from cmkflow.evidence_check import ExpectedEvidence, check_evidence
 

@@ -20,7 +20,11 @@ def register(app: typer.Typer) -> None:
 
 
 def show_failed_runs(api: ApiClient, environment: EnvironmentId) -> object:
-    """Show the failed runs of the last report, by flow."""
+    """Show the failed runs of the last report, by flow.
+
+    Examples:
+        cmkflow environment failed-runs Operations
+    """
     return api.send(ApiCall(method="GET", path=("environments", environment, "failed-runs")))
 
 

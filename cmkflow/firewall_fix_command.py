@@ -47,7 +47,13 @@ def fix_firewalls(
     ] = False,
     yes: Yes = False,
 ) -> object:
-    """Show the smallest change that fixes a firewall issue, or apply or revert it."""
+    """Show the smallest change that fixes a firewall issue, or apply or revert it.
+
+    Examples:
+        cmkflow network fix --environment Operations
+        cmkflow network fix nsg-erp --apply
+        cmkflow network fix nsg-erp --revert
+    """
     if apply and revert:
         raise ApiError("Use --apply or --revert, not both.")
     if (apply or revert) and not resource:

@@ -30,7 +30,11 @@ def _format_flows(answer: Any) -> Listing:
 
 @api_command(app, "list", show=_format_flows)
 def list_flows(api: ApiClient, environment: EnvironmentId) -> object:
-    """List the flows of an environment with their ids."""
+    """List the flows of an environment with their ids.
+
+    Examples:
+        cmkflow flow list Operations
+    """
     return api.send(ApiCall(method="GET", path=("environments", environment, "flows")))
 
 
@@ -91,7 +95,12 @@ def show_flow(
         REMEDIATIONS,
     ] = None,
 ) -> object:
-    """Show one flow: its state, the action required, its callers and its history."""
+    """Show one flow: its state, the action required, its callers and its history.
+
+    Examples:
+        cmkflow flow show "Post to ERP"
+        cmkflow flow show "Post to ERP" --remediation 2dad424e
+    """
     found = _find_flow(api, flow, remediation)
     identity = found["remediation_id"]
     plans = api.send(ApiCall(method="GET", path=("remediations", identity, "plan")))

@@ -39,6 +39,10 @@ def inspect_flow_files(
     Reads solution and package exports, clientdata, Logic Apps and ARM templates. Desktop flows are
     listed and skipped. Exits with 1 if a file could not be read; the others are shown. Exits with 3
     if no flow was found.
+
+    Examples:
+        cmkflow inspect exported
+        cmkflow inspect solution.zip -o csv
     """
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     found = list(read_flow_files(paths))

@@ -56,6 +56,10 @@ def check_keys(
     """Check the keys of all policies, or one key. Writes nothing to keys or vaults.
 
     Also updates the key alerts that `cmkflow health` shows.
+
+    Examples:
+        cmkflow key check
+        cmkflow key check --vault contoso-vault --key contoso-key
     """
     named = {"vault": vault, "key": key}
     body = {name: value for name, value in named.items() if value is not None}

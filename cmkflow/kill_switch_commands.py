@@ -73,19 +73,31 @@ def _format_health(answer: Any) -> Facts:
 
 @api_command(app, "show", show=_format_switch)
 def show_kill_switch(api: ApiClient) -> object:
-    """Show whether the kill switch is on, who changed it, and why."""
+    """Show whether the kill switch is on, who changed it, and why.
+
+    Examples:
+        cmkflow kill-switch show
+    """
     return api.send(ApiCall(method="GET", path=("kill-switch",)))
 
 
 @api_command(app, "on", show=_format_switch)
 def turn_kill_switch_on(api: ApiClient, justification: Justification, by: Name) -> object:
-    """Stop every write of the app. A write that is already being sent completes."""
+    """Stop every write of the app. A write that is already being sent completes.
+
+    Examples:
+        cmkflow kill-switch on --justification "change freeze"
+    """
     return _set_kill_switch(api, is_on=True, justification=justification, by=by)
 
 
 @api_command(app, "off", show=_format_switch)
 def turn_kill_switch_off(api: ApiClient, justification: Justification, by: Name) -> object:
-    """Allow writes again. Waiting jobs continue within five minutes (CMK_WAIT_POLL_INTERVAL)."""
+    """Allow writes again. Waiting jobs continue within five minutes (CMK_WAIT_POLL_INTERVAL).
+
+    Examples:
+        cmkflow kill-switch off --justification "checked"
+    """
     return _set_kill_switch(api, is_on=False, justification=justification, by=by)
 
 
@@ -93,7 +105,12 @@ def register_health(group: typer.Typer) -> None:
 
     @api_command(group, "health", show=_format_health)
     def show_health(api: ApiClient) -> object:
-        """Show the health of the app and open alerts."""
+        """Show the health of the app and open alerts.
+
+        Examples:
+            cmkflow health
+            cmkflow health --query kill_switch_on
+        """
         return api.send(ApiCall(method="GET", path=("health",)))
 
 

@@ -92,7 +92,13 @@ def login(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Sign in to an app. Later commands use this app and this sign-in."""
+    """Sign in to an app. Later commands use this app and this sign-in.
+
+    Examples:
+        cmkflow login https://contoso-cmk.azurewebsites.net
+        cmkflow login --device-code
+        cmkflow login --profile fabrikam
+    """
     with _exit_on_error():
         is_new = bool(profile) and profile not in read_profiles()
         url = add_scheme(address) or _read_app_url(api, "" if is_new and api else profile)
@@ -138,7 +144,11 @@ def login(
 
 
 def logout(api: Address = "", profile: ProfileName = "") -> None:
-    """Sign out from the app, and delete the tokens."""
+    """Sign out from the app, and delete the tokens.
+
+    Examples:
+        cmkflow logout
+    """
     with _exit_on_error():
         url = _read_app_url(api, profile)
         was_signed_in = sign_out(url)
@@ -149,7 +159,11 @@ def logout(api: Address = "", profile: ProfileName = "") -> None:
 
 
 def show_signed_in_user(api: Address = "", profile: ProfileName = "") -> None:
-    """Show who is signed in to the app, and their roles."""
+    """Show who is signed in to the app, and their roles.
+
+    Examples:
+        cmkflow whoami
+    """
     with _exit_on_error():
         url = _read_app_url(api, profile)
         who = read_sign_in_session(url)
@@ -174,6 +188,11 @@ def configure_profiles(
 
     With ADDRESS, reads tenant and client id from the app. With --profile alone, makes that profile
     the current one.
+
+    Examples:
+        cmkflow configure https://contoso-cmk.azurewebsites.net
+        cmkflow configure https://fabrikam-cmk.azurewebsites.net --profile fabrikam
+        cmkflow configure --profile fabrikam
     """
     printer = AnswerPrinter(output, query, no_pager=True)
     with _exit_on_error():

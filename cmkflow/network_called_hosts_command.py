@@ -60,6 +60,9 @@ def show_called_hosts(
     ask.
 
     Exits with 1 if a file could not be read; the others are shown.
+
+    Examples:
+        cmkflow network called-hosts exported --service-tags f.json --region UKSouth
     """
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     files = list(read_flow_files(paths))

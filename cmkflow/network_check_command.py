@@ -95,6 +95,10 @@ def check_exported_firewalls(
 
     Microsoft requires three service tags. If PowerPlatformPlex is missing, that is a firewall
     issue; the other two are only reported. Exits with 1 if a region is not in the service tag list.
+
+    Examples:
+        cmkflow network check --service-tags tags.json --firewalls exported
+        cmkflow network check --service-tags f.json --firewalls rules --show-fix az
     """
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     tags = read_service_tag_list(service_tags)

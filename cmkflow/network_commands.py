@@ -54,7 +54,11 @@ def show_changes_between_lists(
     query: Query = None,
     no_pager: NoPager = False,
 ) -> None:
-    """Show the address ranges of a service tag that were added and removed, by region."""
+    """Show the address ranges of a service tag that were added and removed, by region.
+
+    Examples:
+        cmkflow network diff --from old.json --to new.json
+    """
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     old, new = read_service_tag_list(before), read_service_tag_list(after)
     try:
@@ -130,6 +134,9 @@ def show_tag_changes(
     affects.
 
     The app reads the list once a day, and keeps changes in the regions that you use for 90 days.
+
+    Examples:
+        cmkflow network tag-changes --refresh
     """
     lists = ("network", "service-tag-lists")
     if refresh:
@@ -145,6 +152,9 @@ def show_trigger_hosts(
 ) -> object:
     """Write a message that lists the trigger hosts which callers behind an allow list must
     reach.
+
+    Examples:
+        cmkflow network trigger-hosts 2dad424e
     """
     path = ("remediations", remediation, "plan")
     answer = api.send(ApiCall(method="GET", path=path, query={"environment": environment}))

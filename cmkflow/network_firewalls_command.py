@@ -24,6 +24,10 @@ def register(group: typer.Typer) -> None:
         blocks.
 
         It shows what plans, blocked flows and the daily check have found, and reads no firewall.
+
+        Examples:
+            cmkflow network firewalls
+            cmkflow network firewalls -o csv
         """
         path = ("network", "firewalls")
         return api.send(ApiCall(method="GET", path=path, query={"search": search or None}))

@@ -55,7 +55,13 @@ def show_plan(
         ),
     ] = None,
 ) -> object:
-    """Show the plan: problems first, and one line for each flow."""
+    """Show the plan: problems first, and one line for each flow.
+
+    Examples:
+        cmkflow plan show 2dad424e
+        cmkflow plan show 2dad424e --flow "Post to ERP"
+        cmkflow plan show 2dad424e --html plan.html
+    """
     only = str(PlannedAction.NEEDS_CHANGES) if needs_changes else None
     if html is not None:
         query = {
@@ -108,6 +114,9 @@ def choose_url_secrets(
     """Choose, before the approval, which callers of a flow refer to its URL secret.
 
     The plan gets another version. Other flows follow the setting of their environment.
+
+    Examples:
+        cmkflow plan url-secrets 2dad424e none --flow Orders
     """
     path = ("remediations", remediation, "url-secrets")
     body: dict[str, object] = {"flow_ids": flows, "use": str(use)}
@@ -158,6 +167,11 @@ def approve_plan(
     """Approve plans: the given versions, or the plans that the command shows and asks about.
 
     `--yes` approves the current versions and prints them.
+
+    Examples:
+        cmkflow approve 2dad424e
+        cmkflow approve 2dad424e --except "Answer the old app"
+        cmkflow approve 2dad424e --version 3f9c1b2a7d604e51
     """
     if not versions:
         plans = remove_line_breaks(api.send(_build_call(remediation, environment)))

@@ -114,7 +114,12 @@ def start_remediation(
         typer.Option(help="Idempotency key. Commands with the same name start one remediation."),
     ] = None,
 ) -> object:
-    """Start a remediation. The default mode is a dry run."""
+    """Start a remediation. The default mode is a dry run.
+
+    Examples:
+        cmkflow remediation start Operations
+        cmkflow remediation start Operations --mode apply --name change-4711
+    """
     body: dict[str, object] = {"mode": mode, "environment_ids": environments, "started_by": by}
     if flows:
         body["flow_ids"] = flows
@@ -134,7 +139,12 @@ def list_remediations(
     limit: Annotated[int, typer.Option(help="Maximum number of remediations.")] = 50,
     after: After = None,
 ) -> object:
-    """List remediations, newest first."""
+    """List remediations, newest first.
+
+    Examples:
+        cmkflow remediation list --state blocked
+        cmkflow remediation list --query "items[0].remediation.id" -o tsv
+    """
     query = {"limit": limit, "after": after, "environment": environment, "state": state}
     return api.send(ApiCall(method="GET", path=("remediations",), query=query))
 
@@ -149,7 +159,12 @@ def show_remediation(
     ] = False,
     owner: OfOwner = None,
 ) -> object:
-    """Show the progress of a remediation, and the actions that it requires."""
+    """Show the progress of a remediation, and the actions that it requires.
+
+    Examples:
+        cmkflow remediation show 2dad424e
+        cmkflow remediation show 2dad424e --full
+    """
     query = {"include_history": "true" if full else None, "owner": owner}
     answer = api.send(ApiCall(method="GET", path=("remediations", remediation), query=query))
     return Shown(
@@ -163,7 +178,11 @@ def show_remediation(
 def cancel_remediation(
     api: ApiClient, remediation: RemediationId, replay: Replay = False, yes: Yes = False
 ) -> object:
-    """Cancel a remediation. Flows that have started are rolled back."""
+    """Cancel a remediation. Flows that have started are rolled back.
+
+    Examples:
+        cmkflow remediation cancel 2dad424e
+    """
     _confirm_unless_sure(yes, "Cancel this remediation and roll back the flows that have started?")
     return _send_action(api, remediation, "cancel", {"accept_replay": True} if replay else None)
 
@@ -189,6 +208,10 @@ def retry_remediation(
     """Retry blocked and failed jobs after the reason is fixed.
 
     Exits with 4 if nothing could be retried; the answer says why.
+
+    Examples:
+        cmkflow retry 2dad424e
+        cmkflow retry 2dad424e --flow "Print labels"
     """
     chosen = {"flow_ids": flows or None, "reason_code": code, "environment": environment}
     body: dict[str, object] = {name: value for name, value in chosen.items() if value is not None}
@@ -202,7 +225,12 @@ def roll_back_remediation(
     replay: Replay = False,
     yes: Yes = False,
 ) -> object:
-    """Roll back flows: turn originals on, revert their callers, turn copies off."""
+    """Roll back flows: turn originals on, revert their callers, turn copies off.
+
+    Examples:
+        cmkflow rollback 2dad424e --flow "Print labels"
+        cmkflow rollback 2dad424e
+    """
     _confirm_unless_sure(yes or bool(flows), "Roll back all flows of this remediation?")
     body: dict[str, object] = {"flow_ids": flows} if flows else {}
     if replay:

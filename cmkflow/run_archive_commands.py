@@ -42,7 +42,11 @@ def format_archive_table(answer: Any) -> RenderableType:
 
 @api_command(app, "list", show=format_archive_table)
 def list_archives(api: ApiClient, remediation: RemediationId) -> object:
-    """List the run archives of a remediation, and the end of each support window."""
+    """List the run archives of a remediation, and the end of each support window.
+
+    Examples:
+        cmkflow run-archive list 2dad424e
+    """
     return api.send(ApiCall(method="GET", path=("remediations", remediation, "run-archives")))
 
 
@@ -56,7 +60,11 @@ def create_archives(
         typer.Option(help="Maximum number of seconds to wait when the platform asks for a pause."),
     ] = 60.0,
 ) -> object:
-    """Archive the run history of originals. If interrupted, run the command again: it continues."""
+    """Archive the run history of originals. If interrupted, run the command again: it continues.
+
+    Examples:
+        cmkflow run-archive create 2dad424e
+    """
     call = ApiCall(
         method="POST",
         path=("remediations", remediation, "run-archives"),

@@ -52,6 +52,9 @@ def sign_in_service_account(
 
     Run the command once, and again when a job is blocked with the code service_account_signed_out.
     On the page that the command shows, sign in as the service account, not as yourself.
+
+    Examples:
+        cmkflow service-account sign-in
     """
     from cmkflow.service_account_sign_in import SecretWriterIdentity, ServiceAccountSignIn
     from cmkflow.service_account_sign_in import sign_in as sign_in_account

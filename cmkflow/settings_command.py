@@ -31,6 +31,10 @@ def register(group: typer.Typer) -> None:
         """Show the settings of the app with their defaults.
 
         Of a secret, it shows only whether it is set.
+
+        Examples:
+            cmkflow settings
+            cmkflow settings --status changed -o csv
         """
         query = {"status": status.value if status else None}
         return api.send(ApiCall(method="GET", path=("settings",), query=query))

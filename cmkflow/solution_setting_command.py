@@ -33,7 +33,12 @@ def change_solution_setting(
     ] = False,
     yes: Yes = False,
 ) -> object:
-    """Show whether new flows are created in a solution, turn this on, or revert it."""
+    """Show whether new flows are created in a solution, turn this on, or revert it.
+
+    Examples:
+        cmkflow environment solution-setting Operations --turn-on
+        cmkflow environment solution-setting Operations --revert
+    """
     path: tuple[str, ...] = ("environments", environment, "solution-setting")
     if turn_on and revert:
         raise ApiError("Use --turn-on or --revert, not both.")

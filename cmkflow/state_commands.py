@@ -74,6 +74,10 @@ def export_state_file(
 
     Stop the app first. If interrupted, run the command again: it continues. Needs Storage Table
     Data Reader and Storage Blob Data Reader on the account.
+
+    Examples:
+        cmkflow state export state.cmkflow --storage-account cmkstate
+        cmkflow state export state.cmkflow --state-folder var/state --key-file key
     """
     from cmkflow.state_file import StateFile
     from cmkflow.state_transfer import export_state
@@ -103,6 +107,9 @@ def import_state_file(
     app first. If interrupted, run the command again: it continues, and the app rejects the store
     until the import is complete. Needs Storage Table Data Contributor and Storage Blob Data
     Contributor.
+
+    Examples:
+        cmkflow state import state.cmkflow --storage-account cmkstatenew
     """
     from cmkflow.state_file import StateFile
     from cmkflow.state_transfer import import_state

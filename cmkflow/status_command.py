@@ -31,7 +31,12 @@ def register(group: typer.Typer) -> None:
             bool, typer.Option("--full", help="Show reasons and fixes without shortening them.")
         ] = False,
     ) -> object:
-        """Show the actions required, and the status of environments and flows."""
+        """Show the actions required, and the status of environments and flows.
+
+        Examples:
+            cmkflow status
+            cmkflow status --query not_migrated
+        """
         answer = api.send(ApiCall(method="GET", path=("status",)))
         return Shown(answer=answer, show=lambda found: format_status(found, is_full=full))
 

@@ -59,13 +59,21 @@ def _format_draft(answer: Any) -> RenderableType:
 
 @api_command(app, "list", show=_build_listing)
 def list_requests(api: ApiClient) -> object:
-    """List the support requests, and how many days are left to file them."""
+    """List the support requests, and how many days are left to file them.
+
+    Examples:
+        cmkflow support-request list
+    """
     return api.send(ApiCall(method="GET", path=(_PATH,)))
 
 
 @api_command(app, "show", show=_format_draft)
 def show_request(api: ApiClient, request: SupportRequestId) -> object:
-    """Show the draft of a support request."""
+    """Show the draft of a support request.
+
+    Examples:
+        cmkflow support-request show Operations
+    """
     return api.send(ApiCall(method="GET", path=(_PATH, request)))
 
 
@@ -76,14 +84,22 @@ def mark_request_filed(
     by: Name,
     ticket: Annotated[str, typer.Option("--ticket", help="Number of the ticket.")],
 ) -> object:
-    """Record that you filed a support request, which ends its countdown."""
+    """Record that you filed a support request, which ends its countdown.
+
+    Examples:
+        cmkflow support-request mark-filed Operations --ticket 2603020050001234
+    """
     body = {"ticket_number": ticket, "requested_by": by}
     return api.send(ApiCall(method="POST", path=(_PATH, request, "filed"), body=body))
 
 
 @api_command(app, "reopen", show=_format_request)
 def reopen_request(api: ApiClient, request: SupportRequestId, by: Name) -> object:
-    """Record that a support request is not filed, so that its countdown continues."""
+    """Record that a support request is not filed, so that its countdown continues.
+
+    Examples:
+        cmkflow support-request reopen Operations
+    """
     return api.send(
         ApiCall(method="POST", path=(_PATH, request, "reopen"), body={"requested_by": by})
     )

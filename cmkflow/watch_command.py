@@ -36,6 +36,10 @@ def register(group: typer.Typer) -> None:
 
         Refreshes a terminal every five seconds, and writes a line per change to a pipe. Exits with
         4 if an action is required.
+
+        Examples:
+            cmkflow watch 2dad424e
+            cmkflow watch
         """
         path = ("status",) if remediation is None else ("remediations", remediation)
         return api.send(ApiCall(method="GET", path=path))
