@@ -223,7 +223,7 @@ def describe_place(resource_id: str, name: str = "") -> str:
 
     `name` replaces the name in the id.
     """
-    service, *path = resource_id.partition("/Microsoft.ApiManagement/service/")[2].split("/")
+    service, *path = resource_id.split("/")[8:] or [""]
     pairs = [*zip(path[::2], path[1::2], strict=True)]
     is_policy = bool(pairs) and pairs[-1][0] == "policies"
     named = [
