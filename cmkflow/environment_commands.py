@@ -141,8 +141,8 @@ def set_environment(
         typer.Option(
             "--observe-callers/--no-observe-callers",
             help=(
-                "Read the headers of calls of originals after the cutover, to show who still "
-                "calls. --no-observe-callers also deletes what was read."
+                "Read the headers of calls to originals whose known callers were updated, to "
+                "show who still calls. --no-observe-callers also deletes what was read."
             ),
         ),
     ] = None,

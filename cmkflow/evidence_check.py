@@ -18,13 +18,13 @@ from shared.domain.signature import Signature
 from shared.signatures import compute_fingerprint, is_signature_valid
 
 _CONFIRMED = (
-    "Shown: nobody has changed the file since this key signed it. Not shown: whether the app "
-    "recorded everything that happened (docs/evidence.md)."
+    "Verified: nobody has changed the file since this key signed it. Not verified: whether the "
+    "app recorded everything that happened (docs/evidence.md)."
 )
 _UNCONFIRMED = (
-    "Shown: nobody has changed the file since the holder of this key signed it. Not shown: who the "
-    "holder is, because anyone can make a key and give it this name. To confirm the key, use "
-    "--key-id or --public-key."
+    "Verified: nobody has changed the file since the holder of this key signed it. Not "
+    "verified: who the holder is, because anyone can make a key and give it this name. To confirm "
+    "the key, use --key-id or --public-key."
 )
 
 

@@ -10,8 +10,8 @@ from shared.domain.evidence_file import read_time_stamp
 from shared.time_stamps import verify_time_stamp
 
 _SHOWN = (
-    "Shown: the signature existed at the time of the time stamp. Not shown: whether the authority "
-    "has revoked its certificate."
+    "Verified: the signature existed at the time of the time stamp. Not verified: whether the "
+    "authority has revoked its certificate."
 )
 _UNVERIFIED = (
     "The time stamp was not verified, so it does not show when the file was signed. To verify "
@@ -29,7 +29,7 @@ def check_time_stamp(file: BufferedReader, trusted: Sequence[Certificate]) -> Ev
     signature, answer = read_time_stamp(file)
     if isinstance(answer, str):
         target = found.problems if trusted else found.notes
-        target.append(f"No time stamp: {answer.strip()}. Not shown: when the file was signed.")
+        target.append(f"No time stamp: {answer.strip()}. Not verified: when the file was signed.")
         return found
     try:
         stamp = verify_time_stamp(answer, signature, trusted)

@@ -74,7 +74,7 @@ def _format_tables(answer: Any) -> Iterator[RenderableType]:
         yield Text()
         yield Listing(columns=_CALLER_COLUMNS, items=answer["callers"], is_full=True)
     if observed := answer["observed_callers"]:
-        yield Text("\nCalls of the original after the cutover")
+        yield Text("\nCalls to the original after its known callers were updated")
         yield Listing(columns=_OBSERVED_COLUMNS, items=observed, is_full=True)
     history = answer["flow"].get("history") or []
     if history:
@@ -159,7 +159,7 @@ def _find_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, 
 
 
 def _find_observed_callers(answer: Any, workflow_id: str) -> list[Any]:
-    """Return the callers that called a flow's original after its cutover."""
+    """Return who called a flow's original after its known callers were updated."""
     return [
         caller
         for one in answer["observed_callers"]

@@ -41,7 +41,7 @@ After = Annotated[
     str | None,
     typer.Option(
         "--after",
-        help="Show the page that follows this value, which is `next` in the previous response.",
+        help="Show the next page: give the value of `next` from the previous response.",
         show_default=False,
     ),
 ]

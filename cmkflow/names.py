@@ -190,7 +190,7 @@ RemediationId = Annotated[
     str,
     typer.Argument(
         metavar="REMEDIATION",
-        help=f"{_BY} The name is the --name of cmkflow remediation start.",
+        help=f"{_BY} The name is the `--name` of `cmkflow remediation start`.",
         autocompletion=build_completion(REMEDIATIONS),
     ),
     REMEDIATIONS,

@@ -67,7 +67,10 @@ def check_exported_firewalls(
     ],
     region: Annotated[
         list[str] | None,
-        typer.Option(help="Azure region, such as WestEurope. Default: the tag as a whole."),
+        typer.Option(
+            help="Check only the addresses of this Azure region, such as WestEurope. "
+            "Can be repeated. Default: all regions."
+        ),
     ] = None,
     output: Output = OutputFormat.TABLE,
     query: Query = None,

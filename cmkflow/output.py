@@ -27,7 +27,7 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Output format. json is the whole answer; tsv and csv are its rows.",
+        help="Output format. `json` prints the whole answer, `tsv` and `csv` print its rows.",
     ),
 ]
 Query = Annotated[

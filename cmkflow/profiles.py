@@ -101,7 +101,7 @@ ProfileName = Annotated[
     typer.Option(
         "--profile",
         envvar="CMKFLOW_PROFILE",
-        help="Profile of the app; see cmkflow configure.",
+        help="Profile of the app, which `cmkflow configure` or `cmkflow login` stored.",
         show_default=False,
         autocompletion=_complete_profile_name,
     ),

@@ -93,7 +93,7 @@ class EnvironmentSettingsRequest(RequestModel):
     maintenance_window: Window | None = None
     #: Ids of Azure resources that the app may change to fix firewall issues.
     writable_firewalls: Annotated[frozenset[ResourceId], Field(max_length=200)] | None = None
-    #: Whether the app may read the headers of calls of originals, to show who still calls.
+    #: Whether the app may read the headers of calls to originals, to show who still calls.
     observe_callers: bool | None = None
     #: Whether the daily check reports yesterday's failed runs.
     report_failed_runs: bool | None = None

@@ -157,7 +157,8 @@ class FlowEvidenceLine(ApiResponse):
     changes: tuple[ChangeRecordEvidence, ...]
     deletion: DeletionDetailResponse | None
     run_archive: RunArchiveResponse | None
-    #: Null: the original was not called after its cutover, or the app did not read the calls.
+    #: Null: nobody called the original after its known callers were updated, or the app did not
+    #: read the calls.
     observed_callers: CallersOfOriginalResponse | None
 
 

@@ -59,7 +59,7 @@ class FlowLine:
     original_state_at: datetime | None = None
     deleted_at: datetime | None = None
     #: When all known callers named the copy, or it was cut over.
-    cutover_at: datetime | None = None
+    observation_started_at: datetime | None = None
     #: Runs of the original in this file, before and after that time.
     runs_before: int = 0
     runs_after: int = 0
@@ -141,7 +141,7 @@ class EvidenceReport:
             original_state=switch.id_after if switch else "",
             original_state_at=switch.changed_at if switch else None,
             deleted_at=flow.deletion.deleted_at if flow.deletion else None,
-            cutover_at=job.observation_started_at,
+            observation_started_at=job.observation_started_at,
             observed_callers=flow.observed_callers.callers if flow.observed_callers else (),
         )
         times = [one.changed_at for one in job.history]
@@ -151,11 +151,11 @@ class EvidenceReport:
         self.changed_at = max([*times, *filter(None, [self.changed_at])], default=None)
 
     def add_runs(self, environment_id: str, workflow_id: str, part: bytes) -> None:
-        """Count archived runs of an original, before and after its cutover."""
+        """Count archived runs of an original, before and after its observation started."""
         line = self.flows[environment_id, workflow_id]
         line.has_runs = True
         for run in parse_json_lines(part):
-            if line.cutover_at and run.started_at >= line.cutover_at:
+            if (start := line.observation_started_at) and run.started_at >= start:
                 line.runs_after += 1
             else:
                 line.runs_before += 1

@@ -1,4 +1,4 @@
-"""API models: the callers that called originals after their cutover."""
+"""API models: who called originals after their known callers were updated."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from shared.domain.callers.call_headers import CallerSource
 
 
 class ObservedCallerResponse(ApiResponse):
-    """The calls of an original by one caller, recognized by their headers."""
+    """The calls to an original by one caller, recognized by their headers."""
 
     #: Such as `unknown caller: flow Orders`.
     label: str
@@ -24,7 +24,7 @@ class ObservedCallerResponse(ApiResponse):
 
 
 class CallersOfOriginalResponse(ApiResponse):
-    """The callers that called one original after its cutover."""
+    """The callers that called one original after its known callers were updated."""
 
     environment_id: str
     original_id: str

@@ -290,7 +290,8 @@ class RemediationDetailResponse(RemediationSummaryResponse):
     run_archives: tuple[RunArchiveResponse, ...]
     support_windows: tuple[SupportWindowResponse, ...]
     deletions: tuple[DeletionResponse, ...]
-    #: Originals that were called after their cutover, in environments with `observe_callers`.
+    #: Originals that were called after their known callers were updated, in environments with
+    #: `observe_callers`.
     observed_callers: tuple[CallersOfOriginalResponse, ...]
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 

@@ -144,8 +144,8 @@ class Reason(StrEnum):
     OWNER_UNAVAILABLE = (
         "owner_unavailable",
         (
-            "The copy's owner is disabled or no user of the environment, or the app may not "
-            "act for others."
+            "The copy's owner is disabled or not a user of the environment, or the app may "
+            "not act for others."
         ),
         ("Enable or change the owner, or give the app the role Delegate; then retry."),
     )
@@ -250,7 +250,7 @@ class Reason(StrEnum):
     )
     OUTBOUND_CALL_BLOCKED = (
         "outbound_call_blocked",
-        ("A call of a copy was denied or timed out. No original that calls this host is retired."),
+        ("A call by a copy was denied or timed out. No original that calls this host is retired."),
         "Allow the copy's addresses in the firewall that the message names.",
         ClearedBy.DAILY_CHECK,
     )
@@ -294,7 +294,7 @@ class Reason(StrEnum):
     FIREWALL_FIX_IN_USE = (
         "firewall_fix_in_use",
         "Copies call through the firewall change that is to be reverted.",
-        "Roll back these remediations first; or add `--force`.",
+        "Roll back the remediations that the message names first, or add `--force`.",
     )
     ISSUE_NOT_FOUND = (
         "issue_not_found",
@@ -304,7 +304,7 @@ class Reason(StrEnum):
     WRITE_NOT_VISIBLE = (
         "write_not_visible",
         ("The platform accepted a change and does not show it after `CMK_READ_BACK_TIMEOUT`."),
-        "Check whether it was made, then retry.",
+        "Check whether the change was made, then retry.",
     )
     WAITING_FOR_PILOT_FLOWS = (
         "waiting_for_pilot_flows",
@@ -385,13 +385,13 @@ class Reason(StrEnum):
     CHILD_FLOW_NOT_READY = (
         "child_flow_not_ready",
         "A child flow is not ready, or is blocked.",
-        "If the flow is blocked, fix its job.",
+        "If the child flow is blocked, fix its job. This job then continues.",
         ClearedBy.DEPENDENT_FLOW,
     )
     PARENT_FLOW_NOT_READY = (
         "parent_flow_not_ready",
         "A parent flow is not ready, or is blocked.",
-        "If the flow is blocked, fix its job.",
+        "If the parent flow is blocked, fix its job. This job then continues.",
         ClearedBy.DEPENDENT_FLOW,
     )
     WAITING_FOR_OTHER_PLAN = (
@@ -506,9 +506,8 @@ class Reason(StrEnum):
         "outside_maintenance_window",
         "The environment's maintenance window is closed.",
         (
-            "Nothing; or change the window: `cmkflow environment set ENVIRONMENT "
-            "--maintenance-window "
-            "22:00-04:00`."
+            "Nothing: the job continues when the window opens. To change the window, run `cmkflow "
+            "environment set ENVIRONMENT --maintenance-window 22:00-04:00`."
         ),
         ClearedBy.SETTINGS_CHANGE,
     )
@@ -584,8 +583,8 @@ class Reason(StrEnum):
     RETIRED_ORIGINALS_NOT_CHECKED = (
         "retired_originals_not_checked",
         (
-            "The daily check had no time for all retired originals. The next daily check starts "
-            "with the others."
+            "The daily check did not reach all retired originals in its time. The next daily check "
+            "starts with the others."
         ),
         ("If the alert repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
     )

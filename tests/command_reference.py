@@ -71,10 +71,10 @@ def _format_metavar(argument: Any) -> str:
 
 
 def join_lines(text: str) -> str:
-    """Return a help text on one line, with `|` escaped and backquotes removed, as the cell of a
-    Markdown table needs it.
+    """Return a help text on one line, with `|` escaped, as the cell of a Markdown table
+    needs it.
     """
-    return " ".join(text.split()).replace("|", "\\|").replace("`", "")
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def find_summary(text: str) -> str:

@@ -17,7 +17,7 @@ ENTRIES = {
     "original-and-copy-are-both-off": (Reason.BOTH_OFF,),
     "a-plan-awaits-approval": (Reason.PLAN_CHANGED,),
     "a-firewall-denies-a-copy": (Reason.FIREWALL_DENIES, Reason.FIREWALL_FIX_FAILED),
-    "calls-of-a-copy-are-blocked": (Reason.OUTBOUND_CALL_BLOCKED,),
+    "calls-by-a-copy-are-blocked": (Reason.OUTBOUND_CALL_BLOCKED,),
     "the-service-account-is-signed-out": (Reason.SERVICE_ACCOUNT_SIGNED_OUT,),
     "a-key-expires": (
         Reason.KEY_PROBLEM,

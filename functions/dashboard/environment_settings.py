@@ -275,7 +275,7 @@ def _build_observation_action(one: KnownEnvironment, principal: Principal) -> Pa
         principal,
         "Read callers from runs",
         [
-            "The app reads the headers of calls that originals receive after their cutover.",
+            "The app reads the headers of calls to originals whose known callers were updated.",
             f"This takes a request for each call, at most {MOST_READ} for one original in a check.",
             "It stores the calling flow, Logic App, Event Grid subscription or Azure DevOps hook.",
             "Of other callers it stores the first product of the user agent and the network.",

@@ -133,7 +133,8 @@ def _format_lead(status: TenantStatus) -> str:
     if ongoing:
         return f"The app continues with {format_count(ongoing, 'flow')}."
     if planning := sum(one.is_being_read for one in status.environments):
-        return f"The app assesses or plans {format_count(planning, 'environment')}."
+        number = format_count(planning, "environment")
+        return f"The app makes assessments or plans for {number}."
     if not status.flow_count:
         return "No flow is known that a remediation has to migrate."
     if status.migrated_count == status.flow_count:

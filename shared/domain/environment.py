@@ -89,7 +89,7 @@ class EnvironmentSettings:
     #: Lower-case ids of the Azure resources whose firewalls a plan may change so that they allow
     #: the copies.
     writable_firewalls: frozenset[str] = frozenset()
-    #: Whether the app may read the headers of calls of originals, to show who still calls.
+    #: Whether the app may read the headers of calls to originals, to show who still calls.
     observe_callers: bool = False
     #: Whether the daily check reports yesterday's failed runs.
     report_failed_runs: bool = False

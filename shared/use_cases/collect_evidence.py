@@ -42,7 +42,8 @@ class FlowEvidence:
     changes: tuple[ChangeRecord, ...]
     deletion: Deletion | None
     run_archive: RunArchive | None
-    #: None: the original was not called after its cutover, or the app did not read the calls.
+    #: None: nobody called the original after its known callers were updated, or the app did not
+    #: read the calls.
     observed_callers: CallersOfOriginal | None
 
     @property

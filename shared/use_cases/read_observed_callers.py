@@ -1,4 +1,4 @@
-"""Read from stored rows who called originals after their cutover."""
+"""Read from stored rows who called originals after their known callers were updated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from shared.use_cases.read_remediation_rows import RowReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallersOfOriginal:
-    """The callers of one original after its cutover, according to its runs."""
+    """The callers of one original after its known callers were updated, according to its runs."""
 
     environment_id: str
     original_id: str

@@ -1,4 +1,4 @@
-"""Find out each day who still calls the originals of an environment after their cutover."""
+"""Find out each day who still calls originals after their known callers were updated."""
 
 from shared.alerts import alert_unreadable_row, read_readable
 from shared.domain.environment import Environment
@@ -14,7 +14,7 @@ from shared.steps.write_permission import read_environment_settings
 
 
 async def record_observed_callers(services: Services, environment: Environment) -> None:
-    """Count new calls of originals, and wake up the jobs whose originals were called.
+    """Count new calls to originals, and wake up the jobs whose originals were called.
 
     Does nothing unless the environment's settings permit observing callers. Raises the errors of
     reading runs after the results so far are stored.

@@ -85,7 +85,8 @@ class FlowJobDetail:
     remediation: Remediation
     flow: FlowView
     callers: tuple[CallerView, ...]
-    #: Who called the original after the cutover; None: nobody, or the app did not read the calls.
+    #: Who called the original after its known callers were updated; None: nobody, or the app did
+    #: not read the calls.
     observed_callers: CallersOfOriginal | None
     #: Jobs that are rolled back together with this one, including itself.
     dependent_flows: tuple[FlowJob, ...]

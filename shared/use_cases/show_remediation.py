@@ -55,7 +55,7 @@ class RemediationView:
     #: Time until which Microsoft's support can restore run history from before the key.
     support_windows: tuple[SupportWindow, ...] = ()
     deletions: tuple[Deletion, ...] = ()
-    #: Who called originals after their cutover.
+    #: Who called originals after their known callers were updated.
     observed_callers: tuple[CallersOfOriginal, ...] = ()
     #: Rows of its environments that this version of the app cannot read.
     unreadable_rows: tuple[UnreadableRow, ...] = ()

@@ -39,7 +39,7 @@ class ObservedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedCaller:
-    """The calls of one original whose headers show the same traits: how many, and when."""
+    """The calls to one original whose headers show the same traits: how many, and when."""
 
     traits: CallTraits
     call_count: int
@@ -54,7 +54,7 @@ class ObservedCaller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedCallers:
-    """The row of a flow job that counts who called its original after the cutover."""
+    """The row of a flow job that counts calls to its original after known callers were updated."""
 
     environment_id: str
     job_id: str

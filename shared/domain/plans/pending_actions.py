@@ -108,7 +108,7 @@ _ALERT_TITLES: Mapping[str, str] = {
     Reason.KEY_WARNING: "A key may stop working",
     Reason.ADDRESS_RANGES_CHANGED: "Microsoft's address ranges have changed",
     Reason.ADDRESS_RANGES_OUTDATED: "Microsoft's address ranges are not up to date",
-    Reason.OUTBOUND_CALL_BLOCKED: "Calls of copies are denied",
+    Reason.OUTBOUND_CALL_BLOCKED: "Calls by copies are denied",
     Reason.FIREWALL_FIX_UNFINISHED: "A change of a firewall is not completed",
     Reason.SOLUTION_SETTING_UNFINISHED: "A change of a solution setting is not completed",
     Reason.SERVICE_ACCOUNT_SIGNED_OUT: "The service account is no longer signed in",

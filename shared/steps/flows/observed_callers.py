@@ -26,7 +26,7 @@ from shared.ports import Condition
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
 
-#: Calls of one original whose headers one check reads, by one request each.
+#: Calls to one original whose headers one check reads, by one request each.
 MOST_READ = 20
 #: A call this soon after its caller was updated was in progress; a later one means that a caller
 #: was not found.

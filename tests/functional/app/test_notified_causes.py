@@ -195,7 +195,7 @@ async def test_retired_original_that_is_on_again_is_reported(scenario: Scenario)
             "Microsoft's address ranges have changed",
             "cmkflow network tag-changes",
         ),
-        ("outbound_call_blocked", "Calls of copies are denied", "cmkflow health"),
+        ("outbound_call_blocked", "Calls by copies are denied", "cmkflow health"),
         ("new_code", "Action required: new code", "cmkflow health"),
     ],
 )

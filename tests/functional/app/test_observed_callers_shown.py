@@ -72,7 +72,7 @@ async def test_flow_page_shows_the_callers_of_an_original(scenario: Scenario) ->
     )
 
     callers = page.text.partition('id="callers"')[2].partition("<!--/callers-->")[0]
-    assert "Calls of the original after the cutover" in callers
+    assert "Calls to the original after its known callers were updated" in callers
     assert "claims to be curl/8.5 from 203.0.113.0/24" in callers
     assert "2 calls" in callers
     assert "Anyone who has the URL can send any header." in callers

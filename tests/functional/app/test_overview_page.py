@@ -439,5 +439,5 @@ async def test_lead_counts_environments_that_are_planned(scenario: Scenario) -> 
     page = await show_page()
 
     assert find_headline(page) == "No action required"
-    assert "The app assesses or plans 1 environment." in page.text
+    assert "The app makes assessments or plans for 1 environment." in page.text
     assert "The flows are not known yet" in page.text

@@ -78,7 +78,7 @@ async def test_check_names_changed_files(
     assert extra == "more.txt is not in the manifest"
     assert any(line.startswith("remediation.json was changed") for line in changed)
     assert "All files match" not in verified.stdout
-    assert "Shown:" not in verified.stdout
+    assert "Verified:" not in verified.stdout
 
 
 async def export_evidence(scenario: Scenario, cli: CommandLine, folder: Path) -> Path:
@@ -184,7 +184,7 @@ async def test_check_with_public_key_confirms_the_signature(
 
     assert checked.exit_code == 0, checked.output
     assert f"Signed with the expected key: {KEY_URL}/v1" in checked.stdout
-    assert "Not shown: whether the app recorded everything" in checked.stdout
+    assert "Not verified: whether the app recorded everything" in checked.stdout
     assert "not confirmed" not in checked.stdout
 
 
@@ -200,7 +200,7 @@ async def test_check_of_replaced_approver_with_remade_manifest_fails(
 
     assert checked.exit_code == 1
     assert checked.stdout.startswith("The signature is not valid")
-    assert "Shown:" not in checked.stdout
+    assert "Verified:" not in checked.stdout
 
 
 async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
@@ -365,7 +365,7 @@ async def test_check_with_certificates_of_the_authority_shows_the_time(
     assert f"Time stamp of {at}, not verified" in unverified.stdout
     assert "The time stamp was not verified" in unverified.stdout
     assert f"Time stamp of {at} by a trusted authority" in checked.stdout
-    assert "Shown: the signature existed at the time of the time stamp" in checked.stdout
+    assert "Verified: the signature existed at the time of the time stamp" in checked.stdout
 
 
 async def test_check_of_time_stamp_by_another_authority_fails(
@@ -417,7 +417,7 @@ async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
     plain = await cli.run("evidence", "check", str(file))
     pinned = await cli.run("evidence", "check", str(file), "--tsa-certificates", str(root))
 
-    text = "No time stamp: it has no time stamp file. Not shown: when the file was signed."
+    text = "No time stamp: it has no time stamp file. Not verified: when the file was signed."
     assert (plain.exit_code, pinned.exit_code) == (0, 1)
     assert text in plain.stdout
     assert pinned.stdout.startswith(text)

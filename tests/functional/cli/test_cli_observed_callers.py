@@ -36,7 +36,7 @@ async def test_flow_show_lists_who_still_calls_the_original(cli: CommandLine) ->
     assert before["settings"]["observe_callers"] is False
     assert "Callers from runs" in permitted.stdout
     lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
-    assert "Calls of the original after the cutover" in lines
+    assert "Calls to the original after its known callers were updated" in lines
     assert any(line.startswith("unknown caller, claims to be curl/8.5 1 ") for line in lines)
     assert [one["call_count"] for one in listed["observed_callers"]] == [1]
     assert withdrawn.exit_code == 0

@@ -108,7 +108,7 @@ async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
     _, reason = read_signature(io.BytesIO(throttled))
     assert isinstance(reason, str)
     assert reason.startswith("the key vault did not sign it: ")
-    missing = "Not shown: when the file was signed."
+    missing = "Not verified: when the file was signed."
     assert rejected.problems == [
         f"Not signed: {reason}.",
         f"No time stamp: the file is not signed. {missing}",
