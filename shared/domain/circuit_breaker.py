@@ -12,7 +12,7 @@ from shared.reason import Reason
 
 #: This many different targets failed in a row: the fault is the service's.
 SEVERAL = 3
-#: Failures that are further apart than this are not in a row.
+#: Failures that are further apart than this are not in a row, unless probes are as rare.
 _MAX_INTERVAL = timedelta(minutes=30)
 
 
@@ -31,7 +31,7 @@ class CircuitBreaker:
     #: The first error of the service, or of the connection to it.
     message: str
     reason_code: Reason = Reason.SERVICE_OUTAGE
-    #: Since when the circuit breaker is open; None: it is closed.
+    #: Since when failures have followed one another while it is open; None: it is closed.
     opened_at: datetime | None = None
     #: When the next request may probe the service, and the delay until the probe after that.
     probe_at: datetime | None = None
@@ -68,11 +68,12 @@ def add_failure(
         breaker = replace(
             breaker, message=failure.disabled, reason_code=Reason.ENVIRONMENT_DISABLED
         )
-    is_later = failure.at - breaker.last_failure_at > _MAX_INTERVAL
+    interval = failure.at - breaker.last_failure_at
     if breaker.opened_at is not None:
-        opened_at = failure.at if is_later else breaker.opened_at
+        is_new = interval > max(_MAX_INTERVAL, 2 * policy.longest_interval)
+        opened_at = failure.at if is_new else breaker.opened_at
         return replace(breaker, opened_at=opened_at, last_failure_at=failure.at)
-    if is_later:
+    if interval > _MAX_INTERVAL:
         breaker = replace(breaker, unanswered_count=0, failing_targets=())
     failing = dict.fromkeys((*breaker.failing_targets, failure.target))
     updated = replace(

@@ -38,11 +38,12 @@ class World:
         #: The number of requests that were sent to the service.
         self.calls = 0
 
-    def build_circuits(self) -> CircuitBreakers:
+    def build_circuits(self, max_delay: timedelta = timedelta(minutes=10)) -> CircuitBreakers:
         """Return the circuit breakers of another process, which has seen no failure yet."""
-        return CircuitBreakers(
-            self.tables, self.clock, Settings(tenant_id="tests", circuit_breaker_threshold=5)
+        settings = Settings(
+            tenant_id="tests", circuit_breaker_threshold=5, backoff_max_delay=max_delay
         )
+        return CircuitBreakers(self.tables, self.clock, settings)
 
     async def call(
         self,
@@ -190,6 +191,34 @@ async def test_one_request_tries_a_failing_service_and_each_next_try_is_later(wo
     assert tries[0] == 30
     assert gaps[:4] == [60, 120, 240, 480]
     assert set(gaps[4:]) == {600}
+
+
+@pytest.mark.parametrize(
+    ("max_delay", "interval", "counts"),
+    [
+        (timedelta(minutes=10), timedelta(minutes=20), True),
+        (timedelta(minutes=10), timedelta(hours=12), False),
+        (timedelta(hours=1), timedelta(hours=1), True),
+    ],
+)
+async def test_outage_lasts_while_probes_fail_as_often_as_the_settings_allow(
+    world: World, max_delay: timedelta, interval: timedelta, counts: bool
+) -> None:
+    """An alert and a search for callers need to know how long an outage lasts. A failure long after
+    the last one begins another.
+    """
+    circuits = world.build_circuits(max_delay)
+    await world.fail(circuits, 5)
+    [breaker] = await read_open_circuit_breakers(world.tables)
+
+    for _ in range(12):
+        world.clock.advance(interval)
+        with pytest.raises(ServiceOutage) as caught:
+            await world.call(circuits, ServiceUnavailable("nothing heard"))
+
+    [later] = await read_open_circuit_breakers(world.tables)
+    assert (later.opened_at == breaker.opened_at) is counts
+    assert caught.value.duration == (12 * interval if counts else timedelta(0))
 
 
 async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None:
