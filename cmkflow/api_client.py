@@ -208,7 +208,7 @@ class ApiClient:
         )
 
     def _build_request(self, call: ApiCall) -> Request:
-        self.check_address()
+        self.require_encrypted_address()
         # An empty id would select the list, and `..` another resource.
         if wrong := [part for part in call.path if not is_identifier(part)]:
             text = f"{wrong[0]!r} is not a valid id: use 1 to 80 letters, digits and dashes."
@@ -243,7 +243,7 @@ class ApiClient:
         key = {_KEY_HEADER: self.key} if self.key else {}
         return key | ({"Authorization": f"Bearer {token}"} if token else {})
 
-    def check_address(self) -> None:
+    def require_encrypted_address(self) -> None:
         """Raise `ApiError` for a URL that would send the key without encryption to another machine.
 
         Also raises it if the URL is empty or not valid.

@@ -56,7 +56,7 @@ def build_to_do_list(assessment: Any) -> list[ToDo]:
     rest = [
         *_list_flows_needing_action(assessment),
         *_list_firewall_work(found),
-        *_list_app_work(problems),
+        *_list_canvas_app_work(problems),
         *_list_maker_changes(assessment),
         *_list_managed_flows(assessment),
         *_list_other_findings(problems),
@@ -145,7 +145,7 @@ def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         yield _build_to_do("person" if sure else "unknown", title, text, "Network team", mine)
 
 
-def _list_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _list_canvas_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for topic, finding in problems if topic == "canvas_apps"]
     if mine:
         title = f"Agree on a date with the makers of {format_number(len(mine), 'canvas app')}"

@@ -48,7 +48,7 @@ class ExpectedEvidence:
         """Return whether an evidence file without a signature is rejected."""
         return bool(self.fingerprints or self.key_id)
 
-    def is_version(self, key_id: str) -> bool:
+    def is_expected_key(self, key_id: str) -> bool:
         """Return whether the URL of a key version is the expected key, or a version of it."""
         expected = self.key_id.rstrip("/").lower()
         key, _, version = key_id.lower().rpartition("/")
@@ -114,7 +114,7 @@ def _find_key_problems(signature: Signature, expected: ExpectedEvidence) -> Iter
         yield "The file is signed with another key than that of --public-key."
     if not expected.key_id:
         return
-    if not expected.is_version(signature.key_id):
+    if not expected.is_expected_key(signature.key_id):
         yield f"The file names another key than that of --key-id: {signature.key_id}"
     elif compute_fingerprint(expected.read_public_key(signature.key_id)) != own:
         yield f"The file is not signed with the key in the vault: {signature.key_id}"

@@ -28,7 +28,7 @@ def decode_json(data: bytes) -> object:
     try:
         document = parse_json_value(text.removeprefix("\ufeff"), strict=False)
         if len(data) > _SMALL:
-            _check_paths(document)
+            _require_short_paths(document)
         return document
     except json.JSONDecodeError as error:
         raise UnreadableFile(f"not JSON: line {error.lineno}, column {error.colno}") from None
@@ -38,7 +38,7 @@ def decode_json(data: bytes) -> object:
         raise UnreadableFile("the JSON contains a number that is too long") from None
 
 
-def _check_paths(document: object) -> None:
+def _require_short_paths(document: object) -> None:
     """Raise `UnreadableFile` if the paths of all values in a document are too long in total.
 
     Nested members with long names make that length grow quadratically.

@@ -102,7 +102,7 @@ def login(
     with _exit_on_error():
         is_new = bool(profile) and profile not in read_profiles()
         url = add_scheme(address) or _read_app_url(api, "" if is_new and api else profile)
-        ApiClient(url=url).check_address()
+        ApiClient(url=url).require_encrypted_address()
         chosen = Profile(api=url, tenant_id=tenant, client_id=client_id)
         if not (tenant and client_id):
             chosen = _find_known_profile(url) or _read_profile_from_app(

@@ -44,7 +44,7 @@ register_firewalls(app)
 
 
 @app.command("diff")
-def show_changes_between_lists(
+def show_service_tag_changes(
     before: Annotated[
         Path, typer.Option("--from", metavar="FILE", help="File with the earlier list.")
     ],

@@ -22,7 +22,7 @@ from shared.use_cases.audit_state import read_declared_callers
 from shared.use_cases.confirm_by_link import (
     CONFIRMATION_PATH,
     LinkedCaller,
-    confirm_linked_flow,
+    confirm_caller_of_linked_flow,
     name_link_holder,
     open_link,
 )
@@ -75,7 +75,9 @@ async def confirm_by_link(
         services(), _build_audit_entry(linked, body), read_declared_callers, ""
     )
     try:
-        await confirm_linked_flow(services(), linked, body.job_id, calls_copy=body.calls_copy)
+        await confirm_caller_of_linked_flow(
+            services(), linked, body.job_id, calls_copy=body.calls_copy
+        )
     except LinkRejected as err:
         await record_result(services(), pending, status=403, reason=str(err))
         raise

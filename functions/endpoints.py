@@ -29,12 +29,12 @@ from functions.http_requests import (
 from functions.http_responses import ApiResponse, build_json_response, compute_etag
 from functions.principals import (
     ANONYMOUS,
-    check_origin,
-    check_role,
     find_requester_member,
     find_signed_in_principal,
     format_request_source,
     identify_principal,
+    require_own_origin,
+    require_role,
     with_given_name,
 )
 from functions.problems import (
@@ -355,8 +355,8 @@ async def _authorize_request(
         return _parse_request(declared, req, ANONYMOUS)
     principal = await identify_principal(req, services().settings, services().function_keys)
     try:
-        check_origin(req)
-        check_role(principal, declared.role)
+        require_own_origin(req)
+        require_role(principal, declared.role)
         return _parse_request(declared, req, principal)
     except Forbidden as err:
         if principal.id:

@@ -64,13 +64,16 @@ async def change_environment_settings(
 async def _change_environment(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
-    def check_seen_version(shown: environments.EnvironmentView) -> None:
+    def require_seen_version(shown: environments.EnvironmentView) -> None:
         call.require_seen_version(EnvironmentResponse.build(shown))
         if call.body.seen_version not in (None, shown.settings.version):
             raise PreconditionFailed
 
     found = await environments.change_environment(
-        services(), normalize_environment_id(call.id), call.body.changes(), check=check_seen_version
+        services(),
+        normalize_environment_id(call.id),
+        call.body.changes(),
+        check=require_seen_version,
     )
     return EnvironmentResponse.build(found)
 

@@ -129,7 +129,7 @@ async def _handle_message(
         with redact_exceptions():
             result = await act()
     except (MustWait, PlatformMigrationInProgress, TransientError, Conflict) as err:
-        await _send_again(services, invocation, err)
+        await _retry_or_give_up(services, invocation, err)
     except CmkflowError as err:
         await _move_to_poison_queue(services, invocation, str(err))
     else:
@@ -153,7 +153,9 @@ def redact_exceptions() -> Iterator[None]:
         raise RuntimeError(message) from None
 
 
-async def _send_again(services: Services, invocation: QueueInvocation, err: CmkflowError) -> None:
+async def _retry_or_give_up(
+    services: Services, invocation: QueueInvocation, err: CmkflowError
+) -> None:
     settings, now = services.settings, services.now
     failures = invocation.failures
     match err:

@@ -78,7 +78,7 @@ def find_signed_in_principal(req: func.HttpRequest, settings: SignInSettings) ->
     return _build_signed_in_principal(encoded) if encoded else None
 
 
-def check_role(principal: Principal, role: Role) -> None:
+def require_role(principal: Principal, role: Role) -> None:
     """Raise `Forbidden` unless the principal has the role."""
     if principal.has_role(role):
         return
@@ -111,7 +111,7 @@ def is_from_own_page(req: func.HttpRequest) -> bool | None:
     return bool(origin.partition("://")[2] == req.headers.get("Host")) if origin else None
 
 
-def check_origin(req: func.HttpRequest) -> None:
+def require_own_origin(req: func.HttpRequest) -> None:
     """Raise `Forbidden` if a page of another site requests a change.
 
     The browser sends the session cookie with such a request.

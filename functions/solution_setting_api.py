@@ -5,7 +5,7 @@ from datetime import datetime
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery, RequestModel, Text
 from functions.http_responses import ApiResponse
-from functions.principals import check_role
+from functions.principals import require_role
 from shared.bootstrap import services
 from shared.domain.identifiers import normalize_environment_id
 from shared.domain.principal import Role
@@ -58,7 +58,7 @@ async def turn_on_solution_setting(
     """
     identity = normalize_environment_id(call.id)
     if await change_solution_setting.needs_approver(services(), identity):
-        check_role(call.principal, Role.APPROVER)
+        require_role(call.principal, Role.APPROVER)
     found = await change_solution_setting.turn_on_solution_setting(services(), identity, by=call.by)
     return SolutionSettingResponse.model_validate(found)
 

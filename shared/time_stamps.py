@@ -39,7 +39,7 @@ def build_query(content: bytes) -> TimeStampRequest:
     return builder.build()
 
 
-def check_answer(answer: bytes, query: TimeStampRequest) -> None:
+def require_granted_time_stamp(answer: bytes, query: TimeStampRequest) -> None:
     """Raise `ValueError` unless the answer grants the time stamp that `query` requests.
 
     The signature is not verified: that needs certificates that the reader trusts.

@@ -85,7 +85,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
         "Nobody can read secret variables: check them yourself.",
     )
 
-    async def read_scope(self, scope: str) -> None:
+    async def require_readable_scope(self, scope: str) -> None:
         """Check that the app can read the service hooks of an organization."""
         await self._read_place(_Place(organization=scope))
 

@@ -68,7 +68,7 @@ class GitHubCallers(JsonServiceCallers):
         "secrets: check them yourself.",
     )
 
-    async def read_scope(self, scope: str) -> None:
+    async def require_readable_scope(self, scope: str) -> None:
         """Check that the app can read the webhooks of a repository."""
         await self._read_place(_Place(repository=scope, list_name=_HOOKS))
 

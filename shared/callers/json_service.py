@@ -34,15 +34,15 @@ class JsonServiceCallers(SearchedCallers):
                 unreadable.record_text(f"{redact(scope)} (malformed: {self.service.scope_hint})")
         return [scope for scope in scopes if self._is_well_formed(scope)]
 
-    async def check_scope(self, scope: str) -> None:
+    async def require_searchable_scope(self, scope: str) -> None:
         """Raise an error if a scope's name is malformed, or if the app cannot search the scope."""
         if not self._is_well_formed(scope):
             text = f"{redact(scope)} is malformed. {self.service.scope_hint}"
             raise PlatformError(text, code="Malformed", status=400)
-        await self.read_scope(scope)
+        await self.require_readable_scope(scope)
 
     @abstractmethod
-    async def read_scope(self, scope: str) -> None:
+    async def require_readable_scope(self, scope: str) -> None:
         """Read a list of a scope. Raises an error if the app may not read it."""
 
     def _is_well_formed(self, scope: str) -> bool:

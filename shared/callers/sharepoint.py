@@ -92,7 +92,7 @@ class SharePointCallers(JsonServiceCallers):
         "the site from CMK_SHAREPOINT_SITES.",
     )
 
-    async def read_scope(self, scope: str) -> None:
+    async def require_readable_scope(self, scope: str) -> None:
         """Check that the app can read the lists of a site."""
         await self._read_lists(scope)
 

@@ -65,7 +65,7 @@ class SynapseCallers(PublishedPartCallers):
         found = await self._reader.list(_WORKSPACES, _VERSION)
         return [text_at(workspace, "name") or "" for workspace in found]
 
-    async def check_scope(self, scope: str) -> None:
+    async def require_searchable_scope(self, scope: str) -> None:
         """Raise `PlatformError` if the app may not search or write a workspace.
 
         It names the missing actions.

@@ -18,7 +18,7 @@ from shared.domain.network.ip_filter import (
     build_firewall_from_filters,
     parse_policy,
 )
-from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
+from shared.domain.network.ip_rules import build_firewall_with_ip_rules, build_open_firewall
 from shared.errors import NotFound
 from shared.firewalls.azure_resources import AzureResources
 
@@ -124,4 +124,4 @@ def build_open_service(resource: Mapping[str, object]) -> Firewall:
         as_mapping(one).get("hostName") for one in (listed if isinstance(listed, list) else ())
     ]
     open_one = build_open_firewall(ApiManagement.kind, resource, hosts, OPENED_BY)
-    return build_restricted_firewall(open_one, properties.get("publicNetworkAccess"), None, None)
+    return build_firewall_with_ip_rules(open_one, properties.get("publicNetworkAccess"), None, None)

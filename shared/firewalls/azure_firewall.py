@@ -155,9 +155,9 @@ class AzureFirewalls(AzureResources):
         rules = RuleReader(ip_groups=context.ip_groups, users=users)
         if policy_id:
             async for groups in self._read_groups(policy_id, context, rules):
-                rules.parse_rule_groups(groups)
+                rules.collect_rule_groups(groups)
         else:
-            rules.parse_classic_firewall(resource)
+            rules.collect_classic_rules(resource)
         name = text_at(resource, "name") or ""
         whole = Firewall(
             kind=self.kind,

@@ -15,7 +15,7 @@ from shared.domain.network.firewall_fix_text import (
     format_terraform_part,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
+from shared.domain.network.ip_rules import build_firewall_with_ip_rules, build_open_firewall
 from shared.firewalls.azure_resources import AzureResources
 
 API_VERSION = "2024-05-15"
@@ -71,7 +71,7 @@ def parse_cosmos_account(account: Mapping[str, object]) -> Firewall:
         for one in (locations if isinstance(locations, list) else ())
     ]
     rules, is_filtered = properties.get("ipRules"), properties.get("isVirtualNetworkFilterEnabled")
-    return build_restricted_firewall(
+    return build_firewall_with_ip_rules(
         build_open_firewall(CosmosAccounts.kind, account, endpoints, OPENED_BY),
         properties.get("publicNetworkAccess"),
         "Deny" if rules or is_filtered else "Allow",

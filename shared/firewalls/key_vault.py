@@ -17,7 +17,7 @@ from shared.domain.network.firewall_fix_text import (
     format_terraform_part,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
+from shared.domain.network.ip_rules import build_firewall_with_ip_rules, build_open_firewall
 from shared.firewalls.azure_resources import AzureResources
 
 API_VERSION = "2026-02-01"
@@ -81,7 +81,7 @@ def parse_vault(vault: Mapping[str, object]) -> Firewall:
     """Return the firewall of a vault."""
     properties = mapping_at(vault, "properties")
     rules = mapping_at(properties, "networkAcls")
-    return build_restricted_firewall(
+    return build_firewall_with_ip_rules(
         build_open_firewall(KeyVaults.kind, vault, [properties.get("vaultUri")], OPENED_BY),
         properties.get("publicNetworkAccess"),
         rules.get("defaultAction"),

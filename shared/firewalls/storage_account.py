@@ -23,7 +23,7 @@ from shared.domain.network.firewall_fix_text import (
     format_terraform_part,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import AZURE, build_open_firewall, build_restricted_firewall
+from shared.domain.network.ip_rules import AZURE, build_firewall_with_ip_rules, build_open_firewall
 from shared.firewalls.azure_resources import AzureResources
 
 _LONGEST_PREFIX = 30
@@ -103,7 +103,7 @@ def parse_storage_account(account: Mapping[str, object]) -> Firewall:
         *mapping_at(properties, "primaryEndpoints").values(),
         *mapping_at(properties, "secondaryEndpoints").values(),
     ]
-    firewall = build_restricted_firewall(
+    firewall = build_firewall_with_ip_rules(
         build_open_firewall(StorageAccounts.kind, account, endpoints, OPENED_BY),
         properties.get("publicNetworkAccess"),
         rules.get("defaultAction"),

@@ -82,7 +82,7 @@ class SearchesScopes(Protocol):
     async def read_scopes(self) -> Sequence[str]:
         """Return the names of the scopes."""
 
-    async def check_scope(self, scope: str) -> None:
+    async def require_searchable_scope(self, scope: str) -> None:
         """Raise an error if the app cannot search this scope."""
 
 

@@ -24,7 +24,7 @@ class MessageSender(Protocol):
     async def send(self, *messages: QueueMessage) -> None:
         """Send all messages. Raises `TransientError` if some may not have been sent."""
 
-    async def check_sending(self, queue: str) -> None:
+    async def require_sending_allowed(self, queue: str) -> None:
         """Raise an error if the app cannot send to a queue. No message is sent."""
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:

@@ -71,31 +71,31 @@ class StepContext:
         """Return the rows of the job's callers."""
         return self.held.open_rows(self.services.tables.callers)
 
-    async def check_write_allowed(self, *, anytime: bool = False) -> None:
+    async def require_write_allowed(self, *, anytime: bool = False) -> None:
         """Raise `MustWait`, `JobBlocked` or `LeaseLost` unless a write may be sent now.
 
         The row is saved first. `anytime`: what was started in the maintenance window may be
         completed after it, above all a cutover in which both flows may be off. Nothing stops
         turning a flow on again that was on.
         """
-        await self._check_policy(anytime=anytime)
+        await self._require_allowed_by_settings(anytime=anytime)
         await self.held.flush()
-        await self.check_lease()
+        await self.require_lease()
 
-    async def stage_then_check_write(self, intended: Callable[[FlowJob], FlowJob]) -> None:
+    async def save_intended_write(self, intended: Callable[[FlowJob], FlowJob]) -> None:
         """Save the row with a write that is about to be sent, unless no write may be sent now.
 
         `intended` returns the row as it is while the write is in flight. Raises the errors of
-        `check_write_allowed`.
+        `require_write_allowed`.
         """
-        await self._check_policy()
+        await self._require_allowed_by_settings()
         await self.save(intended(self.job))
 
-    async def _check_policy(self, *, anytime: bool = False) -> None:
+    async def _require_allowed_by_settings(self, *, anytime: bool = False) -> None:
         if not self.job.is_turning_back_on:
             anytime = anytime or self.job.both_off_since is not None
             settings = await self.read_settings()
-            await write_permission.check_write_allowed(
+            await write_permission.require_write_allowed(
                 self.services, self.job.environment_id, anytime=anytime, settings=settings
             )
 
@@ -123,7 +123,7 @@ class StepContext:
         self._cache[what] = asked, answer
         return answer
 
-    async def check_lease(self) -> None:
+    async def require_lease(self) -> None:
         """Raise `LeaseLost` if the lease ends within the time that a write takes and cannot be
         renewed.
         """

@@ -36,7 +36,7 @@ async def find_kill_switch(services: Services) -> KillSwitch | None:
     return kept.item if kept else None
 
 
-async def check_write_allowed(
+async def require_write_allowed(
     services: Services,
     environment_id: str,
     *,

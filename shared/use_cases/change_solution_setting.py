@@ -26,7 +26,7 @@ from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.lease_resource import LeasedResource, RequestHolder, lease_resource
 from shared.steps.flows.read_back import WriteNotVisible, poll
 from shared.steps.optional_read import read_or_no_answer
-from shared.steps.write_permission import check_write_allowed, read_environment_settings
+from shared.steps.write_permission import read_environment_settings, require_write_allowed
 
 _State = SolutionSettingState
 _COMPLETED: Mapping[_State, _State] = {
@@ -236,7 +236,7 @@ async def _write_setting(
         raise await _record_not_kept(record, environment, change)
 
     async def permit() -> None:
-        await check_write_allowed(services, environment.id)
+        await require_write_allowed(services, environment.id)
         await record.store(change)
         await held.permit()
 

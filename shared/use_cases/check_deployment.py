@@ -270,7 +270,7 @@ async def _check_queues(services: Services) -> list[Finding]:
 
 
 async def _check_queue(services: Services, queue: str) -> list[Finding]:
-    await services.messages.check_sending(queue)
+    await services.messages.require_sending_allowed(queue)
     waiting = await services.messages.count(queue)
     lost = await services.messages.count(queue, dead_letters=True)
     lost += waiting if queue == POISON else 0
@@ -429,7 +429,7 @@ async def _check_scopes(kind: SearchesScopes, fix: str) -> list[Finding]:
 
 
 async def _check_scope(kind: SearchesScopes, scope: str) -> list[Finding]:
-    await kind.check_scope(scope)
+    await kind.require_searchable_scope(scope)
     return [passed("callers", "The app can search it.", scope)]
 
 

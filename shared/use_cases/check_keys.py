@@ -46,10 +46,12 @@ async def check_keys(
         policies = [policy for policy in policies if uses_key(policy, name, key.lower())]
         if not policies:
             return (check_key(await read_named_key(services, vault, key)),)
-    return tuple([await _check_or_report(services, policy, environments) for policy in policies])
+    return tuple(
+        [await _record_key_check_or_error(services, policy, environments) for policy in policies]
+    )
 
 
-async def check_policies(services: Services, environments: Sequence[Environment]) -> None:
+async def record_key_checks(services: Services, environments: Sequence[Environment]) -> None:
     """Check the key of each policy that is watched or that an environment has."""
     on = {one.policy.policy_id.lower() for one in environments if one.policy}
     try:
@@ -59,14 +61,14 @@ async def check_policies(services: Services, environments: Sequence[Environment]
             await _record_not_checked(services, policy_id, policy_id.rpartition("/")[2], err)
         raise
     for policy in policies:
-        await _check_or_report(services, policy, environments)
+        await _record_key_check_or_error(services, policy, environments)
     seen = {policy.id.lower() for policy in policies}
     for policy_id in sorted(on - seen):
         await alert_unwatched_policy(services, policy_id, environments)
     await _delete_unused_findings(services, keep=on | seen)
 
 
-async def check_policy(
+async def record_key_check(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
 ) -> KeyCheckResult:
     """Check the key of one policy, store the findings and send alerts.
@@ -78,7 +80,7 @@ async def check_policy(
     return found
 
 
-async def check_policies_of_event(
+async def record_key_checks_of_event(
     services: Services, policies: Sequence[EnterprisePolicy], environments: Sequence[Environment]
 ) -> None:
     """Check the key of each policy that an event is about.
@@ -89,7 +91,7 @@ async def check_policies_of_event(
     failed = list[CmkflowError]()
     for policy in policies:
         try:
-            await check_policy(services, policy, environments)
+            await record_key_check(services, policy, environments)
         except CmkflowError as err:
             await _record_not_checked(services, policy.id, policy.name, err)
             failed.append(err)
@@ -97,7 +99,7 @@ async def check_policies_of_event(
         raise one
 
 
-async def check_new_link(services: Services, policy_id: str) -> None:
+async def record_key_check_of_new_link(services: Services, policy_id: str) -> None:
     """Check the key of a policy that was just linked to an environment.
 
     If the check fails, that is recorded.
@@ -110,7 +112,7 @@ async def check_new_link(services: Services, policy_id: str) -> None:
         return
     for policy in policies:
         if policy.id.lower() == policy_id:
-            await _check_or_report(services, policy, environments)
+            await _record_key_check_or_error(services, policy, environments)
 
 
 async def alert_unwatched_policy(
@@ -140,11 +142,11 @@ def uses_key(policy: EnterprisePolicy, vault: str, key: str) -> bool:
     return policy.vault_id.lower().endswith(f"/{vault}") and policy.key_name.lower() == key
 
 
-async def _check_or_report(
+async def _record_key_check_or_error(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
 ) -> KeyCheckResult:
     try:
-        return await check_policy(services, policy, environments)
+        return await record_key_check(services, policy, environments)
     except CmkflowError as err:
         log.warning("key of policy %s not checked: %s", policy.name, redact(str(err)))
         finding = await _record_not_checked(services, policy.id, policy.name, err)

@@ -32,16 +32,16 @@ from shared.services import Services
 from shared.steps.flows.effect import perform
 from shared.steps.flows.original import find_original
 from shared.steps.flows.temporary_co_ownership import (
-    check_grants_are_gone,
     format_not_revoked,
     is_still_co_owner,
     remove_co_ownership,
     revoke_all_grants,
+    revoke_remaining_grants,
 )
 from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.rolling_back.final_check import wait_and_revoke_grants
 from shared.steps.step_context import WRITE_TAKES, StepContext
-from shared.steps.write_permission import check_write_allowed
+from shared.steps.write_permission import require_write_allowed
 from shared.use_cases.check_in_rotation import check_in_rotation
 
 log = get_product_log(__name__)
@@ -81,7 +81,7 @@ async def _revoke_grants_of_flow_jobs(
             try:
                 await wait_and_revoke_grants(work)
                 await revoke_all_grants(work)
-                await check_grants_are_gone(work)
+                await revoke_remaining_grants(work)
             except (
                 JobBlocked,
                 PlatformError,
@@ -144,7 +144,7 @@ async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) 
     services, home = held.services, held.job.environment_id
 
     async def permit() -> None:
-        await check_write_allowed(services, home, anytime=True)
+        await require_write_allowed(services, home, anytime=True)
         await held.ensure_lease(WRITE_TAKES)
 
     await remove_co_ownership(services, (home, flow_name), permit)
@@ -207,7 +207,7 @@ async def _turn_off_orphaned_copy(
     async with lease_ended_job(FLOW, services, kept) as held:
         work = StepContext(held, environment)
         off = build_flow_write(work, copy, WorkflowUpdate(state=FlowState.OFF))
-        await perform(replace(off, permit=partial(work.check_write_allowed, anytime=True)))
+        await perform(replace(off, permit=partial(work.require_write_allowed, anytime=True)))
 
 
 async def _read_copy(services: Services, environment: Environment, job: FlowJob) -> Workflow | None:

@@ -16,7 +16,7 @@ from shared.domain.jobs.called_sides import choose_side_to_leave
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import AlreadyExists, LinkRejected, UnreadableRow
 from shared.services import Services
-from shared.use_cases.confirm_caller import confirm_job, find_jobs_of_flow
+from shared.use_cases.confirm_caller import confirm_caller_of_job, find_jobs_of_flow
 
 #: Path of the page that a link opens.
 CONFIRMATION_PATH = "/api/declared-callers/confirmation"
@@ -93,7 +93,7 @@ async def open_link(services: Services, token: str) -> LinkedCaller:
     return LinkedCaller(link=link, caller=kept.item, flows=tuple(flows))
 
 
-async def confirm_linked_flow(
+async def confirm_caller_of_linked_flow(
     services: Services, linked: LinkedCaller, job_id: str, *, calls_copy: bool
 ) -> None:
     """Confirm one flow of a link, as the page of the link showed it.
@@ -111,7 +111,9 @@ async def confirm_linked_flow(
             fix="Open the link again: it shows which flow the system has to call now.",
         )
     if not flow.is_confirmed:
-        await confirm_job(services, linked.caller, flow.job, by=name_link_holder(linked.caller))
+        await confirm_caller_of_job(
+            services, linked.caller, flow.job, by=name_link_holder(linked.caller)
+        )
 
 
 def name_link_holder(caller: DeclaredCaller) -> str:

@@ -52,10 +52,10 @@ async def confirm_caller(services: Services, name: str, flow: str, *, by: str) -
     except FlowNotFound:
         job = select_flows([*jobs.values()], [flow], where)[0]
 
-    return await confirm_job(services, kept.item, job, by=by)
+    return await confirm_caller_of_job(services, kept.item, job, by=by)
 
 
-async def confirm_job(
+async def confirm_caller_of_job(
     services: Services, declared: DeclaredCaller, job: FlowJob, *, by: str
 ) -> Confirmation:
     """Record that a caller calls the copy of a job, or in a rollback the original again.

@@ -37,7 +37,7 @@ from shared.steps.deleting import delete_original as step
 from shared.steps.deleting.archive_runs import archive_run_page
 from shared.steps.flows.original import find_original
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import check_write_allowed, require_linked_environment
+from shared.steps.write_permission import require_linked_environment, require_write_allowed
 from shared.use_cases.archive_runs import PARTS, build_run_archive
 
 log = get_product_log(__name__)
@@ -145,8 +145,8 @@ class _DeletionStep:
         if deletion.state is DeletionState.DELETING and await self._original_exists(work):
             await self.store(rules.return_to_checks(deletion, now=services.now))
         if deletion.state is DeletionState.SCHEDULED:
-            await check_write_allowed(services, job.environment_id)
-            await step.check_runs(work, self._held)
+            await require_write_allowed(services, job.environment_id)
+            await step.require_no_runs(work, self._held)
             await self.store(rules.start_archiving(self.deletion, now=services.now))
         if not await self._archive_runs(job):
             text = "The run history is being archived."
@@ -208,7 +208,7 @@ class _DeletionStep:
             where = await step.archive_definition(work, original)
 
             async def permit() -> None:
-                await work.check_write_allowed()
+                await work.require_write_allowed()
                 recorded = rules.record_delete_intent(self.deletion, now=services.now)
                 await self.store(replace(recorded, archived_definition=where))
                 # The lease is still valid and long enough for one request, and no rollback is

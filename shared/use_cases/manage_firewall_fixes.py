@@ -40,7 +40,7 @@ from shared.steps.flows.firewall_fixes import (
 )
 from shared.steps.flows.lease_resource import RequestHolder
 from shared.steps.optional_read import read_or_no_answer
-from shared.steps.write_permission import check_write_allowed
+from shared.steps.write_permission import require_write_allowed
 
 #: After this time, no request waits for the fix any longer.
 _UNFINISHED = timedelta(hours=1)
@@ -269,7 +269,7 @@ def _build_permission_check(
 ) -> Callable[[], Awaitable[None]]:
     async def permit() -> None:
         for one in environment_ids:
-            await check_write_allowed(services, one)
+            await require_write_allowed(services, one)
 
     return permit
 

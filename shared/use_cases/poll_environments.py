@@ -16,7 +16,7 @@ from shared.ports import QueueMessage
 from shared.queues import POLICY_EVENTS
 from shared.rows import format_sortable_time
 from shared.services import Services
-from shared.use_cases.check_keys import check_policies, has_key_problem
+from shared.use_cases.check_keys import has_key_problem, record_key_checks
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
 
 log = get_product_log(__name__)
@@ -32,11 +32,13 @@ async def poll_environments(services: Services) -> int:
     for environment in environments:
         async with catch_row_errors(services, ("policylinks", "link", environment.id)):
             changed += await _poll_environment(services, environment)
-    await _check_lost_keys(services, environments)
+    await _record_checks_of_lost_keys(services, environments)
     return changed
 
 
-async def _check_lost_keys(services: Services, environments: Sequence[Environment]) -> None:
+async def _record_checks_of_lost_keys(
+    services: Services, environments: Sequence[Environment]
+) -> None:
     """Check keys while an environment under a key is disabled, or a key does not work.
 
     No event reports that a key was disabled, deleted or restored (platform.md#key-events).
@@ -45,7 +47,7 @@ async def _check_lost_keys(services: Services, environments: Sequence[Environmen
     if not is_lost and not await has_key_problem(services):
         return
     try:
-        await check_policies(services, environments)
+        await record_key_checks(services, environments)
     except CmkflowError as err:  # the check has recorded it; the next poll checks again
         log.warning("keys not checked", extra={"text": err})
 

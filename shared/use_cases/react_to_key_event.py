@@ -14,7 +14,7 @@ from shared.log_fields import get_product_log
 from shared.ports import QueueMessage
 from shared.queues import KEY_EVENTS
 from shared.services import Services
-from shared.use_cases.check_keys import check_policies_of_event, uses_key
+from shared.use_cases.check_keys import record_key_checks_of_event, uses_key
 from shared.use_cases.start_remediation import start_remediation
 
 log = get_product_log(__name__)
@@ -55,7 +55,7 @@ async def react_to_key_event(services: Services, event: Event) -> str:
     if event.type == NEW_VERSION:
         await _schedule_recheck(services, event)
     # Last, because a key that cannot be read must stop neither.
-    await check_policies_of_event(services, watched, environments)
+    await record_key_checks_of_event(services, watched, environments)
     return f"checked {len(watched)} policies and {len(linked)} environments"
 
 

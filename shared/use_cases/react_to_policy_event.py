@@ -14,8 +14,8 @@ from shared.log_fields import get_product_log
 from shared.services import Services
 from shared.use_cases.check_keys import (
     alert_unwatched_policy,
-    check_new_link,
-    check_policies_of_event,
+    record_key_check_of_new_link,
+    record_key_checks_of_event,
 )
 from shared.use_cases.start_remediation import start_remediation
 
@@ -68,7 +68,7 @@ async def _handle_environment_change(services: Services, event: Event) -> str:
         ),
     )
     if policy_id := event.get_text("policyId").lower():
-        await check_new_link(services, policy_id)
+        await record_key_check_of_new_link(services, policy_id)
     return "a remediation was started"
 
 
@@ -113,7 +113,7 @@ async def _handle_policy_change(services: Services, event: Event) -> str:
                 environment_ids=active,
             ),
         )
-    await check_policies_of_event(services, [policies[resource]], environments)
+    await record_key_checks_of_event(services, [policies[resource]], environments)
     return f"checked the policy and {len(active)} environments"
 
 
@@ -123,7 +123,7 @@ async def _handle_vault_change(services: Services, vault_id: str) -> str:
         one for one in await services.keys.read_policies() if one.vault_id.lower() == vault_id
     ]
     environments = await services.environments.list() if policies else ()
-    await check_policies_of_event(services, policies, environments)
+    await record_key_checks_of_event(services, policies, environments)
     return f"checked {len(policies)} policies with a key in the vault"
 
 

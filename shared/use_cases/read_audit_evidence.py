@@ -65,7 +65,7 @@ class AuditReader:
         itself does not.
         """
         since = self.remediation.created_at - _LONGEST_REQUEST
-        await self._read_seals(since - _OUT_OF_PLACE)
+        await self._collect_seals(since - _OUT_OF_PLACE)
         ends = [build_boundary_key(seal.ends_at) for seal in self._seals]
         end = self._end_key(since - _OUT_OF_PLACE)
         created, own = self.remediation.created_at, self.remediation.id.lower()
@@ -132,7 +132,7 @@ class AuditReader:
             return []
         return [f"Audit entries before {begins_at:%Y-%m-%d} and their seals were deleted"]
 
-    async def _read_seals(self, since: datetime) -> None:
+    async def _collect_seals(self, since: datetime) -> None:
         async for seal in self.reading.read_readable(self.services.tables.audit_seals.scan(SEALS)):
             if seal.ends_at <= since:
                 return

@@ -20,8 +20,8 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.blocked_calls import (
     alert_blocked_call,
-    find_blocked_calls,
     read_unresolved_blocked_calls,
+    record_blocked_calls_of_copy,
 )
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.change_remediation import retry_job
@@ -50,7 +50,7 @@ async def record_blocked_calls(services: Services, environment: Environment) -> 
     try:
         for job in chosen.values():
             try:
-                await find_blocked_calls(services, environment, job)
+                await record_blocked_calls_of_copy(services, environment, job)
             except PlatformError as err:  # the runs of this copy only
                 rejected = err
     finally:

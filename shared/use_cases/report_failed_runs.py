@@ -108,10 +108,10 @@ class _Reading:
                     workflow_id=one.workflow_id or None,
                     state=None,
                 )
-                await self._read_flow(known)
+                await self._collect_failed_runs_of_flow(known)
             if last:
                 self.cursor, self.next_flow_name = last.cursor, last.next_flow_name
-            await self._read_list()
+            await self._collect_failed_runs()
         except _Stopped as stopped:
             reason = str(stopped)
         ordered = sorted(self.failed, key=lambda one: (-one.failed_count, one.display_name))
@@ -128,14 +128,14 @@ class _Reading:
             next_flow_name=self.next_flow_name,
         )
 
-    async def _read_list(self) -> None:
+    async def _collect_failed_runs(self) -> None:
         """Read the runs of the flows in the list, from the stored place on, and then from the
         start.
         """
         is_whole = not (self.cursor or self.next_flow_name)
         cursors = set[str]()
         while True:
-            self._check_limits()
+            self._require_request_left()
             cursors.add(self.cursor)
             try:
                 page = await self.services.flow_pages.read_flows(self.environment.id, self.cursor)
@@ -149,7 +149,7 @@ class _Reading:
             for flow in sorted(page.items, key=lambda one: one.flow_name):
                 if flow.flow_name >= self.next_flow_name and flow.state is not FlowState.OFF:
                     self.next_flow_name = flow.flow_name
-                    await self._read_flow(flow)
+                    await self._collect_failed_runs_of_flow(flow)
             self.cursor, self.next_flow_name = page.cursor, ""
             if not page.cursor and is_whole:
                 return
@@ -160,18 +160,18 @@ class _Reading:
                 self.cursor = ""
                 raise _Stopped("The platform's list of flows repeats a page.")
 
-    def _check_limits(self) -> None:
+    def _require_request_left(self) -> None:
         """Raise `_Stopped` if no request is left for today."""
         if self.read_count >= MOST_FLOWS or self.services.now > self.ends_reading_at:
             raise _Stopped(
                 f"{self.read_count} flows were read; the next report continues with the others."
             )
 
-    async def _read_flow(self, flow: FlowListEntry) -> None:
+    async def _collect_failed_runs_of_flow(self, flow: FlowListEntry) -> None:
         """Read the runs of a flow that was not read yet."""
         if flow.flow_name in self.seen:
             return
-        self._check_limits()
+        self._require_request_left()
         self.seen.add(flow.flow_name)
         try:
             found = await self._summarize_failed_runs(flow)

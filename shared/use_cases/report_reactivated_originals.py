@@ -54,7 +54,7 @@ async def report_reactivated_originals(
         text = f"{original.title} was retired and is on again."
         await send_alert(services, Reason.RETIRED_ORIGINAL_ON, row, text)
 
-    async def check_seen(job_id: str, known: WorkflowSummary | None) -> None:
+    async def report_if_on(job_id: str, known: WorkflowSummary | None) -> None:
         if known is None:
             if job_id not in deleted:
                 without_row.append(originals[job_id])
@@ -64,7 +64,7 @@ async def report_reactivated_originals(
     if environment.dataverse_url:
         ids = {one.job_id: one.workflow_id for one in originals.values()}
         result.not_checked_count = await check_in_rotation(
-            services, environment, DailyCheckTarget.RETIRED, ids, check_seen
+            services, environment, DailyCheckTarget.RETIRED, ids, report_if_on
         )
     else:
         without_row = [one for one in originals.values() if one.job_id not in deleted]

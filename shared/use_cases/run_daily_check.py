@@ -35,7 +35,7 @@ from shared.steps.updating_callers.record_callers import has_manual_caller
 from shared.use_cases.change_remediation import retry_job
 from shared.use_cases.change_solution_setting import complete_or_report_unfinished_changes
 from shared.use_cases.check_in_rotation import delete_unused_results
-from shared.use_cases.check_keys import check_policies
+from shared.use_cases.check_keys import record_key_checks
 from shared.use_cases.clean_up_ended_jobs import turn_off_orphaned_copies
 from shared.use_cases.clean_up_late_invocations import clean_up_late_invocations
 from shared.use_cases.compare_job_index import compare_job_index
@@ -121,7 +121,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
                 ),
             )
     async with _log_errors(services, "check of keys"):
-        await check_policies(services, environments)
+        await record_key_checks(services, environments)
     async with _log_errors(services, "check of the limit of environments"):
         await update_environment_limit_request(services, environments)
     async with _log_errors(services, "check of address ranges"):

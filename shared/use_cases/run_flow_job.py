@@ -28,7 +28,7 @@ from shared.steps.copying import copy_flow, verify_copy
 from shared.steps.copying.explain_platform_error import explain_rejection
 from shared.steps.copying.microsoft_key_list import wait_for_key_list
 from shared.steps.flows.read_back import WriteNotVisible, compute_next_poll_delay
-from shared.steps.flows.temporary_co_ownership import check_grants_are_gone, revoke_all_grants
+from shared.steps.flows.temporary_co_ownership import revoke_all_grants, revoke_remaining_grants
 from shared.steps.preparing import prepare_original
 from shared.steps.retiring import cut_over, retire_original
 from shared.steps.rolling_back import roll_back
@@ -157,7 +157,7 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
         if is_settled and not job.is_rolling_back and job.both_off_since is None:
             await wait_and_revoke_grants(work)
         if job.both_off_since is None:
-            await check_grants_are_gone(work)
+            await revoke_remaining_grants(work)
         until = services.now + services.settings.invocation_time_limit
         job = await _run_step(work)
         while services.now < until and _can_continue(work.job, job):

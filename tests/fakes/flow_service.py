@@ -110,7 +110,7 @@ def save(world: World, flow: FakeFlow, client_data: str, actor: FakeUser) -> Non
         _require_savable_again(world, flow, client_data)
     environment = world.get_environment(flow.environment_id)
     if flow.is_on:
-        _check_connections(environment, flow, client_data, actor)
+        _require_usable_connections(environment, flow, client_data, actor)
     with release_after_change(world, environment, flow):
         flow.client_data = client_data
     _read_variables(environment, flow)
@@ -187,9 +187,9 @@ def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
         raise PlatformError(text, code="MissingUserDetails", status=400)
     with convert_tenant_errors():
         require_known_references(flow.client_data)
-    _check_connections(environment, flow, flow.client_data, actor)
-    _check_licence(world, flow)
-    _check_children(world, environment, flow)
+    _require_usable_connections(environment, flow, flow.client_data, actor)
+    _require_licence(world, flow)
+    _require_children(world, environment, flow)
     if _apply_data_policy(world, environment, flow):
         return
     if world.assumptions.activations_that_do_not_stick:
@@ -321,7 +321,7 @@ def _list_connection_names(environment: FakeEnvironment, client_data: str) -> se
     return names
 
 
-def _check_connections(
+def _require_usable_connections(
     environment: FakeEnvironment, flow: FakeFlow, client_data: str, actor: FakeUser
 ) -> None:
     """Raise an error unless the acting user owns each connection or has it shared.
@@ -359,14 +359,14 @@ def _apply_data_policy(world: World, environment: FakeEnvironment, flow: FakeFlo
     return bool(blocked)
 
 
-def _check_licence(world: World, flow: FakeFlow) -> None:
+def _require_licence(world: World, flow: FakeFlow) -> None:
     if parse_facts(flow.client_data).is_premium and not world.get_user(flow.owner_id).has_premium:
         raise PlatformError(
             "The user has no adequate licence.", code="MissingAdequateQuotaPolicy", status=403
         )
 
 
-def _check_children(world: World, environment: FakeEnvironment, flow: FakeFlow) -> None:
+def _require_children(world: World, environment: FakeEnvironment, flow: FakeFlow) -> None:
     if not world.assumptions.children_must_be_on:
         return
     for child_id in parse_facts(flow.client_data).children:

@@ -32,7 +32,7 @@ class FakeJsonApi:
 
         Those with another value of a member of `query` are omitted.
         """
-        self._check_access(service, path)
+        self._require_access(service, path)
         start = f"{path}/"
         found = [
             document
@@ -78,7 +78,7 @@ class FakeJsonApi:
         rejecting = self._world.rejecting_scopes.get(service.name, set())
         return rejecting | self._world.json_scopes.get(service.name, set())
 
-    def _check_access(self, service: JsonService, path: str) -> None:
+    def _require_access(self, service: JsonService, path: str) -> None:
         """Raise `PlatformError` if the path belongs to an organization, repository or site that
         rejects the app.
         """

@@ -5,7 +5,11 @@ from dataclasses import replace
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
-from shared.adapters.state.table_limits import check_batch, check_conditions, check_entity_key
+from shared.adapters.state.table_limits import (
+    require_valid_batch,
+    require_valid_conditions,
+    require_valid_entity_key,
+)
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.ports import (
     Condition,
@@ -41,7 +45,7 @@ class MemoryStore:
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
-        check_entity_key(table, partition, key)
+        require_valid_entity_key(table, partition, key)
         return self.rows.get((table, partition, key))
 
     async def list_tables(self) -> list[str]:
@@ -50,7 +54,7 @@ class MemoryStore:
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Apply all operations, or none if one of them is rejected."""
-        check_batch(operations)
+        require_valid_batch(operations)
         for operation in operations:
             _check(operation, self.rows.get(_name(operation.row)))
         rows = [self._apply_operation(operation) for operation in operations]
@@ -69,9 +73,9 @@ class MemoryStore:
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key."""
-        check_entity_key(table, partition or "", before)
-        check_entity_key(table, partition or "", after)
-        check_conditions(where)
+        require_valid_entity_key(table, partition or "", before)
+        require_valid_entity_key(table, partition or "", after)
+        require_valid_conditions(where)
         names = [name for name in self.rows if name[0] == table and partition in (None, name[1])]
         names = [name for name in names if before is None or name[2] < before]
         for name in sorted(name for name in names if after is None or name[2] > after):

@@ -77,7 +77,7 @@ class FakeMessages:
         for message, body in zip(messages, bodies, strict=True):
             self._take(message, json.loads(body))
 
-    async def check_sending(self, queue: str) -> None:
+    async def require_sending_allowed(self, queue: str) -> None:
         """Raise `NotFound` if the queue does not exist."""
         self._get_queue(queue)
 

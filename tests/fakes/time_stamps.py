@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from local_cloud.tenant.time_stamps.token_signer import TokenSigner
-from shared.time_stamps import build_query, check_answer
+from shared.time_stamps import build_query, require_granted_time_stamp
 from tests.fakes.test_world import World
 
 
@@ -22,5 +22,5 @@ class FakeTimeStamps:
         """Return a time stamp of content."""
         query = build_query(content)
         answer = self.signer.answer(query.as_bytes(), self._world.clock.now())
-        check_answer(answer, query)
+        require_granted_time_stamp(answer, query)
         return answer

@@ -156,8 +156,8 @@ def test_verdict_follows_the_documented_order_of_rules(base: list[Json], child: 
     unknown.
     """
     reader = RuleReader(ip_groups={})
-    reader.parse_rule_groups(base)
-    reader.parse_rule_groups(child)
+    reader.collect_rule_groups(base)
+    reader.collect_rule_groups(child)
     whole = Firewall(
         kind="azure_firewall",
         id="/fw",

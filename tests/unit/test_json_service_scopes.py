@@ -77,11 +77,11 @@ async def test_check_of_a_malformed_scope_fails_without_a_request(
     api = Api([right, *wrong])
     checked = kind(api)
 
-    await checked.check_scope(right)
+    await checked.require_searchable_scope(right)
     before = list(api.paths)
     for one in wrong:
         with pytest.raises(PlatformError, match="is malformed"):
-            await checked.check_scope(one)
+            await checked.require_searchable_scope(one)
 
     assert before
     assert api.paths == before

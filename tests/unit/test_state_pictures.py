@@ -11,7 +11,7 @@ import pytest
 from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
-from shared.domain.jobs.state_machine import TransitionProperties, check_transition
+from shared.domain.jobs.state_machine import TransitionProperties, require_transition
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
 
@@ -56,7 +56,7 @@ def test_picture_shows_all_transitions_of_its_table(
     pauses = {state for state in states if table[state].resumes_later}
 
     for before, after in drawn:
-        check_transition(table, before, after)
+        require_transition(table, before, after)
     assert {edge for edge in drawn if edge[1] not in pauses} == {
         (before, after) for before in states for after in states if table[before].leads_to(after)
     }

@@ -15,7 +15,7 @@ from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, Environmen
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, ExpectedFlowState, FlowJobState
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
-from shared.domain.jobs.state_machine import InvalidTransition, StateProperties, check_transition
+from shared.domain.jobs.state_machine import InvalidTransition, StateProperties, require_transition
 from shared.domain.jobs.transitions import wait_until, with_history, with_request_count
 from shared.reason import Reason
 from shared.rows import get_row_adapter
@@ -85,7 +85,7 @@ def test_a_transition_that_is_not_in_the_table_raises(
 ) -> None:
     """The error names both states and is an internal error of the app."""
     with pytest.raises(InvalidTransition, match=f"{before} -> {after}"):
-        check_transition(FLOW_STATES, before, after)
+        require_transition(FLOW_STATES, before, after)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_transition_that_is_not_in_the_table_raises(
 )
 def test_transition_in_the_table_is_accepted(before: FlowJobState, after: FlowJobState) -> None:
     """Allowed are, for example, the next step, a pause of an open job, and a rollback."""
-    check_transition(FLOW_STATES, before, after)
+    require_transition(FLOW_STATES, before, after)
 
 
 RETIRED = replace(FLOW_JOB, state=FlowJobState.RETIRED)

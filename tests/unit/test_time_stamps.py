@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_cloud.tenant.time_stamps.token_signer import TokenSigner
-from shared.time_stamps import build_query, check_answer, load_certificates, verify_time_stamp
+from shared.time_stamps import (
+    build_query,
+    load_certificates,
+    require_granted_time_stamp,
+    verify_time_stamp,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONTENT = b"a signature"
@@ -24,7 +29,7 @@ def test_granted_answer_matches_its_query() -> None:
     query = build_query(CONTENT)
     answer = AUTHORITY.answer(query.as_bytes(), NOW + timedelta(microseconds=5))
 
-    check_answer(answer, query)
+    require_granted_time_stamp(answer, query)
     stamp = verify_time_stamp(answer, CONTENT, [AUTHORITY.root])
 
     assert stamp.at == NOW
@@ -38,9 +43,9 @@ def test_answer_to_another_query_is_rejected() -> None:
     imprint = other.as_bytes().replace(other.message_imprint.message, query.message_imprint.message)
 
     with pytest.raises(ValueError, match="another nonce"):
-        check_answer(ANSWER, query)
+        require_granted_time_stamp(ANSWER, query)
     with pytest.raises(ValueError, match="another content"):
-        check_answer(AUTHORITY.answer(imprint, NOW), other)
+        require_granted_time_stamp(AUTHORITY.answer(imprint, NOW), other)
 
 
 def test_answer_without_certificate_is_rejected() -> None:
@@ -51,7 +56,7 @@ def test_answer_without_certificate_is_rejected() -> None:
     short[1] -= 3
 
     with pytest.raises(ValueError, match="certificate of the authority"):
-        check_answer(AUTHORITY.answer(bytes(short), NOW), query)
+        require_granted_time_stamp(AUTHORITY.answer(bytes(short), NOW), query)
 
 
 def test_rejection_has_the_reason_of_the_authority() -> None:
@@ -59,7 +64,7 @@ def test_rejection_has_the_reason_of_the_authority() -> None:
     query = build_query(CONTENT)
 
     with pytest.raises(ValueError, match="rejected: The query is malformed"):
-        check_answer(AUTHORITY.answer(b"no query", NOW), query)
+        require_granted_time_stamp(AUTHORITY.answer(b"no query", NOW), query)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def test_rejection_has_the_reason_of_the_authority() -> None:
 def test_malformed_answer_is_rejected(answer: bytes) -> None:
     """A proxy may respond instead of the authority."""
     with pytest.raises(ValueError, match="malformed"):
-        check_answer(answer, build_query(CONTENT))
+        require_granted_time_stamp(answer, build_query(CONTENT))
 
 
 def test_time_stamp_of_another_authority_or_content_is_not_valid() -> None:

@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, build_arm_route
 from local_cloud.tenant.azure.published_parts import (
-    check_part,
     require_etag,
+    require_valid_part,
     set_publish_time,
     show_part,
 )
@@ -54,9 +54,9 @@ def _put_handler(singular: str, resource_type: str) -> ArmHandler:
         if resource_type != _GLOBAL_PARAMETERS:
             require_etag(call.request.headers.get("If-Match"), there)
         properties = (await call.read_json()).get("properties")
-        check_part(resource_type.rpartition("/")[2], properties, there, has_item)
+        require_valid_part(resource_type.rpartition("/")[2], properties, there, has_item)
         if resource_type == _GLOBAL_PARAMETERS:
-            _check_global_parameters(name, properties)
+            _require_valid_global_parameters(name, properties)
         document = {
             "id": there["id"] if there else identity,
             "name": there["name"] if there else name,
@@ -71,7 +71,7 @@ def _put_handler(singular: str, resource_type: str) -> ArmHandler:
     return put_part
 
 
-def _check_global_parameters(name: str, properties: object) -> None:
+def _require_valid_global_parameters(name: str, properties: object) -> None:
     """Reject (400) global parameters that the service does not accept."""
     if name != "default":
         problem = "The name of global parameters must be 'default'."

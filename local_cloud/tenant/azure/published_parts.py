@@ -56,7 +56,7 @@ def require_etag(wanted: str | None, there: JsonObject | None) -> None:
         raise SimulatedPlatformError(412, "PreconditionFailed", "The resource was changed.")
 
 
-def check_part(
+def require_valid_part(
     collection: str,
     properties: object,
     there: JsonObject | None,

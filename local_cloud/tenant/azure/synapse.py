@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.published_parts import (
-    check_part,
     require_etag,
+    require_valid_part,
     set_publish_time,
     show_part,
 )
@@ -233,7 +233,9 @@ def _end_saves(tenant: Tenant) -> None:
 
         try:
             require_etag(save.etag, there)
-            check_part(document["type"].rpartition("/")[2], document["properties"], there, has_item)
+            require_valid_part(
+                document["type"].rpartition("/")[2], document["properties"], there, has_item
+            )
         except SimulatedPlatformError as error:
             save.error = error
         else:

@@ -119,7 +119,7 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
         document = _build_written_resource(
             there, body, identity, resource_type, is_patch=method == "PATCH"
         )
-        _CHECKS.get(resource_type, _check_nothing)(document)
+        _CHECKS.get(resource_type, _accept_anything)(document)
         call.azure.resources.put(document)
         if resource_type in _ANSWERED_LATER:
             return _build_accepted_response(call, resource_type)
@@ -157,11 +157,11 @@ def _add_endpoint(document: JsonObject) -> None:
     }
 
 
-def _check_nothing(document: JsonObject) -> None:
+def _accept_anything(document: JsonObject) -> None:
     """Accept any document, for services without checks."""
 
 
-def _check_range(document: JsonObject) -> None:
+def _require_valid_range(document: JsonObject) -> None:
     """Reject an IP range of a database server that is invalid, or whose end is before its start."""
     properties = document["properties"]
     try:
@@ -174,7 +174,7 @@ def _check_range(document: JsonObject) -> None:
         raise _build_invalid_error(f"The start address {first} is after the end address {last}.")
 
 
-def _check_storage(document: JsonObject) -> None:
+def _require_valid_storage_rules(document: JsonObject) -> None:
     """Reject IP rules that a storage account does not accept: private, /31, /32, too many."""
     rules = _read_ip_rules(document, "networkAcls")
     networks = [_parse_network(rule.get("value")) for rule in rules]
@@ -192,7 +192,7 @@ def _is_private(network: IPv4Network) -> bool:
     return any(network.overlaps(private) for private in _PRIVATE)
 
 
-def _check_vault(document: JsonObject) -> None:
+def _require_valid_vault_rules(document: JsonObject) -> None:
     """Reject too many IP rules, and store each one as a prefix, as Key Vault does."""
     rules = _read_ip_rules(document, "networkAcls")
     if len(rules) > _MOST_VAULT_RULES:
@@ -201,12 +201,12 @@ def _check_vault(document: JsonObject) -> None:
         rule["value"] = str(_parse_network(rule.get("value")))
 
 
-def _check_cosmos(document: JsonObject) -> None:
+def _require_valid_cosmos_rules(document: JsonObject) -> None:
     for rule in document["properties"].get("ipRules") or ():
         _parse_network(rule.get("ipAddressOrRange"))
 
 
-def _check_rule_set(document: JsonObject) -> None:
+def _require_valid_rule_set(document: JsonObject) -> None:
     for rule in document["properties"].get("ipRules") or ():
         _parse_network(rule.get("ipMask"))
 
@@ -231,22 +231,22 @@ def _build_invalid_error(text: str) -> SimulatedPlatformError:
 
 _CHECKS: Mapping[str, Callable[[JsonObject], None]] = {
     TOPICS: _add_endpoint,
-    VAULTS: _check_vault,
-    _STORAGE: _check_storage,
-    _COSMOS: _check_cosmos,
+    VAULTS: _require_valid_vault_rules,
+    _STORAGE: _require_valid_storage_rules,
+    _COSMOS: _require_valid_cosmos_rules,
     **dict.fromkeys(
         (
             "Microsoft.Sql/servers/firewallRules",
             f"{_POSTGRESQL}/flexibleServers/firewallRules",
             f"{_POSTGRESQL}/servers/firewallRules",
         ),
-        _check_range,
+        _require_valid_range,
     ),
     **dict.fromkeys(
         (
             "Microsoft.ServiceBus/namespaces/networkRuleSets",
             "Microsoft.EventHub/namespaces/networkRuleSets",
         ),
-        _check_rule_set,
+        _require_valid_rule_set,
     ),
 }

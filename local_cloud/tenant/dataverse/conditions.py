@@ -8,7 +8,7 @@ from starlette.requests import Request
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
-def check_conditions(request: Request, *, entity: str, row_id: str, version: int | None) -> None:
+def require_conditions(request: Request, *, entity: str, row_id: str, version: int | None) -> None:
     """Reject a write whose condition is not met.
 
     `version` is that of the row, or None without a row.

@@ -21,7 +21,7 @@ from local_cloud.tenant.dataverse.answers import (
     build_written_answer,
     select_members,
 )
-from local_cloud.tenant.dataverse.conditions import build_missing_row_error, check_conditions
+from local_cloud.tenant.dataverse.conditions import build_missing_row_error, require_conditions
 from local_cloud.tenant.dataverse.connection_references import require_usable_connection
 from local_cloud.tenant.dataverse.rows import (
     TABLES,
@@ -75,7 +75,7 @@ async def patch_row(request: Request) -> Response:
     environment, actor = require_actor(request)
     table, body, row_id = _get_table(request), await request.json(), _get_row_id(request)
     row = environment.get_table(table.entity_set).get(row_id)
-    _check_conditions(request, table, row_id, row)
+    _require_conditions(request, table, row_id, row)
     if row is None:
         body = _build_new_row(request, environment, actor, body | {table.key: row_id})
         _keep_for_reads(request, environment, table, row_id)
@@ -95,7 +95,7 @@ async def remove_row(request: Request) -> Response:
     table = _get_table(request)
     row = _require_row(request, environment, table)
     _require_write(table, environment, actor, row)
-    _check_conditions(request, table, row[table.key], row)
+    _require_conditions(request, table, row[table.key], row)
     _keep_for_reads(request, environment, table, row[table.key])
     del environment.get_table(table.entity_set)[row[table.key]]
     return Response(status_code=204)
@@ -162,14 +162,14 @@ def _require_write(
         raise build_privilege_error(actor.object_id, f"prvWrite{table.logical_name}")
 
 
-def _check_conditions(
+def _require_conditions(
     request: Request, table: SimulatedTable, row_id: str, row: Row | None
 ) -> None:
     if not table.has_row_versions and request.headers.get("If-Match", "*") != "*":
         message = f"Optimistic concurrency isn't enabled for entity type {table.logical_name}."
         raise SimulatedPlatformError(400, "0x8006088d", message)
     version = row["versionnumber"] if row else None
-    check_conditions(request, entity=table.logical_name, row_id=row_id, version=version)
+    require_conditions(request, entity=table.logical_name, row_id=row_id, version=version)
 
 
 def _require_content(

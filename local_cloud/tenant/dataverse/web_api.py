@@ -26,7 +26,7 @@ from local_cloud.tenant.dataverse.answers import (
     select_members,
 )
 from local_cloud.tenant.dataverse.batch import run_batch
-from local_cloud.tenant.dataverse.conditions import build_missing_row_error, check_conditions
+from local_cloud.tenant.dataverse.conditions import build_missing_row_error, require_conditions
 from local_cloud.tenant.dataverse.workflows import (
     build_flow_row,
     create_workflow,
@@ -175,7 +175,7 @@ async def patch_workflow(request: Request) -> Response:
     workflow_id, body = _parse_row_id(request), await request.json()
     flow = environment.workflows.get(workflow_id)
     version = flow.version if flow else None
-    check_conditions(request, entity="workflow", row_id=workflow_id, version=version)
+    require_conditions(request, entity="workflow", row_id=workflow_id, version=version)
     if flow is None:
         new = {"category": 5, **body, "workflowid": workflow_id}
         wanted_state = new.pop("statecode", None), new.pop("statuscode", None)
@@ -206,7 +206,7 @@ async def remove_workflow(request: Request) -> Response:
     flow = environment.workflows.get(workflow_id)
     if flow is None or not has_row(find_tenant(request), flow):
         raise build_missing_row_error("workflow", workflow_id)
-    check_conditions(request, entity="workflow", row_id=workflow_id, version=flow.version)
+    require_conditions(request, entity="workflow", row_id=workflow_id, version=flow.version)
     delete_workflow(find_tenant(request), environment, actor, flow)
     return Response(status_code=204)
 

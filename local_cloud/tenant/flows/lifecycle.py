@@ -151,7 +151,7 @@ def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activ
     if blocked := sorted(
         {use.api for use in flow.get_facts().connections} & environment.blocked_connectors
     ):
-        _check_data_policy(platform, flow, blocked)
+        _require_allowed_by_data_policy(platform, flow, blocked)
         return
     if platform.assumptions.activations_that_do_not_stick > 0:
         platform.assumptions.activations_that_do_not_stick -= 1
@@ -162,7 +162,9 @@ def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activ
     _start_flow(tenant, environment, flow)
 
 
-def _check_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) -> None:
+def _require_allowed_by_data_policy(
+    platform: PowerPlatform, flow: Flow, blocked: list[str]
+) -> None:
     if platform.assumptions.data_policy_refuses_activation:
         apis = ", ".join(f"/providers/Microsoft.PowerApps/apis/{one}" for one in blocked)
         message = f"Admin data policy 'Tenant policy' restricts use of these apis: {apis}."

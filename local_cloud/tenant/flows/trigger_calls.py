@@ -53,10 +53,10 @@ def admit_call(tenant: Tenant, call: TriggerCall) -> tuple[SimulatedEnvironment,
         message = f"The workflow trigger '{call.trigger}' could not be found."
         raise SimulatedPlatformError(404, "WorkflowTriggerNotFound", message)
     if not facts.has_callback_url or facts.authentication == "All":
-        _check_signature(flow, call)
+        _require_signature(flow, call)
     else:
-        _check_token(tenant, flow, call)
-    _check_state(tenant, environment, flow)
+        _require_token(tenant, flow, call)
+    _require_on(tenant, environment, flow)
     return environment, flow
 
 
@@ -66,7 +66,7 @@ def _is_host_of_flow(environment: SimulatedEnvironment, flow: Flow, host: str) -
     return host.lower() == build_environment_host(environment.id)
 
 
-def _check_signature(flow: Flow, call: TriggerCall) -> None:
+def _require_signature(flow: Flow, call: TriggerCall) -> None:
     if call.authorization.lower().startswith("bearer "):
         message = "The flow has no OAuth policy: call it by its signed URL."
         raise SimulatedPlatformError(401, "OAuthAccessPolicyNotFound", message)
@@ -78,7 +78,7 @@ def _check_signature(flow: Flow, call: TriggerCall) -> None:
         raise SimulatedPlatformError(401, "AuthorizationFailed", message)
 
 
-def _check_token(tenant: Tenant, flow: Flow, call: TriggerCall) -> None:
+def _require_token(tenant: Tenant, flow: Flow, call: TriggerCall) -> None:
     scheme, _, token = call.authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise _build_authorization_required()
@@ -104,7 +104,7 @@ def _is_allowed(tenant: Tenant, flow: Flow, caller: SimulatedCaller) -> bool:
     return not names.isdisjoint(re.split(r"[;,\s]+", allowed))
 
 
-def _check_state(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
+def _require_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
     if is_locked(tenant, environment):
         message = f"The environment '{environment.id}' is disabled."
         raise SimulatedPlatformError(403, "EnvironmentDisabled", message)

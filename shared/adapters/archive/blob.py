@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
-from shared.adapters.archive.names import check_name
+from shared.adapters.archive.names import require_valid_name
 from shared.adapters.http.policies import CircuitBreakerGate
 from shared.adapters.http.storage_key import is_key_unusable
 from shared.errors import Conflict, NotFound, ServiceUnavailable, StorageKeyUnusable
@@ -47,7 +47,7 @@ class BlobArchive(Archive):
 
     async def put(self, name: str, content: bytes) -> str:
         """Write `content` to blob `name` unless the blob exists; return its path."""
-        check_name(name)
+        require_valid_name(name)
         blob = self._container.get_blob_client(name)
         async with self._circuits.guard_request(_NAME, "", name):
             try:
@@ -69,7 +69,7 @@ class BlobArchive(Archive):
 
     async def get(self, name: str) -> bytes:
         """Return the content of blob `name`. Raises `NotFound` if it does not exist."""
-        check_name(name)
+        require_valid_name(name)
         async with self._circuits.guard_request(_NAME, "", name):
             try:
                 stream = await self._container.download_blob(name)
@@ -81,7 +81,7 @@ class BlobArchive(Archive):
 
     async def delete(self, name: str) -> None:
         """Delete blob `name`. Raises `Conflict` if a policy or a legal hold keeps it."""
-        check_name(name)
+        require_valid_name(name)
         async with self._circuits.guard_request(_NAME, "", name):
             try:
                 await self._container.delete_blob(name)

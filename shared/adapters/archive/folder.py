@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from shared.adapters.archive.names import check_name
+from shared.adapters.archive.names import require_valid_name
 from shared.errors import InvalidInput, NotFound
 from shared.ports import Archive
 
@@ -59,7 +59,7 @@ class FolderArchive(Archive):
         return await asyncio.to_thread(self._read_file, self._build_file_path(name), name)
 
     def _build_file_path(self, name: str) -> Path:
-        check_name(name)
+        require_valid_name(name)
         return self._folder / f"{name}{_SUFFIX}"
 
     def _write_file(self, file: Path, name: str, content: bytes) -> None:

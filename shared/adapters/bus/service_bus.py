@@ -105,7 +105,7 @@ class ServiceBusMessages(MessageSender):
                 after = (peeked[-1].sequence_number or 0) + 1
         return counted
 
-    async def check_sending(self, queue: str) -> None:
+    async def require_sending_allowed(self, queue: str) -> None:
         """Check that the app may send to a queue: open a new link, which Service Bus authorizes.
 
         No message is sent.

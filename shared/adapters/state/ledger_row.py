@@ -79,7 +79,7 @@ def parse_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLed
     Raises `ValueError` if the row is unreadable or contains an impossible time.
     """
     stored = _adapter.validate_json(str(row.columns.get(_LEDGER, "")))
-    _check_times(stored, limit, now)
+    _require_writable_times(stored, limit, now)
     ledger = replace(
         build_empty_ledger(limit, now),
         spent=tuple(one for one in stored.spent if one[0] > now),
@@ -128,7 +128,7 @@ def build_ledger_columns(ledger: RequestLedger) -> dict[str, Scalar]:
     return {_LEDGER: _adapter.dump_json(stored).decode()}
 
 
-def _check_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
+def _require_writable_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
     """Raise `ValueError` for a time later than this version writes."""
     pause = _PAUSE * limit.window
     latest = [

@@ -16,7 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from shared.adapters.state.table_limits import check_batch, check_conditions, check_entity_key
+from shared.adapters.state.table_limits import (
+    require_valid_batch,
+    require_valid_conditions,
+    require_valid_entity_key,
+)
 from shared.errors import AlreadyExists, CmkflowError, Conflict, NotFound, ServiceUnavailable
 from shared.ports import (
     Condition,
@@ -83,7 +87,7 @@ class SqliteStore(Store):
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row with this key, or None if there is none."""
-        check_entity_key(table, partition, key)
+        require_valid_entity_key(table, partition, key)
         rows = await self._select_rows(_SELECT + _THIS, [table, partition, key])
         return rows[0] if rows else None
 
@@ -95,7 +99,7 @@ class SqliteStore(Store):
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Run all operations or none. The port describes it."""
-        check_batch(operations)
+        require_valid_batch(operations)
         loop = asyncio.get_running_loop()
         mine = _Write(operations, loop.create_future())
         self._waiting.append(mine)
@@ -137,9 +141,9 @@ class SqliteStore(Store):
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key, page by page. The port describes it."""
-        check_entity_key(table, partition or "", before)
-        check_entity_key(table, partition or "", after)
-        check_conditions(where)
+        require_valid_entity_key(table, partition or "", before)
+        require_valid_entity_key(table, partition or "", after)
+        require_valid_conditions(where)
         sql, values = _build_select(table, partition, where, (before, after))
         last: tuple[str, ...] = ()
         size = min(page_size or _PAGE, _PAGE)
@@ -194,7 +198,7 @@ class SqliteStore(Store):
             f"SELECT etag FROM entity WHERE {_THIS}",  # noqa: S608  # fixed text
             where,
         ).fetchone()
-        _check_etag(operation, found[0] if found else None)
+        _require_etag(operation, found[0] if found else None)
         if isinstance(operation, DeleteRow):
             self._database.execute(f"DELETE FROM entity WHERE {_THIS}", where)  # noqa: S608
             return row
@@ -242,7 +246,7 @@ def _build_unavailable_error(err: sqlite3.OperationalError) -> ServiceUnavailabl
     return ServiceUnavailable(f"Cannot access the state database: {err}")
 
 
-def _check_etag(operation: Operation, stored: str | None) -> None:
+def _require_etag(operation: Operation, stored: str | None) -> None:
     """Raise the port's errors if the stored ETag (None: no row) does not allow the operation."""
     row = operation.row
     name = f"{row.table} {row.partition} {row.key}"

@@ -25,7 +25,7 @@ _RESERVED = frozenset({"PartitionKey", "RowKey", "Timestamp"})
 _COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 
 
-def check_batch(operations: Sequence[Operation]) -> None:
+def require_valid_batch(operations: Sequence[Operation]) -> None:
     """Raise `ValueError` if Table storage would reject these operations as one batch."""
     rows = [operation.row for operation in operations]
     if not rows:
@@ -39,14 +39,14 @@ def check_batch(operations: Sequence[Operation]) -> None:
     if len(rows) > 1 and sum(map(_count_bytes_sent, rows)) > LARGEST_REQUEST:
         raise ValueError("a batch has at most 4 MiB")
     for operation in operations:
-        check_entity_key(operation.row.table, operation.row.partition, operation.row.key)
+        require_valid_entity_key(operation.row.table, operation.row.partition, operation.row.key)
         if isinstance(operation, ReplaceRow) and not operation.row.etag:
             raise ValueError("a row without an ETag was never stored and cannot be replaced")
         if not isinstance(operation, DeleteRow):
-            _check_columns(operation.row)
+            _require_valid_columns(operation.row)
 
 
-def check_entity_key(table: str, partition: str, key: str | None = None) -> None:
+def require_valid_entity_key(table: str, partition: str, key: str | None = None) -> None:
     """Raise `ValueError` for names that Table storage does not accept."""
     if not _TABLE.fullmatch(table):
         raise ValueError(f"{table!r} is not a valid table name")
@@ -61,27 +61,27 @@ def _count_bytes_sent(row: StoreRow) -> int:
     return len(json.dumps(dict(row.columns), ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
-def check_conditions(where: Sequence[Condition]) -> None:
+def require_valid_conditions(where: Sequence[Condition]) -> None:
     """Raise `ValueError` for an invalid condition on a column."""
     for condition in where:
         if condition.op not in _COMPARISONS:
             raise ValueError(f"{condition.op!r} is not a comparison operator")
-        _check_column_name(condition.column)
+        _require_valid_column_name(condition.column)
 
 
-def _check_columns(row: StoreRow) -> None:
+def _require_valid_columns(row: StoreRow) -> None:
     if len(row.columns) > MOST_COLUMNS:
         raise ValueError(f"a row has at most {MOST_COLUMNS} columns")
     size = 4 + 2 * (_count_units(row.partition) + _count_units(row.key))
     for name, value in row.columns.items():
-        _check_column_name(name)
+        _require_valid_column_name(name)
         size += 8 + 2 * len(name) + _measure_size(name, value)
     if size > LARGEST_ROW:
         raise ValueError(f"a row has at most 1 MiB, not {size} bytes")
 
 
 @functools.lru_cache(256)  # the names are those of the code
-def _check_column_name(name: str) -> None:
+def _require_valid_column_name(name: str) -> None:
     if name in _RESERVED or not _COLUMN.fullmatch(name):
         raise ValueError(f"{name!r} is not a valid column name")
 

@@ -19,7 +19,11 @@ from azure.core.exceptions import (
 
 from shared.adapters.http.errors import parse_retry_after
 from shared.adapters.http.storage_key import is_key_unusable
-from shared.adapters.state.table_limits import check_batch, check_conditions, check_entity_key
+from shared.adapters.state.table_limits import (
+    require_valid_batch,
+    require_valid_conditions,
+    require_valid_entity_key,
+)
 from shared.errors import (
     AlreadyExists,
     CmkflowError,
@@ -76,7 +80,7 @@ class TableStore(Store):
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row with this key, or None if there is none."""
-        check_entity_key(table, partition, key)
+        require_valid_entity_key(table, partition, key)
         with _translate_errors(table):
             try:
                 entity = await self._service.get_table_client(table).get_entity(partition, key)
@@ -92,7 +96,7 @@ class TableStore(Store):
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Run all operations or none. The port describes it."""
-        check_batch(operations)
+        require_valid_batch(operations)
         table = operations[0].row.table
         batch = [_build_wire_operation(operation) for operation in operations]
         client = self._service.get_table_client(table)
@@ -122,9 +126,9 @@ class TableStore(Store):
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key. The port describes it."""
-        check_entity_key(table, partition or "", before)
-        check_entity_key(table, partition or "", after)
-        check_conditions(where)
+        require_valid_entity_key(table, partition or "", before)
+        require_valid_entity_key(table, partition or "", after)
+        require_valid_conditions(where)
         parts = [] if partition is None else [f"PartitionKey eq {_format_literal(partition)}"]
         parts += [] if before is None else [f"RowKey lt {_format_literal(before)}"]
         parts += [] if after is None else [f"RowKey gt {_format_literal(after)}"]

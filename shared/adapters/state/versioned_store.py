@@ -63,13 +63,13 @@ class VersionedStore(Store):
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row with this key, or None if there is none."""
-        await self._check_version()
+        await self._require_version_once()
         row = await self.store.get(table, partition, key)
         return _without_version(row) if row else None
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Run all operations or none."""
-        await self._check_version()
+        await self._require_version_once()
         versioned = [type(one)(_with_version(one.row)) for one in operations]
         return [_without_version(row) for row in await self.store.write(*versioned)]
 
@@ -84,13 +84,13 @@ class VersionedStore(Store):
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield the rows that match, in the order of partition and key."""
-        await self._check_version()
+        await self._require_version_once()
         async for row in self.store.query(
             table, partition, where=where, before=before, after=after, page_size=page_size
         ):
             yield _without_version(row)
 
-    async def _check_version(self) -> None:
+    async def _require_version_once(self) -> None:
         """Check the version of the store's schema, once.
 
         Raises `JobBlocked` for another version.

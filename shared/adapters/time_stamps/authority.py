@@ -23,7 +23,7 @@ class TimeStampAuthorities(TimeStamps):
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
         """Return the authority's response with a time stamp, in DER."""
-        from shared.time_stamps import build_query, check_answer
+        from shared.time_stamps import build_query, require_granted_time_stamp
 
         query = build_query(content)
         call = ServiceRequest(
@@ -36,7 +36,7 @@ class TimeStampAuthorities(TimeStamps):
         )
         answer = await self._http.send(self._service, call)
         try:
-            check_answer(answer.body, query)
+            require_granted_time_stamp(answer.body, query)
         except ValueError as err:
             message = f"{self._service.name}: {err}"
             raise PlatformError(message, code="BadTimeStamp", status=502) from None

@@ -41,12 +41,14 @@ def has_same_actions(a: str, b: str) -> bool:
 
 
 def _parse_triggers_and_actions(client_data: str) -> object:
-    document = json.loads(client_data.removeprefix("\ufeff"), object_hook=_without_connections)
+    document = json.loads(
+        client_data.removeprefix("\ufeff"), object_hook=_remove_connections_and_metadata
+    )
     definition = mapping_at(document, *(find_definition_place(document) or ()))
     return [definition.get(name) for name in ("triggers", "actions")]
 
 
-def _without_connections(value: dict[str, object]) -> dict[str, object]:
+def _remove_connections_and_metadata(value: dict[str, object]) -> dict[str, object]:
     """Remove the names of connections from an object. The JSON decoder calls it for each object."""
     if host := mapping_at(value, "host"):
         value["host"] = text_at(host, "operationId")

@@ -17,7 +17,7 @@ from shared.domain.jobs.deletion_states import (
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.state_machine import check_transition
+from shared.domain.jobs.state_machine import require_transition
 from shared.domain.jobs.transitions import move_to_state
 from shared.reason import Reason
 
@@ -145,7 +145,7 @@ def build_new_deletion(
     If the earlier one was blocked by an edit of the original, the new approval accepts that edit.
     """
     if earlier:
-        check_transition(DELETION_STATES, earlier.state, DeletionState.SCHEDULED)
+        require_transition(DELETION_STATES, earlier.state, DeletionState.SCHEDULED)
     deletion = Deletion(
         environment_id=job.environment_id,
         job_id=job.id,

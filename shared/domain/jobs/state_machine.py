@@ -78,7 +78,7 @@ class InvalidTransition(Exception):
         super().__init__(f"{type(before).__name__}: {before} -> {after}")
 
 
-def check_transition[S: StrEnum](
+def require_transition[S: StrEnum](
     table: Mapping[S, TransitionProperties[S]], before: S, after: S
 ) -> None:
     """Raise `InvalidTransition` unless a job that reached `before` may be in `after` next."""

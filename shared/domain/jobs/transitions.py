@@ -7,7 +7,7 @@ from typing import Any
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, DurableJob, HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.replace_fields import replace
-from shared.domain.jobs.state_machine import check_transition
+from shared.domain.jobs.state_machine import require_transition
 from shared.reason import Reason
 
 
@@ -16,7 +16,7 @@ def move_to_state[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now:
 
     Raises `InvalidTransition` if the table of states does not allow the move.
     """
-    check_transition(job.states, job.step, state)
+    require_transition(job.states, job.step, state)
     return replace(
         with_history(job, state, text, now=now),
         state=state,
@@ -60,7 +60,7 @@ def stop_with_reason[J: DurableJob[Any]](
     job: J, state: StrEnum, reason: str, fix: str, *, code: str, now: datetime
 ) -> J:
     """Return the job blocked or failed. A retry continues it from its current step."""
-    check_transition(job.states, job.step, state)
+    require_transition(job.states, job.step, state)
     return replace(
         with_history(job, state, reason, now=now),
         state=state,

@@ -31,7 +31,7 @@ class RuleReader:
     #: By lower-case id of an IP group: group, collection and name of the rules that use it.
     users: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
 
-    def parse_classic_firewall(self, firewall: Document) -> None:
+    def collect_classic_rules(self, firewall: Document) -> None:
         """Collect the rules of a classic firewall, which has no policy."""
         own = text_at(firewall, "name") or ""
         for member in ("natRuleCollections", "networkRuleCollections"):
@@ -41,9 +41,9 @@ class RuleReader:
                 shown = mapping_at(collection, "properties")
                 kind = "NatRule" if member.startswith("nat") else "NetworkRule"
                 name = text_at(collection, "name") or member
-                self._parse_collection(shown, kind, name, text_at(firewall, "id") or own)
+                self._collect_rules(shown, kind, name, text_at(firewall, "id") or own)
 
-    def parse_rule_groups(self, groups: Iterable[Document]) -> None:
+    def collect_rule_groups(self, groups: Iterable[Document]) -> None:
         """Collect the rules in the rule collection groups of one policy.
 
         Call it for a base policy first.
@@ -56,7 +56,7 @@ class RuleReader:
             own = text_at(group, "name") or ""
             for collection in self._sort_by_priority(properties, "ruleCollections", own):
                 name = text_at(collection, "name") or own
-                self._parse_collection(collection, None, name, text_at(group, "id") or own)
+                self._collect_rules(collection, None, name, text_at(group, "id") or own)
 
     def _sort_by_priority(self, properties: Document, member: str, owner: str) -> list[Document]:
         listed = properties.get(member)
@@ -65,9 +65,7 @@ class RuleReader:
             return []
         return sorted(map(as_mapping, listed or ()), key=_get_priority)
 
-    def _parse_collection(
-        self, collection: Document, kind: str | None, name: str, place: str
-    ) -> None:
+    def _collect_rules(self, collection: Document, kind: str | None, name: str, place: str) -> None:
         listed = collection.get("rules")
         if not isinstance(listed, list | None):
             self.record_unread_rules(f"{name}/rules", listed)

@@ -188,7 +188,7 @@ def build_issue_for_external_host(
 
 def build_issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
     """Return the issue that the service tag list has no region in a geography."""
-    return _build_unknown_issue(
+    return _build_issue_without_firewall(
         name=f"geography:{geography}",
         text=(
             f"No region of {tag} in the service tag list has a name that belongs to the geography "
@@ -203,7 +203,7 @@ def build_issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue
 
 def build_issue_for_unknown_tag(tag: str) -> FirewallIssue:
     """Return the issue that the service tag list has no addresses of a tag."""
-    return _build_unknown_issue(
+    return _build_issue_without_firewall(
         name=f"service_tag:{tag.lower()}",
         text=f"The service tag list has no readable entry for {tag}, so its addresses are unknown.",
         fix="Check that the app may read service tags, and that the list is current.",
@@ -211,7 +211,7 @@ def build_issue_for_unknown_tag(tag: str) -> FirewallIssue:
     )
 
 
-def _build_unknown_issue(
+def _build_issue_without_firewall(
     *, name: str, text: str, fix: str, tags: tuple[str, ...] = ()
 ) -> FirewallIssue:
     return FirewallIssue(

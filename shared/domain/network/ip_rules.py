@@ -45,7 +45,7 @@ def build_open_firewall(
     )
 
 
-def build_restricted_firewall(
+def build_firewall_with_ip_rules(
     open_one: Firewall, access: object, default: object, rules: object
 ) -> Firewall:
     """Return a service's firewall with its rules. `open_one` is its firewall without them.
@@ -84,7 +84,7 @@ def build_namespace_firewall(kind: str, resource: Document, rule_set: Document) 
     shown = mapping_at(resource, "properties")
     properties = mapping_at(rule_set, "properties")
     listed, networks = properties.get("ipRules"), properties.get("virtualNetworkRules")
-    firewall = build_restricted_firewall(
+    firewall = build_firewall_with_ip_rules(
         build_open_firewall(kind, resource, [shown.get("serviceBusEndpoint")], NAMESPACE_OPENED_BY),
         properties.get("publicNetworkAccess", shown.get("publicNetworkAccess")),
         properties.get("defaultAction"),
@@ -108,7 +108,7 @@ def build_database_server_firewall(
     """
     host = mapping_at(server, "properties").get("fullyQualifiedDomainName")
     open_one = build_open_firewall(kind, server, [host], SERVER_OPENED_BY)
-    closed = build_restricted_firewall(open_one, access, "Deny", None)
+    closed = build_firewall_with_ip_rules(open_one, access, "Deny", None)
     if closed.rules or _is_equal_ignoring_case(access, "disabled"):
         return closed
     return replace(closed, rules=tuple(_parse_range_rule(rule) for rule in rules))

@@ -28,7 +28,7 @@ def check_address(setting: str, value: str, *, domain: str = "") -> str:
 
     Raises `UnusableSetting` if it is not HTTPS or not in the domain.
     """
-    _check_is_resolved(setting, value)
+    _require_resolved(setting, value)
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname or "", parts.port
@@ -49,7 +49,7 @@ def check_signing_key(setting: str, value: str) -> bytes:
 
     Raises `UnusableSetting` if it is not base64 or is too short.
     """
-    _check_is_resolved(setting, value)
+    _require_resolved(setting, value)
     wanted = f"Set it to whsec_ and at least {SHORTEST_KEY} random bytes in base64."
     if not value:
         raise _build_unusable_setting(setting, "is empty, but the webhook has to be signed", wanted)
@@ -69,7 +69,7 @@ def format_channel_setting_names(channel: str) -> str:
     return " and ".join(SETTINGS_OF.get(channel, ()))
 
 
-def _check_is_resolved(setting: str, value: str) -> None:
+def _require_resolved(setting: str, value: str) -> None:
     """Raise `UnusableSetting` if the value is a Key Vault reference.
 
     App Service passes on the reference if it cannot resolve it.

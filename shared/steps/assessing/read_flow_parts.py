@@ -67,7 +67,7 @@ async def read_flow_parts(
         return combine_flow_lists(everything, staying, read, {}, {})
     known = map_facts_by_id(read)
     missing = [flow for flow in staying if flow.identity not in known]
-    await _read_missing_flows(parts, environment, missing[:MOST_ALONE])
+    await _store_missing_flows(parts, environment, missing[:MOST_ALONE])
     unread = {flow.identity: explain_not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
     found: dict[str, FlowFacts] = {}
     for part in list_whole_pages(parts.parts, DiscoverySource.SINGLE_FLOW):
@@ -144,7 +144,7 @@ async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[Re
     return silent or [row for part in pages for row in zip(part.workflows, part.facts, strict=True)]
 
 
-async def _read_missing_flows(
+async def _store_missing_flows(
     parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
     """Read the listed flows that Dataverse does not have, and store a row for each."""

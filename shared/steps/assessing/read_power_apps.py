@@ -85,7 +85,7 @@ async def _read_connections(
         return silent
     found = [one for part in list_whole_pages(parts.parts, source) for one in part.connections]
     names = sorted({one.connector for one in found if one.connector})
-    silent = await _read_or_give_up(held, _read_connectors(parts, environment, names))
+    silent = await _read_or_give_up(held, _store_connectors(parts, environment, names))
     return silent or add_sign_in(found, _get_known_connectors(parts))
 
 
@@ -96,7 +96,7 @@ def _get_known_connectors(parts: DiscoveryPages) -> dict[str, ConnectorSignIn]:
     return known
 
 
-async def _read_connectors(
+async def _store_connectors(
     parts: DiscoveryPages, environment: Environment, names: Sequence[str]
 ) -> None:
     known = _get_known_connectors(parts)

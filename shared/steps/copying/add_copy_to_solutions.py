@@ -81,7 +81,7 @@ def _build_write(work: StepContext, solution: Solution) -> Write:
 
     solutions, copy_id = work.services.solutions, work.job.copy.id
     return Write(
-        permit=work.check_write_allowed,
+        permit=work.require_write_allowed,
         call=lambda: solutions.add_flow(work.environment, solution, copy_id),
         on_refusal=handle_error,
     )

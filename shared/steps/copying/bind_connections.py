@@ -153,7 +153,7 @@ def _build_creation(
             return None
         own = replace(draft, owner_id="")
         return Write(
-            permit=work.check_write_allowed, call=lambda: create(own), on_refusal=report_denied
+            permit=work.require_write_allowed, call=lambda: create(own), on_refusal=report_denied
         )
 
     async def report_denied(err: Refusal) -> Reply:
@@ -171,7 +171,7 @@ def _build_creation(
         )
 
     return Write(
-        permit=work.check_write_allowed, call=lambda: create(draft), on_refusal=create_as_app
+        permit=work.require_write_allowed, call=lambda: create(draft), on_refusal=create_as_app
     )
 
 

@@ -85,7 +85,7 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
             until=work.services.now + UNTIL_WOKEN,
             code=Reason.CHILD_FLOW_NOT_READY,
         )
-    await work.check_write_allowed()
+    await work.require_write_allowed()
     return move_to_state(
         job,
         FlowJobState.COPYING,
@@ -261,7 +261,7 @@ def _build_creation(work: StepContext, original: OriginalFlow, client_data: str)
         modern_type=original.modern_type,
     )
     return Write(
-        permit=work.check_write_allowed,
+        permit=work.require_write_allowed,
         call=lambda: work.services.workflows.create(work.environment, draft),
         on_refusal=partial(_explain_creation_error, work, original),
     )

@@ -221,7 +221,7 @@ def _grant_share(
         )
 
     return Write(
-        permit=work.check_write_allowed,
+        permit=work.require_write_allowed,
         call=lambda: change(work.environment, copy_id, share),
         on_refusal=handle_error,
     )

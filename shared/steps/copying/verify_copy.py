@@ -35,17 +35,17 @@ async def verify_copy(work: StepContext) -> FlowJob:
     wait_until_shown(work.services, work.job)
     share = await _find_planned_share(work)
     async with run_concurrently() as reads:
-        reads.create_task(_check_copy(work))
+        reads.create_task(_require_copy_as_written(work))
         if share:
             reads.create_task(share.is_known_to_be_shared())
-    await _read_urls(work)
-    await _check_key(work)
-    await _check_network(work)
+    await _store_url_ids(work)
+    await _require_customer_managed_key(work)
+    await _require_open_firewalls(work)
     text = "The copy is verified: it reads as written, is on your key, and its firewalls allow it."
     return move_to_state(work.job, FlowJobState.VERIFIED, text, now=work.services.now)
 
 
-async def _check_copy(work: StepContext) -> None:
+async def _require_copy_as_written(work: StepContext) -> None:
     job = work.job
     expected = (
         FlowState.ON if job.migration_method is MigrationMethod.UPDATE_CALLERS else FlowState.OFF
@@ -83,7 +83,7 @@ async def _check_copy(work: StepContext) -> None:
         )
 
 
-async def _check_key(work: StepContext) -> None:
+async def _require_customer_managed_key(work: StepContext) -> None:
     """Raise `JobBlocked` if the copy is on the Microsoft-key list, which decides."""
     if await is_on_microsofts_key(work):
         raise JobBlocked(
@@ -92,7 +92,7 @@ async def _check_key(work: StepContext) -> None:
         )
 
 
-async def _check_network(work: StepContext) -> None:
+async def _require_open_firewalls(work: StepContext) -> None:
     job = work.job
     ignored = (await work.read_settings()).ignored_issues
     open_gaps = await find_blocking_issues(
@@ -136,7 +136,7 @@ def _has_url(job: FlowJob) -> bool:
     return job.original.has_trigger_url and job.migration_method is not MigrationMethod.COPY_OFF
 
 
-async def _read_urls(work: StepContext) -> None:
+async def _store_url_ids(work: StepContext) -> None:
     """Read both trigger URLs and store their ids and hashes, not the URLs.
 
     What was read is stored even if the step fails, because the flow service's budget may be small.
@@ -190,7 +190,7 @@ async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]
         requested_by=(plan and plan.approved_by) or "approval policy automatic",
         environment_ids=(job.environment_id,),
         holder=work,
-        permit=work.check_write_allowed,
+        permit=work.require_write_allowed,
     )
     for issue in planned:
         await apply_firewall_fix(services, issue, authorization)

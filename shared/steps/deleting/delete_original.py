@@ -92,15 +92,17 @@ async def check_original(
             fix="Check in Power Automate whether it has runs, then schedule the deletion again.",
             code=Reason.ARCHIVE_FAILED,
         )
-    await _check_original(work, held.job, original)
-    await _check_copy(work)
-    await check_runs(work, held, archive.started_at)
-    await _check_parents(work)
-    await _check_callers(work)
+    await _require_deletable_original(work, held.job, original)
+    await _require_copy(work)
+    await require_no_runs(work, held, archive.started_at)
+    await _require_parents_deleted(work)
+    await _require_no_callers(work)
     return original
 
 
-async def _check_original(work: StepContext, deletion: Deletion, original: OriginalFlow) -> None:
+async def _require_deletable_original(
+    work: StepContext, deletion: Deletion, original: OriginalFlow
+) -> None:
     job = work.job
     reject_excluded_flow(await read_environment_settings(work.services, job.environment_id), job)
     if original.state is not FlowState.OFF:
@@ -130,7 +132,7 @@ async def _check_original(work: StepContext, deletion: Deletion, original: Origi
         )
 
 
-async def _check_copy(work: StepContext) -> None:
+async def _require_copy(work: StepContext) -> None:
     """Raise `JobBlocked` unless the copy exists, and is on if the original was."""
     job = work.job
     try:
@@ -154,7 +156,7 @@ async def _check_copy(work: StepContext) -> None:
     )
 
 
-async def check_runs(
+async def require_no_runs(
     work: StepContext, held: LeasedJob[Deletion], archived_to: datetime | None = None
 ) -> None:
     """Raise `MustWait` while a run is in progress, because a delete would stop it.
@@ -215,7 +217,7 @@ async def _read_run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowR
         raise
 
 
-async def _check_parents(work: StepContext) -> None:
+async def _require_parents_deleted(work: StepContext) -> None:
     """Raise an error unless the originals of the parents were deleted first.
 
     Without this original, they could not be turned on.
@@ -266,7 +268,7 @@ async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
     )
 
 
-async def _check_callers(work: StepContext) -> None:
+async def _require_no_callers(work: StepContext) -> None:
     """Raise `JobBlocked` if a known caller still holds the original's URL or id."""
     job = work.job
     async with aclosing(_read_known_callers(work)) as callers:

@@ -32,7 +32,7 @@ _MAX_RUNS = 50
 _MAX_FAILED_RUNS = 3
 
 
-async def check_denied_calls(work: StepContext) -> None:
+async def require_no_blocked_calls(work: StepContext) -> None:
     """Raise `JobBlocked` if runs of copies show that a host which this copy calls denies calls.
 
     The runs may be of another copy. Resolved and ignored calls do not count.
@@ -40,7 +40,7 @@ async def check_denied_calls(work: StepContext) -> None:
     job, services = work.job, work.services
     if not job.original.http_hosts:
         return
-    await find_blocked_calls(services, work.environment, job)
+    await record_blocked_calls_of_copy(services, work.environment, job)
     ignored = (await work.read_settings()).ignored_issues
     unresolved = [
         call
@@ -76,7 +76,9 @@ async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
     await send_alert(services, call.reason_code, row, f"{call.text} {call.fix}")
 
 
-async def find_blocked_calls(services: Services, environment: Environment, job: FlowJob) -> None:
+async def record_blocked_calls_of_copy(
+    services: Services, environment: Environment, job: FlowJob
+) -> None:
     """Read the runs of a job's copy.
 
     Record new blocked calls and send alerts about them, and resolve old ones.

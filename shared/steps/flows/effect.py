@@ -45,8 +45,8 @@ async def skip_if_gone(refusal: Refusal) -> Reply:
 class Write:
     """One request that changes something outside the app."""
 
-    #: Returns if the write may be sent now: `StepContext.check_write_allowed`, or
-    #: `StepContext.stage_then_check_write` if the row has to record the write first.
+    #: Returns if the write may be sent now: `StepContext.require_write_allowed`, or
+    #: `StepContext.save_intended_write` if the row has to record the write first.
     permit: Callable[[], Awaitable[object]]
     #: Calls a port's write method. Nothing else does.
     call: Callable[[], Awaitable[object]]

@@ -215,7 +215,7 @@ async def _write_change(
     kind, added = services.firewalls[record.kind], list[str]()
     assert isinstance(kind, AppliesFixes)
 
-    async def permit_and_record() -> None:
+    async def record_if_permitted() -> None:
         await authorization.permit()
         await _store_record(services, _with_entries(record, change.add))
         await held.permit()
@@ -224,7 +224,7 @@ async def _write_change(
         added.extend(await kind.update_list(services.resource_writer, record.added_entries, change))
 
     try:
-        await perform(Write(permit=permit_and_record, call=update_list))
+        await perform(Write(permit=record_if_permitted, call=update_list))
     except PlatformError as err:
         if not is_permission_missing(err):
             raise

@@ -32,7 +32,7 @@ class LeaseHolder(Protocol):
     def holder(self) -> str:
         """Return the name of the holder. Each invocation of a job has another name."""
 
-    async def check_lease(self) -> None:
+    async def require_lease(self) -> None:
         """Raise an error unless the holder itself may write."""
 
 
@@ -43,7 +43,7 @@ class RequestHolder:
     services: Services
     holder: str = field(default_factory=lambda: f"order/{uuid4().hex}")
 
-    async def check_lease(self) -> None:
+    async def require_lease(self) -> None:
         """Do nothing: a request has no lease that could be lost."""
 
 
@@ -69,7 +69,7 @@ class LeasedResource:
         """
         if not self._kept.item.lease.is_held(self._holder.services.now + WRITE_TAKES):
             await self.renew()
-        await self._holder.check_lease()
+        await self._holder.require_lease()
 
     async def renew(self) -> None:
         """Renew the lease. Raises `MustWait` if another holder has leased the resource."""

@@ -62,7 +62,7 @@ class ServiceAccountShare:
             return SKIP
 
         write = Write(
-            permit=work.check_write_allowed, call=lambda: grant(share), on_refusal=handle_error
+            permit=work.require_write_allowed, call=lambda: grant(share), on_refusal=handle_error
         )
         await perform(write)
         return is_accepted
@@ -77,7 +77,7 @@ class ServiceAccountShare:
         """Remove a share that does not let the service account read trigger URLs, and
         record that.
         """
-        await self.revoke(partial(self.work.check_write_allowed, anytime=True))
+        await self.revoke(partial(self.work.require_write_allowed, anytime=True))
         await self.record_ineffective()
 
     @property

@@ -25,7 +25,7 @@ from shared.steps.flows.service_account_share import (
     find_useful_share,
 )
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import check_write_allowed
+from shared.steps.write_permission import require_write_allowed
 
 
 async def call_as_co_owner[T](
@@ -68,14 +68,14 @@ async def _grant_and_call[T](
     both are revoked.
     """
     await work.services.request_budget.wait_for()
-    await _check_other_environment(work, environment_id)
+    await _require_writes_allowed_elsewhere(work, environment_id)
 
     async def add() -> None:
         is_one = await work.services.flow_access.grant(environment_id, flow_name)
         if is_one and not has_grant:
             work.made_co_owner.add((environment_id, flow_name))
 
-    await perform(Write(permit=work.check_write_allowed, call=add))
+    await perform(Write(permit=work.require_write_allowed, call=add))
     return await _call_when_propagated(work, flow_name, ask)
 
 
@@ -206,18 +206,18 @@ async def _record_grant_if_needed(
 async def _record_grant(work: StepContext, environment_id: str, name: str) -> None:
     """Record a grant before it is made."""
     await work.services.request_budget.wait_for()
-    await _check_other_environment(work, environment_id)
+    await _require_writes_allowed_elsewhere(work, environment_id)
 
     def with_intent(job: FlowJob) -> FlowJob:
         return replace(job, grants=job.grants.add(name))
 
-    await work.stage_then_check_write(with_intent)
+    await work.save_intended_write(with_intent)
 
 
-async def _check_other_environment(work: StepContext, environment_id: str) -> None:
+async def _require_writes_allowed_elsewhere(work: StepContext, environment_id: str) -> None:
     """Check that writes are allowed in the flow's environment, if it is not that of the job."""
     if environment_id != work.job.environment_id:
-        await check_write_allowed(work.services, environment_id)
+        await require_write_allowed(work.services, environment_id)
 
 
 async def revoke_all_grants(work: StepContext) -> None:
@@ -228,7 +228,7 @@ async def revoke_all_grants(work: StepContext) -> None:
         work.stage(replace(work.job, grants=grants))
 
 
-async def check_grants_are_gone(work: StepContext) -> None:
+async def revoke_remaining_grants(work: StepContext) -> None:
     """Check that revoked grants are gone.
 
     Revoke those that are not again, and report them. Does nothing while a read may be older than
@@ -303,16 +303,16 @@ async def revoke_grant(work: StepContext, name: str) -> None:
     flow = environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner
 
-    async def permit_revocation() -> None:
+    async def require_revocation_allowed() -> None:
         is_home = environment_id == work.job.environment_id
         settings = await work.read_settings() if is_home else None
-        await check_write_allowed(work.services, environment_id, anytime=True, settings=settings)
-        await work.check_lease()
+        await require_write_allowed(work.services, environment_id, anytime=True, settings=settings)
+        await work.require_lease()
 
     if not is_made and (share := await find_share_to_revoke(work, environment_id, flow_name)):
-        await share.revoke(permit_revocation)
+        await share.revoke(require_revocation_allowed)
     if not is_shared:
-        await remove_co_ownership(work.services, flow, permit_revocation, is_made=is_made)
+        await remove_co_ownership(work.services, flow, require_revocation_allowed, is_made=is_made)
     work.shared_with_operator.discard(flow)
     work.made_co_owner.discard(flow)
 

@@ -132,7 +132,7 @@ async def _record_and_send[F: (Workflow, OriginalFlow)](
     try:
         await perform(
             replace(
-                switch.write(flow, state), permit=partial(work.stage_then_check_write, with_intent)
+                switch.write(flow, state), permit=partial(work.save_intended_write, with_intent)
             )
         )
     except (PermanentError, NotFound, PlatformMigrationInProgress):  # the platform changed nothing
@@ -198,7 +198,7 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
             return with_fallback(build_flow_write(work, original, change), handle_second_error)
 
         return Write(
-            permit=work.check_write_allowed,
+            permit=work.require_write_allowed,
             call=lambda: switch(job.environment_id, job.original.flow_name),
             on_refusal=handle_error,
             wait=services.request_budget.wait_for,
@@ -257,7 +257,7 @@ def _start_as_service_account(work: StepContext, error: PlatformError) -> Write 
                 raise error from err
             raise
 
-    return Write(permit=work.check_write_allowed, call=start)
+    return Write(permit=work.require_write_allowed, call=start)
 
 
 async def rename_flow(
@@ -288,7 +288,7 @@ async def rename_flow(
     def rename_to(name: str, on_refusal: OnRefusal) -> Write:
         change = WorkflowUpdate(name=name)
         return Write(
-            permit=work.check_write_allowed,
+            permit=work.require_write_allowed,
             call=lambda: workflows.update(work.environment, workflow_id, change, etag=row.etag),
             on_refusal=on_refusal,
         )

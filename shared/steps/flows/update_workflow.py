@@ -63,9 +63,9 @@ def build_write_for_owner(
     """Return a write on behalf of the flow's owner, or as the app if that is rejected.
 
     `call` sends the request on behalf of a user, or as the app if its argument is None. `permit` is
-    `StepContext.check_write_allowed` by default.
+    `StepContext.require_write_allowed` by default.
     """
-    permit = permit or work.check_write_allowed
+    permit = permit or work.require_write_allowed
 
     async def write_as_app(error: Refusal) -> Reply:
         """Return the write as the app, if the app may not act for the owner or the owner lacks a

@@ -66,7 +66,7 @@ async def read_flows_still_to_move(
     """
     parts = DiscoveryPages(services, rows, advanced)
     await parts.load()
-    await _read_report(services, environment_id, parts)
+    await _store_report(services, environment_id, parts)
     excluded = (await read_environment_settings(services, environment_id)).excluded_flows
     not_waited_for = {
         flow.flow_name for flow in _get_listed_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST)
@@ -114,17 +114,17 @@ async def discover_flows(
     """
     parts = DiscoveryPages(services, rows, advanced)
     await parts.load(keeps_flows=again)
-    await _read_report(services, environment.id, parts)
+    await _store_report(services, environment.id, parts)
     if environment.dataverse_url:
-        await _read_workflows(services, environment, parts, again=again)
-    await _read_missing_flows(services, environment, parts, hidden)
+        await _store_workflows(services, environment, parts, again=again)
+    await _store_missing_flows(services, environment, parts, hidden)
     if reconcile:
-        await _read_list_of_all_flows(services, environment, parts)
+        await _store_list_of_all_flows(services, environment, parts)
     has_dataverse = environment.dataverse_url is not None
     return replace(combine_pages(parts.parts), has_dataverse=has_dataverse)
 
 
-async def _read_report(services: Services, environment_id: str, parts: DiscoveryPages) -> None:
+async def _store_report(services: Services, environment_id: str, parts: DiscoveryPages) -> None:
     report = services.flow_reports.read_microsoft_key_flows
     await parts.read(
         DiscoverySource.MICROSOFT_KEY_LIST,
@@ -137,7 +137,7 @@ def _get_listed_flows(parts: DiscoveryPages, source: DiscoverySource) -> list[Fl
     return list(select_reported_flows(parts.parts, source).values())
 
 
-async def _read_workflows(
+async def _store_workflows(
     services: Services, environment: Environment, parts: DiscoveryPages, *, again: bool
 ) -> None:
     reported = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
@@ -183,7 +183,7 @@ async def _read_changes(
     return changed, tuple(known.keys() - listed.keys())
 
 
-async def _read_missing_flows(
+async def _store_missing_flows(
     services: Services,
     environment: Environment,
     parts: DiscoveryPages,
@@ -213,7 +213,7 @@ async def _read_missing_flows(
         await parts.store_page([replace(part, flows_on_microsoft_key=held_back, children=children)])
 
 
-async def _read_list_of_all_flows(
+async def _store_list_of_all_flows(
     services: Services, environment: Environment, parts: DiscoveryPages
 ) -> None:
     await parts.read(

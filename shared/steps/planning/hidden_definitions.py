@@ -20,7 +20,7 @@ from shared.steps.flows.temporary_co_ownership import (
     remove_co_ownership,
 )
 from shared.steps.step_context import WRITE_TAKES
-from shared.steps.write_permission import check_write_allowed
+from shared.steps.write_permission import require_write_allowed
 
 
 class HiddenDefinitions:
@@ -50,7 +50,7 @@ class HiddenDefinitions:
                     f"{NOT_SHOWN}, and a remediation in mode {job.mode} may not grant access to "
                     "read it"
                 )
-            await self._check_write_allowed()
+            await self._require_write_allowed()
             return await self._read_as_co_owner(flow_name)
         except (MustWait, JobBlocked, PlatformError) as err:
             return f"{NOT_SHOWN}, nor to the service account: {redact(str(err))}"
@@ -65,7 +65,7 @@ class HiddenDefinitions:
             if await self._access.grant(home, flow_name):
                 self._made.add(flow_name)
 
-        await perform(Write(permit=self._check_write_allowed, call=add))
+        await perform(Write(permit=self._require_write_allowed, call=add))
         try:
             detail = await self._access.read_definition(home, flow_name)
         except PlatformError as err:
@@ -89,7 +89,7 @@ class HiddenDefinitions:
             flow = job.environment_id, flow_name
             is_made = flow_name in self._made
             await remove_co_ownership(
-                self._held.services, flow, self._check_write_allowed, is_made=is_made
+                self._held.services, flow, self._require_write_allowed, is_made=is_made
             )
         grants = job.grants.mark_revoked(*job.grants.active, at=self._held.services.now)
         await self._held.save(replace(self._held.job, grants=grants))
@@ -98,10 +98,10 @@ class HiddenDefinitions:
         job = self._held.job
         await self._held.save(replace(job, grants=job.grants.add(flow_name)))
 
-    async def _check_write_allowed(self) -> None:
+    async def _require_write_allowed(self) -> None:
         services, job = self._held.services, self._held.job
         # As for a revocation: neither changes what the flow does, so any time of day is allowed.
-        await check_write_allowed(services, job.environment_id, anytime=True)
+        await require_write_allowed(services, job.environment_id, anytime=True)
         await self._held.ensure_lease(WRITE_TAKES)
 
     @property

@@ -75,7 +75,7 @@ async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> N
     add = work.services.flow_placement.add_to_solution
     await perform(
         Write(
-            permit=work.check_write_allowed,
+            permit=work.require_write_allowed,
             call=lambda: add(work.job.environment_id, names),
             wait=work.services.request_budget.wait_for,
         )

@@ -50,7 +50,7 @@ async def start_preparing(work: StepContext) -> FlowJob:
         if work.job.original.digest not in {"", hash_definition(text)}:
             _raise_original_edited(work)
         await _archive_definition(work, text)
-    await work.check_write_allowed()
+    await work.require_write_allowed()
     text = "The plan still applies. The app prepares the flow."
     return move_to_state(work.job, FlowJobState.PREPARING, text, now=work.services.now)
 

@@ -8,7 +8,7 @@ from shared.services import Services
 from shared.steps.step_context import StepContext
 
 
-def check_own_channels(work: StepContext) -> None:
+def require_no_own_channel(work: StepContext) -> None:
     """Raise `JobBlocked` if a setting of this app contains the URL of the flow to turn off.
 
     That flow is the original, or in a rollback the copy.

@@ -50,7 +50,7 @@ class _Connections:
         return not any(self.errors.get(one.lower(), "it is gone") for one in connections if one)
 
 
-async def check_restart_possible(
+async def require_restart_possible(
     work: StepContext,
     original: OriginalFlow,
     copy: Workflow | None = None,

@@ -10,7 +10,7 @@ from shared.errors import JobBlocked, MustWait
 from shared.reason import Reason
 from shared.steps.flows.original import read_original
 from shared.steps.flows.read_original_facts import require_unchanged_original
-from shared.steps.retiring.check_restart import check_restart_possible
+from shared.steps.retiring.check_restart import require_restart_possible
 from shared.steps.retiring.cutover_toggle import build_copy_side, build_original_side, toggle_pair
 from shared.steps.step_context import StepContext
 
@@ -31,9 +31,9 @@ async def start_cutover(work: StepContext) -> FlowJob:
         )
         text = "The original was turned off after it was copied. Its copy stays off."
         return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
-    await work.check_write_allowed()
+    await work.require_write_allowed()
     copy = await work.services.workflows.get(work.environment, work.job.copy.id)
-    await check_restart_possible(work, original, copy)
+    await require_restart_possible(work, original, copy)
     text = "The app turns the original off, then the copy on."
     return move_to_state(work.job, FlowJobState.CUTTING_OVER, text, now=work.services.now)
 

@@ -124,7 +124,7 @@ async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -
 
 
 async def _turn_off_then_on(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
-    await work.check_write_allowed()
+    await work.require_write_allowed()
     if work.job.both_off_since is None:
         await work.save(replace(work.job, both_off_since=work.services.now))
     try:

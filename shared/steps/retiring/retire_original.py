@@ -13,14 +13,14 @@ from shared.settings import OnOriginalEdited
 from shared.steps.copying.add_copy_to_solutions import add_copy_to_solutions
 from shared.steps.copying.share_copy import share_copy
 from shared.steps.copying.solutions_and_shares import read_original_with_solutions_and_shares
-from shared.steps.flows.blocked_calls import check_denied_calls
+from shared.steps.flows.blocked_calls import require_no_blocked_calls
 from shared.steps.flows.original import OriginalFlow, read_original
 from shared.steps.flows.read_original_facts import require_unchanged_original
 from shared.steps.flows.require_healthy_copy import find_copy, require_healthy_copy
 from shared.steps.flows.toggle_flow import rename_flow, toggle_original
 from shared.steps.retiring.check_for_calls import wait_for_no_calls
-from shared.steps.retiring.check_notification_channels import check_own_channels
-from shared.steps.retiring.check_restart import check_restart_possible
+from shared.steps.retiring.check_notification_channels import require_no_own_channel
+from shared.steps.retiring.check_restart import require_restart_possible
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.record_callers import has_callers_left
 
@@ -30,7 +30,7 @@ async def retire_without_calls(work: StepContext) -> FlowJob:
     copied.
     """
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
-        check_own_channels(work)  # first, because its notifications are calls of the original
+        require_no_own_channel(work)  # first, because its notifications are calls of the original
     await wait_for_no_calls(work)
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
         try:
@@ -75,9 +75,9 @@ async def retire_original(work: StepContext) -> FlowJob:
     await require_unchanged_original(work, original)
     copy = require_healthy_copy(work, found.result())
     if job.migration_method is not MigrationMethod.COPY_OFF:
-        await check_denied_calls(work)
+        await require_no_blocked_calls(work)
     if original.is_on:
-        await check_restart_possible(work, original, owner=owner.result())
+        await require_restart_possible(work, original, owner=owner.result())
     await add_copy_to_solutions(work, belonging)
     work.stage(await share_copy(work, original, belonging))
     title = work.job.display_name

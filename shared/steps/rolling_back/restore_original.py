@@ -48,7 +48,7 @@ async def restore_original(work: StepContext) -> FlowJob | None:
 
         restore = partial(services.flow_switch.restore, job.environment_id, job.original.flow_name)
         write = Write(
-            permit=work.check_write_allowed,
+            permit=work.require_write_allowed,
             call=restore,
             on_refusal=handle_error,
             wait=services.request_budget.wait_for,

@@ -21,8 +21,8 @@ from shared.steps.updating_callers.record_callers import (
 )
 from shared.steps.updating_callers.save_places import (
     holds_value,
-    permit_caller,
     read_places_to_write,
+    require_caller_write_allowed,
     write_places,
 )
 from shared.steps.updating_callers.write_callers import CALLER_WRITE_ATTEMPTS
@@ -51,7 +51,7 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
     return changed
 
 
-async def check_manual_callers(work: StepContext) -> None:
+async def require_manual_callers_reverted(work: StepContext) -> None:
     """Raise `JobBlocked` if a person changed a caller to the copy, and only a person can revert it.
 
     Stores which manual callers call the original again.
@@ -71,7 +71,7 @@ async def check_manual_callers(work: StepContext) -> None:
 async def _revert_caller(
     work: StepContext, log: CallerEditLog, record: CallerRecord, signatures: dict[str, str]
 ) -> None:
-    await _check_not_copied(work, record)
+    await _require_not_copied(work, record)
     caller, edits = record.caller, log.list_active_edits(record)
     kind = work.services.callers[caller.kind]
     async with lease_resource(work, caller.resource_id) as resource:
@@ -90,7 +90,7 @@ async def _revert_caller(
                     code=Reason.CALLER_WRITE_LOST,
                 ) from err
             if value.surrounding_digests is not None:
-                await permit_caller(work, caller)
+                await require_caller_write_allowed(work, caller)
                 await log.append(record, value)
             text_format = caller_edit.find_old_format(value.text, edits) or value.text_format
             old = replace(value, text=text, text_format=text_format)
@@ -109,7 +109,7 @@ async def _revert_caller(
     )
 
 
-async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
+async def _require_not_copied(work: StepContext, record: CallerRecord) -> None:
     """Raise `JobBlocked` if the caller was copied after it was changed to this copy, and is not
     being rolled back.
 

@@ -24,8 +24,8 @@ from shared.steps.retiring.check_for_calls import (
     read_recorded_calling_flows,
     wait_for_runs,
 )
-from shared.steps.retiring.check_notification_channels import check_own_channels
-from shared.steps.retiring.check_restart import check_restart_possible
+from shared.steps.retiring.check_notification_channels import require_no_own_channel
+from shared.steps.retiring.check_restart import require_restart_possible
 from shared.steps.retiring.cutover_toggle import (
     are_both_off,
     build_copy_side,
@@ -37,7 +37,7 @@ from shared.steps.rolling_back.final_check import (
     repeat_rollback_if_changed,
 )
 from shared.steps.rolling_back.restore_original import restore_original
-from shared.steps.rolling_back.revert_callers import check_manual_callers, revert_callers
+from shared.steps.rolling_back.revert_callers import require_manual_callers_reverted, revert_callers
 from shared.steps.rolling_back.rollback_sequence import (
     wait_for_children,
     wait_for_flows_called_by_url,
@@ -74,7 +74,7 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
     await wait_for_children(work)
     job = work.job
     await wait_for_flows_called_by_url(work, includes_call_loop=False)
-    await _check_replay_accepted(work)
+    await _record_accepted_replay(work)
     if job.migration_method is MigrationMethod.CUT_OVER:
         await _turn_copy_off_and_original_on(work)
     elif job.original.was_on:
@@ -104,14 +104,14 @@ async def _turn_copy_off_and_original_on(work: StepContext) -> None:
         await work.save(replace(work.job, both_off_since=None, cutover_failure=None))
         return
     if work.job.both_off_since is None and await copy.is_on():
-        await check_restart_possible(work, await read_original(work))
+        await require_restart_possible(work, await read_original(work))
     if not await toggle_pair(work, off=copy, on=original):
         failure = work.job.cutover_failure or CutoverFailure(message="")
         await work.save(replace(work.job, cutover_failure=None))
         raise JobBlocked(failure.message, fix=failure.fix, code=failure.reason_code)
 
 
-async def _check_replay_accepted(work: StepContext) -> None:
+async def _record_accepted_replay(work: StepContext) -> None:
     """Record which events the original will replay.
 
     Raises `JobBlocked` if nobody has accepted that. The original may have been turned off after the
@@ -157,15 +157,15 @@ async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
     job = work.job
     is_called = job.migration_method is MigrationMethod.UPDATE_CALLERS and bool(job.copy.flow_name)
     if is_called:
-        check_own_channels(work)
+        require_no_own_channel(work)
         try:
-            await _check_copy_runs(work)
+            await _require_no_run_of_copy(work)
         except MustWait as err:
             is_late = err.code == Reason.NO_CALL_PERIOD and _is_past_no_call_period(work)
             if is_late and (repeated := await repeat_rollback_if_callers_changed(work)):
                 return repeated
             raise
-        await check_manual_callers(work)
+        await require_manual_callers_reverted(work)
     await wait_for_parents(work)
     if is_called:
         await _wait_for_runs_of_callers(work)
@@ -181,7 +181,7 @@ def _is_past_no_call_period(work: StepContext) -> bool:
     return began is not None and began + work.services.settings.no_call_period <= work.services.now
 
 
-async def _check_copy_runs(work: StepContext) -> None:
+async def _require_no_run_of_copy(work: StepContext) -> None:
     job, services = work.job, work.services
     try:
         runs = await services.flow_reports.read_runs(

@@ -24,7 +24,7 @@ async def wait_for_children(work: StepContext) -> None:
             _wait_for_child(work, child)
 
 
-def _check_not_blocked(dependent: FlowJob, *, code: str) -> None:
+def _require_not_blocked(dependent: FlowJob, *, code: str) -> None:
     """Raise `JobBlocked` if the rollback of the dependent flow is blocked.
 
     The end of that job wakes this one.
@@ -41,7 +41,7 @@ def _check_not_blocked(dependent: FlowJob, *, code: str) -> None:
 
 
 def _wait_for_child(work: StepContext, child: FlowJob) -> NoReturn:
-    _check_not_blocked(child, code=Reason.CHILD_FLOW_NOT_READY)
+    _require_not_blocked(child, code=Reason.CHILD_FLOW_NOT_READY)
     if child.is_rolling_back or child.requested_command:
         raise MustWait(
             f"The original of {child.display_name} has to be restored first.",
@@ -105,7 +105,7 @@ async def wait_for_parents(work: StepContext) -> None:
     parent = find_blocking_parent(work.job, await work.read_ancestors(), _is_copy_off)
     if parent is None:
         return
-    _check_not_blocked(parent, code=Reason.PARENT_FLOW_NOT_READY)
+    _require_not_blocked(parent, code=Reason.PARENT_FLOW_NOT_READY)
     if parent.is_rolling_back or parent.requested_command:
         await wait_for_end(work, parent, f"{parent.display_name} has to be rolled back first.")
     raise JobBlocked(

@@ -20,7 +20,7 @@ from shared.services import Services
 from shared.steps.flows.caller_index import read_callers_of_flow
 from shared.steps.flows.read_original_facts import build_archive_name
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import check_write_allowed, read_environment_settings
+from shared.steps.write_permission import read_environment_settings, require_write_allowed
 
 NOT_OPTED_IN = (
     "The app may not write in its environment. Set the environment's mode, or change the caller "
@@ -118,7 +118,7 @@ async def find_manual_reason(services: Services, job: FlowJob, caller: Caller) -
         return EXCLUDED
     if environment_id != job.environment_id:
         try:
-            await check_write_allowed(services, environment_id)
+            await require_write_allowed(services, environment_id)
         except JobBlocked:
             return NOT_OPTED_IN
     return ""

@@ -29,7 +29,7 @@ from shared.steps.flows.write_definition import (
 )
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.explain_denied_write import is_denied
-from shared.steps.write_permission import check_write_allowed
+from shared.steps.write_permission import require_write_allowed
 
 
 class NotSaved(JobBlocked):
@@ -97,7 +97,7 @@ async def write_places(
 
     async def permit() -> None:
         for caller, _ in values:
-            await permit_caller(work, caller)
+            await require_caller_write_allowed(work, caller)
         await resource.permit()
 
     if isinstance(kind, WritesWholeResource):
@@ -121,14 +121,14 @@ def _build_joint_write(
     return Write(permit=permit, call=lambda: kind.write_all(values))
 
 
-async def permit_caller(work: StepContext, caller: Caller) -> None:
+async def require_caller_write_allowed(work: StepContext, caller: Caller) -> None:
     """Raise an error unless the app may write the caller now.
 
     The settings of the caller's environment must allow the write too.
     """
     if caller.environment_id and caller.environment_id != work.job.environment_id:
-        await check_write_allowed(work.services, caller.environment_id)
-    await work.check_write_allowed()
+        await require_write_allowed(work.services, caller.environment_id)
+    await work.require_write_allowed()
 
 
 def format_labels(values: Values) -> str:

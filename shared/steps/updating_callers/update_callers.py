@@ -74,7 +74,7 @@ async def write_new_urls(work: StepContext) -> FlowJob:
         is_shared = await wait_for_others(work, left[0].caller)
         if urls is None:
             await require_unleased_resource(work, resource)
-            await work.check_write_allowed()
+            await work.require_write_allowed()
             urls = await read_new_urls(work)
         references = await find_references(work, left, urls)
         own = CallerWriter(work=work, log=log, urls=urls, records=left, references=references)

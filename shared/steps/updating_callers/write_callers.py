@@ -31,9 +31,9 @@ from shared.steps.updating_callers.save_places import (
     Values,
     format_labels,
     holds_value,
-    permit_caller,
     read_places,
     read_places_to_write,
+    require_caller_write_allowed,
     write_places,
 )
 
@@ -67,7 +67,7 @@ class CallerWriter:
 
         Return the texts with this job's URL. `present` is the current content by address. Stores
         the state of callers that need no change. Raises the errors of
-        `StepContext.check_write_allowed`.
+        `StepContext.require_write_allowed`.
         """
         texts, kept = dict(texts), list[CallerRecord]()
         for record in self.records:
@@ -104,14 +104,14 @@ class CallerWriter:
         elif rewritten.edits:
             rewritten = self._refer_to_secret(record, rewritten, value.text_format)
         if rewritten.text != text:
-            await work.check_write_allowed()
+            await work.require_write_allowed()
             if await find_manual_reason(work.services, job, record.caller):
                 return replace(record, state=CallerState.MANUAL), text
             await self.log.append(record, value, rewritten.edits, is_first=not has_copy)
             return replace(record, state=CallerState.WRITING), rewritten.text
         if has_copy and edits:
             # A crashed invocation wrote the value, but perhaps not what depends on it.
-            await permit_caller(work, record.caller)
+            await require_caller_write_allowed(work, record.caller)
             return replace(record, state=CallerState.WRITING), text
         if rewritten.not_replaced:
             record = replace(record, caller=replace(record.caller, manual_reason=FILLED_IN))
@@ -207,7 +207,7 @@ async def write_callers(
             await write_places(work, resource, kind, values, present)
         except Conflict:
             tries += 1
-            _reject_lost_references(tries, values, (first, *others))
+            _use_urls_in_last_attempt(tries, values, (first, *others))
             continue
         except JobBlocked as err:
             if isinstance(err, ContentRejected) and _reject_references(
@@ -319,7 +319,7 @@ async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[Calle
     return not unresolved
 
 
-def _reject_lost_references(tries: int, values: Values, writers: Sequence[CallerWriter]) -> None:
+def _use_urls_in_last_attempt(tries: int, values: Values, writers: Sequence[CallerWriter]) -> None:
     """Let callers get the URL in the last attempt, because Azure may accept a reference and fail
     later.
     """

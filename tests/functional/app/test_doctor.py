@@ -177,7 +177,7 @@ class _NoAnswer(SynapseCallers):
         """Return both workspaces."""
         return ["silent", "there"]
 
-    async def check_scope(self, scope: str) -> None:
+    async def require_searchable_scope(self, scope: str) -> None:
         """Answer for the second workspace."""
         if scope == "silent":
             await asyncio.Event().wait()

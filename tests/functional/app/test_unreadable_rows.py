@@ -350,7 +350,7 @@ async def test_bug_in_one_check_does_not_stop_the_daily_check(
     async def fail(*_: object) -> None:
         raise KeyError("id")
 
-    monkeypatch.setattr("shared.use_cases.run_daily_check.check_policies", fail)
+    monkeypatch.setattr("shared.use_cases.run_daily_check.record_key_checks", fail)
 
     await run_daily_check(scenario.services, "today")
 

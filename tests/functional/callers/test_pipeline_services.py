@@ -185,7 +185,7 @@ async def test_missing_role_is_named(tenant: Tenant) -> None:
     with pytest.raises(PlatformError) as rejected:
         await tenant.update_caller(caller)
     with pytest.raises(PlatformError, match=denied):
-        await kind.check_scope("contoso")
+        await kind.require_searchable_scope("contoso")
 
     assert is_permission_missing(rejected.value)
     assert "Synapse Artifact Publisher" in kind.required_permissions.fix

@@ -57,7 +57,7 @@ async def test_staged_changes_are_stored_before_a_platform_write() -> None:
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.stage(replace(work.job, copy=replace(work.job.copy, host="copy.example")))
 
-    await work.check_write_allowed()
+    await work.require_write_allowed()
 
     assert (await scenario.read_job("Orders")).copy.host == "copy.example"
 
@@ -68,7 +68,7 @@ async def test_intent_is_stored_before_a_platform_write() -> None:
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.stage(replace(work.job, copy=replace(work.job.copy, host="copy.example")))
 
-    await work.stage_then_check_write(lambda job: replace(job, grants=Grants(past=("flow",))))
+    await work.save_intended_write(lambda job: replace(job, grants=Grants(past=("flow",))))
 
     job = await scenario.read_job("Orders")
     assert (job.copy.host, job.grants.past) == ("copy.example", ("flow",))
