@@ -57,7 +57,7 @@ class ApiError(Exception):
     """A request to the API failed. Its text says why, and what to do."""
 
     def __init__(self, text: str, exit_code: ExitCode = ExitCode.ERROR) -> None:
-        """Store the text, and the code with which the command exits."""
+        """Keep the text, and the code with which the command exits."""
         super().__init__(text)
         self.exit_code = exit_code
 

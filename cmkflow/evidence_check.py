@@ -49,7 +49,7 @@ class ExpectedEvidence:
         return bool(self.fingerprints or self.key_id)
 
     def is_expected_key(self, key_id: str) -> bool:
-        """Return whether the URL of a key version is the expected key, or a version of it."""
+        """Return whether a URL is that of the expected key, or of a version of the expected key."""
         expected = self.key_id.rstrip("/").lower()
         key, _, version = key_id.lower().rpartition("/")
         # A version with dots could lead to another key of the vault.
@@ -57,7 +57,7 @@ class ExpectedEvidence:
 
 
 def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> EvidenceFindings:
-    """Check an evidence file. Raises `ValueError` if the file is no evidence file."""
+    """Check an evidence file. Raises `ValueError` if it is another kind of file."""
     check = EvidenceFindings(problems=list(find_manifest_differences(file)))
     file.seek(0)
     manifest, signature = read_signature(file)

@@ -56,7 +56,7 @@ class BadRequest(InvalidInput):
     """A request is not valid."""
 
     def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
-        """Store the message, and what is wrong with each member."""
+        """Keep the message, and what is wrong with each member."""
         super().__init__(message)
         self.errors = tuple(errors)
 

@@ -60,7 +60,7 @@ class RemediationQuery(PagedQuery):
 
 
 class RemediationDetailQuery(RequestModel):
-    """Which flows to return, and whether with their history."""
+    """Which flows to return, and whether to include their history."""
 
     #: Include the history of every job.
     include_history: bool = False

@@ -56,7 +56,8 @@ STORED_NAMES: Mapping[type, StoredNames] = {
 class FlatAdapter[T]:
     """Converts items to and from JSON, as pydantic's `TypeAdapter` does, with flat fields.
 
-    The item must have no slots: it is read and built by its dictionary, like a changed job.
+    The item's class must not define `__slots__`: items are read and built through `__dict__`, as
+    `DurableJob.__replace__` does.
     """
 
     def __init__(self, kind: type[T], stored_names: StoredNames) -> None:

@@ -77,7 +77,11 @@ class JsonLines(logging.Formatter):
 
 
 def start_logging(level: int, running: Mapping[str, str], stream: TextIO = sys.stderr) -> None:
-    """Write every record of the root logger to the stream as a JSON line."""
+    """Make the root logger write to `stream`: one JSON line for each record of `level` or above.
+
+    The loggers of the host's libraries write only warnings and errors, unless
+    PYTHON_ENABLE_DEBUG_LOGGING is `1` or `true`.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines(running))
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -53,7 +53,7 @@ class AppConfigurationCallers(SearchedCallers):
     )
 
     def __init__(self, app_configuration: AppConfiguration, settings: Settings) -> None:
-        """Find key-values with `app_configuration`.
+        """Use `app_configuration` to read and write key-values.
 
         `settings` says how long apps may use an old value, because each app decides when it reads
         again.

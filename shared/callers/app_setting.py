@@ -82,7 +82,7 @@ class AppSettingCallers(SearchedCallers):
     kind = "app_setting"
     noun = "setting"
     is_json = False
-    #: A write restarts the app, so no old value remains.
+    #: A write restarts the App Service app, so no old value remains in use.
     old_value_lifetime = timedelta(0)
     required_permissions = _NEEDS
 

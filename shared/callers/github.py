@@ -69,7 +69,7 @@ class GitHubCallers(JsonServiceCallers):
     )
 
     async def require_readable_scope(self, scope: str) -> None:
-        """Check that the app can read the webhooks of a repository."""
+        """Raise an error if the app cannot read the webhooks of the repository."""
         await self._read_place(_Place(repository=scope, list_name=_HOOKS))
 
     @override

@@ -119,7 +119,7 @@ class RefersToSecrets(Protocol):
         """
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return the status of those references that are not resolved, by address."""
+        """Return, by address, the status of each Key Vault reference that is not resolved."""
 
 
 @runtime_checkable

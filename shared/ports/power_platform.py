@@ -142,15 +142,15 @@ class FlowsAsServiceAccount(Protocol):
         """
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the service account.
+        """Read a flow with the rights of the service account.
 
-        Raises `PlatformError` (403) if it is no co-owner.
+        Raises `PlatformError` (403) if the service account is not a co-owner.
         """
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow on as the service account.
 
-        Raises `PlatformError` (403) if it is no co-owner.
+        Raises `PlatformError` (403) if the service account is not a co-owner.
         """
 
     async def read_account_id(self) -> str:

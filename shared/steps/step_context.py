@@ -83,10 +83,10 @@ class StepContext:
         await self.require_lease()
 
     async def save_intended_write(self, intended: Callable[[FlowJob], FlowJob]) -> None:
-        """Save the row with a write that is about to be sent, unless no write may be sent now.
+        """Save the row with the intent of a write, if the settings allow the write now.
 
-        `intended` returns the row as it is while the write is in flight. Raises the errors of
-        `require_write_allowed`.
+        `intended` returns the row with that intent. Otherwise raises the errors of
+        `write_permission.require_write_allowed`.
         """
         await self._require_allowed_by_settings()
         await self.save(intended(self.job))

@@ -1,5 +1,5 @@
-"""Check before every write whether the kill switch, the approval policy, the maintenance window and
-the policy link allow it.
+"""Require that the kill switch, the approval policy and the maintenance window allow a write, and
+that an environment is still linked to its policy.
 """
 
 from datetime import UTC, datetime, timedelta

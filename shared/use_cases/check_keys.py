@@ -52,7 +52,10 @@ async def check_keys(
 
 
 async def record_key_checks(services: Services, environments: Sequence[Environment]) -> None:
-    """Check the key of each policy that is watched or that an environment has."""
+    """Check the key of each policy that is watched or linked to an environment.
+
+    Stores the findings, sends alerts about them, and deletes the findings of other policies.
+    """
     on = {one.policy.policy_id.lower() for one in environments if one.policy}
     try:
         policies = await services.keys.read_policies()
@@ -71,7 +74,7 @@ async def record_key_checks(services: Services, environments: Sequence[Environme
 async def record_key_check(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
 ) -> KeyCheckResult:
-    """Check the key of one policy, store the findings and send alerts.
+    """Check the key of one policy, store the findings and send alerts about them.
 
     `environments` are all environments of the tenant.
     """
@@ -83,10 +86,10 @@ async def record_key_check(
 async def record_key_checks_of_event(
     services: Services, policies: Sequence[EnterprisePolicy], environments: Sequence[Environment]
 ) -> None:
-    """Check the key of each policy that an event is about.
+    """Check the key of each policy that an event is about, and store the findings.
 
-    If a key could not be checked, that is recorded, and its error is raised after all others are
-    checked. A temporary error is raised first, because its event is retried.
+    If a key cannot be checked, that is recorded, and the error is raised after the other keys were
+    checked. Of several errors, a temporary one is raised, because then the event is retried.
     """
     failed = list[CmkflowError]()
     for policy in policies:
@@ -100,9 +103,9 @@ async def record_key_checks_of_event(
 
 
 async def record_key_check_of_new_link(services: Services, policy_id: str) -> None:
-    """Check the key of a policy that was just linked to an environment.
+    """Check the key of a policy that was just linked to an environment, and store the findings.
 
-    If the check fails, that is recorded.
+    If the key cannot be checked, that is recorded.
     """
     try:
         policies = await services.keys.read_policies()
@@ -120,7 +123,7 @@ async def alert_unwatched_policy(
 ) -> None:
     """Send an alert that environments have a policy that the app cannot watch.
 
-    The policy is deleted, or in no watched subscription.
+    The policy was deleted, or the app watches none of its subscriptions.
     """
     names = [
         one.display_name

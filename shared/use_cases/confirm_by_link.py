@@ -127,7 +127,10 @@ async def _read_environment_name(services: Services, job: FlowJob) -> str:
 
 
 async def _read_key(services: Services) -> LinkKey:
-    """Return the key that signs links. It is created once. Raises `LinkRejected`."""
+    """Return the key that signs links. Creates it if there is none.
+
+    Raises `LinkRejected` if the stored key cannot be read.
+    """
     table = services.tables.link_keys
     try:
         kept = await table.get("link_key", _KEY)

@@ -39,7 +39,8 @@ async def poll_environments(services: Services) -> int:
 async def _record_checks_of_lost_keys(
     services: Services, environments: Sequence[Environment]
 ) -> None:
-    """Check keys while an environment under a key is disabled, or a key does not work.
+    """Check all keys if an environment under a key is disabled, or a finding says that a key does
+    not work.
 
     No event reports that a key was disabled, deleted or restored (platform.md#key-events).
     """

@@ -74,7 +74,10 @@ async def record_address_ranges(services: Services, environments: Sequence[Envir
 
 
 async def refresh_service_tag_list(services: Services) -> list[ServiceTagListVersion]:
-    """Check Microsoft's service tag list now. Returns the known versions, newest first."""
+    """Read Microsoft's service tag list now, store a new version, and send alerts about it.
+
+    Return the known versions, newest first.
+    """
     await record_address_ranges(services, await services.environments.list())
     return await list_known_versions(services)
 

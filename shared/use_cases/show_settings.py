@@ -174,7 +174,7 @@ def _build_setting_value(
 
 
 def _describe_unknown_variable(name: str) -> SettingValue:
-    """Return a variable that is no setting but whose name begins like one. It may be misspelled."""
+    """Return a variable whose name begins like that of a setting, and may be a misspelled one."""
     return SettingValue(
         name=redact(name),
         meaning="",

@@ -226,7 +226,10 @@ def _is_of_deletion(services: Services, alert: Alert) -> bool:
 async def _read_blocked_deletions(
     services: Services, alerts: Sequence[Alert], reading: RowReader
 ) -> list[Deletion]:
-    """Return the deletions with an alert that are still blocked. Raises `TransientError`."""
+    """Return the deletions with an alert that are still blocked.
+
+    Raises `TransientError` if the rows cannot be read now.
+    """
     places = {one.row[1:] for one in alerts if _is_of_deletion(services, one)}
     found = await get_rows(services.tables.deletions, sorted(places), reading)
     return [one for one in found if one.state is DeletionState.BLOCKED]

@@ -421,7 +421,10 @@ async def test_store_without_a_token_says_what_is_missing() -> None:
 
 @pytest.mark.azurite
 async def test_every_answer_of_a_storage_account_corrects_the_clock() -> None:
-    """The local clock is an hour wrong. The answers of the account have the right time."""
+    """Before the first answer, the clock shows the wrong time of the local clock.
+
+    Each kind of answer, also an error, sets it to the account's time.
+    """
     wrong = ManualClock()
 
     async def read_time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:

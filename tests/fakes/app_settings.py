@@ -50,7 +50,7 @@ class FakeAppSettings:
         return read_statuses(self._world, site, site.settings)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Replace all settings of an app; the app restarts."""
+        """Replace all settings of an App Service app and restart it."""
         site = self._get_site(site_id)
         with self._world.record_write(None, "write app settings", site_id):
             site.settings = dict(settings)

@@ -226,9 +226,9 @@ class AzureCallerBuilder(FlowBuilder):
         return f"{account}/{path}"
 
     def add_synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
-        """Add a Synapse pipeline with a web activity that calls each flow.
+        """Add a Synapse pipeline with a web activity for each flow.
 
-        Return its resource id.
+        Return the pipeline's resource id.
         """
         path = self.add_synapse_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
         self._beat_activities(path, len(flows))
@@ -282,9 +282,9 @@ class AzureCallerBuilder(FlowBuilder):
         return text_at(mapping_at(activity, "typeProperties"), "url") or ""
 
     def add_data_factory_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
-        """Add a pipeline of a data factory with a web activity that calls each flow.
+        """Add a data factory with a pipeline that has a web activity for each flow.
 
-        Return its resource id.
+        Return the pipeline's resource id.
         """
         path = self.add_factory_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
         self._beat_activities(path, len(flows))
@@ -298,7 +298,7 @@ class AzureCallerBuilder(FlowBuilder):
         return self._add_part("Microsoft.DataFactory/factories", settings, path, properties)
 
     def add_action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
-        """Add an action group with a webhook that calls each flow. Return its resource id."""
+        """Add an action group with a webhook for each flow. Return the group's resource id."""
         path = f"{SUBSCRIPTION}/providers/Microsoft.Insights/actionGroups/{name}"
         self.world.resources[path.lower()] = {
             "id": path,
@@ -371,7 +371,7 @@ class AzureCallerBuilder(FlowBuilder):
         return text_at(variable, "value") or ""
 
     def add_event_grid_caller(self, *flows: FakeFlow, topic: str = "sales") -> str:
-        """Add a topic with an event subscription that calls each flow.
+        """Add a topic with an event subscription for each flow.
 
         The flows answer Event Grid's validation. Return the topic's resource id.
         """

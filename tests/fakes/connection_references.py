@@ -16,7 +16,10 @@ from tests.fakes.test_world import World
 
 
 class FakeConnectionReferences:
-    """Implements `ConnectionReferences` with those of a `World`, with its application's rights."""
+    """Implements `ConnectionReferences` with the connection references of a `World`.
+
+    Creates them as the application, or on behalf of the draft's owner.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world

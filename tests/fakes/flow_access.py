@@ -80,12 +80,12 @@ class FakeFlowAccess:
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return a flow with its definition.
 
-        Raises `PlatformError` (403) if the service account is no co-owner.
+        Raises `PlatformError` (403) if the service account is not a co-owner.
         """
         return build_detail(self._world, self._own(environment_id, flow_name))
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on. Raises `PlatformError` (403) if the service account is no co-owner."""
+        """Turn a flow on. Raises `PlatformError` (403) if the service account is not a co-owner."""
         self._own(environment_id, flow_name)
         flow = self._world.get_flow(environment_id, flow_name)
         refuse_while_migrating(self._world, self._world.get_served_environment(environment_id))

@@ -33,9 +33,9 @@ def read_table() -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("name", BUDGETS)
 async def test_app_restarts_as_often_as_documented(name: str) -> None:
-    """With large budgets, all URLs are replaced in one write, so the app restarts once.
+    """With large budgets, all URLs are replaced in one write, so the App Service app restarts once.
 
-    Otherwise it restarts for each invocation that replaces URLs.
+    Otherwise it restarts at each invocation that replaces URLs.
     """
     most, calls = read_table()[name]
     async with open_simulated_run(build_many_flows(FLOWS, FLOWS), BUDGETS[name]) as moved:

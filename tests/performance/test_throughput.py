@@ -41,8 +41,8 @@ async def remediate_forty_flows(limit: BudgetLimit) -> tuple[Meter, Sequence[Flo
 async def test_small_budget_is_used_and_causes_no_additional_request() -> None:
     """The app uses at least 95 % of the budget until all callers are updated.
 
-    To no service does it send over a tenth more requests than with a large budget. The first flow
-    is in its no-call period within ten minutes.
+    It sends each service at most a tenth more requests than with a large budget. The no-call period
+    of the first flow begins within ten minutes.
     """
     wide, _ = await remediate_forty_flows(replace(LIMIT, calls=100_000))
     meter, jobs = await remediate_forty_flows(LIMIT)

@@ -89,7 +89,10 @@ def format_run_line(function: str, *, minutes: int, succeeded: bool, trigger: st
 
 
 def build_notification(cause: PendingActionKind, **more: Any) -> Notification:
-    """Return a notification about this cause, with a name that looks like fields of a log line."""
+    """Return a notification about this cause.
+
+    Its environment's name looks like fields of a log line.
+    """
     waiting = PendingAction(
         kind=cause,
         count=1,

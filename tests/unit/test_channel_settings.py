@@ -58,7 +58,7 @@ def test_unusable_address_raises_an_error_that_names_its_setting(value: str) -> 
     "value", ["https://h.example", "https://h.example:8443/in?a=b", "HTTPS://H.example/x"]
 )
 def test_https_address_is_used_unchanged(value: str) -> None:
-    """Path, port and query of the address belong to the receiver and stay."""
+    """The path, port and query of the address belong to the receiver and are kept."""
     assert check_address("CMK_WEBHOOK", value) == value
 
 

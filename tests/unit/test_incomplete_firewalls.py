@@ -314,7 +314,7 @@ def test_most_urgent_firewall_is_first() -> None:
     ],
 )
 def test_firewalls_are_chosen_by_status_and_text(status: str, text: str, names: set[str]) -> None:
-    """A text is searched in the names of the firewall, of its kind and of its environments."""
+    """The text is searched for in the names of the firewall, its kind and its environments."""
     job = build_planned_job("env-1", build_issue(), build_issue("app_service:/sites/shop"))
     every = find_firewalls(job, flow_jobs=[build_blocked_flow(job, "shop")])
 

@@ -1,5 +1,5 @@
-"""A malformed name of an organization or repository in a setting does not affect the others, and is
-never sent.
+"""A malformed name of an organization, repository or site in a setting does not affect the others,
+and is never sent.
 """
 
 import builtins

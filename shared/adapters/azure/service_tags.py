@@ -63,7 +63,10 @@ class DownloadedServiceTags(ServiceTags):
     """Implements the port `ServiceTags` with a file, if the discovery API is not available."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file at `path` on each call, so an administrator can replace it."""
+        """Use the file at `path`.
+
+        Each `get_list` reads it again, so an administrator can replace it.
+        """
         self._path = path
 
     async def get_list(self) -> ServiceTagList:

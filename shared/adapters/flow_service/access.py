@@ -134,16 +134,16 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         return url
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the service account.
+        """Read a flow with the rights of the service account.
 
-        Raises `PlatformError` (403) if it is no co-owner.
+        Raises `PlatformError` (403) if the service account is not a co-owner.
         """
         return await read_flow(self._as_account, environment_id, flow_name, as_maker=True)
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow on as the service account.
 
-        Raises `PlatformError` (403) if it is no co-owner.
+        Raises `PlatformError` (403) if the service account is not a co-owner.
         """
         call = ServiceRequest(method="POST", url=f"flows/{flow_name}/start", body={})
         await self._as_account.send(environment_id, call, as_maker=True)

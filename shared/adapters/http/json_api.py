@@ -34,7 +34,7 @@ class FixedToken(AsyncTokenCredential):
     """A credential that returns the same token for every scope."""
 
     def __init__(self, token: str) -> None:
-        """Return `token`, which is never logged."""
+        """Use `token` for every request. It is never logged."""
         self._token = token
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:  # noqa: ARG002

@@ -64,7 +64,7 @@ class BudgetState:
     """The row of a request budget, which all instances share, with the rows of its queue."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
-        """Store the row of the budget `limit` in `store`."""
+        """Use the row of the budget `limit` in `store`. Nothing is read or written yet."""
         self.store = store
         self.clock = clock
         self.limit = limit

@@ -35,7 +35,10 @@ def _build_for_collector() -> "OpenTelemetry":
 
 
 def build_for_insights(connection: str, credential: "TokenCredential | None") -> "OpenTelemetry":
-    """Return telemetry for a connection string of Application Insights; raise `ValueError`."""
+    """Return telemetry that is sent to Application Insights.
+
+    Raises `ValueError` if the connection string is malformed.
+    """
     from azure.core.pipeline.policies import SansIOHTTPPolicy
     from azure.monitor.opentelemetry.exporter import (
         AzureMonitorMetricExporter,

@@ -32,10 +32,12 @@ class ConversionResult:
 
 
 def has_same_actions(a: str, b: str) -> bool:
-    """Return whether two flows have the same triggers and actions. Ignores names of connections.
+    """Return whether two flows have the same triggers and actions, without their connections.
 
-    When a flow is added to a solution, the platform may rename its connections and changes nothing
-    else (platform.md#move-into-solution).
+    Ignores `metadata`, `authentication` and all of `host` but `operationId`. When a flow is added
+    to a solution, the platform may rename its connections and changes nothing else
+    (platform.md#move-into-solution). An edit by a person that this comparison ignores is not lost:
+    the caller archives and converts the definition that it read last, with the edit.
     """
     return _parse_triggers_and_actions(a) == _parse_triggers_and_actions(b)
 
@@ -49,7 +51,10 @@ def _parse_triggers_and_actions(client_data: str) -> object:
 
 
 def _remove_connections_and_metadata(value: dict[str, object]) -> dict[str, object]:
-    """Remove the names of connections from an object. The JSON decoder calls it for each object."""
+    """Reduce `host` to its `operationId`, and remove `authentication` and `metadata`.
+
+    The JSON decoder calls it for each object.
+    """
     if host := mapping_at(value, "host"):
         value["host"] = text_at(host, "operationId")
         value.pop("authentication", None)

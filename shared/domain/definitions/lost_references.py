@@ -18,9 +18,8 @@ type References = Mapping[str, object]
 
 
 def list_unresolved_references(client_data: str) -> tuple[str, ...]:
-    """Return, in order, the keys of connections that operations use and that are not defined.
-
-    They are not in `connectionReferences`.
+    """Return, in order, the keys of connections that operations use and that
+    `connectionReferences` does not contain.
     """
     document = _decode_client_data(client_data)
     known = _get_references(document)

@@ -34,11 +34,14 @@ class AddressRanges:
 
     @classmethod
     def parse(cls, prefixes: Iterable[str]) -> "AddressRanges":
-        """Parse prefixes and single addresses, without their host bits. Raises `ValueError`."""
+        """Parse prefixes and single addresses, without their host bits.
+
+        Raises `ValueError` if one of them is malformed.
+        """
         return _merge_spans([_parse_span(prefix.strip()) for prefix in prefixes])
 
     def __bool__(self) -> bool:
-        """Return whether the set has any address."""
+        """Return whether the set contains an address."""
         return bool(self.borders)
 
     def __le__(self, other: "AddressRanges") -> bool:

@@ -48,7 +48,8 @@ def build_open_firewall(
 def build_firewall_with_ip_rules(
     open_one: Firewall, access: object, default: object, rules: object
 ) -> Firewall:
-    """Return a service's firewall with its rules. `open_one` is its firewall without them.
+    """Return a service's firewall with its IP rules. `open_one` is its firewall without them, which
+    is returned if the service allows all addresses.
 
     `access` is its public access, `default` the action for other addresses, and `rules` the list,
     whose entries have the address under one of several names. A missing value means open, as in

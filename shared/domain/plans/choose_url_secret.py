@@ -11,9 +11,9 @@ from shared.domain.url_secret_use import UrlSecretUse
 
 
 def choose_url_secret(item: PlanItem, use: UrlSecretUse) -> PlanItem:
-    """Return the plan item with the callers that refer to its URL secret under a policy.
+    """Return the plan item in which `use` decides which callers refer to the flow's URL secret.
 
-    The planned changes and unknowns of the item follow from them.
+    The planned changes and unknowns of the item are computed again.
     """
     callers = tuple(
         replace(caller, by_value_reason=_find_reason(caller, use)) for caller in item.callers
@@ -35,8 +35,8 @@ def choose_url_secret(item: PlanItem, use: UrlSecretUse) -> PlanItem:
 def apply_url_secret_choices(job: EnvironmentJob, items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the items of a plan with the choices of its approvers.
 
-    The choices are in the environment job's row. An approval replaces the row by its ETag, so they
-    cannot change at the same time.
+    The choices are in the environment job's row. An approval replaces that row if its ETag matches,
+    so the choices cannot change at the same time.
     """
     choices = job.url_secret_choices
     return [

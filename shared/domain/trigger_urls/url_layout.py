@@ -233,7 +233,8 @@ def _is_complete(parameters: tuple[UrlParameter, ...]) -> bool:
 
 
 def _get_path_and_query(text: str, start: int, syntax: _Syntax) -> str:
-    """Return the text of a URL after `/invoke`, or "" if no path or query follows."""
+    """Return the text of a URL after `/invoke` or `/run`, or "" if no path, query or fragment
+    follows."""
     found = syntax.rest.match(text, start)
     rest = found[0] if found else ""
     if rest[:1] not in {"/", "?", "#", "\\", "%"}:

@@ -84,7 +84,7 @@ async def _require_copy_as_written(work: StepContext) -> None:
 
 
 async def _require_customer_managed_key(work: StepContext) -> None:
-    """Raise `JobBlocked` if the copy is on the Microsoft-key list, which decides."""
+    """Raise `JobBlocked` if the Microsoft-key list contains the copy."""
     if await is_on_microsofts_key(work):
         raise JobBlocked(
             f"The copy of {work.job.display_name} is itself on Microsoft's key.",
@@ -137,9 +137,10 @@ def _has_url(job: FlowJob) -> bool:
 
 
 async def _store_url_ids(work: StepContext) -> None:
-    """Read both trigger URLs and store their ids and hashes, not the URLs.
+    """Read the trigger URLs of copy and original, and store their ids and the signature's hash.
 
-    What was read is stored even if the step fails, because the flow service's budget may be small.
+    The URLs are not stored. If the step fails later, what was read stays stored, because the flow
+    service's budget may be small.
     """
     job = work.job
     if not _has_url(job):

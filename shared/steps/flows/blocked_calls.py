@@ -33,9 +33,10 @@ _MAX_FAILED_RUNS = 3
 
 
 async def require_no_blocked_calls(work: StepContext) -> None:
-    """Raise `JobBlocked` if runs of copies show that a host which this copy calls denies calls.
+    """Record the blocked calls of this job's copy. Raise `JobBlocked` if a call to one of its hosts
+    is blocked, also a call of another copy.
 
-    The runs may be of another copy. Resolved and ignored calls do not count.
+    Resolved and ignored calls do not count.
     """
     job, services = work.job, work.services
     if not job.original.http_hosts:
@@ -79,9 +80,9 @@ async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
 async def record_blocked_calls_of_copy(
     services: Services, environment: Environment, job: FlowJob
 ) -> None:
-    """Read the runs of a job's copy.
+    """Read the runs of a job's copy, and record the calls that a firewall blocked.
 
-    Record new blocked calls and send alerts about them, and resolve old ones.
+    Sends an alert about each new blocked call, and resolves calls that now succeed.
     """
     since = services.now - RUN_HISTORY
     try:

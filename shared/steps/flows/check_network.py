@@ -38,7 +38,7 @@ class NetworkView:
         return self.check.find_issues([None if host == ANY_HOST else host for host in hosts])
 
     def find_required_issues(self) -> list[FirewallIssue]:
-        """Return every required issue, whichever flows it affects."""
+        """Return every issue with a required service tag, whichever flows it affects."""
         return self.check.find_required_issues()
 
     def may_pass_through(self, firewall_id: str, hosts: Sequence[str]) -> bool:

@@ -37,23 +37,23 @@ _EVENT_SUBSCRIPTION = "/eventsubscriptions/"
 _WORKFLOWS = frozenset({CallerSource.FLOW, CallerSource.WORKFLOW})
 
 
-def compute_start_of_late_calls(services: Services, job: FlowJob, cut_over: datetime) -> datetime:
-    """Return the time after which any call of the original comes from a late caller."""
+def compute_start_of_late_calls(services: Services, job: FlowJob, updated_at: datetime) -> datetime:
+    """Return the time after which each call to the original comes from a late caller."""
     in_progress = min(_IN_PROGRESS_PERIOD, services.settings.no_call_period)
-    return cut_over + max(job.no_call_period or in_progress, in_progress)
+    return updated_at + max(job.no_call_period or in_progress, in_progress)
 
 
 async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
-    """Count the original's calls since the last check.
+    """Count the calls to the original since the last check.
 
     Return None if the environment's settings do not permit it. If reading runs raises an error,
     what was read before is stored.
     """
     settings = await read_environment_settings(services, job.environment_id)
-    cut_over = job.observation_started_at
+    updated_at = job.observation_started_at
     if (
         not settings.observe_callers
-        or cut_over is None
+        or updated_at is None
         or job.migration_method is not MigrationMethod.UPDATE_CALLERS
     ):
         return None
@@ -63,7 +63,7 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
         environment_id=job.environment_id,
         job_id=job.id,
         read_until=max(
-            compute_start_of_late_calls(services, job, cut_over), services.now - RUN_HISTORY
+            compute_start_of_late_calls(services, job, updated_at), services.now - RUN_HISTORY
         ),
     )
     before = kept.item if kept else first

@@ -215,7 +215,9 @@ async def _record_grant(work: StepContext, environment_id: str, name: str) -> No
 
 
 async def _require_writes_allowed_elsewhere(work: StepContext, environment_id: str) -> None:
-    """Check that writes are allowed in the flow's environment, if it is not that of the job."""
+    """Raise an error if the flow is in another environment than the job, and writes are not allowed
+    there.
+    """
     if environment_id != work.job.environment_id:
         await require_write_allowed(work.services, environment_id)
 
@@ -229,10 +231,10 @@ async def revoke_all_grants(work: StepContext) -> None:
 
 
 async def revoke_remaining_grants(work: StepContext) -> None:
-    """Check that revoked grants are gone.
+    """Revoke again the grants that the platform still shows after their revocation, and send an
+    alert about them.
 
-    Revoke those that are not again, and report them. Does nothing while a read may be older than
-    the revocation (platform.md#reads-lag).
+    Does nothing while a read may be older than the revocation (platform.md#reads-lag).
     """
     services, at = work.services, work.job.grants.returned_at
     if at is None or services.now < at + services.settings.read_lag:
@@ -297,8 +299,8 @@ async def _read_own_permissions(
 async def revoke_grant(work: StepContext, name: str) -> None:
     """Revoke the co-ownership of one flow in the way in which this invocation granted it.
 
-    If another invocation granted it, revoke it in both ways. `name` is one of the row's active or
-    past grants.
+    If another invocation granted it, remove both the share in Dataverse and the co-ownership in
+    the flow service. `name` is one of the row's active or past grants.
     """
     flow = environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner

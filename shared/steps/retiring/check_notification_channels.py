@@ -1,4 +1,4 @@
-"""Prevent that a flow is turned off to which this app sends its own notifications."""
+"""Keep a flow on while a setting of this app sends notifications to it."""
 
 from shared.domain.callers.notification_channels import find_channels_using
 from shared.domain.jobs.flow_job import FlowJob

@@ -52,9 +52,9 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
 
 
 async def require_manual_callers_reverted(work: StepContext) -> None:
-    """Raise `JobBlocked` if a person changed a caller to the copy, and only a person can revert it.
+    """Raise `JobBlocked` if a caller that only a person can revert still calls the copy.
 
-    Stores which manual callers call the original again.
+    Otherwise records which manual callers call the original again.
     """
     caller = await find_manual_caller_of_copy(work.services, work.job)
     if caller:

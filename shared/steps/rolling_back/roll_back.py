@@ -114,9 +114,9 @@ async def _turn_copy_off_and_original_on(work: StepContext) -> None:
 async def _record_accepted_replay(work: StepContext) -> None:
     """Record which events the original will replay.
 
-    Raises `JobBlocked` if nobody has accepted that. The original may have been turned off after the
-    rollback was requested. After a failed cutover the original is turned on in any case, because
-    nobody requested that.
+    Raises `JobBlocked` if a requested rollback would replay events and nobody has accepted that:
+    the original may have been turned off after the request. Nobody requests the rollback of a
+    failed cutover, so it needs no acceptance.
     """
     job, now = work.job, work.services.now
     replay = find_replay(job)

@@ -320,8 +320,8 @@ async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[Calle
 
 
 def _use_urls_in_last_attempt(tries: int, values: Values, writers: Sequence[CallerWriter]) -> None:
-    """Let callers get the URL in the last attempt, because Azure may accept a reference and fail
-    later.
+    """Before the last attempt, replace references by URLs, because Azure may accept a Key Vault
+    reference and drop it later.
     """
     if tries == CALLER_WRITE_ATTEMPTS - 1:
         _reject_references(values, writers, "not stored")

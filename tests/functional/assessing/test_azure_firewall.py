@@ -241,7 +241,9 @@ async def test_policy_without_known_firewalls_is_read_separately() -> None:
 
 
 async def test_rules_of_a_classic_firewall_are_read_by_priority() -> None:
-    """Rules of a classic firewall are in the firewall itself, in the order of priority."""
+    """The app applies the rule collections of a classic firewall by priority, however they are
+    ordered in the firewall.
+    """
 
     def build_classic_collection(priority: int, action: str, *rules: Json) -> Json:
         shown = {"priority": priority, "action": {"type": action}, "rules": [*rules]}

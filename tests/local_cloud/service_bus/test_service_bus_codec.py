@@ -115,7 +115,9 @@ def test_application_properties_of_a_dead_letter_contain_its_reason() -> None:
 
 
 def test_changed_properties_keep_the_encoding_of_the_others() -> None:
-    """A receiver's change of one property leaves all other bytes of the message."""
+    """A receiver that changes and adds properties leaves the bytes of the other properties and
+    sections unchanged.
+    """
     kept = {encode_string("n"): b"\x54\x05", encode_string("s"): encode_symbol("x")}
     before, after = encode_described(0x73, b"\x45"), encode_described(0x75, encode_binary(b"body"))
     payload = (
