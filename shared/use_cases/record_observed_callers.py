@@ -16,8 +16,8 @@ from shared.steps.write_permission import read_environment_settings
 async def record_observed_callers(services: Services, environment: Environment) -> None:
     """Count new calls to originals, and wake up the jobs whose originals were called.
 
-    Does nothing unless the environment's settings permit observing callers. Raises the errors of
-    reading runs after the results so far are stored.
+    Does nothing unless the environment's settings permit observing callers. If runs cannot be read,
+    stores the results so far, then raises the error.
     """
     if not (await read_environment_settings(services, environment.id)).observe_callers:
         return
