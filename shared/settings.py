@@ -166,7 +166,7 @@ class Settings(AccessSettings):
     #: Repositories of GitHub (`OWNER/NAME`), separated by commas, whose webhooks and variables may
     #: be callers. Empty: none is searched.
     github_repositories: Names = ()
-    #: Token that reads and writes them.
+    #: Token that reads and writes the webhooks and variables of these repositories.
     github_token: str = Field("", repr=False)
     #: Sites of SharePoint (`contoso.sharepoint.com/sites/sales`), separated by commas, whose
     #: webhooks may be callers; the site scripts of their tenant, too. Empty: none is searched.
@@ -176,16 +176,17 @@ class Settings(AccessSettings):
     #: Requests a minute to the flow service at the start, for all instances. The app raises and
     #: lowers the rate.
     flow_service_requests_per_minute: Count = 5
-    #: The highest rate. Empty: four times the rate at the start.
+    #: The highest rate of requests to the flow service. Empty: four times the rate at the start.
     flow_service_max_requests_per_minute: Count | None = None
     # See platform.md#flow-service-limits.
-    #: Requests an hour that are not `GET`. Empty: 60 times the rate at the start.
+    #: Requests an hour to the flow service that are not `GET`. Empty: 60 times the rate at the
+    #: start.
     flow_service_writes_per_hour: Count | None = None
     # See platform.md#daily-requests.
-    #: Requests in 24 hours; 6000 if the service account has only a Microsoft 365 licence. A tenth
-    #: is kept for rollbacks and cutovers.
+    #: Requests to the flow service in 24 hours; 6000 if the service account has only a Microsoft
+    #: 365 licence. A tenth is kept for rollbacks and cutovers.
     flow_service_requests_per_day: Count = 40_000
-    #: How many of these a full comparison may use.
+    #: Requests a minute to the flow service that a full comparison may use.
     full_comparison_requests_per_minute: Count = 2
     # See platform.md#dataverse-limits.
     #: Requests a minute to each Dataverse environment.
@@ -200,7 +201,8 @@ class Settings(AccessSettings):
     #: How long apps may use the old value of a secret; added to the no-call period.
     secret_old_value_lifetime: Duration = timedelta(hours=24)
     # See platform.md#stale-variables.
-    #: The same for flows and environment variables.
+    #: How long flows may use the old value of an environment variable; added to the no-call
+    #: period.
     variable_old_value_lifetime: Duration = timedelta(hours=1)
     #: The shortest time between retirement and deletion; never shorter than the no-call period.
     deletion_delay: Duration = timedelta(days=7)
@@ -224,7 +226,7 @@ class Settings(AccessSettings):
     audit_log_kept: Duration | None = None
     #: First delay after a temporary failure; each further delay doubles.
     backoff_initial_delay: Duration = timedelta(seconds=5)
-    #: Longest such delay.
+    #: Longest delay after a temporary failure.
     backoff_max_delay: Duration = timedelta(minutes=10)
     #: Temporary failures in a row after which a job is blocked, or a message is a poison message.
     backoff_max_attempts: Count = 8
@@ -249,8 +251,8 @@ class Settings(AccessSettings):
     #: How long an invocation waits to read what it has written. Then the job waits
     #: (`write_not_visible`).
     read_back_interval: Duration = timedelta(seconds=5)
-    #: How long the job waits for that, before it is blocked or, in a cutover, turns the original on
-    #: again.
+    #: How long a job waits until it reads what it has written, before it is blocked or, in a
+    #: cutover, turns the original on again.
     read_back_timeout: Duration = timedelta(minutes=5)
     #: A job overdue by this much gets its message again.
     overdue_delay: Duration = timedelta(minutes=1)
@@ -272,7 +274,7 @@ class Settings(AccessSettings):
     event_grid_topic: str = ""
     #: Address of a webhook for notifications.
     webhook: str = Field("", repr=False)
-    #: Key that signs them: `whsec_` and at least 24 bytes in base64.
+    #: Key that signs the notifications to the webhook: `whsec_` and at least 24 bytes in base64.
     webhook_secret: str = Field("", repr=False)
     #: Address of a Workflows webhook in a Teams channel, for notifications.
     teams_webhook: str = Field("", repr=False)

@@ -1,4 +1,4 @@
-"""API, pages and evidence show who still calls an original after its cutover, if permitted."""
+"""API, pages and evidence show who still calls an original after its callers were updated."""
 
 import json
 from datetime import timedelta
@@ -27,7 +27,7 @@ HEADERS = {
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An original that an unknown caller has called twice after its cutover."""
+    """An original that an unknown caller has called twice after its known callers were updated."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     flow = scenario.build.add_http_flow("Orders")
@@ -94,7 +94,7 @@ async def test_evidence_contains_the_callers_of_an_original(scenario: Scenario) 
     [line] = parse_lines(files["flows.jsonl"])
     [caller] = line["observed_callers"]["callers"]
     assert (caller["label"], caller["call_count"]) == ("unknown caller", 2)
-    assert "Callers of originals after the cutover" in files["report.html"]
+    assert "Callers of originals after the known callers were updated" in files["report.html"]
     assert "claims to be curl/8.5 from 203.0.113.0/24" in files["report.html"]
     assert SECRET not in str(files)
 
