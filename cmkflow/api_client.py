@@ -108,7 +108,7 @@ class ApiClient:
         """Send a request and return the parsed JSON response.
 
         Raises `ApiError` if the app rejects the request or does not answer, or if the response is
-        no JSON.
+        not JSON.
         """
         content = self._send_request(call)
         try:
@@ -130,7 +130,7 @@ class ApiClient:
     def download_page(self, call: ApiCall) -> str:
         """Return a page of the dashboard as HTML.
 
-        Raises `ApiError` if the response is no such page.
+        Raises `ApiError` if the response is not such a page.
         """
         text = self._send_request(replace(call, headers={**call.headers, "Accept": "text/html"}))
         page = text.decode(errors="replace")

@@ -52,7 +52,10 @@ class CalledHostReport:
     """Builds the rows of the report, for the addresses of flows in some regions."""
 
     def __init__(self, tags: ServiceTagList, regions: Sequence[str]) -> None:
-        """Find the addresses of the regions, whose names are spelled as in the service tag list."""
+        """Use the addresses of these regions.
+
+        Their names are spelled as in the service tag list.
+        """
         self._regions = regions
         self._version = tags.change_number
         self._sources = RuleSources(tags, FLOW_TAGS)

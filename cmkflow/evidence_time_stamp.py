@@ -23,7 +23,7 @@ def check_time_stamp(file: BufferedReader, trusted: Sequence[Certificate]) -> Ev
     """Check the time stamp with the certificates of `trusted` authorities.
 
     Without certificates, the time stamp is reported but not verified. With them, a missing time
-    stamp is a problem. Raises `ValueError` if the file is no evidence file.
+    stamp is a problem. Raises `ValueError` if the file is not an evidence file.
     """
     found = EvidenceFindings()
     signature, answer = read_time_stamp(file)

@@ -29,7 +29,7 @@ _MOST_CONTINUED = 3
 
 
 class BinaryFile(Exception):
-    """A file is no text, so it is not searched."""
+    """A file is not a text, so it is not searched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ class SignInError(Exception):
     """A sign-in failed. The text says why and what to do."""
 
     def __init__(self, text: str, *, is_unavailable: bool = False) -> None:
-        """Store the text, and whether the sign-in failed because its service does not answer."""
+        """Keep the text, and whether the sign-in failed because its service does not answer."""
         super().__init__(text)
         self.is_unavailable = is_unavailable
 

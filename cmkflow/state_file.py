@@ -38,7 +38,7 @@ class StateSecret:
     def derive_key(self, salt: bytes) -> bytes:
         """Return the key for a file with this salt.
 
-        Raises `InvalidInput` if the text is no valid key.
+        Raises `InvalidInput` if the text is not a valid key.
         """
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 

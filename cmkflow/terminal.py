@@ -90,9 +90,10 @@ def ask_secret(title: str, *, is_new: bool) -> str:
 
 
 def confirm(question: str) -> None:
-    """Ask for confirmation; any answer but yes ends the command.
+    """Ask for confirmation, and end the command unless the answer is yes.
 
-    It exits with 1 after a no, with 2 if there is no answer, and with 130 after an interrupt.
+    The command exits with 1 after a no, with 2 if there is no answer, and with 130 after an
+    interrupt.
     """
     try:
         if typer.confirm(remove_unprintable(question), err=True):

@@ -80,7 +80,7 @@ class RequestRejected(CmkflowError):
     headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, message: str, *, fix: str) -> None:
-        """Store the message, and how to correct the request."""
+        """Keep the message, and how to correct the request."""
         super().__init__(message)
         self.fix = fix
 
@@ -92,7 +92,7 @@ class NotSignedIn(RequestRejected):
     headers = {CHALLENGE: "Bearer"}  # noqa: RUF012  # a ClassVar above
 
     def __init__(self, message: str, *, fix: str, can_sign_in: bool = False) -> None:
-        """Store the message, the fix, and whether the requester only has to sign in."""
+        """Keep the message, the fix, and whether the requester only has to sign in."""
         super().__init__(message, fix=fix)
         self.can_sign_in = can_sign_in
 
@@ -109,7 +109,7 @@ class PageNotFound(RequestRejected):
     kind = "not-found"
 
     def __init__(self) -> None:
-        """Store a message and a fix that links to the pages."""
+        """Keep a message and a fix that links to the pages."""
         super().__init__(
             "The dashboard has no page with this URL.",
             fix="Open a page from the navigation, or a remediation from the list of remediations.",

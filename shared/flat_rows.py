@@ -63,7 +63,7 @@ class FlatAdapter[T]:
     def __init__(self, kind: type[T], stored_names: StoredNames) -> None:
         """Convert items of type `kind`.
 
-        `stored_names` has a name for every field of each value object.
+        `stored_names` contains a name for every field of each value object.
         """
         hints = get_type_hints(kind)
         self._kind = kind

@@ -60,7 +60,7 @@ class ResumableResources(ResourceReader):
     """
 
     def __init__(self, resources: PagedResourceReader) -> None:
-        """Forward requests to `resources`."""
+        """Use `resources` for the requests."""
         self._resources = resources
 
     async def list(self, resource_type: str, api_version: str) -> list[Document]:

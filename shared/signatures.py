@@ -36,7 +36,7 @@ def is_signature_valid(signature: Signature, content: bytes) -> bool:
 
 
 def get_public_key(*, modulus: int, exponent: int) -> str:
-    """Return an RSA public key as PEM. Raises `ValueError` if the numbers are no key."""
+    """Return an RSA public key as PEM. Raises `ValueError` if the numbers are not a key."""
     key = RSAPublicNumbers(exponent, modulus).public_key()
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
@@ -45,7 +45,7 @@ def compute_fingerprint(pem: str) -> str:
     """Return the SHA-256 of a public key in DER, in hex, so that line ends and comments of a PEM
     file do not matter.
 
-    Raises `ValueError` if the text is no public key.
+    Raises `ValueError` if the text is not a public key.
     """
     der = _parse_public_key(pem).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()

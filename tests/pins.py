@@ -83,7 +83,7 @@ def normalize_name(name: str) -> str:
 
 
 def read_requirements(path: Path) -> Requirements:
-    """Read a requirements file. Raises `ValueError` for a line that is no pin."""
+    """Read a requirements file. Raises `ValueError` for a line that is not a pin."""
     upper, _, lower = path.read_text().partition(f"{BROUGHT}\n")
     head = "".join(
         takewhile(lambda line: line.startswith(("#", "-r ")), upper.splitlines(keepends=True))

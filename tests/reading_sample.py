@@ -175,7 +175,7 @@ def _find_screen_texts() -> Iterator[Text]:
 def _list_annotations(node: ast.AST) -> list[ast.expr | None]:
     """Return the type annotations at a node.
 
-    They may be written as string literals, which are no texts.
+    They may be written as string literals, which are not texts.
     """
     match node:
         case ast.arg() | ast.AnnAssign():

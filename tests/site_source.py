@@ -1,10 +1,10 @@
 """Copy the documents into a folder from which MkDocs builds the documentation site.
 
-    python -m tests.site_source FOLDER
+python -m tests.site_source FOLDER
 
 The pages keep their places, so that the links between them still work. MkDocs, unlike other
 Markdown viewers, needs four spaces for a nested list and an empty line before a list. A link to a
-file that is no document becomes its text.
+file that is not a document becomes its text.
 """
 
 import argparse

@@ -77,7 +77,7 @@ class Route:
 
 
 def parse_route(template: str) -> Route:
-    """Parse a route template; raise `ValueError` for unsupported syntax."""
+    """Parse a route template. Raises `ValueError` for syntax that is not supported."""
     parts = template.strip("/").split("/") if template.strip("/") else []
     return Route(segments=tuple(_parse_segment(part, template) for part in parts))
 

@@ -101,12 +101,15 @@ class Frame:
         return self.fields[index] if index < len(self.fields) else NULL
 
     def get_value(self, name: str, default: Any = None) -> Any:
-        """Return the field *name*, or *default* if the frame omits it. Raises `MalformedValue`."""
+        """Return the field *name*, or *default* if the frame omits it.
+
+        Raises `MalformedValue` if it cannot be decoded.
+        """
         value = decode(self.get_encoded(name))
         return default if value is None else value
 
     def get_number(self, name: str, default: int = 0) -> int:
-        """Return the numeric field *name*. Raises `MalformedValue`."""
+        """Return the numeric field *name*. Raises `MalformedValue` if it is not a number."""
         value = self.get_value(name, default)
         if not isinstance(value, int):
             raise MalformedValue(f"{name} is {value!r}, not a number")
@@ -134,7 +137,8 @@ class FrameReader:
     def read_frames(self) -> Iterator[Frame]:
         """Yield the complete frames. The caller may stop and continue later.
 
-        Heartbeats, which have no content, are skipped. Raises `MalformedFrame`.
+        Heartbeats, which have no content, are skipped. Raises `MalformedFrame` if one of them is
+        malformed.
         """
         while len(self._buffer) >= _FRAME_HEADER_SIZE:
             size = int.from_bytes(self._buffer[:4])

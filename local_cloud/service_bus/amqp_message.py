@@ -86,7 +86,10 @@ class AmqpRequest:
 
 
 def parse_sent_message(payload: bytes) -> SentMessage:
-    """Return a message with the members that the broker needs. Raises `MalformedMessage`."""
+    """Return a message with the members that the broker needs.
+
+    Raises `MalformedMessage` if they cannot be decoded.
+    """
     message_id = time_to_live = scheduled_for = None
     for section in _split_sections(payload):
         try:
@@ -119,7 +122,7 @@ def split_batch(payload: bytes, message_format: int = 0) -> list[SentMessage]:
     """Return the messages of a transfer: those of a batch, or the single message.
 
     The transfer's format identifies a batch, which is a message whose Data sections are messages.
-    Raises `MalformedMessage`.
+    Raises `MalformedMessage` if they cannot be decoded.
     """
     if message_format != _BATCH_FORMAT:
         return [parse_sent_message(payload)]
@@ -134,7 +137,7 @@ def split_batch(payload: bytes, message_format: int = 0) -> list[SentMessage]:
 
 
 def parse_request(payload: bytes) -> AmqpRequest:
-    """Parse a request to a node. Raises `MalformedMessage`."""
+    """Parse a request to a node. Raises `MalformedMessage` if it cannot be decoded."""
     sections = {section.code: section.value for section in _split_sections(payload)}
     try:
         return AmqpRequest(

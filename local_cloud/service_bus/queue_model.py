@@ -152,7 +152,10 @@ class Queue:
         self._drop_message(message.sequence_number)
 
     def renew_lock(self, token: UUID) -> datetime:
-        """Renew the lock with this token and return its new end. Raises `MessageLockLost`."""
+        """Renew the lock with this token and return its new end.
+
+        Raises `MessageLockLost` if the lock has ended.
+        """
         self.advance()
         lock = self._locks.get(token)
         if lock is None:
@@ -162,13 +165,17 @@ class Queue:
         return renewed.locked_until
 
     def complete(self, token: UUID) -> None:
-        """Remove the message that is locked with this token. Raises `MessageLockLost`."""
+        """Remove the message that is locked with this token.
+
+        Raises `MessageLockLost` if the lock has ended.
+        """
         self._drop_message(self._unlock_message(token))
 
     def abandon(self, token: UUID, amend: Amendment | None = None) -> None:
-        """End the lock with this token, and count a failed delivery. Raises `MessageLockLost`.
+        """End the lock with this token, and count a failed delivery.
 
-        The message can be received again. A message that was deferred stays deferred.
+        Raises `MessageLockLost` if the lock has ended. The message can be received again. A message
+        that was deferred stays deferred.
         """
         number = self._unlock_message(token)
         self._amend_message(number, amend)
@@ -177,7 +184,7 @@ class Queue:
     def defer(self, token: UUID, amend: Amendment | None = None) -> None:
         """Set a locked message aside: only its sequence number can receive it.
 
-        Raises `MessageLockLost`.
+        Raises `MessageLockLost` if the lock has ended.
         """
         number = self._unlock_message(token)
         self._amend_message(number, amend)
@@ -186,16 +193,17 @@ class Queue:
     def release(self, token: UUID) -> None:
         """End the lock with this token without counting a failed delivery.
 
-        Raises `MessageLockLost`.
+        Raises `MessageLockLost` if the lock has ended.
         """
         self._make_available(self._unlock_message(token))
 
     def move_to_dead_letters(
         self, token: UUID, dead_lettering: DeadLettering, amend: Amendment | None = None
     ) -> None:
-        """Move the locked message to the dead-letter queue. Raises `MessageLockLost`.
+        """Move the locked message to the dead-letter queue.
 
-        In a dead-letter queue, the message stays and gets the new reason.
+        Raises `MessageLockLost` if the lock has ended. In a dead-letter queue, the message stays
+        and gets the new reason.
         """
         number = self._unlock_message(token)
         self._amend_message(number, amend)

@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS last_sequence_number (
 
 
 class QueueStoreUnavailable(OSError):
-    """The file cannot be opened, is no database of queues, or is used by another process."""
+    """The file cannot be opened, is not a database of queues, or is used by another process."""
 
 
 class SqliteQueueStore:

@@ -64,7 +64,7 @@ def provide(those: Services) -> None:
 def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     """Build the services from the settings, without any request.
 
-    Pushes connections and files on `closing`. Raises `UnusableSetting`.
+    Pushes connections and files on `closing`. Raises `UnusableSetting` if a setting cannot be used.
     """
     from shared.adapters.functions_host.function_keys import HostFunctionKeys
     from shared.adapters.log_alerts import LogAlertSender

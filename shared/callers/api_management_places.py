@@ -76,7 +76,7 @@ class ServiceUrls:
     """The URLs of backends, and the service URLs of APIs."""
 
     def __init__(self, reader: TaggedResourceReader, writer: ResourceWriter) -> None:
-        """Read with `reader` and write with `writer`."""
+        """Use `reader` to read and `writer` to write."""
         self._reader, self._writer = reader, writer
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
@@ -115,7 +115,7 @@ class ServiceUrls:
 class NamedValues:
     """The named values of services.
 
-    A named value that refers to a Key Vault secret is no caller, because its secret is.
+    A named value that refers to a Key Vault secret is not a caller, but its secret is.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class NamedValues:
         writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """Read with `reader`, and secret values with `secrets`.
+        """Use `reader` to read, `secrets` to read secret values, and `writer` to write.
 
         Write with `writer`. `keys` reads which identities may read a secret.
         """

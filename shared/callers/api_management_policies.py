@@ -29,7 +29,7 @@ class Policies:
     def __init__(
         self, reader: TaggedResourceReader, secrets: ResourceSecrets, writer: ResourceWriter
     ) -> None:
-        """Read with `reader` and write with `writer`.
+        """Use `reader` to read and `writer` to write.
 
         `secrets` returns which policies use a fragment.
         """

@@ -1,6 +1,6 @@
 """Read and write key-values of App Configuration as callers.
 
-A reference to a Key Vault secret is no caller: its secret is.
+A reference to a Key Vault secret is not a caller, but its secret is.
 """
 
 import json

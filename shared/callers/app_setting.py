@@ -102,7 +102,7 @@ class AppSettingCallers(SearchedCallers):
         """Yield every setting with a trigger URL, or with a reference to a fixed version of a
         secret with one.
 
-        A reference without a version is no caller: its secret is.
+        A reference without a version is not a caller, but its secret is.
         """
         watched: _Watched | None = None
         sites = await unreadable.list_readable(self._settings.read_sites(), "apps")
@@ -263,7 +263,7 @@ class AppSettingCallers(SearchedCallers):
 
 
 def parse_reference(value: str) -> SecretReference | None:
-    """Return the secret that a setting's value refers to, or None if the value is no reference."""
+    """Return the secret that a setting's value refers to, or None if it is not a reference."""
     reference = _REFERENCE.fullmatch(value)
     if reference is None:
         return None

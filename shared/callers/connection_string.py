@@ -14,5 +14,5 @@ class ConnectionStringCallers(AppSettingCallers):
     noun = "connection string"
 
     def __init__(self, connection_strings: AppSettings, secrets: Secrets, keys: Keys) -> None:
-        """Take the same ports as `AppSettingCallers`."""
+        """Use the same ports as `AppSettingCallers`."""
         super().__init__(connection_strings, secrets, keys)

@@ -32,7 +32,7 @@ class DataverseRowCallers(SearchedCallers):
     columns: ClassVar[tuple[TextColumn, ...]]
 
     def __init__(self, text_rows: TextRows, environments: Environments) -> None:
-        """Read the rows with `text_rows`.
+        """Use `text_rows` to read and write rows.
 
         `environments` finds the Dataverse URL of an environment.
         """

@@ -19,7 +19,7 @@ class JsonServiceCallers(SearchedCallers):
     service: JsonService
 
     def __init__(self, json_api: JsonApi) -> None:
-        """Search with `json_api` the scopes that a setting names."""
+        """Use `json_api` to search the scopes that a setting names."""
         self._api = json_api
 
     async def read_scopes(self) -> Sequence[str]:

@@ -52,7 +52,10 @@ class RunArchiveStatus:
 
 
 async def show_run_archives(services: Services, remediation_id: str) -> RunArchiveStatus:
-    """Return the run archives of a remediation from stored rows. Raises `NotFound`."""
+    """Return the run archives of a remediation from stored rows.
+
+    Raises `NotFound` if there is no such remediation.
+    """
     await get_remediation(services, remediation_id)
     found = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     jobs = [kept.item async for kept in found]

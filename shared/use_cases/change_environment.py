@@ -43,7 +43,7 @@ async def list_environments(services: Services) -> list[EnvironmentView]:
 
 
 async def show_environment(services: Services, environment_id: str) -> EnvironmentView:
-    """Return an environment with its settings. Raises `NotFound`."""
+    """Return an environment with its settings. Raises `NotFound` if the app does not see it."""
     environment = await services.environments.get(environment_id)
     return EnvironmentView(
         environment=environment, settings=await read_environment_settings(services, environment.id)
@@ -113,7 +113,7 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
     """Ignore a firewall issue, and retry the jobs that a firewall issue blocks.
 
     Returns the number of retried jobs. A job that another issue blocks is blocked again. Raises
-    `IssueNotFound`.
+    `IssueNotFound` if no issue has this name.
     """
     environment = await services.environments.get(environment_id)
     await require_known_issues(services, environment, [gap])

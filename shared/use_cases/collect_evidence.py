@@ -76,7 +76,10 @@ class EvidenceReader:
         return self.reading.read_readable(self.services.tables.plan_items.scan(job.id))
 
     async def read_approved_plan(self, job: EnvironmentJob, approved: ApprovedPlan) -> bytes:
-        """Return an approved plan as it was archived. Raises `NotFound`."""
+        """Return an approved plan as it was archived.
+
+        Raises `NotFound` if the remediation has no such plan.
+        """
         return await self.services.archive.get(name_approved_plan(job.id, approved.version))
 
     async def read_flows(self, job: EnvironmentJob) -> AsyncIterator[FlowEvidence]:
@@ -110,7 +113,10 @@ class EvidenceReader:
                 )
 
     async def read_run_part(self, archive: RunArchive, number: int) -> bytes:
-        """Return a part of an archived run history as JSON Lines. Raises `NotFound`."""
+        """Return a part of an archived run history as JSON Lines.
+
+        Raises `NotFound` if the archive does not contain it.
+        """
         return await self.services.archive.get(format_part_name(archive, number))
 
     async def _read_caller_rows(
@@ -133,7 +139,7 @@ class EvidenceReader:
 
 
 async def read_evidence(services: Services, remediation_id: str) -> EvidenceReader:
-    """Return a reader of the records of one remediation. Raises `NotFound`."""
+    """Return a reader of the records of one remediation. Raises `NotFound` if it does not exist."""
     remediation, reading, tables = (
         await get_remediation(services, remediation_id),
         RowReader(),

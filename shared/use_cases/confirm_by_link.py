@@ -72,7 +72,10 @@ async def build_link_path(services: Services, caller: DeclaredCaller, remediatio
 
 
 async def open_link(services: Services, token: str) -> LinkedCaller:
-    """Return the caller and the flows that a link may confirm. Raises `LinkRejected`."""
+    """Return the caller and the flows that a link may confirm.
+
+    Raises `LinkRejected` if the link is not valid, or nothing can be confirmed with it.
+    """
     link = verify_link_token(token, await _read_key(services), services.now)
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, link.caller_id)
     if kept is None:

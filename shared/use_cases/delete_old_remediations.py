@@ -85,7 +85,10 @@ async def _find_in_use(
 
 
 async def _is_over(services: Services, remediation_id: str) -> bool:
-    """Return whether all plans of a remediation are over. Raises `UnreadableRow`."""
+    """Return whether all plans of a remediation are over.
+
+    Raises `UnreadableRow` if a plan's row is damaged.
+    """
     tables = services.tables
     if await tables.remediations.get("remediation", remediation_id) is None:
         return True  # an earlier check has begun to delete it

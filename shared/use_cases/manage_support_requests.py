@@ -48,7 +48,7 @@ async def list_support_requests(services: Services) -> list[SupportRequest]:
 async def show_support_request(services: Services, request_id: str) -> SupportRequestView:
     """Return a support request with a draft of its text, for which flows are read.
 
-    Raises `NotFound`.
+    Raises `NotFound` if the request does not exist.
     """
     request = (await _get_support_request(services, request_id)).item
     if request.kind is SupportRequestKind.ENVIRONMENT_LIMIT:

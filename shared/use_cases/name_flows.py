@@ -28,10 +28,10 @@ _MOST_SINGLE = 3
 
 
 async def list_flows(services: Services, environment_id: str) -> list[NamedItem]:
-    """Return the flows of an environment, ordered by name. Raises `NotFound`.
+    """Return the flows of an environment, ordered by name.
 
-    Includes the flows in Dataverse, and flows on the Microsoft-key list that Dataverse does not
-    have.
+    Raises `NotFound` if the environment does not exist. Includes the flows in Dataverse, and flows
+    on the Microsoft-key list that Dataverse does not have.
     """
     environment = await services.environments.get(environment_id)
     found = {one.id: one for one in await _read_dataverse(services, environment)}

@@ -31,9 +31,10 @@ class RemediationPart:
 
 
 async def read_remediation_part(services: Services, remediation_id: str) -> RemediationPart | None:
-    """Return a remediation without most of its closed flows. Raises `NotFound`.
+    """Return a remediation without most of its closed flows.
 
-    Returns None if few flows are closed, a plan awaits approval, or the index is not trusted.
+    Raises `NotFound` if it does not exist. Returns None if few flows are closed, a plan awaits
+    approval, or the index is not trusted.
     """
     tables, reading = services.tables, RowReader()
     remediation = await get_remediation(services, remediation_id)

@@ -53,7 +53,7 @@ class RowReader:
 async def read_jobs(
     services: Services, remediation_id: str, reading: RowReader | None = None
 ) -> list[FlowJob]:
-    """Return the flow jobs of a remediation. Raises `NotFound`.
+    """Return the flow jobs of a remediation. Raises `NotFound` if the remediation does not exist.
 
     Unreadable rows are collected in `reading`. Without it, raises `UnreadableRow`.
     """
@@ -74,7 +74,7 @@ async def read_job_rows(
 
 
 async def get_remediation(services: Services, remediation_id: str) -> Remediation:
-    """Return the remediation with this id. Raises `NotFound`."""
+    """Return the remediation with this id. Raises `NotFound` if it does not exist."""
     kept = await services.tables.remediations.get("remediation", remediation_id)
     if kept is None:
         message = f"No remediation {remediation_id}."

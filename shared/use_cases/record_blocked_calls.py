@@ -30,8 +30,8 @@ from shared.use_cases.change_remediation import retry_job
 async def record_blocked_calls(services: Services, environment: Environment) -> int:
     """Check the runs of today's copies and of those with blocked calls, and store the results.
 
-    Jobs whose calls are no longer blocked are retried. Returns their number. Raises the errors of
-    reading runs after the results so far are stored.
+    Jobs whose calls are no longer blocked are retried. Returns their number. If runs cannot be
+    read, stores the results so far, then raises the error.
     """
     copies = await _read_copies(services, environment)
     suspects = {

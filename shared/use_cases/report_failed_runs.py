@@ -65,7 +65,7 @@ async def report_failed_runs(
 
 
 async def read_failed_run_report(services: Services, environment_id: str) -> FailedRunReport:
-    """Return the last report of an environment. Raises `NotFound`."""
+    """Return the last report of an environment. Raises `NotFound` if there is none."""
     kept = await services.tables.failed_run_reports.get("failed_runs", environment_id)
     if kept is None:
         raise NotFound(

@@ -65,7 +65,10 @@ class DeletionList:
 
 
 async def show_deletions(services: Services, remediation_id: str) -> DeletionList:
-    """Return the deletions of a remediation from stored rows. Raises `NotFound`."""
+    """Return the deletions of a remediation from stored rows.
+
+    Raises `NotFound` if there is no such remediation.
+    """
     reading = RowReader()
     jobs = await read_jobs(services, remediation_id, reading)
     found = await read_deletions(services, jobs, reading)
@@ -107,8 +110,8 @@ async def cancel_deletions(
 ) -> int:
     """Cancel the deletions of these originals, or of all. Returns their number.
 
-    Raises `NotFound`. Raises `Conflict` after cancelling the others if some are already being
-    deleted.
+    Raises `NotFound` if there is no such remediation. If some originals are already being deleted,
+    cancels the other deletions, then raises `Conflict`.
     """
     jobs = select_named_jobs(await read_jobs(services, remediation_id), flow_ids)
     text = f"Cancelled by {by}. The original is kept."

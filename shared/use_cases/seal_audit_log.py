@@ -59,7 +59,7 @@ async def seal_audit_log(services: Services) -> None:
 
 
 async def read_last_seal(services: Services) -> AuditSeal | None:
-    """Return the newest seal, or None. Raises `UnreadableRow`."""
+    """Return the newest seal, or None. Raises `UnreadableRow` if its row is damaged."""
     async for kept in services.tables.audit_seals.query(SEALS):
         return kept.item
     return None

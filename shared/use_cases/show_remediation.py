@@ -200,7 +200,7 @@ async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
 
 
 async def show_remediation(services: Services, remediation_id: str) -> RemediationView:
-    """Return a remediation with its jobs. Raises `NotFound`."""
+    """Return a remediation with its jobs. Raises `NotFound` if it does not exist."""
     tables, reading = services.tables, RowReader()
     remediation = await get_remediation(services, remediation_id)
     environment_jobs = await reading.list_readable(tables.environment_jobs.scan(remediation_id))
@@ -241,7 +241,10 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
 
 
 async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
-    """Return the plan of each environment of a remediation. Raises `NotFound`."""
+    """Return the plan of each environment of a remediation.
+
+    Raises `NotFound` if the remediation does not exist.
+    """
     await get_remediation(services, remediation_id)
     jobs = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     return [await _read_plan(services, kept.item) async for kept in jobs]

@@ -106,7 +106,7 @@ async def _is_over(services: Services, started: Remediation) -> bool:
 
 
 async def show_assessment(services: Services, remediation_id: str) -> AssessmentView:
-    """Return an assessment with its result. Raises `NotFound`."""
+    """Return an assessment with its result. Raises `NotFound` if it does not exist."""
     kept = await services.tables.remediations.get("remediation", remediation_id)
     if kept is None or kept.item.assessment is None:
         raise NotFound(f"No assessment {remediation_id}.")

@@ -97,7 +97,10 @@ async def _is_over(services: Services, remediation_id: str) -> bool:
 async def resolve_flow_ids(
     services: Services, environment_ids: Sequence[str], flows: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the workflow ids of flows given by id or name. Raises `FlowNotFound`."""
+    """Return the workflow ids of flows given by id or name.
+
+    Raises `FlowNotFound` if there is no such flow.
+    """
     environments = [await services.environments.get(one) for one in environment_ids]
     return await _resolve_ids(services, environments, flows)
 

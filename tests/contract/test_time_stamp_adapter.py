@@ -1,4 +1,4 @@
-"""Test the time stamp adapter with answers that are no time stamps."""
+"""Test the time stamp adapter with answers that are not time stamps."""
 
 from collections.abc import AsyncIterator
 

@@ -47,7 +47,7 @@ class FakeAppConfiguration:
             raise NotFound(f"there is no key {key}") from None
 
     async def write(self, key_value: KeyValue, value: str) -> None:
-        """Replace the value; raise `Conflict` if the ETag has changed or the key is locked."""
+        """Replace the value. Raises `Conflict` if the ETag has changed or the key is locked."""
         place = (key_value.store_url, key_value.key, key_value.label)
         there = self._world.key_values[place]
         if there.is_locked or there.etag != key_value.etag:

@@ -80,7 +80,7 @@ class AzureCallerBuilder(FlowBuilder):
     def add_workflow_file_caller(
         self, *flows: FakeFlow, site: str = "hub", path: str = "call/workflow.json"
     ) -> tuple[str, str]:
-        """Add a file of a Logic App (Standard) that calls each flow.
+        """Add a workflow file, which calls each flow, to a Logic App (Standard).
 
         Return the app's id and the file's path.
         """

@@ -48,7 +48,10 @@ class FakeConnectionReferences:
         raise NotFound(f"connectionreference With Id = {reference_id} Does Not Exist")
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
-        """Create a reference with the draft's id. Raises `AlreadyExists`."""
+        """Create a reference with the draft's id.
+
+        Raises `AlreadyExists` if there is one with this id.
+        """
         world, fake = self._world, self._world.get_environment(environment.id)
         actor = self._get_actor(draft)
         if any(row.reference_id == draft.reference_id for row in self._list_rows(fake.id)):

@@ -103,7 +103,7 @@ def _is_async(function: Callable[..., Any]) -> bool:
 class _Interrupted:
     """A port whose calls the plan may interrupt.
 
-    Methods that are not async, such as `Clock.now`, are no external calls.
+    Methods that are not async, such as `Clock.now`, are not external calls.
     """
 
     def __init__(self, port: object, plan: Plan) -> None:

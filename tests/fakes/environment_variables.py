@@ -28,7 +28,10 @@ class FakeEnvironmentVariables:
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
-        """Set the value of a variable. Raises `Conflict` or `NotFound`."""
+        """Set the value of a variable.
+
+        Raises `NotFound` if it does not exist, and `Conflict` if its ETag has changed.
+        """
         variables = self._world.get_environment(environment.id).variables.values()
         for variable in variables:
             if variable.value_id == value_id:
@@ -43,7 +46,10 @@ class FakeEnvironmentVariables:
     async def write_default(
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
-        """Set the default value of a variable. Raises `Conflict` or `NotFound`."""
+        """Set the default value of a variable.
+
+        Raises `NotFound` if it does not exist, and `Conflict` if its ETag has changed.
+        """
         variable = self._world.get_environment(environment.id).variables.get(definition_id)
         if variable is None:
             raise NotFound(

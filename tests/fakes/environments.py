@@ -28,7 +28,10 @@ class FakeEnvironments:
         return found
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return an environment as it was at some time in the last minute. Raises `NotFound`."""
+        """Return an environment as it was at some time in the last minute.
+
+        Raises `NotFound` if it did not exist.
+        """
         asked, known = self._read.get(environment_id, (None, None))
         if asked and known and self._world.clock.now() - asked < _LATELY:
             return known

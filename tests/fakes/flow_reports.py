@@ -78,7 +78,10 @@ class FakeFlowReports:
         return [self._build_list_entry(flow) for flow in shown]
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return one flow, with its definition if the platform shows it. Raises `NotFound`."""
+        """Return one flow, with its definition if the platform shows it.
+
+        Raises `NotFound` if there is none.
+        """
         shown = build_detail(self._world, self._world.get_shown_flow(environment_id, flow_name))
         is_hidden = self._world.assumptions.definitions_hidden_from_administrators
         return replace(shown, client_data=None) if is_hidden else shown
@@ -152,7 +155,7 @@ class FakeFlowReports:
     async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
-        """Return the failed actions of a run. Raises `NotFound`."""
+        """Return the failed actions of a run. Raises `NotFound` if the run does not exist."""
         flow = self._world.get_shown_flow(environment_id, flow_name)
         for run in self._list_kept_runs(flow):
             if run.run_id == run_id:

@@ -49,7 +49,7 @@ class FakeJsonApi:
     ) -> Mapping[str, object]:
         """Return the document at a path to which the values of `arguments` are appended.
 
-        Raises `NotFound`.
+        Raises `NotFound` if there is no such document.
         """
         named = "/".join((path, *(arguments or {}).values()))
         try:
@@ -58,13 +58,16 @@ class FakeJsonApi:
             raise NotFound(f"there is nothing at {path}") from None
 
     async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Replace a document. Raises `NotFound`."""
+        """Replace a document. Raises `NotFound` if there is no such document."""
         await self.get(service, path)
         with self._world.record_write(None, "write document", path):
             self._read_documents(service)[self._find(service, path)] = dict(body)
 
     async def patch(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Change members of a document, or of its member `config`. Raises `NotFound`."""
+        """Change members of a document, or of its member `config`.
+
+        Raises `NotFound` if there is no such document.
+        """
         document, is_config, _ = path.partition("/config")
         change = {"config": dict(body)} if is_config else body
         before = await self.get(service, document)

@@ -130,7 +130,7 @@ def _is_condition_met(row: StoreRow, condition: Condition) -> bool:
 def _get_kind(value: Scalar) -> str:
     """Return the kind of a value.
 
-    Only values of the same kind are compared; a boolean is no number.
+    Only values of the same kind are compared; a boolean is not a number.
     """
     match value:
         case bool():

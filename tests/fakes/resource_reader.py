@@ -28,7 +28,10 @@ class FakeResourceReader(PagedResourceReader, TaggedResourceReader):
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
-        """Return a resource, or the one at `suffix` below it. Raises `NotFound`."""
+        """Return a resource, or the one at `suffix` below it.
+
+        Raises `NotFound` if it does not exist.
+        """
         try:
             return without_secrets(self._world.resources[(resource_id + suffix).lower()])
         except KeyError:

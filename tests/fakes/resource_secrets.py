@@ -14,7 +14,10 @@ class FakeResourceSecrets:
         self._world = world
 
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
-        """Return the values that an action of a resource returns. Raises `NotFound`."""
+        """Return the values that an action of a resource returns.
+
+        Raises `NotFound` if the resource does not exist.
+        """
         resource = self._world.resources.get(resource_id.lower())
         if resource is None:
             raise NotFound(f"No resource {resource_id}")

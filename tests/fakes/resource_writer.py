@@ -36,7 +36,8 @@ class FakeResourceWriter:
     ) -> None:
         """Replace the resource if it has this ETag, or create it if `etag` is None.
 
-        Raises `Conflict` or `AlreadyExists`.
+        Raises `Conflict` if it has another ETag, and `AlreadyExists` if a resource to create
+        exists.
         """
         there = self._find(resource_id)
         if there is not None and etag is None:

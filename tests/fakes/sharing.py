@@ -86,7 +86,7 @@ class FakeFlowSharing:
         self._world = world
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
-        """Return every share of a flow. Raises `NotFound`."""
+        """Return every share of a flow. Raises `NotFound` if the flow does not exist."""
         flow = self._world.get_shown_workflow(environment.id, workflow_id)
         return [
             Share(principal=principal, rights=rights)

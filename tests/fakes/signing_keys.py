@@ -15,7 +15,7 @@ class FakeSigningKeys:
         self._world = world
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return a version of a key. Raises `NotFound`."""
+        """Return a version of a key. Raises `NotFound` if it does not exist."""
         place, name, version = self._split_key_url(key_url)
         for number, found in enumerate(reversed(self._get_versions(place, name))):
             if found.version == version:

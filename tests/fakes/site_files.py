@@ -26,7 +26,10 @@ class FakeSiteFiles:
             raise NotFound(f"there is no file {path}") from None
 
     async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
-        """Replace a file if it has this ETag. Raises `Conflict` or `NotFound`."""
+        """Replace a file.
+
+        Raises `Conflict` unless it has this ETag, and `NotFound` if it does not exist.
+        """
         there = await self.read(site_id, path)
         if there.etag != etag:
             raise Conflict(f"the file {path} was changed")

@@ -180,7 +180,7 @@ class World:
     # --- finding things ----------------------------------------------------------------------
 
     def get_environment(self, environment_id: str) -> FakeEnvironment:
-        """Return an environment. Raises `NotFound`."""
+        """Return an environment. Raises `NotFound` if it does not exist."""
         try:
             return self.environments[environment_id]
         except KeyError:
@@ -208,10 +208,10 @@ class World:
         raise _build_unknown_user_error()
 
     def get_acting_user(self, user_id: str, *, is_entra_id: bool = False) -> FakeUser:
-        """Return the user on whose behalf the app acts. Raises `PlatformError` if the app may not
-        act for that user.
+        """Return the user on whose behalf the app acts.
 
-        Dataverse checks this before it reads a row.
+        Raises `PlatformError` if the app may not act for that user. Dataverse checks this before it
+        reads a row.
         """
         user = self.get_user_by_entra_id(user_id) if is_entra_id else self.get_user(user_id)
         if user.is_disabled:
@@ -222,17 +222,17 @@ class World:
         return user
 
     def get_workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
-        """Return a flow by its id in Dataverse. Raises `NotFound`."""
+        """Return a flow by its id in Dataverse. Raises `NotFound` if it does not exist."""
         flow = self.get_environment(environment_id).flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
             raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
         return flow
 
     def get_served_environment(self, environment_id: str) -> FakeEnvironment:
-        """Return an environment for a request to the flow service. Raises `PlatformError` if it is
-        unknown.
+        """Return an environment for a request to the flow service.
 
-        The flow service answers in the same way for an environment in which the app has no rights.
+        Raises `PlatformError` if it is unknown. The flow service answers in the same way for an
+        environment in which the app has no rights.
         """
         if environment_id not in self.environments:
             raise PlatformError("no access", code="EnvironmentAccessDenied", status=403)
@@ -257,14 +257,20 @@ class World:
                 yield shown
 
     def get_shown_flow(self, environment_id: str, flow_name: str) -> FakeFlow:
-        """Return a flow as reads show it now, by its id in the flow service. Raises `NotFound`."""
+        """Return a flow as reads show it now, by its id in the flow service.
+
+        Raises `NotFound` if it does not exist.
+        """
         for flow in self.list_shown_flows(environment_id):
             if flow.flow_name == flow_name:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
     def get_shown_workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
-        """Return a flow as reads show it now, by its id in Dataverse. Raises `NotFound`."""
+        """Return a flow as reads show it now, by its id in Dataverse.
+
+        Raises `NotFound` if it does not exist.
+        """
         self.get_environment(environment_id)
         for flow in self.list_shown_flows(environment_id):
             if flow.workflow_id == workflow_id.lower():
@@ -308,7 +314,7 @@ class World:
             past.keep(None, lag)
 
     def let_reads_lag(self, flow: FakeFlow) -> None:
-        """Keep the present flow for reads that lag behind a change that is no write of the app."""
+        """Keep the present flow for reads that lag behind a change which the app does not make."""
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
             flow.past.keep(flow.copy_for_reads(), lag)
 

@@ -57,7 +57,10 @@ class FakeWorkflows:
         }
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create a flow, which is off, with the draft's id. Raises `AlreadyExists`."""
+        """Create a flow, which is off, with the draft's id.
+
+        Raises `AlreadyExists` if a flow has this id.
+        """
         world, fake = self._world, self._get_environment(environment)
         owner = world.get_acting_user(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
         workflow_id = draft.workflow_id.lower()
@@ -76,7 +79,10 @@ class FakeWorkflows:
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change a flow if it has this ETag; `*` means any. Raises `Conflict` or `NotFound`."""
+        """Change a flow.
+
+        Raises `NotFound` if it does not exist, and `Conflict` unless it has this ETag or the ETag
+        is `*`."""
         if change.state is FlowState.SUSPENDED:
             raise ValueError("only the platform can suspend a flow")
         world, fake = self._world, self._get_environment(environment)
@@ -112,7 +118,7 @@ class FakeWorkflows:
             raise
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
-        """Delete a flow if it has this ETag. Does nothing if it is missing. Raises `Conflict`."""
+        """Delete a flow if it exists. Raises `Conflict` if it has another ETag."""
         fake = self._get_environment(environment)
         flow = fake.flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:

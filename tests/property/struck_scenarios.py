@@ -313,7 +313,7 @@ async def run_scenario(case: StruckScenario, site: str = "", fault: Fault | None
     """Run a scenario with a fault in the effect `site`, do what the app asks people to do, and
     check the end.
 
-    Raises `AssertionError`.
+    Raises `AssertionError` if the end is wrong.
     """
     built = case.build()
     scenario, named = await built if isawaitable(built) else built

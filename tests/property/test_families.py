@@ -129,7 +129,7 @@ def test_call_loop_blocks_only_its_flows_and_their_ancestors(
 ) -> None:
     """The plan reports the call loop. All other flows are retired, and no job waits for ever.
 
-    A flow that runs itself is no call loop, because its copy runs the copy.
+    A flow that runs itself is not a call loop, because its copy runs the copy.
     """
     graph = family.graph
     pairs = [

@@ -173,7 +173,7 @@ async def repeat_until_done(scenario: Scenario, order: Callable[[], Awaitable[ob
 
 
 async def approve_plan(scenario: Scenario) -> None:
-    """Approve the plan; a repeated approval of the same plan is no error."""
+    """Approve the plan. A repeated approval of the same plan is not an error."""
     with suppress(JobBlocked):
         await repeat_until_done(
             scenario,

@@ -135,7 +135,7 @@ def test_create_of_an_existing_row_raises_already_exists(status: int, code: str)
 
 def test_unregistered_resource_provider_is_not_reported_as_a_conflict() -> None:
     """Azure returns 409 for resources of a provider that the subscription has not registered. That
-    is no conflict to retry.
+    is not a conflict to retry.
     """
     assert (
         type(build_http_error(409, "MissingSubscriptionRegistration", method="GET"))

@@ -225,7 +225,7 @@ def test_error_of_a_failed_action_is_read_without_secrets() -> None:
 
 
 def test_dataverse_row_is_read_with_its_annotations() -> None:
-    """Members such as `@odata.etag` and `_ownerid_value` are read although they are no Python
+    """Members such as `@odata.etag` and `_ownerid_value` are read although they are not Python
     identifiers.
     """
     row = {
@@ -319,7 +319,7 @@ def test_signature_in_a_name_is_redacted_when_the_name_is_read() -> None:
 
 @pytest.mark.parametrize("key", [{"kty": "EC", "x": "AA"}, {"kty": "RSA", "n": "AQAB", "e": "AA"}])
 async def test_key_that_is_not_an_rsa_key_is_rejected_for_signing(key: dict[str, str]) -> None:
-    """An elliptic curve key, or numbers that are no RSA key, raise an error."""
+    """An elliptic curve key, or numbers that are not an RSA key, raise an error."""
     vaults = VaultClient(*build_scripted_service({"key": {"kid": "https://v/keys/k/1", **key}}))
 
     with pytest.raises(PlatformError, match="not an RSA key"):

@@ -86,7 +86,7 @@ LOGIC_APP_ID = (
     ],
 )
 def test_source_is_read_from_headers(headers: dict[str, object], traits: CallTraits) -> None:
-    """Header names ignore case, and a header whose value is no text is ignored."""
+    """Header names ignore case, and a header whose value is not a text is ignored."""
     assert parse_traits(headers) == traits
 
 

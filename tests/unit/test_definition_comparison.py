@@ -33,7 +33,7 @@ def _with(**inputs: object) -> str:
 )
 def test_additions_and_spellings_of_the_platform_are_not_a_difference(text: str) -> None:
     """What the platform adds or writes differently on a save, such as whitespace, empty members or
-    1.0 for 1, is no change.
+    1.0 for 1, is not a change.
     """
     assert is_same_definition(json.dumps(FLOW), text)
     assert hash_definition(json.dumps(FLOW)) == hash_definition(text)

@@ -40,7 +40,7 @@ def parse_calls(page: str) -> list[tuple[str, str]]:
 
 
 def test_calls_are_drawn_as_arrows_and_listed_with_full_names() -> None:
-    """Diagram and table also contain callers that are no flows. A box shows the whole name as its
+    """Diagram and table also contain callers that are not flows. A box shows the whole name as its
     title.
     """
     callers = (PlannedCaller(kind="canvas_app", label="app Requests", manual_reason="its maker"),)

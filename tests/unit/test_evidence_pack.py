@@ -307,7 +307,7 @@ def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", [b"[]", b"{", b'{"value": 1}', b'{"value": "v"}', b'{"x": "y"}'])
 def test_read_signature_of_damaged_signature_raises(tmp_path: Path, text: bytes) -> None:
-    """Whatever the signature's file contains, the error says that this is no evidence file."""
+    """Whatever the signature's file contains, the error says that this is not an evidence file."""
     content = rewrite_pack(
         build_pack(tmp_path / "a"), lambda files: files.update({SIGNATURE: text})
     )

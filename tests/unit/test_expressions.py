@@ -88,7 +88,7 @@ def test_enclosing_function_of_a_reference_is_parsed() -> None:
     ],
 )
 def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> None:
-    """A text that contains more than the reference, such as an interpolation, is no whole
+    """A text that contains more than the reference, such as an interpolation, is not a whole
     reference.
     """
     found: ExpressionReference | None = find_whole_reference(text)

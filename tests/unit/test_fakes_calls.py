@@ -53,7 +53,7 @@ def test_a_signature_is_checked(builder: Builder) -> None:
 
 
 def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
-    """A trigger with tenant authentication has a URL without `sig`, which is no secret."""
+    """A trigger with tenant authentication has a URL without `sig`, which is not a secret."""
     flow = builder.add_flow("Orders", define.build_http_trigger(authentication="Tenant"))
 
     url = builder.get_trigger_url(flow)

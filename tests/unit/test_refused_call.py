@@ -58,7 +58,7 @@ def test_symptom_is_derived_from_the_text_of_the_error(
 
 
 def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> None:
-    """Connectors use other addresses. A time-out is no sign of a firewall if a later run
+    """Connectors use other addresses. A time-out is not a sign of a firewall if a later run
     succeeds.
     """
     failed, earlier, later = (

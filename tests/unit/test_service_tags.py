@@ -81,7 +81,7 @@ def test_changes_list_published_prefixes_by_region() -> None:
 
 
 def test_equal_addresses_in_other_prefixes_are_not_a_change() -> None:
-    """A prefix that is split into halves, or another order, is no change."""
+    """A prefix that is split into halves, or another order, is not a change."""
     before = build_list(WestEurope="10.0.0.0/24 10.1.0.0/24")
     after = build_list(WestEurope="10.1.0.0/24 10.0.0.0/25 10.0.0.128/25")
 

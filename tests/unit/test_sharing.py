@@ -96,7 +96,7 @@ def test_built_in_and_managed_solutions_are_not_joined() -> None:
 
 
 def test_only_flows_that_people_start_have_run_only_users() -> None:
-    """A system that calls a trigger URL is no run-only user."""
+    """A system that calls a trigger URL is not a run-only user."""
     assert TriggerCategory.BUTTON.can_have_run_only_users
     assert not TriggerCategory.HTTP.can_have_run_only_users
     assert not TriggerCategory.RECURRENCE.can_have_run_only_users

@@ -16,7 +16,10 @@ EVERY_ADDRESS: Ranges = ((0, 2**32 - 1),)
 
 
 def parse_ranges(prefixes: Iterable[str]) -> Ranges:
-    """Parse prefixes or single addresses. Host bits are ignored. Raises `ValueError`."""
+    """Parse prefixes or single addresses. Host bits are ignored.
+
+    Raises `ValueError` if one is malformed.
+    """
     networks = (ip_network(prefix.strip(), strict=False) for prefix in prefixes)
     return merge_ranges(
         (int(network.network_address), int(network.broadcast_address))

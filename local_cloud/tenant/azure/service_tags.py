@@ -108,7 +108,7 @@ def build_published_service_tags() -> SimulatedServiceTags:
 def read_service_tags(path: Path) -> SimulatedServiceTags:
     """Read a downloaded `ServiceTags_Public_*.json`, in which numbers are integers.
 
-    Raises `OSError` if the file cannot be read, and `ValueError` if it is no such list. See
+    Raises `OSError` if the file cannot be read, and `ValueError` if it is not such a list. See
     platform.md#service-tag-file.
     """
     document = json.loads(path.read_text(encoding="utf-8-sig"))

@@ -219,7 +219,7 @@ def convert_from_epoch(seconds: int) -> datetime:
 def _parse_duration(iso: str) -> timedelta:
     """Parse a duration of a rotation policy, such as `P90D`, `P3M` or `P2Y`.
 
-    Raises `ValueError`.
+    Raises `ValueError` if it is malformed.
     """
     days_per_unit = {"D": 1, "M": 30, "Y": 365}
     unit = iso[-1:].upper()

@@ -1,6 +1,6 @@
 """Serve the control API over plain HTTP on a loopback port, for tests and for the demo.
 
-The API is no part of the platform. local_cloud/tenant/README.md describes each operation.
+The API is not a part of the platform. local_cloud/tenant/README.md describes each operation.
 """
 
 from starlette.applications import Starlette

@@ -42,7 +42,10 @@ class Fault:
 
     @classmethod
     def parse(cls, fault: dict[str, Any]) -> "Fault":
-        """Return the fault that a control request describes. Raises `TypeError` or `ValueError`."""
+        """Return the fault that a control request describes.
+
+        Raises `TypeError` or `ValueError` if the request is malformed.
+        """
         return cls(**{**fault, "kind": FaultKind(fault.get("kind", "fail"))})
 
 

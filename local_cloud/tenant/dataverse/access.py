@@ -38,7 +38,7 @@ class Actor:
 def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
     """Return the environment of the request's host, and the user as whom the request acts.
 
-    Rejects callers who are no users of the environment, and all callers of a locked environment.
+    Rejects callers who are not users of the environment, and all callers of a locked environment.
     """
     tenant = find_tenant(request)
     host = request.headers["host"].partition(":")[0]

@@ -107,7 +107,10 @@ class FlowFacts:
 
 
 def parse_client_data(text: str) -> dict[str, Any]:
-    """Return the `properties` of a `clientdata`. Raises `InvalidDefinitionError`."""
+    """Return the `properties` of a `clientdata`.
+
+    Raises `InvalidDefinitionError` if it is malformed.
+    """
     try:
         properties = json.loads(text)["properties"]
         definition = properties["definition"]

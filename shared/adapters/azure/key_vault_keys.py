@@ -200,7 +200,7 @@ class VaultKeys(Keys):
     """Implements the port `Keys` with Azure Resource Manager and the Key Vault API."""
 
     def __init__(self, contents: VaultClient, resources: ResourceManager) -> None:
-        """Read vaults and policies with `resources`, and the keys in a vault with `contents`."""
+        """Use `resources` to read vaults and policies, and `contents` to read keys in vaults."""
         self._contents = contents
         self._resources = resources
 

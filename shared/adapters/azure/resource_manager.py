@@ -42,7 +42,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     def __init__(
         self, http: HttpClient, service: HttpService, subscriptions: Sequence[str], cloud: Cloud
     ) -> None:
-        """Send requests with the credential of `service`. `subscriptions` are ids."""
+        """Use `service` and its credential for all requests. `subscriptions` are ids."""
         self._url = cloud.resource_manager
         self._http = http
         self._service = service

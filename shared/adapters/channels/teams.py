@@ -36,7 +36,7 @@ class TeamsWorkflow:
     name = "teams"
 
     def __init__(self, http: HttpClient, service: HttpService, url: str) -> None:
-        """Post to `url`, a secret, because it contains a signature."""
+        """Use `url` as the webhook. It is a secret, because it contains a signature."""
         self._http, self._service, self._url = http, service, url
 
     async def send(self, notification: Notification) -> None:

@@ -19,7 +19,7 @@ class SignedWebhook:
     name = "webhook"
 
     def __init__(self, http: HttpClient, service: HttpService, url: str, key: bytes) -> None:
-        """Post to `url`, and sign with `key`."""
+        """Use `url` as the webhook, and `key` to sign what is sent."""
         self._http, self._service, self._url, self._key = http, service, url, key
 
     async def send(self, notification: Notification) -> None:

@@ -264,5 +264,5 @@ class DataverseAdapter:
     """The base class of adapters that send requests to Dataverse."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Send requests by `dataverse`."""
+        """Use `dataverse` to send requests."""
         self._dataverse = dataverse

@@ -77,7 +77,9 @@ class ServiceAccountCredential:
     """The service account as an azure-core credential."""
 
     def __init__(self, settings: ServiceAccountSettings, secrets: Secrets) -> None:
-        """Sign in with `settings`. The token cache is read from `secrets` with the first token."""
+        """Use the service account of `settings`. Its token cache is read from `secrets` when the
+        first token is requested.
+        """
         from msal import SerializableTokenCache
 
         self._settings = settings

@@ -69,8 +69,8 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
     def __init__(
         self, application: FlowService, as_account: FlowService, account: ServiceAccount
     ) -> None:
-        """Send requests as the application with `application`, and as the service account with
-        `as_account`.
+        """Use `application` for requests as the application, and `as_account` for requests as the
+        service account.
         """
         self._application = application
         self._as_account = as_account

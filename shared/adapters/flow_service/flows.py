@@ -87,7 +87,7 @@ class FlowServiceReports(FlowReports):
     """Implements the port `FlowReports` with the flow service."""
 
     def __init__(self, service: FlowService) -> None:
-        """Send requests as the application."""
+        """Use `service`, which sends requests as the application."""
         self._service = service
 
     async def read_microsoft_key_flows(
@@ -217,7 +217,7 @@ class FlowServiceNonSolutionFlows(NonSolutionFlows):
     """
 
     def __init__(self, service: FlowService) -> None:
-        """Send requests as the application."""
+        """Use `service`, which sends requests as the application."""
         self._service = service
 
     async def start(self, environment_id: str, flow_name: str) -> None:

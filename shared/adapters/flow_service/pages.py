@@ -35,7 +35,7 @@ class ServiceFlowPages(FlowPages):
     """Implements the port `FlowPages` with Dataverse and the flow service."""
 
     def __init__(self, dataverse: Dataverse, flow_service: FlowService) -> None:
-        """Send requests as the application."""
+        """Use `service`, which sends requests as the application."""
         self._dataverse = dataverse
         self._flow_service = flow_service
 
@@ -91,7 +91,7 @@ class NestedBudget:
     """
 
     def __init__(self, share: RequestLimiter, whole: RequestLimiter) -> None:
-        """Limit requests by `share` and by `whole`.
+        """Use both limits, `share` and `whole`, for each request.
 
         While `share` is exhausted, nothing is taken from `whole`.
         """

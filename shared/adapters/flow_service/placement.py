@@ -14,7 +14,7 @@ class FlowServiceSolutionPlacement(SolutionPlacement):
     """Implements the port `SolutionPlacement` with the flow service in the admin scope."""
 
     def __init__(self, service: FlowService) -> None:
-        """Send requests as the application."""
+        """Use `service`, which sends requests as the application."""
         self._service = service
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:

@@ -98,7 +98,7 @@ class RequestHead(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """
 
     def __init__(self, user_agent: str) -> None:
-        """Send `user_agent` with each request."""
+        """Use `user_agent` in each request."""
         super().__init__()
         self._user_agent = user_agent
         self._proxies: dict[str, dict[str, str]] = {}
@@ -122,7 +122,7 @@ class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Wait with `sleep`, which takes seconds, before the retry."""
+        """Use `sleep`, which takes seconds, to wait before the retry."""
         super().__init__()
         self._sleep = sleep
 
@@ -180,7 +180,7 @@ class RequestCounting(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Take each request from the service's budget and count it."""
 
     def __init__(self, name: str, budget: RequestLimiter | None, calls: Counter[str]) -> None:
-        """Count requests in `calls` under `name`. Without a budget, all requests are sent."""
+        """Use `calls` to count requests under `name`. Without a budget, all requests are sent."""
         super().__init__()
         self._name = name
         self._budget = budget

@@ -105,7 +105,7 @@ class PowerPlatformAdmin(Environments):
     """Implements the port `Environments` with the admin API."""
 
     def __init__(self, http: HttpClient, service: HttpService, clock: Clock, cloud: Cloud) -> None:
-        """Send requests as the application; `service` has the audience of Power Apps."""
+        """Use `service`, which sends requests as the application to the audience of Power Apps."""
         self._url = f"https://{cloud.power_platform_admin_host}/{_PATH}"
         self._http = http
         self._service = service

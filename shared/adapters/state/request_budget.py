@@ -66,7 +66,7 @@ class StoredRequestBudget(RequestBudget):
     """The request budget of a service, as this instance of the app uses it."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
-        """Share the budget `limit` with other instances by rows of `store`."""
+        """Use the rows of `store` to share the budget `limit` with other instances."""
         if limit.calls < 1:
             raise ValueError("a budget must allow at least one request")
         self._clock = clock

@@ -19,7 +19,7 @@ class ReservedSlice:
     """The slice of requests that this instance has leased."""
 
     def __init__(self, row: BudgetState) -> None:
-        """Lease from the row that all instances share."""
+        """Use the row from which all instances lease."""
         self._row = row
         self.size = -(-row.limit.calls // _SLICES)
         self._left = 0

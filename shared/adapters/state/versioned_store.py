@@ -51,7 +51,7 @@ class VersionedStore(Store):
     """
 
     def __init__(self, store: Store, tables: Sequence[str], remedy: str) -> None:
-        """Check the rows of `tables`, which are those of this version.
+        """Use `tables`, the tables of this version.
 
         `remedy` says how to get an empty store.
         """

@@ -87,8 +87,8 @@ def list_changes(
 ) -> list[AddressRangeChange]:
     """Return the changes of a tag between two lists, by region in alphabetical order.
 
-    Sets of addresses are compared, so a prefix that is split into its halves is no change. Raises
-    `ValueError` if prefixes cannot be parsed.
+    Sets of addresses are compared, so a prefix that is split into its halves is not a change.
+    Raises `ValueError` if prefixes cannot be parsed.
     """
     regions = sorted({*before.list_regions(tag), *after.list_regions(tag)})
     by_region = [_build_region_change(before, after, tag, region) for region in regions]

@@ -25,7 +25,9 @@ class WriteNotVisible(MustWait):
     def __init__(
         self, services: Services, what: str, *, since: datetime, until: datetime | None = None
     ) -> None:
-        """Wait until `until`, or for half of the time since the write was sent."""
+        """Use `until` as the time of the next read, or else half of the time since the write was
+        sent.
+        """
         #: Reads show it, but may have done so before it was sent.
         self.is_shown = until is not None
         until = until or services.now + compute_next_poll_delay(services, since)

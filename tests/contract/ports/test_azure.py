@@ -353,7 +353,7 @@ async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
 
 
 async def test_resource_that_is_text_is_read(side: Side) -> None:
-    """The content of a runbook is no JSON and has no ETag."""
+    """The content of a runbook is not JSON and has no ETag."""
     reader, version = side.ports.tagged_resources, "2024-10-23"
 
     assert await reader.get_text(f"{RUNBOOK}/content", version) == "Write-Output 'Grüße'"

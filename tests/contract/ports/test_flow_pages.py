@@ -89,7 +89,7 @@ async def test_flows_are_read_by_their_ids(side: Side) -> None:
 
 
 async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
-    """An unknown id has the error `NotFound` as its result, also a text that is no GUID."""
+    """An unknown id has the error `NotFound` as its result, also a text that is not a GUID."""
     environment = await side.read_environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone, odd = "f0000000-0000-4000-8000-00000000dead", "no id at all) or (1 eq 1"

@@ -53,7 +53,7 @@ class Person:
     """A person who edits the entries of a firewall."""
 
     def __init__(self, scenario: Guarded, kind: str, wanted: list[Any]) -> None:
-        """Store `wanted`, the entries that the app is about to add."""
+        """Keep `wanted`, the entries that the app is about to add."""
         self._world, self._wanted = scenario.world, wanted
         end, self._member = LISTS[kind]
         self._path = next(path for path in scenario.world.resources if path.endswith(end))

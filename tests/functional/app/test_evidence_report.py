@@ -175,7 +175,7 @@ async def test_report_shows_each_request_once_and_counts_rejected_ones(
 
 
 async def test_report_lists_only_decisions_and_ends_with_the_last_one(scenario: Scenario) -> None:
-    """The end of the app's work is no decision. The title names the last day."""
+    """The end of the app's work is not a decision. The title names the last day."""
     await retire_originals(scenario)
     began = scenario.remediation.created_at
     scenario.world.clock.advance(timedelta(days=30))

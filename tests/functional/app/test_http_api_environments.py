@@ -295,7 +295,7 @@ async def test_internal_error_is_answered_without_its_text(
 
 
 async def test_unknown_query_parameter_is_rejected(scenario: Scenario) -> None:
-    """A misspelled filter must not return everything. The function key is no parameter."""
+    """A misspelled filter must not return everything. The function key is not a parameter."""
     reply = await call(environments_api.list_environments, query={"environmnt": "a"})
 
     assert reply.status == 400

@@ -90,7 +90,7 @@ async def test_each_event_of_a_message_is_processed(scenario: Scenario) -> None:
 
 
 async def test_event_of_another_type_is_completed(scenario: Scenario) -> None:
-    """An event of another type starts nothing and is no poison message."""
+    """An event of another type starts nothing and is not a poison message."""
     event = {"id": "1", "eventType": "Microsoft.KeyVault.SecretExpired", "topic": "/v", "data": {}}
 
     await queue_triggers.on_key_event(build_message(event))

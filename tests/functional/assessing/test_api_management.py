@@ -67,7 +67,7 @@ async def test_verdict_requires_every_filter_to_allow_the_caller(
 
 async def test_api_adds_its_filters_to_those_of_its_service() -> None:
     """An API whose policy contains `<base />` also has the filters of its service. An API without
-    filters of its own is no separate firewall.
+    filters of its own is not a separate firewall.
     """
     found = await read_firewalls(
         build_service(),

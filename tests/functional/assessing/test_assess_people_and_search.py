@@ -112,7 +112,7 @@ async def test_co_owners_beyond_the_limit_of_reads_are_unknown(
 
 async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None:
     """No API lists run-only users, so each flow says that they are unknown. For an HTTP flow it
-    adds that its callers are no run-only users.
+    adds that its callers are not run-only users.
     """
     build.add_http_flow("Orders")
     build.add_power_apps_v1_flow("Form")
@@ -217,7 +217,7 @@ async def test_next_assessment_searches_only_the_kind_that_did_not_answer(build:
 
 
 async def test_parent_in_another_environment_is_no_caller(build: Builder) -> None:
-    """A parent in another environment runs its own import of the flow, so it is no caller."""
+    """A parent in another environment runs its own import of the flow, so it is not a caller."""
     other = Builder(build.world, name="Other")
     build.world.assumptions.children_must_be_on = False
     orders = build.add_http_flow("Orders")

@@ -413,7 +413,9 @@ async def test_background_assessment_can_be_cancelled(scenario: Scenario) -> Non
 
 
 async def test_unknown_environment_policy_and_assessment_are_not_found(scenario: Scenario) -> None:
-    """An unknown environment or policy, and a remediation that is no assessment, are not found."""
+    """An unknown environment or policy, and a remediation that is not an assessment, are not
+    found.
+    """
     with pytest.raises(NotFound):
         await start_assessment(scenario.services, scenario.world.create_guid(), ONE, ANNA)
     with pytest.raises(NotFound, match="policy"):

@@ -87,7 +87,7 @@ def test_denial_that_no_role_ends_is_no_missing_permission(code: str, detail: st
 
 
 def test_missing_role_for_a_firewall_is_a_missing_permission() -> None:
-    """The word firewall in the name of an action is no sign of a denied address."""
+    """The word firewall in the name of an action is not a sign of a denied address."""
     text = "The client does not have authorization to perform action '.../azureFirewalls/write'."
     assert is_permission_missing(PlatformError(text, code="AuthorizationFailed", status=403))
 

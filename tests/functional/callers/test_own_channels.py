@@ -59,7 +59,7 @@ async def test_plan_names_the_setting_of_a_channel_that_is_a_flow(
 
 
 async def test_channel_that_is_no_flow_is_no_caller() -> None:
-    """The webhook of another system is no caller. Neither is a flow whose URL no run shows."""
+    """The webhook of another system is not a caller. Neither is a flow whose URL no run shows."""
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()

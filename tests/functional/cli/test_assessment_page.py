@@ -193,7 +193,7 @@ def test_answer_counts_retired_originals_apart(
 
 
 def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
-    """A flow in progress is no to-do. A flow that requires an action is one."""
+    """A flow in progress is not a to-do. A flow that requires an action is one."""
     flows = [
         *[RETIRED] * 29,
         RETIRED | {"remediation_status": "deletion_scheduled"},

@@ -92,7 +92,7 @@ async def test_deletion_requested_over_http_is_made_by_the_timer(scenario: Scena
 
 
 async def test_date_requires_a_time_zone(scenario: Scenario) -> None:
-    """A time without a time zone, or a text that is no date, is rejected."""
+    """A time without a time zone, or a text that is not a date, is rejected."""
     moment = (scenario.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
     body = {"delete_at": f"{moment.isoformat()}+02:00", "approved_by": "tests"}
 

@@ -326,7 +326,7 @@ def _read_documented_refusals() -> set[str]:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_verdicts_of_public_files_match_the_recorded_counts() -> None:
-    """The corpus has templates, recorded responses, fragments, and one file that is no JSON."""
+    """The corpus has templates, recorded responses, fragments, and one file that is not JSON."""
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
 

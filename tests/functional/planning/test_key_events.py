@@ -140,7 +140,7 @@ async def test_key_that_expires_soon_is_checked_once(
 
 
 async def test_event_of_a_key_without_a_policy_starts_nothing(scenario: Scenario) -> None:
-    """An event of a key that no policy uses starts nothing and is no poison message."""
+    """An event of a key that no policy uses starts nothing and is not a poison message."""
     await queue_triggers.on_key_event(build_message(build_key_event(key="another")))
 
     assert await scenario.services.tables.remediations.read_all() == []
