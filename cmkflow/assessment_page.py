@@ -152,7 +152,7 @@ def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _find_common_text(flows: Sequence[Any], member: str) -> str:
-    """Return the value that several flows have in common for a member; empty if they differ."""
+    """Return the value that several flows have in common for a member, or "" if they differ."""
     texts = {flow[member] for flow in flows}
     return texts.pop() if len(flows) > 1 and len(texts) == 1 else ""
 

@@ -140,7 +140,7 @@ def _list_warnings(answer: Any) -> Iterator[str]:
 
 
 def _read_environment_names(api: ApiClient) -> dict[str, str]:
-    """Return the names of environments by id; none if they cannot be read."""
+    """Return the names of environments by id, or an empty mapping if they cannot be read."""
     try:
         return {one.id: one.name for one in ENVIRONMENTS.listed(api, {})}
     except ApiError:

@@ -22,7 +22,9 @@ def find_config_folder() -> Path:
 
 
 def read_file(name: str) -> dict[str, Any]:
-    """Return the JSON object in a file of the configuration folder; empty if it cannot be read."""
+    """Return the JSON object in a file of the configuration folder, or an empty mapping if it
+    cannot be read.
+    """
     try:
         content: dict[str, Any] = json.loads((find_config_folder() / name).read_text())
     except (OSError, ValueError):
@@ -61,7 +63,7 @@ def read_profiles() -> dict[str, Profile]:
 
 
 def read_current_profile() -> str:
-    """Return the name of the current profile; empty if there is none."""
+    """Return the name of the current profile, or "" if there is none."""
     return str(read_file(_FILE).get("current", ""))
 
 

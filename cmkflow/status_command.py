@@ -96,7 +96,7 @@ def _format_pending_actions(answer: Any, *, is_full: bool) -> Iterable[Renderabl
 
 
 def _format_time(one: Any) -> str:
-    """Return when an action expires, or since when it is pending; empty if neither is known."""
+    """Return when an action expires, or since when it is pending, or "" if neither is known."""
     if one["expires_at"]:
         return f" · expires {format_time_left_or_date(one['expires_at'])}"
     return f" · since {format_minute(one['pending_since'])} UTC" if one["pending_since"] else ""

@@ -334,7 +334,7 @@ def _build_start_error_response(
 def _build_sign_in_response(
     declared: Endpoint, req: func.HttpRequest, err: CmkflowError
 ) -> func.HttpResponse | None:
-    """Return the response that lets a browser sign in; None if the request or error needs none."""
+    """Return the response that lets a browser sign in, or None if it need not sign in."""
     if not isinstance(err, NotSignedIn) or not err.can_sign_in:
         return None
     if declared.method == "GET":

@@ -49,7 +49,7 @@ class EnvironmentEvidence(EnvironmentJobResponse):
 
 
 class BlockedCallEvidence(ApiResponse):
-    """A call of a copy that a firewall denied."""
+    """A call by a copy that a firewall denied."""
 
     environment_id: str
     host: str

@@ -78,7 +78,7 @@ def find_causes(
 
 
 def find_cause_code(flow: FlowView, part: str) -> str:
-    """Return the code of the cause for which a flow requires an action; empty if there is none."""
+    """Return the code of the cause for which a flow requires an action, or "" if there is none."""
     if part == NEEDS_CHANGES:
         return NEEDS_CHANGES
     return flow.job.reason_code if flow.job and PARTS[part].has_cause else ""

@@ -214,7 +214,7 @@ def _build_line(one: Deletion) -> DeletionLine:
 
 
 def _build_cancel_action(group: DeletionGroup, principal: Principal) -> PageAction | None:
-    """Return the action that cancels the deletions of a group; None if it is too late for all."""
+    """Return the action that cancels a group's deletions, or None if it is too late for all."""
     kept = [one for one in group.deletions if one.state_properties.can_be_cancelled][:_IN_REQUEST]
     if not kept:
         return None

@@ -207,7 +207,7 @@ def build_policy_action(
 
 
 def format_window(settings: EnvironmentSettings) -> str:
-    """Return the maintenance window of an environment in words; empty if it has none."""
+    """Return the maintenance window of an environment in words, or "" if it has none."""
     begin, _, end = settings.maintenance_window.partition("-")
     return f"{begin} to {end} UTC" if end else ""
 

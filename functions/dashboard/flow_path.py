@@ -37,7 +37,8 @@ class PathStep(NamedTuple):
 
 
 def build_path(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
-    """Return the steps of a job with their times; empty if it has no copy or was cancelled.
+    """Return the steps of a job with their times, or an empty list if it has no copy or was
+    cancelled.
 
     `is_stopped` is True if the job continues only after a person acts.
     """
@@ -84,7 +85,7 @@ def _describe_next(job: FlowJob, is_stopped: bool) -> str:
 
 
 def explain_original_on(job: FlowJob | None) -> str:
-    """Return why the original of an open job is on; empty if the job's row does not show it."""
+    """Return why the original of an open job is on, or "" if the job's row does not show it."""
     if (
         job is None
         or not job.original.was_on

@@ -34,7 +34,7 @@ class FlowSteps(NamedTuple):
 
 
 def build_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
-    """Return the steps of a job; None if it has no copy, is not started or is rolled back.
+    """Return the steps of a job, or None if it has no copy, is not started or is rolled back.
 
     `is_stopped` is True if the job requires an action.
     """

@@ -84,7 +84,7 @@ class PageContext:
 
     @property
     def result_message(self) -> str:
-        """Return the message about the reader's last action; empty if there is none."""
+        """Return the message about the reader's last action, or "" if there is none."""
         if self.completed_action == "retry" and not self.flow_count:
             return "Nothing was retried. No flow is blocked, failed or waiting."
         if self.completed_action == "cancel" and not self.flow_count:

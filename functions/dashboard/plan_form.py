@@ -64,7 +64,7 @@ class PlanForm:
 
     @cached_property
     def offered_ids(self) -> str:
-        """Return the ids of the flows that the form offers; empty if it offers all."""
+        """Return the ids of the flows that the form offers, or "" if it offers all."""
         if len(self.rows_with_checkbox) == len(self.awaiting):
             return ""
         shown = [row.item.workflow_id for row in self.rows_with_checkbox]

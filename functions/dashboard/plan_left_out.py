@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 
 def encode_left_out(version: str, awaiting: Iterable[str], left_out: Collection[str]) -> str:
-    """Return the value of the query parameter `leave_out` for these flows; empty if there is none.
+    """Return the value of the query parameter `leave_out` for these flows, or "" if there is none.
 
     `awaiting` has the workflow ids of all flows of this plan version that await approval.
     """

@@ -56,7 +56,9 @@ class HistoryGroup:
 
     @property
     def lasted(self) -> timedelta | None:
-        """Return how long a single entry lasted; None for several, or if the message says it."""
+        """Return how long a single entry lasted, or None for several entries and if the message
+        says it.
+        """
         [first, *others] = self.lines
         is_said = first.lasted and f"for {format_span(first.lasted)}" in first.entry.message
         return None if others or is_said else first.lasted

@@ -127,7 +127,7 @@ def _format_actions(counts: Mapping[str, int]) -> list[str]:
 
 
 def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
-    """Return that the originals of these flows work; empty if a row does not show it."""
+    """Return that the originals of these flows work, or an empty list if a row does not show it."""
     if not asked or not all(
         part != "both_off" and (flow.job is None or flow.job.has_original_restored)
         for flow, part in asked

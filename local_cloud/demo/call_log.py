@@ -18,7 +18,7 @@ FORESEEN = "demo-refused-call"
 
 @dataclass(slots=True, kw_only=True)
 class LoggedCall:
-    """A call of an external system of the demo, with the platform's record of it."""
+    """A call by an external system of the demo, with the platform's record of it."""
 
     tracking_id: str
     caller: str

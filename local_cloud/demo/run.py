@@ -142,7 +142,7 @@ class DemoRun:
         return self._stage.meter
 
     def start_traffic(self) -> None:
-        """Start the traffic: calls of external systems, runs that people start, and events."""
+        """Start the traffic: calls by external systems, runs that people start, and events."""
         self.traffic.start(
             SYSTEMS,
             [

@@ -124,7 +124,7 @@ class AmqpConnection(asyncio.Protocol):
         return [link for link in self._links.values() if isinstance(link, ReceiveLink | ReplyLink)]
 
     def compute_seconds_to_heartbeat(self, now: float) -> float:
-        """Return the seconds until a heartbeat is due; infinity if the client wants none."""
+        """Return the seconds until a heartbeat is due, or infinity if the client wants none."""
         return self._written_at + self._heartbeat_seconds - now
 
     def write(self, now: float) -> None:

@@ -111,7 +111,7 @@ def is_page(operation: str) -> bool:
 
 
 def find_result(status: int | None) -> AuditResult:
-    """Return the result of a request from its HTTP status; `UNKNOWN` if no status was recorded."""
+    """Return a request's result from its HTTP status, or `UNKNOWN` if no status was recorded."""
     if status is None:
         return AuditResult.UNKNOWN
     if status < HTTPStatus.BAD_REQUEST:

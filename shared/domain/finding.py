@@ -29,7 +29,7 @@ class Finding:
 
 
 def find_highest_level(findings: Iterable[Finding]) -> FindingLevel:
-    """Return the highest level among findings; `unknown` if there are none.
+    """Return the highest level among findings, or `unknown` if there are none.
 
     The order is problem, unknown, warning, ok.
     """

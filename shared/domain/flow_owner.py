@@ -42,7 +42,7 @@ class FlowOwner:
 
 
 def format_owner(owner: FlowOwner | None) -> str:
-    """Return the label of an owner; `unknown` if a flow was read without its owner."""
+    """Return the label of an owner, or `unknown` if a flow was read without its owner."""
     return owner.label if owner else "unknown"
 
 

@@ -50,7 +50,7 @@ class Telemetry(Protocol):
         """
 
     def current_traceparent(self) -> str:
-        """Return the traceparent of the current span; empty if there is none."""
+        """Return the traceparent of the current span, or "" if there is none."""
 
     def count(self, name: str, attributes: Attributes) -> None:
         """Add one to a counter."""

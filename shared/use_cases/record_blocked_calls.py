@@ -1,4 +1,4 @@
-"""Check each day whether firewalls block calls of copies, at one copy for each called host.
+"""Check each day whether firewalls block calls by copies, at one copy for each called host.
 
 A firewall that denies one copy denies all that call its host, so one copy is enough, and the
 request budget is small. Another copy is checked the next day, while its runs are stored. Each copy
@@ -86,7 +86,7 @@ def _group_by_host(copies: Sequence[FlowJob]) -> Mapping[str, list[FlowJob]]:
 async def _resolve_and_delete_old(
     services: Services, environment: Environment, in_use: set[str]
 ) -> None:
-    """Resolve blocked calls of copies that are no longer in use, and delete old resolved ones."""
+    """Resolve blocked calls by copies that are no longer in use, and delete old resolved ones."""
     table = services.tables.blocked_calls
     async for kept in read_readable(services, table.scan(environment.id)):
         call = kept.item

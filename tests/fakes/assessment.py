@@ -48,7 +48,7 @@ class FakeConnections:
         ]
 
     async def read_errors(self, environment_id: str) -> dict[str, str]:
-        """Return the error of each connection by its name; empty if the connection works."""
+        """Return, by the name of each connection, its error, or "" if the connection works."""
         connections = self._world.get_environment(environment_id).connections
         return {name.lower(): one.error for name, one in connections.items()}
 

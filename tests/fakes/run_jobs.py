@@ -1,4 +1,4 @@
-"""Simulate calls of trigger URLs and runs of flows, with the calls that the runs make."""
+"""Simulate calls to trigger URLs and runs of flows, with the calls that the runs make."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEEPEST = 8  # the platform's own limit of nested child flows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The answer to one call of a flow, and the run that the call started."""
+    """The answer to one call to a flow, and the run that the call started."""
 
     status: int
     #: The platform's code of a refusal; empty where it was accepted.
@@ -46,7 +46,7 @@ def find_urls(text: str) -> list[str]:
 
 
 def find_flow(world: World, url: str) -> tuple[FakeFlow | None, Outcome | None]:
-    """Return the flow that a URL names, and the error that a call of the URL would get.
+    """Return the flow that a URL names, and the error that a call to the URL would get.
 
     See platform.md#trigger-answers.
     """

@@ -1,6 +1,6 @@
 """Simulate the systems that call flows and the events that start them, and find what was lost.
 
-A call is lost if it is rejected, starts none or several runs, or if its run fails. Calls of a
+A call is lost if it is rejected, starts none or several runs, or if its run fails. Calls by a
 system whose first call did not succeed are not counted as lost.
 """
 
@@ -58,7 +58,7 @@ class FlowStarter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """A call of a system and its outcome, as the ledger keeps it. It contains no URL."""
+    """A call by a system and its outcome, as the ledger keeps it. It contains no URL."""
 
     at: datetime
     system: str

@@ -66,7 +66,7 @@ def test_call_loop_has_a_line_in_each_direction() -> None:
 
 
 def test_line_to_a_flow_that_requires_an_action_is_red() -> None:
-    """Diagram and table mark a call of a flow that requires an action."""
+    """Diagram and table mark a call to a flow that requires an action."""
     child = build_blocked_flow("child")
     parent = build_flow("parent", FlowJobState.PLANNED, plan={"children": (child.workflow_id,)})
     page = build_page([child, parent])

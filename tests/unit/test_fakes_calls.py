@@ -1,4 +1,4 @@
-"""How the fakes answer calls of trigger URLs, and what their flows do."""
+"""How the fakes answer calls to trigger URLs, and what their flows do."""
 
 from dataclasses import replace
 
@@ -89,7 +89,7 @@ def test_app_parses_every_format_of_url(builder: Builder, form: str) -> None:
 
 
 def test_a_parent_runs_its_children(builder: Builder) -> None:
-    """A call of the parent starts one run of each child, by its id and without a URL."""
+    """A call to the parent starts one run of each child, by its id and without a URL."""
     child, parent, _ = builder.add_family("Billing")
 
     call_url(builder.world, builder.get_trigger_url(parent))

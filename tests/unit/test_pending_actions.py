@@ -77,7 +77,7 @@ def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
 
 
 def test_late_callers_are_notified_once_a_day_at_most() -> None:
-    """Further calls of originals wait for the next day. Further blocked flows are reported
+    """Further calls to originals are reported the next day. Further blocked flows are reported
     earlier.
     """
     called = wait_until(FLOW_JOB, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)

@@ -26,7 +26,8 @@ REFETCH_AFTER = timedelta(hours=24)
 
 
 def get_configuration(azure: Azure, site_id: str, name: str) -> JsonObject:
-    """Return the properties of a part of a site's configuration; empty if they were never set.
+    """Return the properties of a part of a site's configuration, or an empty object if they were
+    never set.
 
     `name` is `appsettings`, `connectionstrings` or `web`.
     """

@@ -185,7 +185,7 @@ def _start_flow(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -
 
 
 def turn_off(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Turn a flow off. Its runs continue; from now on, calls of its URL are rejected."""
+    """Turn a flow off. Its runs continue; from now on, calls to its URL are rejected."""
     require_writable(tenant, environment)
     if flow.state == SimulatedFlowState.DELETED:
         return

@@ -65,7 +65,7 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The response to a call of a trigger URL."""
+    """The response to a call to a trigger URL."""
 
     status: int
     run: Run
@@ -101,7 +101,7 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
 
 
 def start_run(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start) -> Run:
-    """Start a run of a flow, without a call of its URL."""
+    """Start a run of a flow, without a call to its URL."""
     return _begin_run(tenant, environment, flow, start).run
 
 

@@ -1,4 +1,4 @@
-"""Decide whether a call of a trigger URL is accepted.
+"""Decide whether a call to a trigger URL is accepted.
 
 Signature or token, and the state of the flow, decide. See platform.md#trigger-answers.
 """
@@ -28,7 +28,7 @@ CALL_PATH = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerCall:
-    """A call of a trigger URL."""
+    """A call to a trigger URL."""
 
     host: str
     workflow_id: str

@@ -111,7 +111,7 @@ class FlowDefinition:
 
     @cached_property
     def child_calls(self) -> tuple[ChildFlowCall, ...]:
-        """Return the calls of child flows, in the order of the definition."""
+        """Return the calls to child flows, in the order of the definition."""
         calls = (_parse_child_call(step) for step in self._steps if step.type == "Workflow")
         return tuple(call for call in calls if call)
 

@@ -194,7 +194,8 @@ def classify_trigger(
     connector: str | None = None,
     operation_id: str | None = None,
 ) -> TriggerCategory:
-    """Return the category of a trigger; `UNKNOWN` if no row of docs/trigger-categories.md matches.
+    """Return the category of a trigger, or `UNKNOWN` if no row of docs/trigger-categories.md
+    matches.
 
     `connector` and `operation_id` are those that `connector_operations.get_operation` returns, such
     as `shared_teams` and `WebhookKeywordTrigger`. A later version of an operation (`…V3`) counts as

@@ -26,7 +26,7 @@ class BlockedCallSymptom(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedCall:
-    """The row of a call of a copy that a firewall denied, or probably denied.
+    """The row of a call by a copy that a firewall denied, or probably denied.
 
     It needs action until later runs of the copy succeed, or until somebody ignores it by name.
     """

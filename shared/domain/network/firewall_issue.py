@@ -27,7 +27,7 @@ _NOT_LISTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallIssue:
-    """A firewall that denies, or may deny, the calls of copies."""
+    """A firewall that denies, or may deny, the calls by copies."""
 
     #: The name by which an administrator ignores the issue; the same in every check.
     name: str

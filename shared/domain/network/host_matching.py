@@ -54,7 +54,7 @@ class ClaimedHosts:
 
 
 class HostMatcher:
-    """Finds the firewalls through which the calls of one flow pass."""
+    """Finds the firewalls through which the calls by one flow pass."""
 
     def __init__(self, hosts: Collection[str | None], claimed: ClaimedHosts) -> None:
         """`hosts` are those that the flow calls.

@@ -107,7 +107,7 @@ class NetworkCheck:
         return [*self._unknown_issues, *(issue for _, _, issue in self._required_issues)]
 
     def may_pass_through(self, firewall_id: str, hosts: Collection[str | None]) -> bool:
-        """Return whether the calls of a flow pass, or may pass, through a firewall."""
+        """Return whether the calls by a flow pass, or may pass, through a firewall."""
         calls = HostMatcher(hosts, self._claimed)
         return calls.may_be_refused and any(
             calls.may_pass_through(firewall, is_for_flows=evaluated.is_for_flows)

@@ -284,8 +284,8 @@ async def is_still_co_owner(services: Services, environment_id: str, flow_name: 
 async def _read_own_permissions(
     services: Services, environment_id: str, flow_name: str
 ) -> list[FlowPermission]:
-    """Return the service account's permissions in the flow service; none if the flow no longer
-    exists.
+    """Return the service account's permissions in the flow service, or an empty list if the flow no
+    longer exists.
     """
     await services.request_budget.wait_for(is_urgent=True)
     account_id = (await services.flow_access.read_account_id()).lower()

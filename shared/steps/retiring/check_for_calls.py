@@ -107,7 +107,7 @@ async def _read_last_disabled_at(services: Services, job: FlowJob) -> datetime |
 
 
 async def _describe_callers(services: Services, job: FlowJob) -> str:
-    """Return a sentence for each of the first callers; empty if the app may not read them."""
+    """Return a sentence for each of the first callers, or "" if the app may not read them."""
     row = None
     try:
         row = await read_new_calls(services, job)

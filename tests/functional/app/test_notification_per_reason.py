@@ -125,7 +125,7 @@ def arrange_alert_with(code: str) -> Arrange:
 
 
 async def deny_calls_of_copy(scenario: Scenario) -> None:
-    """Add a firewall that denies the calls of the copy, so that the flow is blocked."""
+    """Add a firewall that denies the calls by the copy, so that the flow is blocked."""
     scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
     scenario.world.firewalls = [
         Firewall(

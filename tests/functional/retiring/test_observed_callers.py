@@ -201,8 +201,8 @@ async def test_used_up_budget_counts_no_call_twice(monkeypatch: pytest.MonkeyPat
 async def test_rejected_read_of_an_original_affects_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If the calls of one original cannot be read, those of the other are, whichever is read first.
-    The order changes daily.
+    """If the calls to one original cannot be read, those to the other are read, whichever is read
+    first. The order changes daily.
     """
     scenario, rejected = await build_no_call_scenario("Invoices")
     [other] = [one for one in scenario.world.list_flows() if one.name == "Invoices"]

@@ -1,4 +1,4 @@
-"""A firewall denies calls of copies that are already in use. The app reports them and retires no
+"""A firewall denies calls by copies that are already in use. The app reports them and retires no
 original meanwhile.
 """
 

@@ -47,7 +47,7 @@ def test_an_assessment_counts_each_flow_that_stays_once() -> None:
 
 
 async def test_requests_are_counted_for_the_part_in_which_they_were_sent() -> None:
-    """Calls of flows, sign-ins and requests of the demo's people are not counted."""
+    """Calls to flows, sign-ins, and requests of the demo's people are not counted."""
     tenant = CountingTenant()
     meter = RequestMeter(tenant)  # type: ignore[arg-type]  # all that it calls
 

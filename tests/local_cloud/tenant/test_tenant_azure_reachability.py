@@ -1,4 +1,4 @@
-"""Test which calls of flows the tenant's firewalls allow, for originals and for copies."""
+"""Test which calls by flows the tenant's firewalls allow, for originals and for copies."""
 
 from typing import Any
 

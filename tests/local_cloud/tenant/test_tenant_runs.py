@@ -1,4 +1,4 @@
-"""Test calls of trigger URLs, and the runs that they start."""
+"""Test calls to trigger URLs, and the runs that they start."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -39,7 +39,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 async def read_ledger(world: TenantWorld) -> list[dict[str, Any]]:
-    """Return all calls of flows that the tenant has recorded."""
+    """Return all calls to flows that the tenant has recorded."""
     entries: list[dict[str, Any]] = (await world.control("GET", "/ledger"))["entries"]
     return entries
 
@@ -216,7 +216,7 @@ async def test_save_of_a_flow_keeps_its_trigger_url(world: TenantWorld) -> None:
 
 
 async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantWorld) -> None:
-    """A firewall that allows only the old ranges denies the calls of a copy."""
+    """A firewall that allows only the old ranges denies the calls by a copy."""
     group = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/networkSecurityGroups/n"
     rule = {
         "access": "Allow",
