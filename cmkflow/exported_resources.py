@@ -111,12 +111,12 @@ def read_exported_resources(paths: Iterable[Path]) -> ExportedResources:
     for path in paths:
         files = sorted(path.rglob("*.json*")) if path.is_dir() else [path]
         for file in files:
-            _read_file(file, resources)
+            _add_file(file, resources)
     _merge_child_resources(resources)
     return resources
 
 
-def _read_file(file: Path, resources: ExportedResources) -> None:
+def _add_file(file: Path, resources: ExportedResources) -> None:
     try:
         document = decode_json(file.read_bytes())
     except OSError as error:

@@ -169,7 +169,7 @@ class DemoRun:
 
     async def _collect_results(self, outcome: DemoResult, held: dict[str, str]) -> None:
         progress = self.watcher.progress
-        await self.watcher.read_state()
+        await self.watcher.refresh_state()
         outcome.flows = await self._collector.read_results(progress.jobs)
         outcome.remediations = self.watcher.remediations
         outcome.callers = await self._collector.count_changed_callers(progress.jobs)

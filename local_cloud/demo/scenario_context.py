@@ -130,7 +130,7 @@ class ScenarioContext:
         changed = time.monotonic()
         while True:
             began = time.monotonic()
-            await self.watcher.read_state()
+            await self.watcher.refresh_state()
             for observer in self.observers:
                 observer()
             if found := observe():

@@ -34,9 +34,9 @@ class Watcher:
         states = [job["state"] for each in self.remediations for job in each["environment_jobs"]]
         return jobs, states, list(self.progress.environments)
 
-    async def read_state(self) -> None:
-        """Read environments, remediations and lost calls once."""
-        await self._read_environments()
+    async def refresh_state(self) -> None:
+        """Read environments, remediations and lost calls again."""
+        await self._refresh_environments()
         listed = (await self._app.get("remediations"))["items"]
         ids = [line["remediation"]["id"] for line in listed]
         self.remediations = [await self._app.get(f"remediations/{one}") for one in ids]
@@ -45,7 +45,7 @@ class Watcher:
                 self.progress.jobs[job["environment_id"], job["original_id"]] = job
         self.progress.losses = self._traffic.account.list_losses(USER_AGENT)
 
-    async def _read_environments(self) -> None:
+    async def _refresh_environments(self) -> None:
         lines = []
         for identity, name in self._environments.items():
             found = await self._platform.call_control("GET", f"/environments/{identity}")

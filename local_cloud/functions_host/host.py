@@ -23,8 +23,8 @@ from local_cloud.functions_host.errors import HostStartError
 from local_cloud.functions_host.host_settings import (
     HostSettings,
     is_disabled,
-    load_app_settings,
     load_host_settings,
+    set_app_settings,
 )
 from local_cloud.functions_host.http_front import HttpFront
 from local_cloud.functions_host.log_lines import start_logging
@@ -71,7 +71,7 @@ async def run_host(options: HostOptions, report_ready: Callable[[Ready], None]) 
         command = [sys.executable, "-m", __package__, str(options.app_dir), "--port", str(port)]
         os.execv(command[0], [*command, f"--function-key={options.function_key}"])  # noqa: S606
 
-    load_app_settings(options.app_dir, os.environ)
+    set_app_settings(options.app_dir, os.environ)
     settings = load_host_settings(options.app_dir, os.environ)
     authentication = read_settings(os.environ)
     # The module's word for the app, which no setting can give.

@@ -42,7 +42,7 @@ class HostSettings:
     log_level: int
 
 
-def load_app_settings(app_dir: Path, environ: MutableMapping[str, str]) -> None:
+def set_app_settings(app_dir: Path, environ: MutableMapping[str, str]) -> None:
     """Add the `Values` of local.settings.json to the environment variables that are not set yet."""
     path = app_dir / "local.settings.json"
     if not path.exists():

@@ -154,7 +154,7 @@ class Queue:
     def renew_lock(self, token: UUID) -> datetime:
         """Renew the lock with this token and return its new end.
 
-        Raises `MessageLockLost` if no message is locked with it.
+        Raises `MessageLockLost` if no message is locked with the token.
         """
         self.advance()
         lock = self._locks.get(token)
@@ -167,15 +167,15 @@ class Queue:
     def complete(self, token: UUID) -> None:
         """Remove the message that is locked with this token.
 
-        Raises `MessageLockLost` if no message is locked with it.
+        Raises `MessageLockLost` if no message is locked with the token.
         """
         self._drop_message(self._unlock_message(token))
 
     def abandon(self, token: UUID, amend: Amendment | None = None) -> None:
         """End the lock with this token, and count a failed delivery.
 
-        Raises `MessageLockLost` if no message is locked with it. The message can be received again. A message
-        that was deferred stays deferred.
+        The message can be received again. A message that was deferred stays deferred. Raises
+        `MessageLockLost` if no message is locked with the token.
         """
         number = self._unlock_message(token)
         self._amend_message(number, amend)
@@ -184,7 +184,7 @@ class Queue:
     def defer(self, token: UUID, amend: Amendment | None = None) -> None:
         """Set a locked message aside: only its sequence number can receive it.
 
-        Raises `MessageLockLost` if no message is locked with it.
+        Raises `MessageLockLost` if no message is locked with the token.
         """
         number = self._unlock_message(token)
         self._amend_message(number, amend)
@@ -193,7 +193,7 @@ class Queue:
     def release(self, token: UUID) -> None:
         """End the lock with this token without counting a failed delivery.
 
-        Raises `MessageLockLost` if no message is locked with it.
+        Raises `MessageLockLost` if no message is locked with the token.
         """
         self._make_available(self._unlock_message(token))
 
@@ -202,8 +202,8 @@ class Queue:
     ) -> None:
         """Move the locked message to the dead-letter queue.
 
-        Raises `MessageLockLost` if no message is locked with it. In a dead-letter queue, the message stays
-        and gets the new reason.
+        In a dead-letter queue, the message stays and gets the new reason. Raises `MessageLockLost`
+        if no message is locked with the token.
         """
         number = self._unlock_message(token)
         self._amend_message(number, amend)

@@ -164,8 +164,8 @@ class ApiManagementCallers(SearchedCallers):
         return found
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return the status of each named value whose secret the service could not read, by
-        address.
+        """Return, by address, the status of each named value whose secret the service could not
+        read.
         """
         found = {}
         for address in addresses:

@@ -197,7 +197,9 @@ class AppSettingCallers(SearchedCallers):
         return found
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return the status of those references that App Service has not resolved, by address."""
+        """Return, by address, the status of each Key Vault reference that App Service has not
+        resolved.
+        """
         found = {}
         for site_id in {address.partition("|")[0] for address in addresses}:
             statuses: Mapping[str, str] = {}

@@ -209,7 +209,9 @@ class ContainerAppCallers(SearchedCallers):
         }
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return nothing: Azure rejects a write if the app cannot read the secret."""
+        """Return nothing, because Azure rejects a write if the container app cannot read the
+        secret.
+        """
         del addresses
         return {}
 

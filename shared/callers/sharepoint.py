@@ -93,7 +93,7 @@ class SharePointCallers(JsonServiceCallers):
     )
 
     async def require_readable_scope(self, scope: str) -> None:
-        """Check that the app can read the lists of a site."""
+        """Raise an error if the app cannot read the lists of the site."""
         await self._read_lists(scope)
 
     @override

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection
 
 from shared.alerts import read_readable
 from shared.domain.environment import Environment
-from shared.domain.network.issue_lookup import describe_unknown_issue
+from shared.domain.network.issue_lookup import suggest_issue_names
 from shared.errors import IssueNotFound
 from shared.ports import Condition
 from shared.reason import Reason
@@ -41,7 +41,7 @@ async def require_known_issues(
         if name not in known:
             raise IssueNotFound(
                 f"No issue {name} in {environment.display_name}.",
-                fix=describe_unknown_issue(name, known),
+                fix=suggest_issue_names(name, known),
             )
 
 

@@ -16,7 +16,7 @@ from shared.domain.network.address_ranges import AddressRanges, unite_ranges
 from shared.domain.network.firewall_fix import FirewallFix, build_unavailable_fix
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.issue_lookup import describe_unknown_issue, find_issues_by_name
+from shared.domain.network.issue_lookup import find_issues_by_name, suggest_issue_names
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.services import Services
@@ -121,7 +121,7 @@ async def revert_fix(services: Services, request: FirewallFixInput) -> list[Fire
     ]
     selected = [one for one in open_fixes if request.resource.lower() in _list_names(one)]
     if not selected:
-        names = describe_unknown_issue(request.resource, (one.issue for one in open_fixes))
+        names = suggest_issue_names(request.resource, (one.issue for one in open_fixes))
         raise JobBlocked(
             f"The app has applied no fix to {request.resource}.",
             fix=names,
@@ -213,7 +213,7 @@ def _find_issues(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssu
     if not names:
         raise JobBlocked(
             f"{resource} has no firewall issue that affects flows on a customer-managed key.",
-            fix=describe_unknown_issue(resource, (issue.name for issue in missing_issues)),
+            fix=suggest_issue_names(resource, (issue.name for issue in missing_issues)),
             code=Reason.ISSUE_NOT_FOUND,
         )
     return [issue for issue in missing_issues if issue.name in names]

@@ -175,7 +175,7 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
         await add_overdue_rows(tables.environment_jobs)
         return len(overdue - but)
 
-    async def get(table: Table[Any], places: Iterable[tuple[str, str]]) -> None:
+    async def add_overdue_jobs(table: Table[Any], places: Iterable[tuple[str, str]]) -> None:
         unnoted = [place for place in places if (table.name, *place) not in but]
         found = await get_rows(table, unnoted, RowReader())
         overdue.update(
@@ -188,8 +188,8 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
         if named.is_scan_faster(ids):
             await add_overdue_rows(tables.flow_jobs, environment_id)
         else:
-            await get(tables.flow_jobs, [(environment_id, one) for one in ids])
-        await get(tables.environment_jobs, named.environment_jobs)
+            await add_overdue_jobs(tables.flow_jobs, [(environment_id, one) for one in ids])
+        await add_overdue_jobs(tables.environment_jobs, named.environment_jobs)
     return len(overdue - but)
 
 

@@ -1,4 +1,4 @@
-"""Fakes of the ports for settings and connection strings of apps.
+"""Fakes of the ports for settings and connection strings of App Service apps.
 
 As in Azure, a write replaces all of them, needs no ETag, and restarts the app.
 """
@@ -79,7 +79,7 @@ class FakeConnectionStrings(FakeAppSettings):
         return read_statuses(self._world, site, site.connection_strings)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Replace all connection strings of an app; the app restarts."""
+        """Replace all connection strings of an App Service app and restart it."""
         site = self._get_site(site_id)
         with self._world.record_write(None, "write connection strings", site_id):
             site.connection_strings = dict(settings)

@@ -41,7 +41,7 @@ class FakeConnectionReferences:
         return [row for row in rows if row.logical_name.lower() in wanted]
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
-        """Return one reference; raises `NotFound`."""
+        """Return one reference. Raises `NotFound` if it does not exist."""
         for row in self._list_shown(environment.id):
             if row.reference_id == reference_id:
                 return row

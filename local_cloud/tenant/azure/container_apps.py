@@ -106,9 +106,9 @@ async def restart_revision(call: ArmCall) -> Response:
 def write_container_app(
     azure: Azure, document: JsonObject, there: JsonObject | None, now: datetime
 ) -> None:
-    """Store an app. If its template is new, create a revision and start its containers.
+    """Store a container app. If its template is new, create a revision and start its containers.
 
-    Rejects (400) invalid apps, and new references to secrets that the app may not read.
+    Rejects (400) invalid apps, and new references to secrets that the container app may not read.
     """
     known = {one.get("keyVaultUrl") for one in _list_secrets(there)} if there else set()
     for secret in _list_secrets(document):
@@ -187,7 +187,7 @@ def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -
 
 
 def _fetch_secret(azure: Azure, app: JsonObject, secret: JsonObject) -> str | None:
-    """Return the value of a secret in Key Vault, or None if the app may not read it."""
+    """Return the value of a secret in Key Vault, or None if the container app may not read it."""
     identity = str(secret.get("identity") or "")
     is_system = identity.lower() == "system"
     principal = find_assigned_principal(app, "" if is_system else identity or "none")

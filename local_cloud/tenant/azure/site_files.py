@@ -61,7 +61,7 @@ async def get_site_file(call: ArmCall) -> Response:
 
 
 async def put_site_file(call: ArmCall) -> Response:
-    """Create or replace a file. Rejected (409) if the app runs from a package."""
+    """Create or replace a file. Rejected (409) if the site runs from a package."""
     files, path = _get_files(call), call.get_path_part("path")
     package = get_configuration(call.azure, _get_site_id(call), "appsettings").get(
         "WEBSITE_RUN_FROM_PACKAGE", "0"

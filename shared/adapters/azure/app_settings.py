@@ -127,7 +127,7 @@ class SiteAppSettings(AppSettings):
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
         """Return the identities that resolve the Key Vault references of an app and of its slots.
 
-        A slot's id returns the same. Raises `NotFound` if the app does not exist.
+        A slot's id returns the same. Raises `NotFound` if that app does not exist.
         """
         app_id = "/".join(site_id.split("/")[:9])
         app = await self._resources.get(app_id, _VERSION)

@@ -28,7 +28,7 @@ class RuntimeSiteFiles(SiteFiles):
         self._resources = resources
 
     async def list_workflows(self, site_id: str) -> list[str]:
-        """Return the name of every workflow of an app.
+        """Return the name of every workflow of a Logic Apps (Standard) app.
 
         Raises `NotFound` if the app does not exist.
         """

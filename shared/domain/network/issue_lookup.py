@@ -33,7 +33,7 @@ def find_issues_by_name(
     return counting
 
 
-def describe_unknown_issue(wanted: str, names: Iterable[str]) -> str:
+def suggest_issue_names(wanted: str, names: Iterable[str]) -> str:
     """Return a sentence that suggests similar names, or lists all names if none is similar."""
     known = sorted(set(names))
     if close := get_close_matches(wanted.lower(), known, n=_CLOSE, cutoff=0.6):

@@ -71,7 +71,9 @@ class NetworkCheck:
         by_tag = {tag: _list_regional_tags(tag, regions) for tag, regions in listed.items()}
         required = [PROTECTED_TAG, *also_required]
         beside = [tag for tag in TAGS_BESIDE if tag not in required]
-        self._unknown_issues = list(_list_unknown_issues(by_tag, required, geography, tags))
+        self._unknown_issues = list(
+            _list_issues_without_addresses(by_tag, required, geography, tags)
+        )
         self._required = _find_known_ranges(by_tag, required, tags)
         self._beside = _find_known_ranges(by_tag, beside, tags)
         self._claimed = ClaimedHosts(firewalls)
@@ -189,13 +191,13 @@ def _find_known_ranges(
     return {name: found for name in wanted if (found := listed.find_addresses(name)) is not None}
 
 
-def _list_unknown_issues(
+def _list_issues_without_addresses(
     by_tag: Mapping[str, Sequence[str]],
     required: Iterable[str],
     geography: str,
     listed: ServiceTagList,
 ) -> Iterable[FirewallIssue]:
-    """Yield an issue for every required tag whose addresses are unknown."""
+    """Yield an issue for each required tag whose addresses are not known."""
     for tag in required:
         if not listed.list_regions(tag):
             yield build_issue_for_unknown_tag(tag)

@@ -120,7 +120,7 @@ async def _read_list(
     def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         return build_report_rows(parts.build_row(source), flows)
 
-    silent = await read_or_reason(parts.read(source, read, build_rows))
+    silent = await read_or_reason(parts.read_and_store(source, read, build_rows))
     return silent or tuple(select_reported_flows(parts.parts, source).values())
 
 
@@ -139,7 +139,9 @@ async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[Re
         ]
 
     workflows = partial(parts.services.flow_pages.read_workflows, environment)
-    silent = await read_or_reason(parts.read(DiscoverySource.DATAVERSE, workflows, build_rows))
+    silent = await read_or_reason(
+        parts.read_and_store(DiscoverySource.DATAVERSE, workflows, build_rows)
+    )
     pages = list_whole_pages(parts.parts, DiscoverySource.DATAVERSE)
     return silent or [row for part in pages for row in zip(part.workflows, part.facts, strict=True)]
 

@@ -80,7 +80,7 @@ async def _read_connections(
         empty = parts.build_row(source)
         return [replace(empty, connections=some) for some in split_into_rows(connections)]
 
-    read = parts.read(source, partial(port.read_page, environment.id), build_rows)
+    read = parts.read_and_store(source, partial(port.read_page, environment.id), build_rows)
     if silent := await _read_or_give_up(held, read):
         return silent
     found = [one for part in list_whole_pages(parts.parts, source) for one in part.connections]
@@ -117,7 +117,7 @@ async def _read_apps(
         rows = split_into_rows(apps, _APPS_IN_A_ROW)
         return [replace(parts.build_row(source), canvas_apps=some) for some in rows]
 
-    read = parts.read(source, partial(port.read_page, environment.id), build_rows)
+    read = parts.read_and_store(source, partial(port.read_page, environment.id), build_rows)
     silent = await _read_or_give_up(held, read)
     return silent or [
         one for part in list_whole_pages(parts.parts, source) for one in part.canvas_apps

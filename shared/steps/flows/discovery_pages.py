@@ -115,27 +115,27 @@ class DiscoveryPages:
             ends_page=False,
         )
 
-    async def read[T](
+    async def read_and_store[T](
         self,
         source: DiscoverySource,
         read: Callable[[str], Awaitable[ResultPage[T]]],
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
-        """Read the remaining pages of a source.
+        """Read and store the remaining pages of a source.
 
         An error loses only the page that was being read.
         """
         while not self.get_position(source).is_read:
-            await self.read_page(source, read, rows)
+            await self.read_and_store_page(source, read, rows)
 
-    async def read_page[T](
+    async def read_and_store_page[T](
         self,
         source: DiscoverySource,
         read: Callable[[str], Awaitable[ResultPage[T]]],
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
-        """Read the next page of a source. If its cursor has expired, or the source repeats one, the
-        source starts again.
+        """Read and store the next page of a source. If its cursor has expired, or the source
+        repeats one, the source starts again.
         """
         at, asked = self.get_position(source), self.services.now
         try:

@@ -89,7 +89,7 @@ async def _search_flow_list(
         while not parts.get_position(_LIST).is_read and not select_reported_flows(
             parts.parts, _LIST
         ):
-            await parts.read_page(_LIST, read, build_matching_rows)
+            await parts.read_and_store_page(_LIST, read, build_matching_rows)
         found = select_reported_flows(parts.parts, _LIST)
         await parts.remove_pages()
     except LeaseLost:

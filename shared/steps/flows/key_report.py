@@ -80,7 +80,7 @@ async def open_key_report(
             )
             await parts.store_page(rows, cursor=first.cursor)
             await advanced(began)
-        await _read_remaining_pages(parts, read, advanced, patience)
+        await _store_remaining_pages(parts, read, advanced, patience)
     except LeaseLost:
         text = "Another reader has taken over this list of flows on Microsoft's key."
         raise ThrottledError(text, retry_after=_DEFAULT_WAIT) from None
@@ -90,20 +90,20 @@ async def open_key_report(
         await parts.remove_pages()
 
 
-async def _read_remaining_pages(
+async def _store_remaining_pages(
     parts: DiscoveryPages,
     read: _Read,
     advanced: Callable[[datetime], Awaitable[None]],
     patience: timedelta,
 ) -> None:
-    """Read the remaining pages."""
+    """Read and store the remaining pages of the report."""
 
     def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         return build_report_rows(parts.build_row(DiscoverySource.MICROSOFT_KEY_LIST), flows)
 
     while not parts.get_position(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
         try:
-            await parts.read_page(DiscoverySource.MICROSOFT_KEY_LIST, read, build_rows)
+            await parts.read_and_store_page(DiscoverySource.MICROSOFT_KEY_LIST, read, build_rows)
         except ThrottledError as err:
             wait = err.retry_after or _DEFAULT_WAIT
             patience -= wait

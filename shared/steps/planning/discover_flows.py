@@ -85,7 +85,7 @@ async def read_flows_still_to_move(
         services.flow_reports.read_microsoft_key_flows, environment_id, cannot_migrate_only=False
     )
     while not parts.get_position(DiscoverySource.MOVABLE).is_read:
-        await parts.read_page(DiscoverySource.MOVABLE, read, build_rows_still_to_move)
+        await parts.read_and_store_page(DiscoverySource.MOVABLE, read, build_rows_still_to_move)
         if _get_listed_flows(parts, DiscoverySource.MOVABLE) and not all_of_them:
             break
     found = _get_listed_flows(parts, DiscoverySource.MOVABLE)
@@ -126,7 +126,7 @@ async def discover_flows(
 
 async def _store_report(services: Services, environment_id: str, parts: DiscoveryPages) -> None:
     report = services.flow_reports.read_microsoft_key_flows
-    await parts.read(
+    await parts.read_and_store(
         DiscoverySource.MICROSOFT_KEY_LIST,
         partial(report, environment_id, cannot_migrate_only=True),
         lambda flows: build_report_rows(parts.build_row(DiscoverySource.MICROSOFT_KEY_LIST), flows),
@@ -156,7 +156,7 @@ async def _store_workflows(
 
     known = select_known_flows(parts.parts)
     if not parts.get_position(DiscoverySource.DATAVERSE).is_read:
-        await parts.read(DiscoverySource.DATAVERSE, read, build_rows)
+        await parts.read_and_store(DiscoverySource.DATAVERSE, read, build_rows)
         return
     # Flows that an earlier report did not list were read without what a plan shows.
     shown = {one.workflow_id for part in parts.parts for one in part.flows_on_microsoft_key}
@@ -189,7 +189,7 @@ async def _store_missing_flows(
     parts: DiscoveryPages,
     hidden: HiddenDefinitions | None,
 ) -> None:
-    """Read the listed flows that Dataverse does not have; store a row for each."""
+    """Read the listed flows that Dataverse does not have, and store a row for each."""
     known = select_known_flows(parts.parts)
     reported = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
     read = set(select_reported_flows(parts.parts, DiscoverySource.SINGLE_FLOW))
@@ -216,7 +216,7 @@ async def _store_missing_flows(
 async def _store_list_of_all_flows(
     services: Services, environment: Environment, parts: DiscoveryPages
 ) -> None:
-    await parts.read(
+    await parts.read_and_store(
         DiscoverySource.ALL_FLOWS_LIST,
         partial(services.flow_pages.read_flows, environment.id),
         lambda flows: build_report_rows(parts.build_row(DiscoverySource.ALL_FLOWS_LIST), flows),

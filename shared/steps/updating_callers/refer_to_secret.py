@@ -117,7 +117,7 @@ async def find_references(
 async def find_unresolved_references(
     work: StepContext, kind: CallerKind, values: Sequence[tuple[Caller, CallerContent]]
 ) -> Mapping[str, str]:
-    """Return the status of each written reference that is not resolved, by address."""
+    """Return, by address, the status of each written Key Vault reference that is not resolved."""
     referring = [caller.address for caller, value in values if is_reference(value.text)]
     unresolved: Mapping[str, str] = {}
     if referring and isinstance(kind, RefersToSecrets):
