@@ -39,7 +39,11 @@ def show_called_hosts(
         Path, typer.Option(metavar="FILE", help="File with Microsoft's service tag list.")
     ],
     region: Annotated[
-        list[str], typer.Option(help="Azure region of the flows' geography. Can be repeated.")
+        list[str],
+        typer.Option(
+            help="Azure region. Repeat it for each region of the geography of the flows' "
+            "environments."
+        ),
     ],
     firewalls: Annotated[
         list[Path] | None,

@@ -216,7 +216,7 @@ class Settings(AccessSettings):
     wait_poll_interval: Duration = timedelta(minutes=5)
     #: How long a plan can be approved.
     approval_period: Duration = timedelta(days=7)
-    #: How long a replaced plan is kept, if it started no flow job, and a replaced assessment.
+    #: How long a replaced assessment is kept, and a replaced plan that did not start flow jobs.
     plans_kept: Duration = timedelta(days=90)
     #: How long a remediation, with its history, archived definitions and runs, is kept after its
     #: last original was deleted, at least 21 days. Empty: forever.
@@ -228,14 +228,15 @@ class Settings(AccessSettings):
     backoff_initial_delay: Duration = timedelta(seconds=5)
     #: Longest delay after a temporary failure.
     backoff_max_delay: Duration = timedelta(minutes=10)
-    #: Temporary failures in a row after which a job is blocked, or a message is a poison message.
+    #: Temporary failures in a row after which a job is blocked, or a message becomes a poison
+    #: message.
     backoff_max_attempts: Count = 8
-    #: Requests in a row without an answer after which a service counts as out.
+    #: Unanswered requests in a row after which the app treats a service as unavailable.
     circuit_breaker_threshold: Count = 5
     #: Invocations in a row with an internal error, or without a stored result, after which a job
     #: fails.
     internal_error_max_attempts: Count = 5
-    #: How long one invocation continues a flow job. `PT0S`: one step each.
+    #: How long one invocation continues a flow job. `PT0S`: each invocation does one step.
     invocation_time_limit: Duration = timedelta(minutes=4)
     #: How long one invocation may lease a job, and how long the job waits after a crash.
     job_lease_duration: Duration = timedelta(minutes=2)
@@ -254,7 +255,7 @@ class Settings(AccessSettings):
     #: How long a job waits until it reads what it has written, before it is blocked or, in a
     #: cutover, turns the original on again.
     read_back_timeout: Duration = timedelta(minutes=5)
-    #: A job overdue by this much gets its message again.
+    #: How long a job may be overdue before its message is sent again.
     overdue_delay: Duration = timedelta(minutes=1)
     #: Largest age of a network snapshot that may verify a copy.
     network_snapshot_max_age: Duration = timedelta(hours=4)

@@ -209,7 +209,7 @@ REFUSALS = (
     ),
     PlatformErrorCode(
         code="0x80072560",
-        meaning="the app or the flow's owner is no user of the environment",
+        meaning="the app or the flow's owner is not a user of the environment",
         fix="Add the app as an application user (System Administrator), or give the flow an "
         "owner who is a user; then retry.",
     ),

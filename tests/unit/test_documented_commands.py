@@ -22,7 +22,6 @@ RUN_BY = {
     # Both make an environment and have the same wheel built and installed.
     "pipx install .": _INSTALLED,
     "uv tool install .": _INSTALLED,
-    "openssl ts -verify": "tests/unit/test_time_stamps.py",
     "sudo apt-get install": "tests/e2e/bare_machine.sh",
     "git clone REPOSITORY": "tests/e2e/bare_machine.sh",
     'curl -X POST "http://127.0.0.1:7071/admin/': (
