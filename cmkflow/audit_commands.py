@@ -37,7 +37,7 @@ _STYLES = {
 def build_audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
     """Return one row for each audit entry, with a note about what changed.
 
-    `names` has names by the ids that they replace.
+    `names` contains names by the ids that they replace.
     """
 
     def format_name(text: str) -> str:

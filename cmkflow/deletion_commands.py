@@ -183,7 +183,7 @@ def _require_allowed_date(originals: Sequence[Any], moment: datetime) -> None:
 
 
 def _select_originals(shown: Any, flows: list[str] | None) -> list[Any]:
-    """Return the originals that `--flow` names; without `--flow`, all that can be deleted.
+    """Return the originals that `--flow` names, or without `--flow` all that can be deleted.
 
     Raises `ApiError` if one of them cannot be deleted.
     """

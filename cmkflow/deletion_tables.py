@@ -89,7 +89,7 @@ def format_deletions(answer: Any) -> RenderableType:
 def describe_originals(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iterable[Text]:
     """Yield each original and the consequences of its deletion.
 
-    `replaced` has the deletions that are scheduled already and get another date.
+    `replaced` contains the deletions that are scheduled already and get another date.
     """
     ordered = {one["job_id"]: one for one in replaced}
     for one in candidates:

@@ -47,7 +47,7 @@ def _format_unreadable_row(row: Any) -> str:
 
 
 def format_both_off_warning(number: int, where: str) -> str:
-    """Return a warning that original and copy of `number` flows are both off; empty for 0."""
+    """Return a warning that original and copy of `number` flows are both off, or "" for 0."""
     if not number:
         return ""
     return f"ORIGINAL AND COPY ARE BOTH OFF: {number} flow{'s' if number > 1 else ''}; {where}"

@@ -97,7 +97,7 @@ class TenantDeletionResponse(DeletionResponse):
 
     @classmethod
     def build(cls, deletion: Deletion, names: Mapping[str, str]) -> Self:
-        """Return the response for a deletion. `names` has the environments' names by id."""
+        """Return the response for a deletion. `names` contains the environments' names by id."""
         plain = DeletionResponse.model_validate(deletion).model_dump()
         return cls(
             **plain,
@@ -121,7 +121,7 @@ class TenantDeletionListResponse(PageResponse[TenantDeletionResponse]):
         *,
         next_page: str = "",
     ) -> Self:
-        """Return the response for a page. `names` has the environments' names by id."""
+        """Return the response for a page. `names` contains the environments' names by id."""
         return cls(
             items=tuple(TenantDeletionResponse.build(one, names) for one in deletions),
             next=next_page,

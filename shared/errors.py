@@ -237,7 +237,7 @@ class FlowNotFound(NotFound):
     """A request names a flow that does not exist."""
 
     def __init__(self, message: str, *, candidates: Mapping[str, str]) -> None:
-        """`candidates` has the names of similar flows by id, the most similar first."""
+        """`candidates` contains the names of similar flows by id, the most similar first."""
         super().__init__(message)
         self.candidates = candidates
 

@@ -117,8 +117,8 @@ def resolve(
 ) -> dict[str, Pin]:
     """Return by key all packages that pip would install, with the hashes for all machines.
 
-    `platforms` has the platform tags of each machine. Raises `CalledProcessError` if a package has
-    no wheel for one of the machines.
+    `platforms` contains the platform tags of each machine. Raises `CalledProcessError` if a package
+    has no wheel for one of the machines.
     """
     found: dict[str, Pin] = {}
     for tags in platforms:

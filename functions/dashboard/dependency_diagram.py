@@ -85,8 +85,8 @@ def build_dependency_groups(
     """Return the groups of flows and callers that call one another.
 
     Groups that require an action come first, then larger ones. A flow or caller without calls is in
-    no group. Calls to ids that are not in `known` are ignored. `blocked` has the ids of flows that
-    require an action.
+    no group. Calls to ids that are not in `known` are ignored. `blocked` contains the ids of flows
+    that require an action.
     """
     below = defaultdict[str, list[str]](list)
     tied = defaultdict[str, list[str]](list)

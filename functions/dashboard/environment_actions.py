@@ -29,7 +29,7 @@ def build_kill_switch_off_action(
 ) -> PageAction:
     """Return the action that turns the kill switch off, with what then continues.
 
-    `ongoing` has the flows that then continue, or None if they were not read.
+    `ongoing` contains the flows that then continue, or None if they were not read.
     """
     flows: dict[str, int] = {}
     for one in ongoing or ():

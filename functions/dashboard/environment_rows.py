@@ -123,7 +123,7 @@ def count_parts[Why: str](
 ) -> tuple[tuple[str, int], ...]:
     """Return how many flows each part of an environment's bar has, by its CSS class.
 
-    `not_migrated` has the number of flows by `NotMigratedReason`.
+    `not_migrated` contains the number of flows by `NotMigratedReason`.
     """
     numbers = dict.fromkeys(_BAR, 0)
     numbers["done"] = migrated

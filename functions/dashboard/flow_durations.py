@@ -86,7 +86,7 @@ def is_history_cut(job: FlowJob) -> bool:
 
 
 def _find_pause(entry: HistoryEntry) -> str:
-    """Return the CSS class of an entry in which the job waited or was blocked; empty for others."""
+    """Return the CSS class of an entry in which the job waited or was blocked, or "" for others."""
     state = _find_state(entry)
     if state is None or not FLOW_STATES[state].resumes_later:
         return ""

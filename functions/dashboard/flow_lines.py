@@ -80,7 +80,7 @@ def build_line_context(
 ) -> LineContext:
     """Return the context for the lines of these flows.
 
-    `names` has the names of the remediation's environments by id.
+    `names` contains the names of the remediation's environments by id.
     """
     return LineContext(
         now=now,

@@ -56,7 +56,7 @@ def build_flow_page(
 ) -> str:
     """Return the page of one flow.
 
-    `compared` has the comparison of its definitions, or the reason why they cannot be read.
+    `compared` contains the comparison of its definitions, or the reason why they cannot be read.
     """
     flow, job, item = detail.flow, detail.flow.job, detail.flow.item
     display = find_display_state(flow)

@@ -37,7 +37,7 @@ def build_banner(
 ) -> StopBanner | None:
     """Return the banner, or None if the kill switch is off.
 
-    `ongoing` has the flows that wait for the kill switch, or None if they were not read.
+    `ongoing` contains the flows that wait for the kill switch, or None if they were not read.
     """
     if not view.is_stopped or view.kill_switch is None:
         return None

@@ -26,7 +26,7 @@ def suggest_owners(owners: Iterable[FlowOwner | None]) -> list[str]:
 
 
 def name_chosen_owner(owners: Iterable[FlowOwner | None], asked: str) -> str:
-    """Return the name of the owner with the id `asked`; if there is none, return `asked`."""
+    """Return the name of the owner with the id `asked`, or `asked` if there is none."""
     return next((one.label for one in owners if one and asked in (one.id, one.entra_id)), asked)
 
 

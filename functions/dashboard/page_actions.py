@@ -120,7 +120,7 @@ def list_flow_actions(
 ) -> list[PageAction]:
     """Return the actions for one flow: retry and roll back.
 
-    `dependent_jobs` has the flow and its dependent flows, which roll back together.
+    `dependent_jobs` contains the flow and its dependent flows, which roll back together.
     """
     if job is None:
         return []

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 def encode_left_out(version: str, awaiting: Iterable[str], left_out: Collection[str]) -> str:
     """Return the value of the query parameter `leave_out` for these flows, or "" if there is none.
 
-    `awaiting` has the workflow ids of all flows of this plan version that await approval.
+    `awaiting` contains the workflow ids of all flows of this plan version that await approval.
     """
     bits = sum(1 << place for place, flow in enumerate(sorted(awaiting)) if flow in left_out)
     if not bits:

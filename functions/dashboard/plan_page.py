@@ -109,7 +109,7 @@ class ShownPlan:
     def build_query(self, *, left_out: Collection[str] | None = None, **changes: object) -> str:
         """Return the URL query that keeps the choice, in which `changes` replace parts of it.
 
-        `left_out` has the workflow ids of the flows to leave out, if they change.
+        `left_out` contains the workflow ids of the flows to leave out, if they change.
         """
         kept = self._kept_left_out if left_out is None else self._encode_left_out(left_out)
         values = {
@@ -125,7 +125,8 @@ class ShownPlan:
     def compute_left_out(self, included: Collection[str], offered: Collection[str]) -> set[str]:
         """Return the flows that the approver leaves out after a form that includes these flows.
 
-        `offered` has the flows that the form offers; none means all flows of the plan.
+        `offered` contains the flows that the form offers. If it is empty, the form offers all flows
+        of the plan.
         """
         choices = {*(offered or (item.workflow_id for item in self.awaiting))}
         return (choices | {*(self._left_out or ())}) - {*included}

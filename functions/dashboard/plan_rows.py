@@ -47,7 +47,7 @@ class PlanRow:
 
     @property
     def short_id(self) -> str:
-        """Return the beginning of the flow's id if other flows have the same title; else empty."""
+        """Return the beginning of the flow's id if other flows have the same title, or ""."""
         is_equal = self.item.display_name in self.plan.equal_titles
         return shorten_id(self.item.workflow_id) if is_equal else ""
 

@@ -162,7 +162,7 @@ class PlanSummary:
 
     @property
     def findings(self) -> Sequence[str]:
-        """Return the first findings of the plan; in a file, all of them."""
+        """Return the first findings of the plan, or all of them for a file."""
         return self.job.findings if self.is_file else self.job.findings[:_MOST_FINDINGS]
 
     @cached_property

@@ -94,7 +94,7 @@ def select_history_page(
 ) -> HistoryPage:
     """Return a page of the history of all jobs of a remediation.
 
-    `names` has the environments' names by id.
+    `names` contains the environments' names by id.
     """
     sources = [
         _Source(job.history, names[job.environment_id], "") for job in shown.environment_jobs

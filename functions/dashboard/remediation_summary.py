@@ -44,8 +44,8 @@ def summarize(
 ) -> list[str]:
     """Return the sentences at the top of a remediation's page.
 
-    `counts` has the number of flows in each part. `flows` has at least the flows that require an
-    action, each with the key of its part.
+    `counts` contains the number of flows in each part. `flows` has at least the flows that require
+    an action, each with the key of its part.
     """
     total = sum(counts.values()) - counts.get("other_remediation", 0)
     sentences = _list_blocked_environments(shown)

@@ -33,7 +33,7 @@ class Collector:
     """An OpenTelemetry collector that runs in this process while its `with` block runs."""
 
     def __init__(self, port: int = 0, file: Path | None = None) -> None:
-        """Listen on `port`; 0 selects a free one.
+        """Listen on `port`, or on a free one if it is 0.
 
         Each span is appended to `file` as a line of JSON.
         """

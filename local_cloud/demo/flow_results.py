@@ -289,7 +289,7 @@ def find_unexplained_ends(ends: Sequence[FlowResult]) -> list[str]:
 def find_differences(ends: Sequence[FlowResult], expected: dict[str, dict[str, Json]]) -> list[str]:
     """Return a text for each flow that did not end as expected.
 
-    `expected` has the expected end by environment and title.
+    `expected` contains the expected end by environment and title.
     """
     found = []
     seen: dict[str, set[str]] = {name: set() for name in expected}

@@ -28,7 +28,7 @@ class JsonLines(logging.Formatter):
     """
 
     def __init__(self, running: Mapping[str, str]) -> None:
-        """Create the formatter. `running` has the running functions by invocation id."""
+        """Create the formatter. `running` contains the running functions by invocation id."""
         super().__init__()
         self._running = running
 

@@ -30,7 +30,7 @@ class DuplicateHistory:
         self._seen: OrderedDict[str, datetime] = OrderedDict()
 
     def check_and_record(self, message_id: str | None, now: datetime) -> bool:
-        """Return whether *message_id* is a duplicate; if not, record it."""
+        """Return whether *message_id* is a duplicate. Records it if it is not."""
         if self._window is None or message_id is None:
             return False
         self._remove_before(now - self._window)

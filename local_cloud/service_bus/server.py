@@ -33,7 +33,7 @@ class ServiceBusServer:
         self._alarm: asyncio.TimerHandle | None = None
 
     async def listen(self, port: int) -> asyncio.Server:
-        """Listen on *port*; 0 selects a free one. Raises `OSError` if the port is in use."""
+        """Listen on *port*, or on a free one if it is 0. Raises `OSError` if the port is in use."""
         listener = await self._loop.create_server(
             lambda: AmqpConnection(self.namespace, self), HOST, port
         )

@@ -16,7 +16,7 @@ def build_contents(
 ) -> dict[str, CallerContent]:
     """Return the contents of those callers of one resource that exist, by address.
 
-    `values` has all values of the resource by name. A digest of them is the ETag of each.
+    `values` contains all values of the resource by name. A digest of them is the ETag of each.
     """
     resource_id = get_resource_id(callers)
     addresses = {name: f"{resource_id}|{name}" for name in values}

@@ -41,7 +41,7 @@ def add_sign_in(
 ) -> list[Connection]:
     """Return the connections with whether each signs in by OAuth.
 
-    `connectors` has the ways to sign in, by the connector's name.
+    `connectors` contains the ways to sign in, by the connector's name.
     """
     unknown = ConnectorSignIn()
     return [

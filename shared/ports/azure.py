@@ -321,8 +321,8 @@ class PolicyRestrictions(Protocol):
     ) -> Sequence[str]:
         """Return the ids of the policy assignments that deny a resource with this content.
 
-        `content` has the type of the resource, or of a child. Raises `NotFound` if the resource
-        does not exist, and `PlatformError` if Azure does not check this type.
+        `content` has the type of the resource, or of a child. Raises `NotFound` if the
+        resource does not exist, and `PlatformError` if Azure does not check this type.
         """
 
 

@@ -41,7 +41,7 @@ class CallerKind(Protocol):
     ) -> AsyncIterator[Caller]:
         """Yield every place that contains a trigger URL or a child flow's id.
 
-        `search` has the progress of an earlier search and is updated place by place. Raises
+        `search` contains the progress of an earlier search and is updated place by place. Raises
         `JobBlocked` at the end if a place could not be searched.
         """
 
@@ -115,7 +115,7 @@ class RefersToSecrets(Protocol):
         """Return, by address, why each place may be unable to read its secret, or "" if it can read
         it.
 
-        `secrets` has the address of the secret by the address of the place.
+        `secrets` contains the address of the secret by the address of the place.
         """
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:

@@ -12,11 +12,11 @@ class Span(Protocol):
 
     @property
     def traceparent(self) -> str:
-        """Return the W3C traceparent of the span; empty without telemetry."""
+        """Return the W3C traceparent of the span, or "" without telemetry."""
 
     @property
     def trace_id(self) -> str:
-        """Return the id of the span's trace, 32 hexadecimal digits; empty without telemetry."""
+        """Return the id of the span's trace, as 32 hexadecimal digits, or "" without telemetry."""
 
     def set_attributes(self, attributes: Attributes) -> None:
         """Add attributes. They must contain no secret."""

@@ -53,8 +53,8 @@ async def assess_environment(
     """Return the assessment of an environment.
 
     `policy` is the name or Azure resource id of the policy that will be applied. Its default is the
-    environment's own policy. `key` has the vault (name or Azure resource id) and the name of a key
-    that no policy names yet. A caller search that was made since `callers_since` is reused
+    environment's own policy. `key` contains the vault (name or Azure resource id) and the name of a
+    key that no policy names yet. A caller search that was made since `callers_since` is reused
     (`callers_searched_at` of another assessment). `read` reads the flows, and `search` searches for
     their callers. `network` and `power_apps` are facts that were already read. Raises `NotFound`
     for an unknown environment or policy.

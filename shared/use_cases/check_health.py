@@ -83,8 +83,8 @@ async def check_health(
 ) -> Health:
     """Return the health of the app. Raises `TransientError` if store or broker do not answer.
 
-    `known` are jobs that the caller has just read, and `reading` has the rows that it could not
-    read.
+    `known` are jobs that the caller has just read, and `reading` contains the rows that it could
+    not read.
     """
     tables, reading = services.tables, reading or RowReader()
     switch = await find_kill_switch(services)

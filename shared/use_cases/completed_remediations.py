@@ -46,8 +46,8 @@ async def read_completed_work(
 ) -> CompletedWork:
     """Return the messages that the work in environments is complete.
 
-    `known` has the notification deliveries of each pending action, one for each channel. The flow
-    jobs of an environment job are read only while a channel has not accepted its message.
+    `known` contains the notification deliveries of each pending action, one for each channel. The
+    flow jobs of an environment job are read only while a channel has not accepted its message.
     """
     blocked = {job.environment_job_id for job in pending.blocked_jobs}
     out = find_failing_channels(chain.from_iterable(known.values()), services.now)

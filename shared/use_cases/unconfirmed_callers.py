@@ -42,7 +42,7 @@ async def find_unconfirmed_callers(
 ) -> list[UnconfirmedCaller]:
     """Return the declared callers that open jobs wait for, by environment and remediation.
 
-    `names` has the environments' names by id. Reads no job if no caller is declared.
+    `names` contains the environments' names by id. Reads no job if no caller is declared.
     """
     rows = read_readable(services, services.tables.declared_callers.scan(DECLARED_CALLER))
     callers = sorted([row.item async for row in rows], key=lambda one: one.name.casefold())

@@ -101,7 +101,7 @@ async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
 
 
 async def test_single_read_is_not_sent_as_a_batch(app: Adapters) -> None:
-    """Reads that follow one another are not combined; only concurrent reads are."""
+    """Only concurrent reads are combined into a batch, not reads that follow one another."""
     environment, calls = await app.read_environment(), app.world.tenant.calls
     calls.reset()
 

@@ -24,7 +24,7 @@ def build_client_data(
     *,
     connections: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the `clientdata` of a flow. `connections` has the connector of each connection.
+    """Return the `clientdata` of a flow. `connections` contains the connector of each connection.
 
     `lineage` identifies the flow and its copies. See platform.md#client-data.
     """

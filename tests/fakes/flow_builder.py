@@ -45,7 +45,7 @@ class FlowBuilder:
     ) -> FakeFlow:
         """Add a flow, which its owner turns on.
 
-        `connections` has the connector of each connection.
+        `connections` contains the connector of each connection.
         """
         world, environment = self.world, self.environment
         workflow_id = world.create_guid()

@@ -63,7 +63,7 @@ def find_pairs_on_together(world: World) -> list[str]:
 
 
 def find_flows_left_off(world: World, were_on: Collection[str]) -> list[str]:
-    """Invariant 8: of each flow that was on (`were_on` has the ids), the original or a copy is
+    """Invariant 8: of each flow that was on (`were_on` contains the ids), the original or a copy is
     on.
     """
     on = {find_lineage(flow.client_data) for flow in world.list_flows() if flow.is_on}

@@ -14,8 +14,8 @@ PLEX = "PowerPlatformPlex"
 
 
 def build_list(**prefixes: str) -> ServiceTagList:
-    """Return a list of one tag. `whole` has the prefixes of the tag itself, the others those of its
-    regions.
+    """Return a list of one tag. `whole` contains the prefixes of the tag itself, the others those
+    of its regions.
     """
     return ServiceTagList(
         ServiceTag(

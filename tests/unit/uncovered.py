@@ -44,8 +44,8 @@ def judge_tag(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
 def find_uncovered_prefixes(
     firewall: Firewall, required: Prefixes, tags: Prefixes
 ) -> tuple[str, ...]:
-    """Return the prefixes that a firewall does not allow for certain. `required` has the needed
-    prefixes by tag, and `tags` those of all known tags.
+    """Return the prefixes that a firewall does not allow for certain. `required` contains the
+    needed prefixes by tag, and `tags` those of all known tags.
     """
     bases = sorted({name.partition(".")[0] for name in required})
     admission = evaluate_rules(firewall, RuleSources(build_tag_list({**required, **tags}), bases))

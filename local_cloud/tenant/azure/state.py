@@ -1,8 +1,8 @@
 """Store the state of the tenant's Azure side.
 
-`resources` has the documents of Resource Manager. Data without a document is stored beside them:
-contents of vaults, restarts, and the hosts of network security groups. A service gets the state
-with `tenant.get_part(Azure)`.
+`resources` contains the documents of Resource Manager. Data without a document is stored beside
+them: contents of vaults, restarts, and the hosts of network security groups. A service gets the
+state with `tenant.get_part(Azure)`.
 """
 
 from collections import Counter, defaultdict

@@ -238,7 +238,7 @@ async def edit_flow(request: Request) -> Response:
 
 
 async def run_flow(request: Request) -> Response:
-    """Start a flow manually; 409 if it is off. The body `{"by": …}` is optional."""
+    """Start a flow manually, or answer 409 if it is off. The body `{"by": …}` is optional."""
     environment, flow = _require_flow(request)
     if flow.state != SimulatedFlowState.STARTED:
         raise SimulatedPlatformError(409, "FlowIsOff", "The flow is not turned on.")

@@ -1,6 +1,6 @@
 """Define two profiles of the platform: as documented, and with the worst behaviour reported.
 
-Each line is an assumption with its source. If sources disagree, `adversarial` has the worse
+Each line is an assumption with its source. If sources disagree, `adversarial` contains the worse
 behaviour. A seed names its profile; the seed's own `assumptions` override it.
 """
 

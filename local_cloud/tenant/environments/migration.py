@@ -118,7 +118,7 @@ def _return_to_microsofts_key(environment: SimulatedEnvironment) -> None:
 def find_flows_on_microsoft_key(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime, *, only_stuck: bool
 ) -> list[Flow]:
-    """Return flows on Microsoft's key; with `only_stuck`, only those that cannot migrate.
+    """Return flows on Microsoft's key, or with `only_stuck` only those that cannot migrate.
 
     Before a policy is applied, the latter are those that would stay. Afterwards, an edited flow
     without a reason to stay is only in the whole list until it migrates.

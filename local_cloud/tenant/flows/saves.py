@@ -154,8 +154,8 @@ def without_references(client_data: str) -> str | None:
 def with_added_references(client_data: str, logical_names: dict[str, str]) -> tuple[str, str]:
     """Return a definition to which the platform has added names of connection references.
 
-    `logical_names` has the reference of each connector, which is added where a name is missing. The
-    second result is the last added name, or an empty text.
+    `logical_names` contains the reference of each connector, which is added where a name is
+    missing. The second result is the last added name, or an empty text.
     """
     document, stamp = json.loads(client_data), ""
     for key, entry in (document["properties"].get("connectionReferences") or {}).items():

@@ -99,8 +99,8 @@ class SiteAppSettings(AppSettings):
     async def read_sites(self) -> list[Site]:
         """Return every app of the configured subscriptions, and every slot (`app/slot`).
 
-        Raises `SubscriptionsUnread` if a subscription cannot be read; its `found` has the sites of
-        the others.
+        Raises `SubscriptionsUnread` if a subscription cannot be read; its `found` contains the
+        sites of the others.
         """
         sites: list[Site] = []
         unread: SubscriptionsUnread | None = None

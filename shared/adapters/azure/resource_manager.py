@@ -191,7 +191,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         *,
         etag: str | None,
     ) -> None:
-        """Replace a resource if its ETag matches; with None, create it."""
+        """Replace a resource if its ETag matches, or create it if `etag` is None."""
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         await self._send_write("PUT", resource_id, api_version, body, condition)
 

@@ -251,7 +251,7 @@ class HttpClient:
         member: str = "value",
         link: str = "nextLink",
     ) -> AsyncGenerator[object]:
-        """Yield the items of a paged list in `member`; `link` has the URL of the next page.
+        """Yield the items of a paged list in `member`; `link` contains the URL of the next page.
 
         After the first page, waits up to four minutes in total for an exhausted budget.
         """

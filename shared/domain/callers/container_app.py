@@ -35,8 +35,8 @@ class ContainerApp:
     def values(self) -> dict[str, str]:
         """Return the text of each secret and environment variable, by place.
 
-        The text of a secret in Key Vault is a reference to it. The place `template` has the rest of
-        the template, so that a change of it is noticed.
+        The text of a secret in Key Vault is a reference to it. The place `template` contains the
+        rest of the template, so that a change of it is noticed.
         """
         found = {
             f"{SECRET}{text_at(secret, 'name')}": _format_secret_text(secret)
@@ -63,10 +63,10 @@ class ContainerApp:
     ) -> dict[str, object]:
         """Return the body of the PATCH that writes texts, given by place.
 
-        `identities` has, by place, the resource id of the user-assigned identity that reads the
-        secret; without one, the system-assigned identity reads it. The body repeats unchanged
-        secrets and variables, as a PATCH replaces whole lists. It removes the revision suffix,
-        which must be unique.
+        `identities` contains, by place, the resource id of the user-assigned identity that reads
+        the secret. A place without one uses the system-assigned identity. The body repeats
+        unchanged secrets and variables, as a PATCH replaces whole lists. It removes the revision
+        suffix, which must be unique.
         """
         properties: dict[str, object] = {}
         if any(name.startswith(SECRET) for name in texts):

@@ -146,8 +146,8 @@ def parse_embedded_connections(client_data: str) -> tuple[EmbeddedConnection, ..
 def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
     """Return a definition in which some connections use a connection reference.
 
-    `logical_names` has the connection reference for each key of `connectionReferences` to change.
-    If it is empty, the text is returned byte for byte.
+    `logical_names` contains the connection reference for each key of `connectionReferences` to
+    change. If it is empty, the text is returned byte for byte.
     """
     if not logical_names:
         return client_data

@@ -79,7 +79,7 @@ def split_by_target(
     """Split a firewall into one for each destination that callers can reach through it.
 
     Each firewall is returned with its rules in the order in which they apply. `whole` has only the
-    rules that apply to every destination. `hosts` has the host names of each public address. A
+    rules that apply to every destination. `hosts` contains the host names of each public address. A
     destination that only a network rule names is behind another device that keeps the callers'
     addresses.
     """

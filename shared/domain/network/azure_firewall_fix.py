@@ -59,8 +59,8 @@ def propose_azure_firewall_fix(
 ) -> FirewallFix:
     """Return the fix for one destination behind a firewall.
 
-    `rules` are those for the destination, in order. `users` has the rules of all firewalls that use
-    an IP group, and `groups` the IP groups, both by lower-case id.
+    `rules` are those for the destination, in order. `users` contains the rules of all firewalls
+    that use an IP group, and `groups` the IP groups, both by lower-case id.
     """
     leading = [rule for rule in rules if rule.access is RuleAction.ALLOW]
     # A rule for exactly this destination before those that may match it.

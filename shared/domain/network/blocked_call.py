@@ -89,8 +89,8 @@ def group_symptoms_by_host(
 ) -> dict[str, tuple[FailedAction, BlockedCallSymptom]]:
     """Return, by host, the actions of a failed run that show a symptom of a firewall.
 
-    `hosts` has the host that each HTTP action of the copy calls. A time-out does not count if the
-    copy succeeded in a later run, because a firewall would have dropped that call too.
+    `hosts` contains the host that each HTTP action of the copy calls. A time-out does not count if
+    the copy succeeded in a later run, because a firewall would have dropped that call too.
     """
     got_through = any(one.started_at > run.started_at and one.has_succeeded for one in runs)
     found = {}

@@ -112,7 +112,7 @@ def explain_unknown_order(
 ) -> FirewallFix | None:
     """Return a fix that says why the order of rules is unknown, or None if it is known.
 
-    `priorities` has the name and priority of each rule. A template may have an expression as a
+    `priorities` contains the name and priority of each rule. A template may have an expression as a
     priority, and then no position is certain to be first.
     """
     for name, priority in priorities:

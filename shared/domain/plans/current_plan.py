@@ -46,7 +46,7 @@ def find_current_plan(
 ) -> CurrentPlan:
     """Return the current plan of an environment.
 
-    `items` has the plan items of each job, by job id.
+    `items` contains the plan items of each job, by job id.
 
     If there is only one job, `items` may omit those that need no changes.
     """

@@ -14,7 +14,7 @@ class DependencyGraph:
     """The flows of an environment by id, each with the ids of the flows that it calls."""
 
     def __init__(self, children: Mapping[str, Iterable[str]]) -> None:
-        """`children` has every known flow as a key.
+        """`children` contains every known flow as a key.
 
         A called flow that is not a key is a missing child.
         """

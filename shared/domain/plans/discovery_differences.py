@@ -31,7 +31,7 @@ def find_differences(
 ) -> tuple[str, ...]:
     """Return in words where the flow service differs from Dataverse.
 
-    `known` has the flows in Dataverse by workflow id.
+    `known` contains the flows in Dataverse by workflow id.
     """
     reported = listed.reported
     gone = [

@@ -77,10 +77,10 @@ def build_environment_statuses(
     jobs: Iterable[FlowJob],
     closed: Mapping[str, ClosedCounts] = MappingProxyType({}),
 ) -> list[EnvironmentStatus]:
-    """Return the status of each environment. `environment_jobs` has the newest jobs first.
+    """Return the status of each environment. `environment_jobs` contains the newest jobs first.
 
-    `plans` has the current plan of each environment that has one. `closed` counts closed flow jobs
-    that are not among `jobs`.
+    `plans` contains the current plan of each environment that has one. `closed` counts closed flow
+    jobs that are not among `jobs`.
     """
     newest: dict[str, EnvironmentJob] = {}
     for one in environment_jobs:

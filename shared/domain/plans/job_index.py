@@ -127,7 +127,7 @@ def find_current_environment_jobs(
     """Return, by id, the environment jobs that a response about the current status needs.
 
     These are open jobs, recently completed jobs, jobs whose plans currently apply, and for each
-    environment the last job and the last job that writes. `created` has the start of each
+    environment the last job and the last job that writes. `created` contains the start of each
     remediation by id.
     """
     jobs = list(jobs)

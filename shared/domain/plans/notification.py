@@ -171,7 +171,7 @@ def choose_actions_to_send(
 ) -> ActionsToSend:
     """Return which pending actions to send to one channel now.
 
-    `deliveries` has the channel's notification deliveries by the id of the pending action.
+    `deliveries` contains the channel's notification deliveries by the id of the pending action.
     """
     if any(one.paused_until and one.paused_until > now for one in deliveries.values()):
         return ActionsToSend(due=(), rejected=())

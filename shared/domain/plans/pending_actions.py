@@ -257,7 +257,7 @@ def list_pending_flow_actions(
 ) -> list[PendingAction]:
     """Return a pending action for each reason, environment and remediation of these flow jobs.
 
-    `names` has the environments' names by id.
+    `names` contains the environments' names by id.
     """
     groups: dict[tuple[str, str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:

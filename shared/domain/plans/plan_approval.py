@@ -179,7 +179,7 @@ def apply_approval(
 def add_parents(flows: Collection[str], children: Mapping[str, Collection[str]]) -> set[str]:
     """Return these flows and every flow that runs one of them, directly or through others.
 
-    `children` has the flows that each flow runs, by workflow id.
+    `children` contains the flows that each flow runs, by workflow id.
     """
     found, above = set(flows), set(flows)
     while above:

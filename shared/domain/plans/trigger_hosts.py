@@ -36,8 +36,8 @@ def list_trigger_hosts(
 ) -> tuple[TriggerHost, ...]:
     """Return the hosts of the trigger URLs of a plan's copies.
 
-    `expected` is the host derived from the environment's id. `jobs` has the flow jobs by workflow
-    id of the original.
+    `expected` is the host derived from the environment's id. `jobs` contains the flow jobs by
+    workflow id of the original.
     """
     found: dict[str, list[TriggerHostFlow]] = {}
     seen: set[str] = set()

@@ -66,8 +66,8 @@ def combine_flow_lists(
     """Return the flows of an environment from all sources that list them.
 
     `everything` and `staying` are the platform's lists, `read` the rows of Dataverse. `alone` are
-    listed flows that were read one by one, and `unread` has the reason why others were not, both by
-    listed id.
+    listed flows that were read one by one, and `unread` contains the reason why others were not,
+    both by listed id.
     """
     if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
         silent = everything if isinstance(everything, NoAnswer) else staying

@@ -50,7 +50,8 @@ async def wait_for_no_calls(work: StepContext) -> None:
     """Raise `MustWait` until the original received no calls for the no-call period and all parents
     are retired.
 
-    `MustWait` has the time of the next check. Raises `JobBlocked` if a parent cannot be retired.
+    `MustWait` contains the time of the next check. Raises `JobBlocked` if a parent cannot be
+    retired.
     """
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
         await _update_parent_copies(work)

@@ -142,7 +142,7 @@ async def _answers_event_grid(services: Services, job: FlowJob) -> bool:
 def is_child_reference(job: FlowJob, caller: Caller) -> bool:
     """Return whether a flow id in the caller can mean the job's original.
 
-    `select_callers_of_flow` has the rule.
+    `select_callers_of_flow` contains the rule.
     """
     return caller.environment_id == job.environment_id
 

@@ -23,7 +23,7 @@ from shared.steps.step_context import StepContext
 async def find_obstacles(services: Services, secrets: Mapping[Caller, str]) -> dict[Caller, str]:
     """Return why each caller may be unable to read its secret, or "" if it can read it.
 
-    Callers whose kind cannot refer to secrets are omitted. `secrets` has the address of each
+    Callers whose kind cannot refer to secrets are omitted. `secrets` contains the address of each
     caller's secret.
     """
     found: dict[Caller, str] = {}

@@ -72,7 +72,7 @@ async def test_page_is_self_contained_and_contains_no_signature(
 
 
 async def test_json_output_contains_all_environments(cli: CommandLine, build: Builder) -> None:
-    """The property `items` has the assessment of each environment."""
+    """The property `items` contains the assessment of each environment."""
     done = await cli.run("assess", "show", "--all", "-o", "json")
 
     (item,) = json.loads(done.stdout)["items"]
