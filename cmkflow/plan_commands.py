@@ -175,7 +175,7 @@ def approve_plan(
     """
     if not versions:
         plans = remove_line_breaks(api.send(_build_call(remediation, environment)))
-        versions = _confirm_versions(plans, remediation, except_flows or [], yes=yes)
+        versions = _confirm_and_return_versions(plans, remediation, except_flows or [], yes=yes)
     body: dict[str, object] = {"versions": versions, "approved_by": by}
     if except_flows:
         body["excluded_flow_ids"] = except_flows
@@ -217,7 +217,7 @@ def _select_items(answer: Any, action: str | None, flows: Sequence[str] | None) 
     return {**answer, "items": found}
 
 
-def _confirm_versions(
+def _confirm_and_return_versions(
     plans: Any, remediation: str, except_flows: Sequence[str], *, yes: bool
 ) -> list[str]:
     """Show the plans that await approval, ask whether to approve them, and return their versions.

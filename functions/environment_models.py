@@ -80,7 +80,7 @@ def _require_a_setting(schema: dict[str, Any]) -> None:
 
 
 class EnvironmentSettingsRequest(RequestModel):
-    """Settings of an environment. A setting that the request does not have keeps its value."""
+    """Settings of an environment. A setting that the request omits keeps its value."""
 
     model_config = ConfigDict(json_schema_extra=_require_a_setting)
 

@@ -48,7 +48,7 @@ async def update_environment_settings(
 ) -> EnvironmentResponse:
     """Update settings of an environment.
 
-    A setting that the request does not have keeps its value.
+    A setting that the request omits keeps its value.
     """
     return await _change_environment(call)
 

@@ -70,7 +70,8 @@ def build_remediation_page(
     """Return the page of one remediation.
 
     `closed_by` contains the proposed firewall fixes, or the error that occurred when they were
-    read. `others` contains closed flows, which come after `flows`; None if `flows` are all.
+    read. `others` contains closed flows, which come after `flows`. It is None if `flows` contains
+    all flows.
     """
     names = {job.environment_id: _get_name(job) for job in shown.environment_jobs}
     here = f"/api/dashboard/remediations/{shown.remediation.id}"

@@ -43,7 +43,7 @@ async def list_environments(services: Services) -> list[EnvironmentView]:
 
 
 async def show_environment(services: Services, environment_id: str) -> EnvironmentView:
-    """Return an environment with its settings. Raises `NotFound` if the app does not see it."""
+    """Return an environment with its settings. Raises `NotFound` if the app does not know it."""
     environment = await services.environments.get(environment_id)
     return EnvironmentView(
         environment=environment, settings=await read_environment_settings(services, environment.id)

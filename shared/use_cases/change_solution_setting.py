@@ -78,7 +78,8 @@ class _Record:
 async def show_solution_setting(services: Services, environment_id: str) -> SolutionSettingView:
     """Read the solution setting of an environment, and the app's last change of it.
 
-    Raises `NotFound`, `JobBlocked` and `PlatformError`.
+    Raises `NotFound` for an unknown environment, `JobBlocked` if it has no Dataverse, and
+    `PlatformError` if the platform rejects the read.
     """
     environment = await _get_environment(services, environment_id)
     seen = await services.organization.read_solution_setting(environment)

@@ -137,8 +137,8 @@ async def show_flows(services: Services, shown: RemediationView) -> list[FlowVie
 async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJobDetail:
     """Return the details of one flow from its rows.
 
-    `flow` is its workflow id, flow name or display name. Raises `NotFound`, and `FlowNotFound` for
-    a name that several flows have.
+    `flow` is its workflow id, flow name or display name. Raises `NotFound` if the remediation or
+    the flow is unknown, and `FlowNotFound` for a name that several flows have.
     """
     tables, reading = services.tables, RowReader()
     remediation = await get_remediation(services, remediation_id)

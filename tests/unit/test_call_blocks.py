@@ -194,7 +194,7 @@ async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_reques
 
 
 async def test_queue_place_of_a_dead_job_expires() -> None:
-    """If a job does not come a minute after its time, its place is removed."""
+    """If a job does not continue within a minute after its time, its place is removed."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):

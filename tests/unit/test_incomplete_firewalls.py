@@ -226,8 +226,8 @@ def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
 
 
 def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
-    """It is listed again if one environment does not ignore it, or if a new service tag list adds
-    ranges.
+    """The firewall is listed again if one environment does not ignore it, or if a new service tag
+    list adds ranges.
     """
     jobs = [build_planned_job("env-1", build_issue()), build_planned_job("env-2", build_issue())]
     one_of_two, both = {"env-1": {ERP: "own proxy"}}, {"env-2": {ERP: "the same"}}

@@ -28,8 +28,8 @@ def parse_interval(flow: Flow) -> timedelta | None:
 def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | None:
     """Return when a flow first runs after it was turned on or saved.
 
-    Without a start time, a new flow runs at once, and a flow that is turned on again at its next
-    slot. With a start time in the past, it runs at the next slot.
+    Without a start time, a new flow runs at once, and a flow that is turned on again runs at its
+    next slot. With a start time in the past, it runs at the next slot.
     """
     step = parse_interval(flow)
     if step is None:

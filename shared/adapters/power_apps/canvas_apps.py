@@ -156,7 +156,7 @@ class PowerAppsCanvasApps(CanvasApps):
 
 
 def _describe_error(err: NotFound | PlatformError | TransientError | InvalidInput) -> str:
-    """Return the text of an error without the document's URL, which has a signature."""
+    """Return the text of an error without the document's URL, which contains a signature."""
     match err:
         case InvalidInput():
             return str(err)

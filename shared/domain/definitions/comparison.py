@@ -68,7 +68,7 @@ class DefinitionText:
         self._is_json = True
         try:
             self._decoded = json.loads(
-                text, object_hook=self._without_additions, parse_float=_parse_number
+                text, object_hook=self._remove_additions, parse_float=_parse_number
             )
         except (ValueError, RecursionError):
             self._is_json = False
@@ -92,7 +92,7 @@ class DefinitionText:
         except (ValueError, RecursionError):
             return self._text
 
-    def _without_additions(self, value: dict[str, object]) -> dict[str, object]:
+    def _remove_additions(self, value: dict[str, object]) -> dict[str, object]:
         """Remove what the platform adds to an object.
 
         The JSON decoder calls it for inner objects first.

@@ -170,7 +170,7 @@ def apply_approval(
             results[flow] = _exclude_by_approver(item, below, decision)
         else:
             results[flow] = _with_decision(item, found.get(flow), decision)
-    _mark_parents_changed(results, left, titles)
+    _set_parents_changed(results, left, titles)
     return [
         results[item.workflow_id] for item in concerned if results[item.workflow_id] is not item
     ]
@@ -227,7 +227,7 @@ def _exclude_by_approver(
     return _exclude_item(item, why, NotMigratedReason.EXCLUDED_FROM_APPROVAL)
 
 
-def _mark_parents_changed(
+def _set_parents_changed(
     results: dict[str, PlanItem], left: Collection[str], titles: Mapping[str, str]
 ) -> None:
     """Mark the parents of changed items as changed, because their copies run the children's

@@ -65,7 +65,7 @@ async def require_manual_callers_reverted(work: StepContext) -> None:
         )
     for record in await work.callers.read_all():
         if record.is_manual and await holds_original(work.services, work.job, record.caller):
-            await _mark_caller_reverted(work, record)
+            await _record_caller_reverted(work, record)
 
 
 async def _revert_caller(
@@ -79,7 +79,7 @@ async def _revert_caller(
             current = await read_places_to_write(work, kind, [caller])
             value = current.get(caller.address)
             if value is None:
-                return await _mark_caller_reverted(work, record)
+                return await _record_caller_reverted(work, record)
             known = {**find_signatures(value.text), **signatures}
             try:
                 text = caller_edit.revert_edits(value.text, edits, known)
@@ -100,7 +100,7 @@ async def _revert_caller(
                 continue
             async for _ in poll(work):
                 if holds_value(kind, await kind.read(caller), old):
-                    return await _mark_caller_reverted(work, record)
+                    return await _record_caller_reverted(work, record)
     await wait_until_visible(work, f"The old value of {record.caller.label}")
     raise JobBlocked(
         f"{record.caller.label} loses its old value, because something else writes it.",
@@ -129,5 +129,5 @@ async def _require_not_copied(work: StepContext, record: CallerRecord) -> None:
         )
 
 
-async def _mark_caller_reverted(work: StepContext, record: CallerRecord) -> None:
+async def _record_caller_reverted(work: StepContext, record: CallerRecord) -> None:
     await work.callers.upsert(replace(record, state=CallerState.REVERTED))

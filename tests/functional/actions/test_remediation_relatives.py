@@ -39,7 +39,7 @@ async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
 
 
 async def test_parent_with_same_child_id_in_another_environment_is_not_changed() -> None:
-    """A flow keeps its id when it is imported, so a parent elsewhere is no caller of this child."""
+    """An imported flow keeps its id, so a parent elsewhere is not a caller of this child."""
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     neighbour = Builder(scenario.world, name="Test")

@@ -22,7 +22,9 @@ def tenant() -> Assessed:
 
 
 async def test_level_of_a_connection_depends_on_its_sign_in(tenant: Assessed) -> None:
-    """A connection with OAuth is ok, with a password a warning, and else unknown."""
+    """The level is ok for a connection with OAuth, warning for one with a password, and unknown for
+    others.
+    """
     for connector in ("shared_teams", "shared_sql", "shared_strange"):
         tenant.build.add_connection(connector, connector, owner=tenant.build.owner)
 

@@ -63,7 +63,7 @@ async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
 ) -> None:
     """Files from before and after a rotation of the key are valid.
 
-    If a service fails, the file has the reason.
+    If a service fails, the file contains the reason.
     """
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
