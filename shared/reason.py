@@ -156,7 +156,7 @@ class Reason(StrEnum):
     )
     CONNECTION_REFERENCE_MISMATCH = (
         "connection_reference_mismatch",
-        "The copy's connection reference uses another connection.",
+        "The copy's connection reference does not use the original's connection.",
         (
             "Choose the named connection in Power Apps (Default solution, Connection "
             "references), or create another reference, then retry."
@@ -219,7 +219,7 @@ class Reason(StrEnum):
     ORIGINAL_AND_COPY_EDITED = (
         "original_and_copy_edited",
         "Original and copy were both edited, and the app would overwrite the copy.",
-        ("Make the copy's edit in the original too, then retry."),
+        "Repeat in the original what was edited in the copy, then retry.",
     )
     COPY_ON_MICROSOFT_KEY = (
         "copy_on_microsoft_key",

@@ -214,7 +214,7 @@ class ShownPlan:
 
     @cached_property
     def form(self) -> PlanForm:
-        """Return the form that approves the flows on this page."""
+        """Return the form that approves the plan, with a checkbox for each flow on this page."""
         return PlanForm(
             awaiting=self.awaiting,
             rows=self.rows,

@@ -41,7 +41,10 @@ _MEMBERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedLine:
-    """A line of a file, which declares a caller with one flow. `flow_id` may be a name."""
+    """A line of a file, which declares a caller with one flow.
+
+    The id of its flow may still be a name.
+    """
 
     line: int
     caller: DeclaredCaller

@@ -84,7 +84,7 @@ async def record_filing(
 
 
 async def reopen_request(services: Services, request_id: str) -> SupportRequest:
-    """Record that a request is not filed, so that its days are counted down again."""
+    """Record that a request was not filed, so that the days left to file it are shown again."""
     kept = await _get_support_request(services, request_id)
     if kept.item.filed_at is None:
         return kept.item

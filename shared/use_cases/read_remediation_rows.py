@@ -85,7 +85,8 @@ async def get_remediation(services: Services, remediation_id: str) -> Remediatio
 def reject_self_approval(services: Services, remediation: Remediation, by_id: str) -> None:
     """Raise `JobBlocked` if the approver is the person who started the remediation.
 
-    They are compared by object id. A request with a function key has none, so it is not rejected.
+    Object ids are compared. A request with a function key has none, so it is not rejected. The
+    setting `allow_self_approval` permits all.
     """
     if by_id and by_id == remediation.started_by_id and not services.settings.allow_self_approval:
         raise JobBlocked(

@@ -214,7 +214,7 @@ async def _renew_sign_in(services: Services, run: TimerRun) -> None:
 
 
 async def _read_undecided_environments(services: Services) -> set[str]:
-    """Return the ids of environments whose plan is being made or awaits approval.
+    """Return the ids of environments with an undecided plan for all their flows, in mode apply.
 
     A second plan of the same flows each day would hide the one to decide on.
     """

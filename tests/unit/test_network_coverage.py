@@ -63,7 +63,7 @@ def find_missing_tags(firewall: Firewall, host: str | None = HOST) -> tuple[str,
     "source", ["PowerPlatformPlex", "powerplatformplex", "AzureCloud", "Internet", "*", "0.0.0.0/0"]
 )
 def test_a_rule_for_a_wider_source_covers_every_region(source: str) -> None:
-    """The tags without a region, AzureCloud and Internet contain the addresses of all regions."""
+    """A tag without a region, AzureCloud, Internet and all addresses each include every region."""
     assert find_missing_tags(build_group(build_rule(source), hosts=HOST)) == ()
 
 

@@ -67,7 +67,7 @@ def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
 
 
 def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
-    """The time does not change with each further call, although the message does."""
+    """Further calls change the message of the action, but not its time."""
     observed = replace(FLOW_JOB, observation_started_at=NOW - 3 * DAY)
     waiting = wait_until(observed, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
 

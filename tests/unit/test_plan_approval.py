@@ -230,7 +230,7 @@ def test_interrupted_approval_has_the_same_result() -> None:
 
 
 def test_second_approval_decides_only_on_waiting_flows() -> None:
-    """Flows that an earlier approval started are not compared again."""
+    """Flows that an earlier approval started are not compared with the current plan."""
     under_way, held = (
         build_item("a", approval_number=1),
         build_item("b", approval_number=1, changed_since_approval=("edited",)),

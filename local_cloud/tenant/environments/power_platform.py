@@ -72,7 +72,7 @@ class PowerPlatform:
         self.register_trigger_url(environment, flow)
 
     def find_called_flow(self, workflow_id: str) -> tuple[SimulatedEnvironment, Flow] | None:
-        """Return the environment and the flow of the id in a trigger URL, or None.
+        """Return the environment and the flow whose id a trigger URL contains, or None.
 
         The flow may be deleted.
         """

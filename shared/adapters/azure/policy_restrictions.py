@@ -16,7 +16,7 @@ class CheckedPolicyRestrictions(PolicyRestrictions):
     """Implements the port `PolicyRestrictions` with Azure Resource Manager."""
 
     def __init__(self, resources: ResourceManager) -> None:
-        """Use the credential of `resources`."""
+        """Send requests through `resources`."""
         self._resources = resources
 
     async def find_denying_assignments(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class CallerSearchPosition:
-    """How far a search for one kind of caller is.
+    """The position that a search for one kind of caller has reached.
 
     Places are searched in the order of their keys, so that one key is the whole position. A place
     that is created later with a smaller key is not found (docs/adr/0003).

@@ -8,7 +8,7 @@ from shared.domain.jobs.state_machine import NextActor, TransitionProperties
 
 
 class DeletionState(StrEnum):
-    """How far the deletion of an original is."""
+    """The state of the deletion of an original."""
 
     SCHEDULED = "scheduled"  #: the date has not come
     ARCHIVING = "archiving"  #: the date has come: runs are archived, then everything is checked

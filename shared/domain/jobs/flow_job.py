@@ -47,7 +47,7 @@ class JobCommand(StrEnum):
 
 
 class RollbackStage(StrEnum):
-    """How far a rollback is."""
+    """The stage that a rollback has reached."""
 
     TURN_ON_ORIGINAL = "turn_on_original"
     REVERT_CALLERS = "revert_callers"

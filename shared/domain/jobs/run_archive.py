@@ -22,7 +22,7 @@ TICKET_WINDOW = timedelta(days=30)
 
 
 class RunArchiveState(StrEnum):
-    """How far a run archive is."""
+    """The state of a run archive."""
 
     IN_PROGRESS = "in_progress"  #: older runs may be missing
     COMPLETED = "completed"

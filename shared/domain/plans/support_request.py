@@ -30,7 +30,7 @@ def build_request_id(kind: str, environment_id: str) -> str:
 
 
 class SupportRequestState(StrEnum):
-    """How far a support request is."""
+    """The state of a support request."""
 
     OPEN = "open"  #: nobody has filed it
     FILED = "filed"  #: a person filed it

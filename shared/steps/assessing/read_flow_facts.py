@@ -27,7 +27,7 @@ type ReadRow = tuple[WorkflowSummary, FlowFacts]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowReadResult:
-    """The flows and lists of one environment."""
+    """The cloud flows of one environment and its Microsoft-key lists, or why there are none."""
 
     flows: Mapping[str, FlowFacts] | NoAnswer
     reports: MicrosoftKeyLists | NoAnswer

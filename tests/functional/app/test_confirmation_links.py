@@ -266,7 +266,7 @@ async def test_a_program_gets_a_problem_document_for_a_link_that_is_rejected() -
 
 
 async def test_a_link_confirms_only_its_own_flows() -> None:
-    """A job of another caller is rejected, and recorded."""
+    """A job that the link does not list is rejected, and the audit log records the attempt."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
 

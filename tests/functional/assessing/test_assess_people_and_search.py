@@ -301,7 +301,7 @@ async def test_named_policy_is_unknown_if_policies_cannot_be_read(build: Builder
 
 
 async def test_flow_with_different_states_in_its_sources_is_reported(build: Builder) -> None:
-    """A finding names the flow whose state differs in Dataverse and on the Microsoft-key list."""
+    """A finding names the flow whose state in Dataverse differs from the Microsoft-key list."""
     orders = build.add_http_flow("Orders")
     there = build_services(build)
     reported = await there.flow_reports.read_microsoft_key_flows(

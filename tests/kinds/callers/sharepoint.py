@@ -128,9 +128,7 @@ async def search_callers(kind: "CallerKind") -> tuple[list[Caller], Sequence[str
 
 
 async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenant") -> None:
-    """A person has to change it, because SharePoint lets only the application change a webhook that
-    created it.
-    """
+    """A person has to change it: SharePoint lets only the application that created it do so."""
     add_webhook(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
 
     [caller] = await tenant.list_found_callers(KIND)

@@ -137,7 +137,7 @@ async def test_flow_moved_into_a_solution_gets_its_row_with_a_delay(world: Tenan
 
 
 async def test_rows_of_other_tables_have_the_same_delay(world: TenantWorld) -> None:
-    """Rows of all tables that are changed, created or deleted lag in reads and in lists."""
+    """Reads and lists show a change of another table's row as late as that of a flow."""
     url = f"{ORG_API}/environmentvariablevalues"
     [row] = await world.read_all_pages(url)
     known = f"{url}({row['environmentvariablevalueid']})"

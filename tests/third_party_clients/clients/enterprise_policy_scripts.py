@@ -134,7 +134,7 @@ def poll_operation(location: str, interval: int) -> str:
 
 
 def remove_policy() -> str:
-    """Try to delete the policy of an environment like `RemoveEnterprisePolicy`, and return the
+    """Try to delete an environment's policy, as `RemoveEnterprisePolicy` does, and return the
     rejection.
     """
     status, _, error = call_resource_manager(POLICY, "2020-10-30-preview", "DELETE")
