@@ -69,6 +69,6 @@ class FakeFirewalls:
         """Return every firewall."""
         return list(self._world.firewalls)
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a fix without a change, which says that a person must act."""
-        return build_unavailable_fix(gap, "of no kind: a fake")
+        return build_unavailable_fix(issue, "of no kind: a fake")
