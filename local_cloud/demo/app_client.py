@@ -15,6 +15,8 @@ _PATIENCE = 90.0
 _PAUSE = 0.5
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _LATER = frozenset({429, 502, 503, 504})
+#: Header of a temporary rejection, such as one for the lease of a process that was killed.
+_RETRY_AFTER = "Retry-After"
 
 
 class AppRefusal(Exception):
@@ -78,7 +80,7 @@ class App:
                         headers={"x-functions-key": address.key, **(headers or {})},
                         timeout=_TIMEOUT,
                     ) as answer:
-                        if answer.status not in _LATER:
+                        if answer.status not in _LATER and _RETRY_AFTER not in answer.headers:
                             return await _read_document(answer)
                 except aiohttp.ClientConnectionError:
                     pass  # it is being restarted: the address may be another one by then
