@@ -72,7 +72,7 @@ async def test_many_rows_are_written_and_removed(store: Store) -> None:
 async def test_last_reader_of_shared_rows_may_write_them(store: Store) -> None:
     """Rows that several jobs share have no lease number.
 
-    Whoever has read or cleared them last may write them.
+    The process that read or cleared them last may write them.
     """
     older, newer = build_rows(store, None), build_rows(store, None)
     await older.upsert(build_record(CallerState.FOUND))

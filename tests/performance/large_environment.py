@@ -129,7 +129,7 @@ class LargeWorkflows:
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield every flow. None of them is managed."""
+        """Yield every flow. All are unmanaged."""
         for start in range(0, 0 if managed_only else self._flows, PAGE):
             async for row in self.read_rows(environment, start, PAGE):
                 yield row

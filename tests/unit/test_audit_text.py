@@ -61,7 +61,7 @@ def test_operation_of_a_read_only_route_is_described_by_its_name() -> None:
 
 
 def test_principal_name_from_a_function_key_is_marked() -> None:
-    """Whoever has a function key can send any name, so the log marks the name as unverified."""
+    """A function key permits any name, so the log marks the name as unverified."""
     assert describe_principal("user", "anna") == "anna"
     assert describe_principal("function_key", "anna") == "function key (anna)"
     assert describe_principal("function_key", "") == "function key"

@@ -120,7 +120,7 @@ def test_unknown_cloud_is_rejected_with_the_known_ones() -> None:
 
 
 def test_manually_created_registration_is_not_changed() -> None:
-    """Whoever deploys then needs no right to register applications."""
+    """The deployment then needs no right to register applications."""
     environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "made-by-hand", "CMK_SIGN_IN_REGISTERED_ID": "x"}
     graph = Graph()
 

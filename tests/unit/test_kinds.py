@@ -39,7 +39,7 @@ def test_every_kind_of_a_package_is_built_by_its_name() -> None:
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
 def test_kind_is_defined_in_the_file_of_its_name(package: str, kind: type[Any]) -> None:
-    """Whoever reads a kind's name in a row or report finds its code by this name."""
+    """The name of a kind in a row or report is the name of its module."""
     assert kind.__module__ == f"{package}.{kind.kind}"
 
 

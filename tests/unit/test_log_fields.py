@@ -139,7 +139,7 @@ def test_any_text_and_any_values_can_be_read_again(
 
 
 def test_documented_log_fields_equal_the_fields_of_the_code() -> None:
-    """Whoever writes a query finds all fields in the documents."""
+    """The documents name every field, for a person who writes a query."""
     used: set[str] = set()
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -27,7 +27,7 @@ class ConfirmationLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkKey:
-    """The key that signs links. Whoever may read its row may change declared callers too."""
+    """The key that signs links. A person who may read its row may also change declared callers."""
 
     name: str
     #: 64 hex digits.

@@ -81,7 +81,7 @@ async def test_request_is_filed_and_reopened_over_http(
 async def test_ticket_number_is_short_and_plain(
     opened: tuple[Scenario, SupportRequest], number: str
 ) -> None:
-    """An empty or too long ticket number is rejected, and so is a URL."""
+    """A ticket number that is empty, too long or a URL is rejected."""
     _, request = opened
 
     reply = await call(

@@ -65,7 +65,7 @@ def test_template_variables_and_child_resources_are_resolved(tmp_path: Path, tag
 def test_rule_with_a_parameter_as_source_is_unknown(
     tmp_path: Path, tags: Path, source: str
 ) -> None:
-    """Whoever deploys the template may replace the default value of the parameter."""
+    """A person who deploys the template may replace the default value of the parameter."""
     document = build_template(
         {
             "type": "Microsoft.Network/networkSecurityGroups",
