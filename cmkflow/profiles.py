@@ -82,7 +82,7 @@ def use_profile(name: str) -> None:
 def find_app_url(api: str, profile: str) -> str:
     """Return the URL of the app: of the profile `profile`, else `api`, else of the current profile.
 
-    Returns an empty text if none of them is set. Raises `BadParameter` for an unknown profile.
+    Returns an empty text if all are unset. Raises `BadParameter` for an unknown profile.
     """
     every = read_profiles()
     if profile and profile not in every:

@@ -13,7 +13,7 @@ CMK_SIGN_IN_REGISTERED_ID to the id of a registration that it has created.
 Microsoft Graph is eventually consistent: for some time after a create, a read does not find the new
 object, and a service principal is rejected because its application is not found.
 
-Uses the standard library only, because it runs with the Python of whoever deploys.
+Uses the standard library only, because it runs with the deploying person's Python.
 """
 
 import json
