@@ -26,9 +26,7 @@ from shared.ports.azure import (
     TaggedResource,
     TaggedResourceReader,
 )
-from shared.ports.clock import Clock, TimeStamps
-from shared.ports.declared_callers import DeclaredCallers
-from shared.ports.function_keys import FunctionKeys
+from shared.ports.dataverse import Organization, TextColumn, TextRow, TextRows
 from shared.ports.json_api import JsonApi, JsonService
 from shared.ports.kinds import (
     AppliesFixes,
@@ -45,9 +43,7 @@ from shared.ports.kinds import (
     SearchesScopes,
     WritesWholeResource,
 )
-from shared.ports.message_sender import MessageSender, QueueMessage
 from shared.ports.notification_channel import AlertSender, NotificationChannel, UnusableChannel
-from shared.ports.organization import Organization
 from shared.ports.platform import AssessmentPorts, PlatformPorts, StepPorts
 from shared.ports.power_platform import (
     ConnectionReferences,
@@ -62,11 +58,19 @@ from shared.ports.power_platform import (
     SolutionPlacement,
     Workflows,
 )
-from shared.ports.request_budget import RequestBudget
+from shared.ports.runtime import (
+    Clock,
+    FunctionKeys,
+    MessageSender,
+    QueueMessage,
+    RequestBudget,
+    TimeStamps,
+)
 from shared.ports.sharing import FlowSharing, PrincipalDirectory, Solutions
 from shared.ports.store import (
     Archive,
     Condition,
+    DeclaredCallers,
     DeleteRow,
     InsertRow,
     Operation,
@@ -77,4 +81,3 @@ from shared.ports.store import (
     UpsertRow,
 )
 from shared.ports.telemetry import NoTelemetry, Span, Telemetry
-from shared.ports.text_rows import TextColumn, TextRow, TextRows

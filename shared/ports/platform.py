@@ -18,10 +18,8 @@ from shared.ports.azure import (
     SynapseArtifacts,
     TaggedResourceReader,
 )
-from shared.ports.clock import TimeStamps
-from shared.ports.declared_callers import DeclaredCallers
+from shared.ports.dataverse import Organization, TextRows
 from shared.ports.json_api import JsonApi
-from shared.ports.organization import Organization
 from shared.ports.power_platform import (
     ConnectionReferences,
     Environments,
@@ -33,8 +31,9 @@ from shared.ports.power_platform import (
     SolutionPlacement,
     Workflows,
 )
+from shared.ports.runtime import TimeStamps
 from shared.ports.sharing import FlowSharing, PrincipalDirectory, Solutions
-from shared.ports.text_rows import TextRows
+from shared.ports.store import DeclaredCallers
 
 
 # The first two have no slots, because a class cannot inherit from two classes with slots.

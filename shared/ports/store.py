@@ -1,8 +1,14 @@
-"""The ports for stored rows and archived definitions."""
+"""The ports for stored rows and archived definitions, and for callers that people declared.
+
+The app's own rows implement the last one.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from shared.domain.callers.declared_caller import DeclaredCaller
+from shared.errors import UnreadableRow
 
 type Scalar = str | int | float | bool
 
@@ -114,3 +120,26 @@ class Archive(Protocol):
 
     async def delete(self, name: str) -> None:
         """Delete the file `name` if it exists. Raises `Conflict` if a retention policy keeps it."""
+
+
+class StoredDeclaredCaller(Protocol):
+    """A row with a declared caller."""
+
+    @property
+    def item(self) -> DeclaredCaller:
+        """Return the declared caller."""
+
+
+class DeclaredCallers(Protocol):
+    """Read the declared callers that the app stores."""
+
+    def scan(
+        self, partition: str | None = None, /
+    ) -> AsyncIterator[StoredDeclaredCaller | UnreadableRow]:
+        """Yield every declared caller, with an error in place of each unreadable row."""
+
+    async def get(self, partition: str, key: str, /) -> StoredDeclaredCaller | None:
+        """Return the declared caller with an id, or None.
+
+        Raises `UnreadableRow` if its row is unreadable.
+        """

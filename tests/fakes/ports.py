@@ -18,7 +18,6 @@ from shared.ports import (
 )
 from shared.resumable_resources import ResumableResources
 from shared.tables import Tables
-from tests.fakes.alerts import FakeNotices
 from tests.fakes.app_configuration import FakeAppConfiguration
 from tests.fakes.app_settings import FakeAppSettings, FakeConnectionStrings
 from tests.fakes.assessment import FakeCanvasApps, FakeConnections, FakeMachineGroups
@@ -42,6 +41,7 @@ from tests.fakes.policy_restrictions import FakePolicyRestrictions
 from tests.fakes.resource_reader import FakeResourceReader
 from tests.fakes.resource_secrets import FakeResourceSecrets
 from tests.fakes.resource_writer import FakeResourceWriter
+from tests.fakes.runtime import FakeNotices
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.sharing import FakeFlowSharing, FakePrincipals
 from tests.fakes.signing_keys import FakeSigningKeys

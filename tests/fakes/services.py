@@ -9,10 +9,9 @@ from shared.ports import CallerKind, PlatformPorts
 from shared.services import Services, map_platform_ports
 from shared.settings import Settings
 from shared.tables import Tables
-from tests.fakes.calls import PlentyOfCalls
 from tests.fakes.circuits import with_circuits
-from tests.fakes.function_keys import OneFunctionKey
 from tests.fakes.ports import Ports
+from tests.fakes.runtime import OneFunctionKey, PlentyOfCalls
 
 _EVERYBODY: dict[str, Any] = {
     "tenant_id": "fakes",

@@ -14,7 +14,7 @@ import pytest
 
 from local_cloud.tenant.core.requests import CallLog
 from shared.domain.request_demand import RequestDemand
-from tests.fakes.calls import PlentyOfCalls
+from tests.fakes.runtime import PlentyOfCalls
 from tests.functional.wire.wire_scenario import WIDE
 from tests.performance.remediation_figures import count_by_service, open_simulated_run
 from tests.performance.test_calls_per_flow import build_seeds

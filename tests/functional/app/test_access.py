@@ -26,7 +26,7 @@ from functions.principals import KEY_HEADER, PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.settings import AccessSettings, Settings
-from tests.fakes.function_keys import OneFunctionKey
+from tests.fakes.runtime import OneFunctionKey
 from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.app_calls import OBJECT_ID, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario

@@ -18,9 +18,8 @@ from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.snapshot import NetworkSnapshot
 from shared.errors import ServiceUnavailable, ThrottledError
-from shared.memory import Memory
 from shared.ports import Archive, Operation, StoreRow
-from shared.services import Services
+from shared.services import Memory, Services
 from shared.settings import Settings
 from shared.steps.flows import check_network
 from shared.steps.flows.check_network import find_blocking_issues, read_firewalls, read_network

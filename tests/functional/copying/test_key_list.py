@@ -13,8 +13,8 @@ from shared.ports import ResultPage
 from shared.reason import Reason
 from shared.services import Services
 from tests.fakes import definition_builder as define
-from tests.fakes.calls import PlentyOfCalls
 from tests.fakes.ports import Ports
+from tests.fakes.runtime import PlentyOfCalls
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
 

@@ -20,8 +20,8 @@ from shared.use_cases.check_health import check_health
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.show_status import show_status
 from tests.fakes import definition_builder as define
-from tests.fakes.calls import PlentyOfCalls
 from tests.fakes.ports import Ports
+from tests.fakes.runtime import PlentyOfCalls
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 

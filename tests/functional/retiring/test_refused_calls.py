@@ -18,9 +18,9 @@ from shared.use_cases.change_environment import ignore_issue
 from shared.use_cases.change_remediation import retry
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
-from tests.fakes.alerts import FakeNotices
 from tests.fakes.flow_reports import FakeFlowReports
 from tests.fakes.run_jobs import run_flow
+from tests.fakes.runtime import FakeNotices
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.scenarios.remediation_scenario import Scenario
 

@@ -18,8 +18,8 @@ from shared.domain.principal import Role
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, POLICY_EVENTS
 from shared.services import Services
 from tests.fakes.driver import UseCase
-from tests.fakes.function_keys import OneFunctionKey
 from tests.fakes.messages import Delivered
+from tests.fakes.runtime import OneFunctionKey
 
 #: The claim type with which App Service replaces `oid`.
 OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"

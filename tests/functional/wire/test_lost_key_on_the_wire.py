@@ -13,7 +13,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.principal import Role
 from shared.reason import Reason
 from shared.use_cases.poll_environments import poll_environments
-from tests.fakes.function_keys import OneFunctionKey
+from tests.fakes.runtime import OneFunctionKey
 from tests.functional.scenarios.app_calls import call
 from tests.functional.wire.test_keys_on_the_wire import KEY, open_key_client
 from tests.functional.wire.wire_scenario import WireScenario, require_retired, serve_wire_scenario

@@ -15,7 +15,7 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import QueueMessage
 from shared.queues import KEY_EVENTS
-from tests.fakes.function_keys import OneFunctionKey
+from tests.fakes.runtime import OneFunctionKey
 from tests.functional.planning.test_key_events import build_key_event
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.wire.wire_scenario import SHORT, WireScenario, serve_wire_scenario

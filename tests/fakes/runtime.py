@@ -1,9 +1,31 @@
-"""Fake of the port `RequestBudget` with unlimited requests."""
+"""Fakes of the ports `AlertSender`, `FunctionKeys` and `RequestBudget`."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
 
+from shared.domain.alert import Alert
 from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueStatus
+
+
+@dataclass(slots=True)
+class FakeNotices:
+    """Implements `AlertSender`: keeps every alert for the test."""
+
+    told: list[Alert] = field(default_factory=list)
+
+    async def send(self, notice: Alert) -> None:
+        self.told.append(notice)
+
+
+class OneFunctionKey:
+    """Implements `FunctionKeys`: accepts one key, and sends no request."""
+
+    KEY = "the-function-key"
+
+    async def accepts(self, key: str) -> bool:
+        """Return whether the key is valid."""
+        return key == self.KEY
 
 
 class PlentyOfCalls:
