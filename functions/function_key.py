@@ -9,6 +9,6 @@ blueprint = func.Blueprint()
 async def check_function_key(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  # the worker passes it by this name
     """Return 204.
 
-    The host rejects requests without a valid key (shared/adapters/functions_host).
+    The host rejects requests without a valid key (shared/adapters/function_keys.py).
     """
     return func.HttpResponse(status_code=204)

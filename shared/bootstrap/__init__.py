@@ -66,8 +66,8 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
 
     Pushes connections and files on `closing`. Raises `UnusableSetting` if a setting cannot be used.
     """
-    from shared.adapters.functions_host.function_keys import HostFunctionKeys
-    from shared.adapters.log_alerts import LogAlertSender
+    from shared.adapters.channels.log import LogAlertSender
+    from shared.adapters.function_keys import HostFunctionKeys
     from shared.callers import build_caller_kinds
     from shared.firewalls import build_firewall_kinds
     from shared.tables import Tables

@@ -169,7 +169,7 @@ def build_archive(ground: CoreServices) -> "Archive":
 
 def build_message_sender(ground: CoreServices) -> "MessageSender":
     """Return the sender of queue messages."""
-    from shared.adapters.bus.service_bus import (
+    from shared.adapters.service_bus import (
         ServiceBusMessages,
         build_client_by_connection_string,
         build_client_by_identity,

@@ -33,7 +33,7 @@ class MicrosoftServices:
         from shared.adapters.azure import resource_manager as arm
         from shared.adapters.dataverse.web_api import Dataverse
         from shared.adapters.http.client import HttpService
-        from shared.adapters.power_platform import admin as power_platform_admin
+        from shared.adapters.power_platform import PowerPlatformAdmin
 
         settings, self._cloud = ground.settings, ground.settings.cloud
         self._ground = ground
@@ -73,7 +73,7 @@ class MicrosoftServices:
                 self._cloud.resource_manager_host,
             ),
         )
-        self._environments = power_platform_admin.PowerPlatformAdmin(
+        self._environments = PowerPlatformAdmin(
             ground.http, self.power_platform, ground.clock, self._cloud
         )
         self.flow_service = self._build_flow_service(self._flows)
@@ -115,7 +115,7 @@ class MicrosoftServices:
         from shared.adapters.http.json_api import HttpJsonApi
         from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps.connections import PowerAppsConnections
-        from shared.adapters.time_stamps.authority import TimeStampAuthorities
+        from shared.adapters.time_stamps import TimeStampAuthorities
         from shared.resumable_resources import ResumableResources
         from shared.tables import Tables
 

@@ -5,16 +5,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from shared.alerts import alert_unreadable_row, read_readable
 from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment
 from shared.domain.assessment.estimate import ProcessingRates
 from shared.domain.assessment.flows import assess_flows
+from shared.domain.assessment.remediated_flows import add_flow_job
 from shared.domain.assessment.report import add_canvas_app_callers, build_assessment
-from shared.domain.assessment.snapshots import NoAnswer
+from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.environment import Environment
+from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.keys.key import EnterprisePolicy
-from shared.errors import NotFound
+from shared.errors import NotFound, UnreadableRow
 from shared.services import Services
-from shared.steps.assessing.add_remediations import add_remediations
 from shared.steps.assessing.collect_assessment_facts import AssessmentInput, collect_facts
 from shared.steps.assessing.find_assessed_callers import (
     find_assessed_callers,
@@ -29,6 +31,7 @@ from shared.steps.assessing.read_co_owners import (
 from shared.steps.assessing.read_flow_facts import FlowReadResult, read_flows
 from shared.steps.assessing.read_power_apps import PowerAppsFacts
 from shared.steps.flows.check_network import NetworkView
+from shared.steps.flows.read_flow_jobs import read_flow_jobs
 from shared.steps.optional_read import read_or_no_answer
 from shared.steps.updating_callers.search_callers import CallerSearchResult, search_callers
 
@@ -79,7 +82,7 @@ async def assess_environment(
     flows: list[AssessedFlow] = [*assess_flows(facts)]
     if not flows:
         return build_assessment(facts, flows, rates)
-    flows = await add_remediations(services, facts, flows)
+    flows = await _add_remediations(services, facts, flows)
     searched, shares = await asyncio.gather(
         search(everywhere) if search else search_callers(services, everywhere, since=callers_since),
         read_shares(services, environment, flows),
@@ -124,3 +127,31 @@ async def _read_names(
         return {}
     names = await read_or_no_answer(services.organization.read_names(environment, ids))
     return {} if isinstance(names, NoAnswer) else names
+
+
+_NOT_SCHEDULED = {DeletionState.CANCELLED, DeletionState.DELETED}
+
+
+async def _add_remediations(
+    services: Services, facts: EnvironmentSnapshot, flows: Sequence[AssessedFlow]
+) -> list[AssessedFlow]:
+    """Return the flows with the status of their flow jobs, which are read by two queries.
+
+    A flow with an unreadable job has an unknown status.
+    """
+    environment = facts.environment
+    rows = read_readable(services, services.tables.deletions.scan(environment.id))
+    scheduled = {kept.item.job_id async for kept in rows if kept.item.state not in _NOT_SCHEDULED}
+    found = {flow.workflow_id: add_flow_job(facts, flow, None) for flow in flows}
+    listed = {flow.workflow_id: flow for flow in flows}
+    policy = environment.policy.policy_id if environment.policy else ""
+    async for identity, job in read_flow_jobs(services, environment.id, policy, listed):
+        flow = listed[identity]
+        if isinstance(job, UnreadableRow):
+            await alert_unreadable_row(services, job)
+            found[identity] = flow
+        else:
+            found[identity] = add_flow_job(
+                facts, flow, job, is_deletion_scheduled=job.id in scheduled
+            )
+    return [found[flow.workflow_id] for flow in flows]

@@ -25,8 +25,8 @@ from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.flows.read_original_facts import build_archive_name
+from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers_of
 from shared.use_cases.read_audit_evidence import AuditReader
-from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers_of
 from shared.use_cases.read_remediation_rows import RowReader, get_remediation
 
 #: Number of flows whose callers are read at a time, with two queries each.

@@ -46,10 +46,10 @@ from shared.use_cases.delete_old_remediations import delete_old_remediations
 from shared.use_cases.delete_old_snapshots import delete_old_snapshots
 from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
 from shared.use_cases.manage_support_requests import update_environment_limit_request
+from shared.use_cases.observed_callers import record_observed_callers
 from shared.use_cases.read_job_index import COMPARED
 from shared.use_cases.record_address_ranges import record_address_ranges
 from shared.use_cases.record_blocked_calls import record_blocked_calls
-from shared.use_cases.record_observed_callers import record_observed_callers
 from shared.use_cases.report_failed_runs import report_failed_runs
 from shared.use_cases.report_reactivated_originals import report_reactivated_originals
 from shared.use_cases.seal_audit_log import seal_audit_log

@@ -28,8 +28,8 @@ from shared.services import Services
 from shared.steps.flows.read_original_facts import build_archive_name
 from shared.use_cases.change_remediation import list_dependent_jobs
 from shared.use_cases.name_flows import select_flows
+from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers_of
 from shared.use_cases.read_job_index import read_environment_names
-from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers_of
 from shared.use_cases.read_remediation_rows import RowReader, get_remediation, read_jobs
 from shared.use_cases.show_remediation import RemediationView
 

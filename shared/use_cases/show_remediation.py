@@ -22,9 +22,9 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.archive_runs import SupportWindow, find_support_window
+from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers
 from shared.use_cases.read_current_plans import read_items_needing_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
-from shared.use_cases.read_observed_callers import CallersOfOriginal, read_observed_callers
 from shared.use_cases.read_remediation_rows import RowReader, get_remediation
 
 

@@ -16,7 +16,7 @@ import asyncio
 from shared.domain.clouds import PUBLIC
 from shared.adapters.http.client import HttpClient, HttpService, build_default_transport
 from shared.adapters.entra.identity import build_application_credential
-from shared.adapters.power_platform.admin import PowerPlatformAdmin
+from shared.adapters.power_platform import PowerPlatformAdmin
 from shared.adapters.system_clock import SystemClock
 
 async def main():

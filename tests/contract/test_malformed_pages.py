@@ -141,7 +141,7 @@ LISTS: dict[str, list[Read]] = {
         lambda app: app.connections.list(ENVIRONMENT),
         lambda app: app.connections.read_errors(ENVIRONMENT),
     ],
-    "power_platform/admin.py": [lambda app: app.environments.list()],
+    "power_platform.py": [lambda app: app.environments.list()],
 }
 
 

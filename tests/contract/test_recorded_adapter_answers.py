@@ -10,7 +10,7 @@ import pytest
 from shared.adapters.flow_service.access import PermissionEntity
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity
 from shared.adapters.http.wire import Wire, parse_wire
-from shared.adapters.power_platform.admin import EnvironmentEntity
+from shared.adapters.power_platform import EnvironmentEntity
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.flow import FlowRun
 from shared.domain.network.service_tags import read_service_tags

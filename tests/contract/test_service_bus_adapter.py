@@ -12,7 +12,7 @@ from azure.servicebus import ServiceBusReceivedMessage
 from local_cloud.functions_host.message_data import convert_application_properties
 from local_cloud.service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_settings import QueueSettings
-from shared.adapters.bus.service_bus import ServiceBusMessages, build_client_by_connection_string
+from shared.adapters.service_bus import ServiceBusMessages, build_client_by_connection_string
 from shared.errors import ServiceUnavailable
 from shared.ports import QueueMessage
 from tests.fakes.telemetry import RecordingTelemetry

@@ -32,7 +32,7 @@ from shared.adapters.flow_service.service import FlowService
 from shared.adapters.http.client import HttpClient, HttpService
 from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
 from shared.adapters.power_apps.connections import PowerAppsConnections
-from shared.adapters.power_platform.admin import PowerPlatformAdmin
+from shared.adapters.power_platform import PowerPlatformAdmin
 from shared.adapters.system_clock import SystemClock
 from shared.domain.clouds import PUBLIC
 from shared.domain.environment import Environment

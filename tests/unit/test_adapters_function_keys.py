@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.adapters.functions_host.function_keys import HostFunctionKeys
+from shared.adapters.function_keys import HostFunctionKeys
 from shared.adapters.http.client import HttpClient
 from shared.errors import TransientError
 from tests.fakes.clock import ManualClock

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shared.adapters.http.client import HttpClient, HttpService
-from shared.adapters.power_platform.admin import PowerPlatformAdmin
+from shared.adapters.power_platform import PowerPlatformAdmin
 from shared.domain.clouds import PUBLIC
 from tests.fakes.clock import ManualClock
 from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport

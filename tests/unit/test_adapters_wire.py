@@ -18,7 +18,7 @@ from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActions
 from shared.adapters.http.client import HttpClient, HttpService
 from shared.adapters.http.wire import Wire, parse_wire
-from shared.adapters.power_platform.admin import EnvironmentEntity
+from shared.adapters.power_platform import EnvironmentEntity
 from shared.domain.clouds import PUBLIC
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.flow import FlowState

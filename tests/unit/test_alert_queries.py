@@ -14,8 +14,7 @@ import pytest
 from azure_functions_runtime import invocation_id_cv
 
 from local_cloud.functions_host.log_lines import JsonLines
-from shared.adapters.channels.log import LogNotificationChannel
-from shared.adapters.log_alerts import LogAlertSender
+from shared.adapters.channels.log import LogAlertSender, LogNotificationChannel
 from shared.domain.alert import Alert
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind

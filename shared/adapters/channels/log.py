@@ -1,7 +1,8 @@
-"""Write notifications to the log, one line each, with fields for alert rules."""
+"""Write notifications and alerts to the log, one line each, with fields for alert rules."""
 
 import logging
 
+from shared.domain.alert import Alert
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.log_fields import get_product_log
@@ -34,4 +35,17 @@ class LogNotificationChannel:
                 "remediation": waiting.remediation_id,
                 "correlation": notification.correlation_id,
             },
+        )
+
+
+class LogAlertSender:
+    """The alert sender that writes to the app's log."""
+
+    async def send(self, notice: Alert) -> None:
+        """Write a line about the alert to the log."""
+        row = "/".join(notice.row)
+        text = f"{notice.message} {notice.fix}".strip()
+        log.error(
+            "action required",
+            extra={"reason_code": notice.reason_code, "row": row, "text": text},
         )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
-from shared.adapters.bus.service_bus import ServiceBusMessages, build_client_by_connection_string
+from shared.adapters.service_bus import ServiceBusMessages, build_client_by_connection_string
 from shared.errors import NotFound, PlatformError
 from shared.ports import MessageSender, QueueMessage
 from tests.fakes.clock import ManualClock

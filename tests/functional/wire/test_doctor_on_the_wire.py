@@ -19,8 +19,8 @@ from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import Profile
 from shared.adapters.archive.blob import BlobArchive
-from shared.adapters.bus.service_bus import ServiceBusMessages, build_client_by_connection_string
 from shared.adapters.http.policies import NoCircuitBreakerGate
+from shared.adapters.service_bus import ServiceBusMessages, build_client_by_connection_string
 from shared.adapters.state.table_store import TableStore
 from shared.bootstrap import build_services
 from shared.domain.clouds import CloudName

@@ -1,1 +1,0 @@
-"""Adapters for the Functions host that runs the app."""

@@ -1,1 +1,0 @@
-"""Time stamp authorities (RFC 3161)."""
