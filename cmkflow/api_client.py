@@ -21,7 +21,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from cmkflow.sign_in import SignInError, request_token
 from cmkflow.terminal import echo, remove_line_breaks
-from shared.domain.identifiers import is_identifier
+from shared.domain.ids import is_identifier
 from shared.domain.trigger_urls.trigger_url import redact
 
 _SECONDS = 60

@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from shared.domain.spreadsheet_cell import format_spreadsheet_cell
+from shared.domain.printable import format_spreadsheet_cell
 
 
 class OutputFormat(StrEnum):

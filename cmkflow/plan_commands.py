@@ -19,9 +19,9 @@ from cmkflow.remediation_tables import format_count_sentence
 from cmkflow.run_archive_tables import format_number
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, echo, remove_line_breaks
+from shared.domain.environment import UrlSecretUse
 from shared.domain.plans.plan_approval import add_parents
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.url_secret_use import UrlSecretUse
 
 app = typer.Typer(no_args_is_help=True, help="Show plans.")
 

@@ -18,7 +18,7 @@ from shared.domain.assessment.assessment import (
     RemediationStatus,
 )
 from shared.domain.finding import FindingLevel
-from shared.domain.identifiers import normalize_environment_id
+from shared.domain.ids import normalize_environment_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.discovery import DiscoverySource

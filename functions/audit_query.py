@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from functions.http_requests import RequestModel
-from shared.domain.audit_filter import AuditFilter
+from shared.domain.audit import AuditFilter
 from shared.domain.audit_text import AuditResult
-from shared.domain.identifiers import normalize_environment_id
+from shared.domain.ids import normalize_environment_id
 from shared.validation_text import TextPattern
 
 #: A day in UTC, such as 2030-01-31; empty for no limit.

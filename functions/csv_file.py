@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from shared.domain.spreadsheet_cell import format_spreadsheet_cell
+from shared.domain.printable import format_spreadsheet_cell
 from shared.domain.trigger_urls.trigger_url import redact
 
 CSV = "text/csv"

@@ -14,7 +14,7 @@ from shared.domain.callers.declared_caller import (
     build_declared_caller_id,
 )
 from shared.domain.callers.secret_caller import IDENTIFIER
-from shared.domain.identifiers import normalize_environment_id
+from shared.domain.ids import normalize_environment_id
 from shared.validation_text import TextPattern
 
 #: Maximum number of callers of one request, of flows of a caller, and of hosts of a caller.

@@ -7,7 +7,7 @@ from pydantic import StringConstraints
 from functions.audit_query import IdPart
 from functions.http_requests import RequestModel
 from functions.paging import PagedQuery
-from shared.domain.identifiers import normalize_environment_id
+from shared.domain.ids import normalize_environment_id
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.use_cases.list_deletions import DeletionFilter
 

@@ -13,7 +13,7 @@ from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ItemListResponse
 from functions.paging import PagedQuery, PageResponse
 from shared.bootstrap import services
-from shared.domain.identifiers import normalize_environment_id
+from shared.domain.ids import normalize_environment_id
 from shared.domain.principal import Role
 from shared.errors import PreconditionFailed
 from shared.use_cases import change_environment as environments

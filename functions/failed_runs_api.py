@@ -8,7 +8,7 @@ from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ApiResponse
 from shared.bootstrap import services
 from shared.domain.failed_runs import FailedFlow, FailedRunReport
-from shared.domain.identifiers import normalize_environment_id
+from shared.domain.ids import normalize_environment_id
 from shared.domain.principal import Role
 from shared.use_cases.report_failed_runs import read_failed_run_report
 

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from functions.problems import BadRequest, FieldError, RequestTooLarge, UnsupportedMediaType
-from shared.domain.identifiers import IDENTIFIER, is_identifier
+from shared.domain.ids import IDENTIFIER, is_identifier
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.validation_text import TextPattern, list_errors
 

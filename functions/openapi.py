@@ -22,7 +22,7 @@ from functions.http_headers import (
 )
 from functions.http_requests import NoBody
 from functions.problems import MEDIA_TYPE, PROBLEMS, Problem
-from shared.domain.identifiers import IDENTIFIER
+from shared.domain.ids import IDENTIFIER
 
 type Json = dict[str, Any]
 type Mode = Literal["validation", "serialization"]

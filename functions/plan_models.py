@@ -16,12 +16,11 @@ from functions.remediation_models import (
     remove_duplicates,
 )
 from shared.domain.conversions.conversion import ConversionKind
-from shared.domain.environment import ApprovalPolicy
+from shared.domain.environment import ApprovalPolicy, UrlSecretUse
 from shared.domain.flow_owner import is_owned_by
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.plan_outlook import Outlook
-from shared.domain.url_secret_use import UrlSecretUse
 from shared.use_cases.show_remediation import PlanView
 from shared.validation_text import TextPattern
 

@@ -9,7 +9,7 @@ import azure.functions as func
 from functions.message_handling import QueueInvocation, build_invocation, handle_message
 from shared.bootstrap import services
 from shared.domain.events import Event, parse_events
-from shared.domain.identifiers import is_identifier
+from shared.domain.ids import is_identifier
 from shared.errors import InvalidInput
 from shared.services import Services
 

@@ -13,7 +13,7 @@ from functions.observed_caller_models import CallersOfOriginalResponse
 from functions.paging import PagedQuery, PageResponse
 from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 from shared.domain.flow_owner import OwnerStatus
-from shared.domain.identifiers import normalize_environment_id
+from shared.domain.ids import normalize_environment_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import JobCommand, MigrationMethod, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState

@@ -7,7 +7,7 @@ from functions.http_requests import NoBody, NoQuery, RequestModel, Text
 from functions.http_responses import ApiResponse
 from functions.principals import require_role
 from shared.bootstrap import services
-from shared.domain.identifiers import normalize_environment_id
+from shared.domain.ids import normalize_environment_id
 from shared.domain.principal import Role
 from shared.domain.solution_setting import SolutionSettingState
 from shared.use_cases import change_solution_setting

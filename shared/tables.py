@@ -20,9 +20,9 @@ from shared.domain.callers.caller_records import (
 from shared.domain.callers.confirmation_link import LinkKey
 from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
 from shared.domain.callers.observed_caller import ObservedCallers
-from shared.domain.check_position import CheckPosition
 from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.environment import EnvironmentSettings
+from shared.domain.environment_records import PolicyLinkRecord, ServiceAccountRecord, ShapeDemand
 from shared.domain.failed_runs import FailedRunReport
 from shared.domain.ids import hash_key
 from shared.domain.jobs.deletion import Deletion
@@ -42,12 +42,9 @@ from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.domain.plans.support_request import SupportRequest
-from shared.domain.policy_link_record import PolicyLinkRecord
-from shared.domain.service_account import ServiceAccountRecord
-from shared.domain.shape_demand import ShapeDemand
 from shared.domain.shared_snapshot import SharedSnapshot
 from shared.domain.solution_setting import SolutionSettingChange
-from shared.domain.timer_run import TimerRun
+from shared.domain.timer_run import CheckPosition, TimerRun
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.job_index import index_environment_jobs, index_flow_jobs
 from shared.ports import Scalar, Store

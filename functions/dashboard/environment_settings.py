@@ -14,8 +14,8 @@ from functions.dashboard.solution_setting import (
     list_solution_setting_actions,
 )
 from functions.dashboard.titles import compute_natural_key
+from shared.domain.environment import UrlSecretUse
 from shared.domain.principal import Principal
-from shared.domain.url_secret_use import UrlSecretUse
 from shared.steps.flows.observed_callers import MOST_READ
 from shared.use_cases.report_failed_runs import MOST_FLOWS
 from shared.use_cases.show_environments import KnownEnvironment

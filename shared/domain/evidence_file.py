@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from shared.domain.printable import format_spreadsheet_cell
 from shared.domain.signature import Signature, parse_signature
-from shared.domain.spreadsheet_cell import format_spreadsheet_cell
 from shared.domain.zip_layout import has_unlisted_bytes
 
 MANIFEST = "manifest.json"

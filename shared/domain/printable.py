@@ -1,4 +1,4 @@
-"""Make untrusted text safe to show in a terminal and on a page."""
+"""Make untrusted text safe to show in a terminal, on a page and in a spreadsheet."""
 
 import unicodedata
 
@@ -24,3 +24,12 @@ def make_printable(text: str) -> str:
 
 def _is_unsafe(character: str) -> bool:
     return character not in _SAFE and unicodedata.category(character) in _UNSAFE_CATEGORIES
+
+
+#: Spreadsheets take text that starts like this as a formula (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def format_spreadsheet_cell(text: str) -> str:
+    """Return a text for a CSV file, with an apostrophe before what would be a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

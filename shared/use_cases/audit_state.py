@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, cast
 
 from shared.domain.environment import EnvironmentSettings
-from shared.domain.identifiers import normalize_environment_id
+from shared.domain.ids import normalize_environment_id
 from shared.rows import get_type_adapter
 from shared.services import Services
 from shared.steps.write_permission import find_kill_switch, read_environment_settings

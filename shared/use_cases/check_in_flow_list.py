@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 
-from shared.domain.check_position import CheckPosition, DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, FlowState
+from shared.domain.timer_run import CheckPosition, DailyCheckTarget
 from shared.errors import CmkflowError, NotFound, PlatformError, ServiceOutage, ThrottledError
 from shared.ports import ResultPage
 from shared.services import Services

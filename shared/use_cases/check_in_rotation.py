@@ -10,9 +10,9 @@ from dataclasses import replace
 from itertools import batched
 
 from shared.alerts import read_readable, send_alert
-from shared.domain.check_position import CheckPosition, DailyCheckTarget, rotate_to_first
 from shared.domain.environment import Environment
 from shared.domain.flow import WorkflowSummary
+from shared.domain.timer_run import CheckPosition, DailyCheckTarget, rotate_to_first
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, NotFound, ServiceOutage, ThrottledError
 from shared.log_fields import get_product_log

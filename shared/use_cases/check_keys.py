@@ -16,8 +16,7 @@ from shared.domain.finding import Finding, FindingLevel, problem, unknown
 from shared.domain.ids import hash_key
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.keys.key_alert import KeyAlert
-from shared.domain.keys.key_check import KeyCheckResult, check_key
-from shared.domain.keys.policy_checks import POLICY_HEALTH
+from shared.domain.keys.key_check import POLICY_HEALTH, KeyCheckResult, check_key
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, NotFound, TransientError
 from shared.log_fields import get_product_log

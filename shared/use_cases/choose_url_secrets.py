@@ -4,8 +4,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from shared.domain.environment import UrlSecretUse
 from shared.domain.plans.choose_url_secret import apply_url_secret_choices
-from shared.domain.url_secret_use import UrlSecretUse
 from shared.errors import Conflict, InvalidInput
 from shared.services import Services
 from shared.use_cases.approve_plan import AwaitingPlan, read_plans_awaiting_approval

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any
 
 from shared.alerts import catch_row_errors, read_readable, send_alert
-from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowSummary, WorkflowUpdate
 from shared.domain.jobs.durable_job import DurableJob, mark_write_in_flight
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.timer_run import DailyCheckTarget
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, JobBlocked, NotFound, PlatformError
 from shared.jobs.engine import JobKind

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.domain.audit import AuditEntry
 from shared.domain.audit_text import TargetKind, find_target, parse_state
-from shared.domain.identifiers import is_identifier
+from shared.domain.ids import is_identifier
 from shared.domain.plans.remediation import Remediation, build_environment_job_id
 from shared.services import Services
 from shared.use_cases.read_job_index import get_rows, read_environment_names

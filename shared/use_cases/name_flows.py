@@ -9,7 +9,7 @@ from functools import partial
 
 from shared.concurrency import read_each
 from shared.domain.environment import Environment
-from shared.domain.identifiers import is_identifier
+from shared.domain.ids import is_identifier
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.name_lookup import NamedItem, find_by_id_or_name, find_similar
 from shared.domain.plans.plan_item import PlanItem

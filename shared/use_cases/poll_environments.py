@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from shared.alerts import catch_row_errors
 from shared.domain.environment import Environment
+from shared.domain.environment_records import PolicyLinkRecord
 from shared.domain.ids import hash_key
-from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.errors import CmkflowError
 from shared.log_fields import get_product_log
 from shared.ports import QueueMessage

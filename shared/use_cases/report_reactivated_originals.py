@@ -5,12 +5,12 @@ run.
 from dataclasses import dataclass, field
 
 from shared.alerts import read_readable, send_alert
-from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowSummary
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.timer_run import DailyCheckTarget
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.audit import AuditEntry, build_boundary_key, parse_key_time
-from shared.domain.audit_filter import AuditFilter
+from shared.domain.audit import AuditEntry, AuditFilter, build_boundary_key, parse_key_time
 from shared.domain.audit_seal import SealedEntry
 from shared.errors import UnreadableRow
 from shared.ports import Condition, StoreRow

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.environment import Environment, EnvironmentSettings
+from shared.domain.environment_records import PolicyLinkRecord
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.environment_status import EnvironmentStatus, build_environment_statuses
 from shared.domain.plans.remediation import (
@@ -16,7 +17,6 @@ from shared.domain.plans.remediation import (
     build_environment_job_id,
 )
 from shared.domain.plans.support_request import SupportRequest
-from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.domain.solution_setting import SolutionSettingChange
 from shared.errors import UnreadableRow
 from shared.services import Services

@@ -9,9 +9,9 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowSummary
+from shared.domain.timer_run import DailyCheckTarget
 from shared.errors import CmkflowError, PlatformError, ThrottledError
 from shared.use_cases import check_in_rotation as module
 from shared.use_cases.check_in_rotation import check_in_rotation

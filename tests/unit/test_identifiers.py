@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.identifiers import is_identifier, normalize_environment_id
+from shared.domain.ids import is_identifier, normalize_environment_id
 
 GUID = "8C2E3F7A-0000-4000-8000-00000000000F"
 

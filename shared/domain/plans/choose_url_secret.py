@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from shared.domain.environment import UrlSecretUse
 from shared.domain.plans.plan_item import UNKNOWN_READERS, PlanItem, PlannedCaller
 from shared.domain.plans.planned_changes import list_planned_changes
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.unknowns import READERS_OF_APP_CONFIGURATION
-from shared.domain.url_secret_use import UrlSecretUse
 
 
 def choose_url_secret(item: PlanItem, use: UrlSecretUse) -> PlanItem:

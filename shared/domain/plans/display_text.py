@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from shared.domain.environment import UrlSecretUse
 from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
 from shared.domain.plans.remediation import StartSource
-from shared.domain.url_secret_use import UrlSecretUse
 
 #: In the order in which a plan is shown: first flows that need a person, last flows that are not
 #: included.

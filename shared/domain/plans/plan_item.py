@@ -5,9 +5,9 @@ from enum import StrEnum
 
 from shared.domain.callers.caller import UNKNOWN_READER_KINDS
 from shared.domain.conversions.conversion import ConversionKind
+from shared.domain.environment import UrlSecretUse
 from shared.domain.flow_owner import FlowOwner
 from shared.domain.jobs.flow_job import MigrationMethod
-from shared.domain.url_secret_use import UrlSecretUse
 
 #: What a reference in App Configuration needs.
 UNKNOWN_READERS = (

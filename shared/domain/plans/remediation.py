@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.identifiers import is_identifier
-from shared.domain.ids import NAMESPACE
+from shared.domain.ids import NAMESPACE, is_identifier
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.environment_states import (
     ENVIRONMENT_STATES,

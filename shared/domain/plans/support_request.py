@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
+from shared.domain.environment_records import PolicyLinkRecord
 from shared.domain.jobs.run_archive import TICKET_WINDOW
 from shared.domain.name_lookup import NamedItem
-from shared.domain.policy_link_record import PolicyLinkRecord
 
 #: The platform names no time for the end of a migration; its list of flows only becomes shorter.
 COUNTED_FROM = (

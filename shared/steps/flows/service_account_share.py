@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from shared.domain.service_account import ServiceAccountRecord
+from shared.domain.environment_records import ServiceAccountRecord
 from shared.domain.sharing import USERS, DataversePrincipal, Share, list_rights
 from shared.steps.flows.effect import SKIP, Refusal, Reply, Write, perform, skip_if_gone
 from shared.steps.step_context import StepContext

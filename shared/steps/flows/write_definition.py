@@ -21,13 +21,13 @@ from shared.domain.definitions.lost_references import (
     list_unresolved_references,
     with_lost_references,
 )
+from shared.domain.environment_records import ShapeDemand
 from shared.domain.platform_errors import (
     REFERENCE_NOT_FOUND,
     find_error_code,
     find_fix,
     is_temporary_error,
 )
-from shared.domain.shape_demand import ShapeDemand
 from shared.errors import JobBlocked, NotFound, PlatformError, RefusedForNow
 from shared.reason import Reason
 from shared.services import Services

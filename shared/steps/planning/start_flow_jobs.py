@@ -11,6 +11,7 @@ from functools import partial
 
 from shared.concurrency import read_each
 from shared.domain.callers.caller_records import ExpectedCallerUpdate
+from shared.domain.environment import UrlSecretUse
 from shared.domain.ids import derive_copy_id, derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_pair import Copy, Original
@@ -19,7 +20,6 @@ from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.job_index import build_flow_job_row
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.url_secret_use import UrlSecretUse
 from shared.errors import AlreadyExists, UnreadableRow
 from shared.jobs.job_kinds import FLOW
 from shared.jobs.traces import begin_linked_trace, begin_trace

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.callers.url_secret import build_url_secret_address, is_url_secret
+from shared.domain.environment import UrlSecretUse
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.url_secret_use import UrlSecretUse
 from shared.ports import HasUnknownReaders, RefersToSecrets
 from shared.services import Services
 from shared.steps.updating_callers.refer_to_secret import find_obstacles

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from shared.alerts import alert_unreadable_row
 from shared.domain.environment import MIGRATION_LONGEST, Environment
+from shared.domain.environment_records import PolicyLinkRecord
 from shared.domain.flow import FlowListEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state, stop_with_reason, wait_until
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.domain.plans.support_request import SupportRequest, SupportRequestKind
-from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.errors import AlreadyExists, Conflict, JobBlocked, UnreadableRow
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason

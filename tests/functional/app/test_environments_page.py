@@ -19,9 +19,9 @@ from functions import (
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment_records import PolicyLinkRecord
 from shared.domain.plans.job_index import SETTLED_AFTER
 from shared.domain.plans.remediation import RemediationMode
-from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.domain.principal import Role
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.poll_environments import poll_environments

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from shared.domain.environment import UrlSecretUse
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.unknowns import READERS_OF_APP_CONFIGURATION
-from shared.domain.url_secret_use import UrlSecretUse
 from shared.ports import KeyValue
 from tests.fakes.app_configuration import REFERENCE_TYPE, read_key_value
 from tests.fakes.invariants import find_signatures_in_store

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from shared.domain.environment_records import ShapeDemand
 from shared.domain.flow import WorkflowUpdate
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.shape_demand import ShapeDemand
 from shared.errors import PlatformError
 from shared.reason import Reason
 from tests.fakes import definition_builder as define

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from shared.domain.environment import UrlSecretUse
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.url_secret_use import UrlSecretUse
 from shared.errors import FlowNotFound, InvalidInput, JobBlocked
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.leased_job import LeasedJob
