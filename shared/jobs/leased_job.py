@@ -161,7 +161,7 @@ class LeasedJob[J: DurableJob[Any]]:
 
         before = self.job
         after = await self._write_job(lambda: self._kind.merge_concurrent(job, self.job), with_end)
-        self._log_state_change(before, after, has_ended=True)
+        self._log_state_change(before, after, logs_same_state=not self._kind.is_ended(after))
         return after
 
     def open_rows[T](self, table: Table[T]) -> FencedRows[T]:
@@ -180,8 +180,8 @@ class LeasedJob[J: DurableJob[Any]]:
         """Renew the lease in the background while the block runs."""
         return keep_renewed(self.renew, self.services.settings.job_lease_duration)
 
-    def _log_state_change(self, before: J, after: J, *, has_ended: bool = False) -> None:
-        if after.state is before.state and not has_ended:
+    def _log_state_change(self, before: J, after: J, *, logs_same_state: bool = False) -> None:
+        if after.state is before.state and not logs_same_state:
             return
         identity = self._table.get_address(after)[1]
         log.info(

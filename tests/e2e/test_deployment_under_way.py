@@ -38,6 +38,8 @@ POINTS = (
     (": planned -> copying", 1 / 2),
     (" -> discovering", 0),
 )
+#: While the older app runs, no original is turned off, so that no remediation ends before the kill.
+SLOW_STOP = {"route": "*.stop_flow", "kind": "delay", "times": None, "delay": 60}
 #: Added to the app, which then writes its folder to its log.
 NAMED = "\nimport sys, shared\nprint('code:', shared.__file__, file=sys.stderr)\n"
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -88,6 +90,7 @@ async def test_remediations_of_an_older_release_are_ended(
         older = write_app(tmp_path / "older", code + NAMED, older_release)
         stack.options = replace(newer, app_dir=older)
         await stack.start_app()
+        await change_tenant(stack, session, "POST", "faults", SLOW_STOP)
         app = App(session, lambda: stack.app)
         remediations = []
         for number, (text, part) in enumerate(POINTS):
@@ -97,6 +100,7 @@ async def test_remediations_of_an_older_release_are_ended(
             await wait_for_log(stack, text, logged + max(1, round(part * count)))
         await stack.kill_app()
         log = stack.locate_log("app").read_text()
+        await change_tenant(stack, session, "DELETE", "faults")
 
         stack.options = newer
         await stack.start_app()
@@ -178,3 +182,12 @@ async def read_tenant_state(stack: Stack, session: aiohttp.ClientSession, path: 
     async with session.get(f"{stack.tenant.control}/{path}") as answer:
         answer.raise_for_status()
         return await answer.json()
+
+
+async def change_tenant(
+    stack: Stack, session: aiohttp.ClientSession, method: str, path: str, body: object = None
+) -> None:
+    """Change the local tenant through its control API, which only tests use."""
+    url = f"{stack.tenant.control}/{path}"
+    async with session.request(method, url, json=body) as answer:
+        answer.raise_for_status()

@@ -18,6 +18,7 @@ from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack
 from tests.e2e.test_deployment_under_way import (
     FLOWS,
+    change_tenant,
     read_tenant_state,
     start_remediation,
     wait_until_ended,
@@ -30,10 +31,10 @@ from tests.performance.over_the_wire import Run, serve_cloud, sign_in_service_ac
 NAMES = ("app-0", "app-1", "app-2", "app-3")
 PROCESSES = (1, 2, 4)
 #: For each process: flow jobs at a time, and flows of a remediation.
-AT_A_TIME, FLOWS_EACH = 4, 12
+AT_A_TIME, FLOWS_EACH = 4, 8
 HOST = {"AzureFunctionsJobHost__extensions__serviceBus__maxConcurrentCalls": str(AT_A_TIME)}
 #: The processes mostly wait for answers, so two processors are enough for four processes.
-SLOW_ANSWERS = {"route": "*", "kind": "delay", "times": None, "delay": 0.1}
+SLOW_ANSWERS = {"route": "*", "kind": "delay", "times": None, "delay": 0.3}
 FIRST, LAST = ": planned -> copying", " -> retired"
 #: Of the speed of one process, times the processes; and of their mean number of calls.
 LEAST_SPEED, LARGEST_DIFFERENCE = 0.75, 0.2
@@ -140,12 +141,3 @@ def count_calls(stack: Stack, start: float, end: float) -> Counter[str]:
     spans = read_spans_file(stack.spans_file)
     calls = [one for one in spans if one.kind == "client" and start <= one.began <= end]
     return Counter(one.instance for one in calls)
-
-
-async def change_tenant(
-    stack: Stack, session: aiohttp.ClientSession, method: str, path: str, body: object = None
-) -> None:
-    """Change the local tenant through its control API, which only tests use."""
-    url = f"{stack.tenant.control}/{path}"
-    async with session.request(method, url, json=body) as answer:
-        answer.raise_for_status()

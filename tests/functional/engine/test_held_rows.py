@@ -19,6 +19,7 @@ from shared.ports import Operation, StoreRow
 from shared.steps.step_context import StepContext
 from shared.tables import Tables
 from shared.use_cases.change_remediation import cancel
+from shared.use_cases.clean_up_ended_jobs import lease_ended_job
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
@@ -149,3 +150,23 @@ async def test_change_staged_while_the_lease_is_renewed_is_kept(*, is_ordered: b
     assert job.copy.host == "copy.example"
     assert job.leased_until == held.job.leased_until
     assert job.requested_command is (JobCommand.CANCEL if is_ordered else None)
+
+
+async def test_lease_of_an_ended_job_logs_no_state_change(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A log entry such as "retired -> retired" looks like a second retirement."""
+    scenario, held = await build_leased_scenario()
+    retired = replace(held.job, state=FlowJobState.RETIRED)
+
+    with caplog.at_level("INFO", "shared.jobs.leased_job"):
+        await held.end(retired)
+        stored = await scenario.services.tables.flow_jobs.get(
+            *scenario.services.tables.flow_jobs.get_address(retired)
+        )
+        assert stored is not None
+        async with lease_ended_job(FLOW, scenario.services, stored):
+            pass
+
+    assert caplog.text.count(": copied -> retired") == 1
+    assert caplog.text.count("-> retired") == 1
