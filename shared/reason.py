@@ -524,7 +524,7 @@ class Reason(StrEnum):
     RETRIES_EXHAUSTED = (
         "retries_exhausted",
         "The service works, but every request for this flow failed.",
-        "Check the flow in Power Automate, then retry.",
+        "Check the flow in Power Automate and its callers, then retry.",
         ClearedBy.DAILY_CHECK,
     )
     INTERNAL_ERROR = (

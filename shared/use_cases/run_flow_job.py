@@ -294,8 +294,8 @@ def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
     """Return the row with its next check early enough to check its grants.
 
     Grants that could not be revoked are checked soon. Grants that an interrupted invocation may
-    have made are checked when it can no longer change anything. A rollback checks its grants at its
-    end.
+    have made are checked when it can no longer change anything, or at the next retry. A rollback
+    checks its grants at its end.
     """
     now, looks = services.now, [job.next_check_at] if job.next_check_at else []
     if job.grants.active:
@@ -305,6 +305,7 @@ def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
         and job.in_flight_until
         and job.in_flight_until > now
         and not job.is_rolling_back
+        and not job.consecutive_failures  # an earlier retry would shorten the back-off
     ):
         looks.append(job.in_flight_until)
     return replace(job, next_check_at=min(looks))

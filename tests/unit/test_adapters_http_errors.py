@@ -211,9 +211,12 @@ def test_several_errors_get_the_code_of_the_first_error() -> None:
     assert (error.code, error.detail) == ("ChildFlowNeverPublished", "Dataverse: one two")
 
 
-def test_conflict_with_another_operation_on_the_resource_is_transient() -> None:
+@pytest.mark.parametrize(
+    "code", ["AnotherOperationInProgress", "ServiceLocked", "PessimisticConcurrencyConflict"]
+)
+def test_conflict_with_another_operation_on_the_resource_is_transient(code: str) -> None:
     """Azure returns 409 while another operation changes the resource, so a retry helps."""
-    assert type(build_http_error(409, "AnotherOperationInProgress")) is ServiceUnavailable
+    assert type(build_http_error(409, code)) is ServiceUnavailable
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"[]", b'"x"', b'{"error": "x"}'])

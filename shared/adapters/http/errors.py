@@ -50,7 +50,11 @@ _UNANSWERED = frozenset({408, 499, 502, 503, 504})
 _NO_TABLE = frozenset({"0x80060888", "0x8006088a"})
 _WRITES = frozenset({"PATCH", "POST", "PUT"})
 _MIGRATION = re.compile("migrat", re.IGNORECASE)
-_BUSY = re.compile("another *operation", re.IGNORECASE)
+#: Codes of API Management (platform.md#api-management).
+_SERVICE_LOCKED = "ServiceLocked"
+_BUSY = re.compile(
+    f"another *operation|^{_SERVICE_LOCKED}$|^PessimisticConcurrencyConflict$", re.IGNORECASE
+)
 #: Text around a flow service error in a Dataverse error (platform.md#wrapped-errors).
 _WRAPPED = re.compile(
     r'Flow client error returned with status code "(?P<status>\w+)" and details "(?P<json>\{.*\})"',
@@ -63,6 +67,8 @@ _RATE_LIMIT_WAIT = timedelta(minutes=1)
 _LONGEST_RATE_LIMIT = timedelta(hours=1)
 #: A longer `Retry-After` is wrong: no limit of a service counts more than a day.
 _LONGEST_WAIT = timedelta(days=1)
+#: A service of API Management is locked for many minutes.
+_LOCKED_WAIT = timedelta(minutes=5)
 _LONGEST_MESSAGE = 1000
 
 
@@ -121,6 +127,8 @@ def _build_transient_error(
     statuses = {answer.status, reason.status}
     if wait is None and _RATE_LIMIT in reason.message.lower():
         wait = _RATE_LIMIT_WAIT
+    if wait is None and reason.code == _SERVICE_LOCKED:
+        wait = _LOCKED_WAIT
     if 429 in statuses or (answer.status == 403 and wait is not None):
         return ThrottledError(text, retry_after=wait)
     is_busy = answer.status == 409 and (_BUSY.search(reason.code) or _BUSY.search(reason.message))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
@@ -356,3 +358,59 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
         assert (await scenario.read_job()).state is FlowJobState.ROLLED_BACK
         assert hash_places(scenario) == before
         assert set(statuses) == {200}
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "minutes"),
+    [
+        (
+            "ServiceLocked",
+            "The API Service contoso is transitioning at this time.",
+            40,
+        ),
+        ("PessimisticConcurrencyConflict", "Operation on the API is in progress", 15),
+        ("Conflict", "The backend is being changed", 15),
+    ],
+)
+async def test_write_waits_until_api_management_is_not_busy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, message: str, minutes: int
+) -> None:
+    """The app repeats a rejected write later, also in a rollback, and the job is never blocked."""
+    seed = build_tenant_seed(build_orders_seed())
+    seed["azure"]["resources"] = describe_below(
+        API_MANAGEMENT, {"": {}, "backends/crm": {"url": URL, "protocol": "http"}}
+    )
+    fault = Fault(route="resource_manager.update_backend", times=None, status=409, code=code)
+    async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        (before,) = read_backends(scenario)
+        scenario.tenant.faults.add(replace(fault, message=message))
+
+        await scenario.order(run=timedelta(minutes=minutes))
+        waiting = await scenario.read_job()
+        scenario.tenant.faults.clear()
+        await scenario.run(timedelta(days=40))
+        retired, (moved,) = await scenario.read_job(), read_backends(scenario)
+        scenario.tenant.faults.add(replace(fault, message=message))
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
+        await scenario.run(timedelta(minutes=minutes))
+        waiting_again = await scenario.read_job()
+        scenario.tenant.faults.clear()
+        await scenario.run(timedelta(days=40))
+
+        for job in (waiting, waiting_again):
+            assert job.state is FlowJobState.WAITING
+            assert message in job.message
+        assert retired.state is FlowJobState.RETIRED
+        assert moved == scenario.get_trigger_url(retired.copy.id)
+        job = await scenario.read_job()
+        assert job.state is FlowJobState.ROLLED_BACK
+        assert FlowJobState.BLOCKED not in {one.state for one in job.history}
+        assert read_backends(scenario) == [before]
+
+
+def read_backends(scenario: WireScenario) -> list[str]:
+    """Return the URL of each backend of API Management."""
+    backends = scenario.tenant.get_part(Azure).resources.list_of_type(
+        "Microsoft.ApiManagement/service/backends"
+    )
+    return [one["properties"]["url"] for one in backends]
