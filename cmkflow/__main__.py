@@ -1,5 +1,7 @@
 """The command line's entry point: `cmkflow` and `python -m cmkflow`."""
 
+import inspect
+import textwrap
 from importlib import metadata
 from typing import Annotated
 
@@ -28,9 +30,28 @@ from cmkflow import (
     support_request_commands,
     watch_command,
 )
-from cmkflow.examples import move_examples
 from cmkflow.inspect_command import inspect_flow_files
 from cmkflow.terminal import echo
+
+_HEADING = "\n\nExamples:\n"
+
+
+def move_examples(app: typer.Typer) -> None:
+    """Move the examples of each command from its help to its epilog.
+
+    Raises `ValueError` if a command has no examples.
+    """
+    for command in app.registered_commands:
+        text, heading, examples = (inspect.getdoc(command.callback) or "").partition(_HEADING)
+        if not heading:
+            raise ValueError(f"{command.name}: add examples to the docstring of the command")
+        command.help = text
+        # The character keeps the lines of a paragraph (click.palletsprojects.com, "Documenting").
+        command.epilog = "\b\nExamples:\n" + textwrap.indent(textwrap.dedent(examples), "  ")
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            move_examples(group.typer_instance)
+
 
 app = typer.Typer(
     name="cmkflow",

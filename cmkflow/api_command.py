@@ -12,9 +12,8 @@ from rich.console import RenderableType
 from cmkflow.api_client import ApiClient, ApiError, ExitCode
 from cmkflow.names import replace_names_with_ids
 from cmkflow.output import Output, OutputFormat, Query
-from cmkflow.pager import NoPager
 from cmkflow.paragraphs import print_next_commands
-from cmkflow.printing import AnswerPrinter
+from cmkflow.printing import AnswerPrinter, NoPager
 from cmkflow.profiles import Address, Debug, ProfileName, find_app_url
 from cmkflow.terminal import echo, remove_line_breaks
 from cmkflow.watching import WatchOptions, follow_answer

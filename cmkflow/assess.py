@@ -18,11 +18,10 @@ from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.assessment_answer import format_answer
 from cmkflow.assessment_page import build_page, format_reasons
-from cmkflow.finding_text import format_finding
 from cmkflow.listing import Column, Facts, Listing
 from cmkflow.named_files import parse_file_name, write_page
 from cmkflow.names import ENVIRONMENTS
-from cmkflow.run_archive_tables import format_number
+from cmkflow.paragraphs import format_finding, format_number
 from cmkflow.terminal import echo
 
 app = typer.Typer(

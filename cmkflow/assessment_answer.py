@@ -12,7 +12,7 @@ from cmkflow.assessment_to_do import (
     filter_unstarted_flows,
     is_firewall,
 )
-from cmkflow.run_archive_tables import format_number
+from cmkflow.paragraphs import format_number
 from shared.domain.assessment.assessment import RemediationStatus
 
 #: The phases of an assessment as words.

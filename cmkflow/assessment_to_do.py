@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cmkflow.run_archive_tables import format_number
+from cmkflow.paragraphs import format_number
 from shared.domain.assessment.assessment import RemediationStatus
 from shared.domain.assessment.estimate import needs_only_an_edit
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason

@@ -13,9 +13,8 @@ from cmkflow.id_file import read_flow_ids
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.named_files import parse_file_name
 from cmkflow.output import Output, OutputFormat, Query
-from cmkflow.pager import NoPager
-from cmkflow.printing import AnswerPrinter
-from cmkflow.run_archive_tables import format_number
+from cmkflow.paragraphs import format_number
+from cmkflow.printing import AnswerPrinter, NoPager
 from cmkflow.scan_stream import BinaryFile, LocatedReference, scan_stream
 from cmkflow.terminal import echo
 from shared.domain.callers.scan_document import ReferenceShape

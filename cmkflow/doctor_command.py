@@ -10,9 +10,7 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ExitCode
 from cmkflow.api_command import Shown, api_command
-from cmkflow.finding_text import STYLES
-from cmkflow.paragraphs import Headline, Paragraph
-from cmkflow.run_archive_tables import format_number
+from cmkflow.paragraphs import STYLES, Headline, Paragraph, format_number
 from shared.domain.finding import FindingLevel
 
 #: The Functions host ends a request after 230 seconds.

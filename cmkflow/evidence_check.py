@@ -4,18 +4,17 @@ Imported only when the command runs, because cryptography loads slowly.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 
 from cryptography.x509 import Certificate
 
-from cmkflow.evidence_findings import EvidenceFindings
-from cmkflow.evidence_seals import check_seals
-from cmkflow.evidence_time_stamp import check_time_stamp
-from shared.domain.evidence_file import find_manifest_differences, read_signature
+from cmkflow.evidence_seals import EvidenceFindings, check_seals
+from shared.domain.evidence_file import find_manifest_differences, read_signature, read_time_stamp
 from shared.domain.signature import Signature
 from shared.signatures import compute_fingerprint, is_signature_valid
+from shared.time_stamps import verify_time_stamp
 
 _CONFIRMED = (
     "Verified: nobody has changed the file since this key signed it. Not verified: whether the "
@@ -118,3 +117,39 @@ def _find_key_problems(signature: Signature, expected: ExpectedEvidence) -> Iter
         yield f"The file names another key than that of --key-id: {signature.key_id}"
     elif compute_fingerprint(expected.read_public_key(signature.key_id)) != own:
         yield f"The file is not signed with the key in the vault: {signature.key_id}"
+
+
+_SHOWN = (
+    "Verified: the signature existed at the time of the time stamp. Not verified: whether the "
+    "authority has revoked its certificate."
+)
+_UNVERIFIED = (
+    "The time stamp was not verified, so it does not show when the file was signed. To verify "
+    "it, use --tsa-certificates."
+)
+
+
+def check_time_stamp(file: BufferedReader, trusted: Sequence[Certificate]) -> EvidenceFindings:
+    """Check the time stamp with the certificates of `trusted` authorities.
+
+    Without certificates, the time stamp is reported but not verified. With them, a missing time
+    stamp is a problem. Raises `ValueError` if the file is not an evidence file.
+    """
+    found = EvidenceFindings()
+    signature, answer = read_time_stamp(file)
+    if isinstance(answer, str):
+        target = found.problems if trusted else found.notes
+        target.append(f"No time stamp: {answer.strip()}. Not verified: when the file was signed.")
+        return found
+    try:
+        stamp = verify_time_stamp(answer, signature, trusted)
+    except ValueError as err:
+        found.problems.append(f"The time stamp is not valid: {err}")
+        return found
+    at = f"{stamp.at:%Y-%m-%d %H:%M:%S} UTC"
+    if trusted:
+        found.notes.append(f"Time stamp of {at} by a trusted authority: {stamp.signer}")
+        found.conclusions.append(_SHOWN)
+    else:
+        found.notes += [f"Time stamp of {at}, not verified: {stamp.signer}", _UNVERIFIED]
+    return found

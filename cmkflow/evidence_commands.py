@@ -13,7 +13,7 @@ from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.named_files import parse_file_name, write_file
 from cmkflow.names import RemediationId
-from cmkflow.pager import NoPager, print_text
+from cmkflow.printing import NoPager, print_text
 from cmkflow.terminal import echo
 from shared.errors import CmkflowError
 

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from io import BufferedReader
 
 from pydantic import ValidationError
 
-from cmkflow.evidence_findings import EvidenceFindings
 from shared.domain.audit import AuditEntry, build_boundary_key
 from shared.domain.audit_seal import (
     SEALS_FILE,
@@ -22,6 +22,29 @@ from shared.domain.audit_seal import (
 from shared.domain.evidence_file import AUDIT_DIFFERENCES, read_files
 from shared.rows import get_type_adapter
 from shared.signatures import compute_fingerprint, is_signature_valid
+
+
+@dataclass(slots=True, kw_only=True)
+class EvidenceFindings:
+    """Problems of an evidence file, and what its checks show."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    #: What the checks show together; they hold only if nothing is wrong.
+    conclusions: list[str] = field(default_factory=list)
+
+    def add(self, more: "EvidenceFindings") -> None:
+        """Add the findings of another check."""
+        self.problems += more.problems
+        self.notes += more.notes
+        self.conclusions += more.conclusions
+
+    @property
+    def lines(self) -> list[str]:
+        """Return one line for each finding. Conclusions are left out if there is a problem."""
+        shown = [] if self.problems else self.conclusions
+        return [" ".join(one.splitlines()) for one in (*self.problems, *self.notes, *shown)]
+
 
 _AUDIT_FILE = "audit.jsonl"
 

@@ -1,5 +1,6 @@
 """`cmkflow network fix`: propose, apply and revert firewall fixes."""
 
+from enum import StrEnum
 from operator import itemgetter
 from typing import Annotated, Any
 
@@ -9,13 +10,36 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
-from cmkflow.firewall_fix_text import FixLanguage, format_fix
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import InEnvironment
 from cmkflow.remediation_commands import Yes
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm
 from cmkflow.timestamps import format_minute
+
+
+class FixLanguage(StrEnum):
+    """A language in which a firewall fix can be printed."""
+
+    AZURE_CLI = "az"
+    BICEP = "bicep"
+    TERRAFORM = "terraform"
+
+
+_MEMBERS = {
+    FixLanguage.AZURE_CLI: ("azure_cli", "#"),
+    FixLanguage.BICEP: ("bicep", "//"),
+    FixLanguage.TERRAFORM: ("terraform", "#"),
+}
+
+
+def format_fix(fix: Any, language: FixLanguage) -> str:
+    """Return the fix as commands or code, with the issue, the summary and notes as comments."""
+    member, comment = _MEMBERS[language]
+    said = [fix["issue"], fix["unavailable_reason"] or fix["summary"], *fix["notes"]]
+    lines = [f"{comment} {line}" for line in said if line]
+    return "\n".join([*lines, fix[member].rstrip()]).rstrip()
+
 
 _PATH = ("network", "firewall-fixes")
 

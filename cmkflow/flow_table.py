@@ -7,7 +7,7 @@ from rich.text import Text
 
 from cmkflow.flow_report import Inspection
 from cmkflow.listing import Column, Kind, Listing
-from cmkflow.run_archive_tables import format_number
+from cmkflow.paragraphs import format_number
 from shared.domain.definitions.flow_definition import DefinitionFormat
 
 #: What happens to a flow when the key is applied, first those that stay.

@@ -14,9 +14,8 @@ from cmkflow.flow_report import inspect_flows
 from cmkflow.flow_table import build_flow_table, format_summary
 from cmkflow.named_files import parse_file_name
 from cmkflow.output import Output, OutputFormat, Query
-from cmkflow.pager import NoPager
-from cmkflow.printing import AnswerPrinter
-from cmkflow.run_archive_tables import format_number
+from cmkflow.paragraphs import format_number
+from cmkflow.printing import AnswerPrinter, NoPager
 from cmkflow.terminal import echo
 
 

@@ -1,9 +1,17 @@
-"""Decode exported JSON in UTF-8, with or without byte order mark, or UTF-16."""
+"""Decode exported JSON, and Microsoft's service tag list.
+
+The files are in UTF-8, with or without byte order mark, or in UTF-16.
+"""
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
+import typer
+
+from cmkflow.terminal import echo
 from shared.domain.definitions.json_values import JsonTooDeep, parse_json_value
+from shared.domain.network.service_tags import ServiceTagList, read_service_tags
 
 
 class UnreadableFile(Exception):
@@ -57,3 +65,15 @@ def _require_short_paths(document: object) -> None:
                 stack.append((member, length + more))
     if stack:
         raise UnreadableFile("the JSON nests members with long names too deeply")
+
+
+def read_service_tag_list(path: Path) -> ServiceTagList:
+    """Return the service tag list in a file. Prints an error and exits if the file has none."""
+    try:
+        return read_service_tags(json.loads(path.read_bytes()))
+    except OSError as err:
+        problem = err.strerror or str(err)
+    except (ValueError, RecursionError) as err:
+        problem = str(err)
+    echo(f"{path}: {problem}", err=True)
+    raise typer.Exit(1)

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.finding_text import format_finding
 from cmkflow.listing import Facts
+from cmkflow.paragraphs import format_finding
 
 app = typer.Typer(no_args_is_help=True, help="Check the keys that protect environments.")
 

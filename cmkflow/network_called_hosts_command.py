@@ -14,14 +14,13 @@ from rich.text import Text
 from cmkflow.called_host_report import CalledHostReport, CalledHostRow
 from cmkflow.exported_resources import read_exported_resources
 from cmkflow.flow_files import FlowFile, read_flow_files
+from cmkflow.json_file import read_service_tag_list
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.network_check import read_exported_firewalls
 from cmkflow.network_check_command import find_canonical_region
 from cmkflow.output import Output, OutputFormat, Query
-from cmkflow.pager import NoPager
 from cmkflow.paragraphs import shorten_resource_ids
-from cmkflow.printing import AnswerPrinter
-from cmkflow.service_tag_file import read_service_tag_list
+from cmkflow.printing import AnswerPrinter, NoPager
 from cmkflow.terminal import echo
 from shared.domain.network.called_hosts import list_called_hosts
 

@@ -14,15 +14,13 @@ from rich.text import Text
 
 from cmkflow.api_client import ExitCode
 from cmkflow.exported_resources import read_exported_resources
-from cmkflow.firewall_fix_text import FixLanguage, format_fix
+from cmkflow.firewall_fix_command import FixLanguage, format_fix
+from cmkflow.json_file import read_service_tag_list
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.network_check import FirewallCheckRow, Question, check_network, is_firewall_issue
 from cmkflow.output import Output, OutputFormat, Query
-from cmkflow.pager import NoPager
-from cmkflow.paragraphs import shorten_resource_ids
-from cmkflow.printing import AnswerPrinter
-from cmkflow.run_archive_tables import format_number
-from cmkflow.service_tag_file import read_service_tag_list
+from cmkflow.paragraphs import format_number, shorten_resource_ids
+from cmkflow.printing import AnswerPrinter, NoPager
 from cmkflow.terminal import echo
 from shared.domain.network.firewall_fix import FirewallFix
 from shared.domain.network.network_check import PROTECTED_TAG, TAGS_BESIDE

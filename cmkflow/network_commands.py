@@ -17,15 +17,14 @@ from rich.text import Text
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.firewall_fix_command import register as register_fix
+from cmkflow.json_file import read_service_tag_list
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import InEnvironment, RemediationId
 from cmkflow.network_called_hosts_command import show_called_hosts
 from cmkflow.network_check_command import check_exported_firewalls
 from cmkflow.network_firewalls_command import register as register_firewalls
 from cmkflow.output import Output, OutputFormat, Query
-from cmkflow.pager import NoPager
-from cmkflow.printing import AnswerPrinter
-from cmkflow.service_tag_file import read_service_tag_list
+from cmkflow.printing import AnswerPrinter, NoPager
 from cmkflow.terminal import echo
 from cmkflow.timestamps import format_minute
 from cmkflow.trigger_hosts_text import format_trigger_hosts

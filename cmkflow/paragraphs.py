@@ -1,8 +1,9 @@
-"""Lay out text that is not a table: headlines, labelled paragraphs and commands."""
+"""Lay out text that is not a table: headlines, labelled paragraphs, findings and commands."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -117,3 +118,26 @@ def print_next_commands(commands: Iterable[str]) -> None:
     for command in commands:
         label = "See" if command.endswith(" --full") else "Next"
         Terminal(stderr=True).print(Command(label=label, command=command, indent=0), crop=False)
+
+
+STYLES = {
+    "ok": "green",
+    "warning": "yellow",
+    "unknown": "bold magenta",
+    "problem": "bold red",
+}
+
+
+def format_finding(subject: str, finding: Any) -> Text:
+    """Return the level, subject, message and fix of a finding."""
+    level = finding["level"]
+    text = Text(f"{level:8}", style=STYLES[level])
+    text.append(f"{subject.replace('_', ' ')}: {finding['message']}", style="not bold default")
+    if finding["fix"]:
+        text.append(f" {finding['fix']}", style="dim not bold default")
+    return text
+
+
+def format_number(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 flow` or `2 flows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -12,11 +12,10 @@ from cmkflow.api_command import Shown, api_command
 from cmkflow.flow_owners import OfOwner
 from cmkflow.named_files import parse_file_name, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
-from cmkflow.paragraphs import format_names
+from cmkflow.paragraphs import format_names, format_number
 from cmkflow.plan_text import format_approval, format_plan
 from cmkflow.remediation_commands import Yes
 from cmkflow.remediation_tables import format_count_sentence
-from cmkflow.run_archive_tables import format_number
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, echo, remove_line_breaks
 from shared.domain.environment import UrlSecretUse

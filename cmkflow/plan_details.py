@@ -10,8 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cmkflow.flow_owners import format_owner_of
-from cmkflow.paragraphs import Paragraph
-from cmkflow.run_archive_tables import format_number
+from cmkflow.paragraphs import Paragraph, format_number
 from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS, URL_SECRET_WORDS
 from shared.domain.plans.plan_item import PlannedAction
 

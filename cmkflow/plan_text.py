@@ -16,10 +16,10 @@ from cmkflow.paragraphs import (
     Paragraph,
     format_argument,
     format_names,
+    format_number,
     shorten_resource_ids,
 )
 from cmkflow.plan_details import format_plan_details
-from cmkflow.run_archive_tables import format_number
 from shared.domain.flow_owner import OwnerStatus
 from shared.domain.plans.display_text import ACTION_WORDS, build_plan_sort_key
 from shared.domain.plans.plan_item import PlannedAction

@@ -14,10 +14,11 @@ from cmkflow.paragraphs import (
     Paragraph,
     format_argument,
     format_names,
+    format_number,
     shorten_resource_ids,
 )
 from cmkflow.remediation_tables import format_both_off_warning, format_unreadable_rows
-from cmkflow.run_archive_tables import format_archive_and_deletion_lines, format_number
+from cmkflow.run_archive_tables import format_archive_and_deletion_lines
 from cmkflow.timestamps import format_time_left_or_date
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.plans.display_text import describe_start, format_not_migrated, format_state

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from cmkflow.paragraphs import format_number
 from shared.domain.jobs.run_archive import RunArchiveState
 
 _ARCHIVED = {RunArchiveState.COMPLETED, RunArchiveState.TRUNCATED}
@@ -44,8 +45,3 @@ def format_archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
     deletes = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     none = "none scheduled; the admin center's warning may remain until originals are deleted"
     yield Text(f"Deletions of originals: {deletes or none}.")
-
-
-def format_number(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 flow` or `2 flows`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

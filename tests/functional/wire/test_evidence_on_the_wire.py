@@ -10,7 +10,7 @@ from azure.keyvault.keys.aio import KeyClient
 
 from cmkflow import signing_key
 from cmkflow.evidence_check import ExpectedEvidence, check_evidence
-from cmkflow.evidence_findings import EvidenceFindings
+from cmkflow.evidence_seals import EvidenceFindings
 from functions.evidence_file import build_evidence_file
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.time_stamps.endpoints import HOST
