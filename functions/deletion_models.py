@@ -2,23 +2,26 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
-from functions.deletion_response import DeletionResponse
-from functions.http_requests import Text
+from functions.audit_query import IdPart
+from functions.http_requests import RequestModel, Text
 from functions.http_responses import ApiResponse
-from functions.paging import PageResponse
+from functions.original_models import DeletionResponse, RunArchiveResponse, SupportWindowResponse
+from functions.paging import PagedQuery, PageResponse
 from functions.remediation_models import (
     FlowSelection,
     HistoryEntryResponse,
     UnreadableRowResponse,
 )
-from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
+from shared.domain.ids import normalize_environment_id
 from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.deletion_text import NEXT_STEPS
 from shared.errors import UnreadableRow
+from shared.use_cases.list_deletions import DeletionFilter
 
 
 def _convert_to_utc(moment: datetime) -> datetime:
@@ -127,3 +130,34 @@ class TenantDeletionListResponse(PageResponse[TenantDeletionResponse]):
             next=next_page,
             unreadable_rows=tuple(map(UnreadableRowResponse.model_validate, unreadable)),
         )
+
+
+class DeletionFilterQuery(RequestModel):
+    """Which deletions to return. An empty parameter selects all."""
+
+    state: Literal[""] | DeletionState = ""
+    environment: IdPart = ""
+    #: An id or its beginning.
+    remediation: IdPart = ""
+    #: Part of the original's name or id.
+    search: Annotated[str, StringConstraints(max_length=200)] = ""
+
+    @property
+    def filter(self) -> DeletionFilter:
+        """Return the filter for deletions."""
+        return DeletionFilter(
+            state=self.state or None,
+            environment_id=normalize_environment_id(self.environment),
+            remediation_id=self.remediation,
+            search=self.search.strip(),
+        )
+
+
+class DeletionListQuery(DeletionFilterQuery, PagedQuery):
+    """Which deletions to return, and which page of them."""
+
+
+class DeletionExportQuery(DeletionFilterQuery):
+    """Which deletions to export, and in which format."""
+
+    format: Literal["csv", "json"] = "csv"

@@ -10,17 +10,18 @@ from functions.deletion_models import (
     CancelDeletionsResponse,
     DeletableOriginalResponse,
     DeletionDetailResponse,
+    DeletionExportQuery,
+    DeletionListQuery,
     DeletionListResponse,
     DeletionRequest,
     TenantDeletionListResponse,
     TenantDeletionResponse,
 )
-from functions.deletions_query import DeletionExportQuery, DeletionListQuery
 from functions.endpoints import JSON, ApiRequest, endpoint
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ItemListResponse, build_download_response, format_json
-from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
+from functions.original_models import RunArchiveResponse, SupportWindowResponse
 from shared.bootstrap import services
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.principal import Role

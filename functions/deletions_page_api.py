@@ -10,7 +10,7 @@ from functions.dashboard.deletions_page import (
     UndeletedOriginals,
     build_deletions_page,
 )
-from functions.deletions_query import DeletionFilterQuery
+from functions.deletion_models import DeletionFilterQuery
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody

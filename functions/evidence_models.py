@@ -6,7 +6,7 @@ from pydantic import AliasPath, Field
 
 from functions.deletion_models import DeletionDetailResponse
 from functions.http_responses import ApiResponse
-from functions.observed_caller_models import CallersOfOriginalResponse
+from functions.original_models import CallersOfOriginalResponse, RunArchiveResponse
 from functions.plan_models import PlanItemResponse
 from functions.remediation_models import (
     EnvironmentJobResponse,
@@ -15,7 +15,6 @@ from functions.remediation_models import (
     RemediationResponse,
     UnreadableRowResponse,
 )
-from functions.run_archive_models import RunArchiveResponse
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.change_records import ChangeKind
 from shared.domain.network.blocked_call import BlockedCallSymptom

@@ -5,13 +5,16 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AliasPath, Field, field_validator
 
-from functions.deletion_response import DeletionResponse
 from functions.environment_models import FlowId
 from functions.http_requests import Id, RequestModel, Text
 from functions.http_responses import ApiResponse
-from functions.observed_caller_models import CallersOfOriginalResponse
+from functions.original_models import (
+    CallersOfOriginalResponse,
+    DeletionResponse,
+    RunArchiveResponse,
+    SupportWindowResponse,
+)
 from functions.paging import PagedQuery, PageResponse
-from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 from shared.domain.flow_owner import OwnerStatus
 from shared.domain.ids import normalize_environment_id
 from shared.domain.jobs.environment_states import EnvironmentJobState

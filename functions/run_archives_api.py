@@ -3,8 +3,8 @@
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ApiResponse
+from functions.original_models import RunArchiveResponse, SupportWindowResponse
 from functions.remediation_models import FlowSelection
-from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.archive_runs import RunArchiveStatus, show_run_archives

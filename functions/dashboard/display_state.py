@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-from functions.dashboard.flow_state_words import describe_flow_state
+from functions.dashboard.flow_steps import describe_flow_state
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_job import FlowJob, JobCommand
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState

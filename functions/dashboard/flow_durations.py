@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from functions.dashboard.flow_state_words import describe_flow_state
+from functions.dashboard.flow_steps import describe_flow_state
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState

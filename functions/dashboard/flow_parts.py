@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from functions.dashboard.flow_state_words import describe_flow_state
+from functions.dashboard.flow_steps import describe_flow_state
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
